@@ -1,0 +1,1 @@
+//! The coordinator: schedules units, keeps the journal, answers people. It never touches a document byte.

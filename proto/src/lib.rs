@@ -1,0 +1,1 @@
+//! The contracts: messages, ids, units and job file types that two parts must agree on.

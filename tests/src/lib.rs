@@ -1,0 +1,1 @@
+//! Whole-system tests: fixtures, simulation, faults. Nobody depends on this package.
