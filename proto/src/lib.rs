@@ -1,1 +1,25 @@
 //! The contracts: messages, ids, units and job file types that two parts must agree on.
+//!
+//! It knows no other crate of the project. The messages are documented in `proto/thresher/v1`.
+
+pub mod job;
+mod unit;
+
+pub use unit::{STAGES, UnitNameError, parse_unit, stage_name};
+
+/// The generated messages, clients and servers of `proto/thresher/v1/*.proto`.
+pub mod pb {
+    #![expect(
+        missing_docs,
+        clippy::str_to_string,
+        reason = "generated code, documented in the .proto files"
+    )]
+    tonic::include_proto!("thresher.v1");
+
+    /// The compiled descriptors, for gRPC reflection.
+    pub const FILE_DESCRIPTOR_SET: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
+
+/// The version of this build, as told in registrations, manifests and the journal.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
