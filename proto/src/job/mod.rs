@@ -1,1 +1,158 @@
-//! The job file.
+//! The job file: what a user asks for, checked before anything runs.
+//!
+//! A job is read in three layers, the later one winning: `default.toml` (embedded; it is the
+//! reference documentation), the preset, the user's file. This module turns text into [`JobSpec`]
+//! and back; it looks at no file but the job file, so a model that is not there is found out by
+//! those who need it.
+//!
+//! **Invariant:** [`JobSpec::resolved`] of one job gives the same text on every machine, and
+//! reading that text gives the same job: workers, journal and manifest all carry it.
+
+mod error;
+pub mod filters;
+mod keys;
+mod measures;
+mod spec;
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+pub use error::JobError;
+pub use measures::{Bytes, Span};
+pub use spec::*;
+
+/// Every key with its default and its meaning.
+pub const DEFAULT_JOB: &str = include_str!("default.toml");
+/// The part of [`DEFAULT_JOB`] about document filters.
+pub const DEFAULT_FILTERS: &str = include_str!("filters.default.toml");
+const REDPAJAMA_V1: &str = include_str!("redpajama-v1.toml");
+
+/// The presets and what each changes of the default.
+const PRESETS: [(&str, &str); 2] = [("thresher", ""), ("redpajama-v1", REDPAJAMA_V1)];
+
+impl JobSpec {
+    /// Reads a job file; relative paths in it are taken from its folder.
+    pub fn load(path: &Path) -> Result<Self, JobError> {
+        let refuse = |source| JobError::Unreadable { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(refuse)?;
+        let folder = std::path::absolute(path).map_err(refuse)?;
+        let folder = folder.parent().map(Path::to_owned).unwrap_or_default();
+        Self::parse(&text, &folder)
+    }
+
+    /// Reads the text of a job file; relative paths in it are taken from `folder`.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, JobError> {
+        let user: Table =
+            text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
+        let mut job = default_table();
+        let template = source_template(&mut job);
+        keys::refuse_unknown(&user, &with_source(&job, &template), text)?;
+        let preset = user
+            .get("job")
+            .and_then(|job| job.get("preset"))
+            .and_then(Value::as_str)
+            .unwrap_or(PRESETS[0].0);
+        let (_, overlay) = PRESETS
+            .iter()
+            .find(|(name, _)| *name == preset)
+            .ok_or_else(|| JobError::choice("job.preset", preset, PRESETS.map(|(name, _)| name)))?;
+        keys::overlay(&mut job, &embedded(overlay));
+        keys::overlay(&mut job, &user);
+        fill_sources(&mut job, &template);
+        let mut spec: Self = Value::Table(job).try_into().map_err(|e| JobError::value(&e))?;
+        spec.make_absolute(folder);
+        spec.check()?;
+        Ok(spec)
+    }
+
+    /// Reads what [`JobSpec::resolved`] wrote.
+    pub fn from_resolved(text: &str) -> Result<Self, JobError> {
+        Self::parse(text, Path::new("/"))
+    }
+
+    /// The job file with every key filled in and every path absolute.
+    pub fn resolved(&self) -> String {
+        toml::to_string(self).expect("a job file is plain tables, strings and numbers")
+    }
+
+    fn make_absolute(&mut self, folder: &Path) {
+        for source in &mut self.source {
+            source.base = absolute(folder, &source.base);
+            if source.name.is_empty() {
+                source.name = source.slice.name().to_owned();
+            }
+        }
+        if !self.output.path.is_empty() {
+            self.output.path = absolute(folder, &self.output.path);
+        }
+        if !matches!(self.language.model.as_str(), "" | "none") {
+            self.language.model = absolute(folder, &self.language.model);
+        }
+        if let Some(list) = &mut self.filters.c4_quality.bad_words_file {
+            *list = PathBuf::from(absolute(folder, &list.to_string_lossy()));
+        }
+    }
+}
+
+/// A plain path made absolute and free of `.` and `..`; an address stays as it is.
+fn absolute(folder: &Path, path: &str) -> String {
+    if path.contains("://") {
+        return path.to_owned();
+    }
+    let mut clean = PathBuf::new();
+    for part in folder.join(path).components() {
+        match part {
+            std::path::Component::ParentDir => {
+                clean.pop();
+            }
+            std::path::Component::CurDir => {}
+            std::path::Component::Prefix(_)
+            | std::path::Component::RootDir
+            | std::path::Component::Normal(_) => clean.push(part),
+        }
+    }
+    clean.to_string_lossy().into_owned()
+}
+
+fn default_table() -> Table {
+    let mut job = embedded(DEFAULT_JOB);
+    keys::overlay(&mut job, &embedded(DEFAULT_FILTERS));
+    job
+}
+
+fn embedded(text: &str) -> Table {
+    text.parse().expect("the embedded job files are TOML, as a test proves")
+}
+
+/// Takes the example source out of the defaults: it documents keys, but is no source of the job.
+fn source_template(job: &mut Table) -> Table {
+    match job.remove("source") {
+        Some(Value::Array(mut sources)) => match sources.pop() {
+            Some(Value::Table(template)) => template,
+            _ => Table::new(),
+        },
+        _ => Table::new(),
+    }
+}
+
+fn with_source(job: &Table, template: &Table) -> Table {
+    let mut known = job.clone();
+    known.insert("source".into(), Value::Array(vec![Value::Table(template.clone())]));
+    known
+}
+
+fn fill_sources(job: &mut Table, template: &Table) {
+    if let Some(Value::Array(sources)) = job.get_mut("source") {
+        for source in sources {
+            if let Value::Table(given) = source {
+                let mut filled = template.clone();
+                keys::overlay(&mut filled, given);
+                *given = filled;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! The job file's tables as types. What each key means stands in `default.toml`.
+
+use serde::{Deserialize, Serialize};
+
+use super::filters::FiltersSpec;
+use super::{Bytes, JobError, Span};
+
+/// A whole job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    pub job: JobHead,
+    #[serde(default)]
+    pub source: Vec<SourceSpec>,
+    pub units: UnitsSpec,
+    pub commoncrawl: CommonCrawlSpec,
+    pub dedup: DedupSpec,
+    pub language: LanguageSpec,
+    pub html: HtmlSpec,
+    pub output: OutputSpec,
+    pub filters: FiltersSpec,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobHead {
+    pub name: String,
+    pub preset: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    pub name: String,
+    pub slice: Slice,
+    pub listing: String,
+    pub base: String,
+    pub on_missing: OnMissing,
+    pub dump: String,
+}
+
+/// The slices that this build has a recipe for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slice {
+    Commoncrawl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMissing {
+    Fail,
+    Quarantine,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitsSpec {
+    pub target_bytes: Bytes,
+    pub attempts: u32,
+    pub crash_limit: u32,
+    pub lease: Span,
+    pub heartbeat: Span,
+    pub order: LeaseOrder,
+}
+
+/// In which order waiting units are handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum LeaseOrder {
+    Canonical,
+    Shuffled(u64),
+}
+
+impl TryFrom<String> for LeaseOrder {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "canonical" => Some(Self::Canonical),
+            Some(("shuffled", seed)) => seed.parse().ok().map(Self::Shuffled),
+            _ => None,
+        }
+        .ok_or_else(|| format!("`{text}` is no order; write `canonical` or `shuffled:7`"))
+    }
+}
+
+impl From<LeaseOrder> for String {
+    fn from(order: LeaseOrder) -> Self {
+        match order {
+            LeaseOrder::Canonical => "canonical".to_owned(),
+            LeaseOrder::Shuffled(seed) => format!("shuffled:{seed}"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommonCrawlSpec {
+    pub min_chars: u64,
+    pub max_record_bytes: Bytes,
+    pub max_member_bytes: Bytes,
+    pub cut_at_warc_line: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DedupSpec {
+    pub memory: Bytes,
+    pub lines: LinesSpec,
+    pub documents: DocumentsSpec,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinesSpec {
+    pub policy: DedupPolicy,
+    pub hash: LineHash,
+    pub shards: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentsSpec {
+    pub policy: DedupPolicy,
+    pub key: DocumentKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DedupPolicy {
+    KeepFirst,
+    DropAll,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineHash {
+    Xxh3,
+    Sha1,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentKey {
+    Text,
+    Payload,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageSpec {
+    pub model: String,
+    pub keep: Vec<String>,
+    pub min_score: f32,
+    pub view: LanguageView,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LanguageView {
+    Spaces,
+    Ccnet,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HtmlSpec {
+    pub max_html_bytes: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    pub path: String,
+    pub shard_bytes: Bytes,
+    pub zstd_level: i32,
+    pub schema: Schema,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schema {
+    Uniform,
+    #[serde(rename = "redpajama-v1")]
+    RedpajamaV1,
+}
+
+impl Slice {
+    /// Its name, as in the job file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Commoncrawl => "commoncrawl",
+        }
+    }
+}
+
+impl JobSpec {
+    /// Whether the source's lines take part in line dedup.
+    pub fn dedups_lines(&self, source: &SourceSpec) -> bool {
+        match source.slice {
+            Slice::Commoncrawl => self.dedup.lines.policy != DedupPolicy::Off,
+        }
+    }
+
+    /// Refuses what no run could do; each message says what to write instead.
+    pub(super) fn check(&self) -> Result<(), JobError> {
+        check_name("job.name", &self.job.name)?;
+        if self.source.is_empty() {
+            let hint = "add a `[[source]]` with `slice`, `listing` and `base`";
+            return Err(JobError::invalid("source", "missing: the job reads nothing", hint));
+        }
+        for (index, source) in self.source.iter().enumerate() {
+            check_name(&format!("source[{index}].name"), &source.name)?;
+            require(&format!("source[{index}].listing"), &source.listing, "say what to read")?;
+            if self.source[..index].iter().any(|other| other.name == source.name) {
+                let problem = format!("`{}`, like another source's", source.name);
+                let key = format!("source[{index}].name");
+                return Err(JobError::invalid(&key, problem, "give each source its own name"));
+            }
+        }
+        require("output.path", &self.output.path, "say where the corpus goes")?;
+        let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
+                    identification), or write \"none\" to keep documents of every language untold";
+        require("language.model", &self.language.model, hint)?;
+        self.check_numbers()
+    }
+
+    fn check_numbers(&self) -> Result<(), JobError> {
+        let at_least = |key: &str, value: u64, least: u64| {
+            if value >= least {
+                return Ok(());
+            }
+            let problem = format!("`{value}`, too little");
+            Err(JobError::invalid(key, problem, format!("write {least} or more")))
+        };
+        at_least("units.attempts", self.units.attempts.into(), 1)?;
+        at_least("units.crash_limit", self.units.crash_limit.into(), 1)?;
+        at_least("units.target_bytes", self.units.target_bytes.0, 1)?;
+        at_least("units.heartbeat (in ms)", self.units.heartbeat.millis().into(), 10)?;
+        at_least("output.shard_bytes", self.output.shard_bytes.0, 1024)?;
+        at_least("dedup.memory", self.dedup.memory.0, 1 << 20)?;
+        at_least("commoncrawl.max_record_bytes", self.commoncrawl.max_record_bytes.0, 1024)?;
+        if self.units.lease.0 < self.units.heartbeat.0 * 2 {
+            let hint = "make it at least twice `units.heartbeat`";
+            return Err(JobError::invalid("units.lease", "shorter than two heartbeats", hint));
+        }
+        if !(1..=22).contains(&self.output.zstd_level) {
+            let problem = format!("`{}`", self.output.zstd_level);
+            return Err(JobError::invalid("output.zstd_level", problem, "choose 1 to 22"));
+        }
+        if !(0.0..=1.0).contains(&self.language.min_score) {
+            let problem = format!("`{}`", self.language.min_score);
+            return Err(JobError::invalid("language.min_score", problem, "choose 0.0 to 1.0"));
+        }
+        self.filters.validate().map_err(|error| {
+            JobError::invalid("filters", error.to_string(), "see `thresher default-job`")
+        })
+    }
+}
+
+fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {
+    if value.is_empty() { Err(JobError::invalid(key, "not set", hint)) } else { Ok(()) }
+}
+
+fn check_name(key: &str, name: &str) -> Result<(), JobError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) || name.len() > 64 {
+        let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with no `.`";
+        return Err(JobError::invalid(key, format!("`{name}`, which is no name"), hint));
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The job file as its writers meet it.
+
+use std::path::Path;
+
+use super::*;
+
+const SMALL: &str = r#"
+[job]
+name = "small"
+[[source]]
+slice = "commoncrawl"
+listing = "wet.paths.gz"
+base = "crawl"
+[language]
+model = "none"
+[output]
+path = "out"
+"#;
+
+fn parse(text: &str) -> Result<JobSpec, JobError> {
+    JobSpec::parse(text, Path::new("/jobs/here"))
+}
+
+#[test]
+fn a_small_job_gets_every_default_and_absolute_paths() {
+    let job = parse(SMALL).unwrap();
+    assert_eq!(job.source[0].name, "commoncrawl");
+    assert_eq!(job.source[0].base, "/jobs/here/crawl");
+    assert_eq!(job.output.path, "/jobs/here/out");
+    assert_eq!(job.units.attempts, 3);
+    assert_eq!(job.dedup.lines.policy, DedupPolicy::KeepFirst);
+    assert!(job.filters.gopher_quality.enabled);
+}
+
+#[test]
+fn the_resolved_text_reads_back_as_the_same_job() {
+    for preset in ["thresher", "redpajama-v1"] {
+        let job = parse(&SMALL.replace("small\"", &format!("s\"\npreset = \"{preset}\""))).unwrap();
+        let again = JobSpec::from_resolved(&job.resolved()).unwrap();
+        assert_eq!(job, again);
+        assert_eq!(job.resolved(), again.resolved());
+    }
+}
+
+#[test]
+fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
+    let text = SMALL.replace("small\"", "s\"\npreset = \"redpajama-v1\"");
+    let job = parse(&text).unwrap();
+    assert_eq!(job.dedup.lines.policy, DedupPolicy::DropAll);
+    assert_eq!(job.dedup.lines.hash, LineHash::Sha1);
+    assert!(!job.filters.gopher_quality.enabled);
+    let text = format!("{text}\n[dedup.lines]\npolicy = \"off\"\n");
+    assert_eq!(
+        parse(&text).unwrap().dedup.lines.policy,
+        DedupPolicy::Off,
+        "the user has the last word"
+    );
+}
+
+#[test]
+fn a_wrong_key_is_refused_with_its_line_and_the_right_one() {
+    let error = parse(&SMALL.replace("listing =", "listings =")).unwrap_err().to_string();
+    assert_eq!(error, "unknown key `source.listings` on line 6\nhint: did you mean `listing`?");
+    let error = parse(&format!("{SMALL}\n[dedupe]\nmemory = \"1GiB\"")).unwrap_err().to_string();
+    assert!(error.contains("`dedupe`") && error.contains("did you mean `dedup`?"), "{error}");
+    let error = parse(&format!("{SMALL}\n[xyzzy]\n")).unwrap_err().to_string();
+    assert!(error.contains("`xyzzy`") && error.contains("thresher default-job"), "{error}");
+}
+
+#[test]
+fn wrong_values_are_refused_by_name() {
+    for (change, words) in [
+        (("\"out\"", "3"), "string"),
+        (("\"none\"", "\"\""), "language.model"),
+        (("\"commoncrawl\"", "\"commoncrwl\""), "commoncrwl"),
+        (("\"small\"", "\"sma ll\""), "job.name"),
+        (("\"small\"", "\"s\"\npreset = \"redpajama\""), "redpajama-v1"),
+    ] {
+        let error = parse(&SMALL.replace(change.0, change.1)).unwrap_err().to_string();
+        assert!(error.contains(words), "{change:?}: {error}");
+    }
+    let error = parse(&format!("{SMALL}shard_bytes = \"5 parsec\"")).unwrap_err().to_string();
+    assert!(error.contains("`5 parsec` is no size"), "{error}");
+}
+
+#[test]
+fn sizes_and_times_read_as_people_write_them() {
+    for (text, bytes) in
+        [("64MiB", 64 << 20), ("2GB", 2_000_000_000), ("1.5GiB", 3 << 29), ("7", 7)]
+    {
+        assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+    }
+    for text in ["", "MiB", "1XB", "-1MiB", "99999999999TiB"] {
+        assert!(text.parse::<Bytes>().is_err(), "{text}");
+    }
+    for (text, millis) in [("30s", 30_000), ("500ms", 500), ("2h", 7_200_000), ("1.5m", 90_000)] {
+        assert_eq!(text.parse::<Span>().map(Span::millis), Ok(millis), "{text}");
+    }
+    assert_eq!(Bytes(64 << 20).to_string(), "64MiB");
+    assert_eq!(Bytes(1000).to_string(), "1000B");
+    assert_eq!(Span(std::time::Duration::from_secs(90)).to_string(), "90s");
+}
