@@ -190,10 +190,12 @@ impl<R: Read> WarcReader<R> {
             }
             Err(defect) => defect,
         };
-        Ok(match self.resync(first)? {
-            Some(damage) => Framed::Damage(damage),
-            None => Framed::Defect(defect),
-        })
+        let stopped = self.resync(first)?;
+        let (reason, detail) = defect;
+        // Where another record follows, it was the length that reached too far.
+        let follows = reason == REASON_RECORD_TRUNCATED && !self.source.view().is_empty();
+        let reason = if follows { REASON_CONTENT_LENGTH_WRONG } else { reason };
+        Ok(stopped.map_or(Framed::Defect((reason, detail)), Framed::Damage))
     }
 
     /// The lengths of head and body. After a defect the source stands behind the head, or where the
@@ -266,10 +268,12 @@ impl<R: Read> WarcReader<R> {
         self.source.fill(end + RECORD_START.len())?;
         let next = &self.source.view()[end..];
         let next = &next[..next.len().min(RECORD_START.len())];
-        if matches!(self.source.boundary(), Some(Boundary::Damage(_))) && next != RECORD_START {
+        let damaged = matches!(self.source.boundary(), Some(Boundary::Damage(_)));
+        if next.is_empty() && damaged {
             return Ok(Err((REASON_CONTENT_LENGTH_WRONG, "damage follows".to_owned())));
         }
-        if next.is_empty() || next == RECORD_START {
+        // A start that is cut off is the next record's misfortune.
+        if RECORD_START.starts_with(next) {
             return Ok(Ok(()));
         }
         let text = format!("`{}` follows the record, not another record", shown(next));

@@ -106,7 +106,7 @@ fn a_member_whose_compressed_size_passes_the_window_is_streamed() {
 
 #[test]
 fn a_damaged_member_is_told_once_and_its_neighbours_are_whole() {
-    let [a, b, c] = [1, 2, 3].map(|seed| noise(seed, 20_000));
+    let [a, b, c] = [1, 2, 3].map(|seed| noise(seed, 5_000));
     let members = [member(&a), member(&b), member(&c)];
     let second = members[0].len();
     let third = second + members[1].len();

@@ -118,7 +118,7 @@ fn a_real_warc_file_gives_the_same_records_however_it_is_packed() {
 fn a_large_single_member_gives_all_its_records() {
     let records: Vec<Vec<u8>> = (0..3000usize).map(|i| record(&vec![b'a'; i * 7 % 9001])).collect();
     let plain = records.concat();
-    assert!(plain.len() > 12 << 20);
+    assert!(plain.len() > 9 << 20);
     let from_gzip = read(&gzip(&plain));
     let from_plain = read(&plain);
     assert_eq!(from_gzip.len(), 3000);
@@ -133,7 +133,7 @@ fn a_large_single_member_gives_all_its_records() {
 #[test]
 fn an_empty_input_is_quarantined() {
     assert_eq!(read(b""), [Bad(0, REASON_EMPTY_INPUT)]);
-    assert_eq!(read(&gzip(b"")), [Bad(gzip(b"").len() as u64, REASON_EMPTY_INPUT)]);
+    assert_eq!(read(&gzip(b"")), [Bad(0, REASON_EMPTY_INPUT)]);
 }
 
 /// The defect of the second of three records, each in its own member, then all in one, then plain.
