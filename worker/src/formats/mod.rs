@@ -1,0 +1,6 @@
+//! File formats: bytes to records and back. No policy lives here: what a record is worth is for the
+//! filters to say.
+
+pub mod gzip;
+mod inflate;
+pub mod warc;

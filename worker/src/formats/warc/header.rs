@@ -1,0 +1,218 @@
+//! The named fields at the head of a WARC record.
+//!
+//! Fields are found by name, never by position, and stay bytes: whether they are text is for the
+//! caller to say. Invariant: a `Header` borrows what was read and allocates nothing.
+
+use super::REASON_HEADER_MALFORMED;
+use super::{REASON_CONTENT_LENGTH_MISSING, REASON_CONTENT_LENGTH_WRONG, REASON_HEADER_TOO_LARGE};
+
+/// The head of a record, from its version line to the empty line.
+#[derive(Clone, Copy)]
+pub struct Header<'a> {
+    raw: &'a [u8],
+}
+
+/// What is wrong with a record: a reason name and the particulars.
+pub(super) type Defect = (&'static str, String);
+
+impl<'a> Header<'a> {
+    pub(super) fn new(raw: &'a [u8]) -> Self {
+        Self { raw }
+    }
+
+    /// The value of the first field of this name, whatever its case, without surrounding blanks.
+    /// A folded value keeps its line breaks.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.fields().find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|it| it.1)
+    }
+
+    /// `conversion`, `response`, `warcinfo`, …
+    pub fn warc_type(&self) -> Option<&'a [u8]> {
+        self.get("WARC-Type")
+    }
+
+    /// The page's address, without the angle brackets that some writers put around it.
+    pub fn target_uri(&self) -> Option<&'a [u8]> {
+        let uri = self.get("WARC-Target-URI")?;
+        Some(uri.strip_prefix(b"<").and_then(|uri| uri.strip_suffix(b">")).unwrap_or(uri))
+    }
+
+    pub fn date(&self) -> Option<&'a [u8]> {
+        self.get("WARC-Date")
+    }
+
+    pub fn record_id(&self) -> Option<&'a [u8]> {
+        self.get("WARC-Record-ID")
+    }
+
+    pub fn payload_digest(&self) -> Option<&'a [u8]> {
+        self.get("WARC-Payload-Digest")
+    }
+
+    pub fn block_digest(&self) -> Option<&'a [u8]> {
+        self.get("WARC-Block-Digest")
+    }
+
+    /// Languages that the crawler found, such as `eng,deu`.
+    pub fn identified_language(&self) -> Option<&'a [u8]> {
+        self.get("WARC-Identified-Content-Language")
+    }
+
+    pub fn content_type(&self) -> Option<&'a [u8]> {
+        self.get("Content-Type")
+    }
+
+    /// All fields in their order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut lines = Lines { rest: after_line(self.raw) };
+        std::iter::from_fn(move || {
+            loop {
+                let line = lines.next()?;
+                if let Some(colon) = memchr::memchr(b':', line) {
+                    return Some((line[..colon].trim_ascii(), line[colon + 1..].trim_ascii()));
+                }
+            }
+        })
+    }
+
+    /// Checks the form and finds the length of the body.
+    pub(super) fn check(&self, fields_max: usize) -> Result<u64, Defect> {
+        if version_line(self.raw).is_none() {
+            return malformed(self.raw, "not a WARC version");
+        }
+        let mut length: Option<&[u8]> = None;
+        let mut lines = Lines { rest: after_line(self.raw) };
+        let mut count = 0;
+        while let Some(line) = lines.next() {
+            count += 1;
+            if count > fields_max {
+                let text = format!("more than {fields_max} fields");
+                return Err((REASON_HEADER_TOO_LARGE, text));
+            }
+            let Some(colon) = memchr::memchr(b':', line) else {
+                return malformed(line, "no colon in");
+            };
+            if line[..colon].eq_ignore_ascii_case(b"Content-Length") {
+                let value = line[colon + 1..].trim_ascii();
+                if length.is_some_and(|before| before != value) {
+                    let text = format!("two of them, the second is `{}`", shown(value));
+                    return Err((REASON_CONTENT_LENGTH_WRONG, text));
+                }
+                length = Some(value);
+            }
+        }
+        let Some(value) = length else {
+            return Err((REASON_CONTENT_LENGTH_MISSING, String::new()));
+        };
+        number(value).ok_or_else(|| {
+            (REASON_CONTENT_LENGTH_WRONG, format!("`{}` is not a length", shown(value)))
+        })
+    }
+}
+
+/// The length of the version line that starts `bytes`, its line end included.
+pub(super) fn version_line(bytes: &[u8]) -> Option<usize> {
+    let rest = bytes.strip_prefix(b"WARC/")?;
+    let [major @ (b'0' | b'1'), b'.', minor @ ..] = rest else {
+        return None;
+    };
+    let digits = minor.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let known = match major {
+        b'0' => digits == 2,
+        _ => digits == 1,
+    };
+    (known && minor[digits..].starts_with(b"\r\n")).then_some(5 + 2 + digits + 2)
+}
+
+/// The first bytes of foreign data, fit for a message.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    const SHOWN_BYTES: usize = 60;
+    let cut = &bytes[..bytes.len().min(SHOWN_BYTES)];
+    let dots = if cut.len() < bytes.len() { "…" } else { "" };
+    format!("{}{dots}", cut.escape_ascii())
+}
+
+fn malformed<T>(bytes: &[u8], what: &str) -> Result<T, Defect> {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or(bytes);
+    Err((REASON_HEADER_MALFORMED, format!("{what}: `{}`", shown(line))))
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn after_line(bytes: &[u8]) -> &[u8] {
+    memchr::memchr(b'\n', bytes).map_or(&[], |at| &bytes[at + 1..])
+}
+
+/// Logical lines up to the empty one: a line that starts with a blank continues the one before.
+struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Lines<'a> {
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let mut end = 0;
+        loop {
+            let line = memchr::memchr(b'\n', &self.rest[end..]);
+            end = line.map_or(self.rest.len(), |at| end + at + 1);
+            if !matches!(self.rest.get(end), Some(b' ' | b'\t')) {
+                break;
+            }
+        }
+        let (line, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        let line = line.trim_ascii_end();
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RAW: &[u8] = b"WARC/1.0\r\nWARC-Type: response\r\nwarc-target-uri:<http://a/>\r\n\
+        X-Folded: one\r\n two\r\nContent-Length:  12 \r\n\r\n";
+
+    #[test]
+    fn fields_are_found_by_name_in_any_case() {
+        let header = Header::new(RAW);
+        assert_eq!(header.warc_type(), Some(&b"response"[..]));
+        assert_eq!(header.target_uri(), Some(&b"http://a/"[..]));
+        assert_eq!(header.get("x-folded"), Some(&b"one\r\n two"[..]));
+        assert_eq!(header.get("WARC"), None);
+        assert_eq!(header.fields().count(), 4);
+        assert_eq!(header.check(4), Ok(12));
+        assert_eq!(header.check(3).unwrap_err().0, REASON_HEADER_TOO_LARGE);
+    }
+
+    #[test]
+    fn known_versions_pass_and_others_do_not() {
+        for good in ["WARC/1.0\r\n", "WARC/1.1\r\n", "WARC/0.17\r\n", "WARC/0.18\r\n"] {
+            assert_eq!(version_line(good.as_bytes()), Some(good.len()), "{good}");
+        }
+        for bad in ["WARC/2.0\r\n", "WARC/1.0\n", "WARC/1.\r\n", "WARC/10\r\n", "warc/1.0\r\n"] {
+            assert_eq!(version_line(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_digits_only_and_said_once() {
+        let reason = |fields: &str| {
+            let raw = format!("WARC/1.0\r\n{fields}\r\n\r\n");
+            Header::new(raw.as_bytes()).check(100).map_err(|defect| defect.0)
+        };
+        assert_eq!(reason("A: b"), Err(REASON_CONTENT_LENGTH_MISSING));
+        assert_eq!(reason("Content-Length: -1"), Err(REASON_CONTENT_LENGTH_WRONG));
+        assert_eq!(reason("Content-Length: +1"), Err(REASON_CONTENT_LENGTH_WRONG));
+        let huge = "Content-Length: 99999999999999999999999";
+        assert_eq!(reason(huge), Err(REASON_CONTENT_LENGTH_WRONG));
+        let twice = "Content-Length: 1\r\nContent-Length: 2";
+        assert_eq!(reason(twice), Err(REASON_CONTENT_LENGTH_WRONG));
+        assert_eq!(reason("Content-Length: 7\r\ncontent-length: 7"), Ok(7));
+        assert_eq!(reason("no colon\r\nContent-Length: 7"), Err(REASON_HEADER_MALFORMED));
+    }
+}

@@ -1,0 +1,272 @@
+//! Publishing a file: whole, durable and once, or not at all.
+//!
+//! Bytes go to a private name beside the final one. `commit` makes them durable, then links them to
+//! the final name, which fails where that name is taken: a late twin is compared by hash, never
+//! trusted and never overwritten. Invariant: whoever sees the final name sees all the bytes, and they
+//! survive a crash. Cleaning up after a killed process is left to whoever owns the directory: private
+//! names end in `.part`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// What `commit` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    Published {
+        blake3: blake3::Hash,
+        bytes: u64,
+    },
+    /// An equal file had the name already; ours is gone.
+    AlreadyThere {
+        blake3: blake3::Hash,
+        bytes: u64,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    #[error(
+        "`{}` exists with other content: it has blake3 {theirs}, this attempt made {ours}\n\
+         hint: the same unit gave two results; keep both and report it", path.display()
+    )]
+    Different { path: PathBuf, ours: blake3::Hash, theirs: blake3::Hash },
+    #[error("no space left for `{}`\nhint: free space or raise the quota, then run again", path.display())]
+    NoSpace { path: PathBuf, source: io::Error },
+    #[error("the device failed while writing `{}`: {source}\nhint: see the system's log", path.display())]
+    Device { path: PathBuf, source: io::Error },
+    #[error("failed to write `{}`: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// A file being written under an attempt-private name. Dropped without `commit`, it is removed.
+pub struct AttemptFile {
+    final_path: PathBuf,
+    private: PrivateName,
+    file: File,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl AttemptFile {
+    /// `attempt_tag` tells this attempt from all others, dead ones too; it becomes part of a file
+    /// name. A file that an attempt of the same tag left behind is overwritten.
+    pub fn create(final_path: &Path, attempt_tag: &str) -> Result<Self, CommitError> {
+        let fail = |source| classify(final_path, source);
+        let Some(name) = final_path.file_name() else {
+            return Err(fail(io::Error::new(ErrorKind::InvalidInput, "it names no file")));
+        };
+        if attempt_tag.is_empty() || attempt_tag.contains(['/', '\0']) {
+            let text = format!("attempt tag `{attempt_tag}` is no part of a file name");
+            return Err(fail(io::Error::new(ErrorKind::InvalidInput, text)));
+        }
+        let mut private_name = std::ffi::OsString::from(".");
+        private_name.push(name);
+        private_name.push(format!(".{attempt_tag}.part"));
+        let private = PrivateName { path: final_path.with_file_name(private_name) };
+        let mut options = OpenOptions::new();
+        // Readable, so that a reader of a mistaken twin's leftovers is not needed to debug it.
+        let file = options.read(true).write(true).create(true).truncate(true);
+        let file = file.open(&private.path).map_err(fail)?;
+        let hasher = blake3::Hasher::new();
+        Ok(Self { final_path: final_path.to_owned(), private, file, hasher, bytes: 0 })
+    }
+
+    /// Length of what was written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The classified form of an error that writing gave.
+    pub fn explain(&self, error: io::Error) -> CommitError {
+        classify(&self.final_path, error)
+    }
+
+    /// Makes the file durable and gives it its final name, unless an equal one has it.
+    pub fn commit(self) -> Result<Committed, CommitError> {
+        let fail = |source| classify(&self.final_path, source);
+        self.file.sync_all().map_err(fail)?;
+        let (ours, bytes) = (self.hasher.finalize(), self.bytes);
+        match std::fs::hard_link(&self.private.path, &self.final_path) {
+            Ok(()) => {
+                self.private.remove().map_err(fail)?;
+                sync_directory(&self.final_path).map_err(fail)?;
+                Ok(Committed::Published { blake3: ours, bytes })
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let theirs = hash_file(&self.final_path).map_err(fail)?;
+                if ours != theirs {
+                    let path = self.final_path.clone();
+                    return Err(CommitError::Different { path, ours, theirs });
+                }
+                // The twin may have died between its link and the directory's fsync.
+                File::open(&self.final_path).and_then(|twin| twin.sync_all()).map_err(fail)?;
+                sync_directory(&self.final_path).map_err(fail)?;
+                Ok(Committed::AlreadyThere { blake3: ours, bytes })
+            }
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    /// Like `commit`, where the existing file is known to be damaged: it is replaced.
+    pub fn commit_replacing(self) -> Result<Committed, CommitError> {
+        let fail = |source| classify(&self.final_path, source);
+        self.file.sync_all().map_err(fail)?;
+        std::fs::rename(&self.private.path, &self.final_path).map_err(fail)?;
+        sync_directory(&self.final_path).map_err(fail)?;
+        Ok(Committed::Published { blake3: self.hasher.finalize(), bytes: self.bytes })
+    }
+}
+
+impl Write for AttemptFile {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The blake3 of a file's content.
+pub fn hash_file(path: &Path) -> io::Result<blake3::Hash> {
+    let mut file = File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finalize()),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Removes the private file when it goes, whatever the way.
+struct PrivateName {
+    path: PathBuf,
+}
+
+impl PrivateName {
+    fn remove(&self) -> io::Result<()> {
+        std::fs::remove_file(&self.path)
+    }
+}
+
+impl Drop for PrivateName {
+    fn drop(&mut self) {
+        // After a commit it is gone already; a leftover is harmless and recognised by its name.
+        let _ = self.remove();
+    }
+}
+
+/// Makes a new name in the directory of `path` survive a crash.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    File::open(directory)?.sync_all()
+}
+
+fn classify(path: &Path, source: io::Error) -> CommitError {
+    let path = path.to_owned();
+    let io_failed = source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return CommitError::NoSpace { path, source };
+    }
+    if io_failed {
+        return CommitError::Device { path, source };
+    }
+    CommitError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn attempt(path: &Path, tag: &str, content: &[u8]) -> AttemptFile {
+        let mut file = AttemptFile::create(path, tag).unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_is_invisible_until_it_is_committed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shard");
+        let file = attempt(&path, "w1-a1", b"content");
+        assert_eq!(names(dir.path()), [".shard.w1-a1.part"]);
+        let committed = file.commit().unwrap();
+        assert_eq!(committed, Committed::Published { blake3: blake3::hash(b"content"), bytes: 7 });
+        assert_eq!(names(dir.path()), ["shard"]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_file_that_is_dropped_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(attempt(&dir.path().join("shard"), "a1", b"half"));
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn an_equal_twin_is_fine_and_a_different_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shard");
+        let late = attempt(&path, "a1", b"content");
+        let other = attempt(&path, "a2", b"other");
+        attempt(&path, "a3", b"content").commit().unwrap();
+        assert!(matches!(late.commit(), Ok(Committed::AlreadyThere { bytes: 7, .. })));
+        let error = other.commit().unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, CommitError::Different { .. }));
+        assert!(text.contains(&blake3::hash(b"content").to_string()), "{text}");
+        assert!(text.contains(&blake3::hash(b"other").to_string()), "{text}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+        assert_eq!(names(dir.path()), ["shard"]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_replaced_on_demand() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shard");
+        std::fs::write(&path, b"damaged").unwrap();
+        attempt(&path, "a1", b"sound").commit_replacing().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"sound");
+        assert_eq!(names(dir.path()), ["shard"]);
+    }
+
+    #[test]
+    fn a_full_disk_is_named_with_the_path_and_a_hint() {
+        let full = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+        let error = classify(Path::new("/out/shard"), full);
+        assert!(matches!(error, CommitError::NoSpace { .. }));
+        let text = error.to_string();
+        assert!(text.contains("`/out/shard`") && text.contains("hint:"), "{text}");
+        let device = io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        assert!(matches!(classify(Path::new("x"), device), CommitError::Device { .. }));
+    }
+
+    #[test]
+    fn a_tag_that_would_leave_the_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(AttemptFile::create(&dir.path().join("shard"), "../x").is_err());
+        assert!(AttemptFile::create(Path::new("/"), "a1").is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! How often and how long to wait before a request is tried again.
+//!
+//! Invariant: waiting goes through `Sleeper`, so that tests take no time, and every wait and every
+//! count has a limit.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Waits. Tests put something quicker in its place.
+pub trait Sleeper: fmt::Debug + Send + Sync {
+    fn sleep(&self, duration: Duration);
+}
+
+/// Really waits.
+#[derive(Debug)]
+pub struct Pause;
+
+impl Sleeper for Pause {
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+/// How patiently to read.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Attempts in a row that bring no byte before reading fails.
+    pub attempts_max: u32,
+    /// The wait doubles from the first to the longest; a random half of it is left out.
+    pub wait_first: Duration,
+    pub wait_max: Duration,
+    /// The longest wait that a server may ask for.
+    pub retry_after_max: Duration,
+    pub connect_timeout: Duration,
+    /// Longest silence of the server.
+    pub silence_timeout: Duration,
+    pub sleeper: Arc<dyn Sleeper>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            attempts_max: 8,
+            wait_first: Duration::from_millis(500),
+            wait_max: Duration::from_secs(30),
+            retry_after_max: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(20),
+            silence_timeout: Duration::from_secs(60),
+            sleeper: Arc::new(Pause),
+        }
+    }
+}
+
+/// Counts the failures in a row.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(super) fn progress(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Waits before the next attempt; `false` when there shall be none.
+    pub(super) fn wait(&mut self, options: &ReadOptions, asked: Option<Duration>) -> bool {
+        self.failures += 1;
+        if self.failures >= options.attempts_max {
+            return false;
+        }
+        let doubled = options.wait_first.saturating_mul(1 << (self.failures - 1).min(16));
+        let full = doubled.min(options.wait_max);
+        // Many readers fail together; random waits keep them from coming back together.
+        let jittered = full - full.mul_f64(random_fraction() / 2.0);
+        let asked = asked.map_or(Duration::ZERO, |asked| asked.min(options.retry_after_max));
+        options.sleeper.sleep(jittered.max(asked));
+        true
+    }
+}
+
+fn random_fraction() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from((random >> 32) as u32) / f64::from(u32::MAX)
+}
