@@ -1,1 +1,5 @@
 //! The worker: runs work units and nothing else. It knows no batch system and no schedule.
+
+pub mod comm;
+pub mod dedup;
+pub mod formats;

@@ -1,0 +1,3 @@
+//! File formats: bytes to records and back. What the records mean is decided elsewhere.
+
+pub mod blocks;
