@@ -10,32 +10,29 @@ use std::thread;
 
 use super::{CommError, Communicator};
 
-/// Why a local world failed: the first rank to fail, not those that it pulled along.
-#[derive(Debug, thiserror::Error)]
-pub enum WorldError<E> {
+/// How one rank of a local world ended in failure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RankFailure<E> {
     /// The rank's function returned an error.
-    #[error("rank `{rank}` failed: {error}")]
-    Failed {
-        /// The first rank that failed.
-        rank: usize,
-        /// Its error.
-        error: E,
-    },
+    #[error("{0}")]
+    Error(E),
     /// The rank's function panicked.
-    #[error("rank `{rank}` panicked: {message}")]
-    Panicked {
-        /// The first rank that failed.
-        rank: usize,
-        /// What the panic said.
-        message: String,
-    },
+    #[error("panic: {0}")]
+    Panic(String),
+}
+
+/// The ranks that failed, by number, at least one: the first cause and those it pulled along.
+#[derive(Debug)]
+pub struct WorldFailure<E> {
+    /// Ranks with their failures.
+    pub ranks: Vec<(usize, RankFailure<E>)>,
 }
 
 /// Runs `rank_main` on `size` threads that form a world, and returns their results by rank.
 ///
 /// # Panics
 /// When `size` is 0.
-pub fn run_local<T, E, F>(size: usize, rank_main: F) -> Result<Vec<T>, WorldError<E>>
+pub fn run_local<T, E, F>(size: usize, rank_main: F) -> Result<Vec<T>, WorldFailure<E>>
 where
     T: Send,
     E: Send + std::fmt::Display,
@@ -45,24 +42,21 @@ where
     let world = World::new(size);
     let run = |rank: usize| {
         let mut comm = LocalCommunicator { world: &world, rank, exchanges: 0 };
-        // The state behind the closure is not looked at again after a panic, only dropped.
+        // What the closure borrows is not looked at after a panic, only dropped.
         let ended = catch_unwind(AssertUnwindSafe(|| rank_main(&mut comm)));
-        let (result, why) = match ended {
-            Ok(Ok(value)) => (Ok(value), Departure::Returned),
-            Ok(Err(error)) => {
-                let text = error.to_string();
-                (Err(WorldError::Failed { rank, error }), Departure::Failed(text))
-            }
-            Err(payload) => {
-                let message = panic_message(payload.as_ref());
-                let why = Departure::Failed(format!("panic: {message}"));
-                (Err(WorldError::Panicked { rank, message }), why)
-            }
+        let result = match ended {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(RankFailure::Error(error)),
+            Err(payload) => Err(RankFailure::Panic(panic_message(payload.as_ref()))),
+        };
+        let why = match &result {
+            Ok(_) => "it returned before this collective".to_owned(),
+            Err(failure) => failure.to_string(),
         };
         world.depart(rank, why);
         result
     };
-    let mut results: Vec<Result<T, WorldError<E>>> = thread::scope(|scope| {
+    let results: Vec<Result<T, RankFailure<E>>> = thread::scope(|scope| {
         let run = &run;
         let others: Vec<_> = (1..size).map(|rank| scope.spawn(move || run(rank))).collect();
         let mut results = vec![run(0)];
@@ -71,13 +65,14 @@ where
         }
         results
     });
-    match world.first_failure() {
-        Some(rank) => match results.swap_remove(rank) {
-            Err(error) => Err(error),
-            Ok(_) => unreachable!("a rank is recorded as failed only with its error"),
-        },
-        None => results.into_iter().collect(),
+    let (mut values, mut ranks) = (Vec::with_capacity(size), Vec::new());
+    for (rank, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(value) => values.push(value),
+            Err(failure) => ranks.push((rank, failure)),
+        }
     }
+    if ranks.is_empty() { Ok(values) } else { Err(WorldFailure { ranks }) }
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
@@ -107,8 +102,7 @@ struct State {
     /// Ranks that wait in the present one.
     waiting: usize,
     /// The first rank that ended, which no later barrier can wait for.
-    departed: Option<(usize, Departure)>,
-    failed: Option<usize>,
+    departed: Option<(usize, String)>,
     /// Messages by half, sender and receiver. Two halves in turn, since a quick rank may send for
     /// the next exchange while a slow one still takes from this one; it cannot be further ahead.
     slots: [Vec<Vec<u8>>; 2],
@@ -116,20 +110,11 @@ struct State {
     values: [Vec<u64>; 2],
 }
 
-enum Departure {
-    Returned,
-    Failed(String),
-}
-
 impl State {
     /// The error of every collective that begins, or still waits, after a rank has ended.
     fn lost(&self) -> Option<CommError> {
-        let (rank, how) = self.departed.as_ref()?;
-        let why = match how {
-            Departure::Returned => "it returned before this collective".to_owned(),
-            Departure::Failed(text) => text.clone(),
-        };
-        Some(CommError::RankLost { rank: *rank, why })
+        let (rank, why) = self.departed.as_ref()?;
+        Some(CommError::RankLost { rank: *rank, why: why.clone() })
     }
 }
 
@@ -140,7 +125,6 @@ impl World {
             generation: 0,
             waiting: 0,
             departed: None,
-            failed: None,
             slots: [slots(), slots()],
             values: [vec![0; size], vec![0; size]],
         };
@@ -152,20 +136,9 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn depart(&self, rank: usize, how: Departure) {
-        let mut state = self.lock();
-        if matches!(how, Departure::Failed(_)) && state.failed.is_none() {
-            state.failed = Some(rank);
-        }
-        if state.departed.is_none() {
-            state.departed = Some((rank, how));
-        }
-        drop(state);
+    fn depart(&self, rank: usize, why: String) {
+        self.lock().departed.get_or_insert((rank, why));
         self.changed.notify_all();
-    }
-
-    fn first_failure(&self) -> Option<usize> {
-        self.lock().failed
     }
 
     fn barrier(&self) -> Result<(), CommError> {

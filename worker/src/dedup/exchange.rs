@@ -28,6 +28,7 @@ use super::key_file::KeyFile;
 use super::position::{KeyRange, Policy};
 use super::verdict_file::VerdictFileWriter;
 use super::verdicts::VerdictFileName;
+use crate::comm::local::{RankFailure, WorldFailure, run_local};
 use crate::comm::{CommError, Communicator};
 use crate::formats::blocks::BlocksError;
 
@@ -124,6 +125,14 @@ pub enum ResolveError {
         /// By the receivers.
         received: u64,
     },
+    /// A rank on a thread panicked: a defect of this program.
+    #[error("rank `{rank}` panicked: {message}")]
+    Panicked {
+        /// The rank.
+        rank: usize,
+        /// What the panic said.
+        message: String,
+    },
     /// The ranks can no longer talk to each other.
     #[error(transparent)]
     Comm(#[from] CommError),
@@ -166,9 +175,53 @@ pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
     Ok((out, tally))
 }
 
+impl ResolveError {
+    /// Whether it only says that another rank, with an error of its own, has failed.
+    pub fn is_echo(&self) -> bool {
+        matches!(self, Self::OtherRank { .. } | Self::Comm(CommError::RankLost { .. }))
+    }
+}
+
+/// Resolves one key range in a world of threads of this process. The budget is for all of them
+/// together; `create` makes the sink for each verdict file. Returns the files by rank.
+pub fn resolve_on_threads<K: HashKey, W: Write + Send>(
+    threads: usize,
+    task: &ResolveTask<'_>,
+    create: impl Fn(VerdictFileName) -> io::Result<W> + Sync,
+) -> Result<(Vec<(VerdictFileName, W)>, ResolveTally), ResolveError> {
+    let budget_bytes = task.budget_bytes / threads as u64;
+    let task = ResolveTask { budget_bytes, ..*task };
+    let resolved = run_local(threads, |comm| {
+        let name = verdict_file_name(comm, task.range);
+        let out = agree(comm, create(name).map_err(ResolveError::Output))?;
+        let (out, tally) = resolve::<K, _, _>(comm, &task, out)?;
+        Ok(((name, out), tally))
+    });
+    match resolved {
+        Ok(ranks) => {
+            let tally = ranks.first().map(|(_, tally)| *tally).unwrap_or_default();
+            Ok((ranks.into_iter().map(|(file, _)| file).collect(), tally))
+        }
+        Err(WorldFailure { ranks }) => Err(first_cause(ranks)),
+    }
+}
+
 /// The name under which readers look for the file that this rank writes.
 pub fn verdict_file_name<C: Communicator + ?Sized>(comm: &C, range: KeyRange) -> VerdictFileName {
     VerdictFileName { range, rank: comm.rank() as u32, world: comm.size() as u32 }
+}
+
+/// Of all ranks' errors the first that is not an echo of another.
+fn first_cause(ranks: Vec<(usize, RankFailure<ResolveError>)>) -> ResolveError {
+    let mut errors: Vec<ResolveError> = ranks
+        .into_iter()
+        .map(|(rank, failure)| match failure {
+            RankFailure::Error(error) => error,
+            RankFailure::Panic(message) => ResolveError::Panicked { rank, message },
+        })
+        .collect();
+    let cause = errors.iter().position(|error| !error.is_echo()).unwrap_or(0);
+    errors.swap_remove(cause)
 }
 
 /// Ends the exchange on every rank when one of them has an error.

@@ -34,8 +34,6 @@ pub struct KeyFileSummary {
     pub unit: u32,
     /// Bytes of a key: 8 for lines, 16 for documents.
     pub key_bytes: u32,
-    /// Keys and ordinals collected.
-    pub occurrences: u64,
     /// Distinct keys, which is the number of entries.
     pub distinct: u64,
     /// Ordinals that repeat a key of a smaller ordinal of the unit.
@@ -101,14 +99,12 @@ impl<K: HashKey, W: Write> KeyFileWriter<K, W> {
     pub(super) fn finish(
         mut self,
         unit: u32,
-        occurrences: u64,
         repeats: &OrdinalSet,
     ) -> io::Result<(W, KeyFileSummary)> {
         self.flush()?;
         let summary = KeyFileSummary {
             unit,
             key_bytes: K::BYTES as u32,
-            occurrences,
             distinct: self.distinct,
             repeats: repeats.count(),
             key_blocks: self.blocks.blocks() as u64,

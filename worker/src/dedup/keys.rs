@@ -63,7 +63,6 @@ pub struct KeyCollector<K: HashKey> {
     filling: Chunk<K>,
     runs: Vec<SpilledRun>,
     repeats: OrdinalSet,
-    occurrences: u64,
 }
 
 struct Chunk<K> {
@@ -86,7 +85,6 @@ impl<K: HashKey> KeyCollector<K> {
             filling: Chunk::new(),
             runs: Vec::new(),
             repeats: OrdinalSet::default(),
-            occurrences: 0,
         }
     }
 
@@ -115,7 +113,7 @@ impl<K: HashKey> KeyCollector<K> {
             self.spill()?;
             self.merge(&mut writer)?;
         }
-        writer.finish(self.unit, self.occurrences, &self.repeats).map_err(KeysError::Output)
+        writer.finish(self.unit, &self.repeats).map_err(KeysError::Output)
     }
 
     fn buffered(&self) -> usize {
@@ -137,7 +135,6 @@ impl<K: HashKey> KeyCollector<K> {
             }
             let (key, ordinal) = K::untag(tagged);
             let ordinal = ordinal as u32;
-            self.occurrences += 1;
             match &mut open {
                 Some(entry) if entry.key == key => {
                     entry.repeated = true;
@@ -164,7 +161,7 @@ impl<K: HashKey> KeyCollector<K> {
         self.runs.push(SpilledRun(file.clone()));
         let mut writer = KeyFileWriter::new(sink).map_err(failed)?;
         self.drain_sorted(&mut writer).map_err(failed)?;
-        writer.finish(self.unit, 0, &OrdinalSet::default()).map_err(failed)?;
+        writer.finish(self.unit, &OrdinalSet::default()).map_err(failed)?;
         Ok(())
     }
 
@@ -183,9 +180,7 @@ impl<K: HashKey> KeyCollector<K> {
             match &mut open {
                 Some(entry) if entry.key == key => {
                     entry.repeated |= repeated;
-                    if entry.ordinal == ordinal {
-                        self.occurrences -= 1;
-                    } else {
+                    if entry.ordinal != ordinal {
                         entry.repeated = true;
                         self.repeats.insert(ordinal);
                     }

@@ -19,6 +19,8 @@ pub mod keys;
 mod ordinals;
 mod position;
 mod sort;
+#[cfg(test)]
+mod testing;
 mod verdict_file;
 pub mod verdicts;
 

@@ -239,7 +239,7 @@ mod tests {
             sparse in prop::collection::btree_set(0..=MAX_ORDINAL, 0..50),
             dense_from in 0u32..300_000, step in 1usize..12, dense in 0u32..100_000,
         ) {
-            let mut all = sparse.clone();
+            let mut all = sparse;
             all.extend((dense_from..dense_from + dense).step_by(step));
             let ordinals: Vec<u32> = all.into_iter().collect();
             let bytes = encode(&ordinals);

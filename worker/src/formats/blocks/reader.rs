@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use zstd::bulk::Decompressor;
+
 use super::layout::{
     self, BLOCK_HEADER_BYTES, BlockEntry, FILE_HEADER_BYTES, FOOTER_FIXED_BYTES, TRAILER_BYTES,
 };
@@ -120,6 +122,7 @@ impl BlockFile {
             fetched: Vec::new(),
             at: 0,
             raw: Vec::new(),
+            decompressor: None,
         })
     }
 
@@ -149,6 +152,8 @@ pub struct BlockCursor<'a> {
     fetched: Vec<u8>,
     at: usize,
     raw: Vec<u8>,
+    /// Made for the first compressed block.
+    decompressor: Option<Decompressor<'static>>,
 }
 
 impl BlockCursor<'_> {
@@ -170,7 +175,7 @@ impl BlockCursor<'_> {
         let payload = if entry.stored_bytes == entry.raw_bytes {
             stored
         } else {
-            decompress(stored, entry.raw_bytes as usize, &mut self.raw)
+            decompress(&mut self.decompressor, stored, entry.raw_bytes as usize, &mut self.raw)
                 .map_err(|_| damaged(Damage::Compression))?;
             &self.raw
         };
@@ -197,10 +202,20 @@ impl BlockCursor<'_> {
     }
 }
 
-fn decompress(stored: &[u8], raw_bytes: usize, raw: &mut Vec<u8>) -> io::Result<()> {
+fn decompress(
+    decompressor: &mut Option<Decompressor<'static>>,
+    stored: &[u8],
+    raw_bytes: usize,
+    raw: &mut Vec<u8>,
+) -> io::Result<()> {
+    let decompressor = match decompressor {
+        Some(decompressor) => decompressor,
+        None => decompressor.insert(Decompressor::new()?),
+    };
     raw.clear();
+    // The capacity is what bounds the output.
     raw.reserve_exact(raw_bytes);
-    let written = zstd::bulk::decompress_to_buffer(stored, raw)?;
+    let written = decompressor.decompress_to_buffer(stored, raw)?;
     if written == raw_bytes { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
