@@ -2,3 +2,6 @@
 
 pub mod formats;
 pub mod storage;
+pub mod comm;
+pub mod dedup;
+pub mod formats;

@@ -4,3 +4,6 @@
 pub mod gzip;
 mod inflate;
 pub mod warc;
+//! File formats: bytes to records and back. What the records mean is decided elsewhere.
+
+pub mod blocks;

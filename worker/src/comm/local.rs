@@ -1,0 +1,241 @@
+//! Ranks as threads of this process. Copies no payload: buffers change owners.
+//!
+//! Leaves the number of ranks, and what they do, to the caller. Invariant: no rank waits for one
+//! that has ended, whether it returned, failed or panicked; whoever waits gets an error at once.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::{CommError, Communicator};
+
+/// How one rank of a local world ended in failure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RankFailure<E> {
+    /// The rank's function returned an error.
+    #[error("{0}")]
+    Error(E),
+    /// The rank's function panicked.
+    #[error("panic: {0}")]
+    Panic(String),
+}
+
+/// The ranks that failed, by number, at least one: the first cause and those it pulled along.
+#[derive(Debug)]
+pub struct WorldFailure<E> {
+    /// Ranks with their failures.
+    pub ranks: Vec<(usize, RankFailure<E>)>,
+}
+
+/// Runs `rank_main` on `size` threads that form a world, and returns their results by rank.
+///
+/// # Panics
+/// When `size` is 0.
+pub fn run_local<T, E, F>(size: usize, rank_main: F) -> Result<Vec<T>, WorldFailure<E>>
+where
+    T: Send,
+    E: Send + std::fmt::Display,
+    F: Fn(&mut LocalCommunicator<'_>) -> Result<T, E> + Sync,
+{
+    assert!(size > 0, "a world has at least one rank");
+    let world = World::new(size);
+    let run = |rank: usize| {
+        let mut comm = LocalCommunicator { world: &world, rank, exchanges: 0 };
+        // What the closure borrows is not looked at after a panic, only dropped.
+        let ended = catch_unwind(AssertUnwindSafe(|| rank_main(&mut comm)));
+        let result = match ended {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(RankFailure::Error(error)),
+            Err(payload) => Err(RankFailure::Panic(panic_message(payload.as_ref()))),
+        };
+        let why = match &result {
+            Ok(_) => "it returned before this collective".to_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        world.depart(rank, why);
+        result
+    };
+    let results: Vec<Result<T, RankFailure<E>>> = thread::scope(|scope| {
+        let run = &run;
+        let others: Vec<_> = (1..size).map(|rank| scope.spawn(move || run(rank))).collect();
+        let mut results = vec![run(0)];
+        for other in others {
+            results.push(other.join().expect("a rank's panic is caught inside its thread"));
+        }
+        results
+    });
+    let (mut values, mut ranks) = (Vec::with_capacity(size), Vec::new());
+    for (rank, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(value) => values.push(value),
+            Err(failure) => ranks.push((rank, failure)),
+        }
+    }
+    if ranks.is_empty() { Ok(values) } else { Err(WorldFailure { ranks }) }
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        return (*text).to_owned();
+    }
+    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "without a message".to_owned())
+}
+
+/// One rank's view of a world of threads; made by [`run_local`].
+pub struct LocalCommunicator<'w> {
+    world: &'w World,
+    rank: usize,
+    /// How many all-to-alls and reductions this rank has begun; picks the slots' half.
+    exchanges: usize,
+}
+
+struct World {
+    size: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Barriers completed.
+    generation: u64,
+    /// Ranks that wait in the present one.
+    waiting: usize,
+    /// The first rank that ended, which no later barrier can wait for.
+    departed: Option<(usize, String)>,
+    /// Messages by half, sender and receiver. Two halves in turn, since a quick rank may send for
+    /// the next exchange while a slow one still takes from this one; it cannot be further ahead.
+    slots: [Vec<Vec<u8>>; 2],
+    /// Values of reductions by half and rank.
+    values: [Vec<u64>; 2],
+}
+
+impl State {
+    /// The error of every collective that begins, or still waits, after a rank has ended.
+    fn lost(&self) -> Option<CommError> {
+        let (rank, why) = self.departed.as_ref()?;
+        Some(CommError::RankLost { rank: *rank, why: why.clone() })
+    }
+}
+
+impl World {
+    fn new(size: usize) -> Self {
+        let slots = || vec![Vec::new(); size * size];
+        let state = State {
+            generation: 0,
+            waiting: 0,
+            departed: None,
+            slots: [slots(), slots()],
+            values: [vec![0; size], vec![0; size]],
+        };
+        Self { size, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// No code between lock and unlock can leave the state half changed, so poison says nothing.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn depart(&self, rank: usize, why: String) {
+        self.lock().departed.get_or_insert((rank, why));
+        self.changed.notify_all();
+    }
+
+    fn barrier(&self) -> Result<(), CommError> {
+        let mut state = self.lock();
+        if let Some(lost) = state.lost() {
+            return Err(lost);
+        }
+        let generation = state.generation;
+        state.waiting += 1;
+        if state.waiting == self.size {
+            state.waiting = 0;
+            state.generation += 1;
+            drop(state);
+            self.changed.notify_all();
+            return Ok(());
+        }
+        loop {
+            // The generation first: a rank may end right after a barrier that did complete.
+            if state.generation != generation {
+                return Ok(());
+            }
+            if let Some(lost) = state.lost() {
+                return Err(lost);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl LocalCommunicator<'_> {
+    fn next_half(&mut self) -> usize {
+        self.exchanges += 1;
+        self.exchanges % 2
+    }
+
+    fn all_reduce(
+        &mut self,
+        value: u64,
+        combine: impl Fn(u64, u64) -> u64,
+    ) -> Result<u64, CommError> {
+        let half = self.next_half();
+        self.world.lock().values[half][self.rank] = value;
+        self.world.barrier()?;
+        let state = self.world.lock();
+        Ok(state.values[half].iter().copied().reduce(combine).unwrap_or(value))
+    }
+}
+
+impl Communicator for LocalCommunicator<'_> {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.world.size
+    }
+
+    fn barrier(&mut self) -> Result<(), CommError> {
+        self.world.barrier()
+    }
+
+    fn all_to_all(
+        &mut self,
+        sends: &mut [Vec<u8>],
+        receives: &mut [Vec<u8>],
+    ) -> Result<(), CommError> {
+        let size = self.world.size;
+        for buffers in [sends.len(), receives.len()] {
+            if buffers != size {
+                return Err(CommError::BufferCount { size, buffers });
+            }
+        }
+        let half = self.next_half();
+        let mut state = self.world.lock();
+        for (to, send) in sends.iter_mut().enumerate() {
+            state.slots[half][self.rank * size + to] = std::mem::take(send);
+        }
+        drop(state);
+        self.world.barrier()?;
+        let mut state = self.world.lock();
+        for (from, (receive, send)) in receives.iter_mut().zip(sends).enumerate() {
+            let arrived = std::mem::take(&mut state.slots[half][from * size + self.rank]);
+            // What was received before becomes the memory of what is sent next.
+            *send = std::mem::replace(receive, arrived);
+            send.clear();
+        }
+        Ok(())
+    }
+
+    fn all_reduce_sum(&mut self, value: u64) -> Result<u64, CommError> {
+        self.all_reduce(value, u64::wrapping_add)
+    }
+
+    fn all_reduce_max(&mut self, value: u64) -> Result<u64, CommError> {
+        self.all_reduce(value, u64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! One round of the exchange: the messages, and what is done with them between the collectives.
+//!
+//! A message of keys is runs of `unit · count · (key · marked ordinal)…`, a message of verdicts is
+//! packed positions. Bytes from other ranks are checked before they are used: a unit must be
+//! one of the sender's, a position one of this rank's. Which collectives are called, and when, is
+//! the parent module's. Invariant: the buffers of one round are used again by the next.
+
+use std::io::Write;
+
+use super::super::budget::{message_bytes_per_key, with_slack};
+use super::super::key::HashKey;
+use super::super::key_file::{KeyFile, unmark};
+use super::super::position::{Policy, Position, Span};
+use super::super::sort::sort_tagged;
+use super::super::verdict_file::VerdictFileWriter;
+use super::ResolveError;
+use crate::comm::{CommError, Communicator};
+
+const RUN_HEADER_BYTES: usize = 8;
+/// The largest of the key types' entries.
+const MAX_ENTRY_BYTES: usize = message_bytes_per_key::<u128>();
+
+/// The buffers of all rounds, and the counts over them.
+pub(super) struct Round {
+    sends: Vec<Vec<u8>>,
+    receives: Vec<Vec<u8>>,
+    pub(super) counts: Counts,
+}
+
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) distinct: u64,
+    pub(super) decided: u64,
+}
+
+impl Round {
+    pub(super) fn new(size: usize) -> Self {
+        let buffers = || vec![Vec::new(); size];
+        Self { sends: buffers(), receives: buffers(), counts: Counts::default() }
+    }
+
+    pub(super) fn exchange(
+        &mut self,
+        comm: &mut (impl Communicator + ?Sized),
+    ) -> Result<(), CommError> {
+        comm.all_to_all(&mut self.sends, &mut self.receives)
+    }
+
+    /// Puts the files' keys of the span into the messages to their owners.
+    pub(super) fn fill<K: HashKey>(
+        &mut self,
+        files: &[KeyFile<K>],
+        span: Span,
+    ) -> Result<(), ResolveError> {
+        let ranks = self.sends.len();
+        self.reserve(files, span);
+        let mut begins = vec![0; ranks];
+        for file in files {
+            let unit = file.summary().unit;
+            for (begin, send) in begins.iter_mut().zip(&mut self.sends) {
+                *begin = send.len();
+                send.extend_from_slice(&unit.to_le_bytes());
+                send.extend_from_slice(&[0; 4]);
+            }
+            file.scan(span, |key, marked| {
+                let mut entry = [0; MAX_ENTRY_BYTES];
+                let entry = &mut entry[..message_bytes_per_key::<K>()];
+                let (key_bytes, ordinal) = entry.split_at_mut(K::BYTES);
+                key.put(key_bytes);
+                ordinal.copy_from_slice(&marked.to_le_bytes());
+                self.sends[key.owner(ranks)].extend_from_slice(entry);
+            })
+            .map_err(|source| ResolveError::KeyFile { unit, source })?;
+            for (begin, send) in begins.iter().zip(&mut self.sends) {
+                let bytes = send.len() - begin - RUN_HEADER_BYTES;
+                let count = bytes / message_bytes_per_key::<K>();
+                if count == 0 {
+                    send.truncate(*begin);
+                    continue;
+                }
+                let count_bytes = (count as u32).to_le_bytes();
+                send[begin + 4..begin + RUN_HEADER_BYTES].copy_from_slice(&count_bytes);
+                self.counts.sent += count as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Room for an even share and a quarter more, which the budget has: growing would double it.
+    fn reserve<K: HashKey>(&mut self, files: &[KeyFile<K>], span: Span) {
+        let keys: u64 = files.iter().map(|file| file.at_most(span)).sum();
+        let share = with_slack(keys / self.sends.len() as u64);
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        let headers = files.len() * RUN_HEADER_BYTES;
+        for send in &mut self.sends {
+            send.clear();
+            send.reserve_exact(share.saturating_mul(message_bytes_per_key::<K>()) + headers);
+        }
+    }
+
+    /// Decides about the keys that have arrived, and puts the positions to drop into the messages
+    /// to the ranks of their units.
+    pub(super) fn decide<K: HashKey>(
+        &mut self,
+        span: Span,
+        policy: Policy,
+    ) -> Result<(), ResolveError> {
+        let ranks = self.receives.len();
+        let mut runs = Vec::new();
+        for (from, message) in self.receives.iter().enumerate() {
+            split_runs::<K>(message, from, ranks, &mut runs)
+                .ok_or(ResolveError::Message { from })?;
+        }
+        let count = runs.iter().map(|run| run.entries.len()).sum::<usize>();
+        let count = count / message_bytes_per_key::<K>();
+        let sorted = sort_tagged::<K, _>(span, count, || runs.iter().flat_map(Run::positions));
+        self.counts.received += sorted.len() as u64;
+        for group in sorted.chunk_by(|a, b| K::untag(*a).0 == K::untag(*b).0) {
+            self.counts.distinct += 1;
+            let repeated = |tagged: &K::Tagged| unmark(K::untag(*tagged).1 as u32).1;
+            let drops = match policy {
+                Policy::KeepFirst => &group[1..],
+                Policy::DropAll if group.len() > 1 || repeated(&group[0]) => group,
+                Policy::DropAll => continue,
+            };
+            self.counts.decided += drops.len() as u64;
+            for tagged in drops {
+                let tag = K::untag(*tagged).1;
+                let unit = (tag >> 32) as u32;
+                let (ordinal, _) = unmark(tag as u32);
+                let position = Position { unit, ordinal }.pack();
+                self.sends[unit as usize % ranks].extend_from_slice(&position.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the verdicts that have arrived about this rank's units.
+    pub(super) fn collect<W: Write>(
+        &mut self,
+        rank: usize,
+        verdicts: &mut VerdictFileWriter<W>,
+    ) -> Result<(), ResolveError> {
+        let ranks = self.receives.len();
+        for (from, message) in self.receives.iter().enumerate() {
+            let (positions, odd) = message.as_chunks::<8>();
+            if !odd.is_empty() {
+                return Err(ResolveError::Message { from });
+            }
+            for bytes in positions {
+                let packed = u64::from_le_bytes(*bytes);
+                if Position::unpack(packed).unit as usize % ranks != rank {
+                    return Err(ResolveError::Message { from });
+                }
+                verdicts.push(packed).map_err(ResolveError::Output)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of one unit in a message.
+struct Run<'a> {
+    unit: u32,
+    entries: &'a [u8],
+}
+
+/// Adds the runs of one message; `None` when it is none, or speaks of another rank's units.
+fn split_runs<'a, K: HashKey>(
+    mut message: &'a [u8],
+    from: usize,
+    ranks: usize,
+    runs: &mut Vec<Run<'a>>,
+) -> Option<()> {
+    while !message.is_empty() {
+        let (unit, rest) = message.split_first_chunk::<4>()?;
+        let (count, rest) = rest.split_first_chunk::<4>()?;
+        let unit = u32::from_le_bytes(*unit);
+        let bytes = (u32::from_le_bytes(*count) as usize)
+            .checked_mul(message_bytes_per_key::<K>())
+            .filter(|_| unit as usize % ranks == from)?;
+        let (entries, rest) = rest.split_at_checked(bytes)?;
+        runs.push(Run { unit, entries });
+        message = rest;
+    }
+    Some(())
+}
+
+impl Run<'_> {
+    /// Keys with their positions, the ordinals marked.
+    fn positions<K: HashKey>(&self) -> impl Iterator<Item = (K, u64)> + '_ {
+        let unit = u64::from(self.unit) << 32;
+        self.entries.chunks_exact(message_bytes_per_key::<K>()).map(move |entry| {
+            let (key, ordinal) = entry.split_at(K::BYTES);
+            let mut marked = [0; 4];
+            marked.copy_from_slice(ordinal);
+            (K::get(key), unit | u64::from(u32::from_le_bytes(marked)))
+        })
+    }
+}

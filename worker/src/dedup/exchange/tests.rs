@@ -1,0 +1,221 @@
+//! The drops are those of a naive oracle, for any world, ranges, budget and order of files.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use super::super::testing::{Seeded, TestKey, write_key_file};
+use super::super::verdicts::VerdictSet;
+use super::*;
+use crate::comm::local::run_local;
+
+/// The drops of each unit and the tally of all ranges, by the definition.
+fn oracle<K: TestKey>(units: &[Vec<K>], policy: Policy) -> (Vec<Vec<u32>>, ResolveTally) {
+    let mut occurrences: HashMap<K, Vec<(usize, u32)>> = HashMap::new();
+    let mut tally = ResolveTally::default();
+    for (unit, keys) in units.iter().enumerate() {
+        for (ordinal, key) in (0..).zip(keys) {
+            let places = occurrences.entry(*key).or_default();
+            tally.keys += u64::from(places.last().is_none_or(|(last, _)| *last != unit));
+            places.push((unit, ordinal));
+        }
+    }
+    tally.distinct = occurrences.len() as u64;
+    let mut drops = vec![Vec::new(); units.len()];
+    let mut repeats = 0;
+    for places in occurrences.values() {
+        let all = policy == Policy::DropAll && places.len() > 1;
+        for (unit, ordinal) in &places[usize::from(!all)..] {
+            drops[*unit].push(*ordinal);
+        }
+        repeats += places.windows(2).filter(|pair| pair[0].0 == pair[1].0).count() as u64;
+    }
+    for unit in &mut drops {
+        unit.sort_unstable();
+        tally.dropped += unit.len() as u64;
+    }
+    tally.dropped -= repeats;
+    (drops, tally)
+}
+
+/// Resolves all ranges and loads every unit's verdicts.
+fn resolve_all<K: TestKey>(
+    dir: &Path,
+    files: &[KeyFileRef],
+    policy: Policy,
+    (ranges, threads, budget_bytes): (u32, usize, u64),
+) -> (Vec<Vec<u32>>, ResolveTally) {
+    let mut verdict_files = Vec::new();
+    let mut total = ResolveTally::default();
+    for index in 0..ranges {
+        let range = KeyRange::new(index, ranges).unwrap();
+        let task = ResolveTask { key_files: files, range, policy, budget_bytes };
+        let (written, tally) =
+            resolve_on_threads::<K, _>(threads, &task, |_| Ok(Vec::new())).unwrap();
+        for (name, bytes) in written {
+            let path = dir.join(name.to_string());
+            fs::write(&path, bytes).unwrap();
+            verdict_files.push(path);
+        }
+        total.keys += tally.keys;
+        total.distinct += tally.distinct;
+        total.dropped += tally.dropped;
+    }
+    let mut drops = vec![Vec::new(); files.len()];
+    for KeyFileRef { unit, path } in files {
+        let set = VerdictSet::load::<K>(&verdict_files, *unit, path).unwrap();
+        drops[*unit as usize] = set.iter().collect();
+        assert_eq!(set.count() as usize, drops[*unit as usize].len());
+    }
+    (drops, total)
+}
+
+fn random_units<K: TestKey>(random: &mut Seeded) -> Vec<Vec<K>> {
+    let crowded = random.below(5) == 0;
+    let ids = 1 + random.below(600);
+    let hot = random.below(2) == 0;
+    let units = 1 + random.below(12);
+    (0..units)
+        .map(|_| {
+            let lines = random.below(5) * random.below(60);
+            let id = |random: &mut Seeded| random.below(ids);
+            let mut keys: Vec<u64> = (0..lines).map(|_| id(random)).collect();
+            if hot {
+                keys.push(0);
+            }
+            random.shuffle(&mut keys);
+            keys.into_iter()
+                .map(|id| if crowded { K::crowded(id) } else { K::spread(id) })
+                .collect()
+        })
+        .collect()
+}
+
+fn every_world_agrees_with_the_oracle<K: TestKey>(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let mut random = Seeded(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let units = random_units::<K>(&mut random);
+        let mut files: Vec<KeyFileRef> =
+            (0..).zip(&units).map(|(unit, keys)| write_key_file(dir.path(), unit, keys)).collect();
+        random.shuffle(&mut files);
+        let policy = if random.below(2) == 0 { Policy::KeepFirst } else { Policy::DropAll };
+        let world = (
+            1 + random.below(5) as u32,
+            1 + random.below(8) as usize,
+            [0, 40_000, 1 << 30][random.below(3) as usize],
+        );
+        let found = resolve_all::<K>(dir.path(), &files, policy, world);
+        assert_eq!(found, oracle(&units, policy), "seed {seed} {policy:?} {world:?}");
+    }
+}
+
+#[test]
+fn line_drops_are_the_same_in_every_world() {
+    every_world_agrees_with_the_oracle::<u64>(0..1200);
+}
+
+#[test]
+fn document_drops_are_the_same_in_every_world() {
+    every_world_agrees_with_the_oracle::<u128>(10_000..10_800);
+}
+
+#[test]
+fn many_rounds_and_batches_of_larger_units_give_the_same_drops() {
+    let mut random = Seeded(77);
+    let dir = tempfile::tempdir().unwrap();
+    let units: Vec<Vec<u64>> =
+        (0..5).map(|_| (0..40_000).map(|_| u64::spread(random.below(120_000))).collect()).collect();
+    let files: Vec<KeyFileRef> =
+        (0..).zip(&units).map(|(unit, keys)| write_key_file(dir.path(), unit, keys)).collect();
+    for policy in [Policy::KeepFirst, Policy::DropAll] {
+        let expected = oracle(&units, policy);
+        for world in [(1, 1, 1 << 30), (1, 2, 1 << 20), (3, 4, 1 << 17)] {
+            let found = resolve_all::<u64>(dir.path(), &files, policy, world);
+            assert!(found == expected, "{policy:?} {world:?}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_in_a_key_file_is_blamed_on_its_unit() {
+    let dir = tempfile::tempdir().unwrap();
+    let units: Vec<Vec<u64>> =
+        (0..3).map(|unit| (unit..unit + 12).map(|id| u64::spread(id % 9)).collect()).collect();
+    let files: Vec<KeyFileRef> =
+        (0..).zip(&units).map(|(unit, keys)| write_key_file(dir.path(), unit, keys)).collect();
+    let good = fs::read(&files[1].path).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x41;
+        fs::write(&files[1].path, &bad).unwrap();
+        let key_files = &files[..];
+        let budget_bytes = 1 << 20;
+        let task = ResolveTask {
+            key_files,
+            range: KeyRange::WHOLE,
+            policy: Policy::DropAll,
+            budget_bytes,
+        };
+        let resolved = resolve_on_threads::<u64, _>(2, &task, |_| Ok(Vec::new()));
+        match resolved {
+            Err(ResolveError::KeyFile { unit: 1, source: BlocksError::Damaged { file, .. } }) => {
+                assert_eq!(file, files[1].path);
+            }
+            Err(other) => panic!("byte {at}: {other}"),
+            // Only the block of repeats is not read here; who reads it must find the damage.
+            Ok(_) => {
+                let keys = KeyFile::<u64>::open(&files[1].path).unwrap();
+                assert!(keys.repeats().is_err(), "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_found_by_one_rank_is_an_echo_on_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Vec<KeyFileRef> =
+        (0..4).map(|unit| write_key_file(dir.path(), unit, &[1u64, 2, 3])).collect();
+    fs::write(&files[3].path, b"nothing of the kind").unwrap();
+    let task = ResolveTask {
+        key_files: &files,
+        range: KeyRange::WHOLE,
+        policy: Policy::KeepFirst,
+        budget_bytes: 1 << 20,
+    };
+    let failure = run_local(4, |comm| resolve::<u64, _, _>(comm, &task, Vec::new())).unwrap_err();
+    assert_eq!(failure.ranks.len(), 4);
+    for (rank, failure) in failure.ranks {
+        let RankFailure::Error(error) = failure else { panic!("rank {rank} panicked") };
+        assert_eq!(error.is_echo(), rank != 3, "{error}");
+        if rank != 3 {
+            assert!(error.to_string().contains("`3`"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn ranks_with_different_tasks_refuse_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [write_key_file(dir.path(), 0, &[1u64]), write_key_file(dir.path(), 1, &[1u64])];
+    let failure = run_local(2, |comm| {
+        let key_files = &files[..1 + comm.rank()];
+        let (range, policy) = (KeyRange::WHOLE, Policy::KeepFirst);
+        let task = ResolveTask { key_files, range, policy, budget_bytes: 0 };
+        resolve::<u64, _, _>(comm, &task, Vec::new())
+    })
+    .unwrap_err();
+    for (_, failure) in failure.ranks {
+        assert!(matches!(failure, RankFailure::Error(ResolveError::TasksDiffer)), "{failure}");
+    }
+    let twice = [files[0].clone(), files[0].clone()];
+    let swapped = [KeyFileRef { unit: 7, path: files[0].path.clone() }];
+    let resolve = |key_files| {
+        let (range, policy) = (KeyRange::WHOLE, Policy::KeepFirst);
+        let task = ResolveTask { key_files, range, policy, budget_bytes: 0 };
+        resolve_on_threads::<u64, _>(2, &task, |_| Ok(Vec::new())).unwrap_err()
+    };
+    assert!(matches!(resolve(&twice), ResolveError::UnitTwice { unit: 0 }));
+    assert!(matches!(resolve(&swapped), ResolveError::WrongUnit { expected: 7, found: 0, .. }));
+}

@@ -1,0 +1,127 @@
+//! What the rest of dedup asks of a key: bytes, an order that begins with its top bits, and a cheap
+//! even spread. Keys are hashes; they are cut, spread and sorted as evenly distributed numbers, and
+//! nothing but speed and balance is lost when they are not.
+
+/// A hash that dedup goes by: `u64` for lines, `u128` (16 bytes of blake3) for documents.
+pub trait HashKey: Copy + Ord + Send + Sync + std::fmt::Debug + 'static {
+    /// Bytes of a key in files and messages.
+    const BYTES: usize;
+
+    /// A key with a tag that orders after it: an ordinal or a position.
+    type Tagged: Copy + Ord + Send + Sync;
+
+    /// The value before any key is put there.
+    const BLANK: Self::Tagged;
+
+    /// The 64 most significant bits.
+    fn top(self) -> u64;
+
+    /// Which of `ranks` decides about this key: independent of the top bits' order.
+    fn owner(self, ranks: usize) -> usize {
+        // Fibonacci hashing, so that neighbours in the key space go to different ranks.
+        let mixed = self.low().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        ((mixed * ranks as u64) >> 32) as usize
+    }
+
+    /// The 64 least significant bits.
+    fn low(self) -> u64;
+
+    /// As a label of blocks, in the same order.
+    fn label(self) -> u128;
+
+    /// The top bits of a key behind a label.
+    fn top_of_label(label: u128) -> u64;
+
+    /// Writes the key's `BYTES` bytes.
+    fn put(self, bytes: &mut [u8]);
+
+    /// Reads what `put` wrote.
+    fn get(bytes: &[u8]) -> Self;
+
+    /// Joins key and tag.
+    fn tag(self, tag: u64) -> Self::Tagged;
+
+    /// The inverse of `tag`.
+    fn untag(tagged: Self::Tagged) -> (Self, u64);
+}
+
+impl HashKey for u64 {
+    const BYTES: usize = 8;
+    type Tagged = u128;
+    const BLANK: u128 = 0;
+
+    fn top(self) -> u64 {
+        self
+    }
+
+    fn low(self) -> u64 {
+        self
+    }
+
+    fn label(self) -> u128 {
+        u128::from(self)
+    }
+
+    fn top_of_label(label: u128) -> u64 {
+        label as u64
+    }
+
+    fn put(self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.to_le_bytes());
+    }
+
+    fn get(bytes: &[u8]) -> Self {
+        let mut array = [0; 8];
+        array.copy_from_slice(bytes);
+        Self::from_le_bytes(array)
+    }
+
+    fn tag(self, tag: u64) -> u128 {
+        u128::from(self) << 64 | u128::from(tag)
+    }
+
+    fn untag(tagged: u128) -> (Self, u64) {
+        ((tagged >> 64) as u64, tagged as u64)
+    }
+}
+
+impl HashKey for u128 {
+    const BYTES: usize = 16;
+    /// Not a `(u128, u64)`: that would take 32 bytes.
+    type Tagged = [u64; 3];
+    const BLANK: [u64; 3] = [0; 3];
+
+    fn top(self) -> u64 {
+        (self >> 64) as u64
+    }
+
+    fn low(self) -> u64 {
+        self as u64
+    }
+
+    fn label(self) -> u128 {
+        self
+    }
+
+    fn top_of_label(label: u128) -> u64 {
+        (label >> 64) as u64
+    }
+
+    fn put(self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.to_le_bytes());
+    }
+
+    fn get(bytes: &[u8]) -> Self {
+        let mut array = [0; 16];
+        array.copy_from_slice(bytes);
+        Self::from_le_bytes(array)
+    }
+
+    fn tag(self, tag: u64) -> [u64; 3] {
+        [(self >> 64) as u64, self as u64, tag]
+    }
+
+    fn untag([top, low, tag]: [u64; 3]) -> (Self, u64) {
+        (Self::from(top) << 64 | Self::from(low), tag)
+    }
+}

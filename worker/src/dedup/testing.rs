@@ -1,0 +1,75 @@
+//! What the tests of dedup share: seeded numbers and key files of made-up units.
+
+use std::fs;
+use std::path::Path;
+
+use super::exchange::KeyFileRef;
+use super::key::HashKey;
+use super::keys::KeyCollector;
+
+/// splitmix64: the same numbers for the same seed for ever.
+pub(super) struct Seeded(pub(super) u64);
+
+impl Seeded {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.0)
+    }
+
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for end in (1..items.len()).rev() {
+            items.swap(end, self.below(end as u64 + 1) as usize);
+        }
+    }
+}
+
+fn mix(mut value: u64) -> u64 {
+    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+/// Keys that tests make from small numbers.
+pub(super) trait TestKey: HashKey + std::hash::Hash {
+    /// Spread like a hash.
+    fn spread(id: u64) -> Self;
+    /// At the ends of the key space, next to each other.
+    fn crowded(id: u64) -> Self;
+}
+
+impl TestKey for u64 {
+    fn spread(id: u64) -> Self {
+        mix(id)
+    }
+
+    fn crowded(id: u64) -> Self {
+        if id.is_multiple_of(2) { id } else { Self::MAX - id }
+    }
+}
+
+impl TestKey for u128 {
+    fn spread(id: u64) -> Self {
+        Self::from(mix(id)) << 64 | Self::from(mix(id ^ 0xABCD))
+    }
+
+    fn crowded(id: u64) -> Self {
+        // Half of them share their top bits.
+        if id.is_multiple_of(2) { Self::from(id) } else { Self::MAX - (Self::from(id) << 63) }
+    }
+}
+
+/// Writes the key file of a unit whose line `i` has key `keys[i]`.
+pub(super) fn write_key_file<K: HashKey>(dir: &Path, unit: u32, keys: &[K]) -> KeyFileRef {
+    let mut collector = KeyCollector::new(unit, 1 << 20, dir);
+    for (ordinal, key) in (0..).zip(keys) {
+        collector.push(*key, ordinal).unwrap();
+    }
+    let (bytes, _) = collector.finish(Vec::new()).unwrap();
+    let path = dir.join(format!("keys-{unit}"));
+    fs::write(&path, bytes).unwrap();
+    KeyFileRef { unit, path }
+}
