@@ -5,3 +5,4 @@ pub mod storage;
 pub mod comm;
 pub mod dedup;
 pub mod formats;
+pub mod html;

@@ -1,0 +1,364 @@
+//! An HTTP/1.x response as crawlers store it in a WARC `response` record: head, then body.
+//!
+//! Splits the payload, and undoes chunked transfer and content encodings where they are really
+//! there: CommonCrawl stores bodies decoded, other crawlers store the raw stream, and some store
+//! decoded bodies under the headers of the raw one. Charset and markup are left to `html`.
+//!
+//! Declared lengths are never trusted: the record frames the payload, so the body is all that
+//! follows the head, and a `Content-Length` that disagrees is only noted in [`BodyNotes`]. A body
+//! that ends early (crawlers cut long ones) is kept as far as it decodes, and noted too.
+//!
+//! Invariant: no input makes it hold more than the limits allow, and none makes it panic.
+
+use std::borrow::Cow;
+use std::io::{ErrorKind, Read};
+
+use brotli::enc::StandardAlloc;
+use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use thiserror::Error;
+
+/// How much of a foreign response may be held.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpLimits {
+    /// Status line and headers together.
+    pub head_bytes: usize,
+    pub headers: usize,
+    /// The body after each decoding step; stops compression bombs.
+    pub body_bytes: usize,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { head_bytes: 64 << 10, headers: 256, body_bytes: 8 << 20 }
+    }
+}
+
+/// Status and headers; the body stays encoded until [`HttpResponse::body`] is asked for it.
+#[derive(Debug)]
+pub struct HttpResponse<'a> {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    raw_body: &'a [u8],
+}
+
+/// A decoded body and what was odd about it.
+#[derive(Debug)]
+pub struct HttpBody<'a> {
+    pub bytes: Cow<'a, [u8]>,
+    pub notes: BodyNotes,
+}
+
+/// Oddities that are tolerated, for the caller to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BodyNotes {
+    /// A chunked or compressed body ended early; what decoded until there is kept.
+    pub cut_short: bool,
+    /// `Content-Length` differs from the stored body.
+    pub length_disagrees: bool,
+    /// A header names an encoding that the body does not have; it was taken as it is.
+    pub encoding_was_undone: bool,
+}
+
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum HttpError {
+    #[error("read an http response: {detail}")]
+    Malformed { detail: String },
+    #[error("decode a `{encoding}` body: {detail}")]
+    ContentEncodingDamaged { encoding: String, detail: String },
+    #[error("decode a body: the content encoding `{encoding}` is not known")]
+    ContentEncodingUnsupported { encoding: String },
+    #[error("decode a body: it passes {limit_bytes} bytes")]
+    BodyTooLarge { limit_bytes: usize },
+}
+
+impl HttpError {
+    /// The counted name of the drop.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "http_malformed",
+            Self::ContentEncodingDamaged { .. } => "content_encoding_damaged",
+            Self::ContentEncodingUnsupported { .. } => "content_encoding_unsupported",
+            Self::BodyTooLarge { .. } => "body_too_large",
+        }
+    }
+}
+
+impl<'a> HttpResponse<'a> {
+    /// Splits head and body. The body begins after the first empty line.
+    pub fn split(payload: &'a [u8], limits: &HttpLimits) -> Result<Self, HttpError> {
+        let window = &payload[..payload.len().min(limits.head_bytes)];
+        let head = with_known_version(window);
+        let mut slots = vec![httparse::EMPTY_HEADER; limits.headers];
+        let mut response = httparse::Response::new(&mut slots);
+        let mut rules = httparse::ParserConfig::default();
+        rules
+            .allow_multiple_spaces_in_response_status_delimiters(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
+        let head_bytes = match rules.parse_response(&mut response, &head) {
+            Ok(httparse::Status::Complete(end)) => end + window.len() - head.len(),
+            Ok(httparse::Status::Partial) => {
+                let detail = format!("the headers do not end within {} bytes", window.len());
+                return Err(HttpError::Malformed { detail });
+            }
+            Err(error) => return Err(HttpError::Malformed { detail: error.to_string() }),
+        };
+        let headers = response
+            .headers
+            .iter()
+            .map(|header| {
+                let value = String::from_utf8_lossy(header.value).trim().to_owned();
+                (header.name.to_ascii_lowercase(), value)
+            })
+            .collect();
+        let status = response.code.unwrap_or(0);
+        Ok(Self { status, headers, raw_body: &payload[head_bytes..] })
+    }
+
+    /// The first header of this (lower-case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body with its transfer and content encodings undone.
+    pub fn body(&self, limits: &HttpLimits) -> Result<HttpBody<'a>, HttpError> {
+        let mut notes = BodyNotes::default();
+        let mut bytes = Cow::Borrowed(self.raw_body);
+        let declared = self.header("content-length").and_then(|value| value.parse::<u64>().ok());
+        notes.length_disagrees = declared.is_some_and(|n| n != self.raw_body.len() as u64);
+        if self.tokens("transfer-encoding").any(|token| token == "chunked") {
+            // A chunked message has no length of its own to disagree with.
+            notes.length_disagrees = false;
+            match unchunk(self.raw_body)? {
+                Some(chunks) => {
+                    notes.cut_short |= chunks.cut_short;
+                    bytes = Cow::Owned(chunks.bytes);
+                }
+                None => notes.encoding_was_undone = true,
+            }
+        }
+        let encodings: Vec<String> = self.tokens("content-encoding").collect();
+        if encodings.len() > MAX_ENCODINGS {
+            let encoding = encodings.join(", ");
+            return Err(HttpError::ContentEncodingUnsupported { encoding });
+        }
+        for encoding in encodings.iter().rev() {
+            bytes = decoded(encoding, bytes, limits, &mut notes)?;
+        }
+        if bytes.len() > limits.body_bytes {
+            return Err(HttpError::BodyTooLarge { limit_bytes: limits.body_bytes });
+        }
+        Ok(HttpBody { bytes, notes })
+    }
+
+    /// The comma-separated tokens of all headers of this name, lower-case.
+    fn tokens(&self, name: &'static str) -> impl Iterator<Item = String> {
+        self.headers
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .flat_map(|(_, value)| value.split(','))
+            .map(|token| token.trim().to_ascii_lowercase())
+            .filter(|token| !token.is_empty())
+    }
+}
+
+/// Stacked encodings beyond this are an attack, not a page.
+const MAX_ENCODINGS: usize = 4;
+
+/// zstd for the web is bounded to windows of 8 MiB (RFC 9659).
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Crawlers that speak HTTP/2 write `HTTP/2 200`; the parser knows only 1.0 and 1.1.
+fn with_known_version(window: &[u8]) -> Cow<'_, [u8]> {
+    let known = window.starts_with(b"HTTP/1.");
+    let version_end = window.iter().take(10).position(|&byte| byte == b' ');
+    match (known, version_end) {
+        (false, Some(end)) if window.starts_with(b"HTTP/") => {
+            Cow::Owned([b"HTTP/1.1", &window[end..]].concat())
+        }
+        (true | false, _) => Cow::Borrowed(window),
+    }
+}
+
+struct Chunks {
+    bytes: Vec<u8>,
+    cut_short: bool,
+}
+
+/// Undoes chunked coding; `None` when the body is not chunked, whatever its header says.
+///
+/// The first chunk decides: it must have a size line and either end in a line break or reach the
+/// end of the payload. After that a bad size line is damage.
+fn unchunk(body: &[u8]) -> Result<Option<Chunks>, HttpError> {
+    let mut bytes = Vec::new();
+    let mut rest = body;
+    let mut first = true;
+    loop {
+        let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(rest) else {
+            if first {
+                return Ok(None);
+            }
+            if rest.len() <= MAX_CUT_SIZE_LINE && !rest.contains(&b'\n') {
+                return Ok(Some(Chunks { bytes, cut_short: true }));
+            }
+            let detail = format!("no chunk size at byte {}", body.len() - rest.len());
+            return Err(HttpError::ContentEncodingDamaged { encoding: "chunked".into(), detail });
+        };
+        rest = &rest[line..];
+        if size == 0 {
+            return Ok(Some(Chunks { bytes, cut_short: false }));
+        }
+        let Some((chunk, after)) =
+            usize::try_from(size).ok().and_then(|size| rest.split_at_checked(size))
+        else {
+            bytes.extend_from_slice(rest);
+            return Ok(Some(Chunks { bytes, cut_short: true }));
+        };
+        let line_break = line_break_bytes(after);
+        if first && line_break == 0 && !after.is_empty() {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(chunk);
+        rest = &after[line_break..];
+        first = false;
+    }
+}
+
+/// A size line that the end of the payload cut is shorter than this.
+const MAX_CUT_SIZE_LINE: usize = 32;
+
+fn line_break_bytes(bytes: &[u8]) -> usize {
+    if bytes.starts_with(b"\r\n") { 2 } else { usize::from(bytes.starts_with(b"\n")) }
+}
+
+/// One decoding step.
+fn decoded<'a>(
+    encoding: &str,
+    bytes: Cow<'a, [u8]>,
+    limits: &HttpLimits,
+    notes: &mut BodyNotes,
+) -> Result<Cow<'a, [u8]>, HttpError> {
+    if bytes.is_empty() || matches!(encoding, "identity" | "none" | "utf-8" | "8bit" | "binary") {
+        return Ok(bytes);
+    }
+    let present = match encoding {
+        "gzip" | "x-gzip" => bytes.starts_with(&GZIP_MAGIC),
+        "zstd" => bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
+        // These have no magic number, but neither can begin a page of markup and decode.
+        "deflate" => is_zlib(&bytes) || !looks_like_markup(&bytes),
+        "br" => !looks_like_markup(&bytes),
+        _ => {
+            let encoding = encoding.to_owned();
+            return Err(HttpError::ContentEncodingUnsupported { encoding });
+        }
+    };
+    if !present {
+        notes.encoding_was_undone = true;
+        return Ok(bytes);
+    }
+    let (out, end) = match encoding {
+        "gzip" | "x-gzip" => gunzip(&bytes, limits.body_bytes),
+        "zstd" => unzstd(&bytes, limits.body_bytes),
+        "deflate" if is_zlib(&bytes) => drain(ZlibDecoder::new(&*bytes), limits.body_bytes),
+        "deflate" => drain(DeflateDecoder::new(&*bytes), limits.body_bytes),
+        _ => unbrotli(&bytes, limits.body_bytes),
+    };
+    if out.len() > limits.body_bytes {
+        return Err(HttpError::BodyTooLarge { limit_bytes: limits.body_bytes });
+    }
+    match end {
+        Ok(()) => Ok(Cow::Owned(out)),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof && !out.is_empty() => {
+            notes.cut_short = true;
+            Ok(Cow::Owned(out))
+        }
+        Err(error) => Err(HttpError::ContentEncodingDamaged {
+            encoding: encoding.to_owned(),
+            detail: error.to_string(),
+        }),
+    }
+}
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+type Drained = (Vec<u8>, std::io::Result<()>);
+
+/// All members; bytes after the last one are ignored, as browsers do.
+fn gunzip(bytes: &[u8], limit: usize) -> Drained {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    while rest.starts_with(&GZIP_MAGIC) && out.len() <= limit {
+        let mut decoder = GzDecoder::new(rest);
+        let (mut member, end) = drain(&mut decoder, limit - out.len());
+        out.append(&mut member);
+        if end.is_err() {
+            return (out, end);
+        }
+        rest = decoder.into_inner();
+    }
+    (out, Ok(()))
+}
+
+fn unzstd(bytes: &[u8], limit: usize) -> Drained {
+    let decoder = zstd::Decoder::new(bytes).and_then(|mut decoder| {
+        decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+        Ok(decoder)
+    });
+    match decoder {
+        Ok(decoder) => drain(decoder, limit),
+        Err(error) => (Vec::new(), Err(error)),
+    }
+}
+
+/// By the streaming call: the crate's readers report a cut stream and a damaged one alike.
+fn unbrotli(bytes: &[u8], limit: usize) -> Drained {
+    let alloc = StandardAlloc::default;
+    let mut state = BrotliState::new_strict(alloc(), alloc(), alloc());
+    let mut out = Vec::new();
+    let mut block = vec![0; 64 << 10];
+    let (mut unread, mut read, mut total) = (bytes.len(), 0, 0);
+    loop {
+        let (mut free, mut filled) = (block.len(), 0);
+        let result = BrotliDecompressStream(
+            &mut unread,
+            &mut read,
+            bytes,
+            &mut free,
+            &mut filled,
+            &mut block,
+            &mut total,
+            &mut state,
+        );
+        out.extend_from_slice(&block[..filled]);
+        let end = match result {
+            BrotliResult::NeedsMoreOutput if out.len() <= limit => continue,
+            BrotliResult::NeedsMoreOutput | BrotliResult::ResultSuccess => Ok(()),
+            BrotliResult::NeedsMoreInput => Err(ErrorKind::UnexpectedEof.into()),
+            BrotliResult::ResultFailure => Err(ErrorKind::InvalidData.into()),
+        };
+        return (out, end);
+    }
+}
+
+/// Reads at most one byte more than the limit, and keeps what came before an error.
+fn drain(reader: impl Read, limit: usize) -> Drained {
+    let mut out = Vec::new();
+    let end = reader.take(limit as u64 + 1).read_to_end(&mut out).map(|_| ());
+    (out, end)
+}
+
+fn is_zlib(bytes: &[u8]) -> bool {
+    matches!(bytes, [cmf, flags, ..]
+        if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flags)).is_multiple_of(31))
+}
+
+fn looks_like_markup(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    text.first() == Some(&b'<')
+        && text.get(1).is_some_and(|byte| byte.is_ascii_alphabetic() || b"!?".contains(byte))
+}
+
+#[cfg(test)]
+mod tests;
