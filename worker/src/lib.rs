@@ -1,3 +1,5 @@
 //! The worker: runs work units and nothing else. It knows no batch system and no schedule.
 
 pub mod fasttext;
+pub mod language;
+pub mod text;
