@@ -6,3 +6,6 @@ pub mod comm;
 pub mod dedup;
 pub mod formats;
 pub mod html;
+pub mod fasttext;
+pub mod language;
+pub mod text;

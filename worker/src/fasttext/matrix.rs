@@ -1,0 +1,248 @@
+//! Matrices of a model, dense or product-quantised, as rows that can be added or multiplied.
+//!
+//! A quantised matrix is decoded when it is loaded if that costs little memory, else row by row
+//! at use; both give the same bits, since either way a cell is `norm * centroid` rounded once.
+//! Rows are padded with zeros to whole blocks of [`LANES`] numbers, and sums run in one fixed
+//! order over the blocks, so the result does not depend on the CPU.
+
+use std::io::Read;
+
+use super::load::LoadError;
+use super::source::Source;
+
+/// Numbers that are added side by side; a fixed part of the summation order, not a CPU's width.
+pub(super) const LANES: usize = 8;
+
+/// A quantised matrix that would take more than this when decoded stays quantised.
+const DECODED_MAX_BYTES: u64 = 64 << 20;
+
+/// Centroids of a sub-quantiser: a code is one byte.
+const CENTROIDS: usize = 256;
+
+pub(super) struct Matrix {
+    rows: usize,
+    stride: usize,
+    cells: Cells,
+}
+
+enum Cells {
+    Dense(Vec<f32>),
+    Quantised(Quantised),
+}
+
+struct Quantised {
+    codes: Vec<u8>,
+    quantiser: Quantiser,
+    norms: Option<Norms>,
+}
+
+struct Norms {
+    codes: Vec<u8>,
+    quantiser: Quantiser,
+}
+
+/// A product quantiser: `parts` sub-vectors of `part_width` numbers, the last maybe narrower.
+struct Quantiser {
+    parts: usize,
+    part_width: usize,
+    last_width: usize,
+    centroids: Vec<f32>,
+}
+
+/// The length of a padded row.
+pub(super) fn stride(dimensions: usize) -> usize {
+    dimensions.next_multiple_of(LANES)
+}
+
+impl Matrix {
+    pub(super) fn read_dense<R: Read>(
+        source: &mut Source<R>,
+        dimensions: usize,
+        rows: usize,
+        what: &str,
+    ) -> Result<Self, LoadError> {
+        read_shape(source, dimensions, rows, what)?;
+        source.expect_room(rows as u64, dimensions as u64 * 4, &format!("rows of {what}"))?;
+        let stride = stride(dimensions);
+        let mut cells = vec![0.0; rows * stride];
+        let (mut row, mut column) = (0, 0);
+        source.floats((rows * dimensions) as u64, what, |value| {
+            cells[row * stride + column] = value;
+            column += 1;
+            if column == dimensions {
+                (row, column) = (row + 1, 0);
+            }
+        })?;
+        Ok(Self { rows, stride, cells: Cells::Dense(cells) })
+    }
+
+    pub(super) fn read_quantised<R: Read>(
+        source: &mut Source<R>,
+        dimensions: usize,
+        rows: usize,
+        what: &str,
+    ) -> Result<Self, LoadError> {
+        let with_norms = source.flag(&format!("the norm flag of {what}"))?;
+        read_shape(source, dimensions, rows, what)?;
+        let code_bytes = source.int(&format!("the code size of {what}"))?;
+        let code_bytes = u64::try_from(code_bytes)
+            .map_err(|_| source.malformed(format!("{what} has `{code_bytes}` code bytes")))?;
+        let codes = source.bytes(code_bytes, &format!("codes of {what}"))?;
+        let quantiser = Quantiser::read(source, dimensions, what)?;
+        if rows.checked_mul(quantiser.parts) != Some(codes.len()) {
+            let parts = quantiser.parts;
+            return Err(source.malformed(format!(
+                "{what} has `{}` code bytes for {rows} rows of {parts} parts",
+                codes.len()
+            )));
+        }
+        let norms = if with_norms {
+            let codes = source.bytes(rows as u64, &format!("norm codes of {what}"))?;
+            Some(Norms { codes, quantiser: Quantiser::read(source, 1, what)? })
+        } else {
+            None
+        };
+        let stride = stride(dimensions);
+        let quantised = Quantised { codes, quantiser, norms };
+        let cells = if (rows as u64) * (stride as u64) * 4 <= DECODED_MAX_BYTES {
+            Cells::Dense(quantised.decode_all(rows, stride))
+        } else {
+            Cells::Quantised(quantised)
+        };
+        Ok(Self { rows, stride, cells })
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Adds a row to `sum`, which must be one stride long.
+    #[inline]
+    pub(super) fn add_row(&self, row: usize, sum: &mut [f32]) {
+        match &self.cells {
+            Cells::Dense(cells) => {
+                let start = row * self.stride;
+                add(sum, &cells[start..start + self.stride]);
+            }
+            Cells::Quantised(quantised) => {
+                quantised.each_cell(row, |column, value| sum[column] += value);
+            }
+        }
+    }
+
+    /// The dot product of a row with `vector`, which must be one stride long.
+    pub(super) fn dot_row(&self, row: usize, vector: &[f32]) -> f32 {
+        match &self.cells {
+            Cells::Dense(cells) => {
+                let start = row * self.stride;
+                dot(&cells[start..start + self.stride], vector)
+            }
+            Cells::Quantised(quantised) => {
+                let mut lanes = [0.0; LANES];
+                quantised.each_cell(row, |column, value| {
+                    lanes[column % LANES] += value * vector[column];
+                });
+                sum_lanes(lanes)
+            }
+        }
+    }
+}
+
+/// Adds `row` to `sum`, cell by cell.
+#[inline]
+pub(super) fn add(sum: &mut [f32], row: &[f32]) {
+    for (sum, row) in sum.as_chunks_mut::<LANES>().0.iter_mut().zip(row.as_chunks::<LANES>().0) {
+        for lane in 0..LANES {
+            sum[lane] += row[lane];
+        }
+    }
+}
+
+fn dot(row: &[f32], vector: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    for (row, vector) in row.as_chunks::<LANES>().0.iter().zip(vector.as_chunks::<LANES>().0) {
+        for lane in 0..LANES {
+            lanes[lane] += row[lane] * vector[lane];
+        }
+    }
+    sum_lanes(lanes)
+}
+
+fn sum_lanes(lanes: [f32; LANES]) -> f32 {
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
+}
+
+fn read_shape<R: Read>(
+    source: &mut Source<R>,
+    dimensions: usize,
+    rows: usize,
+    what: &str,
+) -> Result<(), LoadError> {
+    let found = (source.long(what)?, source.long(what)?);
+    let same = |found: i64, expected: usize| u64::try_from(found) == Ok(expected as u64);
+    if same(found.0, rows) && same(found.1, dimensions) {
+        return Ok(());
+    }
+    Err(source.malformed(format!(
+        "{what} is `{}` x `{}`, but the header and vocabulary ask for {rows} x {dimensions}",
+        found.0, found.1
+    )))
+}
+
+impl Quantiser {
+    fn read<R: Read>(
+        source: &mut Source<R>,
+        dimensions: usize,
+        what: &str,
+    ) -> Result<Self, LoadError> {
+        let limit = i32::try_from(dimensions).expect("dimensions were read from an i32");
+        let what = format!("the quantiser of {what}");
+        let width = source.int_within(&format!("the dimension count of {what}"), limit, limit)?;
+        let parts = source.int_within(&format!("the part count of {what}"), 1, limit)?;
+        let part_width = source.int_within(&format!("the part width of {what}"), 1, i32::MAX)?;
+        let last_width = source.int_within(&format!("the last width of {what}"), 1, limit)?;
+        let sum = (parts - 1).checked_mul(part_width).and_then(|n| n.checked_add(last_width));
+        if sum != Some(width) || last_width > part_width {
+            return Err(source.malformed(format!(
+                "{what} splits {width} dimensions into `{parts}` parts of `{part_width}`, \
+                 the last of `{last_width}`"
+            )));
+        }
+        let count = (width * CENTROIDS) as u64;
+        let mut centroids = Vec::with_capacity(source.expect_room(count, 4, "centroids")?);
+        source.floats(count, "centroids", |value| centroids.push(value))?;
+        Ok(Self { parts, part_width, last_width, centroids })
+    }
+
+    fn centroid(&self, part: usize, code: u8) -> &[f32] {
+        let width = if part + 1 == self.parts { self.last_width } else { self.part_width };
+        let start = part * CENTROIDS * self.part_width + usize::from(code) * width;
+        &self.centroids[start..start + width]
+    }
+}
+
+impl Quantised {
+    #[inline]
+    fn each_cell(&self, row: usize, mut cell: impl FnMut(usize, f32)) {
+        let quantiser = &self.quantiser;
+        let norm = match &self.norms {
+            Some(norms) => norms.quantiser.centroid(0, norms.codes[row])[0],
+            None => 1.0,
+        };
+        let codes = &self.codes[row * quantiser.parts..(row + 1) * quantiser.parts];
+        for (part, &code) in codes.iter().enumerate() {
+            for (index, &value) in quantiser.centroid(part, code).iter().enumerate() {
+                cell(part * quantiser.part_width + index, norm * value);
+            }
+        }
+    }
+
+    fn decode_all(&self, rows: usize, stride: usize) -> Vec<f32> {
+        let mut cells = vec![0.0; rows * stride];
+        for row in 0..rows {
+            self.each_cell(row, |column, value| cells[row * stride + column] = value);
+        }
+        cells
+    }
+}

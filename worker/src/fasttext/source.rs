@@ -1,0 +1,140 @@
+//! Reads little-endian fields from a model file whose length is known, remembering where it is.
+//!
+//! Every size is compared with the bytes that are left *before* anything is allocated, so a file
+//! can never make the loader take more memory than a small multiple of its own length. What the
+//! fields mean is left to the callers.
+
+use std::io::Read;
+
+use super::load::LoadError;
+
+/// How much of a long array is converted at a time.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+pub(super) struct Source<R> {
+    reader: R,
+    name: String,
+    offset: u64,
+    length: u64,
+}
+
+impl<R: Read> Source<R> {
+    pub(super) fn new(reader: R, name: String, length: u64) -> Self {
+        Self { reader, name, offset: 0, length }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn remaining(&self) -> u64 {
+        self.length - self.offset
+    }
+
+    /// An error at the present offset.
+    pub(super) fn malformed(&self, what: impl Into<String>) -> LoadError {
+        let (name, offset) = (self.name.clone(), self.offset);
+        LoadError::Malformed { name, offset, what: what.into() }
+    }
+
+    /// Refuses a count of things that cannot fit in what is left of the file.
+    pub(super) fn expect_room(
+        &self,
+        count: u64,
+        each_bytes: u64,
+        what: &str,
+    ) -> Result<usize, LoadError> {
+        let fits = count.checked_mul(each_bytes).is_some_and(|bytes| bytes <= self.remaining());
+        match usize::try_from(count) {
+            Ok(count) if fits => Ok(count),
+            Ok(_) | Err(_) => Err(self.malformed(format!(
+                "`{count}` {what} need {each_bytes} bytes each, but only {} bytes are left",
+                self.remaining()
+            ))),
+        }
+    }
+
+    pub(super) fn fill(&mut self, bytes: &mut [u8], what: &str) -> Result<(), LoadError> {
+        self.expect_room(bytes.len() as u64, 1, what)?;
+        self.reader.read_exact(bytes).map_err(|source| LoadError::Read {
+            name: self.name.clone(),
+            offset: self.offset,
+            source,
+        })?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn bytes(&mut self, count: u64, what: &str) -> Result<Vec<u8>, LoadError> {
+        let mut bytes = vec![0; self.expect_room(count, 1, what)?];
+        self.fill(&mut bytes, what)?;
+        Ok(bytes)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], LoadError> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes, what)?;
+        Ok(bytes)
+    }
+
+    pub(super) fn byte(&mut self, what: &str) -> Result<u8, LoadError> {
+        self.array::<1>(what).map(|[byte]| byte)
+    }
+
+    pub(super) fn int(&mut self, what: &str) -> Result<i32, LoadError> {
+        self.array(what).map(i32::from_le_bytes)
+    }
+
+    pub(super) fn long(&mut self, what: &str) -> Result<i64, LoadError> {
+        self.array(what).map(i64::from_le_bytes)
+    }
+
+    /// An `int` that must lie in a range.
+    pub(super) fn int_within(
+        &mut self,
+        what: &str,
+        low: i32,
+        high: i32,
+    ) -> Result<usize, LoadError> {
+        let value = self.int(what)?;
+        match usize::try_from(value) {
+            Ok(size) if (low..=high).contains(&value) => Ok(size),
+            Ok(_) | Err(_) => {
+                Err(self.malformed(format!("{what} is `{value}`, not within {low}..={high}")))
+            }
+        }
+    }
+
+    /// A C++ `bool`: anything but 0 and 1 means that the file is out of step.
+    pub(super) fn flag(&mut self, what: &str) -> Result<bool, LoadError> {
+        match self.byte(what)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.malformed(format!("{what} is `{other}`, neither 0 nor 1"))),
+        }
+    }
+
+    /// Calls `place` with every number of a float array in turn; each must be finite.
+    pub(super) fn floats(
+        &mut self,
+        count: u64,
+        what: &str,
+        mut place: impl FnMut(f32),
+    ) -> Result<(), LoadError> {
+        let mut left = self.expect_room(count, 4, what)? * 4;
+        let mut block = vec![0; left.min(BLOCK_BYTES)];
+        while left > 0 {
+            let now = left.min(BLOCK_BYTES);
+            self.fill(&mut block[..now], what)?;
+            for four in block[..now].as_chunks::<4>().0 {
+                let value = f32::from_le_bytes(*four);
+                if !value.is_finite() {
+                    return Err(self.malformed(format!("{what} hold `{value}`")));
+                }
+                place(value);
+            }
+            left -= now;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Normal forms of text. What is done with them (hashing, dedup, filters) is decided elsewhere.
+
+pub mod ccnet_line;
