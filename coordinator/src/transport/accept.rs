@@ -104,8 +104,7 @@ pub(super) async fn accept_tcp(
     let mut half_open = HalfOpen::<AbortHandle>::new(limits.max_half_open, limits.half_open_grace);
     let mut handshakes = JoinSet::new();
     loop {
-        let now = Instant::now();
-        let closed_until = half_open.closed_until(now);
+        let closed_until = half_open.closed_until(Instant::now());
         tokio::select! {
             Some(ended) = handshakes.join_next_with_id() => {
                 let id = match ended {
@@ -118,14 +117,14 @@ pub(super) async fn accept_tcp(
                 };
                 half_open.remove(|handshake| handshake.id() == id);
             }
-            () = sleep_until(closed_until.unwrap_or(now)), if closed_until.is_some() => {}
+            () = sleep_until(closed_until.unwrap_or_else(Instant::now)), if closed_until.is_some() => {}
             accepted = listener.accept(), if closed_until.is_none() => match accepted {
                 Ok((stream, address)) => {
                     let handshake = handshake(
                         acceptor.clone(), stream, address, limits.handshake_timeout, door.clone(),
                     );
                     let handle = handshakes.spawn(handshake);
-                    if let Some(pushed_out) = half_open.admit(address.ip(), now, handle) {
+                    if let Some(pushed_out) = half_open.admit(address.ip(), Instant::now(), handle) {
                         pushed_out.abort();
                         complaints.pushed_out();
                     }

@@ -86,8 +86,8 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn nobody_is_pushed_out_within_the_fair_time() {
+    #[test]
+    fn nobody_is_pushed_out_within_the_fair_time() {
         let start = Instant::now();
         let mut half_open = HalfOpen::new(3, GRACE);
         for handshake in 0..3 {
@@ -100,8 +100,8 @@ mod tests {
         assert_eq!(half_open.closed_until(start), None, "an ended one makes room at once");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_oldest_of_the_address_that_holds_most_makes_room() {
+    #[test]
+    fn the_oldest_of_the_address_that_holds_most_makes_room() {
         let start = Instant::now();
         let mut half_open = HalfOpen::new(4, GRACE);
         half_open.admit(node(1), start, "early worker");
@@ -118,8 +118,8 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_from_another_node_never_pushes_out_a_worker_with_a_slow_link() {
+    #[test]
+    fn a_flood_from_another_node_never_pushes_out_a_worker_with_a_slow_link() {
         let start = Instant::now();
         let mut half_open = HalfOpen::new(8, GRACE);
         half_open.admit(node(1), start, 0);
