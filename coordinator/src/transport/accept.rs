@@ -183,14 +183,15 @@ impl Complaints {
     /// A peer that is gone again costs no pause; a lack of descriptors or memory does, or the loop
     /// would spin on the connection that stays in the kernel's queue.
     async fn pause_after(&mut self, error: &io::Error) {
-        match error.kind() {
-            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
-            _ => {
-                self.accept_errors += 1;
-                self.last_refusal = Some(error.to_string());
-                self.warn_seldom();
-                sleep(PAUSE_AFTER_ERROR).await;
-            }
+        let peer_is_gone = matches!(
+            error.kind(),
+            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+        );
+        if !peer_is_gone {
+            self.accept_errors += 1;
+            self.last_refusal = Some(error.to_string());
+            self.warn_seldom();
+            sleep(PAUSE_AFTER_ERROR).await;
         }
     }
 

@@ -64,7 +64,7 @@ impl Client {
         // In TLS 1.3 the client is done before the server has looked at its certificate. An HTTP/2
         // server speaks first, so its first bytes say that it has accepted ours.
         match stream.fill_buf().await {
-            Ok(first) if first.is_empty() => Err(refused(address, "it closed the connection")),
+            Ok([]) => Err(refused(address, "it closed the connection")),
             Ok(_settings) => Ok(stream),
             Err(error) => Err(classify(address, error)),
         }
