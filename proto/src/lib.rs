@@ -23,3 +23,4 @@ pub mod pb {
 
 /// The version of this build, as told in registrations, manifests and the journal.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub mod channel;

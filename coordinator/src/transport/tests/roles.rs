@@ -1,0 +1,68 @@
+//! Each peer gets the methods of its role, over both transports, for every service.
+
+use super::*;
+
+async fn codes(channel: &Channel) -> Vec<Code> {
+    let mut codes = Vec::new();
+    for path in [LEASE, CANCEL, STATUS, UNLISTED] {
+        codes.push(call(channel, path).await.code());
+    }
+    codes
+}
+
+#[tokio::test]
+async fn each_role_is_let_through_to_its_own_methods_only() {
+    const YES: Code = Code::Ok;
+    const NO: Code = Code::PermissionDenied;
+    let running = Running::start(Limits::default()).await;
+    for (role, expected) in [
+        (Role::Worker, [YES, NO, NO, NO]),
+        (Role::Operator, [NO, YES, YES, NO]),
+        (Role::Viewer, [NO, NO, YES, NO]),
+    ] {
+        let channel = running.connect(role).await.unwrap();
+        assert_eq!(codes(&channel).await, expected, "{role}");
+        check_health(&channel, "").await.unwrap_or_else(|error| panic!("{role}: {error}"));
+    }
+    let channel = running.connect_unix().await.unwrap();
+    assert_eq!(codes(&channel).await, [YES, YES, YES, NO], "our own user, on this node");
+}
+
+#[tokio::test]
+async fn a_worker_that_calls_an_operators_method_is_told_so() {
+    let running = Running::start(Limits::default()).await;
+    let channel = running.connect(Role::Worker).await.unwrap();
+    let denial = call(&channel, CANCEL).await;
+    assert_eq!(denial.code(), Code::PermissionDenied);
+    for part in ["`worker`", CANCEL, "operator.pem"] {
+        assert!(denial.message().contains(part), "{}", denial.message());
+    }
+    assert_eq!(call(&channel, LEASE).await.code(), Code::Ok, "the connection goes on");
+}
+
+#[tokio::test]
+async fn a_service_that_nobody_added_is_denied_like_one_that_is_not_in_the_table() {
+    let running = Running::start(Limits::default()).await;
+    let channel = running.connect(Role::Operator).await.unwrap();
+    for path in ["/other.Service/Method", "/", "/t.Thresher/Cancel/", "/T.Thresher/Cancel"] {
+        assert_eq!(call(&channel, path).await.code(), Code::PermissionDenied, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn workers_come_back_to_a_restarted_coordinator_with_the_keys_they_have() {
+    let running = Running::start(Limits::default()).await;
+    let credentials = Credentials::in_directory(&running.keys(), Role::Worker);
+    let state = running.state.path().to_owned();
+    let channel = thresher_proto::channel::follow(&state, &credentials).await.unwrap();
+    let first_address = running.address.tcp;
+    assert_eq!(call(&channel, LEASE).await.code(), Code::Ok);
+
+    // The old port stays taken, so that the new coordinator must be found by its address file.
+    let state = running.stop().await;
+    let _squatter = tokio::net::TcpListener::bind(first_address.unwrap()).await.unwrap();
+    let restarted = Running::start_in(state, Limits::default()).await;
+    assert_ne!(restarted.address.tcp, first_address);
+    let back = async { while call(&channel, LEASE).await.code() != Code::Ok {} };
+    tokio::time::timeout(PATIENCE, back).await.expect("the same channel works again");
+}

@@ -1,0 +1,301 @@
+//! The way to the coordinator, for workers and for the command line.
+//!
+//! ```text
+//!   <state>/coordinator.json ──address──▶ Dialer ──┬─ Unix socket: same node, same user
+//!   <state>/keys/<role>.pem ──key_file──▶          └─ TCP, TLS 1.3, certificates both ways
+//! ```
+//!
+//! It leaves to its callers when to try again, and to the generated clients every message. A channel
+//! is handed out only after the coordinator has accepted this peer: both transports wait for the
+//! coordinator's first bytes, so that a refusal is an error here and not a riddle at the first call.
+//!
+//! **Invariant:** nothing is sent before the other side has shown who it is: on a Unix socket by
+//! its owner and user id, over TCP by a certificate of this run's own authority.
+
+pub mod address;
+pub mod key_file;
+pub mod private_file;
+mod tls;
+mod unix;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use address::{ADDRESS_FILE, AddressError, CoordinatorAddress};
+use key_file::KeyFileError;
+use private_file::PrivateFileError;
+
+/// The name in the coordinator's certificate. It stands for the run, not for a machine, so that
+/// a restarted coordinator may listen on another node and another port with the same keys.
+pub const SERVER_NAME: &str = "thresher-coordinator";
+
+/// The folder of a state directory that holds the run's keys.
+pub const KEYS_DIRECTORY: &str = "keys";
+
+/// The certificate of the run's authority, in the folder of the keys.
+pub const CA_FILE: &str = "ca.pem";
+
+/// Covers the whole way in: connect, handshake, and the coordinator's first bytes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
+
+/// What a peer may be. The coordinator's table says which methods each role may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Leases units and reports on them.
+    Worker,
+    /// Submits, cancels, drains.
+    Operator,
+    /// Watches.
+    Viewer,
+}
+
+impl Role {
+    /// Every role, in the order in which they are shown.
+    pub const ALL: &'static [Self] = &[Self::Worker, Self::Operator, Self::Viewer];
+
+    /// The role's word in certificates, file names and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Operator => "operator",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// The name of the file with this role's certificate and key.
+    pub fn key_file_name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker.pem",
+            Self::Operator => "operator.pem",
+            Self::Viewer => "viewer.pem",
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// How this process shows who it is. It holds paths, never key material.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// By its user id, on the coordinator's own node.
+    Unix,
+    /// By a certificate, from anywhere.
+    File {
+        /// Certificate and key of this peer's role.
+        identity: PathBuf,
+        /// Certificate of the run's authority.
+        ca: PathBuf,
+    },
+}
+
+impl Credentials {
+    /// The files of `role` in a folder of keys.
+    pub fn in_directory(keys: &Path, role: Role) -> Self {
+        Self::File { identity: keys.join(role.key_file_name()), ca: keys.join(CA_FILE) }
+    }
+
+    /// The socket when the coordinator runs on this node, else the files of `role` in its state
+    /// directory.
+    pub fn choose(address: &CoordinatorAddress, state: &Path, role: Role) -> Self {
+        if address.unix.is_some() && address.host == address::host_name() {
+            Self::Unix
+        } else {
+            Self::in_directory(&state.join(KEYS_DIRECTORY), role)
+        }
+    }
+}
+
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    #[error(
+        "the coordinator of `{host}` listens on no {transport}\nhint: {hint}",
+        hint = "ask it through the other transport, or start it with this one"
+    )]
+    NotOffered { host: String, transport: &'static str },
+    #[error("failed to trust the directory of the coordinator's socket: {0}")]
+    SocketDirectory(#[source] PrivateFileError),
+    #[error(
+        "failed to reach the coordinator at `{endpoint}`: {source}\n\
+         hint: is the coordinator running? start it with `thresher run` or `thresher serve`"
+    )]
+    Unreachable { endpoint: String, source: std::io::Error },
+    #[error(
+        "no answer from `{endpoint}` within {seconds} s\n\
+         hint: is the coordinator alive, and does the network let this node reach it?"
+    )]
+    TimedOut { endpoint: String, seconds: u64 },
+    #[error(
+        "whoever listens at `{endpoint}` is not this run's coordinator: {reason}\n\
+         hint: `{ADDRESS_FILE}` and the keys must come from the same state directory"
+    )]
+    NotOurCoordinator { endpoint: String, reason: String },
+    #[error(
+        "the coordinator at `{endpoint}` refused this peer: {reason}\n\
+         hint: use the keys of this run's state directory, and its user"
+    )]
+    Refused { endpoint: String, reason: String },
+    #[error("failed to open a gRPC channel to the coordinator: {0}")]
+    Channel(#[source] tonic::transport::Error),
+}
+
+impl ConnectError {
+    /// Whether the same call may succeed later with nothing changed on this side. A coordinator
+    /// that restarts or is full looks like any of these for a while, and so does a stranger who
+    /// took its old port: no one out there may make a worker give up.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Address(error) => error.may_pass(),
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Refused { .. }
+            | Self::NotOurCoordinator { .. }
+            | Self::NotOffered { .. }
+            | Self::Channel(_) => true,
+            Self::Keys(_) | Self::SocketDirectory(_) => false,
+        }
+    }
+}
+
+/// Opens a channel to this address. The channel connects again to the same address by itself.
+pub async fn connect(
+    address: &CoordinatorAddress,
+    credentials: &Credentials,
+) -> Result<Channel, ConnectError> {
+    open(AddressSource::Fixed(address.clone()), credentials).await
+}
+
+/// Opens a channel to the coordinator of a state directory. Each time it connects anew it reads
+/// the address file again, and so follows a restarted coordinator to its new port or node.
+pub async fn follow(state: &Path, credentials: &Credentials) -> Result<Channel, ConnectError> {
+    open(AddressSource::File(state.join(ADDRESS_FILE)), credentials).await
+}
+
+#[derive(Clone, Debug)]
+enum AddressSource {
+    Fixed(CoordinatorAddress),
+    File(PathBuf),
+}
+
+#[derive(Clone)]
+enum Proof {
+    UserId,
+    Certificate(tls::Client),
+}
+
+#[derive(Clone)]
+struct Dialer {
+    source: AddressSource,
+    proof: Proof,
+}
+
+/// A connected byte stream, whatever carries it.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+impl Dialer {
+    async fn dial(self) -> Result<TokioIo<Box<dyn Wire>>, ConnectError> {
+        let address = match &self.source {
+            AddressSource::Fixed(address) => address.clone(),
+            AddressSource::File(path) => CoordinatorAddress::read(path)?,
+        };
+        let (endpoint, wire): (String, _) = match &self.proof {
+            Proof::UserId => {
+                let path = address.unix.as_deref().ok_or_else(|| ConnectError::NotOffered {
+                    host: address.host.clone(),
+                    transport: "Unix socket",
+                })?;
+                let dialling = async {
+                    unix::dial(path).await.map(|stream| Box::new(stream) as Box<dyn Wire>)
+                };
+                let result = tokio::time::timeout(CONNECT_TIMEOUT, dialling).await;
+                (path.display().to_string(), result)
+            }
+            Proof::Certificate(client) => {
+                let socket = address.tcp.ok_or_else(|| ConnectError::NotOffered {
+                    host: address.host.clone(),
+                    transport: "TCP port",
+                })?;
+                let dialling = async {
+                    client.dial(socket).await.map(|stream| Box::new(stream) as Box<dyn Wire>)
+                };
+                (socket.to_string(), tokio::time::timeout(CONNECT_TIMEOUT, dialling).await)
+            }
+        };
+        match wire {
+            Ok(outcome) => outcome.map(TokioIo::new),
+            Err(_elapsed) => {
+                Err(ConnectError::TimedOut { endpoint, seconds: CONNECT_TIMEOUT.as_secs() })
+            }
+        }
+    }
+}
+
+async fn open(source: AddressSource, credentials: &Credentials) -> Result<Channel, ConnectError> {
+    let proof = match credentials {
+        Credentials::Unix => Proof::UserId,
+        Credentials::File { identity, ca } => Proof::Certificate(tls::Client::load(identity, ca)?),
+    };
+    let dialer = Dialer { source, proof };
+    let last = LastError::default();
+    let kept = last.clone();
+    let connector = tower::service_fn(move |_uri: Uri| {
+        let dialling = dialer.clone().dial();
+        let kept = kept.clone();
+        async move { dialling.await.map_err(|error| kept.keep(error)) }
+    });
+    match endpoint().connect_with_connector(connector).await {
+        Ok(channel) => Ok(channel),
+        Err(error) => Err(last.take().unwrap_or(ConnectError::Channel(error))),
+    }
+}
+
+/// The address in the URI is never dialled: it only names the authority in the requests.
+fn endpoint() -> Endpoint {
+    Endpoint::from_static("http://thresher-coordinator")
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+}
+
+/// Tonic boxes what the connector says, and calls it "transport error". Here the cause waits for
+/// `open`; a call that fails later, on a lost channel, carries its text.
+#[derive(Clone, Default)]
+struct LastError(Arc<Mutex<Option<ConnectError>>>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct DialFailed(String);
+
+impl LastError {
+    fn keep(&self, error: ConnectError) -> DialFailed {
+        let text = error.to_string();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        DialFailed(text)
+    }
+
+    fn take(&self) -> Option<ConnectError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
