@@ -2,6 +2,7 @@
 //!
 //! It knows no other crate of the project. The messages are documented in `proto/thresher/v1`.
 
+pub mod channel;
 pub mod job;
 mod unit;
 
@@ -23,4 +24,3 @@ pub mod pb {
 
 /// The version of this build, as told in registrations, manifests and the journal.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-pub mod channel;

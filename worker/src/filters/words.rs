@@ -1,0 +1,324 @@
+//! Words: where a text's tokens start and end, and what each is made of.
+//!
+//! The published rules count the tokens of a rule-based English tokeniser (spaCy's), in which
+//! punctuation is a token of its own. The rules here are the part of it that decides counts:
+//!
+//! 1. White space separates *chunks*; it is never part of a word.
+//! 2. From a chunk's two ends, marks are split off one character at a time: brackets, quotes,
+//!    `, : ; ! ? _ # * &`, symbols and emoji; in front also `% = $ +`; behind also `'s`, a unit
+//!    or currency after a digit, and contractions (`n't 'll 've 're 'd 'm`). A run of two or more
+//!    dots is one token. A final dot is split off after a lower-case letter, digit or mark, or
+//!    after two capitals, unless the chunk is a common abbreviation or an initial.
+//! 3. What remains is one word if it reads like an address (`host.tld/…`, `a@b.org`). Otherwise
+//!    it is cut at inner dot runs and symbols, and at hyphens, commas, `: < > = /` and sentence
+//!    dots between letters: `well-known` is three tokens, `3.5`, `1,000` and `10:30` are one.
+//! 4. Stretches in scripts written without spaces are cut by UAX#29: an ideograph, hiragana or
+//!    Thai character each is a word, a katakana run is one.
+//!
+//! Emoticons, `gonna` and apostrophe-less contractions (`dont`) are not split as spaCy does.
+//!
+//! **Invariant:** words are in order, disjoint, not empty, on character boundaries, and every
+//! character that is not white space is in exactly one of them.
+
+use unicode_general_category::{GeneralCategory, get_general_category};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::affixes::{Affixes, infix_len, is_address, is_whole};
+use super::punctuation::{is_end_mark, is_space, is_symbol};
+
+/// One token. Offsets are bytes in the text; a text is at most `MAX_TEXT_BYTES` long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    pub start: u32,
+    pub end: u32,
+    /// Code points.
+    pub chars: u32,
+    traits: u8,
+}
+
+const LETTER: u8 = 1;
+const NOT_ONLY_SYMBOLS: u8 = 2;
+const ONLY_PUNCTUATION: u8 = 4;
+const END_MARK: u8 = 8;
+
+impl Word {
+    /// Has a letter of any script.
+    pub fn has_letter(self) -> bool {
+        self.traits & LETTER != 0
+    }
+
+    /// Is more than punctuation and symbols: what Gopher counts as a word.
+    pub fn is_more_than_symbols(self) -> bool {
+        self.traits & NOT_ONLY_SYMBOLS != 0
+    }
+
+    fn is_punctuation(self) -> bool {
+        self.traits & ONLY_PUNCTUATION != 0
+    }
+
+    fn is_end_mark(self) -> bool {
+        self.traits & END_MARK != 0
+    }
+
+    pub(crate) fn of(self, text: &str) -> &str {
+        &text[self.start as usize..self.end as usize]
+    }
+}
+
+/// Sentences in a run of words: one starts at the first word, and at each word that follows an
+/// end mark (and any punctuation after it). Abbreviations end none, as their dot is in the word.
+/// This is spaCy's rule, which datatrove uses; C4's own code asks NLTK's trained Punkt model,
+/// which knows more abbreviations and wants a capital or the like after the mark.
+pub(crate) fn count_sentences(words: &[Word]) -> u64 {
+    let mut sentences = u64::from(!words.is_empty());
+    let mut ended = false;
+    for word in words {
+        if word.is_end_mark() {
+            ended = true;
+        } else if ended && !word.is_punctuation() {
+            sentences += 1;
+            ended = false;
+        }
+    }
+    sentences
+}
+
+/// Finds words; keeps what it needs between texts so that it allocates only to grow.
+#[derive(Debug, Default)]
+pub(crate) struct Segmenter {
+    suffixes: Vec<(usize, usize)>,
+}
+
+const SPACE: u8 = 1;
+const DIGIT: u8 = 2;
+const ASCII_LETTER: u8 = 4;
+const MARK: u8 = 8;
+const WIDE: u8 = 16;
+const CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [MARK; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
+        if c >= 0x80 {
+            table[byte] = WIDE;
+        } else if c.is_ascii_digit() {
+            table[byte] = DIGIT;
+        } else if c.is_ascii_alphabetic() {
+            table[byte] = ASCII_LETTER;
+        } else if matches!(c, b'\t'..=b'\r' | 0x1c..=b' ') {
+            table[byte] = SPACE;
+        }
+        byte += 1;
+    }
+    table
+}
+
+impl Segmenter {
+    /// Replaces `words` by the words of `text`.
+    pub(crate) fn segment(&mut self, text: &str, words: &mut Vec<Word>) {
+        words.clear();
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let start = at;
+            let mut seen = 0;
+            while let Some(&byte) = bytes.get(at) {
+                let class = CLASS[byte as usize];
+                if class & (DIGIT | ASCII_LETTER) == 0 {
+                    break;
+                }
+                seen |= class;
+                at += 1;
+            }
+            let class = bytes.get(at).map_or(SPACE, |&byte| CLASS[byte as usize]);
+            // Digits with letters may be a number with its unit.
+            if class == SPACE && seen != DIGIT | ASCII_LETTER {
+                if at > start {
+                    words.push(plain_word(start, at, seen));
+                }
+                at += 1;
+                continue;
+            }
+            at = self.segment_chunk(text, start, at, words);
+        }
+    }
+
+    /// The chunk at `start` is more than ASCII letters and digits from `at` on; gives the place
+    /// after it.
+    fn segment_chunk(
+        &mut self,
+        text: &str,
+        start: usize,
+        mut at: usize,
+        words: &mut Vec<Word>,
+    ) -> usize {
+        let bytes = text.as_bytes();
+        let mut after = at;
+        while let Some(&byte) = bytes.get(at) {
+            let class = CLASS[byte as usize];
+            after = at + 1;
+            if class == SPACE {
+                break;
+            }
+            if class == WIDE {
+                let Some(c) = text[at..].chars().next() else { break };
+                after = at + c.len_utf8();
+                if is_space(c) {
+                    break;
+                }
+            }
+            at = after;
+        }
+        if at > start {
+            self.split_chunk(text, start, at, words);
+        }
+        after.max(at)
+    }
+
+    fn split_chunk(&mut self, text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
+        let (mut start, mut end) = (start, end);
+        self.suffixes.clear();
+        while start < end && !is_whole(&text[start..end]) {
+            let affixes = Affixes::of(&text[start..end]);
+            if affixes.prefix_bytes > 0 {
+                words.push(any_word(text, start, start + affixes.prefix_bytes));
+                start += affixes.prefix_bytes;
+            }
+            if affixes.suffix_bytes > 0 {
+                self.suffixes.push((end - affixes.suffix_bytes, end));
+                end -= affixes.suffix_bytes;
+            }
+            if affixes.prefix_bytes + affixes.suffix_bytes == 0 {
+                break;
+            }
+        }
+        if start < end {
+            split_core(text, start, end, words);
+        }
+        for &(start, end) in self.suffixes.iter().rev() {
+            words.push(any_word(text, start, end));
+        }
+    }
+}
+
+fn split_core(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
+    let core = &text[start..end];
+    if core.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        words.push(any_word(text, start, end));
+        return;
+    }
+    if is_whole(core) || is_address(core) {
+        push_piece(text, start, end, words);
+        return;
+    }
+    let mut piece = start;
+    let mut before = None;
+    let mut at = start;
+    while let Some(c) = text[at..end].chars().next() {
+        let cut = before.map_or(0, |before| infix_len(before, &text[at..end]));
+        if cut > 0 {
+            push_piece(text, piece, at, words);
+            words.push(any_word(text, at, at + cut));
+            at += cut;
+            piece = at;
+            before = text[..at].chars().next_back();
+        } else {
+            before = Some(c);
+            at += c.len_utf8();
+        }
+    }
+    push_piece(text, piece, end, words);
+}
+
+/// One word, or its parts where the script has no spaces.
+fn push_piece(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
+    let piece = &text[start..end];
+    if piece.is_empty() {
+        return;
+    }
+    if piece.is_ascii() || !piece.chars().any(is_written_without_spaces) {
+        words.push(any_word(text, start, end));
+        return;
+    }
+    for (offset, part) in piece.split_word_bound_indices() {
+        words.push(any_word(text, start + offset, start + offset + part.len()));
+    }
+}
+
+/// Thai, Lao, Myanmar, Khmer, kana and ideographs.
+fn is_written_without_spaces(c: char) -> bool {
+    matches!(u32::from(c),
+        0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3005..=0x3007 | 0x3040..=0x30ff
+        | 0x31f0..=0x31ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff
+        | 0x20000..=0x3ffff)
+}
+
+fn plain_word(start: usize, end: usize, seen: u8) -> Word {
+    let letter = if seen & ASCII_LETTER != 0 { LETTER } else { 0 };
+    let traits = NOT_ONLY_SYMBOLS | letter;
+    Word { start: offset(start), end: offset(end), chars: offset(end - start), traits }
+}
+
+fn any_word(text: &str, start: usize, end: usize) -> Word {
+    let mut traits = ONLY_PUNCTUATION;
+    let mut chars = 0;
+    for c in text[start..end].chars() {
+        chars += 1;
+        if c.is_ascii_alphanumeric() {
+            traits |= NOT_ONLY_SYMBOLS | if c.is_ascii_alphabetic() { LETTER } else { 0 };
+            traits &= !ONLY_PUNCTUATION;
+            continue;
+        }
+        if !is_symbol(c) {
+            traits |= NOT_ONLY_SYMBOLS;
+        }
+        let category = if c.is_ascii() { None } else { Some(get_general_category(c)) };
+        if category.is_some_and(is_letter) {
+            traits |= LETTER;
+        }
+        let punctuation = category
+            .map_or(!matches!(c, '$' | '+' | '<'..='>' | '^' | '`' | '|' | '~'), is_punctuation);
+        if !punctuation {
+            traits &= !ONLY_PUNCTUATION;
+        }
+        if chars == 1 && is_end_mark(c) {
+            traits |= END_MARK;
+        }
+    }
+    if chars > 1 {
+        traits &= !END_MARK;
+    }
+    Word { start: offset(start), end: offset(end), chars, traits }
+}
+
+fn is_letter(category: GeneralCategory) -> bool {
+    use GeneralCategory as G;
+    matches!(
+        category,
+        G::UppercaseLetter
+            | G::LowercaseLetter
+            | G::TitlecaseLetter
+            | G::ModifierLetter
+            | G::OtherLetter
+    )
+}
+
+fn is_punctuation(category: GeneralCategory) -> bool {
+    use GeneralCategory as G;
+    matches!(
+        category,
+        G::ConnectorPunctuation
+            | G::DashPunctuation
+            | G::OpenPunctuation
+            | G::ClosePunctuation
+            | G::InitialPunctuation
+            | G::FinalPunctuation
+            | G::OtherPunctuation
+    )
+}
+
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a view refuses texts above MAX_TEXT_BYTES")
+}
