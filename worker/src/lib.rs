@@ -2,10 +2,14 @@
 
 pub mod comm;
 pub mod dedup;
+pub mod document;
 pub mod fasttext;
 pub mod filters;
 pub mod formats;
 pub mod html;
 pub mod language;
+pub mod sources;
+pub mod stages;
+pub mod staging;
 pub mod storage;
 pub mod text;

@@ -83,6 +83,9 @@ impl JobSpec {
                 source.name = source.slice.name().to_owned();
             }
         }
+        if !self.job.work_dir.is_empty() {
+            self.job.work_dir = absolute(folder, &self.job.work_dir);
+        }
         if !self.output.path.is_empty() {
             self.output.path = absolute(folder, &self.output.path);
         }

@@ -26,6 +26,7 @@ pub struct JobSpec {
 pub struct JobHead {
     pub name: String,
     pub preset: String,
+    pub work_dir: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +63,21 @@ pub struct UnitsSpec {
     pub lease: Span,
     pub heartbeat: Span,
     pub order: LeaseOrder,
+}
+
+impl UnitsSpec {
+    /// Limits that change how a job runs, at one value for all runs.
+    fn result_neutral(target_bytes: Bytes) -> Self {
+        let none = Span(std::time::Duration::ZERO);
+        Self {
+            target_bytes,
+            attempts: 0,
+            crash_limit: 0,
+            lease: none,
+            heartbeat: none,
+            order: LeaseOrder::Canonical,
+        }
+    }
 }
 
 /// In which order waiting units are handed out.
@@ -197,6 +213,25 @@ impl Slice {
 }
 
 impl JobSpec {
+    /// The part of the job that decides what is published: without the places and limits that may
+    /// differ between two runs of the same job.
+    pub fn recipe(&self) -> Self {
+        let mut recipe = self.clone();
+        recipe.job.work_dir.clear();
+        recipe.output.path.clear();
+        for source in &mut recipe.source {
+            source.base.clear();
+        }
+        recipe.language.model = file_name(&self.language.model);
+        if let Some(list) = &mut recipe.filters.c4_quality.bad_words_file {
+            *list = file_name(&list.to_string_lossy()).into();
+        }
+        let defaults = UnitsSpec::result_neutral(self.units.target_bytes);
+        recipe.units = defaults;
+        recipe.dedup.memory = Bytes(0);
+        recipe
+    }
+
     /// Whether the source's lines take part in line dedup.
     pub fn dedups_lines(&self, source: &SourceSpec) -> bool {
         match source.slice {
@@ -258,6 +293,10 @@ impl JobSpec {
             JobError::invalid("filters", error.to_string(), "see `thresher default-job`")
         })
     }
+}
+
+fn file_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {

@@ -20,7 +20,8 @@ use crate::formats::blocks::{
     BlockCursor, BlockFile, BlockWriter, BlocksError, Compression, Damage, Kind,
 };
 
-const KIND: Kind = Kind(*b"KEYS");
+/// The kind of block file that a key file is.
+pub const KEY_FILE: Kind = Kind(*b"KEYS");
 /// 48 kB of line keys: small enough that a span of keys reads little beside it.
 pub(super) const ENTRIES_PER_BLOCK: usize = 4096;
 const REPEATS_BLOCK_BYTES: usize = 64 << 10;
@@ -75,7 +76,7 @@ impl<K: HashKey, W: Write> KeyFileWriter<K, W> {
     pub(super) fn new(out: W) -> io::Result<Self> {
         Ok(Self {
             // Hashes do not compress.
-            blocks: BlockWriter::new(out, KIND, Compression::None)?,
+            blocks: BlockWriter::new(out, KEY_FILE, Compression::None)?,
             keys: Vec::with_capacity(ENTRIES_PER_BLOCK * (K::BYTES + ORDINAL_BYTES)),
             ordinals: Vec::with_capacity(ENTRIES_PER_BLOCK * ORDINAL_BYTES),
             first: None,
@@ -156,7 +157,7 @@ pub struct KeyFile<K> {
 impl<K: HashKey> KeyFile<K> {
     /// Opens a key file with keys of this width; its index is verified, its blocks when read.
     pub fn open(path: &Path) -> Result<Self, BlocksError> {
-        let blocks = BlockFile::open(path, KIND)?;
+        let blocks = BlockFile::open(path, KEY_FILE)?;
         let damaged = |why| blocks.damaged(0, Damage::Layout(why));
         let summary: KeyFileSummary = serde_json::from_slice(blocks.metadata())
             .map_err(|_| damaged("the metadata is not a key file's"))?;

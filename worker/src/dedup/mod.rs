@@ -24,7 +24,11 @@ mod testing;
 mod verdict_file;
 pub mod verdicts;
 
+pub use exchange::ResolveError;
 pub use key::HashKey;
-pub use key_file::{KeyEntry, KeyFile, KeyFileSummary};
+pub use key_file::{KEY_FILE, KeyEntry, KeyFile, KeyFileSummary};
+pub use keys::KeysError;
 pub use ordinals::{MAX_ORDINAL, OrdinalSet};
 pub use position::{KeyRange, Policy, Position, Span};
+pub use verdict_file::VERDICT_FILE;
+pub use verdicts::VerdictsError;

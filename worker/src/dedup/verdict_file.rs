@@ -15,7 +15,8 @@ use super::ordinals::{MAX_PAGE_BYTES, OrdinalSet, encode_page};
 use super::position::{KeyRange, Policy, Position};
 use crate::formats::blocks::{BlockFile, BlockWriter, BlocksError, Compression, Damage, Kind};
 
-const KIND: Kind = Kind(*b"VERD");
+/// The kind of block file that a verdict file is.
+pub const VERDICT_FILE: Kind = Kind(*b"VERD");
 const BLOCK_BYTES: usize = 64 << 10;
 const SECTION_HEADER_BYTES: usize = 8;
 
@@ -52,7 +53,7 @@ impl<W: Write> VerdictFileWriter<W> {
     ) -> io::Result<Self> {
         units.sort_unstable();
         Ok(Self {
-            blocks: BlockWriter::new(out, KIND, Compression::None)?,
+            blocks: BlockWriter::new(out, VERDICT_FILE, Compression::None)?,
             units,
             pending: Vec::new(),
             // A vector may have twice the capacity that it needs.
@@ -182,7 +183,7 @@ pub(super) struct VerdictFile {
 
 impl VerdictFile {
     pub(super) fn open(path: &Path) -> Result<Self, BlocksError> {
-        let blocks = BlockFile::open(path, KIND)?;
+        let blocks = BlockFile::open(path, VERDICT_FILE)?;
         let summary: VerdictSummary = serde_json::from_slice(blocks.metadata()).map_err(|_| {
             blocks.damaged(0, Damage::Layout("the metadata is not a verdict file's"))
         })?;

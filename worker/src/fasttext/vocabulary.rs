@@ -71,9 +71,7 @@ pub(super) fn hash(bytes: &[u8]) -> u32 {
 
 impl Vocabulary {
     /// Also returns the number of n-grams kept, where the model was pruned.
-    pub(super) fn read<R: Read>(
-        source: &mut Source<R>,
-    ) -> Result<(Self, Option<u64>), LoadError> {
+    pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<(Self, Option<u64>), LoadError> {
         let entries = source.int_within("the vocabulary size", 1, i32::MAX)?;
         let words = source.int_within("the word count", 0, i32::MAX)?;
         let labels = source.int_within("the label count", 1, i32::MAX)?;

@@ -1,3 +1,4 @@
 //! Normal forms of text. What is done with them (hashing, dedup, filters) is decided elsewhere.
 
 pub mod ccnet_line;
+pub mod lines;

@@ -1,0 +1,77 @@
+//! A document on its way, and the two forms in which it is published.
+//!
+//! Field names and order are the published schema: changing one changes every byte after it.
+
+use serde::Serialize;
+
+/// A document as every slice publishes it.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    /// Unique within its source.
+    pub id: &'a str,
+    pub text: &'a str,
+    /// Name of the source in the job file, and the slice whose recipe read it.
+    pub source: &'a str,
+    pub slice: &'a str,
+    pub url: &'a str,
+    /// When the page was fetched, as the crawler wrote it.
+    pub date: &'a str,
+    pub dump: &'a str,
+    /// Of what the text may be used under; unknown for crawled pages.
+    pub licence: Option<&'a str>,
+    pub title: &'a str,
+    pub language: Option<&'a str>,
+    pub language_score: Option<f32>,
+    /// Where it was read: the input as listed, the offset of its gzip member, its number there.
+    pub input: &'a str,
+    pub offset: u64,
+    pub record: u64,
+    /// Of the text.
+    pub chars: u64,
+    pub bytes: u64,
+    pub lines: u64,
+    /// Before duplicate lines were dropped.
+    pub original_chars: u64,
+    pub original_lines: u64,
+    /// blake3 of the text.
+    pub content_hash: &'a str,
+    /// Name and version of the recipe.
+    pub recipe: &'a str,
+}
+
+/// The fields that RedPajama-Data-1T has, and below `meta` where the document came from.
+#[derive(Debug, Serialize)]
+pub struct RedPajamaDocument<'a> {
+    pub text: &'a str,
+    /// `cc/<dump>/<input>/line<record>`.
+    pub source: &'a str,
+    pub meta: Origin<'a>,
+}
+
+/// Where a document of the old schema came from.
+#[derive(Debug, Serialize)]
+pub struct Origin<'a> {
+    pub id: &'a str,
+    pub url: &'a str,
+    pub language: Option<&'a str>,
+    pub input: &'a str,
+    pub offset: u64,
+    pub record: u64,
+    pub content_hash: &'a str,
+}
+
+/// What is published of a record that is no document.
+#[derive(Debug, Serialize)]
+pub struct DroppedRow<'a> {
+    pub id: &'a str,
+    pub url: &'a str,
+    /// `dropped` or `quarantined`.
+    pub verdict: &'a str,
+    pub reason: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub detail: &'a str,
+    pub source: &'a str,
+    pub input: &'a str,
+    pub offset: u64,
+    pub record: u64,
+}

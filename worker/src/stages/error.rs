@@ -1,0 +1,133 @@
+//! How a unit fails, sorted by what the coordinator should do about it.
+
+use std::io;
+
+use thresher_proto::pb::{self, Stage, UnitRef, failed::Kind};
+
+use crate::dedup::{KeysError, ResolveError, VerdictsError};
+use crate::formats::blocks::BlocksError;
+use crate::storage::commit::CommitError;
+use crate::storage::{Remedy, StorageError};
+
+/// Why a unit did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum UnitError {
+    /// May go better next time.
+    #[error("{0}")]
+    Retry(String),
+    /// Will fail again.
+    #[error("{0}")]
+    Fatal(String),
+    /// A file that an earlier unit wrote is damaged.
+    #[error("{error}")]
+    Damaged { producer: UnitRef, error: String },
+}
+
+impl UnitError {
+    /// A damaged or unreadable file of an earlier unit. A missing file counts as damaged: it was
+    /// there when its unit was done.
+    pub(crate) fn staged(stage: Stage, ordinal: u32, error: &BlocksError) -> Self {
+        let producer = UnitRef { stage: stage.into(), ordinal, attempt: 0 };
+        match error {
+            BlocksError::Damaged { .. } => Self::Damaged { producer, error: error.to_string() },
+            BlocksError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Self::Damaged { producer, error: error.to_string() }
+            }
+            BlocksError::Io { .. } => Self::Retry(error.to_string()),
+        }
+    }
+
+    /// An error of an input's reader.
+    pub(crate) fn input(input: &str, error: &io::Error) -> Self {
+        let text = format!("failed to read the input `{input}`: {error}");
+        match StorageError::of(error).map(StorageError::remedy) {
+            Some(Remedy::GiveUp) => Self::Fatal(text),
+            Some(Remedy::Retry) | None => Self::Retry(text),
+        }
+    }
+
+    pub(crate) fn verdicts(stage: Stage, error: &VerdictsError) -> Self {
+        let resolve = match stage {
+            Stage::Lines => Stage::ResolveLines,
+            Stage::Prepare => Stage::ResolveDocuments,
+            other => other,
+        };
+        match error {
+            VerdictsError::VerdictFile { range, source } => {
+                Self::staged(resolve, range.index(), source)
+            }
+            VerdictsError::KeyFile { unit, source } => Self::staged(stage, *unit, source),
+            VerdictsError::Missing { index, .. } => {
+                let producer = UnitRef { stage: resolve.into(), ordinal: *index, attempt: 0 };
+                Self::Damaged { producer, error: error.to_string() }
+            }
+            VerdictsError::WrongUnit { expected, .. } => {
+                let producer = UnitRef { stage: stage.into(), ordinal: *expected, attempt: 0 };
+                Self::Damaged { producer, error: error.to_string() }
+            }
+            VerdictsError::Name(_) | VerdictsError::Misnamed(_) | VerdictsError::Surplus(_) => {
+                Self::Fatal(error.to_string())
+            }
+        }
+    }
+
+    pub(crate) fn resolve(stage: Stage, error: &ResolveError) -> Self {
+        match error {
+            ResolveError::KeyFile { unit, source } => Self::staged(stage, *unit, source),
+            ResolveError::WrongUnit { expected, .. } => {
+                let producer = UnitRef { stage: stage.into(), ordinal: *expected, attempt: 0 };
+                Self::Damaged { producer, error: error.to_string() }
+            }
+            ResolveError::UnitTwice { .. }
+            | ResolveError::TasksDiffer
+            | ResolveError::Output(_)
+            | ResolveError::OtherRank { .. }
+            | ResolveError::Message { .. }
+            | ResolveError::Lost { .. }
+            | ResolveError::Panicked { .. }
+            | ResolveError::Comm(_) => Self::Retry(error.to_string()),
+        }
+    }
+
+    /// As the coordinator is told.
+    pub fn to_wire(&self) -> pb::Failed {
+        let (kind, producer) = match self {
+            Self::Retry(_) => (Kind::Retry, None),
+            Self::Fatal(_) => (Kind::Fatal, None),
+            Self::Damaged { producer, .. } => (Kind::Damaged, Some(*producer)),
+        };
+        pb::Failed { kind: kind.into(), error: self.to_string(), producer }
+    }
+}
+
+impl From<StorageError> for UnitError {
+    fn from(error: StorageError) -> Self {
+        match error.remedy() {
+            Remedy::Retry => Self::Retry(error.to_string()),
+            Remedy::GiveUp => Self::Fatal(error.to_string()),
+        }
+    }
+}
+
+impl From<CommitError> for UnitError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            // Another attempt gave other bytes: promise 1 is broken, and trying again hides it.
+            CommitError::Different { .. } => Self::Fatal(error.to_string()),
+            CommitError::NoSpace { .. } | CommitError::Device { .. } | CommitError::Io { .. } => {
+                Self::Retry(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<KeysError> for UnitError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::OrdinalTooLarge { .. } => Self::Fatal(error.to_string()),
+            KeysError::Output(_) | KeysError::Spill { .. } | KeysError::SpillRead(_) => {
+                Self::Retry(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! LAYOUT: cut the surviving documents of one source into shards of the chosen size.
+//!
+//! **Invariant:** shards are cut by the bytes of the documents that survive, in canonical order:
+//! not by units, so that a duplicate more or less in one unit moves no byte of another source.
+
+use prost::Message;
+use thresher_proto::job::DedupPolicy;
+use thresher_proto::pb::{self, LayoutUnit, PlannedUnit, PublishUnit, Stage};
+
+use super::resolve::verdict_files;
+use super::{Finished, JobContext, Task, UnitError};
+use crate::dedup::verdicts::VerdictSet;
+use crate::staging::{DOCUMENTS, DocumentFile};
+
+pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    let unit: LayoutUnit = task.decode()?;
+    let target_bytes = context.job.output.shard_bytes.0;
+    let duplicates = Duplicates::new(context, unit.ranges)?;
+    let end = unit.first_unit + unit.units;
+    let mut cutter = Cutter::new(&unit, target_bytes);
+    for number in unit.first_unit..end {
+        if unit.absent.binary_search(&number).is_ok() {
+            continue;
+        }
+        let path = context.work.unit_file(Stage::Prepare, number, "documents");
+        let sizes = DocumentFile::open(&path, DOCUMENTS, number)?.sizes()?;
+        let verdicts = duplicates.of(context, number)?;
+        for (document, size) in (0_u32..).zip(sizes) {
+            if !verdicts.as_ref().is_some_and(|v| v.is_dropped(document)) {
+                cutter.document(number, document, size);
+            }
+        }
+    }
+    let planned = cutter.finish(end);
+    let count = pb::Count { name: "shards".to_owned(), value: planned.len() as u64 };
+    let mut digest = blake3::Hasher::new();
+    for shard in &planned {
+        digest.update(&shard.payload);
+    }
+    let digest = digest.finalize().as_bytes().to_vec();
+    let done = pb::Done { digest, counts: vec![count], ..pb::Done::default() };
+    Ok(Finished { done, planned })
+}
+
+/// The verdicts of RESOLVE-DOCUMENTS.
+pub(super) struct Duplicates {
+    files: Option<Vec<std::path::PathBuf>>,
+}
+
+impl Duplicates {
+    pub(super) fn new(context: &JobContext, ranges: u32) -> Result<Self, UnitError> {
+        if context.job.dedup.documents.policy == DedupPolicy::Off {
+            return Ok(Self { files: None });
+        }
+        verdict_files(context, Stage::ResolveDocuments, ranges)
+            .map(|files| Self { files: Some(files) })
+    }
+
+    /// The duplicates of one PREPARE unit.
+    pub(super) fn of(
+        &self,
+        context: &JobContext,
+        unit: u32,
+    ) -> Result<Option<VerdictSet>, UnitError> {
+        let Some(files) = &self.files else { return Ok(None) };
+        let keys = context.work.unit_file(Stage::Prepare, unit, "keys");
+        VerdictSet::load::<u128>(files, unit, &keys)
+            .map(Some)
+            .map_err(|error| UnitError::verdicts(Stage::Prepare, &error))
+    }
+}
+
+struct Cutter<'a> {
+    unit: &'a LayoutUnit,
+    target_bytes: u64,
+    planned: Vec<PlannedUnit>,
+    first: (u32, u32),
+    bytes: u64,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(unit: &'a LayoutUnit, target_bytes: u64) -> Self {
+        let first = (unit.first_unit, 0);
+        Self { unit, target_bytes, planned: Vec::new(), first, bytes: 0 }
+    }
+
+    fn document(&mut self, unit: u32, document: u32, size: u32) {
+        if self.bytes > 0 && self.bytes + u64::from(size) > self.target_bytes {
+            self.cut((unit, document));
+        }
+        self.bytes += u64::from(size);
+    }
+
+    /// Ends the shard before `next`.
+    fn cut(&mut self, next: (u32, u32)) {
+        let inside = |number: &&u32| (self.first.0..=next.0).contains(*number);
+        let shard = PublishUnit {
+            source: self.unit.source,
+            shard: self.planned.len() as u32,
+            first_unit: self.first.0,
+            first_document: self.first.1,
+            last_unit: next.0,
+            last_document: next.1,
+            absent: self.unit.absent.iter().filter(inside).copied().collect(),
+            ranges: self.unit.ranges,
+        };
+        self.planned.push(PlannedUnit { payload: shard.encode_to_vec(), cost_bytes: self.bytes });
+        (self.first, self.bytes) = (next, 0);
+    }
+
+    /// The last shard reaches to the end, for the drop rows of units that gave no document.
+    fn finish(mut self, end: u32) -> Vec<PlannedUnit> {
+        if self.first != (end, 0) {
+            self.cut((end, 0));
+        }
+        self.planned
+    }
+}

@@ -1,0 +1,99 @@
+//! LINES: hash every line of a unit's inputs.
+//!
+//! **Invariant:** lines are numbered over all pages of the unit in reading order, as PREPARE
+//! numbers them again.
+
+use thresher_proto::job::{JobSpec, LineHash};
+use thresher_proto::pb::{self, InputsUnit, Stage};
+
+use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
+use crate::dedup::keys::KeyCollector;
+use crate::sources::{Fate, Met};
+use crate::stages::prepare::read_unit;
+use crate::staging::{create, hash_of, publish_blocks};
+use crate::text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
+use crate::text::lines::lines;
+
+/// The least memory that sorting a unit's keys gets.
+const MIN_SORT_BYTES: u64 = 16 << 20;
+
+pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    let inputs: InputsUnit = task.decode()?;
+    let path = context.work.unit_file(Stage::Lines, task.unit.ordinal, "keys");
+    let mut file = create(&path, &task.tag)?;
+    let sort_bytes = (context.job.dedup.memory.0 / context.slots as u64).max(MIN_SORT_BYTES);
+    let spill_folder = path.with_file_name(format!(".{}-{}", task.unit.ordinal, task.tag));
+    let mut keys = KeyCollector::<u64>::new(task.unit.ordinal, sort_bytes as usize, spill_folder);
+
+    let mut hasher = LineHasher::new(&context.job);
+    let (mut tally, mut records_in, mut ordinal) = (Tally::default(), 0, 0_u32);
+    let read = read_unit(context, &inputs, &mut |input, met: Met<'_>| {
+        records_in += 1;
+        tally.bytes_in += met.bytes;
+        match met.fate {
+            Fate::Page(page) => {
+                tally.kept += 1;
+                tally.bytes_kept += page.text.len() as u64;
+                for line in lines(page.text) {
+                    keys.push(hasher.key(line, input.shard), ordinal)?;
+                    ordinal = next(ordinal)?;
+                }
+            }
+            Fate::Dropped { reason, .. } => tally.drop(reason),
+            Fate::Quarantined { reason, .. } => tally.quarantine(reason),
+        }
+        Ok(())
+    });
+    read?;
+    let (_, summary) = keys.finish(&mut file)?;
+    let committed = publish_blocks(file, &path, crate::dedup::KEY_FILE)?;
+    let counts = [("lines", u64::from(ordinal)), ("line_keys", summary.distinct)];
+    let done = pb::Done {
+        accounting: Some(tally.to_wire(records_in)),
+        digest: digest_of(&[hash_of(committed)]),
+        keys: summary.distinct,
+        counts: counts.map(|(name, value)| pb::Count { name: name.to_owned(), value }).to_vec(),
+    };
+    Ok(Finished { done, planned: Vec::new() })
+}
+
+pub(super) fn next(ordinal: u32) -> Result<u32, UnitError> {
+    ordinal.checked_add(1).ok_or_else(|| {
+        UnitError::Fatal(
+            "a unit has more lines than can be numbered\nhint: lower `units.target_bytes`"
+                .to_owned(),
+        )
+    })
+}
+
+/// Line to key, by the job's hash and scope.
+pub(super) struct LineHasher {
+    hash: fn(&[u8]) -> u64,
+    scoped: bool,
+    normal: Vec<u8>,
+}
+
+impl LineHasher {
+    pub(super) fn new(job: &JobSpec) -> Self {
+        let hash = match job.dedup.lines.hash {
+            LineHash::Xxh3 => line_hash_xxh3,
+            LineHash::Sha1 => line_hash_sha1,
+        };
+        Self { hash, scoped: job.dedup.lines.shards > 0, normal: Vec::new() }
+    }
+
+    /// The key of a line. Within shards, equal lines of two shards have different keys.
+    pub(super) fn key(&mut self, line: &str, shard: u32) -> u64 {
+        normalise_line(line, &mut self.normal);
+        let hash = (self.hash)(&self.normal);
+        if self.scoped { hash ^ spread(shard) } else { hash }
+    }
+}
+
+/// A shard's number over all 64 bits (the finaliser of SplitMix64, Steele et al. 2014).
+fn spread(shard: u32) -> u64 {
+    let mut bits = u64::from(shard).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}

@@ -1,0 +1,214 @@
+//! LIST: find the inputs of one source and cut them into units.
+//!
+//! **Invariant:** the units depend on the listing, the inputs' sizes and `units.target_bytes`
+//! alone: never on workers or memory, or positions would not be the same in two runs.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use prost::Message;
+use thresher_proto::job::{OnMissing, SourceSpec};
+use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
+
+use super::{Finished, JobContext, Task, UnitError, digest_of};
+use crate::staging::{InputRow, InputTable, hash_of};
+use crate::storage::{self, Location, ReadOptions, StorageError};
+
+/// A longer line in a listing is no path.
+const MAX_PATH_BYTES: u64 = 8 << 10;
+/// How many missing inputs an error names.
+const MISSING_NAMED: usize = 5;
+
+pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    let ListUnit { source: number } = task.decode()?;
+    let source = context.source(number)?;
+    let rows = find_inputs(source)?;
+    let target_bytes = context.job.units.target_bytes.0;
+    let planned = cut(number, &rows, target_bytes);
+    let table = InputTable { rows };
+    let committed = table.write(&context.table_path(number), &task.tag)?;
+    let done = pb::Done {
+        digest: digest_of(&[hash_of(committed)]),
+        counts: vec![pb::Count { name: "inputs".to_owned(), value: table.rows.len() as u64 }],
+        ..pb::Done::default()
+    };
+    Ok(Finished { done, planned })
+}
+
+/// The inputs of a source in canonical order, with their sizes where the place tells them.
+pub(crate) fn find_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
+    let paths = listed_paths(source)?;
+    let mut rows = Vec::with_capacity(paths.len());
+    let mut missing = Vec::new();
+    for path in paths {
+        let location = locate(source, &path)?;
+        let size = match &location {
+            // No request for each object: a dump has ninety thousand of them.
+            Location::Http(_) => Ok(None),
+            Location::Path(_) => storage::size(&location, &ReadOptions::default()),
+        };
+        let (bytes, gone) = match size {
+            Ok(bytes) => (bytes, false),
+            Err(StorageError::NotFound { .. }) => (None, true),
+            Err(error) => return Err(error.into()),
+        };
+        if gone {
+            missing.push(location.to_string());
+        }
+        rows.push(InputRow { path, bytes, missing: gone });
+    }
+    match source.on_missing {
+        OnMissing::Fail if !missing.is_empty() => Err(UnitError::Fatal(missing_text(&missing))),
+        OnMissing::Fail | OnMissing::Quarantine => Ok(rows),
+    }
+}
+
+/// The place of an input of this source.
+pub(crate) fn locate(source: &SourceSpec, path: &str) -> Result<Location, UnitError> {
+    let whole = if path.contains("://") || path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("{}/{path}", source.base.trim_end_matches('/'))
+    };
+    Ok(whole.parse::<Location>()?)
+}
+
+fn missing_text(missing: &[String]) -> String {
+    let named = missing.iter().take(MISSING_NAMED).map(|path| format!("\n  `{path}`"));
+    let more = missing.len().saturating_sub(MISSING_NAMED);
+    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    format!(
+        "{} of the listed inputs do not exist:{}{more}\nhint: check `base`, or set `on_missing = \
+         \"quarantine\"` to count them and go on",
+        missing.len(),
+        named.collect::<String>()
+    )
+}
+
+fn listed_paths(source: &SourceSpec) -> Result<Vec<String>, UnitError> {
+    let listing = source.listing.as_str();
+    let name = listing.strip_suffix(".gz").unwrap_or(listing);
+    let is_list = [".paths", ".txt", ".list"].iter().any(|ending| name.ends_with(ending));
+    if is_list {
+        return read_listing(&locate(source, listing)?);
+    }
+    if listing.contains(['*', '?', '[']) {
+        return matching_paths(source, listing);
+    }
+    Ok(vec![listing.to_owned()])
+}
+
+/// A list of paths, one a line, plain or gzip.
+fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
+    let fail = |error: &io::Error| UnitError::input(&location.to_string(), error);
+    let raw = storage::open(location, &ReadOptions::default())?;
+    let mut lines = BufReader::new(gunzipped(raw).map_err(|error| fail(&error))?);
+    let mut paths = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bounded = lines.by_ref().take(MAX_PATH_BYTES);
+        if bounded.read_until(b'\n', &mut line).map_err(|error| fail(&error))? == 0 {
+            break;
+        }
+        let number = paths.len() + 1;
+        let refuse = |why: &str| {
+            UnitError::Fatal(format!("line {number} of the listing `{location}` {why}"))
+        };
+        if line.len() as u64 == MAX_PATH_BYTES {
+            return Err(refuse("is too long for a path"));
+        }
+        let path = str::from_utf8(&line).map_err(|_| refuse("is no UTF-8"))?.trim();
+        if !path.is_empty() {
+            paths.push(path.to_owned());
+        }
+    }
+    Ok(paths)
+}
+
+/// What a listing holds, whether it is compressed or not: told by its first bytes.
+fn gunzipped(raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read>> {
+    let mut raw = BufReader::new(raw);
+    let gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    Ok(if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) })
+}
+
+fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, UnitError> {
+    if source.base.contains("://") {
+        return Err(UnitError::Fatal(format!(
+            "`listing = \"{pattern}\"` is a pattern, but `{}` cannot be listed\nhint: name a list \
+             of paths, such as `wet.paths.gz`",
+            source.base
+        )));
+    }
+    let base = Path::new(&source.base);
+    let whole = format!("{}/{pattern}", glob::Pattern::escape(&source.base));
+    let bad = |error: glob::PatternError| {
+        UnitError::Fatal(format!("`listing = \"{pattern}\"` is no pattern: {error}"))
+    };
+    let mut paths = Vec::new();
+    for entry in glob::glob(&whole).map_err(bad)? {
+        let path: PathBuf = entry.map_err(|error| {
+            UnitError::Retry(format!("failed to list `{}`: {error}", error.path().display()))
+        })?;
+        let path = path.strip_prefix(base).unwrap_or(&path);
+        match path.to_str() {
+            Some(path) => paths.push(path.to_owned()),
+            None => {
+                return Err(UnitError::Fatal(format!("`{}` is no UTF-8", path.display())));
+            }
+        }
+    }
+    paths.sort_unstable();
+    if paths.is_empty() {
+        return Err(UnitError::Fatal(format!(
+            "`listing = \"{pattern}\"` matches nothing in `{}`\nhint: check `base`",
+            source.base
+        )));
+    }
+    Ok(paths)
+}
+
+/// Neighbouring inputs go together until a unit has `target_bytes`.
+pub(crate) fn cut(source: u32, rows: &[InputRow], target_bytes: u64) -> Vec<PlannedUnit> {
+    let mut planned = Vec::new();
+    let (mut first, mut bytes) = (0_usize, 0_u64);
+    for (number, row) in rows.iter().enumerate() {
+        // An input of unknown size is a unit of its own.
+        bytes += row.bytes.unwrap_or(if row.missing { 0 } else { target_bytes });
+        if bytes >= target_bytes || number + 1 == rows.len() {
+            let inputs = InputsUnit {
+                source,
+                first_input: first as u32,
+                inputs: (number + 1 - first) as u32,
+            };
+            planned.push(PlannedUnit { payload: inputs.encode_to_vec(), cost_bytes: bytes });
+            (first, bytes) = (number + 1, 0);
+        }
+    }
+    planned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(bytes: u64) -> InputRow {
+        InputRow { path: "x".to_owned(), bytes: Some(bytes), missing: false }
+    }
+
+    #[test]
+    fn neighbours_share_a_unit_until_it_is_full() {
+        let rows = [row(40), row(50), row(20), row(300), row(1)];
+        let units: Vec<_> = cut(2, &rows, 100)
+            .iter()
+            .map(|unit| {
+                let inputs = InputsUnit::decode(unit.payload.as_slice()).unwrap();
+                (inputs.source, inputs.first_input, inputs.inputs, unit.cost_bytes)
+            })
+            .collect();
+        assert_eq!(units, [(2, 0, 3, 110), (2, 3, 1, 300), (2, 4, 1, 1)]);
+        assert!(cut(0, &[], 100).is_empty());
+    }
+}

@@ -1,0 +1,177 @@
+//! The work units: one file for each stage.
+//!
+//! ```text
+//! lease → run_unit → list · lines · resolve · prepare · layout · publish · seal → Done | UnitError
+//! ```
+//! A unit reads inputs and files of earlier stages, writes files of its own, publishes them, and
+//! says what it counted. Who runs which unit when is the coordinator's business.
+//!
+//! **Invariant:** what a unit writes is a function of the job file and its inputs: no clock, no
+//! attempt number, no thread count, no host name gets in.
+
+mod error;
+mod layout;
+mod lines;
+mod list;
+mod prepare;
+mod publish;
+mod resolve;
+mod seal;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use prost::Message;
+use thresher_proto::job::{JobSpec, LanguageView, SourceSpec};
+use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
+
+pub use error::UnitError;
+pub use seal::{DroppedEntry, InputEntry, Manifest, SHARD_FOLDER, ShardEntry};
+pub use tally::Tally;
+
+use crate::fasttext::Model;
+use crate::filters::FilterChain;
+use crate::language::{LanguageIdentifier, View};
+use crate::staging::{InputTable, WorkDir};
+
+/// What every unit of a job needs: shared by the slots of a worker.
+pub struct JobContext {
+    pub job: JobSpec,
+    pub work: WorkDir,
+    pub output: PathBuf,
+    /// Threads that a gang unit may use.
+    pub slots: usize,
+    /// Tells this process from all others in the names of unfinished files.
+    pub process_tag: String,
+    tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
+    judges: OnceLock<Result<Judges, String>>,
+}
+
+/// What a document is judged by: read once, when the first unit needs it.
+pub struct Judges {
+    pub language: Option<LanguageIdentifier>,
+    pub filters: FilterChain,
+}
+
+/// What a unit did.
+#[derive(Debug, Default)]
+pub struct Finished {
+    pub done: pb::Done,
+    /// Units that it asks to be run in a later stage (LIST, LAYOUT).
+    pub planned: Vec<PlannedUnit>,
+}
+
+/// One unit as it is run here.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub unit: UnitRef,
+    pub payload: Vec<u8>,
+    /// Part of the names of this attempt's unfinished files.
+    pub tag: String,
+}
+
+/// Runs one unit to its end.
+pub fn run_unit(context: &JobContext, lease: &pb::Lease) -> Result<Finished, UnitError> {
+    let unit = lease.unit.unwrap_or_default();
+    let tag = format!("{}-{}", context.process_tag, unit.attempt);
+    let task = Task { unit, payload: lease.payload.clone(), tag };
+    match unit.stage() {
+        Stage::List => list::run(context, &task),
+        Stage::Lines => lines::run(context, &task),
+        Stage::ResolveLines => resolve::run_lines(context, &task),
+        Stage::Prepare => prepare::run(context, &task),
+        Stage::ResolveDocuments => resolve::run_documents(context, &task),
+        Stage::Layout => layout::run(context, &task),
+        Stage::Publish => publish::run(context, &task),
+        Stage::Seal => seal::run(context, &task),
+        Stage::Unspecified => Err(UnitError::Fatal(format!(
+            "stage {} is unknown\nhint: coordinator and worker are of different versions",
+            unit.stage
+        ))),
+    }
+}
+
+impl Task {
+    /// The unit's payload as the message that its stage has.
+    fn decode<M: Message + Default>(&self) -> Result<M, UnitError> {
+        M::decode(self.payload.as_slice()).map_err(|error| {
+            UnitError::Fatal(format!("the payload of unit `{}` is no message: {error}", self.unit))
+        })
+    }
+}
+
+impl JobContext {
+    pub fn new(job: JobSpec, slots: usize, process_tag: String) -> Self {
+        Self {
+            work: WorkDir::new(&job.job.work_dir),
+            output: PathBuf::from(&job.output.path),
+            job,
+            slots,
+            process_tag,
+            tables: Mutex::default(),
+            judges: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {
+        let missing = || UnitError::Fatal(format!("the job has no source {number}"));
+        self.job.source.get(number as usize).ok_or_else(missing)
+    }
+
+    /// Where the inputs of a source are listed.
+    pub(crate) fn table_path(&self, source: u32) -> PathBuf {
+        self.work.unit_file(Stage::List, source, "inputs")
+    }
+
+    /// The inputs of a source, read once.
+    pub(crate) fn table(&self, source: u32) -> Result<Arc<InputTable>, UnitError> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = tables.get(&source) {
+            return Ok(Arc::clone(table));
+        }
+        let table = Arc::new(InputTable::read(&self.table_path(source), source)?);
+        tables.insert(source, Arc::clone(&table));
+        Ok(table)
+    }
+
+    /// The language model and the filters.
+    pub fn judges(&self) -> Result<&Judges, UnitError> {
+        let read = self.judges.get_or_init(|| Judges::read(&self.job));
+        read.as_ref().map_err(|error| UnitError::Fatal(error.clone()))
+    }
+}
+
+impl Judges {
+    fn read(job: &JobSpec) -> Result<Self, String> {
+        let spec = &job.language;
+        let language = if spec.model == "none" {
+            None
+        } else {
+            let model = Model::load(spec.model.as_ref()).map_err(|error| {
+                format!(
+                    "failed to load the language model: {error}\nhint: `language.model` names \
+                     fastText's lid.176.ftz or lid.176.bin; `\"none\"` does without"
+                )
+            })?;
+            let view = match spec.view {
+                LanguageView::Spaces => View::Thresher,
+                LanguageView::Ccnet => View::RedpajamaV1,
+            };
+            Some(LanguageIdentifier::new(Arc::new(model), view))
+        };
+        let filters =
+            FilterChain::new(&job.filters).map_err(|error| format!("failed to {error}"))?;
+        Ok(Self { language, filters })
+    }
+}
+
+/// One hash over the hashes of all that a unit wrote, in order.
+pub(crate) fn digest_of(hashes: &[blake3::Hash]) -> Vec<u8> {
+    let mut all = blake3::Hasher::new();
+    for hash in hashes {
+        all.update(hash.as_bytes());
+    }
+    all.finalize().as_bytes().to_vec()
+}

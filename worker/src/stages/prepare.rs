@@ -1,0 +1,443 @@
+//! PREPARE: read the inputs again, drop duplicate lines, judge each document, stage what stays.
+//!
+//! ```text
+//! page → lines less duplicates → language → filters → key, document line, or a drop row
+//! ```
+//! The place for perplexity and the reference classifier is between language and filters.
+//!
+//! **Invariant:** each record gives a document line or a drop row, never both, never neither.
+
+use blake3::Hash;
+use thresher_proto::job::{DedupPolicy, DocumentKey, JobSpec, Schema, SourceSpec};
+use thresher_proto::pb::{self, InputsUnit, Stage};
+
+use super::lines::next;
+use super::list::locate;
+use super::resolve::{ranges_of, verdict_files};
+use super::{Finished, JobContext, Judges, Tally, Task, UnitError, digest_of, tally};
+use crate::dedup::KEY_FILE;
+use crate::dedup::keys::KeyCollector;
+use crate::dedup::verdicts::VerdictSet;
+use crate::document::{Document, DroppedRow, Origin, RedPajamaDocument};
+use crate::filters::{self, Outcome};
+use crate::language::LanguageScratch;
+use crate::sources::{Fate, Met, Page, read_pages};
+use crate::staging::{
+    DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
+};
+use crate::storage::commit::AttemptFile;
+use crate::storage::{self, ReadOptions, StorageError};
+use crate::text::lines::{count_chars, lines};
+
+/// Memory for sorting the keys of a unit's documents.
+const SORT_BYTES: usize = 16 << 20;
+
+/// The input that is being read.
+pub(super) struct Reading<'a> {
+    pub(super) source: &'a SourceSpec,
+    pub(super) path: &'a str,
+    /// Which of the job's `dedup.lines.shards` parts of the source it belongs to.
+    pub(super) shard: u32,
+}
+
+/// Reads every input of a unit, in order.
+pub(super) fn read_unit(
+    context: &JobContext,
+    unit: &InputsUnit,
+    take: &mut dyn FnMut(&Reading<'_>, Met<'_>) -> Result<(), UnitError>,
+) -> Result<Vec<InputFacts>, UnitError> {
+    let source = context.source(unit.source)?;
+    let table = context.table(unit.source)?;
+    let shards = u64::from(context.job.dedup.lines.shards);
+    let first = unit.first_input as usize;
+    let rows = table.rows.get(first..first + unit.inputs as usize).ok_or_else(|| {
+        UnitError::Fatal(format!("source `{}` has fewer inputs than planned", source.name))
+    })?;
+    let mut facts = Vec::with_capacity(rows.len());
+    for (number, row) in (first as u64..).zip(rows) {
+        let shard = shard_of(number, table.rows.len() as u64, shards);
+        let reading = Reading { source, path: &row.path, shard };
+        if row.missing {
+            take(&reading, missing())?;
+            continue;
+        }
+        let location = locate(source, &row.path)?;
+        let raw = match storage::open(&location, &ReadOptions::default()) {
+            Ok(raw) => raw,
+            Err(StorageError::NotFound { .. })
+                if source.on_missing == thresher_proto::job::OnMissing::Quarantine =>
+            {
+                take(&reading, missing())?;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let name = location.to_string();
+        let digest =
+            read_pages(source.slice, &context.job, &name, raw, &mut |met| take(&reading, met))?;
+        if let Some(listed) = row.bytes.filter(|listed| *listed != digest.bytes) {
+            return Err(UnitError::Fatal(format!(
+                "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs must \
+                 not change while a job runs; begin again with a new state directory",
+                digest.bytes
+            )));
+        }
+        let blake3 = digest.blake3.to_hex().to_string();
+        facts.push(InputFacts { path: row.path.clone(), bytes: digest.bytes, blake3 });
+    }
+    Ok(facts)
+}
+
+fn missing() -> Met<'static> {
+    let fate = Fate::Quarantined { id: "", url: "", reason: "input_missing", detail: "" };
+    Met { offset: 0, record: 0, bytes: 0, fate }
+}
+
+/// CCNet gives shard i of n the inputs i·F/n to (i+1)·F/n, rounded down.
+fn shard_of(input: u64, inputs: u64, shards: u64) -> u32 {
+    if shards == 0 { 0 } else { (((input + 1) * shards).div_ceil(inputs) - 1) as u32 }
+}
+
+pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    let unit: InputsUnit = task.decode()?;
+    let number = task.unit.ordinal;
+    let source = context.source(unit.source)?;
+    let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
+    let (documents, dropped, keys) = (path("documents"), path("dropped"), path("keys"));
+    let mut key_file = create(&keys, &task.tag)?;
+    let spill = keys.with_file_name(format!(".{number}-{}", task.tag));
+    let writers = (create(&documents, &task.tag)?, create(&dropped, &task.tag)?);
+    let mut preparing = Preparing {
+        job: &context.job,
+        judges: context.judges()?,
+        verdicts: line_verdicts(context, source, number)?,
+        keys: KeyCollector::new(number, SORT_BYTES, spill),
+        documents: JsonLinesWriter::new(writers.0, DOCUMENTS).map_err(|error| staging(&error))?,
+        dropped: JsonLinesWriter::new(writers.1, DROPPED).map_err(|error| staging(&error))?,
+        recipe: format!("{}/{}", context.job.job.preset, thresher_proto::VERSION),
+        tally: Tally::default(),
+        records_in: 0,
+        line: 0,
+        text: String::new(),
+        language: LanguageScratch::default(),
+        filters: filters::Scratch::default(),
+    };
+    let inputs = read_unit(context, &unit, &mut |input, met| preparing.take(input, met))?;
+    preparing.count_filters();
+    let Preparing { documents: lines, dropped: rows, keys: collector, tally, records_in, .. } =
+        preparing;
+    let (_, summary) = collector.finish(&mut key_file)?;
+    let facts = UnitFacts { inputs, tally };
+    let file = lines.finish(&facts).map_err(|error| staging(&error))?;
+    let rows = rows.finish(&()).map_err(|error| staging(&error))?;
+    let hashes: [Hash; 3] = [
+        hash_of(publish_blocks(file, &documents, DOCUMENTS)?),
+        hash_of(publish_blocks(rows, &dropped, DROPPED)?),
+        hash_of(publish_blocks(key_file, &keys, KEY_FILE)?),
+    ];
+    let done = pb::Done {
+        accounting: Some(facts.tally.to_wire(records_in)),
+        digest: digest_of(&hashes),
+        keys: summary.distinct,
+        counts: tally::wire_counts(&facts.tally.counts),
+    };
+    Ok(Finished { done, planned: Vec::new() })
+}
+
+fn line_verdicts(
+    context: &JobContext,
+    source: &SourceSpec,
+    unit: u32,
+) -> Result<Option<VerdictSet>, UnitError> {
+    if !context.job.dedups_lines(source) {
+        return Ok(None);
+    }
+    let ranges = ranges_of(context, Stage::ResolveLines)?;
+    let files = verdict_files(context, Stage::ResolveLines, ranges)?;
+    let keys = context.work.unit_file(Stage::Lines, unit, "keys");
+    VerdictSet::load::<u64>(&files, unit, &keys)
+        .map(Some)
+        .map_err(|error| UnitError::verdicts(Stage::Lines, &error))
+}
+
+fn staging(error: &std::io::Error) -> UnitError {
+    UnitError::Retry(format!("failed to write staged documents: {error}"))
+}
+
+struct Preparing<'a> {
+    job: &'a JobSpec,
+    judges: &'a Judges,
+    verdicts: Option<VerdictSet>,
+    keys: KeyCollector<u128>,
+    documents: JsonLinesWriter<AttemptFile>,
+    dropped: JsonLinesWriter<AttemptFile>,
+    recipe: String,
+    tally: Tally,
+    records_in: u64,
+    /// Number of the next line in the unit.
+    line: u32,
+    /// The document's text, reused.
+    text: String,
+    language: LanguageScratch,
+    filters: filters::Scratch,
+}
+
+/// What is known of a document besides its page.
+#[derive(Default)]
+struct Judged<'a> {
+    language: Option<(&'a str, f32)>,
+    original_chars: u64,
+    original_lines: u64,
+}
+
+impl Preparing<'_> {
+    fn take(&mut self, input: &Reading<'_>, met: Met<'_>) -> Result<(), UnitError> {
+        self.records_in += 1;
+        self.tally.bytes_in += met.bytes;
+        match met.fate {
+            Fate::Page(page) => self.page(input, &met, &page),
+            Fate::Dropped { id, url, reason, detail } => {
+                self.drop(input, &met, (id, url), ("dropped", reason, detail))
+            }
+            Fate::Quarantined { id, url, reason, detail } => {
+                self.drop(input, &met, (id, url), ("quarantined", reason, detail))
+            }
+        }
+    }
+
+    fn drop(
+        &mut self,
+        input: &Reading<'_>,
+        met: &Met<'_>,
+        (id, url): (&str, &str),
+        (verdict, reason, detail): (&str, &str, &str),
+    ) -> Result<(), UnitError> {
+        if verdict == "quarantined" {
+            self.tally.quarantine(reason);
+        } else {
+            self.tally.drop(reason);
+        }
+        let row = DroppedRow {
+            id,
+            url,
+            verdict,
+            reason,
+            detail,
+            source: &input.source.name,
+            input: input.path,
+            offset: met.offset,
+            record: met.record,
+        };
+        self.dropped.push(&row).map_err(|error| staging(&error))?;
+        Ok(())
+    }
+
+    fn page(
+        &mut self,
+        input: &Reading<'_>,
+        met: &Met<'_>,
+        page: &Page<'_>,
+    ) -> Result<(), UnitError> {
+        let who = (page.id, page.url);
+        let mut text = std::mem::take(&mut self.text);
+        let judged = self.keep_lines(page, &mut text)?;
+        let judges = self.judges;
+        let verdict = match judge(judges, self.job, &text, &mut self.language, judged) {
+            Ok(judged) => match judges.filters.judge(&text, &mut self.filters) {
+                Outcome::Keep => Ok((judged, None)),
+                Outcome::Rewritten(edited) => Ok((judged, Some(edited.to_owned()))),
+                Outcome::Drop(reason) => Err(reason),
+            },
+            Err(reason) => Err(reason),
+        };
+        let result = match verdict {
+            Ok((judged, edited)) => {
+                self.keep(input, met, page, &judged, edited.as_deref().unwrap_or(&text))
+            }
+            Err(reason) => self.drop(input, met, who, ("dropped", reason, "")),
+        };
+        self.text = text;
+        result
+    }
+
+    /// Fills `text` with the lines that stay.
+    fn keep_lines(
+        &mut self,
+        page: &Page<'_>,
+        text: &mut String,
+    ) -> Result<Judged<'static>, UnitError> {
+        text.clear();
+        let mut judged = Judged::default();
+        let mut kept = 0;
+        for line in lines(page.text) {
+            judged.original_lines += 1;
+            judged.original_chars += count_chars(line) + 1;
+            let dropped = self.verdicts.as_ref().is_some_and(|v| v.is_dropped(self.line));
+            self.line = next(self.line)?;
+            if dropped {
+                continue;
+            }
+            if kept > 0 {
+                text.push('\n');
+            }
+            text.push_str(line);
+            kept += 1;
+        }
+        judged.original_chars = judged.original_chars.saturating_sub(1);
+        self.tally.count("lines/in", judged.original_lines);
+        self.tally.count("lines/duplicate", judged.original_lines - kept);
+        Ok(judged)
+    }
+
+    fn keep(
+        &mut self,
+        input: &Reading<'_>,
+        met: &Met<'_>,
+        page: &Page<'_>,
+        judged: &Judged<'_>,
+        text: &str,
+    ) -> Result<(), UnitError> {
+        let hash = blake3::hash(text.as_bytes());
+        if self.job.dedup.documents.policy != DedupPolicy::Off {
+            let key = match self.job.dedup.documents.key {
+                DocumentKey::Payload if !page.payload_digest.is_empty() => {
+                    blake3::hash(page.payload_digest.as_bytes())
+                }
+                DocumentKey::Text | DocumentKey::Payload => hash,
+            };
+            self.keys.push(document_key(key), self.tally.kept as u32)?;
+        }
+        let hex = hash.to_hex();
+        let written = match self.job.output.schema {
+            Schema::Uniform => self.uniform(input, met, page, judged, text, &hex),
+            Schema::RedpajamaV1 => self.redpajama(input, met, page, judged, text, &hex),
+        };
+        let bytes = written.map_err(|error| staging(&error))?;
+        self.tally.kept += 1;
+        self.tally.bytes_kept += text.len() as u64;
+        self.tally.count("documents/json_bytes", bytes.into());
+        if let Some((language, _)) = judged.language {
+            self.tally.count(&format!("language/{language}/documents"), 1);
+            self.tally.count(&format!("language/{language}/bytes"), text.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn uniform(
+        &mut self,
+        input: &Reading<'_>,
+        met: &Met<'_>,
+        page: &Page<'_>,
+        judged: &Judged<'_>,
+        text: &str,
+        content_hash: &str,
+    ) -> std::io::Result<u32> {
+        self.documents.push(&Document {
+            id: page.id,
+            text,
+            source: &input.source.name,
+            slice: input.source.slice.name(),
+            url: page.url,
+            date: page.date,
+            dump: dump_of(input),
+            licence: None,
+            title: page.title,
+            language: judged.language.map(|(label, _)| label),
+            language_score: judged.language.map(|(_, score)| score),
+            input: input.path,
+            offset: met.offset,
+            record: met.record,
+            chars: count_chars(text),
+            bytes: text.len() as u64,
+            lines: text.split('\n').count() as u64,
+            original_chars: judged.original_chars,
+            original_lines: judged.original_lines,
+            content_hash,
+            recipe: &self.recipe,
+        })
+    }
+
+    fn redpajama(
+        &mut self,
+        input: &Reading<'_>,
+        met: &Met<'_>,
+        page: &Page<'_>,
+        judged: &Judged<'_>,
+        text: &str,
+        content_hash: &str,
+    ) -> std::io::Result<u32> {
+        let file = input.path.rsplit('/').next().unwrap_or_default();
+        let source = format!("cc/{}/{file}/line{}", dump_of(input), met.record);
+        let meta = Origin {
+            id: page.id,
+            url: page.url,
+            language: judged.language.map(|(label, _)| label),
+            input: input.path,
+            offset: met.offset,
+            record: met.record,
+            content_hash,
+        };
+        self.documents.push(&RedPajamaDocument { text, source: &source, meta })
+    }
+
+    fn count_filters(&mut self) {
+        for (rule, count) in self.filters.take_tally().removed {
+            self.tally.count(&format!("lines/removed/{rule}"), count);
+        }
+    }
+}
+
+/// The document's language, or why it is dropped before the filters see it.
+fn judge<'a>(
+    judges: &'a Judges,
+    job: &JobSpec,
+    text: &str,
+    scratch: &mut LanguageScratch,
+    judged: Judged<'static>,
+) -> Result<Judged<'a>, &'static str> {
+    if text.is_empty() {
+        return Err("dedup/no_line_left");
+    }
+    let Some(identifier) = &judges.language else { return Ok(judged) };
+    let Some(found) = identifier.identify(scratch, text) else { return Err("language/unknown") };
+    if found.score < job.language.min_score {
+        return Err("language/low_score");
+    }
+    let keep = &job.language.keep;
+    if !keep.is_empty() && !keep.iter().any(|label| label == found.label) {
+        return Err("language/not_kept");
+    }
+    Ok(Judged { language: Some((found.label, found.score)), ..judged })
+}
+
+fn document_key(hash: Hash) -> u128 {
+    let (first, _) = hash.as_bytes().split_at(16);
+    u128::from_be_bytes(first.try_into().expect("sixteen bytes were split off"))
+}
+
+/// The dump's name: as the job says, else as CommonCrawl's paths have it.
+fn dump_of<'a>(input: &'a Reading<'_>) -> &'a str {
+    if !input.source.dump.is_empty() {
+        return &input.source.dump;
+    }
+    let is_dump =
+        |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
+    input.path.split('/').find(is_dump).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_ccnets() {
+        for (inputs, shards) in [(10, 3), (7, 7), (90_000, 5000), (5, 8)] {
+            for shard in 0..shards {
+                for input in shard * inputs / shards..(shard + 1) * inputs / shards {
+                    assert_eq!(u64::from(shard_of(input, inputs, shards)), shard, "{input}");
+                }
+            }
+        }
+        assert_eq!(shard_of(5, 10, 0), 0);
+    }
+}

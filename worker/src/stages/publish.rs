@@ -1,0 +1,244 @@
+//! PUBLISH: one shard, and the rows of what was dropped beside it.
+//!
+//! **Invariant:** the encoder is fed pieces of one size, so the shard's bytes are a function of
+//! its lines. A shard is one zstd frame: common readers stop after the first.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thresher_proto::pb::{self, PublishUnit, Stage};
+
+use super::layout::Duplicates;
+use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, tally};
+use crate::staging::{DOCUMENTS, DROPPED, DocumentFile, bytes_of, create, hash_of, write_all};
+use crate::storage::commit::{AttemptFile, CommitError};
+
+/// What the encoder is fed at once.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Why a document is left out here.
+const DUPLICATE: &str = "dedup/duplicate_document";
+
+/// What the manifest says of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ShardFacts {
+    pub(super) documents: Option<PublishedFile>,
+    pub(super) dropped: Option<PublishedFile>,
+    pub(super) tally: Tally,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PublishedFile {
+    /// Below the output directory.
+    pub(super) path: String,
+    pub(super) bytes: u64,
+    pub(super) blake3: String,
+    pub(super) lines: u64,
+    pub(super) json_bytes: u64,
+}
+
+/// Where the facts of a shard are; `ordinal` counts over all sources.
+pub(super) fn facts_path(context: &JobContext, ordinal: u32) -> PathBuf {
+    context.work.unit_file(Stage::Publish, ordinal, "facts")
+}
+
+pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    let unit: PublishUnit = task.decode()?;
+    let source = context.source(unit.source)?;
+    let duplicates = Duplicates::new(context, unit.ranges)?;
+    let name = format!("{}-{:05}.jsonl.zst", source.name, unit.shard);
+    let mut documents = Shard::new(context, &format!("documents/{name}"), &task.tag)?;
+    let mut dropped = Shard::new(context, &format!("dropped/{name}"), &task.tag)?;
+    let (mut tally, mut records_in) = (Tally::default(), 0);
+    for number in unit.first_unit..=unit.last_unit {
+        let (first, last) = span(&unit, number);
+        if unit.absent.binary_search(&number).is_ok() || first >= last {
+            continue;
+        }
+        let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
+        if first == 0 {
+            let rows = DocumentFile::open(&path("dropped"), DROPPED, number)?;
+            rows.for_each(0, u32::MAX, |_, row| dropped.line(row))?;
+        }
+        let verdicts = duplicates.of(context, number)?;
+        let staged = DocumentFile::open(&path("documents"), DOCUMENTS, number)?;
+        staged.for_each(first, last, |place, line| {
+            records_in += 1;
+            tally.bytes_in += line.len() as u64;
+            if verdicts.as_ref().is_some_and(|v| v.is_dropped(place)) {
+                tally.drop(DUPLICATE);
+                return dropped.line(&duplicate_row(line, &source.name)?);
+            }
+            tally.kept += 1;
+            tally.bytes_kept += line.len() as u64;
+            count_language(&mut tally, line)?;
+            documents.line(line)
+        })?;
+    }
+    let facts = ShardFacts { documents: documents.finish()?, dropped: dropped.finish()?, tally };
+    let hash = write_facts(context, task, &facts)?;
+    let done = pb::Done {
+        accounting: Some(facts.tally.to_wire(records_in)),
+        digest: digest_of(&[hash]),
+        keys: 0,
+        counts: tally::wire_counts(&facts.tally.counts),
+    };
+    Ok(Finished { done, planned: Vec::new() })
+}
+
+/// The places of unit `number` that belong to the shard.
+fn span(unit: &PublishUnit, number: u32) -> (u32, u32) {
+    let first = if number == unit.first_unit { unit.first_document } else { 0 };
+    let last = if number == unit.last_unit { unit.last_document } else { u32::MAX };
+    (first, last)
+}
+
+fn write_facts(
+    context: &JobContext,
+    task: &Task,
+    facts: &ShardFacts,
+) -> Result<blake3::Hash, UnitError> {
+    let path = facts_path(context, task.unit.ordinal);
+    let mut file = create(&path, &task.tag)?;
+    let text = serde_json::to_vec(facts).map_err(|error| UnitError::Fatal(error.to_string()))?;
+    write_all(&mut file, &text)?;
+    let old = std::fs::read(&path).ok();
+    let sound = old.is_none_or(|old| serde_json::from_slice::<ShardFacts>(&old).is_ok());
+    Ok(hash_of(if sound { file.commit()? } else { file.commit_replacing()? }))
+}
+
+/// What a document line says of itself that a drop row needs, in either schema.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    id: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    url: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    language: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    input: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    record: u64,
+    #[serde(borrow, default)]
+    content_hash: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    meta: Option<Box<Named<'a>>>,
+}
+
+fn parse(line: &[u8]) -> Result<Named<'_>, UnitError> {
+    let named: Named<'_> = serde_json::from_slice(line)
+        .map_err(|error| UnitError::Fatal(format!("a staged document is no JSON: {error}")))?;
+    Ok(match named.meta {
+        Some(meta) => *meta,
+        None => named,
+    })
+}
+
+fn duplicate_row(line: &[u8], source: &str) -> Result<Vec<u8>, UnitError> {
+    let named = parse(line)?;
+    let detail = named.content_hash.as_deref().map(|hash| format!("content_hash {hash}"));
+    let row = crate::document::DroppedRow {
+        id: named.id.as_deref().unwrap_or_default(),
+        url: named.url.as_deref().unwrap_or_default(),
+        verdict: "dropped",
+        reason: DUPLICATE,
+        detail: detail.as_deref().unwrap_or_default(),
+        source,
+        input: named.input.as_deref().unwrap_or_default(),
+        offset: named.offset,
+        record: named.record,
+    };
+    let mut text = serde_json::to_vec(&row).map_err(|error| UnitError::Fatal(error.to_string()))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn count_language(tally: &mut Tally, line: &[u8]) -> Result<(), UnitError> {
+    let named = parse(line)?;
+    if let Some(language) = named.language {
+        tally.count(&format!("language/{language}/documents"), 1);
+        tally.count(&format!("language/{language}/json_bytes"), line.len() as u64);
+    }
+    Ok(())
+}
+
+/// A file of JSON lines on its way to the output; without a line there is no file.
+struct Shard {
+    name: String,
+    encoder: zstd::stream::Encoder<'static, AttemptFile>,
+    piece: Vec<u8>,
+    lines: u64,
+    json_bytes: u64,
+}
+
+impl Shard {
+    fn new(context: &JobContext, name: &str, tag: &str) -> Result<Self, UnitError> {
+        let file = create(&context.output.join(name), tag)?;
+        let encoder = encoder(file, context.job.output.zstd_level).map_err(|e| fail(name, &e))?;
+        let piece = Vec::with_capacity(PIECE_BYTES);
+        Ok(Self { name: name.to_owned(), encoder, piece, lines: 0, json_bytes: 0 })
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), UnitError> {
+        self.lines += 1;
+        self.json_bytes += line.len() as u64;
+        let mut rest = line;
+        while !rest.is_empty() {
+            let room = PIECE_BYTES - self.piece.len();
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.piece.extend_from_slice(now);
+            rest = later;
+            if self.piece.len() == PIECE_BYTES {
+                self.encoder.write_all(&self.piece).map_err(|error| fail(&self.name, &error))?;
+                self.piece.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Option<PublishedFile>, UnitError> {
+        if self.lines == 0 {
+            return Ok(None);
+        }
+        self.encoder.write_all(&self.piece).map_err(|error| fail(&self.name, &error))?;
+        let file = self.encoder.finish().map_err(|error| fail(&self.name, &error))?;
+        let committed = match file.commit() {
+            Err(CommitError::Different { path, ours, theirs }) => {
+                return Err(other(&path, &ours, &theirs));
+            }
+            result => result?,
+        };
+        Ok(Some(PublishedFile {
+            path: self.name,
+            bytes: bytes_of(committed),
+            blake3: hash_of(committed).to_hex().to_string(),
+            lines: self.lines,
+            json_bytes: self.json_bytes,
+        }))
+    }
+}
+
+fn encoder(
+    file: AttemptFile,
+    level: i32,
+) -> io::Result<zstd::stream::Encoder<'static, AttemptFile>> {
+    let mut encoder = zstd::stream::Encoder::new(file, level)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
+
+fn fail(name: &str, error: &io::Error) -> UnitError {
+    UnitError::Retry(format!("failed to write the shard `{name}`: {error}"))
+}
+
+fn other(path: &Path, ours: &blake3::Hash, theirs: &blake3::Hash) -> UnitError {
+    UnitError::Fatal(format!(
+        "`{}` is there with other content (blake3 {theirs}, this job makes {ours})\nhint: it is of \
+         another job, or was changed; choose an empty `output.path`",
+        path.display()
+    ))
+}

@@ -1,0 +1,165 @@
+//! RESOLVE-LINES and RESOLVE-DOCUMENTS: one key range, decided by all ranks of a gang.
+//!
+//! Here the ranks are threads of this worker. A small record file, published last, says that the
+//! range is resolved and by how many ranks; a second attempt adopts it.
+//!
+//! **Invariant:** the verdicts do not depend on the number of ranks, only the file names do.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thresher_proto::job::DedupPolicy;
+use thresher_proto::pb::{self, RangeUnit, Stage};
+
+use super::{Finished, JobContext, Task, UnitError};
+use crate::dedup::exchange::{KeyFileRef, ResolveTally, ResolveTask, resolve_on_threads};
+use crate::dedup::verdicts::VerdictFileName;
+use crate::dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
+use crate::formats::blocks::BlockFile;
+use crate::staging::{create, publish_blocks, write_all};
+use crate::storage::commit::{AttemptFile, CommitError};
+
+/// Published when all verdict files of a range are.
+#[derive(Debug, Serialize, Deserialize)]
+struct Resolved {
+    ranks: u32,
+    tally: ResolveTally,
+}
+
+pub(super) fn run_lines(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    run::<u64>(context, task, Stage::Lines, context.job.dedup.lines.policy)
+}
+
+pub(super) fn run_documents(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    run::<u128>(context, task, Stage::Prepare, context.job.dedup.documents.policy)
+}
+
+fn run<K: HashKey>(
+    context: &JobContext,
+    task: &Task,
+    keys_of: Stage,
+    policy: DedupPolicy,
+) -> Result<Finished, UnitError> {
+    let unit: RangeUnit = task.decode()?;
+    let range = KeyRange::new(unit.range, unit.ranges)
+        .ok_or_else(|| UnitError::Fatal(format!("`{}` is no key range", task.unit)))?;
+    let folder = context.work.stage(task.unit.stage());
+    let policy = match policy {
+        DedupPolicy::KeepFirst => Policy::KeepFirst,
+        DedupPolicy::DropAll => Policy::DropAll,
+        DedupPolicy::Off => return Ok(finished(ResolveTally::default())),
+    };
+    if let Some(resolved) = adopt(&folder, range) {
+        return Ok(finished(resolved.tally));
+    }
+    let key_files: Vec<KeyFileRef> = (0..unit.units)
+        .filter(|number| unit.absent.binary_search(number).is_err())
+        .map(|number| KeyFileRef {
+            unit: number,
+            path: context.work.unit_file(keys_of, number, "keys"),
+        })
+        .collect();
+    let resolve =
+        ResolveTask { key_files: &key_files, range, policy, budget_bytes: unit.budget_bytes };
+    let (files, tally) = resolve_on_threads::<K, _>(context.slots.max(1), &resolve, |name| {
+        let path = folder.join(name.to_string());
+        create(&path, &task.tag).map_err(|error| std::io::Error::other(error.to_string()))
+    })
+    .map_err(|error| UnitError::resolve(keys_of, &error))?;
+    let ranks = files.len() as u32;
+    for (name, file) in files {
+        publish_blocks(file, &folder.join(name.to_string()), VERDICT_FILE)?;
+    }
+    publish_record(&record_path(&folder, range), &task.tag, &Resolved { ranks, tally })?;
+    Ok(finished(tally))
+}
+
+fn finished(tally: ResolveTally) -> Finished {
+    let counts =
+        [("keys", tally.keys), ("distinct", tally.distinct), ("duplicates", tally.dropped)];
+    let text = format!("{} {} {}", tally.keys, tally.distinct, tally.dropped);
+    let done = pb::Done {
+        digest: blake3::hash(text.as_bytes()).as_bytes().to_vec(),
+        counts: counts.map(|(name, value)| pb::Count { name: name.to_owned(), value }).to_vec(),
+        ..pb::Done::default()
+    };
+    Finished { done, planned: Vec::new() }
+}
+
+/// The verdict files of all ranges of a stage, as their record files tell.
+pub(super) fn verdict_files(
+    context: &JobContext,
+    stage: Stage,
+    ranges: u32,
+) -> Result<Vec<PathBuf>, UnitError> {
+    let folder = context.work.stage(stage);
+    let mut files = Vec::new();
+    for index in 0..ranges {
+        let Some(range) = KeyRange::new(index, ranges) else { continue };
+        let path = record_path(&folder, range);
+        let read = std::fs::read(&path).ok();
+        let resolved: Option<Resolved> = read.and_then(|text| serde_json::from_slice(&text).ok());
+        let Some(resolved) = resolved else {
+            let producer = pb::UnitRef { stage: stage.into(), ordinal: index, attempt: 0 };
+            let error = format!("`{}` is missing or damaged", path.display());
+            return Err(UnitError::Damaged { producer, error });
+        };
+        files.extend(names(range, resolved.ranks).map(|name| folder.join(name.to_string())));
+    }
+    Ok(files)
+}
+
+/// How many ranges a stage was cut into, as its folder tells: PREPARE is not told.
+pub(super) fn ranges_of(context: &JobContext, stage: Stage) -> Result<u32, UnitError> {
+    let folder = context.work.stage(stage);
+    let fail = |error: std::io::Error| {
+        UnitError::Retry(format!("failed to list `{}`: {error}", folder.display()))
+    };
+    for entry in std::fs::read_dir(&folder).map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name();
+        let of = name.to_str().and_then(|name| {
+            let (_, of) = name.strip_suffix(".json")?.strip_prefix("range-")?.split_once("-of-")?;
+            of.parse().ok()
+        });
+        if let Some(of) = of {
+            return Ok(of);
+        }
+    }
+    Err(UnitError::Retry(format!("`{}` holds no resolved range", folder.display())))
+}
+
+fn names(range: KeyRange, world: u32) -> impl Iterator<Item = VerdictFileName> {
+    (0..world).map(move |rank| VerdictFileName { range, rank, world })
+}
+
+fn record_path(folder: &Path, range: KeyRange) -> PathBuf {
+    folder.join(format!("range-{:05}-of-{:05}.json", range.index(), range.of()))
+}
+
+/// What an earlier attempt resolved, if all of it still stands its checksums.
+fn adopt(folder: &Path, range: KeyRange) -> Option<Resolved> {
+    let resolved: Resolved =
+        serde_json::from_slice(&std::fs::read(record_path(folder, range)).ok()?).ok()?;
+    let sound = |name: VerdictFileName| {
+        let file = BlockFile::open(&folder.join(name.to_string()), VERDICT_FILE).ok()?;
+        let mut blocks = file.blocks(0..file.entries().len()).ok()?;
+        while blocks.next_block().ok()?.is_some() {}
+        Some(())
+    };
+    names(range, resolved.ranks).all(|name| sound(name).is_some()).then_some(resolved)
+}
+
+/// Says that the range is resolved. Where an attempt with another number of ranks said so before,
+/// its files are complete, and as good.
+fn publish_record(path: &Path, tag: &str, resolved: &Resolved) -> Result<(), UnitError> {
+    let mut file: AttemptFile = create(path, tag)?;
+    let text = serde_json::to_vec(resolved).map_err(|error| UnitError::Fatal(error.to_string()))?;
+    write_all(&mut file, &text)?;
+    let sound =
+        std::fs::read(path).is_ok_and(|old| serde_json::from_slice::<Resolved>(&old).is_ok());
+    let committed = if sound { file.commit() } else { file.commit_replacing() };
+    match committed {
+        Ok(_) | Err(CommitError::Different { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

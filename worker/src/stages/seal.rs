@@ -1,0 +1,174 @@
+//! SEAL: the manifest, which makes the output a corpus, and the report beside it.
+//!
+//! **Invariant:** the manifest says nothing that two runs of the same job could differ in: no
+//! time, no host, no path outside the output. The report may.
+
+use serde::{Deserialize, Serialize};
+use thresher_proto::job::{JobSpec, Schema};
+use thresher_proto::pb::{self, SealUnit, Stage};
+
+use super::publish::{PublishedFile, ShardFacts, facts_path};
+use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
+use crate::staging::{DOCUMENTS, DocumentFile, create, hash_of, write_all};
+
+/// Shards are here, below the output directory.
+pub const SHARD_FOLDER: &str = "documents";
+
+/// What was published, from what, by which job: `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Of this file's layout.
+    pub format: u32,
+    pub job_name: String,
+    /// The versions that decide the bytes.
+    pub thresher: String,
+    /// Name of the record schema.
+    pub schema: String,
+    /// The job file with every default, less the places and limits that change no byte.
+    pub recipe: String,
+    pub accounting: ManifestAccounting,
+    pub shards: Vec<ShardEntry>,
+    /// Rows of dropped and quarantined records.
+    pub dropped: Vec<DroppedEntry>,
+    pub inputs: Vec<InputEntry>,
+    /// Units whose inputs are not in the output since they failed for good.
+    pub absent_units: Vec<u32>,
+    /// Shards that could not be written.
+    pub absent_shards: Vec<u32>,
+}
+
+/// Where every record went: `records_in` is the sum of all the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestAccounting {
+    pub records_in: u64,
+    pub published: u64,
+    pub dropped: std::collections::BTreeMap<String, u64>,
+    pub quarantined: std::collections::BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    pub path: String,
+    pub bytes: u64,
+    pub blake3: String,
+    pub documents: u64,
+    /// Of JSON lines, before compression.
+    pub json_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedEntry {
+    pub path: String,
+    pub bytes: u64,
+    pub blake3: String,
+    pub rows: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputEntry {
+    pub path: String,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    let unit: SealUnit = task.decode()?;
+    let manifest = gather(context, &unit)?;
+    let mut text = serde_json::to_vec_pretty(&manifest)
+        .map_err(|error| UnitError::Fatal(error.to_string()))?;
+    text.push(b'\n');
+    put(context, task, "report.json", unit.report_json.as_bytes(), true)?;
+    put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
+    // Last: an output with a manifest is complete.
+    let hash = put(context, task, "manifest.json", &text, false)?;
+    let done = pb::Done { digest: digest_of(&[hash]), ..pb::Done::default() };
+    Ok(Finished { done, planned: Vec::new() })
+}
+
+/// Writes one file at the output's root. The report has times in it, so a second one replaces it.
+fn put(
+    context: &JobContext,
+    task: &Task,
+    name: &str,
+    bytes: &[u8],
+    replace: bool,
+) -> Result<blake3::Hash, UnitError> {
+    let mut file = create(&context.output.join(name), &task.tag)?;
+    write_all(&mut file, bytes)?;
+    Ok(hash_of(if replace { file.commit_replacing()? } else { file.commit()? }))
+}
+
+fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> {
+    let job = &context.job;
+    let mut manifest = Manifest {
+        format: 1,
+        job_name: job.job.name.clone(),
+        thresher: thresher_proto::VERSION.to_owned(),
+        schema: schema_name(job).to_owned(),
+        recipe: job.recipe().resolved(),
+        accounting: ManifestAccounting::default(),
+        shards: Vec::new(),
+        dropped: Vec::new(),
+        inputs: Vec::new(),
+        absent_units: unit.absent.clone(),
+        absent_shards: unit.absent_shards.clone(),
+    };
+    let (mut prepared, mut published) = (Tally::default(), Tally::default());
+    for number in (0..unit.units).filter(|number| unit.absent.binary_search(number).is_err()) {
+        let path = context.work.unit_file(Stage::Prepare, number, "documents");
+        let facts = DocumentFile::open(&path, DOCUMENTS, number)?.facts()?;
+        prepared.add(&facts.tally);
+        manifest.inputs.extend(facts.inputs.into_iter().map(|input| InputEntry {
+            path: input.path,
+            bytes: input.bytes,
+            blake3: input.blake3,
+        }));
+    }
+    for number in (0..unit.shards).filter(|n| unit.absent_shards.binary_search(n).is_err()) {
+        let facts = read_facts(context, number)?;
+        published.add(&facts.tally);
+        manifest.shards.extend(facts.documents.map(shard_entry));
+        manifest.dropped.extend(facts.dropped.map(dropped_entry));
+    }
+    manifest.accounting = add_up(&prepared, published);
+    Ok(manifest)
+}
+
+fn add_up(prepared: &Tally, published: Tally) -> ManifestAccounting {
+    let mut dropped = prepared.dropped.clone();
+    for (reason, count) in published.dropped {
+        *dropped.entry(reason).or_default() += count;
+    }
+    let quarantined = prepared.quarantined.clone();
+    let records_in = prepared.records_in();
+    ManifestAccounting { records_in, published: published.kept, dropped, quarantined }
+}
+
+fn read_facts(context: &JobContext, number: u32) -> Result<ShardFacts, UnitError> {
+    let path = facts_path(context, number);
+    let read = std::fs::read(&path).ok();
+    read.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| {
+        let producer = pb::UnitRef { stage: Stage::Publish.into(), ordinal: number, attempt: 0 };
+        UnitError::Damaged {
+            producer,
+            error: format!("`{}` is missing or damaged", path.display()),
+        }
+    })
+}
+
+fn shard_entry(file: PublishedFile) -> ShardEntry {
+    let PublishedFile { path, bytes, blake3, lines, json_bytes } = file;
+    ShardEntry { path, bytes, blake3, documents: lines, json_bytes }
+}
+
+fn dropped_entry(file: PublishedFile) -> DroppedEntry {
+    let PublishedFile { path, bytes, blake3, lines, .. } = file;
+    DroppedEntry { path, bytes, blake3, rows: lines }
+}
+
+fn schema_name(job: &JobSpec) -> &'static str {
+    match job.output.schema {
+        Schema::Uniform => "uniform/1",
+        Schema::RedpajamaV1 => "redpajama-v1",
+    }
+}
