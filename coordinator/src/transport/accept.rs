@@ -105,6 +105,7 @@ pub(super) async fn accept_tcp(
     let mut handshakes = JoinSet::new();
     loop {
         let closed_until = half_open.closed_until(Instant::now());
+        let opens = closed_until.unwrap_or_else(Instant::now);
         tokio::select! {
             Some(ended) = handshakes.join_next_with_id() => {
                 let id = match ended {
@@ -112,19 +113,20 @@ pub(super) async fn accept_tcp(
                         complaints.note(&outcome);
                         id
                     }
-                    // Pushed out, and forgotten already; or a panic, which costs its own peer alone.
+                    // Pushed out and forgotten already, or a panic, which costs its peer alone.
                     Err(error) => error.id(),
                 };
                 half_open.remove(|handshake| handshake.id() == id);
             }
-            () = sleep_until(closed_until.unwrap_or_else(Instant::now)), if closed_until.is_some() => {}
+            () = sleep_until(opens), if closed_until.is_some() => {}
             accepted = listener.accept(), if closed_until.is_none() => match accepted {
                 Ok((stream, address)) => {
                     let handshake = handshake(
                         acceptor.clone(), stream, address, limits.handshake_timeout, door.clone(),
                     );
                     let handle = handshakes.spawn(handshake);
-                    if let Some(pushed_out) = half_open.admit(address.ip(), Instant::now(), handle) {
+                    let arrival = Instant::now();
+                    if let Some(pushed_out) = half_open.admit(address.ip(), arrival, handle) {
                         pushed_out.abort();
                         complaints.pushed_out();
                     }

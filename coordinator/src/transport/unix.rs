@@ -187,3 +187,72 @@ impl Admission {
         Ok(Peer { roles: Role::ALL, who: format!("user id {uid}, process {pid}").into() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn is_short(folder: &Path) -> bool {
+        folder.join(SOCKET_FILE).as_os_str().len() <= MAX_SOCKET_PATH_BYTES
+    }
+
+    #[test]
+    fn the_state_directory_is_preferred_then_tmp_then_the_runtime_directory() {
+        let runtime = Path::new("/run/user/7");
+        let [beside, tmp, run] = &folders(Path::new("/s"), 7, Some(runtime))[..] else {
+            panic!("three places")
+        };
+        assert_eq!(beside, Path::new("/s/socket"));
+        assert!(tmp.starts_with("/tmp") && tmp.to_string_lossy().contains("thresher-7-"));
+        assert!(run.starts_with(runtime));
+
+        let long = PathBuf::from(format!("/lustre/{}", "x".repeat(90)));
+        assert_eq!(folders(&long, u32::MAX, Some(Path::new("relative"))).len(), 1);
+        let very_long_runtime = PathBuf::from(format!("/{}", "r".repeat(100)));
+        for folder in folders(&long, u32::MAX, Some(&very_long_runtime)) {
+            assert!(is_short(&folder), "{folder:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_107_bytes_is_the_longest_that_is_used() {
+        let rest = "/".len() + "/socket/".len() + SOCKET_FILE.len();
+        let fits = PathBuf::from(format!("/{}", "x".repeat(MAX_SOCKET_PATH_BYTES - rest)));
+        assert_eq!(folders(&fits, 7, None).len(), 2);
+        let too_long = PathBuf::from(format!("{}x", fits.display()));
+        assert_eq!(folders(&too_long, 7, None).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_place_that_somebody_took_first_is_passed_over_but_an_open_folder_of_ours_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let taken = home.path().join("taken");
+        fs::write(&taken, b"").unwrap();
+        let free = home.path().join("free");
+        let bound = bind_in_first(&[taken.clone(), free.clone()]).await.unwrap();
+        assert!(bound.path().starts_with(&free));
+        drop(bound);
+
+        let error = bind_in_first(std::slice::from_ref(&taken)).await.err().expect("no place");
+        assert!(error.to_string().contains("taken"), "{error}");
+
+        let open = home.path().join("open");
+        ensure_private_directory(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = bind_in_first(&[open, free]).await.err().expect("somebody may have been in");
+        assert!(error.to_string().contains("0755"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_late_does_not_remove_its_successors_socket() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("socket");
+        let old = bind_in(&folder).await.unwrap();
+        fs::remove_file(old.path()).unwrap();
+        let new = bind_in(&folder).await.unwrap();
+        drop(old);
+        assert!(new.path().try_exists().unwrap());
+    }
+}

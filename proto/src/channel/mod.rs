@@ -18,6 +18,7 @@ pub mod private_file;
 mod tls;
 mod unix;
 
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -82,8 +83,8 @@ impl Role {
     }
 }
 
-impl std::fmt::Display for Role {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
 }
@@ -213,39 +214,39 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 impl Dialer {
     async fn dial(self) -> Result<TokioIo<Box<dyn Wire>>, ConnectError> {
-        let address = match &self.source {
-            AddressSource::Fixed(address) => address.clone(),
-            AddressSource::File(path) => CoordinatorAddress::read(path)?,
+        let wire = match &self.source {
+            AddressSource::Fixed(address) => self.reach(address).await,
+            AddressSource::File(path) => self.reach(&CoordinatorAddress::read(path)?).await,
         };
-        let (endpoint, wire): (String, _) = match &self.proof {
+        wire.map(TokioIo::new)
+    }
+
+    async fn reach(&self, address: &CoordinatorAddress) -> Result<Box<dyn Wire>, ConnectError> {
+        let not_offered =
+            |transport| ConnectError::NotOffered { host: address.host.clone(), transport };
+        match &self.proof {
             Proof::UserId => {
-                let path = address.unix.as_deref().ok_or_else(|| ConnectError::NotOffered {
-                    host: address.host.clone(),
-                    transport: "Unix socket",
-                })?;
-                let dialling = async {
-                    unix::dial(path).await.map(|stream| Box::new(stream) as Box<dyn Wire>)
-                };
-                let result = tokio::time::timeout(CONNECT_TIMEOUT, dialling).await;
-                (path.display().to_string(), result)
+                let path = address.unix.as_deref().ok_or_else(|| not_offered("Unix socket"))?;
+                Ok(Box::new(in_time(path.display(), unix::dial(path)).await?))
             }
             Proof::Certificate(client) => {
-                let socket = address.tcp.ok_or_else(|| ConnectError::NotOffered {
-                    host: address.host.clone(),
-                    transport: "TCP port",
-                })?;
-                let dialling = async {
-                    client.dial(socket).await.map(|stream| Box::new(stream) as Box<dyn Wire>)
-                };
-                (socket.to_string(), tokio::time::timeout(CONNECT_TIMEOUT, dialling).await)
-            }
-        };
-        match wire {
-            Ok(outcome) => outcome.map(TokioIo::new),
-            Err(_elapsed) => {
-                Err(ConnectError::TimedOut { endpoint, seconds: CONNECT_TIMEOUT.as_secs() })
+                let socket = address.tcp.ok_or_else(|| not_offered("TCP port"))?;
+                Ok(Box::new(in_time(socket, client.dial(socket)).await?))
             }
         }
+    }
+}
+
+async fn in_time<T>(
+    endpoint: impl Display,
+    dialling: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, dialling).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => Err(ConnectError::TimedOut {
+            endpoint: endpoint.to_string(),
+            seconds: CONNECT_TIMEOUT.as_secs(),
+        }),
     }
 }
 

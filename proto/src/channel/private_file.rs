@@ -30,7 +30,8 @@ pub enum PrivateFileError {
     WrongOwner { path: PathBuf, owner: u32, expected: u32 },
     #[error(
         "`{path}` has mode {mode:04o}, others than its owner may use it\n\
-         hint: if no one has, run `chmod {wanted:o} {path}`; else make new keys in a new state directory"
+         hint: if no one has, run `chmod {wanted:o} {path}`; \
+         else make new keys in a new state directory"
     )]
     WrongMode { path: PathBuf, mode: u32, wanted: u32 },
     #[error("`{path}` is not {wanted}\nhint: move it away")]

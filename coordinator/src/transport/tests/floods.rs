@@ -66,6 +66,25 @@ async fn a_silent_connection_is_dropped_at_its_time_out_with_places_to_spare() {
     tokio::time::timeout(PATIENCE, read_to_end(&mut silent)).await.expect("dropped");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_workers_larger_than_the_handshakes_allowed_at_once_all_gets_in() {
+    // Within the fair time they wait in the kernel's queue and push nobody out.
+    let limits = Limits { max_half_open: 8, half_open_grace: PATIENCE, ..Limits::default() };
+    let running = Running::start(limits).await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let address = running.address.clone();
+        let credentials = Credentials::in_directory(&running.keys(), Role::Worker);
+        crowd.spawn(async move {
+            let channel = connect(&address, &credentials).await.map_err(|e| e.to_string())?;
+            Ok::<_, String>(call(&channel, LEASE).await.code())
+        });
+    }
+    while let Some(ended) = crowd.join_next().await {
+        assert_eq!(ended.unwrap(), Ok(Code::Ok));
+    }
+}
+
 #[tokio::test]
 async fn the_number_of_connections_is_bounded_and_a_freed_place_is_taken_again() {
     let limits = Limits { max_connections: 2, ..Limits::default() };
