@@ -17,6 +17,8 @@ mod tests;
 
 use std::io::{self, Read};
 
+use memchr::memmem::Finder;
+
 use super::gzip::{Damage, GzipLimits, GzipReader, InputDigest};
 use header::{Defect, shown, version_line};
 use source::{Boundary, Source};
@@ -96,6 +98,8 @@ pub struct WarcReader<R> {
     pending: usize,
     /// Whether a member was seen to hold more than one record.
     shared_members: bool,
+    /// Made once: making it costs as much as using it on a head.
+    head_end: Finder<'static>,
 }
 
 /// What the framing came to.
@@ -112,7 +116,14 @@ impl<R: Read> WarcReader<R> {
     pub fn new(input: R, limits: WarcLimits) -> Self {
         let gzip = GzipReader::new(input, limits.gzip);
         let source = Source::new(gzip);
-        Self { source, limits, next_index: 0, pending: 0, shared_members: false }
+        Self {
+            source,
+            limits,
+            next_index: 0,
+            pending: 0,
+            shared_members: false,
+            head_end: Finder::new(TWO_LINE_ENDS),
+        }
     }
 
     /// The next record or quarantine; `None` at the end of the input. An `Err` comes from the input.
@@ -239,7 +250,7 @@ impl<R: Read> WarcReader<R> {
                 return Ok(Err((REASON_HEADER_MALFORMED, text)));
             }
             let limit = view.len().min(self.limits.header_max_bytes);
-            if let Some(at) = memchr::memmem::find(&view[searched..limit], TWO_LINE_ENDS) {
+            if let Some(at) = self.head_end.find(&view[searched..limit]) {
                 return Ok(Ok(searched + at + TWO_LINE_ENDS.len()));
             }
             if limit == self.limits.header_max_bytes {
