@@ -1,16 +1,17 @@
 //! Multi-member gzip at libdeflate's speed, in bounded memory, past any damage.
 //!
 //! ```text
-//!   Read ─► Window (hashed, exact offsets) ─► member fits the buffers? ─ yes ─► Inflater ─► one piece
-//!                       ▲                                              └ no ──► Stream ──► pieces
-//!                       └────────── resync ◄── damage ◄────────────────────────────┘
+//!   Read ─► Window (hashed, exact offsets) ─► does the member fit? ─ yes ─► Inflater ─► a piece
+//!                       ▲                                      └─── no ──► Stream ──► pieces
+//!                       └───────────── resync ◄── damage ◄──────────────────┘
 //! ```
 //!
-//! Members are tried whole; those too large for the buffers, and damaged ones, are inflated in pieces.
-//! Damage is an event with its place in the input; reading goes on at the next member that really
-//! inflates. Input that is not gzip passes through as one endless member. What the bytes mean is left
-//! to the caller. Invariants: a member never costs more memory than the constants below; what was
-//! decoded before a damage is handed out; an error of the input is an `Err` and can be retried.
+//! Members are tried whole; those too large for the buffers, and damaged ones, are inflated in
+//! pieces. Damage is an event with its place in the input; reading goes on at the next member that
+//! really inflates. Input that is not gzip passes through as one endless member. What the bytes
+//! mean is left to the caller. Invariants: a member never costs more memory than the constants
+//! below; what was decoded before a damage is handed out; an error of the input is an `Err` and can
+//! be retried.
 
 mod header;
 mod resync;
@@ -68,13 +69,13 @@ impl Default for GzipLimits {
 /// What `GzipReader::next_event` met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// `piece()` holds the next bytes of the member at `member_offset()`. `last`: the member ends with
-    /// it and is whole. A piece may be empty.
+    /// `piece()` holds the next bytes of the member at `member_offset()`. `last`: the member ends
+    /// with it and is whole. A piece may be empty.
     Piece {
         last: bool,
     },
-    /// The member of the last pieces, or bytes between members, cannot be read. The next piece is of
-    /// another member.
+    /// The member of the last pieces, or bytes between members, cannot be read. The next piece is
+    /// of another member.
     Damage(Damage),
     End,
 }
@@ -289,7 +290,8 @@ impl<R: Read> GzipReader<R> {
         let mut filled = 0;
         let step = match stream.step(&mut self.window, &mut self.output[..room], &mut filled) {
             Ok(step) => step,
-            // What was inflated before the error goes out first; the error, if it stays, comes next.
+            // What was inflated before the error goes out first; the error, if it stays, comes
+            // next.
             Err(_) if filled > 0 => Step::More,
             Err(error) => return Err(error),
         };

@@ -26,8 +26,8 @@ pub(super) struct Inflater {
     raw: NonNull<sys::libdeflate_decompressor>,
 }
 
-// SAFETY: a decompressor is plain memory without thread affinity; it may move between threads as long
-// as one at a time uses it, which `&mut self` in `gzip_member` ensures.
+// SAFETY: a decompressor is plain memory without thread affinity; it may move between threads as
+// long as one at a time uses it, which `&mut self` in `gzip_member` ensures.
 unsafe impl Send for Inflater {}
 
 impl Inflater {

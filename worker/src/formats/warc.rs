@@ -2,13 +2,13 @@
 //!
 //! A pull parser: framed by Content-Length, checked against what follows the body and against the
 //! member's end. What a record means, and whether its bytes are text, is left to the caller.
-//! Invariants: every record met is one `Item`, and so is every damaged region of the input; a damage
-//! takes the record in hand with it; memory stays below the limits whatever the input says; the items
-//! do not depend on how the input is cut into reads. An error of the input is an `Err`, never a
-//! quarantine.
+//! Invariants: every record met is one `Item`, and so is every damaged region of the input; a
+//! damage takes the record in hand with it; memory stays below the limits whatever the input says;
+//! the items do not depend on how the input is cut into reads. An error of the input is an `Err`,
+//! never a quarantine.
 //!
-//! A record whose length does not fit costs the rest of its member where members hold one record each,
-//! as CommonCrawl's do; elsewhere the next line that starts a record is searched.
+//! A record whose length does not fit costs the rest of its member where members hold one record
+//! each, as CommonCrawl's do; elsewhere the next line that starts a record is searched.
 
 mod header;
 mod source;
@@ -16,6 +16,8 @@ mod source;
 mod tests;
 
 use std::io::{self, Read};
+
+use memchr::memmem::Finder;
 
 use super::gzip::{Damage, GzipLimits, GzipReader, InputDigest};
 use header::{Defect, shown, version_line};
@@ -96,6 +98,8 @@ pub struct WarcReader<R> {
     pending: usize,
     /// Whether a member was seen to hold more than one record.
     shared_members: bool,
+    /// Made once: making it costs as much as using it on a head.
+    head_end: Finder<'static>,
 }
 
 /// What the framing came to.
@@ -112,10 +116,18 @@ impl<R: Read> WarcReader<R> {
     pub fn new(input: R, limits: WarcLimits) -> Self {
         let gzip = GzipReader::new(input, limits.gzip);
         let source = Source::new(gzip);
-        Self { source, limits, next_index: 0, pending: 0, shared_members: false }
+        Self {
+            source,
+            limits,
+            next_index: 0,
+            pending: 0,
+            shared_members: false,
+            head_end: Finder::new(TWO_LINE_ENDS),
+        }
     }
 
-    /// The next record or quarantine; `None` at the end of the input. An `Err` comes from the input.
+    /// The next record or quarantine; `None` at the end of the input. An `Err` comes from the
+    /// input.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
         self.source.consume(std::mem::take(&mut self.pending));
@@ -239,7 +251,7 @@ impl<R: Read> WarcReader<R> {
                 return Ok(Err((REASON_HEADER_MALFORMED, text)));
             }
             let limit = view.len().min(self.limits.header_max_bytes);
-            if let Some(at) = memchr::memmem::find(&view[searched..limit], TWO_LINE_ENDS) {
+            if let Some(at) = self.head_end.find(&view[searched..limit]) {
                 return Ok(Ok(searched + at + TWO_LINE_ENDS.len()));
             }
             if limit == self.limits.header_max_bytes {
@@ -253,8 +265,8 @@ impl<R: Read> WarcReader<R> {
         }
     }
 
-    /// A record of `record_bytes` is followed by two line ends and then by the member's end or by the
-    /// next record.
+    /// A record of `record_bytes` is followed by two line ends and then by the member's end or by
+    /// the next record.
     fn check_end(&mut self, record_bytes: usize) -> io::Result<Result<(), Defect>> {
         let end = record_bytes + TWO_LINE_ENDS.len();
         if !self.source.fill(end)? {
@@ -303,8 +315,8 @@ impl<R: Read> WarcReader<R> {
         }
     }
 
-    /// After a defect: goes to the next record, or to the member's end. A damage met on the way takes
-    /// the record with it.
+    /// After a defect: goes to the next record, or to the member's end. A damage met on the way
+    /// takes the record with it.
     fn resync(&mut self, first_in_member: bool) -> io::Result<Stopped> {
         let one_a_member = first_in_member
             && !self.shared_members

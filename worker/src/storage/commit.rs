@@ -2,9 +2,9 @@
 //!
 //! Bytes go to a private name beside the final one. `commit` makes them durable, then links them to
 //! the final name, which fails where that name is taken: a late twin is compared by hash, never
-//! trusted and never overwritten. Invariant: whoever sees the final name sees all the bytes, and they
-//! survive a crash. Cleaning up after a killed process is left to whoever owns the directory: private
-//! names end in `.part`.
+//! trusted and never overwritten. Invariant: whoever sees the final name sees all the bytes, and
+//! they survive a crash. Cleaning up after a killed process is left to whoever owns the directory:
+//! private names end in `.part`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -31,9 +31,15 @@ pub enum CommitError {
          hint: the same unit gave two results; keep both and report it", path.display()
     )]
     Different { path: PathBuf, ours: blake3::Hash, theirs: blake3::Hash },
-    #[error("no space left for `{}`\nhint: free space or raise the quota, then run again", path.display())]
+    #[error(
+        "no space left for `{}`\nhint: free space or raise the quota, then run again",
+        path.display()
+    )]
     NoSpace { path: PathBuf, source: io::Error },
-    #[error("the device failed while writing `{}`: {source}\nhint: see the system's log", path.display())]
+    #[error(
+        "the device failed while writing `{}`: {source}\nhint: see the system's log",
+        path.display()
+    )]
     Device { path: PathBuf, source: io::Error },
     #[error("failed to write `{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },

@@ -1,9 +1,9 @@
 //! Inputs over HTTP(S), read to the end in spite of cut connections and busy servers.
 //!
 //! A cut is healed by a range request for the rest, bound to the same object by its ETag or
-//! modification date. Where the server offers neither, or no ranges, the object is read again from its
-//! start and the part handed out already is compared by hash. Invariant: the bytes handed out are those
-//! of one state of the object; a changed object is an error by that name.
+//! modification date. Where the server offers neither, or no ranges, the object is read again from
+//! its start and the part handed out already is compared by hash. Invariant: the bytes handed out
+//! are those of one state of the object; a changed object is an error by that name.
 
 mod request;
 mod retry;

@@ -1,7 +1,7 @@
 //! Where bytes are: opening inputs by location, publishing outputs atomically.
 //!
-//! Only this folder names paths, URLs and their protocols. What the bytes hold is left to `formats`.
-//! Invariant: every failure says whether trying again can help.
+//! Only this folder names paths, URLs and their protocols. What the bytes hold is left to
+//! `formats`. Invariant: every failure says whether trying again can help.
 
 pub mod commit;
 mod http;

@@ -1,5 +1,5 @@
-//! The header of a gzip member (RFC 1952), recognised and measured. Its fields (name, time, comment)
-//! mean nothing to us and are stepped over.
+//! The header of a gzip member (RFC 1952), recognised and measured. Its fields (name, time,
+//! comment) mean nothing to us and are stepped over.
 
 /// Longer headers are taken for damage; real ones have 10 to 60 bytes.
 pub(super) const HEADER_MAX_BYTES: usize = 70 << 10;

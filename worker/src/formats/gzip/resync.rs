@@ -1,8 +1,8 @@
 //! Finding the next member after damage.
 //!
 //! The magic alone proves nothing: it turns up by chance in compressed data. A place counts as a
-//! member when its header is sane and its first bytes really inflate. Invariant: the search is linear
-//! in the input and its memory is the window's.
+//! member when its header is sane and its first bytes really inflate. Invariant: the search is
+//! linear in the input and its memory is the window's.
 
 use std::io::{self, Read};
 

@@ -1,8 +1,8 @@
-//! One member inflated piece by piece: for members too large for the buffers, and to hand out what a
-//! damaged member still holds.
+//! One member inflated piece by piece: for members too large for the buffers, and to hand out what
+//! a damaged member still holds.
 //!
-//! Finding the next member is left to `resync`. Invariant: after `Step::Done` the window stands behind
-//! the member's trailer and the trailer was right.
+//! Finding the next member is left to `resync`. Invariant: after `Step::Done` the window stands
+//! behind the member's trailer and the trailer was right.
 
 use std::io::{self, Read};
 

@@ -1,7 +1,7 @@
 //! The sliding window over the compressed input: reading, hashing, offsets.
 //!
-//! It knows nothing of gzip. Invariant: `base + start` is the exact offset of the first unread byte,
-//! and every byte that was ever read went through the hash once, in order.
+//! It knows nothing of gzip. Invariant: `base + start` is the exact offset of the first unread
+//! byte, and every byte that was ever read went through the hash once, in order.
 
 use std::io::{self, ErrorKind, Read};
 

@@ -1,8 +1,8 @@
-//! The inflated bytes of one gzip member as one contiguous view, copied only where a record straddles
-//! pieces.
+//! The inflated bytes of one gzip member as one contiguous view, copied only where a record
+//! straddles pieces.
 //!
-//! It knows nothing of records. Invariant: bytes of two members never meet in one view; at a boundary
-//! it stands still until `next_member`.
+//! It knows nothing of records. Invariant: bytes of two members never meet in one view; at a
+//! boundary it stands still until `next_member`.
 
 use std::io::{self, Read};
 

@@ -192,6 +192,21 @@ fn a_record_that_is_too_large_is_stepped_over() {
 }
 
 #[test]
+fn a_line_of_a_gigabyte_is_stepped_over_in_bounded_memory() {
+    let head = b"WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: 1073741824\r\n\r\n";
+    let line = io::repeat(b'a').take(1 << 30);
+    let next = [b"\r\n\r\n", &record(b"next")[..]].concat();
+    let limits = WarcLimits { record_max_bytes: 1 << 20, ..WarcLimits::default() };
+    let told = read_all(head.chain(line).chain(&next[..]), limits);
+    let next_at = head.len() as u64 + (1 << 30) + 4;
+    assert_eq!(told, [Bad(0, REASON_RECORD_TOO_LARGE), Body(next_at, b"next".to_vec())]);
+    // Nor does it help the line to have no header at all.
+    let line = io::repeat(b'a').take(1 << 30);
+    let told = read_all(line.chain(&b"\n"[..]).chain(&record(b"next")[..]), limits);
+    assert_eq!(told, [Bad(0, REASON_HEADER_MALFORMED), Body((1 << 30) + 1, b"next".to_vec())]);
+}
+
+#[test]
 fn the_end_of_the_input_inside_a_record_is_told() {
     let whole = [record(b"first"), record(b"a body that is cut")].concat();
     let second_at = record(b"first").len();

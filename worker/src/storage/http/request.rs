@@ -111,3 +111,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_file_without_certificates_is_refused() {
+        assert_eq!(certificates(b"no PEM").unwrap_err(), "there are none");
+        assert!(certificates(b"-----BEGIN CERTIFICATE-----\nbroken").is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! Foreign bytes as a WARC file: no panic, and the same items however the input is cut into reads.
+#![no_main]
+
+use std::io::{Read, Result};
+
+use libfuzzer_sys::fuzz_target;
+use thresher_worker::formats::warc::{Item, WarcLimits, WarcReader};
+
+struct Trickle<'a> {
+    input: &'a [u8],
+    step: usize,
+}
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let count = self.step.min(buffer.len());
+        self.input.read(&mut buffer[..count])
+    }
+}
+
+fn items(input: &[u8], step: usize) -> Vec<(u64, &'static str, Vec<u8>)> {
+    let limits = WarcLimits { record_max_bytes: 1 << 20, ..WarcLimits::default() };
+    let mut reader = WarcReader::new(Trickle { input, step }, limits);
+    let mut items = Vec::new();
+    while let Some(item) = reader.next().expect("memory gives no errors") {
+        items.push(match item {
+            Item::Record(record) => {
+                assert!(record.header.fields().count() > 0);
+                (record.offset, "", record.body.to_vec())
+            }
+            Item::Quarantined(bad) => (bad.offset, bad.reason, Vec::new()),
+        });
+    }
+    assert_eq!(reader.input_digest().bytes, input.len() as u64);
+    items
+}
+
+fuzz_target!(|data: &[u8]| {
+    let whole = items(data, usize::MAX);
+    assert!(!whole.is_empty());
+    assert_eq!(items(data, 7), whole);
+});
