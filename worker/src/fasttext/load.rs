@@ -21,6 +21,8 @@ const SUPERVISED: i32 = 3;
 /// Limits far above any real model, so that hostile numbers cannot make work explode.
 const DIMENSIONS_MAX: i32 = 1 << 16;
 const NGRAM_MAX: i32 = 64;
+/// The bits of a pruned model's buckets then take 64 MiB.
+const BUCKETS_MAX: i32 = 1 << 28;
 
 /// Why a model file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -166,7 +168,7 @@ fn read_header<R: Read>(source: &mut Source<R>) -> Result<Header, LoadError> {
         1 | 2 => return Err(LoadError::Unsupervised { name: source.name().to_owned() }),
         other => return Err(source.malformed(format!("model kind `{other}` is unknown"))),
     }
-    let buckets = source.int_within("the bucket count", 0, i32::MAX)?;
+    let buckets = source.int_within("the bucket count", 0, BUCKETS_MAX)?;
     let min_chars = source.int_within("the shortest character n-gram", 0, NGRAM_MAX)?;
     let mut max_chars = source.int_within("the longest character n-gram", 0, NGRAM_MAX)?;
     source.array::<12>("training settings")?;

@@ -263,7 +263,7 @@ impl NgramRows {
         if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(source.malformed(format!("bucket `{}` is kept twice", twice[0].0)));
         }
-        // Buckets beyond the last one kept need no bits: memory follows the file, not its header.
+        // Buckets beyond the last one kept need no bits.
         let blocks_needed = pairs.last().map_or(0, |last| last.0 as usize / 64 + 1);
         let mut blocks = vec![Block::default(); blocks_needed];
         for &(bucket, _) in &pairs {
