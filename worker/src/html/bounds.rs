@@ -139,18 +139,10 @@ fn after_byte(bytes: &[u8], byte: u8) -> &[u8] {
 
 /// Skips content that holds no tags.
 fn after_raw_text<'a>(tag: &Tag<'a>) -> &'a [u8] {
-    let name: &[u8] = match text_of(&tag.name) {
-        b"script" => b"script",
-        b"style" => b"style",
-        b"title" => b"title",
-        b"textarea" => b"textarea",
-        b"xmp" => b"xmp",
-        b"iframe" => b"iframe",
-        b"noembed" => b"noembed",
-        b"noframes" => b"noframes",
-        b"plaintext" => return &[],
-        _ => return tag.after,
-    };
+    let name = text_of(&tag.name);
+    if !is_raw_text(name) {
+        return tag.after;
+    }
     let mut rest = tag.after;
     while let Some(start) = memchr::memmem::find(rest, b"</") {
         rest = &rest[start + 2..];
@@ -160,6 +152,21 @@ fn after_raw_text<'a>(tag: &Tag<'a>) -> &'a [u8] {
         }
     }
     &[]
+}
+
+fn is_raw_text(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"script"
+            | b"style"
+            | b"title"
+            | b"textarea"
+            | b"xmp"
+            | b"iframe"
+            | b"noembed"
+            | b"noframes"
+            | b"plaintext"
+    )
 }
 
 fn text_of(name: &Name) -> &[u8] {
@@ -190,7 +197,8 @@ impl<'a> Nesting<'a> {
         // The element and a text beside it.
         self.nodes += 2;
         let name = text_of(&tag.name);
-        if is_void(name) || (self.foreign > 0 && tag.self_closing) {
+        let raw_text = self.foreign == 0 && is_raw_text(name);
+        if raw_text || is_void(name) || (self.foreign > 0 && tag.self_closing) {
             return self.within_limits();
         }
         if is_formatting(name) {

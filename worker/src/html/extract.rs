@@ -69,14 +69,13 @@ const ARTICLE: &str = "#readability-page-1";
 const MAX_TITLE_BYTES: usize = 2048;
 
 fn parse(html: &str, limits: &HtmlLimits) -> Result<Readability, PageError> {
-    let config = Config {
+    let mut page = Readability::from(html);
+    page.config = Config {
         max_elements_to_parse: limits.elements,
         disable_json_ld: true,
         text_mode: TextMode::Raw,
         ..Config::default()
     };
-    let page = Readability::new(html, None, Some(config))
-        .expect("the only error is a relative document url, and none is given");
     measure(&page, limits).map_err(PageError::Bounds)?;
     for title in page.doc.select("title").nodes() {
         if title.text().len() > MAX_TITLE_BYTES {

@@ -139,19 +139,13 @@ fn text_of_body(
     limits: &HtmlLimits,
     body_notes: BodyNotes,
 ) -> Result<Page, PageError> {
-    // Charset detector, parser and extractor are foreign code with assertions of their own.
-    let attempt = AssertUnwindSafe(|| {
+    let (decoded, content) = caught(|| {
         let decoded = charset::decode(bytes, label, url);
         let content = match kind {
             PageKind::Html => extract::main_text(&decoded.text, limits)?,
             PageKind::PlainText => extract::plain_text(&decoded.text),
         };
         Ok((decoded, content))
-    });
-    let (decoded, content) = catch_unwind(attempt).unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<String>().map(String::as_str);
-        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(PageError::Panicked { message: message.unwrap_or("no message").to_owned() })
     })?;
     if content.text.is_empty() {
         return Err(PageError::NoText);
@@ -164,6 +158,16 @@ fn text_of_body(
         malformed_sequences: decoded.malformed_sequences,
         extraction: content.extraction,
         body_notes,
+    })
+}
+
+/// Charset detector, parser and extractor are foreign code with assertions of their own; a page
+/// that trips one costs itself and nothing else.
+fn caught<T>(work: impl FnOnce() -> Result<T, PageError>) -> Result<T, PageError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(PageError::Panicked { message: message.unwrap_or("no message").to_owned() })
     })
 }
 
