@@ -17,7 +17,7 @@ use super::{DocumentView, Filter, Reason, Removal, Verdict, Workspace};
 
 /// Removes lines that are not text, and drops pages that are not prose.
 #[derive(Debug)]
-pub struct C4Quality {
+pub(crate) struct C4Quality {
     spec: C4QualitySpec,
     lorem_ipsum: Finder<'static>,
     javascript: Finder<'static>,
