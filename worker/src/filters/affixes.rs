@@ -101,8 +101,8 @@ fn final_dot_is_split(before: Option<char>, earlier: Option<char>) -> bool {
     c.is_ascii_digit()
         || matches!(c, '%' | '²' | '-' | '+')
         || is_mark(c)
-        || c.is_lowercase()
-        || (c.is_uppercase() && earlier.is_some_and(char::is_uppercase))
+        || is_lower(c)
+        || (is_upper(c) && earlier.is_some_and(is_upper))
 }
 
 fn contraction_len(chunk: &str) -> usize {
@@ -140,7 +140,7 @@ pub(crate) fn infix_len(before: char, rest: &str) -> usize {
             if run > 0 {
                 return run;
             }
-            (before.is_lowercase() || is_quote(before)) && (next.is_uppercase() || is_quote(next))
+            (is_lower(before) || is_quote(before)) && (is_upper(next) || is_quote(next))
         }
         '+' | '*' | '^' if before.is_ascii_digit() && (next.is_ascii_digit() || next == '-') => {
             true
@@ -213,6 +213,15 @@ fn is_host_and_path(text: &str) -> bool {
     top.chars().count() >= 2
         && top.chars().all(|c| c.is_alphabetic() && !c.is_ascii_uppercase())
         && labels.split('.').all(is_label)
+}
+
+/// Letters of scripts without case are both, as they are to the tokeniser.
+fn is_lower(c: char) -> bool {
+    c.is_alphabetic() && !c.is_uppercase()
+}
+
+fn is_upper(c: char) -> bool {
+    c.is_alphabetic() && !c.is_lowercase()
 }
 
 /// A mark that is split off at both ends.

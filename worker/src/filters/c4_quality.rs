@@ -17,7 +17,7 @@ use super::{DocumentView, Filter, Reason, Removal, Verdict, Workspace};
 
 /// Removes lines that are not text, and drops pages that are not prose.
 #[derive(Debug)]
-pub struct C4Quality {
+pub(crate) struct C4Quality {
     spec: C4QualitySpec,
     lorem_ipsum: Finder<'static>,
     javascript: Finder<'static>,
@@ -37,6 +37,7 @@ pub(crate) struct LineBuffers {
 struct Phrases {
     lorem_ipsum: bool,
     javascript: bool,
+    curly_bracket: bool,
     policy: bool,
 }
 
@@ -145,7 +146,7 @@ impl C4Quality {
         if chunks(line).take(enough).count() < enough {
             return Line::Removed(FEW_WORDS);
         }
-        if spec.drop_curly_bracket_pages || edited || page.any() {
+        if edited || page.any() {
             return self.judge_phrases(left, lowercase);
         }
         Line::Kept
@@ -176,6 +177,7 @@ impl C4Quality {
         Phrases {
             lorem_ipsum: self.lorem_ipsum.find(text).is_some(),
             javascript: self.javascript.find(text).is_some(),
+            curly_bracket: memchr::memchr(b'{', text).is_some(),
             policy: self.policy.iter().any(|phrase| phrase.find(text).is_some()),
         }
     }
@@ -208,7 +210,7 @@ impl C4Quality {
 
 impl Phrases {
     fn any(&self) -> bool {
-        self.lorem_ipsum || self.javascript || self.policy
+        self.lorem_ipsum || self.javascript || self.curly_bracket || self.policy
     }
 }
 

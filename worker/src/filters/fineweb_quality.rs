@@ -10,12 +10,12 @@ use super::{DocumentView, Filter, Reason, Verdict, Workspace};
 
 /// Drops lists, menus and other texts whose lines are not sentences.
 #[derive(Debug)]
-pub struct FinewebQuality {
+pub(crate) struct FinewebQuality {
     spec: FinewebQualitySpec,
 }
 
 impl FinewebQuality {
-    pub fn new(spec: &FinewebQualitySpec) -> Self {
+    pub(crate) fn new(spec: &FinewebQualitySpec) -> Self {
         Self { spec: spec.clone() }
     }
 

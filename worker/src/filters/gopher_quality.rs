@@ -14,12 +14,12 @@ use super::{DocumentView, Filter, Reason, Verdict, Workspace};
 
 /// Drops documents whose words and lines are not those of running text.
 #[derive(Debug)]
-pub struct GopherQuality {
+pub(crate) struct GopherQuality {
     spec: GopherQualitySpec,
 }
 
 impl GopherQuality {
-    pub fn new(spec: &GopherQualitySpec) -> Self {
+    pub(crate) fn new(spec: &GopherQualitySpec) -> Self {
         Self { spec: spec.clone() }
     }
 

@@ -14,7 +14,7 @@ use super::{DocumentView, Filter, Reason, Verdict, Workspace};
 
 /// Drops documents that repeat themselves.
 #[derive(Debug)]
-pub struct GopherRepetition {
+pub(crate) struct GopherRepetition {
     spec: GopherRepetitionSpec,
     /// For n = 2, 3, 4.
     top: [(f64, Reason); 3],
@@ -23,7 +23,7 @@ pub struct GopherRepetition {
 }
 
 impl GopherRepetition {
-    pub fn new(spec: &GopherRepetitionSpec) -> Self {
+    pub(crate) fn new(spec: &GopherRepetitionSpec) -> Self {
         let top = [
             (spec.max_top_2_gram_chars, "gopher_repetition/top_2_gram"),
             (spec.max_top_3_gram_chars, "gopher_repetition/top_3_gram"),

@@ -235,28 +235,20 @@ impl GramTables {
     }
 }
 
-/// Short words are hashed from one load of eight bytes.
+/// A word of up to eight bytes is hashed from one load.
 fn hash_word(text: &str, word: Word) -> u64 {
     let bytes = text.as_bytes();
     let (start, end) = (word.start as usize, word.end as usize);
     let length = end - start;
-    if length <= 8 {
-        if let Some(eight) = bytes.get(start..start + 8).and_then(|slice| slice.try_into().ok()) {
-            let key = u64::from_le_bytes(eight) & (u64::MAX >> (64 - 8 * length));
-            return scatter(key);
-        }
-    }
-    xxh3_64_or_short(&bytes[start..end])
-}
-
-/// The same hash for a short word at the very end of the text as anywhere else.
-fn xxh3_64_or_short(bytes: &[u8]) -> u64 {
-    if bytes.len() > 8 {
-        return xxh3_64(bytes);
+    if length > 8 {
+        return xxh3_64(&bytes[start..end]);
     }
     let mut eight = [0; 8];
-    eight[..bytes.len()].copy_from_slice(bytes);
-    scatter(u64::from_le_bytes(eight))
+    match bytes.get(start..start + 8) {
+        Some(loaded) => eight.copy_from_slice(loaded),
+        None => eight[..length].copy_from_slice(&bytes[start..end]),
+    }
+    scatter(u64::from_le_bytes(eight) & (u64::MAX >> (64 - 8 * length)))
 }
 
 fn narrow(index: usize) -> u32 {

@@ -10,12 +10,12 @@ use super::{DocumentView, Filter, Verdict, Workspace};
 
 /// Drops what is too short or too long.
 #[derive(Debug)]
-pub struct Length {
+pub(crate) struct Length {
     spec: LengthSpec,
 }
 
 impl Length {
-    pub fn new(spec: &LengthSpec) -> Self {
+    pub(crate) fn new(spec: &LengthSpec) -> Self {
         Self { spec: spec.clone() }
     }
 }

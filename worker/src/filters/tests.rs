@@ -78,8 +78,6 @@ fn sentences_start_after_an_end_mark_and_the_punctuation_behind_it() {
     }
 }
 
-const SHORT: &str = "Hello there to all of you, and welcome here again on this first day.";
-
 const PROSE: &str = "The first line of the text has the words that the rules ask to be there.\n\
     Another sentence follows it, with a comma and with more of what they have to say.\n\
     menu login\n\
@@ -98,15 +96,17 @@ fn the_web_preset_keeps_prose_and_takes_its_menu_out() {
 
 #[test]
 fn drops_are_counted_by_reason_and_tallies_add_up() {
-    let chain = FilterChain::new(&FiltersSpec::thresher()).unwrap();
+    let mut spec = FiltersSpec::default();
+    spec.gopher_quality.enabled = true;
+    let chain = FilterChain::new(&spec).unwrap();
     let mut scratch = Scratch::default();
-    let reason = Outcome::Drop("gopher_quality/too_few_words");
-    assert_eq!(chain.judge(SHORT, &mut scratch), reason);
+    let reason = "gopher_quality/too_few_words";
+    assert_eq!(chain.judge("Hello there.", &mut scratch), Outcome::Drop(reason));
     let mut sum = scratch.take_tally();
     assert_eq!(scratch.take_tally(), Tally::default());
     let again = sum.clone();
     sum.add(&again);
-    assert_eq!(sum.dropped.into_iter().collect::<Vec<_>>(), [("gopher_quality/too_few_words", 2)]);
+    assert_eq!(sum.dropped.into_iter().collect::<Vec<_>>(), [(reason, 2)]);
 }
 
 #[test]
@@ -133,4 +133,55 @@ fn every_filter_has_an_entry_and_names_its_section() {
     let expected =
         ["length", "gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality"];
     assert_eq!(names, expected);
+}
+
+/// The thresholds under which the golden verdicts were given.
+fn golden_spec(name: &str) -> FiltersSpec {
+    let mut spec = FiltersSpec::default();
+    match name {
+        "gopher_repetition" => spec.gopher_repetition.enabled = true,
+        "gopher_quality" => spec.gopher_quality.enabled = true,
+        "c4_quality" => spec.c4_quality.enabled = true,
+        "c4_quality_end_marks" => {
+            spec.c4_quality.enabled = true;
+            spec.c4_quality.require_end_mark = true;
+        }
+        "fineweb_quality" => spec.fineweb_quality.enabled = true,
+        other => panic!("golden.jsonl names an unknown filter `{other}`"),
+    }
+    spec
+}
+
+#[derive(serde::Deserialize)]
+struct GoldenCase {
+    id: String,
+    text: String,
+    verdicts: std::collections::BTreeMap<String, GoldenVerdict>,
+}
+
+#[derive(serde::Deserialize)]
+struct GoldenVerdict {
+    reason: Option<String>,
+    text: Option<String>,
+}
+
+#[test]
+fn verdicts_and_edits_are_those_of_datatrove() {
+    let mut scratch = Scratch::default();
+    let mut judged = 0;
+    for line in include_str!("../../testdata/filters/golden.jsonl").lines() {
+        let case: GoldenCase = serde_json::from_str(line).unwrap();
+        for (name, golden) in &case.verdicts {
+            let chain = FilterChain::new(&golden_spec(name)).unwrap();
+            let (reason, text) = match chain.judge(&case.text, &mut scratch) {
+                Outcome::Keep => (None, None),
+                Outcome::Rewritten(text) => (None, Some(text)),
+                Outcome::Drop(reason) => (reason.split('/').nth(1), None),
+            };
+            assert_eq!(reason, golden.reason.as_deref(), "{name}: {}", case.id);
+            assert_eq!(text, golden.text.as_deref(), "{name}: {}", case.id);
+            judged += 1;
+        }
+    }
+    assert!(judged >= 400, "only {judged} golden verdicts were read");
 }

@@ -141,6 +141,13 @@ impl Segmenter {
                 at += 1;
                 continue;
             }
+            let closes = bytes.get(at + 1).is_none_or(|&byte| CLASS[byte as usize] == SPACE);
+            if closes && seen != DIGIT | ASCII_LETTER && is_plain_before_mark(text, start, at) {
+                words.push(plain_word(start, at, seen));
+                words.push(ascii_mark(at, bytes[at]));
+                at += 2;
+                continue;
+            }
             at = self.segment_chunk(text, start, at, words);
         }
     }
@@ -203,6 +210,18 @@ impl Segmenter {
     }
 }
 
+/// Whether the letters or digits from `start` to `at` are a word, and the one byte behind them
+/// another: the commonest chunk after the plain word. What it does not see takes the long way.
+fn is_plain_before_mark(text: &str, start: usize, at: usize) -> bool {
+    let bytes = text.as_bytes();
+    match bytes[at] {
+        b',' | b';' | b':' | b'!' | b'?' | b')' => at > start,
+        // Only short or capitalised words are abbreviations; a final capital may be an initial.
+        b'.' => at > start + 3 && bytes[start..at].iter().all(u8::is_ascii_lowercase),
+        _ => false,
+    }
+}
+
 fn split_core(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
     let core = &text[start..end];
     if core.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -261,7 +280,21 @@ fn plain_word(start: usize, end: usize, seen: u8) -> Word {
     Word { start: offset(start), end: offset(end), chars: offset(end - start), traits }
 }
 
+fn ascii_mark(at: usize, mark: u8) -> Word {
+    let is_end_mark = if matches!(mark, b'.' | b'?' | b'!') { END_MARK } else { 0 };
+    let traits = if is_ascii_math(char::from(mark)) { 0 } else { ONLY_PUNCTUATION | is_end_mark };
+    Word { start: offset(at), end: offset(at + 1), chars: 1, traits }
+}
+
+/// ASCII symbols that Unicode does not call punctuation.
+fn is_ascii_math(c: char) -> bool {
+    matches!(c, '$' | '+' | '<'..='>' | '^' | '`' | '|' | '~')
+}
+
 fn any_word(text: &str, start: usize, end: usize) -> Word {
+    if end - start == 1 && text.as_bytes()[start].is_ascii_punctuation() {
+        return ascii_mark(start, text.as_bytes()[start]);
+    }
     let mut traits = ONLY_PUNCTUATION;
     let mut chars = 0;
     for c in text[start..end].chars() {
@@ -278,8 +311,7 @@ fn any_word(text: &str, start: usize, end: usize) -> Word {
         if category.is_some_and(is_letter) {
             traits |= LETTER;
         }
-        let punctuation = category
-            .map_or(!matches!(c, '$' | '+' | '<'..='>' | '^' | '`' | '|' | '~'), is_punctuation);
+        let punctuation = category.map_or(!is_ascii_math(c), is_punctuation);
         if !punctuation {
             traits &= !ONLY_PUNCTUATION;
         }
