@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by deploy/quickstart and tests/run: installs what a bare Debian 12 or 13 lacks.
 # It installs only what is missing, and never replaces a toolchain that is new enough.
 
@@ -8,7 +9,8 @@ fail() {
     exit 1
 }
 
-# need_packages COMMAND=PACKAGE…: by apt, those whose command is missing.
+# need_packages COMMAND=PACKAGE…: by apt, those whose command is missing. A package without a
+# command of its own is asked for under a name that is never found.
 need_packages() {
     local pair missing=()
     for pair in "$@"; do
@@ -47,13 +49,14 @@ need_rust() {
             need_packages curl=curl
             [ -e /etc/ssl/certs/ca-certificates.crt ] || need_packages no-command=ca-certificates
             installer=$(curl -sSf --proto '=https' --tlsv1.2 https://sh.rustup.rs) ||
-                fail 'rustup could not be fetched' "install Rust $wanted or newer by hand: https://rustup.rs"
+                fail 'rustup could not be fetched' \
+                    "install Rust $wanted or newer by hand: https://rustup.rs"
             sh -s -- -y --profile minimal --no-modify-path <<<"$installer" ||
                 fail 'rustup could not install Rust' 'its own message stands above'
             PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH  # ahead of an older one of Debian's
         fi
         cargo_is_new_enough "$wanted" ||
-            fail "cargo is still older than $wanted" 'see `command -v cargo`'
+            fail "cargo is still older than $wanted" "this one is used: $(command -v cargo)"
     fi
     for component in "$@"; do
         cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 ||
