@@ -43,8 +43,7 @@ def run(opt, chosen, work):
     from datatrove.utils.lid import FT176LID
     from loguru import logger
 
-    logger.remove()
-    logger.add(sys.stderr, level="ERROR")
+    logger.disable("datatrove")  # a page of statistics; what goes wrong is raised all the same
     # Else it would download lid.176.bin.
     FT176LID.MODEL_URL = str(opt.model.resolve(strict=True))
     make = {
