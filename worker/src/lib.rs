@@ -1,8 +1,11 @@
 //! The worker: runs work units and nothing else. It knows no batch system and no schedule.
 
+pub mod agent;
+pub mod clock;
 pub mod comm;
 pub mod dedup;
 pub mod document;
+pub mod executor;
 pub mod fasttext;
 pub mod filters;
 pub mod formats;

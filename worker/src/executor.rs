@@ -1,0 +1,163 @@
+//! The slots: threads that run leased units, one each, and send what came of them.
+//!
+//! Knows no coordinator: leases come in over a queue, reports go out over a channel.
+//!
+//! **Invariant:** every lease that is put in gives exactly one final report, also when the unit
+//! panics.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Kind, report::Outcome};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::clock;
+use crate::stages::{Finished, JobContext, run_unit};
+
+/// HTML trees are dropped recursively.
+const STACK_BYTES: usize = 16 << 20;
+/// Planned units in one report: the message stays far below the frame limit.
+const PLANNED_PER_REPORT: usize = 8192;
+
+/// Leases that wait for a slot.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Lease>,
+    closed: bool,
+}
+
+/// The slots of this worker.
+pub struct Executor {
+    shared: Arc<(Mutex<Queue>, Condvar)>,
+    slots: Vec<thread::JoinHandle<()>>,
+}
+
+impl Executor {
+    /// Starts the threads; reports go to `reports`.
+    pub fn start(
+        context: &Arc<JobContext>,
+        slots: usize,
+        reports: &UnboundedSender<Report>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new((Mutex::new(Queue::default()), Condvar::new()));
+        let mut threads = Vec::with_capacity(slots);
+        for slot in 0..slots {
+            let (shared, context) = (Arc::clone(&shared), Arc::clone(context));
+            let reports = reports.clone();
+            let run = move || {
+                while let Some(lease) = next(&shared) {
+                    for report in run_lease(&context, &lease) {
+                        // Nobody listens any more when the worker is ending.
+                        let _ = reports.send(report);
+                    }
+                }
+            };
+            let builder = thread::Builder::new().name(format!("slot-{slot}"));
+            threads.push(builder.stack_size(STACK_BYTES).spawn(run)?);
+        }
+        Ok(Self { shared, slots: threads })
+    }
+
+    pub fn push(&self, lease: Lease) {
+        let (queue, wake) = &*self.shared;
+        queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.push_back(lease);
+        wake.notify_one();
+    }
+
+    /// Takes back what no slot has begun.
+    pub fn take_waiting(&self) -> Vec<UnitRef> {
+        let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.drain(..).filter_map(|lease| lease.unit).collect()
+    }
+
+    /// Lets the running units end; what waits is forgotten.
+    pub fn close(&self) {
+        let (queue, wake) = &*self.shared;
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.clear();
+        queue.closed = true;
+        wake.notify_all();
+    }
+
+    /// Waits for the running units.
+    pub fn join(self) {
+        self.close();
+        for slot in self.slots {
+            // A unit's panic is caught inside the slot.
+            let _ = slot.join();
+        }
+    }
+}
+
+fn next(shared: &(Mutex<Queue>, Condvar)) -> Option<Lease> {
+    let (queue, wake) = shared;
+    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if let Some(lease) = queue.waiting.pop_front() {
+            return Some(lease);
+        }
+        if queue.closed {
+            return None;
+        }
+        queue = wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Runs one unit; gives what it planned in pieces, then how it ended.
+fn run_lease(context: &JobContext, lease: &Lease) -> Vec<Report> {
+    let (wall, cpu) = (clock::now(), clock::thread_cpu());
+    let unit = lease.unit;
+    tracing::debug!(unit = %unit.unwrap_or_default(), "unit begins");
+    let ended = catch_unwind(AssertUnwindSafe(|| run_unit(context, lease)));
+    let outcome = match ended {
+        Ok(Ok(finished)) => return finished_reports(unit, finished, wall, cpu),
+        Ok(Err(error)) => Outcome::Failed(error.to_wire()),
+        Err(panic) => Outcome::Failed(pb::Failed {
+            kind: Kind::Retry.into(),
+            error: format!("the unit panicked: {}", panic_text(panic.as_ref())),
+            producer: None,
+        }),
+    };
+    vec![report(unit, outcome, wall, cpu)]
+}
+
+fn finished_reports(
+    unit: Option<UnitRef>,
+    finished: Finished,
+    wall: std::time::Instant,
+    cpu: std::time::Duration,
+) -> Vec<Report> {
+    let Finished { done, planned } = finished;
+    let mut reports = Vec::new();
+    for (piece, units) in (0_u32..).zip(planned.chunks(PLANNED_PER_REPORT)) {
+        let listed = pb::Listed { piece, units: units.to_vec() };
+        reports.push(Report { unit, outcome: Some(Outcome::Listed(listed)), ..Report::default() });
+    }
+    reports.push(report(unit, Outcome::Done(done), wall, cpu));
+    reports
+}
+
+fn report(
+    unit: Option<UnitRef>,
+    outcome: Outcome,
+    wall: std::time::Instant,
+    cpu: std::time::Duration,
+) -> Report {
+    let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Report {
+        unit,
+        outcome: Some(outcome),
+        cpu_millis: millis(clock::thread_cpu().saturating_sub(cpu)),
+        wall_millis: millis(clock::now().duration_since(wall)),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}

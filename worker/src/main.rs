@@ -1,0 +1,71 @@
+//! `thresher-worker`: runs units for a coordinator, or inspects an output.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use thresher_worker::agent::{AgentOptions, work};
+
+/// Run work units for a thresher coordinator
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Connect to a coordinator and run units until the job is over
+    ///
+    /// Example: thresher-worker connect --state corpus.state --slots 8
+    Connect(Connect),
+}
+
+#[derive(clap::Args)]
+struct Connect {
+    /// State directory of the job: tells where the coordinator is, and holds the worker's keys
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Units to run at a time (default: one for each core)
+    #[arg(long, value_name = "N")]
+    slots: Option<usize>,
+    /// Connect to this address instead of the one that the state directory tells
+    #[arg(long, value_name = "IP:PORT")]
+    address: Option<std::net::SocketAddr>,
+    /// Folder with `worker.pem` and `ca.pem` (default: `keys` in the state directory)
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("THRESHER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match Arguments::parse().verb {
+        Verb::Connect(options) => connect(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn connect(options: Connect) -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let options = AgentOptions {
+        state: options.state,
+        slots: options.slots.unwrap_or(cores).max(1),
+        keys: options.keys,
+        connect: options.address,
+    };
+    // The slots are threads of their own: the runtime only talks.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let worked = runtime.block_on(work(options));
+    // Slots that still run a unit nobody waits for end with the process.
+    runtime.shutdown_background();
+    worked
+}
