@@ -196,12 +196,12 @@ impl Quantiser {
         dimensions: usize,
         what: &str,
     ) -> Result<Self, LoadError> {
-        let limit = i32::try_from(dimensions).expect("dimensions were read from an i32");
         let what = format!("the quantiser of {what}");
-        let width = source.int_within(&format!("the dimension count of {what}"), limit, limit)?;
-        let parts = source.int_within(&format!("the part count of {what}"), 1, limit)?;
-        let part_width = source.int_within(&format!("the part width of {what}"), 1, i32::MAX)?;
-        let last_width = source.int_within(&format!("the last width of {what}"), 1, limit)?;
+        let width = source
+            .int_within(&format!("the dimension count of {what}"), dimensions..=dimensions)?;
+        let parts = source.int_within(&format!("the part count of {what}"), 1..=dimensions)?;
+        let part_width = source.int_within(&format!("the part width of {what}"), 1..=usize::MAX)?;
+        let last_width = source.int_within(&format!("the last width of {what}"), 1..=dimensions)?;
         let sum = (parts - 1).checked_mul(part_width).and_then(|n| n.checked_add(last_width));
         if sum != Some(width) || last_width > part_width {
             return Err(source.malformed(format!(

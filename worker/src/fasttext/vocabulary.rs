@@ -44,6 +44,7 @@ pub(super) struct Vocabulary {
     ends: Vec<u32>,
     words: usize,
     label_counts: Vec<i64>,
+    label_total: i64,
     labels: Vec<String>,
     table: Vec<Slot>,
     shift: u32,
@@ -71,12 +72,10 @@ pub(super) fn hash(bytes: &[u8]) -> u32 {
 
 impl Vocabulary {
     /// Also returns the number of n-grams kept, where the model was pruned.
-    pub(super) fn read<R: Read>(
-        source: &mut Source<R>,
-    ) -> Result<(Self, Option<u64>), LoadError> {
-        let entries = source.int_within("the vocabulary size", 1, i32::MAX)?;
-        let words = source.int_within("the word count", 0, i32::MAX)?;
-        let labels = source.int_within("the label count", 1, i32::MAX)?;
+    pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<(Self, Option<u64>), LoadError> {
+        let entries = source.int_within("the vocabulary size", 1..=usize::MAX)?;
+        let words = source.int_within("the word count", 0..=usize::MAX)?;
+        let labels = source.int_within("the label count", 1..=usize::MAX)?;
         source.long("the token count")?;
         let pruned = match source.long("the count of n-grams kept")? {
             -1 => None,
@@ -127,6 +126,7 @@ impl Vocabulary {
             ends: Vec::with_capacity(entries),
             words,
             label_counts: Vec::with_capacity(entries - words),
+            label_total: 0,
             labels: Vec::with_capacity(entries - words),
             table: vec![EMPTY; slots],
             shift: u32::BITS - slots.trailing_zeros(),
@@ -158,10 +158,10 @@ impl Vocabulary {
             )));
         }
         if entry >= self.words {
-            let total: i64 = self.label_counts.iter().fold(0, |sum, count| sum + count);
-            if count < 0 || count >= LABEL_COUNT_MAX - total {
+            if count < 0 || count >= LABEL_COUNT_MAX - self.label_total {
                 return Err(source.malformed(format!("label `{}` counts `{count}`", text())));
             }
+            self.label_total += count;
             self.label_counts.push(count);
             self.labels.push(text());
         }

@@ -190,10 +190,7 @@ impl Line<'_> {
         let sums = slot * width..(slot + 1) * width;
         let key = &self.scratch.cache.keys[slot];
         let length = token.len();
-        if key.hash == hash
-            && usize::from(key.length) == length
-            && key.bytes[..length] == *token
-        {
+        if key.hash == hash && usize::from(key.length) == length && key.bytes[..length] == *token {
             add(&mut self.scratch.hidden, &self.scratch.cache.sums[sums]);
             self.rows += u64::from(key.rows);
             if key.is_word {
