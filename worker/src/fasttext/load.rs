@@ -19,10 +19,10 @@ const VERSION_WITHOUT_SUBWORDS: i32 = 11;
 const SUPERVISED: i32 = 3;
 
 /// Limits far above any real model, so that hostile numbers cannot make work explode.
-const DIMENSIONS_MAX: i32 = 1 << 16;
-const NGRAM_MAX: i32 = 64;
+const DIMENSIONS_MAX: usize = 1 << 16;
+const NGRAM_MAX: usize = 64;
 /// The bits of a pruned model's buckets then take 64 MiB.
-const BUCKETS_MAX: i32 = 1 << 28;
+const BUCKETS_MAX: usize = 1 << 28;
 
 /// Why a model file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -153,9 +153,9 @@ fn read_header<R: Read>(source: &mut Source<R>) -> Result<Header, LoadError> {
             VERSIONS.end()
         )));
     }
-    let dimensions = source.int_within("the dimension count", 1, DIMENSIONS_MAX)?;
+    let dimensions = source.int_within("the dimension count", 1..=DIMENSIONS_MAX)?;
     source.array::<16>("training settings")?;
-    let word_ngrams = source.int_within("the longest word n-gram", 0, NGRAM_MAX)?;
+    let word_ngrams = source.int_within("the longest word n-gram", 0..=NGRAM_MAX)?;
     let loss = match source.int("the loss")? {
         1 => Loss::HierarchicalSoftmax,
         2 => Loss::NegativeSampling,
@@ -168,9 +168,9 @@ fn read_header<R: Read>(source: &mut Source<R>) -> Result<Header, LoadError> {
         1 | 2 => return Err(LoadError::Unsupervised { name: source.name().to_owned() }),
         other => return Err(source.malformed(format!("model kind `{other}` is unknown"))),
     }
-    let buckets = source.int_within("the bucket count", 0, BUCKETS_MAX)?;
-    let min_chars = source.int_within("the shortest character n-gram", 0, NGRAM_MAX)?;
-    let mut max_chars = source.int_within("the longest character n-gram", 0, NGRAM_MAX)?;
+    let buckets = source.int_within("the bucket count", 0..=BUCKETS_MAX)?;
+    let min_chars = source.int_within("the shortest character n-gram", 0..=NGRAM_MAX)?;
+    let mut max_chars = source.int_within("the longest character n-gram", 0..=NGRAM_MAX)?;
     source.array::<12>("training settings")?;
     if version == VERSION_WITHOUT_SUBWORDS {
         max_chars = 0;
@@ -178,8 +178,8 @@ fn read_header<R: Read>(source: &mut Source<R>) -> Result<Header, LoadError> {
     if buckets == 0 && (max_chars > 0 || word_ngrams > 1) {
         return Err(source.malformed("there are n-grams, but `0` buckets for them"));
     }
-    let buckets = u32::try_from(buckets).expect("an i32 that is not negative fits");
-    let settings = Settings { dimensions, word_ngrams, min_chars, max_chars, buckets };
+    let settings =
+        Settings { dimensions, word_ngrams, min_chars, max_chars, buckets: buckets as u32 };
     Ok(Header { settings, loss })
 }
 
@@ -188,10 +188,10 @@ fn without_magic<R: Read>(source: &mut Source<R>, magic: i32) -> LoadError {
     let name = source.name().to_owned();
     let mut next = || source.int("the old header").unwrap_or(-1);
     let [window, epochs, _, _, word_ngrams, loss, kind]: [i32; 7] = std::array::from_fn(|_| next());
-    let plausible = (1..=DIMENSIONS_MAX).contains(&magic)
+    let plausible = (1..=10_000).contains(&magic)
         && (0..=1000).contains(&window)
         && (0..=1_000_000).contains(&epochs)
-        && (0..=NGRAM_MAX).contains(&word_ngrams)
+        && (0..=64).contains(&word_ngrams)
         && (1..=3).contains(&loss)
         && (1..=3).contains(&kind);
     if plausible { LoadError::OldFormat { name } } else { LoadError::NotAModel { name, magic } }

@@ -196,12 +196,12 @@ impl Quantiser {
         dimensions: usize,
         what: &str,
     ) -> Result<Self, LoadError> {
-        let limit = i32::try_from(dimensions).expect("dimensions were read from an i32");
         let what = format!("the quantiser of {what}");
-        let width = source.int_within(&format!("the dimension count of {what}"), limit, limit)?;
-        let parts = source.int_within(&format!("the part count of {what}"), 1, limit)?;
-        let part_width = source.int_within(&format!("the part width of {what}"), 1, i32::MAX)?;
-        let last_width = source.int_within(&format!("the last width of {what}"), 1, limit)?;
+        let width = source
+            .int_within(&format!("the dimension count of {what}"), dimensions..=dimensions)?;
+        let parts = source.int_within(&format!("the part count of {what}"), 1..=dimensions)?;
+        let part_width = source.int_within(&format!("the part width of {what}"), 1..=usize::MAX)?;
+        let last_width = source.int_within(&format!("the last width of {what}"), 1..=dimensions)?;
         let sum = (parts - 1).checked_mul(part_width).and_then(|n| n.checked_add(last_width));
         if sum != Some(width) || last_width > part_width {
             return Err(source.malformed(format!(
@@ -244,5 +244,42 @@ impl Quantised {
             self.each_cell(row, |column, value| cells[row * stride + column] = value);
         }
         cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eleven columns: three parts of 3 and a last one of 2, with row norms.
+    fn quantised(rows: usize) -> Quantised {
+        let noise = |n: usize| ((n * 2_654_435_761) % 1000) as f32 / 377.0 - 1.3;
+        let codes = (0..rows * 4).map(|n| (n * 31 % 256) as u8).collect();
+        let centroids = (0..11 * CENTROIDS).map(noise).collect();
+        let quantiser = Quantiser { parts: 4, part_width: 3, last_width: 2, centroids };
+        let norms = (0..CENTROIDS).map(|n| noise(n + 7)).collect();
+        let norms = Norms {
+            codes: (0..rows).map(|n| (n * 17 % 256) as u8).collect(),
+            quantiser: Quantiser { parts: 1, part_width: 1, last_width: 1, centroids: norms },
+        };
+        Quantised { codes, quantiser, norms: Some(norms) }
+    }
+
+    #[test]
+    fn a_matrix_that_stays_quantised_gives_the_bits_of_a_decoded_one() {
+        let (rows, stride) = (300, stride(11));
+        let decoded = Cells::Dense(quantised(rows).decode_all(rows, stride));
+        let decoded = Matrix { rows, stride, cells: decoded };
+        let coded = Matrix { rows, stride, cells: Cells::Quantised(quantised(rows)) };
+        let mut sums = (vec![0.0; stride], vec![0.0; stride]);
+        for row in 0..rows {
+            decoded.add_row(row, &mut sums.0);
+            coded.add_row(row, &mut sums.1);
+            let dots = (decoded.dot_row(row, &sums.0), coded.dot_row(row, &sums.1));
+            assert_eq!(dots.0.to_bits(), dots.1.to_bits(), "row {row}");
+        }
+        let bits = |sum: &[f32]| sum.iter().map(|cell| cell.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&sums.0), bits(&sums.1));
+        assert!(sums.0[..11].iter().all(|&cell| cell != 0.0));
     }
 }

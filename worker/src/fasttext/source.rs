@@ -5,6 +5,7 @@
 //! fields mean is left to the callers.
 
 use std::io::Read;
+use std::ops::RangeInclusive;
 
 use super::load::LoadError;
 
@@ -93,16 +94,13 @@ impl<R: Read> Source<R> {
     pub(super) fn int_within(
         &mut self,
         what: &str,
-        low: i32,
-        high: i32,
+        range: RangeInclusive<usize>,
     ) -> Result<usize, LoadError> {
         let value = self.int(what)?;
-        match usize::try_from(value) {
-            Ok(size) if (low..=high).contains(&value) => Ok(size),
-            Ok(_) | Err(_) => {
-                Err(self.malformed(format!("{what} is `{value}`, not within {low}..={high}")))
-            }
-        }
+        usize::try_from(value).ok().filter(|size| range.contains(size)).ok_or_else(|| {
+            let (low, high) = (range.start(), range.end());
+            self.malformed(format!("{what} is `{value}`, not within {low} to {high}"))
+        })
     }
 
     /// A C++ `bool`: anything but 0 and 1 means that the file is out of step.

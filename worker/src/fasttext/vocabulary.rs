@@ -44,6 +44,7 @@ pub(super) struct Vocabulary {
     ends: Vec<u32>,
     words: usize,
     label_counts: Vec<i64>,
+    label_total: i64,
     labels: Vec<String>,
     table: Vec<Slot>,
     shift: u32,
@@ -72,9 +73,9 @@ pub(super) fn hash(bytes: &[u8]) -> u32 {
 impl Vocabulary {
     /// Also returns the number of n-grams kept, where the model was pruned.
     pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<(Self, Option<u64>), LoadError> {
-        let entries = source.int_within("the vocabulary size", 1, i32::MAX)?;
-        let words = source.int_within("the word count", 0, i32::MAX)?;
-        let labels = source.int_within("the label count", 1, i32::MAX)?;
+        let entries = source.int_within("the vocabulary size", 1..=usize::MAX)?;
+        let words = source.int_within("the word count", 0..=usize::MAX)?;
+        let labels = source.int_within("the label count", 1..=usize::MAX)?;
         source.long("the token count")?;
         let pruned = match source.long("the count of n-grams kept")? {
             -1 => None,
@@ -125,6 +126,7 @@ impl Vocabulary {
             ends: Vec::with_capacity(entries),
             words,
             label_counts: Vec::with_capacity(entries - words),
+            label_total: 0,
             labels: Vec::with_capacity(entries - words),
             table: vec![EMPTY; slots],
             shift: u32::BITS - slots.trailing_zeros(),
@@ -156,10 +158,10 @@ impl Vocabulary {
             )));
         }
         if entry >= self.words {
-            let total: i64 = self.label_counts.iter().fold(0, |sum, count| sum + count);
-            if count < 0 || count >= LABEL_COUNT_MAX - total {
+            if count < 0 || count >= LABEL_COUNT_MAX - self.label_total {
                 return Err(source.malformed(format!("label `{}` counts `{count}`", text())));
             }
+            self.label_total += count;
             self.label_counts.push(count);
             self.labels.push(text());
         }
@@ -220,17 +222,13 @@ pub(super) struct NgramRows {
 
 enum Kept {
     All,
-    /// Only these buckets have rows: a bit each, and for every 64 bits the number before them.
+    /// Only some buckets have rows: a bit for each bucket, and for every 64 bits the number of
+    /// those before them. Most lookups miss, so the bits lie closely together.
     Some {
-        blocks: Vec<Block>,
+        bits: Vec<u64>,
+        before: Vec<u32>,
         rows: Vec<u32>,
     },
-}
-
-#[derive(Clone, Copy, Default)]
-struct Block {
-    bits: u64,
-    before: u32,
 }
 
 impl NgramRows {
@@ -264,18 +262,19 @@ impl NgramRows {
             return Err(source.malformed(format!("bucket `{}` is kept twice", twice[0].0)));
         }
         // Buckets beyond the last one kept need no bits.
-        let blocks_needed = pairs.last().map_or(0, |last| last.0 as usize / 64 + 1);
-        let mut blocks = vec![Block::default(); blocks_needed];
+        let blocks = pairs.last().map_or(0, |last| last.0 as usize / 64 + 1);
+        let mut bits = vec![0_u64; blocks];
         for &(bucket, _) in &pairs {
-            blocks[bucket as usize / 64].bits |= 1 << (bucket % 64);
+            bits[bucket as usize / 64] |= 1 << (bucket % 64);
         }
-        let mut before = 0;
-        for block in &mut blocks {
-            block.before = before;
-            before += block.bits.count_ones();
+        let mut before = Vec::with_capacity(blocks);
+        let mut count = 0;
+        for block in &bits {
+            before.push(count);
+            count += block.count_ones();
         }
         let rows = pairs.into_iter().map(|(_, row)| row).collect();
-        Ok(Self { buckets: Modulus::new(buckets), kept: Kept::Some { blocks, rows } })
+        Ok(Self { buckets: Modulus::new(buckets), kept: Kept::Some { bits, before, rows } })
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -285,30 +284,51 @@ impl NgramRows {
         }
     }
 
-    /// The row of a character n-gram.
+    /// The bucket of a character n-gram.
     #[inline]
-    pub(super) fn row_of_chars(&self, hash: u32) -> Option<u32> {
-        self.row_of_bucket(self.buckets.of(hash))
+    pub(super) fn bucket_of_chars(&self, hash: u32) -> u32 {
+        self.buckets.of(hash)
     }
 
     /// The row of a word n-gram.
     pub(super) fn row_of_words(&self, hash: u64) -> Option<u32> {
         let bucket = hash % u64::from(self.buckets.divisor);
-        self.row_of_bucket(u32::try_from(bucket).expect("a bucket is less than the divisor"))
+        let bucket = u32::try_from(bucket).expect("a bucket is less than the divisor");
+        self.has_row(bucket).then(|| self.row(bucket))
+    }
+
+    /// Moves the buckets that have rows to the front, in their order, and returns their number.
+    /// Whether one has is unpredictable, so nothing branches on it.
+    pub(super) fn keep_rows(&self, buckets: &mut [u32]) -> usize {
+        let mut count = 0;
+        for index in 0..buckets.len() {
+            let bucket = buckets[index];
+            buckets[count] = bucket;
+            count += usize::from(self.has_row(bucket));
+        }
+        count
+    }
+
+    /// The row of a bucket that has one.
+    #[inline]
+    pub(super) fn row(&self, bucket: u32) -> u32 {
+        match &self.kept {
+            Kept::All => bucket,
+            Kept::Some { bits, before, rows } => {
+                let block = bucket as usize / 64;
+                let below = bits[block] & ((1 << (bucket % 64)) - 1);
+                rows[(before[block] + below.count_ones()) as usize]
+            }
+        }
     }
 
     #[inline]
-    fn row_of_bucket(&self, bucket: u32) -> Option<u32> {
+    fn has_row(&self, bucket: u32) -> bool {
         match &self.kept {
-            Kept::All => Some(bucket),
-            Kept::Some { blocks, rows } => {
-                let block = blocks.get(bucket as usize / 64)?;
-                let bit = 1 << (bucket % 64);
-                if block.bits & bit == 0 {
-                    return None;
-                }
-                let within = (block.bits & (bit - 1)).count_ones();
-                Some(rows[(block.before + within) as usize])
+            Kept::All => true,
+            Kept::Some { bits, .. } => {
+                let block = bits.get(bucket as usize / 64).copied().unwrap_or(0);
+                block >> (bucket % 64) & 1 == 1
             }
         }
     }

@@ -22,9 +22,11 @@ pub enum LineFeeds {
 
 /// The memory of the word cache of one scratch, at most.
 const CACHE_BYTES: usize = 2 << 20;
-const CACHE_SLOTS_MAX: usize = 1 << 14;
+const CACHE_SLOTS_MAX: usize = 1 << 12;
 /// Longer words are rare and not cached.
 const CACHED_WORD_BYTES: usize = 24;
+
+const BATCH: usize = 64;
 
 /// Multiplier of fastText's hash of word n-grams.
 const WORD_NGRAM_FACTOR: u64 = 116_049_371;
@@ -238,12 +240,15 @@ impl Line<'_> {
             scratch.marked.push(b'<');
             scratch.marked.extend_from_slice(token);
             scratch.marked.push(b'>');
+            let mut batch = Batch { buckets: [0; BATCH], filled: 0 };
             each_ngram(&scratch.marked, settings.min_chars, settings.max_chars, |hash| {
-                if let Some(row) = model.ngrams.row_of_chars(hash) {
-                    model.input.add_row(model.vocabulary.words() + row as usize, sum);
-                    rows += 1;
+                batch.buckets[batch.filled] = model.ngrams.bucket_of_chars(hash);
+                batch.filled += 1;
+                if batch.filled == BATCH {
+                    rows += batch.add_to(sum, model);
                 }
             });
+            rows += batch.add_to(sum, model);
         }
         rows
     }
@@ -284,6 +289,25 @@ impl Line<'_> {
             Token::Label => return,
         }
         self.grow_ngrams(hash);
+    }
+}
+
+/// Character n-grams that are looked up together, so that the memory's delays overlap.
+struct Batch {
+    buckets: [u32; BATCH],
+    filled: usize,
+}
+
+impl Batch {
+    /// Adds the rows, in order, and empties the batch; returns the number of rows.
+    fn add_to(&mut self, sum: &mut [f32], model: &Model) -> u64 {
+        let kept = model.ngrams.keep_rows(&mut self.buckets[..self.filled]);
+        let words = model.vocabulary.words();
+        for &bucket in &self.buckets[..kept] {
+            model.input.add_row(words + model.ngrams.row(bucket) as usize, sum);
+        }
+        self.filled = 0;
+        kept as u64
     }
 }
 
