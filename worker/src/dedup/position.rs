@@ -36,6 +36,7 @@ pub enum Policy {
 
 /// One of `of` even parts of the key space: what one gang unit resolves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "[u32; 2]", try_from = "[u32; 2]")]
 pub struct KeyRange {
     index: u32,
     of: u32,
@@ -65,6 +66,20 @@ impl KeyRange {
         Span::WHOLE
             .slice(u64::from(self.index), u64::from(self.of))
             .expect("fewer than 2^32 parts of 2^64 values leave none empty")
+    }
+}
+
+impl From<KeyRange> for [u32; 2] {
+    fn from(range: KeyRange) -> Self {
+        [range.index, range.of]
+    }
+}
+
+impl TryFrom<[u32; 2]> for KeyRange {
+    type Error = String;
+
+    fn try_from([index, of]: [u32; 2]) -> Result<Self, String> {
+        Self::new(index, of).ok_or_else(|| format!("there is no key range `{index}` of `{of}`"))
     }
 }
 
@@ -120,6 +135,7 @@ mod tests {
             assert_eq!(next, 1 << 64, "of {of}");
         }
         assert_eq!(KeyRange::new(3, 3), None);
+        assert!(serde_json::from_str::<KeyRange>("[3, 3]").is_err());
         assert_eq!(KeyRange::new(u32::MAX - 1, u32::MAX).unwrap().span().last, u64::MAX);
     }
 
