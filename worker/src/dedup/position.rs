@@ -14,11 +14,13 @@ pub struct Position {
 
 impl Position {
     /// The position as one number of the same order.
+    #[inline]
     pub fn pack(self) -> u64 {
         u64::from(self.unit) << 32 | u64::from(self.ordinal)
     }
 
     /// The inverse of [`Position::pack`].
+    #[inline]
     pub fn unpack(packed: u64) -> Self {
         Self { unit: (packed >> 32) as u32, ordinal: packed as u32 }
     }
@@ -97,6 +99,7 @@ impl Span {
     pub const WHOLE: Self = Self { first: 0, last: u64::MAX };
 
     /// Whether a key with these top bits is inside.
+    #[inline]
     pub fn contains(self, top: u64) -> bool {
         self.first <= top && top <= self.last
     }
