@@ -17,6 +17,7 @@ pub trait HashKey: Copy + Ord + Send + Sync + std::fmt::Debug + 'static {
     fn top(self) -> u64;
 
     /// Which of `ranks` decides about this key: independent of the top bits' order.
+    #[inline]
     fn owner(self, ranks: usize) -> usize {
         // Fibonacci hashing, so that neighbours in the key space go to different ranks.
         let mixed = self.low().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
@@ -50,36 +51,44 @@ impl HashKey for u64 {
     type Tagged = u128;
     const BLANK: u128 = 0;
 
+    #[inline]
     fn top(self) -> u64 {
         self
     }
 
+    #[inline]
     fn low(self) -> u64 {
         self
     }
 
+    #[inline]
     fn label(self) -> u128 {
         u128::from(self)
     }
 
+    #[inline]
     fn top_of_label(label: u128) -> u64 {
         label as u64
     }
 
+    #[inline]
     fn put(self, bytes: &mut [u8]) {
         bytes.copy_from_slice(&self.to_le_bytes());
     }
 
+    #[inline]
     fn get(bytes: &[u8]) -> Self {
         let mut array = [0; 8];
         array.copy_from_slice(bytes);
         Self::from_le_bytes(array)
     }
 
+    #[inline]
     fn tag(self, tag: u64) -> u128 {
         u128::from(self) << 64 | u128::from(tag)
     }
 
+    #[inline]
     fn untag(tagged: u128) -> (Self, u64) {
         ((tagged >> 64) as u64, tagged as u64)
     }
@@ -91,36 +100,44 @@ impl HashKey for u128 {
     type Tagged = [u64; 3];
     const BLANK: [u64; 3] = [0; 3];
 
+    #[inline]
     fn top(self) -> u64 {
         (self >> 64) as u64
     }
 
+    #[inline]
     fn low(self) -> u64 {
         self as u64
     }
 
+    #[inline]
     fn label(self) -> u128 {
         self
     }
 
+    #[inline]
     fn top_of_label(label: u128) -> u64 {
         (label >> 64) as u64
     }
 
+    #[inline]
     fn put(self, bytes: &mut [u8]) {
         bytes.copy_from_slice(&self.to_le_bytes());
     }
 
+    #[inline]
     fn get(bytes: &[u8]) -> Self {
         let mut array = [0; 16];
         array.copy_from_slice(bytes);
         Self::from_le_bytes(array)
     }
 
+    #[inline]
     fn tag(self, tag: u64) -> [u64; 3] {
         [(self >> 64) as u64, self as u64, tag]
     }
 
+    #[inline]
     fn untag([top, low, tag]: [u64; 3]) -> (Self, u64) {
         (Self::from(top) << 64 | Self::from(low), tag)
     }

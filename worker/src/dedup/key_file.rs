@@ -55,11 +55,13 @@ pub struct KeyEntry<K> {
 }
 
 /// An ordinal with the mark «repeated» as its lowest bit, so that the order stays.
+#[inline]
 pub(super) fn mark(ordinal: u32, repeated: bool) -> u32 {
     ordinal << 1 | u32::from(repeated)
 }
 
 /// The inverse of [`mark`].
+#[inline]
 pub(super) fn unmark(marked: u32) -> (u32, bool) {
     (marked >> 1, marked & 1 == 1)
 }

@@ -14,11 +14,13 @@ pub struct Position {
 
 impl Position {
     /// The position as one number of the same order.
+    #[inline]
     pub fn pack(self) -> u64 {
         u64::from(self.unit) << 32 | u64::from(self.ordinal)
     }
 
     /// The inverse of [`Position::pack`].
+    #[inline]
     pub fn unpack(packed: u64) -> Self {
         Self { unit: (packed >> 32) as u32, ordinal: packed as u32 }
     }
@@ -36,6 +38,7 @@ pub enum Policy {
 
 /// One of `of` even parts of the key space: what one gang unit resolves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "[u32; 2]", try_from = "[u32; 2]")]
 pub struct KeyRange {
     index: u32,
     of: u32,
@@ -68,6 +71,20 @@ impl KeyRange {
     }
 }
 
+impl From<KeyRange> for [u32; 2] {
+    fn from(range: KeyRange) -> Self {
+        [range.index, range.of]
+    }
+}
+
+impl TryFrom<[u32; 2]> for KeyRange {
+    type Error = String;
+
+    fn try_from([index, of]: [u32; 2]) -> Result<Self, String> {
+        Self::new(index, of).ok_or_else(|| format!("there is no key range `{index}` of `{of}`"))
+    }
+}
+
 /// A run of the key space by the keys' top 64 bits, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -82,6 +99,7 @@ impl Span {
     pub const WHOLE: Self = Self { first: 0, last: u64::MAX };
 
     /// Whether a key with these top bits is inside.
+    #[inline]
     pub fn contains(self, top: u64) -> bool {
         self.first <= top && top <= self.last
     }
@@ -120,6 +138,7 @@ mod tests {
             assert_eq!(next, 1 << 64, "of {of}");
         }
         assert_eq!(KeyRange::new(3, 3), None);
+        assert!(serde_json::from_str::<KeyRange>("[3, 3]").is_err());
         assert_eq!(KeyRange::new(u32::MAX - 1, u32::MAX).unwrap().span().last, u64::MAX);
     }
 

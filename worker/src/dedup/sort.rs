@@ -57,6 +57,7 @@ impl Scale {
         Self { first: span.first, buckets, factor: factor as u64 }
     }
 
+    #[inline]
     fn bucket(&self, top: u64) -> usize {
         let distance = top.wrapping_sub(self.first);
         let bucket = (u128::from(distance) * u128::from(self.factor)) >> 64;
