@@ -7,6 +7,7 @@ pub mod fasttext;
 pub mod filters;
 pub mod formats;
 pub mod html;
+pub mod inspect;
 pub mod language;
 pub mod sources;
 pub mod stages;
