@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use thresher_proto::pb::{JobState, StatusRequest, StatusResponse};
+use tonic::Code;
 
 use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
@@ -54,8 +55,14 @@ fn look(state: &Path) -> anyhow::Result<StatusResponse> {
     let answer = block_on(async {
         match reach(state).await? {
             Reached::Coordinator(mut client) => {
-                let answer = client.status(StatusRequest {}).await;
-                Ok(Ok(answer.map_err(|status| refused(&status))?.into_inner()))
+                match client.status(StatusRequest {}).await {
+                    Ok(answer) => Ok(Ok(answer.into_inner())),
+                    // It ended while it was asked.
+                    Err(status) if status.code() == Code::Unavailable => {
+                        Ok(Err(status.message().to_owned()))
+                    }
+                    Err(status) => Err(refused(&status)),
+                }
             }
             Reached::Nobody(why) => Ok(Err(why)),
         }

@@ -273,12 +273,12 @@ fn records_of_the_old_schema_are_traced_too() {
 fn a_survey_lists_inputs_and_measures_a_sample() {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let job = "[job]\nname = \"a\"\n[[source]]\nslice = \"commoncrawl\"\n\
-               listing = \"whirlwind.warc.wet.gz\"\nbase = \".\"\n\
+               listing = \"cc/whirlwind.warc.wet.gz\"\nbase = \".\"\n\
                [language]\nmodel = \"lid/lid.176.ftz\"\n[output]\npath = \"out\"\n";
     let job = thresher_proto::job::JobSpec::parse(job, &testdata).unwrap();
     let survey = survey(&job, 8_000_000).unwrap();
     let source = &survey.sources[0];
-    let bytes = fs::metadata(testdata.join("whirlwind.warc.wet.gz")).unwrap().len();
+    let bytes = fs::metadata(testdata.join("cc/whirlwind.warc.wet.gz")).unwrap().len();
     assert_eq!((source.inputs, source.bytes, source.units), (1, bytes, 1));
     let sample = source.sample;
     assert_eq!((sample.inputs, sample.bytes), (1, bytes));

@@ -182,9 +182,10 @@ fn read_file(output: &Path, file: &Expected<'_>) -> Seen {
     let (FileDigest { bytes, blake3 }, content) = match read {
         Ok(read) => read,
         Err(error) => {
-            seen.differences.push(match error.kind() {
-                ErrorKind::NotFound => Difference::Missing { path: path() },
-                _ => Difference::Unreadable { path: path(), error: error.to_string() },
+            seen.differences.push(if error.kind() == ErrorKind::NotFound {
+                Difference::Missing { path: path() }
+            } else {
+                Difference::Unreadable { path: path(), error: error.to_string() }
             });
             return seen;
         }

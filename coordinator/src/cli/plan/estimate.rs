@@ -377,7 +377,7 @@ pub(super) mod tests {
         }
     }
 
-    fn stage<'a>(plan: &'a Plan, stage: Stage) -> &'a StagePlan {
+    fn stage(plan: &Plan, stage: Stage) -> &StagePlan {
         plan.stages.iter().find(|plan| plan.stage == stage_name(stage)).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! A plan as people and programs read it, and why it is refused.
 
 use super::estimate::Plan;
-use crate::amounts::{bytes, count, share, span};
+use crate::amounts::{bytes, count, rate, share, span};
 use crate::cli::status_text::columns;
 
 pub(super) fn json(plan: &Plan) -> anyhow::Result<String> {
@@ -11,6 +11,8 @@ pub(super) fn json(plan: &Plan) -> anyhow::Result<String> {
 pub(super) fn render(plan: &Plan) -> String {
     let mut text = format!("plan of job `{}`\n\n", plan.job_name);
     text += &sources(plan);
+    text.push('\n');
+    text += &samples(plan);
     text.push('\n');
     text += &stages(plan);
     text += &format!(
@@ -83,6 +85,26 @@ fn sources(plan: &Plan) -> String {
     columns(&rows)
 }
 
+/// Rates are of compressed bytes, of one core.
+fn samples(plan: &Plan) -> String {
+    let mut rows =
+        vec![["sample", "read", "lines/MB", "lines", "prepare", "publish"].map(str::to_owned)];
+    for source in &plan.sources {
+        let sample = &source.sample;
+        let per_core = |micros: u64| rate(sample.bytes, micros.div_ceil(1000));
+        let per_mb = (sample.lines * 1_000_000).checked_div(sample.bytes);
+        rows.push([
+            source.name.clone(),
+            bytes(sample.bytes),
+            count(per_mb.unwrap_or_default()),
+            per_core(sample.lines_cpu_micros),
+            per_core(sample.prepare_cpu_micros),
+            per_core(sample.publish_cpu_micros),
+        ]);
+    }
+    columns(&rows)
+}
+
 fn stages(plan: &Plan) -> String {
     let mut rows =
         vec![["stage", "units", "reads", "memory", "disk", "core-hours"].map(str::to_owned)];
@@ -116,6 +138,7 @@ mod tests {
         let squeeze = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         for line in [
             "commoncrawl 90 0 8.00 GB 90 3.0 x 90.0 % 45.0 % 75.0 %",
+            "commoncrawl 8.00 MB 50,000 40.0 MB/s 5.33 MB/s 160 MB/s",
             "lines 90 8.00 GB 1.88 GB 3.90 GB 0.056",
             "resolve-lines 26 3.90 GB 1.07 GB 400 MB 0.042",
             "estimated from 8.00 MB of 8.00 GB (0.1 %); memory is the most that may be needed",
