@@ -196,15 +196,7 @@ pub(crate) fn example() -> pb::StatusResponse {
             prepare,
             publish,
         ],
-        workers: vec![pb::WorkerStatus {
-            worker_id: 1,
-            host: "node7".to_owned(),
-            pid: 42,
-            slots: 8,
-            held: 3,
-            last_seen_millis: 1_772_366_402_000,
-            lost: false,
-        }],
+        workers: vec![example_worker()],
         set_aside: vec![pb::SetAside {
             unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal: 1, attempt: 3 }),
             error: "failed to read the input `b.gz`\nhint: look at it".to_owned(),
@@ -212,6 +204,19 @@ pub(crate) fn example() -> pb::StatusResponse {
         }],
         output: "/out/small".to_owned(),
         ..pb::StatusResponse::default()
+    }
+}
+
+#[cfg(test)]
+fn example_worker() -> pb::WorkerStatus {
+    pb::WorkerStatus {
+        worker_id: 1,
+        host: "node7".to_owned(),
+        pid: 42,
+        slots: 8,
+        held: 3,
+        last_seen_millis: 1_772_366_402_000,
+        lost: false,
     }
 }
 

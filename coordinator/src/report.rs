@@ -239,7 +239,8 @@ mod tests {
 
     fn job() -> JobSpec {
         let text = "[job]\nname = \"small\"\n[[source]]\nslice = \"commoncrawl\"\n\
-                    listing = \"*.wet.gz\"\n[language]\nmodel = \"none\"\n[output]\npath = \"out\"\n";
+                    listing = \"*.wet.gz\"\n[language]\nmodel = \"none\"\n\
+                    [output]\npath = \"out\"\n";
         JobSpec::parse(text, Path::new("/")).unwrap()
     }
 

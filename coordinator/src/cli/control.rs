@@ -56,7 +56,8 @@ async fn coordinator(state: &Path) -> anyhow::Result<ControlClient<Channel>> {
         Reached::Nobody(why) => {
             let why = why.split("\nhint:").next().unwrap_or_default();
             Err(anyhow::anyhow!(
-                "nothing to stop: {why}\nhint: `thresher status --state {}` tells how the job stands",
+                "nothing to stop: {why}\nhint: `thresher status --state {}` tells how the job \
+                 stands",
                 state.display()
             ))
         }

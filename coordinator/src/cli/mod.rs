@@ -1,7 +1,7 @@
 //! The command line: every verb, what it is asked for, and what it prints.
 //!
 //! ```text
-//! arguments → a verb's file → run · RPC · journal · thresher-worker → result on stdout, exit status
+//! arguments → a verb's file → run · RPC · journal · thresher-worker → result, exit status
 //! ```
 //! Verbs parse, call and print; nothing is decided here that another program could want. What needs
 //! document bytes (`verify`, `trace`, the sample of `plan`) is done by `thresher-worker`, since the

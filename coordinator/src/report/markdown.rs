@@ -190,8 +190,8 @@ fn check_it(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     let output = report.job.output;
     writeln!(
         page,
-        "## Check it\n\n`thresher verify {output}` hashes every shard again and recounts all of the \
-         above.\n`thresher trace {output} URL` tells where a page was read, and what kept or dropped \
-         it."
+        "## Check it\n\n`thresher verify {output}` hashes every shard again and recounts its \
+         records.\n`thresher trace {output} URL` tells where a page was read, and what kept or \
+         dropped it."
     )
 }

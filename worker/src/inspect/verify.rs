@@ -269,10 +269,13 @@ impl fmt::Display for VerifyReport {
         let state = if self.sound { "sound" } else { "NOT as its manifest says" };
         writeln!(f, "output of job `{}` is {state}", self.job_name)?;
         writeln!(f, "  {shards} shards with {documents} documents")?;
-        writeln!(f, "  {dropped_files} files with {rows} rows of dropped records")?;
+        writeln!(f, "  {dropped_files} files with {rows} rows of other records")?;
         writeln!(f, "  {bytes} bytes hashed")?;
         let records_in = self.records_in;
-        write!(f, "  {records_in} records in = {documents} published + {rows} dropped")?;
+        write!(
+            f,
+            "  {records_in} records in = {documents} published + {rows} dropped or quarantined"
+        )?;
         if self.unpublished > 0 {
             write!(f, " + {} in shards that failed", self.unpublished)?;
         }
