@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod job;
+pub mod survey;
 mod unit;
 
 pub use unit::{STAGES, UnitNameError, parse_unit, stage_name};

@@ -10,6 +10,7 @@ pub mod fasttext;
 pub mod filters;
 pub mod formats;
 pub mod html;
+pub mod inspect;
 pub mod language;
 pub mod sources;
 pub mod stages;

@@ -12,7 +12,7 @@
 mod error;
 mod layout;
 mod lines;
-mod list;
+pub(crate) mod list;
 mod prepare;
 mod publish;
 mod resolve;
@@ -28,7 +28,7 @@ use thresher_proto::job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 
 pub use error::UnitError;
-pub use seal::{DroppedEntry, InputEntry, Manifest, SHARD_FOLDER, ShardEntry};
+pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use tally::Tally;
 
 use crate::fasttext::Model;

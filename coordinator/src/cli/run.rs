@@ -1,0 +1,106 @@
+//! `run` and `serve`: a job from its file to its end, with or without workers of one's own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use thresher_proto::job::JobSpec;
+use thresher_proto::pb;
+
+use super::place::{choose_state, load_job};
+use super::progress::Progress;
+use super::{Exit, print, status_json, status_text};
+use crate::run::{RunOptions, ServeOptions};
+
+/// Run a job here: a coordinator in this process, workers as its children
+///
+/// Run again, it goes on where it was, or says that the job is complete. The report is in
+/// REPORT.md beside the shards.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  thresher run job.toml\n  \
+                        thresher run job.toml --output /scratch/corpus --slots 32")]
+pub(super) struct RunArgs {
+    /// Job file
+    #[arg(value_name = "JOB.toml")]
+    job: PathBuf,
+    /// Worker processes
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(0..))]
+    workers: u32,
+    /// Units that one worker runs at a time [default: its share of the cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    slots: Option<u32>,
+    /// Where shards and report go, instead of the job file's `output.path`
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Where the job's state is kept [default: `<output>.state`]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Let workers of other nodes join at this address
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+    /// Print the final status as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Run a coordinator alone; workers join with `thresher-worker --connect`
+///
+/// Without a job file it goes on with the job of its state directory, or waits for one.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  thresher serve job.toml --listen 10.0.0.7:7070\n  \
+                        thresher serve --state out/corpus.state")]
+pub(super) struct ServeArgs {
+    /// Job file
+    #[arg(value_name = "JOB.toml", required_unless_present = "state")]
+    job: Option<PathBuf>,
+    /// Where the job's state is kept [default: `<output>.state`]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Where shards and report go, instead of the job file's `output.path`
+    #[arg(long, value_name = "DIR", requires = "job")]
+    output: Option<PathBuf>,
+    /// Listen here too, for workers and people of other nodes
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+    /// Print the final status as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let job = load_job(&args.job, args.output.as_deref())?;
+    let state = choose_state(args.state.as_deref(), &job)?;
+    let mut progress = Progress::on_stderr();
+    let status = crate::run::run(RunOptions {
+        job,
+        state,
+        workers: args.workers,
+        slots: args.slots,
+        listen: args.listen,
+        progress: Box::new(move |status| progress.show(status)),
+    })?;
+    end(&status, args.json)
+}
+
+pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let job: Option<JobSpec> = match &args.job {
+        Some(job) => Some(load_job(job, args.output.as_deref())?),
+        None => None,
+    };
+    let state = match (&job, &args.state) {
+        (Some(job), state) => choose_state(state.as_deref(), job)?,
+        (None, Some(state)) => std::path::absolute(state)?,
+        (None, None) => bail!("no job was named\nhint: name a job file, or `--state DIR`"),
+    };
+    let status = crate::run::serve(ServeOptions { job, state, listen: args.listen })?;
+    end(&status, args.json)
+}
+
+fn end(status: &pb::StatusResponse, json: bool) -> anyhow::Result<ExitCode> {
+    let text = if json { status_json::render(status)? } else { status_text::ending(status) };
+    print::result(&text)?;
+    Ok(Exit::of_job(status.state()).into())
+}

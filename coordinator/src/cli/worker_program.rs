@@ -1,0 +1,62 @@
+//! The program `thresher-worker`: where it is, and running it for what needs document bytes.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, bail};
+
+/// Names another worker program than the one beside this executable.
+const WORKER_VARIABLE: &str = "THRESHER_WORKER";
+const WORKER_NAME: &str = "thresher-worker";
+
+/// The worker program of this installation.
+pub(crate) fn worker_program() -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os(WORKER_VARIABLE) {
+        return Ok(path.into());
+    }
+    let own = std::env::current_exe().context("failed to find this program's own file")?;
+    let beside = own.with_file_name(WORKER_NAME);
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    bail!(
+        "`{}` is not there\nhint: install `{WORKER_NAME}` beside `thresher`, or name it in \
+         {WORKER_VARIABLE}",
+        beside.display()
+    )
+}
+
+/// Runs the worker program with this process's terminal, and ends as it ends.
+pub(super) fn pass_through<A: AsRef<OsStr>>(arguments: &[A]) -> anyhow::Result<ExitCode> {
+    let program = worker_program()?;
+    let status = Command::new(&program)
+        .args(arguments)
+        .status()
+        .with_context(|| format!("failed to run `{}`", program.display()))?;
+    match status.code() {
+        Some(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+        None => bail!("`{}` was killed: {status}", program.display()),
+    }
+}
+
+/// Runs the worker program on `input`, and gives what it printed. Its stderr is this process's.
+pub(super) fn answer_of<A: AsRef<OsStr>>(arguments: &[A], input: &str) -> anyhow::Result<Vec<u8>> {
+    let program = worker_program()?;
+    let mut child = Command::new(&program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("failed to run `{}`", program.display()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A worker that ends early says why on stderr; its status is judged below.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("`{}` ended with {}", program.display(), output.status);
+    }
+    Ok(output.stdout)
+}

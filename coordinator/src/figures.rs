@@ -1,0 +1,255 @@
+//! What follows from a status: totals over the job, rates and times left of a stage.
+//!
+//! Pure arithmetic on a [`pb::StatusResponse`]; how it is shown is left to `report` and `cli`.
+//!
+//! **Invariant:** records in = published + dropped + quarantined + unpublished.
+
+use std::collections::BTreeMap;
+
+use thresher_proto::pb::{self, JobState, Stage, StageStatus};
+
+/// Where the records of a job are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) records_in: u64,
+    /// Of the records' bodies.
+    pub(crate) bytes_in: u64,
+    pub(crate) published: u64,
+    /// JSON lines, before compression.
+    pub(crate) bytes_published: u64,
+    pub(crate) dropped: BTreeMap<String, u64>,
+    pub(crate) quarantined: BTreeMap<String, u64>,
+    /// Prepared, and in no shard: not yet, or never when their shard was set aside.
+    pub(crate) unpublished: u64,
+}
+
+impl Totals {
+    pub(crate) fn of(status: &pb::StatusResponse) -> Self {
+        let mut totals = Self::default();
+        if let Some(prepare) = accounting(status, Stage::Prepare) {
+            totals.records_in = prepare.records_in;
+            totals.bytes_in = prepare.bytes_in;
+            totals.take_fates(prepare);
+        }
+        if let Some(publish) = accounting(status, Stage::Publish) {
+            totals.published = publish.kept;
+            totals.bytes_published = publish.bytes_kept;
+            totals.take_fates(publish);
+        }
+        let placed = totals.published + sum(&totals.dropped) + sum(&totals.quarantined);
+        totals.unpublished = totals.records_in.saturating_sub(placed);
+        totals
+    }
+
+    pub(crate) fn dropped_sum(&self) -> u64 {
+        sum(&self.dropped)
+    }
+
+    pub(crate) fn quarantined_sum(&self) -> u64 {
+        sum(&self.quarantined)
+    }
+
+    fn take_fates(&mut self, accounting: &pb::Accounting) {
+        for (into, from) in [
+            (&mut self.dropped, &accounting.dropped),
+            (&mut self.quarantined, &accounting.quarantined),
+        ] {
+            for count in from {
+                *into.entry(count.name.clone()).or_default() += count.value;
+            }
+        }
+    }
+}
+
+/// Reasons with the most first; equal ones by name.
+pub(crate) fn by_size(reasons: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let mut sorted: Vec<_> = reasons.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    sorted.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    sorted
+}
+
+/// How fast a stage goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// From its first lease to its end, or to the moment of the status.
+    pub(crate) elapsed_millis: u64,
+    /// Until it ends at its pace so far; none before anything is done, and when it has ended.
+    pub(crate) left_millis: Option<u64>,
+}
+
+impl Pace {
+    pub(crate) fn of(stage: &StageStatus, now_millis: u64) -> Self {
+        if stage.started_millis == 0 {
+            return Self { elapsed_millis: 0, left_millis: None };
+        }
+        let ended = stage.ended_millis;
+        let until = if ended > 0 { ended } else { now_millis };
+        let elapsed_millis = until.saturating_sub(stage.started_millis);
+        let (done, all) = progress(stage);
+        let left = |done: u64| u128::from(all - done) * u128::from(elapsed_millis);
+        let left_millis = (ended == 0 && stage.planned && done > 0 && done < all)
+            .then(|| u64::try_from(left(done) / u128::from(done)).unwrap_or(u64::MAX));
+        Self { elapsed_millis, left_millis }
+    }
+}
+
+/// Units that have ended, well or not.
+pub(crate) fn ended_units(stage: &StageStatus) -> u32 {
+    stage.done + stage.set_aside
+}
+
+/// By bytes where they are known, else by units.
+fn progress(stage: &StageStatus) -> (u64, u64) {
+    if stage.bytes > 0 && stage.bytes_done > 0 {
+        (stage.bytes_done.min(stage.bytes), stage.bytes)
+    } else {
+        (ended_units(stage).into(), stage.units.into())
+    }
+}
+
+/// The counts of one stage by name.
+pub(crate) fn counts(status: &pb::StatusResponse, stage: Stage) -> BTreeMap<&str, u64> {
+    let counts = of_stage(status, stage).map(|stage| stage.counts.as_slice()).unwrap_or_default();
+    counts.iter().map(|count| (count.name.as_str(), count.value)).collect()
+}
+
+pub(crate) fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&StageStatus> {
+    status.stages.iter().find(|status| status.stage() == stage)
+}
+
+/// The job's state in words.
+pub(crate) const fn state_name(state: JobState) -> &'static str {
+    match state {
+        JobState::None => "no job yet",
+        JobState::Running => "running",
+        JobState::Drained => "drained",
+        JobState::Complete => "complete",
+        JobState::CompleteWithGaps => "complete with gaps",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+fn accounting(status: &pb::StatusResponse, stage: Stage) -> Option<&pb::Accounting> {
+    of_stage(status, stage).and_then(|stage| stage.accounting.as_ref())
+}
+
+fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
+    reasons.values().sum()
+}
+
+/// A status of a small job at its end, for the tests of everything that shows one.
+#[cfg(test)]
+pub(crate) fn example() -> pb::StatusResponse {
+    let count = |name: &str, value| pb::Count { name: name.to_owned(), value };
+    let stage = |stage: Stage, units: u32, bytes: u64| StageStatus {
+        stage: stage.into(),
+        units,
+        done: units,
+        bytes,
+        bytes_done: bytes,
+        cpu_millis: 4000,
+        started_millis: 1_772_366_400_000,
+        ended_millis: 1_772_366_402_000,
+        planned: true,
+        ..StageStatus::default()
+    };
+    let mut prepare = stage(Stage::Prepare, 3, 10_000_000);
+    prepare.done = 2;
+    prepare.set_aside = 1;
+    prepare.retries = 5;
+    prepare.accounting = Some(pb::Accounting {
+        records_in: 100,
+        kept: 60,
+        dropped: vec![count("gopher_quality/too_few_words", 30), count("language/low_score", 8)],
+        quarantined: vec![count("gzip_damaged", 2)],
+        bytes_in: 5_000_000,
+        bytes_kept: 3_000_000,
+    });
+    prepare.counts = vec![count("lines/duplicate", 400), count("lines/in", 1000)];
+    let mut publish = stage(Stage::Publish, 1, 3_000_000);
+    publish.accounting = Some(pb::Accounting {
+        records_in: 60,
+        kept: 55,
+        dropped: vec![count("dedup/duplicate_document", 5)],
+        quarantined: Vec::new(),
+        bytes_in: 3_000_000,
+        bytes_kept: 2_750_000,
+    });
+    publish.counts = vec![
+        count("language/de/documents", 15),
+        count("language/de/json_bytes", 750_000),
+        count("language/en/documents", 40),
+        count("language/en/json_bytes", 2_000_000),
+    ];
+    pb::StatusResponse {
+        job_name: "small".to_owned(),
+        state: JobState::CompleteWithGaps.into(),
+        epoch: 2,
+        version: "0.1.0".to_owned(),
+        now_millis: 1_772_366_403_000,
+        submitted_millis: 1_772_366_400_000,
+        finished_millis: 1_772_366_403_000,
+        stages: vec![
+            stage(Stage::List, 1, 0),
+            stage(Stage::Lines, 3, 10_000_000),
+            prepare,
+            publish,
+        ],
+        workers: vec![example_worker()],
+        set_aside: vec![pb::SetAside {
+            unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal: 1, attempt: 3 }),
+            error: "failed to read the input `b.gz`\nhint: look at it".to_owned(),
+            attempts: 3,
+        }],
+        output: "/out/small".to_owned(),
+        ..pb::StatusResponse::default()
+    }
+}
+
+#[cfg(test)]
+fn example_worker() -> pb::WorkerStatus {
+    pb::WorkerStatus {
+        worker_id: 1,
+        host: "node7".to_owned(),
+        pid: 42,
+        slots: 8,
+        held: 3,
+        last_seen_millis: 1_772_366_402_000,
+        lost: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_add_up_over_prepare_and_publish() {
+        let totals = Totals::of(&example());
+        assert_eq!((totals.records_in, totals.published), (100, 55));
+        assert_eq!(
+            (totals.dropped_sum(), totals.quarantined_sum(), totals.unpublished),
+            (43, 2, 0)
+        );
+        assert_eq!(by_size(&totals.dropped)[0], ("gopher_quality/too_few_words", 30));
+        assert_eq!(totals.dropped["dedup/duplicate_document"], 5);
+    }
+
+    #[test]
+    fn documents_that_wait_for_their_shard_are_told_apart() {
+        let mut status = example();
+        status.stages.retain(|stage| stage.stage() != Stage::Publish);
+        assert_eq!(Totals::of(&status).unpublished, 60);
+    }
+
+    #[test]
+    fn the_time_left_follows_the_bytes() {
+        let mut stage = StageStatus { started_millis: 1000, planned: true, ..Default::default() };
+        (stage.units, stage.bytes, stage.bytes_done) = (10, 400, 100);
+        let pace = Pace::of(&stage, 3000);
+        assert_eq!(pace, Pace { elapsed_millis: 2000, left_millis: Some(6000) });
+        stage.ended_millis = 2000;
+        assert_eq!(Pace::of(&stage, 9000), Pace { elapsed_millis: 1000, left_millis: None });
+    }
+}

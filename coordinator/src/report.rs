@@ -1,0 +1,290 @@
+//! The report of a job: `report.json` for programs, `REPORT.md` for people.
+//!
+//! Rendered from a status and the job alone; writing it is the SEAL unit's business. It holds times
+//! and rates, so unlike the manifest it differs between two runs of the same job.
+//!
+//! **Invariant:** both forms show the same numbers, and records in is the sum of where they went.
+
+mod markdown;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use thresher_proto::job::JobSpec;
+use thresher_proto::pb::{self, Stage, StageStatus};
+use thresher_proto::stage_name;
+
+use crate::figures::{self, Pace, Totals};
+
+/// Of the layout of `report.json`.
+const FORMAT: u32 = 1;
+
+/// What both forms say.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    format: u32,
+    job: Job<'a>,
+    inputs: Inputs<'a>,
+    records: Records,
+    languages: Vec<Language>,
+    lines: Lines,
+    stages: Vec<StageReport>,
+    set_aside: Vec<SetAside<'a>>,
+    alarms: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Job<'a> {
+    name: &'a str,
+    preset: &'a str,
+    thresher: &'a str,
+    output: &'a str,
+    complete: bool,
+    submitted_millis: u64,
+    /// When this was written: the end, but for the manifest itself.
+    reported_millis: u64,
+    /// Coordinators that the job has had.
+    coordinators: u64,
+    cpu_millis: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Inputs<'a> {
+    sources: Vec<&'a str>,
+    inputs: u64,
+    units: u32,
+    /// Compressed, as listed.
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Records {
+    records_in: u64,
+    bytes_in: u64,
+    published: u64,
+    published_json_bytes: u64,
+    dropped_total: u64,
+    dropped: BTreeMap<String, u64>,
+    quarantined_total: u64,
+    quarantined: BTreeMap<String, u64>,
+    /// In shards that could not be written.
+    unpublished: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Language {
+    language: String,
+    documents: u64,
+    json_bytes: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Lines {
+    lines_in: u64,
+    duplicate: u64,
+    /// Taken out of documents by a filter's rule.
+    removed: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct StageReport {
+    stage: &'static str,
+    units: u32,
+    done: u32,
+    set_aside: u32,
+    retries: u32,
+    bytes: u64,
+    wall_millis: u64,
+    cpu_millis: u64,
+    bytes_per_second: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct SetAside<'a> {
+    unit: String,
+    attempts: u32,
+    error: &'a str,
+}
+
+/// The text of `report.json`.
+pub fn report_json(status: &pb::StatusResponse, job: &JobSpec) -> String {
+    let report = Report::new(status, job);
+    let mut text =
+        serde_json::to_string_pretty(&report).expect("a report is plain structs with text keys");
+    text.push('\n');
+    text
+}
+
+/// The text of `REPORT.md`.
+pub fn report_markdown(status: &pb::StatusResponse, job: &JobSpec) -> String {
+    markdown::render(&Report::new(status, job))
+}
+
+impl<'a> Report<'a> {
+    fn new(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Self {
+        Self {
+            format: FORMAT,
+            job: Job {
+                name: &job.job.name,
+                preset: &job.job.preset,
+                thresher: thresher_proto::VERSION,
+                output: &job.output.path,
+                complete: status.set_aside.is_empty(),
+                submitted_millis: status.submitted_millis,
+                reported_millis: status.now_millis,
+                coordinators: status.epoch,
+                cpu_millis: status.stages.iter().map(|stage| stage.cpu_millis).sum(),
+            },
+            inputs: inputs(status, job),
+            records: records(Totals::of(status)),
+            languages: languages(status),
+            lines: lines(status),
+            stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
+            set_aside: status.set_aside.iter().map(set_aside).collect(),
+            alarms: &status.alarms,
+        }
+    }
+}
+
+fn inputs<'a>(status: &pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
+    let prepare = figures::of_stage(status, Stage::Prepare);
+    let listed = figures::counts(status, Stage::List).get("inputs").copied();
+    Inputs {
+        sources: job.source.iter().map(|source| source.name.as_str()).collect(),
+        inputs: listed.unwrap_or_default(),
+        units: prepare.map(|stage| stage.units).unwrap_or_default(),
+        bytes: prepare.map(|stage| stage.bytes).unwrap_or_default(),
+    }
+}
+
+fn records(totals: Totals) -> Records {
+    let (dropped_total, quarantined_total) = (totals.dropped_sum(), totals.quarantined_sum());
+    let Totals { records_in, bytes_in, published, bytes_published, .. } = totals;
+    Records {
+        records_in,
+        bytes_in,
+        published,
+        published_json_bytes: bytes_published,
+        dropped_total,
+        dropped: totals.dropped,
+        quarantined_total,
+        quarantined: totals.quarantined,
+        unpublished: totals.unpublished,
+    }
+}
+
+/// From counts like `language/de/documents`; most documents first.
+fn languages(status: &pb::StatusResponse) -> Vec<Language> {
+    let mut found: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for (name, value) in figures::counts(status, Stage::Publish) {
+        let Some(rest) = name.strip_prefix("language/") else { continue };
+        match rest.rsplit_once('/') {
+            Some((language, "documents")) => found.entry(language).or_default().0 += value,
+            Some((language, "json_bytes")) => found.entry(language).or_default().1 += value,
+            Some(_) | None => {}
+        }
+    }
+    let mut languages: Vec<_> = found
+        .into_iter()
+        .map(|(language, (documents, json_bytes))| Language {
+            language: language.to_owned(),
+            documents,
+            json_bytes,
+        })
+        .collect();
+    languages.sort_by(|a, b| b.documents.cmp(&a.documents).then(a.language.cmp(&b.language)));
+    languages
+}
+
+fn lines(status: &pb::StatusResponse) -> Lines {
+    let mut lines = Lines::default();
+    for (name, value) in figures::counts(status, Stage::Prepare) {
+        match name {
+            "lines/in" => lines.lines_in = value,
+            "lines/duplicate" => lines.duplicate = value,
+            name => {
+                if let Some(rule) = name.strip_prefix("lines/removed/") {
+                    lines.removed.insert(rule.to_owned(), value);
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn stage_report(stage: &StageStatus, status: &pb::StatusResponse) -> StageReport {
+    let wall_millis = Pace::of(stage, status.now_millis).elapsed_millis;
+    StageReport {
+        stage: stage_name(stage.stage()),
+        units: stage.units,
+        done: stage.done,
+        set_aside: stage.set_aside,
+        retries: stage.retries,
+        bytes: stage.bytes_done,
+        wall_millis,
+        cpu_millis: stage.cpu_millis,
+        bytes_per_second: crate::amounts::per_second(stage.bytes_done, wall_millis),
+    }
+}
+
+fn set_aside(unit: &pb::SetAside) -> SetAside<'_> {
+    let name = pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() };
+    SetAside { unit: name.to_string(), attempts: unit.attempts, error: &unit.error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn job() -> JobSpec {
+        let text = "[job]\nname = \"small\"\n[[source]]\nslice = \"commoncrawl\"\n\
+                    listing = \"*.wet.gz\"\n[language]\nmodel = \"none\"\n\
+                    [output]\npath = \"out\"\n";
+        JobSpec::parse(text, Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn the_json_report_adds_up() {
+        let text = report_json(&figures::example(), &job());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let records = &value["records"];
+        let sum: u64 = ["published", "dropped_total", "quarantined_total", "unpublished"]
+            .iter()
+            .map(|key| records[key].as_u64().unwrap())
+            .sum();
+        assert_eq!(records["records_in"].as_u64(), Some(sum));
+        assert_eq!(records["dropped"]["dedup/duplicate_document"], 5);
+        assert_eq!(value["languages"][0]["language"], "en");
+        assert_eq!(value["lines"]["duplicate"], 400);
+        assert_eq!(value["stages"][2]["retries"], 5);
+        assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
+        assert_eq!(value["job"]["complete"], false);
+    }
+
+    #[test]
+    fn the_readable_report_says_the_same_in_tables() {
+        let text = report_markdown(&figures::example(), &job());
+        for line in [
+            "# Report of `small`",
+            "| records in | 100 | 100.0 % |",
+            "| **published** | **55** | 55.0 % |",
+            "| dropped: `gopher_quality/too_few_words` | 30 | 30.0 % |",
+            "| dropped: `dedup/duplicate_document` | 5 | 5.0 % |",
+            "| quarantined: `gzip_damaged` | 2 | 2.0 % |",
+            "| `en` | 40 | 72.7 % | 2.00 MB |",
+            "| `prepare` | 2 of 3 | 10.0 MB | 2.0 s | 4.0 s | 5.00 MB/s | 5 | 1 |",
+            "* `prepare/1`, after 3 attempts: failed to read the input `b.gz`",
+            "55 published + 43 dropped + 2 quarantined = 100 records in.",
+        ] {
+            assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+        }
+        assert!(text.contains("thresher verify"), "{text}");
+    }
+
+    #[test]
+    fn a_job_without_a_record_has_a_report() {
+        let text = report_markdown(&pb::StatusResponse::default(), &job());
+        assert!(text.contains("| records in | 0 | - |"), "{text}");
+    }
+}

@@ -1,0 +1,197 @@
+//! `REPORT.md`: the report in sentences and tables.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::Report;
+use crate::amounts::{bytes, count, rate, share, span, utc};
+use crate::figures::by_size;
+
+/// Languages with their own row; the others are added up.
+const LANGUAGES_SHOWN: usize = 30;
+
+pub(super) fn render(report: &Report<'_>) -> String {
+    let mut page = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_page(&mut page, report);
+    page
+}
+
+fn write_page(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    head(page, report)?;
+    records(page, report)?;
+    languages(page, report)?;
+    lines(page, report)?;
+    stages(page, report)?;
+    set_aside(page, report)?;
+    check_it(page, report)
+}
+
+fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    let (job, inputs) = (&report.job, &report.inputs);
+    writeln!(page, "# Report of `{}`\n", job.name)?;
+    if !job.complete {
+        writeln!(
+            page,
+            "**Incomplete:** {} units failed for good, see below; what they held is not in the \
+             output.\n",
+            report.set_aside.len()
+        )?;
+    }
+    for alarm in report.alarms {
+        writeln!(page, "**Alarm:** {alarm}\n")?;
+    }
+    let sources: Vec<String> = inputs.sources.iter().map(|name| format!("`{name}`")).collect();
+    writeln!(page, "| | |\n|---|---|")?;
+    writeln!(page, "| preset | `{}` |", job.preset)?;
+    writeln!(page, "| Thresher | {} |", job.thresher)?;
+    writeln!(page, "| sources | {} |", sources.join(", "))?;
+    writeln!(
+        page,
+        "| inputs | {} in {} units, {} |",
+        count(inputs.inputs),
+        count(inputs.units.into()),
+        bytes(inputs.bytes)
+    )?;
+    writeln!(page, "| output | `{}` |", job.output)?;
+    writeln!(page, "| submitted | {} |", utc(job.submitted_millis))?;
+    writeln!(page, "| reported | {} |", utc(job.reported_millis))?;
+    let wall = job.reported_millis.saturating_sub(job.submitted_millis);
+    writeln!(page, "| took | {}, {} of CPU |", span(wall), span(job.cpu_millis))?;
+    writeln!(page, "| coordinators | {} |\n", job.coordinators)
+}
+
+fn records(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    let records = &report.records;
+    let all = records.records_in;
+    writeln!(page, "## Records\n\n| | records | share |\n|---|---:|---:|")?;
+    writeln!(page, "| records in | {} | {} |", count(all), share(all, all))?;
+    let published = records.published;
+    writeln!(page, "| **published** | **{}** | {} |", count(published), share(published, all))?;
+    reasons(page, "dropped", &records.dropped, all)?;
+    reasons(page, "quarantined", &records.quarantined, all)?;
+    if records.unpublished > 0 {
+        let lost = records.unpublished;
+        writeln!(page, "| in shards set aside | {} | {} |", count(lost), share(lost, all))?;
+    }
+    let (dropped, quarantined) = (records.dropped_total, records.quarantined_total);
+    let (published, dropped, quarantined) = (count(published), count(dropped), count(quarantined));
+    write!(page, "\n{published} published + {dropped} dropped + {quarantined} quarantined")?;
+    if records.unpublished > 0 {
+        write!(page, " + {} in shards set aside", count(records.unpublished))?;
+    }
+    writeln!(page, " = {} records in.", count(all))?;
+    writeln!(
+        page,
+        "{} of record bodies came in; {} of JSON lines were published.\n",
+        bytes(records.bytes_in),
+        bytes(records.published_json_bytes)
+    )
+}
+
+fn reasons(
+    page: &mut String,
+    verdict: &str,
+    reasons: &BTreeMap<String, u64>,
+    all: u64,
+) -> std::fmt::Result {
+    for (reason, records) in by_size(reasons) {
+        let part = share(records, all);
+        writeln!(page, "| {verdict}: `{reason}` | {} | {part} |", count(records))?;
+    }
+    Ok(())
+}
+
+fn languages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    if report.languages.is_empty() {
+        return Ok(());
+    }
+    let all: u64 = report.languages.iter().map(|language| language.documents).sum();
+    writeln!(
+        page,
+        "## Languages\n\n| language | documents | share | JSON |\n|---|---:|---:|---:|"
+    )?;
+    let shown = report.languages.len().min(LANGUAGES_SHOWN);
+    let (first, rest) = report.languages.split_at(shown);
+    for row in first {
+        let (documents, part) = (count(row.documents), share(row.documents, all));
+        writeln!(
+            page,
+            "| `{}` | {documents} | {part} | {} |",
+            row.language,
+            bytes(row.json_bytes)
+        )?;
+    }
+    if !rest.is_empty() {
+        let documents: u64 = rest.iter().map(|row| row.documents).sum();
+        let json: u64 = rest.iter().map(|row| row.json_bytes).sum();
+        let (documents, part) = (count(documents), share(documents, all));
+        writeln!(page, "| {} more | {documents} | {part} | {} |", rest.len(), bytes(json))?;
+    }
+    writeln!(page)
+}
+
+fn lines(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    let lines = &report.lines;
+    if lines.lines_in == 0 {
+        return Ok(());
+    }
+    writeln!(page, "## Lines\n\n| | lines | share |\n|---|---:|---:|")?;
+    writeln!(page, "| lines in | {} | 100.0 % |", count(lines.lines_in))?;
+    let mut row = |name: &str, some: u64| {
+        writeln!(page, "| {name} | {} | {} |", count(some), share(some, lines.lines_in))
+    };
+    row("duplicates dropped", lines.duplicate)?;
+    for (rule, removed) in by_size(&lines.removed) {
+        row(&format!("removed by `{rule}`"), removed)?;
+    }
+    writeln!(page)
+}
+
+fn stages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    writeln!(page, "## Stages\n")?;
+    writeln!(page, "| stage | units done | bytes | wall | CPU | rate | retries | set aside |")?;
+    writeln!(page, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
+    for stage in &report.stages {
+        writeln!(
+            page,
+            "| `{}` | {} of {} | {} | {} | {} | {} | {} | {} |",
+            stage.stage,
+            count(stage.done.into()),
+            count(stage.units.into()),
+            bytes(stage.bytes),
+            span(stage.wall_millis),
+            span(stage.cpu_millis),
+            rate(stage.bytes, stage.wall_millis),
+            count(stage.retries.into()),
+            count(stage.set_aside.into())
+        )?;
+    }
+    writeln!(page)
+}
+
+fn set_aside(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    if report.set_aside.is_empty() {
+        return Ok(());
+    }
+    writeln!(page, "## Set aside\n")?;
+    for unit in &report.set_aside {
+        let mut text = unit.error.lines();
+        let first = text.next().unwrap_or_default();
+        writeln!(page, "* `{}`, after {} attempts: {first}", unit.unit, unit.attempts)?;
+        for line in text {
+            writeln!(page, "  {line}")?;
+        }
+    }
+    writeln!(page)
+}
+
+fn check_it(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+    let output = report.job.output;
+    writeln!(
+        page,
+        "## Check it\n\n`thresher verify {output}` hashes every shard again and recounts its \
+         records.\n`thresher trace {output} URL` tells where a page was read, and what kept or \
+         dropped it."
+    )
+}

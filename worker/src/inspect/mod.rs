@@ -1,0 +1,116 @@
+//! Looking at inputs and outputs outside of a job: `verify`, `trace` and `survey`.
+//!
+//! Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows) and
+//! `document`; this folder only reads them back.
+//!
+//! **Invariant:** an answer depends on the files alone: threads share the reading, and their
+//! findings are put in the order of the manifest.
+
+mod lines;
+mod surplus;
+mod survey;
+mod trace;
+mod verify;
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use survey::{SurveyArgs, SurveyError, run_survey, survey};
+pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, run_trace, trace};
+pub use verify::{Difference, VerifyArgs, VerifyReport, run_verify, verify};
+
+use crate::stages::Manifest;
+
+/// The name of the manifest at an output's root.
+const MANIFEST: &str = "manifest.json";
+/// The layout of manifests that this build reads.
+const MANIFEST_FORMAT: u32 = 1;
+/// More threads wait for the disk rather than for each other.
+const MAX_THREADS: usize = 8;
+
+/// Why an output cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    #[error(
+        "`{path}` is not there\nhint: an output has a manifest when its job is complete; \
+         `thresher status` tells how it stands"
+    )]
+    NoManifest { path: PathBuf },
+    #[error("`{path}` is no manifest of this version: {reason}")]
+    BadManifest { path: PathBuf, reason: String },
+    #[error("failed to read `{path}`: {source}")]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Reads the manifest of an output.
+fn read_manifest(output: &Path) -> Result<Manifest, InspectError> {
+    let path = output.join(MANIFEST);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(InspectError::NoManifest { path });
+        }
+        Err(source) => return Err(InspectError::Io { path, source }),
+    };
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
+        InspectError::BadManifest { path: path.clone(), reason: error.to_string() }
+    })?;
+    if manifest.format != MANIFEST_FORMAT {
+        let reason = format!("its format is {}, known is {MANIFEST_FORMAT}", manifest.format);
+        return Err(InspectError::BadManifest { path, reason });
+    }
+    Ok(manifest)
+}
+
+/// Runs `look` on every item over a few threads; the answers are in the order of the items.
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    look: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(items.len()) {
+            scope.spawn(|| {
+                while let Some((place, item)) = {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    items.get(place).map(|item| (place, item))
+                } {
+                    let answer = look(item);
+                    found
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push((place, answer));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    found.sort_unstable_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// As many as there are cores, within reason.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_THREADS)
+}
+
+/// Writes a result to stdout. A reader that has seen enough (`| head`) is no error.
+fn print_result(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! `survey`: what a job's inputs are, and what a sample of them takes; for `thresher plan`.
+//!
+//! A sample is read by the job's own recipe in one thread, once as LINES does and once as PREPARE
+//! does, and the thread's CPU time is taken. What follows for the whole job is the planner's
+//! arithmetic.
+//!
+//! **Invariant:** memory is bounded by the sample's size, whatever the inputs inflate to.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use rustix::time::{ClockId, clock_gettime};
+use thresher_proto::job::{Bytes, DedupPolicy, JobSpec, LineHash, SourceSpec};
+use thresher_proto::survey::{Sample, SourceSurvey, Survey};
+
+use self::judging::Judging;
+use super::{print_result, to_json};
+use crate::sources::{Fate, Met, Page, read_pages};
+use crate::stages::{JobContext, UnitError, list};
+use crate::staging::InputRow;
+use crate::storage::{self, ReadOptions};
+use crate::text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
+use crate::text::lines::lines;
+
+mod judging;
+
+/// A sample is spread over so many inputs, where there are as many.
+const SPREAD: u64 = 4;
+const MAX_SAMPLED_INPUTS: u64 = 256;
+/// Less of an input tells little.
+const MIN_INPUT_SAMPLE_BYTES: u64 = 256 << 10;
+/// Text beyond so many times the sample's size is not looked at: it is a bomb's.
+const MAX_EXPANSION: u64 = 16;
+
+/// List a job's inputs and measure a sample of them
+#[derive(Debug, clap::Args)]
+pub struct SurveyArgs {
+    /// Job file; `-` reads a resolved one from stdin
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// Compressed bytes to read of each source
+    #[arg(long, value_name = "SIZE", default_value = "8MB")]
+    pub sample: Bytes,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A source that cannot be surveyed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to survey source `{source_name}`: {error}")]
+pub struct SurveyError {
+    pub source_name: String,
+    pub error: UnitError,
+}
+
+/// Surveys and prints.
+pub fn run_survey(args: &SurveyArgs) -> anyhow::Result<ExitCode> {
+    let job = if args.job.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("failed to read stdin")?;
+        JobSpec::from_resolved(&text)?
+    } else {
+        JobSpec::load(&args.job)?
+    };
+    let survey = survey(&job, args.sample.0)?;
+    print_result(&if args.json { to_json(&survey)? } else { text(&survey) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists every source and measures up to `sample_bytes` of each.
+pub fn survey(job: &JobSpec, sample_bytes: u64) -> Result<Survey, SurveyError> {
+    let context = JobContext::new(job.clone(), 1, "survey".to_owned());
+    let mut survey = Survey { sources: Vec::new(), model_bytes: model_bytes(job) };
+    for (number, source) in (0..).zip(&job.source) {
+        let surveyed = survey_source(&context, number, source, sample_bytes)
+            .map_err(|error| SurveyError { source_name: source.name.clone(), error })?;
+        survey.sources.push(surveyed);
+    }
+    Ok(survey)
+}
+
+fn model_bytes(job: &JobSpec) -> u64 {
+    // A model that is not there is reported by those who load it.
+    std::fs::metadata(Path::new(&job.language.model)).map(|file| file.len()).unwrap_or_default()
+}
+
+fn survey_source(
+    context: &JobContext,
+    number: u32,
+    source: &SourceSpec,
+    sample_bytes: u64,
+) -> Result<SourceSurvey, UnitError> {
+    let job = &context.job;
+    let rows = list::find_inputs(source)?;
+    let target_bytes = job.units.target_bytes.0;
+    let mut surveyed = SourceSurvey {
+        name: source.name.clone(),
+        inputs: rows.len() as u64,
+        missing: rows.iter().filter(|row| row.missing).count() as u64,
+        of_unknown_size: rows.iter().filter(|row| row.bytes.is_none() && !row.missing).count()
+            as u64,
+        bytes: rows.iter().filter_map(|row| row.bytes).sum(),
+        units: list::cut(number, &rows, target_bytes).len() as u64,
+        sample: Sample::default(),
+    };
+    let there: Vec<&InputRow> = rows.iter().filter(|row| !row.missing).collect();
+    let typical = surveyed.bytes / (there.len() as u64).max(1);
+    let chosen = spread(&there, sample_bytes, if typical > 0 { typical } else { target_bytes });
+    let each = (sample_bytes / (chosen.len() as u64).max(1)).max(MIN_INPUT_SAMPLE_BYTES);
+    let mut sampling = Sampling::new(context, source)?;
+    let (mut asked, mut told_bytes) = (0, 0);
+    for row in chosen {
+        let location = list::locate(source, &row.path)?;
+        if row.bytes.is_none()
+            && let Some(bytes) = storage::size(&location, &ReadOptions::default())?
+        {
+            (asked, told_bytes) = (asked + 1, told_bytes + bytes);
+        }
+        let mut raw = Vec::new();
+        let opened = storage::open(&location, &ReadOptions::default())?;
+        let name = location.to_string();
+        opened.take(each).read_to_end(&mut raw).map_err(|error| UnitError::input(&name, &error))?;
+        sampling.input(&name, &raw)?;
+    }
+    let average = u64::checked_div(told_bytes, asked).unwrap_or(target_bytes);
+    surveyed.bytes += surveyed.of_unknown_size * average;
+    surveyed.sample = sampling.finish()?;
+    Ok(surveyed)
+}
+
+/// Inputs at even distances, enough of them to fill the sample.
+fn spread<'a>(rows: &[&'a InputRow], sample_bytes: u64, typical_bytes: u64) -> Vec<&'a InputRow> {
+    let all = rows.len() as u64;
+    let enough = sample_bytes.div_ceil(typical_bytes.max(1));
+    let chosen = enough.clamp(SPREAD, MAX_SAMPLED_INPUTS).min(all);
+    (0..chosen).map(|number| rows[(number * all / chosen) as usize]).collect()
+}
+
+/// The sample of one source, as it grows.
+struct Sampling<'a> {
+    context: &'a JobContext,
+    source: &'a SourceSpec,
+    sample: Sample,
+    /// Only asked whether it has a key, never walked through.
+    seen: HashSet<u64>,
+    judging: Judging<'a>,
+}
+
+impl<'a> Sampling<'a> {
+    fn new(context: &'a JobContext, source: &'a SourceSpec) -> Result<Self, UnitError> {
+        Ok(Self {
+            context,
+            source,
+            sample: Sample::default(),
+            seen: HashSet::new(),
+            judging: Judging::new(context, source)?,
+        })
+    }
+
+    fn input(&mut self, name: &str, raw: &[u8]) -> Result<(), UnitError> {
+        self.sample.inputs += 1;
+        self.sample.bytes += raw.len() as u64;
+        let began = cpu_micros();
+        let keys = self.lines_pass(name, raw)?;
+        let mut sorted = keys.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        self.sample.lines_cpu_micros += cpu_micros() - began;
+
+        let dedups = self.context.job.dedup.lines.policy != DedupPolicy::Off;
+        let stays: Vec<bool> = keys.iter().map(|key| self.seen.insert(*key) || !dedups).collect();
+        self.sample.lines += keys.len() as u64;
+        self.sample.distinct_lines = self.seen.len() as u64;
+
+        let began = (cpu_micros(), self.judging.publish_cpu_micros());
+        self.prepare_pass(name, raw, &stays)?;
+        let published = self.judging.publish_cpu_micros() - began.1;
+        self.sample.prepare_cpu_micros += (cpu_micros() - began.0).saturating_sub(published);
+        Ok(())
+    }
+
+    /// The key of every line, in order.
+    fn lines_pass(&mut self, name: &str, raw: &[u8]) -> Result<Vec<u64>, UnitError> {
+        let job = &self.context.job;
+        let hash = match job.dedup.lines.hash {
+            LineHash::Xxh3 => line_hash_xxh3,
+            LineHash::Sha1 => line_hash_sha1,
+        };
+        let sample = &mut self.sample;
+        let (mut keys, mut normal) = (Vec::new(), Vec::new());
+        let mut room = Room::of(raw);
+        read_pages(self.source.slice, job, name, raw, &mut |met: Met<'_>| {
+            sample.records += 1;
+            sample.record_bytes += met.bytes;
+            let Some(page) = room.page(&met) else { return Ok(()) };
+            sample.pages += 1;
+            sample.page_bytes += page.text.len() as u64;
+            for line in lines(page.text) {
+                normalise_line(line, &mut normal);
+                keys.push(hash(&normal));
+            }
+            Ok(())
+        })?;
+        Ok(keys)
+    }
+
+    fn prepare_pass(&mut self, name: &str, raw: &[u8], stays: &[bool]) -> Result<(), UnitError> {
+        let mut room = Room::of(raw);
+        let mut stays = stays.iter().copied();
+        let judging = &mut self.judging;
+        read_pages(
+            self.source.slice,
+            &self.context.job,
+            name,
+            raw,
+            &mut |met: Met<'_>| match room.page(&met) {
+                Some(page) => judging.page(name, &met, &page, &mut stays),
+                None => Ok(()),
+            },
+        )?;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Sample, UnitError> {
+        let published = self.judging.finish()?;
+        Ok(Sample {
+            documents: published.documents,
+            json_bytes: published.json_bytes,
+            shard_bytes: published.shard_bytes,
+            publish_cpu_micros: published.cpu_micros,
+            ..self.sample
+        })
+    }
+}
+
+/// How much more text of an input is looked at.
+struct Room {
+    bytes: u64,
+}
+
+impl Room {
+    fn of(raw: &[u8]) -> Self {
+        Self { bytes: (raw.len() as u64).saturating_mul(MAX_EXPANSION) }
+    }
+
+    /// The record's page, while there is room.
+    fn page<'a>(&mut self, met: &Met<'a>) -> Option<Page<'a>> {
+        match met.fate {
+            Fate::Page(page) => {
+                self.bytes = self.bytes.checked_sub(page.text.len() as u64)?;
+                Some(page)
+            }
+            Fate::Dropped { .. } | Fate::Quarantined { .. } => None,
+        }
+    }
+}
+
+/// CPU time of this thread: the machine may be busy with other things.
+fn cpu_micros() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+}
+
+fn text(survey: &Survey) -> String {
+    let mut text = String::new();
+    for source in &survey.sources {
+        let Sample { bytes, records, pages, documents, .. } = source.sample;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "source `{}`: {} inputs ({} missing), {} bytes, {} units\n  sample: {bytes} bytes, \
+             {records} records, {pages} pages, {documents} documents; CPU: lines {} us, prepare {} \
+             us, publish {} us",
+            source.name,
+            source.inputs,
+            source.missing,
+            source.bytes,
+            source.units,
+            source.sample.lines_cpu_micros,
+            source.sample.prepare_cpu_micros,
+            source.sample.publish_cpu_micros,
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_spread_over_the_inputs() {
+        let rows: Vec<InputRow> = (0..100)
+            .map(|number| InputRow { path: number.to_string(), bytes: Some(1000), missing: false })
+            .collect();
+        let rows: Vec<&InputRow> = rows.iter().collect();
+        let paths = |sample, typical| -> Vec<&str> {
+            spread(&rows, sample, typical).iter().map(|row| row.path.as_str()).collect()
+        };
+        assert_eq!(paths(1000, 1000), ["0", "25", "50", "75"]);
+        assert_eq!(paths(10_000, 1000).len(), 10);
+        assert_eq!(paths(10_000_000, 1000).len(), 100);
+        assert!(spread(&[], 1000, 1000).is_empty());
+    }
+}

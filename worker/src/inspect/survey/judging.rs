@@ -1,0 +1,171 @@
+//! The part of a survey that judges pages as PREPARE does and compresses as PUBLISH does.
+//!
+//! It keeps nothing but counts: documents go into an encoder whose output is only measured.
+
+use std::io::{self, Write};
+
+use zstd::stream::Encoder;
+
+use super::cpu_micros;
+use crate::document::Document;
+use crate::filters::{self, Outcome};
+use crate::language::LanguageScratch;
+use crate::sources::{Met, Page};
+use crate::stages::{JobContext, Judges, UnitError};
+use crate::text::lines::{count_chars, lines};
+use thresher_proto::job::{JobSpec, SourceSpec};
+
+const PIECE_BYTES: usize = 1 << 20;
+
+/// What came of the sample's pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Published {
+    pub(super) documents: u64,
+    pub(super) json_bytes: u64,
+    pub(super) shard_bytes: u64,
+    pub(super) cpu_micros: u64,
+}
+
+pub(super) struct Judging<'a> {
+    job: &'a JobSpec,
+    source: &'a SourceSpec,
+    judges: &'a Judges,
+    language: LanguageScratch,
+    filters: filters::Scratch,
+    encoder: Encoder<'static, Counted>,
+    piece: Vec<u8>,
+    text: String,
+    published: Published,
+}
+
+impl<'a> Judging<'a> {
+    pub(super) fn new(context: &'a JobContext, source: &'a SourceSpec) -> Result<Self, UnitError> {
+        let job = &context.job;
+        let encoder = Encoder::new(Counted::default(), job.output.zstd_level);
+        Ok(Self {
+            job,
+            source,
+            judges: context.judges()?,
+            language: LanguageScratch::default(),
+            filters: filters::Scratch::default(),
+            encoder: encoder.map_err(|error| compressing(&error))?,
+            piece: Vec::new(),
+            text: String::new(),
+            published: Published::default(),
+        })
+    }
+
+    pub(super) fn publish_cpu_micros(&self) -> u64 {
+        self.published.cpu_micros
+    }
+
+    /// Judges a page; `stays` says of each of its lines whether it does.
+    pub(super) fn page(
+        &mut self,
+        input: &str,
+        met: &Met<'_>,
+        page: &Page<'_>,
+        stays: &mut impl Iterator<Item = bool>,
+    ) -> Result<(), UnitError> {
+        self.text.clear();
+        let mut kept = 0_u64;
+        for line in lines(page.text) {
+            if stays.next().unwrap_or(true) {
+                if kept > 0 {
+                    self.text.push('\n');
+                }
+                self.text.push_str(line);
+                kept += 1;
+            }
+        }
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let judges = self.judges;
+        let mut language = None;
+        if let Some(identifier) = &judges.language {
+            let Some(found) = identifier.identify(&mut self.language, &self.text) else {
+                return Ok(());
+            };
+            let keep = &self.job.language.keep;
+            let wanted = keep.is_empty() || keep.iter().any(|label| label == found.label);
+            if found.score < self.job.language.min_score || !wanted {
+                return Ok(());
+            }
+            language = Some((found.label, found.score));
+        }
+        let text = match judges.filters.judge(&self.text, &mut self.filters) {
+            Outcome::Keep => self.text.as_str(),
+            Outcome::Rewritten(text) => text,
+            Outcome::Drop(_) => return Ok(()),
+        };
+        let hash = blake3::hash(text.as_bytes()).to_hex();
+        let document = Document {
+            id: page.id,
+            text,
+            source: &self.source.name,
+            slice: self.source.slice.name(),
+            url: page.url,
+            date: page.date,
+            dump: &self.source.dump,
+            licence: None,
+            title: page.title,
+            language: language.map(|(label, _)| label),
+            language_score: language.map(|(_, score)| score),
+            input,
+            offset: met.offset,
+            record: met.record,
+            chars: count_chars(text),
+            bytes: text.len() as u64,
+            lines: kept,
+            original_chars: count_chars(page.text),
+            original_lines: kept,
+            content_hash: &hash,
+            recipe: &self.job.job.preset,
+        };
+        serde_json::to_writer(&mut self.piece, &document)
+            .map_err(|error| compressing(&error.into()))?;
+        self.piece.push(b'\n');
+        self.published.documents += 1;
+        if self.piece.len() >= PIECE_BYTES { self.compress() } else { Ok(()) }
+    }
+
+    pub(super) fn finish(mut self) -> Result<Published, UnitError> {
+        self.compress()?;
+        let began = cpu_micros();
+        let counted = self.encoder.finish().map_err(|error| compressing(&error))?;
+        self.published.cpu_micros += cpu_micros() - began;
+        self.published.shard_bytes = counted.bytes;
+        Ok(self.published)
+    }
+
+    fn compress(&mut self) -> Result<(), UnitError> {
+        let began = cpu_micros();
+        self.encoder.write_all(&self.piece).map_err(|error| compressing(&error))?;
+        self.published.cpu_micros += cpu_micros() - began;
+        self.published.json_bytes += self.piece.len() as u64;
+        self.piece.clear();
+        Ok(())
+    }
+}
+
+fn compressing(error: &io::Error) -> UnitError {
+    UnitError::Fatal(format!("failed to compress a sample: {error}"))
+}
+
+/// Forgets what is written, but for its length.
+#[derive(Default)]
+struct Counted {
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! `trace`: where a page was read, and what kept or dropped it.
+//!
+//! Every line of the output is searched for the needle's bytes first, and only what has them is
+//! parsed. A page may be found more than once: it may have been crawled again.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use memchr::memmem::Finder;
+use serde::{Deserialize, Serialize};
+
+use super::lines::read_lines;
+use super::{InspectError, default_threads, in_parallel, print_result, read_manifest, to_json};
+use crate::stages::Manifest;
+
+/// More sightings of one needle tell nothing more.
+const MAX_SIGHTINGS: usize = 100;
+const DUPLICATE: &str = "dedup/duplicate_document";
+
+/// Tell where a page was read, and what kept or dropped it
+#[derive(Debug, clap::Args)]
+pub struct TraceArgs {
+    /// Directory with the manifest
+    pub output: PathBuf,
+    /// URL, record id or content hash, whole
+    #[arg(value_name = "URL-or-ID")]
+    pub needle: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Files to read at a time [default: as many as cores, 8 at most]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// What an output knows of a needle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trace {
+    pub needle: String,
+    /// In the order of the manifest, shards first.
+    pub sightings: Vec<Sighting>,
+    /// There are more than are listed.
+    pub more: bool,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sighting {
+    pub fate: Fate,
+    /// Why it was dropped or quarantined.
+    pub reason: Option<String>,
+    pub detail: Option<String>,
+    pub id: String,
+    pub url: String,
+    pub source: String,
+    pub input: String,
+    pub offset: u64,
+    pub record: u64,
+    pub language: Option<String>,
+    pub content_hash: Option<String>,
+    /// Where it stands in the output, lines counted from 1.
+    pub file: String,
+    pub line: u64,
+    /// Of a duplicate: the documents with the same text that were kept.
+    pub kept_twins: Vec<Twin>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    Published,
+    Dropped,
+    Quarantined,
+}
+
+/// The document that was kept in place of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Twin {
+    pub id: String,
+    pub url: String,
+    pub input: String,
+    pub offset: u64,
+    pub record: u64,
+    pub file: String,
+    pub line: u64,
+}
+
+/// Traces and prints; the exit status is 1 where nothing was found.
+pub fn run_trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
+    let threads = args.threads.unwrap_or_else(default_threads);
+    let trace = trace(&args.output, &args.needle, threads)?;
+    print_result(&if args.json { to_json(&trace)? } else { trace.to_string() })?;
+    if trace.sightings.is_empty() && !args.json {
+        anyhow::bail!(
+            "`{}` is in no shard and among no dropped records\nhint: write the whole URL, record \
+             id or content hash, as it stands in the input",
+            args.needle
+        );
+    }
+    Ok(if trace.sightings.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Finds every record with this URL, id or content hash.
+pub fn trace(output: &Path, needle: &str, threads: usize) -> Result<Trace, InspectError> {
+    let manifest = read_manifest(output)?;
+    let files = files_of(&manifest);
+    let mut sightings = search(output, &files, threads, needle)?;
+    let more = sightings.len() > MAX_SIGHTINGS;
+    sightings.truncate(MAX_SIGHTINGS);
+    let shards = &files[..manifest.shards.len()];
+    for sighting in &mut sightings {
+        let duplicate = sighting.reason.as_deref() == Some(DUPLICATE);
+        let Some(hash) = sighting.content_hash.as_deref().filter(|_| duplicate) else { continue };
+        let twins = search(output, shards, threads, hash)?;
+        sighting.kept_twins = twins.into_iter().take(MAX_SIGHTINGS).map(Twin::from).collect();
+    }
+    Ok(Trace { needle: needle.to_owned(), sightings, more })
+}
+
+fn files_of(manifest: &Manifest) -> Vec<&str> {
+    let shards = manifest.shards.iter().map(|shard| shard.path.as_str());
+    shards.chain(manifest.dropped.iter().map(|file| file.path.as_str())).collect()
+}
+
+fn search(
+    output: &Path,
+    files: &[&str],
+    threads: usize,
+    needle: &str,
+) -> Result<Vec<Sighting>, InspectError> {
+    // As the bytes stand in JSON.
+    let quoted = serde_json::to_string(needle).unwrap_or_default();
+    let finder = Finder::new(quoted.trim_matches('"').as_bytes());
+    let found = in_parallel(files, threads.max(1), |file| {
+        let path = output.join(file);
+        search_file(&path, file, needle, &finder)
+            .map_err(|source| InspectError::Io { path, source })
+    });
+    let mut sightings = Vec::new();
+    for some in found {
+        sightings.extend(some?);
+    }
+    Ok(sightings)
+}
+
+fn search_file(
+    path: &Path,
+    file: &str,
+    needle: &str,
+    finder: &Finder<'_>,
+) -> io::Result<Vec<Sighting>> {
+    let mut sightings = Vec::new();
+    let mut number = 0;
+    let (_, content) = read_lines(path, |line| {
+        number += 1;
+        if sightings.len() > MAX_SIGHTINGS || finder.find(line).is_none() {
+            return;
+        }
+        let Ok(named) = serde_json::from_slice::<Named<'_>>(line) else { return };
+        let sighting = named.sighting(file, number);
+        let hash = sighting.content_hash.as_deref();
+        if sighting.url == needle || sighting.id == needle || hash == Some(needle) {
+            sightings.push(sighting);
+        }
+    })?;
+    content?;
+    Ok(sightings)
+}
+
+/// What a line of either kind, in either schema, says of its record.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    url: Cow<'a, str>,
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(borrow)]
+    input: Cow<'a, str>,
+    offset: u64,
+    record: u64,
+    #[serde(borrow)]
+    language: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content_hash: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    verdict: Cow<'a, str>,
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    detail: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    meta: Option<Box<Named<'a>>>,
+}
+
+impl Named<'_> {
+    fn sighting(self, file: &str, line: u64) -> Sighting {
+        let source = self.source.into_owned();
+        // RedPajama's records name their origin below `meta`.
+        let named = match self.meta {
+            Some(meta) => *meta,
+            None => Named { source: Cow::default(), meta: None, ..self },
+        };
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        let detail = owned(named.detail);
+        let in_detail = || detail.as_deref()?.strip_prefix("content_hash ").map(str::to_owned);
+        Sighting {
+            fate: match &*named.verdict {
+                "dropped" => Fate::Dropped,
+                "quarantined" => Fate::Quarantined,
+                _ => Fate::Published,
+            },
+            content_hash: owned(named.content_hash).or_else(in_detail),
+            reason: owned(named.reason),
+            detail,
+            id: named.id.into_owned(),
+            url: named.url.into_owned(),
+            source,
+            input: named.input.into_owned(),
+            offset: named.offset,
+            record: named.record,
+            language: owned(named.language),
+            file: file.to_owned(),
+            line,
+            kept_twins: Vec::new(),
+        }
+    }
+}
+
+impl From<Sighting> for Twin {
+    fn from(sighting: Sighting) -> Self {
+        let Sighting { id, url, input, offset, record, file, line, .. } = sighting;
+        Self { id, url, input, offset, record, file, line }
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sightings.iter().try_for_each(|sighting| write!(f, "{sighting}"))?;
+        if self.more {
+            writeln!(f, "and more; the first {MAX_SIGHTINGS} are shown")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Sighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, input, offset, record, source, .. } = self;
+        let reason = self.reason.as_deref().unwrap_or("unknown");
+        match self.fate {
+            Fate::Published => writeln!(f, "published in `{file}`, line {line}")?,
+            Fate::Dropped => writeln!(f, "dropped: {reason} (`{file}`, line {line})")?,
+            Fate::Quarantined => writeln!(f, "quarantined: {reason} (`{file}`, line {line})")?,
+        }
+        writeln!(f, "  url     {}", self.url)?;
+        writeln!(f, "  id      {}", self.id)?;
+        writeln!(f, "  source  {source}")?;
+        writeln!(f, "  input   {input}, record {record}, gzip member at byte {offset}")?;
+        for (name, value) in
+            [("lang  ", &self.language), ("hash  ", &self.content_hash), ("detail", &self.detail)]
+        {
+            if let Some(value) = value {
+                writeln!(f, "  {name}  {value}")?;
+            }
+        }
+        for twin in &self.kept_twins {
+            let Twin { url, file, line, input, record, .. } = twin;
+            writeln!(f, "  kept    {url} in `{file}`, line {line} ({input}, record {record})")?;
+        }
+        if self.kept_twins.is_empty() && self.reason.as_deref() == Some(DUPLICATE) {
+            writeln!(f, "  kept    none with this text")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! `verify`: an output against its manifest.
+//!
+//! Every file is hashed, inflated and counted; the rows of what was dropped are recounted by
+//! reason; and the manifest's own sums are checked. It does not judge a document anew: that is
+//! running the job again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use super::lines::{FileDigest, read_lines};
+use super::surplus::surplus;
+use super::{InspectError, default_threads, in_parallel, print_result, read_manifest, to_json};
+use crate::stages::{Manifest, SHARD_FOLDER};
+
+/// The rows of dropped records are here, below the output directory.
+const DROPPED_FOLDER: &str = "dropped";
+/// The exit status that says that something differs.
+const DIFFERS: u8 = 6;
+
+/// Hash every shard again and recount the records
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Directory with the manifest
+    pub output: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Files to read at a time [default: as many as cores, 8 at most]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// What an output is, and where it is not what its manifest says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    pub job_name: String,
+    pub sound: bool,
+    pub shards: u64,
+    pub dropped_files: u64,
+    /// Of all files, compressed.
+    pub bytes: u64,
+    pub documents: u64,
+    pub rows: u64,
+    pub records_in: u64,
+    /// What the job itself says is not there.
+    pub absent_units: u64,
+    pub absent_shards: u64,
+    /// Records in shards that could not be written.
+    pub unpublished: u64,
+    pub differences: Vec<Difference>,
+}
+
+/// One thing that is not as the manifest says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "difference", rename_all = "snake_case")]
+pub enum Difference {
+    Missing { path: String },
+    Surplus { path: String },
+    Unreadable { path: String, error: String },
+    Damaged { path: String, error: String },
+    Bytes { path: String, expected: u64, found: u64 },
+    Hash { path: String, expected: String, found: String },
+    Lines { path: String, expected: u64, found: u64 },
+    JsonBytes { path: String, expected: u64, found: u64 },
+    Row { path: String, line: u64, error: String },
+    Published { expected: u64, found: u64 },
+    Reason { verdict: String, reason: String, expected: u64, found: u64 },
+    Sum { records_in: u64, accounted: u64 },
+}
+
+/// Verifies an output and prints what was found; the exit status is 6 where something differs.
+pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let report = verify(&args.output, args.threads.unwrap_or_else(default_threads))?;
+    print_result(&if args.json { to_json(&report)? } else { report.to_string() })?;
+    Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+/// Reads every file of an output and compares it with the manifest.
+pub fn verify(output: &Path, threads: usize) -> Result<VerifyReport, InspectError> {
+    let manifest = read_manifest(output)?;
+    let files = expected_files(&manifest);
+    let found = in_parallel(&files, threads.max(1), |file| read_file(output, file));
+
+    let mut report = VerifyReport {
+        job_name: manifest.job_name.clone(),
+        sound: false,
+        shards: manifest.shards.len() as u64,
+        dropped_files: manifest.dropped.len() as u64,
+        bytes: found.iter().map(|file| file.bytes).sum(),
+        documents: 0,
+        rows: 0,
+        records_in: manifest.accounting.records_in,
+        absent_units: manifest.absent_units.len() as u64,
+        absent_shards: manifest.absent_shards.len() as u64,
+        unpublished: 0,
+        differences: Vec::new(),
+    };
+    let mut fates = BTreeMap::new();
+    for (file, seen) in files.iter().zip(found) {
+        match file.json_bytes {
+            Some(_) => report.documents += seen.lines,
+            None => report.rows += seen.lines,
+        }
+        for (fate, records) in seen.fates {
+            *fates.entry(fate).or_default() += records;
+        }
+        report.differences.extend(seen.differences);
+    }
+    let known: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
+    for folder in [SHARD_FOLDER, DROPPED_FOLDER] {
+        let paths = surplus(output, folder, &known)?;
+        report.differences.extend(paths.into_iter().map(|path| Difference::Surplus { path }));
+    }
+    check_accounting(&manifest, &fates, &mut report);
+    report.sound = report.differences.is_empty();
+    Ok(report)
+}
+
+/// A file as the manifest has it.
+struct Expected<'a> {
+    path: &'a str,
+    bytes: u64,
+    blake3: &'a str,
+    lines: u64,
+    /// Of a shard; a file of dropped rows has none.
+    json_bytes: Option<u64>,
+}
+
+/// Verdict and reason of a row.
+type RowFate = (String, String);
+
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    lines: u64,
+    fates: BTreeMap<RowFate, u64>,
+    differences: Vec<Difference>,
+}
+
+fn expected_files(manifest: &Manifest) -> Vec<Expected<'_>> {
+    let shards = manifest.shards.iter().map(|shard| Expected {
+        path: &shard.path,
+        bytes: shard.bytes,
+        blake3: &shard.blake3,
+        lines: shard.documents,
+        json_bytes: Some(shard.json_bytes),
+    });
+    let dropped = manifest.dropped.iter().map(|file| Expected {
+        path: &file.path,
+        bytes: file.bytes,
+        blake3: &file.blake3,
+        lines: file.rows,
+        json_bytes: None,
+    });
+    shards.chain(dropped).collect()
+}
+
+fn read_file(output: &Path, file: &Expected<'_>) -> Seen {
+    let mut seen = Seen::default();
+    let path = || file.path.to_owned();
+    let mut json_bytes = 0;
+    let mut bad_row = None;
+    let read = read_lines(&output.join(file.path), |line| {
+        seen.lines += 1;
+        json_bytes += line.len() as u64;
+        if file.json_bytes.is_none() {
+            match serde_json::from_slice::<Row<'_>>(line) {
+                Ok(row) => {
+                    let fate = (row.verdict.into_owned(), row.reason.into_owned());
+                    *seen.fates.entry(fate).or_default() += 1;
+                }
+                Err(error) if bad_row.is_none() => bad_row = Some((seen.lines, error.to_string())),
+                Err(_) => {}
+            }
+        }
+    });
+    let (FileDigest { bytes, blake3 }, content) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            seen.differences.push(if error.kind() == ErrorKind::NotFound {
+                Difference::Missing { path: path() }
+            } else {
+                Difference::Unreadable { path: path(), error: error.to_string() }
+            });
+            return seen;
+        }
+    };
+    seen.bytes = bytes;
+    let differences = &mut seen.differences;
+    if bytes != file.bytes {
+        differences.push(Difference::Bytes { path: path(), expected: file.bytes, found: bytes });
+    }
+    let found = blake3.to_hex();
+    if found.as_str() != file.blake3 {
+        let (expected, found) = (file.blake3.to_owned(), found.to_string());
+        differences.push(Difference::Hash { path: path(), expected, found });
+    }
+    if let Err(error) = content {
+        differences.push(Difference::Damaged { path: path(), error: error.to_string() });
+        return seen;
+    }
+    if seen.lines != file.lines {
+        let (expected, found) = (file.lines, seen.lines);
+        differences.push(Difference::Lines { path: path(), expected, found });
+    }
+    if let Some(expected) = file.json_bytes.filter(|expected| *expected != json_bytes) {
+        differences.push(Difference::JsonBytes { path: path(), expected, found: json_bytes });
+    }
+    if let Some((line, error)) = bad_row {
+        differences.push(Difference::Row { path: path(), line, error });
+    }
+    seen
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    verdict: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    reason: std::borrow::Cow<'a, str>,
+}
+
+/// The manifest's sums, against themselves and against what was counted.
+fn check_accounting(manifest: &Manifest, fates: &BTreeMap<RowFate, u64>, into: &mut VerifyReport) {
+    let accounting = &manifest.accounting;
+    let accounted = accounting.published
+        + accounting.dropped.values().sum::<u64>()
+        + accounting.quarantined.values().sum::<u64>();
+    let records_in = accounting.records_in;
+    // Shards that could not be written leave a gap, which the manifest owns to.
+    let gap = !manifest.absent_shards.is_empty();
+    match records_in.checked_sub(accounted) {
+        Some(0) => {}
+        Some(missing) if gap => into.unpublished = missing,
+        Some(_) | None => into.differences.push(Difference::Sum { records_in, accounted }),
+    }
+    if accounting.published != into.documents {
+        let (expected, found) = (accounting.published, into.documents);
+        into.differences.push(Difference::Published { expected, found });
+    }
+    let mut reasons: BTreeMap<RowFate, (u64, u64)> = BTreeMap::new();
+    for (verdict, expected) in
+        [("dropped", &accounting.dropped), ("quarantined", &accounting.quarantined)]
+    {
+        for (reason, records) in expected {
+            reasons.entry((verdict.to_owned(), reason.clone())).or_default().0 += records;
+        }
+    }
+    for (fate, found) in fates {
+        reasons.entry(fate.clone()).or_default().1 += found;
+    }
+    for ((verdict, reason), (expected, found)) in reasons {
+        // The rows of a shard that could not be written are not there either.
+        let fits = expected == found || gap && found < expected;
+        if !fits {
+            into.differences.push(Difference::Reason { verdict, reason, expected, found });
+        }
+    }
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shards, documents, dropped_files, rows, bytes, .. } = self;
+        let state = if self.sound { "sound" } else { "NOT as its manifest says" };
+        writeln!(f, "output of job `{}` is {state}", self.job_name)?;
+        writeln!(f, "  {shards} shards with {documents} documents")?;
+        writeln!(f, "  {dropped_files} files with {rows} rows of other records")?;
+        writeln!(f, "  {bytes} bytes hashed")?;
+        let records_in = self.records_in;
+        write!(
+            f,
+            "  {records_in} records in = {documents} published + {rows} dropped or quarantined"
+        )?;
+        if self.unpublished > 0 {
+            write!(f, " + {} in shards that failed", self.unpublished)?;
+        }
+        writeln!(f)?;
+        if self.absent_units + self.absent_shards > 0 {
+            let (units, absent) = (self.absent_units, self.absent_shards);
+            writeln!(f, "  the job set aside {units} units and {absent} shards")?;
+        }
+        if !self.sound {
+            writeln!(f, "{} differences:", self.differences.len())?;
+        }
+        self.differences.iter().try_for_each(|difference| writeln!(f, "  {difference}"))
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { path } => write!(f, "`{path}` is missing"),
+            Self::Surplus { path } => write!(f, "`{path}` is not in the manifest"),
+            Self::Unreadable { path, error } => write!(f, "`{path}` cannot be read: {error}"),
+            Self::Damaged { path, error } => write!(f, "`{path}` is damaged: {error}"),
+            Self::Bytes { path, expected, found } => {
+                write!(f, "`{path}` has {found} bytes, not {expected}")
+            }
+            Self::Hash { path, expected, found } => {
+                write!(f, "`{path}` has the blake3 {found}, not {expected}")
+            }
+            Self::Lines { path, expected, found } => {
+                write!(f, "`{path}` has {found} lines, not {expected}")
+            }
+            Self::JsonBytes { path, expected, found } => {
+                write!(f, "`{path}` inflates to {found} bytes, not {expected}")
+            }
+            Self::Row { path, line, error } => {
+                write!(f, "line {line} of `{path}` is no row: {error}")
+            }
+            Self::Published { expected, found } => {
+                write!(f, "the shards have {found} documents, not {expected}")
+            }
+            Self::Reason { verdict, reason, expected, found } => {
+                write!(f, "{found} records are {verdict} as `{reason}`, not {expected}")
+            }
+            Self::Sum { records_in, accounted } => {
+                write!(f, "{records_in} records came in, {accounted} are accounted for")
+            }
+        }
+    }
+}
