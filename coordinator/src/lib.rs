@@ -1,1 +1,4 @@
 //! The coordinator: schedules units, keeps the journal, answers people. It never touches a document byte.
+
+pub mod journal;
+pub mod scheduler;
