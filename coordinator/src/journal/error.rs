@@ -80,18 +80,18 @@ pub enum JournalError {
 }
 
 fn hint(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space or raise the quota, then start again; it goes on from the last whole \
-             record"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "the state directory must be on a file system that you can write to"
-        }
-        io::ErrorKind::NotFound => "was the state directory moved or purged while the job ran?",
-        _ => {
-            "check the file system of the state directory, then start again; it goes on from the \
-              last whole record"
-        }
+    use io::ErrorKind::{
+        NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    let kind = source.kind();
+    if matches!(kind, StorageFull | QuotaExceeded) {
+        "free some space or raise the quota, then start again; it goes on from the last whole record"
+    } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
+        "the state directory must be on a file system that you can write to"
+    } else if kind == NotFound {
+        "was the state directory moved or purged while the job ran?"
+    } else {
+        "check the file system of the state directory, then start again; it goes on from the last \
+         whole record"
     }
 }

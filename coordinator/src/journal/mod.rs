@@ -84,8 +84,8 @@ impl Journal {
     where
         F: JournalFiles + Clone + 'static,
     {
-        let (epoch, segment, epochs) = take_epoch(&files)?;
-        let chain = chain_below(&files, &epochs, epoch)?;
+        let Taken { epoch, segment, below } = take_epoch(&files)?;
+        let chain = chain_below(&files, &below)?;
         let journal = Self {
             files: Box::new(files.clone()),
             segment,
@@ -133,9 +133,9 @@ impl Journal {
         if !self.payload.is_empty() && self.payload.len() + bytes > FRAME_BYTES {
             self.full.push(std::mem::take(&mut self.payload));
         }
-        record
-            .encode_length_delimited(&mut self.payload)
-            .expect("a vector grows as far as it must");
+        // The same as `encode_length_delimited`, which has to measure the record once more.
+        prost::encoding::encode_varint(bytes as u64, &mut self.payload);
+        record.encode_raw(&mut self.payload);
         Ok(())
     }
 
@@ -205,21 +205,26 @@ pub fn replay(directory: &Path) -> Result<Replay, JournalError> {
 /// The same in other files.
 pub fn replay_in<F: JournalFiles + 'static>(files: F) -> Result<Replay, JournalError> {
     let epochs = files.epochs().map_err(|e| io_error(&files, "list the segments beside", 1, e))?;
-    let chain = chain_below(&files, &epochs, u64::MAX)?;
+    let chain = chain_below(&files, &epochs)?;
     Ok(Replay::new(Box::new(files), chain))
 }
 
-/// Creates the next epoch's segment; gives the epochs below too.
-fn take_epoch(
-    files: &dyn JournalFiles,
-) -> Result<(u64, Box<dyn SegmentWriter>, Vec<u64>), JournalError> {
+/// A new epoch, and those before it.
+struct Taken {
+    epoch: u64,
+    segment: Box<dyn SegmentWriter>,
+    below: Vec<u64>,
+}
+
+/// Creates the next epoch's segment.
+fn take_epoch(files: &dyn JournalFiles) -> Result<Taken, JournalError> {
     let mut epoch = 0;
     for _ in 0..MAX_TRIES {
-        let epochs =
+        let below =
             files.epochs().map_err(|e| io_error(files, "list the segments beside", 1, e))?;
-        epoch = epochs.last().map_or(1, |last| last.saturating_add(1));
+        epoch = below.last().map_or(1, |last| last.saturating_add(1));
         match files.create(epoch) {
-            Ok(segment) => return Ok((epoch, segment, epochs)),
+            Ok(segment) => return Ok(Taken { epoch, segment, below }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io_error(files, "create", epoch, error)),
         }

@@ -79,19 +79,18 @@ impl Iterator for Replay {
     }
 }
 
-/// The segments that count below `epoch`, oldest first.
+/// The segments that count among those of `epochs`, oldest first.
 pub(super) fn chain_below(
     files: &dyn JournalFiles,
     epochs: &[u64],
-    epoch: u64,
 ) -> Result<Vec<Counted>, JournalError> {
     let mut chain = Vec::new();
-    let mut below: Vec<u64> = epochs.iter().copied().filter(|e| *e < epoch).collect();
-    while let Some(epoch) = below.pop() {
-        let Some((opened, bytes)) = read_head(files, epoch)? else { continue };
-        chain.push(Counted { epoch, bytes });
-        follow(files, epoch, opened, &mut chain)?;
-        break;
+    for epoch in epochs.iter().rev().copied() {
+        if let Some((opened, bytes)) = read_head(files, epoch)? {
+            chain.push(Counted { epoch, bytes });
+            follow(files, epoch, opened, &mut chain)?;
+            break;
+        }
     }
     chain.reverse();
     Ok(chain)

@@ -126,6 +126,11 @@ impl Job {
         self.troubles.entry(key).or_default()
     }
 
+    /// Whether the attempt wrote what was found damaged since: its result is of no use.
+    pub(super) fn is_stale(&self, unit: &UnitRef, key: UnitKey) -> bool {
+        self.troubles.get(&key).is_some_and(|trouble| unit.attempt <= trouble.damaged_attempt)
+    }
+
     /// Takes the unit off the worker it is leased to, if it is.
     pub(super) fn unhold(&self, workers: &mut Workers, key: UnitKey) {
         if let UnitState::Leased { worker_id, .. } = self.state(key) {

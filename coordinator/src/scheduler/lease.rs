@@ -9,7 +9,7 @@ use thresher_proto::pb::{LayoutUnit, Lease, ListUnit, RangeUnit, Stage, UnitRef}
 
 use super::Timestamp;
 use super::job::{Job, Phase};
-use super::unit::{Step, UnitKey, UnitState};
+use super::unit::{Step, Trouble, UnitKey, UnitState};
 use super::worker::Workers;
 
 /// Leases in one answer, whatever the worker wants; it asks again.
@@ -36,8 +36,11 @@ impl Job {
             return Vec::new();
         }
         let Some(stage) = self.current_stage() else { return Vec::new() };
-        let holds_nothing = workers.get(asked.worker_id).is_some_and(|w| w.held.is_empty());
-        let alone = asked.idle && holds_nothing;
+        let Some(worker) = workers.get(asked.worker_id) else { return Vec::new() };
+        if worker.held.iter().any(|key| self.runs_alone(*key)) {
+            return Vec::new();
+        }
+        let alone = asked.idle && worker.held.is_empty();
         if alone && let Some(ordinal) = self.stage(stage).next_suspect() {
             return vec![self.lease_unit(now, workers, asked.worker_id, stage, ordinal)];
         }
@@ -53,6 +56,11 @@ impl Job {
             leases.push(self.lease_unit(now, workers, asked.worker_id, stage, ordinal));
         }
         leases
+    }
+
+    /// Whether the unit's worker must run nothing else.
+    fn runs_alone(&self, key: UnitKey) -> bool {
+        is_gang(key.stage) || self.troubles.get(&key).is_some_and(Trouble::is_suspect)
     }
 
     fn lease_unit(
@@ -86,7 +94,7 @@ impl Job {
         for unit in held {
             let Some(key) = self.find(unit) else { continue };
             // An older attempt may end as it likes: its result counts, its failure doesn't.
-            if unit.attempt == 0 || unit.attempt != self.attempt(key) {
+            if unit.attempt == 0 || unit.attempt != self.attempt(key) || self.is_stale(unit, key) {
                 continue;
             }
             match self.state(key) {

@@ -101,7 +101,7 @@ impl Scheduler {
         self.workers
             .overdue(now, lease_millis)
             .map(|(worker_id, worker)| {
-                let silence = now.millis_since(worker.last_seen.0);
+                let silence = now.millis_since(worker.last_seen.at);
                 Event::Lost { worker_id, reason: format!("not heard of for {silence} ms") }
             })
             .collect()
@@ -198,7 +198,12 @@ impl Scheduler {
             effects.push(Effect::Unknown { worker_id });
             return Changed::No;
         };
-        worker.last_seen = LastSeen(now);
+        if request.sequence > 0 && request.sequence < worker.last_seen.sequence {
+            let (leases, directive) = (Vec::new(), pb::Directive::Continue);
+            effects.push(Effect::Answer { worker_id, leases, directive });
+            return Changed::No;
+        }
+        worker.last_seen = LastSeen { at: now, sequence: request.sequence };
         let mut changed = !std::mem::replace(&mut worker.attached, true);
         let mut leases = Vec::new();
         let mut directive = pb::Directive::Continue;
@@ -211,7 +216,8 @@ impl Scheduler {
                 }
                 if request.resync {
                     changed |= job.take_back(&mut self.workers, worker_id, &request.held);
-                    changed |= job.adopt(now, &mut self.workers, worker_id, &request.held);
+                    let held = still_held(request);
+                    changed |= job.adopt(now, &mut self.workers, worker_id, &held);
                 }
                 job.advance(now, effects);
                 let asked = Asked { worker_id, want: request.want, idle: request.idle };
@@ -288,4 +294,20 @@ impl Scheduler {
             Some(_) | None => Changed::No,
         }
     }
+}
+
+/// What a worker holds beside the units whose end it reports in the same call.
+fn still_held(request: &pb::SyncRequest) -> Vec<pb::UnitRef> {
+    let is_end = |outcome: &pb::report::Outcome| match outcome {
+        pb::report::Outcome::Listed(_) => false,
+        pb::report::Outcome::Done(_)
+        | pb::report::Outcome::Failed(_)
+        | pb::report::Outcome::Returned(_) => true,
+    };
+    let ended = |unit: &pb::UnitRef| {
+        request.reports.iter().any(|report| {
+            report.unit.as_ref() == Some(unit) && report.outcome.as_ref().is_some_and(is_end)
+        })
+    };
+    request.held.iter().filter(|unit| !ended(unit)).copied().collect()
 }

@@ -51,7 +51,8 @@ impl Job {
                 self.done(told, workers, (key, unit.attempt), (report, done), effects);
             }
             Some(Outcome::Failed(failed)) if current => {
-                self.stage_mut(key.stage).cpu_millis += report.cpu_millis;
+                let table = self.stage_mut(key.stage);
+                table.cpu_millis = table.cpu_millis.saturating_add(report.cpu_millis);
                 self.failed(told, workers, key, failed, effects);
             }
             Some(Outcome::Returned(_)) if current => self.release(workers, key),
@@ -106,11 +107,17 @@ impl Job {
             }
             UnitState::SetAside | UnitState::Skipped => return,
         }
+        if let Some(first) = self.was_counted(key)
+            && self.is_stale(&key.attempt(attempt), key)
+        {
+            return self.compare(key.attempt(attempt), first, digest, effects);
+        }
         if let Some(error) = done.accounting.as_ref().and_then(imbalance) {
             return self.reject(told, workers, key.attempt(attempt), key, error, effects);
         }
         if let Some(first) = self.was_counted(key) {
             self.compare(key.attempt(attempt), first, digest, effects);
+            self.trouble(key).repaired = Some(told.now);
         } else {
             if !self.keep_listing(key, attempt) {
                 let failed = Failed {
@@ -220,13 +227,25 @@ impl Job {
         let Some(producer) = producer.filter(|producer| producer.stage < consumer.stage) else {
             return Repair::Impossible;
         };
+        let began = match self.state(consumer) {
+            UnitState::Leased { since, .. } => since,
+            UnitState::Waiting
+            | UnitState::Done { .. }
+            | UnitState::SetAside
+            | UnitState::Skipped => return Repair::Impossible,
+        };
+        let attempt = self.attempt(producer);
         match self.state(producer) {
             UnitState::Done { digest } => {
                 let trouble = self.trouble(producer);
+                if trouble.repaired.is_some_and(|repaired| began <= repaired) {
+                    return Repair::Running;
+                }
                 if trouble.repairs >= MAX_REPAIRS {
                     return Repair::Exhausted;
                 }
                 trouble.repairs += 1;
+                trouble.damaged_attempt = attempt;
                 trouble.counted_digest.get_or_insert(digest);
                 self.wait(producer, Step::Reopen);
                 Repair::Begun
@@ -241,7 +260,7 @@ impl Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repair {
     Begun,
-    /// Another consumer asked for it before.
+    /// Another consumer asked for it before; this one may have read what was there before.
     Running,
     /// There is nobody who could.
     Impossible,

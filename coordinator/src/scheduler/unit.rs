@@ -114,6 +114,10 @@ pub(super) struct Trouble {
     pub(super) repairs: u32,
     /// What its first result was, once it has been reopened: its totals are counted already.
     pub(super) counted_digest: Option<u64>,
+    /// Attempts up to this one wrote what was found damaged.
+    pub(super) damaged_attempt: u32,
+    /// When it was last done again.
+    pub(super) repaired: Option<Timestamp>,
     /// The attempt whose crash was counted last, in case its worker comes back.
     pub(super) crashed_attempt: Option<u32>,
     /// The latest failures, oldest first.

@@ -13,10 +13,13 @@ use super::unit::UnitKey;
 /// Lost workers that status still shows.
 const REMEMBERED_LOST: usize = 64;
 
-/// When a worker was last heard of. Calls that only renew leases are not journaled, so this is not
-/// part of the state that replay restores: all values are equal.
+/// When a worker was last heard of, and the number of that call. Calls that only renew leases are
+/// not journaled, so this is not part of the state that replay restores: all values are equal.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LastSeen(pub(super) Timestamp);
+pub(super) struct LastSeen {
+    pub(super) at: Timestamp,
+    pub(super) sequence: u64,
+}
 
 impl PartialEq for LastSeen {
     fn eq(&self, _other: &Self) -> bool {
@@ -44,7 +47,7 @@ impl Worker {
             pid: request.pid,
             slots: request.slots,
             held: BTreeSet::new(),
-            last_seen: LastSeen(now),
+            last_seen: LastSeen { at: now, sequence: 0 },
             attached: true,
         }
     }
@@ -120,7 +123,7 @@ impl Workers {
     /// Gives every worker a fresh lease time, and waits for each to come back.
     pub(super) fn await_all(&mut self, now: Timestamp) {
         for worker in self.live.values_mut() {
-            worker.last_seen = LastSeen(now);
+            worker.last_seen.at = now;
             worker.attached = false;
         }
     }
@@ -133,12 +136,12 @@ impl Workers {
     ) -> impl Iterator<Item = (u32, &Worker)> {
         self.live
             .iter()
-            .filter(move |(_, worker)| now >= worker.last_seen.0.plus_millis(lease_millis))
+            .filter(move |(_, worker)| now >= worker.last_seen.at.plus_millis(lease_millis))
             .map(|(id, worker)| (*id, worker))
     }
 
     pub(super) fn first_last_seen(&self) -> Option<Timestamp> {
-        self.live.values().map(|worker| worker.last_seen.0).min()
+        self.live.values().map(|worker| worker.last_seen.at).min()
     }
 
     pub(super) fn status(&self) -> Vec<pb::WorkerStatus> {
@@ -148,7 +151,7 @@ impl Workers {
             pid: worker.pid,
             slots: worker.slots,
             held: worker.held.len() as u32,
-            last_seen_millis: worker.last_seen.0.millis(),
+            last_seen_millis: worker.last_seen.at.millis(),
             lost,
         };
         let mut all: Vec<_> = self.live.iter().map(|(id, w)| status(*id, w, false)).collect();
