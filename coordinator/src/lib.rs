@@ -6,3 +6,5 @@ mod figures;
 pub mod report;
 pub mod run;
 pub mod transport;
+pub mod journal;
+pub mod scheduler;

@@ -7,6 +7,8 @@ pub mod job;
 pub mod survey;
 mod unit;
 
+/// How messages become bytes and back.
+pub use prost::Message;
 pub use unit::{STAGES, UnitNameError, parse_unit, stage_name};
 
 /// The generated messages, clients and servers of `proto/thresher/v1/*.proto`.

@@ -1,1 +1,3 @@
 //! Whole-system tests: fixtures, simulation, faults. Nobody depends on this package.
+
+mod sim;

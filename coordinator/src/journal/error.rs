@@ -1,0 +1,97 @@
+//! Why the journal can't go on, for the person who has to act on it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What went wrong with the journal. None of these can be retried by the same coordinator.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another coordinator took over.
+    #[error(
+        "coordinator of epoch {epoch} was replaced by that of epoch {by}\n\
+         hint: nothing is lost; look at the newer coordinator, or stop it before starting another"
+    )]
+    Fenced {
+        /// The epoch of this coordinator.
+        epoch: u64,
+        /// An epoch that was taken since.
+        by: u64,
+    },
+    /// The file system refused.
+    #[error("could not {action} `{}`\nhint: {}", path.display(), hint(source))]
+    Io {
+        /// What was tried, e.g. `write`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What it answered.
+        source: io::Error,
+    },
+    /// An earlier error left the end of the file unknown; nothing may be written after it.
+    #[error(
+        "journal `{}` is closed since an earlier error: {first}\n\
+         hint: mend the cause and start the coordinator again; it goes on from the last whole record",
+        path.display()
+    )]
+    Poisoned {
+        /// The file.
+        path: PathBuf,
+        /// The first error, with its hint.
+        first: String,
+    },
+    /// Records that were written whole can't be read any more.
+    #[error(
+        "journal `{}` is damaged at byte {offset}: {what}\n\
+         hint: restore the file from a copy; without one, move the state directory away and run the \
+         job anew",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the first unreadable byte is.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// A record larger than can be read back.
+    #[error(
+        "a journal record of {bytes} bytes is over the limit of {limit}\n\
+         hint: let workers report in smaller pieces"
+    )]
+    TooBig {
+        /// Its size.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// Others took every epoch that was tried.
+    #[error(
+        "could not take an epoch in `{}`: other coordinators were faster {tries} times\n\
+         hint: start only one coordinator on this state directory",
+        path.display()
+    )]
+    Crowded {
+        /// The segment that was tried last.
+        path: PathBuf,
+        /// How often it was tried.
+        tries: u32,
+    },
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    use io::ErrorKind::{
+        NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    let kind = source.kind();
+    if matches!(kind, StorageFull | QuotaExceeded) {
+        "free some space or raise the quota, then start again; it goes on from the last whole record"
+    } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
+        "the state directory must be on a file system that you can write to"
+    } else if kind == NotFound {
+        "was the state directory moved or purged while the job ran?"
+    } else {
+        "check the file system of the state directory, then start again; it goes on from the last \
+         whole record"
+    }
+}

@@ -1,0 +1,236 @@
+//! The bytes of a segment: a header, then one frame per commit.
+//!
+//! ```text
+//! header: magic 8 · version u32 · epoch u64 · salt u64 · crc32 u32          (32 bytes)
+//! frame:  marker u32 · length u32 · crc32(length, payload, salt) u32 · payload
+//! ```
+//! All numbers are little-endian. A payload is one or more records, each after its length as a
+//! varint. What is committed together is one frame: the next frame is only written after this one
+//! is durable, so a damaged frame with a whole one behind it never comes from a crash. The marker is
+//! taken from the segment's random salt, so that frames can be found again behind damage, and old
+//! blocks of other files are not taken for frames.
+//!
+//! Nothing here panics or allocates without bound, whatever the bytes are.
+
+use std::io;
+
+use prost::Message as _;
+use thresher_proto::pb::JournalRecord;
+
+use super::files::SegmentBytes;
+
+const MAGIC: [u8; 8] = *b"THRSHJNL";
+const VERSION: u32 = 1;
+pub(super) const HEADER_BYTES: usize = 32;
+const FRAME_HEAD_BYTES: usize = 12;
+/// The most that a frame's payload may have.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
+/// How much is read at once.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// What a segment says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) epoch: u64,
+    pub(super) salt: u64,
+}
+
+impl Header {
+    pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[20..28].copy_from_slice(&self.salt.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..28]);
+        bytes[28..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// The header, or what is wrong with it.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
+            return Err("this is no journal segment".to_owned());
+        }
+        let word =
+            |at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let long = |at| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+        if crc32fast::hash(&bytes[..28]) != word(28) {
+            return Err("the header's checksum is wrong".to_owned());
+        }
+        match word(8) {
+            VERSION => Ok(Self { epoch: long(12), salt: long(20) }),
+            version => Err(format!("its version is {version}, and only {VERSION} is known")),
+        }
+    }
+
+    fn marker(self) -> [u8; 4] {
+        ((self.salt >> 32) as u32 | 1).to_le_bytes()
+    }
+
+    fn crc(self, length: [u8; 4], payload: &[u8]) -> u32 {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&length);
+        crc.update(payload);
+        crc.update(&self.salt.to_le_bytes());
+        crc.finalize()
+    }
+
+    /// Appends the frame of a payload.
+    pub(super) fn frame(self, payload: &[u8], into: &mut Vec<u8>) {
+        let length = u32::try_from(payload.len()).expect("append refuses payloads over the limit");
+        let length = length.to_le_bytes();
+        into.reserve(FRAME_HEAD_BYTES + payload.len());
+        into.extend_from_slice(&self.marker());
+        into.extend_from_slice(&length);
+        into.extend_from_slice(&self.crc(length, payload).to_le_bytes());
+        into.extend_from_slice(payload);
+    }
+}
+
+/// How the frames of a segment end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With its last byte.
+    Whole,
+    /// In bytes that are no frame, with no frame behind them: a commit that was cut short.
+    Torn,
+    /// In bytes that are no frame, with a whole frame behind them: the file was damaged.
+    Damaged {
+        /// Where that frame is.
+        next_frame: u64,
+    },
+}
+
+/// Everything that can be read of a segment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frames {
+    /// The records of all whole frames before the ending.
+    pub records: Vec<JournalRecord>,
+    /// Where the last of those frames ends.
+    pub valid_bytes: u64,
+    /// What follows there.
+    pub ending: Ending,
+}
+
+/// Reads a whole segment from memory, or says what is wrong with its header or with the records of
+/// a frame.
+pub fn read_frames(segment: &[u8]) -> Result<Frames, String> {
+    let read = |error: io::Error| error.to_string();
+    let header = Header::parse(segment)?;
+    let mut reader = FrameReader::new(Box::new(segment.to_vec()), header);
+    let mut records = Vec::new();
+    while let Some(payload) = reader.next_frame().map_err(read)? {
+        records.extend(decode(payload)?);
+    }
+    let ending = reader.ending().map_err(read)?;
+    Ok(Frames { records, valid_bytes: reader.offset(), ending })
+}
+
+/// The records of a payload.
+pub(super) fn decode(mut payload: &[u8]) -> Result<Vec<JournalRecord>, String> {
+    let mut records = Vec::new();
+    while !payload.is_empty() {
+        let record = JournalRecord::decode_length_delimited(&mut payload);
+        records.push(record.map_err(|error| format!("a frame holds no record: {error}"))?);
+    }
+    Ok(records)
+}
+
+/// Goes through the frames of a segment, with one frame in memory at a time.
+pub(super) struct FrameReader {
+    bytes: Box<dyn SegmentBytes>,
+    header: Header,
+    offset: u64,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl FrameReader {
+    pub(super) fn new(bytes: Box<dyn SegmentBytes>, header: Header) -> Self {
+        Self { bytes, header, offset: HEADER_BYTES as u64, window: Vec::new(), window_at: 0 }
+    }
+
+    /// Where the last frame that was read ends.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The payload of the next frame, if a whole one follows.
+    pub(super) fn next_frame(&mut self) -> io::Result<Option<&[u8]>> {
+        let start = self.offset;
+        let Some(length) = self.check_frame(start)? else { return Ok(None) };
+        self.offset = start + (FRAME_HEAD_BYTES + length) as u64;
+        let payload = self.at_most(start + FRAME_HEAD_BYTES as u64, length)?;
+        Ok(Some(payload))
+    }
+
+    /// What follows the last frame that was read.
+    pub(super) fn ending(&mut self) -> io::Result<Ending> {
+        if self.offset >= self.bytes.size_bytes() {
+            return Ok(Ending::Whole);
+        }
+        let marker = self.header.marker();
+        let mut from = self.offset + 1;
+        loop {
+            let window = self.at_most(from, WINDOW_BYTES)?;
+            if window.len() < marker.len() {
+                return Ok(Ending::Torn);
+            }
+            let Some(found) = window.windows(marker.len()).position(|w| w == marker) else {
+                from += (window.len() - marker.len() + 1) as u64;
+                continue;
+            };
+            from += found as u64;
+            if self.check_frame(from)?.is_some() {
+                return Ok(Ending::Damaged { next_frame: from });
+            }
+            from += 1;
+        }
+    }
+
+    /// The length of the payload of the frame at an offset, if a whole frame is there.
+    fn check_frame(&mut self, at: u64) -> io::Result<Option<usize>> {
+        let header = self.header;
+        let head = self.at_most(at, FRAME_HEAD_BYTES)?;
+        let Ok(head) = <[u8; FRAME_HEAD_BYTES]>::try_from(head) else { return Ok(None) };
+        let [m0, m1, m2, m3, l0, l1, l2, l3, c0, c1, c2, c3] = head;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if [m0, m1, m2, m3] != header.marker() || length > MAX_PAYLOAD_BYTES {
+            return Ok(None);
+        }
+        let payload = self.at_most(at + FRAME_HEAD_BYTES as u64, length)?;
+        let crc = u32::from_le_bytes([c0, c1, c2, c3]);
+        let whole = payload.len() == length && header.crc([l0, l1, l2, l3], payload) == crc;
+        Ok(whole.then_some(length))
+    }
+
+    /// The bytes from an offset on: so many, or fewer at the end of the segment.
+    fn at_most(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
+        let left = self.bytes.size_bytes().saturating_sub(offset);
+        let length = length.min(usize::try_from(left).unwrap_or(usize::MAX));
+        let end = offset + length as u64;
+        if offset < self.window_at || end > self.window_at + self.window.len() as u64 {
+            let wanted = length.max(WINDOW_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX)));
+            self.window.resize(wanted, 0);
+            self.window_at = offset;
+            let mut filled = 0;
+            while filled < wanted {
+                let into = &mut self.window[filled..];
+                match self.bytes.read_at(offset + filled as u64, into) {
+                    Ok(0) => break,
+                    Ok(read) => filled += read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        self.window.clear();
+                        return Err(error);
+                    }
+                }
+            }
+            self.window.truncate(filled);
+        }
+        let start = (offset - self.window_at) as usize;
+        let end = (start + length).min(self.window.len());
+        Ok(&self.window[start.min(end)..end])
+    }
+}

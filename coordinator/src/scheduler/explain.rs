@@ -1,0 +1,142 @@
+//! Why a unit is where it is, in sentences. It reads the state and changes nothing.
+
+use thresher_proto::pb::{ExplainResponse, JobState, Stage, UnitRef};
+use thresher_proto::stage_name;
+
+use super::job::{Job, Phase};
+use super::lease::is_gang;
+use super::unit::{Trouble, UnitKey, UnitState};
+use super::{Scheduler, Timestamp};
+
+impl Scheduler {
+    /// Why the unit is where it is; nothing when there is no such unit (yet). The attempt of
+    /// `unit` does not matter.
+    pub fn explain(&self, now: Timestamp, unit: &UnitRef) -> Option<ExplainResponse> {
+        let job = self.job.as_ref()?;
+        let key = job.find(unit)?;
+        let trouble = job.troubles.get(&key);
+        let mut because = Vec::new();
+        let state = match job.state(key) {
+            UnitState::Waiting => {
+                because.extend(why_waiting(job, key, trouble));
+                "waiting"
+            }
+            UnitState::Leased { worker_id, since } => {
+                because.push(format!(
+                    "leased to {} for {} s, attempt {}",
+                    self.workers.describe(worker_id),
+                    now.millis_since(since) / 1000,
+                    job.attempt(key),
+                ));
+                "leased"
+            }
+            UnitState::Done { digest } => {
+                let digest = digest.swap_bytes();
+                because.push(format!("done; the digest of its output begins {digest:016x}"));
+                "done"
+            }
+            UnitState::SetAside => {
+                let error = trouble.and_then(|trouble| trouble.set_aside.as_deref());
+                because.push(format!("set aside: {}", error.unwrap_or("for no known reason")));
+                "set aside"
+            }
+            UnitState::Skipped => {
+                because.push(why_skipped(job, key));
+                "skipped"
+            }
+        };
+        because.extend(trouble.into_iter().flat_map(history));
+        Some(ExplainResponse {
+            unit: Some(key.attempt(job.attempt(key))),
+            state: state.into(),
+            because,
+        })
+    }
+}
+
+fn why_waiting(job: &Job, key: UnitKey, trouble: Option<&Trouble>) -> Vec<String> {
+    match &job.phase {
+        Phase::Running => {}
+        Phase::Draining => return vec!["the job is draining: nothing is leased any more".into()],
+        Phase::Drained => return vec!["the job is drained: `thresher resume` goes on".into()],
+        Phase::Over { state, .. } => {
+            let ended = match state {
+                JobState::Failed => "failed",
+                JobState::Cancelled => "was cancelled",
+                JobState::None
+                | JobState::Running
+                | JobState::Drained
+                | JobState::Complete
+                | JobState::CompleteWithGaps => "is complete",
+            };
+            return vec![format!("the job {ended}")];
+        }
+    }
+    let mut because = Vec::new();
+    if let Some(current) = job.current_stage().filter(|current| *current < key.stage) {
+        let table = job.stage(current);
+        let left = table.tally.waiting + table.tally.leased;
+        because.push(format!(
+            "waits for stage `{}`: {left} of {} units are left",
+            stage_name(current),
+            table.to_run(),
+        ));
+    } else if trouble.is_some_and(Trouble::is_suspect) {
+        because.push(
+            "waits for a worker that runs nothing else: workers were lost while they ran it".into(),
+        );
+    } else if is_gang(key.stage) {
+        because.push("waits for a worker that runs nothing else: it needs all ranks".into());
+    } else {
+        let waiting = job.stage(key.stage).tally.waiting;
+        because.push(format!("waits for a free slot, as one of {waiting} units"));
+    }
+    because
+}
+
+fn why_skipped(job: &Job, key: UnitKey) -> String {
+    let source = match key.stage {
+        Stage::Layout => Some(key.ordinal as usize),
+        Stage::Lines => job.spans.iter().position(|span| span.contains(&key.ordinal)),
+        Stage::Unspecified
+        | Stage::List
+        | Stage::ResolveLines
+        | Stage::Prepare
+        | Stage::ResolveDocuments
+        | Stage::Publish
+        | Stage::Seal => None,
+    };
+    let name = source.and_then(|source| job.plan.sources.get(source)).map_or("", |s| &s.name);
+    match key.stage {
+        Stage::Layout => format!("source `{name}` could not be listed"),
+        Stage::Unspecified
+        | Stage::List
+        | Stage::Lines
+        | Stage::ResolveLines
+        | Stage::Prepare
+        | Stage::ResolveDocuments
+        | Stage::Publish
+        | Stage::Seal => format!("lines of source `{name}` are not deduplicated"),
+    }
+}
+
+fn history(trouble: &Trouble) -> Vec<String> {
+    let mut told: Vec<String> = trouble
+        .failed
+        .iter()
+        .map(|failed| format!("attempt {} failed: {}", failed.attempt, failed.error))
+        .collect();
+    if trouble.crashes > 0 {
+        told.push(format!(
+            "{} workers were lost while they ran it, {} of them running nothing else",
+            trouble.crashes, trouble.crashes_alone,
+        ));
+    }
+    if trouble.repairs > 0 {
+        told.push(format!(
+            "ran again {} times because what it wrote was found damaged",
+            trouble.repairs
+        ));
+    }
+    told
+}

@@ -1,0 +1,73 @@
+//! What a job is to the scheduler: plain numbers and names, made of the job file by others.
+//!
+//! Invariant: the plan decides which units exist and in which order they are leased, never what
+//! is in the output.
+
+/// A job, as far as the scheduler cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobPlan {
+    /// The job's name, for status.
+    pub name: String,
+    /// Where the output goes, for status.
+    pub output: String,
+    /// In the order of the job file: a LIST unit's ordinal counts these.
+    pub sources: Vec<SourcePlan>,
+    /// Numbers that bound the run.
+    pub limits: Limits,
+    /// The order in which waiting units are handed out.
+    pub lease_order: LeaseOrder,
+}
+
+/// One source of the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePlan {
+    /// The source's name, for explanations.
+    pub name: String,
+    /// Whether its inputs go through the LINES stage; if not, its units are skipped there.
+    pub needs_lines: bool,
+}
+
+/// The order in which units that were never leased are handed out; others go before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseOrder {
+    /// As they were listed.
+    Canonical,
+    /// Any order, decided by the seed: to show that the order does not matter.
+    Shuffled(u64),
+}
+
+/// Numbers that bound the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A worker is lost when not heard of for so long.
+    pub lease_millis: u32,
+    /// How often a worker should be heard of.
+    pub heartbeat_millis: u32,
+    /// Failed attempts after which a unit is set aside.
+    pub retries: u32,
+    /// Times a unit may take its worker with it while running alone, before it is set aside.
+    pub crash_limit: u32,
+    /// Memory that the keys of one gang unit may use.
+    pub dedup_budget_bytes: u64,
+    /// Memory that a key of LINES needs.
+    pub bytes_per_line_key: u64,
+    /// Memory that a key of PREPARE needs.
+    pub bytes_per_document_key: u64,
+    /// More key ranges than this are refused.
+    pub max_ranges: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            lease_millis: 60_000,
+            heartbeat_millis: 10_000,
+            retries: 3,
+            crash_limit: 3,
+            dedup_budget_bytes: 1 << 30,
+            bytes_per_line_key: 32,
+            bytes_per_document_key: 64,
+            max_ranges: 1 << 16,
+        }
+    }
+}

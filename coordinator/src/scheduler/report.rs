@@ -1,0 +1,269 @@
+//! What a report does to its unit: results once, failures of the newest attempt, repairs.
+//!
+//! Results don't depend on the attempt that gave them, so the first one counts and later ones are
+//! compared with it. Invariant: a unit's accounting is added to its stage's totals once, however
+//! often the unit runs.
+
+use thresher_proto::pb::failed::Kind;
+use thresher_proto::pb::report::Outcome;
+use thresher_proto::pb::{Done, Failed, Listed, Report, Stage, UnitRef};
+
+use super::job::Job;
+use super::totals::imbalance;
+use super::unit::{Step, UnitKey, UnitState, bounded, short_digest};
+use super::worker::Workers;
+use super::{Effect, Timestamp};
+
+/// Times that one unit's output is made again because it was found damaged.
+const MAX_REPAIRS: u32 = 3;
+
+/// Who reports, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) now: Timestamp,
+    pub(super) worker_id: u32,
+}
+
+impl Job {
+    /// Takes one report.
+    pub(super) fn report(
+        &mut self,
+        told: Told,
+        workers: &mut Workers,
+        report: &Report,
+        effects: &mut Vec<Effect>,
+    ) {
+        let unit = report.unit.unwrap_or_default();
+        let refused = |reason: &str| Effect::ReportRefused {
+            worker_id: told.worker_id,
+            unit,
+            reason: reason.to_owned(),
+        };
+        let Some(key) = self.find(&unit) else {
+            return effects.push(refused("there is no such unit"));
+        };
+        if unit.attempt == 0 || unit.attempt > self.attempt(key) {
+            return effects.push(refused("there was no such attempt"));
+        }
+        let current = self.is_running(key, unit.attempt);
+        match &report.outcome {
+            Some(Outcome::Done(done)) => {
+                self.done(told, workers, (key, unit.attempt), (report, done), effects);
+            }
+            Some(Outcome::Failed(failed)) if current => {
+                let table = self.stage_mut(key.stage);
+                table.cpu_millis = table.cpu_millis.saturating_add(report.cpu_millis);
+                self.failed(told, workers, key, failed, effects);
+            }
+            Some(Outcome::Returned(_)) if current => self.release(workers, key),
+            // From an attempt that is over already: repeated, or too late to matter.
+            Some(Outcome::Failed(_) | Outcome::Returned(_)) => {}
+            Some(Outcome::Listed(listed)) => match key.stage {
+                Stage::List | Stage::Layout => self.listed(key, unit.attempt, listed),
+                Stage::Unspecified
+                | Stage::Lines
+                | Stage::ResolveLines
+                | Stage::Prepare
+                | Stage::ResolveDocuments
+                | Stage::Publish
+                | Stage::Seal => effects.push(refused("units of this stage plan no others")),
+            },
+            None => effects.push(refused("it says nothing that this version knows")),
+        }
+    }
+
+    fn is_running(&self, key: UnitKey, attempt: u32) -> bool {
+        attempt == self.attempt(key) && matches!(self.state(key), UnitState::Leased { .. })
+    }
+
+    fn listed(&mut self, key: UnitKey, attempt: u32, listed: &Listed) {
+        match self.state(key) {
+            UnitState::Waiting | UnitState::Leased { .. } => {}
+            UnitState::Done { .. } | UnitState::SetAside | UnitState::Skipped => return,
+        }
+        // In a second run the plan is made already.
+        if self.was_counted(key).is_none() {
+            self.listings.entry((key, attempt)).or_default().take(listed.piece, &listed.units);
+        }
+    }
+
+    fn was_counted(&self, key: UnitKey) -> Option<u64> {
+        self.troubles.get(&key).and_then(|trouble| trouble.counted_digest)
+    }
+
+    fn done(
+        &mut self,
+        told: Told,
+        workers: &mut Workers,
+        (key, attempt): (UnitKey, u32),
+        (report, done): (&Report, &Done),
+        effects: &mut Vec<Effect>,
+    ) {
+        let digest = short_digest(&done.digest);
+        match self.state(key) {
+            UnitState::Waiting | UnitState::Leased { .. } => {}
+            UnitState::Done { digest: first } => {
+                return self.compare(key.attempt(attempt), first, digest, effects);
+            }
+            UnitState::SetAside | UnitState::Skipped => return,
+        }
+        if let Some(first) = self.was_counted(key)
+            && self.is_stale(&key.attempt(attempt), key)
+        {
+            return self.compare(key.attempt(attempt), first, digest, effects);
+        }
+        if let Some(error) = done.accounting.as_ref().and_then(imbalance) {
+            return self.reject(told, workers, key.attempt(attempt), key, error, effects);
+        }
+        if let Some(first) = self.was_counted(key) {
+            self.compare(key.attempt(attempt), first, digest, effects);
+            self.trouble(key).repaired = Some(told.now);
+        } else {
+            if !self.keep_listing(key, attempt) {
+                let failed = Failed {
+                    kind: Kind::Retry.into(),
+                    error: "a piece of its listing never came".to_owned(),
+                    producer: None,
+                };
+                if self.is_running(key, attempt) {
+                    self.failed(told, workers, key, &failed, effects);
+                }
+                return;
+            }
+            self.stage_mut(key.stage).totals.add(done);
+        }
+        self.unhold(workers, key);
+        let cost_bytes = self.cost_bytes(key);
+        let table = self.stage_mut(key.stage);
+        table.cpu_millis = table.cpu_millis.saturating_add(report.cpu_millis);
+        table.step(key.ordinal, Step::Finish { digest }, cost_bytes);
+    }
+
+    /// Whether what the attempt planned is whole; it is then the unit's plan.
+    fn keep_listing(&mut self, key: UnitKey, attempt: u32) -> bool {
+        match key.stage {
+            Stage::List | Stage::Layout => {}
+            Stage::Unspecified
+            | Stage::Lines
+            | Stage::ResolveLines
+            | Stage::Prepare
+            | Stage::ResolveDocuments
+            | Stage::Publish
+            | Stage::Seal => return true,
+        }
+        if self.listings.get(&(key, attempt)).is_some_and(|listing| !listing.is_complete()) {
+            return false;
+        }
+        self.listings.retain(|(listed, from), _| *listed != key || *from == attempt);
+        true
+    }
+
+    fn compare(&mut self, unit: UnitRef, first: u64, digest: u64, effects: &mut Vec<Effect>) {
+        if first != digest {
+            let text = format!(
+                "`{unit}` wrote other bytes than an earlier attempt: digest {:016x}, not {:016x}",
+                digest.swap_bytes(),
+                first.swap_bytes(),
+            );
+            self.alarm(unit, text, effects);
+        }
+    }
+
+    /// An attempt whose accounting can't be right: it would not be right next time either.
+    fn reject(
+        &mut self,
+        told: Told,
+        workers: &mut Workers,
+        unit: UnitRef,
+        key: UnitKey,
+        error: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.is_running(key, unit.attempt) {
+            let failed = Failed { kind: Kind::Fatal.into(), error, producer: None };
+            self.failed(told, workers, key, &failed, effects);
+        } else {
+            let worker_id = told.worker_id;
+            effects.push(Effect::ReportRefused { worker_id, unit, reason: error });
+        }
+    }
+
+    fn failed(
+        &mut self,
+        told: Told,
+        workers: &mut Workers,
+        key: UnitKey,
+        failed: &Failed,
+        effects: &mut Vec<Effect>,
+    ) {
+        let attempt = self.attempt(key);
+        self.listings.remove(&(key, attempt));
+        self.stage_mut(key.stage).retries += 1;
+        let error = bounded(&failed.error);
+        self.trouble(key).remember(attempt, error.clone());
+        let kind = failed.kind();
+        match kind {
+            Kind::Fatal => return self.set_aside(told.now, workers, key, error, effects),
+            Kind::Damaged => match self.repair(key, failed.producer.as_ref()) {
+                Repair::Begun | Repair::Running => {}
+                Repair::Impossible => self.trouble(key).failures += 1,
+                Repair::Exhausted => {
+                    let error = format!("{error}; repaired {MAX_REPAIRS} times already");
+                    return self.set_aside(told.now, workers, key, error, effects);
+                }
+            },
+            Kind::Retry | Kind::Unspecified => self.trouble(key).failures += 1,
+        }
+        if self.trouble(key).failures >= self.plan.limits.retries {
+            return self.set_aside(told.now, workers, key, error, effects);
+        }
+        effects.push(Effect::AttemptFailed { unit: key.attempt(attempt), error });
+        self.release(workers, key);
+    }
+
+    /// Sends the unit whose output is damaged back to run again.
+    fn repair(&mut self, consumer: UnitKey, producer: Option<&UnitRef>) -> Repair {
+        let producer = producer.and_then(|producer| self.find(producer));
+        let Some(producer) = producer.filter(|producer| producer.stage < consumer.stage) else {
+            return Repair::Impossible;
+        };
+        let began = match self.state(consumer) {
+            UnitState::Leased { since, .. } => since,
+            UnitState::Waiting
+            | UnitState::Done { .. }
+            | UnitState::SetAside
+            | UnitState::Skipped => return Repair::Impossible,
+        };
+        let attempt = self.attempt(producer);
+        match self.state(producer) {
+            UnitState::Done { digest } => {
+                let trouble = self.trouble(producer);
+                if trouble.repaired.is_some_and(|repaired| began <= repaired) {
+                    return Repair::Running;
+                }
+                if trouble.repairs >= MAX_REPAIRS {
+                    return Repair::Exhausted;
+                }
+                trouble.repairs += 1;
+                trouble.damaged_attempt = attempt;
+                trouble.counted_digest.get_or_insert(digest);
+                self.wait(producer, Step::Reopen);
+                Repair::Begun
+            }
+            UnitState::Waiting | UnitState::Leased { .. } => Repair::Running,
+            UnitState::SetAside | UnitState::Skipped => Repair::Impossible,
+        }
+    }
+}
+
+/// What became of a request to make an output again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repair {
+    Begun,
+    /// Another consumer asked for it before; this one may have read what was there before.
+    Running,
+    /// There is nobody who could.
+    Impossible,
+    /// It was made again too often.
+    Exhausted,
+}

@@ -1,0 +1,273 @@
+//! The unit table of one stage: who waits, in which order they go out, and how many are where.
+//!
+//! Every change of a unit's state goes through [`StageTable::step`], which keeps the tally true.
+//! It knows nothing of other stages, workers or results.
+
+use std::collections::BTreeSet;
+
+use thresher_proto::pb::Stage;
+
+use super::totals::Totals;
+use super::unit::{Step, Unit, UnitState};
+use super::{LeaseOrder, Timestamp};
+
+/// How many units are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) waiting: u32,
+    pub(super) leased: u32,
+    pub(super) done: u32,
+    pub(super) set_aside: u32,
+    pub(super) skipped: u32,
+}
+
+/// One stage of the job.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct StageTable {
+    pub(super) stage: Stage,
+    /// Whether its units are known.
+    pub(super) planned: bool,
+    /// Whether its turn came: every earlier stage ended at least once.
+    pub(super) begun: bool,
+    units: Vec<Unit>,
+    pub(super) tally: Tally,
+    /// The order of first leases; `None` is the canonical one.
+    shuffled: Option<Vec<u32>>,
+    /// How far first leases have come in that order.
+    cursor: u32,
+    /// Waiting units that were leased before.
+    again: BTreeSet<u32>,
+    /// Waiting units that may only run alone.
+    suspects: BTreeSet<u32>,
+    pub(super) totals: Totals,
+    pub(super) bytes: u64,
+    pub(super) bytes_done: u64,
+    pub(super) cpu_millis: u64,
+    pub(super) retries: u32,
+    pub(super) started: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+}
+
+impl StageTable {
+    pub(super) fn new(stage: Stage) -> Self {
+        Self {
+            stage,
+            planned: false,
+            begun: false,
+            units: Vec::new(),
+            tally: Tally::default(),
+            shuffled: None,
+            cursor: 0,
+            again: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            totals: Totals::default(),
+            bytes: 0,
+            bytes_done: 0,
+            cpu_millis: 0,
+            retries: 0,
+            started: None,
+            ended: None,
+        }
+    }
+
+    /// Fills the table with waiting units.
+    pub(super) fn plan(&mut self, units: u32, bytes: u64, order: LeaseOrder) {
+        self.planned = true;
+        self.units = vec![Unit { state: UnitState::Waiting, attempt: 0 }; units as usize];
+        self.tally = Tally { waiting: units, ..Tally::default() };
+        self.bytes = bytes;
+        self.shuffled = match order {
+            LeaseOrder::Canonical => None,
+            LeaseOrder::Shuffled(seed) => Some(permutation(units, seed ^ self.stage as u64)),
+        };
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.units.len() as u32
+    }
+
+    pub(super) fn unit(&self, ordinal: u32) -> Option<Unit> {
+        self.units.get(ordinal as usize).copied()
+    }
+
+    /// Moves a unit that exists. Leaving `Waiting` takes it out of the lists of those to lease;
+    /// coming back is [`Self::wait`].
+    pub(super) fn step(&mut self, ordinal: u32, step: Step, cost_bytes: u64) {
+        let unit = &mut self.units[ordinal as usize];
+        let before = unit.state;
+        unit.state = before.after(step);
+        *self.tally.of(before) -= 1;
+        *self.tally.of(unit.state) += 1;
+        match (before, unit.state) {
+            (UnitState::Waiting, _) if unit.attempt > 0 => {
+                if !self.again.remove(&ordinal) {
+                    self.suspects.remove(&ordinal);
+                }
+            }
+            (UnitState::Done { .. }, _) => {
+                self.bytes_done = self.bytes_done.saturating_sub(cost_bytes)
+            }
+            (UnitState::Waiting | UnitState::Leased { .. }, _) => {}
+            (UnitState::SetAside | UnitState::Skipped, _) => {}
+        }
+        match unit.state {
+            UnitState::Done { .. } => self.bytes_done = self.bytes_done.saturating_add(cost_bytes),
+            UnitState::Skipped => self.bytes = self.bytes.saturating_sub(cost_bytes),
+            UnitState::Waiting | UnitState::Leased { .. } | UnitState::SetAside => {}
+        }
+    }
+
+    /// Leases a waiting unit under its next attempt.
+    pub(super) fn lease(&mut self, ordinal: u32, worker_id: u32, now: Timestamp) -> u32 {
+        self.step(ordinal, Step::Lease { worker_id, since: now }, 0);
+        let unit = &mut self.units[ordinal as usize];
+        unit.attempt += 1;
+        self.started.get_or_insert(now);
+        unit.attempt
+    }
+
+    /// Puts a unit back to wait, after a lease (`Release`) or a result (`Reopen`).
+    pub(super) fn wait(&mut self, ordinal: u32, step: Step, turn: Turn, cost_bytes: u64) {
+        self.step(ordinal, step, cost_bytes);
+        match turn {
+            Turn::Next => self.again.insert(ordinal),
+            Turn::Alone => self.suspects.insert(ordinal),
+        };
+        self.ended = None;
+    }
+
+    /// The unit to lease next to a worker that runs others too.
+    pub(super) fn next_waiting(&mut self) -> Option<u32> {
+        if let Some(first) = self.again.first() {
+            return Some(*first);
+        }
+        while self.cursor < self.len() {
+            let ordinal = match &self.shuffled {
+                None => self.cursor,
+                Some(order) => order[self.cursor as usize],
+            };
+            let unit = self.units[ordinal as usize];
+            if unit.state == UnitState::Waiting && unit.attempt == 0 {
+                return Some(ordinal);
+            }
+            self.cursor += 1;
+        }
+        None
+    }
+
+    /// The unit to lease next to a worker that will run nothing else.
+    pub(super) fn next_suspect(&self) -> Option<u32> {
+        self.suspects.first().copied()
+    }
+
+    /// Whether nothing is left to run.
+    pub(super) fn is_over(&self) -> bool {
+        self.planned && self.tally.waiting == 0 && self.tally.leased == 0
+    }
+
+    /// Units that the job needs.
+    pub(super) fn to_run(&self) -> u32 {
+        self.len() - self.tally.skipped
+    }
+
+    /// Those of `span` that wrote nothing: set aside or skipped.
+    pub(super) fn absent(&self, span: std::ops::Range<u32>) -> Vec<u32> {
+        if self.tally.set_aside == 0 && self.tally.skipped == 0 {
+            return Vec::new();
+        }
+        let absent = |state| matches!(state, UnitState::SetAside | UnitState::Skipped);
+        span.filter(|ordinal| absent(self.units[*ordinal as usize].state)).collect()
+    }
+}
+
+/// When a waiting unit's turn comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Before those that were never leased.
+    Next,
+    /// When a worker has nothing else.
+    Alone,
+}
+
+impl Tally {
+    fn of(&mut self, state: UnitState) -> &mut u32 {
+        match state {
+            UnitState::Waiting => &mut self.waiting,
+            UnitState::Leased { .. } => &mut self.leased,
+            UnitState::Done { .. } => &mut self.done,
+            UnitState::SetAside => &mut self.set_aside,
+            UnitState::Skipped => &mut self.skipped,
+        }
+    }
+}
+
+/// The numbers below `length` in an order that the seed decides (Fisher-Yates over SplitMix64).
+fn permutation(length: u32, seed: u64) -> Vec<u32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let mut order: Vec<u32> = (0..length).collect();
+    for last in (1..order.len()).rev() {
+        order.swap(last, (next() % (last as u64 + 1)) as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(units: u32, order: LeaseOrder) -> StageTable {
+        let mut table = StageTable::new(Stage::Prepare);
+        table.plan(units, 0, order);
+        table
+    }
+
+    fn drain(table: &mut StageTable) -> Vec<u32> {
+        let mut out = Vec::new();
+        while let Some(ordinal) = table.next_waiting() {
+            table.lease(ordinal, 1, Timestamp::default());
+            out.push(ordinal);
+        }
+        out
+    }
+
+    #[test]
+    fn units_go_out_in_canonical_order_and_those_that_failed_before_new_ones() {
+        let mut table = table(5, LeaseOrder::Canonical);
+        assert_eq!(table.next_waiting(), Some(0));
+        assert_eq!(table.lease(0, 1, Timestamp::default()), 1);
+        assert_eq!(table.next_waiting(), Some(1));
+        table.wait(0, Step::Release, Turn::Next, 0);
+        table.step(2, Step::Skip, 0);
+        assert_eq!(drain(&mut table), [0, 1, 3, 4]);
+        assert_eq!(table.unit(0).unwrap().attempt, 2);
+    }
+
+    #[test]
+    fn a_shuffled_order_has_every_unit_once_and_depends_on_the_seed() {
+        let orders: Vec<_> =
+            [7, 7, 8].map(|seed| drain(&mut table(100, LeaseOrder::Shuffled(seed)))).into();
+        assert_eq!(orders[0], orders[1]);
+        assert_ne!(orders[0], orders[2]);
+        let mut sorted = orders[0].clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_suspect_does_not_go_out_with_the_others() {
+        let mut table = table(2, LeaseOrder::Canonical);
+        table.lease(0, 1, Timestamp::default());
+        table.wait(0, Step::Release, Turn::Alone, 0);
+        assert_eq!(drain(&mut table), [1]);
+        assert_eq!(table.next_suspect(), Some(0));
+        table.lease(0, 1, Timestamp::default());
+        assert_eq!(table.next_suspect(), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! The workers that are known, what they hold, and when their leases end.
+//!
+//! Invariant: a unit is in `held` of a worker exactly when the stage table says that it is leased
+//! to that worker. A worker id is never used twice.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use thresher_proto::pb;
+
+use super::Timestamp;
+use super::unit::UnitKey;
+
+/// Lost workers that status still shows.
+const REMEMBERED_LOST: usize = 64;
+
+/// When a worker was last heard of, and the number of that call. Calls that only renew leases are
+/// not journaled, so this is not part of the state that replay restores: all values are equal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastSeen {
+    pub(super) at: Timestamp,
+    pub(super) sequence: u64,
+}
+
+impl PartialEq for LastSeen {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+/// A process that asks for units.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Worker {
+    pub(super) host: String,
+    pub(super) pid: u32,
+    pub(super) slots: u32,
+    pub(super) held: BTreeSet<UnitKey>,
+    pub(super) last_seen: LastSeen,
+    /// Whether it was heard of since the coordinator last came up. One that never comes back after
+    /// that most likely ended with its allocation, so its units are not blamed.
+    pub(super) attached: bool,
+}
+
+impl Worker {
+    pub(super) fn new(request: &pb::RegisterRequest, now: Timestamp) -> Self {
+        Self {
+            host: super::unit::bounded(&request.host),
+            pid: request.pid,
+            slots: request.slots,
+            held: BTreeSet::new(),
+            last_seen: LastSeen { at: now, sequence: 0 },
+            attached: true,
+        }
+    }
+
+    fn is_same_process(&self, other: &Self) -> bool {
+        self.host == other.host && self.pid == other.pid
+    }
+}
+
+/// All workers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Workers {
+    live: BTreeMap<u32, Worker>,
+    /// The latest ones, oldest first.
+    lost: VecDeque<(u32, Worker)>,
+    next_id: u32,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { live: BTreeMap::new(), lost: VecDeque::new(), next_id: 1 }
+    }
+}
+
+impl Workers {
+    pub(super) fn next_id(&self) -> u32 {
+        self.next_id
+    }
+
+    pub(super) fn get(&self, id: u32) -> Option<&Worker> {
+        self.live.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Worker> {
+        self.live.get_mut(&id)
+    }
+
+    pub(super) fn add(&mut self, id: u32, worker: Worker) {
+        self.next_id = self.next_id.max(id.saturating_add(1));
+        self.live.insert(id, worker);
+    }
+
+    pub(super) fn remove(&mut self, id: u32) -> Option<Worker> {
+        let worker = self.live.remove(&id)?;
+        if self.lost.len() == REMEMBERED_LOST {
+            self.lost.pop_front();
+        }
+        let remembered = Worker { held: BTreeSet::new(), ..worker.clone() };
+        self.lost.push_back((id, remembered));
+        Some(worker)
+    }
+
+    /// Whether both ids are of the same process, registered twice.
+    pub(super) fn are_one_process(&self, a: u32, b: u32) -> bool {
+        match (self.live.get(&a), self.live.get(&b)) {
+            (Some(a), Some(b)) => a.is_same_process(b),
+            (Some(_) | None, Some(_) | None) => false,
+        }
+    }
+
+    pub(super) fn hold(&mut self, id: u32, unit: UnitKey) {
+        if let Some(worker) = self.live.get_mut(&id) {
+            worker.held.insert(unit);
+        }
+    }
+
+    pub(super) fn release(&mut self, id: u32, unit: UnitKey) {
+        if let Some(worker) = self.live.get_mut(&id) {
+            worker.held.remove(&unit);
+        }
+    }
+
+    /// Gives every worker a fresh lease time, and waits for each to come back.
+    pub(super) fn await_all(&mut self, now: Timestamp) {
+        for worker in self.live.values_mut() {
+            worker.last_seen.at = now;
+            worker.attached = false;
+        }
+    }
+
+    /// Those not heard of for `lease_millis`.
+    pub(super) fn overdue(
+        &self,
+        now: Timestamp,
+        lease_millis: u64,
+    ) -> impl Iterator<Item = (u32, &Worker)> {
+        self.live
+            .iter()
+            .filter(move |(_, worker)| now >= worker.last_seen.at.plus_millis(lease_millis))
+            .map(|(id, worker)| (*id, worker))
+    }
+
+    pub(super) fn first_last_seen(&self) -> Option<Timestamp> {
+        self.live.values().map(|worker| worker.last_seen.at).min()
+    }
+
+    pub(super) fn status(&self) -> Vec<pb::WorkerStatus> {
+        let status = |id: u32, worker: &Worker, lost| pb::WorkerStatus {
+            worker_id: id,
+            host: worker.host.clone(),
+            pid: worker.pid,
+            slots: worker.slots,
+            held: worker.held.len() as u32,
+            last_seen_millis: worker.last_seen.at.millis(),
+            lost,
+        };
+        let mut all: Vec<_> = self.live.iter().map(|(id, w)| status(*id, w, false)).collect();
+        all.extend(self.lost.iter().map(|(id, worker)| status(*id, worker, true)));
+        all.sort_by_key(|worker| worker.worker_id);
+        all
+    }
+
+    /// For explanations, e.g. `worker 4 (host a, pid 12)`.
+    pub(super) fn describe(&self, id: u32) -> String {
+        match self.live.get(&id) {
+            Some(worker) => format!("worker {id} (host {}, pid {})", worker.host, worker.pid),
+            None => format!("worker {id}"),
+        }
+    }
+}

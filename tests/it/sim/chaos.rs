@@ -1,0 +1,132 @@
+//! What goes wrong and when, from the world's seed. It stops after a while, so that the room heals,
+//! and never harms one unit so often that giving it up would be right.
+
+use std::collections::BTreeMap;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use thresher_coordinator::scheduler::LeaseOrder;
+
+use super::files::Key;
+
+/// Losses of its worker that a healthy unit may see.
+const MAX_LOSSES: u32 = 3;
+
+/// When a coordinator dies, relative to a record that it writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Death {
+    BeforeAppend,
+    /// The file system takes only so many bytes, then fails.
+    Torn {
+        bytes: usize,
+        errno: i32,
+    },
+    /// The record is durable, but its effects are not performed.
+    AfterCommit,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Answered,
+    RequestLost,
+    AnswerLost,
+    /// The caller gives up, and then the request arrives.
+    Delayed {
+        millis: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    None,
+    Crash,
+    Hang { millis: u64 },
+    Preempted,
+    Damage(usize),
+    Drain,
+}
+
+#[derive(Debug)]
+pub(crate) struct Chaos {
+    pub(crate) dice: ChaCha8Rng,
+    ends_at: u64,
+    /// Chances by kind, each drawn for this world; some worlds are calm.
+    call: f64,
+    mishap: f64,
+    death: f64,
+    retry: f64,
+    /// Attempts failed and workers lost so far, by unit.
+    retries: BTreeMap<Key, u32>,
+    pub(crate) losses: BTreeMap<Key, u32>,
+}
+
+impl Chaos {
+    pub(crate) fn of_seed(seed: u64) -> Self {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed ^ 0x6368_616f_73);
+        let ends_at = dice.random_range(0..60_000);
+        let mut chance = |most: f64| dice.random_bool(0.7).then(|| dice.random_range(0.0..most));
+        let (call, mishap) = (chance(0.3).unwrap_or(0.0), chance(0.05).unwrap_or(0.0));
+        let (death, retry) = (chance(0.1).unwrap_or(0.0), chance(0.2).unwrap_or(0.0));
+        let (retries, losses) = (BTreeMap::new(), BTreeMap::new());
+        Self { dice, ends_at, call, mishap, death, retry, retries, losses }
+    }
+
+    fn rolls(&mut self, now: u64, chance: f64) -> bool {
+        now < self.ends_at && self.dice.random_bool(chance)
+    }
+
+    pub(crate) fn order(&mut self) -> LeaseOrder {
+        match self.dice.random_bool(0.5) {
+            true => LeaseOrder::Shuffled(self.dice.random()),
+            false => LeaseOrder::Canonical,
+        }
+    }
+
+    pub(crate) fn call(&mut self, now: u64) -> Call {
+        if !self.rolls(now, self.call) {
+            return Call::Answered;
+        }
+        match self.dice.random_range(0..3) {
+            0 => Call::RequestLost,
+            1 => Call::AnswerLost,
+            _ => Call::Delayed { millis: self.dice.random_range(1..3000) },
+        }
+    }
+
+    pub(crate) fn death(&mut self, now: u64) -> Option<Death> {
+        self.rolls(now, self.death).then(|| match self.dice.random_range(0..3) {
+            0 => Death::BeforeAppend,
+            1 => Death::Torn {
+                bytes: self.dice.random_range(1..200),
+                errno: [5, 28][self.dice.random_range(0..2)],
+            },
+            _ => Death::AfterCommit,
+        })
+    }
+
+    /// What befalls a machine, given the units that it holds.
+    pub(crate) fn mishap(&mut self, now: u64, held: impl Iterator<Item = Key>) -> Mishap {
+        if !self.rolls(now, self.mishap) {
+            return Mishap::None;
+        }
+        let spared = held.into_iter().any(|key| self.losses.get(&key) >= Some(&MAX_LOSSES));
+        match self.dice.random_range(0..6) {
+            0 | 1 if !spared => Mishap::Crash,
+            2 if !spared => Mishap::Hang { millis: self.dice.random_range(500..6000) },
+            3 => Mishap::Preempted,
+            4 => Mishap::Damage(self.dice.random_range(0..1000)),
+            5 if self.dice.random_bool(0.2) => Mishap::Drain,
+            _ => Mishap::None,
+        }
+    }
+
+    /// Whether an attempt of a healthy unit fails, though the next may not.
+    pub(crate) fn fails(&mut self, now: u64, key: Key, most: u32) -> bool {
+        let fails = self.rolls(now, self.retry) && self.retries.get(&key) < Some(&most);
+        if fails {
+            *self.retries.entry(key).or_default() += 1;
+        }
+        fails
+    }
+}

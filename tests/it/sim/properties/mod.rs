@@ -1,0 +1,76 @@
+//! What must hold in every world, one file per property. Each keeps its own model from the events
+//! and effects alone, and compares the scheduler with it.
+
+mod accounting;
+mod done;
+mod leases;
+pub(crate) mod outcome;
+mod set_aside;
+mod stages;
+
+use thresher_coordinator::scheduler::{Effect, Event, Scheduler, Timestamp};
+
+use super::files::Key;
+use super::truth::Truth;
+
+/// One durable step.
+pub(crate) struct Seen<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) event: &'a Event,
+    pub(crate) effects: &'a [Effect],
+    /// After the event.
+    pub(crate) scheduler: &'a Scheduler,
+    pub(crate) truth: &'a Truth,
+}
+
+impl Seen<'_> {
+    /// The unit's state, as explained to people.
+    fn state(&self, unit: &thresher_proto::pb::UnitRef) -> Option<String> {
+        self.scheduler.explain(self.now, unit).map(|explained| explained.state)
+    }
+
+    fn reports(&self) -> &[thresher_proto::pb::Report] {
+        match self.event {
+            Event::Sync(request) => &request.reports,
+            _ => &[],
+        }
+    }
+
+    fn leases(&self) -> impl Iterator<Item = (u32, thresher_proto::pb::UnitRef)> {
+        self.effects.iter().flat_map(|effect| {
+            let (worker_id, leases) = match effect {
+                Effect::Answer { worker_id, leases, .. } => (*worker_id, leases.as_slice()),
+                _ => (0, [].as_slice()),
+            };
+            leases.iter().map(move |lease| (worker_id, lease.unit.unwrap_or_default()))
+        })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Properties {
+    accounting: accounting::AddsUpOnce,
+    done: done::StaysDone,
+    leases: leases::OneHolder,
+    set_aside: set_aside::OnlyTheDoomed,
+}
+
+impl Properties {
+    /// Looks at a step; gives the units whose worker was lost in it.
+    pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<Key> {
+        self.done.look(seen);
+        self.accounting.look(seen);
+        stages::look(seen);
+        self.set_aside.look(seen);
+        self.leases.look(seen)
+    }
+
+    pub(crate) fn at_end(&mut self, scheduler: &Scheduler, truth: &Truth, now: Timestamp) {
+        self.accounting.compare(scheduler, now);
+        self.set_aside.at_end(scheduler, truth, now);
+    }
+
+    pub(crate) fn set_aside_count(&self) -> u64 {
+        self.set_aside.count()
+    }
+}

@@ -1,0 +1,116 @@
+//! The coordinator's shell, as small as it can be: handle, journal, and only then act. It dies where
+//! chaos says, and comes back by replay.
+
+use thresher_coordinator::journal::{Fault, Journal, JournalError, MemoryFiles};
+use thresher_coordinator::scheduler::{Changed, Effect, Event, JobPlan, Scheduler, Timestamp};
+use thresher_proto::pb::JournalRecord;
+
+use super::chaos::Death;
+
+/// A running coordinator.
+pub(crate) struct Shell {
+    pub(crate) scheduler: Scheduler,
+    journal: Journal,
+}
+
+/// What a dead coordinator left behind.
+pub(crate) struct Remains {
+    /// States that replay may give: whether the last record got through is not always known.
+    pub(crate) expected: Vec<Scheduler>,
+    /// The effects of the last event, for the case that its record got through.
+    pub(crate) last: Option<(Event, Vec<Effect>)>,
+    journal: Journal,
+}
+
+/// What came of an event.
+pub(crate) enum Handled {
+    Lives(Shell, Vec<Effect>),
+    Died(Box<Remains>),
+}
+
+impl Shell {
+    /// Takes an epoch and replays; gives the event that must be handled first, too.
+    pub(crate) fn open(files: &MemoryFiles, plan: &JobPlan) -> (Self, Event) {
+        let (journal, replay) = Journal::open_in(files.clone()).expect("the journal opens");
+        let mut scheduler = Scheduler::new();
+        for record in replay {
+            let record = record.expect("every record that counts can be read");
+            let planned = |_: &str| Ok::<_, std::convert::Infallible>(plan.clone());
+            let (now, event) = Event::from_record(record, planned).expect("it holds an event");
+            let changed = scheduler.handle(now, &event, &mut Vec::new());
+            assert_eq!(changed, Changed::Yes, "only events that change something are journaled");
+        }
+        let opening = Event::Opened(journal.opening());
+        (Self { scheduler, journal }, opening)
+    }
+
+    pub(crate) fn handle(
+        mut self,
+        now: u64,
+        event: &Event,
+        files: &MemoryFiles,
+        death: Option<Death>,
+    ) -> Handled {
+        let now = Timestamp::from_millis(now);
+        let before = death.map(|_| self.scheduler.clone());
+        let mut effects = Vec::new();
+        let changed = self.scheduler.handle(now, event, &mut effects);
+        if changed == Changed::No {
+            if let Some(before) = before {
+                assert_eq!(before, self.scheduler, "an event that changed nothing changed nothing");
+            }
+            return Handled::Lives(self, effects);
+        }
+        let record = event.clone().into_record(now);
+        let Some((death, before)) = death.zip(before) else {
+            self.write(&record).expect("the file system is healthy");
+            return Handled::Lives(self, effects);
+        };
+        let last = Some((event.clone(), effects));
+        let (expected, last) = match death {
+            Death::BeforeAppend => (vec![before], None),
+            Death::Torn { bytes, errno } => {
+                let next = files.operations();
+                files.fail_at(next, Fault::Short(bytes));
+                files.fail_at(next + 1, Fault::Fails(errno));
+                let failed = self.write(&record).expect_err("the file system fails");
+                assert!(failed.to_string().contains("hint: "), "{failed}");
+                (vec![before, self.scheduler], last)
+            }
+            Death::AfterCommit => {
+                self.write(&record).expect("the file system is healthy");
+                (vec![self.scheduler], last)
+            }
+        };
+        Handled::Died(Box::new(Remains { expected, last, journal: self.journal }))
+    }
+
+    fn write(&mut self, record: &JournalRecord) -> Result<(), JournalError> {
+        self.journal.append(record)?;
+        self.journal.commit()
+    }
+
+    /// Stops without an accident.
+    pub(crate) fn stop(self) -> Remains {
+        Remains { expected: vec![self.scheduler], last: None, journal: self.journal }
+    }
+}
+
+impl Remains {
+    /// The replaced coordinator wakes up and tries to write; it must learn that it was replaced, and
+    /// what it wrote must never count. Later replays show that.
+    pub(crate) fn rise(mut self, now: u64) {
+        let record = Event::Cancelled.into_record(Timestamp::from_millis(now));
+        let opening = Event::Opened(self.journal.opening()).into_record(Timestamp::default());
+        let mut write = || {
+            // A second opening is of no harm: nothing of this counts.
+            self.journal.append(&opening)?;
+            self.journal.append(&record)?;
+            self.journal.commit()
+        };
+        match write() {
+            Err(JournalError::Fenced { .. } | JournalError::Poisoned { .. }) => {}
+            other => panic!("a replaced coordinator could write: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! One machine room: virtual time, machines, a coordinator that may be down, and the properties that
+//! look on.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt as _;
+use thresher_coordinator::journal::MemoryFiles;
+use thresher_coordinator::scheduler::{Effect, Event, JobPlan, Timestamp};
+use thresher_proto::pb::{JobState, SyncRequest};
+
+use super::chaos::{Call, Chaos, Mishap};
+use super::files::{Files, key};
+use super::machine::{Machine, Run};
+use super::properties::outcome::Outcome;
+use super::properties::{Properties, Seen};
+use super::shell::{Handled, Remains, Shell};
+use super::truth::{Fate, Truth};
+use super::work::{self, End};
+
+/// A job that has not ended by then never will.
+const MAX_MILLIS: u64 = 60 * 60 * 1000;
+
+/// How often the things happened that a simulation is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    restarts: u64,
+    records_that_got_through: u64,
+    workers_lost: u64,
+    answers_lost: u64,
+    delayed: u64,
+    damaged: u64,
+    drained: u64,
+    set_aside: u64,
+    steps: u64,
+}
+
+impl Told {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.restarts += other.restarts;
+        self.records_that_got_through += other.records_that_got_through;
+        self.workers_lost += other.workers_lost;
+        self.answers_lost += other.answers_lost;
+        self.delayed += other.delayed;
+        self.damaged += other.damaged;
+        self.drained += other.drained;
+        self.set_aside += other.set_aside;
+        self.steps += other.steps;
+    }
+
+    /// A simulation in which nothing goes wrong would pass too.
+    pub(crate) fn assert_everything_happened(&self, seeds: u64) {
+        let rare = [
+            self.restarts,
+            self.records_that_got_through,
+            self.workers_lost,
+            self.answers_lost,
+            self.delayed,
+            self.damaged,
+            self.drained,
+            self.set_aside,
+        ];
+        assert!(seeds < 100 || rare.iter().all(|n| *n >= seeds / 100), "too calm: {self:?}");
+    }
+}
+
+enum Action {
+    Machine(usize),
+    /// A call that its caller has given up.
+    Late(Box<SyncRequest>),
+    CoordinatorUp,
+}
+
+pub(crate) struct World<'a> {
+    truth: &'a Truth,
+    plan: JobPlan,
+    chaos: Chaos,
+    now: u64,
+    agenda: BTreeMap<(u64, u64), Action>,
+    planned: u64,
+    machines: Vec<Machine>,
+    files: Files,
+    journal_files: MemoryFiles,
+    shell: Option<Shell>,
+    remains: Option<Box<Remains>>,
+    properties: Properties,
+    ended: Option<JobState>,
+    told: Told,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(truth: &'a Truth, seed: u64) -> Self {
+        let mut chaos = Chaos::of_seed(seed);
+        let plan = truth.plan(chaos.order());
+        let count = chaos.dice.random_range(1..6);
+        let machines =
+            (0..count).map(|number| Machine::new(number, chaos.dice.random_range(1..6))).collect();
+        Self {
+            truth,
+            plan,
+            chaos,
+            now: 1_000_000,
+            agenda: BTreeMap::new(),
+            planned: 0,
+            machines,
+            files: Files::default(),
+            journal_files: MemoryFiles::new(),
+            shell: None,
+            remains: None,
+            properties: Properties::default(),
+            ended: None,
+            told: Told::default(),
+        }
+    }
+
+    /// Runs the job to its end.
+    pub(crate) fn run(mut self) -> Outcome {
+        let begin = self.now;
+        for machine in 0..self.machines.len() {
+            self.later(0, Action::Machine(machine));
+        }
+        self.bring_up();
+        while self.ended.is_none() {
+            let (at, action) = self.agenda.pop_first().expect("machines never stop asking");
+            self.now = at.0;
+            assert!(self.now < begin + MAX_MILLIS, "the job never ends: {:#?}", self.status());
+            self.told.steps += 1;
+            self.declare_lost();
+            match action {
+                Action::Machine(machine) => self.turn(machine),
+                Action::Late(request) => {
+                    self.coordinator(&Event::Sync(*request));
+                }
+                Action::CoordinatorUp => self.bring_up(),
+            }
+        }
+        let shell = self.shell.take().expect("whoever ended the job lives");
+        self.properties.at_end(&shell.scheduler, self.truth, Timestamp::from_millis(self.now));
+        let told = Told { set_aside: self.properties.set_aside_count(), ..self.told };
+        Outcome::of(&shell.scheduler, &self.files, told)
+    }
+
+    fn later(&mut self, millis: u64, action: Action) {
+        self.planned += 1;
+        self.agenda.insert((self.now + millis, self.planned), action);
+    }
+
+    fn chaos_time(&self) -> u64 {
+        self.now - 1_000_000
+    }
+
+    fn status(&self) -> Option<thresher_proto::pb::StatusResponse> {
+        let shell = self.shell.as_ref()?;
+        Some(shell.scheduler.status(Timestamp::from_millis(self.now)))
+    }
+
+    /// Gives the coordinator an event; what it does, if it is up and stays up.
+    fn coordinator(&mut self, event: &Event) -> Option<Vec<Effect>> {
+        let shell = self.shell.take()?;
+        let death = self.chaos.death(self.chaos_time());
+        match shell.handle(self.now, event, &self.journal_files, death) {
+            Handled::Lives(shell, effects) => {
+                self.look(event, &effects, &shell);
+                self.shell = Some(shell);
+                self.act(&effects);
+                Some(effects)
+            }
+            Handled::Died(remains) => {
+                self.remains = Some(remains);
+                let down = self.chaos.dice.random_range(1..5000);
+                self.later(down, Action::CoordinatorUp);
+                None
+            }
+        }
+    }
+
+    fn look(&mut self, event: &Event, effects: &[Effect], shell: &Shell) {
+        let now = Timestamp::from_millis(self.now);
+        let seen = Seen { now, event, effects, scheduler: &shell.scheduler, truth: self.truth };
+        for unit in self.properties.look(&seen) {
+            *self.chaos.losses.entry(unit).or_default() += 1;
+        }
+    }
+
+    fn act(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            let Effect::JobEnded { state, .. } = effect else { continue };
+            if *state == JobState::Drained {
+                self.told.drained += 1;
+                let shell = self.shell.take().expect("it just answered");
+                self.remains = Some(Box::new(shell.stop()));
+                self.later(3000, Action::CoordinatorUp);
+                return;
+            }
+            self.ended = Some(*state);
+        }
+    }
+
+    /// A coordinator comes up, and its state is what the one before had made durable.
+    fn bring_up(&mut self) {
+        let (shell, opening) = Shell::open(&self.journal_files, &self.plan);
+        if let Some(mut remains) = self.remains.take() {
+            self.told.restarts += 1;
+            let found = remains.expected.iter().position(|state| *state == shell.scheduler);
+            let found = found.unwrap_or_else(|| {
+                panic!("replay gave {:#?}\nnot {:#?}", shell.scheduler, remains.expected)
+            });
+            if let Some((event, effects)) = remains.last.take()
+                && found + 1 == remains.expected.len()
+            {
+                self.told.records_that_got_through += 1;
+                self.look(&event, &effects, &shell);
+                let ended = effects.iter().find_map(|effect| match effect {
+                    Effect::JobEnded { state, .. } if *state != JobState::Drained => Some(*state),
+                    _ => None,
+                });
+                self.ended = ended;
+            }
+            if self.chaos.dice.random_bool(0.3) {
+                remains.rise(self.now);
+            }
+        }
+        self.shell = Some(shell);
+        self.coordinator(&opening);
+        if self.shell.as_ref().is_some_and(|shell| shell.scheduler.job_toml().is_none()) {
+            let plan = self.plan.clone();
+            self.coordinator(&Event::Submitted { plan, job_toml: "job".to_owned() });
+        }
+    }
+
+    fn declare_lost(&mut self) {
+        let now = Timestamp::from_millis(self.now);
+        let overdue = self.shell.as_ref().map(|shell| shell.scheduler.overdue(now));
+        for event in overdue.unwrap_or_default() {
+            if self.coordinator(&event).is_some() {
+                self.told.workers_lost += 1;
+            }
+        }
+    }
+
+    /// A machine's turn: mishaps, ended units, one call.
+    fn turn(&mut self, number: usize) {
+        let pause = self.chaos.dice.random_range(20..250);
+        self.later(pause, Action::Machine(number));
+        if self.machines[number].wakes_at > self.now {
+            return;
+        }
+        let mishap = self.chaos.mishap(self.chaos_time(), self.machines[number].held_keys());
+        let machine = &mut self.machines[number];
+        match mishap {
+            Mishap::None => {}
+            Mishap::Crash => return machine.restart(self.now + 1000),
+            Mishap::Hang { millis } => {
+                machine.wakes_at = self.now + millis;
+                return;
+            }
+            Mishap::Preempted => machine.give_back(),
+            Mishap::Damage(choice) => {
+                self.files.damage(choice);
+                self.told.damaged += 1;
+            }
+            Mishap::Drain => {
+                self.coordinator(&Event::Drained);
+            }
+        }
+        while let Some(run) = self.machines[number].next_ended(self.now) {
+            if !self.end(number, run) {
+                return self.machines[number].restart(self.now + 500);
+            }
+        }
+        self.call(number);
+    }
+
+    /// Ends a run; says whether the machine survived it.
+    fn end(&mut self, number: usize, run: Run) -> bool {
+        let unit = run.unit;
+        let most = self.truth.limits.retries - 1;
+        let pieces = self.chaos.dice.random_range(1..6);
+        let machine = &mut self.machines[number];
+        match &run.end {
+            End::Kills => return false,
+            End::Fails(_) => machine.report(unit, run.end.outcomes(pieces)),
+            End::Result { done, .. } => {
+                let time = self.now - 1_000_000;
+                if !done.digest.is_empty() && self.chaos.fails(time, key(&unit), most) {
+                    machine.report_bad_luck(unit);
+                    return true;
+                }
+                if let Ok(digest) = done.digest.as_slice().try_into() {
+                    self.files.write(key(&unit), digest, &unit);
+                }
+                machine.report(unit, run.end.outcomes(pieces));
+            }
+        }
+        true
+    }
+
+    fn call(&mut self, number: usize) {
+        let next_id = self.shell.as_ref().map_or(0, |shell| shell.scheduler.next_worker_id());
+        let most = self.chaos.dice.random_range(1..8);
+        let (event, sent) = self.machines[number].request(next_id, most);
+        let effects = match self.chaos.call(self.chaos_time()) {
+            Call::RequestLost => None,
+            Call::Answered => self.coordinator(&event),
+            Call::AnswerLost => {
+                self.told.answers_lost += 1;
+                self.coordinator(&event);
+                None
+            }
+            Call::Delayed { millis } => {
+                if let Event::Sync(request) = event {
+                    self.told.delayed += 1;
+                    self.later(millis, Action::Late(Box::new(request)));
+                }
+                None
+            }
+        };
+        let machine = &mut self.machines[number];
+        let Some(effects) = effects else { return machine.unanswered() };
+        if let Event::Registered { worker_id, .. } = event {
+            return machine.registered(worker_id);
+        }
+        for effect in effects {
+            match effect {
+                Effect::Unknown { .. } => machine.unknown(),
+                Effect::Answer { leases, directive, .. } => {
+                    machine.answered(sent, &leases, directive);
+                    for lease in leases {
+                        let unit = lease.unit.unwrap_or_default();
+                        let end = work::run(self.truth, &self.files, &lease);
+                        let slow = if self.chaos.dice.random_bool(0.05) { 10 } else { 1 };
+                        let ends_at = self.now + slow * self.chaos.dice.random_range(1..600);
+                        machine.running.push(Run { unit, ends_at, end });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether a unit can end well.
+pub(crate) fn is_healthy(fate: Fate) -> bool {
+    fate == Fate::Succeeds
+}
