@@ -1,10 +1,16 @@
-//! The coordinator: schedules units, keeps the journal, answers people. It never touches a document byte.
+//! The coordinator: schedules units, keeps the journal, answers people. It never touches a document
+//! byte: what needs one is a unit, or a verb of the worker's binary.
 
 mod amounts;
+mod children;
 pub mod cli;
+pub mod clock;
+pub mod driver;
 mod figures;
+pub mod job_plan;
+pub mod journal;
 pub mod report;
 pub mod run;
-pub mod transport;
-pub mod journal;
 pub mod scheduler;
+pub mod service;
+pub mod transport;

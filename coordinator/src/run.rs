@@ -1,10 +1,35 @@
 //! Runs a job to its end: the door that the command line knocks at.
+//!
+//! ```text
+//! state directory → Driver (thread) ← commands ← service (tokio) ← sockets
+//!                                   ← this loop: progress, children, signals
+//! ```
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
+use thresher_proto::channel::address::{CoordinatorAddress, host_name};
+use thresher_proto::channel::{Credentials, Role, connect};
 use thresher_proto::job::JobSpec;
-use thresher_proto::pb;
+use thresher_proto::{parse_unit, pb};
+use tokio::sync::oneshot;
+
+use crate::children::{ChildOptions, Children};
+use crate::cli::worker_program::worker_program;
+use crate::clock;
+use crate::driver::{Command, Driver, Reply, read_scheduler};
+use crate::journal::JournalError;
+use crate::service::{METHODS, Service, is_over};
+use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
+
+/// How often progress is shown and children are looked after.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long workers get to hear that the job is over.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Told how the job stands, again and again.
 pub type Progress = Box<dyn FnMut(&pb::StatusResponse) + Send>;
@@ -14,6 +39,7 @@ pub struct RunOptions {
     pub job: JobSpec,
     pub state: PathBuf,
     pub workers: u32,
+    /// Of each worker; the cores shared out when absent.
     pub slots: Option<u32>,
     pub listen: Option<SocketAddr>,
     pub progress: Progress,
@@ -27,21 +53,303 @@ pub struct ServeOptions {
 }
 
 /// Runs a job with a coordinator here and workers as children.
-pub fn run(_options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
-    Err(anyhow::anyhow!("this build runs no jobs"))
+pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
+    let RunOptions { job, state, workers, slots, listen, mut progress } = options;
+    let slots = slots.unwrap_or_else(|| share_of_cores(workers));
+    // Found before an epoch is taken: without it nothing can run.
+    let program = worker_program()?;
+    let coordinator = Coordinator::start(Some(job), &state, listen)?;
+    let status = coordinator.status()?;
+    if is_finished(&status) {
+        progress(&status);
+        return coordinator.stop(status);
+    }
+    let epoch = coordinator.epoch;
+    let child_options = ChildOptions { program, state, slots, epoch };
+    let mut children = Children::start(child_options, workers)?;
+    let ended = coordinator.watch(&mut progress, Some(&mut children));
+    if ended.is_err() {
+        children.kill();
+    }
+    let status = ended?;
+    coordinator.farewell(&mut children)?;
+    coordinator.stop(status)
 }
 
 /// Runs a coordinator alone.
-pub fn serve(_options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
-    Err(anyhow::anyhow!("this build serves no jobs"))
+pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
+    let ServeOptions { job, state, listen } = options;
+    let coordinator = Coordinator::start(job, &state, listen)?;
+    let status = coordinator.watch(&mut |_: &pb::StatusResponse| {}, None)?;
+    // Workers of other places hear of the end at their next call.
+    std::thread::sleep(if is_finished(&status) { LOOK * 10 } else { LOOK });
+    coordinator.stop(status)
 }
 
 /// How the job stands by the journal.
-pub fn status_from_state(_state: &Path) -> anyhow::Result<pb::StatusResponse> {
-    Err(anyhow::anyhow!("this build reads no journal"))
+pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
+    Ok(read_scheduler(state)?.status(clock::now()))
 }
 
 /// Why a unit is where it is, by the journal.
-pub fn explain_from_state(_state: &Path, _unit: &str) -> anyhow::Result<pb::ExplainResponse> {
-    Err(anyhow::anyhow!("this build reads no journal"))
+pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
+    let unit = parse_unit(unit)?;
+    let scheduler = read_scheduler(state)?;
+    scheduler.explain(clock::now(), &unit).with_context(|| format!("the job has no unit `{unit}`"))
+}
+
+/// A coordinator at work.
+struct Coordinator {
+    runtime: tokio::runtime::Runtime,
+    commands: Sender<Command>,
+    driver: JoinHandle<Result<(), JournalError>>,
+    shut: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+    epoch: u64,
+    work_dir: PathBuf,
+    signals: Signals,
+}
+
+impl Coordinator {
+    fn start(
+        job: Option<JobSpec>,
+        state: &Path,
+        listen: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        refuse_second(&runtime, state)?;
+        let driver = Driver::open(state)?;
+        let epoch = driver.epoch();
+        let work_dir = state.join("work");
+        let job = job.map(|job| completed(job, &work_dir));
+        let work_dir = match job.as_ref().or(driver.job()) {
+            Some(job) => PathBuf::from(&job.job.work_dir),
+            None => work_dir,
+        };
+        let signals = Signals::catch(&runtime)?;
+        let config =
+            ListenConfig { state: state.to_owned(), tcp: listen, limits: Limits::default() };
+        let listener = runtime.block_on(Listener::bind(config))?;
+        let address = CoordinatorAddress {
+            unix: Some(listener.unix_path().to_owned()),
+            tcp: listener.tcp_address(),
+            epoch,
+            pid: std::process::id(),
+            host: host_name(),
+            version: thresher_proto::VERSION.to_owned(),
+        };
+        address.write_in(state)?;
+        if let Some(tcp) = address.tcp {
+            tracing::warn!(%tcp, "listening; workers and people need the keys of the state directory");
+        }
+        let (commands, received) = channel();
+        let service = {
+            let work_dir = work_dir.clone();
+            Service::new(commands.clone(), move |job| *job = completed(job.clone(), &work_dir))
+        };
+        let (shut, closing) = oneshot::channel::<()>();
+        let served = runtime.spawn(serve_on(listener, service, closing));
+        let driver = std::thread::Builder::new()
+            .name("driver".to_owned())
+            .spawn(move || driver.run(&received))?;
+        let coordinator =
+            Self { runtime, commands, driver, shut, served, epoch, work_dir, signals };
+        if let Some(job) = job {
+            coordinator.ask(|reply| Command::Submit(Box::new(job), reply))?;
+        }
+        Ok(coordinator)
+    }
+
+    /// A question to the driver; when the driver has ended, its own error is the better answer.
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> anyhow::Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let ended = "the coordinator has stopped";
+        self.commands.send(command(reply)).map_err(|_| anyhow::anyhow!(ended))?;
+        match answer.blocking_recv() {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(status)) => bail!("{}", status.message()),
+            Err(_) => bail!(ended),
+        }
+    }
+
+    fn status(&self) -> anyhow::Result<pb::StatusResponse> {
+        self.ask(Command::Status)
+    }
+
+    /// Shows progress and looks after the children until nothing more happens.
+    fn watch(
+        &self,
+        progress: &mut dyn FnMut(&pb::StatusResponse),
+        mut children: Option<&mut Children>,
+    ) -> anyhow::Result<pb::StatusResponse> {
+        loop {
+            if self.driver.is_finished() {
+                bail!("the coordinator has stopped");
+            }
+            let status = self.status()?;
+            progress(&status);
+            if is_over(&status) {
+                return Ok(status);
+            }
+            if let Some(children) = children.as_deref_mut() {
+                let replace = status.state() == pb::JobState::Running && !self.signals.seen();
+                for ended in children.reap(replace)? {
+                    let (pid, how) = (ended.pid, ended.how);
+                    tracing::info!(pid, how, "worker ended");
+                    // The driver may have ended; the next status tells.
+                    let _ = self.commands.send(Command::WorkerExited { pid, how });
+                }
+            }
+            if self.signals.first() {
+                tracing::warn!(
+                    "draining: running units end, then this stops; once more to stop now"
+                );
+                self.ask(Command::Drain)?;
+            }
+            if self.signals.again() {
+                bail!("stopped by a second signal\nhint: run again to go on");
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits for the children to hear of the end.
+    fn farewell(&self, children: &mut Children) -> anyhow::Result<()> {
+        let until: Instant = clock::instant() + FAREWELL;
+        while !children.is_empty() && clock::instant() < until {
+            children.reap(false)?;
+            std::thread::sleep(LOOK / 10);
+        }
+        children.kill();
+        Ok(())
+    }
+
+    /// Stops serving; the work directory of a complete job is emptied.
+    fn stop(self, status: pb::StatusResponse) -> anyhow::Result<pb::StatusResponse> {
+        // Both may have ended by themselves.
+        let _ = self.commands.send(Command::Stop);
+        let _ = self.shut.send(());
+        self.served.abort();
+        match self.driver.join() {
+            Ok(result) => result?,
+            Err(_) => bail!("the coordinator panicked"),
+        }
+        self.runtime.shutdown_background();
+        if matches!(status.state(), pb::JobState::Complete | pb::JobState::CompleteWithGaps) {
+            empty(&self.work_dir)?;
+        }
+        Ok(status)
+    }
+}
+
+async fn serve_on(
+    listener: Listener,
+    service: Service,
+    closing: oneshot::Receiver<()>,
+) -> Result<(), tonic::transport::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<pb::coordination_server::CoordinationServer<Service>>().await;
+    health.set_serving::<pb::control_server::ControlServer<Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the embedded descriptors are those that the build made");
+    server(RolePolicy::new(&METHODS))
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(service.coordination())
+        .add_service(service.control())
+        .serve_with_incoming_shutdown(listener.incoming(), async {
+            // Dropped or sent: either way it is time.
+            let _ = closing.await;
+        })
+        .await
+}
+
+/// SIGINT and SIGTERM, counted.
+struct Signals {
+    count: std::sync::Arc<std::sync::atomic::AtomicU32>,
+    drained: std::cell::Cell<bool>,
+}
+
+impl Signals {
+    fn catch(runtime: &tokio::runtime::Runtime) -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let _inside = runtime.enter();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let mut signals = signal(kind)?;
+            let count = std::sync::Arc::clone(&count);
+            runtime.spawn(async move {
+                while signals.recv().await.is_some() {
+                    count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+        Ok(Self { count, drained: std::cell::Cell::new(false) })
+    }
+
+    fn seen(&self) -> bool {
+        self.count.load(std::sync::atomic::Ordering::Relaxed) > 0
+    }
+
+    /// True once, after the first signal.
+    fn first(&self) -> bool {
+        self.seen() && !self.drained.replace(true)
+    }
+
+    fn again(&self) -> bool {
+        self.count.load(std::sync::atomic::Ordering::Relaxed) > 1
+    }
+}
+
+/// A live coordinator of the same state directory is not pushed aside by accident.
+fn refuse_second(runtime: &tokio::runtime::Runtime, state: &Path) -> anyhow::Result<()> {
+    let Ok(address) = CoordinatorAddress::read_in(state) else { return Ok(()) };
+    let credentials = Credentials::choose(&address, state, Role::Operator);
+    let answered = runtime.block_on(async {
+        let channel = connect(&address, &credentials).await.ok()?;
+        let mut client = pb::control_client::ControlClient::new(channel);
+        let status = client.status(pb::StatusRequest {});
+        tokio::time::timeout(Duration::from_secs(2), status).await.ok()?.ok()
+    });
+    if answered.is_some() {
+        bail!(
+            "a coordinator runs this job already (pid {} on `{}`)\nhint: `thresher status --state \
+             {}` shows it, `thresher drain` stops it",
+            address.pid,
+            address.host,
+            state.display()
+        );
+    }
+    Ok(())
+}
+
+/// The job with what only the state directory tells.
+fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
+    if job.job.work_dir.is_empty() {
+        job.job.work_dir = work_dir.to_string_lossy().into_owned();
+    }
+    job
+}
+
+/// Whether no run can change anything any more.
+fn is_finished(status: &pb::StatusResponse) -> bool {
+    is_over(status) && status.state() != pb::JobState::Drained
+}
+
+fn share_of_cores(workers: u32) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (u32::try_from(cores).unwrap_or(u32::MAX) / workers.max(1)).max(1)
+}
+
+fn empty(folder: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "failed to empty the work directory");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }

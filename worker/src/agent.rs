@@ -72,6 +72,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
         held: BTreeMap::new(),
         pending: Vec::new(),
         resync: false,
+        sequence: 0,
         draining: false,
         heard: clock::now(),
     };
@@ -93,6 +94,8 @@ struct Agent {
     pending: Vec<Report>,
     /// The last answer was lost.
     resync: bool,
+    /// Of the last call of this registration.
+    sequence: u64,
     draining: bool,
     heard: Instant,
 }
@@ -147,7 +150,8 @@ impl Agent {
         self.pending.push(report);
     }
 
-    fn request(&self) -> SyncRequest {
+    fn request(&mut self) -> SyncRequest {
+        self.sequence += 1;
         let slots = self.link.options.slots;
         let room = slots + slots.div_ceil(2);
         let want = if self.draining { 0 } else { room.saturating_sub(self.held.len()) };
@@ -163,6 +167,7 @@ impl Agent {
             resync: self.resync,
             held,
             wait_millis: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+            sequence: self.sequence,
         }
     }
 
@@ -231,6 +236,7 @@ impl Agent {
         let registered = self.link.register(self.lease, held).await?;
         tracing::info!(worker_id = registered.worker_id, "registered again");
         self.worker_id = registered.worker_id;
+        self.sequence = 0;
         self.heard = clock::now();
         self.resync = true;
         Ok(())

@@ -1,0 +1,153 @@
+//! Worker processes on this machine: started, watched, and started again when they die.
+//!
+//! **Invariant:** the job does not depend on them: a worker that outlives its coordinator goes on
+//! for as long as its lease, and is taken back by the next one.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::clock;
+
+/// A worker that dies so soon has not worked.
+const TOO_SOON: Duration = Duration::from_secs(3);
+/// So many deaths in a row that came too soon are no accident.
+const MAX_EARLY_DEATHS: u32 = 5;
+
+/// How to start workers.
+#[derive(Debug, Clone)]
+pub(crate) struct ChildOptions {
+    pub(crate) program: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) slots: u32,
+    pub(crate) epoch: u64,
+}
+
+/// The workers of this run.
+pub(crate) struct Children {
+    options: ChildOptions,
+    running: Vec<Running>,
+    early_deaths: u32,
+    started: u32,
+}
+
+struct Running {
+    child: Child,
+    since: Instant,
+    log: PathBuf,
+}
+
+/// A worker that ended.
+pub(crate) struct Ended {
+    pub(crate) pid: u32,
+    pub(crate) how: String,
+}
+
+impl Children {
+    pub(crate) fn start(options: ChildOptions, count: u32) -> anyhow::Result<Self> {
+        let folder = options.state.join("logs");
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("failed to make the folder `{}`", folder.display()))?;
+        let mut children = Self { options, running: Vec::new(), early_deaths: 0, started: 0 };
+        for _ in 0..count {
+            children.spawn()?;
+        }
+        Ok(children)
+    }
+
+    fn spawn(&mut self) -> anyhow::Result<()> {
+        let ChildOptions { program, state, slots, epoch } = &self.options;
+        self.started += 1;
+        let log = state.join("logs").join(format!("worker-{epoch}-{}.log", self.started));
+        let file = open_log(&log)?;
+        let child = Command::new(program)
+            .arg("connect")
+            .arg("--state")
+            .arg(state)
+            .args(["--slots", &slots.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(file.try_clone()?))
+            .stderr(Stdio::from(file))
+            .spawn()
+            .with_context(|| format!("failed to start the worker `{}`", program.display()))?;
+        self.running.push(Running { child, since: clock::instant(), log });
+        Ok(())
+    }
+
+    /// Who ended since the last look; with `replace`, those that did not end well are replaced.
+    pub(crate) fn reap(&mut self, replace: bool) -> anyhow::Result<Vec<Ended>> {
+        let mut ended = Vec::new();
+        let mut index = 0;
+        let mut failed = 0;
+        while index < self.running.len() {
+            let Some(status) = self.running[index].child.try_wait()? else {
+                index += 1;
+                continue;
+            };
+            let gone = self.running.swap_remove(index);
+            let lived = clock::instant().duration_since(gone.since);
+            ended.push(Ended { pid: gone.child.id(), how: describe(status) });
+            if status.success() {
+                continue;
+            }
+            failed += 1;
+            self.early_deaths = if lived < TOO_SOON { self.early_deaths + 1 } else { 0 };
+            if self.early_deaths >= MAX_EARLY_DEATHS {
+                anyhow::bail!(
+                    "workers keep dying as soon as they start; the last one {}:\n{}\nhint: see `{}`",
+                    describe(status),
+                    tail(&gone.log),
+                    gone.log.display()
+                );
+            }
+        }
+        if replace {
+            for _ in 0..failed {
+                self.spawn()?;
+            }
+        }
+        Ok(ended)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Ends those that are still there.
+    pub(crate) fn kill(&mut self) {
+        for running in &mut self.running {
+            // It may have ended just now.
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+        self.running.clear();
+    }
+}
+
+fn open_log(path: &Path) -> anyhow::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("failed to open `{}`", path.display()))
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// The last lines that it wrote.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().rev().take(5).collect();
+    lines.into_iter().rev().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

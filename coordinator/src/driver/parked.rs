@@ -1,0 +1,41 @@
+//! Calls of workers that wait for work.
+//!
+//! **Invariant:** a worker has at most one call here; a call whose caller has gone is dropped, not
+//! asked again, or the units leased to it would wait for a resync.
+
+use std::collections::BTreeMap;
+
+use thresher_proto::pb;
+
+use super::Reply;
+use crate::scheduler::Timestamp;
+
+/// One call that waits.
+pub(super) struct Parked {
+    pub(super) request: pb::SyncRequest,
+    pub(super) reply: Reply<pb::SyncResponse>,
+    pub(super) until: Timestamp,
+}
+
+/// The calls that wait, by worker.
+#[derive(Default)]
+pub(super) struct ParkedCalls {
+    calls: BTreeMap<u32, Parked>,
+}
+
+impl ParkedCalls {
+    pub(super) fn park(&mut self, call: Parked) {
+        self.calls.insert(call.request.worker_id, call);
+    }
+
+    pub(super) fn forget(&mut self, worker_id: u32) {
+        self.calls.remove(&worker_id);
+    }
+
+    /// All calls when there may be work for them, else those that waited long enough.
+    pub(super) fn take(&mut self, now: Timestamp, all: bool) -> Vec<Parked> {
+        self.calls.retain(|_, call| !call.reply.is_closed());
+        let due = |_: &u32, call: &mut Parked| all || call.until <= now;
+        self.calls.extract_if(.., due).map(|(_, call)| call).collect()
+    }
+}

@@ -1,0 +1,84 @@
+//! From a state directory to a scheduler: the journal's events through the same state machine.
+
+use std::path::{Path, PathBuf};
+
+use thresher_proto::channel::private_file::{PrivateFileError, ensure_private_directory};
+use thresher_proto::job::JobError;
+use thresher_proto::pb;
+
+use crate::clock;
+use crate::job_plan::plan_of_text;
+use crate::journal::{self, Journal, JournalError, Replay};
+use crate::scheduler::{Event, RecordError, Scheduler};
+
+/// Why a state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("failed to use the state directory: {0}")]
+    State(#[from] PrivateFileError),
+    #[error("failed to read the journal: {0}")]
+    Record(#[from] RecordError<JobError>),
+    #[error("the journal holds a job that this version cannot read: {0}")]
+    Job(#[from] JobError),
+}
+
+/// What a new coordinator begins with.
+pub(super) struct Recovered {
+    pub(super) scheduler: Scheduler,
+    pub(super) journal: Journal,
+}
+
+/// Where a job's journal is.
+fn journal_directory(state: &Path) -> PathBuf {
+    state.join("journal")
+}
+
+/// Takes the next epoch; the opening is durable when this returns.
+pub(super) fn open(state: &Path, host: &str) -> Result<Recovered, RecoveryError> {
+    ensure_private_directory(state)?;
+    let (mut journal, replay) = Journal::open(&journal_directory(state))?;
+    let mut scheduler = replayed(replay)?;
+    let opened = Event::Opened(pb::CoordinatorOpened {
+        version: thresher_proto::VERSION.to_owned(),
+        host: host.to_owned(),
+        pid: std::process::id(),
+        ..journal.opening()
+    });
+    let now = clock::now();
+    let _ = scheduler.handle(now, &opened, &mut Vec::new());
+    journal.append(&opened.into_record(now))?;
+    journal.commit()?;
+    Ok(Recovered { scheduler, journal })
+}
+
+/// The scheduler as the journal leaves it, without taking an epoch.
+pub fn read_scheduler(state: &Path) -> Result<Scheduler, RecoveryError> {
+    replayed(journal::replay(&journal_directory(state))?)
+}
+
+fn replayed(replay: Replay) -> Result<Scheduler, RecoveryError> {
+    let mut scheduler = Scheduler::new();
+    let mut effects = Vec::new();
+    for record in replay {
+        let (now, event) = Event::from_record(record?, plan_of_text)?;
+        let _ = scheduler.handle(now, &event, &mut effects);
+        // They were performed, or whoever waits for them asks again.
+        effects.clear();
+    }
+    Ok(scheduler)
+}
+
+/// What to say to somebody who brings another job, with the first line that differs.
+pub(super) fn other_job(state: &Path, known: &str, given: &str) -> String {
+    let differing = known.lines().zip(given.lines()).find(|(known, given)| known != given);
+    let detail = differing.map_or_else(String::new, |(known, given)| {
+        format!(": it has `{known}`, the job file `{given}`")
+    });
+    format!(
+        "the state directory `{}` is another job's{detail}\nhint: choose another `--state` (or \
+         output), or remove the directory to begin anew",
+        state.display()
+    )
+}

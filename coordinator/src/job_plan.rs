@@ -1,0 +1,47 @@
+//! From the job file to what the scheduler needs of it: a pure function, so that a replay gives the
+//! plan that was given at submission.
+
+use thresher_proto::job::{JobError, JobSpec, LeaseOrder as Order};
+
+use crate::scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
+
+/// Memory for a key in an exchange, over all ranks; the worker's `dedup::budget` has the formula.
+pub const LINE_KEY_BYTES: u64 = 93;
+/// The same for a document's key.
+pub const DOCUMENT_KEY_BYTES: u64 = 133;
+/// Beyond this a resolve stage would be all overhead.
+const MAX_RANGES: u32 = 1 << 16;
+
+/// The plan of a job.
+pub fn plan_of(job: &JobSpec) -> JobPlan {
+    let plan_source =
+        |source| SourcePlan { name: name_of(source), needs_lines: job.dedups_lines(source) };
+    JobPlan {
+        name: job.job.name.clone(),
+        output: job.output.path.clone(),
+        sources: job.source.iter().map(plan_source).collect(),
+        limits: Limits {
+            lease_millis: job.units.lease.millis(),
+            heartbeat_millis: job.units.heartbeat.millis(),
+            retries: job.units.attempts,
+            crash_limit: job.units.crash_limit,
+            dedup_budget_bytes: job.dedup.memory.0,
+            bytes_per_line_key: LINE_KEY_BYTES,
+            bytes_per_document_key: DOCUMENT_KEY_BYTES,
+            max_ranges: MAX_RANGES,
+        },
+        lease_order: match job.units.order {
+            Order::Canonical => LeaseOrder::Canonical,
+            Order::Shuffled(seed) => LeaseOrder::Shuffled(seed),
+        },
+    }
+}
+
+/// The plan of a job as the journal has it.
+pub fn plan_of_text(resolved: &str) -> Result<JobPlan, JobError> {
+    JobSpec::from_resolved(resolved).map(|job| plan_of(&job))
+}
+
+fn name_of(source: &thresher_proto::job::SourceSpec) -> String {
+    source.name.clone()
+}

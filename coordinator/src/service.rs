@@ -1,0 +1,167 @@
+//! gRPC to commands and back. It decides nothing: roles are checked before, the driver answers.
+
+use std::pin::Pin;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use thresher_proto::channel::Role;
+use thresher_proto::job::JobSpec;
+use thresher_proto::pb::control_server::{Control, ControlServer};
+use thresher_proto::pb::coordination_server::{Coordination, CoordinationServer};
+use thresher_proto::{parse_unit, pb};
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::driver::{Command, Reply};
+use crate::transport::{MAX_DECODED_MESSAGE_BYTES, MethodRoles};
+
+/// Who may call what. A method that is missing here can be called by nobody.
+pub const METHODS: [MethodRoles; 8] = [
+    ("/thresher.v1.Coordination/Register", &[Role::Worker]),
+    ("/thresher.v1.Coordination/Sync", &[Role::Worker]),
+    ("/thresher.v1.Control/Submit", &[Role::Operator]),
+    ("/thresher.v1.Control/Cancel", &[Role::Operator]),
+    ("/thresher.v1.Control/Drain", &[Role::Operator]),
+    ("/thresher.v1.Control/Status", &[Role::Operator, Role::Viewer]),
+    ("/thresher.v1.Control/Watch", &[Role::Operator, Role::Viewer]),
+    ("/thresher.v1.Control/Explain", &[Role::Operator, Role::Viewer]),
+];
+
+const DEFAULT_WATCH: Duration = Duration::from_secs(1);
+const SHORTEST_WATCH: Duration = Duration::from_millis(100);
+
+/// Both services, in front of one driver.
+#[derive(Clone)]
+pub struct Service {
+    commands: Sender<Command>,
+    /// Fills in what only this coordinator knows, such as the work directory.
+    complete: std::sync::Arc<dyn Fn(&mut JobSpec) + Send + Sync>,
+}
+
+impl Service {
+    pub fn new(
+        commands: Sender<Command>,
+        complete: impl Fn(&mut JobSpec) + Send + Sync + 'static,
+    ) -> Self {
+        Self { commands, complete: std::sync::Arc::new(complete) }
+    }
+
+    pub fn coordination(&self) -> CoordinationServer<Self> {
+        CoordinationServer::new(self.clone()).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)
+    }
+
+    pub fn control(&self) -> ControlServer<Self> {
+        ControlServer::new(self.clone()).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Status> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || Status::unavailable("the coordinator is stopping");
+        self.commands.send(command(reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+#[tonic::async_trait]
+impl Coordination for Service {
+    async fn register(
+        &self,
+        request: Request<pb::RegisterRequest>,
+    ) -> Result<Response<pb::RegisterResponse>, Status> {
+        let request = request.into_inner();
+        self.ask(|reply| Command::Register(request, reply)).await.map(Response::new)
+    }
+
+    async fn sync(
+        &self,
+        request: Request<pb::SyncRequest>,
+    ) -> Result<Response<pb::SyncResponse>, Status> {
+        let request = request.into_inner();
+        self.ask(|reply| Command::Sync(request, reply)).await.map(Response::new)
+    }
+}
+
+type Statuses =
+    Pin<Box<dyn tokio_stream::Stream<Item = Result<pb::StatusResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Control for Service {
+    type WatchStream = Statuses;
+
+    async fn submit(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<Response<pb::SubmitResponse>, Status> {
+        let pb::SubmitRequest { job_toml, base_dir } = request.into_inner();
+        let mut job = JobSpec::parse(&job_toml, base_dir.as_ref())
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        (self.complete)(&mut job);
+        self.ask(|reply| Command::Submit(Box::new(job), reply)).await.map(Response::new)
+    }
+
+    async fn status(
+        &self,
+        _: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusResponse>, Status> {
+        self.ask(Command::Status).await.map(Response::new)
+    }
+
+    async fn watch(
+        &self,
+        request: Request<pb::WatchRequest>,
+    ) -> Result<Response<Statuses>, Status> {
+        let interval = match request.into_inner().interval_millis {
+            0 => DEFAULT_WATCH,
+            millis => Duration::from_millis(millis.into()).max(SHORTEST_WATCH),
+        };
+        let (sender, receiver) = tokio::sync::mpsc::channel(1);
+        let service = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let status = service.ask(Command::Status).await;
+                let over = status.as_ref().map_or(true, is_over);
+                if sender.send(status).await.is_err() || over {
+                    return;
+                }
+                tokio::time::sleep(interval).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        let unit = parse_unit(&request.into_inner().unit)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        self.ask(|reply| Command::Explain(unit, reply)).await.map(Response::new)
+    }
+
+    async fn cancel(
+        &self,
+        _: Request<pb::CancelRequest>,
+    ) -> Result<Response<pb::CancelResponse>, Status> {
+        self.ask(Command::Cancel).await.map(Response::new)
+    }
+
+    async fn drain(
+        &self,
+        _: Request<pb::DrainRequest>,
+    ) -> Result<Response<pb::DrainResponse>, Status> {
+        self.ask(Command::Drain).await.map(Response::new)
+    }
+}
+
+/// Whether nothing more will happen in this coordinator.
+pub fn is_over(status: &pb::StatusResponse) -> bool {
+    match status.state() {
+        pb::JobState::None | pb::JobState::Running => false,
+        pb::JobState::Drained
+        | pb::JobState::Complete
+        | pb::JobState::CompleteWithGaps
+        | pb::JobState::Failed
+        | pb::JobState::Cancelled => true,
+    }
+}
