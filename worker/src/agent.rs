@@ -107,7 +107,8 @@ impl Agent {
             let request = self.request();
             let sent = request.reports.len();
             match self.sync(request).await {
-                Ok(response) => {
+                Ok(None) => {}
+                Ok(Some(response)) => {
                     self.heard = clock::now();
                     self.acknowledge(sent);
                     self.resync = false;
@@ -171,30 +172,33 @@ impl Agent {
         }
     }
 
-    /// One call. A full worker waits for a slot to end first, but not beyond a heartbeat.
-    async fn sync(&mut self, request: SyncRequest) -> Result<SyncResponse, tonic::Status> {
-        let idle = request.reports.is_empty() && !request.resync;
-        if idle && (request.want == 0 || request.wait_millis == 0) {
-            match tokio::time::timeout(self.heartbeat, self.reports.recv()).await {
-                Ok(Some(report)) => {
-                    self.take(report);
-                    self.collect();
-                    let request = self.request();
-                    return self.call_with(request).await;
-                }
-                Ok(None) | Err(_) => {}
+    /// One call, or none: a slot that ends while the coordinator holds the call has something to
+    /// say, so the call is given up, and the next one says what is held.
+    async fn sync(&mut self, request: SyncRequest) -> Result<Option<SyncResponse>, tonic::Status> {
+        let urgent = !request.reports.is_empty() || request.resync;
+        if !urgent && request.wait_millis == 0 {
+            // Every slot is busy: nothing to ask for until one ends, but the lease is to be renewed.
+            if let Ok(Some(report)) =
+                tokio::time::timeout(self.heartbeat, self.reports.recv()).await
+            {
+                self.take(report);
+                return Ok(None);
             }
         }
-        self.call_with(request).await
-    }
-
-    async fn call_with(&mut self, request: SyncRequest) -> Result<SyncResponse, tonic::Status> {
         let limit = Duration::from_millis(request.wait_millis.into()) + ANSWER_GRACE;
         let client = self.link.client().await?;
-        match tokio::time::timeout(limit, client.sync(request)).await {
-            Ok(answered) => answered.map(tonic::Response::into_inner),
-            Err(_) => Err(tonic::Status::unavailable("no answer in time")),
-        }
+        let call = tokio::time::timeout(limit, client.sync(request));
+        let report = tokio::select! {
+            biased;
+            answered = call => {
+                let late = |_| tonic::Status::unavailable("no answer in time");
+                return answered.map_err(late)?.map(|response| Some(response.into_inner()));
+            }
+            Some(report) = self.reports.recv(), if !urgent => report,
+        };
+        self.take(report);
+        self.resync = true;
+        Ok(None)
     }
 
     fn acknowledge(&mut self, sent: usize) {

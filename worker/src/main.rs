@@ -1,10 +1,14 @@
 //! `thresher-worker`: runs units for a coordinator, or inspects an output.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use thresher_worker::agent::{AgentOptions, work};
+use thresher_worker::inspect::{
+    SurveyArgs, TraceArgs, VerifyArgs, run_survey, run_trace, run_verify,
+};
 
 /// Run work units for a thresher coordinator
 #[derive(Parser)]
@@ -20,6 +24,12 @@ enum Verb {
     ///
     /// Example: thresher-worker connect --state corpus.state --slots 8
     Connect(Connect),
+    /// Compare an output with its manifest, byte for byte
+    Verify(VerifyArgs),
+    /// Find out what became of a page: by URL, id or content hash
+    Trace(TraceArgs),
+    /// Measure a job's inputs on a sample, for `thresher plan`
+    Survey(SurveyArgs),
 }
 
 #[derive(clap::Args)]
@@ -43,12 +53,17 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Arguments::parse().verb {
-        Verb::Connect(options) => connect(options),
+        Verb::Connect(options) => connect(options).map(|()| ExitCode::SUCCESS),
+        Verb::Verify(options) => run_verify(&options),
+        Verb::Trace(options) => run_trace(&options),
+        Verb::Survey(options) => run_survey(&options),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            // Standard error may be closed; nothing is left to tell then.
+            let _ = writeln!(std::io::stderr(), "error: {}", causes.join(": "));
             ExitCode::FAILURE
         }
     }
