@@ -180,13 +180,14 @@ struct Nesting<'a> {
     open: Vec<Name>,
     /// Kept apart from `open`: they survive the end of their parents. `None` is a marker.
     formatting: Vec<Option<(Name, u64)>>,
+    markers: usize,
     foreign: usize,
     nodes: usize,
 }
 
 impl<'a> Nesting<'a> {
     fn new(limits: &'a HtmlLimits) -> Self {
-        Self { limits, open: Vec::new(), formatting: Vec::new(), foreign: 0, nodes: 0 }
+        Self { limits, open: Vec::new(), formatting: Vec::new(), markers: 0, foreign: 0, nodes: 0 }
     }
 
     fn in_foreign(&self) -> bool {
@@ -213,11 +214,12 @@ impl<'a> Nesting<'a> {
         }
         if is_marker(name) {
             self.formatting.push(None);
+            self.markers += 1;
         }
         if matches!(name, b"svg" | b"math") {
             self.foreign += 1;
         }
-        self.nodes += self.formatting.len();
+        self.nodes += self.formatting.len() - self.since_marker();
         self.open.push(tag.name);
         self.within_limits()
     }
@@ -303,6 +305,7 @@ impl<'a> Nesting<'a> {
                 && let Some(marker) = self.formatting.iter().rposition(Option::is_none)
             {
                 self.formatting.truncate(marker);
+                self.markers -= 1;
             }
         }
     }
@@ -310,7 +313,7 @@ impl<'a> Nesting<'a> {
     /// The parser keeps at most three alike, and one link.
     fn start_formatting(&mut self, tag: &Tag<'_>) {
         let key = (tag.name, xxhash_rust::xxh3::xxh3_64(tag.source));
-        let since = self.formatting.iter().rposition(Option::is_none).map_or(0, |at| at + 1);
+        let since = self.since_marker();
         let link = text_of(&tag.name) == b"a";
         let alike = |entry: &Option<(Name, u64)>| {
             entry.is_some_and(|entry| entry == key || (link && entry.0 == key.0))
@@ -324,8 +327,13 @@ impl<'a> Nesting<'a> {
         self.formatting.push(Some(key));
     }
 
+    /// Where the entries begin that a new block would build anew.
+    fn since_marker(&self) -> usize {
+        self.formatting.iter().rposition(Option::is_none).map_or(0, |at| at + 1)
+    }
+
     fn within_limits(&self) -> Result<(), Excess> {
-        if self.open.len() + self.formatting.len() > self.limits.depth {
+        if self.open.len() + self.formatting.len() - self.markers > self.limits.depth {
             return Err(Excess::Depth { limit: self.limits.depth });
         }
         if self.nodes > self.limits.nodes {

@@ -76,29 +76,26 @@ fn parse(html: &str, limits: &HtmlLimits) -> Result<Readability, PageError> {
         text_mode: TextMode::Raw,
         ..Config::default()
     };
-    measure(&page, limits).map_err(PageError::Bounds)?;
-    for title in page.doc.select("title").nodes() {
-        if title.text().len() > MAX_TITLE_BYTES {
-            title.set_text("");
-        }
-    }
-    for meta in page.doc.select("meta[content]").nodes() {
-        if meta.attr("content").is_some_and(|content| content.len() > MAX_TITLE_BYTES) {
-            meta.remove_attr("content");
-        }
-    }
+    admit(&page, limits).map_err(PageError::Bounds)?;
     Ok(page)
 }
 
-/// Depth and size of the tree as it is, whatever `bounds` made of the markup.
-fn measure(page: &Readability, limits: &HtmlLimits) -> Result<(), Excess> {
+/// Measures the tree as it is, whatever `bounds` made of the markup, and empties titles that are
+/// none.
+fn admit(page: &Readability, limits: &HtmlLimits) -> Result<(), Excess> {
     let (mut depth, mut nodes) = (0, 0);
+    let mut oversized = Vec::new();
     let root = page.doc.root();
     let mut node = root;
-    loop {
+    'walk: loop {
         nodes += 1;
         if nodes > limits.nodes {
             return Err(Excess::Nodes { limit: limits.nodes });
+        }
+        let title = node.has_name("title") && node.text().len() > MAX_TITLE_BYTES;
+        let long = |content: &str| content.len() > MAX_TITLE_BYTES;
+        if title || (node.has_name("meta") && node.attr("content").as_deref().is_some_and(long)) {
+            oversized.push(node);
         }
         if let Some(child) = node.first_child() {
             depth += 1;
@@ -111,17 +108,22 @@ fn measure(page: &Readability, limits: &HtmlLimits) -> Result<(), Excess> {
         }
         loop {
             if node.id == root.id {
-                return Ok(());
+                break 'walk;
             }
             if let Some(sibling) = node.next_sibling() {
                 node = sibling;
                 break;
             }
             depth -= 1;
-            let Some(parent) = node.parent() else { return Ok(()) };
+            let Some(parent) = node.parent() else { break 'walk };
             node = parent;
         }
     }
+    for node in oversized {
+        node.set_text("");
+        node.remove_attr("content");
+    }
+    Ok(())
 }
 
 /// The visible text below the first element that matches.

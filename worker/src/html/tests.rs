@@ -33,13 +33,12 @@ fn assert_golden(name: &str, page: &Page) {
     assert_eq!(actual, golden, "{name}");
 }
 
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 6] = [
     ("apache-documenting.zh-cn.utf-8.html", "UTF-8"),
     ("apache-filter.ja.utf-8.html", "UTF-8"),
     ("apache-filter.ko.euc-kr.html", "EUC-KR"),
     ("apache-mod_env.tr.utf-8.html", "UTF-8"),
     ("apache-mpm.de.iso-8859-1.html", "windows-1252"),
-    ("debian-faq-contributing.ko.utf-8.html", "UTF-8"),
     ("libreoffice-java.de.utf-8.html", "UTF-8"),
 ];
 
