@@ -14,8 +14,11 @@ use crate::clock;
 
 /// A worker that dies so soon has not worked.
 const TOO_SOON: Duration = Duration::from_secs(3);
-/// So many deaths in a row that came too soon are no accident.
-const MAX_EARLY_DEATHS: u32 = 5;
+/// So many points in a row are no accident. A worker that ends by itself before it has worked is
+/// misconfigured; one that is killed met somebody, or the memory limit, and may do better next time.
+const MAX_EARLY_POINTS: u32 = 50;
+const POINTS_ENDED: u32 = 10;
+const POINTS_KILLED: u32 = 1;
 
 /// How to start workers.
 #[derive(Debug, Clone)]
@@ -30,7 +33,7 @@ pub(crate) struct ChildOptions {
 pub(crate) struct Children {
     options: ChildOptions,
     running: Vec<Running>,
-    early_deaths: u32,
+    early_points: u32,
     started: u32,
 }
 
@@ -51,7 +54,7 @@ impl Children {
         let folder = options.state.join("logs");
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("failed to make the folder `{}`", folder.display()))?;
-        let mut children = Self { options, running: Vec::new(), early_deaths: 0, started: 0 };
+        let mut children = Self { options, running: Vec::new(), early_points: 0, started: 0 };
         for _ in 0..count {
             children.spawn()?;
         }
@@ -94,8 +97,9 @@ impl Children {
                 continue;
             }
             failed += 1;
-            self.early_deaths = if lived < TOO_SOON { self.early_deaths + 1 } else { 0 };
-            if self.early_deaths >= MAX_EARLY_DEATHS {
+            let points = if status.code().is_some() { POINTS_ENDED } else { POINTS_KILLED };
+            self.early_points = if lived < TOO_SOON { self.early_points + points } else { 0 };
+            if self.early_points >= MAX_EARLY_POINTS {
                 anyhow::bail!(
                     "workers keep dying as soon as they start; the last one {}:\n{}\nhint: see `{}`",
                     describe(status),

@@ -1,1 +1,7 @@
-//! Whole-system tests: fixtures, simulation, faults. Nobody depends on this package.
+//! What whole-system tests share: the built binaries, jobs over the sample crawl, running and
+//! killing processes. Nobody depends on this package.
+//!
+//! **Invariant:** a test sees what a user sees: processes, exit statuses, files.
+
+pub mod job;
+pub mod process;

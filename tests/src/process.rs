@@ -1,0 +1,94 @@
+//! Processes of the system under test: started as a user would, watched, killed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The folder with `thresher` and `thresher-worker`, built as this test was.
+fn binaries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let test = std::env::current_exe().expect("a test has a path");
+        let folder = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
+        // Whoever ran `cargo build` before says so; else it is done here, or old ones were tested.
+        if std::env::var_os("THRESHER_TEST_BUILT").is_none() {
+            let release = folder.ends_with("release").then_some("--release");
+            let built = Command::new(env!("CARGO"))
+                .args(["build", "--quiet", "-p", "thresher-coordinator", "-p", "thresher-worker"])
+                .args(release)
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status()
+                .expect("cargo can be run");
+            assert!(built.success(), "the binaries do not build");
+        }
+        folder.to_owned()
+    })
+}
+
+/// `thresher`, ready for arguments.
+pub fn thresher() -> Command {
+    command("thresher")
+}
+
+/// `thresher-worker`, ready for arguments.
+pub fn worker() -> Command {
+    command("thresher-worker")
+}
+
+fn command(name: &str) -> Command {
+    let mut command = Command::new(binaries().join(name));
+    command.stdin(Stdio::null()).env_remove("THRESHER_LOG");
+    command
+}
+
+/// Runs to the end.
+pub fn output(command: &mut Command) -> Output {
+    command.output().expect("the binary can be run")
+}
+
+/// Runs to the end and demands success.
+pub fn succeed(command: &mut Command) -> String {
+    let output = output(command);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{text}\n{errors}", output.status);
+    text
+}
+
+/// The worker processes of a state directory that are alive.
+pub fn workers_of(state: &Path) -> Vec<u32> {
+    let state = state.to_string_lossy();
+    let entries = std::fs::read_dir("/proc").expect("there is /proc");
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        words.first().is_some_and(|program| program.ends_with("thresher-worker"))
+            && words.iter().any(|word| *word == state)
+    })
+    .collect()
+}
+
+/// SIGKILL.
+pub fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+/// Sends a signal; the process may have ended just now.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    let _ = kill_process(pid, signal);
+}
+
+/// Ends whatever a failed test left running.
+pub struct Leftovers(pub PathBuf);
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        for pid in workers_of(&self.0) {
+            kill(pid);
+        }
+    }
+}
