@@ -2,4 +2,5 @@
 
 // mod sim;
 
+mod faults;
 mod oracle;

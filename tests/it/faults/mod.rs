@@ -1,0 +1,102 @@
+//! Bad input and bad luck, as a user meets them: counted, located, and nothing else lost.
+
+mod inputs;
+mod jobs;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use thresher_tests::job::JobText;
+use thresher_tests::process::{output, succeed, thresher};
+
+/// A gzip member.
+fn member(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A WET record with a page of its own.
+fn page(number: usize) -> Vec<u8> {
+    let line = |n: usize| format!("Line {n} of the page that has the number {number} and no twin");
+    let text: Vec<String> = (0..8).map(line).collect();
+    record(number, &format!("Title {number}\n{}\n", text.join("\n")).into_bytes())
+}
+
+/// A WET record with this body and the length that it has.
+fn record(number: usize, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    record_of_length(number, body, &format!("Content-Length: {length}\r\n"))
+}
+
+fn record_of_length(number: usize, body: &[u8], length: &str) -> Vec<u8> {
+    let mut record = format!(
+        "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: https://page.example/{number}\r\n\
+         WARC-Record-ID: <urn:uuid:{number:08}>\r\nContent-Type: text/plain\r\n{length}\r\n"
+    )
+    .into_bytes();
+    record.extend_from_slice(body);
+    record.extend_from_slice(b"\r\n\r\n");
+    record
+}
+
+/// What a job came to.
+struct Outcome {
+    manifest: serde_json::Value,
+    output: PathBuf,
+}
+
+impl Outcome {
+    fn published(&self) -> u64 {
+        self.manifest["accounting"]["published"].as_u64().unwrap()
+    }
+
+    fn quarantined(&self, reason: &str) -> u64 {
+        self.manifest["accounting"]["quarantined"][reason].as_u64().unwrap_or(0)
+    }
+
+    /// The first drop row of this reason.
+    fn row(&self, reason: &str) -> serde_json::Value {
+        let folder = std::fs::read_dir(self.output.join("dropped")).unwrap();
+        let rows = folder.flat_map(|file| {
+            let raw = std::fs::File::open(file.unwrap().path()).unwrap();
+            let text = zstd::decode_all(raw).unwrap();
+            String::from_utf8(text).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+        });
+        rows.map(|row| serde_json::from_str::<serde_json::Value>(&row).unwrap())
+            .find(|row| row["reason"] == reason)
+            .unwrap_or_else(|| panic!("no row says `{reason}`"))
+    }
+}
+
+/// A job over one input file, without language and filters.
+fn job_over(folder: &Path, name: &str, bytes: &[u8]) -> JobText {
+    std::fs::write(folder.join(name), bytes).unwrap();
+    JobText::over(folder, name)
+        .set("model", "\"none\"")
+        .add(
+            "[filters.gopher_repetition]\nenabled = false\n[filters.c4_quality]\nenabled = false\n\
+         [filters.fineweb_quality]\nenabled = false",
+        )
+        .set("min_stop_words", "0\nenabled = false")
+}
+
+/// Runs a job to its good end, and checks what it published.
+fn complete(folder: &Path, job: &JobText) -> Outcome {
+    let output = folder.join("corpus");
+    let state = folder.join("state");
+    succeed(thresher().arg("run").arg(job.write(folder)).arg("--state").arg(&state));
+    succeed(thresher().arg("verify").arg(&output));
+    let manifest = std::fs::read(output.join("manifest.json")).unwrap();
+    Outcome { manifest: serde_json::from_slice(&manifest).unwrap(), output }
+}
+
+/// Runs a job that is expected to fail; gives the exit status and all that was said.
+fn fail(folder: &Path, job: &JobText) -> (i32, String) {
+    let state = folder.join("state");
+    let ended = output(thresher().arg("run").arg(job.write(folder)).arg("--state").arg(&state));
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+}
