@@ -298,6 +298,10 @@ impl<'a> World<'a> {
         let next_id = self.shell.as_ref().map_or(0, |shell| shell.scheduler.next_worker_id());
         let most = self.chaos.dice.random_range(1..8);
         let (event, sent) = self.machines[number].request(next_id, most);
+        let new_id = match &event {
+            Event::Registered { worker_id, .. } => Some(*worker_id),
+            _ => None,
+        };
         let effects = match self.chaos.call(self.chaos_time()) {
             Call::RequestLost => None,
             Call::Answered => self.coordinator(&event),
@@ -316,7 +320,7 @@ impl<'a> World<'a> {
         };
         let machine = &mut self.machines[number];
         let Some(effects) = effects else { return machine.unanswered() };
-        if let Event::Registered { worker_id, .. } = event {
+        if let Some(worker_id) = new_id {
             return machine.registered(worker_id);
         }
         for effect in effects {
