@@ -103,11 +103,8 @@ impl Room {
 
     /// The effects of a report, without the answer.
     fn report(&mut self, worker_id: u32, unit: UnitRef, outcome: Outcome) -> Vec<Effect> {
-        let report = pb::Report {
-            unit: Some(unit),
-            outcome: Some(outcome),
-            ..pb::Report::default()
-        };
+        let report =
+            pb::Report { unit: Some(unit), outcome: Some(outcome), ..pb::Report::default() };
         let reports = vec![report];
         let effects =
             self.sync(pb::SyncRequest { worker_id, reports, ..pb::SyncRequest::default() });
@@ -176,9 +173,7 @@ fn failed(kind: Kind, producer: Option<UnitRef>) -> Outcome {
 }
 
 fn listed(piece: u32, units: u32) -> Outcome {
-    let planned = |number: u32| pb::PlannedUnit {
-        payload: number.to_le_bytes().to_vec(),
-        cost_bytes: 10,
-    };
+    let planned =
+        |number: u32| pb::PlannedUnit { payload: number.to_le_bytes().to_vec(), cost_bytes: 10 };
     Outcome::Listed(Listed { piece, units: (0..units).map(planned).collect() })
 }

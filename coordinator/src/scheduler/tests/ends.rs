@@ -40,8 +40,16 @@ fn a_job_goes_through_its_stages_in_order() {
     assert_eq!(
         stages,
         [
-            Lines, Lines, ResolveLines, Prepare, Prepare, ResolveDocuments, Layout, Publish,
-            Publish, Seal
+            Lines,
+            Lines,
+            ResolveLines,
+            Prepare,
+            Prepare,
+            ResolveDocuments,
+            Layout,
+            Publish,
+            Publish,
+            Seal
         ]
     );
     assert_eq!(room.job_state(), pb::JobState::Complete);
@@ -65,7 +73,7 @@ fn a_stage_that_all_others_need_ends_the_job_when_it_fails() {
     let mut room = Room::listed(true, 0);
     let layout = room.lease_one(1);
     let effects = room.report(1, layout, failed(Kind::Fatal, None));
-    let reason = "`layout-000000` failed for good: no luck".to_owned();
+    let reason = "`layout/0` failed for good: no luck".to_owned();
     assert!(
         effects.contains(&Effect::JobEnded { state: pb::JobState::Failed, reason }),
         "{effects:?}"

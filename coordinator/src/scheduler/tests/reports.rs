@@ -47,10 +47,7 @@ fn a_failed_attempt_is_repeated_and_the_last_one_sets_the_unit_aside() {
     let error = "no luck".to_owned();
     assert_eq!(
         room.report(1, first, failed(Kind::Retry, None)),
-        [
-            Effect::AttemptFailed { unit: first, error: error.clone() },
-            Effect::WorkAvailable,
-        ]
+        [Effect::AttemptFailed { unit: first, error: error.clone() }, Effect::WorkAvailable,]
     );
     let second = room.lease_one(1);
     assert_eq!(second, unit(Stage::Prepare, 0, 2));
@@ -75,7 +72,7 @@ fn a_fatal_failure_sets_aside_at_once_and_with_lines_goes_its_prepare() {
             Effect::UnitSetAside { unit: lines, error: "no luck".to_owned() },
             Effect::UnitSetAside {
                 unit: prepare,
-                error: "`lines-000000` was set aside: no luck".to_owned()
+                error: "`lines/0` was set aside: no luck".to_owned()
             },
         ]
     );
