@@ -51,7 +51,7 @@ impl Job {
         };
         let mut leases = Vec::with_capacity(most.min(self.stage(stage).tally.waiting) as usize);
         while leases.len() < most as usize
-            && let Some(ordinal) = self.stage_mut(stage).next_waiting()
+            && let Some(ordinal) = self.stage(stage).next_waiting()
         {
             leases.push(self.lease_unit(now, workers, asked.worker_id, stage, ordinal));
         }

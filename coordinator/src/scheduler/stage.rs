@@ -115,6 +115,9 @@ impl StageTable {
             UnitState::Skipped => self.bytes = self.bytes.saturating_sub(cost_bytes),
             UnitState::Waiting | UnitState::Leased { .. } | UnitState::SetAside => {}
         }
+        if before == UnitState::Waiting {
+            self.move_cursor();
+        }
     }
 
     /// Leases a waiting unit under its next attempt.
@@ -137,22 +140,27 @@ impl StageTable {
     }
 
     /// The unit to lease next to a worker that runs others too.
-    pub(super) fn next_waiting(&mut self) -> Option<u32> {
-        if let Some(first) = self.again.first() {
-            return Some(*first);
+    pub(super) fn next_waiting(&self) -> Option<u32> {
+        self.again.first().copied().or_else(|| self.first_lease(self.cursor))
+    }
+
+    fn first_lease(&self, place: u32) -> Option<u32> {
+        match &self.shuffled {
+            None => Some(place).filter(|ordinal| *ordinal < self.len()),
+            Some(order) => order.get(place as usize).copied(),
         }
-        while self.cursor < self.len() {
-            let ordinal = match &self.shuffled {
-                None => self.cursor,
-                Some(order) => order[self.cursor as usize],
-            };
+    }
+
+    /// Puts the cursor on the next unit that was never leased. It only moves with units, so that
+    /// looking for work changes nothing.
+    fn move_cursor(&mut self) {
+        while let Some(ordinal) = self.first_lease(self.cursor) {
             let unit = self.units[ordinal as usize];
             if unit.state == UnitState::Waiting && unit.attempt == 0 {
-                return Some(ordinal);
+                return;
             }
             self.cursor += 1;
         }
-        None
     }
 
     /// The unit to lease next to a worker that will run nothing else.

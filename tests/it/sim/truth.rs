@@ -50,7 +50,7 @@ impl Truth {
     pub(crate) fn of_seed(seed: u64) -> Self {
         let mut dice = ChaCha8Rng::seed_from_u64(seed ^ 0x7472_7574);
         let sick = dice.random_bool(0.4);
-        let mut fate = |dice: &mut ChaCha8Rng, chance: f64| {
+        let fate = |dice: &mut ChaCha8Rng, chance: f64| {
             if !sick || !dice.random_bool(chance) {
                 return Fate::Succeeds;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rand::RngExt as _;
 use thresher_coordinator::journal::MemoryFiles;
-use thresher_coordinator::scheduler::{Effect, Event, JobPlan, Timestamp};
+use thresher_coordinator::scheduler::{Effect, Event, JobPlan, Scheduler, Timestamp};
 use thresher_proto::pb::{JobState, SyncRequest};
 
 use super::chaos::{Call, Chaos, Mishap};
@@ -119,7 +119,8 @@ impl<'a> World<'a> {
             self.later(0, Action::Machine(machine));
         }
         self.bring_up();
-        while self.ended.is_none() {
+        // A coordinator that made the end durable and died comes up again to tell of it.
+        while self.ended.is_none() || self.shell.is_none() {
             let (at, action) = self.agenda.pop_first().expect("machines never stop asking");
             self.now = at.0;
             assert!(self.now < begin + MAX_MILLIS, "the job never ends: {:#?}", self.status());
@@ -198,11 +199,13 @@ impl<'a> World<'a> {
     /// A coordinator comes up, and its state is what the one before had made durable.
     fn bring_up(&mut self) {
         let (shell, opening) = Shell::open(&self.journal_files, &self.plan);
+        let mut replaced = None;
         if let Some(mut remains) = self.remains.take() {
             self.told.restarts += 1;
             let found = remains.expected.iter().position(|state| *state == shell.scheduler);
             let found = found.unwrap_or_else(|| {
-                panic!("replay gave {:#?}\nnot {:#?}", shell.scheduler, remains.expected)
+                let expected = remains.expected.last().expect("some state is expected");
+                panic!("replay gave another state:\n{}", difference(&shell.scheduler, expected))
             });
             if let Some((event, effects)) = remains.last.take()
                 && found + 1 == remains.expected.len()
@@ -213,14 +216,19 @@ impl<'a> World<'a> {
                     Effect::JobEnded { state, .. } if *state != JobState::Drained => Some(*state),
                     _ => None,
                 });
-                self.ended = ended;
+                self.ended = self.ended.or(ended);
             }
-            if self.chaos.dice.random_bool(0.3) {
-                remains.rise(self.now);
-            }
+            replaced = Some(remains);
         }
         self.shell = Some(shell);
         self.coordinator(&opening);
+        // Until the opening is durable, what the replaced one writes may count: nobody acted yet.
+        if self.shell.is_some()
+            && let Some(replaced) = replaced
+            && self.chaos.dice.random_bool(0.3)
+        {
+            replaced.rise(self.now);
+        }
         if self.shell.as_ref().is_some_and(|shell| shell.scheduler.job_toml().is_none()) {
             let plan = self.plan.clone();
             self.coordinator(&Event::Submitted { plan, job_toml: "job".to_owned() });
@@ -298,6 +306,10 @@ impl<'a> World<'a> {
         let next_id = self.shell.as_ref().map_or(0, |shell| shell.scheduler.next_worker_id());
         let most = self.chaos.dice.random_range(1..8);
         let (event, sent) = self.machines[number].request(next_id, most);
+        let new_id = match &event {
+            Event::Registered { worker_id, .. } => Some(*worker_id),
+            _ => None,
+        };
         let effects = match self.chaos.call(self.chaos_time()) {
             Call::RequestLost => None,
             Call::Answered => self.coordinator(&event),
@@ -316,7 +328,7 @@ impl<'a> World<'a> {
         };
         let machine = &mut self.machines[number];
         let Some(effects) = effects else { return machine.unanswered() };
-        if let Event::Registered { worker_id, .. } = event {
+        if let Some(worker_id) = new_id {
             return machine.registered(worker_id);
         }
         for effect in effects {
@@ -336,6 +348,17 @@ impl<'a> World<'a> {
             }
         }
     }
+}
+
+/// The lines that differ, each with its place.
+fn difference(found: &Scheduler, expected: &Scheduler) -> String {
+    let (found, expected) = (format!("{found:#?}"), format!("{expected:#?}"));
+    let pairs = found.lines().zip(expected.lines()).zip(1..);
+    let differing = pairs.filter(|((found, expected), _)| found != expected);
+    let shown = differing.map(|((found, expected), line)| {
+        format!("{line}: {} not {}", found.trim(), expected.trim())
+    });
+    shown.take(20).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a unit can end well.

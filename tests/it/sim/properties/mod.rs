@@ -4,6 +4,7 @@
 mod accounting;
 mod done;
 mod leases;
+mod memory;
 pub(crate) mod outcome;
 mod set_aside;
 mod stages;
@@ -68,6 +69,7 @@ impl Properties {
     pub(crate) fn at_end(&mut self, scheduler: &Scheduler, truth: &Truth, now: Timestamp) {
         self.accounting.compare(scheduler, now);
         self.set_aside.at_end(scheduler, truth, now);
+        memory::at_end(scheduler, now);
     }
 
     pub(crate) fn set_aside_count(&self) -> u64 {

@@ -1,0 +1,139 @@
+//! How stages and jobs end: by themselves, by drain, by cancel.
+
+use super::*;
+
+#[test]
+fn an_empty_job_is_sealed() {
+    let mut room = Room::listed(true, 0);
+    let layout = room.lease_one(1);
+    assert_eq!(layout, unit(Stage::Layout, 0, 1));
+    room.report(1, layout, done("layout"));
+    let seal = room.lease_one(1);
+    assert_eq!(seal, unit(Stage::Seal, 0, 1));
+    let effects = room.report(1, seal, done("seal"));
+    assert_eq!(
+        effects,
+        [
+            Effect::StageEnded { stage: Stage::Seal },
+            Effect::JobEnded { state: pb::JobState::Complete, reason: String::new() },
+            Effect::WorkAvailable,
+        ]
+    );
+    let asked = pb::SyncRequest { worker_id: 1, want: 1, ..pb::SyncRequest::default() };
+    assert_eq!(directive(&room.sync(asked)), Directive::Exit);
+}
+
+#[test]
+fn a_job_goes_through_its_stages_in_order() {
+    let mut room = Room::listed(true, 2);
+    let mut stages = Vec::new();
+    for _ in 0..20 {
+        let Some(lease) = room.lease(1, 1).pop() else { break };
+        let run = lease.unit.unwrap();
+        stages.push(run.stage());
+        if run.stage() == Stage::Layout {
+            room.report(1, run, listed(0, 2));
+        }
+        room.report(1, run, done_with_keys(1));
+    }
+    use Stage::{Layout, Lines, Prepare, Publish, ResolveDocuments, ResolveLines, Seal};
+    assert_eq!(
+        stages,
+        [
+            Lines,
+            Lines,
+            ResolveLines,
+            Prepare,
+            Prepare,
+            ResolveDocuments,
+            Layout,
+            Publish,
+            Publish,
+            Seal
+        ]
+    );
+    assert_eq!(room.job_state(), pb::JobState::Complete);
+}
+
+#[test]
+fn a_job_with_a_unit_set_aside_ends_with_gaps() {
+    let mut room = Room::new(true);
+    let worker = room.register(1);
+    let list = room.lease_one(worker);
+    room.report(worker, list, failed(Kind::Fatal, None));
+    assert_eq!(room.state(unit(Stage::Layout, 0, 0)), "skipped");
+    let seal = room.lease_one(worker);
+    assert_eq!(seal.stage(), Stage::Seal);
+    room.report(worker, seal, done("seal"));
+    assert_eq!(room.job_state(), pb::JobState::CompleteWithGaps);
+}
+
+#[test]
+fn a_stage_that_all_others_need_ends_the_job_when_it_fails() {
+    let mut room = Room::listed(true, 0);
+    let layout = room.lease_one(1);
+    let effects = room.report(1, layout, failed(Kind::Fatal, None));
+    let reason = "`layout/0` failed for good: no luck".to_owned();
+    assert!(
+        effects.contains(&Effect::JobEnded { state: pb::JobState::Failed, reason }),
+        "{effects:?}"
+    );
+    assert_eq!(room.lease(1, 1), []);
+}
+
+#[test]
+fn draining_leases_nothing_waits_for_what_runs_and_the_next_coordinator_goes_on() {
+    let mut room = Room::listed(true, 2);
+    let running = room.lease_one(1);
+    assert_eq!(room.give(&Event::Drained), [Effect::WorkAvailable]);
+    let asked = pb::SyncRequest { worker_id: 1, want: 1, ..pb::SyncRequest::default() };
+    let effects = room.sync(asked);
+    assert_eq!((leases(&effects), directive(&effects)), (vec![], Directive::Drain));
+    assert_eq!(room.job_state(), pb::JobState::Running);
+    let drained = Effect::JobEnded { state: pb::JobState::Drained, reason: String::new() };
+    assert_eq!(room.report(1, running, done("bytes")), [drained]);
+    assert_eq!(room.job_state(), pb::JobState::Drained);
+    room.give(&Event::Opened(pb::CoordinatorOpened {
+        epoch: 2,
+        ..pb::CoordinatorOpened::default()
+    }));
+    assert_eq!(room.job_state(), pb::JobState::Running);
+    assert_eq!(room.lease_one(1), unit(Stage::Lines, 1, 1));
+}
+
+#[test]
+fn cancelling_ends_the_job_at_once_and_later_results_change_nothing() {
+    let mut room = Room::listed(true, 2);
+    let running = room.lease_one(1);
+    let cancelled = Effect::JobEnded { state: pb::JobState::Cancelled, reason: String::new() };
+    assert_eq!(room.give(&Event::Cancelled), [cancelled, Effect::WorkAvailable]);
+    assert_eq!(room.report(1, running, done("bytes")), []);
+    assert_eq!(room.row(Stage::Lines).done, 0);
+    assert_eq!(room.give(&Event::Cancelled), []);
+    room.give(&Event::Opened(pb::CoordinatorOpened {
+        epoch: 2,
+        ..pb::CoordinatorOpened::default()
+    }));
+    assert_eq!(room.job_state(), pb::JobState::Cancelled, "for good");
+}
+
+#[test]
+fn a_second_job_is_not_taken() {
+    let mut room = Room::listed(true, 2);
+    let plan = room.scheduler.plan().unwrap().clone();
+    let second = Event::Submitted { plan, job_toml: "another".to_owned() };
+    assert_eq!(room.give(&second), []);
+    assert_eq!(room.scheduler.job_toml(), Some("job"));
+}
+
+#[test]
+fn more_key_ranges_than_allowed_fail_the_job_with_a_hint() {
+    let mut room = Room::listed(false, 1);
+    let prepare = room.lease_one(1);
+    let effects = room.report(1, prepare, done_with_keys(u64::MAX));
+    let reason = effects.iter().find_map(|effect| match effect {
+        Effect::JobEnded { state: pb::JobState::Failed, reason } => Some(reason),
+        _ => None,
+    });
+    assert!(reason.unwrap().contains("hint: give the dedup more memory"), "{reason:?}");
+}
