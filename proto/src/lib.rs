@@ -15,7 +15,7 @@ pub use unit::{STAGES, UnitNameError, parse_unit, stage_name};
 pub mod pb {
     #![expect(
         missing_docs,
-        clippy::str_to_string,
+        clippy::allow_attributes_without_reason,
         reason = "generated code, documented in the .proto files"
     )]
     tonic::include_proto!("thresher.v1");
