@@ -2,6 +2,7 @@
 //!
 //! It knows no other crate of the project. The messages are documented in `proto/thresher/v1`.
 
+pub mod batch;
 pub mod channel;
 pub mod job;
 pub mod survey;
@@ -15,7 +16,7 @@ pub use unit::{STAGES, UnitNameError, parse_unit, stage_name};
 pub mod pb {
     #![expect(
         missing_docs,
-        clippy::str_to_string,
+        clippy::allow_attributes_without_reason,
         reason = "generated code, documented in the .proto files"
     )]
     tonic::include_proto!("thresher.v1");

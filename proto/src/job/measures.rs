@@ -62,7 +62,7 @@ fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     }
     let number: f64 = number.parse().ok()?;
     #[expect(clippy::cast_possible_truncation, reason = "bounded by the check beside it")]
-    let value = (number.is_finite() && number < 1e15).then(|| (number * *factor as f64) as u64);
+    let value = (number.is_finite() && number < 1e15).then_some((number * *factor as f64) as u64);
     value
 }
 
