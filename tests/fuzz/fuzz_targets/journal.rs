@@ -1,0 +1,72 @@
+//! Foreign segments never panic, and only whole frames before any damage count. The input is read
+//! as a segment, as a frame with a right checksum, and as places where a sound segment is damaged.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use thresher_proto::pb::journal_record::Event;
+use thresher_proto::pb::{JournalRecord, WorkerLost};
+
+// By path: the coordinator's crate would bring the whole server with it.
+#[expect(dead_code, reason = "only its reader and its segments in memory are wanted")]
+#[path = "../../../coordinator/src/journal/mod.rs"]
+mod journal;
+
+use journal::{Ending, Journal, MemoryFiles, read_frames};
+
+/// Reading stops at the same place when nothing follows it.
+fn read_as_segment(bytes: &[u8]) {
+    let Ok(frames) = read_frames(bytes) else { return };
+    let valid = &bytes[..frames.valid_bytes as usize];
+    let again = read_frames(valid).expect("it was read before");
+    assert_eq!(again.records, frames.records);
+    assert_eq!((again.valid_bytes, again.ending), (frames.valid_bytes, Ending::Whole));
+    if frames.ending == Ending::Whole {
+        assert_eq!(valid.len(), bytes.len());
+    }
+}
+
+/// The input as the payload of a frame: what a checksum can't catch.
+fn read_as_payload(payload: &[u8]) {
+    let mut bytes = b"THRSHJNL\x01\0\0\0\x01\0\0\0\0\0\0\0saltsalt".to_vec();
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    let length = (payload.len() as u32).to_le_bytes();
+    let crc = crc32fast::hash(&[&length, payload, b"saltsalt"].concat());
+    let marker = u32::from_le_bytes(*b"salt") | 1;
+    bytes.extend(marker.to_le_bytes());
+    bytes.extend([length, crc.to_le_bytes()].concat());
+    bytes.extend(payload);
+    read_as_segment(&bytes);
+}
+
+/// Pairs of bytes say where a segment of eight records is damaged; the first says where it is cut.
+fn read_damaged(places: &[u8]) {
+    let files = MemoryFiles::new();
+    let (mut journal, _) = Journal::open_in(files.clone()).expect("memory gives no errors");
+    let opening = Event::Opened(journal.opening());
+    let lost = |worker_id| Event::Lost(WorkerLost { worker_id, reason: "silent".to_owned() });
+    let events = std::iter::once(opening).chain((1..8).map(lost));
+    let written: Vec<_> = events
+        .zip(0..)
+        .map(|(event, now_millis)| JournalRecord { now_millis, event: Some(event) })
+        .collect();
+    for record in &written {
+        journal.append(record).and_then(|()| journal.commit()).expect("memory gives no errors");
+    }
+    let mut bytes = files.bytes(1).expect("it was written");
+    let Some((cut, places)) = places.split_first() else { return };
+    for pair in places.chunks_exact(2) {
+        let at = usize::from(pair[0]) * 2 % bytes.len();
+        bytes[at] ^= pair[1];
+    }
+    bytes.truncate(bytes.len() - usize::from(*cut) % bytes.len());
+    if let Ok(frames) = read_frames(&bytes) {
+        assert_eq!(frames.records, written[..frames.records.len()]);
+    }
+    read_as_segment(&bytes);
+}
+
+fuzz_target!(|data: &[u8]| {
+    read_as_segment(data);
+    read_as_payload(data);
+    read_damaged(data);
+});
