@@ -121,6 +121,21 @@ impl AllocationRequest {
     }
 }
 
+impl AllocationRequest {
+    /// The script as an argument that is never taken for an option.
+    pub fn script_argument(&self) -> Result<String, RequestError> {
+        match self.script.to_str() {
+            Some("") | None => Err(RequestError::Value {
+                what: "script",
+                value: self.script.to_string_lossy().into_owned(),
+                hint: "use a path of UTF-8 characters",
+            }),
+            Some(path) if path.starts_with('-') => Ok(format!("./{path}")),
+            Some(path) => Ok(path.to_owned()),
+        }
+    }
+}
+
 /// Names of a site's things have no blanks, separators or leading dash anywhere that we know of.
 fn check_word(what: &'static str, word: &str) -> Result<(), RequestError> {
     let fine = word.starts_with(|c: char| c.is_alphanumeric() || c == '_')
@@ -252,6 +267,14 @@ mod tests {
         assert!(zero.check().is_err());
         let early = AllocationRequest { warn_before: Some(request().walltime), ..request() };
         assert!(early.check().unwrap_err().to_string().contains("`7200s`"));
+    }
+
+    #[test]
+    fn a_script_is_never_taken_for_an_option() {
+        let dashed = AllocationRequest { script: PathBuf::from("--wrap=id"), ..request() };
+        assert_eq!(dashed.script_argument().as_deref(), Ok("./--wrap=id"));
+        let none = AllocationRequest { script: PathBuf::new(), ..request() };
+        assert!(none.script_argument().is_err());
     }
 
     #[test]
