@@ -155,7 +155,7 @@ fn said(reason: &str) -> String {
     if reason == "None" { String::new() } else { reason.to_owned() }
 }
 
-/// Accounting may round to `9.4K` on request only; by default it is a plain number.
+/// Slurm 22.05 prints 9408 and 1024 like that, not as `1K`.
 fn parse_count(text: &str) -> Result<u32, ParseError> {
     text.parse().map_err(|_| ParseError::bad("number of nodes", text))
 }
