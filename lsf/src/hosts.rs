@@ -4,6 +4,8 @@
 //! Where nodes are given out whole, LSF puts the node that runs the script in front, with one slot.
 //! It is shared with everybody's scripts, and no worker may run there.
 
+use std::collections::BTreeSet;
+
 use thresher_proto::batch::ParseError;
 
 use crate::Layout;
@@ -45,14 +47,16 @@ pub fn parse_hostfile(text: &str) -> Result<Vec<HostSlots>, ParseError> {
     Ok(hosts)
 }
 
-/// The names of the hosts that workers may use, in LSF's order.
+/// The names of the hosts that workers may use, each once, in LSF's order.
 pub fn compute_nodes(layout: Layout, hosts: Vec<HostSlots>) -> Vec<String> {
     let skipped = match layout {
         Layout::WholeNodes => usize::from(starts_with_launch_node(&hosts)),
         // Here a first host with a single slot is as good as any.
         Layout::Slots { .. } => 0,
     };
-    hosts.into_iter().skip(skipped).map(|host| host.name).collect()
+    let mut seen = BTreeSet::new();
+    let names = hosts.into_iter().skip(skipped).map(|host| host.name);
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// One slot in front of hosts with more, or in front of any under a launch node's name.
@@ -66,7 +70,7 @@ fn starts_with_launch_node(hosts: &[HostSlots]) -> bool {
     }
 }
 
-/// LSF lists the slots of a host together, so that only the last one can be meant again.
+/// LSF lists most slots of a host together: only the last one is looked at.
 fn add(hosts: &mut Vec<HostSlots>, name: &str, slots: u32, text: &str) -> Result<(), ParseError> {
     let fine = name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -110,6 +114,7 @@ mod tests {
     fn where_slots_are_given_out_every_host_works() {
         assert_eq!(nodes(SLOTS, "h1 1 h2 4"), "h1 h2");
         assert_eq!(nodes(SLOTS, "batch2 1 h2 4"), "batch2 h2");
+        assert_eq!(nodes(SLOTS, "h1 1 h2 4 h1 3"), "h1 h2");
     }
 
     #[test]

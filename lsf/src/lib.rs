@@ -2,8 +2,8 @@
 //! values.
 //!
 //! It runs nothing, and reads no file, clock or environment by itself. Scripts and launchers
-//! (`jsrun`) are not its affair. Two kinds of site are known, see [`Layout`]: they differ in how nodes
-//! are asked for, how the script is handed over, and where it runs.
+//! (`jsrun`) are not its affair. Two kinds of site are known, see [`Layout`]: they differ in how
+//! nodes are asked for, how the script is handed over, and where it runs.
 
 mod hosts;
 mod status;

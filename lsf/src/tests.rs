@@ -156,3 +156,25 @@ fn cancel_names_all_allocations_and_never_all_jobs() {
     assert_eq!(SUMMIT.cancel(&[id("7"), id("8")]).unwrap().to_string(), "bkill 7 8");
     assert_eq!(SUMMIT.cancel(&[]), None);
 }
+
+/// Every text with one character changed, and every beginning of it.
+#[test]
+fn no_damaged_text_makes_a_reader_panic() {
+    let texts = [
+        include_str!("../testdata/bjobs-lsf-10.1-documented.txt"),
+        include_str!("../testdata/bsub-lsf-10.1-documented.txt"),
+        "batch2 1 a01n01 42 a01n02 42",
+    ];
+    for whole in texts {
+        let read = |text: &str| {
+            let _ = (SUMMIT.parse_status(text), SUMMIT.parse_submit(text));
+            let _ = (parse_mcpu_hosts(text), parse_hostfile(text));
+        };
+        for (at, old) in whole.char_indices() {
+            read(&whole[..at]);
+            for new in ["", "|", "-", "[", "9", "999999999999", ":", "\n", "é"] {
+                read(&format!("{}{new}{}", &whole[..at], &whole[at + old.len_utf8()..]));
+            }
+        }
+    }
+}

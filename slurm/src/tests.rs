@@ -181,3 +181,26 @@ fn cancel_names_all_allocations() {
     assert_eq!(command.to_string(), "scancel 7 8");
     assert_eq!(QUEUE.cancel(&[]), None);
 }
+
+/// Every text with one character changed, and every beginning of it.
+#[test]
+fn no_damaged_text_makes_a_reader_panic() {
+    let texts = [
+        include_str!("../testdata/squeue-before-timeout-slurm-22.05.8-debian12.txt"),
+        include_str!("../testdata/sacct-slurm-documented.txt"),
+        "r[1-2]n[01-02]-hsn0,x",
+        "1-01:59:56",
+    ];
+    for whole in texts {
+        let read = |text: &str| {
+            let _ = (QUEUE.parse_status(text), ACCOUNTING.parse_status(text));
+            let _ = (QUEUE.parse_submit(text), expand_hostlist(text), parse_walltime(text));
+        };
+        for (at, old) in whole.char_indices() {
+            read(&whole[..at]);
+            for new in ["", "|", "-", "[", "9", "999999999999", ":", "\n", "é"] {
+                read(&format!("{}{new}{}", &whole[..at], &whole[at + old.len_utf8()..]));
+            }
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! What is asked of a batch system, and the command that asks for it.
 //!
 //! Times and counts are checked here only for what no batch system could give; limits of a site
-//! are the site profile's. Every argument is a whole string for `exec`: no shell sees it, so nothing
-//! is quoted.
+//! are the site profile's. Every argument is a whole string for `exec`: no shell sees it, so
+//! nothing is quoted.
 
 use std::fmt;
 use std::num::NonZeroU32;
