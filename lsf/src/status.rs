@@ -1,8 +1,8 @@
 //! Where allocations stand: the question to `bjobs`, the reading of the answer, and the list of
 //! every state that LSF knows.
 //!
-//! Lines are fields between `|`, the freest text last, so that nothing in it can shift a field. With
-//! a delimiter `bjobs` cuts no field to a column's width.
+//! Lines are fields between `|`, the freest text last, so that nothing in it can shift a field.
+//! With a delimiter `bjobs` cuts no field to a column's width.
 
 use std::time::Duration;
 
