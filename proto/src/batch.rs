@@ -54,10 +54,12 @@ pub struct AllocationId(String);
 
 impl AllocationId {
     /// Takes `4711`, `4711.server`, `f2xJ9`: letters, digits and `._-[]`, a letter or digit first.
+    /// Never `0`, which stands for all jobs of the user in LSF.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let fine = text.len() <= ID_BYTES_MAX
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-[]".contains(&b));
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-[]".contains(&b))
+            && text.bytes().any(|b| b != b'0');
         if fine { Ok(Self(text.to_owned())) } else { Err(ParseError::bad("allocation id", text)) }
     }
 
@@ -180,7 +182,9 @@ mod tests {
     #[test]
     fn nothing_that_a_command_line_would_misread_is_an_id() {
         let long = "1".repeat(ID_BYTES_MAX + 1);
-        for text in ["", "-f", "1,2", "1 2", "1;rm", "$(x)", "1\n", "ä", ".1", long.as_str()] {
+        for text in
+            ["", "0", "00", "-f", "1,2", "1 2", "1;rm", "$(x)", "1\n", "ä", ".1", long.as_str()]
+        {
             assert!(AllocationId::parse(text).is_err(), "{text:?}");
         }
     }

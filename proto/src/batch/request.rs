@@ -1,8 +1,8 @@
 //! What is asked of a batch system, and the command that asks for it.
 //!
 //! Times and counts are checked here only for what no batch system could give; limits of a site
-//! are the site profile's. Every argument is a whole string for `exec`: no shell sees it, so nothing
-//! is quoted.
+//! are the site profile's. Every argument is a whole string for `exec`: no shell sees it, so
+//! nothing is quoted.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -117,6 +117,21 @@ impl AllocationRequest {
                 hint: "warn later than at the start: it must be less than the walltime",
             }),
             Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl AllocationRequest {
+    /// The script as an argument that is never taken for an option.
+    pub fn script_argument(&self) -> Result<String, RequestError> {
+        match self.script.to_str() {
+            Some("") | None => Err(RequestError::Value {
+                what: "script",
+                value: self.script.to_string_lossy().into_owned(),
+                hint: "use a path of UTF-8 characters",
+            }),
+            Some(path) if path.starts_with('-') => Ok(format!("./{path}")),
+            Some(path) => Ok(path.to_owned()),
         }
     }
 }
@@ -252,6 +267,14 @@ mod tests {
         assert!(zero.check().is_err());
         let early = AllocationRequest { warn_before: Some(request().walltime), ..request() };
         assert!(early.check().unwrap_err().to_string().contains("`7200s`"));
+    }
+
+    #[test]
+    fn a_script_is_never_taken_for_an_option() {
+        let dashed = AllocationRequest { script: PathBuf::from("--wrap=id"), ..request() };
+        assert_eq!(dashed.script_argument().as_deref(), Ok("./--wrap=id"));
+        let none = AllocationRequest { script: PathBuf::new(), ..request() };
+        assert!(none.script_argument().is_err());
     }
 
     #[test]

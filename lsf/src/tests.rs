@@ -1,0 +1,180 @@
+//! The adapter as the coordinator sees it, against texts of documented form (`testdata/SOURCE.md`).
+
+use std::path::PathBuf;
+
+use thresher_proto::batch::{Condition, Ending};
+
+use super::*;
+
+const SUMMIT: Lsf = Lsf { layout: Layout::WholeNodes };
+
+fn generic(per_node: u32) -> Lsf {
+    Lsf { layout: Layout::Slots { per_node: NonZeroU32::new(per_node).unwrap() } }
+}
+
+fn id(text: &str) -> AllocationId {
+    AllocationId::parse(text).unwrap()
+}
+
+fn request() -> AllocationRequest {
+    AllocationRequest {
+        name: "crawl".to_owned(),
+        nodes: NonZeroU32::new(92).unwrap(),
+        walltime: Duration::from_secs(12 * 3600),
+        queue: None,
+        account: None,
+        qos: None,
+        reservation: None,
+        features: Vec::new(),
+        warn_before: None,
+        output: None,
+        errors: None,
+        after: None,
+        rerun: Rerun::Forbidden,
+        extra: Vec::new(),
+        script: PathBuf::from("/run/job.sh"),
+    }
+}
+
+#[test]
+fn whole_nodes_are_asked_for_with_the_script_as_an_argument() {
+    let full = AllocationRequest {
+        queue: Some("killable".to_owned()),
+        account: Some("ABC123".to_owned()),
+        reservation: Some("hackathon".to_owned()),
+        features: vec!["NVME".to_owned(), "smt1".to_owned()],
+        warn_before: Some(Duration::from_secs(241)),
+        output: Some("/out/{id}.out".to_owned()),
+        errors: Some("/out/{id}.err".to_owned()),
+        after: Some(id("4711")),
+        rerun: Rerun::Allowed,
+        extra: vec!["-core_isolation".to_owned(), "2".to_owned()],
+        ..request()
+    };
+    assert_eq!(
+        SUMMIT.submit(&full).unwrap().to_string(),
+        "bsub -J crawl -W 720 -P ABC123 -q killable -U hackathon -o /out/%J.out -e /out/%J.err \
+         -w 'ended(4711)' -wt 5 -wa URG -nnodes 92 -alloc_flags 'NVME smt1' -r -Q 99 \
+         -core_isolation 2 /run/job.sh"
+    );
+}
+
+#[test]
+fn slots_are_asked_for_with_the_script_as_input() {
+    assert_eq!(
+        generic(42).submit(&request()).unwrap().to_string(),
+        "bsub -J crawl -W 720 -n 3864 -R 'span[ptile=42]' -rn < /run/job.sh"
+    );
+}
+
+#[test]
+fn walltime_is_whole_minutes_rounded_up() {
+    for (millis, minutes) in [(1, "1"), (60_000, "1"), (60_001, "2"), (7_200_000, "120")] {
+        let walltime = Duration::from_millis(millis);
+        let command = SUMMIT.submit(&AllocationRequest { walltime, ..request() }).unwrap();
+        assert_eq!(command.arguments[2..4], ["-W", minutes]);
+    }
+}
+
+#[test]
+fn what_lsf_cannot_do_is_refused() {
+    let qos = AllocationRequest { qos: Some("debug".to_owned()), ..request() };
+    let error = SUMMIT.submit(&qos).unwrap_err().to_string();
+    assert!(error.contains("`lsf` knows no quality of service"), "{error}");
+    let late = AllocationRequest {
+        walltime: Duration::from_secs(120),
+        warn_before: Some(Duration::from_secs(61)),
+        ..request()
+    };
+    assert!(SUMMIT.submit(&late).unwrap_err().to_string().contains("`61s`"));
+    let nodes = NonZeroU32::MAX;
+    assert!(generic(2).submit(&AllocationRequest { nodes, ..request() }).is_err());
+}
+
+#[test]
+fn the_id_is_that_of_the_last_job_submitted() {
+    let out = include_str!("../testdata/bsub-lsf-10.1-documented.txt");
+    assert_eq!(SUMMIT.parse_submit(out), Ok(id("806290")));
+    let default = "Job <12> is submitted to default queue <normal>.\n";
+    assert_eq!(SUMMIT.parse_submit(default), Ok(id("12")));
+    for out in ["", "Job not submitted.", "Job <x> is submitted to queue <q>.", "Job <1> is done"] {
+        let error = SUMMIT.parse_submit(out);
+        assert!(matches!(error, Err(ParseError::NoAllocationId { .. })), "{out:?}");
+    }
+}
+
+#[test]
+fn a_list_of_jobs_is_read_line_by_line() {
+    let out = include_str!("../testdata/bjobs-lsf-10.1-documented.txt");
+    let ended = |ending, reason: &str| AllocationState::Ended { ending, reason: reason.to_owned() };
+    let running = |condition, seconds| AllocationState::Running {
+        condition,
+        nodes: None,
+        time_left: Some(Duration::from_secs(seconds)),
+    };
+    let over = "TERM_RUNLIMIT: job killed after reaching LSF run time limit";
+    let expected = vec![
+        (id("806290"), running(Condition::Working, 1440 * 60 - 16_038)),
+        (
+            id("806291"),
+            AllocationState::Pending {
+                reason: "Job dependency condition not satisfied;".to_owned(),
+            },
+        ),
+        (
+            id("806292"),
+            AllocationState::Pending {
+                reason: "The job was suspended by the user while pending;".to_owned(),
+            },
+        ),
+        (id("806293"), running(Condition::Suspended, 7200 - 100)),
+        (id("806294"), running(Condition::Unreachable, 0)),
+        (id("806295"), ended(Ending::Completed, "")),
+        (id("806296"), ended(Ending::Walltime, over)),
+        (id("806297"), ended(Ending::Failed { code: Some(1), signal: None }, "")),
+        (id("806298"), ended(Ending::Lost, "")),
+    ];
+    assert_eq!(SUMMIT.parse_status(out), Ok(expected));
+}
+
+#[test]
+fn a_process_finds_its_allocation_without_the_launch_node() {
+    let variable = |name: &str| match name {
+        "LSB_JOBID" => Some("806290".to_owned()),
+        "LSB_MCPU_HOSTS" => Some("batch5 1 d05n08 42 d05n09 42 ".to_owned()),
+        _ => None,
+    };
+    let inside = SUMMIT.inside(&variable).unwrap().unwrap();
+    assert_eq!(inside.allocation, id("806290"));
+    assert_eq!(inside.nodes, ["d05n08", "d05n09"]);
+    assert_eq!((inside.restarts, inside.ends_unix_seconds), (None, None));
+    assert_eq!(SUMMIT.inside(&|_| None), Ok(None));
+}
+
+#[test]
+fn cancel_names_all_allocations_and_never_all_jobs() {
+    assert_eq!(SUMMIT.cancel(&[id("7"), id("8")]).unwrap().to_string(), "bkill 7 8");
+    assert_eq!(SUMMIT.cancel(&[]), None);
+}
+
+/// Every text with one character changed, and every beginning of it.
+#[test]
+fn no_damaged_text_makes_a_reader_panic() {
+    let texts = [
+        include_str!("../testdata/bjobs-lsf-10.1-documented.txt"),
+        include_str!("../testdata/bsub-lsf-10.1-documented.txt"),
+        "batch2 1 a01n01 42 a01n02 42",
+    ];
+    for whole in texts {
+        let read = |text: &str| {
+            let _ = (SUMMIT.parse_status(text), SUMMIT.parse_submit(text));
+            let _ = (parse_mcpu_hosts(text), parse_hostfile(text));
+        };
+        for (at, old) in whole.char_indices() {
+            read(&whole[..at]);
+            for new in ["", "|", "-", "[", "9", "999999999999", ":", "\n", "é"] {
+                read(&format!("{}{new}{}", &whole[..at], &whole[at + old.len_utf8()..]));
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Slurm: requests become `sbatch` command lines; what `sbatch`, `squeue`, `sacct` and the
+//! environment say becomes values.
+//!
+//! It runs nothing, and reads no file, clock or environment by itself. Scripts and launchers
+//! (`srun`) are not its affair. Every answer is asked for in a fixed format of ours, because the
+//! default tables are cut to column widths and the JSON changes shape between versions.
+
+mod hostlist;
+mod status;
+mod walltime;
+
+use thresher_proto::batch::{
+    AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, ID_PLACEHOLDER,
+    Inside, ParseError, RequestError, Rerun,
+};
+
+pub use hostlist::expand_hostlist;
+pub use walltime::{parse_walltime, print_walltime};
+
+/// Sent to the script, and only to it, before the end. The processes that it started are told by
+/// the coordinator, which knows what they do.
+const WARNING_SIGNAL: &str = "USR1";
+
+/// Slurm keeps the lead time in 16 bits.
+const WARNING_SECONDS_MAX: u64 = 65_535;
+
+/// The adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slurm {
+    /// Where states come from.
+    pub records: Records,
+}
+
+/// Who is asked for the state of allocations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Records {
+    /// `squeue`: there on every cluster, but it forgets what ended some minutes ago.
+    #[default]
+    Queue,
+    /// `sacct`: remembers everything and knows exit codes, where the site runs the database.
+    Accounting,
+}
+
+impl BatchSystem for Slurm {
+    fn name(&self) -> &'static str {
+        "slurm"
+    }
+
+    fn submit(&self, request: &AllocationRequest) -> Result<CommandLine, RequestError> {
+        request.check()?;
+        let constraint = (!request.features.is_empty()).then(|| request.features.join("&"));
+        let mut command = CommandLine::new("sbatch")
+            .argument("--parsable")
+            .long("job-name", Some(&request.name))
+            .long("nodes", Some(request.nodes))
+            .long("time", Some(print_walltime(request.walltime)))
+            .long("partition", request.queue.as_ref())
+            .long("account", request.account.as_ref())
+            .long("qos", request.qos.as_ref())
+            .long("reservation", request.reservation.as_ref())
+            .long("constraint", constraint)
+            .long("signal", warning(request)?)
+            .long("output", request.output.as_deref().map(file_pattern))
+            .long("error", request.errors.as_deref().map(file_pattern))
+            // Without it the second run of a requeued script wipes the output of the first.
+            .argument("--open-mode=append")
+            .argument(match request.rerun {
+                Rerun::Allowed => "--requeue",
+                Rerun::Forbidden => "--no-requeue",
+            })
+            // `afterok` would never start behind an allocation that its walltime ended.
+            .long("dependency", request.after.as_ref().map(|id| format!("afterany:{id}")));
+        command.arguments.extend_from_slice(&request.extra);
+        Ok(command.argument(request.script_argument()?))
+    }
+
+    /// `--parsable` prints `4711`, or `4711;cluster` in a federation, where ids are unique too.
+    fn parse_submit(&self, out: &str) -> Result<AllocationId, ParseError> {
+        let line = out.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+        let id = line.split_once(';').map_or(line, |(id, _cluster)| id);
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(ParseError::no_id("sbatch", out));
+        }
+        AllocationId::parse(id)
+    }
+
+    fn status(&self, ids: &[AllocationId]) -> Option<CommandLine> {
+        match self.records {
+            Records::Queue => status::squeue(ids),
+            Records::Accounting => status::sacct(ids),
+        }
+    }
+
+    fn parse_status(&self, out: &str) -> Result<Vec<(AllocationId, AllocationState)>, ParseError> {
+        match self.records {
+            Records::Queue => status::parse_squeue(out),
+            Records::Accounting => status::parse_sacct(out),
+        }
+    }
+
+    fn cancel(&self, ids: &[AllocationId]) -> Option<CommandLine> {
+        let command = CommandLine::new("scancel");
+        (!ids.is_empty()).then(|| ids.iter().fold(command, |c, id| c.argument(id.as_str())))
+    }
+
+    fn inside(
+        &self,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Inside>, ParseError> {
+        let Some(id) = variable("SLURM_JOB_ID") else { return Ok(None) };
+        let number = |name, what| match variable(name) {
+            None => Ok(None),
+            Some(text) => match text.parse::<u64>() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(ParseError::bad(what, &text)),
+            },
+        };
+        // The count is unset, not 0, in the first run.
+        let restarts = number("SLURM_RESTART_COUNT", "count of restarts")?.unwrap_or(0);
+        Ok(Some(Inside {
+            allocation: AllocationId::parse(&id)?,
+            nodes: expand_hostlist(&variable("SLURM_JOB_NODELIST").unwrap_or_default())?,
+            restarts: Some(u32::try_from(restarts).unwrap_or(u32::MAX)),
+            // As planned at the start, whatever was changed later; Slurm 22.05 does not tell it.
+            ends_unix_seconds: number("SLURM_JOB_END_TIME", "end time in unix seconds")?,
+        }))
+    }
+}
+
+/// `B:` tells the script alone; it may come up to a minute earlier than asked.
+fn warning(request: &AllocationRequest) -> Result<Option<String>, RequestError> {
+    let Some(lead) = request.warn_before else { return Ok(None) };
+    let seconds = walltime::whole_seconds(lead);
+    if seconds > WARNING_SECONDS_MAX {
+        return Err(RequestError::Value {
+            what: "warning time",
+            value: format!("{seconds}s"),
+            hint: "Slurm warns at most 65535 s before the end",
+        });
+    }
+    Ok(Some(format!("B:{WARNING_SIGNAL}@{seconds}")))
+}
+
+/// A path in which Slurm fills in the id, and reads no other `%`.
+fn file_pattern(path: &str) -> String {
+    path.replace('%', "%%").replace(ID_PLACEHOLDER, "%j")
+}
+
+#[cfg(test)]
+mod tests;
