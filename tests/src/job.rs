@@ -77,7 +77,7 @@ min_stop_words = 0
     }
 
     /// Adds tables or keys at the end.
-    pub fn add(mut self, text: &str) -> Self {
+    pub fn append(mut self, text: &str) -> Self {
         self.text.push('\n');
         self.text.push_str(text);
         self

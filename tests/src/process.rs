@@ -16,7 +16,7 @@ fn binaries() -> &'static Path {
         if std::env::var_os("THRESHER_TEST_BUILT").is_none() {
             let release = folder.ends_with("release").then_some("--release");
             let built = Command::new(env!("CARGO"))
-                .args(["build", "--quiet", "-p", "thresher-coordinator", "-p", "thresher-worker"])
+                .args(["build", "--quiet", "--workspace", "--bins"])
                 .args(release)
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .status()
@@ -66,7 +66,7 @@ pub fn workers_of(state: &Path) -> Vec<u32> {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
         words.first().is_some_and(|program| program.ends_with("thresher-worker"))
-            && words.iter().any(|word| *word == state)
+            && words.contains(&state)
     })
     .collect()
 }

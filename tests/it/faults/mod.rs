@@ -76,7 +76,7 @@ fn job_over(folder: &Path, name: &str, bytes: &[u8]) -> JobText {
     std::fs::write(folder.join(name), bytes).unwrap();
     JobText::over(folder, name)
         .set("model", "\"none\"")
-        .add(
+        .append(
             "[filters.gopher_repetition]\nenabled = false\n[filters.c4_quality]\nenabled = false\n\
          [filters.fineweb_quality]\nenabled = false",
         )

@@ -47,7 +47,7 @@ fn the_order_of_leases_changes_no_byte() {
 #[test]
 fn little_memory_for_keys_means_more_ranges_and_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let with = |memory: &str| job(folder.path()).add(&format!("[dedup]\nmemory = \"{memory}\""));
+    let with = |memory: &str| job(folder.path()).append(&format!("[dedup]\nmemory = \"{memory}\""));
     let plenty = outcome(&with("8GiB"), &[]);
     let scarce = tempfile::tempdir().unwrap();
     let (output, state) = places(scarce.path());

@@ -50,7 +50,13 @@ impl UnitError {
         let resolve = match stage {
             Stage::Lines => Stage::ResolveLines,
             Stage::Prepare => Stage::ResolveDocuments,
-            other => other,
+            Stage::Unspecified
+            | Stage::List
+            | Stage::ResolveLines
+            | Stage::ResolveDocuments
+            | Stage::Layout
+            | Stage::Publish
+            | Stage::Seal => stage,
         };
         match error {
             VerdictsError::VerdictFile { range, source } => {
