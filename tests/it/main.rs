@@ -1,3 +1,4 @@
 //! Whole-system tests: fixtures, simulation, faults. Nobody depends on this package.
 
 mod sim;
+mod tidy;
