@@ -92,3 +92,16 @@ pub(super) fn other_job(state: &Path, known: &str, given: &str) -> String {
         state.display()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The quickstart's state lies below a folder that a fresh clone does not have.
+    #[test]
+    fn a_state_directory_is_made_with_what_is_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("not/there/state");
+        assert_eq!(open(&state, "host").unwrap().scheduler.epoch(), 1);
+    }
+}
