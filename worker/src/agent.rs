@@ -177,7 +177,8 @@ impl Agent {
     async fn sync(&mut self, request: SyncRequest) -> Result<Option<SyncResponse>, tonic::Status> {
         let urgent = !request.reports.is_empty() || request.resync;
         if !urgent && request.wait_millis == 0 {
-            // Every slot is busy: nothing to ask for until one ends, but the lease is to be renewed.
+            // Every slot is busy: nothing to ask for until one ends, but the lease is to be
+            // renewed.
             if let Ok(Some(report)) =
                 tokio::time::timeout(self.heartbeat, self.reports.recv()).await
             {

@@ -46,7 +46,7 @@ pub(super) struct RunArgs {
     json: bool,
 }
 
-/// Run a coordinator alone; workers join with `thresher-worker --connect`
+/// Run a coordinator alone; workers join with `thresher-worker connect`
 ///
 /// Without a job file it goes on with the job of its state directory, or waits for one.
 #[derive(Debug, Args)]

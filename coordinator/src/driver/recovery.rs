@@ -18,6 +18,8 @@ pub enum RecoveryError {
     Journal(#[from] JournalError),
     #[error("failed to use the state directory: {0}")]
     State(#[from] PrivateFileError),
+    #[error("failed to make the folder `{}` for the state directory: {source}", path.display())]
+    Parent { path: PathBuf, source: std::io::Error },
     #[error("failed to read the journal: {0}")]
     Record(#[from] RecordError<JobError>),
     #[error("the journal holds a job that this version cannot read: {0}")]
@@ -37,6 +39,7 @@ fn journal_directory(state: &Path) -> PathBuf {
 
 /// Takes the next epoch; the opening is durable when this returns.
 pub(super) fn open(state: &Path, host: &str) -> Result<Recovered, RecoveryError> {
+    make_parent(state)?;
     ensure_private_directory(state)?;
     let (mut journal, replay) = Journal::open(&journal_directory(state))?;
     let mut scheduler = replayed(replay)?;
@@ -51,6 +54,13 @@ pub(super) fn open(state: &Path, host: &str) -> Result<Recovered, RecoveryError>
     journal.append(&opened.into_record(now))?;
     journal.commit()?;
     Ok(Recovered { scheduler, journal })
+}
+
+/// Only the state directory itself is private: what is above it may hold the output.
+fn make_parent(state: &Path) -> Result<(), RecoveryError> {
+    let Some(path) = state.parent() else { return Ok(()) };
+    std::fs::create_dir_all(path)
+        .map_err(|source| RecoveryError::Parent { path: path.to_owned(), source })
 }
 
 /// The scheduler as the journal leaves it, without taking an epoch.
@@ -81,4 +91,17 @@ pub(super) fn other_job(state: &Path, known: &str, given: &str) -> String {
          output), or remove the directory to begin anew",
         state.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The quickstart's state lies below a folder that a fresh clone does not have.
+    #[test]
+    fn a_state_directory_is_made_with_what_is_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("not/there/state");
+        assert_eq!(open(&state, "host").unwrap().scheduler.epoch(), 1);
+    }
 }

@@ -42,8 +42,8 @@ pub enum JournalError {
     /// Records that were written whole can't be read any more.
     #[error(
         "journal `{}` is damaged at byte {offset}: {what}\n\
-         hint: restore the file from a copy; without one, move the state directory away and run the \
-         job anew",
+         hint: restore the file from a copy; without one, move the state directory away and run \
+         the job anew",
         path.display()
     )]
     Damaged {

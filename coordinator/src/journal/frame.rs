@@ -6,9 +6,9 @@
 //! ```
 //! All numbers are little-endian. A payload is one or more records, each after its length as a
 //! varint. What is committed together is one frame: the next frame is only written after this one
-//! is durable, so a damaged frame with a whole one behind it never comes from a crash. The marker is
-//! taken from the segment's random salt, so that frames can be found again behind damage, and old
-//! blocks of other files are not taken for frames.
+//! is durable, so a damaged frame with a whole one behind it never comes from a crash. The marker
+//! is taken from the segment's random salt, so that frames can be found again behind damage, and
+//! old blocks of other files are not taken for frames.
 //!
 //! Nothing here panics or allocates without bound, whatever the bytes are.
 

@@ -1,9 +1,9 @@
 //! The journal: every event that changed the scheduler, durable before anybody acts on it.
 //!
-//! One segment file per epoch. Taking the next epoch is creating its file exclusively; a coordinator
-//! that finds a higher epoch after a commit was replaced, and stops. That holds on any POSIX file
-//! system whose exclusive create and look-up by name are coherent (Lustre, GPFS, local ones; NFS only
-//! after its attribute cache has expired). No lock, no mmap, no rename.
+//! One segment file per epoch. Taking the next epoch is creating its file exclusively; a
+//! coordinator that finds a higher epoch after a commit was replaced, and stops. That holds on any
+//! POSIX file system whose exclusive create and look-up by name are coherent (Lustre, GPFS, local
+//! ones; NFS only after its attribute cache has expired). No lock, no mmap, no rename.
 //!
 //! ```text
 //! Journal::open ──▶ replay every record ──▶ append(opening) ──▶ append … commit ──▶ effects

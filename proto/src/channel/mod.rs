@@ -5,9 +5,10 @@
 //!   <state>/keys/<role>.pem ──key_file──▶          └─ TCP, TLS 1.3, certificates both ways
 //! ```
 //!
-//! It leaves to its callers when to try again, and to the generated clients every message. A channel
-//! is handed out only after the coordinator has accepted this peer: both transports wait for the
-//! coordinator's first bytes, so that a refusal is an error here and not a riddle at the first call.
+//! It leaves to its callers when to try again, and to the generated clients every message. A
+//! channel is handed out only after the coordinator has accepted this peer: both transports wait
+//! for the coordinator's first bytes, so that a refusal is an error here and not a riddle at the
+//! first call.
 //!
 //! **Invariant:** nothing is sent before the other side has shown who it is: on a Unix socket by
 //! its owner and user id, over TCP by a certificate of this run's own authority.

@@ -1,6 +1,6 @@
-//! Thousands of simulated machine rooms, each from one seed: the real scheduler and the real journal
-//! (in memory), under workers that crash, hang, lose answers, repeat themselves and report late, and
-//! under coordinators that die at any record.
+//! Thousands of simulated machine rooms, each from one seed: the real scheduler and the real
+//! journal (in memory), under workers that crash, hang, lose answers, repeat themselves and report
+//! late, and under coordinators that die at any record.
 //!
 //! ```text
 //!   truth (what the job is)   chaos (what goes wrong, from the seed)

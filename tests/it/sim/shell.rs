@@ -1,5 +1,5 @@
-//! The coordinator's shell, as small as it can be: handle, journal, and only then act. It dies where
-//! chaos says, and comes back by replay.
+//! The coordinator's shell, as small as it can be: handle, journal, and only then act. It dies
+//! where chaos says, and comes back by replay.
 
 use thresher_coordinator::journal::{Fault, Journal, JournalError, MemoryFiles};
 use thresher_coordinator::scheduler::{Changed, Effect, Event, JobPlan, Scheduler, Timestamp};
@@ -97,8 +97,8 @@ impl Shell {
 }
 
 impl Remains {
-    /// The replaced coordinator wakes up and tries to write; it must learn that it was replaced, and
-    /// what it wrote must never count. Later replays show that.
+    /// The replaced coordinator wakes up and tries to write; it must learn that it was replaced,
+    /// and what it wrote must never count. Later replays show that.
     pub(crate) fn rise(mut self, now: u64) {
         let record = Event::Cancelled.into_record(Timestamp::from_millis(now));
         let opening = Event::Opened(self.journal.opening()).into_record(Timestamp::default());

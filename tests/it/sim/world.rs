@@ -1,5 +1,5 @@
-//! One machine room: virtual time, machines, a coordinator that may be down, and the properties that
-//! look on.
+//! One machine room: virtual time, machines, a coordinator that may be down, and the properties
+//! that look on.
 
 use std::collections::BTreeMap;
 

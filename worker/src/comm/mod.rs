@@ -2,8 +2,8 @@
 //! order with the same world in mind. [`local`] runs the ranks as threads of this process.
 //!
 //! The trait is made to fit MPI: buffers are bytes, one per rank; an implementation over
-//! `MPI_Alltoallv` exchanges the lengths first and then goes in rounds, each with counts below 2^31.
-//! It names no MPI type, starts nothing and retries nothing.
+//! `MPI_Alltoallv` exchanges the lengths first and then goes in rounds, each with counts below
+//! 2^31. It names no MPI type, starts nothing and retries nothing.
 //!
 //! Invariant: a collective ends. It returns on every rank, or, when a rank is gone, an error on
 //! those that are left; an implementation that cannot notice a lost rank runs under a deadline

@@ -1,4 +1,5 @@
-//! Resolving one key range: all ranks bring the keys of their units together and learn what to drop.
+//! Resolving one key range: all ranks bring the keys of their units together and learn what to
+//! drop.
 //!
 //! ```text
 //! rank (units u with u mod size = rank)                 owner (keys that spread to it)
@@ -263,8 +264,8 @@ fn check_same_task<K: HashKey>(
     }
 }
 
-/// Opens the files of this rank's units, in the order of the units, and closes them again: there may
-/// be more of them than a process may have open. What stays is the index of the range.
+/// Opens the files of this rank's units, in the order of the units, and closes them again: there
+/// may be more of them than a process may have open. What stays is the index of the range.
 fn open_own_files<K: HashKey>(
     rank: usize,
     size: usize,

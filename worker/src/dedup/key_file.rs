@@ -198,7 +198,7 @@ impl<K: HashKey> KeyFile<K> {
     /// The ordinals that repeat a key of a smaller ordinal of the same unit.
     ///
     /// # Panics
-    /// After [`KeyFile::restrict`], which forgets where they are.
+    /// After `restrict`, which forgets where they are.
     pub fn repeats(&self) -> Result<OrdinalSet, BlocksError> {
         let keys = usize::try_from(self.summary.key_blocks).unwrap_or(usize::MAX);
         assert_eq!(self.keys, 0..keys, "a restricted file has forgotten its repeats");

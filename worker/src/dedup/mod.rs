@@ -1,15 +1,15 @@
 //! Exact duplicates across all units of a stage, found by the hashes of their content.
 //!
 //! ```text
-//! a unit     KeyCollector   ── push(key, ordinal) … finish ──→  key file: sorted keys, local repeats
+//! a unit     KeyCollector   ── push(key, ordinal) … finish ──→  key file: keys, local repeats
 //! gang unit  resolve        ── key files, one KeyRange, Communicator ──→  verdict file per rank
 //! a unit     VerdictSet     ── verdict files + its own key file ──→  is_dropped(ordinal)
 //! ```
 //! A [`Position`] is the total order that decides: the unit's canonical number, then the ordinal of
 //! the line or document in it. What is known of a key is its smallest position and whether there
-//! is another one; merging that is associative, commutative and idempotent, so that the drops do not
-//! depend on the number of ranks, ranges or rounds, nor on any order. This module hashes nothing,
-//! names no files and knows no stage.
+//! is another one; merging that is associative, commutative and idempotent, so that the drops do
+//! not depend on the number of ranks, ranges or rounds, nor on any order. This module hashes
+//! nothing, names no files and knows no stage.
 
 pub mod budget;
 pub mod exchange;

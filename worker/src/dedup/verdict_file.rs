@@ -1,9 +1,9 @@
 //! The verdict file of one rank for one key range: for each unit of the rank the dropped ordinals.
 //!
 //! Drops come in any order and are sorted and written in batches when the memory for them is full.
-//! A block holds sections of ascending units, and is labelled with its batch and first unit, so that
-//! one unit's sections are found from the index. The first batch has a section for every unit of
-//! the rank, empty or not: a unit that was not compared cannot be taken for one without drops.
+//! A block holds sections of ascending units, and is labelled with its batch and first unit, so
+//! that one unit's sections are found from the index. The first batch has a section for every unit
+//! of the rank, empty or not: a unit that was not compared cannot be taken for one without drops.
 //! Combining ranges, ranks and local repeats is left to [`super::verdicts`].
 
 use std::io::{self, Write};

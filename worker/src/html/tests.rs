@@ -1,3 +1,5 @@
+//! Real pages and hostile ones, from bytes to text.
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,8 @@
 //!
 //! A [`BlockFile`] may give its descriptor back ([`BlockFile::release`]) and is opened again when
 //! blocks are asked for, since a rank may own more files than it may have open.
-//! Invariant: a payload is handed out only after its header, its index entry and its checksum agree.
+//! Invariant: a payload is handed out only after its header, its index entry and its checksum
+//! agree.
 
 use std::fs::File;
 use std::io;

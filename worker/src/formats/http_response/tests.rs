@@ -1,3 +1,5 @@
+//! What servers send, whole and damaged, and what is made of it.
+
 use std::io::Write;
 
 use super::*;

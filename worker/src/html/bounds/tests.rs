@@ -1,3 +1,5 @@
+//! Markup that is measured as the parser would build it.
+
 use super::*;
 
 /// How deep the markup is taken to be.
