@@ -57,7 +57,6 @@ fn a_full_file_system_stops_the_journal_and_it_goes_on_when_there_is_space_again
     let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(reason) => {
-            #[expect(clippy::print_stderr, reason = "a skipped test says so")]
             return eprintln!("skipped: no small file system could be mounted: {reason}");
         }
     };
