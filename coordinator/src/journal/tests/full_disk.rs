@@ -17,7 +17,7 @@ struct SmallDisk {
 impl SmallDisk {
     /// Mounts one, or says why that is not possible.
     fn mount() -> Result<Self, String> {
-        let place = tempfile::tempdir().unwrap();
+        let place = tempfile::tempdir().map_err(|error| error.to_string())?;
         let size = format!("size={DISK_BYTES}");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(place.path());
