@@ -63,7 +63,7 @@ pub(crate) struct Chaos {
 
 impl Chaos {
     pub(crate) fn of_seed(seed: u64) -> Self {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed ^ 0x6368_616f_73);
+        let mut dice = ChaCha8Rng::seed_from_u64(seed ^ 0x0063_6861_6f73);
         let ends_at = dice.random_range(0..60_000);
         let mut chance = |most: f64| dice.random_bool(0.7).then(|| dice.random_range(0.0..most));
         let (call, mishap) = (chance(0.3).unwrap_or(0.0), chance(0.05).unwrap_or(0.0));
