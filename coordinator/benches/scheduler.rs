@@ -128,9 +128,10 @@ fn seconds(clock: ClockId) -> f64 {
 }
 
 fn resident_bytes() -> Fallible<f64> {
-    let pages: f64 =
-        fs::read_to_string("/proc/self/statm")?.split(' ').nth(1).ok_or("no pages")?.parse()?;
-    Ok(pages * rustix::param::page_size() as f64)
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim_end().parse()?;
+    Ok(kilobytes * 1024.0)
 }
 
 /// Lists the units; gives the bytes that each then costs while it waits, payload included.

@@ -110,7 +110,7 @@ impl Machine {
             };
             return (Event::Registered { worker_id: worker_id_if_new, request }, 0);
         };
-        if self.drains && most % 2 == 0 {
+        if self.drains && most.is_multiple_of(2) {
             self.give_back();
         }
         let sent = self.unreported.len().min(most);

@@ -122,7 +122,9 @@ impl Truth {
             Stage::List => self.sources[ordinal as usize].list_fate,
             Stage::Lines => self.input(payload).1.lines_fate,
             Stage::Prepare => self.input(payload).1.prepare_fate,
-            Stage::Publish if self.bad_shards > 0 && ordinal % self.bad_shards == 0 => Fate::Fatal,
+            Stage::Publish if self.bad_shards > 0 && ordinal.is_multiple_of(self.bad_shards) => {
+                Fate::Fatal
+            }
             Stage::Publish
             | Stage::ResolveLines
             | Stage::ResolveDocuments

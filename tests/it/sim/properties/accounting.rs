@@ -29,7 +29,7 @@ impl AddsUpOnce {
             }
         }
         self.steps += 1;
-        if self.steps % EVERY == 0 {
+        if self.steps.is_multiple_of(EVERY) {
             self.compare(seen.scheduler, seen.now);
         }
     }
