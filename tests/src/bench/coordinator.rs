@@ -1,7 +1,7 @@
 //! The real coordinator, alone in a child process, under simulated workers on TLS connections.
 //!
 //! ```text
-//! child: thresher serve --listen 127.0.0.1:0  ←TLS 1.3, worker certificates←  load (this process)
+//! child: thresher serve --listen 127.0.0.1:0  ←TLS, certificates←  load (this process)
 //! ```
 //! Its CPU and memory are read from procfs while it lives; afterwards its journal is weighed and
 //! replayed by `thresher status`.
@@ -57,8 +57,8 @@ pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
 
     let units = f64::from(options.units);
     println!(
-        "# {} units, {} connections, {} units held by each, {calls} calls; wall {seconds:.2} s; CPU \
-         of the coordinator {cpu_seconds:.2} s, of the load {own_seconds:.2} s; memory {} MB \
+        "# {} units, {} connections, {} units held by each, {calls} calls; wall {seconds:.2} s; \
+         CPU of the coordinator {cpu_seconds:.2} s, of the load {own_seconds:.2} s; memory {} MB \
          without units, {} MB listed, {} MB at the end",
         options.units,
         options.connections,
