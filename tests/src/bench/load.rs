@@ -1,0 +1,193 @@
+//! Simulated workers: they speak the protocol as real ones do, and answer every unit at once.
+//!
+//! Each has its own connection and one call at a time, which reports the units of the call before
+//! and asks for as many again. The report of a unit is as large as a real one's.
+
+use anyhow::{Context, bail};
+use prost::Message;
+use thresher_proto::channel::address::CoordinatorAddress;
+use thresher_proto::channel::{Credentials, connect as dial};
+use thresher_proto::pb::coordination_client::CoordinationClient;
+use thresher_proto::pb::report::Outcome;
+use thresher_proto::pb::{
+    Accounting, Count, Directive, Done, InputsUnit, Lease, Listed, PlannedUnit, RegisterRequest,
+    Report, Stage, SyncRequest, SyncResponse, UnitRef,
+};
+use tonic::transport::Channel;
+
+const UNITS_PER_PIECE: u32 = 10_000;
+const WAIT_MILLIS: u32 = 1000;
+/// Answers without work that a worker takes before it gives up.
+const MAX_IDLE_CALLS: u32 = 30;
+
+pub(crate) struct Load {
+    pub(crate) address: CoordinatorAddress,
+    pub(crate) credentials: Credentials,
+    pub(crate) units: u32,
+    pub(crate) connections: usize,
+    pub(crate) batch: u32,
+}
+
+pub(crate) struct SimulatedWorker {
+    client: CoordinationClient<Channel>,
+    worker_id: u32,
+    sequence: u64,
+    /// Leased, and to be reported with the next call.
+    held: Vec<Lease>,
+}
+
+/// Registers every worker on a connection of its own.
+pub(crate) async fn connect(load: &Load) -> anyhow::Result<Vec<SimulatedWorker>> {
+    let mut workers = Vec::with_capacity(load.connections);
+    for number in 0..load.connections {
+        let channel = dial(&load.address, &load.credentials).await?;
+        let mut client = CoordinationClient::new(channel);
+        let request = RegisterRequest {
+            host: format!("node-{number}"),
+            pid: 1,
+            slots: load.batch,
+            version: thresher_proto::VERSION.to_owned(),
+            held: Vec::new(),
+        };
+        // The job is submitted just after the socket opens.
+        let mut registered = client.register(request.clone()).await;
+        for _ in 0..MAX_IDLE_CALLS {
+            if registered.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            registered = client.register(request.clone()).await;
+        }
+        let worker_id = registered?.into_inner().worker_id;
+        workers.push(SimulatedWorker { client, worker_id, sequence: 0, held: Vec::new() });
+    }
+    Ok(workers)
+}
+
+/// Takes the LIST unit and plans the job's units.
+pub(crate) async fn list(load: &Load, worker: &mut SimulatedWorker) -> anyhow::Result<()> {
+    worker.sync(1, Vec::new()).await?;
+    let lease = worker.held.pop().context("there was no LIST unit")?;
+    let unit = lease.unit.filter(|unit| unit.stage() == Stage::List).context("no LIST unit")?;
+    for (piece, first) in (0..).zip((0..load.units).step_by(UNITS_PER_PIECE as usize)) {
+        let planned = (first..load.units.min(first + UNITS_PER_PIECE)).map(|first_input| {
+            let payload = InputsUnit { source: 0, first_input, inputs: 1 };
+            PlannedUnit { payload: payload.encode_to_vec(), cost_bytes: 123_456_789 }
+        });
+        let listed = Listed { piece, units: planned.collect() };
+        let outcome = Some(Outcome::Listed(listed));
+        let report = Report { unit: Some(unit), outcome, ..Report::default() };
+        worker.sync(0, vec![report]).await?;
+    }
+    worker.sync(0, vec![done(unit)]).await?;
+    Ok(())
+}
+
+/// All workers until every planned unit is reported; how many calls that took.
+pub(crate) async fn run(
+    load: &Load,
+    workers: Vec<SimulatedWorker>,
+) -> anyhow::Result<(Vec<SimulatedWorker>, u64)> {
+    let batch = load.batch;
+    let tasks: Vec<_> = workers
+        .into_iter()
+        .map(|mut worker| {
+            tokio::spawn(async move {
+                let (mut units, mut calls) = (0, 0);
+                loop {
+                    let reports = worker.reports();
+                    let reported = reports.len() as u32;
+                    units += reported;
+                    calls += 1;
+                    worker.sync(batch, reports).await?;
+                    let goes_on = |lease: &Lease| {
+                        lease.unit.is_some_and(|unit| unit.stage() == Stage::Prepare)
+                    };
+                    // Nothing is left, or the next stage has begun.
+                    if !worker.held.first().is_some_and(goes_on) {
+                        return anyhow::Ok((worker, units, calls));
+                    }
+                }
+            })
+        })
+        .collect();
+    let (mut workers, mut units, mut calls) = (Vec::new(), 0, 0);
+    for task in tasks {
+        let (worker, its_units, its_calls) = task.await??;
+        workers.push(worker);
+        units += its_units;
+        calls += its_calls;
+    }
+    if units != load.units {
+        bail!("{units} of {} units were run", load.units);
+    }
+    Ok((workers, calls))
+}
+
+/// The stages that follow, until the job is over.
+pub(crate) async fn finish(mut workers: Vec<SimulatedWorker>) -> anyhow::Result<()> {
+    let holds = workers.iter().position(|worker| !worker.held.is_empty());
+    let worker = &mut workers[holds.unwrap_or(0)];
+    for _ in 0..MAX_IDLE_CALLS {
+        let reports = worker.reports();
+        if worker.sync(1, reports).await? == Directive::Exit {
+            return Ok(());
+        }
+    }
+    bail!("the job does not end")
+}
+
+impl SimulatedWorker {
+    fn reports(&mut self) -> Vec<Report> {
+        self.held.drain(..).filter_map(|lease| lease.unit).map(done).collect()
+    }
+
+    async fn sync(&mut self, want: u32, reports: Vec<Report>) -> anyhow::Result<Directive> {
+        self.sequence += 1;
+        let idle = want > 0;
+        let wait_millis = if idle && reports.is_empty() { WAIT_MILLIS } else { 0 };
+        let request = SyncRequest {
+            worker_id: self.worker_id,
+            want,
+            idle,
+            reports,
+            wait_millis,
+            sequence: self.sequence,
+            ..SyncRequest::default()
+        };
+        let response: SyncResponse = self.client.sync(request).await?.into_inner();
+        let directive = response.directive();
+        self.held.extend(response.leases);
+        Ok(directive)
+    }
+}
+
+/// What PREPARE says of a unit of its own.
+fn done(unit: UnitRef) -> Report {
+    let count = |name: &str, value| Count { name: name.to_owned(), value };
+    let is_prepare = unit.stage() == Stage::Prepare;
+    let accounting = is_prepare.then(|| Accounting {
+        records_in: 41_230,
+        kept: 30_115,
+        dropped: vec![
+            count("language/low_score", 3_115),
+            count("gopher_quality/too_few_words", 6_000),
+            count("short", 2_000),
+        ],
+        quarantined: Vec::new(),
+        bytes_in: 150_123_456,
+        bytes_kept: 90_123_456,
+    });
+    let digest = if is_prepare { vec![7; 32] } else { Vec::new() };
+    let counts = match is_prepare {
+        true => vec![
+            count("lines/in", 2_000_000),
+            count("lines/duplicate", 700_000),
+            count("language/en/documents", 14_000),
+            count("language/de/documents", 3_000),
+        ],
+        false => Vec::new(),
+    };
+    let outcome = Some(Outcome::Done(Done { accounting, digest, keys: 0, counts }));
+    Report { unit: Some(unit), outcome, cpu_millis: 41_000, wall_millis: 43_000 }
+}

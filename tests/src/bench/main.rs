@@ -1,0 +1,42 @@
+//! `thresher-bench`: each figure of ours beside its floor or peer, taken in the same sitting.
+//!
+//! ```text
+//! thresher-bench data  … WET files      → lines · ccnet · filters · language
+//! thresher-bench coordinator …          → serve as a child ← load, over TLS
+//! ```
+//! `tests/bench` makes the crawl and the peers that this needs. Times are CPU seconds, user and
+//! system, since the machines that run it are shared; the two sides of a ratio alternate.
+//!
+//! **Invariant:** a figure is printed only when both sides did their work to the end.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+mod coordinator;
+mod cpu;
+mod language;
+mod lines;
+mod load;
+mod options;
+mod pipelines;
+mod table;
+
+use options::Options;
+
+const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
+    thresher-bench ccnet|filters|language --python PYTHON --peers DIR --model FILE FILE.wet.gz…\n\
+    thresher-bench coordinator [--units N] [--connections N] [--batch N] [--folder DIR]\n\
+    every one: [--rounds N]";
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let Some(name) = arguments.next() else { anyhow::bail!("no bench was named\n{USAGE}") };
+    let options = Options::parse(arguments)?;
+    match name.as_str() {
+        "lines" => lines::bench(&options),
+        "ccnet" => pipelines::ccnet(&options),
+        "filters" => pipelines::filters(&options),
+        "language" => language::bench(&options),
+        "coordinator" => coordinator::bench(&options),
+        _ => anyhow::bail!("there is no bench `{name}`\n{USAGE}"),
+    }
+}
