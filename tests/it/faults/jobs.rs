@@ -45,7 +45,8 @@ fn a_missing_model_is_named_with_where_it_may_be_had() {
 #[test]
 fn a_wrong_key_is_refused_with_the_right_one() {
     let folder = tempfile::tempdir().unwrap();
-    let job = job_over(folder.path(), "a.warc.wet.gz", b"").append("[dedup.lines]\npolcy = \"off\"");
+    let job =
+        job_over(folder.path(), "a.warc.wet.gz", b"").append("[dedup.lines]\npolcy = \"off\"");
     let (code, said) = fail(folder.path(), &job);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("dedup.lines.polcy") && said.contains("`policy`"), "{said}");
