@@ -1,5 +1,5 @@
-//! What a unit costs the coordinator: CPU through the scheduler and the journal on a real disk, memory
-//! while it waits, and time in replay. No network: that is another bench's business.
+//! What a unit costs the coordinator: CPU through the scheduler and the journal on a real disk,
+//! memory while it waits, and time in replay. No network: that is another bench's business.
 //!
 //! `cargo bench -p thresher-coordinator --bench scheduler`; `TMPDIR` says which disk.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]

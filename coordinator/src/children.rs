@@ -15,7 +15,7 @@ use crate::clock;
 /// A worker that dies so soon has not worked.
 const TOO_SOON: Duration = Duration::from_secs(3);
 /// So many points in a row are no accident. A worker that ends by itself before it has worked is
-/// misconfigured; one that is killed met somebody, or the memory limit, and may do better next time.
+/// misconfigured; one that is killed met somebody, or the memory limit, and may do better.
 const MAX_EARLY_POINTS: u32 = 50;
 const POINTS_ENDED: u32 = 10;
 const POINTS_KILLED: u32 = 1;

@@ -1,5 +1,5 @@
-//! What survives: torn tails, flipped bytes, failing writes, replaced coordinators. Faults come from
-//! the segments in memory; one test fills a real file system.
+//! What survives: torn tails, flipped bytes, failing writes, replaced coordinators. Faults come
+//! from the segments in memory; one test fills a real file system.
 
 mod full_disk;
 

@@ -61,7 +61,7 @@ fn another_job_on_the_same_state_is_refused() {
     let other = job.set("shard_bytes", "\"300kB\"");
     let (code, said) = fail(folder.path(), &other);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("another job") && said.contains("300kB"), "{said}");
+    assert!(said.contains("another job") && said.contains("300000B"), "{said}");
 }
 
 #[test]

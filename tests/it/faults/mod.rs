@@ -20,7 +20,14 @@ fn member(bytes: &[u8]) -> Vec<u8> {
 
 /// A WET record with a page of its own.
 fn page(number: usize) -> Vec<u8> {
-    let line = |n: usize| format!("Line {n} of the page that has the number {number} and no twin");
+    // Letters, since dedup takes all digits for one.
+    let name = char::from(b'a' + u8::try_from(number).unwrap());
+    let line = |n: usize| {
+        format!(
+            "Line {} of the page with the name {name} has no twin in any other page",
+            "abcdefgh".split_at(n).1
+        )
+    };
     let text: Vec<String> = (0..8).map(line).collect();
     record(number, &format!("Title {number}\n{}\n", text.join("\n")).into_bytes())
 }

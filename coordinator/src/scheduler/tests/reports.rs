@@ -113,7 +113,10 @@ fn an_accounting_that_does_not_add_up_from_an_older_attempt_is_refused() {
     let second = room.lease_one(1);
     let effects = room.report(1, first, accounting(5, 3, 1));
     assert!(
-        matches!(effects.as_slice(), [Effect::ReportRefused { worker_id: 1, unit, .. }] if *unit == first),
+        matches!(
+            effects.as_slice(),
+            [Effect::ReportRefused { worker_id: 1, unit, .. }] if *unit == first
+        ),
         "{effects:?}"
     );
     assert_eq!(room.state(second), "leased");
