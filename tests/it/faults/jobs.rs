@@ -65,7 +65,7 @@ fn another_job_on_the_same_state_is_refused() {
 }
 
 #[test]
-fn status_and_explain_read_the_journal_when_nobody_runs() {
+fn a_finished_job_answers_from_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let job: JobText = job_over(folder.path(), "a.warc.wet.gz", &member(&page(1)));
@@ -74,6 +74,9 @@ fn status_and_explain_read_the_journal_when_nobody_runs() {
     assert!(status.contains("prepare"), "{status}");
     let why = succeed(thresher().args(["explain", "prepare/0", "--state"]).arg(&state));
     assert!(why.contains("done"), "{why}");
+    let corpus = folder.path().join("corpus");
+    let empty = output(thresher().arg("trace").arg(&corpus).arg(""));
+    assert!(!empty.status.success(), "an empty text traces nothing");
     let none = output(thresher().args(["explain", "prepare/9", "--state"]).arg(&state));
     assert!(!none.status.success());
 }

@@ -91,6 +91,11 @@ pub struct Twin {
 
 /// Traces and prints; the exit status is 1 where nothing was found.
 pub fn run_trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
+    // Records without a URL have an empty one, and all of them would match.
+    anyhow::ensure!(
+        !args.needle.is_empty(),
+        "nothing to look for\nhint: write a URL, a record id or a content hash"
+    );
     let threads = args.threads.unwrap_or_else(default_threads);
     let trace = trace(&args.output, &args.needle, threads)?;
     print_result(&if args.json { to_json(&trace)? } else { trace.to_string() })?;
