@@ -24,7 +24,7 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
     ("document", &[]),
     ("fasttext", &[]),
     ("text", &[]),
-    ("storage", &[]),
+    ("storage", &["clock"]),
     ("filters", &[]),
     ("formats", &[]),
     ("html", &["formats"]),
@@ -45,7 +45,7 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
         &["document", "filters", "language", "sources", "stages", "staging", "storage", "text"],
     ),
     ("executor", &["clock", "stages"]),
-    ("agent", &["clock", "executor", "stages"]),
+    ("agent", &["clock", "executor", "stages", "storage"]),
 ];
 
 /// What the scheduler may not name. Hash maps are here because somebody would iterate over them.

@@ -12,6 +12,7 @@ mod error;
 pub mod filters;
 mod keys;
 mod measures;
+mod s3;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use toml::{Table, Value};
 
 pub use error::JobError;
 pub use measures::{Bytes, Span};
+pub use s3::{PathStyle, S3Spec};
 pub use spec::*;
 
 /// Every key with its default and its meaning.

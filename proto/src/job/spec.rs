@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::filters::FiltersSpec;
+use super::s3::S3Spec;
 use super::{Bytes, JobError, Span};
 
 /// A whole job.
@@ -18,6 +19,7 @@ pub struct JobSpec {
     pub language: LanguageSpec,
     pub html: HtmlSpec,
     pub output: OutputSpec,
+    pub s3: S3Spec,
     pub filters: FiltersSpec,
 }
 
@@ -229,6 +231,7 @@ impl JobSpec {
         let defaults = UnitsSpec::result_neutral(self.units.target_bytes);
         recipe.units = defaults;
         recipe.dedup.memory = Bytes(0);
+        recipe.s3 = S3Spec::default();
         recipe
     }
 
@@ -256,9 +259,16 @@ impl JobSpec {
             }
         }
         require("output.path", &self.output.path, "say where the corpus goes")?;
+        let scheme = self.output.path.split_once("://").map_or("file", |(scheme, _)| scheme);
+        if !["file", "s3"].contains(&scheme) {
+            let problem = format!("`{}`, where nothing can be written", self.output.path);
+            let hint = "use a directory or `s3://bucket/prefix`";
+            return Err(JobError::invalid("output.path", problem, hint));
+        }
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
                     identification), or write \"none\" to keep documents of every language untold";
         require("language.model", &self.language.model, hint)?;
+        self.s3.check()?;
         self.check_numbers()
     }
 

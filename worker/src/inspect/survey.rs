@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_sample_is_spread_over_the_inputs() {
         let rows: Vec<InputRow> = (0..100)
-            .map(|number| InputRow { path: number.to_string(), bytes: Some(1000), missing: false })
+            .map(|number| InputRow { bytes: Some(1000), ..InputRow::named(number.to_string()) })
             .collect();
         let rows: Vec<&InputRow> = rows.iter().collect();
         let paths = |sample, typical| -> Vec<&str> {

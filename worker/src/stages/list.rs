@@ -38,26 +38,19 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
 
 /// The inputs of a source in canonical order, with their sizes where the place tells them.
 pub(crate) fn find_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
-    let paths = listed_paths(source)?;
-    let mut rows = Vec::with_capacity(paths.len());
-    let mut missing = Vec::new();
-    for path in paths {
-        let location = locate(source, &path)?;
-        let size = match &location {
-            // No request for each object: a dump has ninety thousand of them.
-            Location::Http(_) => Ok(None),
-            Location::Path(_) => storage::size(&location, &ReadOptions::default()),
-        };
-        let (bytes, gone) = match size {
-            Ok(bytes) => (bytes, false),
-            Err(StorageError::NotFound { .. }) => (None, true),
+    let mut rows = listed_inputs(source)?;
+    for row in &mut rows {
+        // No request for each object: a dump has ninety thousand of them.
+        let location @ Location::Path(_) = locate(source, &row.path)? else { continue };
+        match storage::size(&location, &ReadOptions::default()) {
+            Ok(bytes) => row.bytes = bytes,
+            Err(StorageError::NotFound { .. }) => row.missing = true,
             Err(error) => return Err(error.into()),
-        };
-        if gone {
-            missing.push(location.to_string());
         }
-        rows.push(InputRow { path, bytes, missing: gone });
     }
+    let missing = rows.iter().filter(|row| row.missing);
+    let missing = missing.map(|row| Ok(locate(source, &row.path)?.to_string()));
+    let missing: Vec<String> = missing.collect::<Result<_, UnitError>>()?;
     match source.on_missing {
         OnMissing::Fail if !missing.is_empty() => Err(UnitError::Fatal(missing_text(&missing))),
         OnMissing::Fail | OnMissing::Quarantine => Ok(rows),
@@ -86,17 +79,21 @@ fn missing_text(missing: &[String]) -> String {
     )
 }
 
-fn listed_paths(source: &SourceSpec) -> Result<Vec<String>, UnitError> {
+fn listed_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
     let listing = source.listing.as_str();
     let name = listing.strip_suffix(".gz").unwrap_or(listing);
     let is_list = [".paths", ".txt", ".list"].iter().any(|ending| name.ends_with(ending));
-    if is_list {
-        return read_listing(&locate(source, listing)?);
-    }
-    if listing.contains(['*', '?', '[']) {
-        return matching_paths(source, listing);
-    }
-    Ok(vec![listing.to_owned()])
+    let paths = if is_list {
+        read_listing(&locate(source, listing)?)?
+    } else if listing.contains(['*', '?', '[']) {
+        if let location @ Location::S3 { .. } = locate(source, "")? {
+            return matching_objects(&location, listing);
+        }
+        matching_paths(source, listing)?
+    } else {
+        vec![listing.to_owned()]
+    };
+    Ok(paths.into_iter().map(InputRow::named).collect())
 }
 
 /// A list of paths, one a line, plain or gzip.
@@ -132,6 +129,38 @@ fn gunzipped(raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read>> {
     let mut raw = BufReader::new(raw);
     let gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
     Ok(if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) })
+}
+
+/// The objects that fit, with the sizes and ETags of the bucket's own listing.
+fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, UnitError> {
+    let Location::S3 { bucket, key } = base else { return Ok(Vec::new()) };
+    let base =
+        if key.is_empty() { String::new() } else { format!("{}/", key.trim_end_matches('/')) };
+    let compiled = glob::Pattern::new(pattern).map_err(|error| {
+        UnitError::Fatal(format!("`listing = \"{pattern}\"` is no pattern: {error}"))
+    })?;
+    // As of a file system: `*` stops at a slash.
+    let like_paths = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let literal = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+    let found =
+        storage::list_objects(bucket, &format!("{base}{literal}"), &ReadOptions::default())?;
+    let rows = found.into_iter().filter_map(|object| {
+        let path = object.key.strip_prefix(&base)?.to_owned();
+        let fits = compiled.matches_with(&path, like_paths);
+        let bytes = Some(object.bytes);
+        fits.then_some(InputRow { path, bytes, missing: false, etag: object.etag })
+    });
+    let rows: Vec<InputRow> = rows.collect();
+    if rows.is_empty() {
+        return Err(UnitError::Fatal(format!(
+            "`listing = \"{pattern}\"` matches nothing in `s3://{bucket}/{key}`\nhint: check `base`"
+        )));
+    }
+    Ok(rows)
 }
 
 fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, UnitError> {
@@ -195,7 +224,7 @@ mod tests {
     use super::*;
 
     fn row(bytes: u64) -> InputRow {
-        InputRow { path: "x".to_owned(), bytes: Some(bytes), missing: false }
+        InputRow { bytes: Some(bytes), ..InputRow::named("x".to_owned()) }
     }
 
     #[test]

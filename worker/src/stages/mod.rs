@@ -104,6 +104,7 @@ impl Task {
 
 impl JobContext {
     pub fn new(job: JobSpec, slots: usize, process_tag: String) -> Self {
+        crate::storage::s3::configure(&job.s3);
         Self {
             work: WorkDir::new(&job.job.work_dir),
             output: PathBuf::from(&job.output.path),

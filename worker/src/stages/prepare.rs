@@ -26,7 +26,7 @@ use crate::staging::{
     DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
 };
 use crate::storage::commit::AttemptFile;
-use crate::storage::{self, ReadOptions, StorageError};
+use crate::storage::{self, Known, ReadOptions, StorageError};
 use crate::text::lines::{count_chars, lines};
 
 /// Memory for sorting the keys of a unit's documents.
@@ -62,7 +62,9 @@ pub(super) fn read_unit(
             continue;
         }
         let location = locate(source, &row.path)?;
-        let raw = match storage::open(&location, &ReadOptions::default()) {
+        let known = Known { bytes: row.bytes, etag: row.etag.clone() };
+        let options = ReadOptions { known, ..ReadOptions::default() };
+        let raw = match storage::open(&location, &options) {
             Ok(raw) => raw,
             Err(StorageError::NotFound { .. })
                 if source.on_missing == thresher_proto::job::OnMissing::Quarantine =>

@@ -26,6 +26,16 @@ pub struct InputRow {
     /// Listed, but not there when the source was listed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
+    /// Where the listing had one: what is read later must have it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+impl InputRow {
+    /// An input of which nothing but its path is known.
+    pub fn named(path: String) -> Self {
+        Self { path, bytes: None, missing: false, etag: None }
+    }
 }
 
 /// The rows of one source.

@@ -1,16 +1,16 @@
 //! Inputs over HTTP(S), read to the end in spite of cut connections and busy servers.
 //!
 //! A cut is healed by a range request for the rest, bound to the same object by its ETag or
-//! modification date. Where the server offers neither, or no ranges, the object is read again from
-//! its start and the part handed out already is compared by hash. Invariant: the bytes handed out
+//! modification date. Where the server offers neither, or no ranges, what was asked for is read
+//! again from its start and the part handed out already is compared by hash. Invariant: the bytes handed out
 //! are those of one state of the object; a changed object is an error by that name.
 
 mod request;
-mod retry;
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use ureq::http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE,
@@ -18,11 +18,9 @@ use ureq::http::header::{
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, BodyReader};
 
-use super::StorageError;
-use request::{Failure, send};
-use retry::Backoff;
-
-pub use retry::{Pause, ReadOptions, Sleeper};
+use super::retry::{Backoff, Failure, ReadOptions};
+use super::{StorageError, rate};
+use request::send;
 
 /// What the first answer said about the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +37,19 @@ pub(super) struct HttpReader {
     backoff: Backoff,
     identity: Option<Identity>,
     body: Option<BodyReader<'static>>,
-    /// Bytes handed out, and their hash.
+    /// What to hand out; it may reach beyond the object's end.
+    range: Range<u64>,
+    /// The place in the object of the next byte to hand out, and the hash of those before it.
     at: u64,
     hasher: blake3::Hasher,
 }
 
-/// Opens the object; the first answer of the server is awaited.
-pub(super) fn open(url: &str, options: &ReadOptions) -> Result<HttpReader, StorageError> {
+/// Opens a part of the object; the first answer of the server is awaited.
+pub(super) fn open(
+    url: &str,
+    range: Range<u64>,
+    options: &ReadOptions,
+) -> Result<HttpReader, StorageError> {
     let mut reader = HttpReader {
         url: url.to_owned(),
         options: options.clone(),
@@ -53,7 +57,8 @@ pub(super) fn open(url: &str, options: &ReadOptions) -> Result<HttpReader, Stora
         backoff: Backoff::default(),
         identity: None,
         body: None,
-        at: 0,
+        at: range.start,
+        range,
         hasher: blake3::Hasher::new(),
     };
     reader.connect()?;
@@ -66,6 +71,7 @@ pub(super) fn size(url: &str, options: &ReadOptions) -> Result<Option<u64>, Stor
     let mut backoff = Backoff::default();
     let no_head = [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
     loop {
+        options.sleeper.sleep(rate::turn());
         match send(url, agent.head(url), ureq::RequestBuilder::call, &no_head) {
             Ok(answer) if answer.status().is_success() => {
                 return Ok(number(answer.headers(), &CONTENT_LENGTH));
@@ -78,6 +84,9 @@ pub(super) fn size(url: &str, options: &ReadOptions) -> Result<Option<u64>, Stor
 
 impl Read for HttpReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.range.end - self.at).unwrap_or(usize::MAX);
+        let room = room.min(buffer.len());
+        let buffer = &mut buffer[..room];
         if buffer.is_empty() {
             return Ok(0);
         }
@@ -121,18 +130,23 @@ impl HttpReader {
     }
 
     fn request(&mut self) -> Result<BodyReader<'static>, Failure> {
-        let mut request = self.agent.get(&self.url);
         let validator = self.identity.as_ref().and_then(|identity| identity.validator.as_ref());
-        if let (1.., Some(validator)) = (self.at, validator) {
-            request = request
-                .header(RANGE, format!("bytes={}-", self.at))
-                .header(IF_RANGE, validator.as_str());
+        // Without a validator nothing vouches for the rest: what was handed out is read again.
+        let from = if validator.is_some() { self.at } else { self.range.start };
+        let mut request = self.agent.get(&self.url);
+        if let Some(range) = range_header(from, self.range.end) {
+            request = request.header(RANGE, range);
+            if let Some(validator) = validator {
+                request = request.header(IF_RANGE, validator.as_str());
+            }
         }
         let no_range = [StatusCode::RANGE_NOT_SATISFIABLE];
+        self.options.sleeper.sleep(rate::turn());
         let answer = send(&self.url, request, ureq::RequestBuilder::call, &no_range)?;
         match answer.status() {
-            StatusCode::PARTIAL_CONTENT => self.accept_rest(answer),
+            StatusCode::PARTIAL_CONTENT => self.accept_part(answer, from),
             StatusCode::OK => self.accept_whole(answer),
+            StatusCode::RANGE_NOT_SATISFIABLE if self.identity.is_none() => Err(self.too_short()),
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 Err(self.changed(format!("it has no bytes after the first {}", self.at)))
             }
@@ -143,30 +157,41 @@ impl HttpReader {
         }
     }
 
-    fn accept_rest(&self, answer: Response<Body>) -> Result<BodyReader<'static>, Failure> {
+    /// The object from `from` on.
+    fn accept_part(
+        &mut self,
+        answer: Response<Body>,
+        from: u64,
+    ) -> Result<BodyReader<'static>, Failure> {
         let headers = answer.headers();
-        let before = self.identity.as_ref().and_then(|identity| identity.validator.clone());
-        let now = validator(headers);
-        if now.is_some() && now != before {
-            return Err(self.changed(format!("`{before:?}` is `{now:?}` now")));
-        }
         let range = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
         let range = range.unwrap_or_default().to_owned();
-        let starts_here = range.strip_prefix("bytes ").and_then(|range| {
+        let parsed = range.strip_prefix("bytes ").and_then(|range| {
             let (first, rest) = range.split_once('-')?;
             let (_, total) = rest.split_once('/')?;
-            let total = total.parse::<u64>().ok();
-            let same =
-                total.is_none() || total == self.known_bytes() || self.known_bytes().is_none();
-            Some(first.parse() == Ok(self.at) && same)
+            Some((first.parse::<u64>().ok()?, total.parse::<u64>().ok()))
         });
-        if starts_here != Some(true) {
-            return Err(self.changed(format!("asked for bytes from {}, got `{range}`", self.at)));
+        let now = validator(headers);
+        let total = match parsed {
+            Some((first, total)) if first == from => total,
+            _ => return Err(self.changed(format!("asked for bytes from {from}, got `{range}`"))),
+        };
+        match &self.identity {
+            None => self.identity = Some(Identity { bytes: total, validator: now }),
+            Some(before) => {
+                if now.is_some() && now != before.validator {
+                    let before = &before.validator;
+                    return Err(self.changed(format!("`{before:?}` is `{now:?}` now")));
+                }
+                if total.is_some() && before.bytes.is_some() && total != before.bytes {
+                    return Err(self.changed(format!("asked for bytes from {from}, got `{range}`")));
+                }
+            }
         }
-        Ok(answer.into_body().into_reader())
+        self.catch_up(answer.into_body().into_reader(), from)
     }
 
-    /// The object from its start. What was handed out before has to be there again.
+    /// The object from its start.
     fn accept_whole(&mut self, answer: Response<Body>) -> Result<BodyReader<'static>, Failure> {
         let headers = answer.headers();
         let bytes = number(headers, &CONTENT_LENGTH);
@@ -178,15 +203,33 @@ impl HttpReader {
         } else {
             self.identity = Some(identity);
         }
-        let mut body = answer.into_body().into_reader();
-        let mut hasher = blake3::Hasher::new();
-        let mut again = (&mut body).take(self.at);
-        if let Err(error) = io::copy(&mut again, &mut hasher) {
-            let detail = format!("the connection failed: {error}");
-            return Err(Failure::Passing { detail, after: None });
+        if bytes.is_some_and(|bytes| bytes < self.range.start) {
+            return Err(self.too_short());
         }
+        self.catch_up(answer.into_body().into_reader(), 0)
+    }
+
+    /// Brings a body that begins at `from` to `self.at`. What was handed out before has to be
+    /// there again.
+    fn catch_up(
+        &self,
+        mut body: BodyReader<'static>,
+        from: u64,
+    ) -> Result<BodyReader<'static>, Failure> {
+        if from == self.at {
+            return Ok(body);
+        }
+        let cut = |error: io::Error| {
+            let detail = format!("the connection failed: {error}");
+            Failure::Passing { detail, after: None }
+        };
+        let mut before = (&mut body).take(self.range.start - from);
+        io::copy(&mut before, &mut io::sink()).map_err(cut)?;
+        let mut hasher = blake3::Hasher::new();
+        let again_bytes = self.at - self.range.start;
+        io::copy(&mut (&mut body).take(again_bytes), &mut hasher).map_err(cut)?;
         if hasher.finalize() != self.hasher.finalize() {
-            return Err(self.changed(format!("its first {} bytes differ", self.at)));
+            return Err(self.changed(format!("its first {again_bytes} bytes differ")));
         }
         Ok(body)
     }
@@ -196,7 +239,14 @@ impl HttpReader {
     }
 
     fn missing_bytes(&self) -> Option<u64> {
-        self.known_bytes()?.checked_sub(self.at).filter(|missing| *missing > 0)
+        let end = self.known_bytes()?.min(self.range.end);
+        end.checked_sub(self.at).filter(|missing| *missing > 0)
+    }
+
+    fn too_short(&self) -> Failure {
+        let (location, start) = (self.url.clone(), self.range.start);
+        let detail = format!("it ends before byte {start}");
+        Failure::Lasting(StorageError::Refused { location, detail })
     }
 
     fn changed(&self, detail: String) -> Failure {
@@ -211,16 +261,8 @@ fn wait(
     url: &str,
     failure: Failure,
 ) -> Result<(), StorageError> {
-    match failure {
-        Failure::Lasting(error) => Err(error),
-        Failure::Passing { detail, after } => {
-            if backoff.wait(options, after) {
-                return Ok(());
-            }
-            let attempts = backoff.failures();
-            Err(StorageError::Unreachable { location: url.to_owned(), detail, attempts })
-        }
-    }
+    options.sleeper.sleep(backoff.after(options, url, failure)?);
+    Ok(())
 }
 
 /// What tells one state of the object from another. A weak ETag does not vouch for its bytes.
@@ -230,11 +272,21 @@ fn validator(headers: &HeaderMap) -> Option<String> {
     etag.or_else(|| text(LAST_MODIFIED)).map(str::to_owned)
 }
 
+/// The header's value, where less than the whole object is wanted.
+pub(super) fn range_header(from: u64, end: u64) -> Option<String> {
+    match (from, end) {
+        (0, u64::MAX) => None,
+        (_, u64::MAX) => Some(format!("bytes={from}-")),
+        // The header names the last byte.
+        (_, end) => Some(format!("bytes={from}-{}", end.saturating_sub(1))),
+    }
+}
+
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-fn to_io(error: StorageError) -> io::Error {
+pub(super) fn to_io(error: StorageError) -> io::Error {
     let kind = match error {
         StorageError::NotFound { .. } => io::ErrorKind::NotFound,
         StorageError::Denied { .. } => io::ErrorKind::PermissionDenied,

@@ -1,7 +1,8 @@
 //! Inputs on a file system.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use super::StorageError;
@@ -11,6 +12,21 @@ pub(super) fn open(path: &Path) -> Result<File, StorageError> {
     // A directory opens, and only its first read fails, with a puzzling message.
     regular(path, &file)?;
     Ok(file)
+}
+
+/// The bytes of `range` that the file has.
+pub(super) fn open_range(
+    path: &Path,
+    range: Range<u64>,
+) -> Result<impl Read + Send + 'static, StorageError> {
+    let mut file = open(path)?;
+    let fail = |error| classify(path, error);
+    if file.metadata().map_err(fail)?.len() < range.start {
+        let detail = format!("it ends before byte {}", range.start);
+        return Err(StorageError::Refused { location: path.display().to_string(), detail });
+    }
+    file.seek(SeekFrom::Start(range.start)).map_err(fail)?;
+    Ok(file.take(range.end.saturating_sub(range.start)))
 }
 
 pub(super) fn size(path: &Path) -> Result<u64, StorageError> {
@@ -40,8 +56,8 @@ fn classify(path: &Path, source: io::Error) -> StorageError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Location, ReadOptions, Remedy, open, size};
-    use super::*;
+    use super::super::{Location, ReadOptions, Remedy, open, open_range, size};
+    use super::StorageError;
     use std::io::Read;
 
     #[test]
@@ -55,6 +71,24 @@ mod tests {
         open(&location, &options).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "content");
         assert_eq!(size(&location, &options).unwrap(), Some(7));
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_read_as_far_as_the_file_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let location = Location::Path(path);
+        for (range, expected) in
+            [(2..5, "234"), (8..20, "89"), (10..12, ""), (3..3, ""), (0..u64::MAX, "0123456789")]
+        {
+            let mut text = String::new();
+            let reader = open_range(&location, range.clone(), &ReadOptions::default());
+            reader.unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, expected, "{range:?}");
+        }
+        let beyond = open_range(&location, 11..12, &ReadOptions::default());
+        assert!(matches!(beyond, Err(StorageError::Refused { .. })));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The names of inputs: plain paths, `file://`, `http://` and `https://`.
+//! The names of inputs and outputs: plain paths, `file://`, `http://`, `https://` and `s3://`.
 //!
 //! Invariant: a `Location` is something that this build can open; other schemes are refused here.
 
@@ -13,6 +13,26 @@ pub enum Location {
     Path(PathBuf),
     /// An `http://` or `https://` address.
     Http(String),
+    /// An object, or with a key that is a prefix, a place for objects.
+    S3 {
+        bucket: String,
+        key: String,
+    },
+}
+
+impl Location {
+    /// A place below this one.
+    pub fn join(&self, name: &str) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(path.join(name)),
+            Self::Http(url) => Self::Http(format!("{}/{name}", url.trim_end_matches('/'))),
+            Self::S3 { bucket, key } => {
+                let key = key.trim_end_matches('/');
+                let key = if key.is_empty() { name.to_owned() } else { format!("{key}/{name}") };
+                Self::S3 { bucket: bucket.clone(), key }
+            }
+        }
+    }
 }
 
 impl FromStr for Location {
@@ -31,10 +51,17 @@ impl FromStr for Location {
             "file" => bad("a file URL names no host\nhint: write `file:///absolute/path`"),
             "http" | "https" if !rest.is_empty() => Ok(Self::Http(text.to_owned())),
             "http" | "https" => bad("it names no host"),
-            "s3" => bad("this build cannot read S3 yet\nhint: CommonCrawl is also at \
-                 `https://data.commoncrawl.org/`"),
+            "s3" => {
+                let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+                if bucket.is_empty() {
+                    return bad("it names no bucket\nhint: write `s3://bucket/key`");
+                }
+                Ok(Self::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
+            }
             // A path may hold `://`, but nobody means one.
-            _ => bad("its scheme is unknown\nhint: use a path, file://, http:// or https://"),
+            _ => {
+                bad("its scheme is unknown\nhint: use a path, s3://, file://, http:// or https://")
+            }
         }
     }
 }
@@ -50,6 +77,7 @@ impl fmt::Display for Location {
         match self {
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Http(url) => f.write_str(url),
+            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
         }
     }
 }
@@ -65,14 +93,29 @@ mod tests {
         assert_eq!(parse("file:///a/b.gz"), Location::Path("/a/b.gz".into()));
         assert_eq!(parse("https://h/x"), Location::Http("https://h/x".to_owned()));
         assert_eq!(parse("http://h/x").to_string(), "http://h/x");
+        let object = Location::S3 { bucket: "b".to_owned(), key: "a/k.gz".to_owned() };
+        assert_eq!(parse("s3://b/a/k.gz"), object);
+        assert_eq!(object.to_string(), "s3://b/a/k.gz");
+    }
+
+    #[test]
+    fn a_place_below_another_has_one_slash_between() {
+        for (place, below) in [
+            ("/out", "/out/a/b"),
+            ("s3://bucket/out/", "s3://bucket/out/a/b"),
+            ("s3://bucket", "s3://bucket/a/b"),
+            ("https://h/out", "https://h/out/a/b"),
+        ] {
+            assert_eq!(place.parse::<Location>().unwrap().join("a/b").to_string(), below);
+        }
     }
 
     #[test]
     fn other_schemes_are_refused_with_a_hint() {
-        for text in ["s3://bucket/key", "ftp://h/x", "file://host/x", "https://", ""] {
+        for text in ["s3://", "s3:///key", "ftp://h/x", "file://host/x", "https://", ""] {
             assert!(text.parse::<Location>().is_err(), "{text}");
         }
-        let error = "s3://bucket/key".parse::<Location>().unwrap_err().to_string();
-        assert!(error.contains("S3") && error.contains("hint:"), "{error}");
+        let error = "ftp://h/x".parse::<Location>().unwrap_err().to_string();
+        assert!(error.contains("s3://") && error.contains("hint:"), "{error}");
     }
 }

@@ -7,11 +7,16 @@ pub mod commit;
 mod http;
 mod local;
 mod location;
+mod rate;
+mod retry;
+pub mod s3;
 
 use std::io::Read;
+use std::ops::Range;
 
-pub use http::{Pause, ReadOptions, Sleeper};
 pub use location::Location;
+pub use rate::set_request_rate;
+pub use retry::{Known, Pause, ReadOptions, Sleeper};
 
 /// What the caller can do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +36,10 @@ pub enum StorageError {
     Denied { location: String, detail: String },
     #[error("`{location}` cannot be read: {detail}")]
     Refused { location: String, detail: String },
-    #[error("`{location}` changed while it was read: {detail}")]
+    #[error(
+        "`{location}` changed: {detail}\nhint: inputs must not change while a job runs; begin again \
+         with a new state directory"
+    )]
     Changed { location: String, detail: String },
     #[error("`{location}` is not a location: {detail}")]
     BadLocation { location: String, detail: String },
@@ -68,7 +76,25 @@ pub fn open(
 ) -> Result<Box<dyn Read + Send>, StorageError> {
     match location {
         Location::Path(path) => Ok(Box::new(local::open(path)?)),
-        Location::Http(url) => Ok(Box::new(http::open(url, options)?)),
+        Location::Http(url) => Ok(Box::new(http::open(url, 0..u64::MAX, options)?)),
+        Location::S3 { bucket, key } => Ok(Box::new(s3::open(bucket, key, 0..u64::MAX, options)?)),
+    }
+}
+
+/// Opens a part of an input: the bytes of `range`, as far as the input has them. A range that begins
+/// beyond the input's end is refused.
+pub fn open_range(
+    location: &Location,
+    range: Range<u64>,
+    options: &ReadOptions,
+) -> Result<Box<dyn Read + Send>, StorageError> {
+    if range.is_empty() {
+        return Ok(Box::new(std::io::empty()));
+    }
+    match location {
+        Location::Path(path) => Ok(Box::new(local::open_range(path, range)?)),
+        Location::Http(url) => Ok(Box::new(http::open(url, range, options)?)),
+        Location::S3 { bucket, key } => Ok(Box::new(s3::open(bucket, key, range, options)?)),
     }
 }
 
@@ -77,5 +103,15 @@ pub fn size(location: &Location, options: &ReadOptions) -> Result<Option<u64>, S
     match location {
         Location::Path(path) => local::size(path).map(Some),
         Location::Http(url) => http::size(url, options),
+        Location::S3 { bucket, key } => s3::size(bucket, key, options),
     }
+}
+
+/// The objects of a bucket whose keys begin with `prefix`, in the order of their keys.
+pub fn list_objects(
+    bucket: &str,
+    prefix: &str,
+    options: &ReadOptions,
+) -> Result<Vec<s3::Listed>, StorageError> {
+    s3::list(bucket, prefix, options)
 }

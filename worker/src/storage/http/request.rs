@@ -1,6 +1,6 @@
 //! One HTTP request, and what its failure means.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use ureq::http::header::{HeaderMap, RETRY_AFTER};
@@ -8,18 +8,11 @@ use ureq::http::{Response, StatusCode};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::ReadOptions;
 use crate::storage::StorageError;
+use crate::storage::retry::{Failure, ReadOptions};
 
-/// A failed request.
-pub(super) enum Failure {
-    /// It may succeed later; the server may have said when.
-    Passing {
-        detail: String,
-        after: Option<Duration>,
-    },
-    Lasting(StorageError),
-}
+/// More of an error's body says nothing more.
+const MAX_ERROR_BYTES: u64 = 4 << 10;
 
 /// The agent for one input.
 ///
@@ -75,14 +68,29 @@ pub(super) fn send<B>(
     }
     let location = location.to_owned();
     let detail = format!("the server answers {status}");
+    let after = retry_after(response.headers());
+    if status == StatusCode::FORBIDDEN && (after.is_some() || asks_to_slow_down(response)) {
+        return Err(Failure::Passing { detail, after });
+    }
     Err(match status.as_u16() {
-        408 | 429 | 500 | 502 | 503 | 504 => {
-            Failure::Passing { detail, after: retry_after(response.headers()) }
-        }
+        408 | 429 | 500 | 502 | 503 | 504 => Failure::Passing { detail, after },
         404 | 410 => Failure::Lasting(StorageError::NotFound { location }),
         401 | 403 | 407 => Failure::Lasting(StorageError::Denied { location, detail }),
         _ => Failure::Lasting(StorageError::Refused { location, detail }),
     })
+}
+
+/// Whether a refusal is about the pace and not about who asks: S3, and CommonCrawl in front of it,
+/// answer so.
+fn asks_to_slow_down(response: Response<Body>) -> bool {
+    let mut text = Vec::new();
+    let mut body = response.into_body().into_reader().take(MAX_ERROR_BYTES);
+    // What cannot be read says nothing.
+    let _ = body.read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    ["SlowDown", "reduce your request rate", "RequestLimitExceeded", "Too Many Requests"]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
 
 fn failure(location: &str, error: &ureq::Error) -> Failure {

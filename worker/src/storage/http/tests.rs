@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::super::{Remedy, StorageError};
+use super::super::{Remedy, Sleeper, StorageError};
 use super::*;
+
+const WHOLE: Range<u64> = 0..u64::MAX;
 
 /// Writes down the waits instead of waiting.
 #[derive(Debug, Default)]
@@ -65,7 +67,7 @@ fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 fn read(url: &str, options: &ReadOptions) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let mut reader = open(url, options).map_err(|error| error.to_string())?;
+    let mut reader = open(url, WHOLE, options).map_err(|error| error.to_string())?;
     reader.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
@@ -112,7 +114,7 @@ fn a_changed_object_is_an_error_by_that_name() {
         answer("416 Range Not Satisfiable", "Content-Length: 0\r\n", b""),
     ] {
         let (url, server) = serve(vec![answer("200 OK", TAGGED, b"0123"), second]);
-        let mut reader = open(&url, &options().0).unwrap();
+        let mut reader = open(&url, WHOLE, &options().0).unwrap();
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         let error = StorageError::of(&error).unwrap();
         assert!(matches!(error, StorageError::Changed { .. }), "{error}");
@@ -131,6 +133,38 @@ fn a_server_without_ranges_is_read_again_and_compared() {
     let (url, server) =
         serve(vec![answer("200 OK", plain, b"0123"), answer("200 OK", plain, b"XX23456789")]);
     assert!(read(&url, &options().0).unwrap_err().contains("first 4 bytes differ"));
+    server.join().unwrap();
+}
+
+#[test]
+fn a_range_is_read_and_resumed_inside_its_bounds() {
+    let first = "Content-Length: 5\r\nContent-Range: bytes 2-6/10\r\nETag: \"v1\"\r\n";
+    let rest = "Content-Length: 3\r\nContent-Range: bytes 4-6/10\r\nETag: \"v1\"\r\n";
+    let (url, server) = serve(vec![
+        answer("206 Partial Content", first, b"23"),
+        answer("206 Partial Content", rest, b"456"),
+    ]);
+    let mut text = String::new();
+    open(&url, 2..7, &options().0).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "23456");
+    let requests = server.join().unwrap();
+    assert!(requests[0].contains("range: bytes=2-6\r\n"), "{}", requests[0]);
+    assert!(requests[1].contains("range: bytes=4-6\r\n"), "{}", requests[1]);
+}
+
+#[test]
+fn a_server_without_ranges_gives_a_range_all_the_same() {
+    let plain = "Content-Length: 10\r\n";
+    let (url, server) =
+        serve(vec![answer("200 OK", plain, b"0123"), answer("200 OK", plain, b"0123456789")]);
+    let mut text = String::new();
+    open(&url, 2..7, &options().0).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "23456");
+    server.join().unwrap();
+    let none = answer("416 Range Not Satisfiable", "Content-Length: 0\r\n", b"");
+    let (url, server) = serve(vec![none]);
+    let Err(error) = open(&url, 20..30, &options().0) else { panic!("opened nothing") };
+    assert!(error.to_string().contains("ends before byte 20"), "{error}");
     server.join().unwrap();
 }
 
@@ -156,7 +190,7 @@ fn attempts_without_progress_come_to_an_end() {
     let busy = answer("503 Slow Down", "Content-Length: 0\r\n", b"");
     let (url, server) = serve(vec![busy; 4]);
     let (options, waits) = options();
-    let Err(error) = open(&url, &options) else { panic!("opened nothing") };
+    let Err(error) = open(&url, WHOLE, &options) else { panic!("opened nothing") };
     server.join().unwrap();
     assert!(matches!(error, StorageError::Unreachable { attempts: 4, .. }), "{error}");
     assert_eq!(error.remedy(), Remedy::Retry);
@@ -180,13 +214,27 @@ fn an_absent_or_forbidden_object_is_not_asked_for_again() {
     for (status, denied) in [("404 Not Found", false), ("403 Forbidden", true)] {
         let (url, server) = serve(vec![answer(status, "Content-Length: 0\r\n", b"")]);
         let (options, waits) = options();
-        let Err(error) = open(&url, &options) else { panic!("opened nothing") };
+        let Err(error) = open(&url, WHOLE, &options) else { panic!("opened nothing") };
         server.join().unwrap();
         assert_eq!(matches!(error, StorageError::Denied { .. }), denied, "{error}");
         assert_eq!(matches!(error, StorageError::NotFound { .. }), !denied, "{error}");
         assert_eq!(error.remedy(), Remedy::GiveUp);
         assert!(waits.taken().is_empty());
     }
+}
+
+#[test]
+fn a_refusal_that_asks_to_slow_down_is_only_a_wait() {
+    let body = b"<Error><Code>SlowDown</Code></Error>";
+    let headers = format!("Content-Length: {}\r\n", body.len());
+    let (url, server) = serve(vec![
+        answer("403 Forbidden", &headers, body),
+        answer("200 OK", TAGGED, b"0123456789"),
+    ]);
+    let (options, waits) = options();
+    assert_eq!(read(&url, &options).unwrap(), b"0123456789");
+    server.join().unwrap();
+    assert_eq!(waits.taken().len(), 1);
 }
 
 #[test]
@@ -204,6 +252,6 @@ fn a_refused_connection_is_worth_a_retry() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/object", listener.local_addr().unwrap());
     drop(listener);
-    let Err(error) = open(&url, &options().0) else { panic!("opened nothing") };
+    let Err(error) = open(&url, WHOLE, &options().0) else { panic!("opened nothing") };
     assert_eq!(error.remedy(), Remedy::Retry);
 }

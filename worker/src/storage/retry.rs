@@ -1,12 +1,24 @@
 //! How often and how long to wait before a request is tried again.
 //!
-//! Invariant: waiting goes through `Sleeper`, so that tests take no time, and every wait and every
-//! count has a limit.
+//! Invariant: blocking waits go through `Sleeper`, so that tests take no time, and every wait and
+//! every count has a limit.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
+
+use super::StorageError;
+
+/// A failed request.
+pub(super) enum Failure {
+    /// It may succeed later; the server may have said when.
+    Passing {
+        detail: String,
+        after: Option<Duration>,
+    },
+    Lasting(StorageError),
+}
 
 /// Waits. Tests put something quicker in its place.
 pub trait Sleeper: fmt::Debug + Send + Sync {
@@ -23,7 +35,15 @@ impl Sleeper for Pause {
     }
 }
 
-/// How patiently to read.
+/// What is known of an object already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    pub bytes: Option<u64>,
+    /// As the listing has it.
+    pub etag: Option<String>,
+}
+
+/// How patiently to read, and what must be found.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
     /// Attempts in a row that bring no byte before reading fails.
@@ -37,6 +57,8 @@ pub struct ReadOptions {
     /// Longest silence of the server.
     pub silence_timeout: Duration,
     pub sleeper: Arc<dyn Sleeper>,
+    /// An object on S3 that is another than this is refused as changed.
+    pub known: Known,
 }
 
 impl Default for ReadOptions {
@@ -49,6 +71,7 @@ impl Default for ReadOptions {
             connect_timeout: Duration::from_secs(20),
             silence_timeout: Duration::from_secs(60),
             sleeper: Arc::new(Pause),
+            known: Known::default(),
         }
     }
 }
@@ -60,27 +83,45 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
-    }
-
     pub(super) fn progress(&mut self) {
         self.failures = 0;
     }
 
-    /// Waits before the next attempt; `false` when there shall be none.
-    pub(super) fn wait(&mut self, options: &ReadOptions, asked: Option<Duration>) -> bool {
+    /// How long to wait before the next attempt; none when there shall be none.
+    pub(super) fn next(
+        &mut self,
+        options: &ReadOptions,
+        asked: Option<Duration>,
+    ) -> Option<Duration> {
         self.failures += 1;
         if self.failures >= options.attempts_max {
-            return false;
+            return None;
         }
         let doubled = options.wait_first.saturating_mul(1 << (self.failures - 1).min(16));
         let full = doubled.min(options.wait_max);
         // Many readers fail together; random waits keep them from coming back together.
         let jittered = full - full.mul_f64(random_fraction() / 2.0);
         let asked = asked.map_or(Duration::ZERO, |asked| asked.min(options.retry_after_max));
-        options.sleeper.sleep(jittered.max(asked));
-        true
+        Some(jittered.max(asked))
+    }
+
+    /// How long to wait after this failure, or the error to end with.
+    pub(super) fn after(
+        &mut self,
+        options: &ReadOptions,
+        location: &str,
+        failure: Failure,
+    ) -> Result<Duration, StorageError> {
+        match failure {
+            Failure::Lasting(error) => Err(error),
+            Failure::Passing { detail, after } => {
+                self.next(options, after).ok_or_else(|| StorageError::Unreachable {
+                    location: location.to_owned(),
+                    detail,
+                    attempts: self.failures,
+                })
+            }
+        }
     }
 }
 

@@ -1,0 +1,175 @@
+//! What an answer of S3 that is no success means: try again, or tell the user what to do.
+//!
+//! Invariant: an error names bucket, key, status and code, and nothing of a secret.
+
+use std::time::Duration;
+
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use super::super::StorageError;
+use super::super::retry::Failure;
+
+/// The HTTP status of an answer.
+pub(super) fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+pub(super) fn classify<E>(location: &str, error: &SdkError<E>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let Some(response) = error.raw_response() else {
+        return unanswered(location, &DisplayErrorContext(error).to_string());
+    };
+    let after = response.headers().get("retry-after").and_then(|after| after.trim().parse().ok());
+    let answer = Answer {
+        status: response.status().as_u16(),
+        code: error.code().unwrap_or_default(),
+        message: error.message().unwrap_or_default(),
+        after: after.map(Duration::from_secs),
+        region: response.headers().get("x-amz-bucket-region"),
+    };
+    // A success that cannot be understood was damaged on its way.
+    if matches!(error, SdkError::ResponseError(_)) && answer.status < 300 {
+        let detail = "the answer is damaged".to_owned();
+        return Failure::Passing { detail, after: None };
+    }
+    judge(location, &answer)
+}
+
+/// No answer came: the connection failed, or there was nothing to sign the request with.
+fn unanswered(location: &str, chain: &str) -> Failure {
+    let location = location.to_owned();
+    // Other failures of the client's own making (a bad endpoint) will not go away either, but
+    // cannot be told from those of a network; they end after the last attempt.
+    if chain.contains("credential") {
+        let detail = format!(
+            "no credentials were found: {}\nhint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \
+             where the workers run, or name `profile` in `[s3]`; public buckets need `anonymous = \
+             true`",
+            first_line(chain)
+        );
+        return Failure::Lasting(StorageError::Denied { location, detail });
+    }
+    let detail = format!("the connection failed: {}", first_line(chain));
+    Failure::Passing { detail, after: None }
+}
+
+/// What tells a cause to a person; the rest is the SDK's own state.
+fn first_line(chain: &str) -> &str {
+    let line = chain.lines().next().unwrap_or_default();
+    line.split(" (").next().unwrap_or(line)
+}
+
+struct Answer<'a> {
+    status: u16,
+    code: &'a str,
+    message: &'a str,
+    after: Option<Duration>,
+    region: Option<&'a str>,
+}
+
+fn judge(location: &str, answer: &Answer<'_>) -> Failure {
+    let Answer { status, code, message, after, region } = *answer;
+    let location = location.to_owned();
+    let said = match (code, message) {
+        ("", _) => format!("the server answers {status}"),
+        (code, "") => format!("the server answers {status} {code}"),
+        (code, message) => format!("the server answers {status} {code}: {message}"),
+    };
+    let passing = |detail: String| Failure::Passing { detail, after };
+    let denied = |hint: &str| {
+        let detail = format!("{said}\nhint: {hint}");
+        Failure::Lasting(StorageError::Denied { location: location.clone(), detail })
+    };
+    let refused = |hint: &str| {
+        let detail = format!("{said}\nhint: {hint}");
+        Failure::Lasting(StorageError::Refused { location: location.clone(), detail })
+    };
+    match (status, code) {
+        (
+            _,
+            "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded"
+            | "RequestThrottled" | "TooManyRequests" | "ServiceUnavailable" | "InternalError"
+            | "RequestTimeout" | "OperationAborted" | "ConditionalRequestConflict"
+            // The bytes did not arrive as they left.
+            | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch",
+        ) => passing(said),
+        (_, "ExpiredToken" | "TokenRefreshRequired" | "ExpiredTokenException") => {
+            denied("the credentials have expired: renew them, then run again to go on")
+        }
+        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken") => {
+            denied("the keys are wrong: see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and `profile`")
+        }
+        (_, "RequestTimeTooSkewed") => denied("set this machine's clock"),
+        (_, "NoSuchBucket") => refused("the bucket does not exist: check its name and `endpoint`"),
+        (301 | 307, _) | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed") => {
+            let region = region.unwrap_or("the bucket's region");
+            refused(&format!("set `region` in `[s3]` to `{region}`"))
+        }
+        (404, _) => Failure::Lasting(StorageError::NotFound { location }),
+        (401 | 403, _) => denied(
+            "the bucket's owner has to permit it; buckets where the reader pays need \
+             `requester_pays = true`, public ones `anonymous = true`",
+        ),
+        (501, _) => refused("the server lacks what is needed here; use another one"),
+        (408 | 409 | 429 | 500..=599, _) => passing(said),
+        _ => Failure::Lasting(StorageError::Refused { location, detail: said }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Remedy;
+    use super::*;
+
+    fn judged(status: u16, code: &str) -> Result<String, StorageError> {
+        let answer = Answer { status, code, message: "because", after: None, region: None };
+        match judge("s3://bucket/a/key", &answer) {
+            Failure::Passing { detail, .. } => Ok(detail),
+            Failure::Lasting(error) => Err(error),
+        }
+    }
+
+    #[test]
+    fn busy_servers_and_damage_on_the_way_are_worth_another_try() {
+        for (status, code) in [
+            (503, "SlowDown"),
+            (403, "SlowDown"),
+            (429, ""),
+            (500, "InternalError"),
+            (400, "RequestTimeout"),
+            (400, "XAmzContentSHA256Mismatch"),
+            (409, "ConditionalRequestConflict"),
+        ] {
+            assert!(judged(status, code).is_ok(), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_place_status_and_what_to_do() {
+        for (status, code, word) in [
+            (400, "ExpiredToken", "renew"),
+            (403, "AccessDenied", "owner"),
+            (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"),
+            (404, "NoSuchBucket", "bucket does not exist"),
+            (301, "PermanentRedirect", "region"),
+            (501, "NotImplemented", "lacks"),
+        ] {
+            let error = judged(status, code).unwrap_err();
+            assert_eq!(error.remedy(), Remedy::GiveUp);
+            let text = error.to_string();
+            assert!(text.contains("`s3://bucket/a/key`") && text.contains("hint:"), "{text}");
+            assert!(text.contains(&status.to_string()) && text.contains(word), "{text}");
+        }
+        assert!(matches!(judged(404, "NoSuchKey"), Err(StorageError::NotFound { .. })));
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_signed_is_no_matter_of_patience() {
+        let chain = "dispatch failure (DispatchFailure(…)): no credentials";
+        let Failure::Lasting(error) = unanswered("s3://b/k", chain) else { panic!("retried") };
+        assert!(error.to_string().contains("AWS_ACCESS_KEY_ID"), "{error}");
+        assert!(matches!(unanswered("s3://b/k", "io error"), Failure::Passing { .. }));
+    }
+}
