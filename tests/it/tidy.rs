@@ -31,7 +31,7 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
     ("language", &["fasttext"]),
     ("dedup", &["comm", "formats"]),
     // The error of a unit says what is to be done next, and these two know.
-    ("sources", &["formats", "html", "stages", "text"]),
+    ("sources", &["formats", "html", "stages", "staging", "storage", "text"]),
     ("staging", &["formats", "stages", "storage"]),
     (
         "stages",

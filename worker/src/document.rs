@@ -1,8 +1,9 @@
-//! A document on its way, and the two forms in which it is published.
+//! A document on its way, and the forms in which it is published.
 //!
 //! Field names and order are the published schema: changing one changes every byte after it.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// A document as every slice publishes it.
 #[derive(Debug, Serialize)]
@@ -37,9 +38,21 @@ pub struct Document<'a> {
     pub content_hash: &'a str,
     /// Name and version of the recipe.
     pub recipe: &'a str,
+    /// What else the source says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meta: Option<&'a Map<String, Value>>,
 }
 
-/// The fields that RedPajama-Data-1T has, and below `meta` where the document came from.
+/// The fields that RedPajama-Data-1T has of a slice, and below `origin` where the document came
+/// from.
+#[derive(Debug, Serialize)]
+pub struct RedPajamaRecord<'a> {
+    pub text: &'a str,
+    pub meta: &'a Map<String, Value>,
+    pub origin: Origin<'a>,
+}
+
+/// The fields that it has of crawled pages, and below `meta` where the document came from.
 #[derive(Debug, Serialize)]
 pub struct RedPajamaDocument<'a> {
     pub text: &'a str,

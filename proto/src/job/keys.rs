@@ -8,8 +8,8 @@ use toml::{Table, Value};
 use super::JobError;
 
 /// Keys that have no default, and so stand commented out in the default file.
-const KEYS_WITHOUT_DEFAULT: [&str; 2] =
-    ["filters.c4_quality.max_page_chars", "filters.c4_quality.bad_words_file"];
+const KEYS_WITHOUT_DEFAULT: [&str; 3] =
+    ["filters.c4_quality.max_page_chars", "filters.c4_quality.bad_words_file", "source.steps"];
 
 /// Lays `upper` over `lower`: tables are merged, everything else is replaced.
 pub(super) fn overlay(lower: &mut Table, upper: &Table) {

@@ -13,6 +13,7 @@ pub mod filters;
 mod keys;
 mod measures;
 mod s3;
+mod slice;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use toml::{Table, Value};
 pub use error::JobError;
 pub use measures::{Bytes, Span};
 pub use s3::{PathStyle, S3Spec};
+pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
 pub use spec::*;
 
 /// Every key with its default and its meaning.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filters::FiltersSpec;
 use super::s3::S3Spec;
+use super::slice::{Slice, Step, StepsSpec};
 use super::{Bytes, JobError, Span};
 
 /// A whole job.
@@ -14,6 +15,7 @@ pub struct JobSpec {
     #[serde(default)]
     pub source: Vec<SourceSpec>,
     pub units: UnitsSpec,
+    pub steps: StepsSpec,
     pub commoncrawl: CommonCrawlSpec,
     pub dedup: DedupSpec,
     pub language: LanguageSpec,
@@ -40,13 +42,8 @@ pub struct SourceSpec {
     pub base: String,
     pub on_missing: OnMissing,
     pub dump: String,
-}
-
-/// The slices that this build has a recipe for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Slice {
-    Commoncrawl,
+    /// In place of the slice's own.
+    pub steps: Option<Vec<Step>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,15 +202,6 @@ pub enum Schema {
     RedpajamaV1,
 }
 
-impl Slice {
-    /// Its name, as in the job file.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Commoncrawl => "commoncrawl",
-        }
-    }
-}
-
 impl JobSpec {
     /// The part of the job that decides what is published: without the places and limits that may
     /// differ between two runs of the same job.
@@ -235,11 +223,20 @@ impl JobSpec {
         recipe
     }
 
+    /// Whether the source's documents go through a step.
+    pub fn has_step(&self, source: &SourceSpec, step: Step) -> bool {
+        let own = || self.steps.of(source.slice);
+        source.steps.as_deref().unwrap_or_else(own).contains(&step)
+    }
+
     /// Whether the source's lines take part in line dedup.
     pub fn dedups_lines(&self, source: &SourceSpec) -> bool {
-        match source.slice {
-            Slice::Commoncrawl => self.dedup.lines.policy != DedupPolicy::Off,
-        }
+        self.has_step(source, Step::Lines) && self.dedup.lines.policy != DedupPolicy::Off
+    }
+
+    /// Whether the source's documents take part in document dedup.
+    pub fn dedups_documents(&self, source: &SourceSpec) -> bool {
+        self.has_step(source, Step::Documents) && self.dedup.documents.policy != DedupPolicy::Off
     }
 
     /// Refuses what no run could do; each message says what to write instead.

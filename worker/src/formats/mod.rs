@@ -3,6 +3,8 @@
 
 pub mod blocks;
 pub mod gzip;
+pub mod hashed;
 pub mod http_response;
 mod inflate;
+pub mod piece;
 pub mod warc;

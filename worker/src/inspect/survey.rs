@@ -14,12 +14,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
-use thresher_proto::job::{Bytes, DedupPolicy, JobSpec, LineHash, SourceSpec};
+use thresher_proto::job::{Bytes, JobSpec, LineHash, SourceSpec};
+use thresher_proto::pb::Stage;
 use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 
 use self::judging::Judging;
 use super::{print_result, to_json};
-use crate::sources::{Fate, Met, Page, read_pages};
+use crate::sources::{Fate, Input, Met, Page, source_of};
 use crate::stages::{JobContext, UnitError, list};
 use crate::staging::InputRow;
 use crate::storage::{self, ReadOptions};
@@ -97,6 +98,7 @@ fn survey_source(
 ) -> Result<SourceSurvey, UnitError> {
     let job = &context.job;
     let rows = list::find_inputs(source)?;
+    let pieces = list::into_pieces(job, source, rows.clone())?;
     let target_bytes = job.units.target_bytes.0;
     let mut surveyed = SourceSurvey {
         name: source.name.clone(),
@@ -105,7 +107,7 @@ fn survey_source(
         of_unknown_size: rows.iter().filter(|row| row.bytes.is_none() && !row.missing).count()
             as u64,
         bytes: rows.iter().filter_map(|row| row.bytes).sum(),
-        units: list::cut(number, &rows, target_bytes).len() as u64,
+        units: list::cut(number, &pieces, target_bytes).len() as u64,
         sample: Sample::default(),
     };
     let there: Vec<&InputRow> = rows.iter().filter(|row| !row.missing).collect();
@@ -125,7 +127,7 @@ fn survey_source(
         let opened = storage::open(&location, &ReadOptions::default())?;
         let name = location.to_string();
         opened.take(each).read_to_end(&mut raw).map_err(|error| UnitError::input(&name, &error))?;
-        sampling.input(&name, &raw)?;
+        sampling.input(&name, &row.path, &raw)?;
     }
     let average = u64::checked_div(told_bytes, asked).unwrap_or(target_bytes);
     surveyed.bytes += surveyed.of_unknown_size * average;
@@ -162,30 +164,32 @@ impl<'a> Sampling<'a> {
         })
     }
 
-    fn input(&mut self, name: &str, raw: &[u8]) -> Result<(), UnitError> {
+    fn input(&mut self, name: &str, path: &str, raw: &[u8]) -> Result<(), UnitError> {
+        let scratch = self.context.work.stage(Stage::List).join("survey");
+        let input = Input::sample(name, path, raw, scratch);
         self.sample.inputs += 1;
         self.sample.bytes += raw.len() as u64;
         let began = cpu_micros();
-        let keys = self.lines_pass(name, raw)?;
+        let keys = self.lines_pass(&input, raw)?;
         let mut sorted = keys.clone();
         sorted.sort_unstable();
         sorted.dedup();
         self.sample.lines_cpu_micros += cpu_micros() - began;
 
-        let dedups = self.context.job.dedup.lines.policy != DedupPolicy::Off;
+        let dedups = self.context.job.dedups_lines(self.source);
         let stays: Vec<bool> = keys.iter().map(|key| self.seen.insert(*key) || !dedups).collect();
         self.sample.lines += keys.len() as u64;
         self.sample.distinct_lines = self.seen.len() as u64;
 
         let began = (cpu_micros(), self.judging.publish_cpu_micros());
-        self.prepare_pass(name, raw, &stays)?;
+        self.prepare_pass(&input, raw, &stays)?;
         let published = self.judging.publish_cpu_micros() - began.1;
         self.sample.prepare_cpu_micros += (cpu_micros() - began.0).saturating_sub(published);
         Ok(())
     }
 
     /// The key of every line, in order.
-    fn lines_pass(&mut self, name: &str, raw: &[u8]) -> Result<Vec<u64>, UnitError> {
+    fn lines_pass(&mut self, input: &Input<'_>, raw: &[u8]) -> Result<Vec<u64>, UnitError> {
         let job = &self.context.job;
         let hash = match job.dedup.lines.hash {
             LineHash::Xxh3 => line_hash_xxh3,
@@ -194,7 +198,7 @@ impl<'a> Sampling<'a> {
         let sample = &mut self.sample;
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
         let mut room = Room::of(raw);
-        read_pages(self.source.slice, job, name, raw, &mut |met: Met<'_>| {
+        source_of(self.source.slice)?.read(job, self.source, input, &mut |met: Met<'_>| {
             sample.records += 1;
             sample.record_bytes += met.bytes;
             let Some(page) = room.page(&met) else { return Ok(()) };
@@ -209,20 +213,20 @@ impl<'a> Sampling<'a> {
         Ok(keys)
     }
 
-    fn prepare_pass(&mut self, name: &str, raw: &[u8], stays: &[bool]) -> Result<(), UnitError> {
+    fn prepare_pass(
+        &mut self,
+        input: &Input<'_>,
+        raw: &[u8],
+        stays: &[bool],
+    ) -> Result<(), UnitError> {
         let mut room = Room::of(raw);
         let mut stays = stays.iter().copied();
-        let judging = &mut self.judging;
-        read_pages(
-            self.source.slice,
-            &self.context.job,
-            name,
-            raw,
-            &mut |met: Met<'_>| match room.page(&met) {
-                Some(page) => judging.page(name, &met, &page, &mut stays),
-                None => Ok(()),
-            },
-        )?;
+        let (job, judging) = (&self.context.job, &mut self.judging);
+        let source = source_of(self.source.slice)?;
+        source.read(job, self.source, input, &mut |met: Met<'_>| match room.page(&met) {
+            Some(page) => judging.page(input.path(), &met, &page, &mut stays),
+            None => Ok(()),
+        })?;
         Ok(())
     }
 

@@ -55,7 +55,12 @@ fn output() -> TempDir {
         },
         shards,
         dropped: vec![DroppedEntry { path: DROPPED.to_owned(), bytes, blake3, rows: 3 }],
-        inputs: vec![InputEntry { path: "in.gz".to_owned(), bytes: 9, blake3: String::new() }],
+        inputs: vec![InputEntry {
+            path: "in.gz".to_owned(),
+            piece: None,
+            bytes: 9,
+            blake3: String::new(),
+        }],
         absent_units: Vec::new(),
         absent_shards: Vec::new(),
     };
@@ -90,6 +95,7 @@ fn document(id: &str, url: &str, record: u64) -> String {
         original_lines: 1,
         content_hash: &hash_of(id),
         recipe: "thresher/0",
+        meta: None,
     };
     serde_json::to_string(&document).unwrap() + "\n"
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::lines::read_lines;
 use super::{InspectError, default_threads, in_parallel, print_result, read_manifest, to_json};
@@ -165,8 +166,7 @@ fn search_file(
         if sightings.len() > MAX_SIGHTINGS || finder.find(line).is_none() {
             return;
         }
-        let Ok(named) = serde_json::from_slice::<Named<'_>>(line) else { return };
-        let sighting = named.sighting(file, number);
+        let Some(sighting) = sighting(line, file, number) else { return };
         let hash = sighting.content_hash.as_deref();
         if sighting.url == needle || sighting.id == needle || hash == Some(needle) {
             sightings.push(sighting);
@@ -176,7 +176,7 @@ fn search_file(
     Ok(sightings)
 }
 
-/// What a line of either kind, in either schema, says of its record.
+/// What a line of either kind says of its record.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Named<'a> {
@@ -184,8 +184,6 @@ struct Named<'a> {
     id: Cow<'a, str>,
     #[serde(borrow)]
     url: Cow<'a, str>,
-    #[serde(borrow)]
-    source: Cow<'a, str>,
     #[serde(borrow)]
     input: Cow<'a, str>,
     offset: u64,
@@ -200,42 +198,54 @@ struct Named<'a> {
     reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     detail: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    meta: Option<Box<Named<'a>>>,
 }
 
-impl Named<'_> {
-    fn sighting(self, file: &str, line: u64) -> Sighting {
-        let source = self.source.into_owned();
-        // RedPajama's records name their origin below `meta`.
-        let named = match self.meta {
-            Some(meta) => *meta,
-            None => Named { source: Cow::default(), meta: None, ..self },
-        };
-        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        let detail = owned(named.detail);
-        let in_detail = || detail.as_deref()?.strip_prefix("content_hash ").map(str::to_owned);
-        Sighting {
-            fate: match &*named.verdict {
-                "dropped" => Fate::Dropped,
-                "quarantined" => Fate::Quarantined,
-                _ => Fate::Published,
-            },
-            content_hash: owned(named.content_hash).or_else(in_detail),
-            reason: owned(named.reason),
-            detail,
-            id: named.id.into_owned(),
-            url: named.url.into_owned(),
-            source,
-            input: named.input.into_owned(),
-            offset: named.offset,
-            record: named.record,
-            language: owned(named.language),
-            file: file.to_owned(),
-            line,
-            kept_twins: Vec::new(),
-        }
-    }
+/// Where a line says so: RedPajama's records name their origin below `origin` or `meta`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Nested<'a> {
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    content_hash: Option<serde::de::IgnoredAny>,
+    verdict: Option<serde::de::IgnoredAny>,
+    #[serde(borrow)]
+    origin: Option<Named<'a>>,
+    #[serde(borrow)]
+    meta: Option<&'a RawValue>,
+}
+
+/// The record of one line; nothing where the line is none of ours.
+fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
+    let nested: Nested<'_> = serde_json::from_slice(text).ok()?;
+    let flat = nested.content_hash.is_some() || nested.verdict.is_some();
+    let named = match (nested.origin, nested.meta) {
+        (Some(origin), _) => origin,
+        (None, Some(meta)) if !flat => serde_json::from_str(meta.get()).ok()?,
+        (None, _) => serde_json::from_slice(text).ok()?,
+    };
+    let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let detail = owned(named.detail);
+    let in_detail = || detail.as_deref()?.strip_prefix("content_hash ").map(str::to_owned);
+    Some(Sighting {
+        fate: match &*named.verdict {
+            "dropped" => Fate::Dropped,
+            "quarantined" => Fate::Quarantined,
+            _ => Fate::Published,
+        },
+        content_hash: owned(named.content_hash).or_else(in_detail),
+        reason: owned(named.reason),
+        detail,
+        id: named.id.into_owned(),
+        url: named.url.into_owned(),
+        source: nested.source.into_owned(),
+        input: named.input.into_owned(),
+        offset: named.offset,
+        record: named.record,
+        language: owned(named.language),
+        file: file.to_owned(),
+        line,
+        kept_twins: Vec::new(),
+    })
 }
 
 impl From<Sighting> for Twin {
@@ -267,7 +277,7 @@ impl fmt::Display for Sighting {
         writeln!(f, "  url     {}", self.url)?;
         writeln!(f, "  id      {}", self.id)?;
         writeln!(f, "  source  {source}")?;
-        writeln!(f, "  input   {input}, record {record}, gzip member at byte {offset}")?;
+        writeln!(f, "  input   {input}, record {record}, at byte {offset}")?;
         for (name, value) in
             [("lang  ", &self.language), ("hash  ", &self.content_hash), ("detail", &self.detail)]
         {

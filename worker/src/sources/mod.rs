@@ -1,29 +1,49 @@
-//! Where documents come from: one folder for each slice.
+//! Where documents come from: one folder for each slice, and one entry in [`SOURCES`].
 //!
-//! A source turns an input's bytes into pages; which lines and pages stay is for the stages and
-//! filters to say. To add a slice: a folder here, a variant of the job file's `Slice`, and an arm
-//! in [`read_pages`].
+//! ```text
+//! listing → input → pieces (units) → read → records: page · dropped · quarantined
+//! ```
+//! A source cuts inputs into pieces and turns a piece's bytes into records; which lines and pages
+//! stay is for the steps that the job file gives the slice (`[steps]`), for stages and filters.
+//!
+//! To add a slice: a folder here whose type is a [`Source`], an entry in [`SOURCES`], a variant of
+//! the job file's `Slice`, and its line in `[steps]` of the default job.
 
 pub mod commoncrawl;
+mod input;
 
-use std::io::Read;
-
-use thresher_proto::job::{JobSpec, Slice};
+use thresher_proto::job::{JobSpec, Slice, SourceSpec};
 
 use crate::formats::gzip::InputDigest;
+use crate::formats::piece::Piece;
 use crate::stages::UnitError;
 
+pub use input::{Input, Seekable};
+
+/// The slices that this build can read.
+const SOURCES: &[(Slice, &dyn Source)] = &[(Slice::Commoncrawl, &commoncrawl::CommonCrawl)];
+
+/// Fields that the published corpus has of a slice, below `meta`.
+pub type Meta = serde_json::Map<String, serde_json::Value>;
+
 /// One text with its title and where it was found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Page<'a> {
+    /// Unique within the source.
     pub id: &'a str,
     pub url: &'a str,
     pub date: &'a str,
     pub title: &'a str,
     /// Lines separated by `\n`, without the title.
     pub text: &'a str,
-    /// The crawler's digest of the payload, where it has one.
+    /// What makes it equal to another of its slice, where the job asks for `payload` keys and the
+    /// source has one: the crawler's digest, a hash of the raw file.
     pub payload_digest: &'a str,
+    pub licence: Option<&'a str>,
+    /// As the source says; a step that tells languages overrules it.
+    pub language: Option<&'a str>,
+    /// None for crawled pages, whose published form has other fields.
+    pub meta: Option<&'a Meta>,
 }
 
 /// What became of one record.
@@ -37,27 +57,66 @@ pub enum Fate<'a> {
 /// One record of an input.
 #[derive(Debug, Clone, Copy)]
 pub struct Met<'a> {
-    /// Of the gzip member that holds it, in the compressed input.
+    /// Where it begins in the input: of gzip members that hold it, the member.
     pub offset: u64,
-    /// Number within the input.
+    /// Number within the piece.
     pub record: u64,
     /// Bytes of its body.
     pub bytes: u64,
     pub fate: Fate<'a>,
 }
 
-/// Reads one input of a slice to its end, and says what it read.
-///
-/// The sequence of records is a function of the bytes and the job, so that two stages that read
-/// the same input number its lines alike.
-pub fn read_pages(
-    slice: Slice,
-    job: &JobSpec,
-    name: &str,
-    input: impl Read,
-    take: &mut dyn FnMut(Met<'_>) -> Result<(), UnitError>,
-) -> Result<InputDigest, UnitError> {
-    match slice {
-        Slice::Commoncrawl => commoncrawl::read_pages(job, name, input, take),
+/// Takes the records of a piece, in order.
+pub type Take<'t> = dyn FnMut(Met<'_>) -> Result<(), UnitError> + 't;
+
+/// The reader of one slice.
+pub trait Source: Sync {
+    /// The pieces of an input, for inputs that can be read from their middle; none to read it
+    /// whole. They depend on the input and the target alone. `input` is not opened for it unless
+    /// the source does so.
+    fn pieces(
+        &self,
+        job: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        let _ = (job, input, target_bytes);
+        Ok(Vec::new())
     }
+
+    /// Reads a piece to its end, and says what it read.
+    ///
+    /// The sequence of records is a function of the bytes and the job, so that two stages that
+    /// read the same piece number its lines alike.
+    fn read(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError>;
+}
+
+/// An input before it is cut.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedInput<'a> {
+    pub source: &'a SourceSpec,
+    /// As the listing has it.
+    pub path: &'a str,
+    /// Unknown for addresses.
+    pub bytes: Option<u64>,
+}
+
+/// The reader of a slice, or why there is none.
+pub fn source_of(slice: Slice) -> Result<&'static dyn Source, UnitError> {
+    let found = SOURCES.iter().find(|(known, _)| *known == slice);
+    found.map(|(_, source)| *source).ok_or_else(|| {
+        let known: Vec<String> =
+            SOURCES.iter().map(|(slice, _)| format!("`{}`", slice.name())).collect();
+        UnitError::Fatal(format!(
+            "this build has no reader for the slice `{}`\nhint: it reads {}",
+            slice.name(),
+            known.join(", ")
+        ))
+    })
 }

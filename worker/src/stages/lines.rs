@@ -23,11 +23,12 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let mut file = create(&path, &task.tag)?;
     let sort_bytes = (context.job.dedup.memory.0 / context.slots as u64).max(MIN_SORT_BYTES);
     let spill_folder = path.with_file_name(format!(".{}-{}", task.unit.ordinal, task.tag));
+    let scratch = path.with_file_name(format!(".{}-{}-scratch", task.unit.ordinal, task.tag));
     let mut keys = KeyCollector::<u64>::new(task.unit.ordinal, sort_bytes as usize, spill_folder);
 
     let mut hasher = LineHasher::new(&context.job);
     let (mut tally, mut records_in, mut ordinal) = (Tally::default(), 0, 0_u32);
-    let read = read_unit(context, &inputs, &mut |input, met: Met<'_>| {
+    let read = read_unit(context, &inputs, &scratch, &mut |input, met: Met<'_>| {
         records_in += 1;
         tally.bytes_in += met.bytes;
         match met.fate {

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use prost::Message;
-use thresher_proto::job::{OnMissing, SourceSpec};
+use thresher_proto::job::{JobSpec, OnMissing, SourceSpec};
 use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
 
 use super::{Finished, JobContext, Task, UnitError, digest_of};
+use crate::sources::{PlannedInput, source_of};
 use crate::staging::{InputRow, InputTable, hash_of};
 use crate::storage::{self, Location, ReadOptions, StorageError};
 
@@ -23,14 +24,14 @@ const MISSING_NAMED: usize = 5;
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let ListUnit { source: number } = task.decode()?;
     let source = context.source(number)?;
-    let rows = find_inputs(source)?;
-    let target_bytes = context.job.units.target_bytes.0;
-    let planned = cut(number, &rows, target_bytes);
-    let table = InputTable { rows };
+    let inputs = find_inputs(source)?;
+    let found = inputs.len() as u64;
+    let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };
+    let planned = cut(number, &table.rows, context.job.units.target_bytes.0);
     let committed = table.write(&context.table_path(number), &task.tag)?;
     let done = pb::Done {
         digest: digest_of(&[hash_of(committed)]),
-        counts: vec![pb::Count { name: "inputs".to_owned(), value: table.rows.len() as u64 }],
+        counts: vec![pb::Count { name: "inputs".to_owned(), value: found }],
         ..pb::Done::default()
     };
     Ok(Finished { done, planned })
@@ -38,6 +39,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
 
 /// The inputs of a source in canonical order, with their sizes where the place tells them.
 pub(crate) fn find_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
+    source_of(source.slice)?;
     let mut rows = listed_inputs(source)?;
     for row in &mut rows {
         // No request for each object: a dump has ninety thousand of them.
@@ -55,6 +57,29 @@ pub(crate) fn find_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitErro
         OnMissing::Fail if !missing.is_empty() => Err(UnitError::Fatal(missing_text(&missing))),
         OnMissing::Fail | OnMissing::Quarantine => Ok(rows),
     }
+}
+
+/// A row for each piece of the inputs that are cut.
+pub(crate) fn into_pieces(
+    job: &JobSpec,
+    source: &SourceSpec,
+    inputs: Vec<InputRow>,
+) -> Result<Vec<InputRow>, UnitError> {
+    let reader = source_of(source.slice)?;
+    let mut rows = Vec::with_capacity(inputs.len());
+    for row in inputs {
+        let input = PlannedInput { source, path: &row.path, bytes: row.bytes };
+        let pieces = match row.missing {
+            true => Vec::new(),
+            false => reader.pieces(job, &input, job.units.target_bytes.0)?,
+        };
+        if pieces.is_empty() {
+            rows.push(row);
+            continue;
+        }
+        rows.extend(pieces.into_iter().map(|piece| InputRow { piece: Some(piece), ..row.clone() }));
+    }
+    Ok(rows)
 }
 
 /// The place of an input of this source.
@@ -83,13 +108,13 @@ fn listed_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
     let listing = source.listing.as_str();
     let name = listing.strip_suffix(".gz").unwrap_or(listing);
     let is_list = [".paths", ".txt", ".list"].iter().any(|ending| name.ends_with(ending));
-    let paths = if is_list {
-        read_listing(&locate(source, listing)?)?
-    } else if listing.contains(['*', '?', '[']) {
+    let paths = if listing.contains(['*', '?', '[']) {
         if let location @ Location::S3 { .. } = locate(source, "")? {
             return matching_objects(&location, listing);
         }
         matching_paths(source, listing)?
+    } else if is_list {
+        read_listing(&locate(source, listing)?)?
     } else {
         vec![listing.to_owned()]
     };
@@ -152,7 +177,7 @@ fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, Uni
         let path = object.key.strip_prefix(&base)?.to_owned();
         let fits = compiled.matches_with(&path, like_paths);
         let bytes = Some(object.bytes);
-        fits.then_some(InputRow { path, bytes, missing: false, etag: object.etag })
+        fits.then_some(InputRow { bytes, etag: object.etag, ..InputRow::named(path) })
     });
     let rows: Vec<InputRow> = rows.collect();
     if rows.is_empty() {
@@ -205,7 +230,7 @@ pub(crate) fn cut(source: u32, rows: &[InputRow], target_bytes: u64) -> Vec<Plan
     let (mut first, mut bytes) = (0_usize, 0_u64);
     for (number, row) in rows.iter().enumerate() {
         // An input of unknown size is a unit of its own.
-        bytes += row.bytes.unwrap_or(if row.missing { 0 } else { target_bytes });
+        bytes += row.bytes_to_read().unwrap_or(if row.missing { 0 } else { target_bytes });
         if bytes >= target_bytes || number + 1 == rows.len() {
             let inputs = InputsUnit {
                 source,

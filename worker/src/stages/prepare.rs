@@ -7,8 +7,10 @@
 //!
 //! **Invariant:** each record gives a document line or a drop row, never both, never neither.
 
+use std::path::Path;
+
 use blake3::Hash;
-use thresher_proto::job::{DedupPolicy, DocumentKey, JobSpec, Schema, SourceSpec};
+use thresher_proto::job::{DocumentKey, JobSpec, OnMissing, Schema, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
 use super::lines::next;
@@ -18,15 +20,16 @@ use super::{Finished, JobContext, Judges, Tally, Task, UnitError, digest_of, tal
 use crate::dedup::KEY_FILE;
 use crate::dedup::keys::KeyCollector;
 use crate::dedup::verdicts::VerdictSet;
-use crate::document::{Document, DroppedRow, Origin, RedPajamaDocument};
+use crate::document::{Document, DroppedRow, Origin, RedPajamaDocument, RedPajamaRecord};
 use crate::filters::{self, Outcome};
-use crate::language::LanguageScratch;
-use crate::sources::{Fate, Met, Page, read_pages};
+use crate::language::{Language, LanguageScratch};
+use crate::sources::{Fate, Input, Met, Page, Take, source_of};
 use crate::staging::{
-    DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
+    DOCUMENTS, DROPPED, InputFacts, InputRow, JsonLinesWriter, UnitFacts, create, hash_of,
+    publish_blocks,
 };
+use crate::storage::StorageError;
 use crate::storage::commit::AttemptFile;
-use crate::storage::{self, Known, ReadOptions, StorageError};
 use crate::text::lines::{count_chars, lines};
 
 /// Memory for sorting the keys of a unit's documents.
@@ -40,10 +43,11 @@ pub(super) struct Reading<'a> {
     pub(super) shard: u32,
 }
 
-/// Reads every input of a unit, in order.
+/// Reads every input of a unit, in order. `scratch` names a folder that this attempt may make.
 pub(super) fn read_unit(
     context: &JobContext,
     unit: &InputsUnit,
+    scratch: &Path,
     take: &mut dyn FnMut(&Reading<'_>, Met<'_>) -> Result<(), UnitError>,
 ) -> Result<Vec<InputFacts>, UnitError> {
     let source = context.source(unit.source)?;
@@ -57,37 +61,46 @@ pub(super) fn read_unit(
     for (number, row) in (first as u64..).zip(rows) {
         let shard = shard_of(number, table.rows.len() as u64, shards);
         let reading = Reading { source, path: &row.path, shard };
-        if row.missing {
-            take(&reading, missing())?;
-            continue;
-        }
-        let location = locate(source, &row.path)?;
-        let known = Known { bytes: row.bytes, etag: row.etag.clone() };
-        let options = ReadOptions { known, ..ReadOptions::default() };
-        let raw = match storage::open(&location, &options) {
-            Ok(raw) => raw,
-            Err(StorageError::NotFound { .. })
-                if source.on_missing == thresher_proto::job::OnMissing::Quarantine =>
-            {
-                take(&reading, missing())?;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
+        let read = match row.missing {
+            true => None,
+            false => read_row(context, source, row, scratch, &mut |met| take(&reading, met))?,
         };
-        let name = location.to_string();
-        let digest =
-            read_pages(source.slice, &context.job, &name, raw, &mut |met| take(&reading, met))?;
-        if let Some(listed) = row.bytes.filter(|listed| *listed != digest.bytes) {
-            return Err(UnitError::Fatal(format!(
-                "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs must \
-                 not change while a job runs; begin again with a new state directory",
-                digest.bytes
-            )));
+        match read {
+            Some(input) => facts.push(input),
+            None => take(&reading, missing())?,
         }
-        let blake3 = digest.blake3.to_hex().to_string();
-        facts.push(InputFacts { path: row.path.clone(), bytes: digest.bytes, blake3 });
     }
     Ok(facts)
+}
+
+/// Reads one input or piece; nothing where it is not there and the job takes that.
+fn read_row(
+    context: &JobContext,
+    source: &SourceSpec,
+    row: &InputRow,
+    scratch: &Path,
+    take: &mut Take<'_>,
+) -> Result<Option<InputFacts>, UnitError> {
+    let location = locate(source, &row.path)?;
+    let input = match Input::stored(location, row, scratch.to_owned()) {
+        Ok(input) => input,
+        Err(StorageError::NotFound { .. }) if source.on_missing == OnMissing::Quarantine => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let digest = source_of(source.slice)?.read(&context.job, source, &input, take)?;
+    if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
+        return Err(UnitError::Fatal(format!(
+            "the input `{}` changed: listed with {listed} bytes, read {}\nhint: inputs must not \
+             change while a job runs; begin again with a new state directory",
+            input.name(),
+            digest.bytes
+        )));
+    }
+    let blake3 = digest.blake3.to_hex().to_string();
+    let (path, piece) = (row.path.clone(), row.piece);
+    Ok(Some(InputFacts { path, piece, bytes: digest.bytes, blake3 }))
 }
 
 fn missing() -> Met<'static> {
@@ -108,10 +121,12 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let (documents, dropped, keys) = (path("documents"), path("dropped"), path("keys"));
     let mut key_file = create(&keys, &task.tag)?;
     let spill = keys.with_file_name(format!(".{number}-{}", task.tag));
+    let scratch = keys.with_file_name(format!(".{number}-{}-scratch", task.tag));
     let writers = (create(&documents, &task.tag)?, create(&dropped, &task.tag)?);
     let mut preparing = Preparing {
         job: &context.job,
         judges: context.judges()?,
+        strips_lines: context.job.has_step(source, Step::Lines),
         verdicts: line_verdicts(context, source, number)?,
         keys: KeyCollector::new(number, SORT_BYTES, spill),
         documents: JsonLinesWriter::new(writers.0, DOCUMENTS).map_err(|error| staging(&error))?,
@@ -124,7 +139,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         language: LanguageScratch::default(),
         filters: filters::Scratch::default(),
     };
-    let inputs = read_unit(context, &unit, &mut |input, met| preparing.take(input, met))?;
+    let inputs = read_unit(context, &unit, &scratch, &mut |input, met| preparing.take(input, met))?;
     preparing.count_filters();
     let Preparing { documents: lines, dropped: rows, keys: collector, tally, records_in, .. } =
         preparing;
@@ -166,9 +181,11 @@ fn staging(error: &std::io::Error) -> UnitError {
     UnitError::Retry(format!("failed to write staged documents: {error}"))
 }
 
-struct Preparing<'a> {
-    job: &'a JobSpec,
-    judges: &'a Judges,
+struct Preparing<'j> {
+    job: &'j JobSpec,
+    judges: &'j Judges,
+    /// Whether the source's texts are taken apart into lines.
+    strips_lines: bool,
     verdicts: Option<VerdictSet>,
     keys: KeyCollector<u128>,
     documents: JsonLinesWriter<AttemptFile>,
@@ -187,12 +204,14 @@ struct Preparing<'a> {
 /// What is known of a document besides its page.
 #[derive(Default)]
 struct Judged<'a> {
-    language: Option<(&'a str, f32)>,
+    language: Option<&'a str>,
+    /// Of languages that were told here.
+    language_score: Option<f32>,
     original_chars: u64,
     original_lines: u64,
 }
 
-impl Preparing<'_> {
+impl<'j> Preparing<'j> {
     fn take(&mut self, input: &Reading<'_>, met: Met<'_>) -> Result<(), UnitError> {
         self.records_in += 1;
         self.tally.bytes_in += met.bytes;
@@ -243,15 +262,8 @@ impl Preparing<'_> {
         let who = (page.id, page.url);
         let mut text = std::mem::take(&mut self.text);
         let judged = self.keep_lines(page, &mut text)?;
-        let judges = self.judges;
-        let verdict = match judge(judges, self.job, &text, &mut self.language, judged) {
-            Ok(judged) => match judges.filters.judge(&text, &mut self.filters) {
-                Outcome::Keep => Ok((judged, None)),
-                Outcome::Rewritten(edited) => Ok((judged, Some(edited.to_owned()))),
-                Outcome::Drop(reason) => Err(reason),
-            },
-            Err(reason) => Err(reason),
-        };
+        let judged = Judged { language: page.language, ..judged };
+        let verdict = self.judge(input.source, &text, judged);
         let result = match verdict {
             Ok((judged, edited)) => {
                 self.keep(input, met, page, &judged, edited.as_deref().unwrap_or(&text))
@@ -262,7 +274,40 @@ impl Preparing<'_> {
         result
     }
 
-    /// Fills `text` with the lines that stay.
+    /// The steps between lines and keys; a kept document comes with its text, if that was edited.
+    fn judge<'p>(
+        &mut self,
+        source: &SourceSpec,
+        text: &str,
+        judged: Judged<'p>,
+    ) -> Result<(Judged<'p>, Option<String>), &'static str>
+    where
+        'j: 'p,
+    {
+        if text.is_empty() {
+            let lines = self.strips_lines;
+            return Err(if lines { "dedup/no_line_left" } else { "empty_text" });
+        }
+        let (judges, job) = (self.judges, self.job);
+        let judged = match &judges.language {
+            Some(identifier) if job.has_step(source, Step::Language) => {
+                let found = identifier.identify(&mut self.language, text);
+                let (language, score) = keep_language(job, found)?;
+                Judged { language: Some(language), language_score: Some(score), ..judged }
+            }
+            Some(_) | None => judged,
+        };
+        if !job.has_step(source, Step::Filters) {
+            return Ok((judged, None));
+        }
+        match judges.filters.judge(text, &mut self.filters) {
+            Outcome::Keep => Ok((judged, None)),
+            Outcome::Rewritten(edited) => Ok((judged, Some(edited.to_owned()))),
+            Outcome::Drop(reason) => Err(reason),
+        }
+    }
+
+    /// Fills `text` with the lines that stay; where lines are not compared, with all as they are.
     fn keep_lines(
         &mut self,
         page: &Page<'_>,
@@ -270,6 +315,12 @@ impl Preparing<'_> {
     ) -> Result<Judged<'static>, UnitError> {
         text.clear();
         let mut judged = Judged::default();
+        if !self.strips_lines {
+            text.push_str(page.text);
+            judged.original_chars = count_chars(text);
+            judged.original_lines = text.split('\n').count() as u64;
+            return Ok(judged);
+        }
         let mut kept = 0;
         for line in lines(page.text) {
             judged.original_lines += 1;
@@ -300,7 +351,7 @@ impl Preparing<'_> {
         text: &str,
     ) -> Result<(), UnitError> {
         let hash = blake3::hash(text.as_bytes());
-        if self.job.dedup.documents.policy != DedupPolicy::Off {
+        if self.job.dedups_documents(input.source) {
             let key = match self.job.dedup.documents.key {
                 DocumentKey::Payload if !page.payload_digest.is_empty() => {
                     blake3::hash(page.payload_digest.as_bytes())
@@ -318,7 +369,7 @@ impl Preparing<'_> {
         self.tally.kept += 1;
         self.tally.bytes_kept += text.len() as u64;
         self.tally.count("documents/json_bytes", bytes.into());
-        if let Some((language, _)) = judged.language {
+        if let Some(language) = judged.language {
             self.tally.count(&format!("language/{language}/documents"), 1);
             self.tally.count(&format!("language/{language}/bytes"), text.len() as u64);
         }
@@ -342,10 +393,10 @@ impl Preparing<'_> {
             url: page.url,
             date: page.date,
             dump: dump_of(input),
-            licence: None,
+            licence: page.licence,
             title: page.title,
-            language: judged.language.map(|(label, _)| label),
-            language_score: judged.language.map(|(_, score)| score),
+            language: judged.language,
+            language_score: judged.language_score,
             input: input.path,
             offset: met.offset,
             record: met.record,
@@ -356,6 +407,7 @@ impl Preparing<'_> {
             original_lines: judged.original_lines,
             content_hash,
             recipe: &self.recipe,
+            meta: page.meta,
         })
     }
 
@@ -368,18 +420,21 @@ impl Preparing<'_> {
         text: &str,
         content_hash: &str,
     ) -> std::io::Result<u32> {
-        let file = input.path.rsplit('/').next().unwrap_or_default();
-        let source = format!("cc/{}/{file}/line{}", dump_of(input), met.record);
-        let meta = Origin {
+        let origin = Origin {
             id: page.id,
             url: page.url,
-            language: judged.language.map(|(label, _)| label),
+            language: judged.language,
             input: input.path,
             offset: met.offset,
             record: met.record,
             content_hash,
         };
-        self.documents.push(&RedPajamaDocument { text, source: &source, meta })
+        if let Some(meta) = page.meta {
+            return self.documents.push(&RedPajamaRecord { text, meta, origin });
+        }
+        let file = input.path.rsplit('/').next().unwrap_or_default();
+        let source = format!("cc/{}/{file}/line{}", dump_of(input), met.record);
+        self.documents.push(&RedPajamaDocument { text, source: &source, meta: origin })
     }
 
     fn count_filters(&mut self) {
@@ -389,19 +444,12 @@ impl Preparing<'_> {
     }
 }
 
-/// The document's language, or why it is dropped before the filters see it.
-fn judge<'a>(
-    judges: &'a Judges,
+/// A document's language and its score, or why it is dropped.
+fn keep_language<'a>(
     job: &JobSpec,
-    text: &str,
-    scratch: &mut LanguageScratch,
-    judged: Judged<'static>,
-) -> Result<Judged<'a>, &'static str> {
-    if text.is_empty() {
-        return Err("dedup/no_line_left");
-    }
-    let Some(identifier) = &judges.language else { return Ok(judged) };
-    let Some(found) = identifier.identify(scratch, text) else { return Err("language/unknown") };
+    found: Option<Language<'a>>,
+) -> Result<(&'a str, f32), &'static str> {
+    let Some(found) = found else { return Err("language/unknown") };
     if found.score < job.language.min_score {
         return Err("language/low_score");
     }
@@ -409,7 +457,7 @@ fn judge<'a>(
     if !keep.is_empty() && !keep.iter().any(|label| label == found.label) {
         return Err("language/not_kept");
     }
-    Ok(Judged { language: Some((found.label, found.score)), ..judged })
+    Ok((found.label, found.score))
 }
 
 fn document_key(hash: Hash) -> u128 {

@@ -3,10 +3,13 @@
 //! **Invariant:** the encoder is fed pieces of one size, so the shard's bytes are a function of
 //! its lines. A shard is one zstd frame: common readers stop after the first.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use thresher_proto::job::{Schema, Slice};
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use super::layout::Duplicates;
@@ -46,6 +49,7 @@ pub(super) fn facts_path(context: &JobContext, ordinal: u32) -> PathBuf {
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: PublishUnit = task.decode()?;
     let source = context.source(unit.source)?;
+    let schema = context.job.output.schema;
     let duplicates = Duplicates::new(context, unit.ranges)?;
     let name = format!("{}-{:05}.jsonl.zst", source.name, unit.shard);
     let mut documents = Shard::new(context, &format!("documents/{name}"), &task.tag)?;
@@ -68,11 +72,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             tally.bytes_in += line.len() as u64;
             if verdicts.as_ref().is_some_and(|v| v.is_dropped(place)) {
                 tally.drop(DUPLICATE);
-                return dropped.line(&duplicate_row(line, &source.name)?);
+                return dropped.line(&duplicate_row(schema, line, &source.name)?);
             }
             tally.kept += 1;
             tally.bytes_kept += line.len() as u64;
-            count_language(&mut tally, line)?;
+            count(&mut tally, source.slice, schema, line)?;
             documents.line(line)
         })?;
     }
@@ -108,47 +112,59 @@ fn write_facts(
     Ok(hash_of(if sound { file.commit()? } else { file.commit_replacing()? }))
 }
 
-/// What a document line says of itself that a drop row needs, in either schema.
-#[derive(Deserialize)]
+/// What a document line says of itself that a drop row needs.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Named<'a> {
-    #[serde(borrow, default)]
-    id: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow, default)]
-    url: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow, default)]
-    language: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow, default)]
-    input: Option<std::borrow::Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    url: Cow<'a, str>,
+    #[serde(borrow)]
+    language: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    input: Cow<'a, str>,
     offset: u64,
-    #[serde(default)]
     record: u64,
-    #[serde(borrow, default)]
-    content_hash: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow, default)]
-    meta: Option<Box<Named<'a>>>,
+    #[serde(borrow)]
+    content_hash: Option<Cow<'a, str>>,
 }
 
-fn parse(line: &[u8]) -> Result<Named<'_>, UnitError> {
-    let named: Named<'_> = serde_json::from_slice(line)
-        .map_err(|error| UnitError::Fatal(format!("a staged document is no JSON: {error}")))?;
-    Ok(match named.meta {
-        Some(meta) => *meta,
-        None => named,
-    })
+/// Where a document line says so: itself, below `origin`, or below `meta`, by its schema.
+#[derive(Deserialize)]
+struct Nested<'a> {
+    #[serde(borrow, default)]
+    origin: Option<Named<'a>>,
+    #[serde(borrow, default)]
+    meta: Option<&'a RawValue>,
 }
 
-fn duplicate_row(line: &[u8], source: &str) -> Result<Vec<u8>, UnitError> {
-    let named = parse(line)?;
+fn parse(schema: Schema, line: &[u8]) -> Result<Named<'_>, UnitError> {
+    let named =
+        match schema {
+            Schema::Uniform => serde_json::from_slice(line),
+            Schema::RedpajamaV1 => serde_json::from_slice::<Nested<'_>>(line).and_then(|nested| {
+                match (nested.origin, nested.meta) {
+                    (Some(origin), _) => Ok(origin),
+                    (None, Some(meta)) => serde_json::from_str(meta.get()),
+                    (None, None) => Ok(Named::default()),
+                }
+            }),
+        };
+    named.map_err(|error| UnitError::Fatal(format!("a staged document is no JSON: {error}")))
+}
+
+fn duplicate_row(schema: Schema, line: &[u8], source: &str) -> Result<Vec<u8>, UnitError> {
+    let named = parse(schema, line)?;
     let detail = named.content_hash.as_deref().map(|hash| format!("content_hash {hash}"));
     let row = crate::document::DroppedRow {
-        id: named.id.as_deref().unwrap_or_default(),
-        url: named.url.as_deref().unwrap_or_default(),
+        id: &named.id,
+        url: &named.url,
         verdict: "dropped",
         reason: DUPLICATE,
         detail: detail.as_deref().unwrap_or_default(),
         source,
-        input: named.input.as_deref().unwrap_or_default(),
+        input: &named.input,
         offset: named.offset,
         record: named.record,
     };
@@ -157,8 +173,11 @@ fn duplicate_row(line: &[u8], source: &str) -> Result<Vec<u8>, UnitError> {
     Ok(text)
 }
 
-fn count_language(tally: &mut Tally, line: &[u8]) -> Result<(), UnitError> {
-    let named = parse(line)?;
+/// Counts a published document for the report's tables of slices and languages.
+fn count(tally: &mut Tally, slice: Slice, schema: Schema, line: &[u8]) -> Result<(), UnitError> {
+    let named = parse(schema, line)?;
+    tally.count(&format!("slice/{}/documents", slice.name()), 1);
+    tally.count(&format!("slice/{}/json_bytes", slice.name()), line.len() as u64);
     if let Some(language) = named.language {
         tally.count(&format!("language/{language}/documents"), 1);
         tally.count(&format!("language/{language}/json_bytes"), line.len() as u64);

@@ -9,6 +9,7 @@ use thresher_proto::pb::{self, SealUnit, Stage};
 
 use super::publish::{PublishedFile, ShardFacts, facts_path};
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
+use crate::formats::piece::Piece;
 use crate::staging::{DOCUMENTS, DocumentFile, create, hash_of, write_all};
 
 /// Shards are here, below the output directory.
@@ -67,6 +68,9 @@ pub struct DroppedEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputEntry {
     pub path: String,
+    /// The part of it that this entry is of, where it was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub piece: Option<Piece>,
     pub bytes: u64,
     pub blake3: String,
 }
@@ -120,6 +124,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
         prepared.add(&facts.tally);
         manifest.inputs.extend(facts.inputs.into_iter().map(|input| InputEntry {
             path: input.path,
+            piece: input.piece,
             bytes: input.bytes,
             blake3: input.blake3,
         }));

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thresher_proto::pb::Stage;
 
 use crate::formats::blocks::{BlockCursor, BlockFile, BlockWriter, Compression, Damage, Kind};
+use crate::formats::piece::Piece;
 use crate::stages::{Tally, UnitError};
 
 /// Documents that passed the filters.
@@ -30,10 +31,13 @@ pub struct UnitFacts {
     pub tally: Tally,
 }
 
-/// One input as it was read.
+/// One input, or a piece of it, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFacts {
     pub path: String,
+    /// What was read of it, if not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub piece: Option<Piece>,
     pub bytes: u64,
     pub blake3: String,
 }

@@ -1,6 +1,7 @@
-//! The inputs of one source, in canonical order: what the list unit found.
+//! The inputs of one source, in canonical order: what the list unit found. A large input that was
+//! cut has a row for each piece.
 //!
-//! **Invariant:** the place of an input in the table is its number in positions and manifests.
+//! **Invariant:** the place of a row in the table is its number in positions and manifests.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,18 +11,19 @@ use thresher_proto::pb::Stage;
 
 use super::{create, publish_blocks};
 use crate::formats::blocks::{BlockFile, BlockWriter, Compression, Damage, Kind};
+use crate::formats::piece::Piece;
 use crate::stages::UnitError;
 use crate::storage::commit::Committed;
 
 const KIND: Kind = Kind(*b"INPT");
 const ROWS_PER_BLOCK: usize = 4096;
 
-/// One input as it was listed.
+/// One input as it was listed, or a piece of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputRow {
     /// As in the listing, relative to the source's base.
     pub path: String,
-    /// Compressed; unknown for addresses.
+    /// Of the whole input, compressed; unknown for addresses.
     pub bytes: Option<u64>,
     /// Listed, but not there when the source was listed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -29,12 +31,19 @@ pub struct InputRow {
     /// Where the listing had one: what is read later must have it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub piece: Option<Piece>,
 }
 
 impl InputRow {
     /// An input of which nothing but its path is known.
     pub fn named(path: String) -> Self {
-        Self { path, bytes: None, missing: false, etag: None }
+        Self { path, bytes: None, missing: false, etag: None, piece: None }
+    }
+
+    /// The bytes that are read for it, where they are known.
+    pub fn bytes_to_read(&self) -> Option<u64> {
+        self.piece.map(|piece| piece.length).or(self.bytes)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::language::LanguageScratch;
 use crate::sources::{Met, Page};
 use crate::stages::{JobContext, Judges, UnitError};
 use crate::text::lines::{count_chars, lines};
-use thresher_proto::job::{JobSpec, SourceSpec};
+use thresher_proto::job::{JobSpec, SourceSpec, Step};
 
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -83,7 +83,9 @@ impl<'a> Judging<'a> {
         }
         let judges = self.judges;
         let mut language = None;
-        if let Some(identifier) = &judges.language {
+        let identifier = judges.language.as_ref();
+        let tells = self.job.has_step(self.source, Step::Language);
+        if let Some(identifier) = identifier.filter(|_| tells) {
             let Some(found) = identifier.identify(&mut self.language, &self.text) else {
                 return Ok(());
             };
@@ -94,10 +96,11 @@ impl<'a> Judging<'a> {
             }
             language = Some((found.label, found.score));
         }
-        let text = match judges.filters.judge(&self.text, &mut self.filters) {
-            Outcome::Keep => self.text.as_str(),
-            Outcome::Rewritten(text) => text,
-            Outcome::Drop(_) => return Ok(()),
+        let filters = self.job.has_step(self.source, Step::Filters);
+        let text = match filters.then(|| judges.filters.judge(&self.text, &mut self.filters)) {
+            None | Some(Outcome::Keep) => self.text.as_str(),
+            Some(Outcome::Rewritten(text)) => text,
+            Some(Outcome::Drop(_)) => return Ok(()),
         };
         let hash = blake3::hash(text.as_bytes()).to_hex();
         let document = Document {
@@ -108,7 +111,7 @@ impl<'a> Judging<'a> {
             url: page.url,
             date: page.date,
             dump: &self.source.dump,
-            licence: None,
+            licence: page.licence,
             title: page.title,
             language: language.map(|(label, _)| label),
             language_score: language.map(|(_, score)| score),
@@ -122,6 +125,7 @@ impl<'a> Judging<'a> {
             original_lines: kept,
             content_hash: &hash,
             recipe: &self.job.job.preset,
+            meta: page.meta,
         };
         serde_json::to_writer(&mut self.piece, &document)
             .map_err(|error| compressing(&error.into()))?;

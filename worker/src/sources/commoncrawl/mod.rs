@@ -7,39 +7,42 @@
 
 mod wet;
 
-use std::io::Read;
+use thresher_proto::job::{JobSpec, SourceSpec};
 
-use thresher_proto::job::JobSpec;
-
-use super::{Fate, Met, Page};
+use super::{Fate, Input, Met, Page, Source, Take};
 use crate::formats::gzip::{GzipLimits, InputDigest};
 use crate::formats::warc::{Item, Record, WarcLimits, WarcReader};
 use crate::html::{HtmlLimits, page_text};
 use crate::stages::UnitError;
 use crate::text::lines::has_chars;
 
-/// Reads one WET or WARC file.
-pub fn read_pages(
-    job: &JobSpec,
-    name: &str,
-    input: impl Read,
-    take: &mut dyn FnMut(Met<'_>) -> Result<(), UnitError>,
-) -> Result<InputDigest, UnitError> {
-    let limits = limits(job);
-    let mut reader = WarcReader::new(input, limits);
-    let html =
-        HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
-    while let Some(item) = reader.next().map_err(|error| UnitError::input(name, &error))? {
-        match item {
-            Item::Record(record) => read_record(job, &html, &record, take)?,
-            Item::Quarantined(bad) => {
-                let reason = bad.reason;
-                let fate = Fate::Quarantined { id: "", url: "", reason, detail: &bad.detail };
-                take(Met { offset: bad.offset, record: bad.index, bytes: 0, fate })?;
+/// WET and WARC files; one is never cut.
+pub struct CommonCrawl;
+
+impl Source for CommonCrawl {
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let limits = limits(job);
+        let mut reader = WarcReader::new(input.open()?, limits);
+        let html =
+            HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
+        while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
+            match item {
+                Item::Record(record) => read_record(job, &html, &record, take)?,
+                Item::Quarantined(bad) => {
+                    let reason = bad.reason;
+                    let fate = Fate::Quarantined { id: "", url: "", reason, detail: &bad.detail };
+                    take(Met { offset: bad.offset, record: bad.index, bytes: 0, fate })?;
+                }
             }
         }
+        Ok(reader.input_digest())
     }
-    Ok(reader.input_digest())
 }
 
 fn limits(job: &JobSpec) -> WarcLimits {
@@ -77,7 +80,7 @@ fn read_record(
     job: &JobSpec,
     html: &HtmlLimits,
     record: &Record<'_>,
-    take: &mut dyn FnMut(Met<'_>) -> Result<(), UnitError>,
+    take: &mut Take<'_>,
 ) -> Result<(), UnitError> {
     let Named { id, url, date, payload_digest } = named(record);
     let mut tell = |fate: Fate<'_>| {
@@ -87,7 +90,7 @@ fn read_record(
     let least = job.commoncrawl.min_chars;
     let mut page = |title: &str, text: &str| {
         if has_chars(text, least) {
-            tell(Fate::Page(Page { id, url, date, title, text, payload_digest }))
+            tell(Fate::Page(Page { id, url, date, title, text, payload_digest, ..Page::default() }))
         } else {
             tell(Fate::Dropped { id, url, reason: "commoncrawl/too_short", detail: "" })
         }
