@@ -181,6 +181,8 @@ pub(crate) fn example() -> pb::StatusResponse {
         count("language/de/json_bytes", 750_000),
         count("language/en/documents", 40),
         count("language/en/json_bytes", 2_000_000),
+        count("slice/commoncrawl/documents", 55),
+        count("slice/commoncrawl/json_bytes", 2_750_000),
     ];
     pb::StatusResponse {
         job_name: "small".to_owned(),

@@ -6,6 +6,7 @@
 //! **Invariant:** both forms show the same numbers, and records in is the sum of where they went.
 
 mod markdown;
+mod slices;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ struct Report<'a> {
     job: Job<'a>,
     inputs: Inputs<'a>,
     records: Records,
+    slices: Vec<slices::SliceReport>,
     languages: Vec<Language>,
     lines: Lines,
     stages: Vec<StageReport>,
@@ -137,6 +139,7 @@ impl<'a> Report<'a> {
             },
             inputs: inputs(status, job),
             records: records(Totals::of(status)),
+            slices: slices::slices(status),
             languages: languages(status),
             lines: lines(status),
             stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
@@ -255,6 +258,8 @@ mod tests {
             .sum();
         assert_eq!(records["records_in"].as_u64(), Some(sum));
         assert_eq!(records["dropped"]["dedup/duplicate_document"], 5);
+        assert_eq!(value["slices"][0]["slice"], "commoncrawl");
+        assert_eq!(value["slices"][0]["redpajama_billion_tokens"], 878);
         assert_eq!(value["languages"][0]["language"], "en");
         assert_eq!(value["lines"]["duplicate"], 400);
         assert_eq!(value["stages"][2]["retries"], 5);
@@ -272,6 +277,7 @@ mod tests {
             "| dropped: `gopher_quality/too_few_words` | 30 | 30.0 % |",
             "| dropped: `dedup/duplicate_document` | 5 | 5.0 % |",
             "| quarantined: `gzip_damaged` | 2 | 2.0 % |",
+            "| `commoncrawl` | 55 | 2.75 MB | 878 B | 852 B |",
             "| `en` | 40 | 72.7 % | 2.00 MB |",
             "| `prepare` | 2 of 3 | 10.0 MB | 2.0 s | 4.0 s | 5.00 MB/s | 5 | 1 |",
             "* `prepare/1`, after 3 attempts: failed to read the input `b.gz`",

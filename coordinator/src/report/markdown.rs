@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::Report;
+use super::{Report, slices};
 use crate::amounts::{bytes, count, rate, share, span, utc};
 use crate::figures::by_size;
 
@@ -20,6 +20,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
 fn write_page(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     head(page, report)?;
     records(page, report)?;
+    slices::write(page, &report.slices)?;
     languages(page, report)?;
     lines(page, report)?;
     stages(page, report)?;

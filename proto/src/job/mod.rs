@@ -14,6 +14,7 @@ mod keys;
 mod measures;
 mod s3;
 mod slice;
+mod slices;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use error::JobError;
 pub use measures::{Bytes, Span};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
+pub use slices::{BooksSpec, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 
 /// Every key with its default and its meaning.

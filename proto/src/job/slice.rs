@@ -86,6 +86,8 @@ pub enum Step {
     Filters,
     /// Duplicate documents are dropped.
     Documents,
+    /// Documents that are nearly equal to an earlier one of their source are dropped.
+    Near,
 }
 
 /// The steps of each slice.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::filters::FiltersSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
+use super::slices::{BooksSpec, GithubSpec, RecordsSpec};
 use super::{Bytes, JobError, Span};
 
 /// A whole job.
@@ -16,7 +17,10 @@ pub struct JobSpec {
     pub source: Vec<SourceSpec>,
     pub units: UnitsSpec,
     pub steps: StepsSpec,
+    pub records: RecordsSpec,
     pub commoncrawl: CommonCrawlSpec,
+    pub github: GithubSpec,
+    pub books: BooksSpec,
     pub dedup: DedupSpec,
     pub language: LanguageSpec,
     pub html: HtmlSpec,
@@ -283,6 +287,7 @@ impl JobSpec {
         at_least("units.heartbeat (in ms)", self.units.heartbeat.millis().into(), 10)?;
         at_least("output.shard_bytes", self.output.shard_bytes.0, 1024)?;
         at_least("dedup.memory", self.dedup.memory.0, 1 << 20)?;
+        at_least("records.max_bytes", self.records.max_bytes.0, 1024)?;
         at_least("commoncrawl.max_record_bytes", self.commoncrawl.max_record_bytes.0, 1024)?;
         if self.units.lease.0 < self.units.heartbeat.0 * 2 {
             let hint = "make it at least twice `units.heartbeat`";

@@ -6,5 +6,6 @@ pub mod gzip;
 pub mod hashed;
 pub mod http_response;
 mod inflate;
+pub mod json_lines;
 pub mod piece;
 pub mod warc;

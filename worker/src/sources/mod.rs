@@ -9,8 +9,14 @@
 //! To add a slice: a folder here whose type is a [`Source`], an entry in [`SOURCES`], a variant of
 //! the job file's `Slice`, and its line in `[steps]` of the default job.
 
+pub mod books;
+pub mod c4;
 pub mod commoncrawl;
+pub mod github;
 mod input;
+mod json_rows;
+#[cfg(test)]
+mod testing;
 
 use thresher_proto::job::{JobSpec, Slice, SourceSpec};
 
@@ -21,7 +27,12 @@ use crate::stages::UnitError;
 pub use input::{Input, Seekable};
 
 /// The slices that this build can read.
-const SOURCES: &[(Slice, &dyn Source)] = &[(Slice::Commoncrawl, &commoncrawl::CommonCrawl)];
+const SOURCES: &[(Slice, &dyn Source)] = &[
+    (Slice::Commoncrawl, &commoncrawl::CommonCrawl),
+    (Slice::C4, &c4::C4),
+    (Slice::Github, &github::Github),
+    (Slice::Books, &books::Books),
+];
 
 /// Fields that the published corpus has of a slice, below `meta`.
 pub type Meta = serde_json::Map<String, serde_json::Value>;

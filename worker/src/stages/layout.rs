@@ -7,6 +7,7 @@ use prost::Message;
 use thresher_proto::job::DedupPolicy;
 use thresher_proto::pb::{self, LayoutUnit, PlannedUnit, PublishUnit, Stage};
 
+use super::near::NearDuplicates;
 use super::resolve::verdict_files;
 use super::{Finished, JobContext, Task, UnitError};
 use crate::dedup::verdicts::VerdictSet;
@@ -16,6 +17,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let unit: LayoutUnit = task.decode()?;
     let target_bytes = context.job.output.shard_bytes.0;
     let duplicates = Duplicates::new(context, unit.ranges)?;
+    let (near, verdicts_hash) = NearDuplicates::decide(context, task, &unit)?;
     let end = unit.first_unit + unit.units;
     let mut cutter = Cutter::new(&unit, target_bytes);
     for number in unit.first_unit..end {
@@ -26,7 +28,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let sizes = DocumentFile::open(&path, DOCUMENTS, number)?.sizes()?;
         let verdicts = duplicates.of(context, number)?;
         for (document, size) in (0_u32..).zip(sizes) {
-            if !verdicts.as_ref().is_some_and(|v| v.is_dropped(document)) {
+            let exact = verdicts.as_ref().is_some_and(|v| v.is_dropped(document));
+            if !exact && !near.contains(number, document) {
                 cutter.document(number, document, size);
             }
         }
@@ -34,6 +37,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let planned = cutter.finish(end);
     let count = pb::Count { name: "shards".to_owned(), value: planned.len() as u64 };
     let mut digest = blake3::Hasher::new();
+    if let Some(hash) = verdicts_hash {
+        digest.update(hash.as_bytes());
+    }
     for shard in &planned {
         digest.update(&shard.payload);
     }

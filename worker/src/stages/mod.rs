@@ -13,6 +13,7 @@ mod error;
 mod layout;
 mod lines;
 pub(crate) mod list;
+mod near;
 mod prepare;
 mod publish;
 mod resolve;

@@ -31,6 +31,7 @@ use crate::staging::{
 use crate::storage::StorageError;
 use crate::storage::commit::AttemptFile;
 use crate::text::lines::{count_chars, lines};
+use crate::text::simhash::signature;
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
@@ -133,6 +134,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         dropped: JsonLinesWriter::new(writers.1, DROPPED).map_err(|error| staging(&error))?,
         recipe: format!("{}/{}", context.job.job.preset, thresher_proto::VERSION),
         tally: Tally::default(),
+        signatures: Vec::new(),
         records_in: 0,
         line: 0,
         text: String::new(),
@@ -141,10 +143,17 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     };
     let inputs = read_unit(context, &unit, &scratch, &mut |input, met| preparing.take(input, met))?;
     preparing.count_filters();
-    let Preparing { documents: lines, dropped: rows, keys: collector, tally, records_in, .. } =
-        preparing;
+    let Preparing {
+        documents: lines,
+        dropped: rows,
+        keys: collector,
+        tally,
+        records_in,
+        signatures,
+        ..
+    } = preparing;
     let (_, summary) = collector.finish(&mut key_file)?;
-    let facts = UnitFacts { inputs, tally };
+    let facts = UnitFacts { inputs, tally, signatures };
     let file = lines.finish(&facts).map_err(|error| staging(&error))?;
     let rows = rows.finish(&()).map_err(|error| staging(&error))?;
     let hashes: [Hash; 3] = [
@@ -192,6 +201,7 @@ struct Preparing<'j> {
     dropped: JsonLinesWriter<AttemptFile>,
     recipe: String,
     tally: Tally,
+    signatures: Vec<u64>,
     records_in: u64,
     /// Number of the next line in the unit.
     line: u32,
@@ -359,6 +369,9 @@ impl<'j> Preparing<'j> {
                 DocumentKey::Text | DocumentKey::Payload => hash,
             };
             self.keys.push(document_key(key), self.tally.kept as u32)?;
+        }
+        if self.job.has_step(input.source, Step::Near) {
+            self.signatures.push(signature(text));
         }
         let hex = hash.to_hex();
         let written = match self.job.output.schema {

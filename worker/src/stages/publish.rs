@@ -13,6 +13,7 @@ use thresher_proto::job::{Schema, Slice};
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use super::layout::Duplicates;
+use super::near::NearDuplicates;
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, tally};
 use crate::staging::{DOCUMENTS, DROPPED, DocumentFile, bytes_of, create, hash_of, write_all};
 use crate::storage::commit::{AttemptFile, CommitError};
@@ -22,6 +23,7 @@ const PIECE_BYTES: usize = 1 << 20;
 
 /// Why a document is left out here.
 const DUPLICATE: &str = "dedup/duplicate_document";
+const NEAR_DUPLICATE: &str = "dedup/near_duplicate";
 
 /// What the manifest says of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let source = context.source(unit.source)?;
     let schema = context.job.output.schema;
     let duplicates = Duplicates::new(context, unit.ranges)?;
+    let near = NearDuplicates::read(context, unit.source)?;
     let name = format!("{}-{:05}.jsonl.zst", source.name, unit.shard);
     let mut documents = Shard::new(context, &format!("documents/{name}"), &task.tag)?;
     let mut dropped = Shard::new(context, &format!("dropped/{name}"), &task.tag)?;
@@ -70,9 +73,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         staged.for_each(first, last, |place, line| {
             records_in += 1;
             tally.bytes_in += line.len() as u64;
-            if verdicts.as_ref().is_some_and(|v| v.is_dropped(place)) {
-                tally.drop(DUPLICATE);
-                return dropped.line(&duplicate_row(schema, line, &source.name)?);
+            let exact = verdicts.as_ref().is_some_and(|v| v.is_dropped(place));
+            if exact || near.contains(number, place) {
+                let reason = if exact { DUPLICATE } else { NEAR_DUPLICATE };
+                tally.drop(reason);
+                return dropped.line(&duplicate_row(schema, line, &source.name, reason)?);
             }
             tally.kept += 1;
             tally.bytes_kept += line.len() as u64;
@@ -154,14 +159,19 @@ fn parse(schema: Schema, line: &[u8]) -> Result<Named<'_>, UnitError> {
     named.map_err(|error| UnitError::Fatal(format!("a staged document is no JSON: {error}")))
 }
 
-fn duplicate_row(schema: Schema, line: &[u8], source: &str) -> Result<Vec<u8>, UnitError> {
+fn duplicate_row(
+    schema: Schema,
+    line: &[u8],
+    source: &str,
+    reason: &str,
+) -> Result<Vec<u8>, UnitError> {
     let named = parse(schema, line)?;
     let detail = named.content_hash.as_deref().map(|hash| format!("content_hash {hash}"));
     let row = crate::document::DroppedRow {
         id: &named.id,
         url: &named.url,
         verdict: "dropped",
-        reason: DUPLICATE,
+        reason,
         detail: detail.as_deref().unwrap_or_default(),
         source,
         input: &named.input,

@@ -29,6 +29,9 @@ const SIZES_PER_BLOCK: usize = 1 << 16;
 pub struct UnitFacts {
     pub inputs: Vec<InputFacts>,
     pub tally: Tally,
+    /// Of each document, for sources whose near-duplicates are looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<u64>,
 }
 
 /// One input, or a piece of it, as it was read.

@@ -2,3 +2,5 @@
 
 pub mod ccnet_line;
 pub mod lines;
+pub mod python;
+pub mod simhash;

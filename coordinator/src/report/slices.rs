@@ -1,0 +1,69 @@
+//! The report's table of slices, beside what the published corpora have of each.
+//!
+//! **Invariant:** the documents of the slices add up to those that were published.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+use thresher_proto::job::Slice;
+use thresher_proto::pb::{self, Stage};
+
+use crate::amounts::{bytes, count};
+use crate::figures;
+
+/// What was published of one slice.
+#[derive(Debug, Serialize)]
+pub(super) struct SliceReport {
+    slice: &'static str,
+    documents: u64,
+    json_bytes: u64,
+    /// In billions of tokens, of RedPajama-Data-1T and LLaMA.
+    redpajama_billion_tokens: Option<u32>,
+    llama_billion_tokens: Option<u32>,
+}
+
+/// From counts like `slice/c4/documents`, in the order of RedPajama's table.
+pub(super) fn slices(status: &pb::StatusResponse) -> Vec<SliceReport> {
+    let counts: BTreeMap<_, _> = figures::counts(status, Stage::Publish).into_iter().collect();
+    let of = |slice: Slice, what: &str| {
+        counts.get(format!("slice/{}/{what}", slice.name()).as_str()).copied()
+    };
+    let row = |slice: Slice| {
+        let documents = of(slice, "documents")?;
+        let published = slice.published_tokens();
+        Some(SliceReport {
+            slice: slice.name(),
+            documents,
+            json_bytes: of(slice, "json_bytes").unwrap_or_default(),
+            redpajama_billion_tokens: published.map(|tokens| tokens.redpajama),
+            llama_billion_tokens: published.map(|tokens| tokens.llama),
+        })
+    };
+    Slice::ALL.into_iter().filter_map(row).collect()
+}
+
+pub(super) fn write(page: &mut String, slices: &[SliceReport]) -> std::fmt::Result {
+    if slices.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        page,
+        "## Slices\n\n| slice | documents | JSON | RedPajama-1T | LLaMA |\n\
+         |---|---:|---:|---:|---:|"
+    )?;
+    let billions =
+        |tokens: Option<u32>| tokens.map_or_else(|| "-".to_owned(), |tokens| format!("{tokens} B"));
+    for row in slices {
+        writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {} |",
+            row.slice,
+            count(row.documents),
+            bytes(row.json_bytes),
+            billions(row.redpajama_billion_tokens),
+            billions(row.llama_billion_tokens)
+        )?;
+    }
+    writeln!(page, "\nThe last two columns are the published corpora, in tokens.\n")
+}

@@ -1,0 +1,41 @@
+//! The tables of the job file for single slices. What each key means stands in `default.toml`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Bytes;
+
+/// Limits of all slices but web pages, whose records have their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordsSpec {
+    pub max_bytes: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GithubSpec {
+    pub licences: Vec<String>,
+    pub header: HeaderCut,
+    pub endings: Vec<String>,
+    pub max_line_chars: u64,
+    pub max_mean_line_chars: f64,
+    pub min_alphanumeric: f64,
+}
+
+/// What is cut from the top of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeaderCut {
+    /// Comments about copyright and licence.
+    Licence,
+    /// What RedPajama cut.
+    V1,
+    /// Nothing.
+    Keep,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BooksSpec {
+    pub cut_boilerplate: bool,
+}

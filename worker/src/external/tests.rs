@@ -1,0 +1,125 @@
+//! Programs that do as they should, and programs that do not.
+
+use super::*;
+
+fn start(script: &str, timeout: Duration) -> ExternalFilter {
+    let run = ["sh", "-c", script].map(str::to_owned);
+    let line = CommandLine {
+        name: "step",
+        run: &run,
+        folder: Path::new("/"),
+        input: None,
+        timeout,
+        memory_bytes: 1 << 30,
+        line_max_bytes: 1000,
+    };
+    ExternalFilter::start(&line).unwrap()
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn ask(filter: &mut ExternalFilter, text: &str) -> Result<Verdict, CommandError> {
+    filter.judge(&Question { id: "1", url: "u", title: "t", language: Some("en"), text })
+}
+
+/// The error of asking once about a text and ending.
+fn error(script: &str, timeout: Duration) -> String {
+    let mut filter = start(script, timeout);
+    let result = ask(&mut filter, "text").and_then(|_| filter.finish());
+    result.unwrap_err().to_string()
+}
+
+/// A script that gives each line this answer.
+fn answering(answer: &str) -> String {
+    format!("while read -r line; do echo '{answer}'; done")
+}
+
+#[test]
+fn documents_are_kept_dropped_and_rewritten() {
+    let cases = [
+        (r#"{"keep": true}"#, Verdict::Keep),
+        (r#"{"keep": false}"#, Verdict::Dropped("dropped".to_owned())),
+        (r#"{"keep": false, "reason": "too_old"}"#, Verdict::Dropped("too_old".to_owned())),
+        (r#"{"text": "other"}"#, Verdict::Rewritten("other".to_owned())),
+    ];
+    for (answer, verdict) in cases {
+        let mut filter = start(&answering(answer), LONG);
+        for _ in 0..3 {
+            assert_eq!(ask(&mut filter, "text").unwrap(), verdict);
+        }
+        filter.finish().unwrap();
+    }
+}
+
+#[test]
+fn a_question_is_a_json_line_with_the_document() {
+    let script = r#"read -r line; case "$line" in
+        *'"id":"1","url":"u","title":"t","language":"en","text":"a\nb"'*) echo '{"keep": true}';;
+        *) echo "$line" >&2; exit 1;; esac"#;
+    let mut filter = start(script, LONG);
+    assert_eq!(ask(&mut filter, "a\nb").unwrap(), Verdict::Keep);
+    filter.finish().unwrap();
+}
+
+#[test]
+fn a_program_that_misbehaves_is_told_with_what_it_said() {
+    let crashed = error("echo boom >&2; exit 3", LONG);
+    assert!(crashed.contains("command `step` failed") && crashed.contains("boom"), "{crashed}");
+    let garbage = error("read -r line; echo maybe", LONG);
+    assert!(garbage.contains("`maybe` is none"), "{garbage}");
+    let half = error("read -r line; printf '{\"keep\": tr'", LONG);
+    assert!(half.contains("cut"), "{half}");
+    let unknown = error(&answering(r#"{"keep": true, "score": 1}"#), LONG);
+    assert!(unknown.contains("score"), "{unknown}");
+    let both = error(&answering(r#"{"keep": false, "text": "x"}"#), LONG);
+    assert!(both.contains("write {"), "{both}");
+    let few = error("read -r line; exit 0", LONG);
+    assert!(few.contains("before it had answered"), "{few}");
+    let many = error("read -r line; echo '{\"keep\": true}'; echo '{\"keep\": true}'", LONG);
+    assert!(many.contains("nothing was asked"), "{many}");
+    let late = error("read -r line; echo '{\"keep\": true}'; exit 4", LONG);
+    assert!(late.contains("exit status: 4"), "{late}");
+    let long = error("read -r line; head -c 2000 /dev/zero | tr '\\0' x", LONG);
+    assert!(long.contains("more than 1000 bytes"), "{long}");
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_with_all_its_group() {
+    let hung = error("sleep 1000 & sleep 1000", Duration::from_millis(200));
+    assert!(hung.contains("silent for 0.2 s"), "{hung}");
+    let hung = error("read -r line; echo '{\"keep\": true}'; sleep 1000", Duration::from_millis(200));
+    assert!(hung.contains("silent"), "{hung}");
+}
+
+#[test]
+fn a_program_gets_no_more_memory_than_it_may_have() {
+    let run = ["tail", "-c", "800000000", "/dev/zero"].map(str::to_owned);
+    let line = CommandLine {
+        name: "greedy",
+        run: &run,
+        folder: Path::new("/"),
+        input: None,
+        timeout: LONG,
+        memory_bytes: 64 << 20,
+        line_max_bytes: 1000,
+    };
+    let mut program = Program::start(&line, Feed::Lines).unwrap();
+    let error = program.line().and_then(|_| program.end()).unwrap_err().to_string();
+    assert!(error.contains("exit status: 1") && error.contains("memory"), "{error}");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_told() {
+    let run = ["/no/such/program".to_owned()];
+    let line = CommandLine {
+        name: "gone",
+        run: &run,
+        folder: Path::new("/"),
+        input: None,
+        timeout: LONG,
+        memory_bytes: 1 << 30,
+        line_max_bytes: 1000,
+    };
+    let error = Program::start(&line, Feed::Lines).err().unwrap().to_string();
+    assert!(error.contains("/no/such/program") && error.contains("hint:"), "{error}");
+}

@@ -1,0 +1,383 @@
+//! Lines of JSON lines files, plain or gzip, in bounded memory, past any damage.
+//!
+//! ```text
+//! bytes → gzip or plain → lines (bounded) → Line | Quarantined
+//! ```
+//! A line is bytes: what it holds is for the caller to parse. Of a line that is too long, and
+//! around damaged gzip data, only the place is told; reading goes on at the next line feed that is
+//! certain. Plain input can be read from its middle.
+//!
+//! **Invariant:** a line belongs to the piece in which it begins; offsets count the text's bytes,
+//! after decompression.
+
+use std::io::{self, Read};
+
+use super::gzip::{Damage, Event, GzipLimits, GzipReader, InputDigest};
+use super::hashed::HashedReader;
+use super::piece::Piece;
+
+/// A line that is longer than the limit.
+pub const REASON_TOO_LONG: &str = "line_too_long";
+/// An input without a byte in it.
+pub const REASON_EMPTY: &str = "empty_input";
+
+/// What is read of plain input at once.
+const PLAIN_BYTES: usize = 256 << 10;
+
+/// A line, or why there is none.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    Line(Line<'a>),
+    Quarantined(BadLine),
+}
+
+/// One line without its line feed; blank lines are left out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    pub offset: u64,
+    /// Within the piece, quarantined ones counted.
+    pub number: u64,
+    pub bytes: &'a [u8],
+}
+
+/// A place that gives no line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// In the text; of damaged gzip data, in the compressed input.
+    pub offset: u64,
+    pub number: u64,
+    pub reason: &'static str,
+    pub detail: String,
+}
+
+enum Bytes<R> {
+    Gzip(Box<GzipReader<R>>),
+    Plain { input: HashedReader<R>, buffer: Vec<u8>, filled: usize },
+}
+
+/// Reads lines.
+pub struct LineReader<R> {
+    bytes: Bytes<R>,
+    line_max_bytes: usize,
+    /// Lines that begin here or later belong to the next piece.
+    end: u64,
+    /// Where `at` is in the text.
+    offset: u64,
+    /// In the current bytes.
+    at: usize,
+    /// The begin of a line that reaches over several reads.
+    carry: Vec<u8>,
+    /// The line that was handed out, if it was carried.
+    carried: Vec<u8>,
+    /// Bytes of the line so far, those that were not kept included.
+    line_bytes: u64,
+    /// Nothing is certain up to the next line feed.
+    lost: bool,
+    number: u64,
+    ended: bool,
+    any: bool,
+}
+
+/// What the next bytes are.
+enum More {
+    Some,
+    Damage(Damage),
+    End,
+}
+
+impl<R: Read> LineReader<R> {
+    /// A whole input, plain or gzip.
+    pub fn whole(input: R, line_max_bytes: usize, gzip: GzipLimits) -> Self {
+        let bytes = Bytes::Gzip(Box::new(GzipReader::new(input, gzip)));
+        Self::new(bytes, line_max_bytes, 0, u64::MAX, false)
+    }
+
+    /// A piece of a plain input; `input` begins where the piece does. `inside_line`: the byte
+    /// before it is no line feed.
+    pub fn piece(input: R, line_max_bytes: usize, piece: Piece, inside_line: InsideLine) -> Self {
+        let input = HashedReader::up_to(input, piece.length);
+        let bytes = Bytes::Plain { input, buffer: vec![0; PLAIN_BYTES], filled: 0 };
+        let lost = inside_line == InsideLine::Yes;
+        Self::new(bytes, line_max_bytes, piece.offset, piece.range().end, lost)
+    }
+
+    fn new(bytes: Bytes<R>, line_max_bytes: usize, offset: u64, end: u64, lost: bool) -> Self {
+        Self {
+            bytes,
+            line_max_bytes,
+            end,
+            offset,
+            at: 0,
+            carry: Vec::new(),
+            carried: Vec::new(),
+            line_bytes: 0,
+            lost,
+            number: 0,
+            ended: false,
+            any: false,
+        }
+    }
+
+    /// Moves on. An `Err` comes from the input alone.
+    pub fn next_item(&mut self) -> io::Result<Option<Item<'_>>> {
+        loop {
+            if self.ended || self.begin() >= self.end {
+                return Ok(None);
+            }
+            let rest = &self.bytes.view()[self.at..];
+            let Some(feed) = memchr::memchr(b'\n', rest) else {
+                let bad = self.carry_on()?;
+                if let Some(bad) = bad {
+                    return Ok(Some(Item::Quarantined(bad)));
+                }
+                if self.ended && self.line_bytes > 0 && !self.lost {
+                    return Ok(self.last_line());
+                }
+                continue;
+            };
+            let begin = self.begin();
+            let (from, length) = (self.at, self.line_bytes + feed as u64);
+            if self.keeps(feed) && !self.carry.is_empty() {
+                self.carry.extend_from_slice(&self.bytes.view()[from..from + feed]);
+            }
+            std::mem::swap(&mut self.carry, &mut self.carried);
+            self.carry.clear();
+            self.at += feed + 1;
+            self.offset += feed as u64 + 1;
+            self.line_bytes = 0;
+            if std::mem::take(&mut self.lost) || length == 0 {
+                continue;
+            }
+            self.number += 1;
+            let number = self.number - 1;
+            if length > self.line_max_bytes as u64 {
+                return Ok(Some(Item::Quarantined(too_long(begin, number, length))));
+            }
+            let bytes = match self.carried.is_empty() {
+                true => &self.bytes.view()[from..from + feed],
+                false => self.carried.as_slice(),
+            };
+            return Ok(Some(Item::Line(Line { offset: begin, number, bytes })));
+        }
+    }
+
+    /// Length and hash of what was read; reads the rest of the piece first.
+    pub fn finish(self) -> io::Result<InputDigest> {
+        match self.bytes {
+            Bytes::Gzip(mut gzip) => {
+                while !matches!(gzip.next_event()?, Event::End) {}
+                Ok(gzip.input_digest())
+            }
+            Bytes::Plain { input, .. } => input.finish(),
+        }
+    }
+
+    /// Where the current line begins.
+    fn begin(&self) -> u64 {
+        self.offset - self.line_bytes
+    }
+
+    fn keeps(&self, more: usize) -> bool {
+        self.line_bytes + more as u64 <= self.line_max_bytes as u64 && !self.lost
+    }
+
+    fn last_line(&mut self) -> Option<Item<'_>> {
+        let (begin, length) = (self.begin(), self.line_bytes);
+        self.number += 1;
+        let number = self.number - 1;
+        if length > self.line_max_bytes as u64 {
+            return Some(Item::Quarantined(too_long(begin, number, length)));
+        }
+        Some(Item::Line(Line { offset: begin, number, bytes: &self.carry }))
+    }
+
+    /// Takes the rest of the current bytes into the line and goes on to the next ones.
+    fn carry_on(&mut self) -> io::Result<Option<BadLine>> {
+        let rest = self.bytes.view().len() - self.at;
+        if self.keeps(rest) {
+            self.carry.extend_from_slice(&self.bytes.view()[self.at..]);
+        } else {
+            self.carry = Vec::new();
+        }
+        self.line_bytes += rest as u64;
+        self.offset += rest as u64;
+        self.at += rest;
+        let more = self.bytes.advance()?;
+        self.at = 0;
+        match more {
+            More::Some => {
+                self.any = true;
+                Ok(None)
+            }
+            More::End => {
+                self.ended = true;
+                if self.any || self.offset > 0 {
+                    return Ok(None);
+                }
+                let (reason, detail) = (REASON_EMPTY, String::new());
+                Ok(Some(BadLine { offset: 0, number: 0, reason, detail }))
+            }
+            More::Damage(damage) => {
+                self.any = true;
+                self.carry.clear();
+                let detail = format!("{}; at byte {} of the text", damage.detail, self.offset);
+                self.line_bytes = 0;
+                self.lost = true;
+                self.number += 1;
+                let number = self.number - 1;
+                Ok(Some(BadLine { offset: damage.offset, number, reason: damage.reason, detail }))
+            }
+        }
+    }
+}
+
+impl<R: Read> Bytes<R> {
+    fn view(&self) -> &[u8] {
+        match self {
+            Self::Gzip(gzip) => gzip.piece(),
+            Self::Plain { buffer, filled, .. } => &buffer[..*filled],
+        }
+    }
+
+    fn advance(&mut self) -> io::Result<More> {
+        match self {
+            Self::Gzip(gzip) => Ok(match gzip.next_event()? {
+                Event::Piece { .. } => More::Some,
+                Event::Damage(damage) => More::Damage(damage),
+                Event::End => More::End,
+            }),
+            Self::Plain { input, buffer, filled } => {
+                // What was handed out is gone before an error can end this.
+                *filled = 0;
+                *filled = retry(|| input.read(buffer))?;
+                Ok(if *filled > 0 { More::Some } else { More::End })
+            }
+        }
+    }
+}
+
+fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Whether a piece begins inside a line of the piece before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InsideLine {
+    Yes,
+    No,
+}
+
+fn too_long(offset: u64, number: u64, length: u64) -> BadLine {
+    let detail = format!("a line of {length} bytes");
+    BadLine { offset, number, reason: REASON_TOO_LONG, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn all<R: Read>(mut reader: LineReader<R>) -> Vec<(u64, u64, Result<String, &'static str>)> {
+        let mut found = Vec::new();
+        while let Some(item) = reader.next_item().unwrap() {
+            found.push(match item {
+                Item::Line(line) => {
+                    (line.offset, line.number, Ok(String::from_utf8(line.bytes.to_vec()).unwrap()))
+                }
+                Item::Quarantined(bad) => (bad.offset, bad.number, Err(bad.reason)),
+            });
+        }
+        found
+    }
+
+    fn whole(input: &[u8]) -> Vec<(u64, u64, Result<String, &'static str>)> {
+        all(LineReader::whole(input, 100, GzipLimits::default()))
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn plain_and_gzip_give_the_same_lines_with_their_places() {
+        let text = b"one\n\ntwo\nthree";
+        let lines = vec![
+            (0, 0, Ok("one".to_owned())),
+            (5, 1, Ok("two".to_owned())),
+            (9, 2, Ok("three".to_owned())),
+        ];
+        assert_eq!(whole(text), lines);
+        assert_eq!(whole(&gzip(text)), lines);
+        let members = [gzip(b"one\n\ntw"), gzip(b"o\nth"), gzip(b"ree")].concat();
+        assert_eq!(whole(&members), lines, "a line may reach over members");
+        assert_eq!(whole(b""), [(0, 0, Err(REASON_EMPTY))]);
+        assert_eq!(whole(b"\n\n"), []);
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_costs_itself_and_no_memory() {
+        for long in [101, 3 << 20] {
+            let text = [b"a\n".as_slice(), &vec![b'x'; long], b"\nb\n"].concat();
+            let place = 2 + long as u64 + 1;
+            let expected = vec![
+                (0, 0, Ok("a".to_owned())),
+                (2, 1, Err(REASON_TOO_LONG)),
+                (place, 2, Ok("b".to_owned())),
+            ];
+            assert_eq!(whole(&text), expected);
+            assert_eq!(whole(&gzip(&text)), expected);
+        }
+        assert_eq!(whole(&[b'x'; 100]).len(), 1);
+        assert_eq!(whole(&[b'x'; 101]), [(0, 0, Err(REASON_TOO_LONG))]);
+        let mut reader =
+            LineReader::whole(io::repeat(b'x').take(64 << 20), 100, GzipLimits::default());
+        assert!(matches!(reader.next_item().unwrap(), Some(Item::Quarantined(_))));
+        assert!(reader.carry.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn a_truncated_member_gives_what_comes_before_the_cut() {
+        let noise: String =
+            (0..20_000_u32).map(|n| format!("{:x}\n", n.wrapping_mul(2_654_435_761))).collect();
+        let packed = gzip(noise.as_bytes());
+        let found = whole(&packed[..packed.len() / 2]);
+        let (last, lines) = found.split_last().unwrap();
+        assert_eq!((last.0, &last.2), (0, &Err("gzip_truncated")));
+        assert!(lines.len() > 5_000 && lines.len() < 20_000, "{}", lines.len());
+        let mut expected = noise.lines();
+        assert!(lines.iter().all(|line| line.2.as_deref() == Ok(expected.next().unwrap())));
+    }
+
+    #[test]
+    fn pieces_give_every_line_once_whatever_they_cut() {
+        let text = b"first line\nsecond\n\nthird one\nlast";
+        let expected: Vec<String> = whole(text).into_iter().map(|line| line.2.unwrap()).collect();
+        for length in 1..=text.len() {
+            let mut found = Vec::new();
+            for offset in (0..text.len()).step_by(length) {
+                let inside = offset > 0 && text[offset - 1] != b'\n';
+                let inside = if inside { InsideLine::Yes } else { InsideLine::No };
+                let length = length.min(text.len() - offset);
+                let piece = Piece { offset: offset as u64, length: length as u64 };
+                let reader = LineReader::piece(&text[offset..], 100, piece, inside);
+                for (at, _, line) in all(reader) {
+                    let line = line.unwrap();
+                    assert!(text[at as usize..].starts_with(line.as_bytes()));
+                    found.push(line);
+                }
+                let reader = LineReader::piece(&text[offset..], 100, piece, inside);
+                let digest = reader.finish().unwrap();
+                assert_eq!(digest.blake3, blake3::hash(&text[offset..offset + length]));
+            }
+            assert_eq!(found, expected, "pieces of {length}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Copyright headers of source files, cut off.
+//!
+//! Two ways: RedPajama's, which looks at nothing but the begin of lines and so cuts includes,
+//! shebangs and headings too; and ours, which takes a comment at the top of the file only if it
+//! speaks of copyright or licence, and leaves everything else.
+//!
+//! **Invariant:** what is left is the text with nothing changed but the parts cut out.
+
+use std::borrow::Cow;
+
+/// A comment speaks of rights if it has one of these, in any case.
+const RIGHTS: [&str; 4] = ["copyright", "license", "licence", "all rights reserved"];
+
+/// As RedPajama cut them (data_prep/github/github_run_filter.py): the first block comment of the
+/// file goes if it says `copyright`; a file without one loses its first lines up to the first that
+/// is neither empty nor begins with `//`, `#` or `--`.
+pub(super) fn cut_as_published(text: &str) -> Cow<'_, str> {
+    if let Some((from, to)) = block_comment(text, "/*", "*/") {
+        if !contains_any(&text[from..to], &RIGHTS[..1]) {
+            return Cow::Borrowed(text);
+        }
+        return Cow::Owned([&text[..from], &text[to..]].concat());
+    }
+    let mut rest = text;
+    loop {
+        let line = rest.split('\n').next().unwrap_or_default();
+        let skipped = line.is_empty() || ["//", "#", "--"].iter().any(|m| line.starts_with(m));
+        if !skipped {
+            return Cow::Borrowed(rest);
+        }
+        match rest.split_once('\n') {
+            Some((_, after)) => rest = after,
+            None => return Cow::Borrowed(""),
+        }
+    }
+}
+
+/// Ours: comments about rights at the top go, whole; a shebang and what else must be first stays.
+pub(super) fn cut(path: &str, text: &str) -> String {
+    let (line_marker, block) = comments_of(path);
+    let mut kept = String::new();
+    let mut rest = text;
+    // Lines that must come first, and blank ones, are stepped over.
+    while let Some((line, after)) = first_line(rest) {
+        if !line.trim().is_empty() && !must_be_first(line) {
+            break;
+        }
+        kept.push_str(line);
+        rest = after;
+    }
+    loop {
+        let blank = rest.len() - rest.trim_start().len();
+        let Some(end) = header_end(&rest[blank..], line_marker, block) else { break };
+        let comment = &rest[blank..blank + end];
+        if !contains_any(comment, &RIGHTS) {
+            break;
+        }
+        rest = rest[blank + end..].trim_start_matches(['\n', '\r']);
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The end of the comment at the start of `text`: a block, or a run of whole lines.
+fn header_end(text: &str, line_marker: Option<&str>, block: Option<(&str, &str)>) -> Option<usize> {
+    if let Some((open, close)) = block
+        && text.starts_with(open)
+    {
+        let (from, to) = block_comment(text, open, close)?;
+        // Code behind a comment on its last line belongs to the file.
+        let alone = text[to..].split('\n').next().is_none_or(|rest| rest.trim().is_empty());
+        return (from == 0 && alone).then_some(to);
+    }
+    let marker = line_marker?;
+    let mut end = 0;
+    while let Some((line, _)) = first_line(&text[end..]) {
+        let comment = line.strip_prefix(marker);
+        // `#!` and `#include` are no comments, nor is `#define`.
+        if !comment.is_some_and(|rest| !rest.starts_with(char::is_alphabetic) || marker != "#") {
+            break;
+        }
+        end += line.len();
+    }
+    (end > 0).then_some(end)
+}
+
+/// A line with its line feed, and what follows.
+fn first_line(text: &str) -> Option<(&str, &str)> {
+    if text.is_empty() {
+        return None;
+    }
+    let end = text.find('\n').map_or(text.len(), |feed| feed + 1);
+    Some(text.split_at(end))
+}
+
+fn must_be_first(line: &str) -> bool {
+    let coding = line.starts_with('#') && line.contains("coding") && line.contains("-*-");
+    ["#!", "<?php", "<?xml", "@charset", "\u{feff}"].iter().any(|mark| line.starts_with(mark))
+        || coding
+}
+
+/// How a file of this name writes comments: up to the end of the line, and as a block.
+fn comments_of(path: &str) -> (Option<&'static str>, Option<(&'static str, &'static str)>) {
+    const BLOCK: Option<(&str, &str)> = Some(("/*", "*/"));
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let ending = name.rsplit_once('.').map_or(name, |(_, ending)| ending);
+    match ending {
+        "c" | "h" | "C" | "H" | "cs" | "cpp" | "hpp" | "c++" | "h++" | "cc" | "hh" | "go"
+        | "java" | "js" | "rs" | "scala" | "ts" | "tsx" | "m" | "php" | "php3" | "php4"
+        | "php5" | "phps" | "phpt" => (Some("//"), BLOCK),
+        "css" => (None, BLOCK),
+        "sql" => (Some("--"), BLOCK),
+        "lua" => (Some("--"), Some(("--[[", "]]"))),
+        "hs" => (Some("--"), Some(("{-", "-}"))),
+        "html" | "xml" => (None, Some(("<!--", "-->"))),
+        "py" | "rb" | "sh" | "bash" | "zsh" | "command" | "pl" | "pm" | "perl" | "jl" | "cmake"
+        | "dockerfile" | "Dockerfile" | "Makefile" | "smali" => (Some("#"), None),
+        "ps1" | "psd1" | "psm1" => (Some("#"), Some(("<#", "#>"))),
+        "tex" => (Some("%"), None),
+        _ => (None, None),
+    }
+}
+
+/// The first block comment that is closed, with its marks.
+fn block_comment(text: &str, open: &str, close: &str) -> Option<(usize, usize)> {
+    let from = text.find(open)?;
+    let inside = from + open.len();
+    let end = text[inside..].find(close)?;
+    Some((from, inside + end + close.len()))
+}
+
+fn contains_any(text: &str, words: &[&str]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    words.iter().any(|word| lower.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_way_is_followed_with_its_defects() {
+        let cases = [
+            ("/* Copyright A */\nint a;", "\nint a;"),
+            ("int a; /* COPYRIGHT */ int b;", "int a;  int b;"),
+            // The first comment says nothing of rights, so the second stays too.
+            ("/* a */\n/* copyright */\nx", "/* a */\n/* copyright */\nx"),
+            // `/*/` does not close itself.
+            ("/*/ copyright */x", "x"),
+            ("/* copyright never closed", "/* copyright never closed"),
+            // Without a block comment the first lines go, whatever they say.
+            ("#!/bin/sh\n#include <a.h>\n\n// b\n-- c\nx\n# y", "x\n# y"),
+            ("# Heading\ntext", "text"),
+            (" # indented", " # indented"),
+            ("#only\n", ""),
+            ("#only", ""),
+            ("", ""),
+        ];
+        for (text, left) in cases {
+            assert_eq!(cut_as_published(text), left, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_comments_about_rights_at_the_top_are_cut() {
+        let cases = [
+            ("a.c", "/* Copyright A */\n#include <a.h>\n", "#include <a.h>\n"),
+            ("a.c", "// Copyright A\n// more\n\n#include <a.h>\n", "#include <a.h>\n"),
+            ("a.c", "// What it does\n#include <a.h>\n", "// What it does\n#include <a.h>\n"),
+            ("a.c", "int a; /* copyright */\n", "int a; /* copyright */\n"),
+            ("a.c", "/* copyright */ int a;\n", "/* copyright */ int a;\n"),
+            ("a.c", "/* copyright never closed", "/* copyright never closed"),
+            ("a.c", "#include <a.h>\n// Copyright\n", "#include <a.h>\n// Copyright\n"),
+            ("a.c", "/* MIT License */\n\n// Copyright A\n\nint a;\n", "int a;\n"),
+            ("a.sh", "#!/bin/sh\n# Copyright A\necho\n", "#!/bin/sh\necho\n"),
+            (
+                "a.py",
+                "# -*- coding: utf-8 -*-\n# Licence: MIT\nx\n",
+                "# -*- coding: utf-8 -*-\nx\n",
+            ),
+            ("README.md", "# Copyright\ntext", "# Copyright\ntext"),
+            ("a.sql", "-- Copyright A\nselect 1", "select 1"),
+            ("a.hs", "{- Copyright A -}\nmodule A", "module A"),
+            ("a.html", "<!-- Copyright A -->\n<html>", "<html>"),
+            ("Makefile", "# All rights reserved\nall:", "all:"),
+            ("a.c", "", ""),
+        ];
+        for (path, text, left) in cases {
+            assert_eq!(cut(path, text), left, "{path} {text:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! GitHub: files of code under permissive licences.
+//!
+//! | input | a record is |
+//! |---|---|
+//! | BigQuery's export of `github_repos`, `.json(.gz)` | a row |
+//!
+//! ```text
+//! licence → content → hash → header cut → name → lines → characters → document
+//! ```
+//! The order is RedPajama's, so its reasons are: a file is dropped for the first rule that it
+//! breaks. The one rule that needs a tokenizer is applied where tokens are counted.
+//!
+//! **Invariant:** thresholds are of the text after its header was cut, the hash of the text before.
+
+mod header;
+mod measure;
+mod rows;
+
+use md5::{Digest, Md5};
+use serde_json::json;
+use thresher_proto::job::{GithubSpec, HeaderCut, JobSpec, SourceSpec};
+
+use super::{Fate, Input, Meta, Page, PlannedInput, Source, Take, json_rows};
+use crate::formats::gzip::InputDigest;
+use crate::formats::piece::Piece;
+use crate::stages::UnitError;
+
+use measure::Measured;
+
+/// Files of code.
+pub struct Github;
+
+impl Source for Github {
+    fn pieces(
+        &self,
+        _: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        Ok(json_rows::pieces(input, target_bytes))
+    }
+
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        rows::read(job, input, take)
+    }
+}
+
+/// One file of a repository, however it was found.
+struct CodeFile<'a> {
+    /// Within its repository.
+    path: &'a str,
+    licence: &'a str,
+    content: &'a str,
+    /// What the input says of it besides.
+    columns: Meta,
+}
+
+/// What becomes of a file; the text is its own, so that the fate can point to it.
+struct Judged {
+    text: String,
+    content_hash: String,
+    meta: Meta,
+    dropped: Option<&'static str>,
+}
+
+impl Judged {
+    fn of(spec: &GithubSpec, file: CodeFile<'_>) -> Self {
+        let content_hash = md5_hex(file.content);
+        let text = match spec.header {
+            HeaderCut::V1 => header::cut_as_published(file.content).into_owned(),
+            HeaderCut::Licence => header::cut(file.path, file.content),
+            HeaderCut::Keep => file.content.to_owned(),
+        };
+        let measured = Measured::of(&text);
+        let dropped = rule_broken(spec, file.licence, file.path, &measured);
+        let mut meta = file.columns;
+        meta.insert("content_hash".into(), json!(content_hash));
+        meta.insert("timestamp".into(), json!(""));
+        meta.insert("source".into(), json!("github"));
+        meta.insert("line_count".into(), json!(measured.lines));
+        meta.insert("max_line_length".into(), json!(measured.max_line_chars));
+        meta.insert("avg_line_length".into(), json!(measured.mean_line_chars()));
+        meta.insert("alnum_prop".into(), json!(measured.alphanumeric_share()));
+        Self { text, content_hash, meta, dropped }
+    }
+
+    fn fate<'a>(
+        &'a self,
+        (id, url): (&'a str, &'a str),
+        path: &'a str,
+        licence: &'a str,
+    ) -> Fate<'a> {
+        if let Some(reason) = self.dropped {
+            return Fate::Dropped { id, url, reason, detail: "" };
+        }
+        Fate::Page(Page {
+            id,
+            url,
+            title: path,
+            text: &self.text,
+            payload_digest: &self.content_hash,
+            licence: Some(licence),
+            meta: Some(&self.meta),
+            ..Page::default()
+        })
+    }
+}
+
+/// The first rule that the file breaks.
+fn rule_broken(
+    spec: &GithubSpec,
+    licence: &str,
+    path: &str,
+    measured: &Measured,
+) -> Option<&'static str> {
+    let licence = licence.to_ascii_lowercase();
+    let rules = [
+        (!spec.licences.iter().any(|known| licence.starts_with(known)), "github/licence"),
+        (path.ends_with(".crt") || path == "LICENSE", "github/no_code"),
+        (measured.chars == 0, "github/empty"),
+        (!spec.endings.iter().any(|ending| path.ends_with(ending)), "github/ending"),
+        (measured.max_line_chars > spec.max_line_chars, "github/long_line"),
+        (measured.mean_line_chars() > spec.max_mean_line_chars, "github/long_mean_line"),
+        (measured.alphanumeric_share() < spec.min_alphanumeric, "github/few_alphanumeric"),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, reason)| reason)
+}
+
+fn md5_hex(text: &str) -> String {
+    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;
