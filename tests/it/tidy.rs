@@ -25,19 +25,20 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
     ("fasttext", &[]),
     ("text", &[]),
     ("storage", &["clock"]),
+    ("external", &[]),
     ("filters", &[]),
     ("formats", &[]),
     ("html", &["formats"]),
     ("language", &["fasttext"]),
     ("dedup", &["comm", "formats"]),
     // The error of a unit says what is to be done next, and these two know.
-    ("sources", &["formats", "html", "stages", "staging", "storage", "text"]),
+    ("sources", &["external", "formats", "html", "stages", "staging", "storage", "text"]),
     ("staging", &["formats", "stages", "storage"]),
     (
         "stages",
         &[
-            "dedup", "document", "fasttext", "filters", "formats", "language", "sources",
-            "staging", "storage", "text",
+            "dedup", "document", "external", "fasttext", "filters", "formats", "language",
+            "sources", "staging", "storage", "text",
         ],
     ),
     (

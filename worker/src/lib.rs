@@ -6,6 +6,7 @@ pub mod comm;
 pub mod dedup;
 pub mod document;
 pub mod executor;
+pub mod external;
 pub mod fasttext;
 pub mod filters;
 pub mod formats;

@@ -25,7 +25,7 @@ pub use error::JobError;
 pub use measures::{Bytes, Span};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
-pub use slices::{BooksSpec, GithubSpec, HeaderCut, RecordsSpec};
+pub use slices::{BooksSpec, CommandSpec, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 
 /// Every key with its default and its meaning.
@@ -36,6 +36,9 @@ const REDPAJAMA_V1: &str = include_str!("redpajama-v1.toml");
 
 /// The presets and what each changes of the default.
 const PRESETS: [(&str, &str); 2] = [("thresher", ""), ("redpajama-v1", REDPAJAMA_V1)];
+
+/// Lists of tables, whose entries have defaults of their own.
+const LISTS: [&str; 2] = ["source", "command"];
 
 impl JobSpec {
     /// Reads a job file; relative paths in it are taken from its folder.
@@ -52,8 +55,8 @@ impl JobSpec {
         let user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
         let mut job = default_table();
-        let template = source_template(&mut job);
-        keys::refuse_unknown(&user, &with_source(&job, &template), text)?;
+        let templates = LISTS.map(|list| (list, template(&mut job, list)));
+        keys::refuse_unknown(&user, &with_templates(&job, &templates), text)?;
         let preset = user
             .get("job")
             .and_then(|job| job.get("preset"))
@@ -65,7 +68,9 @@ impl JobSpec {
             .ok_or_else(|| JobError::choice("job.preset", preset, PRESETS.map(|(name, _)| name)))?;
         keys::overlay(&mut job, &embedded(overlay));
         keys::overlay(&mut job, &user);
-        fill_sources(&mut job, &template);
+        for (list, template) in &templates {
+            fill(&mut job, list, template);
+        }
         let mut spec: Self = Value::Table(job).try_into().map_err(|e| JobError::value(&e))?;
         spec.make_absolute(folder);
         spec.check()?;
@@ -88,6 +93,9 @@ impl JobSpec {
             if source.name.is_empty() {
                 source.name = source.slice.name().to_owned();
             }
+        }
+        for command in &mut self.command {
+            command.folder = absolute(folder, &command.folder);
         }
         if !self.job.work_dir.is_empty() {
             self.job.work_dir = absolute(folder, &self.job.work_dir);
@@ -134,10 +142,10 @@ fn embedded(text: &str) -> Table {
     text.parse().expect("the embedded job files are TOML, as a test proves")
 }
 
-/// Takes the example source out of the defaults: it documents keys, but is no source of the job.
-fn source_template(job: &mut Table) -> Table {
-    match job.remove("source") {
-        Some(Value::Array(mut sources)) => match sources.pop() {
+/// Takes the example of a list out of the defaults: it documents keys, but is no entry of the job.
+fn template(job: &mut Table, list: &str) -> Table {
+    match job.remove(list) {
+        Some(Value::Array(mut entries)) => match entries.pop() {
             Some(Value::Table(template)) => template,
             _ => Table::new(),
         },
@@ -145,16 +153,18 @@ fn source_template(job: &mut Table) -> Table {
     }
 }
 
-fn with_source(job: &Table, template: &Table) -> Table {
+fn with_templates(job: &Table, templates: &[(&str, Table)]) -> Table {
     let mut known = job.clone();
-    known.insert("source".into(), Value::Array(vec![Value::Table(template.clone())]));
+    for (list, template) in templates {
+        known.insert((*list).into(), Value::Array(vec![Value::Table(template.clone())]));
+    }
     known
 }
 
-fn fill_sources(job: &mut Table, template: &Table) {
-    if let Some(Value::Array(sources)) = job.get_mut("source") {
-        for source in sources {
-            if let Value::Table(given) = source {
+fn fill(job: &mut Table, list: &str, template: &Table) {
+    if let Some(Value::Array(entries)) = job.get_mut(list) {
+        for entry in entries {
+            if let Value::Table(given) = entry {
                 let mut filled = template.clone();
                 keys::overlay(&mut filled, given);
                 *given = filled;

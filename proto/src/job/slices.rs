@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Bytes;
+use super::{Bytes, Span};
 
 /// Limits of all slices but web pages, whose records have their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,18 @@ pub enum HeaderCut {
     V1,
     /// Nothing.
     Keep,
+}
+
+/// A program of the user's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSpec {
+    pub name: String,
+    /// The program and its arguments.
+    pub run: Vec<String>,
+    pub folder: String,
+    pub timeout: Span,
+    pub memory: Bytes,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::filters::FiltersSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
-use super::slices::{BooksSpec, GithubSpec, RecordsSpec};
+use super::slices::{BooksSpec, CommandSpec, GithubSpec, RecordsSpec};
 use super::{Bytes, JobError, Span};
 
 /// A whole job.
@@ -15,6 +15,8 @@ pub struct JobSpec {
     pub job: JobHead,
     #[serde(default)]
     pub source: Vec<SourceSpec>,
+    #[serde(default)]
+    pub command: Vec<CommandSpec>,
     pub units: UnitsSpec,
     pub steps: StepsSpec,
     pub records: RecordsSpec,
@@ -48,6 +50,9 @@ pub struct SourceSpec {
     pub dump: String,
     /// In place of the slice's own.
     pub steps: Option<Vec<Step>>,
+    /// Names of commands.
+    pub reader: String,
+    pub commands: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +221,9 @@ impl JobSpec {
         for source in &mut recipe.source {
             source.base.clear();
         }
+        for command in &mut recipe.command {
+            command.folder.clear();
+        }
         recipe.language.model = file_name(&self.language.model);
         if let Some(list) = &mut recipe.filters.c4_quality.bad_words_file {
             *list = file_name(&list.to_string_lossy()).into();
@@ -225,6 +233,11 @@ impl JobSpec {
         recipe.dedup.memory = Bytes(0);
         recipe.s3 = S3Spec::default();
         recipe
+    }
+
+    /// The command of this name; the job was checked for it.
+    pub fn command(&self, name: &str) -> Option<&CommandSpec> {
+        self.command.iter().find(|command| command.name == name)
     }
 
     /// Whether the source's documents go through a step.
@@ -259,6 +272,7 @@ impl JobSpec {
                 return Err(JobError::invalid(&key, problem, "give each source its own name"));
             }
         }
+        self.check_commands()?;
         require("output.path", &self.output.path, "say where the corpus goes")?;
         let scheme = self.output.path.split_once("://").map_or("file", |(scheme, _)| scheme);
         if !["file", "s3"].contains(&scheme) {
@@ -271,6 +285,35 @@ impl JobSpec {
         require("language.model", &self.language.model, hint)?;
         self.s3.check()?;
         self.check_numbers()
+    }
+
+    /// Commands have names of their own, and sources name those that there are.
+    fn check_commands(&self) -> Result<(), JobError> {
+        for (index, command) in self.command.iter().enumerate() {
+            check_name(&format!("command[{index}].name"), &command.name)?;
+            let key = format!("command[{index}].run");
+            require(&key, command.run.first().map_or("", String::as_str), "say what to run")?;
+            if self.command[..index].iter().any(|other| other.name == command.name) {
+                let problem = format!("`{}`, like another command's", command.name);
+                let key = format!("command[{index}].name");
+                return Err(JobError::invalid(&key, problem, "give each command its own name"));
+            }
+        }
+        for (index, source) in self.source.iter().enumerate() {
+            if source.slice == Slice::External {
+                let hint = "name the `[[command]]` that gives the documents";
+                require(&format!("source[{index}].reader"), &source.reader, hint)?;
+            }
+            let named = source.commands.iter().chain([&source.reader]);
+            for name in named.filter(|name| !name.is_empty()) {
+                if self.command(name).is_none() {
+                    let problem = format!("`{name}`, and there is no such command");
+                    let hint = "add a `[[command]]` of this name";
+                    return Err(JobError::invalid(&format!("source[{index}]"), problem, hint));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), JobError> {

@@ -112,7 +112,9 @@ fn verdict(answer: Answer) -> Result<Verdict, &'static str> {
             Ok(Verdict::Rewritten(text))
         }
         Answer { keep: Some(true), reason: None, text: None } => Ok(Verdict::Keep),
-        _ => Err("write {\"keep\": true}, {\"keep\": false, \"reason\": \"…\"} or {\"text\": \"…\"}"),
+        _ => {
+            Err("write {\"keep\": true}, {\"keep\": false, \"reason\": \"…\"} or {\"text\": \"…\"}")
+        }
     }
 }
 

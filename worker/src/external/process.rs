@@ -63,11 +63,8 @@ pub struct Program {
 
 impl Program {
     pub fn start(line: &CommandLine<'_>, feed: Feed) -> Result<Self, CommandError> {
-        let refuse = |what: String| CommandError {
-            name: line.name.to_owned(),
-            what,
-            tail: String::new(),
-        };
+        let refuse =
+            |what: String| CommandError { name: line.name.to_owned(), what, tail: String::new() };
         let (program, arguments) =
             line.run.split_first().ok_or_else(|| refuse("`run` is empty".to_owned()))?;
         let mut child = Command::new(program)

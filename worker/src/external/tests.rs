@@ -87,7 +87,8 @@ fn a_program_that_misbehaves_is_told_with_what_it_said() {
 fn a_program_that_hangs_is_ended_with_all_its_group() {
     let hung = error("sleep 1000 & sleep 1000", Duration::from_millis(200));
     assert!(hung.contains("silent for 0.2 s"), "{hung}");
-    let hung = error("read -r line; echo '{\"keep\": true}'; sleep 1000", Duration::from_millis(200));
+    let hung =
+        error("read -r line; echo '{\"keep\": true}'; sleep 1000", Duration::from_millis(200));
     assert!(hung.contains("silent"), "{hung}");
 }
 

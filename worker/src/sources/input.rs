@@ -124,6 +124,20 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The same, for a thread of its own; a sample is copied.
+    pub fn open_owned(&self) -> Result<Box<dyn Read + Send>, UnitError> {
+        match &self.place {
+            Place::Sample(bytes) => Ok(Box::new(io::Cursor::new(bytes.to_vec()))),
+            Place::Stored { location, options, first } => {
+                if let Some(reader) = first.take() {
+                    return Ok(reader);
+                }
+                let from = self.piece.map_or(0, |piece| piece.offset);
+                Ok(storage::open_range(location, from..u64::MAX, options)?)
+            }
+        }
+    }
+
     /// The whole input, to be read here and there.
     pub fn seekable(&self) -> Result<Seekable<'_, 'a>, UnitError> {
         let end = match (self.bytes, &self.place) {

@@ -12,6 +12,7 @@
 pub mod books;
 pub mod c4;
 pub mod commoncrawl;
+pub mod external;
 pub mod github;
 mod input;
 mod json_rows;
@@ -32,6 +33,7 @@ const SOURCES: &[(Slice, &dyn Source)] = &[
     (Slice::C4, &c4::C4),
     (Slice::Github, &github::Github),
     (Slice::Books, &books::Books),
+    (Slice::External, &external::External),
 ];
 
 /// Fields that the published corpus has of a slice, below `meta`.

@@ -9,7 +9,7 @@ use thresher_proto::pb::{self, InputsUnit, Stage};
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
 use crate::dedup::keys::KeyCollector;
 use crate::sources::{Fate, Met};
-use crate::stages::prepare::read_unit;
+use crate::stages::read::read_unit;
 use crate::staging::{create, hash_of, publish_blocks};
 use crate::text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use crate::text::lines::lines;

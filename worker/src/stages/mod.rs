@@ -10,12 +10,14 @@
 //! attempt number, no thread count, no host name gets in.
 
 mod error;
+mod external;
 mod layout;
 mod lines;
 pub(crate) mod list;
 mod near;
 mod prepare;
 mod publish;
+mod read;
 mod resolve;
 mod seal;
 mod tally;
@@ -29,6 +31,7 @@ use thresher_proto::job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 
 pub use error::UnitError;
+pub(crate) use external::command_line;
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use tally::Tally;
 

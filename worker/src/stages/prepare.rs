@@ -7,14 +7,13 @@
 //!
 //! **Invariant:** each record gives a document line or a drop row, never both, never neither.
 
-use std::path::Path;
-
 use blake3::Hash;
-use thresher_proto::job::{DocumentKey, JobSpec, OnMissing, Schema, SourceSpec, Step};
+use thresher_proto::job::{DocumentKey, JobSpec, Schema, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
+use super::external::Externals;
 use super::lines::next;
-use super::list::locate;
+use super::read::{Reading, read_unit};
 use super::resolve::{ranges_of, verdict_files};
 use super::{Finished, JobContext, Judges, Tally, Task, UnitError, digest_of, tally};
 use crate::dedup::KEY_FILE;
@@ -23,96 +22,16 @@ use crate::dedup::verdicts::VerdictSet;
 use crate::document::{Document, DroppedRow, Origin, RedPajamaDocument, RedPajamaRecord};
 use crate::filters::{self, Outcome};
 use crate::language::{Language, LanguageScratch};
-use crate::sources::{Fate, Input, Met, Page, Take, source_of};
+use crate::sources::{Fate, Met, Page};
 use crate::staging::{
-    DOCUMENTS, DROPPED, InputFacts, InputRow, JsonLinesWriter, UnitFacts, create, hash_of,
-    publish_blocks,
+    DOCUMENTS, DROPPED, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
 };
-use crate::storage::StorageError;
 use crate::storage::commit::AttemptFile;
 use crate::text::lines::{count_chars, lines};
 use crate::text::simhash::signature;
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
-
-/// The input that is being read.
-pub(super) struct Reading<'a> {
-    pub(super) source: &'a SourceSpec,
-    pub(super) path: &'a str,
-    /// Which of the job's `dedup.lines.shards` parts of the source it belongs to.
-    pub(super) shard: u32,
-}
-
-/// Reads every input of a unit, in order. `scratch` names a folder that this attempt may make.
-pub(super) fn read_unit(
-    context: &JobContext,
-    unit: &InputsUnit,
-    scratch: &Path,
-    take: &mut dyn FnMut(&Reading<'_>, Met<'_>) -> Result<(), UnitError>,
-) -> Result<Vec<InputFacts>, UnitError> {
-    let source = context.source(unit.source)?;
-    let table = context.table(unit.source)?;
-    let shards = u64::from(context.job.dedup.lines.shards);
-    let first = unit.first_input as usize;
-    let rows = table.rows.get(first..first + unit.inputs as usize).ok_or_else(|| {
-        UnitError::Fatal(format!("source `{}` has fewer inputs than planned", source.name))
-    })?;
-    let mut facts = Vec::with_capacity(rows.len());
-    for (number, row) in (first as u64..).zip(rows) {
-        let shard = shard_of(number, table.rows.len() as u64, shards);
-        let reading = Reading { source, path: &row.path, shard };
-        let read = match row.missing {
-            true => None,
-            false => read_row(context, source, row, scratch, &mut |met| take(&reading, met))?,
-        };
-        match read {
-            Some(input) => facts.push(input),
-            None => take(&reading, missing())?,
-        }
-    }
-    Ok(facts)
-}
-
-/// Reads one input or piece; nothing where it is not there and the job takes that.
-fn read_row(
-    context: &JobContext,
-    source: &SourceSpec,
-    row: &InputRow,
-    scratch: &Path,
-    take: &mut Take<'_>,
-) -> Result<Option<InputFacts>, UnitError> {
-    let location = locate(source, &row.path)?;
-    let input = match Input::stored(location, row, scratch.to_owned()) {
-        Ok(input) => input,
-        Err(StorageError::NotFound { .. }) if source.on_missing == OnMissing::Quarantine => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let digest = source_of(source.slice)?.read(&context.job, source, &input, take)?;
-    if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
-        return Err(UnitError::Fatal(format!(
-            "the input `{}` changed: listed with {listed} bytes, read {}\nhint: inputs must not \
-             change while a job runs; begin again with a new state directory",
-            input.name(),
-            digest.bytes
-        )));
-    }
-    let blake3 = digest.blake3.to_hex().to_string();
-    let (path, piece) = (row.path.clone(), row.piece);
-    Ok(Some(InputFacts { path, piece, bytes: digest.bytes, blake3 }))
-}
-
-fn missing() -> Met<'static> {
-    let fate = Fate::Quarantined { id: "", url: "", reason: "input_missing", detail: "" };
-    Met { offset: 0, record: 0, bytes: 0, fate }
-}
-
-/// CCNet gives shard i of n the inputs i·F/n to (i+1)·F/n, rounded down.
-fn shard_of(input: u64, inputs: u64, shards: u64) -> u32 {
-    if shards == 0 { 0 } else { (((input + 1) * shards).div_ceil(inputs) - 1) as u32 }
-}
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: InputsUnit = task.decode()?;
@@ -129,6 +48,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         judges: context.judges()?,
         strips_lines: context.job.has_step(source, Step::Lines),
         verdicts: line_verdicts(context, source, number)?,
+        externals: Externals::start(&context.job, source)?,
         keys: KeyCollector::new(number, SORT_BYTES, spill),
         documents: JsonLinesWriter::new(writers.0, DOCUMENTS).map_err(|error| staging(&error))?,
         dropped: JsonLinesWriter::new(writers.1, DROPPED).map_err(|error| staging(&error))?,
@@ -144,6 +64,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let inputs = read_unit(context, &unit, &scratch, &mut |input, met| preparing.take(input, met))?;
     preparing.count_filters();
     let Preparing {
+        externals,
         documents: lines,
         dropped: rows,
         keys: collector,
@@ -152,6 +73,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         signatures,
         ..
     } = preparing;
+    externals.finish()?;
     let (_, summary) = collector.finish(&mut key_file)?;
     let facts = UnitFacts { inputs, tally, signatures };
     let file = lines.finish(&facts).map_err(|error| staging(&error))?;
@@ -196,6 +118,7 @@ struct Preparing<'j> {
     /// Whether the source's texts are taken apart into lines.
     strips_lines: bool,
     verdicts: Option<VerdictSet>,
+    externals: Externals,
     keys: KeyCollector<u128>,
     documents: JsonLinesWriter<AttemptFile>,
     dropped: JsonLinesWriter<AttemptFile>,
@@ -276,7 +199,13 @@ impl<'j> Preparing<'j> {
         let verdict = self.judge(input.source, &text, judged);
         let result = match verdict {
             Ok((judged, edited)) => {
-                self.keep(input, met, page, &judged, edited.as_deref().unwrap_or(&text))
+                let text = edited.as_deref().unwrap_or(&text);
+                match self.externals.judge(page, judged.language, text)? {
+                    Ok(edited) => {
+                        self.keep(input, met, page, &judged, edited.as_deref().unwrap_or(text))
+                    }
+                    Err(reason) => self.drop(input, met, who, ("dropped", &reason, "")),
+                }
             }
             Err(reason) => self.drop(input, met, who, ("dropped", reason, "")),
         };
@@ -486,21 +415,4 @@ fn dump_of<'a>(input: &'a Reading<'_>) -> &'a str {
     let is_dump =
         |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
     input.path.split('/').find(is_dump).unwrap_or("")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_are_ccnets() {
-        for (inputs, shards) in [(10, 3), (7, 7), (90_000, 5000), (5, 8)] {
-            for shard in 0..shards {
-                for input in shard * inputs / shards..(shard + 1) * inputs / shards {
-                    assert_eq!(u64::from(shard_of(input, inputs, shards)), shard, "{input}");
-                }
-            }
-        }
-        assert_eq!(shard_of(5, 10, 0), 0);
-    }
 }

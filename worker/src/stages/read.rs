@@ -1,0 +1,109 @@
+//! Reading a unit's inputs: what LINES and PREPARE have in common.
+//!
+//! **Invariant:** both see the same records in the same order, missing inputs included.
+
+use std::path::Path;
+
+use thresher_proto::job::{OnMissing, SourceSpec};
+use thresher_proto::pb::InputsUnit;
+
+use super::list::locate;
+use super::{JobContext, UnitError};
+use crate::sources::{Fate, Input, Met, Take, source_of};
+use crate::staging::{InputFacts, InputRow};
+use crate::storage::StorageError;
+
+/// The input that is being read.
+pub(super) struct Reading<'a> {
+    pub(super) source: &'a SourceSpec,
+    pub(super) path: &'a str,
+    /// Which of the job's `dedup.lines.shards` parts of the source it belongs to.
+    pub(super) shard: u32,
+}
+
+/// Reads every input of a unit, in order. `scratch` names a folder that this attempt may make.
+pub(super) fn read_unit(
+    context: &JobContext,
+    unit: &InputsUnit,
+    scratch: &Path,
+    take: &mut dyn FnMut(&Reading<'_>, Met<'_>) -> Result<(), UnitError>,
+) -> Result<Vec<InputFacts>, UnitError> {
+    let source = context.source(unit.source)?;
+    let table = context.table(unit.source)?;
+    let shards = u64::from(context.job.dedup.lines.shards);
+    let first = unit.first_input as usize;
+    let rows = table.rows.get(first..first + unit.inputs as usize).ok_or_else(|| {
+        UnitError::Fatal(format!("source `{}` has fewer inputs than planned", source.name))
+    })?;
+    let mut facts = Vec::with_capacity(rows.len());
+    for (number, row) in (first as u64..).zip(rows) {
+        let shard = shard_of(number, table.rows.len() as u64, shards);
+        let reading = Reading { source, path: &row.path, shard };
+        let read = match row.missing {
+            true => None,
+            false => read_row(context, source, row, scratch, &mut |met| take(&reading, met))?,
+        };
+        match read {
+            Some(input) => facts.push(input),
+            None => take(&reading, missing())?,
+        }
+    }
+    Ok(facts)
+}
+
+/// Reads one input or piece; nothing where it is not there and the job takes that.
+fn read_row(
+    context: &JobContext,
+    source: &SourceSpec,
+    row: &InputRow,
+    scratch: &Path,
+    take: &mut Take<'_>,
+) -> Result<Option<InputFacts>, UnitError> {
+    let location = locate(source, &row.path)?;
+    let input = match Input::stored(location, row, scratch.to_owned()) {
+        Ok(input) => input,
+        Err(StorageError::NotFound { .. }) if source.on_missing == OnMissing::Quarantine => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let digest = source_of(source.slice)?.read(&context.job, source, &input, take)?;
+    if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
+        return Err(UnitError::Fatal(format!(
+            "the input `{}` changed: listed with {listed} bytes, read {}\nhint: inputs must not \
+             change while a job runs; begin again with a new state directory",
+            input.name(),
+            digest.bytes
+        )));
+    }
+    let blake3 = digest.blake3.to_hex().to_string();
+    let (path, piece) = (row.path.clone(), row.piece);
+    Ok(Some(InputFacts { path, piece, bytes: digest.bytes, blake3 }))
+}
+
+fn missing() -> Met<'static> {
+    let fate = Fate::Quarantined { id: "", url: "", reason: "input_missing", detail: "" };
+    Met { offset: 0, record: 0, bytes: 0, fate }
+}
+
+/// CCNet gives shard i of n the inputs i·F/n to (i+1)·F/n, rounded down.
+fn shard_of(input: u64, inputs: u64, shards: u64) -> u32 {
+    if shards == 0 { 0 } else { (((input + 1) * shards).div_ceil(inputs) - 1) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_ccnets() {
+        for (inputs, shards) in [(10, 3), (7, 7), (90_000, 5000), (5, 8)] {
+            for shard in 0..shards {
+                for input in shard * inputs / shards..(shard + 1) * inputs / shards {
+                    assert_eq!(u64::from(shard_of(input, inputs, shards)), shard, "{input}");
+                }
+            }
+        }
+        assert_eq!(shard_of(5, 10, 0), 0);
+    }
+}
