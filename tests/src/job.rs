@@ -63,6 +63,11 @@ min_stop_words = 0
         Self::over(&sample(), &list.to_string_lossy())
     }
 
+    /// A job file as it is written.
+    pub fn of(text: String) -> Self {
+        Self { text }
+    }
+
     /// Changes a line `key = …`, wherever it stands.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         let lines = self.text.lines().map(|line| match line.split_once(" = ") {

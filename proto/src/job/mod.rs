@@ -33,9 +33,10 @@ pub const DEFAULT_JOB: &str = include_str!("default.toml");
 /// The part of [`DEFAULT_JOB`] about document filters.
 pub const DEFAULT_FILTERS: &str = include_str!("filters.default.toml");
 const REDPAJAMA_V1: &str = include_str!("redpajama-v1.toml");
+const C4: &str = include_str!("c4.toml");
 
 /// The presets and what each changes of the default.
-const PRESETS: [(&str, &str); 2] = [("thresher", ""), ("redpajama-v1", REDPAJAMA_V1)];
+const PRESETS: [(&str, &str); 3] = [("thresher", ""), ("redpajama-v1", REDPAJAMA_V1), ("c4", C4)];
 
 /// Lists of tables, whose entries have defaults of their own.
 const LISTS: [&str; 2] = ["source", "command"];

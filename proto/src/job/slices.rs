@@ -14,6 +14,7 @@ pub struct RecordsSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GithubSpec {
+    pub trees: bool,
     pub licences: Vec<String>,
     pub header: HeaderCut,
     pub endings: Vec<String>,

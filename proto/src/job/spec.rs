@@ -170,6 +170,7 @@ pub enum LineHash {
 pub enum DocumentKey {
     Text,
     Payload,
+    Url,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

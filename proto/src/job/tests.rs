@@ -34,12 +34,45 @@ fn a_small_job_gets_every_default_and_absolute_paths() {
 
 #[test]
 fn the_resolved_text_reads_back_as_the_same_job() {
-    for preset in ["thresher", "redpajama-v1"] {
+    for preset in ["thresher", "redpajama-v1", "c4"] {
         let job = parse(&SMALL.replace("small\"", &format!("s\"\npreset = \"{preset}\""))).unwrap();
         let again = JobSpec::from_resolved(&job.resolved()).unwrap();
         assert_eq!(job, again);
         assert_eq!(job.resolved(), again.resolved());
     }
+}
+
+#[test]
+fn the_preset_of_c4_has_the_values_of_its_published_code() {
+    let job = parse(&SMALL.replace("small\"", "s\"\npreset = \"c4\"")).unwrap();
+    let rules = &job.filters.c4_quality;
+    assert_eq!((rules.min_words_per_line, rules.min_sentences), (5, 3));
+    assert_eq!((rules.max_page_chars, rules.end_marks.as_str()), (Some(190_000), ".?!\""));
+    assert!(rules.require_end_mark && !job.filters.gopher_quality.enabled);
+    assert_eq!(job.dedup.documents.key, DocumentKey::Url);
+}
+
+#[test]
+fn commands_and_sources_must_fit_together() {
+    let external = SMALL.replace("\"commoncrawl\"", "\"external\"\nreader = \"mine\"");
+    let error = parse(&external).unwrap_err().to_string();
+    assert!(error.contains("`mine`") && error.contains("[[command]]"), "{error}");
+    let job = parse(&format!("{external}\n[[command]]\nname = \"mine\"\nrun = [\"cat\"]\n"));
+    let job = job.unwrap();
+    assert_eq!(job.command("mine").unwrap().folder, "/jobs/here");
+    assert!(job.recipe().command[0].folder.is_empty(), "the recipe names no place");
+    let nothing = SMALL.replace("\"commoncrawl\"", "\"external\"");
+    assert!(parse(&nothing).unwrap_err().to_string().contains("reader"));
+}
+
+#[test]
+fn a_source_may_have_its_own_steps() {
+    let job = parse(&SMALL.replace("listing", "steps = [\"documents\"]\nlisting")).unwrap();
+    let source = &job.source[0];
+    assert!(!job.dedups_lines(source) && job.dedups_documents(source));
+    let job = parse(&SMALL.replace("commoncrawl", "github")).unwrap();
+    assert!(!job.has_step(&job.source[0], Step::Filters));
+    assert_eq!(job.github.endings.len(), 66);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{places, published, run, verify};
 const MAX_KILLS: u32 = 14;
 
 /// Kills until the job is complete; says how many coordinators and workers died.
-fn run_under_fire(job: &Path, state: &Path, seed: u64) -> (u32, u32) {
+pub(super) fn run_under_fire(job: &Path, state: &Path, seed: u64) -> (u32, u32) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut coordinators, mut workers) = (0, 0);
     loop {

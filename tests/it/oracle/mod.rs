@@ -3,6 +3,7 @@
 
 mod kills;
 mod shapes;
+mod slices;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,9 @@
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::noted::{ErrorNote, Owned, OwnedPlace};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
 use crate::formats::piece::Piece;
@@ -138,8 +140,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The whole input, to be read here and there.
-    pub fn seekable(&self) -> Result<Seekable<'_, 'a>, UnitError> {
+    /// The length of the whole input, asked for where it is not known.
+    fn end(&self) -> Result<u64, UnitError> {
         let end = match (self.bytes, &self.place) {
             (Some(bytes), _) => Some(bytes),
             (None, Place::Stored { location, options, .. }) => storage::size(location, options)?,
@@ -152,7 +154,40 @@ impl<'a> Input<'a> {
                 self.name
             ))
         })?;
-        Ok(Seekable { input: self, at: 0, end, reader: None, reader_at: 0 })
+        Ok(end)
+    }
+
+    /// The whole input, to be read here and there.
+    pub fn seekable(&self) -> Result<Seekable<'_, 'a>, UnitError> {
+        Ok(Seekable { input: self, at: 0, end: self.end()?, reader: None, reader_at: 0 })
+    }
+
+    /// The same, with all that it needs; a sample is copied.
+    pub(super) fn owned(&self) -> Result<Owned, UnitError> {
+        let place = match &self.place {
+            Place::Stored { location, options, .. } => {
+                OwnedPlace::Stored(location.clone(), options.clone())
+            }
+            Place::Sample(bytes) => OwnedPlace::Sample(Arc::from(*bytes)),
+        };
+        Ok(Owned { place, end: self.end()?, note: ErrorNote::default() })
+    }
+
+    /// Another file of the listing's base, if it is there and no longer than `max_bytes`.
+    pub(super) fn beside(&self, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, UnitError> {
+        let Place::Stored { location, .. } = &self.place else { return Ok(None) };
+        let own = location.to_string();
+        let Some(base) = own.strip_suffix(self.path) else { return Ok(None) };
+        let name = format!("{base}{path}");
+        let reader = match storage::open(&name.parse()?, &ReadOptions::default()) {
+            Ok(reader) => reader,
+            Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        let read = reader.take(max_bytes + 1).read_to_end(&mut bytes);
+        read.map_err(|error| UnitError::input(&name, &error))?;
+        Ok((bytes.len() as u64 <= max_bytes).then_some(bytes))
     }
 
     /// Length and hash of the piece, for sources that do not read it from start to end: it is read

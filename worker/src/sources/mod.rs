@@ -1,4 +1,4 @@
-//! Where documents come from: one folder for each slice, and one entry in [`SOURCES`].
+//! Where documents come from: one folder for each slice, and one entry in `SOURCES`.
 //!
 //! ```text
 //! listing → input → pieces (units) → read → records: page · dropped · quarantined
@@ -6,7 +6,7 @@
 //! A source cuts inputs into pieces and turns a piece's bytes into records; which lines and pages
 //! stay is for the steps that the job file gives the slice (`[steps]`), for stages and filters.
 //!
-//! To add a slice: a folder here whose type is a [`Source`], an entry in [`SOURCES`], a variant of
+//! To add a slice: a folder here whose type is a [`Source`], an entry in `SOURCES`, a variant of
 //! the job file's `Slice`, and its line in `[steps]` of the default job.
 
 pub mod books;
@@ -16,6 +16,7 @@ pub mod external;
 pub mod github;
 mod input;
 mod json_rows;
+mod noted;
 #[cfg(test)]
 mod testing;
 

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use thresher_proto::job::JobSpec;
 
 use super::{Fate, Input, Meta, Source};
+use crate::formats::gzip::InputDigest;
+use crate::staging::InputRow;
+use crate::storage::Location;
 
 /// A record that was met.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,11 +66,30 @@ pub(super) fn read_bytes(source: &dyn Source, slice: &str, path: &str, bytes: &[
     read_with(source, &job(slice, "thresher", ""), path, bytes)
 }
 
+/// Reads a file below a folder.
+pub(super) fn read_stored(
+    source: &dyn Source,
+    job: &JobSpec,
+    folder: &Path,
+    path: &str,
+) -> Vec<Seen> {
+    let row = InputRow::named(path.to_owned());
+    let location = Location::from(folder.join(path).as_path());
+    let input = Input::stored(location, &row, PathBuf::from("/nowhere")).unwrap();
+    read_input(source, job, &input).0
+}
+
 /// Reads an input; its digest must be that of the bytes.
 pub(super) fn read_with(source: &dyn Source, job: &JobSpec, path: &str, bytes: &[u8]) -> Vec<Seen> {
     let input = Input::sample(path, path, bytes, PathBuf::from("/nowhere"));
+    let (seen, digest) = read_input(source, job, &input);
+    assert_eq!(digest.blake3, blake3::hash(bytes));
+    seen
+}
+
+fn read_input(source: &dyn Source, job: &JobSpec, input: &Input<'_>) -> (Vec<Seen>, InputDigest) {
     let mut seen = Vec::new();
-    let digest = source.read(job, &job.source[0], &input, &mut |met| {
+    let digest = source.read(job, &job.source[0], input, &mut |met| {
         let offset = met.offset;
         seen.push(match met.fate {
             Fate::Page(page) => Seen::Page {
@@ -88,6 +110,5 @@ pub(super) fn read_with(source: &dyn Source, job: &JobSpec, path: &str, bytes: &
         });
         Ok(())
     });
-    assert_eq!(digest.unwrap().blake3, blake3::hash(bytes));
-    seen
+    (seen, digest.unwrap())
 }

@@ -206,6 +206,9 @@ fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, Uni
         let path: PathBuf = entry.map_err(|error| {
             UnitError::Retry(format!("failed to list `{}`: {error}", error.path().display()))
         })?;
+        if path.is_dir() {
+            continue;
+        }
         let path = path.strip_prefix(base).unwrap_or(&path);
         match path.to_str() {
             Some(path) => paths.push(path.to_owned()),

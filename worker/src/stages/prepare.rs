@@ -28,6 +28,7 @@ use crate::staging::{
 };
 use crate::storage::commit::AttemptFile;
 use crate::text::lines::{count_chars, lines};
+use crate::text::page_url::normalise_url;
 use crate::text::simhash::signature;
 
 /// Memory for sorting the keys of a unit's documents.
@@ -295,7 +296,10 @@ impl<'j> Preparing<'j> {
                 DocumentKey::Payload if !page.payload_digest.is_empty() => {
                     blake3::hash(page.payload_digest.as_bytes())
                 }
-                DocumentKey::Text | DocumentKey::Payload => hash,
+                DocumentKey::Url if !page.url.is_empty() => {
+                    blake3::hash(normalise_url(page.url).as_bytes())
+                }
+                DocumentKey::Text | DocumentKey::Payload | DocumentKey::Url => hash,
             };
             self.keys.push(document_key(key), self.tally.kept as u32)?;
         }

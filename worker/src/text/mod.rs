@@ -2,5 +2,6 @@
 
 pub mod ccnet_line;
 pub mod lines;
+pub mod page_url;
 pub mod python;
 pub mod simhash;

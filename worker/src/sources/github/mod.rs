@@ -3,6 +3,9 @@
 //! | input | a record is |
 //! |---|---|
 //! | BigQuery's export of `github_repos`, `.json(.gz)` | a row |
+//! | The Stack, `.parquet` | a row |
+//! | repositories, `.tar`, `.tar.gz`, `.tgz`, `.crate`, `.zip`, `.whl` | a file |
+//! | with `trees`: any file `<repository>/<path>` | the file |
 //!
 //! ```text
 //! licence → content → hash → header cut → name → lines → characters → document
@@ -12,9 +15,13 @@
 //!
 //! **Invariant:** thresholds are of the text after its header was cut, the hash of the text before.
 
+mod archive;
 mod header;
+mod licence;
 mod measure;
+mod parquet_rows;
 mod rows;
+mod tree;
 
 use md5::{Digest, Md5};
 use serde_json::json;
@@ -27,17 +34,23 @@ use crate::stages::UnitError;
 
 use measure::Measured;
 
+const PARQUET: &str = ".parquet";
+
 /// Files of code.
 pub struct Github;
 
 impl Source for Github {
     fn pieces(
         &self,
-        _: &JobSpec,
+        job: &JobSpec,
         input: &PlannedInput<'_>,
         target_bytes: u64,
     ) -> Result<Vec<Piece>, UnitError> {
-        Ok(json_rows::pieces(input, target_bytes))
+        match input.bytes {
+            Some(_) | None if job.github.trees => Ok(Vec::new()),
+            Some(bytes) if input.path.ends_with(PARQUET) => Ok(Piece::even(bytes, target_bytes)),
+            Some(_) | None => Ok(json_rows::pieces(input, target_bytes)),
+        }
     }
 
     fn read(
@@ -47,7 +60,12 @@ impl Source for Github {
         input: &Input<'_>,
         take: &mut Take<'_>,
     ) -> Result<InputDigest, UnitError> {
-        rows::read(job, input, take)
+        match input.path() {
+            _ if job.github.trees => tree::read(job, input, take),
+            path if path.ends_with(PARQUET) => parquet_rows::read(job, input, take),
+            path if archive::is_archive(path) => archive::read(job, input, take),
+            _ => rows::read(job, input, take),
+        }
     }
 }
 

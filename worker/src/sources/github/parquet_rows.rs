@@ -1,0 +1,210 @@
+//! The Stack: rows of code in Parquet files (bigcode/the-stack, the-stack-dedup).
+//!
+//! Columns that a row needs: `content`, `max_stars_repo_name`, `max_stars_repo_path`,
+//! `max_stars_repo_licenses`; the others but `content` are kept as they are. A file is read by row
+//! groups, a page of each column at a time. One that was cut short has no directory, which stands
+//! at its end, and gives nothing; a damaged row group costs itself.
+//!
+//! **Invariant:** a row group belongs to the piece in which its first column begins.
+
+use std::io::{self, Read};
+
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::record::{Field, Row};
+use prost::bytes::Bytes;
+use serde_json::{Value, json};
+use thresher_proto::job::JobSpec;
+
+use super::{CodeFile, Judged};
+use crate::formats::gzip::InputDigest;
+use crate::sources::noted::Owned;
+use crate::sources::{Fate, Input, Met, Meta, Take};
+use crate::stages::UnitError;
+
+/// A file without its directory, or with one that makes no sense.
+const REASON_DAMAGED: &str = "parquet_damaged";
+/// A row group that cannot be read, or not further.
+const REASON_GROUP_DAMAGED: &str = "parquet_row_group_damaged";
+
+impl Length for Owned {
+    fn len(&self) -> u64 {
+        self.end()
+    }
+}
+
+impl ChunkReader for Owned {
+    type T = io::BufReader<Box<dyn Read + Send>>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let opened = self.open(start..u64::MAX);
+        opened.map(io::BufReader::new).map_err(|error| ParquetError::External(Box::new(error)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        // A directory that lies about lengths must not take memory that the file cannot fill.
+        if start.saturating_add(length as u64) > self.end() {
+            return Err(ParquetError::EOF("beyond the end of the file".to_owned()));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        let opened = self.open(start..start + length as u64);
+        let read = opened.and_then(|mut reader| reader.read_to_end(&mut bytes));
+        read.map_err(|error| ParquetError::External(Box::new(error)))?;
+        Ok(Bytes::from(bytes))
+    }
+}
+
+pub(super) fn read(
+    job: &JobSpec,
+    input: &Input<'_>,
+    take: &mut Take<'_>,
+) -> Result<InputDigest, UnitError> {
+    let owned = input.owned()?;
+    let noted = owned.noted();
+    let mut telling = Telling { job, input, take, record: 0 };
+    let result = read_groups(owned, &mut telling);
+    if let Some(error) = noted.take() {
+        return Err(input.failed(&error));
+    }
+    result?;
+    input.digest()
+}
+
+fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitError> {
+    let piece = telling.input.piece();
+    let reader = match SerializedFileReader::new(owned) {
+        Ok(reader) => reader,
+        // Of all pieces of such a file, the first one tells.
+        Err(error) if piece.is_none_or(|piece| piece.offset == 0) => {
+            return telling.damaged(0, REASON_DAMAGED, &error);
+        }
+        Err(_) => return Ok(()),
+    };
+    for group in 0..reader.num_row_groups() {
+        let columns = reader.metadata().row_group(group);
+        let begin = columns.columns().first().map_or(0, |column| column.byte_range().0);
+        if piece.is_some_and(|piece| !piece.range().contains(&begin)) {
+            continue;
+        }
+        let rows = reader.get_row_group(group);
+        let rows = match rows.as_ref().map(|rows| rows.get_row_iter(None)) {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(error)) => {
+                telling.damaged(begin, REASON_GROUP_DAMAGED, &error)?;
+                continue;
+            }
+            Err(error) => {
+                telling.damaged(begin, REASON_GROUP_DAMAGED, error)?;
+                continue;
+            }
+        };
+        for row in rows {
+            match row {
+                Ok(row) => telling.row(begin, &row)?,
+                Err(error) => {
+                    telling.damaged(begin, REASON_GROUP_DAMAGED, &error)?;
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Telling<'a, 't> {
+    job: &'a JobSpec,
+    input: &'a Input<'a>,
+    take: &'a mut Take<'t>,
+    record: u64,
+}
+
+impl Telling<'_, '_> {
+    fn damaged(
+        &mut self,
+        offset: u64,
+        reason: &str,
+        error: &ParquetError,
+    ) -> Result<(), UnitError> {
+        let detail = error.to_string();
+        let fate = Fate::Quarantined { id: "", url: "", reason, detail: &detail };
+        let record = self.record;
+        self.record += 1;
+        (self.take)(Met { offset, record, bytes: 0, fate })
+    }
+
+    fn row(&mut self, offset: u64, row: &Row) -> Result<(), UnitError> {
+        let (mut columns, mut content) = (Meta::new(), None);
+        for (name, field) in row.get_column_iter() {
+            match (name.as_str(), field) {
+                ("content", Field::Str(text)) => content = Some(text.as_str()),
+                ("content", _) => {}
+                (_, field) => {
+                    columns.insert(name.clone(), json_of(field));
+                }
+            }
+        }
+        let record = self.record;
+        self.record += 1;
+        let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default();
+        let repository = text("max_stars_repo_name").to_owned();
+        let path = text("max_stars_repo_path").to_owned();
+        let id = match text("hexsha") {
+            "" => format!("{}#{record}", self.input.path()),
+            hash => hash.to_owned(),
+        };
+        let url = match text("max_stars_repo_head_hexsha") {
+            "" => format!("https://github.com/{repository}/blob/HEAD/{path}"),
+            head => format!("https://github.com/{repository}/blob/{head}/{path}"),
+        };
+        let licences = columns.get("max_stars_repo_licenses").and_then(Value::as_array);
+        let mut licences = licences.into_iter().flatten().filter_map(Value::as_str);
+        let known = |licence: &&str| {
+            let lower = licence.to_ascii_lowercase();
+            self.job.github.licences.iter().any(|begin| lower.starts_with(begin))
+        };
+        let licence = licences.find(known).unwrap_or_default().to_owned();
+        let bytes = content.map_or(0, str::len) as u64;
+        let mut met = |fate: Fate<'_>| (self.take)(Met { offset, record, bytes, fate });
+        let Some(content) = content else {
+            let reason = "github/no_content";
+            return met(Fate::Dropped { id: &id, url: &url, reason, detail: "" });
+        };
+        if bytes > self.job.records.max_bytes.0 {
+            let (reason, detail) = ("record_too_large", format!("{bytes} bytes"));
+            return met(Fate::Quarantined { id: &id, url: &url, reason, detail: &detail });
+        }
+        let file = CodeFile { path: &path, licence: &licence, content, columns };
+        let judged = Judged::of(&self.job.github, file);
+        met(judged.fate((&id, &url), &path, &licence))
+    }
+}
+
+fn json_of(field: &Field) -> Value {
+    match field {
+        Field::Null => Value::Null,
+        Field::Bool(value) => json!(value),
+        Field::Byte(value) => json!(value),
+        Field::Short(value) => json!(value),
+        Field::Int(value) | Field::Date(value) | Field::TimeMillis(value) => json!(value),
+        Field::Long(value)
+        | Field::TimeMicros(value)
+        | Field::TimestampMillis(value)
+        | Field::TimestampMicros(value) => json!(value),
+        Field::UByte(value) => json!(value),
+        Field::UShort(value) => json!(value),
+        Field::UInt(value) => json!(value),
+        Field::ULong(value) => json!(value),
+        Field::Float(value) => json!(value),
+        Field::Double(value) => json!(value),
+        Field::Str(value) => json!(value),
+        Field::ListInternal(list) => list.elements().iter().map(json_of).collect(),
+        Field::Float16(_)
+        | Field::Decimal(_)
+        | Field::Bytes(_)
+        | Field::Group(_)
+        | Field::MapInternal(_) => json!(field.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

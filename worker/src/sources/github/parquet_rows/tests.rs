@@ -1,0 +1,124 @@
+//! Files that parquet's own writer makes, whole, in pieces and damaged.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+
+use super::super::Github;
+use crate::formats::piece::Piece;
+use crate::sources::testing::{Seen, job, read_bytes};
+use crate::sources::{Fate, Input, Source};
+use crate::staging::InputRow;
+use crate::storage::Location;
+
+const SCHEMA: &str = "message row {
+    required binary hexsha (UTF8);
+    required int64 size;
+    required binary max_stars_repo_path (UTF8);
+    required binary max_stars_repo_name (UTF8);
+    optional group max_stars_repo_licenses (LIST) {
+        repeated group list { optional binary element (UTF8); }
+    }
+    required binary content (UTF8);
+}";
+
+/// A file with a row group for each content.
+fn file_of(contents: &[&str], licence: &str) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    for (number, content) in contents.iter().enumerate() {
+        let hash = format!("hash{number}");
+        let texts =
+            [Some(hash.as_str()), None, Some("a.py"), Some("u/r"), Some(licence), Some(content)];
+        let mut group = writer.next_row_group().unwrap();
+        for text in texts {
+            let mut column = group.next_column().unwrap().unwrap();
+            match text {
+                None => column.typed::<Int64Type>().write_batch(&[7], None, None).map(|_| ()),
+                Some(text) => {
+                    let levels = (text == licence).then_some((&[3_i16][..], &[0_i16][..]));
+                    let values = [ByteArray::from(text)];
+                    column
+                        .typed::<ByteArrayType>()
+                        .write_batch(&values, levels.map(|l| l.0), levels.map(|l| l.1))
+                        .map(|_| ())
+                }
+            }
+            .unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+fn told(bytes: &[u8]) -> Vec<String> {
+    read_bytes(&Github, "github", "a.parquet", bytes).iter().map(Seen::told).collect()
+}
+
+#[test]
+fn rows_of_the_stack_are_files() {
+    let bytes = file_of(&["x = 1", "y = 2"], "MIT");
+    let seen = read_bytes(&Github, "github", "a.parquet", &bytes);
+    let Seen::Page { id, url, title, text, licence, meta, .. } = &seen[0] else {
+        panic!("{seen:?}")
+    };
+    assert_eq!((id.as_str(), title.as_str(), text.as_str()), ("hash0", "a.py", "x = 1"));
+    assert_eq!(url, "https://github.com/u/r/blob/HEAD/a.py");
+    assert_eq!(licence.as_deref(), Some("MIT"));
+    assert_eq!((&meta["size"], &meta["max_stars_repo_licenses"][0]), (&7.into(), &"MIT".into()));
+    assert!(!meta.contains_key("content"));
+    assert_eq!(seen[1].told(), "y = 2");
+    assert_eq!(told(&file_of(&["x = 1"], "GPL-3.0")), ["github/licence"]);
+}
+
+#[test]
+fn a_file_that_was_cut_short_or_is_none_is_quarantined() {
+    let bytes = file_of(&["x = 1", "y = 2"], "MIT");
+    for length in [0, 3, 100, bytes.len() - 1] {
+        assert_eq!(told(&bytes[..length]), ["parquet_damaged"], "{length}");
+    }
+}
+
+#[test]
+fn a_damaged_row_group_costs_itself() {
+    let long = "abcdefgh = 1\n".repeat(20);
+    let mut bytes = file_of(&[&long, "y = 2"], "MIT");
+    // The header of the first column's first page.
+    bytes[4..12].fill(0xff);
+    assert_eq!(told(&bytes), ["parquet_row_group_damaged", "y = 2"]);
+}
+
+#[test]
+fn pieces_give_every_row_group_once() {
+    let contents: Vec<String> = (0..9).map(|n| format!("x{n} = {n}")).collect();
+    let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
+    let bytes = file_of(&contents, "MIT");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let job = job("github", "thresher", "");
+    for target in [50, 400, 1500] {
+        let mut found = Vec::new();
+        for piece in Piece::even(bytes.len() as u64, target) {
+            let row = InputRow {
+                bytes: Some(bytes.len() as u64),
+                piece: Some(piece),
+                ..InputRow::named("a.parquet".to_owned())
+            };
+            let input = Input::stored(Location::from(file.path()), &row, PathBuf::new()).unwrap();
+            let digest = Github.read(&job, &job.source[0], &input, &mut |met| {
+                if let Fate::Page(page) = met.fate {
+                    found.push(page.text.to_owned());
+                }
+                Ok(())
+            });
+            assert_eq!(digest.unwrap().bytes, piece.length);
+        }
+        assert_eq!(found, contents, "pieces of {target}");
+    }
+}
