@@ -198,6 +198,7 @@ impl Driver {
             job_toml: job_toml.to_owned(),
             lease_millis: plan.limits.lease_millis,
             heartbeat_millis: plan.limits.heartbeat_millis,
+            request_rate: self.request_rate(1),
         };
         answer(answers, reply, Ok(response));
         self.apply(Event::Registered { worker_id, request }, effects)
@@ -238,7 +239,9 @@ impl Driver {
             match effect {
                 Effect::Answer { leases, directive, .. } => {
                     let leases = leases.into_iter().map(|lease| self.fill_in(lease)).collect();
-                    result = Ok(pb::SyncResponse { leases, directive: directive.into() });
+                    let request_rate = self.request_rate(0);
+                    let directive = directive.into();
+                    result = Ok(pb::SyncResponse { leases, directive, request_rate });
                 }
                 Effect::Unknown { .. } => {
                     result = Err(Status::not_found("this worker is not known; register again"));
@@ -254,6 +257,17 @@ impl Driver {
             }
         }
         Ok(result)
+    }
+
+    /// The job's limit on requests to storage, in equal parts among the workers that are known and
+    /// `more` that are about to be.
+    fn request_rate(&self, more: u64) -> u64 {
+        let whole = self.job.as_ref().map_or(0, |job| job.s3.max_requests_per_second);
+        let workers = self.scheduler.worker_count() + more;
+        match whole {
+            0 => 0,
+            whole => (u64::from(whole) * 1000 / workers.max(1)).max(1),
+        }
     }
 
     /// A SEAL unit gets the report as it stands now.

@@ -45,6 +45,7 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
         "inspect",
         &["document", "filters", "language", "sources", "stages", "staging", "storage", "text"],
     ),
+    ("clean", &["inspect", "storage"]),
     ("executor", &["clock", "stages"]),
     ("agent", &["clock", "executor", "stages", "storage"]),
 ];

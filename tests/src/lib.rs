@@ -1,7 +1,8 @@
 //! What whole-system tests share: the built binaries, jobs over the sample crawl, running and
-//! killing processes. Nobody depends on this package.
+//! killing processes, a proxy that misbehaves. Nobody depends on this package.
 //!
 //! **Invariant:** a test sees what a user sees: processes, exit statuses, files.
 
 pub mod job;
 pub mod process;
+pub mod proxy;

@@ -11,7 +11,9 @@ fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let test = std::env::current_exe().expect("a test has a path");
-        let folder = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
+        let folder = test.parent().expect("a test lies in target/<profile> or its `deps`");
+        let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+        let folder = folder.expect("`deps` lies in target/<profile>");
         // Whoever ran `cargo build` before says so; else it is done here, or old ones were tested.
         if std::env::var_os("THRESHER_TEST_BUILT").is_none() {
             let release = folder.ends_with("release").then_some("--release");

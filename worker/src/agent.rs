@@ -29,6 +29,7 @@ use tonic::transport::Channel;
 use crate::clock;
 use crate::executor::Executor;
 use crate::stages::JobContext;
+use crate::storage::set_request_rate;
 
 /// Between two tries to reach a coordinator that is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -56,9 +57,10 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
     let mut link = Link { options, client: None };
     let registered = link.register(FIRST_CONTACT, Vec::new()).await?;
     let job = JobSpec::from_resolved(&registered.job_toml)?;
+    set_request_rate(registered.request_rate);
     let slots = link.options.slots;
     let process = format!("{}-{}-{}", host_name(), std::process::id(), registered.worker_id);
-    let context = Arc::new(JobContext::new(job, slots, process.replace('/', "_")));
+    let context = Arc::new(JobContext::new(job, slots, process.replace('/', "_"))?);
     let (sender, reports) = unbounded_channel();
     let executor = Executor::start(&context, slots, &sender)?;
     drop(sender);
@@ -209,6 +211,7 @@ impl Agent {
 
     /// Does as told; true when this worker is to end.
     fn obey(&mut self, response: SyncResponse) -> bool {
+        set_request_rate(response.request_rate);
         let directive = response.directive();
         for lease in response.leases {
             if let Some(unit) = lease.unit {

@@ -1,6 +1,7 @@
 //! The worker: runs work units and nothing else. It knows no batch system and no schedule.
 
 pub mod agent;
+pub mod clean;
 pub mod clock;
 pub mod comm;
 pub mod dedup;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use thresher_worker::agent::{AgentOptions, work};
+use thresher_worker::clean::{CleanArgs, run_clean};
 use thresher_worker::inspect::{
-    SurveyArgs, TraceArgs, VerifyArgs, run_survey, run_trace, run_verify,
+    ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, run_report, run_survey, run_trace, run_verify,
 };
 
 /// Run work units for a thresher coordinator
@@ -28,6 +29,10 @@ enum Verb {
     Verify(VerifyArgs),
     /// Find out what became of a page: by URL, id or content hash
     Trace(TraceArgs),
+    /// Print the report of an output
+    Report(ReportArgs),
+    /// Remove what killed attempts left behind
+    Clean(CleanArgs),
     /// Measure a job's inputs on a sample, for `thresher plan`
     Survey(SurveyArgs),
 }
@@ -56,6 +61,8 @@ fn main() -> ExitCode {
         Verb::Connect(options) => connect(options).map(|()| ExitCode::SUCCESS),
         Verb::Verify(options) => run_verify(&options),
         Verb::Trace(options) => run_trace(&options),
+        Verb::Report(options) => run_report(&options),
+        Verb::Clean(options) => run_clean(&options),
         Verb::Survey(options) => run_survey(&options),
     };
     match result {

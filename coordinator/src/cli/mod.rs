@@ -9,6 +9,7 @@
 //!
 //! **Invariant:** results go to stdout, everything else to stderr.
 
+mod clean;
 mod connection;
 mod control;
 mod exit;
@@ -51,6 +52,7 @@ enum Verb {
     Verify(output::VerifyArgs),
     Trace(output::TraceArgs),
     Report(output::ReportArgs),
+    Clean(clean::CleanArgs),
     DefaultJob(output::DefaultJobArgs),
 }
 
@@ -80,6 +82,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Verify(args) => output::verify(&args),
         Verb::Trace(args) => output::trace(&args),
         Verb::Report(args) => output::report(&args),
+        Verb::Clean(args) => clean::clean(&args),
         Verb::DefaultJob(args) => output::default_job(&args),
     }
 }

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use thresher_proto::job::{DEFAULT_FILTERS, DEFAULT_JOB};
 
@@ -17,7 +16,7 @@ use super::{Exit, print};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  thresher verify out/corpus && echo sound")]
 pub(super) struct VerifyArgs {
-    /// Directory with the manifest
+    /// Directory, `s3://bucket/prefix` or web address with the manifest, or job file
     output: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -29,7 +28,7 @@ pub(super) struct VerifyArgs {
 #[command(after_help = "Examples:\n  thresher trace out/corpus https://example.org/\n  \
                         thresher trace out/corpus 4b1c… --json")]
 pub(super) struct TraceArgs {
-    /// Directory with the manifest
+    /// Directory, `s3://bucket/prefix` or web address with the manifest, or job file
     output: PathBuf,
     /// URL, record id or content hash, whole
     #[arg(value_name = "URL-or-ID")]
@@ -43,7 +42,7 @@ pub(super) struct TraceArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  thresher report out/corpus")]
 pub(super) struct ReportArgs {
-    /// Directory with the report
+    /// Directory, `s3://bucket/prefix` or web address with the report, or job file
     output: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -70,15 +69,10 @@ pub(super) fn trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let path = args.output.join(if args.json { "report.json" } else { "REPORT.md" });
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        format!(
-            "failed to read the report `{}`\nhint: it is written when a job is complete",
-            path.display()
-        )
-    })?;
-    print::result(&text)?;
-    Ok(Exit::Done.into())
+    let mut arguments: Vec<OsString> = vec!["report".into()];
+    arguments.extend(args.json.then(|| "--json".into()));
+    arguments.extend(["--".into(), args.output.clone().into()]);
+    pass_through(&arguments)
 }
 
 pub(super) fn default_job(_: &DefaultJobArgs) -> anyhow::Result<ExitCode> {

@@ -33,7 +33,8 @@ impl StatePlace {
 /// Reads a job file whose output may be chosen on the command line.
 pub(super) fn load_job(path: &Path, output: Option<&Path>) -> anyhow::Result<JobSpec> {
     let Some(output) = output else { return Ok(JobSpec::load(path)?) };
-    let output = absolute(output)?;
+    let is_address = output.to_string_lossy().contains("://");
+    let output = if is_address { output.to_owned() } else { absolute(output)? };
     let output = output.to_str().context("the output's path is no UTF-8")?;
     match JobSpec::load(path) {
         Ok(mut job) => {
@@ -51,7 +52,8 @@ pub(super) fn state_directory(job: &JobSpec) -> anyhow::Result<PathBuf> {
     let output = &job.output.path;
     if output.contains("://") {
         bail!(
-            "the output `{output}` is no directory to keep state beside\nhint: use `--state DIR`"
+            "the output `{output}` is no directory to keep state beside\nhint: use `--state DIR`, a \
+             directory that all workers share"
         );
     }
     let mut name = OsString::from(output.trim_end_matches('/'));

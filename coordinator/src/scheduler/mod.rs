@@ -119,6 +119,11 @@ impl Scheduler {
         self.workers.next_id()
     }
 
+    /// How many workers are known and not lost.
+    pub fn worker_count(&self) -> u64 {
+        self.workers.count()
+    }
+
     /// The epoch of the last `Opened`.
     pub fn epoch(&self) -> u64 {
         self.epoch

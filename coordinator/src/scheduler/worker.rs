@@ -77,6 +77,10 @@ impl Workers {
         self.next_id
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.live.len() as u64
+    }
+
     pub(super) fn get(&self, id: u32) -> Option<&Worker> {
         self.live.get(&id)
     }

@@ -64,7 +64,7 @@ fn stage(inputs: &Path, work: &Path) -> anyhow::Result<Read> {
     let text = job_text(inputs, "thresher", "none", "", work);
     let mut job = JobSpec::parse(&text, work)?;
     job.job.work_dir = work.to_string_lossy().into_owned();
-    let context = JobContext::new(job, 1, "bench".to_owned());
+    let context = JobContext::new(job, 1, "bench".to_owned())?;
     let list = PlannedUnit { payload: ListUnit { source: 0 }.encode_to_vec(), cost_bytes: 0 };
     let planned = run(&context, Stage::List, 0, list)?.planned;
     let mut read = Read::default();

@@ -1,8 +1,8 @@
 //! Reading a published file: lines, with the compressed bytes hashed on the way.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+
+use crate::storage::{self, Location, ReadOptions};
 
 const BUFFER_BYTES: usize = 1 << 20;
 /// A longer line is no line of ours: it is refused before it fills the memory.
@@ -10,7 +10,7 @@ const MAX_LINE_BYTES: u64 = 1 << 30;
 
 /// A file's bytes on their way to the decoder.
 struct Hashing {
-    file: File,
+    file: Box<dyn Read + Send>,
     hasher: blake3::Hasher,
     bytes: u64,
 }
@@ -34,10 +34,10 @@ pub(super) struct FileDigest {
 /// Hands out each line, its line feed included, and hashes the file to its end even where its
 /// content is damaged. The first error is of the file, the second of its content.
 pub(super) fn read_lines(
-    path: &Path,
+    path: &Location,
     take: impl FnMut(&[u8]),
 ) -> io::Result<(FileDigest, io::Result<()>)> {
-    let file = File::open(path)?;
+    let file = storage::open(path, &ReadOptions::default())?;
     let mut raw = BufReader::with_capacity(
         BUFFER_BYTES,
         Hashing { file, hasher: blake3::Hasher::new(), bytes: 0 },

@@ -1,4 +1,4 @@
-//! Looking at inputs and outputs outside of a job: `verify`, `trace` and `survey`.
+//! Looking at inputs and outputs outside of a job: `verify`, `trace`, `report` and `survey`.
 //!
 //! Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows) and
 //! `document`; this folder only reads them back.
@@ -7,22 +7,25 @@
 //! findings are put in the order of the manifest.
 
 mod lines;
-mod surplus;
+mod report;
 mod survey;
 mod trace;
 mod verify;
 
-use std::fs;
-use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use report::{ReportArgs, run_report};
 pub use survey::{SurveyArgs, SurveyError, run_survey, survey};
 pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, run_trace, trace};
 pub use verify::{Difference, VerifyArgs, VerifyReport, run_verify, verify};
 
+use thresher_proto::job::JobSpec;
+
 use crate::stages::Manifest;
+use crate::storage::{self, Location, ReadOptions, StorageError};
 
 /// The name of the manifest at an output's root.
 const MANIFEST: &str = "manifest.json";
@@ -38,22 +41,33 @@ pub enum InspectError {
         "`{path}` is not there\nhint: an output has a manifest when its job is complete; \
          `thresher status` tells how it stands"
     )]
-    NoManifest { path: PathBuf },
+    NoManifest { path: Location },
     #[error("`{path}` is no manifest of this version: {reason}")]
-    BadManifest { path: PathBuf, reason: String },
-    #[error("failed to read `{path}`: {source}")]
-    Io { path: PathBuf, source: io::Error },
+    BadManifest { path: Location, reason: String },
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The place that a person names: a directory, an address, or a job file, which also tells how its
+/// storage is reached.
+pub(crate) fn output_place(text: &str) -> anyhow::Result<Location> {
+    if !text.ends_with(".toml") {
+        return Ok(text.parse()?);
+    }
+    let job = JobSpec::load(Path::new(text))?;
+    storage::s3::configure(&job.s3);
+    Ok(job.output.path.parse()?)
 }
 
 /// Reads the manifest of an output.
-fn read_manifest(output: &Path) -> Result<Manifest, InspectError> {
+fn read_manifest(output: &Location) -> Result<Manifest, InspectError> {
     let path = output.join(MANIFEST);
-    let text = match fs::read(&path) {
+    let text = match read_whole(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(InspectError::NoManifest { path });
         }
-        Err(source) => return Err(InspectError::Io { path, source }),
+        Err(error) => return Err(StorageError::from_io(error, || path.to_string()).into()),
     };
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
         InspectError::BadManifest { path: path.clone(), reason: error.to_string() }
@@ -63,6 +77,12 @@ fn read_manifest(output: &Path) -> Result<Manifest, InspectError> {
         return Err(InspectError::BadManifest { path, reason });
     }
     Ok(manifest)
+}
+
+fn read_whole(location: &Location) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    storage::open(location, &ReadOptions::default())?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Runs `look` on every item over a few threads; the answers are in the order of the items.
@@ -100,7 +120,7 @@ fn default_threads() -> usize {
 }
 
 /// Writes a result to stdout. A reader that has seen enough (`| head`) is no error.
-fn print_result(text: &str) -> io::Result<()> {
+pub(crate) fn print_result(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -108,7 +128,7 @@ fn print_result(text: &str) -> io::Result<()> {
     }
 }
 
-fn to_json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> anyhow::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 

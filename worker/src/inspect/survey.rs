@@ -75,7 +75,8 @@ pub fn run_survey(args: &SurveyArgs) -> anyhow::Result<ExitCode> {
 
 /// Lists every source and measures up to `sample_bytes` of each.
 pub fn survey(job: &JobSpec, sample_bytes: u64) -> Result<Survey, SurveyError> {
-    let context = JobContext::new(job.clone(), 1, "survey".to_owned());
+    let context = JobContext::new(job.clone(), 1, "survey".to_owned())
+        .map_err(|error| SurveyError { source_name: "output".to_owned(), error: error.into() })?;
     let mut survey = Survey { sources: Vec::new(), model_bytes: model_bytes(job) };
     for (number, source) in (0..).zip(&job.source) {
         let surveyed = survey_source(&context, number, source, sample_bytes)

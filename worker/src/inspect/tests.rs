@@ -125,7 +125,7 @@ fn change(output: &Path, edit: impl FnOnce(&mut Manifest)) {
 }
 
 fn differences(output: &Path) -> Vec<Difference> {
-    let report = verify(output, 3).unwrap();
+    let report = verify(&output.into(), 3).unwrap();
     assert_eq!(report.sound, report.differences.is_empty());
     report.differences
 }
@@ -133,11 +133,11 @@ fn differences(output: &Path) -> Vec<Difference> {
 #[test]
 fn a_sound_output_is_sound_whatever_the_number_of_threads() {
     let output = output();
-    let report = verify(output.path(), 1).unwrap();
+    let report = verify(&output.path().into(), 1).unwrap();
     assert_eq!(report.differences, []);
     assert_eq!((report.shards, report.documents, report.rows, report.records_in), (2, 3, 3, 6));
     assert!(report.sound && report.to_string().contains("is sound"), "{report}");
-    assert_eq!(verify(output.path(), 8).unwrap(), report);
+    assert_eq!(verify(&output.path().into(), 8).unwrap(), report);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_gap_that_the_manifest_owns_to_is_told_and_is_no_difference() {
         manifest.accounting.records_in = 10;
         manifest.absent_shards = vec![2];
     });
-    let report = verify(output.path(), 2).unwrap();
+    let report = verify(&output.path().into(), 2).unwrap();
     assert_eq!((report.differences.as_slice(), report.unpublished), (&[][..], 4));
     assert!(report.to_string().contains("+ 4 in shards that failed"), "{report}");
 }
@@ -229,31 +229,34 @@ fn a_gap_that_the_manifest_owns_to_is_told_and_is_no_difference() {
 #[test]
 fn an_output_without_a_manifest_is_refused_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
-    let error = verify(folder.path(), 1).unwrap_err().to_string();
+    let error = verify(&folder.path().into(), 1).unwrap_err().to_string();
     assert!(error.contains("manifest.json") && error.contains("hint:"), "{error}");
     fs::write(folder.path().join(MANIFEST), "{}").unwrap();
-    assert!(matches!(verify(folder.path(), 1), Err(InspectError::BadManifest { .. })));
+    assert!(matches!(verify(&folder.path().into(), 1), Err(InspectError::BadManifest { .. })));
 }
 
 #[test]
 fn a_page_is_traced_by_url_id_and_hash() {
     let output = output();
-    let by_url = trace(output.path(), "http://x/a?q=\"1\"", 2).unwrap();
+    let by_url = trace(&output.path().into(), "http://x/a?q=\"1\"", 2).unwrap();
     let [found] = by_url.sightings.as_slice() else { panic!("{by_url:?}") };
     assert_eq!(found.fate, Fate::Published);
     assert_eq!((found.input.as_str(), found.offset, found.record), ("in.gz", 100, 1));
     assert_eq!((found.file.as_str(), found.line), (SHARDS[0], 1));
-    assert_eq!(trace(output.path(), "a", 1).unwrap().sightings, by_url.sightings);
-    assert_eq!(trace(output.path(), &hash_of("a"), 1).unwrap().sightings, by_url.sightings);
-    assert!(trace(output.path(), "http://x/", 1).unwrap().sightings.is_empty(), "only whole URLs");
+    assert_eq!(trace(&output.path().into(), "a", 1).unwrap().sightings, by_url.sightings);
+    assert_eq!(trace(&output.path().into(), &hash_of("a"), 1).unwrap().sightings, by_url.sightings);
+    assert!(
+        trace(&output.path().into(), "http://x/", 1).unwrap().sightings.is_empty(),
+        "only whole URLs"
+    );
 }
 
 #[test]
 fn a_dropped_page_has_its_reason_and_a_duplicate_its_kept_twin() {
     let output = output();
-    let short = trace(output.path(), "http://x/d", 2).unwrap();
+    let short = trace(&output.path().into(), "http://x/d", 2).unwrap();
     assert_eq!(short.sightings[0].reason.as_deref(), Some("commoncrawl/too_short"));
-    let twice = trace(output.path(), "http://x/e", 2).unwrap();
+    let twice = trace(&output.path().into(), "http://x/e", 2).unwrap();
     let [found] = twice.sightings.as_slice() else { panic!("{twice:?}") };
     assert_eq!((found.fate, found.file.as_str(), found.line), (Fate::Dropped, DROPPED, 2));
     let [twin] = found.kept_twins.as_slice() else { panic!("{found:?}") };
@@ -270,7 +273,7 @@ fn records_of_the_old_schema_are_traced_too() {
         "\n"
     );
     write(output.path(), SHARDS[1], &[line.to_owned()]);
-    let found = &trace(output.path(), "http://x/f", 1).unwrap().sightings[0];
+    let found = &trace(&output.path().into(), "http://x/f", 1).unwrap().sightings[0];
     assert_eq!((found.id.as_str(), found.offset, found.record), ("f", 40, 4));
     assert_eq!(found.source, "cc/x/in.gz/line4");
 }

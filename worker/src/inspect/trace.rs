@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use memchr::memmem::Finder;
@@ -14,8 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::lines::read_lines;
-use super::{InspectError, default_threads, in_parallel, print_result, read_manifest, to_json};
+use super::{
+    InspectError, default_threads, in_parallel, output_place, print_result, read_manifest, to_json,
+};
 use crate::stages::Manifest;
+use crate::storage::{Location, StorageError};
 
 /// More sightings of one needle tell nothing more.
 const MAX_SIGHTINGS: usize = 100;
@@ -24,8 +26,8 @@ const DUPLICATE: &str = "dedup/duplicate_document";
 /// Tell where a page was read, and what kept or dropped it
 #[derive(Debug, clap::Args)]
 pub struct TraceArgs {
-    /// Directory with the manifest
-    pub output: PathBuf,
+    /// Directory or address with the manifest, or job file
+    pub output: String,
     /// URL, record id or content hash, whole
     #[arg(value_name = "URL-or-ID")]
     pub needle: String,
@@ -98,7 +100,7 @@ pub fn run_trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
         "nothing to look for\nhint: write a URL, a record id or a content hash"
     );
     let threads = args.threads.unwrap_or_else(default_threads);
-    let trace = trace(&args.output, &args.needle, threads)?;
+    let trace = trace(&output_place(&args.output)?, &args.needle, threads)?;
     print_result(&if args.json { to_json(&trace)? } else { trace.to_string() })?;
     if trace.sightings.is_empty() && !args.json {
         anyhow::bail!(
@@ -111,7 +113,7 @@ pub fn run_trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Finds every record with this URL, id or content hash.
-pub fn trace(output: &Path, needle: &str, threads: usize) -> Result<Trace, InspectError> {
+pub fn trace(output: &Location, needle: &str, threads: usize) -> Result<Trace, InspectError> {
     let manifest = read_manifest(output)?;
     let files = files_of(&manifest);
     let mut sightings = search(output, &files, threads, needle)?;
@@ -133,7 +135,7 @@ fn files_of(manifest: &Manifest) -> Vec<&str> {
 }
 
 fn search(
-    output: &Path,
+    output: &Location,
     files: &[&str],
     threads: usize,
     needle: &str,
@@ -144,7 +146,7 @@ fn search(
     let found = in_parallel(files, threads.max(1), |file| {
         let path = output.join(file);
         search_file(&path, file, needle, &finder)
-            .map_err(|source| InspectError::Io { path, source })
+            .map_err(|error| StorageError::from_io(error, || path.to_string()).into())
     });
     let mut sightings = Vec::new();
     for some in found {
@@ -154,7 +156,7 @@ fn search(
 }
 
 fn search_file(
-    path: &Path,
+    path: &Location,
     file: &str,
     needle: &str,
     finder: &Finder<'_>,

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
 use super::lines::{FileDigest, read_lines};
-use super::surplus::surplus;
-use super::{InspectError, default_threads, in_parallel, print_result, read_manifest, to_json};
+use super::{
+    InspectError, default_threads, in_parallel, output_place, print_result, read_manifest, to_json,
+};
 use crate::stages::{Manifest, SHARD_FOLDER};
+use crate::storage::{Location, ReadOptions, names_below};
 
 /// The rows of dropped records are here, below the output directory.
 const DROPPED_FOLDER: &str = "dropped";
@@ -25,8 +26,8 @@ const DIFFERS: u8 = 6;
 /// Hash every shard again and recount the records
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// Directory with the manifest
-    pub output: PathBuf,
+    /// Directory or address with the manifest, or job file
+    pub output: String,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -75,13 +76,14 @@ pub enum Difference {
 
 /// Verifies an output and prints what was found; the exit status is 6 where something differs.
 pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let report = verify(&args.output, args.threads.unwrap_or_else(default_threads))?;
+    let output = output_place(&args.output)?;
+    let report = verify(&output, args.threads.unwrap_or_else(default_threads))?;
     print_result(&if args.json { to_json(&report)? } else { report.to_string() })?;
     Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
 }
 
 /// Reads every file of an output and compares it with the manifest.
-pub fn verify(output: &Path, threads: usize) -> Result<VerifyReport, InspectError> {
+pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, InspectError> {
     let manifest = read_manifest(output)?;
     let files = expected_files(&manifest);
     let found = in_parallel(&files, threads.max(1), |file| read_file(output, file));
@@ -113,8 +115,10 @@ pub fn verify(output: &Path, threads: usize) -> Result<VerifyReport, InspectErro
     }
     let known: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
     for folder in [SHARD_FOLDER, DROPPED_FOLDER] {
-        let paths = surplus(output, folder, &known)?;
-        report.differences.extend(paths.into_iter().map(|path| Difference::Surplus { path }));
+        // The web has no listing: there only what the manifest names can be judged.
+        let names = names_below(output, folder, &ReadOptions::default())?.unwrap_or_default();
+        let surplus = names.into_iter().filter(|name| !known.contains(name.as_str()));
+        report.differences.extend(surplus.map(|path| Difference::Surplus { path }));
     }
     check_accounting(&manifest, &fates, &mut report);
     report.sound = report.differences.is_empty();
@@ -160,7 +164,7 @@ fn expected_files(manifest: &Manifest) -> Vec<Expected<'_>> {
     shards.chain(dropped).collect()
 }
 
-fn read_file(output: &Path, file: &Expected<'_>) -> Seen {
+fn read_file(output: &Location, file: &Expected<'_>) -> Seen {
     let mut seen = Seen::default();
     let path = || file.path.to_owned();
     let mut json_bytes = 0;

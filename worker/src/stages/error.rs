@@ -120,6 +120,13 @@ impl From<CommitError> for UnitError {
         match error {
             // Another attempt gave other bytes: promise 1 is broken, and trying again hides it.
             CommitError::Different { .. } => Self::Fatal(error.to_string()),
+            CommitError::Remote(error) => {
+                let text = format!("failed to publish: {error}");
+                match error.remedy() {
+                    Remedy::Retry => Self::Retry(text),
+                    Remedy::GiveUp => Self::Fatal(text),
+                }
+            }
             CommitError::NoSpace { .. } | CommitError::Device { .. } | CommitError::Io { .. } => {
                 Self::Retry(error.to_string())
             }

@@ -3,6 +3,8 @@
 //! **Invariant:** lines are numbered over all pages of the unit in reading order, as PREPARE
 //! numbers them again.
 
+use std::path::PathBuf;
+
 use thresher_proto::job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
@@ -10,7 +12,7 @@ use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
 use crate::dedup::keys::KeyCollector;
 use crate::sources::{Fate, Met};
 use crate::stages::read::read_unit;
-use crate::staging::{create, hash_of, publish_blocks};
+use crate::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
 use crate::text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use crate::text::lines::lines;
 
@@ -45,9 +47,10 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         }
         Ok(())
     });
-    read?;
+    let facts = read?;
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, crate::dedup::KEY_FILE)?;
+    remember_inputs(context, task, &facts)?;
     let counts = [("lines", u64::from(ordinal)), ("line_keys", summary.distinct)];
     let done = pb::Done {
         accounting: Some(tally.to_wire(records_in)),
@@ -56,6 +59,51 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         counts: counts.map(|(name, value)| pb::Count { name: name.to_owned(), value }).to_vec(),
     };
     Ok(Finished { done, planned: Vec::new() })
+}
+
+/// Where a unit's inputs are noted as they were when their lines were hashed.
+fn inputs_path(context: &JobContext, unit: u32) -> PathBuf {
+    context.work.unit_file(Stage::Lines, unit, "inputs")
+}
+
+fn remember_inputs(
+    context: &JobContext,
+    task: &Task,
+    facts: &[InputFacts],
+) -> Result<(), UnitError> {
+    let path = inputs_path(context, task.unit.ordinal);
+    let text = serde_json::to_vec(facts).map_err(|error| UnitError::Fatal(error.to_string()))?;
+    let mut file = create(&path, &task.tag)?;
+    write_all(&mut file, &text)?;
+    // A unit that is run again may be so since its inputs were found to be others: the last word
+    // counts, and PREPARE compares with it.
+    file.commit_replacing()?;
+    Ok(())
+}
+
+/// Refuses inputs that are not what LINES read: its verdicts are on other lines.
+pub(super) fn refuse_changed(
+    context: &JobContext,
+    unit: u32,
+    now: &[InputFacts],
+) -> Result<(), UnitError> {
+    let path = inputs_path(context, unit);
+    let damaged = |error: String| {
+        let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
+        UnitError::Damaged { producer, error: format!("`{}`: {error}", path.display()) }
+    };
+    let text = std::fs::read(&path).map_err(|error| damaged(error.to_string()))?;
+    let before: Vec<InputFacts> =
+        serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let changed = now.iter().find(|input| !before.contains(input));
+    let gone = before.iter().find(|input| !now.contains(input));
+    match changed.or(gone) {
+        None => Ok(()),
+        Some(InputFacts { path, .. }) => Err(UnitError::Fatal(format!(
+            "the input `{path}` changed while the job ran: its lines were other bytes\nhint: inputs \
+             must not change while a job runs; begin again with a new state directory"
+        ))),
+    }
 }
 
 pub(super) fn next(ordinal: u32) -> Result<u32, UnitError> {

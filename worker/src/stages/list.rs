@@ -24,6 +24,8 @@ const MISSING_NAMED: usize = 5;
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let ListUnit { source: number } = task.decode()?;
     let source = context.source(number)?;
+    // Better now than after hours of work.
+    context.output.probe()?;
     let inputs = find_inputs(source)?;
     let found = inputs.len() as u64;
     let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };

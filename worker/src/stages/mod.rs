@@ -39,12 +39,13 @@ use crate::fasttext::Model;
 use crate::filters::FilterChain;
 use crate::language::{LanguageIdentifier, View};
 use crate::staging::{InputTable, WorkDir};
+use crate::storage::{Output, StorageError};
 
 /// What every unit of a job needs: shared by the slots of a worker.
 pub struct JobContext {
     pub job: JobSpec,
     pub work: WorkDir,
-    pub output: PathBuf,
+    pub output: Output,
     /// Threads that a gang unit may use.
     pub slots: usize,
     /// Tells this process from all others in the names of unfinished files.
@@ -107,17 +108,17 @@ impl Task {
 }
 
 impl JobContext {
-    pub fn new(job: JobSpec, slots: usize, process_tag: String) -> Self {
+    pub fn new(job: JobSpec, slots: usize, process_tag: String) -> Result<Self, StorageError> {
         crate::storage::s3::configure(&job.s3);
-        Self {
+        Ok(Self {
             work: WorkDir::new(&job.job.work_dir),
-            output: PathBuf::from(&job.output.path),
+            output: Output::new(&job.output.path)?,
             job,
             slots,
             process_tag,
             tables: Mutex::default(),
             judges: OnceLock::new(),
-        }
+        })
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {

@@ -12,7 +12,7 @@ use thresher_proto::job::{DocumentKey, JobSpec, Schema, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
 use super::external::Externals;
-use super::lines::next;
+use super::lines::{next, refuse_changed};
 use super::read::{Reading, read_unit};
 use super::resolve::{ranges_of, verdict_files};
 use super::{Finished, JobContext, Judges, Tally, Task, UnitError, digest_of, tally};
@@ -63,6 +63,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         filters: filters::Scratch::default(),
     };
     let inputs = read_unit(context, &unit, &scratch, &mut |input, met| preparing.take(input, met))?;
+    if context.job.dedups_lines(source) {
+        refuse_changed(context, number, &inputs)?;
+    }
     preparing.count_filters();
     let Preparing {
         externals,

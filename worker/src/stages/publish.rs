@@ -16,7 +16,8 @@ use super::layout::Duplicates;
 use super::near::NearDuplicates;
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, tally};
 use crate::staging::{DOCUMENTS, DROPPED, DocumentFile, bytes_of, create, hash_of, write_all};
-use crate::storage::commit::{AttemptFile, CommitError};
+use crate::storage::commit::CommitError;
+use crate::storage::{OutputFile, Remedy, StorageError};
 
 /// What the encoder is fed at once.
 const PIECE_BYTES: usize = 1 << 20;
@@ -198,7 +199,7 @@ fn count(tally: &mut Tally, slice: Slice, schema: Schema, line: &[u8]) -> Result
 /// A file of JSON lines on its way to the output; without a line there is no file.
 struct Shard {
     name: String,
-    encoder: zstd::stream::Encoder<'static, AttemptFile>,
+    encoder: zstd::stream::Encoder<'static, OutputFile>,
     piece: Vec<u8>,
     lines: u64,
     json_bytes: u64,
@@ -206,7 +207,7 @@ struct Shard {
 
 impl Shard {
     fn new(context: &JobContext, name: &str, tag: &str) -> Result<Self, UnitError> {
-        let file = create(&context.output.join(name), tag)?;
+        let file = context.output.create(name, tag)?;
         let encoder = encoder(file, context.job.output.zstd_level).map_err(|e| fail(name, &e))?;
         let piece = Vec::with_capacity(PIECE_BYTES);
         Ok(Self { name: name.to_owned(), encoder, piece, lines: 0, json_bytes: 0 })
@@ -251,17 +252,18 @@ impl Shard {
     }
 }
 
-fn encoder(
-    file: AttemptFile,
-    level: i32,
-) -> io::Result<zstd::stream::Encoder<'static, AttemptFile>> {
+fn encoder(file: OutputFile, level: i32) -> io::Result<zstd::stream::Encoder<'static, OutputFile>> {
     let mut encoder = zstd::stream::Encoder::new(file, level)?;
     encoder.include_checksum(true)?;
     Ok(encoder)
 }
 
 fn fail(name: &str, error: &io::Error) -> UnitError {
-    UnitError::Retry(format!("failed to write the shard `{name}`: {error}"))
+    let text = format!("failed to write the shard `{name}`: {error}");
+    match StorageError::of(error).map(StorageError::remedy) {
+        Some(Remedy::GiveUp) => UnitError::Fatal(text),
+        Some(Remedy::Retry) | None => UnitError::Retry(text),
+    }
 }
 
 fn other(path: &Path, ours: &blake3::Hash, theirs: &blake3::Hash) -> UnitError {

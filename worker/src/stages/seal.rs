@@ -3,6 +3,8 @@
 //! **Invariant:** the manifest says nothing that two runs of the same job could differ in: no
 //! time, no host, no path outside the output. The report may.
 
+use std::io::Write;
+
 use serde::{Deserialize, Serialize};
 use thresher_proto::job::{JobSpec, Schema};
 use thresher_proto::pb::{self, SealUnit, Stage};
@@ -10,7 +12,7 @@ use thresher_proto::pb::{self, SealUnit, Stage};
 use super::publish::{PublishedFile, ShardFacts, facts_path};
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
 use crate::formats::piece::Piece;
-use crate::staging::{DOCUMENTS, DocumentFile, create, hash_of, write_all};
+use crate::staging::{DOCUMENTS, DocumentFile, hash_of};
 
 /// Shards are here, below the output directory.
 pub const SHARD_FOLDER: &str = "documents";
@@ -97,8 +99,9 @@ fn put(
     bytes: &[u8],
     replace: bool,
 ) -> Result<blake3::Hash, UnitError> {
-    let mut file = create(&context.output.join(name), &task.tag)?;
-    write_all(&mut file, bytes)?;
+    let mut file = context.output.create(name, &task.tag)?;
+    let written = file.write_all(bytes);
+    written.map_err(|error| UnitError::from(file.explain(error)))?;
     Ok(hash_of(if replace { file.commit_replacing()? } else { file.commit()? }))
 }
 

@@ -10,6 +10,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::StorageError;
+
 /// What `commit` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
@@ -43,6 +45,8 @@ pub enum CommitError {
     Device { path: PathBuf, source: io::Error },
     #[error("failed to write `{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("failed to publish: {0}")]
+    Remote(#[from] StorageError),
 }
 
 /// A file being written under an attempt-private name. Dropped without `commit`, it is removed.

@@ -92,7 +92,7 @@ impl Read for HttpReader {
         }
         loop {
             if self.body.is_none() {
-                self.connect().map_err(to_io)?;
+                self.connect()?;
             }
             let body = self.body.as_mut().expect("`connect` sets it or fails");
             let detail = match body.read(buffer) {
@@ -110,7 +110,7 @@ impl Read for HttpReader {
             };
             self.body = None;
             let failure = Failure::Passing { detail, after: None };
-            wait(&mut self.backoff, &self.options, &self.url, failure).map_err(to_io)?;
+            wait(&mut self.backoff, &self.options, &self.url, failure)?;
         }
     }
 }
@@ -284,17 +284,4 @@ pub(super) fn range_header(from: u64, end: u64) -> Option<String> {
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-pub(super) fn to_io(error: StorageError) -> io::Error {
-    let kind = match error {
-        StorageError::NotFound { .. } => io::ErrorKind::NotFound,
-        StorageError::Denied { .. } => io::ErrorKind::PermissionDenied,
-        StorageError::Refused { .. }
-        | StorageError::Changed { .. }
-        | StorageError::BadLocation { .. }
-        | StorageError::Unreachable { .. }
-        | StorageError::Io { .. } => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, error)
 }

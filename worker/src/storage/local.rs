@@ -34,6 +34,32 @@ pub(super) fn size(path: &Path) -> Result<u64, StorageError> {
     Ok(metadata.len())
 }
 
+/// The paths of all files below `folder` of `root`, relative to `root`, in order.
+pub(super) fn names_below(root: &Path, folder: &str) -> Result<Vec<String>, StorageError> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        let fail = |error| classify(&folder, error);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(fail(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(fail)?;
+            let path = entry.path();
+            if entry.file_type().map_err(fail)?.is_dir() {
+                folders.push(path);
+            } else {
+                let below = path.strip_prefix(root).unwrap_or(&path);
+                found.push(below.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 fn regular(path: &Path, file: &File) -> Result<(), StorageError> {
     let metadata = file.metadata().map_err(|error| classify(path, error))?;
     if metadata.is_dir() {

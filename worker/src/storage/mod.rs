@@ -1,5 +1,10 @@
 //! Where bytes are: opening inputs by location, publishing outputs atomically.
 //!
+//! ```text
+//! open · open_range · size · list_objects ← Location: path, http(s), s3
+//! Output → create → OutputFile: AttemptFile (disk) or Upload (S3) → commit
+//! ```
+//!
 //! Only this folder names paths, URLs and their protocols. What the bytes hold is left to
 //! `formats`. Invariant: every failure says whether trying again can help.
 
@@ -7,14 +12,16 @@ pub mod commit;
 mod http;
 mod local;
 mod location;
+mod output;
 mod rate;
 mod retry;
 pub mod s3;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 
 pub use location::Location;
+pub use output::{COMMIT_FOLDER, Output, OutputFile};
 pub use rate::set_request_rate;
 pub use retry::{Known, Pause, ReadOptions, Sleeper};
 
@@ -34,7 +41,7 @@ pub enum StorageError {
     NotFound { location: String },
     #[error("access to `{location}` is denied: {detail}")]
     Denied { location: String, detail: String },
-    #[error("`{location}` cannot be read: {detail}")]
+    #[error("`{location}` cannot be used: {detail}")]
     Refused { location: String, detail: String },
     #[error(
         "`{location}` changed: {detail}\nhint: inputs must not change while a job runs; begin again \
@@ -61,9 +68,32 @@ impl StorageError {
         }
     }
 
+    /// The storage error inside a reader's or writer's error, or a new one around it.
+    pub(crate) fn from_io(error: io::Error, location: impl FnOnce() -> String) -> Self {
+        match error.downcast::<Self>() {
+            Ok(known) => known,
+            Err(source) => Self::Io { location: location(), source },
+        }
+    }
+
     /// Finds the storage error inside an error that a reader of `open` gave.
     pub fn of(error: &std::io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<StorageError> for io::Error {
+    fn from(error: StorageError) -> Self {
+        let kind = match error {
+            StorageError::NotFound { .. } => io::ErrorKind::NotFound,
+            StorageError::Denied { .. } => io::ErrorKind::PermissionDenied,
+            StorageError::Refused { .. }
+            | StorageError::Changed { .. }
+            | StorageError::BadLocation { .. }
+            | StorageError::Unreachable { .. }
+            | StorageError::Io { .. } => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }
 
@@ -104,6 +134,33 @@ pub fn size(location: &Location, options: &ReadOptions) -> Result<Option<u64>, S
         Location::Path(path) => local::size(path).map(Some),
         Location::Http(url) => http::size(url, options),
         Location::S3 { bucket, key } => s3::size(bucket, key, options),
+    }
+}
+
+/// The names below a folder of an output, relative to the output, in order; none where the place
+/// cannot tell.
+pub fn names_below(
+    output: &Location,
+    folder: &str,
+    options: &ReadOptions,
+) -> Result<Option<Vec<String>>, StorageError> {
+    match output {
+        Location::Path(root) => local::names_below(root, folder).map(Some),
+        Location::Http(_) => Ok(None),
+        Location::S3 { bucket, key } => {
+            let Location::S3 { key: prefix, .. } = output.join(&format!("{folder}/")) else {
+                return Ok(None);
+            };
+            let root_bytes = match key.trim_end_matches('/') {
+                "" => 0,
+                key => key.len() + 1,
+            };
+            let found = s3::list(bucket, &prefix, options)?;
+            let names = found
+                .into_iter()
+                .filter_map(|object| object.key.get(root_bytes..).map(str::to_owned));
+            Ok(Some(names.collect()))
+        }
     }
 }
 

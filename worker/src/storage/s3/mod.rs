@@ -10,15 +10,22 @@
 //!
 //! Invariant: nothing larger than a few parts of an object is in memory.
 
+mod commit_record;
 mod engine;
 mod error;
 mod list;
 mod read;
+mod unfinished;
+mod upload;
 
 pub use engine::configure;
 pub use list::Listed;
 pub(super) use list::list;
 pub(super) use read::{open, size};
+use unfinished::remove;
+pub use unfinished::{Unfinished, remove_object, unfinished};
+pub use upload::Upload;
+pub(super) use upload::probe;
 
 /// As people write it.
 fn name(bucket: &str, key: &str) -> String {

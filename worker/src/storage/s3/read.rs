@@ -15,7 +15,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use prost::bytes::{Buf, Bytes};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::super::http::{range_header, to_io};
+use super::super::http::range_header;
 use super::super::retry::{Backoff, Failure, Known, ReadOptions};
 use super::super::{StorageError, rate};
 use super::engine::{Engine, engine};
@@ -74,7 +74,26 @@ pub(in super::super) fn size(
     let location = name(bucket, key);
     let engine = engine(&location)?;
     let head = engine.runtime.block_on(head(engine, bucket, key, options))?;
-    Ok(head.content_length().and_then(|bytes| u64::try_from(bytes).ok()))
+    Ok(known_of(&head).bytes)
+}
+
+/// What is under a name now; none where nothing is.
+pub(super) fn find(
+    engine: &Engine,
+    bucket: &str,
+    key: &str,
+    options: &ReadOptions,
+) -> Result<Option<Known>, StorageError> {
+    match engine.runtime.block_on(head(engine, bucket, key, options)) {
+        Ok(head) => Ok(Some(known_of(&head))),
+        Err(StorageError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn known_of(head: &HeadObjectOutput) -> Known {
+    let bytes = head.content_length().and_then(|bytes| u64::try_from(bytes).ok());
+    Known { bytes, etag: head.e_tag().map(str::to_owned) }
 }
 
 /// What the server says of an object.
@@ -103,7 +122,7 @@ impl Read for S3Reader {
             match self.pieces.blocking_recv() {
                 Some(Piece::Bytes(bytes)) => self.current = bytes,
                 Some(Piece::End) => self.ended = true,
-                Some(Piece::Failed(error)) => return Err(to_io(error)),
+                Some(Piece::Failed(error)) => return Err(error.into()),
                 // The task ended without a word: it panicked, or the process ends.
                 None => {
                     let text = format!("fetching `{}` was broken off", self.location);
@@ -231,8 +250,8 @@ impl Fetch {
             return Err(Failure::Passing { detail, after: None });
         }
         let found = Known { bytes: total, etag: answer.e_tag().map(str::to_owned) };
-        if let Some(difference) = difference(&self.known, &found) {
-            return Err(self.look_again(&difference).await);
+        if difference(&self.known, &found).is_some() {
+            return Err(self.look_again(Some(&found)).await);
         }
         self.known.bytes = self.known.bytes.or(found.bytes);
         if self.known.etag.is_none() {
@@ -244,27 +263,33 @@ impl Fetch {
     /// Ceph's gateway refuses `If-Match` with the ETag that it gave itself. Answers' ETags are
     /// compared anyway, so nothing is lost without the header.
     async fn refused_match(&mut self) -> Failure {
-        let failure = self.look_again("the server says that it is another object").await;
+        let failure = self.look_again(None).await;
         if matches!(failure, Failure::Passing { .. }) {
             self.engine.no_if_match.store(true, Ordering::Relaxed);
         }
         failure
     }
 
-    /// An object is called changed only when a second look says so too: answers get damaged.
-    async fn look_again(&mut self, first_look: &str) -> Failure {
+    /// An object is called changed only when a second look shows the same other object: answers get
+    /// damaged.
+    async fn look_again(&mut self, first_look: Option<&Known>) -> Failure {
         let head = head(self.engine, &self.bucket, &self.key, &self.options).await;
         let head = match head {
             Ok(head) => head,
             Err(error) => return Failure::Lasting(error),
         };
-        let bytes = head.content_length().and_then(|bytes| u64::try_from(bytes).ok());
-        let found = Known { bytes, etag: head.e_tag().map(str::to_owned) };
-        if let Some(detail) = difference(&self.known, &found) {
-            let location = self.location.clone();
-            return Failure::Lasting(StorageError::Changed { location, detail });
+        let second_look = known_of(&head);
+        let agree = first_look.is_none_or(|first| difference(first, &second_look).is_none());
+        match difference(&self.known, &second_look) {
+            Some(detail) if agree => {
+                let location = self.location.clone();
+                Failure::Lasting(StorageError::Changed { location, detail })
+            }
+            Some(_) | None => {
+                let detail = "the server's answers about the object differ".to_owned();
+                Failure::Passing { detail, after: None }
+            }
         }
-        Failure::Passing { detail: first_look.to_owned(), after: None }
     }
 
     /// The server has no byte at `self.at`.
@@ -274,7 +299,7 @@ impl Fetch {
             let detail = format!("it ends before byte {}", self.range.start);
             return Failure::Lasting(StorageError::Refused { location, detail });
         }
-        self.look_again("the server has no such range").await
+        self.look_again(None).await
     }
 
     fn missing_bytes(&self) -> u64 {

@@ -1,0 +1,70 @@
+//! `thresher-s3`: our storage against a real server that speaks S3, and what it costs.
+//!
+//! ```text
+//! thresher-s3 check  --server HOST:PORT --bucket NAME    storage (disk and S3), then whole jobs
+//! thresher-s3 bench  --server HOST:PORT --bucket NAME    MB/s and CPU beside plain requests
+//! ```
+//! `tests/s3/run` starts the servers. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+//! Each case is told by name when it has passed; the first that fails ends all with its reason.
+//!
+//! **Invariant:** a job is run as a user runs it, by processes; only the storage cases call the
+//! worker's code.
+
+#![expect(clippy::print_stdout, reason = "a check says what it has checked")]
+
+mod bench;
+mod cpu;
+mod jobs;
+mod objects;
+mod places;
+mod storage;
+
+use anyhow::{Context, bail};
+
+const USAGE: &str = "thresher-s3 check|bench --server HOST:PORT --bucket NAME [--lenient]";
+
+/// The server under test.
+struct Server {
+    address: String,
+    bucket: String,
+    /// It takes any key, so refusals cannot be tested against it.
+    lenient: bool,
+}
+
+impl Server {
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let what = arguments.next().context(USAGE)?;
+    let (mut address, mut bucket, mut lenient) = (None, None, false);
+    while let Some(word) = arguments.next() {
+        match word.as_str() {
+            "--lenient" => lenient = true,
+            "--server" => address = arguments.next(),
+            "--bucket" => bucket = arguments.next(),
+            _ => bail!("there is no option `{word}`\n{USAGE}"),
+        }
+    }
+    let address = address.context(USAGE)?;
+    let server = Server { address, bucket: bucket.context(USAGE)?, lenient };
+    objects::make_bucket(&server)?;
+    match what.as_str() {
+        "check" => {
+            storage::check(&server)?;
+            jobs::check(&server)
+        }
+        "bench" => bench::bench(&server),
+        _ => bail!("there is no `{what}`\n{USAGE}"),
+    }
+}
+
+/// Runs one case.
+fn case(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    run().with_context(|| format!("FAILED: {name}"))?;
+    println!("ok  {name}");
+    Ok(())
+}

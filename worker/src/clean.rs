@@ -1,0 +1,178 @@
+//! `clean`: what killed attempts left behind, on disk and in buckets.
+//!
+//! Private files end in `.part`; on S3 they are uploads that nobody completed. When an output is
+//! complete, the commit records of its large objects have done their work and go too.
+//!
+//! **Invariant:** nothing that a manifest could name is touched, and cleaning while a job runs costs
+//! it no more than attempts to be made again.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+
+use crate::inspect::{output_place, print_result, to_json};
+use crate::storage::{self, COMMIT_FOLDER, Location, ReadOptions, s3};
+
+const MANIFEST: &str = "manifest.json";
+
+/// Remove what killed attempts left behind
+#[derive(Debug, clap::Args)]
+pub struct CleanArgs {
+    /// Directory, `s3://bucket/prefix` or job file
+    pub output: String,
+    /// State directory of the job: its work files are cleaned too
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Only say what there is
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was found, and removed unless it was a dry run.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cleaned {
+    pub dry_run: bool,
+    pub files: Vec<String>,
+    pub uploads: Vec<String>,
+    pub commit_records: Vec<String>,
+}
+
+/// Cleans and prints.
+pub fn run_clean(args: &CleanArgs) -> anyhow::Result<ExitCode> {
+    let output = output_place(&args.output)?;
+    let mut cleaned = clean(&output, args.dry_run)?;
+    if let Some(state) = &args.state {
+        clean_folder(&state.join("work"), &mut cleaned)?;
+    }
+    print_result(&if args.json { to_json(&cleaned)? } else { text(&cleaned) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes the leftovers of an output.
+pub fn clean(output: &Location, dry_run: bool) -> anyhow::Result<Cleaned> {
+    let mut cleaned = Cleaned { dry_run, ..Cleaned::default() };
+    match output {
+        Location::Path(folder) => clean_folder(folder, &mut cleaned)?,
+        Location::S3 { bucket, key } => clean_bucket(output, bucket, key, &mut cleaned)?,
+        Location::Http(url) => {
+            bail!("`{url}` cannot be cleaned\nhint: name a directory or `s3://bucket/prefix`")
+        }
+    }
+    Ok(cleaned)
+}
+
+/// Whether a file name is one of those that only an unfinished attempt has.
+fn is_private(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".part")
+}
+
+fn clean_folder(folder: &Path, cleaned: &mut Cleaned) -> anyhow::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            entries => entries.with_context(|| format!("failed to list `{}`", folder.display()))?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else if is_private(&entry.file_name().to_string_lossy()) {
+                let path = entry.path();
+                if !cleaned.dry_run {
+                    remove(&path)?;
+                }
+                cleaned.files.push(path.display().to_string());
+            }
+        }
+    }
+    cleaned.files.sort_unstable();
+    Ok(())
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("failed to remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn clean_bucket(
+    output: &Location,
+    bucket: &str,
+    key: &str,
+    cleaned: &mut Cleaned,
+) -> anyhow::Result<()> {
+    let options = ReadOptions::default();
+    // With the slash, so that `out` does not take in `out-2`.
+    let prefix = match key.trim_end_matches('/') {
+        "" => String::new(),
+        key => format!("{key}/"),
+    };
+    for upload in s3::unfinished(bucket, &prefix, &options)? {
+        if !cleaned.dry_run {
+            upload.abort(&options)?;
+        }
+        cleaned.uploads.push(upload.to_string());
+    }
+    let Location::S3 { key: manifest, .. } = output.join(MANIFEST) else { return Ok(()) };
+    let complete = storage::list_objects(bucket, &manifest, &options)?;
+    if !complete.iter().any(|object| object.key == manifest) {
+        return Ok(());
+    }
+    let records = format!("{prefix}{COMMIT_FOLDER}/");
+    for record in storage::list_objects(bucket, &records, &options)? {
+        if !cleaned.dry_run {
+            s3::remove_object(bucket, &record.key, &options)?;
+        }
+        cleaned.commit_records.push(format!("s3://{bucket}/{}", record.key));
+    }
+    Ok(())
+}
+
+fn text(cleaned: &Cleaned) -> String {
+    let Cleaned { dry_run, files, uploads, commit_records } = cleaned;
+    let mut text = String::new();
+    for (what, names) in [("file", files), ("upload", uploads), ("commit record", commit_records)] {
+        names.iter().for_each(|name| text.push_str(&format!("{what} {name}\n")));
+    }
+    let verb = if *dry_run { "would be removed" } else { "removed" };
+    text.push_str(&format!(
+        "{} unfinished files, {} unfinished uploads and {} commit records {verb}\n",
+        files.len(),
+        uploads.len(),
+        commit_records.len()
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_private_files_are_removed_and_a_dry_run_removes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let documents = folder.path().join("documents");
+        fs::create_dir(&documents).unwrap();
+        for name in ["a.jsonl.zst", ".a.jsonl.zst.host-1-2-1.part", ".hidden", "b.part"] {
+            fs::write(documents.join(name), name).unwrap();
+        }
+        let place = Location::from(folder.path());
+        assert_eq!(clean(&place, true).unwrap().files.len(), 1);
+        assert_eq!(fs::read_dir(&documents).unwrap().count(), 4);
+        let cleaned = clean(&place, false).unwrap();
+        assert!(cleaned.files[0].ends_with(".a.jsonl.zst.host-1-2-1.part"), "{cleaned:?}");
+        assert_eq!(fs::read_dir(&documents).unwrap().count(), 3);
+        assert_eq!(clean(&place, false).unwrap(), Cleaned::default());
+    }
+}

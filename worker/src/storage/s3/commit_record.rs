@@ -1,0 +1,126 @@
+//! Which content a large object has: a small record beside the output that the first attempt puts
+//! and nobody replaces.
+//!
+//! ```text
+//! parts are sent → record put if absent ┬ ours is first ──────────┬→ upload completed
+//!                                       ├ there, equal to ours ───┘  (equal bytes: nothing changes)
+//!                                       └ there, another ──────────→ alarm; the parts are taken back
+//! ```
+//! Invariant: an upload is completed only by who found its own hash in the record, so that two
+//! contents never meet under one name, whoever dies between the steps.
+
+use std::io::Read;
+
+use prost::bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::super::StorageError;
+use super::super::commit::{CommitError, Committed};
+use super::read::{find, open};
+use super::upload::{Object, hash_of, put};
+use super::{name, remove};
+
+/// A longer one is no record.
+const MAX_RECORD_BYTES: u64 = 4 << 10;
+
+/// What an attempt wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CommitRecord {
+    pub(super) blake3: blake3::Hash,
+    pub(super) bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordText {
+    blake3: String,
+    bytes: u64,
+}
+
+impl CommitRecord {
+    pub(super) fn published(&self) -> Committed {
+        Committed::Published { blake3: self.blake3, bytes: self.bytes }
+    }
+
+    pub(super) fn already_there(&self) -> Committed {
+        Committed::AlreadyThere { blake3: self.blake3, bytes: self.bytes }
+    }
+
+    /// An error where `theirs` has the name.
+    pub(super) fn compare(&self, location: &str, theirs: &blake3::Hash) -> Result<(), CommitError> {
+        if self.blake3 == *theirs {
+            return Ok(());
+        }
+        Err(CommitError::Different { path: location.into(), ours: self.blake3, theirs: *theirs })
+    }
+
+    fn to_bytes(self) -> Bytes {
+        let text = RecordText { blake3: self.blake3.to_hex().to_string(), bytes: self.bytes };
+        let mut text = serde_json::to_vec(&text).unwrap_or_default();
+        text.push(b'\n');
+        text.into()
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text: RecordText = serde_json::from_slice(text).ok()?;
+        Some(Self { blake3: text.blake3.parse().ok()?, bytes: text.bytes })
+    }
+}
+
+/// Claims the object's name for `ours`; true when an equal object has it already.
+pub(super) fn claim(object: &Object, ours: &CommitRecord) -> Result<bool, CommitError> {
+    let first = put(object, &object.record_key, ours.to_bytes(), false)?;
+    if !first {
+        let theirs = read_record(object)?;
+        ours.compare(&object.location(), &theirs.blake3)?;
+    }
+    let found = find(object.engine, &object.bucket, &object.key, &object.options)?;
+    if found.is_none() {
+        return Ok(false);
+    }
+    // Of a twin that was quicker, or of somebody who writes no records: compared, not trusted.
+    let theirs = hash_of(object)?;
+    let same = ours.compare(&object.location(), &theirs);
+    if same.is_err() && first {
+        // The claim was wrong, and nobody should find it.
+        remove(object.engine, &object.bucket, &object.record_key, &object.options)?;
+    }
+    same.map(|()| true)
+}
+
+fn read_record(object: &Object) -> Result<CommitRecord, StorageError> {
+    let location = || name(&object.bucket, &object.record_key);
+    let reader = open(&object.bucket, &object.record_key, 0..u64::MAX, &object.options)?;
+    let mut text = Vec::new();
+    reader
+        .take(MAX_RECORD_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|error| StorageError::from_io(error, location))?;
+    CommitRecord::parse(&text).ok_or_else(|| {
+        let detail = "it is no commit record\nhint: it was damaged from outside; choose an empty \
+                      `output.path`";
+        StorageError::Refused { location: location(), detail: detail.to_owned() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_and_other_bytes_are_none() {
+        let record = CommitRecord { blake3: blake3::hash(b"content"), bytes: 7 };
+        assert_eq!(CommitRecord::parse(&record.to_bytes()), Some(record));
+        for bad in [&b""[..], b"{}", b"{\"blake3\":\"xyz\",\"bytes\":7}"] {
+            assert_eq!(CommitRecord::parse(bad), None);
+        }
+    }
+
+    #[test]
+    fn another_content_is_an_alarm_with_both_hashes() {
+        let record = CommitRecord { blake3: blake3::hash(b"ours"), bytes: 4 };
+        assert!(record.compare("s3://b/k", &blake3::hash(b"ours")).is_ok());
+        let error = record.compare("s3://b/k", &blake3::hash(b"theirs")).unwrap_err();
+        assert!(matches!(error, CommitError::Different { .. }));
+        assert!(error.to_string().contains("s3://b/k"), "{error}");
+    }
+}

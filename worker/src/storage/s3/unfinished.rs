@@ -1,0 +1,84 @@
+//! What attempts left behind under a prefix: uploads that nobody completes, and commit records that
+//! nobody needs any more.
+
+use super::super::StorageError;
+use super::super::retry::ReadOptions;
+use super::engine::{Engine, engine};
+use super::name;
+use super::upload::abort;
+
+/// An upload that was begun and neither completed nor aborted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    pub bucket: String,
+    pub key: String,
+    id: String,
+}
+
+impl std::fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (upload {})", name(&self.bucket, &self.key), self.id)
+    }
+}
+
+impl Unfinished {
+    /// Takes back what was sent.
+    pub fn abort(&self, options: &ReadOptions) -> Result<(), StorageError> {
+        let Self { bucket, key, id } = self;
+        let engine = engine(&name(bucket, key))?;
+        engine.runtime.block_on(abort(engine, bucket, key, id, options))
+    }
+}
+
+/// Every unfinished upload to a key that begins with `prefix`.
+pub fn unfinished(
+    bucket: &str,
+    prefix: &str,
+    options: &ReadOptions,
+) -> Result<Vec<Unfinished>, StorageError> {
+    let location = name(bucket, prefix);
+    let engine = engine(&location)?;
+    let mut found = Vec::new();
+    let (mut key_marker, mut id_marker): (Option<String>, Option<String>) = (None, None);
+    loop {
+        let call = || {
+            let request = engine.client.list_multipart_uploads().bucket(bucket).prefix(prefix);
+            let request = request.set_key_marker(key_marker.clone());
+            let request = request.set_upload_id_marker(id_marker.clone());
+            request.set_request_payer(engine.payer()).send()
+        };
+        let page = engine.runtime.block_on(engine.ask(&location, options, call))?;
+        found.extend(page.uploads().iter().filter_map(|upload| {
+            let (key, id) = (upload.key()?.to_owned(), upload.upload_id()?.to_owned());
+            Some(Unfinished { bucket: bucket.to_owned(), key, id })
+        }));
+        let next = (page.next_key_marker(), page.next_upload_id_marker());
+        let (next_key, next_id) = (next.0.map(str::to_owned), next.1.map(str::to_owned));
+        let goes_on = page.is_truncated() == Some(true) && next_key.is_some();
+        if !goes_on || (&next_key, &next_id) == (&key_marker, &id_marker) {
+            return Ok(found);
+        }
+        (key_marker, id_marker) = (next_key, next_id);
+    }
+}
+
+/// Deletes one object; one that is not there is deleted.
+pub(super) fn remove(
+    engine: &Engine,
+    bucket: &str,
+    key: &str,
+    options: &ReadOptions,
+) -> Result<(), StorageError> {
+    let call = || {
+        let request = engine.client.delete_object().bucket(bucket).key(key);
+        request.set_request_payer(engine.payer()).send()
+    };
+    let location = name(bucket, key);
+    let removed = engine.ask_or(&location, options, &[404], call);
+    engine.runtime.block_on(removed).map(|_| ())
+}
+
+/// Deletes one object of the process's storage.
+pub fn remove_object(bucket: &str, key: &str, options: &ReadOptions) -> Result<(), StorageError> {
+    remove(engine(&name(bucket, key))?, bucket, key, options)
+}
