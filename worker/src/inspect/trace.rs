@@ -146,7 +146,7 @@ fn search(
     let found = in_parallel(files, threads.max(1), |file| {
         let path = output.join(file);
         search_file(&path, file, needle, &finder)
-            .map_err(|error| StorageError::from_io(error, || path.to_string()).into())
+            .map_err(|error| StorageError::from_io(error, || path.to_string()))
     });
     let mut sightings = Vec::new();
     for some in found {
