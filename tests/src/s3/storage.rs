@@ -26,8 +26,8 @@ pub(crate) fn check(server: &Server) -> anyhow::Result<()> {
         ..S3Spec::default()
     });
     let quiet = Place::s3(&server.bucket)?;
-    let faulty =
-        Place { kind: "S3 under faults", loses_answers: true, ..Place::s3(&server.bucket)? };
+    let mut faulty = Place::s3(&server.bucket)?;
+    (faulty.kind, faulty.loses_answers) = ("S3 under faults", true);
     for place in [Place::disk()?, quiet, faulty] {
         if place.loses_answers {
             proxy.set(Faults::all(7));
@@ -131,15 +131,16 @@ fn rivals(place: &Place) -> anyhow::Result<()> {
     for bytes in [1000, PART_BYTES + 1] {
         let name = format!("rivals/{bytes}");
         let contents: Vec<Vec<u8>> = (0..RIVALS).map(|seed| noise(seed, bytes)).collect();
+        let name = name.as_str();
         let outcomes: Vec<_> = std::thread::scope(|scope| {
-            let start = |(number, content): (usize, &Vec<u8>)| {
-                let name = &name;
-                scope.spawn(move || place.publish(name, &format!("a{number}"), content))
-            };
-            let running: Vec<_> = contents.iter().enumerate().map(start).collect();
+            let mut running = Vec::new();
+            for (number, content) in contents.iter().enumerate() {
+                let tag = format!("a{number}");
+                running.push(scope.spawn(move || place.publish(name, &tag, content)));
+            }
             running.into_iter().map(|rival| rival.join().ok()).collect()
         });
-        let found = blake3::hash(&place.read(&name)?);
+        let found = blake3::hash(&place.read(name)?);
         let mut winners = 0;
         for (content, outcome) in contents.iter().zip(outcomes) {
             let won = blake3::hash(content) == found;
