@@ -52,8 +52,8 @@ pub(super) fn state_directory(job: &JobSpec) -> anyhow::Result<PathBuf> {
     let output = &job.output.path;
     if output.contains("://") {
         bail!(
-            "the output `{output}` is no directory to keep state beside\nhint: use `--state DIR`, a \
-             directory that all workers share"
+            "the output `{output}` is no directory to keep state beside\n\
+             hint: use `--state DIR`, a directory that all workers share"
         );
     }
     let mut name = OsString::from(output.trim_end_matches('/'));
