@@ -23,11 +23,12 @@ use thresher_proto::pb::{self, Stage};
 use tokio::sync::oneshot;
 use tonic::Status;
 
+use crate::allocation::Allocation;
 use crate::clock;
 use crate::job_plan::plan_of;
 use crate::journal::{Journal, JournalError};
 use crate::report::{report_json, report_markdown};
-use crate::scheduler::{Changed, Effect, Event, Scheduler};
+use crate::scheduler::{Changed, Effect, Event, Scheduler, Timestamp};
 
 use parked::{Parked, ParkedCalls};
 pub use recovery::{RecoveryError, read_scheduler};
@@ -50,7 +51,11 @@ pub enum Command {
     Status(Reply<pb::StatusResponse>),
     Explain(pb::UnitRef, Reply<pb::ExplainResponse>),
     Cancel(Reply<pb::CancelResponse>),
-    Drain(Reply<pb::DrainResponse>),
+    /// Running units may go on until then, or for as long as they take.
+    Drain {
+        until: Option<Timestamp>,
+        reply: Reply<pb::DrainResponse>,
+    },
     /// A worker process on this host ended: what it held need not wait for its lease.
     WorkerExited {
         pid: u32,
@@ -65,6 +70,7 @@ pub struct Driver {
     journal: Journal,
     job: Option<JobSpec>,
     host: String,
+    allocation: Allocation,
     parked: ParkedCalls,
     state: PathBuf,
 }
@@ -74,15 +80,16 @@ type Answers = Vec<Box<dyn FnOnce() + Send>>;
 
 impl Driver {
     /// Takes the next epoch of a state directory and goes on where the journal ends.
-    pub fn open(state: &Path) -> Result<Self, RecoveryError> {
+    pub fn open(state: &Path, allocation: Allocation) -> Result<Self, RecoveryError> {
         let host = thresher_proto::channel::address::host_name();
-        let recovered = recovery::open(state, &host)?;
+        let recovered = recovery::open(state, &host, &allocation)?;
         let job = recovered.scheduler.job_toml().map(JobSpec::from_resolved).transpose()?;
         Ok(Self {
             scheduler: recovered.scheduler,
             journal: recovered.journal,
             job,
             host,
+            allocation,
             parked: ParkedCalls::default(),
             state: state.to_owned(),
         })
@@ -163,9 +170,9 @@ impl Driver {
                 answer(answers, reply, Ok(pb::CancelResponse {}));
                 self.apply(Event::Cancelled, effects)
             }
-            Command::Drain(reply) => {
+            Command::Drain { until, reply } => {
                 answer(answers, reply, Ok(pb::DrainResponse {}));
-                self.apply(Event::Drained, effects)
+                self.apply(Event::Drained { until }, effects)
             }
             Command::WorkerExited { pid, how } => self.worker_exited(pid, &how, effects),
             Command::Stop => Ok(()),
@@ -199,6 +206,7 @@ impl Driver {
             lease_millis: plan.limits.lease_millis,
             heartbeat_millis: plan.limits.heartbeat_millis,
             request_rate: self.request_rate(1),
+            margin_millis: self.allocation.margin_millis(),
         };
         answer(answers, reply, Ok(response));
         self.apply(Event::Registered { worker_id, request }, effects)
@@ -237,11 +245,12 @@ impl Driver {
         let mut result = Err(Status::internal("the scheduler gave no answer"));
         for effect in mine {
             match effect {
-                Effect::Answer { leases, directive, .. } => {
+                Effect::Answer { leases, directive, give_up, worker_id: _ } => {
                     let leases = leases.into_iter().map(|lease| self.fill_in(lease)).collect();
                     let request_rate = self.request_rate(0);
                     let directive = directive.into();
-                    result = Ok(pb::SyncResponse { leases, directive, request_rate });
+                    result =
+                        Ok(pb::SyncResponse { leases, directive, request_rate, give_up });
                 }
                 Effect::Unknown { .. } => {
                     result = Err(Status::not_found("this worker is not known; register again"));
@@ -351,7 +360,9 @@ impl Driver {
 }
 
 fn is_empty(response: &pb::SyncResponse) -> bool {
-    response.leases.is_empty() && response.directive() == pb::Directive::Continue
+    response.leases.is_empty()
+        && response.give_up.is_empty()
+        && response.directive() == pb::Directive::Continue
 }
 
 /// Whoever asked may be gone; then nobody misses the answer.

@@ -1,6 +1,7 @@
 //! The coordinator: schedules units, keeps the journal, answers people. It never touches a document
 //! byte: what needs one is a unit, or a verb of the worker's binary.
 
+pub mod allocation;
 mod amounts;
 mod children;
 pub mod cli;
@@ -13,4 +14,5 @@ pub mod report;
 pub mod run;
 pub mod scheduler;
 pub mod service;
+mod signals;
 pub mod transport;

@@ -18,12 +18,14 @@ use thresher_proto::job::JobSpec;
 use thresher_proto::{parse_unit, pb};
 use tokio::sync::oneshot;
 
+use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
 use crate::cli::worker_program::worker_program;
 use crate::clock;
 use crate::driver::{Command, Driver, Reply, read_scheduler};
 use crate::journal::JournalError;
 use crate::service::{METHODS, Service, is_over};
+use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 
 /// How often progress is shown and children are looked after.
@@ -42,6 +44,7 @@ pub struct RunOptions {
     /// Of each worker; the cores shared out when absent.
     pub slots: Option<u32>,
     pub listen: Option<SocketAddr>,
+    pub allocation: Allocation,
     pub progress: Progress,
 }
 
@@ -50,15 +53,16 @@ pub struct ServeOptions {
     pub job: Option<JobSpec>,
     pub state: PathBuf,
     pub listen: Option<SocketAddr>,
+    pub allocation: Allocation,
 }
 
 /// Runs a job with a coordinator here and workers as children.
 pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
-    let RunOptions { job, state, workers, slots, listen, mut progress } = options;
+    let RunOptions { job, state, workers, slots, listen, allocation, mut progress } = options;
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
     // Found before an epoch is taken: without it nothing can run.
     let program = worker_program()?;
-    let coordinator = Coordinator::start(Some(job), &state, listen)?;
+    let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
     if is_finished(&status) {
         progress(&status);
@@ -78,8 +82,8 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
 
 /// Runs a coordinator alone.
 pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
-    let ServeOptions { job, state, listen } = options;
-    let coordinator = Coordinator::start(job, &state, listen)?;
+    let ServeOptions { job, state, listen, allocation } = options;
+    let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = coordinator.watch(&mut |_: &pb::StatusResponse| {}, None)?;
     // Workers of other places hear of the end at their next call.
     std::thread::sleep(if is_finished(&status) { LOOK * 10 } else { LOOK });
@@ -108,6 +112,7 @@ struct Coordinator {
     epoch: u64,
     work_dir: PathBuf,
     signals: Signals,
+    allocation: Allocation,
 }
 
 impl Coordinator {
@@ -115,11 +120,12 @@ impl Coordinator {
         job: Option<JobSpec>,
         state: &Path,
         listen: Option<SocketAddr>,
+        allocation: Allocation,
     ) -> anyhow::Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         refuse_second(&runtime, state)?;
-        let driver = Driver::open(state)?;
+        let driver = Driver::open(state, allocation.clone())?;
         let epoch = driver.epoch();
         let work_dir = state.join("work");
         let job = job.map(|job| completed(job, &work_dir));
@@ -154,7 +160,7 @@ impl Coordinator {
             .name("driver".to_owned())
             .spawn(move || driver.run(&received))?;
         let coordinator =
-            Self { runtime, commands, driver, shut, served, epoch, work_dir, signals };
+            Self { runtime, commands, driver, shut, served, epoch, work_dir, signals, allocation };
         if let Some(job) = job {
             coordinator.ask(|reply| Command::Submit(Box::new(job), reply))?;
         }
@@ -203,9 +209,10 @@ impl Coordinator {
             }
             if self.signals.first() {
                 tracing::warn!(
-                    "draining: running units end, then this stops; once more to stop now"
+                    "draining: running units end, then this stops; INT once more to stop now"
                 );
-                self.ask(Command::Drain)?;
+                let until = self.allocation.until_after_signal(clock::now());
+                self.ask(|reply| Command::Drain { until, reply })?;
             }
             if self.signals.again() {
                 bail!("stopped by a second signal\nhint: run again to go on");
@@ -265,43 +272,6 @@ async fn serve_on(
             let _ = closing.await;
         })
         .await
-}
-
-/// SIGINT and SIGTERM, counted.
-struct Signals {
-    count: std::sync::Arc<std::sync::atomic::AtomicU32>,
-    drained: std::cell::Cell<bool>,
-}
-
-impl Signals {
-    fn catch(runtime: &tokio::runtime::Runtime) -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-        let _inside = runtime.enter();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let mut signals = signal(kind)?;
-            let count = std::sync::Arc::clone(&count);
-            runtime.spawn(async move {
-                while signals.recv().await.is_some() {
-                    count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                }
-            });
-        }
-        Ok(Self { count, drained: std::cell::Cell::new(false) })
-    }
-
-    fn seen(&self) -> bool {
-        self.count.load(std::sync::atomic::Ordering::Relaxed) > 0
-    }
-
-    /// True once, after the first signal.
-    fn first(&self) -> bool {
-        self.seen() && !self.drained.replace(true)
-    }
-
-    fn again(&self) -> bool {
-        self.count.load(std::sync::atomic::Ordering::Relaxed) > 1
-    }
 }
 
 /// A live coordinator of the same state directory is not pushed aside by accident.

@@ -150,7 +150,7 @@ impl Control for Service {
         &self,
         _: Request<pb::DrainRequest>,
     ) -> Result<Response<pb::DrainResponse>, Status> {
-        self.ask(Command::Drain).await.map(Response::new)
+        self.ask(|reply| Command::Drain { until: None, reply }).await.map(Response::new)
     }
 }
 

@@ -9,27 +9,28 @@
 //!
 //! **Invariant:** a report is forgotten only when the coordinator has answered the Sync with it.
 
+mod link;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thresher_proto::channel::address::{CoordinatorAddress, host_name};
-use thresher_proto::channel::{Credentials, Role, connect};
+use thresher_proto::channel::address::host_name;
 use thresher_proto::job::JobSpec;
-use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::{
-    Directive, RegisterRequest, RegisterResponse, Report, SyncRequest, SyncResponse, UnitRef,
-    report::Outcome,
+    Directive, RegisterResponse, Report, SyncRequest, SyncResponse, UnitRef, report::Outcome,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tonic::Code;
-use tonic::transport::Channel;
 
 use crate::clock;
 use crate::executor::Executor;
+use crate::signals::{Asked, Signals};
 use crate::stages::JobContext;
 use crate::storage::set_request_rate;
+
+use link::Link;
 
 /// Between two tries to reach a coordinator that is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -37,6 +38,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 const FIRST_CONTACT: Duration = Duration::from_secs(60);
 /// A lost answer must not take longer to notice than this beyond the time the call may wait.
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
+const LEAST_GRACE: Duration = Duration::from_secs(1);
 /// Larger batches of reports go in several calls.
 const MAX_REPORTS: usize = 512;
 
@@ -54,8 +56,10 @@ pub struct AgentOptions {
 
 /// Works until the job is over, the coordinator says so, or it stays away.
 pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
-    let mut link = Link { options, client: None };
+    let mut link = Link::new(options);
     let registered = link.register(FIRST_CONTACT, Vec::new()).await?;
+    // Before that there is nothing to give back, and a signal may end the process.
+    let mut signals = Signals::catch()?;
     let job = JobSpec::from_resolved(&registered.job_toml)?;
     set_request_rate(registered.request_rate);
     let slots = link.options.slots;
@@ -76,11 +80,18 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
         resync: false,
         sequence: 0,
         draining: false,
+        leaving: None,
+        margin: margin_of(&registered),
         heard: clock::now(),
     };
-    let ended = agent.run().await;
+    let ended = agent.run(&mut signals).await;
     agent.executor.close();
     ended
+}
+
+fn margin_of(registered: &RegisterResponse) -> Option<Duration> {
+    let millis = Some(registered.margin_millis).filter(|millis| *millis > 0);
+    millis.map(|millis| Duration::from_millis(millis.into()))
 }
 
 struct Agent {
@@ -99,43 +110,92 @@ struct Agent {
     /// Of the last call of this registration.
     sequence: u64,
     draining: bool,
+    leaving: Option<Leaving>,
+    /// How long after a signal the batch system may let it live.
+    margin: Option<Duration>,
     heard: Instant,
 }
 
 impl Agent {
-    async fn run(&mut self) -> anyhow::Result<()> {
+    /// Works until told to end.
+    async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         loop {
-            self.collect();
-            let request = self.request();
-            let sent = request.reports.len();
-            match self.sync(request).await {
-                Ok(None) => {}
-                Ok(Some(response)) => {
-                    self.heard = clock::now();
-                    self.acknowledge(sent);
-                    self.resync = false;
-                    if self.obey(response) {
+            tokio::select! {
+                biased;
+                asked = signals.next() => {
+                    // The call under way is given up.
+                    self.resync = true;
+                    if self.leave(asked) {
                         return Ok(());
                     }
                 }
-                Err(status) if status.code() == Code::NotFound => self.register_again().await?,
-                Err(status) if is_final(status.code()) => {
-                    anyhow::bail!("the coordinator refuses this worker: {}", status.message());
-                }
-                Err(status) => {
-                    tracing::debug!(error = %status, "the coordinator is away");
-                    self.resync = true;
-                    self.link.client = None;
-                    if clock::now().duration_since(self.heard) > self.lease {
-                        anyhow::bail!(
-                            "no coordinator for longer than a lease: {}",
-                            status.message()
-                        );
-                    }
-                    tokio::time::sleep(RETRY_PAUSE).await;
+                ended = self.step() => if ended? {
+                    return Ok(());
                 }
             }
         }
+    }
+
+    /// One call, and what follows from it; true when this worker is to end.
+    async fn step(&mut self) -> anyhow::Result<bool> {
+        self.collect();
+        let last = self.leaving.as_ref().is_some_and(Leaving::is_over);
+        if last {
+            self.give_up(self.held.values().copied().collect());
+        }
+        if self.leaving.is_some() && self.is_done() {
+            return Ok(true);
+        }
+        let request = self.request();
+        let sent = request.reports.len();
+        match self.sync(request).await {
+            Ok(None) => {}
+            Ok(Some(response)) => {
+                self.heard = clock::now();
+                self.acknowledge(sent);
+                self.resync = false;
+                if self.obey(response) {
+                    return Ok(true);
+                }
+            }
+            Err(status) if status.code() == Code::NotFound && !last => {
+                self.register_again().await?;
+            }
+            Err(status) if is_final(status.code()) => {
+                anyhow::bail!("the coordinator refuses this worker: {}", status.message());
+            }
+            Err(status) => {
+                tracing::debug!(error = %status, "the coordinator is away");
+                self.resync = true;
+                self.link.forget();
+                if clock::now().duration_since(self.heard) > self.lease && !last {
+                    anyhow::bail!("no coordinator for longer than a lease: {}", status.message());
+                }
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+        // Whatever became of that call: there is no more time.
+        Ok(last)
+    }
+
+    /// Begins to end, as a signal asked; true when it is to be at once.
+    fn leave(&mut self, asked: Asked) -> bool {
+        match (&self.leaving, asked) {
+            (Some(leaving), Asked::Interrupt) if leaving.interrupted => return true,
+            (Some(_), Asked::Leave) => return false,
+            (Some(_) | None, Asked::Interrupt | Asked::Leave) => {}
+        }
+        tracing::info!(held = self.held.len(), "asked to end: nothing new is begun");
+        let by = self.leaving.as_ref().and_then(|leaving| leaving.by);
+        let latest = self.margin.map(|margin| clock::now() + margin / 2);
+        self.leaving = Some(Leaving { by: by.or(latest), interrupted: asked == Asked::Interrupt });
+        self.drain();
+        false
+    }
+
+    /// Whether nothing is left to run or to tell.
+    fn is_done(&self) -> bool {
+        self.held.is_empty() && self.pending.is_empty()
     }
 
     /// Moves what the slots said into the pending reports.
@@ -171,6 +231,7 @@ impl Agent {
             held,
             wait_millis: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
             sequence: self.sequence,
+            leaves_within_millis: self.leaving.as_ref().map_or(0, Leaving::millis_left),
         }
     }
 
@@ -188,9 +249,14 @@ impl Agent {
                 return Ok(None);
             }
         }
-        let limit = Duration::from_millis(request.wait_millis.into()) + ANSWER_GRACE;
-        let client = self.link.client().await?;
-        let call = tokio::time::timeout(limit, client.sync(request));
+        // Several tries must fit into a lease.
+        let grace = (self.lease / 3).clamp(LEAST_GRACE, ANSWER_GRACE);
+        let limit = Duration::from_millis(request.wait_millis.into()) + grace;
+        let link = &mut self.link;
+        let call = tokio::time::timeout(limit, async {
+            let client = link.client().await?;
+            client.sync(request).await
+        });
         let report = tokio::select! {
             biased;
             answered = call => {
@@ -219,12 +285,14 @@ impl Agent {
                 self.executor.push(lease);
             }
         }
+        self.give_up(response.give_up);
         match directive {
+            Directive::Continue if self.leaving.is_some() => self.is_done(),
             Directive::Continue => false,
             Directive::Exit => true,
             Directive::Drain => {
                 self.drain();
-                self.held.is_empty() && self.pending.is_empty()
+                self.is_done()
             }
         }
     }
@@ -232,7 +300,20 @@ impl Agent {
     /// Gives back what has not begun.
     fn drain(&mut self) {
         self.draining = true;
-        for unit in self.executor.take_waiting() {
+        self.returned(self.executor.take_waiting());
+    }
+
+    /// Gives back units that cannot end in time. A slot that runs one goes on until the process
+    /// ends: should it come to a result before, that counts.
+    fn give_up(&mut self, units: Vec<UnitRef>) {
+        let held = |unit: &UnitRef| self.held.get(&(unit.stage, unit.ordinal)) == Some(unit);
+        let units: Vec<UnitRef> = units.into_iter().filter(held).collect();
+        units.iter().for_each(|unit| self.executor.forget(unit));
+        self.returned(units);
+    }
+
+    fn returned(&mut self, units: Vec<UnitRef>) {
+        for unit in units {
             self.held.remove(&(unit.stage, unit.ordinal));
             let outcome = Some(Outcome::Returned(thresher_proto::pb::Returned {}));
             self.pending.push(Report { unit: Some(unit), outcome, ..Report::default() });
@@ -246,97 +327,34 @@ impl Agent {
         self.worker_id = registered.worker_id;
         self.sequence = 0;
         self.heard = clock::now();
+        self.margin = margin_of(&registered);
         self.resync = true;
         Ok(())
+    }
+}
+
+/// The end of this worker, as a signal asked for it.
+struct Leaving {
+    /// When it ends whatever runs; never, when no margin is known.
+    by: Option<Instant>,
+    interrupted: bool,
+}
+
+impl Leaving {
+    fn is_over(&self) -> bool {
+        self.by.is_some_and(|by| clock::now() >= by)
+    }
+
+    /// As messages carry it: 0 when there is no end, at least 1 else.
+    fn millis_left(&self) -> u32 {
+        self.by.map_or(0, |by| {
+            let left = by.saturating_duration_since(clock::now());
+            u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)
+        })
     }
 }
 
 /// Refusals that no waiting mends.
 fn is_final(code: Code) -> bool {
     matches!(code, Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented)
-}
-
-/// The way to the coordinator, found anew when it breaks.
-struct Link {
-    options: AgentOptions,
-    client: Option<CoordinationClient<Channel>>,
-}
-
-impl Link {
-    async fn client(&mut self) -> Result<&mut CoordinationClient<Channel>, tonic::Status> {
-        if self.client.is_none() {
-            let away =
-                |error: &dyn std::fmt::Display| tonic::Status::unavailable(error.to_string());
-            let address = self.address().map_err(|error| away(&error))?;
-            let credentials = match (&self.options.keys, self.options.connect) {
-                (Some(keys), _) => Credentials::in_directory(keys, Role::Worker),
-                (None, Some(_)) => {
-                    let keys = self.options.state.join(thresher_proto::channel::KEYS_DIRECTORY);
-                    Credentials::in_directory(&keys, Role::Worker)
-                }
-                (None, None) => Credentials::choose(&address, &self.options.state, Role::Worker),
-            };
-            let channel = connect(&address, &credentials).await.map_err(|error| {
-                if error.may_pass() {
-                    away(&error)
-                } else {
-                    tonic::Status::permission_denied(error.to_string())
-                }
-            })?;
-            self.client = Some(CoordinationClient::new(channel));
-        }
-        self.client.as_mut().ok_or_else(|| tonic::Status::internal("the client was just made"))
-    }
-
-    fn address(&self) -> anyhow::Result<CoordinatorAddress> {
-        match self.options.connect {
-            None => Ok(CoordinatorAddress::read_in(&self.options.state)?),
-            Some(tcp) => Ok(CoordinatorAddress {
-                unix: None,
-                tcp: Some(tcp),
-                epoch: 0,
-                pid: 0,
-                host: String::new(),
-                version: thresher_proto::VERSION.to_owned(),
-            }),
-        }
-    }
-
-    /// Registers, waiting for the coordinator and for a job for so long.
-    async fn register(
-        &mut self,
-        patience: Duration,
-        held: Vec<UnitRef>,
-    ) -> anyhow::Result<RegisterResponse> {
-        let began = clock::now();
-        let request = RegisterRequest {
-            host: host_name(),
-            pid: std::process::id(),
-            slots: self.options.slots as u32,
-            version: thresher_proto::VERSION.to_owned(),
-            held,
-        };
-        loop {
-            let answered = match self.client().await {
-                Ok(client) => client.register(request.clone()).await,
-                Err(status) => Err(status),
-            };
-            let status = match answered {
-                Ok(response) => return Ok(response.into_inner()),
-                Err(status) => status,
-            };
-            if is_final(status.code()) {
-                anyhow::bail!("the coordinator refuses this worker: {}", status.message());
-            }
-            // Without a job the coordinator is there, and worth waiting for.
-            let waits_for_job = status.code() == Code::FailedPrecondition;
-            if !waits_for_job {
-                self.client = None;
-                if clock::now().duration_since(began) > patience {
-                    anyhow::bail!("no coordinator could be reached: {}", status.message());
-                }
-            }
-            tokio::time::sleep(RETRY_PAUSE).await;
-        }
-    }
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Kind, report::Outcome};
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,10 +22,17 @@ const STACK_BYTES: usize = 16 << 20;
 /// Planned units in one report: the message stays far below the frame limit.
 const PLANNED_PER_REPORT: usize = 8192;
 
+/// A lease that waits for a slot.
+struct Waiting {
+    lease: Lease,
+    /// Begun later, it could not end in the allocation.
+    until: Option<Instant>,
+}
+
 /// Leases that wait for a slot.
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Lease>,
+    waiting: VecDeque<Waiting>,
     closed: bool,
 }
 
@@ -47,8 +55,8 @@ impl Executor {
             let (shared, context) = (Arc::clone(&shared), Arc::clone(context));
             let reports = reports.clone();
             let run = move || {
-                while let Some(lease) = next(&shared) {
-                    for report in run_lease(&context, &lease) {
+                while let Some(waiting) = next(&shared) {
+                    for report in run_or_return(&context, &waiting) {
                         // Nobody listens any more when the worker is ending.
                         let _ = reports.send(report);
                     }
@@ -62,14 +70,23 @@ impl Executor {
 
     pub fn push(&self, lease: Lease) {
         let (queue, wake) = &*self.shared;
-        queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.push_back(lease);
+        let limit = Some(lease.start_within_millis).filter(|millis| *millis > 0);
+        let until = limit.map(|millis| clock::now() + Duration::from_millis(millis.into()));
+        let waiting = Waiting { lease, until };
+        queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.push_back(waiting);
         wake.notify_one();
     }
 
     /// Takes back what no slot has begun.
     pub fn take_waiting(&self) -> Vec<UnitRef> {
         let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.waiting.drain(..).filter_map(|lease| lease.unit).collect()
+        queue.waiting.drain(..).filter_map(|waiting| waiting.lease.unit).collect()
+    }
+
+    /// Forgets a unit that no slot has begun.
+    pub fn forget(&self, unit: &UnitRef) {
+        let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.retain(|waiting| waiting.lease.unit.as_ref() != Some(unit));
     }
 
     /// Lets the running units end; what waits is forgotten.
@@ -91,18 +108,27 @@ impl Executor {
     }
 }
 
-fn next(shared: &(Mutex<Queue>, Condvar)) -> Option<Lease> {
+fn next(shared: &(Mutex<Queue>, Condvar)) -> Option<Waiting> {
     let (queue, wake) = shared;
     let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
-        if let Some(lease) = queue.waiting.pop_front() {
-            return Some(lease);
+        if let Some(waiting) = queue.waiting.pop_front() {
+            return Some(waiting);
         }
         if queue.closed {
             return None;
         }
         queue = wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
     }
+}
+
+/// Runs a unit, unless it waited for too long to end in the allocation.
+fn run_or_return(context: &JobContext, waiting: &Waiting) -> Vec<Report> {
+    if waiting.until.is_some_and(|until| clock::now() > until) {
+        let outcome = Some(Outcome::Returned(pb::Returned {}));
+        return vec![Report { unit: waiting.lease.unit, outcome, ..Report::default() }];
+    }
+    run_lease(context, &waiting.lease)
 }
 
 /// Runs one unit; gives what it planned in pieces, then how it ended.
@@ -126,8 +152,8 @@ fn run_lease(context: &JobContext, lease: &Lease) -> Vec<Report> {
 fn finished_reports(
     unit: Option<UnitRef>,
     finished: Finished,
-    wall: std::time::Instant,
-    cpu: std::time::Duration,
+    wall: Instant,
+    cpu: Duration,
 ) -> Vec<Report> {
     let Finished { done, planned } = finished;
     let mut reports = Vec::new();
@@ -139,13 +165,8 @@ fn finished_reports(
     reports
 }
 
-fn report(
-    unit: Option<UnitRef>,
-    outcome: Outcome,
-    wall: std::time::Instant,
-    cpu: std::time::Duration,
-) -> Report {
-    let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+fn report(unit: Option<UnitRef>, outcome: Outcome, wall: Instant, cpu: Duration) -> Report {
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Report {
         unit,
         outcome: Some(outcome),

@@ -14,6 +14,7 @@ pub mod formats;
 pub mod html;
 pub mod inspect;
 pub mod language;
+pub mod signals;
 pub mod sources;
 pub mod stages;
 pub mod staging;

@@ -9,6 +9,7 @@
 //!
 //! **Invariant:** results go to stdout, everything else to stderr.
 
+mod allocation;
 mod clean;
 mod connection;
 mod control;

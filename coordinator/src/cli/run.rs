@@ -9,6 +9,7 @@ use clap::Args;
 use thresher_proto::job::JobSpec;
 use thresher_proto::pb;
 
+use super::allocation::AllocationArgs;
 use super::place::{choose_state, load_job};
 use super::progress::Progress;
 use super::{Exit, print, status_json, status_text};
@@ -41,6 +42,8 @@ pub(super) struct RunArgs {
     /// Let workers of other nodes join at this address
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    allocation: AllocationArgs,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -65,6 +68,8 @@ pub(super) struct ServeArgs {
     /// Listen here too, for workers and people of other nodes
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    allocation: AllocationArgs,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -80,6 +85,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         workers: args.workers,
         slots: args.slots,
         listen: args.listen,
+        allocation: args.allocation.find()?,
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json)
@@ -95,7 +101,12 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         (None, Some(state)) => std::path::absolute(state)?,
         (None, None) => bail!("no job was named\nhint: name a job file, or `--state DIR`"),
     };
-    let status = crate::run::serve(ServeOptions { job, state, listen: args.listen })?;
+    let status = crate::run::serve(ServeOptions {
+        job,
+        state,
+        listen: args.listen,
+        allocation: args.allocation.find()?,
+    })?;
     end(&status, args.json)
 }
 

@@ -6,10 +6,11 @@ use thresher_proto::channel::private_file::{PrivateFileError, ensure_private_dir
 use thresher_proto::job::JobError;
 use thresher_proto::pb;
 
+use crate::allocation::Allocation;
 use crate::clock;
 use crate::job_plan::plan_of_text;
 use crate::journal::{self, Journal, JournalError, Replay};
-use crate::scheduler::{Event, RecordError, Scheduler};
+use crate::scheduler::{Event, RecordError, Scheduler, Timestamp};
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,11 @@ fn journal_directory(state: &Path) -> PathBuf {
 }
 
 /// Takes the next epoch; the opening is durable when this returns.
-pub(super) fn open(state: &Path, host: &str) -> Result<Recovered, RecoveryError> {
+pub(super) fn open(
+    state: &Path,
+    host: &str,
+    allocation: &Allocation,
+) -> Result<Recovered, RecoveryError> {
     make_parent(state)?;
     ensure_private_directory(state)?;
     let (mut journal, replay) = Journal::open(&journal_directory(state))?;
@@ -47,6 +52,9 @@ pub(super) fn open(state: &Path, host: &str) -> Result<Recovered, RecoveryError>
         version: thresher_proto::VERSION.to_owned(),
         host: host.to_owned(),
         pid: std::process::id(),
+        allocation: allocation.name.clone(),
+        ends_millis: allocation.ends.map_or(0, Timestamp::millis),
+        margin_millis: allocation.margin_millis(),
         ..journal.opening()
     });
     let now = clock::now();
@@ -102,6 +110,6 @@ mod tests {
     fn a_state_directory_is_made_with_what_is_above_it() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("not/there/state");
-        assert_eq!(open(&state, "host").unwrap().scheduler.epoch(), 1);
+        assert_eq!(open(&state, "host", &Allocation::default()).unwrap().scheduler.epoch(), 1);
     }
 }

@@ -7,7 +7,7 @@
 use thresher_proto::STAGES;
 use thresher_proto::pb::{JobState, Stage};
 
-use super::job::{Job, Phase, place};
+use super::job::{Job, place};
 use super::payload::Payloads;
 use super::unit::{Step, UnitKey, UnitState};
 use super::{Effect, Timestamp};
@@ -49,17 +49,6 @@ impl Job {
         let gaps = self.stages.iter().any(|stage| stage.tally.set_aside > 0);
         let state = if gaps { JobState::CompleteWithGaps } else { JobState::Complete };
         self.end(now, state, String::new(), effects);
-    }
-
-    /// Ends a drain when nothing runs any more.
-    pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
-        match self.phase {
-            Phase::Draining if self.leased() == 0 => {
-                self.phase = Phase::Drained;
-                effects.push(Effect::JobEnded { state: JobState::Drained, reason: String::new() });
-            }
-            Phase::Running | Phase::Draining | Phase::Drained | Phase::Over { .. } => {}
-        }
     }
 
     /// The stage whose units may be leased: the first that is not over.

@@ -29,6 +29,8 @@ pub enum Effect {
         leases: Vec<pb::Lease>,
         /// Go on, drain or exit.
         directive: pb::Directive,
+        /// Units that it holds and is to give back now: they cannot end in time.
+        give_up: Vec<pb::UnitRef>,
     },
     /// The Sync came from a worker that was lost or never known: answer NOT_FOUND. Nothing of the
     /// request was used; the worker registers again and repeats it.

@@ -64,8 +64,12 @@ pub enum Event {
         /// For people, e.g. `not heard of for 60 s`.
         reason: String,
     },
-    /// Somebody asked to stop after what runs.
-    Drained,
+    /// Somebody asked to stop after what runs, or the allocation ends.
+    Drained {
+        /// Until when running units may go on: what cannot end by then is given back. Without, as
+        /// long as they take.
+        until: Option<Timestamp>,
+    },
     /// Somebody asked to stop for good.
     Cancelled,
 }
@@ -97,7 +101,9 @@ impl Event {
             }
             Self::Sync(request) => Written::Sync(request),
             Self::Lost { worker_id, reason } => Written::Lost(pb::WorkerLost { worker_id, reason }),
-            Self::Drained => Written::Drained(pb::JobDrained {}),
+            Self::Drained { until } => Written::Drained(pb::JobDrained {
+                until_millis: until.map_or(0, Timestamp::millis),
+            }),
             Self::Cancelled => Written::Cancelled(pb::JobCancelled {}),
         };
         pb::JournalRecord { now_millis: now.millis(), event: Some(event) }
@@ -121,7 +127,9 @@ impl Event {
             }
             Written::Sync(request) => Self::Sync(request),
             Written::Lost(pb::WorkerLost { worker_id, reason }) => Self::Lost { worker_id, reason },
-            Written::Drained(pb::JobDrained {}) => Self::Drained,
+            Written::Drained(pb::JobDrained { until_millis }) => {
+                Self::Drained { until: (until_millis > 0).then_some(Timestamp(until_millis)) }
+            }
             Written::Cancelled(pb::JobCancelled {}) => Self::Cancelled,
         };
         Ok((Timestamp(record.now_millis), event))

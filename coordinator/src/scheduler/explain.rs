@@ -18,7 +18,7 @@ impl Scheduler {
         let mut because = Vec::new();
         let state = match job.state(key) {
             UnitState::Waiting => {
-                because.extend(why_waiting(job, key, trouble));
+                because.extend(why_waiting(now, job, key, trouble));
                 "waiting"
             }
             UnitState::Leased { worker_id, since } => {
@@ -54,10 +54,12 @@ impl Scheduler {
     }
 }
 
-fn why_waiting(job: &Job, key: UnitKey, trouble: Option<&Trouble>) -> Vec<String> {
+fn why_waiting(now: Timestamp, job: &Job, key: UnitKey, trouble: Option<&Trouble>) -> Vec<String> {
     match &job.phase {
         Phase::Running => {}
-        Phase::Draining => return vec!["the job is draining: nothing is leased any more".into()],
+        Phase::Draining { .. } => {
+            return vec!["the job is draining: nothing is leased any more".into()];
+        }
         Phase::Drained => return vec!["the job is drained: `thresher resume` goes on".into()],
         Phase::Over { state, .. } => {
             let ended = match state {
@@ -81,6 +83,8 @@ fn why_waiting(job: &Job, key: UnitKey, trouble: Option<&Trouble>) -> Vec<String
             stage_name(current),
             table.to_run(),
         ));
+    } else if job.slack(now, key).is_none() {
+        because.push(why_it_does_not_fit(now, job, key));
     } else if trouble.is_some_and(Trouble::is_suspect) {
         because.push(
             "waits for a worker that runs nothing else: workers were lost while they ran it".into(),
@@ -92,6 +96,22 @@ fn why_waiting(job: &Job, key: UnitKey, trouble: Option<&Trouble>) -> Vec<String
         because.push(format!("waits for a free slot, as one of {waiting} units"));
     }
     because
+}
+
+/// In whole seconds, since the end of an allocation is known no better.
+fn why_it_does_not_fit(now: Timestamp, job: &Job, key: UnitKey) -> String {
+    let left = job.horizon.map_or(0, |horizon| horizon.stops().millis_since(now)) / 1000;
+    match job.predict_millis(key) {
+        Some(millis) => format!(
+            "waits for the next allocation: it takes up to {} s, as others of its stage did, and \
+             this one hands out work for {left} s more",
+            millis.div_ceil(1000),
+        ),
+        None => format!(
+            "waits for the next allocation: how long it takes is not known, and this one hands \
+             out work for {left} s more",
+        ),
+    }
 }
 
 fn why_skipped(job: &Job, key: UnitKey) -> String {

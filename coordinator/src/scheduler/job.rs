@@ -10,6 +10,7 @@ use std::ops::Range;
 use thresher_proto::STAGES;
 use thresher_proto::pb::{JobState, Stage, UnitRef};
 
+use super::horizon::Horizon;
 use super::payload::{Listing, Payloads};
 use super::stage::{StageTable, Turn};
 use super::unit::{Step, Trouble, UnitKey, UnitState, bounded};
@@ -23,8 +24,10 @@ const MAX_ALARMS: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
-    /// Nothing is leased any more; some units still run.
-    Draining,
+    /// Nothing is leased any more; some units still run, until then at the longest.
+    Draining {
+        until: Option<Timestamp>,
+    },
     /// Nothing runs. The next coordinator goes on.
     Drained,
     /// Final.
@@ -42,6 +45,8 @@ pub(super) struct Job {
     pub(super) job_toml: String,
     pub(super) submitted: Timestamp,
     pub(super) phase: Phase,
+    /// Of the allocation that the coordinator runs in.
+    pub(super) horizon: Option<Horizon>,
     pub(super) stages: Vec<StageTable>,
     /// Payloads of LINES and PREPARE.
     pub(super) inputs: Payloads,
@@ -64,6 +69,7 @@ impl Job {
             job_toml,
             submitted: now,
             phase: Phase::Running,
+            horizon: None,
             stages: STAGES.into_iter().map(StageTable::new).collect(),
             inputs: Payloads::default(),
             spans: Vec::new(),
@@ -77,7 +83,7 @@ impl Job {
 
     pub(super) fn is_over(&self) -> bool {
         match self.phase {
-            Phase::Running | Phase::Draining | Phase::Drained => false,
+            Phase::Running | Phase::Draining { .. } | Phase::Drained => false,
             Phase::Over { .. } => true,
         }
     }

@@ -15,6 +15,17 @@ use super::worker::Workers;
 /// Leases in one answer, whatever the worker wants; it asks again.
 const MAX_LEASES: u32 = 4096;
 
+/// Waiting units looked at for one that fits, when those before it do not.
+const MAX_LOOKED_AT: usize = 512;
+
+/// How much later than now a unit may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slack {
+    /// No end is known.
+    Endless,
+    Millis(u64),
+}
+
 /// What a worker asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
@@ -41,8 +52,11 @@ impl Job {
             return Vec::new();
         }
         let alone = asked.idle && worker.held.is_empty();
-        if alone && let Some(ordinal) = self.stage(stage).next_suspect() {
-            return vec![self.lease_unit(now, workers, asked.worker_id, stage, ordinal)];
+        if alone
+            && let Some(ordinal) = self.stage(stage).next_suspect()
+            && let Some(slack) = self.slack(now, UnitKey { stage, ordinal })
+        {
+            return vec![self.lease_unit(now, workers, asked.worker_id, stage, (ordinal, slack))];
         }
         let most = match is_gang(stage) {
             true if alone => 1,
@@ -51,11 +65,37 @@ impl Job {
         };
         let mut leases = Vec::with_capacity(most.min(self.stage(stage).tally.waiting) as usize);
         while leases.len() < most as usize
-            && let Some(ordinal) = self.stage(stage).next_waiting()
+            && let Some(fitting) = self.next_fitting(now, stage)
         {
-            leases.push(self.lease_unit(now, workers, asked.worker_id, stage, ordinal));
+            leases.push(self.lease_unit(now, workers, asked.worker_id, stage, fitting));
         }
         leases
+    }
+
+    /// The first waiting unit that can end before the allocation, of so many that are looked at;
+    /// and how much later than now it may begin.
+    fn next_fitting(&self, now: Timestamp, stage: Stage) -> Option<(u32, Slack)> {
+        let near = self.stage(stage).waiting().take(MAX_LOOKED_AT);
+        let mut fitting = near.filter_map(|ordinal| {
+            self.slack(now, UnitKey { stage, ordinal }).map(|slack| (ordinal, slack))
+        });
+        fitting.next()
+    }
+
+    /// Whether and when the unit may begin.
+    pub(super) fn slack(&self, now: Timestamp, key: UnitKey) -> Option<Slack> {
+        match &self.horizon {
+            None => Some(Slack::Endless),
+            Some(horizon) => {
+                let predicted = self.predict_millis(key);
+                horizon.slack_millis(now, predicted).map(Slack::Millis)
+            }
+        }
+    }
+
+    /// What the unit will hardly exceed, if units of its stage have been done before.
+    pub(super) fn predict_millis(&self, key: UnitKey) -> Option<u64> {
+        self.stage(key.stage).pace.predict_millis(self.cost_bytes(key))
     }
 
     /// Whether the unit's worker must run nothing else.
@@ -69,7 +109,7 @@ impl Job {
         workers: &mut Workers,
         worker_id: u32,
         stage: Stage,
-        ordinal: u32,
+        (ordinal, slack): (u32, Slack),
     ) -> Lease {
         let key = UnitKey { stage, ordinal };
         let attempt = self.stage_mut(stage).lease(ordinal, worker_id, now);
@@ -78,6 +118,11 @@ impl Job {
             unit: Some(key.attempt(attempt)),
             payload: self.payload(key),
             cost_bytes: self.cost_bytes(key),
+            start_within_millis: match slack {
+                Slack::Endless => 0,
+                // 0 would mean whenever.
+                Slack::Millis(millis) => u32::try_from(millis).unwrap_or(u32::MAX).max(1),
+            },
         }
     }
 

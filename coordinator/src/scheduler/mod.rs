@@ -23,16 +23,20 @@
 //! | `job.rs` | the job's state and the moves that keep it consistent |
 //! | `unit.rs`, `stage.rs`, `payload.rs` | a unit's life, a stage's units, what they are told |
 //! | `advance.rs` | how stages begin and end |
+//! | `horizon.rs`, `pace.rs`, `drain.rs` | when the allocation ends, what fits before, how to stop |
 //! | `lease.rs`, `report.rs` | handing out units; taking what is said about them |
 //! | `worker.rs` | who is there |
 //! | `totals.rs`, `status.rs`, `explain.rs` | what people get to see |
 
 mod advance;
+mod drain;
 mod effect;
 mod event;
 mod explain;
+mod horizon;
 mod job;
 mod lease;
+mod pace;
 mod payload;
 mod plan;
 mod report;
@@ -50,6 +54,7 @@ pub use plan::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
 use thresher_proto::pb;
 
+use horizon::Horizon;
 use job::{Job, Phase};
 use lease::Asked;
 use report::Told;
@@ -61,6 +66,9 @@ use worker::{LastSeen, Worker, Workers};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scheduler {
     epoch: u64,
+    /// As told when the coordinator came up.
+    allocation: Option<pb::AllocationEnd>,
+    horizon: Option<Horizon>,
     workers: Workers,
     job: Option<Job>,
 }
@@ -74,7 +82,7 @@ impl Scheduler {
     /// Takes one event and says what follows from it. Effects are added to `effects`.
     pub fn handle(&mut self, now: Timestamp, event: &Event, effects: &mut Vec<Effect>) -> Changed {
         let changed = match event {
-            Event::Opened(opened) => self.opened(now, opened.epoch),
+            Event::Opened(opened) => self.opened(now, opened),
             Event::Submitted { plan, job_toml } => self.submitted(now, plan, job_toml, effects),
             Event::Registered { worker_id, request } => {
                 self.registered(now, *worker_id, request);
@@ -82,7 +90,7 @@ impl Scheduler {
             }
             Event::Sync(request) => self.sync(now, request, effects),
             Event::Lost { worker_id, reason } => self.lost(now, *worker_id, reason, effects),
-            Event::Drained => self.drained(),
+            Event::Drained { until } => self.drained(now, *until, effects),
             Event::Cancelled => self.cancelled(now, effects),
         };
         if let Some(job) = &mut self.job {
@@ -94,17 +102,16 @@ impl Scheduler {
         changed
     }
 
-    /// The workers whose lease has ended, as the events to handle.
+    /// What time alone has brought about, as the events to handle: workers whose lease has ended,
+    /// and the end of the allocation.
     pub fn overdue(&self, now: Timestamp) -> Vec<Event> {
         let Some(job) = &self.job else { return Vec::new() };
         let lease_millis = u64::from(job.plan.limits.lease_millis);
-        self.workers
-            .overdue(now, lease_millis)
-            .map(|(worker_id, worker)| {
-                let silence = now.millis_since(worker.last_seen.at);
-                Event::Lost { worker_id, reason: format!("not heard of for {silence} ms") }
-            })
-            .collect()
+        let lost = self.workers.overdue(now, lease_millis).map(|(worker_id, worker)| {
+            let silence = now.millis_since(worker.last_seen.at);
+            Event::Lost { worker_id, reason: format!("not heard of for {silence} ms") }
+        });
+        job.drain_due(now).into_iter().chain(lost).collect()
     }
 
     /// When the first lease ends, if nothing is heard until then. Looks at every worker.
@@ -152,12 +159,20 @@ impl Scheduler {
         })
     }
 
-    fn opened(&mut self, now: Timestamp, epoch: u64) -> Changed {
-        self.epoch = epoch;
+    fn opened(&mut self, now: Timestamp, opened: &pb::CoordinatorOpened) -> Changed {
+        self.epoch = opened.epoch;
+        self.horizon = Horizon::of(now, opened);
+        let told = !opened.allocation.is_empty() || opened.ends_millis > 0;
+        self.allocation = told.then(|| pb::AllocationEnd {
+            allocation: opened.allocation.clone(),
+            ends_millis: opened.ends_millis,
+            margin_millis: opened.margin_millis,
+        });
         self.workers.await_all(now);
         if let Some(job) = &mut self.job {
+            job.horizon = self.horizon;
             match job.phase {
-                Phase::Draining | Phase::Drained => job.phase = Phase::Running,
+                Phase::Draining { .. } | Phase::Drained => job.phase = Phase::Running,
                 Phase::Running | Phase::Over { .. } => {}
             }
         }
@@ -175,6 +190,7 @@ impl Scheduler {
             return Changed::No;
         }
         let job = self.job.insert(Job::new(plan.clone(), job_toml.to_owned(), now));
+        job.horizon = self.horizon;
         job.advance(now, effects);
         Changed::Yes
     }
@@ -205,13 +221,17 @@ impl Scheduler {
         };
         if request.sequence > 0 && request.sequence < worker.last_seen.sequence {
             let (leases, directive) = (Vec::new(), pb::Directive::Continue);
-            effects.push(Effect::Answer { worker_id, leases, directive });
+            effects.push(Effect::Answer { worker_id, leases, directive, give_up: Vec::new() });
             return Changed::No;
         }
         worker.last_seen = LastSeen { at: now, sequence: request.sequence };
         let mut changed = !std::mem::replace(&mut worker.attached, true);
+        if request.leaves_within_millis > 0 {
+            changed |= !std::mem::replace(&mut worker.leaving, true);
+        }
         let mut leases = Vec::new();
         let mut directive = pb::Directive::Continue;
+        let mut give_up = Vec::new();
         if let Some(job) = &mut self.job {
             if !job.is_over() {
                 for report in &request.reports {
@@ -228,14 +248,16 @@ impl Scheduler {
                 let asked = Asked { worker_id, want: request.want, idle: request.idle };
                 leases = job.lease(now, &mut self.workers, asked);
                 changed |= !leases.is_empty();
+                let leaves_within = u64::from(request.leaves_within_millis);
+                give_up = job.give_up(now, &self.workers, worker_id, leaves_within);
             }
             directive = match job.phase {
                 Phase::Running => pb::Directive::Continue,
-                Phase::Draining | Phase::Drained => pb::Directive::Drain,
+                Phase::Draining { .. } | Phase::Drained => pb::Directive::Drain,
                 Phase::Over { .. } => pb::Directive::Exit,
             };
         }
-        effects.push(Effect::Answer { worker_id, leases, directive });
+        effects.push(Effect::Answer { worker_id, leases, directive, give_up });
         if changed { Changed::Yes } else { Changed::No }
     }
 
@@ -256,7 +278,7 @@ impl Scheduler {
             let crash_limit = job.plan.limits.crash_limit;
             job.stage_mut(key.stage).retries += 1;
             let mut given_up = false;
-            if worker.attached && !job.is_over() {
+            if worker.attached && !worker.leaving && job.blames(now) {
                 let trouble: &mut Trouble = job.trouble(key);
                 trouble.crash(attempt);
                 trouble.remember(attempt, format!("{who} was lost: {}", unit::bounded(reason)));
@@ -279,15 +301,14 @@ impl Scheduler {
         Changed::Yes
     }
 
-    fn drained(&mut self) -> Changed {
-        match &mut self.job {
-            Some(job) if job.phase == Phase::Running => {
-                job.phase = Phase::Draining;
-                job.stirred = true;
-                Changed::Yes
-            }
-            Some(_) | None => Changed::No,
-        }
+    fn drained(
+        &mut self,
+        now: Timestamp,
+        until: Option<Timestamp>,
+        effects: &mut Vec<Effect>,
+    ) -> Changed {
+        let drained = self.job.as_mut().is_some_and(|job| job.drain(now, until, effects));
+        if drained { Changed::Yes } else { Changed::No }
     }
 
     fn cancelled(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Changed {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use thresher_proto::pb::Stage;
 
+use super::pace::Pace;
 use super::totals::Totals;
 use super::unit::{Step, Unit, UnitState};
 use super::{LeaseOrder, Timestamp};
@@ -43,6 +44,8 @@ pub(super) struct StageTable {
     pub(super) bytes: u64,
     pub(super) bytes_done: u64,
     pub(super) cpu_millis: u64,
+    /// How long its units take.
+    pub(super) pace: Pace,
     pub(super) retries: u32,
     pub(super) started: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
@@ -64,6 +67,7 @@ impl StageTable {
             bytes: 0,
             bytes_done: 0,
             cpu_millis: 0,
+            pace: Pace::default(),
             retries: 0,
             started: None,
             ended: None,
@@ -139,9 +143,14 @@ impl StageTable {
         self.ended = None;
     }
 
-    /// The unit to lease next to a worker that runs others too.
-    pub(super) fn next_waiting(&self) -> Option<u32> {
-        self.again.first().copied().or_else(|| self.first_lease(self.cursor))
+    /// The units to lease next to a worker that runs others too, in order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = u32> {
+        let fresh = (self.cursor..self.len()).filter_map(|place| self.first_lease(place));
+        let fresh = fresh.filter(|ordinal| {
+            let unit = self.units[*ordinal as usize];
+            unit.state == UnitState::Waiting && unit.attempt == 0
+        });
+        self.again.iter().copied().chain(fresh)
     }
 
     fn first_lease(&self, place: u32) -> Option<u32> {
@@ -238,19 +247,20 @@ mod tests {
 
     fn drain(table: &mut StageTable) -> Vec<u32> {
         let mut out = Vec::new();
-        while let Some(ordinal) = table.next_waiting() {
+        loop {
+            let next = table.waiting().next();
+            let Some(ordinal) = next else { return out };
             table.lease(ordinal, 1, Timestamp::default());
             out.push(ordinal);
         }
-        out
     }
 
     #[test]
     fn units_go_out_in_canonical_order_and_those_that_failed_before_new_ones() {
         let mut table = table(5, LeaseOrder::Canonical);
-        assert_eq!(table.next_waiting(), Some(0));
+        assert_eq!(table.waiting().next(), Some(0));
         assert_eq!(table.lease(0, 1, Timestamp::default()), 1);
-        assert_eq!(table.next_waiting(), Some(1));
+        assert_eq!(table.waiting().next(), Some(1));
         table.wait(0, Step::Release, Turn::Next, 0);
         table.step(2, Step::Skip, 0);
         assert_eq!(drain(&mut table), [0, 1, 3, 4]);

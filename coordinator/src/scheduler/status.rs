@@ -18,11 +18,12 @@ impl Scheduler {
             version: thresher_proto::VERSION.to_owned(),
             now_millis: now.millis(),
             workers: self.workers.status(),
+            allocation: self.allocation.clone(),
             ..pb::StatusResponse::default()
         };
         let Some(job) = &self.job else { return common };
         let (state, reason, finished) = match &job.phase {
-            Phase::Running | Phase::Draining => (pb::JobState::Running, "", None),
+            Phase::Running | Phase::Draining { .. } => (pb::JobState::Running, "", None),
             Phase::Drained => (pb::JobState::Drained, "", None),
             Phase::Over { state, reason, finished } => (*state, reason.as_str(), Some(*finished)),
         };
@@ -40,6 +41,7 @@ impl Scheduler {
             accounting: Some(accounting),
             set_aside: set_aside(job),
             alarms: job.alarms.clone(),
+            draining: matches!(job.phase, Phase::Draining { .. }),
             output: job.plan.output.clone(),
             ..common
         }

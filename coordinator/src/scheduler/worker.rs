@@ -38,6 +38,8 @@ pub(super) struct Worker {
     /// Whether it was heard of since the coordinator last came up. One that never comes back after
     /// that most likely ended with its allocation, so its units are not blamed.
     pub(super) attached: bool,
+    /// A signal told it to end: its units are not blamed for that either.
+    pub(super) leaving: bool,
 }
 
 impl Worker {
@@ -49,6 +51,7 @@ impl Worker {
             held: BTreeSet::new(),
             last_seen: LastSeen { at: now, sequence: 0 },
             attached: true,
+            leaving: false,
         }
     }
 

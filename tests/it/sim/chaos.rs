@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use thresher_coordinator::scheduler::LeaseOrder;
 
 use super::files::Key;
+use super::shell::Allocation;
 
 /// Losses of its worker that a healthy unit may see.
 const MAX_LOSSES: u32 = 3;
@@ -41,8 +42,14 @@ pub(crate) enum Call {
 pub(crate) enum Mishap {
     None,
     Crash,
-    Hang { millis: u64 },
+    Hang {
+        millis: u64,
+    },
     Preempted,
+    /// A signal tells it to end within so long.
+    Leaves {
+        millis: u64,
+    },
     Damage(usize),
     Drain,
 }
@@ -56,6 +63,7 @@ pub(crate) struct Chaos {
     mishap: f64,
     death: f64,
     retry: f64,
+    walltime: f64,
     /// Attempts failed and workers lost so far, by unit.
     retries: BTreeMap<Key, u32>,
     pub(crate) losses: BTreeMap<Key, u32>,
@@ -68,8 +76,9 @@ impl Chaos {
         let mut chance = |most: f64| dice.random_bool(0.7).then(|| dice.random_range(0.0..most));
         let (call, mishap) = (chance(0.3).unwrap_or(0.0), chance(0.05).unwrap_or(0.0));
         let (death, retry) = (chance(0.1).unwrap_or(0.0), chance(0.2).unwrap_or(0.0));
+        let walltime = chance(1.0).unwrap_or(0.0);
         let (retries, losses) = (BTreeMap::new(), BTreeMap::new());
-        Self { dice, ends_at, call, mishap, death, retry, retries, losses }
+        Self { dice, ends_at, call, mishap, death, retry, walltime, retries, losses }
     }
 
     fn rolls(&mut self, now: u64, chance: f64) -> bool {
@@ -105,18 +114,28 @@ impl Chaos {
         })
     }
 
+    /// The allocation of a coordinator that comes up; in a room that has healed there is no end.
+    pub(crate) fn allocation(&mut self, chaos_time: u64, now: u64) -> Allocation {
+        if !self.rolls(chaos_time, self.walltime) {
+            return Allocation::default();
+        }
+        let ends_millis = now + self.dice.random_range(500..12_000);
+        Allocation { ends_millis, margin_millis: self.dice.random_range(1..3000) }
+    }
+
     /// What befalls a machine, given the units that it holds.
     pub(crate) fn mishap(&mut self, now: u64, held: impl Iterator<Item = Key>) -> Mishap {
         if !self.rolls(now, self.mishap) {
             return Mishap::None;
         }
         let spared = held.into_iter().any(|key| self.losses.get(&key) >= Some(&MAX_LOSSES));
-        match self.dice.random_range(0..6) {
+        match self.dice.random_range(0..7) {
             0 | 1 if !spared => Mishap::Crash,
             2 if !spared => Mishap::Hang { millis: self.dice.random_range(500..6000) },
             3 => Mishap::Preempted,
             4 => Mishap::Damage(self.dice.random_range(0..1000)),
             5 if self.dice.random_bool(0.2) => Mishap::Drain,
+            6 => Mishap::Leaves { millis: self.dice.random_range(1..2000) },
             _ => Mishap::None,
         }
     }

@@ -16,6 +16,9 @@ pub(crate) struct Run {
     pub(crate) unit: UnitRef,
     pub(crate) ends_at: u64,
     pub(crate) end: End,
+    pub(crate) began_at: u64,
+    /// It was told to give the unit up, and said so; the run goes on.
+    pub(crate) given_up: bool,
 }
 
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Machine {
     drains: bool,
     /// Does nothing before that.
     pub(crate) wakes_at: u64,
+    /// A signal told it to end by then.
+    pub(crate) leaves_at: Option<u64>,
 }
 
 impl Machine {
@@ -46,6 +51,7 @@ impl Machine {
             resync: false,
             drains: false,
             wakes_at: 0,
+            leaves_at: None,
         }
     }
 
@@ -56,7 +62,8 @@ impl Machine {
     }
 
     pub(crate) fn held(&self) -> Vec<UnitRef> {
-        let mut held: Vec<UnitRef> = self.running.iter().map(|run| run.unit).collect();
+        let runs = self.running.iter().filter(|run| !run.given_up);
+        let mut held: Vec<UnitRef> = runs.map(|run| run.unit).collect();
         for unit in self.unreported.iter().filter_map(|report| report.unit) {
             if !held.contains(&unit) {
                 held.push(unit);
@@ -75,31 +82,49 @@ impl Machine {
         Some(self.running.remove(ended))
     }
 
-    pub(crate) fn report(&mut self, unit: UnitRef, outcomes: impl IntoIterator<Item = Outcome>) {
+    /// Says what came of a run.
+    pub(crate) fn report(&mut self, run: &Run, outcomes: impl IntoIterator<Item = Outcome>) {
         let report = |outcome| Report {
-            unit: Some(unit),
+            unit: Some(run.unit),
             outcome: Some(outcome),
             cpu_millis: 10,
-            wall_millis: 12,
+            wall_millis: run.ends_at - run.began_at,
         };
         self.unreported.extend(outcomes.into_iter().map(report));
     }
 
-    pub(crate) fn report_bad_luck(&mut self, unit: UnitRef) {
+    pub(crate) fn report_bad_luck(&mut self, run: &Run) {
         let kind = Kind::Retry.into();
         let failed = Failed { kind, error: "bad luck".to_owned(), producer: None };
-        self.report(unit, [Outcome::Failed(failed)]);
+        self.report(run, [Outcome::Failed(failed)]);
     }
 
     /// Gives back what runs.
     pub(crate) fn give_back(&mut self) {
         for run in std::mem::take(&mut self.running) {
-            self.report(run.unit, [Outcome::Returned(Returned {})]);
+            if !run.given_up {
+                self.report(&run, [Outcome::Returned(Returned {})]);
+            }
         }
     }
 
+    /// Gives back what it was told to. The slots go on, and may come to a result.
+    fn give_up(&mut self, units: &[UnitRef]) {
+        let mut runs = std::mem::take(&mut self.running);
+        for run in runs.iter_mut().filter(|run| units.contains(&run.unit) && !run.given_up) {
+            run.given_up = true;
+            self.report(run, [Outcome::Returned(Returned {})]);
+        }
+        self.running = runs;
+    }
+
     /// What to say next, with at most so many reports; and how many those are.
-    pub(crate) fn request(&mut self, worker_id_if_new: u32, most: usize) -> (Event, usize) {
+    pub(crate) fn request(
+        &mut self,
+        now: u64,
+        worker_id_if_new: u32,
+        most: usize,
+    ) -> (Event, usize) {
         let Some(worker_id) = self.worker_id else {
             let request = RegisterRequest {
                 host: self.host.clone(),
@@ -118,13 +143,17 @@ impl Machine {
         let request = SyncRequest {
             worker_id,
             // Some workers want more than they have slots for, even while they run a gang unit.
-            want: if self.drains { 0 } else { self.slots },
+            want: if self.drains || self.leaves_at.is_some() { 0 } else { self.slots },
             idle: self.running.is_empty() && sent == self.unreported.len(),
             reports: self.unreported[..sent].to_vec(),
             resync: self.resync,
             held: if self.resync { self.held() } else { Vec::new() },
             wait_millis: 0,
             sequence: self.sequence,
+            leaves_within_millis: match self.leaves_at {
+                None => 0,
+                Some(at) => at.saturating_sub(now).max(1) as u32,
+            },
         };
         (Event::Sync(request), sent)
     }
@@ -146,8 +175,14 @@ impl Machine {
     }
 
     /// The answer to a call with so many reports.
-    pub(crate) fn answered(&mut self, sent: usize, leases: &[Lease], directive: Directive) {
+    pub(crate) fn answered(
+        &mut self,
+        sent: usize,
+        leases: &[Lease],
+        (directive, give_up): (Directive, &[UnitRef]),
+    ) {
         self.unreported.drain(..sent);
+        self.give_up(give_up);
         self.resync = false;
         self.drains = directive == Directive::Drain;
         let gang = |lease: &Lease| {

@@ -3,9 +3,16 @@
 
 use thresher_coordinator::journal::{Fault, Journal, JournalError, MemoryFiles};
 use thresher_coordinator::scheduler::{Changed, Effect, Event, JobPlan, Scheduler, Timestamp};
-use thresher_proto::pb::JournalRecord;
+use thresher_proto::pb::{CoordinatorOpened, JournalRecord};
 
 use super::chaos::Death;
+
+/// When the allocation ends that a coordinator runs in: never when 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allocation {
+    pub(crate) ends_millis: u64,
+    pub(crate) margin_millis: u32,
+}
 
 /// A running coordinator.
 pub(crate) struct Shell {
@@ -30,7 +37,11 @@ pub(crate) enum Handled {
 
 impl Shell {
     /// Takes an epoch and replays; gives the event that must be handled first, too.
-    pub(crate) fn open(files: &MemoryFiles, plan: &JobPlan) -> (Self, Event) {
+    pub(crate) fn open(
+        files: &MemoryFiles,
+        plan: &JobPlan,
+        allocation: Allocation,
+    ) -> (Self, Event) {
         let (journal, replay) = Journal::open_in(files.clone()).expect("the journal opens");
         let mut scheduler = Scheduler::new();
         for record in replay {
@@ -40,7 +51,11 @@ impl Shell {
             let changed = scheduler.handle(now, &event, &mut Vec::new());
             assert_eq!(changed, Changed::Yes, "only events that change something are journaled");
         }
-        let opening = Event::Opened(journal.opening());
+        let opening = Event::Opened(CoordinatorOpened {
+            ends_millis: allocation.ends_millis,
+            margin_millis: allocation.margin_millis,
+            ..journal.opening()
+        });
         (Self { scheduler, journal }, opening)
     }
 

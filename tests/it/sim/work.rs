@@ -26,16 +26,16 @@ pub(crate) enum End {
 
 impl End {
     /// The reports to make of it.
-    pub(crate) fn outcomes(self, piece_units: usize) -> Vec<Outcome> {
+    pub(crate) fn outcomes(&self, piece_units: usize) -> Vec<Outcome> {
         match self {
             Self::Result { planned, done } => {
                 let pieces = planned.chunks(piece_units).zip(0..);
                 let listed = |(units, piece): (&[PlannedUnit], u32)| {
                     Outcome::Listed(Listed { piece, units: units.to_vec() })
                 };
-                pieces.map(listed).chain([Outcome::Done(done)]).collect()
+                pieces.map(listed).chain([Outcome::Done(done.clone())]).collect()
             }
-            Self::Fails(failed) => vec![Outcome::Failed(failed)],
+            Self::Fails(failed) => vec![Outcome::Failed(failed.clone())],
             Self::Kills => Vec::new(),
         }
     }

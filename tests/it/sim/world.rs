@@ -30,6 +30,9 @@ pub(crate) struct Told {
     delayed: u64,
     damaged: u64,
     drained: u64,
+    left: u64,
+    given_up: u64,
+    allocations_ended: u64,
     set_aside: u64,
     steps: u64,
 }
@@ -43,6 +46,9 @@ impl Told {
         self.delayed += other.delayed;
         self.damaged += other.damaged;
         self.drained += other.drained;
+        self.left += other.left;
+        self.given_up += other.given_up;
+        self.allocations_ended += other.allocations_ended;
         self.set_aside += other.set_aside;
         self.steps += other.steps;
     }
@@ -57,6 +63,9 @@ impl Told {
             self.delayed,
             self.damaged,
             self.drained,
+            self.left,
+            self.given_up,
+            self.allocations_ended,
             self.set_aside,
         ];
         assert!(seeds < 100 || rare.iter().all(|n| *n >= seeds / 100), "too calm: {self:?}");
@@ -68,6 +77,8 @@ enum Action {
     /// A call that its caller has given up.
     Late(Box<SyncRequest>),
     CoordinatorUp,
+    /// Everything that runs in the allocation of this epoch is killed.
+    AllocationEnds(u64),
 }
 
 pub(crate) struct World<'a> {
@@ -132,6 +143,7 @@ impl<'a> World<'a> {
                     self.coordinator(&Event::Sync(*request));
                 }
                 Action::CoordinatorUp => self.bring_up(),
+                Action::AllocationEnds(epoch) => self.end_allocation(epoch),
             }
         }
         let shell = self.shell.take().expect("whoever ended the job lives");
@@ -198,7 +210,14 @@ impl<'a> World<'a> {
 
     /// A coordinator comes up, and its state is what the one before had made durable.
     fn bring_up(&mut self) {
-        let (shell, opening) = Shell::open(&self.journal_files, &self.plan);
+        let allocation = self.chaos.allocation(self.chaos_time(), self.now);
+        let (shell, opening) = Shell::open(&self.journal_files, &self.plan, allocation);
+        if let Event::Opened(opened) = &opening
+            && opened.ends_millis > 0
+        {
+            let epoch = opened.epoch;
+            self.later(opened.ends_millis - self.now, Action::AllocationEnds(epoch));
+        }
         let mut replaced = None;
         if let Some(mut remains) = self.remains.take() {
             self.told.restarts += 1;
@@ -235,11 +254,25 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Kills what still runs in an allocation whose time is over.
+    fn end_allocation(&mut self, epoch: u64) {
+        if self.shell.as_ref().is_none_or(|shell| shell.scheduler.epoch() != epoch) {
+            return;
+        }
+        self.told.allocations_ended += 1;
+        let shell = self.shell.take().expect("it was just looked at");
+        self.remains = Some(Box::new(shell.stop()));
+        let wakes_at = self.now + 1000;
+        self.machines.iter_mut().for_each(|machine| machine.restart(wakes_at));
+        self.later(3000, Action::CoordinatorUp);
+    }
+
     fn declare_lost(&mut self) {
         let now = Timestamp::from_millis(self.now);
         let overdue = self.shell.as_ref().map(|shell| shell.scheduler.overdue(now));
         for event in overdue.unwrap_or_default() {
-            if self.coordinator(&event).is_some() {
+            let is_loss = matches!(event, Event::Lost { .. });
+            if self.coordinator(&event).is_some() && is_loss {
                 self.told.workers_lost += 1;
             }
         }
@@ -262,13 +295,22 @@ impl<'a> World<'a> {
                 return;
             }
             Mishap::Preempted => machine.give_back(),
+            Mishap::Leaves { millis } => {
+                machine.leaves_at.get_or_insert(self.now + millis);
+            }
             Mishap::Damage(choice) => {
                 self.files.damage(choice);
                 self.told.damaged += 1;
             }
             Mishap::Drain => {
-                self.coordinator(&Event::Drained);
+                self.coordinator(&Event::Drained { until: None });
             }
+        }
+        if self.machines[number].leaves_at.is_some_and(|at| at <= self.now) {
+            self.told.left += 1;
+            self.machines[number].give_back();
+            self.call(number);
+            return self.machines[number].restart(self.now + 500);
         }
         while let Some(run) = self.machines[number].next_ended(self.now) {
             if !self.end(number, run) {
@@ -286,17 +328,17 @@ impl<'a> World<'a> {
         let machine = &mut self.machines[number];
         match &run.end {
             End::Kills => return false,
-            End::Fails(_) => machine.report(unit, run.end.outcomes(pieces)),
+            End::Fails(_) => machine.report(&run, run.end.outcomes(pieces)),
             End::Result { done, .. } => {
                 let time = self.now - 1_000_000;
                 if !done.digest.is_empty() && self.chaos.fails(time, key(&unit), most) {
-                    machine.report_bad_luck(unit);
+                    machine.report_bad_luck(&run);
                     return true;
                 }
                 if let Ok(digest) = done.digest.as_slice().try_into() {
                     self.files.write(key(&unit), digest, &unit);
                 }
-                machine.report(unit, run.end.outcomes(pieces));
+                machine.report(&run, run.end.outcomes(pieces));
             }
         }
         true
@@ -305,7 +347,7 @@ impl<'a> World<'a> {
     fn call(&mut self, number: usize) {
         let next_id = self.shell.as_ref().map_or(0, |shell| shell.scheduler.next_worker_id());
         let most = self.chaos.dice.random_range(1..8);
-        let (event, sent) = self.machines[number].request(next_id, most);
+        let (event, sent) = self.machines[number].request(self.now, next_id, most);
         let new_id = match &event {
             Event::Registered { worker_id, .. } => Some(*worker_id),
             _ => None,
@@ -334,14 +376,16 @@ impl<'a> World<'a> {
         for effect in effects {
             match effect {
                 Effect::Unknown { .. } => machine.unknown(),
-                Effect::Answer { leases, directive, .. } => {
-                    machine.answered(sent, &leases, directive);
+                Effect::Answer { leases, directive, give_up, .. } => {
+                    self.told.given_up += give_up.len() as u64;
+                    machine.answered(sent, &leases, (directive, &give_up));
                     for lease in leases {
                         let unit = lease.unit.unwrap_or_default();
                         let end = work::run(self.truth, &self.files, &lease);
                         let slow = if self.chaos.dice.random_bool(0.05) { 10 } else { 1 };
                         let ends_at = self.now + slow * self.chaos.dice.random_range(1..600);
-                        machine.running.push(Run { unit, ends_at, end });
+                        let (began_at, given_up) = (self.now, false);
+                        machine.running.push(Run { unit, ends_at, end, began_at, given_up });
                     }
                 }
                 _ => {}

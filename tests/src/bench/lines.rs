@@ -87,7 +87,12 @@ fn run(
     unit: PlannedUnit,
 ) -> anyhow::Result<thresher_worker::stages::Finished> {
     let reference = UnitRef { stage: stage.into(), ordinal, attempt: 1 };
-    let lease = Lease { unit: Some(reference), payload: unit.payload, cost_bytes: unit.cost_bytes };
+    let lease = Lease {
+        unit: Some(reference),
+        payload: unit.payload,
+        cost_bytes: unit.cost_bytes,
+        ..Lease::default()
+    };
     run_unit(context, &lease).with_context(|| format!("unit `{reference}`"))
 }
 

@@ -85,7 +85,7 @@ fn a_stage_that_all_others_need_ends_the_job_when_it_fails() {
 fn draining_leases_nothing_waits_for_what_runs_and_the_next_coordinator_goes_on() {
     let mut room = Room::listed(true, 2);
     let running = room.lease_one(1);
-    assert_eq!(room.give(&Event::Drained), [Effect::WorkAvailable]);
+    assert_eq!(room.give(&Event::Drained { until: None }), [Effect::WorkAvailable]);
     let asked = pb::SyncRequest { worker_id: 1, want: 1, ..pb::SyncRequest::default() };
     let effects = room.sync(asked);
     assert_eq!((leases(&effects), directive(&effects)), (vec![], Directive::Drain));

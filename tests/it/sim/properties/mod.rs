@@ -8,6 +8,7 @@ mod memory;
 pub(crate) mod outcome;
 mod set_aside;
 mod stages;
+mod walltime;
 
 use thresher_coordinator::scheduler::{Effect, Event, Scheduler, Timestamp};
 
@@ -54,6 +55,7 @@ pub(crate) struct Properties {
     done: done::StaysDone,
     leases: leases::OneHolder,
     set_aside: set_aside::OnlyTheDoomed,
+    walltime: walltime::EndsInTime,
 }
 
 impl Properties {
@@ -63,6 +65,7 @@ impl Properties {
         self.accounting.look(seen);
         stages::look(seen);
         self.set_aside.look(seen);
+        self.walltime.look(seen);
         self.leases.look(seen)
     }
 

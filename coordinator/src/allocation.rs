@@ -1,0 +1,166 @@
+//! When the allocation around this coordinator ends, as the command line or the batch system's
+//! environment tells, and how long before that it stops.
+//!
+//! It asks no batch system and reads no clock. Invariant: what the command line says wins over the
+//! environment.
+
+use std::time::Duration;
+
+use thresher_lsf::{Layout, Lsf};
+use thresher_proto::batch::{BatchSystem, ParseError};
+use thresher_slurm::{Records, Slurm};
+
+use crate::scheduler::Timestamp;
+
+/// Asked in this order. How a site gives out nodes does not matter here.
+const BATCH_SYSTEMS: [&dyn BatchSystem; 2] =
+    [&Slurm { records: Records::Queue }, &Lsf { layout: Layout::WholeNodes }];
+
+/// Long enough for a flush, a late signal, and the batch system's own time before it kills.
+const MARGIN: Duration = Duration::from_secs(300);
+/// In an allocation of at most [`SHORT`].
+const SHORT_MARGIN: Duration = Duration::from_secs(120);
+const SHORT: Duration = Duration::from_secs(30 * 60);
+/// Of very short ones the margin takes at most this part.
+const MARGIN_PART: u32 = 4;
+
+/// What the command line says of the allocation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AllocationOptions {
+    pub ends: Option<Timestamp>,
+    pub margin: Option<Duration>,
+}
+
+/// What is known of the allocation around this process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allocation {
+    /// As its batch system names it; empty outside any.
+    pub name: String,
+    pub ends: Option<Timestamp>,
+    /// How long before the end, or after a signal, nothing runs any more. Without, what runs may
+    /// end.
+    pub margin: Option<Duration>,
+}
+
+/// Why an allocation makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum AllocationError {
+    #[error(transparent)]
+    Environment(#[from] ParseError),
+    #[error(
+        "the margin of {} s leaves nothing of the {} s until the allocation ends\n\
+         hint: choose a smaller `--margin`",
+        margin.as_secs(), left.as_secs()
+    )]
+    NothingLeft { margin: Duration, left: Duration },
+}
+
+impl Allocation {
+    /// Puts together what the command line and the environment say.
+    pub fn find(
+        now: Timestamp,
+        options: AllocationOptions,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, AllocationError> {
+        let mut inside = None;
+        for system in BATCH_SYSTEMS {
+            if inside.is_none() {
+                inside = system.inside(variable)?;
+            }
+        }
+        let told = inside.as_ref().and_then(|inside| inside.ends_unix_seconds);
+        let told = told.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
+        let ends = options.ends.or(told);
+        let left = ends.map(|ends| Duration::from_millis(ends.millis_since(now)));
+        if let (Some(margin), Some(left)) = (options.margin, left)
+            && margin >= left
+            && options.ends.is_some()
+        {
+            return Err(AllocationError::NothingLeft { margin, left });
+        }
+        let usual = (inside.is_some() || ends.is_some()).then(|| usual_margin(left));
+        Ok(Self {
+            name: inside.map(|inside| inside.allocation.to_string()).unwrap_or_default(),
+            ends,
+            margin: options.margin.or(usual),
+        })
+    }
+
+    /// As messages carry it; 0 when none.
+    pub fn margin_millis(&self) -> u32 {
+        self.margin.map_or(0, |margin| u32::try_from(margin.as_millis()).unwrap_or(u32::MAX))
+    }
+
+    /// Until when units may run on after a signal.
+    pub fn until_after_signal(&self, now: Timestamp) -> Option<Timestamp> {
+        self.margin.map(|_| now.plus_millis(u64::from(self.margin_millis() / 2).max(1)))
+    }
+}
+
+fn usual_margin(left: Option<Duration>) -> Duration {
+    match left {
+        None => MARGIN,
+        Some(left) if left <= SHORT => SHORT_MARGIN.min(left / MARGIN_PART),
+        Some(_) => MARGIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn find(
+        options: AllocationOptions,
+        environment: &[(&str, &str)],
+    ) -> Result<Allocation, AllocationError> {
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Allocation::find(NOW, options, &variable)
+    }
+
+    #[test]
+    fn outside_of_any_allocation_there_is_no_end_and_no_margin() {
+        let found = find(AllocationOptions::default(), &[]).unwrap();
+        assert_eq!(found, Allocation::default());
+        assert_eq!(found.until_after_signal(NOW), None);
+    }
+
+    #[test]
+    fn slurm_tells_the_end_if_it_does_and_the_margin_follows() {
+        let inside = [("SLURM_JOB_ID", "7"), ("SLURM_JOB_END_TIME", "8200")];
+        let found = find(AllocationOptions::default(), &inside).unwrap();
+        assert_eq!(found.name, "7");
+        assert_eq!(found.ends, Some(Timestamp::from_millis(8_200_000)));
+        assert_eq!(found.margin, Some(MARGIN));
+        let found = find(AllocationOptions::default(), &inside[..1]).unwrap();
+        assert_eq!((found.ends, found.margin), (None, Some(MARGIN)));
+        let nonsense = [("SLURM_JOB_ID", "7"), ("SLURM_JOB_END_TIME", "soon")];
+        assert!(find(AllocationOptions::default(), &nonsense).is_err());
+    }
+
+    #[test]
+    fn lsf_tells_no_end_and_the_command_line_wins_over_slurm() {
+        let lsf = [("LSB_JOBID", "12"), ("LSB_MCPU_HOSTS", "batch1 1 a01 42")];
+        let found = find(AllocationOptions::default(), &lsf).unwrap();
+        assert_eq!((found.name.as_str(), found.ends), ("12", None));
+        let ends = Some(Timestamp::from_millis(1_040_000));
+        let options = AllocationOptions { ends, margin: None };
+        let inside = [("SLURM_JOB_ID", "7"), ("SLURM_JOB_END_TIME", "8200")];
+        let found = find(options, &inside).unwrap();
+        assert_eq!(found.ends, ends);
+        assert_eq!(found.margin, Some(Duration::from_secs(10)), "a quarter of the 40 s");
+        assert_eq!(found.until_after_signal(NOW), Some(NOW.plus_millis(5000)));
+    }
+
+    #[test]
+    fn a_margin_that_leaves_nothing_is_refused() {
+        let ends = Some(Timestamp::from_millis(1_040_000));
+        let options = AllocationOptions { ends, margin: Some(Duration::from_secs(40)) };
+        let error = find(options, &[]).unwrap_err().to_string();
+        assert!(error.contains("40 s") && error.contains("hint: "), "{error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! How a job stops without having ended: what runs gets a time to end in, the rest waits for the
+//! next coordinator.
+//!
+//! People, signals and the allocation's end all drain. Invariant: a drain only ever becomes shorter,
+//! and one with an end is over soon after it, whatever the workers do.
+
+use thresher_proto::pb::{JobState, UnitRef};
+
+use super::job::{Job, Phase};
+use super::unit::{UnitKey, UnitState};
+use super::worker::Workers;
+use super::{Effect, Event, Timestamp};
+
+/// After its end a drain waits for so many heartbeats, for workers to give back what they hold.
+const LAST_HEARTBEATS: u64 = 2;
+
+impl Job {
+    /// Begins to stop, or to stop sooner; at once when `until` is not in the future. Says whether
+    /// that changed anything.
+    pub(super) fn drain(
+        &mut self,
+        now: Timestamp,
+        until: Option<Timestamp>,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        // Whoever asks: nothing runs beyond the allocation.
+        let ends = self.horizon.map(|horizon| horizon.gives_up());
+        let until = until.into_iter().chain(ends).min();
+        match self.phase {
+            Phase::Running => {}
+            Phase::Draining { until: before } => match (before, until) {
+                (None, Some(_)) => {}
+                (Some(before), Some(until)) if until < before || until <= now => {}
+                (Some(_), Some(_)) | (_, None) => return false,
+            },
+            Phase::Drained | Phase::Over { .. } => return false,
+        }
+        self.phase = Phase::Draining { until };
+        self.stirred = true;
+        if until.is_some_and(|until| until <= now) {
+            self.be_drained(effects);
+        }
+        true
+    }
+
+    /// Ends a drain when nothing runs any more.
+    pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
+        match self.phase {
+            Phase::Draining { .. } if self.leased() == 0 => self.be_drained(effects),
+            Phase::Running | Phase::Draining { .. } | Phase::Drained | Phase::Over { .. } => {}
+        }
+    }
+
+    fn be_drained(&mut self, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Drained;
+        effects.push(Effect::JobEnded { state: JobState::Drained, reason: String::new() });
+    }
+
+    /// The drain that time asks for: the allocation ends, nothing that waits fits into what is left
+    /// of it, or workers did not give back in time what they hold.
+    pub(super) fn drain_due(&self, now: Timestamp) -> Option<Event> {
+        match self.phase {
+            Phase::Running => {
+                let horizon = self.horizon?;
+                let due = now >= horizon.stops() || self.is_stuck(now);
+                due.then(|| Event::Drained { until: Some(horizon.gives_up()) })
+            }
+            Phase::Draining { until: Some(until) } => {
+                let heartbeat_millis = u64::from(self.plan.limits.heartbeat_millis);
+                let last = until.plus_millis(LAST_HEARTBEATS * heartbeat_millis);
+                (now >= last).then_some(Event::Drained { until: Some(now) })
+            }
+            Phase::Draining { until: None } | Phase::Drained | Phase::Over { .. } => None,
+        }
+    }
+
+    /// Whether nothing runs, and nothing that waits could end in time: nodes would idle until the
+    /// end of the allocation.
+    fn is_stuck(&self, now: Timestamp) -> bool {
+        let Some(stage) = self.current_stage() else { return false };
+        let table = self.stage(stage);
+        if self.leased() > 0 || table.tally.waiting == 0 {
+            return false;
+        }
+        let mut waiting = table.waiting().chain(table.next_suspect());
+        waiting.all(|ordinal| self.slack(now, UnitKey { stage, ordinal }).is_none())
+    }
+
+    /// What the worker holds and cannot end in time, when time is short: for all, or for it.
+    pub(super) fn give_up(
+        &self,
+        now: Timestamp,
+        workers: &Workers,
+        worker_id: u32,
+        leaves_within_millis: u64,
+    ) -> Vec<UnitRef> {
+        let until = match self.phase {
+            Phase::Draining { until } => until,
+            Phase::Drained => Some(now),
+            Phase::Running | Phase::Over { .. } => None,
+        };
+        let leaves = (leaves_within_millis > 0).then(|| now.plus_millis(leaves_within_millis));
+        let Some(until) = until.into_iter().chain(leaves).min() else { return Vec::new() };
+        let Some(worker) = workers.get(worker_id) else { return Vec::new() };
+        let late = worker.held.iter().filter(|key| self.ends_after(**key, until) || until <= now);
+        late.map(|key| key.attempt(self.attempt(*key))).collect()
+    }
+
+    /// Whether the unit, leased before, is predicted to end after `until`. It began later than it
+    /// was leased, if others ran before it.
+    fn ends_after(&self, key: UnitKey, until: Timestamp) -> bool {
+        match (self.state(key), self.predict_millis(key)) {
+            (UnitState::Leased { since, .. }, Some(millis)) => since.plus_millis(millis) > until,
+            (
+                UnitState::Leased { .. }
+                | UnitState::Waiting
+                | UnitState::Done { .. }
+                | UnitState::SetAside
+                | UnitState::Skipped,
+                _,
+            ) => false,
+        }
+    }
+
+    /// Whether the loss of a worker is held against the units that it ran: not when workers are
+    /// stopped on purpose, as they are at the end of an allocation.
+    pub(super) fn blames(&self, now: Timestamp) -> bool {
+        match self.phase {
+            Phase::Running => self.horizon.is_none_or(|horizon| now < horizon.stops()),
+            Phase::Draining { .. } | Phase::Drained | Phase::Over { .. } => false,
+        }
+    }
+}

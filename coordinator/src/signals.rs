@@ -1,0 +1,71 @@
+//! Signals that ask this process to stop.
+//!
+//! Batch systems warn with whatever they were told to (USR1, USR2, URG), and end a job with INT
+//! and TERM, one after the other: all of them mean the same, however often they come. Only a second
+//! INT, as a person at a terminal sends it, means to stop at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// SIGURG has the same number on every Linux that we know.
+const URG: SignalKind = SignalKind::from_raw(23);
+
+/// Counts what came.
+pub(crate) struct Signals {
+    interrupts: Arc<AtomicU32>,
+    others: Arc<AtomicU32>,
+    told: std::cell::Cell<bool>,
+}
+
+impl Signals {
+    pub(crate) fn catch(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
+        let signals = Self {
+            interrupts: Arc::default(),
+            others: Arc::default(),
+            told: std::cell::Cell::new(false),
+        };
+        let others = [
+            SignalKind::terminate(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+            URG,
+        ];
+        let _inside = runtime.enter();
+        count(runtime, SignalKind::interrupt(), &signals.interrupts)?;
+        for kind in others {
+            count(runtime, kind, &signals.others)?;
+        }
+        Ok(signals)
+    }
+
+    pub(crate) fn seen(&self) -> bool {
+        self.interrupts.load(Ordering::Relaxed) + self.others.load(Ordering::Relaxed) > 0
+    }
+
+    /// True once, after the first signal.
+    pub(crate) fn first(&self) -> bool {
+        self.seen() && !self.told.replace(true)
+    }
+
+    /// Whether somebody insists.
+    pub(crate) fn again(&self) -> bool {
+        self.interrupts.load(Ordering::Relaxed) > 1
+    }
+}
+
+fn count(
+    runtime: &tokio::runtime::Runtime,
+    kind: SignalKind,
+    counter: &Arc<AtomicU32>,
+) -> std::io::Result<()> {
+    let mut signals = signal(kind)?;
+    let counter = Arc::clone(counter);
+    runtime.spawn(async move {
+        while signals.recv().await.is_some() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    Ok(())
+}

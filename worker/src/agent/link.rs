@@ -1,0 +1,112 @@
+//! The way to the coordinator: found by the state directory's address file, and anew when it
+//! breaks, since the next coordinator may be elsewhere.
+//!
+//! It knows calls, not what they mean.
+
+use std::time::Duration;
+
+use thresher_proto::channel::address::{CoordinatorAddress, host_name};
+use thresher_proto::channel::{Credentials, Role, connect};
+use thresher_proto::pb::coordination_client::CoordinationClient;
+use thresher_proto::pb::{RegisterRequest, RegisterResponse, UnitRef};
+use tonic::Code;
+use tonic::transport::Channel;
+
+use super::{AgentOptions, RETRY_PAUSE, is_final};
+use crate::clock;
+
+/// The way to the coordinator, found anew when it breaks.
+pub(super) struct Link {
+    pub(super) options: AgentOptions,
+    client: Option<CoordinationClient<Channel>>,
+}
+
+impl Link {
+    pub(super) fn new(options: AgentOptions) -> Self {
+        Self { options, client: None }
+    }
+
+    /// The next call looks for the coordinator anew.
+    pub(super) fn forget(&mut self) {
+        self.client = None;
+    }
+
+    pub(super) async fn client(
+        &mut self,
+    ) -> Result<&mut CoordinationClient<Channel>, tonic::Status> {
+        if self.client.is_none() {
+            let away =
+                |error: &dyn std::fmt::Display| tonic::Status::unavailable(error.to_string());
+            let address = self.address().map_err(|error| away(&error))?;
+            let credentials = match (&self.options.keys, self.options.connect) {
+                (Some(keys), _) => Credentials::in_directory(keys, Role::Worker),
+                (None, Some(_)) => {
+                    let keys = self.options.state.join(thresher_proto::channel::KEYS_DIRECTORY);
+                    Credentials::in_directory(&keys, Role::Worker)
+                }
+                (None, None) => Credentials::choose(&address, &self.options.state, Role::Worker),
+            };
+            let channel = connect(&address, &credentials).await.map_err(|error| {
+                if error.may_pass() {
+                    away(&error)
+                } else {
+                    tonic::Status::permission_denied(error.to_string())
+                }
+            })?;
+            self.client = Some(CoordinationClient::new(channel));
+        }
+        self.client.as_mut().ok_or_else(|| tonic::Status::internal("the client was just made"))
+    }
+
+    fn address(&self) -> anyhow::Result<CoordinatorAddress> {
+        match self.options.connect {
+            None => Ok(CoordinatorAddress::read_in(&self.options.state)?),
+            Some(tcp) => Ok(CoordinatorAddress {
+                unix: None,
+                tcp: Some(tcp),
+                epoch: 0,
+                pid: 0,
+                host: String::new(),
+                version: thresher_proto::VERSION.to_owned(),
+            }),
+        }
+    }
+
+    /// Registers, waiting for the coordinator and for a job for so long.
+    pub(super) async fn register(
+        &mut self,
+        patience: Duration,
+        held: Vec<UnitRef>,
+    ) -> anyhow::Result<RegisterResponse> {
+        let began = clock::now();
+        let request = RegisterRequest {
+            host: host_name(),
+            pid: std::process::id(),
+            slots: self.options.slots as u32,
+            version: thresher_proto::VERSION.to_owned(),
+            held,
+        };
+        loop {
+            let answered = match self.client().await {
+                Ok(client) => client.register(request.clone()).await,
+                Err(status) => Err(status),
+            };
+            let status = match answered {
+                Ok(response) => return Ok(response.into_inner()),
+                Err(status) => status,
+            };
+            if is_final(status.code()) {
+                anyhow::bail!("the coordinator refuses this worker: {}", status.message());
+            }
+            // Without a job the coordinator is there, and worth waiting for.
+            let waits_for_job = status.code() == Code::FailedPrecondition;
+            if !waits_for_job {
+                self.client = None;
+                if clock::now().duration_since(began) > patience {
+                    anyhow::bail!("no coordinator could be reached: {}", status.message());
+                }
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+}

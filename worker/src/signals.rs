@@ -1,0 +1,57 @@
+//! Signals that ask this worker to end.
+//!
+//! Batch systems use whatever they were told to (USR1, USR2, URG), and end a job with INT and TERM,
+//! one after the other: all of them mean the same. It decides nothing.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGURG has the same number on every Linux that we know.
+const URG: SignalKind = SignalKind::from_raw(23);
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To end soon. Batch systems repeat themselves, so once more means nothing new.
+    Leave,
+    /// The same, by INT: a person who sends it twice insists.
+    Interrupt,
+}
+
+/// The signals of this process, caught from now on.
+pub struct Signals {
+    interrupt: Signal,
+    others: Vec<Signal>,
+}
+
+impl Signals {
+    pub fn catch() -> std::io::Result<Self> {
+        let others = [
+            SignalKind::terminate(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+            URG,
+        ];
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            others: others.into_iter().map(signal).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The next one that comes; none is lost when the wait is given up.
+    pub async fn next(&mut self) -> Asked {
+        poll_fn(|context| {
+            if self.interrupt.poll_recv(context).is_ready() {
+                return Poll::Ready(Asked::Interrupt);
+            }
+            let mut others = self.others.iter_mut();
+            match others.any(|signal| signal.poll_recv(context).is_ready()) {
+                true => Poll::Ready(Asked::Leave),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
