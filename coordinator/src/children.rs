@@ -19,6 +19,8 @@ const TOO_SOON: Duration = Duration::from_secs(3);
 const MAX_EARLY_POINTS: u32 = 50;
 const POINTS_ENDED: u32 = 10;
 const POINTS_KILLED: u32 = 1;
+/// Of a worker's last line that are kept.
+const LAST_WORDS_BYTES: usize = 300;
 
 /// How to start workers.
 #[derive(Debug, Clone)]
@@ -92,10 +94,12 @@ impl Children {
             };
             let gone = self.running.swap_remove(index);
             let lived = clock::instant().duration_since(gone.since);
-            ended.push(Ended { pid: gone.child.id(), how: describe(status) });
             if status.success() {
+                ended.push(Ended { pid: gone.child.id(), how: describe(status) });
                 continue;
             }
+            let how = format!("it {}; {}", describe(status), last_words(&gone.log));
+            ended.push(Ended { pid: gone.child.id(), how });
             failed += 1;
             let points = if status.code().is_some() { POINTS_ENDED } else { POINTS_KILLED };
             self.early_points = if lived < TOO_SOON { self.early_points + points } else { 0 };
@@ -145,6 +149,17 @@ fn describe(status: ExitStatus) -> String {
         (Some(code), _) => format!("ended with exit status {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended".to_owned(),
+    }
+}
+
+/// What it said last, in one line: evidence for units that take their worker with them.
+fn last_words(log: &Path) -> String {
+    match tail(log).lines().last().map(str::trim) {
+        Some(line) if !line.is_empty() => {
+            let end = line.floor_char_boundary(LAST_WORDS_BYTES);
+            format!("its last words: `{}` (`{}`)", &line[..end], log.display())
+        }
+        Some(_) | None => format!("it said nothing (`{}`)", log.display()),
     }
 }
 

@@ -15,7 +15,7 @@ mod recovery;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use thresher_proto::job::JobSpec;
@@ -35,6 +35,9 @@ pub use recovery::{RecoveryError, read_scheduler};
 
 /// How often leases and parked calls are looked at when nothing happens.
 const TICK: Duration = Duration::from_millis(50);
+/// How often it is looked whether another coordinator took over, when nothing is written. Nobody
+/// takes over in less: the first must not have answered for longer.
+const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// Commands handled with one fsync.
 const MAX_BATCH: usize = 4096;
 /// A parked call is answered after so long at the latest, whatever it asked for.
@@ -73,6 +76,8 @@ pub struct Driver {
     allocation: Allocation,
     parked: ParkedCalls,
     state: PathBuf,
+    /// When it was last looked whether another coordinator took over.
+    looked: Instant,
 }
 
 /// Answers held back until their batch is durable.
@@ -92,6 +97,7 @@ impl Driver {
             allocation,
             parked: ParkedCalls::default(),
             state: state.to_owned(),
+            looked: clock::instant(),
         })
     }
 
@@ -128,12 +134,24 @@ impl Driver {
             }
             self.wake_parked(&mut effects, &mut answers)?;
             self.journal.commit()?;
+            self.check_replaced()?;
             answers.into_iter().for_each(|answer| answer());
             effects.iter().for_each(log);
             if stop {
                 return Ok(());
             }
         }
+    }
+
+    /// A commit finds out whether another coordinator took over; so must one that only answers:
+    /// it may have been suspended for long since it looked last.
+    fn check_replaced(&mut self) -> Result<(), JournalError> {
+        let now = clock::instant();
+        if now.duration_since(self.looked) >= LOOK_FOR_OTHERS {
+            self.journal.check_replaced()?;
+            self.looked = now;
+        }
+        Ok(())
     }
 
     /// Gives one event to the scheduler and journals it if it changed something.

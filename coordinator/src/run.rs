@@ -124,8 +124,13 @@ impl Coordinator {
     ) -> anyhow::Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        refuse_second(&runtime, state)?;
+        let silent = refuse_second(&runtime, state)?;
         let driver = Driver::open(state, allocation.clone())?;
+        if let Some(socket) = silent {
+            // The epoch is ours. Whoever was there and did not answer is suspended or dead, and
+            // ends when it finds that out. It may be gone already, with its socket.
+            let _ = std::fs::remove_file(socket);
+        }
         let epoch = driver.epoch();
         let work_dir = state.join("work");
         let job = job.map(|job| completed(job, &work_dir));
@@ -274,9 +279,13 @@ async fn serve_on(
         .await
 }
 
-/// A live coordinator of the same state directory is not pushed aside by accident.
-fn refuse_second(runtime: &tokio::runtime::Runtime, state: &Path) -> anyhow::Result<()> {
-    let Ok(address) = CoordinatorAddress::read_in(state) else { return Ok(()) };
+/// A live coordinator of the same state directory is not pushed aside by accident. Gives the socket
+/// of one that was there and does not answer.
+fn refuse_second(
+    runtime: &tokio::runtime::Runtime,
+    state: &Path,
+) -> anyhow::Result<Option<PathBuf>> {
+    let Ok(address) = CoordinatorAddress::read_in(state) else { return Ok(None) };
     let credentials = Credentials::choose(&address, state, Role::Operator);
     let answered = runtime.block_on(async {
         let channel = connect(&address, &credentials).await.ok()?;
@@ -293,7 +302,7 @@ fn refuse_second(runtime: &tokio::runtime::Runtime, state: &Path) -> anyhow::Res
             state.display()
         );
     }
-    Ok(())
+    Ok(address.unix)
 }
 
 /// The job with what only the state directory tells.

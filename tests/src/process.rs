@@ -73,6 +73,18 @@ pub fn workers_of(state: &Path) -> Vec<u32> {
     .collect()
 }
 
+/// Looks until it is so, but not for ever.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let step = std::time::Duration::from_millis(20);
+    for _ in 0..6000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(step);
+    }
+    panic!("in two minutes there was not {what}");
+}
+
 /// SIGKILL.
 pub fn kill(pid: u32) {
     signal(pid, Signal::KILL);

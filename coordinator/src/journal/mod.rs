@@ -167,6 +167,12 @@ impl Journal {
         self.segment.sync().map_err(|source| self.fail("sync", source))
     }
 
+    /// Fails when another coordinator has taken over, also while there is nothing to write.
+    pub fn check_replaced(&mut self) -> Result<(), JournalError> {
+        self.check_open()?;
+        self.check_fence()
+    }
+
     /// Epochs are taken one after the other and never given back, so the next one's segment is
     /// there if any higher one is.
     fn check_fence(&mut self) -> Result<(), JournalError> {

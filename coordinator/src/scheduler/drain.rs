@@ -7,7 +7,8 @@
 use thresher_proto::pb::{JobState, UnitRef};
 
 use super::job::{Job, Phase};
-use super::unit::{UnitKey, UnitState};
+use super::twins::Running;
+use super::unit::UnitKey;
 use super::worker::Workers;
 use super::{Effect, Event, Timestamp};
 
@@ -102,24 +103,17 @@ impl Job {
         let leaves = (leaves_within_millis > 0).then(|| now.plus_millis(leaves_within_millis));
         let Some(until) = until.into_iter().chain(leaves).min() else { return Vec::new() };
         let Some(worker) = workers.get(worker_id) else { return Vec::new() };
-        let late = worker.held.iter().filter(|key| self.ends_after(**key, until) || until <= now);
-        late.map(|key| key.attempt(self.attempt(*key))).collect()
+        let held =
+            worker.held.iter().filter_map(|key| Some((*key, self.copy_of(*key, worker_id)?)));
+        let late = held.filter(|(key, copy)| until <= now || self.ends_after(*key, copy, until));
+        late.map(|(key, copy)| key.attempt(copy.attempt)).collect()
     }
 
-    /// Whether the unit, leased before, is predicted to end after `until`. It began later than it
-    /// was leased, if others ran before it.
-    fn ends_after(&self, key: UnitKey, until: Timestamp) -> bool {
-        match (self.state(key), self.predict_millis(key)) {
-            (UnitState::Leased { since, .. }, Some(millis)) => since.plus_millis(millis) > until,
-            (
-                UnitState::Leased { .. }
-                | UnitState::Waiting
-                | UnitState::Done { .. }
-                | UnitState::SetAside
-                | UnitState::Skipped,
-                _,
-            ) => false,
-        }
+    /// Whether a copy is predicted to end after `until`. It began later than it was leased, if
+    /// others ran before it.
+    fn ends_after(&self, key: UnitKey, copy: &Running, until: Timestamp) -> bool {
+        let predicted = self.predict_millis(key);
+        predicted.is_some_and(|millis| copy.since.plus_millis(millis) > until)
     }
 
     /// Whether the loss of a worker is held against the units that it ran: not when workers are

@@ -21,13 +21,18 @@ impl Scheduler {
                 because.extend(why_waiting(now, job, key, trouble));
                 "waiting"
             }
-            UnitState::Leased { worker_id, since } => {
-                because.push(format!(
-                    "leased to {} for {} s, attempt {}",
-                    self.workers.describe(worker_id),
-                    now.millis_since(since) / 1000,
-                    job.attempt(key),
-                ));
+            UnitState::Leased { .. } => {
+                because.extend(job.running(key).map(|copy| {
+                    format!(
+                        "leased to {} for {} s, attempt {}",
+                        self.workers.describe(copy.worker_id),
+                        now.millis_since(copy.since) / 1000,
+                        copy.attempt,
+                    )
+                }));
+                if because.len() > 1 {
+                    because.push("the first was slow, so idle slots try it too".into());
+                }
                 "leased"
             }
             UnitState::Done { digest } => {

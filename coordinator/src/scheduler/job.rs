@@ -13,6 +13,7 @@ use thresher_proto::pb::{JobState, Stage, UnitRef};
 use super::horizon::Horizon;
 use super::payload::{Listing, Payloads};
 use super::stage::{StageTable, Turn};
+use super::twins::Copies;
 use super::unit::{Step, Trouble, UnitKey, UnitState, bounded};
 use super::worker::Workers;
 use super::{Effect, JobPlan, Timestamp};
@@ -57,6 +58,8 @@ pub(super) struct Job {
     /// What attempts of LIST and LAYOUT units have planned, until their stage is over.
     pub(super) listings: BTreeMap<(UnitKey, u32), Listing>,
     pub(super) troubles: BTreeMap<UnitKey, Trouble>,
+    /// Of leased units that have had a second copy since they last waited.
+    pub(super) copies: BTreeMap<UnitKey, Copies>,
     pub(super) alarms: Vec<String>,
     /// Whether something became leaseable since the last effects.
     pub(super) stirred: bool,
@@ -76,6 +79,7 @@ impl Job {
             shards: Payloads::default(),
             listings: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            copies: BTreeMap::new(),
             alarms: Vec::new(),
             stirred: false,
         }
@@ -137,11 +141,10 @@ impl Job {
         self.troubles.get(&key).is_some_and(|trouble| unit.attempt <= trouble.damaged_attempt)
     }
 
-    /// Takes the unit off the worker it is leased to, if it is.
-    pub(super) fn unhold(&self, workers: &mut Workers, key: UnitKey) {
-        if let UnitState::Leased { worker_id, .. } = self.state(key) {
-            workers.release(worker_id, key);
-        }
+    /// Takes the unit off the workers that it is leased to, if it is.
+    pub(super) fn unhold(&mut self, workers: &mut Workers, key: UnitKey) {
+        self.running(key).for_each(|copy| workers.release(copy.worker_id, key));
+        self.copies.remove(&key);
     }
 
     /// Ends a lease without a result; the unit waits for its next turn.

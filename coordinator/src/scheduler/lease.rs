@@ -54,9 +54,9 @@ impl Job {
         let alone = asked.idle && worker.held.is_empty();
         if alone
             && let Some(ordinal) = self.stage(stage).next_suspect()
-            && let Some(slack) = self.slack(now, UnitKey { stage, ordinal })
+            && self.slack(now, UnitKey { stage, ordinal }).is_some()
         {
-            return vec![self.lease_unit(now, workers, asked.worker_id, stage, (ordinal, slack))];
+            return vec![self.lease_unit(now, workers, asked.worker_id, stage, ordinal)];
         }
         let most = match is_gang(stage) {
             true if alone => 1,
@@ -69,17 +69,16 @@ impl Job {
         {
             leases.push(self.lease_unit(now, workers, asked.worker_id, stage, fitting));
         }
+        if leases.is_empty() {
+            return self.lease_twins(now, workers, asked, stage);
+        }
         leases
     }
 
-    /// The first waiting unit that can end before the allocation, of so many that are looked at;
-    /// and how much later than now it may begin.
-    fn next_fitting(&self, now: Timestamp, stage: Stage) -> Option<(u32, Slack)> {
-        let near = self.stage(stage).waiting().take(MAX_LOOKED_AT);
-        let mut fitting = near.filter_map(|ordinal| {
-            self.slack(now, UnitKey { stage, ordinal }).map(|slack| (ordinal, slack))
-        });
-        fitting.next()
+    /// The first waiting unit that can end before the allocation, of so many that are looked at.
+    fn next_fitting(&self, now: Timestamp, stage: Stage) -> Option<u32> {
+        let mut near = self.stage(stage).waiting().take(MAX_LOOKED_AT);
+        near.find(|ordinal| self.slack(now, UnitKey { stage, ordinal: *ordinal }).is_some())
     }
 
     /// Whether and when the unit may begin.
@@ -109,19 +108,24 @@ impl Job {
         workers: &mut Workers,
         worker_id: u32,
         stage: Stage,
-        (ordinal, slack): (u32, Slack),
+        ordinal: u32,
     ) -> Lease {
         let key = UnitKey { stage, ordinal };
         let attempt = self.stage_mut(stage).lease(ordinal, worker_id, now);
         workers.hold(worker_id, key);
+        self.lease_of(now, key, attempt)
+    }
+
+    /// What the worker is told of a unit that it just got.
+    pub(super) fn lease_of(&self, now: Timestamp, key: UnitKey, attempt: u32) -> Lease {
         Lease {
             unit: Some(key.attempt(attempt)),
             payload: self.payload(key),
             cost_bytes: self.cost_bytes(key),
-            start_within_millis: match slack {
-                Slack::Endless => 0,
+            start_within_millis: match self.slack(now, key) {
+                None | Some(Slack::Endless) => 0,
                 // 0 would mean whenever.
-                Slack::Millis(millis) => u32::try_from(millis).unwrap_or(u32::MAX).max(1),
+                Some(Slack::Millis(millis)) => u32::try_from(millis).unwrap_or(u32::MAX).max(1),
             },
         }
     }
@@ -138,26 +142,38 @@ impl Job {
         let mut adopted = false;
         for unit in held {
             let Some(key) = self.find(unit) else { continue };
-            // An older attempt may end as it likes: its result counts, its failure doesn't.
-            if unit.attempt == 0 || unit.attempt != self.attempt(key) || self.is_stale(unit, key) {
+            if unit.attempt == 0 || self.is_stale(unit, key) {
                 continue;
             }
             match self.state(key) {
-                UnitState::Waiting => self.revive(key, unit.attempt),
-                UnitState::Leased { worker_id: holder, .. }
-                    if holder != worker_id && workers.are_one_process(holder, worker_id) =>
-                {
-                    workers.release(holder, key);
+                // An older attempt may end as it likes: its result counts, its failure doesn't.
+                UnitState::Waiting if unit.attempt == self.attempt(key) => {
+                    self.revive(key, unit.attempt);
+                    let step = Step::Lease { worker_id, since: now };
+                    self.stage_mut(key.stage).step(key.ordinal, step, 0);
+                    workers.hold(worker_id, key);
+                    adopted = true;
                 }
-                UnitState::Leased { .. }
+                UnitState::Leased { .. } => {
+                    let mut copies = self.running(key);
+                    let said = copies.find(|copy| copy.attempt == unit.attempt);
+                    drop(copies);
+                    // Both copies never run in one process.
+                    let Some(copy) = said.filter(|copy| {
+                        copy.worker_id != worker_id
+                            && workers.are_one_process(copy.worker_id, worker_id)
+                            && self.copy_of(key, worker_id).is_none()
+                    }) else {
+                        continue;
+                    };
+                    self.move_copy(workers, copy, worker_id, key);
+                    adopted = true;
+                }
+                UnitState::Waiting
                 | UnitState::Done { .. }
                 | UnitState::SetAside
-                | UnitState::Skipped => continue,
+                | UnitState::Skipped => {}
             }
-            let step = Step::Lease { worker_id, since: now };
-            self.stage_mut(key.stage).step(key.ordinal, step, 0);
-            workers.hold(worker_id, key);
-            adopted = true;
         }
         adopted
     }
@@ -181,11 +197,13 @@ impl Job {
         let mut said: Vec<_> = held.iter().map(|u| (u.stage, u.ordinal, u.attempt)).collect();
         said.sort_unstable();
         lost.retain(|key| {
-            let leased = (i32::from(key.stage), key.ordinal, self.attempt(*key));
-            said.binary_search(&leased).is_err()
+            let attempt = self.copy_of(*key, worker_id).map_or(0, |copy| copy.attempt);
+            said.binary_search(&(i32::from(key.stage), key.ordinal, attempt)).is_err()
         });
         for key in &lost {
-            self.release(workers, *key);
+            if let Some(copy) = self.copy_of(*key, worker_id) {
+                self.end_copy(workers, *key, copy.attempt);
+            }
         }
         !lost.is_empty()
     }

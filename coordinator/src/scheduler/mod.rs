@@ -24,7 +24,7 @@
 //! | `unit.rs`, `stage.rs`, `payload.rs` | a unit's life, a stage's units, what they are told |
 //! | `advance.rs` | how stages begin and end |
 //! | `horizon.rs`, `pace.rs`, `drain.rs` | when the allocation ends, what fits before, how to stop |
-//! | `lease.rs`, `report.rs` | handing out units; taking what is said about them |
+//! | `lease.rs`, `twins.rs`, `report.rs` | handing out units, some twice; taking what is said |
 //! | `worker.rs` | who is there |
 //! | `totals.rs`, `status.rs`, `explain.rs` | what people get to see |
 
@@ -45,6 +45,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod twins;
 mod unit;
 mod worker;
 
@@ -58,7 +59,7 @@ use horizon::Horizon;
 use job::{Job, Phase};
 use lease::Asked;
 use report::Told;
-use unit::{Step, Trouble};
+use unit::Trouble;
 use worker::{LastSeen, Worker, Workers};
 
 /// The state of one coordinator. Two are equal when the same events made them, apart from when
@@ -200,7 +201,11 @@ impl Scheduler {
         if let Some(earlier) = self.workers.remove(worker_id)
             && let Some(job) = &mut self.job
         {
-            earlier.held.into_iter().for_each(|key| job.wait(key, Step::Release));
+            for key in earlier.held {
+                if let Some(copy) = job.copy_of(key, worker_id) {
+                    job.end_copy(&mut self.workers, key, copy.attempt);
+                }
+            }
         }
         self.workers.add(worker_id, Worker::new(request, now));
         if let Some(job) = self.job.as_mut().filter(|job| !job.is_over()) {
@@ -274,7 +279,8 @@ impl Scheduler {
         let Some(worker) = self.workers.remove(worker_id) else { return Changed::No };
         let Some(job) = &mut self.job else { return Changed::Yes };
         for key in worker.held {
-            let attempt = job.attempt(key);
+            let Some(copy) = job.copy_of(key, worker_id) else { continue };
+            let attempt = copy.attempt;
             let crash_limit = job.plan.limits.crash_limit;
             job.stage_mut(key.stage).retries += 1;
             let mut given_up = false;
@@ -292,7 +298,7 @@ impl Scheduler {
                 );
                 job.set_aside(now, &mut self.workers, key, error, effects);
             } else {
-                job.wait(key, Step::Release);
+                job.end_copy(&mut self.workers, key, attempt);
             }
         }
         if !job.is_over() {

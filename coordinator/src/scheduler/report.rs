@@ -53,9 +53,9 @@ impl Job {
             Some(Outcome::Failed(failed)) if current => {
                 let table = self.stage_mut(key.stage);
                 table.cpu_millis = table.cpu_millis.saturating_add(report.cpu_millis);
-                self.failed(told, workers, key, failed, effects);
+                self.failed(told, workers, (key, unit.attempt), failed, effects);
             }
-            Some(Outcome::Returned(_)) if current => self.release(workers, key),
+            Some(Outcome::Returned(_)) if current => self.end_copy(workers, key, unit.attempt),
             // From an attempt that is over already: repeated, or too late to matter.
             Some(Outcome::Failed(_) | Outcome::Returned(_)) => {}
             Some(Outcome::Listed(listed)) => match key.stage {
@@ -70,10 +70,6 @@ impl Job {
             },
             None => effects.push(refused("it says nothing that this version knows")),
         }
-    }
-
-    fn is_running(&self, key: UnitKey, attempt: u32) -> bool {
-        attempt == self.attempt(key) && matches!(self.state(key), UnitState::Leased { .. })
     }
 
     fn listed(&mut self, key: UnitKey, attempt: u32, listed: &Listed) {
@@ -126,7 +122,7 @@ impl Job {
                     producer: None,
                 };
                 if self.is_running(key, attempt) {
-                    self.failed(told, workers, key, &failed, effects);
+                    self.failed(told, workers, (key, attempt), &failed, effects);
                 }
                 return;
             }
@@ -182,7 +178,7 @@ impl Job {
     ) {
         if self.is_running(key, unit.attempt) {
             let failed = Failed { kind: Kind::Fatal.into(), error, producer: None };
-            self.failed(told, workers, key, &failed, effects);
+            self.failed(told, workers, (key, unit.attempt), &failed, effects);
         } else {
             let worker_id = told.worker_id;
             effects.push(Effect::ReportRefused { worker_id, unit, reason: error });
@@ -193,11 +189,10 @@ impl Job {
         &mut self,
         told: Told,
         workers: &mut Workers,
-        key: UnitKey,
+        (key, attempt): (UnitKey, u32),
         failed: &Failed,
         effects: &mut Vec<Effect>,
     ) {
-        let attempt = self.attempt(key);
         self.listings.remove(&(key, attempt));
         self.stage_mut(key.stage).retries += 1;
         let error = bounded(&failed.error);
@@ -219,7 +214,7 @@ impl Job {
             return self.set_aside(told.now, workers, key, error, effects);
         }
         effects.push(Effect::AttemptFailed { unit: key.attempt(attempt), error });
-        self.release(workers, key);
+        self.end_copy(workers, key, attempt);
     }
 
     /// Sends the unit whose output is damaged back to run again.

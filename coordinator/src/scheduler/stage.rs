@@ -40,6 +40,8 @@ pub(super) struct StageTable {
     again: BTreeSet<u32>,
     /// Waiting units that may only run alone.
     suspects: BTreeSet<u32>,
+    /// Leased units, those that were leased first before others.
+    leased: BTreeSet<(Timestamp, u32)>,
     pub(super) totals: Totals,
     pub(super) bytes: u64,
     pub(super) bytes_done: u64,
@@ -63,6 +65,7 @@ impl StageTable {
             cursor: 0,
             again: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            leased: BTreeSet::new(),
             totals: Totals::default(),
             bytes: 0,
             bytes_done: 0,
@@ -102,6 +105,12 @@ impl StageTable {
         unit.state = before.after(step);
         *self.tally.of(before) -= 1;
         *self.tally.of(unit.state) += 1;
+        if let UnitState::Leased { since, .. } = before {
+            self.leased.remove(&(since, ordinal));
+        }
+        if let UnitState::Leased { since, .. } = unit.state {
+            self.leased.insert((since, ordinal));
+        }
         match (before, unit.state) {
             (UnitState::Waiting, _) if unit.attempt > 0 => {
                 if !self.again.remove(&ordinal) {
@@ -131,6 +140,18 @@ impl StageTable {
         unit.attempt += 1;
         self.started.get_or_insert(now);
         unit.attempt
+    }
+
+    /// Counts the attempt of a second copy of a unit that stays leased.
+    pub(super) fn lease_again(&mut self, ordinal: u32) -> u32 {
+        let unit = &mut self.units[ordinal as usize];
+        unit.attempt += 1;
+        unit.attempt
+    }
+
+    /// The leased units, those first that have been so for longest.
+    pub(super) fn longest(&self) -> impl Iterator<Item = u32> {
+        self.leased.iter().map(|(_, ordinal)| *ordinal)
     }
 
     /// Puts a unit back to wait, after a lease (`Release`) or a result (`Reopen`).

@@ -6,6 +6,7 @@
 mod ends;
 mod leases;
 mod reports;
+mod twins;
 mod walltime;
 
 use thresher_proto::pb::failed::Kind;

@@ -1,7 +1,7 @@
 //! The workers that are known, what they hold, and when their leases end.
 //!
-//! Invariant: a unit is in `held` of a worker exactly when the stage table says that it is leased
-//! to that worker. A worker id is never used twice.
+//! Invariant: a unit is in `held` of a worker exactly when the job says that a copy of it runs
+//! there. A worker id is never used twice.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

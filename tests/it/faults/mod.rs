@@ -1,7 +1,10 @@
 //! Bad input and bad luck, as a user meets them: counted, located, and nothing else lost.
 
+mod coordinators;
+mod crashes;
 mod inputs;
 mod jobs;
+mod signals;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use std::process::Command;
 use thresher_tests::process::{succeed, thresher};
 
 /// What was published: every file below the output but the report, by its hash.
-fn published(output: &Path) -> BTreeMap<String, String> {
+pub(crate) fn published(output: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut folders = vec![output.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -31,18 +31,18 @@ fn published(output: &Path) -> BTreeMap<String, String> {
 }
 
 /// The output of a job, and where its state is.
-fn places(folder: &Path) -> (PathBuf, PathBuf) {
+pub(crate) fn places(folder: &Path) -> (PathBuf, PathBuf) {
     (folder.join("corpus"), folder.join("state"))
 }
 
 /// `thresher run` of a job file in the folder.
-fn run(job: &Path, state: &Path) -> Command {
+pub(crate) fn run(job: &Path, state: &Path) -> Command {
     let mut command = thresher();
     command.arg("run").arg(job).arg("--state").arg(state);
     command
 }
 
 /// Checks the output with the product's own means.
-fn verify(output: &Path) {
+pub(crate) fn verify(output: &Path) {
     succeed(thresher().arg("verify").arg(output));
 }

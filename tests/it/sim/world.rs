@@ -33,6 +33,7 @@ pub(crate) struct Told {
     left: u64,
     given_up: u64,
     allocations_ended: u64,
+    twins: u64,
     set_aside: u64,
     steps: u64,
 }
@@ -49,6 +50,7 @@ impl Told {
         self.left += other.left;
         self.given_up += other.given_up;
         self.allocations_ended += other.allocations_ended;
+        self.twins += other.twins;
         self.set_aside += other.set_aside;
         self.steps += other.steps;
     }
@@ -66,6 +68,7 @@ impl Told {
             self.left,
             self.given_up,
             self.allocations_ended,
+            self.twins,
             self.set_aside,
         ];
         assert!(seeds < 100 || rare.iter().all(|n| *n >= seeds / 100), "too calm: {self:?}");
@@ -148,7 +151,11 @@ impl<'a> World<'a> {
         }
         let shell = self.shell.take().expect("whoever ended the job lives");
         self.properties.at_end(&shell.scheduler, self.truth, Timestamp::from_millis(self.now));
-        let told = Told { set_aside: self.properties.set_aside_count(), ..self.told };
+        let told = Told {
+            set_aside: self.properties.set_aside_count(),
+            twins: self.properties.twins_count(),
+            ..self.told
+        };
         Outcome::of(&shell.scheduler, &self.files, told)
     }
 

@@ -1,35 +1,30 @@
-//! A unit is never leased to two live workers, and its attempts grow.
+//! A unit is leased to one live worker, or to two when nothing else waits; its attempts grow.
 
 use std::collections::BTreeMap;
 
 use thresher_coordinator::scheduler::Event;
 use thresher_proto::pb::report::Outcome;
+use thresher_proto::pb::{Stage, UnitRef};
 
 use super::Seen;
 use crate::sim::files::{Key, key};
 
 #[derive(Default)]
-pub(crate) struct OneHolder {
-    /// The newest lease of each unit: attempt, and who holds it if anybody.
-    newest: BTreeMap<Key, (u32, Option<u32>)>,
+pub(crate) struct FewHolders {
+    /// Who holds which attempt of each unit.
+    holders: BTreeMap<Key, BTreeMap<u32, u32>>,
+    newest: BTreeMap<Key, u32>,
+    pub(crate) twins: u64,
 }
 
-impl OneHolder {
+impl FewHolders {
     /// Gives the units that were held by a worker that was lost.
     pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<Key> {
         let lost = match seen.event {
             Event::Lost { worker_id, .. } => self.lose(*worker_id),
             Event::Sync(request) => {
                 for report in &request.reports {
-                    let unit = report.unit.unwrap_or_default();
-                    let is_done = matches!(report.outcome, Some(Outcome::Done(_)));
-                    let is_end = !matches!(report.outcome, Some(Outcome::Listed(_)));
-                    if let Some((attempt, holder)) = self.newest.get_mut(&key(&unit))
-                        && is_end
-                        && (is_done || *attempt == unit.attempt)
-                    {
-                        *holder = None;
-                    }
+                    self.end(&report.unit.unwrap_or_default(), report.outcome.as_ref());
                 }
                 if request.resync {
                     self.keep_only(request.worker_id, &request.held);
@@ -39,34 +34,57 @@ impl OneHolder {
             _ => Vec::new(),
         };
         for (worker_id, unit) in seen.leases() {
-            let (attempt, holder) = self.newest.entry(key(&unit)).or_default();
-            assert!(
-                holder.is_none_or(|holder| holder == worker_id),
-                "`{unit}` was leased to worker {worker_id}, while {holder:?} holds {attempt}"
-            );
-            assert!(unit.attempt > *attempt, "`{unit}` came after attempt {attempt}");
-            (*attempt, *holder) = (unit.attempt, Some(worker_id));
+            self.lease(seen, worker_id, &unit);
         }
         lost
     }
 
+    fn end(&mut self, unit: &UnitRef, outcome: Option<&Outcome>) {
+        let Some(holders) = self.holders.get_mut(&key(unit)) else { return };
+        match outcome {
+            Some(Outcome::Listed(_)) => {}
+            Some(Outcome::Done(_)) => holders.clear(),
+            _ => {
+                holders.remove(&unit.attempt);
+            }
+        }
+    }
+
+    fn lease(&mut self, seen: &Seen<'_>, worker_id: u32, unit: &UnitRef) {
+        let holders = self.holders.entry(key(unit)).or_default();
+        holders.retain(|_, holder| *holder != worker_id);
+        if let Some((attempt, holder)) = holders.first_key_value() {
+            self.twins += 1;
+            let told = format!("`{unit}` to worker {worker_id}, #{attempt} to worker {holder}");
+            assert_eq!(holders.len(), 1, "a third copy: {told}");
+            let gang = matches!(unit.stage(), Stage::ResolveLines | Stage::ResolveDocuments);
+            assert!(!gang, "two copies of a gang unit: {told}");
+            let rows = seen.scheduler.status(seen.now).stages;
+            let waiting = rows.iter().find(|row| row.stage() == unit.stage()).map(|r| r.waiting);
+            assert_eq!(waiting, Some(0), "a second copy while others wait: {told}");
+        }
+        let newest = self.newest.entry(key(unit)).or_default();
+        assert!(unit.attempt > *newest, "`{unit}` came after attempt {newest}");
+        *newest = unit.attempt;
+        holders.insert(unit.attempt, worker_id);
+    }
+
     fn lose(&mut self, worker_id: u32) -> Vec<Key> {
         let mut lost = Vec::new();
-        for (unit, (_, holder)) in &mut self.newest {
-            if *holder == Some(worker_id) {
-                *holder = None;
+        for (unit, holders) in &mut self.holders {
+            let before = holders.len();
+            holders.retain(|_, holder| *holder != worker_id);
+            if holders.len() < before {
                 lost.push(*unit);
             }
         }
         lost
     }
 
-    fn keep_only(&mut self, worker_id: u32, held: &[thresher_proto::pb::UnitRef]) {
-        for (unit, (attempt, holder)) in &mut self.newest {
-            let says = held.iter().any(|h| key(h) == *unit && h.attempt == *attempt);
-            if *holder == Some(worker_id) && !says {
-                *holder = None;
-            }
+    fn keep_only(&mut self, worker_id: u32, held: &[UnitRef]) {
+        for (unit, holders) in &mut self.holders {
+            let says = |attempt| held.iter().any(|h| key(h) == *unit && h.attempt == attempt);
+            holders.retain(|attempt, holder| *holder != worker_id || says(*attempt));
         }
     }
 }

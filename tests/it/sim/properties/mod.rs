@@ -53,7 +53,7 @@ impl Seen<'_> {
 pub(crate) struct Properties {
     accounting: accounting::AddsUpOnce,
     done: done::StaysDone,
-    leases: leases::OneHolder,
+    leases: leases::FewHolders,
     set_aside: set_aside::OnlyTheDoomed,
     walltime: walltime::EndsInTime,
 }
@@ -73,6 +73,10 @@ impl Properties {
         self.accounting.compare(scheduler, now);
         self.set_aside.at_end(scheduler, truth, now);
         memory::at_end(scheduler, now);
+    }
+
+    pub(crate) fn twins_count(&self) -> u64 {
+        self.leases.twins
     }
 
     pub(crate) fn set_aside_count(&self) -> u64 {

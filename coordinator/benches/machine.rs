@@ -1,0 +1,392 @@
+//! The whole machine on paper: the scheduler with every node of a Summit or Frontier, in virtual
+//! time, to the end of an allocation.
+//!
+//! `cargo bench -p thresher-coordinator --bench machine [-- NODES HOURS [MB_PER_SECOND]]`; without
+//! arguments 4,608 and 9,408 nodes in bins of 2 h and 6 h, which takes 10 GB and some minutes.
+//!
+//! A dump is 90,000 WET files of 50 to 150 MB, a unit is one file, and there are as many dumps as
+//! fill the bin. Nodes have 56 slots behind one lease holder, differ by 5 %, units by 10 %, one unit
+//! in 5,000 takes five times as long, and a node in 1,000 dies each hour. Network and disk cost
+//! nothing here; records are encoded as for the journal.
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::error::Error;
+use std::fs;
+
+use prost::Message as _;
+use rustix::time::{ClockId, clock_gettime};
+use thresher_coordinator::scheduler::{
+    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan, Timestamp,
+};
+use thresher_proto::pb::report::Outcome;
+use thresher_proto::pb::{
+    CoordinatorOpened, Directive, Done, Lease, Listed, PlannedUnit, RegisterRequest, Report,
+    Returned, Stage, SyncRequest, UnitRef,
+};
+
+const SLOTS: u32 = 56;
+/// Leased beyond the slots, as the agent does.
+const QUEUE: u32 = 28;
+const DUMP_FILES: u64 = 90_000;
+const MEAN_BYTES: u64 = 100_000_000;
+const HEARTBEAT_MILLIS: u64 = 5000;
+const MARGIN_MILLIS: u32 = 300_000;
+const PIECE_UNITS: u64 = 8000;
+/// A core's pace over compressed bytes, when none is named.
+const MB_PER_SECOND: f64 = 0.8;
+
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// A bin of the site's queue, and how fast a slot is.
+#[derive(Clone, Copy)]
+struct Bin {
+    nodes: u32,
+    hours: f64,
+    bytes_per_millis: f64,
+}
+
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to 1.
+    fn part(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[derive(Default)]
+struct Node {
+    worker_id: u32,
+    pace: f64,
+    busy: u32,
+    queue: VecDeque<(UnitRef, u64, u64)>,
+    reports: Vec<Report>,
+    given_up: Vec<UnitRef>,
+    sequence: u64,
+    calls_at: u64,
+    drains: bool,
+    gone_at: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Ends { stage: i32, ordinal: u32, attempt: u32, millis: u64 },
+    Calls,
+    Dies,
+}
+
+#[derive(Default)]
+struct Told {
+    calls: u64,
+    useful_millis: u64,
+    begun: u64,
+    done: u64,
+    journal_bytes: u64,
+    cpu_seconds: f64,
+}
+
+struct Machine {
+    bin: Bin,
+    scheduler: Scheduler,
+    nodes: Vec<Node>,
+    agenda: BinaryHeap<Reverse<(u64, u32, What)>>,
+    dice: Dice,
+    told: Told,
+    now: u64,
+}
+
+impl Machine {
+    fn give(&mut self, event: Event) -> Vec<Effect> {
+        let began = seconds(ClockId::ThreadCPUTime);
+        let now = Timestamp::from_millis(self.now);
+        let mut effects = Vec::new();
+        if self.scheduler.handle(now, &event, &mut effects) == Changed::Yes {
+            let record = event.into_record(now).encode_to_vec();
+            self.told.journal_bytes += record.len() as u64;
+        }
+        self.told.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
+        effects
+    }
+
+    fn later(&mut self, at: u64, node: u32, what: What) {
+        self.agenda.push(Reverse((at, node, what)));
+    }
+
+    fn start_idle_slots(&mut self, number: u32) {
+        loop {
+            let node = &mut self.nodes[number as usize];
+            if node.busy == SLOTS {
+                return;
+            }
+            let Some((unit, cost, start_by)) = node.queue.pop_front() else { return };
+            if self.now > start_by {
+                node.reports.push(report(unit, Outcome::Returned(Returned {}), 0));
+                continue;
+            }
+            node.busy += 1;
+            let slow = if self.dice.part() < 1.0 / 5000.0 { 5.0 } else { 1.0 };
+            let noise = 0.9 + 0.2 * self.dice.part();
+            let millis =
+                (cost as f64 / self.bin.bytes_per_millis * node.pace * noise * slow) as u64;
+            self.told.begun += 1;
+            let UnitRef { stage, ordinal, attempt } = unit;
+            self.later(self.now + millis, number, What::Ends { stage, ordinal, attempt, millis });
+        }
+    }
+
+    fn call(&mut self, number: u32) {
+        let node = &mut self.nodes[number as usize];
+        if node.gone_at.is_some() {
+            return;
+        }
+        node.sequence += 1;
+        node.calls_at = self.now + HEARTBEAT_MILLIS;
+        let held = node.busy - node.given_up.len() as u32 + node.queue.len() as u32;
+        let request = SyncRequest {
+            worker_id: node.worker_id,
+            want: if node.drains { 0 } else { (SLOTS + QUEUE).saturating_sub(held) },
+            idle: held == 0,
+            reports: std::mem::take(&mut node.reports),
+            sequence: node.sequence,
+            ..SyncRequest::default()
+        };
+        let sent = request.reports.len();
+        let next = node.calls_at;
+        self.told.calls += 1;
+        let effects = self.give(Event::Sync(request));
+        self.later(next, number, What::Calls);
+        for effect in effects {
+            if let Effect::Answer { leases, directive, give_up, .. } = effect {
+                self.obey(number, leases, directive, give_up);
+            }
+        }
+        self.start_idle_slots(number);
+        let node = &mut self.nodes[number as usize];
+        let held = node.busy - node.given_up.len() as u32 + node.queue.len() as u32;
+        if node.drains && held == 0 && node.reports.is_empty() {
+            node.gone_at = Some(self.now);
+        } else if !node.reports.is_empty() && sent > 0 {
+            self.later(self.now + 1, number, What::Calls);
+        }
+    }
+
+    fn obey(&mut self, number: u32, leases: Vec<Lease>, told: Directive, give_up: Vec<UnitRef>) {
+        let node = &mut self.nodes[number as usize];
+        for lease in leases {
+            let Some(unit) = lease.unit else { continue };
+            let start_by = match lease.start_within_millis {
+                0 => u64::MAX,
+                millis => self.now + u64::from(millis),
+            };
+            node.queue.push_back((unit, lease.cost_bytes, start_by));
+        }
+        let returned = |unit| report(unit, Outcome::Returned(Returned {}), 0);
+        if told == Directive::Drain {
+            node.drains = true;
+            let waiting = std::mem::take(&mut node.queue);
+            node.reports.extend(waiting.into_iter().map(|(unit, ..)| returned(unit)));
+        }
+        for unit in give_up {
+            if !node.given_up.contains(&unit) && node.reports.iter().all(|r| r.unit != Some(unit)) {
+                node.given_up.push(unit);
+                node.reports.push(returned(unit));
+            }
+        }
+    }
+
+    fn end(&mut self, number: u32, unit: UnitRef, millis: u64) {
+        let node = &mut self.nodes[number as usize];
+        if node.gone_at.is_some() {
+            return;
+        }
+        node.busy -= 1;
+        node.given_up.retain(|given_up| *given_up != unit);
+        let digest = unit.ordinal.to_le_bytes().to_vec();
+        let done = Done { digest, ..Done::default() };
+        node.reports.push(report(unit, Outcome::Done(done), millis));
+        self.told.done += 1;
+        self.told.useful_millis += millis;
+        self.start_idle_slots(number);
+        let node = &self.nodes[number as usize];
+        // Reports go together, unless slots may soon have nothing to run.
+        if node.queue.len() < QUEUE as usize / 4 || node.drains {
+            self.call(number);
+        }
+    }
+
+    /// To the end of the drain; when that was.
+    fn run(&mut self) -> u64 {
+        let mut looked = 0;
+        while let Some(Reverse((at, number, what))) = self.agenda.pop() {
+            self.now = at;
+            if self.now >= looked + 1000 {
+                looked = self.now;
+                for event in self.scheduler.overdue(Timestamp::from_millis(self.now)) {
+                    let effects = self.give(event);
+                    let ends = |effect: &Effect| matches!(effect, Effect::JobEnded { .. });
+                    if effects.iter().any(ends) {
+                        return self.now;
+                    }
+                }
+            }
+            match what {
+                What::Ends { stage, ordinal, attempt, millis } => {
+                    self.end(number, UnitRef { stage, ordinal, attempt }, millis);
+                }
+                What::Calls => {
+                    if self.nodes[number as usize].calls_at <= self.now
+                        || !self.nodes[number as usize].reports.is_empty()
+                    {
+                        self.call(number);
+                    }
+                }
+                What::Dies => {
+                    let node = &mut self.nodes[number as usize];
+                    node.gone_at.get_or_insert(self.now);
+                }
+            }
+            if self.nodes.iter().step_by(64).all(|node| node.gone_at.is_some())
+                && self.nodes.iter().all(|node| node.gone_at.is_some())
+            {
+                return self.now;
+            }
+        }
+        self.now
+    }
+}
+
+fn report(unit: UnitRef, outcome: Outcome, wall_millis: u64) -> Report {
+    Report { unit: Some(unit), outcome: Some(outcome), cpu_millis: wall_millis, wall_millis }
+}
+
+/// The machine with its units listed and its nodes there; and how many dumps that took.
+fn machine(bin: Bin) -> (Machine, u64) {
+    let millis = bin.hours * 3_600_000.0;
+    let units = millis * f64::from(bin.nodes * SLOTS) * bin.bytes_per_millis / MEAN_BYTES as f64;
+    let dumps = (units * 1.02 / DUMP_FILES as f64).ceil() as u64;
+    let mut machine = Machine {
+        bin,
+        scheduler: Scheduler::new(),
+        nodes: Vec::new(),
+        agenda: BinaryHeap::new(),
+        dice: Dice(7),
+        told: Told::default(),
+        now: 1,
+    };
+    machine.give(Event::Opened(CoordinatorOpened {
+        epoch: 1,
+        ends_millis: millis as u64,
+        margin_millis: MARGIN_MILLIS,
+        ..CoordinatorOpened::default()
+    }));
+    let plan = JobPlan {
+        name: "paper".to_owned(),
+        output: "nowhere".to_owned(),
+        sources: vec![SourcePlan { name: "crawl".to_owned(), needs_lines: true }],
+        limits: Limits { lease_millis: 30_000, heartbeat_millis: 5000, ..Limits::default() },
+        lease_order: LeaseOrder::Canonical,
+    };
+    machine.give(Event::Submitted { plan, job_toml: String::new() });
+    for worker_id in 1..=bin.nodes {
+        let request =
+            RegisterRequest { slots: SLOTS, pid: worker_id, ..RegisterRequest::default() };
+        machine.give(Event::Registered { worker_id, request });
+        let pace = 0.95 + 0.1 * machine.dice.part();
+        machine.nodes.push(Node { worker_id, pace, ..Node::default() });
+    }
+    list(&mut machine, dumps * DUMP_FILES);
+    for number in 0..bin.nodes {
+        machine.later(1 + u64::from(number) % HEARTBEAT_MILLIS, number, What::Calls);
+        let hours = -machine.dice.part().max(1e-12).ln() * 1000.0;
+        machine.later((hours * 3_600_000.0) as u64, number, What::Dies);
+    }
+    (machine, dumps)
+}
+
+fn list(machine: &mut Machine, units: u64) {
+    let unit = UnitRef { stage: Stage::List.into(), ordinal: 0, attempt: 1 };
+    machine.give(Event::Sync(SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() }));
+    for piece in 0..units.div_ceil(PIECE_UNITS) {
+        let count = PIECE_UNITS.min(units - piece * PIECE_UNITS);
+        let planned = (0..count).map(|_| PlannedUnit {
+            payload: vec![7; 12],
+            cost_bytes: MEAN_BYTES / 2 + machine.dice.next() % MEAN_BYTES,
+        });
+        let listed = Listed { piece: piece as u32, units: planned.collect() };
+        let reports = vec![report(unit, Outcome::Listed(listed), 0)];
+        machine.give(Event::Sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() }));
+    }
+    let reports = vec![report(unit, Outcome::Done(Done::default()), 0)];
+    machine.give(Event::Sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() }));
+    machine.told = Told::default();
+}
+
+fn seconds(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+fn resident_megabytes() -> Fallible<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches("kB").trim_end().parse::<f64>()? / 1e3)
+}
+
+fn measure(bin: Bin) -> Fallible<()> {
+    let before = resident_megabytes()?;
+    let (mut machine, dumps) = machine(bin);
+    let memory = resident_megabytes()? - before;
+    let ended = machine.run();
+    let told = &machine.told;
+    let walltime = bin.hours * 3_600_000.0;
+    let of =
+        |millis: f64| 100.0 * told.useful_millis as f64 / (f64::from(bin.nodes * SLOTS) * millis);
+    let row = machine.scheduler.status(Timestamp::from_millis(machine.now)).stages;
+    let done = row.iter().find(|row| row.stage() == Stage::Lines).map_or(0, |row| row.done);
+    println!(
+        "{} nodes, {} h, {} dumps of {DUMP_FILES} files ({:.0} s a file): useful {:.2} % of the node \
+         time charged ({:.0} s of {:.0}), {:.2} % of the bin; {done} units done, {:.3} % begun again \
+         or given up; {:.0} calls/s; coordinator {:.1} % of a core, {memory:.0} MB, {:.0} kB/s of \
+         journal",
+        bin.nodes,
+        bin.hours,
+        dumps,
+        MEAN_BYTES as f64 / bin.bytes_per_millis / 1e3,
+        of(ended as f64),
+        ended as f64 / 1e3,
+        walltime / 1e3,
+        of(walltime),
+        100.0 * (told.begun - u64::from(done)) as f64 / told.begun as f64,
+        told.calls as f64 / (ended as f64 / 1e3),
+        100.0 * told.cpu_seconds / (ended as f64 / 1e3),
+        told.journal_bytes as f64 / ended as f64,
+    );
+    Ok(())
+}
+
+fn main() -> Fallible<()> {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let pace = arguments.get(2).map_or(Ok(MB_PER_SECOND), |text| text.parse())?;
+    let bin = |nodes, hours| Bin { nodes, hours, bytes_per_millis: pace * 1e3 };
+    if let [nodes, hours, ..] = arguments.as_slice() {
+        return measure(bin(nodes.parse()?, hours.parse()?));
+    }
+    for nodes in [4608, 9408] {
+        for hours in [2.0, 6.0] {
+            measure(bin(nodes, hours))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Second copies of slow units.
+
+use super::*;
+
+fn ask(worker_id: u32, want: u32) -> pb::SyncRequest {
+    pb::SyncRequest { worker_id, want, idle: true, ..pb::SyncRequest::default() }
+}
+
+fn report(unit: UnitRef, outcome: Outcome, wall_millis: u64) -> pb::Report {
+    pb::Report { unit: Some(unit), outcome: Some(outcome), wall_millis, ..pb::Report::default() }
+}
+
+/// Inputs 0 to 7 took 100 ms each, the last is leased to worker 1; worker 2 is there and idle.
+fn one_left(needs_lines: bool) -> (Room, UnitRef, u32) {
+    let mut room = Room::listed(needs_lines, 9);
+    let idle = room.register(2);
+    for _ in 0..8 {
+        let unit = room.lease_one(1);
+        let reports = vec![report(unit, done("bytes"), 100)];
+        room.sync(pb::SyncRequest { worker_id: 1, reports, ..pb::SyncRequest::default() });
+    }
+    let slow = room.lease_one(1);
+    (room, slow, idle)
+}
+
+/// Twice what it was hardly to exceed (100 ms and an eighth), and a heartbeat.
+const SLOW: u64 = 2 * 112 + 10_000;
+
+#[test]
+fn a_slow_unit_gets_a_second_copy_when_nothing_waits() {
+    let (mut room, slow, idle) = one_left(true);
+    room.now += SLOW - 1;
+    assert_eq!(room.ask(ask(idle, 4)), []);
+    room.now += 1;
+    assert_eq!(room.ask(ask(1, 3)), [], "not where it runs already");
+    let twins = room.ask(ask(idle, 4));
+    assert_eq!(twins.len(), 1);
+    assert_eq!(twins[0].unit, Some(unit(Stage::Lines, 8, 2)));
+    let third = room.register(3);
+    assert_eq!(room.ask(ask(third, 4)), [], "two copies are enough");
+    assert_eq!(room.state(slow), "leased");
+    assert_eq!(room.row(Stage::Lines).leased, 1, "it is one unit");
+}
+
+#[test]
+fn the_first_result_counts_and_the_late_one_is_compared() {
+    for (late, alarms) in [("bytes", 0), ("others", 1)] {
+        let (mut room, slow, idle) = one_left(true);
+        room.now += SLOW;
+        let twin = room.ask(ask(idle, 4))[0].unit.unwrap();
+        room.report(idle, twin, done("bytes"));
+        assert_eq!(room.state(slow), "done");
+        let effects = room.report(1, slow, done(late));
+        let found = effects.iter().filter(|e| matches!(e, Effect::Alarm { .. })).count();
+        assert_eq!(found, alarms, "{late}: {effects:?}");
+    }
+}
+
+#[test]
+fn whichever_copy_ends_without_a_result_the_other_goes_on() {
+    let endings: [fn(&mut Room, u32, UnitRef); 3] = [
+        |room, worker, unit| drop(room.report(worker, unit, failed(Kind::Retry, None))),
+        |room, worker, unit| {
+            drop(room.report(worker, unit, Outcome::Returned(pb::Returned {})));
+        },
+        |room, worker, _| drop(room.lose(worker)),
+    ];
+    for end in endings {
+        for first_ends in [true, false] {
+            let (mut room, slow, idle) = one_left(true);
+            room.now += SLOW;
+            let twin = room.ask(ask(idle, 4))[0].unit.unwrap();
+            let (ends, left) = if first_ends { (1, idle) } else { (idle, 1) };
+            end(&mut room, ends, if first_ends { slow } else { twin });
+            assert_eq!(room.state(slow), "leased", "to worker {left}");
+            let left_unit = if first_ends { twin } else { slow };
+            // What is left is a lease like any other: it can be given back, and leased anew.
+            room.report(left, left_unit, Outcome::Returned(pb::Returned {}));
+            assert_eq!(room.state(slow), "waiting");
+            let another = room.register(9);
+            assert_eq!(room.lease_one(another), unit(Stage::Lines, 8, 3));
+        }
+    }
+}
+
+#[test]
+fn a_process_that_registers_again_keeps_either_copy() {
+    let (mut room, slow, idle) = one_left(true);
+    room.now += SLOW;
+    let twin = room.ask(ask(idle, 4))[0].unit.unwrap();
+    let again = room.register_holding(2, &[twin]);
+    room.lose(idle);
+    let first_again = room.register_holding(1, &[slow]);
+    room.lose(1);
+    room.report(first_again, slow, failed(Kind::Retry, None));
+    assert_eq!(room.state(slow), "leased");
+    room.report(again, twin, done("bytes"));
+    assert_eq!(room.state(slow), "done");
+}
+
+#[test]
+fn a_gang_unit_and_a_suspect_have_one_copy() {
+    let mut room = Room::listed(false, 2);
+    for _ in 0..2 {
+        let prepare = room.lease_one(1);
+        room.report(1, prepare, done_with_keys(11));
+    }
+    for _ in 0..2 {
+        let range = room.lease_one(1);
+        room.report(1, range, done("range"));
+    }
+    room.lease_one(1);
+    let idle = room.register(2);
+    room.now += 100_000;
+    assert_eq!(room.lease(idle, 4), []);
+
+    let (mut room, slow, idle) = one_left(true);
+    room.lose(1);
+    let second = room.register(7);
+    room.lease_one(second);
+    room.lose(second);
+    let third = room.register(8);
+    let alone = room.lease_one(third);
+    assert_eq!(alone.ordinal, slow.ordinal);
+    room.now += SLOW;
+    assert_eq!(room.ask(ask(idle, 4)), [], "it may kill this worker too");
+}

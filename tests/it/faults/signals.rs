@@ -1,0 +1,81 @@
+//! Signals and the allocation's end: the job stops with status 5, goes on, and its bytes are those of
+//! an undisturbed run.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+use thresher_tests::job::JobText;
+use thresher_tests::process::{Leftovers, eventually, output, signal, succeed};
+
+use crate::oracle::{places, published, run, verify};
+
+const UNFINISHED: i32 = 5;
+
+/// Runs the job until its coordinator listens.
+fn start(job: &Path, state: &Path) -> Child {
+    let _ = std::fs::remove_file(state.join("coordinator.json"));
+    let child = run(job, state)
+        .args(["--slots", "1", "--margin", "20s"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("a coordinator", || state.join("coordinator.json").exists());
+    child
+}
+
+#[test]
+fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
+    let inputs = tempfile::tempdir().unwrap();
+    let text = JobText::sample_times(3, inputs.path());
+    let quiet = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(quiet.path());
+    succeed(&mut run(&text.write(quiet.path()), &state));
+    let reference = published(&output_folder);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(folder.path());
+    let _leftovers = Leftovers(state.clone());
+    let job = text.write(folder.path());
+    let mut drained = 0;
+    for asked in [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::URG] {
+        let mut child = start(&job, &state);
+        signal(child.id(), asked);
+        let status = child.wait().unwrap();
+        assert!(matches!(status.code(), Some(0 | UNFINISHED)), "{asked:?}: {status}");
+        drained += u32::from(status.code() == Some(UNFINISHED));
+    }
+    assert!(drained >= 4, "the job was complete after {drained} drains");
+    succeed(&mut run(&job, &state));
+    verify(&output_folder);
+    assert_eq!(published(&output_folder), reference);
+}
+
+#[test]
+fn a_job_goes_through_short_allocations_to_the_same_bytes() {
+    let inputs = tempfile::tempdir().unwrap();
+    let text = JobText::sample_times(2, inputs.path());
+    let quiet = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(quiet.path());
+    succeed(&mut run(&text.write(quiet.path()), &state));
+    let reference = published(&output_folder);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(folder.path());
+    let job = text.write(folder.path());
+    let mut allocations = 0;
+    for seconds in 1.. {
+        let walltime = format!("{}ms", 600 * seconds);
+        let ended = output(run(&job, &state).args(["--slots", "1", "--walltime", &walltime]));
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        match ended.status.code() {
+            Some(0) => break,
+            Some(UNFINISHED) => allocations += 1,
+            _ => panic!("{}: {said}", ended.status),
+        }
+    }
+    assert!(allocations > 1, "it was complete after {allocations} allocations");
+    verify(&output_folder);
+    assert_eq!(published(&output_folder), reference);
+}
