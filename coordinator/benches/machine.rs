@@ -5,7 +5,8 @@
 //! arguments 4,608 and 9,408 nodes in bins of 2 h and 6 h, which takes 10 GB and some minutes.
 //!
 //! A dump is 90,000 WET files of 50 to 150 MB, a unit is one file, and there are as many dumps as
-//! fill the bin. Nodes have 56 slots behind one lease holder, differ by 5 %, units by 10 %, one unit
+//! fill the bin. Nodes have 56 slots behind one agent, which calls
+//! whenever a unit ends; they differ by 5 %, units by 10 %, one unit
 //! in 5,000 takes five times as long, and a node in 1,000 dies each hour. Network and disk cost
 //! nothing here; records are encoded as for the journal.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -218,11 +219,7 @@ impl Machine {
         self.told.done += 1;
         self.told.useful_millis += millis;
         self.start_idle_slots(number);
-        let node = &self.nodes[number as usize];
-        // Reports go together, unless slots may soon have nothing to run.
-        if node.queue.len() < QUEUE as usize / 4 || node.drains {
-            self.call(number);
-        }
+        self.call(number);
     }
 
     /// To the end of the drain; when that was.

@@ -24,8 +24,8 @@ pub(crate) struct Shell {
 pub(crate) struct Remains {
     /// States that replay may give: whether the last record got through is not always known.
     pub(crate) expected: Vec<Scheduler>,
-    /// The effects of the last event, for the case that its record got through.
-    pub(crate) last: Option<(Event, Vec<Effect>)>,
+    /// When the last event was handled, and its effects, for the case that its record got through.
+    pub(crate) last: Option<(Timestamp, Event, Vec<Effect>)>,
     journal: Journal,
 }
 
@@ -81,7 +81,7 @@ impl Shell {
             self.write(&record).expect("the file system is healthy");
             return Handled::Lives(self, effects);
         };
-        let last = Some((event.clone(), effects));
+        let last = Some((now, event.clone(), effects));
         let (expected, last) = match death {
             Death::BeforeAppend => (vec![before], None),
             Death::Torn { bytes, errno } => {

@@ -179,7 +179,8 @@ impl<'a> World<'a> {
         let death = self.chaos.death(self.chaos_time());
         match shell.handle(self.now, event, &self.journal_files, death) {
             Handled::Lives(shell, effects) => {
-                self.look(event, &effects, &shell);
+                let now = Timestamp::from_millis(self.now);
+                self.look(now, event, &effects, &shell);
                 self.shell = Some(shell);
                 self.act(&effects);
                 Some(effects)
@@ -193,8 +194,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn look(&mut self, event: &Event, effects: &[Effect], shell: &Shell) {
-        let now = Timestamp::from_millis(self.now);
+    fn look(&mut self, now: Timestamp, event: &Event, effects: &[Effect], shell: &Shell) {
         let seen = Seen { now, event, effects, scheduler: &shell.scheduler, truth: self.truth };
         for unit in self.properties.look(&seen) {
             *self.chaos.losses.entry(unit).or_default() += 1;
@@ -233,11 +233,11 @@ impl<'a> World<'a> {
                 let expected = remains.expected.last().expect("some state is expected");
                 panic!("replay gave another state:\n{}", difference(&shell.scheduler, expected))
             });
-            if let Some((event, effects)) = remains.last.take()
+            if let Some((at, event, effects)) = remains.last.take()
                 && found + 1 == remains.expected.len()
             {
                 self.told.records_that_got_through += 1;
-                self.look(&event, &effects, &shell);
+                self.look(at, &event, &effects, &shell);
                 let ended = effects.iter().find_map(|effect| match effect {
                     Effect::JobEnded { state, .. } if *state != JobState::Drained => Some(*state),
                     _ => None,

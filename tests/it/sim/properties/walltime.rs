@@ -11,12 +11,14 @@ const LOOK_MILLIS: u64 = 300;
 #[derive(Default)]
 pub(crate) struct EndsInTime {
     opened: CoordinatorOpened,
+    opened_at: u64,
 }
 
 impl EndsInTime {
     pub(crate) fn look(&mut self, seen: &Seen<'_>) {
         if let Event::Opened(opened) = seen.event {
             self.opened = opened.clone();
+            self.opened_at = seen.now.millis();
         }
         let (ends, margin) = (self.opened.ends_millis, u64::from(self.opened.margin_millis));
         if ends == 0 {
@@ -34,7 +36,8 @@ impl EndsInTime {
         // An allocation may begin with less than its margin left.
         let began = seen.scheduler.epoch() == self.opened.epoch && now + margin / 2 > ends;
         let limits = seen.truth.limits;
-        let latest = ends - margin / 2 + 2 * u64::from(limits.heartbeat_millis) + LOOK_MILLIS;
+        let latest = ends - margin / 2 + 2 * u64::from(limits.heartbeat_millis);
+        let latest = latest.max(self.opened_at) + LOOK_MILLIS;
         assert!(
             !began || now <= latest,
             "the coordinator still works {} ms too late",
