@@ -141,6 +141,12 @@ impl Job {
         self.troubles.get(&key).is_some_and(|trouble| unit.attempt <= trouble.damaged_attempt)
     }
 
+    /// Whether the attempt's failure was counted already. A registration that was long on its way
+    /// may still name it as held; the failure that is then told again must not count again.
+    pub(super) fn has_failed(&self, unit: &UnitRef, key: UnitKey) -> bool {
+        self.troubles.get(&key).is_some_and(|trouble| unit.attempt == trouble.failed_attempt)
+    }
+
     /// Takes the unit off the workers that it is leased to, if it is.
     pub(super) fn unhold(&mut self, workers: &mut Workers, key: UnitKey) {
         self.running(key).for_each(|copy| workers.release(copy.worker_id, key));

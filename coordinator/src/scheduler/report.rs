@@ -196,7 +196,9 @@ impl Job {
         self.listings.remove(&(key, attempt));
         self.stage_mut(key.stage).retries += 1;
         let error = bounded(&failed.error);
-        self.trouble(key).remember(attempt, error.clone());
+        let trouble = self.trouble(key);
+        trouble.remember(attempt, error.clone());
+        trouble.failed_attempt = attempt;
         let kind = failed.kind();
         match kind {
             Kind::Fatal => return self.set_aside(told.now, workers, key, error, effects),

@@ -118,6 +118,8 @@ pub(super) struct Trouble {
     pub(super) damaged_attempt: u32,
     /// When it was last done again.
     pub(super) repaired: Option<Timestamp>,
+    /// The newest attempt that told its own failure: whoever says to hold it repeats old news.
+    pub(super) failed_attempt: u32,
     /// The attempt whose crash was counted last, in case its worker comes back.
     pub(super) crashed_attempt: Option<u32>,
     /// The latest failures, oldest first.

@@ -60,6 +60,20 @@ fn a_failed_attempt_is_repeated_and_the_last_one_sets_the_unit_aside() {
     assert_eq!(room.lease_one(1), unit(Stage::Prepare, 1, 1), "the job goes on");
 }
 
+/// A registration that was long on its way says that the attempt is held which has failed since.
+#[test]
+fn a_failure_told_again_after_a_late_registration_counts_once() {
+    let mut room = Room::listed(true, 1);
+    let a = room.register(2);
+    let lines = room.lease_one(a);
+    room.report(a, lines, failed(Kind::Retry, None));
+    let late = room.register_holding(2, &[lines]);
+    assert_eq!(room.state(lines), "waiting", "nobody runs what has ended");
+    assert_eq!(room.report(late, lines, failed(Kind::Retry, None)), []);
+    assert_eq!(room.row(Stage::Lines).retries, 1);
+    assert_eq!(room.lease_one(1), unit(Stage::Lines, 0, 2), "the second of two attempts");
+}
+
 #[test]
 fn a_fatal_failure_sets_aside_at_once_and_with_lines_goes_its_prepare() {
     let mut room = Room::listed(true, 2);
