@@ -5,7 +5,7 @@
 //! the first stage that is not over.
 
 use thresher_proto::Message as _;
-use thresher_proto::pb::{LayoutUnit, Lease, ListUnit, RangeUnit, Stage, UnitRef};
+use thresher_proto::pb::{LayoutUnit, Lease, ListUnit, PrepareUnit, RangeUnit, Stage, UnitRef};
 
 use super::Timestamp;
 use super::job::{Job, Phase};
@@ -142,7 +142,8 @@ impl Job {
         let mut adopted = false;
         for unit in held {
             let Some(key) = self.find(unit) else { continue };
-            if unit.attempt == 0 || self.is_stale(unit, key) {
+            let past = self.is_stale(unit, key) || self.has_failed(unit, key);
+            if unit.attempt == 0 || past {
                 continue;
             }
             match self.state(key) {
@@ -211,7 +212,14 @@ impl Job {
     fn payload(&self, key: UnitKey) -> Vec<u8> {
         match key.stage {
             Stage::List => ListUnit { source: key.ordinal }.encode_to_vec(),
-            Stage::Lines | Stage::Prepare => self.inputs.payload(key.ordinal).to_vec(),
+            Stage::Lines => self.inputs.payload(key.ordinal).to_vec(),
+            Stage::Prepare => {
+                let prepare = PrepareUnit {
+                    inputs: self.inputs.payload(key.ordinal).to_vec(),
+                    line_ranges: self.stage(Stage::ResolveLines).len(),
+                };
+                prepare.encode_to_vec()
+            }
             Stage::ResolveLines => self.range(key, Stage::Lines).encode_to_vec(),
             Stage::ResolveDocuments => self.range(key, Stage::Prepare).encode_to_vec(),
             Stage::Layout => {

@@ -4,8 +4,8 @@
 use prost::Message as _;
 use thresher_proto::pb::report::Outcome;
 use thresher_proto::pb::{
-    Accounting, Done, Failed, LayoutUnit, Lease, ListUnit, Listed, PlannedUnit, PublishUnit,
-    RangeUnit, Stage, UnitRef, failed::Kind,
+    Accounting, Done, Failed, LayoutUnit, Lease, ListUnit, Listed, PlannedUnit, PrepareUnit,
+    PublishUnit, RangeUnit, Stage, UnitRef, failed::Kind,
 };
 
 use super::files::{Files, Key};
@@ -44,10 +44,11 @@ impl End {
 /// Runs a unit.
 pub(crate) fn run(truth: &Truth, files: &Files, lease: &Lease) -> End {
     let unit = lease.unit.expect("a lease names its unit");
+    let (planned, _) = inputs_of(unit.stage(), &lease.payload);
     let failed = |kind: Kind, error: &str| {
         End::Fails(Failed { kind: kind.into(), error: error.to_owned(), producer: None })
     };
-    match truth.fate(unit.stage(), unit.ordinal, &lease.payload) {
+    match truth.fate(unit.stage(), unit.ordinal, &planned) {
         Fate::Kills => return End::Kills,
         Fate::Fatal => return failed(Kind::Fatal, "it can't be done"),
         Fate::NeverBetter => return failed(Kind::Retry, "no luck"),
@@ -66,6 +67,15 @@ pub(crate) fn run(truth: &Truth, files: &Files, lease: &Lease) -> End {
             producer: Some(producer),
         })
     })
+}
+
+/// What LIST planned, and for PREPARE how many ranges the lines were resolved in.
+fn inputs_of(stage: Stage, payload: &[u8]) -> (Vec<u8>, u32) {
+    if stage != Stage::Prepare {
+        return (payload.to_vec(), 0);
+    }
+    let prepare = PrepareUnit::decode(payload).expect("a PREPARE payload");
+    (prepare.inputs, prepare.line_ranges)
 }
 
 fn succeed(truth: &Truth, files: &Files, lease: &Lease, unit: UnitRef) -> Result<End, Key> {
@@ -87,10 +97,11 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease, unit: UnitRef) -> Result
             planned.extend(inputs.iter().map(|input| input.planned.clone()));
         }
         Stage::Lines | Stage::Prepare => {
-            let (source, input) = truth.input(payload);
+            let (planned, line_ranges) = inputs_of(unit.stage(), payload);
+            let (source, input) = truth.input(&planned);
             read(Stage::List, source as u32)?;
             if unit.stage() == Stage::Prepare && truth.sources[source].needs_lines {
-                for range in 0..files.of_stage(Stage::ResolveLines).len() as u32 {
+                for range in 0..line_ranges {
                     read(Stage::ResolveLines, range)?;
                 }
             }

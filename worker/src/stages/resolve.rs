@@ -109,25 +109,6 @@ pub(super) fn verdict_files(
     Ok(files)
 }
 
-/// How many ranges a stage was cut into, as its folder tells: PREPARE is not told.
-pub(super) fn ranges_of(context: &JobContext, stage: Stage) -> Result<u32, UnitError> {
-    let folder = context.work.stage(stage);
-    let fail = |error: std::io::Error| {
-        UnitError::Retry(format!("failed to list `{}`: {error}", folder.display()))
-    };
-    for entry in std::fs::read_dir(&folder).map_err(fail)? {
-        let name = entry.map_err(fail)?.file_name();
-        let of = name.to_str().and_then(|name| {
-            let (_, of) = name.strip_suffix(".json")?.strip_prefix("range-")?.split_once("-of-")?;
-            of.parse().ok()
-        });
-        if let Some(of) = of {
-            return Ok(of);
-        }
-    }
-    Err(UnitError::Retry(format!("`{}` holds no resolved range", folder.display())))
-}
-
 fn names(range: KeyRange, world: u32) -> impl Iterator<Item = VerdictFileName> {
     (0..world).map(move |rank| VerdictFileName { range, rank, world })
 }

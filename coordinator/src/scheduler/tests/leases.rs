@@ -1,5 +1,7 @@
 //! Who gets which unit, and how leases end without a report.
 
+use thresher_proto::Message as _;
+
 use super::*;
 
 fn ordinals(leases: &[Lease]) -> Vec<u32> {
@@ -17,6 +19,20 @@ fn a_batch_goes_out_in_order_and_no_unit_twice() {
     assert_eq!(first[1].cost_bytes, 10);
     assert_eq!(ordinals(&room.lease(b, 9)), [3, 4]);
     assert_eq!(room.lease(b, 9), []);
+}
+
+#[test]
+fn prepare_is_told_what_was_planned_and_in_how_many_ranges_the_lines_were_resolved() {
+    let mut room = Room::listed(true, 2);
+    for _ in 0..2 {
+        let lines = room.lease_one(1);
+        room.report(1, lines, done_with_keys(25));
+    }
+    assert_eq!(room.finish(1, 16).len(), 16, "50 keys of 32 bytes, 100 at a time");
+    let leases = room.lease(1, 2);
+    let prepare = pb::PrepareUnit::decode(leases[1].payload.as_slice()).unwrap();
+    assert_eq!(prepare.inputs, 1_u32.to_le_bytes());
+    assert_eq!(prepare.line_ranges, 16);
 }
 
 #[test]
