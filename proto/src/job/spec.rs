@@ -1,5 +1,7 @@
 //! The job file's tables as types. What each key means stands in `default.toml`.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::filters::FiltersSpec;
@@ -245,6 +247,20 @@ impl JobSpec {
     pub fn has_step(&self, source: &SourceSpec, step: Step) -> bool {
         let own = || self.steps.of(source.slice);
         source.steps.as_deref().unwrap_or_else(own).contains(&step)
+    }
+
+    /// The files that decide what is published, by the key that names them. Paths differ between
+    /// machines, so two recipes are equal only if the content of these is.
+    pub fn recipe_files(&self) -> Vec<(&'static str, PathBuf)> {
+        let mut files = Vec::new();
+        if self.language.model != "none" {
+            files.push(("language.model", PathBuf::from(&self.language.model)));
+        }
+        let c4 = &self.filters.c4_quality;
+        if let Some(list) = c4.bad_words_file.as_ref().filter(|_| c4.enabled) {
+            files.push(("filters.c4_quality.bad_words_file", list.clone()));
+        }
+        files
     }
 
     /// Whether the source's lines take part in line dedup.

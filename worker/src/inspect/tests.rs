@@ -44,6 +44,7 @@ fn output() -> TempDir {
         thresher: "0".to_owned(),
         schema: "uniform/1".to_owned(),
         recipe: String::new(),
+        recipe_files: BTreeMap::new(),
         accounting: ManifestAccounting {
             records_in: 6,
             published: 3,

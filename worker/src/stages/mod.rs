@@ -23,7 +23,7 @@ mod seal;
 mod tally;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prost::Message;
@@ -58,6 +58,8 @@ pub struct JobContext {
 pub struct Judges {
     pub language: Option<LanguageIdentifier>,
     pub filters: FilterChain,
+    /// blake3 of the files that were read for it, by the job's key.
+    pub recipe_files: BTreeMap<String, String>,
 }
 
 /// What a unit did.
@@ -101,7 +103,12 @@ pub fn run_unit(context: &JobContext, lease: &pb::Lease) -> Result<Finished, Uni
 impl Task {
     /// The unit's payload as the message that its stage has.
     fn decode<M: Message + Default>(&self) -> Result<M, UnitError> {
-        M::decode(self.payload.as_slice()).map_err(|error| {
+        self.decode_part(&self.payload)
+    }
+
+    /// A message within the payload.
+    fn decode_part<M: Message + Default>(&self, part: &[u8]) -> Result<M, UnitError> {
+        M::decode(part).map_err(|error| {
             UnitError::Fatal(format!("the payload of unit `{}` is no message: {error}", self.unit))
         })
     }
@@ -169,8 +176,19 @@ impl Judges {
         };
         let filters =
             FilterChain::new(&job.filters).map_err(|error| format!("failed to {error}"))?;
-        Ok(Self { language, filters })
+        let hashed = |(key, path): (&str, PathBuf)| match hash_file(&path) {
+            Ok(hash) => Ok((key.to_owned(), hash.to_hex().to_string())),
+            Err(error) => Err(format!("failed to read `{}`: {error}", path.display())),
+        };
+        let recipe_files = job.recipe_files().into_iter().map(hashed).collect::<Result<_, _>>()?;
+        Ok(Self { language, filters, recipe_files })
     }
+}
+
+fn hash_file(path: &Path) -> std::io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(path)?)?;
+    Ok(hasher.finalize())
 }
 
 /// One hash over the hashes of all that a unit wrote, in order.

@@ -9,12 +9,12 @@
 
 use blake3::Hash;
 use thresher_proto::job::{DocumentKey, JobSpec, Schema, SourceSpec, Step};
-use thresher_proto::pb::{self, InputsUnit, Stage};
+use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
 
 use super::external::Externals;
 use super::lines::{next, refuse_changed};
 use super::read::{Reading, read_unit};
-use super::resolve::{ranges_of, verdict_files};
+use super::resolve::verdict_files;
 use super::{Finished, JobContext, Judges, Tally, Task, UnitError, digest_of, tally};
 use crate::dedup::KEY_FILE;
 use crate::dedup::keys::KeyCollector;
@@ -35,7 +35,8 @@ use crate::text::simhash::signature;
 const SORT_BYTES: usize = 16 << 20;
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
-    let unit: InputsUnit = task.decode()?;
+    let PrepareUnit { inputs, line_ranges } = task.decode()?;
+    let unit: InputsUnit = task.decode_part(&inputs)?;
     let number = task.unit.ordinal;
     let source = context.source(unit.source)?;
     let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
@@ -48,7 +49,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         job: &context.job,
         judges: context.judges()?,
         strips_lines: context.job.has_step(source, Step::Lines),
-        verdicts: line_verdicts(context, source, number)?,
+        verdicts: line_verdicts(context, source, number, line_ranges)?,
         externals: Externals::start(&context.job, source)?,
         keys: KeyCollector::new(number, SORT_BYTES, spill),
         documents: JsonLinesWriter::new(writers.0, DOCUMENTS).map_err(|error| staging(&error))?,
@@ -79,7 +80,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     } = preparing;
     externals.finish()?;
     let (_, summary) = collector.finish(&mut key_file)?;
-    let facts = UnitFacts { inputs, tally, signatures };
+    let recipe_files = context.judges()?.recipe_files.clone();
+    let facts = UnitFacts { inputs, recipe_files, tally, signatures };
     let file = lines.finish(&facts).map_err(|error| staging(&error))?;
     let rows = rows.finish(&()).map_err(|error| staging(&error))?;
     let hashes: [Hash; 3] = [
@@ -100,11 +102,11 @@ fn line_verdicts(
     context: &JobContext,
     source: &SourceSpec,
     unit: u32,
+    ranges: u32,
 ) -> Result<Option<VerdictSet>, UnitError> {
     if !context.job.dedups_lines(source) {
         return Ok(None);
     }
-    let ranges = ranges_of(context, Stage::ResolveLines)?;
     let files = verdict_files(context, Stage::ResolveLines, ranges)?;
     let keys = context.work.unit_file(Stage::Lines, unit, "keys");
     VerdictSet::load::<u64>(&files, unit, &keys)

@@ -3,6 +3,7 @@
 //! **Invariant:** the manifest says nothing that two runs of the same job could differ in: no
 //! time, no host, no path outside the output. The report may.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Manifest {
     pub schema: String,
     /// The job file with every default, less the places and limits that change no byte.
     pub recipe: String,
+    /// blake3 of the files that the recipe names (models, word lists), by the key that names them.
+    pub recipe_files: BTreeMap<String, String>,
     pub accounting: ManifestAccounting,
     pub shards: Vec<ShardEntry>,
     /// Rows of dropped and quarantined records.
@@ -45,8 +48,8 @@ pub struct Manifest {
 pub struct ManifestAccounting {
     pub records_in: u64,
     pub published: u64,
-    pub dropped: std::collections::BTreeMap<String, u64>,
-    pub quarantined: std::collections::BTreeMap<String, u64>,
+    pub dropped: BTreeMap<String, u64>,
+    pub quarantined: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +116,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
         thresher: thresher_proto::VERSION.to_owned(),
         schema: schema_name(job).to_owned(),
         recipe: job.recipe().resolved(),
+        recipe_files: BTreeMap::new(),
         accounting: ManifestAccounting::default(),
         shards: Vec::new(),
         dropped: Vec::new(),
@@ -125,6 +129,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
         let facts = DocumentFile::open(&path, DOCUMENTS, number)?.facts()?;
         prepared.add(&facts.tally);
+        add_recipe_files(&mut manifest.recipe_files, facts.recipe_files)?;
         manifest.inputs.extend(facts.inputs.into_iter().map(|input| InputEntry {
             path: input.path,
             piece: input.piece,
@@ -140,6 +145,29 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
     }
     manifest.accounting = add_up(&prepared, published);
     Ok(manifest)
+}
+
+/// All units must have been judged by the same files.
+fn add_recipe_files(
+    known: &mut BTreeMap<String, String>,
+    read: BTreeMap<String, String>,
+) -> Result<(), UnitError> {
+    for (key, hash) in read {
+        match known.get(&key) {
+            Some(other) if *other != hash => {
+                return Err(UnitError::Fatal(format!(
+                    "the file that `{key}` names changed while the job ran: blake3 {other} for \
+                     some units, {hash} for others\nhint: begin again with a new state directory \
+                     and output"
+                )));
+            }
+            Some(_) => {}
+            None => {
+                known.insert(key, hash);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn add_up(prepared: &Tally, published: Tally) -> ManifestAccounting {

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** the file is a function of the lines alone: blocks are cut by size, never by time.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -28,6 +29,8 @@ const SIZES_PER_BLOCK: usize = 1 << 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFacts {
     pub inputs: Vec<InputFacts>,
+    /// blake3 of the files that the recipe names, by key.
+    pub recipe_files: BTreeMap<String, String>,
     pub tally: Tally,
     /// Of each document, for sources whose near-duplicates are looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
