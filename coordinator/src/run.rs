@@ -312,7 +312,7 @@ fn refuse_second(
 /// How the job ended, if an earlier run completed it. Nothing is written then: no epoch is taken,
 /// and nobody's keys or address change. The journal is only read where the output is sealed.
 fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::StatusResponse>> {
-    if !Path::new(&job.output.path).join("manifest.json").exists() {
+    if !Path::new(&job.output.path).join("manifest.json").try_exists()? {
         return Ok(None);
     }
     let job = completed(job.clone(), &state.join("work"));

@@ -6,7 +6,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzz_target;
-use thresher_worker::formats::gzip::{Event, GzipLimits, GzipReader};
+use thresher_fuzz::formats::gzip::{Event, GzipLimits, GzipReader};
 
 fn member(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

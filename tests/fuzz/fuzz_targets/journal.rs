@@ -3,15 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use thresher_proto::pb::journal_record::Event;
-use thresher_proto::pb::{JournalRecord, WorkerLost};
-
-// By path: the coordinator's crate would bring the whole server with it.
-#[expect(dead_code, reason = "only its reader and its segments in memory are wanted")]
-#[path = "../../../coordinator/src/journal/mod.rs"]
-mod journal;
-
-use journal::{Ending, Journal, MemoryFiles, read_frames};
+use thresher_fuzz::journal::{Ending, Journal, MemoryFiles, read_frames};
+use thresher_fuzz::pb::journal_record::Event;
+use thresher_fuzz::pb::{JournalRecord, WorkerLost};
 
 /// Reading stops at the same place when nothing follows it.
 fn read_as_segment(bytes: &[u8]) {

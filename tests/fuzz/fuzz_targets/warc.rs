@@ -4,7 +4,7 @@
 use std::io::{Read, Result};
 
 use libfuzzer_sys::fuzz_target;
-use thresher_worker::formats::warc::{Item, WarcLimits, WarcReader};
+use thresher_fuzz::formats::warc::{Item, WarcLimits, WarcReader};
 
 struct Trickle<'a> {
     input: &'a [u8],

@@ -6,7 +6,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzz_target;
-use thresher_worker::formats::warc::{Item, WarcLimits, WarcReader};
+use thresher_fuzz::formats::warc::{Item, WarcLimits, WarcReader};
 
 const INFO: &[u8] = b"WARC/1.0\r\nWARC-Type: warcinfo\r\nWARC-Date: 2024-05-17T00:00:00Z\r\n\
     Content-Length: 0\r\n\r\n\r\n\r\n";

@@ -100,10 +100,9 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease, unit: UnitRef) -> Result
             let (planned, line_ranges) = inputs_of(unit.stage(), payload);
             let (source, input) = truth.input(&planned);
             read(Stage::List, source as u32)?;
-            if unit.stage() == Stage::Prepare && truth.sources[source].needs_lines {
-                for range in 0..line_ranges {
-                    read(Stage::ResolveLines, range)?;
-                }
+            let ranges = if truth.sources[source].needs_lines { line_ranges } else { 0 };
+            for range in 0..ranges {
+                read(Stage::ResolveLines, range)?;
             }
             done.accounting = Some(input.accounting.clone());
             done.keys = input.keys;

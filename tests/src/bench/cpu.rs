@@ -35,10 +35,29 @@ pub(crate) fn of_process(pid: u32) -> anyhow::Result<f64> {
 
 /// Memory that a process holds.
 pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most memory that a process has held so far.
+pub(crate) fn peak_bytes(pid: u32) -> anyhow::Result<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, name: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kibibytes.context("`VmRSS` is missing")?.trim().parse::<u64>()? << 10)
+    Ok(kibibytes.with_context(|| format!("`{name}` is missing"))?.trim().parse::<u64>()? << 10)
+}
+
+/// The processes that a process has started and that live.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = threads.flatten().map(|thread| thread.path().join("children"));
+    let lists = lists.filter_map(|path| fs::read_to_string(path).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<_>>())
+        .collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
@@ -46,7 +65,8 @@ pub(crate) fn wall() -> Instant {
     Instant::now()
 }
 
-fn of_ended_children() -> anyhow::Result<f64> {
+/// Of all children that have ended, with their own.
+pub(crate) fn of_ended_children() -> anyhow::Result<f64> {
     let ticks = ticks(Path::new("/proc/self/stat"))?;
     Ok((ticks[2] + ticks[3]) as f64 / TICKS_PER_SECOND)
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! thresher-bench data  … WET files      → lines · ccnet · filters · language
 //! thresher-bench coordinator …          → serve as a child ← load, over TLS
+//! thresher-bench memory …               → the same job with 8 GiB and 64 MiB for its keys
 //! ```
 //! `tests/bench` makes the crawl and the peers that this needs. Times are CPU seconds, user and
 //! system, since the machines that run it are shared; the two sides of a ratio alternate.
@@ -16,6 +17,7 @@ mod cpu;
 mod language;
 mod lines;
 mod load;
+mod memory;
 mod options;
 mod pipelines;
 mod table;
@@ -25,6 +27,7 @@ use options::Options;
 const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
     thresher-bench ccnet|filters|language --python PYTHON --peers DIR --model FILE FILE.wet.gz…\n\
     thresher-bench coordinator [--units N] [--connections N] [--batch N] [--folder DIR]\n\
+    thresher-bench memory [--units N] [--folder DIR]    N times 6 lines\n\
     every one: [--rounds N]";
 
 fn main() -> anyhow::Result<()> {
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         "ccnet" => pipelines::ccnet(&options),
         "filters" => pipelines::filters(&options),
         "language" => language::bench(&options),
+        "memory" => memory::bench(&options),
         "coordinator" => coordinator::bench(&options),
         _ => anyhow::bail!("there is no bench `{name}`\n{USAGE}"),
     }

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::key::HashKey;
 use super::key_file::{KeyEntry, KeyFile, KeyFileSummary, KeyFileWriter, unmark};
@@ -62,6 +62,8 @@ pub struct KeyCollector<K: HashKey> {
     full: Vec<Chunk<K>>,
     filling: Chunk<K>,
     runs: Vec<SpilledRun>,
+    /// Behind the runs, so that they are gone from it before it goes itself.
+    made_dir: Option<MadeDirectory>,
     repeats: OrdinalSet,
 }
 
@@ -75,7 +77,8 @@ impl<K: HashKey> KeyCollector<K> {
     pub const ENTRY_BYTES: usize = K::BYTES + 4 + size_of::<K::Tagged>();
 
     /// For the unit of this canonical number. When more than `budget_bytes` are needed, sorted runs
-    /// go to `spill_dir`, which no other collector of the same unit uses at the same time.
+    /// go to `spill_dir`, which no other collector of the same unit uses at the same time. It is
+    /// made when it is needed, and then removed in the end.
     pub fn new(unit: u32, budget_bytes: usize, spill_dir: impl Into<PathBuf>) -> Self {
         Self {
             unit,
@@ -84,6 +87,7 @@ impl<K: HashKey> KeyCollector<K> {
             full: Vec::new(),
             filling: Chunk::new(),
             runs: Vec::new(),
+            made_dir: None,
             repeats: OrdinalSet::default(),
         }
     }
@@ -157,6 +161,9 @@ impl<K: HashKey> KeyCollector<K> {
         let name = format!("keys-{}-{}.run", self.unit, self.runs.len());
         let file = self.spill_dir.join(name);
         let failed = |source| KeysError::Spill { file: file.clone(), source };
+        if self.made_dir.is_none() {
+            self.made_dir = MadeDirectory::make(&self.spill_dir).map_err(failed)?;
+        }
         let sink = File::create_new(&file).map_err(failed)?;
         self.runs.push(SpilledRun(file.clone()));
         let mut writer = KeyFileWriter::new(sink).map_err(failed)?;
@@ -218,6 +225,26 @@ impl Drop for SpilledRun {
     }
 }
 
+/// A directory that was not there before, removed with its owner when it is empty.
+struct MadeDirectory(PathBuf);
+
+impl MadeDirectory {
+    /// Nothing when it is there already.
+    fn make(path: &Path) -> io::Result<Option<Self>> {
+        match fs::create_dir(path) {
+            Ok(()) => Ok(Some(Self(path.to_owned()))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for MadeDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
 /// Reads a run with one block in memory and no file open between blocks.
 struct RunReader<K: HashKey> {
     file: KeyFile<K>,
@@ -226,7 +253,7 @@ struct RunReader<K: HashKey> {
 }
 
 impl<K: HashKey> RunReader<K> {
-    fn open(path: &std::path::Path) -> Result<Self, BlocksError> {
+    fn open(path: &Path) -> Result<Self, BlocksError> {
         let mut file = KeyFile::open(path)?;
         file.restrict(Span::WHOLE);
         Ok(Self { file, next_block: 0, entries: Vec::new().into_iter() })

@@ -2,8 +2,8 @@
 //!
 //! A cut is healed by a range request for the rest, bound to the same object by its ETag or
 //! modification date. Where the server offers neither, or no ranges, what was asked for is read
-//! again from its start and the part handed out already is compared by hash. Invariant: the bytes handed out
-//! are those of one state of the object; a changed object is an error by that name.
+//! again from its start and the part handed out already is compared by hash. Invariant: the bytes
+//! handed out are those of one state of the object; a changed object is an error by that name.
 
 mod request;
 #[cfg(test)]

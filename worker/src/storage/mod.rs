@@ -111,7 +111,7 @@ pub fn open(
     }
 }
 
-/// Opens a part of an input: the bytes of `range`, as far as the input has them. A range that begins
+/// Opens a part of an input: the bytes of `range`, as far as the input has them. One that begins
 /// beyond the input's end is refused.
 pub fn open_range(
     location: &Location,

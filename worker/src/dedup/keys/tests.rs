@@ -1,7 +1,6 @@
 //! A key file says exactly what was pushed, whatever the order and the memory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::super::testing::{Seeded, TestKey};
 use super::*;
@@ -137,4 +136,20 @@ fn a_run_that_cannot_be_spilled_is_an_error_with_its_name() {
     let mut collector = KeyCollector::<u64>::new(5, 0, "/nowhere/to/spill");
     let error = (0..5000).find_map(|i| collector.push(u64::spread(i), i as u32).err());
     assert!(error.unwrap().to_string().contains("/nowhere/to/spill/keys-5-0.run"));
+}
+
+#[test]
+fn the_folder_of_spilled_runs_is_made_when_needed_and_gone_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let spill = folder.path().join("not-there-yet");
+    let pairs: Vec<(u64, u32)> = (0..20_000).map(|i| (u64::spread(i.into()), i)).collect();
+    let mut collector = KeyCollector::new(9, 0, &spill);
+    for (key, ordinal) in &pairs {
+        collector.push(*key, *ordinal).unwrap();
+    }
+    assert!(spill.is_dir(), "nothing was spilled");
+    let (bytes, summary) = collector.finish(Vec::new()).unwrap();
+    assert_eq!(summary.distinct, 20_000);
+    assert!(!spill.try_exists().unwrap());
+    assert_eq!(bytes, collect(folder.path(), 1 << 30, &pairs).0, "memory changes no byte");
 }

@@ -1,0 +1,8 @@
+//! Compiles the messages alone: the product's crate of them has gRPC beside them.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=../../proto/thresher");
+    let descriptors = protox::compile(["thresher/v1/journal.proto"], ["../../proto"])?;
+    prost_build::compile_fds(descriptors)?;
+    Ok(())
+}
