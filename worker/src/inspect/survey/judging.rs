@@ -67,17 +67,7 @@ impl<'a> Judging<'a> {
         page: &Page<'_>,
         stays: &mut impl Iterator<Item = bool>,
     ) -> Result<(), UnitError> {
-        self.text.clear();
-        let mut kept = 0_u64;
-        for line in lines(page.text) {
-            if stays.next().unwrap_or(true) {
-                if kept > 0 {
-                    self.text.push('\n');
-                }
-                self.text.push_str(line);
-                kept += 1;
-            }
-        }
+        let kept = self.keep_lines(page.text, stays);
         if self.text.is_empty() {
             return Ok(());
         }
@@ -132,6 +122,22 @@ impl<'a> Judging<'a> {
         self.piece.push(b'\n');
         self.published.documents += 1;
         if self.piece.len() >= PIECE_BYTES { self.compress() } else { Ok(()) }
+    }
+
+    /// Leaves the lines that stay in `self.text`; returns how many they are.
+    fn keep_lines(&mut self, text: &str, stays: &mut impl Iterator<Item = bool>) -> u64 {
+        self.text.clear();
+        let mut kept = 0;
+        for line in lines(text) {
+            if stays.next().unwrap_or(true) {
+                if kept > 0 {
+                    self.text.push('\n');
+                }
+                self.text.push_str(line);
+                kept += 1;
+            }
+        }
+        kept
     }
 
     pub(super) fn finish(mut self) -> Result<Published, UnitError> {
