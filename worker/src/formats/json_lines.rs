@@ -52,7 +52,7 @@ pub struct BadLine {
 
 enum Bytes<R> {
     Gzip(Box<GzipReader<R>>),
-    Plain { input: HashedReader<R>, buffer: Vec<u8>, filled: usize },
+    Plain { input: Box<HashedReader<R>>, buffer: Vec<u8>, filled: usize },
 }
 
 /// Reads lines.
@@ -96,7 +96,8 @@ impl<R: Read> LineReader<R> {
     /// before it is no line feed.
     pub fn piece(input: R, line_max_bytes: usize, piece: Piece, inside_line: InsideLine) -> Self {
         let input = HashedReader::up_to(input, piece.length);
-        let bytes = Bytes::Plain { input, buffer: vec![0; PLAIN_BYTES], filled: 0 };
+        let bytes =
+            Bytes::Plain { input: Box::new(input), buffer: vec![0; PLAIN_BYTES], filled: 0 };
         let lost = inside_line == InsideLine::Yes;
         Self::new(bytes, line_max_bytes, piece.offset, piece.range().end, lost)
     }
