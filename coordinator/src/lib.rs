@@ -3,11 +3,13 @@
 
 pub mod allocation;
 mod amounts;
+mod batch;
 mod children;
 pub mod cli;
 pub mod clock;
 pub mod driver;
 mod figures;
+mod interface;
 pub mod job_plan;
 pub mod journal;
 pub mod report;

@@ -94,6 +94,14 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     coordinator.stop(status)
 }
 
+/// Cancels a job whose coordinator cannot be reached, by being its next coordinator for a moment.
+pub fn cancel_in_state(state: &Path) -> anyhow::Result<()> {
+    let coordinator = Coordinator::start(None, state, None)?;
+    coordinator.ask(Command::Cancel)?;
+    let status = coordinator.status()?;
+    coordinator.stop(status).map(|_| ())
+}
+
 /// How the job stands by the journal.
 pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
     Ok(read_scheduler(state)?.status(clock::now()))

@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod channel;
 pub mod job;
+pub mod site;
 pub mod survey;
 mod unit;
 

@@ -10,6 +10,7 @@
 //! **Invariant:** results go to stdout, everything else to stderr.
 
 mod allocation;
+mod allocations;
 mod clean;
 mod connection;
 mod control;
@@ -21,9 +22,11 @@ mod plan;
 mod print;
 mod progress;
 mod run;
+mod script_calls;
 mod status;
 mod status_json;
 mod status_text;
+mod submit;
 pub(crate) mod worker_program;
 
 use std::process::ExitCode;
@@ -46,6 +49,8 @@ enum Verb {
     Run(run::RunArgs),
     Serve(run::ServeArgs),
     Plan(plan::PlanArgs),
+    Submit(submit::SubmitArgs),
+    Resume(submit::ResumeArgs),
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Cancel(control::CancelArgs),
@@ -55,6 +60,8 @@ enum Verb {
     Report(output::ReportArgs),
     Clean(clean::CleanArgs),
     DefaultJob(output::DefaultJobArgs),
+    #[command(hide = true)]
+    Allocation(script_calls::AllocationArgs),
 }
 
 /// Runs the command line of this process.
@@ -76,6 +83,8 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Run(args) => run::run(args),
         Verb::Serve(args) => run::serve(args),
         Verb::Plan(args) => plan::plan(&args),
+        Verb::Submit(args) => submit::submit(&args),
+        Verb::Resume(args) => submit::resume(&args),
         Verb::Status(args) => status::status(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Cancel(args) => control::cancel(&args),
@@ -85,6 +94,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Report(args) => output::report(&args),
         Verb::Clean(args) => clean::clean(&args),
         Verb::DefaultJob(args) => output::default_job(&args),
+        Verb::Allocation(args) => script_calls::allocation(&args),
     }
 }
 

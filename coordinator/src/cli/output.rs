@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use thresher_proto::job::{DEFAULT_FILTERS, DEFAULT_JOB};
+use thresher_proto::site::DEFAULT_SITE;
 
 use super::worker_program::pass_through;
 use super::{Exit, print};
@@ -76,6 +77,7 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn default_job(_: &DefaultJobArgs) -> anyhow::Result<ExitCode> {
-    print::result(&format!("{}\n{DEFAULT_FILTERS}", DEFAULT_JOB.trim_end()))?;
+    let filters = DEFAULT_FILTERS.trim_end();
+    print::result(&format!("{}\n{filters}\n\n{DEFAULT_SITE}", DEFAULT_JOB.trim_end()))?;
     Ok(Exit::Done.into())
 }

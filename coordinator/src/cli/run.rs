@@ -13,6 +13,7 @@ use super::allocation::AllocationArgs;
 use super::place::{choose_state, load_job};
 use super::progress::Progress;
 use super::{Exit, print, status_json, status_text};
+use crate::interface::listen_address;
 use crate::run::{RunOptions, ServeOptions};
 
 /// Run a job here: a coordinator in this process, workers as its children
@@ -70,6 +71,12 @@ pub(super) struct ServeArgs {
     listen: Option<SocketAddr>,
     #[command(flatten)]
     allocation: AllocationArgs,
+    /// The same by an interface's name: `hsn0`, or `auto` for the first that leads outside
+    #[arg(long, value_name = "NAME", conflicts_with = "listen")]
+    interface: Option<String>,
+    /// Port on that interface; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "interface")]
+    port: u16,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -101,12 +108,12 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         (None, Some(state)) => std::path::absolute(state)?,
         (None, None) => bail!("no job was named\nhint: name a job file, or `--state DIR`"),
     };
-    let status = crate::run::serve(ServeOptions {
-        job,
-        state,
-        listen: args.listen,
-        allocation: args.allocation.find()?,
-    })?;
+    let listen = match &args.interface {
+        Some(name) => Some(listen_address(name, args.port)?),
+        None => args.listen,
+    };
+    let allocation = args.allocation.find()?;
+    let status = crate::run::serve(ServeOptions { job, state, listen, allocation })?;
     end(&status, args.json)
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use thresher_proto::pb::{JobState, StatusRequest, StatusResponse};
 use tonic::Code;
 
+use super::allocations::Allocations;
 use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
 use super::{Exit, print, status_json, status_text};
@@ -42,7 +43,8 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
     loop {
         let status = look(&state)?;
-        print::result(&render(&status, args)?)?;
+        let allocations = Allocations::look(&state, &status)?;
+        print::result(&render(&status, &allocations, args)?)?;
         if !args.watch || is_over(status.state()) {
             return Ok(Exit::of_job(status.state()).into());
         }
@@ -73,13 +75,17 @@ fn look(state: &Path) -> anyhow::Result<StatusResponse> {
     })
 }
 
-fn render(status: &StatusResponse, args: &StatusArgs) -> anyhow::Result<String> {
-    match (args.json, args.watch) {
-        (true, true) => status_json::render_line(status),
-        (true, false) => status_json::render(status),
-        (false, true) => Ok(format!("{CLEAR}{}", status_text::table(status))),
-        (false, false) => Ok(status_text::table(status)),
+fn render(
+    status: &StatusResponse,
+    allocations: &Allocations,
+    args: &StatusArgs,
+) -> anyhow::Result<String> {
+    if args.json {
+        return status_json::render_with(status, allocations, args.watch);
     }
+    let left = allocations.time_left(status.now_millis).unwrap_or_default();
+    let text = format!("{}{}{left}", status_text::table(status), allocations.text());
+    Ok(if args.watch { format!("{CLEAR}{text}") } else { text })
 }
 
 const fn is_over(state: JobState) -> bool {

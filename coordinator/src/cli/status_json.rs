@@ -8,14 +8,33 @@ use serde::Serialize;
 use thresher_proto::pb::{self, JobState};
 use thresher_proto::stage_name;
 
+use super::allocations::Allocations;
+
 /// Over several lines.
 pub(super) fn render(status: &pb::StatusResponse) -> anyhow::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(&Status::from(status))?))
 }
 
-/// On one line.
-pub(super) fn render_line(status: &pb::StatusResponse) -> anyhow::Result<String> {
-    Ok(format!("{}\n", serde_json::to_string(&Status::from(status))?))
+/// With the job's allocations; on one line for those who watch.
+pub(super) fn render_with(
+    status: &pb::StatusResponse,
+    allocations: &Allocations,
+    one_line: bool,
+) -> anyhow::Result<String> {
+    let both = WithAllocations { status: Status::from(status), allocations };
+    let text = match one_line {
+        true => serde_json::to_string(&both)?,
+        false => serde_json::to_string_pretty(&both)?,
+    };
+    Ok(format!("{text}\n"))
+}
+
+#[derive(Serialize)]
+struct WithAllocations<'a> {
+    #[serde(flatten)]
+    status: Status<'a>,
+    #[serde(flatten)]
+    allocations: &'a Allocations,
 }
 
 #[derive(Serialize)]
@@ -182,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_status_is_json_with_words_for_enums() {
-        let text = render_line(&example()).unwrap();
+        let text = render_with(&example(), &Allocations::default(), true).unwrap();
         assert_eq!(text.lines().count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["state"], "complete-with-gaps");

@@ -48,11 +48,11 @@ pub enum JobError {
 }
 
 impl JobError {
-    pub(super) fn syntax(error: &toml::de::Error) -> Self {
+    pub(crate) fn syntax(error: &toml::de::Error) -> Self {
         Self::Syntax(error.to_string())
     }
 
-    pub(super) fn value(error: &toml::de::Error) -> Self {
+    pub(crate) fn value(error: &toml::de::Error) -> Self {
         Self::Value(error.to_string().trim_end().to_owned())
     }
 

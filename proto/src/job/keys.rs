@@ -12,7 +12,7 @@ const KEYS_WITHOUT_DEFAULT: [&str; 3] =
     ["filters.c4_quality.max_page_chars", "filters.c4_quality.bad_words_file", "source.steps"];
 
 /// Lays `upper` over `lower`: tables are merged, everything else is replaced.
-pub(super) fn overlay(lower: &mut Table, upper: &Table) {
+pub(crate) fn overlay(lower: &mut Table, upper: &Table) {
     for (key, value) in upper {
         match (lower.get_mut(key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
@@ -24,7 +24,7 @@ pub(super) fn overlay(lower: &mut Table, upper: &Table) {
 }
 
 /// Refuses the first key of `user` that `known` lacks, naming its line and the nearest known key.
-pub(super) fn refuse_unknown(user: &Table, known: &Table, text: &str) -> Result<(), JobError> {
+pub(crate) fn refuse_unknown(user: &Table, known: &Table, text: &str) -> Result<(), JobError> {
     walk(user, known, "", text)
 }
 

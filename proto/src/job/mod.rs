@@ -10,7 +10,7 @@
 
 mod error;
 pub mod filters;
-mod keys;
+pub(crate) mod keys;
 mod measures;
 mod s3;
 mod slice;
@@ -53,8 +53,12 @@ impl JobSpec {
 
     /// Reads the text of a job file; relative paths in it are taken from `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, JobError> {
-        let user: Table =
+        let mut user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
+        // Where a job runs is no part of what it is; only its spelling is looked at here.
+        if let Some(Value::Table(site)) = user.remove("site") {
+            crate::site::check_table(&site, text)?;
+        }
         let mut job = default_table();
         let templates = LISTS.map(|list| (list, template(&mut job, list)));
         keys::refuse_unknown(&user, &with_templates(&job, &templates), text)?;

@@ -1,0 +1,476 @@
+//! What the records of allocations mean together, and what follows from it. Pure: records in,
+//! answers out; the same records give the same answer on every host.
+
+use std::collections::BTreeMap;
+
+use thresher_proto::batch::{AllocationId, AllocationState};
+use thresher_proto::pb::JobState;
+use thresher_proto::site::Chain;
+
+use super::records::{Record, Stamped, Submission};
+
+/// A run that was killed before its end counts as one without progress only when it had so long.
+const FAIR_CHANCE_SECONDS: u64 = 600;
+
+/// In the place of a signal's name: the launcher could not start workers.
+const LAUNCHER: &str = "launcher";
+
+/// All that is known.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct History {
+    /// What was asked for last.
+    pub(crate) submission: Option<Submission>,
+    /// In the order in which the batch system took them.
+    pub(crate) allocations: Vec<Allocation>,
+    /// When a person last wanted the job to stop, as a record's number.
+    held_by_hand: Option<u64>,
+    /// The number of the last request.
+    requested: u64,
+}
+
+/// One allocation, by its id.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Allocation {
+    pub(crate) id: String,
+    pub(crate) nodes: u32,
+    pub(crate) walltime_seconds: u64,
+    /// Each start of its script.
+    pub(crate) runs: Vec<Run>,
+    /// Why it was taken back.
+    pub(crate) withdrawn: Option<String>,
+    submitted: u64,
+    /// It belongs to the last request.
+    current: bool,
+}
+
+/// One start of a script, and its end where that is known.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) began_unix_seconds: u64,
+    pub(crate) nodes: u32,
+    pub(crate) ends_unix_seconds: Option<u64>,
+    pub(crate) units_before: u64,
+    pub(crate) end: Option<RunEnd>,
+    number: u64,
+}
+
+/// How a script came to its end by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RunEnd {
+    pub(crate) at_unix_seconds: u64,
+    /// Exit status of the coordinator.
+    pub(crate) status: i32,
+    /// The signal that asked for it; empty when none did.
+    pub(crate) asked: String,
+    pub(crate) units_after: u64,
+}
+
+/// What a script that begins is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Run,
+    /// End at once, and why; whatever waits behind it is taken back.
+    Stop(String),
+}
+
+/// What a script that ends is to tell its batch system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing more to do here.
+    Done,
+    /// Nothing more to do at all: whatever waits behind it is taken back.
+    Over,
+    /// Run me again under the same id.
+    Requeue,
+    Failed,
+}
+
+impl History {
+    pub(crate) fn of(records: &[Stamped]) -> Self {
+        let mut history = Self::default();
+        for stamped in records {
+            history.take(stamped);
+        }
+        history
+    }
+
+    fn take(&mut self, stamped: &Stamped) {
+        let (number, at) = (stamped.number, stamped.at_unix_seconds);
+        match &stamped.record {
+            Record::Requested(submission) => {
+                self.submission = Some((**submission).clone());
+                self.requested = number;
+                self.allocations.iter_mut().for_each(|allocation| allocation.current = false);
+            }
+            Record::Submitted { id } => drop(self.entry(id, number)),
+            Record::Begun { id, nodes, ends_unix_seconds, units_done } => {
+                let run = Run {
+                    began_unix_seconds: at,
+                    nodes: *nodes,
+                    ends_unix_seconds: *ends_unix_seconds,
+                    units_before: *units_done,
+                    end: None,
+                    number,
+                };
+                // Its script may begin before whoever submitted it has come to say so.
+                self.entry(id, number).runs.push(run);
+            }
+            Record::Ended { id, status, asked, units_done } => {
+                let end = RunEnd {
+                    at_unix_seconds: at,
+                    status: *status,
+                    asked: asked.clone(),
+                    units_after: *units_done,
+                };
+                self.with(id, |allocation| {
+                    if let Some(run) = allocation.runs.last_mut() {
+                        run.end = Some(end);
+                    }
+                });
+            }
+            Record::Withdrawn { id, why } => {
+                self.with(id, |allocation| allocation.withdrawn = Some(why.clone()));
+            }
+            Record::HeldByHand => self.held_by_hand = Some(number),
+        }
+    }
+
+    /// The allocation of the last request with this id, new when it has none.
+    fn entry(&mut self, id: &str, number: u64) -> &mut Allocation {
+        let known = self.allocations.iter().rposition(|a| a.id == id);
+        let known = known.filter(|at| self.allocations[*at].current || !self.is_settled(*at));
+        let index = known.unwrap_or(self.allocations.len());
+        if known.is_none() {
+            let asked = self.submission.as_ref();
+            self.allocations.push(Allocation {
+                id: id.to_owned(),
+                nodes: asked.map_or(0, |asked| asked.nodes),
+                walltime_seconds: asked.map_or(0, |asked| asked.walltime_seconds),
+                runs: Vec::new(),
+                withdrawn: None,
+                submitted: number,
+                current: true,
+            });
+        }
+        &mut self.allocations[index]
+    }
+
+    fn is_settled(&self, at: usize) -> bool {
+        self.allocations[at].runs.last().is_some_and(|run| run.end.is_some())
+    }
+
+    /// Batch systems use ids again after years: the last one is meant.
+    fn with(&mut self, id: &str, change: impl FnOnce(&mut Allocation)) {
+        if let Some(found) = self.allocations.iter_mut().rev().find(|a| a.id == id) {
+            change(found);
+        }
+    }
+
+    pub(crate) fn allocation(&self, id: &str) -> Option<&Allocation> {
+        self.allocations.iter().rev().find(|allocation| allocation.id == id)
+    }
+
+    /// Those whose end nobody recorded: the batch system is to be asked.
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = &Allocation> {
+        self.allocations.iter().filter(|allocation| match allocation.runs.last() {
+            None => allocation.withdrawn.is_none(),
+            Some(run) => run.end.is_none(),
+        })
+    }
+
+    /// Those that wait behind the one that runs, and never ran.
+    pub(crate) fn waiting(&self) -> Vec<AllocationId> {
+        let waiting = self
+            .allocations
+            .iter()
+            .filter(|a| a.current && a.runs.is_empty() && a.withdrawn.is_none());
+        waiting.filter_map(|allocation| AllocationId::parse(&allocation.id).ok()).collect()
+    }
+
+    /// What the script of this allocation does at its start.
+    pub(crate) fn beginning(&self, id: &str, job: JobState) -> Beginning {
+        if is_over(job) {
+            return Beginning::Stop("the job is over".to_owned());
+        }
+        let Some(allocation) = self.allocation(id) else { return Beginning::Run };
+        if let Some(why) = &allocation.withdrawn {
+            return Beginning::Stop(why.clone());
+        }
+        if self.held_since(allocation.submitted) {
+            let hint = "it was drained by hand; `thresher resume` goes on";
+            return Beginning::Stop(hint.to_owned());
+        }
+        let limit = self.submission.as_ref().map_or(u32::MAX, |s| s.site.idle_allocations);
+        let idle = self.idle_runs();
+        if limit > 0 && idle >= limit {
+            return Beginning::Stop(format!(
+                "{idle} allocations in a row did no unit; `thresher status` tells why, `thresher \
+                 resume` tries again"
+            ));
+        }
+        Beginning::Run
+    }
+
+    /// What the script of this allocation says at its end, by its coordinator's exit status.
+    pub(crate) fn next(&self, id: &str, status: i32, asked: &str) -> Next {
+        match status {
+            0 | 3 | 4 => return Next::Over,
+            // It was drained because no worker could be started.
+            5 if asked == LAUNCHER => return Next::Failed,
+            5 => {}
+            _ => return Next::Failed,
+        }
+        let Some(allocation) = self.allocation(id) else { return Next::Done };
+        if self.held_since(allocation.runs.last().map_or(allocation.submitted, |run| run.number)) {
+            return Next::Over;
+        }
+        let Some(submission) = &self.submission else { return Next::Done };
+        let ran = allocation.runs.len() as u64;
+        match submission.site.chain {
+            Chain::Requeue if ran < u64::from(submission.allocations) => Next::Requeue,
+            Chain::Requeue | Chain::Dependency => Next::Done,
+        }
+    }
+
+    fn held_since(&self, number: u64) -> bool {
+        self.held_by_hand.is_some_and(|held| held > number && held > self.requested)
+    }
+
+    /// Runs of the last request, the latest ones, in which no unit was done though they had the
+    /// chance.
+    fn idle_runs(&self) -> u32 {
+        let current = self.allocations.iter().filter(|allocation| allocation.current);
+        let mut runs: Vec<&Run> = current.flat_map(|allocation| &allocation.runs).collect();
+        runs.sort_by_key(|run| run.number);
+        let mut idle = 0;
+        for (index, run) in runs.iter().enumerate() {
+            let later = runs.get(index + 1);
+            let (done, lasted) = match (&run.end, later) {
+                (Some(end), _) => (end.units_after > run.units_before, u64::MAX),
+                (None, Some(later)) => (
+                    later.units_before > run.units_before,
+                    later.began_unix_seconds.saturating_sub(run.began_unix_seconds),
+                ),
+                (None, None) => continue,
+            };
+            if done {
+                idle = 0;
+            } else if lasted >= FAIR_CHANCE_SECONDS {
+                idle += 1;
+            }
+        }
+        idle
+    }
+}
+
+impl Allocation {
+    /// Seconds of nodes that were held, as far as is known: a run whose end nobody recorded ended
+    /// when the next began, or by its walltime, or lasts.
+    pub(crate) fn node_seconds(
+        &self,
+        state: Option<&AllocationState>,
+        now_unix_seconds: u64,
+    ) -> u64 {
+        let runs_now = matches!(state, Some(AllocationState::Running { .. }));
+        let mut sum = 0;
+        for (index, run) in self.runs.iter().enumerate() {
+            let last = run.began_unix_seconds.saturating_add(self.walltime_seconds);
+            let ended = match (&run.end, self.runs.get(index + 1)) {
+                (Some(end), _) => end.at_unix_seconds,
+                (None, Some(later)) => later.began_unix_seconds.min(last),
+                (None, None) if runs_now => now_unix_seconds,
+                (None, None) => now_unix_seconds.min(last),
+            };
+            sum += ended.saturating_sub(run.began_unix_seconds) * u64::from(run.nodes);
+        }
+        sum
+    }
+
+    /// In words: queued, running, ended and why. What the batch system says comes first, where it
+    /// says anything.
+    pub(crate) fn standing(&self, state: Option<&AllocationState>) -> (&'static str, String) {
+        let own = self.runs.last().and_then(|run| run.end.as_ref()).map(|end| {
+            let why = match end.status {
+                0 => "the job was complete".to_owned(),
+                3 => "the job was complete but for units set aside".to_owned(),
+                4 => "the job failed or was cancelled".to_owned(),
+                5 if end.asked.is_empty() => "drained".to_owned(),
+                5 => format!("drained, asked by {}", end.asked),
+                status => format!("the coordinator ended with status {status}"),
+            };
+            format!("{why}; {} units done", end.units_after)
+        });
+        match (state, own) {
+            (Some(AllocationState::Ended { ending, reason }), own) => {
+                let mut why = ending.to_string();
+                for more in [Some(reason.clone()), own, self.withdrawn.clone()] {
+                    if let Some(more) = more.filter(|more| !more.is_empty()) {
+                        why += &format!("; {more}");
+                    }
+                }
+                ("ended", why)
+            }
+            (Some(AllocationState::Running { .. }), None) => ("running", String::new()),
+            (Some(AllocationState::Running { .. }), Some(own)) => ("ending", own),
+            (Some(AllocationState::Pending { reason }), _) => ("queued", reason.clone()),
+            (None, Some(own)) => ("ended", own),
+            (None, None) => match (&self.withdrawn, self.runs.is_empty()) {
+                (Some(why), true) => ("withdrawn", why.clone()),
+                (_, false) => ("unknown", "its script began; nobody knows of its end".to_owned()),
+                (None, true) => ("unknown", "submitted; the batch system does not say".to_owned()),
+            },
+        }
+    }
+}
+
+/// Whether no allocation could do anything for a job any more.
+pub(crate) const fn is_over(job: JobState) -> bool {
+    match job {
+        JobState::Complete
+        | JobState::CompleteWithGaps
+        | JobState::Failed
+        | JobState::Cancelled => true,
+        JobState::None | JobState::Running | JobState::Drained => false,
+    }
+}
+
+/// States by id, for those who look up.
+pub(crate) type States = BTreeMap<String, AllocationState>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use thresher_proto::site::SiteProfile;
+
+    fn submission(site: &str, allocations: u32) -> Record {
+        Record::Requested(Box::new(Submission {
+            site: SiteProfile::choose("generic-slurm", site).unwrap(),
+            nodes: 4,
+            walltime_seconds: 3600,
+            allocations,
+            job_name: "crawl".to_owned(),
+            job: PathBuf::from("/s/job.toml"),
+            script: PathBuf::from("/s/script.sh"),
+        }))
+    }
+
+    fn submitted(id: &str) -> Record {
+        Record::Submitted { id: id.to_owned() }
+    }
+
+    fn begun(id: &str, units_done: u64) -> Record {
+        Record::Begun { id: id.to_owned(), nodes: 4, ends_unix_seconds: None, units_done }
+    }
+
+    fn ended(id: &str, status: i32, units_done: u64) -> Record {
+        Record::Ended { id: id.to_owned(), status, asked: "USR1".to_owned(), units_done }
+    }
+
+    /// One record each thousand seconds.
+    fn history(records: impl IntoIterator<Item = Record>) -> History {
+        let stamped: Vec<Stamped> = records
+            .into_iter()
+            .zip(1..)
+            .map(|(record, number)| Stamped { number, at_unix_seconds: number * 1000, record })
+            .collect();
+        History::of(&stamped)
+    }
+
+    const RUNNING: JobState = JobState::Running;
+
+    #[test]
+    fn a_chain_runs_link_by_link_until_the_job_is_over() {
+        let mut records = vec![submission("", 3), submitted("7"), submitted("8"), submitted("9")];
+        let fresh = history(records.clone());
+        assert_eq!(fresh.beginning("7", JobState::None), Beginning::Run);
+        assert_eq!(fresh.waiting().len(), 3);
+        records.extend([begun("7", 0), ended("7", 5, 4)]);
+        let first = history(records.clone());
+        assert_eq!(first.next("7", 5, "USR1"), Next::Done);
+        assert_eq!(first.beginning("8", RUNNING), Beginning::Run);
+        assert_eq!(first.waiting().len(), 2, "8 and 9");
+        records.extend([begun("8", 4), ended("8", 0, 20)]);
+        let over = history(records);
+        assert_eq!(over.next("8", 0, "USR1"), Next::Over);
+        assert!(matches!(over.beginning("9", JobState::Complete), Beginning::Stop(_)));
+    }
+
+    #[test]
+    fn a_chain_stops_when_nothing_comes_of_it() {
+        let site = "[site]\nidle_allocations = 2";
+        let mut records = vec![submission(site, 5)];
+        for id in ["1", "2"] {
+            records.extend([submitted(id), begun(id, 4), ended(id, 1, 4)]);
+        }
+        records.push(submitted("3"));
+        let Beginning::Stop(why) = history(records.clone()).beginning("3", RUNNING) else {
+            panic!("it went on")
+        };
+        assert!(why.contains("2 allocations in a row"), "{why}");
+        // Asked again by hand, it has its chance again.
+        records.extend([submission(site, 1), submitted("4")]);
+        assert_eq!(history(records).beginning("4", RUNNING), Beginning::Run);
+    }
+
+    #[test]
+    fn an_early_preemption_is_no_idle_run_and_a_unit_clears_the_count() {
+        let site = "[site]\nidle_allocations = 1";
+        let records = [submission(site, 1), submitted("1"), begun("1", 4), begun("1", 4)];
+        // Records are a thousand seconds apart here: the first run had its chance.
+        assert!(matches!(history(records.clone()).beginning("1", RUNNING), Beginning::Stop(_)));
+        let quick: Vec<Stamped> = records
+            .into_iter()
+            .zip(1..)
+            .map(|(record, number)| Stamped { number, at_unix_seconds: number * 10, record })
+            .collect();
+        assert_eq!(History::of(&quick).beginning("1", RUNNING), Beginning::Run);
+        let progress = [submission(site, 1), submitted("1"), begun("1", 4), begun("1", 5)];
+        assert_eq!(history(progress).beginning("1", RUNNING), Beginning::Run);
+    }
+
+    #[test]
+    fn a_requeueing_site_runs_one_allocation_so_often_as_was_asked() {
+        let site = "[site]\nchain = \"requeue\"";
+        let mut records = vec![submission(site, 2), submitted("1"), begun("1", 0)];
+        assert_eq!(history(records.clone()).next("1", 5, "USR1"), Next::Requeue);
+        assert_eq!(history(records.clone()).next("1", 1, "USR1"), Next::Failed);
+        assert_eq!(history(records.clone()).next("1", 5, LAUNCHER), Next::Failed);
+        records.extend([ended("1", 5, 3), begun("1", 3)]);
+        assert_eq!(history(records).next("1", 5, "USR1"), Next::Done);
+    }
+
+    #[test]
+    fn a_job_drained_by_hand_stays_so_until_somebody_resumes_it() {
+        let mut records = vec![submission("", 2), submitted("1"), submitted("2"), begun("1", 0)];
+        records.extend([Record::HeldByHand]);
+        let held = history(records.clone());
+        assert_eq!(held.next("1", 5, "USR1"), Next::Over);
+        assert!(matches!(held.beginning("2", JobState::Drained), Beginning::Stop(_)));
+        records.extend([submission("", 1), submitted("3")]);
+        assert_eq!(history(records).beginning("3", JobState::Drained), Beginning::Run);
+    }
+
+    #[test]
+    fn node_hours_count_every_run() {
+        let records = [submission("", 1), submitted("1"), begun("1", 0), begun("1", 0)];
+        let allocation = history(records).allocation("1").unwrap().clone();
+        // 1000 s until it was run again, then to the end of its hour.
+        assert_eq!(allocation.node_seconds(None, 1_000_000), (1000 + 3600) * 4);
+        assert_eq!(allocation.node_seconds(None, 4500), (1000 + 500) * 4);
+        assert_eq!(allocation.standing(None).0, "unknown");
+        let pending = AllocationState::Pending { reason: "BeginTime".to_owned() };
+        assert_eq!(allocation.standing(Some(&pending)), ("queued", "BeginTime".to_owned()));
+    }
+
+    #[test]
+    fn an_end_is_told_by_the_batch_system_and_by_us() {
+        let records = [submission("", 1), submitted("1"), begun("1", 0), ended("1", 5, 3)];
+        let allocation = history(records).allocation("1").unwrap().clone();
+        let ending = thresher_proto::batch::Ending::Completed;
+        let state = AllocationState::Ended { ending, reason: String::new() };
+        let (word, why) = allocation.standing(Some(&state));
+        assert_eq!(word, "ended");
+        assert_eq!(why, "completed; drained, asked by USR1; 3 units done");
+    }
+}

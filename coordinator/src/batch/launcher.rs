@@ -1,0 +1,90 @@
+//! The one command that starts a process on every node of an allocation.
+//!
+//! Each has its own way to end all processes when one ends; every option here is against that. MPI
+//! is not initialised: a launcher that waits for it would end or hang when a worker is lost.
+
+use thresher_proto::site::{Launcher, SiteProfile};
+
+/// Program and arguments; what is to be started comes behind them.
+pub(super) fn launch_words(site: &SiteProfile, nodes: u32) -> Vec<String> {
+    let mut words: Vec<String> = match site.launcher {
+        Launcher::Srun => srun(site, nodes),
+        Launcher::Jsrun => jsrun(site, nodes),
+        Launcher::Mpirun => mpirun(nodes),
+    };
+    words.extend_from_slice(&site.launch_options);
+    words
+}
+
+fn srun(site: &SiteProfile, nodes: u32) -> Vec<String> {
+    let mut words =
+        vec!["srun".to_owned(), format!("--nodes={nodes}"), format!("--ntasks={nodes}")];
+    if site.cores_per_node > 0 {
+        // Since Slurm 22.05 a step no longer takes this from the allocation.
+        words.push(format!("--cpus-per-task={}", site.cores_per_node));
+    }
+    let rest = [
+        "--ntasks-per-node=1",
+        "--mpi=none",
+        // Neither a lost node nor a lost worker ends the others.
+        "--no-kill",
+        "--kill-on-bad-exit=0",
+        "--wait=0",
+        "--cpu-bind=none",
+        // Steps for gang units run beside it.
+        "--overlap",
+    ];
+    words.extend(rest.map(str::to_owned));
+    words
+}
+
+/// One resource set on each host, with all of it.
+fn jsrun(site: &SiteProfile, nodes: u32) -> Vec<String> {
+    let cores = match site.cores_per_node {
+        0 => "ALL_CPUS".to_owned(),
+        cores => cores.to_string(),
+    };
+    let nodes = nodes.to_string();
+    ["jsrun", "-n", &nodes, "-r", "1", "-a", "1", "-c", &cores, "-b", "none"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn mpirun(nodes: u32) -> Vec<String> {
+    let nodes = nodes.to_string();
+    let words = [
+        "mpirun",
+        "-n",
+        &nodes,
+        "--map-by",
+        "ppr:1:node",
+        "--bind-to",
+        "none",
+        // Without it the death of one ends all.
+        "--enable-recovery",
+    ];
+    words.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(site: &str, job: &str) -> String {
+        launch_words(&SiteProfile::choose(site, job).unwrap(), 92).join(" ")
+    }
+
+    #[test]
+    fn each_launcher_starts_one_process_a_node_and_lets_the_others_live() {
+        assert_eq!(
+            words("frontier", ""),
+            "srun --nodes=92 --ntasks=92 --cpus-per-task=56 --ntasks-per-node=1 --mpi=none \
+             --no-kill --kill-on-bad-exit=0 --wait=0 --cpu-bind=none --overlap"
+        );
+        assert_eq!(words("summit", ""), "jsrun -n 92 -r 1 -a 1 -c 42 -b none");
+        assert_eq!(
+            words("generic-lsf", "[site]\nlaunch_options = [\"--oversubscribe\"]"),
+            "mpirun -n 92 --map-by ppr:1:node --bind-to none --enable-recovery --oversubscribe"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! The batch script as text: what differs between sites and jobs as assignments in front, then
+//! `script.sh`, which is the same everywhere.
+//!
+//! **Invariant:** nothing secret stands in it, and no value can be read as a piece of shell: each
+//! is one quoted word.
+
+use std::path::{Path, PathBuf};
+
+use thresher_proto::site::{SiteProfile, System};
+
+use super::launcher::launch_words;
+
+const BODY: &str = include_str!("script.sh");
+
+/// What a script is made from.
+#[derive(Debug)]
+pub(super) struct ScriptValues<'a> {
+    pub(super) job_name: &'a str,
+    pub(super) site: &'a SiteProfile,
+    pub(super) nodes: u32,
+    pub(super) state: &'a Path,
+    /// Where the script itself will be, for all nodes to see.
+    pub(super) script: &'a Path,
+    /// The job file, with every path absolute.
+    pub(super) job: &'a Path,
+    pub(super) thresher: &'a Path,
+    pub(super) worker: &'a Path,
+}
+
+/// Why there is no script.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum ScriptError {
+    #[error("the path `{}` is no UTF-8\nhint: choose another", .0.display())]
+    Path(PathBuf),
+    #[error(
+        "`{0}` is no folder for `local_dir`\n\
+         hint: write an absolute path of letters, digits, `_-./` and names like `$USER`"
+    )]
+    LocalDir(String),
+    #[error("`{0}` sets no variable\nhint: write `NAME=value` in `environment`")]
+    Variable(String),
+}
+
+/// The whole text.
+pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
+    let ScriptValues { job_name, site, nodes, .. } = values;
+    let mut text = format!(
+        "#!/bin/bash\n# Runs the Thresher job `{job_name}` on {nodes} nodes of `{}`. Written by \
+         `thresher submit`.\n\n",
+        site.name
+    );
+    let paths = [
+        ("state", values.state),
+        ("script", values.script),
+        ("job", values.job),
+        ("thresher", values.thresher),
+        ("worker", values.worker),
+    ];
+    for (name, path) in paths {
+        let path = path.to_str().ok_or_else(|| ScriptError::Path(path.to_owned()))?;
+        text += &format!("{name}={}\n", quoted(path));
+    }
+    text += &format!("interface={}\nport={}\n", quoted(&site.interface), site.port);
+    text += &format!("local_dir={}\n", local_dir(&site.local_dir)?);
+    let options = match site.cores_per_node {
+        // The worker takes all that it finds.
+        0 => Vec::new(),
+        cores => vec!["--slots".to_owned(), cores.to_string()],
+    };
+    text += &format!("worker_options=({})\n", words(&options));
+    text += &format!("launch=({})\n", words(&launch_words(site, *nodes)));
+    text += &requeue(site.system);
+    text += &environment(site)?;
+    text.push('\n');
+    text += BODY;
+    Ok(text)
+}
+
+/// How a script asks to be run again under the same id.
+fn requeue(system: System) -> String {
+    match system {
+        System::Slurm => "requeue() { scontrol requeue \"$SLURM_JOB_ID\"; }\n".to_owned(),
+        System::Lsf => format!("requeue() {{ exit {}; }}\n", thresher_lsf::REQUEUE_EXIT_CODE),
+    }
+}
+
+fn environment(site: &SiteProfile) -> Result<String, ScriptError> {
+    let mut text = String::new();
+    if !site.modules.is_empty() {
+        text += "command -v module >/dev/null || . /etc/profile\n";
+        text += &format!("module load {}\n", words(&site.modules));
+    }
+    let proxies =
+        [("http_proxy", &site.proxy), ("https_proxy", &site.proxy), ("no_proxy", &site.no_proxy)];
+    for (name, value) in proxies.into_iter().filter(|(_, value)| !value.is_empty()) {
+        text += &format!("export {name}={}\n", quoted(value));
+    }
+    for pair in &site.environment {
+        let split = pair.split_once('=').filter(|(name, _)| is_variable(name));
+        let (name, value) = split.ok_or_else(|| ScriptError::Variable(pair.clone()))?;
+        text += &format!("export {name}={}\n", quoted(value));
+    }
+    Ok(text)
+}
+
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// In double quotes, since the node fills in its variables.
+fn local_dir(folder: &str) -> Result<String, ScriptError> {
+    let fine = folder.is_empty()
+        || folder.starts_with(['/', '$'])
+            && folder.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./$".contains(&b));
+    if fine { Ok(format!("\"{folder}\"")) } else { Err(ScriptError::LocalDir(folder.to_owned())) }
+}
+
+fn words(list: &[String]) -> String {
+    list.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// One word of a shell, whatever stands in it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:@%+=/".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(name: &str, job: &str) -> SiteProfile {
+        SiteProfile::choose(name, job).unwrap()
+    }
+
+    fn script(name: &str, job: &str) -> Result<String, ScriptError> {
+        let site = site(name, job);
+        render(&ScriptValues {
+            job_name: "crawl",
+            site: &site,
+            nodes: 92,
+            state: Path::new("/proj/it's here/crawl.state"),
+            script: Path::new("/proj/it's here/crawl.state/allocations/000001-script.sh"),
+            job: Path::new("/proj/it's here/crawl.state/allocations/000001-job.toml"),
+            thresher: Path::new("/proj/bin/thresher"),
+            worker: Path::new("/proj/bin/thresher-worker"),
+        })
+    }
+
+    /// Compares with `testdata/SITE.sh`; rewrites it instead when THRESHER_BLESS is set.
+    fn golden(site: &str) {
+        let head = script(site, "").unwrap();
+        let head = head.strip_suffix(BODY).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/batch/testdata")
+            .join(format!("{site}.sh"));
+        if std::env::var_os("THRESHER_BLESS").is_some() {
+            std::fs::write(&path, head).unwrap();
+        }
+        assert_eq!(head, std::fs::read_to_string(&path).unwrap(), "{}", path.display());
+    }
+
+    #[test]
+    fn every_site_has_the_script_that_was_looked_at() {
+        for site in ["frontier", "perlmutter", "summit", "generic-slurm", "generic-lsf"] {
+            golden(site);
+        }
+    }
+
+    #[test]
+    fn bash_takes_every_script() {
+        let job = "[site]\nenvironment = [\"A=x'; exit 1; '\"]\nmodules = [\"rust/1 $(id)\"]";
+        for site in ["frontier", "generic-lsf"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("script.sh");
+            let text = script(site, job).unwrap();
+            std::fs::write(&path, &text).unwrap();
+            let checked = std::process::Command::new("bash").arg("-n").arg(&path).output().unwrap();
+            assert!(checked.status.success(), "{checked:?}");
+            // What stands before the functions is run as it is.
+            let head = text.strip_suffix(BODY).unwrap().replace("module load", "printf '%s\\n'");
+            let head = head.replace("command -v module >/dev/null || . /etc/profile\n", "");
+            let run = format!("{head}\nprintf '%s\\n' \"$A\" \"$state\" \"${{launch[0]}}\"");
+            let out = std::process::Command::new("bash").arg("-c").arg(run).output().unwrap();
+            let said = String::from_utf8(out.stdout).unwrap();
+            let lines: Vec<&str> = said.lines().collect();
+            assert_eq!(
+                lines[..3],
+                ["rust/1 $(id)", "x'; exit 1; '", "/proj/it's here/crawl.state"]
+            );
+        }
+    }
+
+    #[test]
+    fn what_would_be_read_as_shell_is_refused() {
+        for folder in ["relative", "/tmp/$(id)", "/tmp/a b", "/tmp/\"x"] {
+            let refused = script("frontier", &format!("[site]\nlocal_dir = '{folder}'"));
+            assert_eq!(refused, Err(ScriptError::LocalDir(folder.to_owned())));
+        }
+        for pair in ["no", "1A=b", "A B=c", "=x"] {
+            let refused = script("frontier", &format!("[site]\nenvironment = ['{pair}']"));
+            assert_eq!(refused, Err(ScriptError::Variable(pair.to_owned())));
+        }
+    }
+}

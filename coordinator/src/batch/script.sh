@@ -1,0 +1,145 @@
+# Needs bash 4.2 and coreutils. Asked to stop by any signal, it lets the coordinator drain, and says
+# to the batch system at the end: done, run me again, or failed. Whether a job begins or goes on is
+# decided by the state directory alone.
+
+set -u
+umask 077
+
+say() { printf '%s thresher: %s\n' "$(date -u +%FT%TZ)" "$*" >&2; }
+
+# Waits for a process to its end, however often a trap cuts the wait short; its status is in $code.
+settle() {
+    local again
+    while :; do
+        wait "$1"
+        code=$?
+        kill -0 "$1" 2>/dev/null || break
+    done
+    if [ "$code" -gt 128 ]; then
+        wait "$1" 2>/dev/null
+        again=$?
+        [ "$again" = 127 ] || code=$again
+    fi
+}
+
+# --- on every node, started by the launcher ---
+
+# A worker that is killed is started again, so that its node does not stand idle. One that ends by
+# itself has lost its coordinator, or is not wanted: it may try again, but not for ever, since
+# some launchers leave their processes behind.
+work() {
+    local program=$worker early=0 ended=0 began copy
+    if [ -n "$local_dir" ] && mkdir -p "$local_dir" 2>/dev/null; then
+        copy=$local_dir/thresher-worker.$$
+        if cp "$worker" "$copy" 2>/dev/null; then
+            program=$copy
+            # shellcheck disable=SC2064
+            trap "rm -f '$copy'" EXIT
+        fi
+    fi
+    trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT USR1 USR2 URG
+    while [ -z "$stopped" ]; do
+        began=$SECONDS
+        "$program" connect --state "$state" \
+            ${worker_options[@]+"${worker_options[@]}"} &
+        child=$!
+        settle "$child"
+        [ "$code" != 0 ] || return 0
+        [ "$code" -gt 128 ] || ended=$((ended + 1))
+        if [ $((SECONDS - began)) -lt 20 ]; then early=$((early + 1)); else early=0; fi
+        if [ "$ended" -ge 3 ] || [ "$early" -ge 10 ]; then
+            say "the worker on $(uname -n) ends again and again, last with status $code"
+            return "$code"
+        fi
+        [ -n "$stopped" ] || sleep 1
+    done
+    return 0
+}
+
+# --- once in an allocation ---
+
+# One call of the launcher for all workers, made again when all of them are lost.
+launch_all() {
+    local early=0 began
+    trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM
+    trap 'stopped=yes' INT USR1 USR2 URG
+    while [ -z "$stopped" ]; do
+        began=$SECONDS
+        "${launch[@]}" "$BASH" "$script" worker &
+        child=$!
+        settle "$child"
+        [ "$code" != 0 ] && [ -z "$stopped" ] || return 0
+        if [ $((SECONDS - began)) -lt 20 ]; then early=$((early + 1)); else early=0; fi
+        say "${launch[0]} ended with status $code"
+        if [ "$early" -ge 4 ]; then
+            kill -ALRM $$
+            return 1
+        fi
+        sleep 1
+    done
+}
+
+coordinate() {
+    "$thresher" serve "$job" --state "$state" --interface "$interface" --port "$port" &
+    coordinator=$!
+}
+
+drain() {
+    [ -z "$asked" ] || return 0
+    asked=$1
+    say "got $1: draining"
+    kill -TERM "$coordinator" 2>/dev/null
+}
+
+# Workers have heard of the end, or never will.
+stop_launcher() {
+    local tries=0
+    while kill -0 "$launcher" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" != 25 ] || kill -TERM "$launcher" 2>/dev/null
+        if [ "$tries" -ge 75 ]; then
+            kill -KILL "$launcher" 2>/dev/null
+            break
+        fi
+        sleep 0.2
+    done
+}
+
+allocation() {
+    local crashes=0 status answer
+    answer=$("$thresher" allocation begin --state "$state") || exit
+    if [ "$answer" != run ]; then
+        say "nothing to do: $answer"
+        exit 0
+    fi
+    for signal in TERM INT USR1 USR2 URG; do
+        # shellcheck disable=SC2064
+        trap "drain $signal" "$signal"
+    done
+    trap 'drain launcher' ALRM
+    coordinate
+    launch_all &
+    launcher=$!
+    while :; do
+        settle "$coordinator"
+        status=$code
+        # Killed, and not told to stop: the workers wait for the next one.
+        [ "$status" -gt 128 ] && [ -z "$asked" ] && [ "$crashes" -lt 5 ] || break
+        crashes=$((crashes + 1))
+        say "the coordinator was killed (status $status): starting another"
+        coordinate
+    done
+    stop_launcher
+    answer=$("$thresher" allocation end --state "$state" --status "$status" --asked "$asked")
+    case $answer in
+        done) exit 0 ;;
+        requeue) requeue ;;
+        *) exit "$status" ;;
+    esac
+}
+
+asked='' stopped='' child='' coordinator='' launcher='' code=0
+case ${1:-} in
+    worker) work ;;
+    *) allocation ;;
+esac

@@ -1,0 +1,162 @@
+//! From a wish to allocations: files in the state directory, then the batch system's commands.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use thresher_proto::batch::{AllocationId, BatchSystem};
+use thresher_proto::job::JobSpec;
+use thresher_proto::site::{Chain, SiteProfile};
+
+use super::command::run_command;
+use super::history::History;
+use super::records::{Record, Records, Submission};
+use super::script::{ScriptValues, render};
+use super::systems::{batch_system, request};
+
+/// A busy controller takes its time; a hanging one must not hold a person for ever.
+const SUBMIT_LIMIT: Duration = Duration::from_secs(120);
+const CANCEL_LIMIT: Duration = Duration::from_secs(60);
+
+const SCRIPT: &str = "-script.sh";
+const JOB: &str = "-job.toml";
+
+/// All that is to be submitted, and nothing done yet.
+pub(crate) struct Prepared {
+    pub(crate) submission: Submission,
+    pub(crate) script_text: String,
+    job_text: String,
+    state: PathBuf,
+}
+
+impl Prepared {
+    pub(crate) fn new(
+        job: &JobSpec,
+        site: SiteProfile,
+        (nodes, walltime, allocations): (u32, Duration, u32),
+        state: &Path,
+        (thresher, worker): (&Path, &Path),
+    ) -> anyhow::Result<Self> {
+        let records = Records::of(state);
+        let submission = Submission {
+            site,
+            nodes,
+            walltime_seconds: walltime.as_secs(),
+            allocations,
+            job_name: job.job.name.clone(),
+            job: records.next_path(JOB)?,
+            script: records.next_path(SCRIPT)?,
+        };
+        let script_text = render(&ScriptValues {
+            job_name: &submission.job_name,
+            site: &submission.site,
+            nodes,
+            state,
+            script: &submission.script,
+            job: &submission.job,
+            thresher,
+            worker,
+        })?;
+        let job_text = job.resolved();
+        Ok(Self { submission, script_text, job_text, state: state.to_owned() })
+    }
+
+    /// The commands that will be run, as a person would type them.
+    pub(crate) fn commands(&self) -> anyhow::Result<Vec<String>> {
+        let system = batch_system(&self.submission.site);
+        let mut commands = Vec::new();
+        for link in 0..links(&self.submission) {
+            // Its id is not known before.
+            let after = (link > 0).then(|| AllocationId::parse("ID-OF-THE-ONE-BEFORE"));
+            let request = request(
+                &self.submission,
+                &self.state,
+                &self.submission.job_name,
+                after.transpose()?,
+            );
+            commands.push(system.submit(&request)?.to_string());
+        }
+        Ok(commands)
+    }
+
+    /// Writes the files and submits.
+    pub(crate) fn submit(self) -> anyhow::Result<Vec<AllocationId>> {
+        let records = Records::create(&self.state)?;
+        for (ending, text, path) in [
+            (SCRIPT, &self.script_text, &self.submission.script),
+            (JOB, &self.job_text, &self.submission.job),
+        ] {
+            let placed = records.put(ending, text.as_bytes())?;
+            anyhow::ensure!(
+                placed == *path,
+                "somebody else submits this job just now: `{}` is taken\nhint: `thresher status` \
+                 shows what runs",
+                path.display()
+            );
+        }
+        submit_chain(&records, &self.submission, &self.state)
+    }
+}
+
+/// How many allocations are queued at once.
+fn links(submission: &Submission) -> u32 {
+    match submission.site.chain {
+        Chain::Dependency => submission.allocations,
+        Chain::Requeue => 1,
+    }
+}
+
+/// Records the request, then submits its allocations, each behind the one before.
+pub(crate) fn submit_chain(
+    records: &Records,
+    submission: &Submission,
+    state: &Path,
+) -> anyhow::Result<Vec<AllocationId>> {
+    let system = batch_system(&submission.site);
+    records.add(Record::Requested(Box::new(submission.clone())))?;
+    let mut ids: Vec<AllocationId> = Vec::new();
+    for _ in 0..links(submission) {
+        let after = ids.last().cloned();
+        let request = request(submission, state, &submission.job_name, after);
+        let line = system.submit(&request)?;
+        let submitted = run_command(&line, SUBMIT_LIMIT)
+            .map_err(anyhow::Error::from)
+            .and_then(|out| Ok(system.parse_submit(&out)?));
+        let id = submitted.with_context(|| match ids.last() {
+            None => "nothing was submitted".to_owned(),
+            Some(last) => format!("{} were submitted, the last is `{last}`; then", ids.len()),
+        })?;
+        records.add(Record::Submitted { id: id.to_string() })?;
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// Takes allocations back. They are told first, so that one which begins just now does nothing.
+pub(crate) fn withdraw(
+    records: &Records,
+    system: &dyn BatchSystem,
+    ids: &[AllocationId],
+    why: &str,
+) -> anyhow::Result<()> {
+    for id in ids {
+        records.add(Record::Withdrawn { id: id.to_string(), why: why.to_owned() })?;
+    }
+    if let Some(line) = system.cancel(ids) {
+        run_command(&line, CANCEL_LIMIT)?;
+    }
+    Ok(())
+}
+
+/// The same for all that wait, by what the records say.
+pub(crate) fn withdraw_waiting(
+    records: &Records,
+    history: &History,
+    why: &str,
+) -> anyhow::Result<usize> {
+    let waiting = history.waiting();
+    if let Some(submission) = &history.submission {
+        withdraw(records, &*batch_system(&submission.site), &waiting, why)?;
+    }
+    Ok(waiting.len())
+}

@@ -1,0 +1,68 @@
+//! Which adapter serves a site, and the request that it is given.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use thresher_lsf::{Layout as LsfLayout, Lsf};
+use thresher_proto::batch::{AllocationId, AllocationRequest, BatchSystem, ID_PLACEHOLDER, Rerun};
+use thresher_proto::site::{Layout, Records, SiteProfile, System};
+use thresher_slurm::{Records as SlurmRecords, Slurm};
+
+use super::records::Submission;
+
+/// A warning comes at most this part of the walltime before its end.
+const WARNING_SHARE: u32 = 3;
+
+/// The adapter of a site.
+pub(crate) fn batch_system(site: &SiteProfile) -> Box<dyn BatchSystem> {
+    match site.system {
+        System::Slurm => Box::new(Slurm {
+            records: match site.records {
+                Records::Queue => SlurmRecords::Queue,
+                Records::Accounting => SlurmRecords::Accounting,
+            },
+        }),
+        System::Lsf => Box::new(Lsf { layout: lsf_layout(site) }),
+    }
+}
+
+fn lsf_layout(site: &SiteProfile) -> LsfLayout {
+    match site.layout {
+        Layout::WholeNodes => LsfLayout::WholeNodes,
+        Layout::Slots => LsfLayout::Slots {
+            per_node: NonZeroU32::new(site.cores_per_node).unwrap_or(NonZeroU32::MIN),
+        },
+    }
+}
+
+/// What is asked of the batch system for one link of a chain.
+pub(super) fn request(
+    submission: &Submission,
+    state: &Path,
+    job_name: &str,
+    after: Option<AllocationId>,
+) -> AllocationRequest {
+    let site = &submission.site;
+    let walltime = submission.walltime();
+    let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let log = state.join("logs").join(format!("allocation-{ID_PLACEHOLDER}.log"));
+    AllocationRequest {
+        name: job_name.to_owned(),
+        nodes: NonZeroU32::new(submission.nodes).unwrap_or(NonZeroU32::MIN),
+        walltime,
+        queue: named(&site.queue),
+        account: named(&site.account),
+        qos: named(&site.qos),
+        reservation: named(&site.reservation),
+        features: site.features.clone(),
+        // A warning that comes at the start would leave nothing to do.
+        warn_before: Some(site.warn_before.0.min(walltime / WARNING_SHARE))
+            .filter(|lead| !lead.is_zero()),
+        output: Some(log.to_string_lossy().into_owned()),
+        errors: None,
+        after,
+        rerun: Rerun::Allowed,
+        extra: site.submit_options.clone(),
+        script: PathBuf::from(&submission.script),
+    }
+}

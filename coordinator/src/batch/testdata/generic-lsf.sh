@@ -1,0 +1,15 @@
+#!/bin/bash
+# Runs the Thresher job `crawl` on 92 nodes of `generic-lsf`. Written by `thresher submit`.
+
+state='/proj/it'\''s here/crawl.state'
+script='/proj/it'\''s here/crawl.state/allocations/000001-script.sh'
+job='/proj/it'\''s here/crawl.state/allocations/000001-job.toml'
+thresher=/proj/bin/thresher
+worker=/proj/bin/thresher-worker
+interface=auto
+port=0
+local_dir=""
+worker_options=(--slots 16)
+launch=(mpirun -n 92 --map-by ppr:1:node --bind-to none --enable-recovery)
+requeue() { exit 99; }
+

@@ -1,0 +1,15 @@
+#!/bin/bash
+# Runs the Thresher job `crawl` on 92 nodes of `perlmutter`. Written by `thresher submit`.
+
+state='/proj/it'\''s here/crawl.state'
+script='/proj/it'\''s here/crawl.state/allocations/000001-script.sh'
+job='/proj/it'\''s here/crawl.state/allocations/000001-job.toml'
+thresher=/proj/bin/thresher
+worker=/proj/bin/thresher-worker
+interface=hsn0
+port=0
+local_dir=""
+worker_options=(--slots 128)
+launch=(srun --nodes=92 --ntasks=92 --cpus-per-task=128 --ntasks-per-node=1 --mpi=none --no-kill --kill-on-bad-exit=0 --wait=0 --cpu-bind=none --overlap)
+requeue() { scontrol requeue "$SLURM_JOB_ID"; }
+

@@ -1,0 +1,163 @@
+//! `allocation begin` and `allocation end`: what a batch script says of itself, and asks.
+//!
+//! Scripts call it; people need not. All decisions are `batch::history`'s, from the records of the
+//! state directory and nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use thresher_proto::batch::{AllocationState, Inside};
+use thresher_proto::pb::JobState;
+
+use super::{Exit, print};
+use crate::batch::{
+    Beginning, History, Next, Record, Records, Submission, batch_system, run_command,
+    withdraw_waiting,
+};
+use crate::clock;
+use crate::run::status_from_state;
+
+/// A script that waits for its batch system wastes all nodes of the allocation.
+const ASK_LIMIT: Duration = Duration::from_secs(20);
+
+/// Record that an allocation begins or ends; for batch scripts
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  thresher allocation begin --state out/corpus.state")]
+pub(super) struct AllocationArgs {
+    #[command(subcommand)]
+    moment: Moment,
+}
+
+#[derive(Debug, Subcommand)]
+enum Moment {
+    /// Print `run`, or why there is nothing to do
+    Begin {
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+    },
+    /// Print what to tell the batch system: `done`, `requeue` or `failed`
+    End {
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+        /// Exit status of the coordinator
+        #[arg(long, value_name = "N")]
+        status: i32,
+        /// The signal that asked for the end; may be empty
+        #[arg(long, value_name = "SIGNAL", default_value = "")]
+        asked: String,
+    },
+}
+
+pub(super) fn allocation(args: &AllocationArgs) -> anyhow::Result<ExitCode> {
+    match &args.moment {
+        Moment::Begin { state } => begin(state),
+        Moment::End { state, status, asked } => end(state, *status, asked),
+    }
+}
+
+fn begin(state: &Path) -> anyhow::Result<ExitCode> {
+    let (records, history, submission, inside) = surroundings(state)?;
+    let id = inside.allocation.to_string();
+    let (job, units_done) = standing(state);
+    let answer = match history.beginning(&id, job) {
+        Beginning::Stop(why) => {
+            let taken_back = withdraw_waiting(&records, &history, &why);
+            report_trouble(taken_back.map(|_| ()));
+            why
+        }
+        Beginning::Run => {
+            let nodes = match inside.nodes.len() {
+                0 => submission.nodes,
+                nodes => u32::try_from(nodes).unwrap_or(u32::MAX),
+            };
+            let ends_unix_seconds = Some(ends(&submission, &inside));
+            records.add(Record::Begun { id, nodes, ends_unix_seconds, units_done })?;
+            "run".to_owned()
+        }
+    };
+    print::result(&format!("{answer}\n"))?;
+    Ok(Exit::Done.into())
+}
+
+fn end(state: &Path, status: i32, asked: &str) -> anyhow::Result<ExitCode> {
+    let (records, history, _, inside) = surroundings(state)?;
+    let id = inside.allocation.to_string();
+    let (_, units_done) = standing(state);
+    let next = history.next(&id, status, asked);
+    records.add(Record::Ended { id, status, asked: asked.to_owned(), units_done })?;
+    let word = match next {
+        Next::Done => "done",
+        Next::Over => {
+            let why = "the job is over, or was drained by hand";
+            report_trouble(withdraw_waiting(&records, &history, why).map(|_| ()));
+            // A failed job is a failed allocation, too.
+            if status == 4 { "failed" } else { "done" }
+        }
+        Next::Requeue => "requeue",
+        Next::Failed => "failed",
+    };
+    print::result(&format!("{word}\n"))?;
+    Ok(Exit::Done.into())
+}
+
+/// What was asked for, and the allocation around this process.
+fn surroundings(state: &Path) -> anyhow::Result<(Records, History, Submission, Inside)> {
+    let records = Records::of(state);
+    let history = History::of(&records.read()?);
+    let Some(submission) = history.submission.clone() else {
+        bail!("`{}` holds no submission\nhint: `thresher submit` makes one", state.display());
+    };
+    let system = batch_system(&submission.site);
+    let inside = system.inside(&|name| std::env::var(name).ok())?;
+    let inside = inside.with_context(|| {
+        format!("this is no allocation of {}\nhint: batch scripts call this verb", system.name())
+    })?;
+    Ok((records, history, submission, inside))
+}
+
+/// The job's state, and how many units are done, by the journal. One that does not exist yet, or
+/// that the coordinator will refuse, has none.
+fn standing(state: &Path) -> (JobState, u64) {
+    match status_from_state(state) {
+        Ok(status) => {
+            let done = status.stages.iter().map(|stage| u64::from(stage.done)).sum();
+            (status.state(), done)
+        }
+        Err(error) => {
+            tracing::info!(%error, "no journal to read");
+            (JobState::None, 0)
+        }
+    }
+}
+
+/// When the allocation's time is over: as the environment says, else as the batch system says,
+/// else by what was asked for.
+fn ends(submission: &Submission, inside: &Inside) -> u64 {
+    let now = clock::now().millis() / 1000;
+    if let Some(ends) = inside.ends_unix_seconds {
+        return ends;
+    }
+    let system = batch_system(&submission.site);
+    let asked = system.status(std::slice::from_ref(&inside.allocation)).and_then(|line| {
+        let out = run_command(&line, ASK_LIMIT);
+        let states = out.map_err(anyhow::Error::from).and_then(|o| Ok(system.parse_status(&o)?));
+        states.map_err(|error| tracing::warn!(%error, "the batch system tells no end")).ok()
+    });
+    let left = asked.into_iter().flatten().find_map(|(id, state)| match state {
+        AllocationState::Running { time_left, .. } if id == inside.allocation => time_left,
+        AllocationState::Running { .. }
+        | AllocationState::Pending { .. }
+        | AllocationState::Ended { .. } => None,
+    });
+    now + left.unwrap_or_else(|| submission.walltime()).as_secs()
+}
+
+/// What waits in the queue ends by itself when it begins; no reason to fail now.
+fn report_trouble(taken_back: anyhow::Result<()>) {
+    if let Err(error) = taken_back {
+        print::note(&format!("failed to take back what waits in the queue: {error}"));
+    }
+}

@@ -1,0 +1,237 @@
+//! `submit` and `resume`: a job into the queue of a batch system.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use thresher_proto::batch::AllocationId;
+use thresher_proto::pb::JobState;
+use thresher_proto::site::{Chain, SiteProfile, Wish};
+
+use super::allocations::ask_states;
+use super::place::{StatePlace, choose_state, load_job};
+use super::worker_program::worker_program;
+use super::{Exit, print};
+use crate::batch::{History, Prepared, Records, States, Submission, submit_chain};
+use crate::run::status_from_state;
+
+/// Submit a job to a batch system
+///
+/// One batch script runs coordinator and workers in an allocation. What was done stays done: the
+/// next allocation goes on from there.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    thresher submit job.toml --site frontier -N 92 -t 6h -A ABC123 --chain 4\n  \
+    thresher submit job.toml --site my-site.toml -N 2 -t 30m --dry-run")]
+pub(super) struct SubmitArgs {
+    /// Job file
+    #[arg(value_name = "JOB.toml")]
+    job: PathBuf,
+    /// Known site or path of a profile
+    #[arg(long, value_name = "NAME|FILE")]
+    site: String,
+    /// Nodes
+    #[arg(short = 'N', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: u32,
+    /// Walltime of one allocation: `6h`, `90m` or `6:00`
+    #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
+    walltime: Duration,
+    /// Allocations, one after the other, until the job is done
+    #[arg(long, value_name = "K", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    chain: u32,
+    /// Project to charge
+    #[arg(short = 'A', long, value_name = "PROJECT")]
+    account: Option<String>,
+    /// Partition or queue
+    #[arg(short = 'p', long, value_name = "NAME")]
+    queue: Option<String>,
+    /// Quality of service (on LSF: the queue)
+    #[arg(short = 'q', long, value_name = "NAME")]
+    qos: Option<String>,
+    /// Where shards and report go, instead of the job file's `output.path`
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Where the job's state is kept [default: `<output>.state`]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Print script and command, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Submit a job again as it was submitted before
+///
+/// For a job whose allocations have ended: after the last link of a chain, a failure that was
+/// mended, or `thresher drain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  thresher resume job.toml\n  \
+                        thresher resume --state out/corpus.state --chain 4")]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    place: StatePlace,
+    /// Allocations, instead of as many as before
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    chain: Option<u32>,
+    /// Walltime of one allocation, instead of what it was before
+    #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
+    walltime: Option<Duration>,
+}
+
+pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
+    let job = load_job(&args.job, args.output.as_deref())?;
+    let state = choose_state(args.state.as_deref(), &job)?;
+    let site = site(args)?;
+    let wish = Wish { nodes: args.nodes, walltime: args.walltime, allocations: args.chain };
+    site.check(wish)?;
+    let thresher = std::env::current_exe().context("failed to find this program's own file")?;
+    let programs = (thresher.as_path(), &*worker_program()?);
+    let wished = (args.nodes, args.walltime, args.chain);
+    let prepared = Prepared::new(&job, site, wished, &state, programs)?;
+    if args.dry_run {
+        let commands = prepared.commands()?;
+        print::result(&format!("{}\n# --- submitted by\n", prepared.script_text))?;
+        for command in commands {
+            print::result(&format!("# {command}\n"))?;
+        }
+        return Ok(Exit::Done.into());
+    }
+    if let Some(code) = already(&state)? {
+        return Ok(code);
+    }
+    tell(&prepared.submit()?, &state)
+}
+
+pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
+    let state = args.place.directory()?;
+    let history = History::of(&Records::of(&state).read()?);
+    let Some(submission) = history.submission else {
+        bail!(
+            "this job was never submitted from `{}`\nhint: `thresher submit` does, `thresher run` \
+             runs it here",
+            state.display()
+        );
+    };
+    let submission = Submission {
+        allocations: args.chain.unwrap_or(submission.allocations),
+        walltime_seconds: args.walltime.map_or(submission.walltime_seconds, |t| t.as_secs()),
+        ..submission
+    };
+    let (nodes, walltime) = (submission.nodes, submission.walltime());
+    submission.site.check(Wish { nodes, walltime, allocations: submission.allocations })?;
+    if let Some(code) = already(&state)? {
+        return Ok(code);
+    }
+    tell(&submit_chain(&Records::create(&state)?, &submission, &state)?, &state)
+}
+
+/// The profile with what the command line changes.
+fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
+    let text = std::fs::read_to_string(&args.job)
+        .with_context(|| format!("failed to read the job file `{}`", args.job.display()))?;
+    let mut site = SiteProfile::choose(&args.site, &text)?;
+    if let Some(account) = &args.account {
+        site.account.clone_from(account);
+    }
+    if let Some(queue) = &args.queue {
+        site.queue.clone_from(queue);
+    }
+    match (&args.qos, site.system) {
+        // There `-q` has always been the queue.
+        (Some(qos), thresher_proto::site::System::Lsf) => site.queue.clone_from(qos),
+        (Some(qos), thresher_proto::site::System::Slurm) => site.qos.clone_from(qos),
+        (None, _) => {}
+    }
+    if site.chain == Chain::Requeue && args.chain > 1 {
+        tracing::info!("this site requeues one allocation instead of queueing several");
+    }
+    Ok(site)
+}
+
+/// What there is to say when nothing is to be submitted.
+fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
+    let status = match status_from_state(state) {
+        Ok(status) => status,
+        // No journal yet, or one that the coordinator will refuse with a better word.
+        Err(error) => {
+            tracing::debug!(%error, "no job in the state directory yet");
+            return Ok(None);
+        }
+    };
+    match status.state() {
+        JobState::Complete | JobState::CompleteWithGaps => {
+            print::note(&format!("job `{}` is complete already", status.job_name));
+            return Ok(Some(Exit::of_job(status.state()).into()));
+        }
+        JobState::Failed | JobState::Cancelled => bail!(
+            "the job failed for good or was cancelled: {}\nhint: begin anew with another `--state` \
+             and output",
+            status.reason
+        ),
+        JobState::None | JobState::Running | JobState::Drained => {}
+    }
+    let history = History::of(&Records::of(state).read()?);
+    let states: States = ask_states(&history).unwrap_or_else(|error| {
+        print::note(&format!("the batch system does not answer: {error}"));
+        States::new()
+    });
+    for allocation in history.unsettled() {
+        let standing = allocation.standing(states.get(&allocation.id)).0;
+        if matches!(standing, "queued" | "running" | "ending") {
+            bail!(
+                "allocation `{}` of this job is {standing}\nhint: `thresher status` shows it, \
+                 `thresher drain` ends it; a job has one coordinator at a time",
+                allocation.id
+            );
+        }
+    }
+    Ok(None)
+}
+
+fn tell(ids: &[AllocationId], state: &Path) -> anyhow::Result<ExitCode> {
+    for id in ids {
+        print::result(&format!("{id}\n"))?;
+    }
+    print::note(&format!(
+        "submitted; `thresher status --state {}` tells how it stands",
+        state.display()
+    ));
+    Ok(Exit::Done.into())
+}
+
+/// `6h`, `90m`, or hours and minutes as batch systems write them: `6:00`, `06:00:00`.
+fn parse_walltime(text: &str) -> Result<Duration, String> {
+    let no = || format!("`{text}` is no walltime; write it like `6h`, `90m` or `6:00`");
+    if !text.contains(':') {
+        // A bare number is minutes to Slurm and LSF, and hours to some people.
+        let span: thresher_proto::job::Span = text.parse().map_err(|_| no())?;
+        return if span.0.is_zero() { Err(no()) } else { Ok(span.0) };
+    }
+    let parts: Vec<u64> =
+        text.split(':').map(str::parse).collect::<Result<_, _>>().map_err(|_| no())?;
+    let seconds = match parts.as_slice() {
+        [h, m] if *m < 60 && *h < 10_000 => h * 3600 + m * 60,
+        [h, m, s] if *m < 60 && *s < 60 && *h < 10_000 => h * 3600 + m * 60 + s,
+        _ => return Err(no()),
+    };
+    if seconds == 0 { Err(no()) } else { Ok(Duration::from_secs(seconds)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walltime_is_read_as_people_and_batch_systems_write_it() {
+        let seconds = |text: &str| parse_walltime(text).map(|time| time.as_secs()).ok();
+        let cases = [("6h", 21_600), ("90m", 5400), ("6:00", 21_600), ("00:30:10", 1810)];
+        for (text, expected) in cases {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+        for text in ["", "6", "0h", "6:60", "1:2:3:4", "-1h", "0:00", "x:y"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A site's profile: its batch system, its nodes, and what it grants.
+//!
+//! Read in layers, the later one winning: `default.toml` (embedded; it is the reference), the
+//! profile that was chosen, the job file's `[site]` table. What the command line changes is laid on
+//! top by whoever reads it.
+//!
+//! **Invariant:** nothing of a site gets into a job's recipe: the same job gives the same bytes
+//! wherever it runs.
+
+mod bins;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::job::{JobError, Span, keys};
+
+pub use bins::{BinError, Wish};
+
+/// Every key with its default and its meaning, as a job file writes them.
+pub const DEFAULT_SITE: &str = include_str!("default.toml");
+
+/// The profiles that are always there.
+const SITES: [(&str, &str); 5] = [
+    ("frontier", include_str!("../../../deploy/sites/frontier.toml")),
+    ("perlmutter", include_str!("../../../deploy/sites/perlmutter.toml")),
+    ("summit", include_str!("../../../deploy/sites/summit.toml")),
+    ("generic-slurm", include_str!("../../../deploy/sites/generic-slurm.toml")),
+    ("generic-lsf", include_str!("../../../deploy/sites/generic-lsf.toml")),
+];
+
+/// A site. What each key means stands in `default.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteProfile {
+    /// Of the profile; no key of its file.
+    pub name: String,
+    pub system: System,
+    pub launcher: Launcher,
+    pub layout: Layout,
+    pub records: Records,
+    pub cores_per_node: u32,
+    pub queue: String,
+    pub qos: String,
+    pub reservation: String,
+    pub account: String,
+    pub account_required: bool,
+    pub features: Vec<String>,
+    pub submit_options: Vec<String>,
+    pub launch_options: Vec<String>,
+    pub modules: Vec<String>,
+    pub environment: Vec<String>,
+    pub proxy: String,
+    pub no_proxy: String,
+    pub local_dir: String,
+    pub interface: String,
+    pub port: u16,
+    pub warn_before: Span,
+    pub chain: Chain,
+    pub max_chain: u32,
+    pub idle_allocations: u32,
+    #[serde(default)]
+    pub bin: Vec<Bin>,
+}
+
+/// What a site grants to some counts of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bin {
+    pub queue: String,
+    pub qos: String,
+    pub min_nodes: u32,
+    pub max_nodes: u32,
+    pub max_time: Span,
+    pub chain: bool,
+}
+
+/// A batch system that there is an adapter for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum System {
+    Slurm,
+    Lsf,
+}
+
+/// What starts processes on the nodes of an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Launcher {
+    Srun,
+    Jsrun,
+    Mpirun,
+}
+
+/// How LSF gives out nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    WholeNodes,
+    Slots,
+}
+
+/// Whom Slurm's allocations are asked from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Records {
+    Queue,
+    Accounting,
+}
+
+/// How a job goes on in the next allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chain {
+    Dependency,
+    Requeue,
+}
+
+/// Why there is no such site, or not like this.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    #[error(
+        "there is no site `{name}`\nhint: choose one of {known}, or write `--site path.toml`",
+        known = SITES.map(|(name, _)| format!("`{name}`")).join(", ")
+    )]
+    Unknown { name: String },
+    #[error("failed to read the site profile `{}`: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the site profile `{name}` is not right: {source}")]
+    Profile { name: String, source: JobError },
+    #[error("the job file's `[site]` is not right: {0}")]
+    Job(JobError),
+}
+
+impl SiteProfile {
+    /// The site called `name` (or the profile at that path), as changed by a job file's text.
+    pub fn choose(name: &str, job_text: &str) -> Result<Self, SiteError> {
+        let embedded = SITES.iter().find(|(known, _)| *known == name);
+        let text = match embedded {
+            Some((_, text)) => (*text).to_owned(),
+            None if name.contains('/') || name.ends_with(".toml") => {
+                let path = PathBuf::from(name);
+                std::fs::read_to_string(&path)
+                    .map_err(|source| SiteError::Unreadable { path, source })?
+            }
+            None => return Err(SiteError::Unknown { name: name.to_owned() }),
+        };
+        let of_profile = |source| SiteError::Profile { name: name.to_owned(), source };
+        let short = Path::new(name)
+            .file_stem()
+            .map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let profile = table(&text).map_err(of_profile)?;
+        let overrides = overrides(job_text).map_err(SiteError::Job)?;
+        Self::layered(&short, &profile, &text, &Table::new()).map_err(of_profile)?;
+        Self::layered(&short, &profile, &text, &overrides).map_err(SiteError::Job)
+    }
+
+    fn layered(
+        name: &str,
+        profile: &Table,
+        text: &str,
+        overrides: &Table,
+    ) -> Result<Self, JobError> {
+        let (mut site, bin) = defaults();
+        refuse_unknown(profile, text)?;
+        for upper in [profile, overrides] {
+            keys::overlay(&mut site, upper);
+        }
+        if let Some(Value::Array(bins)) = site.get_mut("bin") {
+            for given in bins.iter_mut().filter_map(Value::as_table_mut) {
+                let mut filled = bin.clone();
+                keys::overlay(&mut filled, given);
+                *given = filled;
+            }
+        }
+        site.insert("name".to_owned(), Value::String(name.to_owned()));
+        Value::Table(site).try_into().map_err(|error| JobError::value(&error))
+    }
+}
+
+/// Refuses a `[site]` table with keys that mean nothing or values that cannot be; for those who
+/// only read the job.
+pub(crate) fn check_table(site: &Table, job_text: &str) -> Result<(), JobError> {
+    refuse_unknown(site, job_text)?;
+    SiteProfile::layered("job", &Table::new(), "", site).map(|_| ())
+}
+
+/// The job file's `[site]` table.
+fn overrides(job_text: &str) -> Result<Table, JobError> {
+    let mut job = table(job_text)?;
+    match job.remove("site") {
+        Some(Value::Table(site)) => refuse_unknown(&site, job_text).map(|()| site),
+        Some(_) | None => Ok(Table::new()),
+    }
+}
+
+fn table(text: &str) -> Result<Table, JobError> {
+    text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))
+}
+
+fn refuse_unknown(given: &Table, text: &str) -> Result<(), JobError> {
+    let (mut known, bin) = defaults();
+    known.insert("bin".to_owned(), Value::Array(vec![Value::Table(bin)]));
+    keys::refuse_unknown(given, &known, text)
+}
+
+/// The keys with their defaults, and those of a bin.
+fn defaults() -> (Table, Table) {
+    let mut whole: Table = DEFAULT_SITE.parse().expect("the embedded site is TOML, as tests prove");
+    let Some(Value::Table(mut site)) = whole.remove("site") else { return Default::default() };
+    let bin = match site.remove("bin") {
+        Some(Value::Array(mut bins)) => bins.pop(),
+        _ => None,
+    };
+    match bin {
+        Some(Value::Table(bin)) => (site, bin),
+        _ => (site, Table::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_site_that_is_always_there_reads_and_is_named_like_its_file() {
+        for (name, _) in SITES {
+            let site = SiteProfile::choose(name, "").unwrap();
+            assert_eq!(site.name, name);
+            let systems = match site.launcher {
+                Launcher::Srun => System::Slurm,
+                Launcher::Jsrun | Launcher::Mpirun => System::Lsf,
+            };
+            assert_eq!(site.system, systems);
+        }
+        assert_eq!(SiteProfile::choose("frontier", "").unwrap().bin.len(), 5);
+    }
+
+    #[test]
+    fn a_job_file_changes_what_it_names_and_nothing_else() {
+        let job = "[job]\nname = \"a\"\n[site]\ninterface = \"lo\"\nqos = \"debug\"\n";
+        let site = SiteProfile::choose("frontier", job).unwrap();
+        assert_eq!((site.interface.as_str(), site.qos.as_str()), ("lo", "debug"));
+        assert_eq!(site.queue, "batch");
+    }
+
+    #[test]
+    fn an_unknown_key_or_site_is_refused_with_what_was_meant() {
+        let error = SiteProfile::choose("frontier", "[site]\ninterfaces = \"lo\"\n").unwrap_err();
+        assert!(error.to_string().contains("did you mean `interface`?"), "{error}");
+        let error = SiteProfile::choose("frontir", "").unwrap_err();
+        assert!(error.to_string().contains("`frontier`"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "system = \"slurm\"\n[[bin]]\nmax_node = 4\n").unwrap();
+        let error = SiteProfile::choose(path.to_str().unwrap(), "").unwrap_err();
+        assert!(error.to_string().contains("did you mean `max_nodes`?"), "{error}");
+        std::fs::write(&path, "system = \"slurm\"\n[[bin]]\nmax_nodes = 4\n").unwrap();
+        let site = SiteProfile::choose(path.to_str().unwrap(), "").unwrap();
+        assert_eq!((site.name.as_str(), site.bin[0].max_nodes), ("mine", 4));
+    }
+}

@@ -1,0 +1,276 @@
+"""A stand-in for LSF as IBM documents it, for tests: `bsub`, `bjobs`, `bkill`, `brequeue`, `jsrun`.
+
+Jobs are real processes that get the real sequences of signals, with shortened times. What LSF
+refuses is refused: unknown options, `-W` with seconds, `bsub < SCRIPT` where nodes are given out
+whole. State is a folder per job below $LSF_STANDIN; each file is written by rename.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.environ.get("LSF_STANDIN", "")
+# What a minute of a run limit, ten minutes of grace and ten seconds between signals last here.
+MINUTE = float(os.environ.get("LSF_STANDIN_MINUTE", "60"))
+GRACE = float(os.environ.get("LSF_STANDIN_GRACE", "600"))
+INTERVAL = float(os.environ.get("LSF_STANDIN_INTERVAL", "10"))
+# `whole-nodes` (CSM, as on Summit) or `slots`.
+LAYOUT = os.environ.get("LSF_STANDIN_LAYOUT", "whole-nodes")
+CORES = int(os.environ.get("LSF_STANDIN_CORES", "2"))
+
+WITH_VALUE = {"J", "W", "P", "q", "U", "o", "e", "w", "wt", "wa", "nnodes", "alloc_flags", "n", "R", "Q"}
+WITHOUT = {"r", "rn", "x"}
+
+
+def refuse(message):
+    print(f"{message}. Job not submitted.", file=sys.stderr)
+    sys.exit(255)
+
+
+def path(job, name):
+    return os.path.join(ROOT, str(job), name)
+
+
+def write(job, name, value):
+    beside = path(job, f".{name}.{os.getpid()}")
+    with open(beside, "w") as out:
+        json.dump(value, out)
+    os.rename(beside, path(job, name))
+
+
+def read(job, name, default=None):
+    try:
+        with open(path(job, name)) as text:
+            return json.load(text)
+    except FileNotFoundError:
+        return default
+
+
+def minutes(text, what):
+    match = re.fullmatch(r"(?:(\d+):)?(\d+)", text)
+    if not match:
+        refuse(f"{text}: Bad {what} specification")
+    return int(match[1] or 0) * 60 + int(match[2])
+
+
+def parse_submission(arguments):
+    options, rest = {}, list(arguments)
+    while rest and rest[0].startswith("-"):
+        name = rest.pop(0)[1:]
+        if name in WITHOUT:
+            options[name] = True
+        elif name in WITH_VALUE:
+            if not rest:
+                refuse(f"-{name}: option requires an argument")
+            if name in options:
+                refuse(f"-{name}: option cannot be given twice")
+            options[name] = rest.pop(0)
+        else:
+            refuse(f"-{name}: Illegal option")
+    return options, rest
+
+
+def bsub(arguments):
+    options, rest = parse_submission(arguments)
+    if LAYOUT == "whole-nodes":
+        if not rest:
+            refuse("Empty job: `bsub < script` does not work here, use `bsub script`")
+        if "n" in options or "nnodes" not in options:
+            refuse("Request nodes by -nnodes")
+        script, nodes = rest[0], int(options["nnodes"])
+        text = open(script).read()
+    else:
+        if rest:
+            refuse("Submit the script on standard input")
+        if "nnodes" in options or "alloc_flags" in options:
+            refuse("-nnodes: only with CSM")
+        text, nodes = sys.stdin.read(), int(options["n"]) // CORES
+    if not text.startswith("#!"):
+        refuse("The script must begin with #!")
+    if ("wt" in options) != ("wa" in options):
+        refuse("-wt and -wa must be given together")
+    limit = minutes(options.get("W", "10"), "run limit")
+    warning = minutes(options["wt"], "warning time") if "wt" in options else None
+    after = options.get("w")
+    if after:
+        match = re.fullmatch(r"ended\((\d+)\)", after)
+        if not match or read(match[1], "state") is None:
+            refuse(f"{after}: Invalid dependency condition")
+        after = match[1]
+    number = 101
+    while True:
+        try:
+            os.makedirs(path(number, ""))
+            break
+        except FileExistsError:
+            number += 1
+    with open(path(number, "script"), "w") as out:
+        out.write(text)
+    write(number, "spec", {
+        "nodes": nodes, "limit": limit, "warning": warning, "action": options.get("wa"),
+        "after": after, "output": options.get("o"), "requeue": options.get("Q"),
+        "environment": dict(os.environ), "folder": os.getcwd(),
+    })
+    write(number, "state", {"stat": "PEND", "exit": "-", "reason": "-", "runs": 0})
+    subprocess.Popen(
+        [sys.executable, os.path.abspath(__file__), "daemon", str(number)],
+        start_new_session=True, stdin=subprocess.DEVNULL,
+        stdout=open(path(number, "daemon.log"), "a"), stderr=subprocess.STDOUT,
+    )
+    queue = options.get("q")
+    print(f"Job <{number}> is submitted to " + (f"queue <{queue}>." if queue else "default queue <normal>."))
+
+
+class Job:
+    """One job, from its queue to its end; the only writer of its state."""
+
+    def __init__(self, number):
+        self.number = number
+        self.spec = read(number, "spec")
+        self.runs = 0
+
+    def say(self, stat, code="-", reason="-", **more):
+        write(self.number, "state", {"stat": stat, "exit": code, "reason": reason,
+                                     "runs": self.runs, "limit": self.spec["limit"], **more})
+
+    def request(self):
+        asked = read(self.number, "request")
+        if asked:
+            os.remove(path(self.number, "request"))
+        return asked
+
+    def live(self):
+        while self.waits():
+            asked = self.request()
+            if asked == "kill":
+                return self.say("EXIT", "130", "TERM_OWNER: job killed by owner")
+            time.sleep(0.05)
+        while True:
+            again = self.run()
+            if not again:
+                return
+            self.say("PEND")
+            time.sleep(INTERVAL / 10)
+
+    def waits(self):
+        after = self.spec["after"]
+        return after and read(after, "state")["stat"] not in ("DONE", "EXIT")
+
+    def environment(self):
+        nodes = " ".join(f"c{n + 1} {CORES}" for n in range(self.spec["nodes"]))
+        hosts = f"batch1 1 {nodes}" if LAYOUT == "whole-nodes" else nodes
+        return {**self.spec["environment"], "LSB_JOBID": str(self.number), "LSB_MCPU_HOSTS": hosts}
+
+    def run(self):
+        self.runs += 1
+        output = open((self.spec["output"] or "/dev/null").replace("%J", str(self.number)), "ab")
+        script = subprocess.Popen(
+            ["/bin/bash", path(self.number, "script")], cwd=self.spec["folder"],
+            env=self.environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )
+        began = time.monotonic()
+        self.say("RUN", began=time.time())
+        # What is to be sent when; the rest of a sequence follows its beginning.
+        plan, why = [], None
+        limit = began + self.spec["limit"] * MINUTE
+        if self.spec["warning"]:
+            plan.append((limit - self.spec["warning"] * MINUTE, self.spec["action"]))
+        plan.append((limit, "USR2"))
+        plan += [(limit + GRACE + i * INTERVAL, s) for i, s in enumerate(["INT", "TERM", "KILL"])]
+        while script.poll() is None:
+            now = time.monotonic()
+            asked = self.request()
+            if asked and why is None:
+                why = asked
+                plan = [(now + i * INTERVAL, s) for i, s in enumerate(["INT", "TERM", "KILL"])]
+            while plan and plan[0][0] <= now:
+                name = plan.pop(0)[1]
+                if name == "USR2" and why is None:
+                    why = "limit"
+                # All processes of the job on the first host; ranks are elsewhere.
+                try:
+                    os.killpg(script.pid, getattr(signal, f"SIG{name}"))
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
+        code = script.returncode
+        # LSF requeues by exit codes, never by signals.
+        if why == "requeue" or (code >= 0 and why != "kill" and str(code) in (self.spec["requeue"] or "").split()):
+            return True
+        shown = "-" if code == 0 else str(code if code > 0 else 128 - code)
+        reason = {"kill": "TERM_OWNER: job killed by owner",
+                  "limit": "TERM_RUNLIMIT: job killed after reaching LSF run time limit"}.get(why, "-")
+        self.say("DONE" if code == 0 else "EXIT", shown, "-" if code == 0 else reason)
+        return False
+
+
+def bjobs(arguments):
+    rest = list(arguments)
+    fields = None
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "-o":
+            fields = rest.pop(0)
+        elif option not in ("-noheader", "-a"):
+            print(f"bjobs: illegal option {option}", file=sys.stderr)
+            sys.exit(255)
+    words = fields.split()
+    if words.pop() != "delimiter='|'":
+        sys.exit("bjobs: only with a delimiter")
+    for number in rest:
+        state = read(number, "state")
+        if state is None:
+            print(f"Job <{number}> is not found", file=sys.stderr)
+            continue
+        known = {"jobid": number, "stat": state["stat"], "exit_code": state["exit"],
+                 "runtimelimit": f"{state.get('limit', 0)}.0",
+                 "run_time": f"{int((time.time() - state.get('began', time.time())) / MINUTE * 60)} second(s)",
+                 "exit_reason": state["reason"], "pend_reason": "-"}
+        print("|".join(known[word] for word in words))
+
+
+def ask(word):
+    def verb(arguments):
+        for number in arguments:
+            if not number.isdigit() or number == "0":
+                print(f"{number}: Illegal job ID.", file=sys.stderr)
+                sys.exit(255)
+            state = read(number, "state")
+            if state is None or state["stat"] in ("DONE", "EXIT"):
+                print(f"Job <{number}>: Job has already finished", file=sys.stderr)
+                sys.exit(255)
+            write(number, "request", word)
+            print(f"Job <{number}> is being {'terminated' if word == 'kill' else 'requeued'}")
+    return verb
+
+
+def jsrun(arguments):
+    rest, options = list(arguments), {}
+    while rest and rest[0].startswith("-"):
+        name = rest.pop(0)
+        if name not in ("-n", "-r", "-a", "-c", "-b", "-g"):
+            sys.exit(f"jsrun: unknown option {name}")
+        options[name] = rest.pop(0)
+    hosts = os.environ["LSB_MCPU_HOSTS"].split()[2::2]
+    sets = int(options.get("-n", 1))
+    if sets > len(hosts) * int(options.get("-r", sets)):
+        sys.exit("jsrun: more resource sets than the allocation has")
+    # On other hosts: out of reach of the job's signals, and left behind when the client is killed.
+    ranks = [subprocess.Popen(rest, start_new_session=True,
+                              env={**os.environ, "PMIX_RANK": str(rank), "JSM_NAMESPACE_RANK": str(rank),
+                                   "JSM_NAMESPACE_SIZE": str(sets)})
+             for rank in range(sets)]
+    codes = [rank.wait() for rank in ranks]
+    sys.exit(max(code if code >= 0 else 128 - code for code in codes))
+
+
+VERBS = {"bsub": bsub, "bjobs": bjobs, "bkill": ask("kill"), "brequeue": ask("requeue"),
+         "jsrun": jsrun, "daemon": lambda arguments: Job(arguments[0]).live()}
+
+if __name__ == "__main__":
+    VERBS[sys.argv[1]](sys.argv[2:])
