@@ -28,6 +28,11 @@ pub(super) const fn round_bytes_per_key<K: HashKey>() -> u64 {
     (2 * message_bytes_per_key::<K>() + size_of::<K::Tagged>() + 2 * size_of::<u64>()) as u64
 }
 
+/// The same while the messages of the next round are filled.
+pub(super) const fn ahead_bytes_per_key<K: HashKey>() -> u64 {
+    round_bytes_per_key::<K>() + message_bytes_per_key::<K>() as u64
+}
+
 /// A key in a message: itself and its marked ordinal.
 pub(super) const fn message_bytes_per_key<K: HashKey>() -> usize {
     K::BYTES + size_of::<u32>()

@@ -7,7 +7,8 @@
 //!   verdict file ←── ordinals by unit ←── positions to drop ──┘
 //! ```
 //! It goes in rounds over slices of the hash space; their number follows from the budget and is
-//! the same on all ranks. Before each collective the ranks agree that none has failed, so that a
+//! the same on all ranks. The keys of the next round are read while this one is exchanged and
+//! decided. Before each collective the ranks agree that none has failed, so that a
 //! damaged file ends the gang unit on every rank with its own error on one. Naming and
 //! publishing the output is the caller's; another try is another world.
 //!
@@ -17,16 +18,18 @@
 mod round;
 
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread::{self, ScopedJoinHandle};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use self::round::Round;
-use super::budget::{VERDICT_SHARE, round_bytes_per_key, with_slack};
+use self::round::{Outbox, Round};
+use super::budget::{VERDICT_SHARE, ahead_bytes_per_key, round_bytes_per_key, with_slack};
 use super::key::HashKey;
 use super::key_file::KeyFile;
-use super::position::{KeyRange, Policy};
+use super::position::{KeyRange, Policy, Span};
 use super::verdict_file::VerdictFileWriter;
 use super::verdicts::VerdictFileName;
 use crate::comm::local::{RankFailure, WorldFailure, run_local};
@@ -159,21 +162,44 @@ pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
     let opened = VerdictFileWriter::new(out, about, (name.rank, name.world), units, pending_bytes);
     let mut verdicts = agree(comm, opened.map_err(ResolveError::Output))?;
 
+    let spans: Vec<Span> =
+        (0..rounds).filter_map(|index| task.range.span().slice(index, rounds)).collect();
     let mut round = Round::new(comm.size());
-    for index in 0..rounds {
-        let Some(span) = task.range.span().slice(index, rounds) else { continue };
-        let sent = round.fill(&files, span);
-        agree(comm, sent)?;
-        round.exchange(comm)?;
-        let decided = round.decide::<K>(span, task.policy);
-        agree(comm, decided)?;
-        round.exchange(comm)?;
-        let collected = round.collect(comm.rank(), &mut verdicts);
-        agree(comm, collected)?;
+    let mut outbox = Outbox::new(comm.size());
+    let mut filled = match spans.first() {
+        Some(first) => outbox.fill(&files, *first),
+        None => Ok(()),
+    };
+    for (index, span) in spans.iter().enumerate() {
+        agree(comm, filled)?;
+        round.take(&mut outbox);
+        let (files, outbox) = (&files, &mut outbox);
+        filled = thread::scope(|scope| {
+            let next = spans.get(index + 1).copied();
+            let ahead = next.map(|next| scope.spawn(move || outbox.fill(files, next)));
+            go_through::<K, C, W>(comm, &mut round, &mut verdicts, (*span, task.policy))?;
+            let joined = ahead.map_or(Ok(Ok(())), ScopedJoinHandle::join);
+            Ok::<_, ResolveError>(joined.unwrap_or_else(|panic| resume_unwind(panic)))
+        })?;
     }
     let tally = settle(comm, &round, verdicts.dropped())?;
     let out = agree(comm, verdicts.finish().map_err(ResolveError::Output))?;
     Ok((out, tally))
+}
+
+/// The part of a round that needs the other ranks: keys to their owners, verdicts back.
+fn go_through<K: HashKey, C: Communicator + ?Sized, W: Write>(
+    comm: &mut C,
+    round: &mut Round,
+    verdicts: &mut VerdictFileWriter<W>,
+    (span, policy): (Span, Policy),
+) -> Result<(), ResolveError> {
+    round.exchange(comm)?;
+    let decided = round.decide::<K>(span, policy);
+    agree(comm, decided)?;
+    round.exchange(comm)?;
+    let collected = round.collect(comm.rank(), verdicts);
+    agree(comm, collected)
 }
 
 impl ResolveError {
@@ -289,7 +315,7 @@ fn open_own_files<K: HashKey>(
 }
 
 /// As many rounds as the rank with the least room needs: for its own keys, and for its even share
-/// of all keys.
+/// of all keys. Where there are several, there is one being read beside the one under way.
 fn count_rounds<K: HashKey>(
     comm: &mut (impl Communicator + ?Sized),
     files: &[KeyFile<K>],
@@ -299,8 +325,13 @@ fn count_rounds<K: HashKey>(
     let share = comm.all_reduce_sum(own)?.div_ceil(comm.size() as u64);
     let budget = task.budget_bytes.max(MIN_BUDGET_BYTES);
     let round_budget = budget - budget / VERDICT_SHARE;
-    let needed = with_slack(own.max(share).saturating_mul(round_bytes_per_key::<K>()));
-    Ok(comm.all_reduce_max(needed.div_ceil(round_budget).max(1))?)
+    let keys = own.max(share);
+    let needed = |bytes_per_key| with_slack(keys.saturating_mul(bytes_per_key));
+    let rounds = match needed(round_bytes_per_key::<K>()).div_ceil(round_budget) {
+        0 | 1 => 1,
+        _ => needed(ahead_bytes_per_key::<K>()).div_ceil(round_budget),
+    };
+    Ok(comm.all_reduce_max(rounds)?)
 }
 
 /// Adds the ranks' counts up and checks that nothing was lost between them.

@@ -48,56 +48,10 @@ impl Round {
         comm.all_to_all(&mut self.sends, &mut self.receives)
     }
 
-    /// Puts the files' keys of the span into the messages to their owners.
-    pub(super) fn fill<K: HashKey>(
-        &mut self,
-        files: &[KeyFile<K>],
-        span: Span,
-    ) -> Result<(), ResolveError> {
-        let ranks = self.sends.len();
-        self.reserve(files, span);
-        let mut begins = vec![0; ranks];
-        for file in files {
-            let unit = file.summary().unit;
-            for (begin, send) in begins.iter_mut().zip(&mut self.sends) {
-                *begin = send.len();
-                send.extend_from_slice(&unit.to_le_bytes());
-                send.extend_from_slice(&[0; 4]);
-            }
-            file.scan(span, |key, marked| {
-                let mut entry = [0; MAX_ENTRY_BYTES];
-                let entry = &mut entry[..message_bytes_per_key::<K>()];
-                let (key_bytes, ordinal) = entry.split_at_mut(K::BYTES);
-                key.put(key_bytes);
-                ordinal.copy_from_slice(&marked.to_le_bytes());
-                self.sends[key.owner(ranks)].extend_from_slice(entry);
-            })
-            .map_err(|source| ResolveError::KeyFile { unit, source })?;
-            for (begin, send) in begins.iter().zip(&mut self.sends) {
-                let bytes = send.len() - begin - RUN_HEADER_BYTES;
-                let count = bytes / message_bytes_per_key::<K>();
-                if count == 0 {
-                    send.truncate(*begin);
-                    continue;
-                }
-                let count_bytes = (count as u32).to_le_bytes();
-                send[begin + 4..begin + RUN_HEADER_BYTES].copy_from_slice(&count_bytes);
-                self.counts.sent += count as u64;
-            }
-        }
-        Ok(())
-    }
-
-    /// Room for an even share and a quarter more, which the budget has: growing would double it.
-    fn reserve<K: HashKey>(&mut self, files: &[KeyFile<K>], span: Span) {
-        let keys: u64 = files.iter().map(|file| file.at_most(span)).sum();
-        let share = with_slack(keys / self.sends.len() as u64);
-        let share = usize::try_from(share).unwrap_or(usize::MAX);
-        let headers = files.len() * RUN_HEADER_BYTES;
-        for send in &mut self.sends {
-            send.clear();
-            send.reserve_exact(share.saturating_mul(message_bytes_per_key::<K>()) + headers);
-        }
+    /// Takes the messages of keys that were filled meanwhile, for buffers to fill anew.
+    pub(super) fn take(&mut self, outbox: &mut Outbox) {
+        std::mem::swap(&mut self.sends, &mut outbox.messages);
+        self.counts.sent += std::mem::take(&mut outbox.sent);
     }
 
     /// Decides about the keys that have arrived, and puts the positions to drop into the messages
@@ -158,6 +112,71 @@ impl Round {
             }
         }
         Ok(())
+    }
+}
+
+/// The messages of keys of one round while they are filled, which may be while the round before is
+/// still exchanged and decided.
+pub(super) struct Outbox {
+    messages: Vec<Vec<u8>>,
+    sent: u64,
+}
+
+impl Outbox {
+    pub(super) fn new(size: usize) -> Self {
+        Self { messages: vec![Vec::new(); size], sent: 0 }
+    }
+
+    /// Puts the files' keys of the span into the messages to their owners.
+    pub(super) fn fill<K: HashKey>(
+        &mut self,
+        files: &[KeyFile<K>],
+        span: Span,
+    ) -> Result<(), ResolveError> {
+        let ranks = self.messages.len();
+        self.reserve(files, span);
+        let mut begins = vec![0; ranks];
+        for file in files {
+            let unit = file.summary().unit;
+            for (begin, send) in begins.iter_mut().zip(&mut self.messages) {
+                *begin = send.len();
+                send.extend_from_slice(&unit.to_le_bytes());
+                send.extend_from_slice(&[0; 4]);
+            }
+            file.scan(span, |key, marked| {
+                let mut entry = [0; MAX_ENTRY_BYTES];
+                let entry = &mut entry[..message_bytes_per_key::<K>()];
+                let (key_bytes, ordinal) = entry.split_at_mut(K::BYTES);
+                key.put(key_bytes);
+                ordinal.copy_from_slice(&marked.to_le_bytes());
+                self.messages[key.owner(ranks)].extend_from_slice(entry);
+            })
+            .map_err(|source| ResolveError::KeyFile { unit, source })?;
+            for (begin, send) in begins.iter().zip(&mut self.messages) {
+                let bytes = send.len() - begin - RUN_HEADER_BYTES;
+                let count = bytes / message_bytes_per_key::<K>();
+                if count == 0 {
+                    send.truncate(*begin);
+                    continue;
+                }
+                let count_bytes = (count as u32).to_le_bytes();
+                send[begin + 4..begin + RUN_HEADER_BYTES].copy_from_slice(&count_bytes);
+                self.sent += count as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Room for an even share and a quarter more, which the budget has: growing would double it.
+    fn reserve<K: HashKey>(&mut self, files: &[KeyFile<K>], span: Span) {
+        let keys: u64 = files.iter().map(|file| file.at_most(span)).sum();
+        let share = with_slack(keys / self.messages.len() as u64);
+        let share = usize::try_from(share).unwrap_or(usize::MAX);
+        let headers = files.len() * RUN_HEADER_BYTES;
+        for send in &mut self.messages {
+            send.clear();
+            send.reserve_exact(share.saturating_mul(message_bytes_per_key::<K>()) + headers);
+        }
     }
 }
 
