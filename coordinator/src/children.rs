@@ -29,6 +29,8 @@ pub(crate) struct ChildOptions {
     pub(crate) state: PathBuf,
     pub(crate) slots: u32,
     pub(crate) epoch: u64,
+    /// Further ones.
+    pub(crate) arguments: Vec<String>,
 }
 
 /// The workers of this run.
@@ -64,7 +66,7 @@ impl Children {
     }
 
     fn spawn(&mut self) -> anyhow::Result<()> {
-        let ChildOptions { program, state, slots, epoch } = &self.options;
+        let ChildOptions { program, state, slots, epoch, arguments } = &self.options;
         self.started += 1;
         let log = state.join("logs").join(format!("worker-{epoch}-{}.log", self.started));
         let file = open_log(&log)?;
@@ -73,6 +75,7 @@ impl Children {
             .arg("--state")
             .arg(state)
             .args(["--slots", &slots.to_string()])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::from(file.try_clone()?))
             .stderr(Stdio::from(file))

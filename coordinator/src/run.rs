@@ -43,6 +43,8 @@ pub struct RunOptions {
     pub workers: u32,
     /// Of each worker; the cores shared out when absent.
     pub slots: Option<u32>,
+    /// Further arguments of every worker.
+    pub worker_arguments: Vec<String>,
     pub listen: Option<SocketAddr>,
     pub allocation: Allocation,
     pub progress: Progress,
@@ -58,7 +60,16 @@ pub struct ServeOptions {
 
 /// Runs a job with a coordinator here and workers as children.
 pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
-    let RunOptions { job, state, workers, slots, listen, allocation, mut progress } = options;
+    let RunOptions {
+        job,
+        state,
+        workers,
+        slots,
+        worker_arguments,
+        listen,
+        allocation,
+        mut progress,
+    } = options;
     if let Some(status) = complete_already(&job, &state)? {
         progress(&status);
         return Ok(status);
@@ -73,7 +84,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         return coordinator.stop(status);
     }
     let epoch = coordinator.epoch;
-    let child_options = ChildOptions { program, state, slots, epoch };
+    let child_options = ChildOptions { program, state, slots, epoch, arguments: worker_arguments };
     let mut children = Children::start(child_options, workers)?;
     let ended = coordinator.watch(&mut progress, Some(&mut children));
     if ended.is_err() {

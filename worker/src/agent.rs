@@ -26,6 +26,7 @@ use tonic::Code;
 
 use crate::clock;
 use crate::executor::Executor;
+use crate::gang::{Gang, GangOptions};
 use crate::signals::{Asked, Signals};
 use crate::stages::JobContext;
 use crate::storage::set_request_rate;
@@ -52,6 +53,8 @@ pub struct AgentOptions {
     pub keys: Option<PathBuf>,
     /// A fixed address in place of the one in the state directory.
     pub connect: Option<std::net::SocketAddr>,
+    /// How gang units are spread over nodes; by threads of this process when absent.
+    pub gang: Option<GangOptions>,
 }
 
 /// Works until the job is over, the coordinator says so, or it stays away.
@@ -64,7 +67,9 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
     set_request_rate(registered.request_rate);
     let slots = link.options.slots;
     let process = format!("{}-{}-{}", host_name(), std::process::id(), registered.worker_id);
-    let context = Arc::new(JobContext::new(job, slots, process.replace('/', "_"))?);
+    let gang = link.options.gang.clone().map(Gang::new);
+    let context = JobContext::new(job, slots, process.replace('/', "_"))?.with_gang(gang);
+    let context = Arc::new(context);
     let (sender, reports) = unbounded_channel();
     let executor = Executor::start(&context, slots, &sender)?;
     drop(sender);
@@ -86,6 +91,9 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
     };
     let ended = agent.run(&mut signals).await;
     agent.executor.close();
+    if let Some(gang) = &context.gang {
+        gang.abandon();
+    }
     ended
 }
 

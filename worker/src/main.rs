@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use thresher_worker::agent::{AgentOptions, work};
 use thresher_worker::clean::{CleanArgs, run_clean};
+use thresher_worker::gang::{GangOptions, LauncherTemplate};
 use thresher_worker::inspect::{
     ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, run_report, run_survey, run_trace, run_verify,
 };
+use thresher_worker::launch::{self, Launch};
 
 /// Run work units for a thresher coordinator
 #[derive(Parser)]
@@ -51,6 +54,27 @@ struct Connect {
     /// Folder with `worker.pem` and `ca.pem` (default: `keys` in the state directory)
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
+    #[command(flatten)]
+    gang: GangArgs,
+}
+
+/// Resolve stages over MPI; without a launcher they run on threads of one worker.
+#[derive(clap::Args)]
+struct GangArgs {
+    /// Resolve duplicates over MPI: the call that starts `{ranks}` ranks on the allocation's
+    /// nodes, as in 'srun --overlap --kill-on-bad-exit=1 --mpi=pmi2 -n {ranks}'
+    #[arg(long, value_name = "COMMAND")]
+    gang_launcher: Option<LauncherTemplate>,
+    /// Ranks of such a step (default: slots, times the workers that were launched with this one)
+    #[arg(long, value_name = "N", requires = "gang_launcher",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    gang_ranks: Option<u32>,
+    /// The program of a rank (default: `thresher-gang` beside this one)
+    #[arg(long, value_name = "PATH", requires = "gang_launcher")]
+    gang_program: Option<PathBuf>,
+    /// Kill a step that takes longer (default: by the memory that it may fill)
+    #[arg(long, value_name = "SECONDS", requires = "gang_launcher")]
+    gang_deadline: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -78,11 +102,22 @@ fn main() -> ExitCode {
 
 fn connect(options: Connect) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let slots = options.slots.unwrap_or(cores).max(1);
+    let launch = launch::of_this_process().unwrap_or_else(|error| {
+        // Nothing but a default and this line depends on it.
+        tracing::warn!(%error, "the launcher's variables make no sense");
+        None
+    });
+    if let Some(launch) = &launch {
+        let node = launch.node.as_deref().unwrap_or_default();
+        tracing::info!(%launch, node, "launched");
+    }
     let options = AgentOptions {
         state: options.state,
-        slots: options.slots.unwrap_or(cores).max(1),
+        slots,
         keys: options.keys,
         connect: options.address,
+        gang: gang_options(options.gang, slots, launch.as_ref())?,
     };
     // The slots are threads of their own: the runtime only talks.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -90,4 +125,24 @@ fn connect(options: Connect) -> anyhow::Result<()> {
     // Slots that still run a unit nobody waits for end with the process.
     runtime.shutdown_background();
     worked
+}
+
+fn gang_options(
+    args: GangArgs,
+    slots: usize,
+    launch: Option<&Launch>,
+) -> anyhow::Result<Option<GangOptions>> {
+    let Some(launcher) = args.gang_launcher else { return Ok(None) };
+    let program = match args.gang_program {
+        Some(program) => program,
+        None => std::env::current_exe()?.with_file_name("thresher-gang"),
+    };
+    let workers = launch.and_then(|launch| launch.size).unwrap_or(1);
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    Ok(Some(GangOptions {
+        launcher,
+        ranks: args.gang_ranks.unwrap_or_else(|| slots.saturating_mul(workers)),
+        program,
+        deadline: args.gang_deadline.map(Duration::from_secs),
+    }))
 }

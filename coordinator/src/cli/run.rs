@@ -45,6 +45,14 @@ pub(super) struct RunArgs {
     listen: Option<SocketAddr>,
     #[command(flatten)]
     allocation: AllocationArgs,
+    /// Resolve duplicates over MPI: the call that starts `{ranks}` ranks, as in
+    /// 'mpiexec -n {ranks}'; needs `thresher-gang` beside the worker
+    #[arg(long, value_name = "COMMAND")]
+    gang_launcher: Option<String>,
+    /// Ranks of such a step [default: the slots of a worker]
+    #[arg(long, value_name = "N", requires = "gang_launcher",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    gang_ranks: Option<u32>,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -85,17 +93,27 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let job = load_job(&args.job, args.output.as_deref())?;
     let state = choose_state(args.state.as_deref(), &job)?;
+    let worker_arguments = worker_arguments(&args);
     let mut progress = Progress::on_stderr();
     let status = crate::run::run(RunOptions {
         job,
         state,
         workers: args.workers,
         slots: args.slots,
+        worker_arguments,
         listen: args.listen,
         allocation: args.allocation.find()?,
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json)
+}
+
+/// What the workers are told as it was told here; they check it.
+fn worker_arguments(args: &RunArgs) -> Vec<String> {
+    let launcher = args.gang_launcher.as_ref().map(|launcher| ["--gang-launcher", launcher]);
+    let ranks = args.gang_ranks.map(|ranks| ranks.to_string());
+    let ranks = ranks.as_ref().map(|ranks| ["--gang-ranks", ranks]);
+    launcher.into_iter().chain(ranks).flatten().map(str::to_owned).collect()
 }
 
 pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {

@@ -51,7 +51,8 @@ impl Job {
         if worker.held.iter().any(|key| self.runs_alone(*key)) {
             return Vec::new();
         }
-        let alone = asked.idle && worker.held.is_empty();
+        let may_lead = || workers.may_lead(asked.worker_id, |key| is_gang(key.stage));
+        let alone = asked.idle && worker.held.is_empty() && (!is_gang(stage) || may_lead());
         if alone
             && let Some(ordinal) = self.stage(stage).next_suspect()
             && self.slack(now, UnitKey { stage, ordinal }).is_some()

@@ -33,6 +33,8 @@ pub(super) struct Worker {
     pub(super) host: String,
     pub(super) pid: u32,
     pub(super) slots: u32,
+    /// Whether its gang units are spread over all nodes.
+    pub(super) launches: bool,
     pub(super) held: BTreeSet<UnitKey>,
     pub(super) last_seen: LastSeen,
     /// Whether it was heard of since the coordinator last came up. One that never comes back after
@@ -48,6 +50,7 @@ impl Worker {
             host: super::unit::bounded(&request.host),
             pid: request.pid,
             slots: request.slots,
+            launches: request.gang_ranks > 0,
             held: BTreeSet::new(),
             last_seen: LastSeen { at: now, sequence: 0 },
             attached: true,
@@ -82,6 +85,17 @@ impl Workers {
 
     pub(super) fn count(&self) -> u64 {
         self.live.len() as u64
+    }
+
+    /// Whether the worker may begin a gang unit. Where some of them spread such a unit over all
+    /// nodes, only they run any, and one at a time: two would share every core.
+    pub(super) fn may_lead(&self, id: u32, is_gang: impl Fn(UnitKey) -> bool) -> bool {
+        let mut launching = self.live.iter().filter(|(_, w)| w.launches && w.attached).peekable();
+        if launching.peek().is_none() {
+            return true;
+        }
+        self.live.get(&id).is_some_and(|worker| worker.launches)
+            && !launching.any(|(_, worker)| worker.held.iter().any(|key| is_gang(*key)))
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&Worker> {

@@ -132,6 +132,7 @@ impl Machine {
                 slots: self.slots,
                 version: "simulated".to_owned(),
                 held: self.held(),
+                ..RegisterRequest::default()
             };
             return (Event::Registered { worker_id: worker_id_if_new, request }, 0);
         };

@@ -48,6 +48,7 @@ pub(crate) async fn connect(load: &Load) -> anyhow::Result<Vec<SimulatedWorker>>
             slots: load.batch,
             version: thresher_proto::VERSION.to_owned(),
             held: Vec::new(),
+            ..RegisterRequest::default()
         };
         // The job is submitted just after the socket opens.
         let mut registered = client.register(request.clone()).await;

@@ -85,6 +85,7 @@ impl Link {
             slots: self.options.slots as u32,
             version: thresher_proto::VERSION.to_owned(),
             held,
+            gang_ranks: self.options.gang.as_ref().map_or(0, |gang| gang.ranks),
         };
         loop {
             let answered = match self.client().await {

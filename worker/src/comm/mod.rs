@@ -1,15 +1,16 @@
 //! How the ranks of a gang unit talk: one trait of collectives, which every rank calls in the same
 //! order with the same world in mind. [`local`] runs the ranks as threads of this process.
 //!
-//! The trait is made to fit MPI: buffers are bytes, one per rank; an implementation over
-//! `MPI_Alltoallv` exchanges the lengths first and then goes in rounds, each with counts below
-//! 2^31. It names no MPI type, starts nothing and retries nothing.
+//! The trait is made to fit MPI: buffers are bytes, one per rank. [`pieces`] makes the all-to-all
+//! of messages with counts below 2^31; `thresher-gang` has the messages themselves. Nothing here
+//! names an MPI type, starts anything or retries anything.
 //!
 //! Invariant: a collective ends. It returns on every rank, or, when a rank is gone, an error on
 //! those that are left; an implementation that cannot notice a lost rank runs under a deadline
 //! that ends the process.
 
 pub mod local;
+pub mod pieces;
 
 /// Why a collective did not end well. None can be retried within the same world.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,14 @@ pub enum CommError {
         call: &'static str,
         /// Its error code.
         code: i32,
+    },
+    /// What another rank means to send does not fit into memory.
+    #[error("no memory for `{bytes}` bytes from rank `{from}`")]
+    Memory {
+        /// The sender.
+        from: usize,
+        /// The length that it announced.
+        bytes: u64,
     },
     /// The message cannot be sent by this communicator.
     #[error("a world of `{size}` ranks cannot exchange `{buffers}` buffers")]

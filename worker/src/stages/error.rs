@@ -95,6 +95,18 @@ impl UnitError {
         }
     }
 
+    /// What a rank said; nothing when it said something that no version of this program says.
+    pub(crate) fn from_wire(failed: pb::Failed) -> Option<Self> {
+        match (failed.kind(), failed.producer) {
+            (Kind::Retry, _) => Some(Self::Retry(failed.error)),
+            (Kind::Fatal, _) => Some(Self::Fatal(failed.error)),
+            (Kind::Damaged, Some(producer)) => {
+                Some(Self::Damaged { producer, error: failed.error })
+            }
+            (Kind::Damaged, None) | (Kind::Unspecified, _) => None,
+        }
+    }
+
     /// As the coordinator is told.
     pub fn to_wire(&self) -> pb::Failed {
         let (kind, producer) = match self {

@@ -32,11 +32,13 @@ use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 
 pub use error::UnitError;
 pub(crate) use external::command_line;
+pub use resolve::{RankError, RankTask};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use tally::Tally;
 
 use crate::fasttext::Model;
 use crate::filters::FilterChain;
+use crate::gang::Gang;
 use crate::language::{LanguageIdentifier, View};
 use crate::staging::{InputTable, WorkDir};
 use crate::storage::{Output, StorageError};
@@ -48,6 +50,8 @@ pub struct JobContext {
     pub output: Output,
     /// Threads that a gang unit may use.
     pub slots: usize,
+    /// How a gang unit is spread over nodes, where that was asked for.
+    pub gang: Option<Gang>,
     /// Tells this process from all others in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
@@ -122,10 +126,18 @@ impl JobContext {
             output: Output::new(&job.output.path)?,
             job,
             slots,
+            gang: None,
             process_tag,
             tables: Mutex::default(),
             judges: OnceLock::new(),
         })
+    }
+
+    /// Gang units go over MPI.
+    #[must_use]
+    pub fn with_gang(mut self, gang: Option<Gang>) -> Self {
+        self.gang = gang;
+        self
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {

@@ -1,9 +1,13 @@
 //! RESOLVE-LINES and RESOLVE-DOCUMENTS: one key range, decided by all ranks of a gang.
 //!
-//! Here the ranks are threads of this worker. A small record file, published last, says that the
-//! range is resolved and by how many ranks; a second attempt adopts it.
+//! The ranks are those of an MPI step ([`step`] launches it, [`rank`] runs in it), or threads of
+//! this worker. A small record file, published last, says that the range is resolved and by how
+//! many ranks; a second attempt adopts it.
 //!
 //! **Invariant:** the verdicts do not depend on the number of ranks, only the file names do.
+
+mod rank;
+mod step;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thresher_proto::job::DedupPolicy;
 use thresher_proto::pb::{self, RangeUnit, Stage};
 
+pub use self::rank::{RankError, RankTask};
 use super::{Finished, JobContext, Task, UnitError};
 use crate::dedup::exchange::{KeyFileRef, ResolveTally, ResolveTask, resolve_on_threads};
 use crate::dedup::verdicts::VerdictFileName;
@@ -40,38 +45,95 @@ fn run<K: HashKey>(
     keys_of: Stage,
     policy: DedupPolicy,
 ) -> Result<Finished, UnitError> {
-    let unit: RangeUnit = task.decode()?;
-    let range = KeyRange::new(unit.range, unit.ranges)
-        .ok_or_else(|| UnitError::Fatal(format!("`{}` is no key range", task.unit)))?;
-    let folder = context.work.stage(task.unit.stage());
-    let policy = match policy {
-        DedupPolicy::KeepFirst => Policy::KeepFirst,
-        DedupPolicy::DropAll => Policy::DropAll,
-        DedupPolicy::Off => return Ok(finished(ResolveTally::default())),
+    let Some(work) = RangeWork::new(context, task, keys_of, policy)? else {
+        return Ok(finished(ResolveTally::default()));
     };
-    if let Some(resolved) = adopt(&folder, range) {
+    if let Some(resolved) = adopt(&work.folder, work.range) {
         return Ok(finished(resolved.tally));
     }
-    let key_files: Vec<KeyFileRef> = (0..unit.units)
-        .filter(|number| unit.absent.binary_search(number).is_err())
-        .map(|number| KeyFileRef {
-            unit: number,
-            path: context.work.unit_file(keys_of, number, "keys"),
-        })
-        .collect();
-    let resolve =
-        ResolveTask { key_files: &key_files, range, policy, budget_bytes: unit.budget_bytes };
+    if let Some(gang) = &context.gang
+        && let Some(resolved) = step::run(context, gang, task, work.budget_bytes)?
+    {
+        return Ok(finished(resolved.tally));
+    }
+    let resolve = work.task(work.budget_bytes);
     let (files, tally) = resolve_on_threads::<K, _>(context.slots.max(1), &resolve, |name| {
-        let path = folder.join(name.to_string());
-        create(&path, &task.tag).map_err(|error| std::io::Error::other(error.to_string()))
+        work.create(name, &task.tag).map_err(|error| std::io::Error::other(error.to_string()))
     })
     .map_err(|error| UnitError::resolve(keys_of, &error))?;
     let ranks = files.len() as u32;
     for (name, file) in files {
-        publish_blocks(file, &folder.join(name.to_string()), VERDICT_FILE)?;
+        work.publish(name, file)?;
     }
-    publish_record(&record_path(&folder, range), &task.tag, &Resolved { ranks, tally })?;
+    work.publish_record(&task.tag, &Resolved { ranks, tally })?;
     Ok(finished(tally))
+}
+
+/// A range, with everything that a rank needs to resolve it.
+struct RangeWork {
+    range: KeyRange,
+    policy: Policy,
+    key_files: Vec<KeyFileRef>,
+    folder: PathBuf,
+    /// For all ranks together.
+    budget_bytes: u64,
+}
+
+impl RangeWork {
+    /// Nothing when the job does not look for duplicates here.
+    fn new(
+        context: &JobContext,
+        task: &Task,
+        keys_of: Stage,
+        policy: DedupPolicy,
+    ) -> Result<Option<Self>, UnitError> {
+        let unit: RangeUnit = task.decode()?;
+        let range = KeyRange::new(unit.range, unit.ranges)
+            .ok_or_else(|| UnitError::Fatal(format!("`{}` is no key range", task.unit)))?;
+        let policy = match policy {
+            DedupPolicy::KeepFirst => Policy::KeepFirst,
+            DedupPolicy::DropAll => Policy::DropAll,
+            DedupPolicy::Off => return Ok(None),
+        };
+        let key_files = (0..unit.units)
+            .filter(|number| unit.absent.binary_search(number).is_err())
+            .map(|number| KeyFileRef {
+                unit: number,
+                path: context.work.unit_file(keys_of, number, "keys"),
+            })
+            .collect();
+        let folder = context.work.stage(task.unit.stage());
+        let budget_bytes = unit.budget_bytes;
+        Ok(Some(Self { range, policy, key_files, folder, budget_bytes }))
+    }
+
+    fn task(&self, budget_bytes: u64) -> ResolveTask<'_> {
+        let Self { key_files, range, policy, .. } = self;
+        ResolveTask { key_files, range: *range, policy: *policy, budget_bytes }
+    }
+
+    fn create(&self, name: VerdictFileName, tag: &str) -> Result<AttemptFile, UnitError> {
+        create(&self.folder.join(name.to_string()), tag)
+    }
+
+    fn publish(&self, name: VerdictFileName, file: AttemptFile) -> Result<(), UnitError> {
+        publish_blocks(file, &self.folder.join(name.to_string()), VERDICT_FILE).map(drop)
+    }
+
+    /// Says that the range is resolved. Where an attempt with another number of ranks said so
+    /// before, its files are as good, if they are sound.
+    fn publish_record(&self, tag: &str, resolved: &Resolved) -> Result<(), UnitError> {
+        let mut file = create(&record_path(&self.folder, self.range), tag)?;
+        let text =
+            serde_json::to_vec(resolved).map_err(|error| UnitError::Fatal(error.to_string()))?;
+        write_all(&mut file, &text)?;
+        let sound = adopt(&self.folder, self.range).is_some();
+        let committed = if sound { file.commit() } else { file.commit_replacing() };
+        match committed {
+            Ok(_) | Err(CommitError::Different { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 fn finished(tally: ResolveTally) -> Finished {
@@ -130,17 +192,5 @@ fn adopt(folder: &Path, range: KeyRange) -> Option<Resolved> {
     names(range, resolved.ranks).all(|name| sound(name).is_some()).then_some(resolved)
 }
 
-/// Says that the range is resolved. Where an attempt with another number of ranks said so before,
-/// its files are complete, and as good.
-fn publish_record(path: &Path, tag: &str, resolved: &Resolved) -> Result<(), UnitError> {
-    let mut file: AttemptFile = create(path, tag)?;
-    let text = serde_json::to_vec(resolved).map_err(|error| UnitError::Fatal(error.to_string()))?;
-    write_all(&mut file, &text)?;
-    let sound =
-        std::fs::read(path).is_ok_and(|old| serde_json::from_slice::<Resolved>(&old).is_ok());
-    let committed = if sound { file.commit() } else { file.commit_replacing() };
-    match committed {
-        Ok(_) | Err(CommitError::Different { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 //! work/prepare/<unit>.keys             document keys
 //! work/resolve-documents/…             verdicts on documents
 //! work/publish/<shard>.facts           what the manifest says of a shard
+//! work/gang/<unit>-<attempt>/          a gang step while it runs
 //! ```
 //! Every file is written under a private name and published once; a late twin is compared, and an
 //! existing file that is damaged is replaced. What the files mean is left to `stages`.
@@ -49,6 +50,11 @@ impl WorkDir {
     pub fn unit_file(&self, stage: Stage, unit: u32, suffix: &str) -> PathBuf {
         let folder = format!("{:05}", unit / UNITS_PER_FOLDER);
         self.stage(stage).join(folder).join(format!("{unit:08}.{suffix}"))
+    }
+
+    /// The folder of one gang step: its task, what it printed, and what its ranks said.
+    pub fn gang_step(&self, name: &str) -> PathBuf {
+        self.root.join("gang").join(name)
     }
 
     /// The folder of one stage.

@@ -192,3 +192,31 @@ fn an_earlier_call_that_arrives_late_is_answered_without_leases() {
     assert_eq!(room.ask(call(4)), []);
     assert_eq!(room.ask(call(6)).len(), 1);
 }
+
+#[test]
+fn gang_units_that_take_all_nodes_go_one_at_a_time_to_workers_with_a_launcher() {
+    let mut room = Room::listed(false, 1);
+    // 200 bytes of keys within 100: two ranges.
+    let plain = room.register(2);
+    let prepared = room.lease_one(plain);
+    room.report(plain, prepared, done_with_keys(20));
+    let launching = |room: &mut Room, pid| {
+        let worker_id = room.scheduler.next_worker_id();
+        let request = pb::RegisterRequest {
+            host: "a".to_owned(),
+            pid,
+            slots: 4,
+            gang_ranks: 64,
+            ..pb::RegisterRequest::default()
+        };
+        room.give(&Event::Registered { worker_id, request });
+        worker_id
+    };
+    let (first, second) = (launching(&mut room, 3), launching(&mut room, 4));
+    assert_eq!(room.lease(plain, 1), [], "its threads would share the ranks' cores");
+    let leased = room.lease_one(first);
+    assert_eq!(leased, unit(Stage::ResolveDocuments, 0, 1));
+    assert_eq!(room.lease(second, 1), []);
+    room.report(first, leased, done("first"));
+    assert_eq!(room.lease_one(second), unit(Stage::ResolveDocuments, 1, 1));
+}

@@ -1,0 +1,169 @@
+//! Gang units over real MPI: the same bytes as by threads, whatever library, number of ranks, or
+//! rank that dies. Run by `tests/mpi/run`, which builds a `thresher-gang` for each library.
+#![expect(clippy::unwrap_used, reason = "in a test, what is not there is a failure of the test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use thresher_tests::job::JobText;
+use thresher_tests::process::{output, succeed, thresher};
+
+/// A library's folder below `THRESHER_MPI_BUILDS`, and its launcher.
+#[derive(Clone, Copy)]
+struct Library {
+    name: &'static str,
+    launcher: &'static str,
+}
+
+const MPICH: Library = Library { name: "mpich", launcher: "mpiexec.hydra -n {ranks}" };
+const OPEN_MPI: Library = Library { name: "openmpi", launcher: "mpirun.openmpi -n {ranks}" };
+
+impl Library {
+    fn program(self, program: &str) -> PathBuf {
+        let builds = std::env::var_os("THRESHER_MPI_BUILDS").expect("run tests/mpi/run");
+        Path::new(&builds).join(self.name).join(program)
+    }
+
+    /// The launcher, ready for the rank's arguments.
+    fn launch(self, ranks: u32) -> Command {
+        let text = self.launcher.replace("{ranks}", &ranks.to_string());
+        let mut words = text.split(' ');
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg(self.program("thresher-gang"));
+        command
+    }
+}
+
+/// A job that ran: its manifest, and what its workers logged.
+struct Ran {
+    manifest: String,
+    log: String,
+    /// Dropped last: the state is in it.
+    folder: tempfile::TempDir,
+}
+
+/// Runs the sample's job, changed by `change`, which gets the folder of the job.
+fn run(change: impl FnOnce(&mut Command, &Path)) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let job = JobText::sample_times(2, folder.path())
+        // Several ranges, and several rounds in each.
+        .append("[dedup]\nmemory = \"300KiB\"")
+        .write(folder.path());
+    let state = folder.path().join("state");
+    let mut command = thresher();
+    command
+        .arg("run")
+        .arg(job)
+        .arg("--state")
+        .arg(&state)
+        .env("THRESHER_LOG", "info")
+        .env("NO_COLOR", "1");
+    change(&mut command, folder.path());
+    succeed(&mut command);
+    let corpus = folder.path().join("corpus");
+    succeed(thresher().arg("verify").arg(&corpus));
+    let logs = std::fs::read_dir(state.join("logs")).unwrap();
+    let log = logs.map(|log| std::fs::read_to_string(log.unwrap().path()).unwrap()).collect();
+    Ran { manifest: std::fs::read_to_string(corpus.join("manifest.json")).unwrap(), log, folder }
+}
+
+fn by_ranks(program: Library, launcher: Library, ranks: u32) -> impl FnOnce(&mut Command, &Path) {
+    move |command, _| {
+        command
+            .env("THRESHER_WORKER", program.program("thresher-worker"))
+            .args(["--gang-launcher", launcher.launcher])
+            .args(["--gang-ranks", &ranks.to_string()]);
+    }
+}
+
+/// How often a text stands in the log.
+fn count(log: &str, text: &str) -> usize {
+    log.matches(text).count()
+}
+
+/// Ranks of a job that are alive, by their command lines.
+fn ranks_of(folder: &Path) -> Vec<String> {
+    let folder = folder.to_string_lossy();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.map(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ")
+    });
+    lines.filter(|line| line.contains("thresher-gang") && line.contains(&*folder)).collect()
+}
+
+#[test]
+fn messages_arrive_whole_through_every_library_in_pieces_of_any_length() {
+    for library in [MPICH, OPEN_MPI] {
+        for (ranks, piece) in [(1, "7"), (2, "1"), (3, "4096"), (4, "1073741824")] {
+            let printed = succeed(library.launch(ranks).args(["check", "--piece", piece]));
+            let expected = format!("{ranks} ranks, pieces of {piece}: as sent");
+            assert!(printed.contains(&expected), "{}: {printed}", library.name);
+        }
+    }
+}
+
+#[test]
+fn a_job_has_the_same_bytes_by_threads_and_by_ranks_of_either_library() {
+    let threads = run(|_, _| ());
+    assert_eq!(count(&threads.log, "gang step begins"), 0);
+    for library in [MPICH, OPEN_MPI] {
+        for ranks in 1..=4 {
+            let ran = run(by_ranks(library, library, ranks));
+            assert!(ran.manifest == threads.manifest, "{} with {ranks} ranks", library.name);
+            // Of both stages, and none by threads instead.
+            assert!(count(&ran.log, "gang step begins") >= 2, "{}", ran.log);
+            assert_eq!(count(&ran.log, "gang step failed"), 0, "{}", ran.log);
+        }
+    }
+}
+
+#[test]
+fn a_rank_killed_in_the_middle_of_a_unit_costs_another_launch_and_no_byte() {
+    let threads = run(|_, _| ());
+    for (library, rank) in [(MPICH, 1), (OPEN_MPI, 0), (OPEN_MPI, 2)] {
+        let ran = run(|command, folder| {
+            let token = folder.join("kill-once");
+            std::fs::write(&token, "").unwrap();
+            command.env("THRESHER_GANG_FAULT", format!("{rank}:{}", token.display()));
+            by_ranks(library, library, 3)(command, folder);
+        });
+        let killed = !ran.folder.path().join("kill-once").try_exists().unwrap();
+        assert!(killed, "{}: the fault was not reached\n{}", library.name, ran.log);
+        assert_eq!(count(&ran.log, "gang step failed"), 1, "{}", ran.log);
+        assert!(count(&ran.log, "gang step begins") >= 3, "{}", ran.log);
+        assert_eq!(ranks_of(ran.folder.path()), Vec::<String>::new());
+        assert!(ran.manifest == threads.manifest, "{} rank {rank}", library.name);
+    }
+}
+
+#[test]
+fn a_launcher_of_another_library_is_refused_with_its_name_and_threads_take_over() {
+    let threads = run(|_, _| ());
+    for (program, launcher) in [(MPICH, OPEN_MPI), (OPEN_MPI, MPICH)] {
+        let ran = run(by_ranks(program, launcher, 2));
+        assert!(ran.manifest == threads.manifest);
+        assert_eq!(count(&ran.log, "gang step begins"), 1, "{}", ran.log);
+        let refused = "MPI's world has `1` rank(s), the launcher was told to start `2`";
+        assert!(ran.log.contains(refused), "{}", ran.log);
+    }
+}
+
+#[test]
+fn a_launcher_that_fails_is_called_again_with_fewer_ranks_and_then_no_more() {
+    let threads = run(|_, _| ());
+    let ran = run(|command, _| {
+        command.args(["--gang-launcher", "false {ranks}", "--gang-ranks", "4"]);
+    });
+    assert!(ran.manifest == threads.manifest);
+    let tried: Vec<_> = ran.log.lines().filter(|line| line.contains("step begins")).collect();
+    let of = |ranks: &str| tried.iter().filter(|line| line.contains(ranks)).count();
+    assert_eq!((tried.len(), of("ranks=4"), of("ranks=2")), (4, 2, 2), "{}", ran.log);
+}
+
+#[test]
+fn a_rank_without_its_task_says_so() {
+    let refused = output(MPICH.launch(1).args(["run", "--task", "no-such-task"]));
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && errors.contains("`no-such-task`"), "{errors}");
+}

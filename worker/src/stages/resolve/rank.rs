@@ -1,0 +1,220 @@
+//! What one rank of a gang step does, whatever its communicator: reads the step's task, resolves
+//! the range with the others, publishes its verdict file, and leaves word for the leader.
+//!
+//! ```text
+//! step folder:  task · rank-00003.failed (an error of its own) · refused · done (rank 0, last)
+//! ```
+//! Starting the ranks and reading what they left is `step`'s.
+//!
+//! **Invariant:** `done` is there only after the record of the range is published, which is only
+//! after every rank has published its verdict file.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thresher_proto::Message as _;
+use thresher_proto::job::{DedupPolicy, JobSpec};
+use thresher_proto::pb::{self, GangTask, Stage};
+
+use super::super::{JobContext, Task, UnitError};
+use super::{RangeWork, Resolved};
+use crate::comm::Communicator;
+use crate::dedup::exchange::{ResolveTally, resolve, verdict_file_name};
+use crate::dedup::{HashKey, ResolveError};
+
+pub(super) const DONE: &str = "done";
+pub(super) const REFUSED: &str = "refused";
+pub(super) const FAILED: &str = "failed";
+
+/// A step's task, as a rank reads it.
+pub struct RankTask {
+    context: JobContext,
+    task: Task,
+    folder: PathBuf,
+    /// As many as the launcher was told to start.
+    pub ranks: u32,
+    /// After so long the rank ends itself.
+    pub deadline: Duration,
+}
+
+/// Why a rank did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RankError {
+    /// This rank has failed.
+    #[error("{0}")]
+    Own(UnitError),
+    /// Another one has, and left word.
+    #[error("{0}")]
+    Echo(String),
+}
+
+impl RankTask {
+    /// Reads a task file.
+    pub fn read(path: &Path) -> Result<Self, UnitError> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|error| {
+            UnitError::Retry(format!("failed to read the gang task `{shown}`: {error}"))
+        })?;
+        let foreign = |error: &dyn std::fmt::Display| {
+            UnitError::Fatal(format!("`{shown}` is no gang task: {error}"))
+        };
+        let task = GangTask::decode(bytes.as_slice()).map_err(|error| foreign(&error))?;
+        if task.version != thresher_proto::VERSION {
+            return Err(UnitError::Fatal(format!(
+                "the gang task is of version `{}`, this rank of `{}`\n\
+                 hint: build `thresher-worker` and `thresher-gang` from the same source",
+                task.version,
+                thresher_proto::VERSION
+            )));
+        }
+        let job = JobSpec::from_resolved(&task.job_toml).map_err(|error| foreign(&error))?;
+        Ok(Self {
+            context: JobContext::new(job, 1, task.tag.clone()),
+            task: Task {
+                unit: task.unit.unwrap_or_default(),
+                payload: task.payload,
+                tag: task.tag,
+            },
+            folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+            ranks: task.ranks,
+            deadline: Duration::from_millis(task.deadline_millis),
+        })
+    }
+
+    /// Refuses a world that is not as large as the launcher promised; the leader gives it up.
+    pub fn check_world(&self, size: usize, library: &str, launcher: &str) -> Result<(), UnitError> {
+        if size == self.ranks as usize {
+            return Ok(());
+        }
+        let refusal = format!(
+            "MPI's world has `{size}` rank(s), the launcher was told to start `{}`\nhint: \
+             `thresher-gang` is linked with `{library}` and was started by `{launcher}`; \
+             build it with that launcher's own `MPICC`, or name the launcher of this library",
+            self.ranks
+        );
+        // Without it the leader sees only that the step failed; the message is printed as well.
+        let _ = write_whole(&self.folder.join(REFUSED), refusal.as_bytes());
+        Err(UnitError::Fatal(refusal))
+    }
+
+    /// Does the rank's part of the unit.
+    pub fn run<C: Communicator + ?Sized>(&self, comm: &mut C) -> Result<(), RankError> {
+        let dedup = &self.context.job.dedup;
+        let (lines, documents) = (dedup.lines.policy, dedup.documents.policy);
+        let ended = match self.task.unit.stage() {
+            Stage::ResolveLines => self.resolve::<u64, C>(comm, Stage::Lines, lines),
+            Stage::ResolveDocuments => self.resolve::<u128, C>(comm, Stage::Prepare, documents),
+            Stage::Unspecified
+            | Stage::List
+            | Stage::Lines
+            | Stage::Prepare
+            | Stage::Layout
+            | Stage::Publish
+            | Stage::Seal => {
+                let text = format!("`{}` is no gang unit", self.task.unit);
+                Err(RankError::Own(UnitError::Fatal(text)))
+            }
+        };
+        if let Err(RankError::Own(error)) = &ended {
+            let path = self.folder.join(format!("rank-{:05}.{FAILED}", comm.rank()));
+            // Without it the leader sees only that the step failed, and tries again.
+            let _ = write_whole(&path, &error.to_wire().encode_to_vec());
+        }
+        ended
+    }
+
+    fn resolve<K: HashKey, C: Communicator + ?Sized>(
+        &self,
+        comm: &mut C,
+        keys_of: Stage,
+        policy: DedupPolicy,
+    ) -> Result<(), RankError> {
+        // The same on every rank, so all of them fail or none.
+        let work = RangeWork::new(&self.context, &self.task, keys_of, policy);
+        let Some(work) = work.map_err(RankError::Own)? else {
+            let text = format!("`{}` has nothing to resolve", self.task.unit);
+            return Err(RankError::Own(UnitError::Fatal(text)));
+        };
+        let name = verdict_file_name(comm, work.range);
+        let file = agree(comm, work.create(name, &self.task.tag))?;
+        let budget = work.budget_bytes / comm.size() as u64;
+        let (file, tally) = resolve::<K, C, _>(comm, &work.task(budget), file)
+            .map_err(|error| RankError::of(keys_of, &error))?;
+        agree(comm, work.publish(name, file))?;
+        let ended = if comm.rank() == 0 { self.end(comm.size(), &work, tally) } else { Ok(()) };
+        agree(comm, ended)
+    }
+
+    /// Rank 0, after all verdict files are published.
+    fn end(&self, size: usize, work: &RangeWork, tally: ResolveTally) -> Result<(), UnitError> {
+        let resolved = Resolved { ranks: size as u32, tally };
+        work.publish_record(&self.task.tag, &resolved)?;
+        let text =
+            serde_json::to_vec(&resolved).map_err(|error| UnitError::Fatal(error.to_string()))?;
+        let path = self.folder.join(DONE);
+        write_whole(&path, &text).map_err(|error| {
+            UnitError::Retry(format!("failed to write `{}`: {error}", path.display()))
+        })
+    }
+}
+
+impl RankError {
+    fn of(keys_of: Stage, error: &ResolveError) -> Self {
+        if error.is_echo() {
+            Self::Echo(error.to_string())
+        } else {
+            Self::Own(UnitError::resolve(keys_of, error))
+        }
+    }
+}
+
+/// Ends the unit on every rank when one of them has an error.
+fn agree<T, C: Communicator + ?Sized>(
+    comm: &mut C,
+    result: Result<T, UnitError>,
+) -> Result<T, RankError> {
+    let failed = if result.is_err() { comm.rank() as u64 + 1 } else { 0 };
+    let worst = comm.all_reduce_max(failed);
+    let value = result.map_err(RankError::Own)?;
+    match worst {
+        Ok(0) => Ok(value),
+        Ok(rank) => Err(RankError::Echo(format!("rank `{}` could not go on", rank - 1))),
+        Err(error) => Err(RankError::Echo(error.to_string())),
+    }
+}
+
+/// A file that is there whole or not at all. Ranks of the same step may write the same one.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let private = path.with_extension(format!("{}.part", std::process::id()));
+    let mut file = std::fs::File::create(&private)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&private, path)
+}
+
+/// The task as the ranks read it.
+pub(super) fn encode(context: &JobContext, task: &Task, step: &StepOrder) -> Vec<u8> {
+    let task = GangTask {
+        version: thresher_proto::VERSION.to_owned(),
+        job_toml: context.job.resolved(),
+        unit: Some(task.unit),
+        payload: task.payload.clone(),
+        tag: step.tag.clone(),
+        ranks: step.ranks,
+        deadline_millis: u64::try_from(step.deadline.as_millis()).unwrap_or(u64::MAX),
+    };
+    task.encode_to_vec()
+}
+
+/// What is one step's own.
+pub(super) struct StepOrder {
+    pub(super) tag: String,
+    pub(super) ranks: u32,
+    pub(super) deadline: Duration,
+}
+
+/// What a rank said in its `.failed` file.
+pub(super) fn decode_failure(bytes: &[u8]) -> Option<UnitError> {
+    UnitError::from_wire(pb::Failed::decode(bytes).ok()?)
+}

@@ -1,0 +1,129 @@
+//! Ranks of a step leave the same files as the threads of one worker, and their errors reach the
+//! leader. The ranks are threads here too; real ones are started by `tests/mpi`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use thresher_proto::Message as _;
+use thresher_proto::job::JobSpec;
+use thresher_proto::pb::UnitRef;
+
+use super::rank::{StepOrder, decode_failure, encode};
+use super::*;
+use crate::comm::local::run_local;
+use crate::dedup::keys::KeyCollector;
+
+const RANKS: usize = 3;
+
+/// A job whose units have line keys in its work directory.
+fn context(folder: &Path) -> JobContext {
+    let text = format!(
+        "[job]\nname = \"test\"\nwork_dir = \"{}\"\n[[source]]\nslice = \"commoncrawl\"\n\
+         listing = \"none\"\n[language]\nmodel = \"none\"\n[output]\npath = \"corpus\"\n",
+        folder.display()
+    );
+    let job = JobSpec::parse(&text, folder).unwrap();
+    let context = JobContext::new(job, RANKS, "threads".to_owned());
+    for unit in 0..5_u32 {
+        let mut keys = KeyCollector::<u64>::new(unit, 1 << 20, folder);
+        for ordinal in 0..400 {
+            // Spread over the key space, and many of them in several units.
+            let id = u64::from((ordinal * 7 + unit * 3) % 900);
+            keys.push(id.wrapping_mul(0x9E37_79B9_7F4A_7C15), ordinal).unwrap();
+        }
+        let path = context.work.unit_file(Stage::Lines, unit, "keys");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, keys.finish(Vec::new()).unwrap().0).unwrap();
+    }
+    context
+}
+
+fn task() -> Task {
+    let unit = UnitRef { stage: Stage::ResolveLines.into(), ordinal: 0, attempt: 1 };
+    let range = RangeUnit { range: 0, ranges: 1, units: 5, absent: vec![3], budget_bytes: 20_000 };
+    Task { unit, payload: range.encode_to_vec(), tag: "step".to_owned() }
+}
+
+/// The task of a step in a folder of its own, read back as a rank does.
+fn rank_task(context: &JobContext, step: &Path) -> RankTask {
+    let order = StepOrder {
+        tag: "step-1".to_owned(),
+        ranks: RANKS as u32,
+        deadline: Duration::from_secs(60),
+    };
+    let path = step.join("task");
+    std::fs::write(&path, encode(context, &task(), &order)).unwrap();
+    RankTask::read(&path).unwrap()
+}
+
+/// What the stage published, by name.
+fn published(context: &JobContext) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(context.work.stage(Stage::ResolveLines)).unwrap();
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.unwrap();
+        (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
+    };
+    entries.map(read).collect()
+}
+
+#[test]
+fn ranks_of_a_step_leave_the_files_that_threads_leave() {
+    let [here, there, step] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let (by_threads, by_ranks) = (context(here.path()), context(there.path()));
+    run_lines(&by_threads, &task()).unwrap();
+    let rank_task = rank_task(&by_ranks, step.path());
+    assert_eq!(rank_task.ranks, RANKS as u32);
+    run_local(RANKS, |comm| rank_task.run(comm)).unwrap();
+    let expected = published(&by_threads);
+    assert_eq!(expected.len(), RANKS + 1, "a file for each rank and the record");
+    assert_eq!(published(&by_ranks), expected);
+    let done: Resolved =
+        serde_json::from_slice(&std::fs::read(step.path().join(rank::DONE)).unwrap()).unwrap();
+    assert_eq!(done.ranks, RANKS as u32);
+    assert!(done.tally.dropped > 0);
+}
+
+#[test]
+fn a_damaged_key_file_reaches_the_leader_as_its_units_damage() {
+    let [here, step] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let context = context(here.path());
+    std::fs::write(context.work.unit_file(Stage::Lines, 4, "keys"), b"no keys").unwrap();
+    let rank_task = rank_task(&context, step.path());
+    run_local(RANKS, |comm| rank_task.run(comm)).unwrap_err();
+    assert!(std::fs::read(step.path().join(rank::DONE)).is_err());
+    // Unit 4 is rank 1's; the others only heard of it.
+    let failed = std::fs::read(step.path().join("rank-00001.failed")).unwrap();
+    let error = decode_failure(&failed).unwrap();
+    assert!(
+        matches!(&error, UnitError::Damaged { producer, .. }
+            if producer.stage() == Stage::Lines && producer.ordinal == 4),
+        "{error}"
+    );
+    assert!(std::fs::read(step.path().join("rank-00000.failed")).is_err());
+}
+
+#[test]
+fn a_world_of_another_size_is_refused_before_any_file_is_touched() {
+    let [here, step] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let rank_task = rank_task(&context(here.path()), step.path());
+    rank_task.check_world(RANKS, "MPICH", "srun 0/3").unwrap();
+    assert!(std::fs::read(step.path().join(rank::REFUSED)).is_err());
+    let refused = rank_task.check_world(1, "MPICH", "srun 0/3").unwrap_err().to_string();
+    for word in ["`1` rank", "`3`", "`MPICH`", "`srun 0/3`"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    let told = std::fs::read_to_string(step.path().join(rank::REFUSED)).unwrap();
+    assert_eq!(told, refused);
+}
+
+#[test]
+fn a_file_of_another_version_or_kind_is_no_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("task");
+    std::fs::write(&path, [0xFF; 40]).unwrap();
+    assert!(matches!(RankTask::read(&path), Err(UnitError::Fatal(_))));
+    let other = pb::GangTask { version: "0.0.0".to_owned(), ..pb::GangTask::default() };
+    std::fs::write(&path, other.encode_to_vec()).unwrap();
+    let Err(error) = RankTask::read(&path) else { panic!("it was read") };
+    assert!(error.to_string().contains("`0.0.0`"), "{error}");
+}
