@@ -16,6 +16,7 @@ mod s3;
 mod slice;
 mod slices;
 mod spec;
+mod text_slices;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,9 @@ pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
 pub use slices::{BooksSpec, CommandSpec, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
+pub use text_slices::{
+    AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,
+};
 
 /// Every key with its default and its meaning.
 pub const DEFAULT_JOB: &str = include_str!("default.toml");

@@ -8,6 +8,7 @@ use super::filters::FiltersSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
 use super::slices::{BooksSpec, CommandSpec, GithubSpec, RecordsSpec};
+use super::text_slices::{ArxivSpec, StackExchangeSpec, WikipediaSpec};
 use super::{Bytes, JobError, Span};
 
 /// A whole job.
@@ -25,6 +26,9 @@ pub struct JobSpec {
     pub commoncrawl: CommonCrawlSpec,
     pub github: GithubSpec,
     pub books: BooksSpec,
+    pub wikipedia: WikipediaSpec,
+    pub stackexchange: StackExchangeSpec,
+    pub arxiv: ArxivSpec,
     pub dedup: DedupSpec,
     pub language: LanguageSpec,
     pub html: HtmlSpec,
@@ -234,6 +238,7 @@ impl JobSpec {
         let defaults = UnitsSpec::result_neutral(self.units.target_bytes);
         recipe.units = defaults;
         recipe.dedup.memory = Bytes(0);
+        recipe.stackexchange.sort_memory = Bytes(0);
         recipe.s3 = S3Spec::default();
         recipe
     }
@@ -349,6 +354,10 @@ impl JobSpec {
         at_least("dedup.memory", self.dedup.memory.0, 1 << 20)?;
         at_least("records.max_bytes", self.records.max_bytes.0, 1024)?;
         at_least("commoncrawl.max_record_bytes", self.commoncrawl.max_record_bytes.0, 1024)?;
+        at_least("wikipedia.max_page_bytes", self.wikipedia.max_page_bytes.0, 1024)?;
+        at_least("stackexchange.max_row_bytes", self.stackexchange.max_row_bytes.0, 1024)?;
+        at_least("stackexchange.sort_memory", self.stackexchange.sort_memory.0, 1024)?;
+        at_least("arxiv.max_paper_bytes", self.arxiv.max_paper_bytes.0, 1024)?;
         if self.units.lease.0 < self.units.heartbeat.0 * 2 {
             let hint = "make it at least twice `units.heartbeat`";
             return Err(JobError::invalid("units.lease", "shorter than two heartbeats", hint));

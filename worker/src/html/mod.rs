@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
 pub use bounds::Excess;
+pub(crate) use bounds::check;
 pub use charset::CharsetSource;
 pub use extract::Extraction;
 

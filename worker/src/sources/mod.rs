@@ -9,6 +9,7 @@
 //! To add a slice: a folder here whose type is a [`Source`], an entry in `SOURCES`, a variant of
 //! the job file's `Slice`, and its line in `[steps]` of the default job.
 
+pub mod arxiv;
 pub mod books;
 pub mod c4;
 pub mod commoncrawl;
@@ -17,8 +18,10 @@ pub mod github;
 mod input;
 mod json_rows;
 mod noted;
+pub mod stackexchange;
 #[cfg(test)]
 mod testing;
+pub mod wikipedia;
 
 use thresher_proto::job::{JobSpec, Slice, SourceSpec};
 
@@ -33,7 +36,10 @@ const SOURCES: &[(Slice, &dyn Source)] = &[
     (Slice::Commoncrawl, &commoncrawl::CommonCrawl),
     (Slice::C4, &c4::C4),
     (Slice::Github, &github::Github),
+    (Slice::Arxiv, &arxiv::Arxiv),
     (Slice::Books, &books::Books),
+    (Slice::Wikipedia, &wikipedia::Wikipedia),
+    (Slice::Stackexchange, &stackexchange::StackExchange),
     (Slice::External, &external::External),
 ];
 

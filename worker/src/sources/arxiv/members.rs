@@ -1,0 +1,211 @@
+//! Members of a tar, from any place in it on.
+//!
+//! **Invariant:** a member belongs to the piece in which its header begins. A header is one only
+//! with a right checksum; after damage the next one is looked for, block by block.
+
+use std::io::{self, Read};
+
+const BLOCK: usize = 512;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Item {
+    Member {
+        at: u64,
+        name: String,
+        modified: u64,
+        bytes: Vec<u8>,
+    },
+    /// Larger than it may be; read over.
+    TooLarge {
+        at: u64,
+        name: String,
+        bytes: u64,
+    },
+    /// Blocks without a header, or a member that ends too early.
+    Damaged {
+        at: u64,
+        detail: String,
+    },
+}
+
+/// Walks over the headers.
+pub(super) struct Members<R> {
+    input: R,
+    at: u64,
+    until: u64,
+    max_bytes: u64,
+    /// Whether blocks without a header are damage: not before the first one of a piece.
+    aligned: bool,
+    ended: bool,
+}
+
+impl<R: Read> Members<R> {
+    /// `input` begins at `offset`; members whose header begins at `until` or later are not read.
+    pub(super) fn new(mut input: R, offset: u64, until: u64, max_bytes: u64) -> io::Result<Self> {
+        let skip = offset.next_multiple_of(BLOCK as u64) - offset;
+        io::copy(&mut input.by_ref().take(skip), &mut io::sink())?;
+        let (at, aligned) = (offset + skip, offset == 0);
+        Ok(Self { input, at, until, max_bytes, aligned, ended: false })
+    }
+
+    pub(super) fn into_input(self) -> R {
+        self.input
+    }
+
+    pub(super) fn next(&mut self) -> io::Result<Option<Item>> {
+        loop {
+            let at = self.at;
+            if self.ended || at >= self.until {
+                return Ok(None);
+            }
+            let mut block = [0; BLOCK];
+            let read = read_up_to(&mut self.input, &mut block)?;
+            self.at += read as u64;
+            let header = (read == BLOCK).then(|| Header::of(&block)).flatten();
+            let blank = block.iter().all(|byte| *byte == 0);
+            match header {
+                Some(header) => {
+                    self.aligned = true;
+                    return self.member(at, header).map(Some);
+                }
+                None if read < BLOCK => {
+                    self.ended = true;
+                    if read > 0 && self.aligned {
+                        let detail = format!("the tar ends in the middle of a block at byte {at}");
+                        return Ok(Some(Item::Damaged { at, detail }));
+                    }
+                    return Ok(None);
+                }
+                None if blank || !self.aligned => {}
+                None => {
+                    self.aligned = false;
+                    let detail = format!("no header of a member at byte {at}");
+                    return Ok(Some(Item::Damaged { at, detail }));
+                }
+            }
+        }
+    }
+
+    fn member(&mut self, at: u64, header: Header) -> io::Result<Item> {
+        let Header { name, bytes: size, modified } = header;
+        let padded = size.next_multiple_of(BLOCK as u64);
+        if size > self.max_bytes {
+            let read = io::copy(&mut self.input.by_ref().take(padded), &mut io::sink())?;
+            self.at += read;
+            return Ok(Item::TooLarge { at, name, bytes: size });
+        }
+        let mut bytes = Vec::new();
+        let read = self.input.by_ref().take(padded).read_to_end(&mut bytes)? as u64;
+        self.at += read;
+        if read < size {
+            self.ended = true;
+            let detail = format!("the member `{name}` has {size} bytes, and {read} are there");
+            return Ok(Item::Damaged { at, detail });
+        }
+        bytes.truncate(size as usize);
+        Ok(Item::Member { at, name, modified, bytes })
+    }
+}
+
+struct Header {
+    name: String,
+    bytes: u64,
+    modified: u64,
+}
+
+impl Header {
+    fn of(block: &[u8; BLOCK]) -> Option<Self> {
+        let mut header = tar::Header::new_old();
+        header.as_mut_bytes().copy_from_slice(block);
+        let sum: u32 = block
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| match at {
+                148..156 => u32::from(b' '),
+                _ => u32::from(*byte),
+            })
+            .sum();
+        if header.cksum().ok()? != sum || block[0] == 0 {
+            return None;
+        }
+        let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
+        let modified = header.mtime().unwrap_or(0);
+        Some(Self { name, bytes: header.entry_size().ok()?, modified })
+    }
+}
+
+/// Whether bytes are a tar.
+pub(super) fn is_tar(bytes: &[u8]) -> bool {
+    bytes.first_chunk().is_some_and(|block| Header::of(block).is_some())
+}
+
+fn read_up_to(input: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match input.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in super::super) fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, bytes) in members {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mtime(1_700_000_000);
+            tar.append_data(&mut header, name, *bytes).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn names(tar: &[u8], from: usize, until: u64) -> Vec<String> {
+        let mut members = Members::new(&tar[from..], from as u64, until, 2000).unwrap();
+        let mut found = Vec::new();
+        while let Some(item) = members.next().unwrap() {
+            found.push(match item {
+                Item::Member { name, .. } => name,
+                Item::TooLarge { name, .. } => format!("{name} too large"),
+                Item::Damaged { at, .. } => format!("damaged at {at}"),
+            });
+        }
+        found
+    }
+
+    fn sample() -> Vec<u8> {
+        tar_of(&[("a", &[1; 700]), ("b", &[]), ("c", &[3; 3000]), ("d", &[4; 512])])
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_each_member_once() {
+        let tar = sample();
+        let whole = names(&tar, 0, u64::MAX);
+        assert_eq!(whole, ["a", "b", "c too large", "d"]);
+        for size in [100, 512, 1000, 4096] {
+            let mut found = Vec::new();
+            for from in (0..tar.len()).step_by(size) {
+                found.extend(names(&tar, from, (from + size) as u64));
+            }
+            assert_eq!(found, whole, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_header_costs_its_member() {
+        let mut tar = sample();
+        tar[3] ^= 1;
+        assert_eq!(names(&tar, 0, u64::MAX), ["damaged at 0", "b", "c too large", "d"]);
+        let tar = sample();
+        assert_eq!(names(&tar[..700], 0, u64::MAX), ["damaged at 0"]);
+        assert_eq!(names(&tar[..600 + 1024], 0, u64::MAX), ["a", "damaged at 1536"]);
+    }
+}

@@ -1,0 +1,276 @@
+//! StackExchange: a site's posts to questions with their answers.
+//!
+//! ```text
+//! Posts.xml, plain or in a 7z → rows → sorted by question, on disk → threads → text
+//! ```
+//! A record is a thread, or a row that is in none. Posts are sorted outside memory, so a site may
+//! have any size; a site is one unit, for its questions and answers lie anywhere in the file.
+
+mod html;
+mod posts;
+mod sorter;
+mod threads;
+
+use std::cell::Cell;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::rc::Rc;
+
+use serde_json::Value;
+use sevenz_rust2::{ArchiveReader, Password};
+use thresher_proto::job::{JobSpec, SourceSpec};
+
+use super::{Fate, Input, Met, Meta, Page, Source, Take};
+use crate::formats::gzip::InputDigest;
+use crate::formats::hashed::HashedReader;
+use crate::stages::UnitError;
+use posts::{Post, Row, Rows};
+use sorter::{Sorted, Sorter};
+use threads::Thread;
+
+/// Memory for the header and the dictionary of an archive, each.
+const ARCHIVE_KIB: usize = 512 << 10;
+/// A larger thread is quarantined.
+const THREAD_BYTES: u64 = 256 << 20;
+
+/// Sites, each one input.
+pub struct StackExchange;
+
+impl Source for StackExchange {
+    fn read(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let sorter = Sorter::new(input.scratch(), job.stackexchange.sort_memory.0);
+        let site = site_of(input.path());
+        let mut reading = Reading { job, source, site, sorter, record: 0, row: 0, take };
+        if input.path().ends_with(".7z") {
+            reading.archive(input)?;
+            return input.digest();
+        }
+        let mut reader = BufReader::new(HashedReader::new(input.open()?));
+        reading.rows(&mut reader, &mut |error| input.failed(error))?;
+        reading.threads()?;
+        reader.into_inner().finish().map_err(|error| input.failed(&error))
+    }
+}
+
+/// `a.stackexchange.com` of `a.stackexchange.com.7z`, `a.stackexchange.com-Posts.7z` or
+/// `a.stackexchange.com/Posts.xml`.
+fn site_of(path: &str) -> &str {
+    let path = path.trim_end_matches("Posts.xml").trim_end_matches(['/', '_', '-', '.']);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.strip_suffix(".7z").unwrap_or(name);
+    name.strip_suffix("-Posts").unwrap_or(name)
+}
+
+struct Reading<'r, 't> {
+    job: &'r JobSpec,
+    source: &'r SourceSpec,
+    site: &'r str,
+    sorter: Sorter,
+    record: u64,
+    /// Rows so far.
+    row: u64,
+    take: &'r mut Take<'t>,
+}
+
+impl Reading<'_, '_> {
+    fn met(&mut self, offset: u64, bytes: u64, fate: Fate<'_>) -> Result<(), UnitError> {
+        let record = self.record;
+        self.record += 1;
+        (self.take)(Met { offset, record, bytes, fate })
+    }
+
+    fn bad(&mut self, at: (u64, u64), reason: &str, detail: &str) -> Result<(), UnitError> {
+        self.met(at.0, at.1, Fate::Quarantined { id: "", url: "", reason, detail })
+    }
+
+    fn dropped(&mut self, row: &Sorted, reason: &str) -> Result<(), UnitError> {
+        let id = format!("{}/{}", self.site, row.post.id);
+        self.met(row.key.2, row.bytes, Fate::Dropped { id: &id, url: "", reason, detail: "" })
+    }
+
+    /// Sends every row on its way to its question.
+    fn rows(
+        &mut self,
+        input: &mut dyn BufRead,
+        failed: &mut dyn FnMut(&io::Error) -> UnitError,
+    ) -> Result<(), UnitError> {
+        let mut rows = Rows::new(input, self.job.stackexchange.max_row_bytes.0 as usize);
+        while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
+            self.row += 1;
+            match row {
+                Row::Bad { reason, detail } => self.bad((at, bytes), reason, &detail)?,
+                Row::Post(post) => self.post(at, bytes, *post)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, at: u64, bytes: u64, post: Post) -> Result<(), UnitError> {
+        let question = post.parent.unwrap_or(post.id);
+        let row = Sorted { key: (question, post.parent.is_some(), at), bytes, post };
+        if row.post.parent.is_none() && row.post.title.is_none() {
+            // Wiki pages, tags, nominations: they ask nothing.
+            return self.dropped(&row, "stackexchange/no_question");
+        }
+        self.sorter.push(row).map_err(|error| sorting(&error))
+    }
+
+    /// Gives the threads, in the order of their questions.
+    fn threads(&mut self) -> Result<(), UnitError> {
+        let empty = Sorter::new(self.job.job.work_dir.as_ref(), 0);
+        let sorter = std::mem::replace(&mut self.sorter, empty);
+        let (mut thread, mut stopped) = (Thread::default(), None);
+        let mut present = None;
+        let result = sorter.finish(&mut |row| {
+            let next = || {
+                if present != Some(row.key.0) {
+                    present = Some(row.key.0);
+                    self.thread(std::mem::take(&mut thread))?;
+                }
+                self.into_thread(&mut thread, row)
+            };
+            next().map_err(|error| {
+                stopped = Some(error);
+                io::Error::other("stopped")
+            })
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        result.map_err(|error| sorting(&error))?;
+        self.thread(thread)
+    }
+
+    fn into_thread(&mut self, thread: &mut Thread, row: Sorted) -> Result<(), UnitError> {
+        if row.key.1 {
+            if thread.question.is_none() {
+                return self.dropped(&row, "stackexchange/no_such_question");
+            }
+            if thread.bytes() + row.bytes > THREAD_BYTES {
+                let detail = format!("its thread has more than {THREAD_BYTES} bytes");
+                return self.bad((row.key.2, row.bytes), "thread_too_large", &detail);
+            }
+            thread.answers.push(row);
+        } else if thread.question.is_some() {
+            return self.dropped(&row, "stackexchange/same_id");
+        } else {
+            thread.question = Some(row);
+        }
+        Ok(())
+    }
+
+    fn thread(&mut self, mut thread: Thread) -> Result<(), UnitError> {
+        let Some(question) = &thread.question else { return Ok(()) };
+        let at = (question.key.2, thread.bytes());
+        let url = format!("https://{}/questions/{}", self.site, question.post.id);
+        let id = format!("{}/{}", self.site, question.post.id);
+        let score = question.post.score.clone();
+        let date = question.post.date.clone();
+        let title = question.post.title.clone().unwrap_or_default();
+        thread.order(self.job.stackexchange.answers);
+        let text = match thread.text(&self.job.stackexchange) {
+            Ok(text) => text,
+            Err(detail) => {
+                let reason = "html_too_large";
+                let fate = Fate::Quarantined { id: &id, url: &url, reason, detail: &detail };
+                return self.met(at.0, at.1, fate);
+            }
+        };
+        let dump = self.source.dump.as_str();
+        let timestamp = if dump.is_empty() { date.as_str() } else { dump };
+        let meta = Meta::from_iter([
+            ("url".to_owned(), Value::from(url.as_str())),
+            ("timestamp".to_owned(), Value::from(timestamp)),
+            ("source".to_owned(), Value::from("stackexchange")),
+            ("question_score".to_owned(), Value::from(score)),
+            ("answers".to_owned(), Value::from(thread.answers.len())),
+        ]);
+        let licence = thread.licences();
+        let fate = Fate::Page(Page {
+            id: &id,
+            url: &url,
+            date: &date,
+            title: &title,
+            text: &text,
+            licence: Some(licence.as_str()).filter(|it| !it.is_empty()),
+            meta: Some(&meta),
+            ..Page::default()
+        });
+        self.met(at.0, at.1, fate)
+    }
+
+    /// The posts of an archive; one that is damaged gives nothing else than that.
+    fn archive(&mut self, input: &Input<'_>) -> Result<(), UnitError> {
+        let failing = Rc::new(Cell::new(false));
+        let watched = Watched { input: input.seekable()?, failing: Rc::clone(&failing) };
+        let mut stopped = None;
+        let mut found = false;
+        let opened = ArchiveReader::new_with_memory_limit(watched, Password::empty(), ARCHIVE_KIB);
+        let result = opened.and_then(|mut archive| {
+            archive.for_each_entries(|entry, reader| {
+                if entry.name().rsplit('/').next() != Some("Posts.xml") {
+                    return Ok(true);
+                }
+                found = true;
+                let mut broken = None;
+                let mut failed = |error: &io::Error| {
+                    broken = Some(error.to_string());
+                    UnitError::Retry(String::new())
+                };
+                let read = self.rows(&mut BufReader::new(reader), &mut failed);
+                match (read, broken) {
+                    (Ok(()), _) => Ok(true),
+                    (Err(_), Some(what)) => Err(io::Error::other(what).into()),
+                    (Err(error), None) => {
+                        stopped = Some(error);
+                        Err(io::Error::other("stopped").into())
+                    }
+                }
+            })
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        match result {
+            Ok(()) if found => self.threads(),
+            Ok(()) => self.bad((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
+            Err(error) if failing.get() => Err(input.failed(&io::Error::other(error.to_string()))),
+            Err(error) => {
+                let detail = format!("{error}; {} rows that were read are not used", self.row);
+                self.bad((0, 0), "archive_damaged", &detail)
+            }
+        }
+    }
+}
+
+fn sorting(error: &io::Error) -> UnitError {
+    UnitError::Retry(format!("failed to sort posts: {error}"))
+}
+
+/// Tells an input that cannot be read from one that is damaged.
+struct Watched<R> {
+    input: R,
+    failing: Rc<Cell<bool>>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer);
+        self.failing.set(self.failing.get() || read.is_err());
+        read
+    }
+}
+
+impl<R: Seek> Seek for Watched<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.input.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests;

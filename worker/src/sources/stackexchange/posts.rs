@@ -1,0 +1,179 @@
+//! Rows of a `Posts.xml`: one `<row …/>` on each line.
+//!
+//! **Invariant:** memory holds one row of at most the given size; what is malformed is told with
+//! the place where its line begins, and reading goes on at the next line.
+
+use std::io::{self, BufRead};
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use serde::{Deserialize, Serialize};
+
+/// A post as the dump has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Post {
+    pub(super) id: u64,
+    pub(super) kind: String,
+    /// The question that it answers.
+    pub(super) parent: Option<u64>,
+    pub(super) accepted: Option<u64>,
+    pub(super) date: String,
+    pub(super) score: String,
+    pub(super) title: Option<String>,
+    pub(super) body: String,
+    pub(super) licence: String,
+}
+
+/// One line that is no head or tail of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    Post(Box<Post>),
+    Bad { reason: &'static str, detail: String },
+}
+
+/// Reads rows, and where their lines begin.
+pub(super) struct Rows<R> {
+    input: R,
+    at: u64,
+    max_bytes: usize,
+    line: Vec<u8>,
+}
+
+impl<R: BufRead> Rows<R> {
+    pub(super) fn new(input: R, max_bytes: usize) -> Self {
+        Self { input, at: 0, max_bytes, line: Vec::new() }
+    }
+
+    /// The next row with its place and length.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, u64, Row)>> {
+        loop {
+            let at = self.at;
+            let length = self.next_line()?;
+            if length == 0 {
+                return Ok(None);
+            }
+            if length > self.max_bytes as u64 {
+                let detail = format!("it has {length} bytes");
+                return Ok(Some((at, length, Row::Bad { reason: "row_too_large", detail })));
+            }
+            if let Some(row) = row_of(&self.line) {
+                return Ok(Some((at, length, row)));
+            }
+        }
+    }
+
+    /// Reads a line, of which no more is kept than may be.
+    fn next_line(&mut self) -> io::Result<u64> {
+        self.line.clear();
+        let mut length = 0;
+        loop {
+            let piece = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                piece => piece?,
+            };
+            let feed = memchr::memchr(b'\n', piece);
+            let taken = feed.map_or(piece.len(), |at| at + 1);
+            let room = (self.max_bytes + 1).saturating_sub(self.line.len());
+            self.line.extend_from_slice(&piece[..taken.min(room)]);
+            self.input.consume(taken);
+            length += taken as u64;
+            if feed.is_some() || taken == 0 {
+                self.at += length;
+                return Ok(length);
+            }
+        }
+    }
+}
+
+/// The row of a line; none for the file's head and tail and for empty lines.
+fn row_of(line: &[u8]) -> Option<Row> {
+    let bad = |reason, detail| Some(Row::Bad { reason, detail });
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let text = match simdutf8::compat::from_utf8(line) {
+        Ok(text) => text.trim(),
+        Err(error) => {
+            let detail = format!("byte {} of the row is no UTF-8", error.valid_up_to());
+            return bad("invalid_utf8", detail);
+        }
+    };
+    if text.is_empty() || ["<?xml", "<posts", "</posts"].iter().any(|it| text.starts_with(it)) {
+        return None;
+    }
+    match post_of(text) {
+        Ok(post) => Some(Row::Post(Box::new(post))),
+        Err(detail) => bad("row_malformed", detail),
+    }
+}
+
+fn post_of(row: &str) -> Result<Post, String> {
+    let mut reader = Reader::from_str(row);
+    let tag = match reader.read_event().map_err(|error| error.to_string())? {
+        Event::Empty(tag) if tag.name().as_ref() == "row" => tag,
+        _ => return Err("the line is no `<row …/>`".to_owned()),
+    };
+    let mut post = Post::default();
+    let mut has_id = false;
+    for attribute in tag.attributes() {
+        let attribute = attribute.map_err(|error| error.to_string())?;
+        let value = quick_xml::escape::unescape(&attribute.value)
+            .map_err(|error| error.to_string())?
+            .into_owned();
+        let key = attribute.key.as_ref().to_owned();
+        let number = || value.parse().map_err(|_| format!("`{key}` is no number"));
+        match key.as_str() {
+            "Id" => (post.id, has_id) = (number()?, true),
+            "ParentId" => post.parent = Some(number()?),
+            "AcceptedAnswerId" => post.accepted = Some(number()?),
+            "PostTypeId" => post.kind = value,
+            "CreationDate" => post.date = value,
+            "Score" => post.score = value,
+            "Title" => post.title = Some(value),
+            "Body" => post.body = value,
+            "ContentLicense" => post.licence = value,
+            _ => {}
+        }
+    }
+    match reader.read_event() {
+        Ok(Event::Eof) if has_id => Ok(post),
+        Ok(Event::Eof) => Err("the row has no `Id`".to_owned()),
+        _ => Err("something follows the row on its line".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(file: &[u8], max: usize) -> Vec<(u64, String)> {
+        let mut rows = Rows::new(io::BufReader::with_capacity(7, file), max);
+        let mut found = Vec::new();
+        while let Some((at, _, row)) = rows.next().unwrap() {
+            found.push(match row {
+                Row::Post(post) => (at, format!("{} {:?} {}", post.id, post.parent, post.body)),
+                Row::Bad { reason, .. } => (at, reason.to_owned()),
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn rows_are_read_with_their_places_and_entities() {
+        let file = "\u{feff}<?xml version=\"1.0\"?>\n<posts>\n  <row Id=\"1\" Body=\"&lt;p&gt;a&#xA;\
+                    b\" />\n  <row Id=\"2\" ParentId=\"1\" Body=\"\" />\r\n</posts>";
+        let expected = [(33, "1 None <p>a\nb".to_owned()), (74, "2 Some(1) ".to_owned())];
+        assert_eq!(all(file.as_bytes(), 1000), expected);
+    }
+
+    #[test]
+    fn what_is_malformed_costs_its_line() {
+        let file =
+            b"<row Id=\"x\" />\n<row Body=\"\" />\n<row Id=\"1\" Body=\"\xff\" />\n<row Id=\"1\n\
+                     <row Id=\"2\" Body=\"&bogus;\" />\n<row Id=\"3\" />x\n<row Id=\"4\" />\n\
+                     <row Id=\"5\" Body=\"01234567890123456789\" />\nnothing\n<row Id=\"6\"/>";
+        let told: Vec<String> = all(file, 36).into_iter().map(|(_, told)| told).collect();
+        let bad = "row_malformed";
+        let expected =
+            [bad, bad, "invalid_utf8", bad, bad, bad, "4 None ", "row_too_large", bad, "6 None "];
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,96 @@
+//! Whole sites: a real one, and small ones made here.
+
+use thresher_proto::job::JobSpec;
+
+use super::*;
+
+fn job(preset: &str) -> JobSpec {
+    let text = format!(
+        "[job]\nname = \"t\"\npreset = \"{preset}\"\n[[source]]\nslice = \"stackexchange\"\n\
+         listing = \"x\"\n[language]\nmodel = \"none\"\n[output]\npath = \"o\"\n"
+    );
+    JobSpec::parse(&text, std::path::Path::new("/")).unwrap()
+}
+
+/// Each record: id or nothing, text or reason.
+fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
+    let mut told = Vec::new();
+    let digest = StackExchange
+        .read(job, &job.source[0], &input, &mut |met| {
+            told.push(match met.fate {
+                Fate::Page(page) => (page.url.to_owned(), page.text.to_owned()),
+                Fate::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+                Fate::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+            });
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(digest.bytes, bytes.len() as u64);
+    told
+}
+
+const SMALL: &str = "<?xml version=\"1.0\"?>\n<posts>\n\
+  <row Id=\"3\" PostTypeId=\"2\" ParentId=\"2\" Score=\"9\" Body=\"early\" />\n\
+  <row Id=\"2\" PostTypeId=\"1\" Score=\"1\" Title=\"T\" Body=\"B\" />\n\
+  <row Id=\"4\" PostTypeId=\"2\" ParentId=\"2\" Score=\"10\" Body=\"late\" />\n\
+  <row Id=\"5\" PostTypeId=\"2\" ParentId=\"77\" Score=\"1\" Body=\"lost\" />\n\
+  <row Id=\"6\" PostTypeId=\"5\" Score=\"1\" Body=\"wiki\" />\n\
+  <row Id=\"7\" broken\n\
+</posts>\n";
+
+#[test]
+fn rows_become_threads_or_are_dropped_by_name() {
+    let told = read("a.stackexchange.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
+    let expected = [
+        ("a.stackexchange.com/6", "stackexchange/no_question"),
+        ("", "row_malformed"),
+        ("https://a.stackexchange.com/questions/2", "Q: T B\nA: late\nA: early"),
+        ("a.stackexchange.com/5", "stackexchange/no_such_question"),
+    ];
+    assert_eq!(told, expected.map(|(id, told)| (id.to_owned(), told.to_owned())));
+    let v1 = read("a.stackexchange.com/Posts.xml", SMALL.as_bytes(), &job("redpajama-v1"));
+    assert_eq!(v1[2].1, "Q: T B\nA: early\nA: late");
+}
+
+#[test]
+fn a_real_site_is_the_same_whatever_the_memory() {
+    let bytes = include_bytes!("../../../testdata/stackexchange/Posts.xml");
+    let mut job = job("thresher");
+    let told = read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job);
+    let threads = told.iter().filter(|(_, text)| text.starts_with("Q: ")).count();
+    let answers: usize = told.iter().map(|(_, text)| text.matches("\nA: ").count()).sum();
+    let rows = bytes.split(|byte| *byte == b'\n').filter(|it| it.starts_with(b"  <row ")).count();
+    assert!(threads > 10, "{threads}");
+    assert_eq!(told.len() + answers, rows);
+    job.stackexchange.sort_memory.0 = 2000;
+    assert_eq!(read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job), told);
+}
+
+const POSTS: &[u8] = include_bytes!("../../../testdata/stackexchange/posts.7z");
+const TAGS: &[u8] = include_bytes!("../../../testdata/stackexchange/tags.7z");
+
+#[test]
+fn an_archive_gives_what_its_file_gives_and_a_damaged_one_is_quarantined() {
+    let plain = read("a.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
+    let bytes = POSTS;
+    assert_eq!(read("a.com-Posts.7z", bytes, &job("thresher")), plain);
+    for at in [40, bytes.len() / 2, bytes.len() - 10] {
+        let mut bad = bytes.to_vec();
+        bad[at] ^= 0x55;
+        let told = read("a.com.7z", &bad, &job("thresher"));
+        let last = told.last().map(|(_, reason)| reason.as_str());
+        assert_eq!(last, Some("archive_damaged"), "byte {at}");
+    }
+    let told = read("a.com.7z", &bytes[..bytes.len() / 2], &job("thresher"));
+    assert_eq!(told[0].1, "archive_damaged");
+    assert_eq!(read("a.com.7z", TAGS, &job("thresher"))[0].1, "no_posts");
+}
+
+#[test]
+fn sites_are_named_by_their_archives() {
+    assert_eq!(site_of("x/stackoverflow.com-Posts.7z"), "stackoverflow.com");
+    assert_eq!(site_of("x/a.stackexchange.com.7z"), "a.stackexchange.com");
+    assert_eq!(site_of("x/a.stackexchange.com/Posts.xml"), "a.stackexchange.com");
+}

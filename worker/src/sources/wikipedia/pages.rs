@@ -1,0 +1,295 @@
+//! The `<page>` elements of a dump, one at a time.
+//!
+//! A dump's streams are no whole XML documents, so pages are found by their tags, which text cannot
+//! hold unescaped, and each is parsed alone: what is malformed costs one page.
+//!
+//! **Invariant:** memory holds one page of at most the given size, and every `<page>` that begins
+//! gives one item.
+
+use std::io::{self, Read};
+
+use memchr::memmem;
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::Event;
+
+const OPEN: &[u8] = b"<page>";
+const CLOSE: &[u8] = b"</page>";
+const READ_BYTES: usize = 64 << 10;
+
+/// What a dump says of a page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WikiPage {
+    pub title: String,
+    pub namespace: String,
+    pub id: String,
+    pub timestamp: String,
+    pub redirect: bool,
+    pub text: String,
+}
+
+/// What was found where a `<page>` begins.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// From `<page>` to `</page>`.
+    Whole(&'a [u8]),
+    /// Longer than it may be; it was read over.
+    TooLarge(u64),
+    /// The dump ends, or another page begins, before its end.
+    Cut(u64),
+}
+
+/// Finds pages in what it is fed.
+pub struct PageFinder {
+    buffer: Vec<u8>,
+    /// Up to here the buffer was given out.
+    used: usize,
+    /// From here on it was not searched.
+    searched: usize,
+    max_bytes: usize,
+    /// Bytes of a page that is too large, while it is read over.
+    skipped: Option<u64>,
+}
+
+impl PageFinder {
+    pub fn new(max_bytes: usize) -> Self {
+        Self { buffer: Vec::new(), used: 0, searched: 0, max_bytes, skipped: None }
+    }
+
+    /// The next page; none at the end of the input.
+    pub fn next(&mut self, input: &mut impl Read) -> io::Result<Option<Found<'_>>> {
+        loop {
+            if let Some(found) = self.in_buffer() {
+                return Ok(Some(self.given(found)));
+            }
+            if self.fill(input)? == 0 {
+                return Ok(self.rest());
+            }
+        }
+    }
+
+    /// Forgets what was begun, and says whether something was: after damage in the input.
+    pub fn reset(&mut self) -> bool {
+        let begun =
+            self.skipped.is_some() || memmem::find(&self.buffer[self.used..], OPEN).is_some();
+        self.buffer.clear();
+        (self.used, self.searched, self.skipped) = (0, 0, None);
+        begun
+    }
+
+    fn fill(&mut self, input: &mut impl Read) -> io::Result<usize> {
+        self.buffer.drain(..self.used);
+        self.searched -= self.used;
+        self.used = 0;
+        let length = self.buffer.len();
+        self.buffer.resize(length + READ_BYTES, 0);
+        let read = loop {
+            match input.read(&mut self.buffer[length..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    /// A page that ends in the buffer; otherwise drops what is no part of one.
+    fn in_buffer(&mut self) -> Option<InBuffer> {
+        if self.skipped.is_none() {
+            let Some(at) = memmem::find(&self.buffer[self.used..], OPEN) else {
+                let keep = self.buffer.len().saturating_sub(OPEN.len() - 1).max(self.used);
+                (self.used, self.searched) = (keep, keep);
+                return None;
+            };
+            self.used += at;
+            self.searched = self.searched.max(self.used + OPEN.len());
+        }
+        let rest = &self.buffer[self.searched..];
+        let close = memmem::find(rest, CLOSE);
+        let before = &rest[..close.unwrap_or(rest.len())];
+        if self.skipped.is_none()
+            && let Some(next) = memmem::find(before, OPEN)
+        {
+            return Some(InBuffer::Cut(self.searched + next));
+        }
+        if let Some(at) = close {
+            return Some(InBuffer::Ends(self.searched + at + CLOSE.len()));
+        }
+        self.searched = self.buffer.len().saturating_sub(CLOSE.len() - 1).max(self.searched);
+        if self.buffer.len() - self.used > self.max_bytes || self.skipped.is_some() {
+            let over = self.searched.max(self.used);
+            *self.skipped.get_or_insert(0) += (over - self.used) as u64;
+            (self.used, self.searched) = (over, over);
+        }
+        None
+    }
+
+    fn given(&mut self, found: InBuffer) -> Found<'_> {
+        let start = self.used;
+        match found {
+            InBuffer::Cut(end) => {
+                (self.used, self.searched) = (end, end);
+                Found::Cut((end - start) as u64)
+            }
+            InBuffer::Ends(end) => {
+                (self.used, self.searched) = (end, end);
+                let length = (end - start) as u64 + self.skipped.unwrap_or(0);
+                if self.skipped.take().is_some() || length > self.max_bytes as u64 {
+                    return Found::TooLarge(length);
+                }
+                Found::Whole(&self.buffer[start..end])
+            }
+        }
+    }
+
+    /// What was begun at the end of the input.
+    fn rest(&mut self) -> Option<Found<'static>> {
+        let length = (self.buffer.len() - self.used) as u64 + self.skipped.unwrap_or(0);
+        self.reset().then_some(Found::Cut(length))
+    }
+}
+
+enum InBuffer {
+    /// The page's end.
+    Ends(usize),
+    /// Where another page begins instead.
+    Cut(usize),
+}
+
+/// Parses a page; an error says what is wrong, and where in the page.
+pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
+    let xml = simdutf8::compat::from_utf8(page)
+        .map_err(|error| format!("byte {} of the page is no UTF-8", error.valid_up_to()))?;
+    let mut reader = Reader::from_str(xml);
+    let mut found = WikiPage::default();
+    let mut path: Vec<String> = Vec::new();
+    loop {
+        let at = reader.buffer_position();
+        let bad = |what: String| format!("{what} at byte {at} of the page");
+        match reader.read_event().map_err(|error| bad(error.to_string()))? {
+            Event::Start(tag) => {
+                path.push(tag.name().as_ref().to_owned());
+                if path.len() > MAX_DEPTH {
+                    return Err(bad("elements nest too deep".to_owned()));
+                }
+            }
+            Event::Empty(tag) => found.redirect |= tag.name().as_ref() == "redirect",
+            Event::End(_) => {
+                if path.pop().is_some_and(|name| name == "redirect") {
+                    found.redirect = true;
+                }
+            }
+            Event::Text(text) => {
+                if let Some(field) = field(&mut found, &path) {
+                    field.push_str(&text);
+                }
+            }
+            Event::CData(text) => {
+                if let Some(field) = field(&mut found, &path) {
+                    field.push_str(&text);
+                }
+            }
+            Event::GeneralRef(name) => {
+                let number = name.resolve_char_ref().map_err(|error| bad(error.to_string()))?;
+                let Some(field) = field(&mut found, &path) else { continue };
+                match (number, resolve_predefined_entity(&name)) {
+                    (Some(character), _) => field.push(character),
+                    (None, Some(text)) => field.push_str(text),
+                    (None, None) => {
+                        return Err(bad(format!("the entity `&{};` is unknown", &*name)));
+                    }
+                }
+            }
+            Event::Eof => break,
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+        }
+    }
+    if found.title.is_empty() || found.namespace.is_empty() {
+        return Err("the page has no title or no namespace".to_owned());
+    }
+    Ok(found)
+}
+
+/// Pages of the export format are five deep.
+const MAX_DEPTH: usize = 16;
+
+/// Where the text of an element goes. Of several revisions the last one stays.
+fn field<'p>(page: &'p mut WikiPage, path: &[String]) -> Option<&'p mut String> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        ["page", "title"] => Some(&mut page.title),
+        ["page", "ns"] => Some(&mut page.namespace),
+        ["page", "id"] => Some(&mut page.id),
+        ["page", "revision", "timestamp"] => Some(&mut page.timestamp),
+        ["page", "revision", "text"] => Some(&mut page.text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<page><title>A &amp; B</title><ns>0</ns><id>7</id><revision><id>9</id>\
+                        <timestamp>2021-01-01T00:00:00Z</timestamp><text xml:space=\"preserve\">\
+                        a &lt;b&gt; &#xA; c</text></revision></page>";
+
+    fn all(dump: &str, max: usize) -> Vec<String> {
+        let mut finder = PageFinder::new(max);
+        // One byte at a time: no search may depend on how much came at once.
+        let mut input = dump.bytes().map(|byte| [byte]).collect::<Vec<_>>();
+        input.reverse();
+        let mut found = Vec::new();
+        let mut reader = OneByOne(input);
+        while let Some(page) = finder.next(&mut reader).unwrap() {
+            found.push(match page {
+                Found::Whole(page) => String::from_utf8(page.to_vec()).unwrap(),
+                Found::TooLarge(bytes) => format!("too large {bytes}"),
+                Found::Cut(bytes) => format!("cut {bytes}"),
+            });
+        }
+        found
+    }
+
+    struct OneByOne(Vec<[u8; 1]>);
+
+    impl Read for OneByOne {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some([byte]) = self.0.pop() else { return Ok(0) };
+            buffer[0] = byte;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn every_page_that_begins_gives_one_item() {
+        let dump = format!("<mediawiki>{PAGE} junk {PAGE}</mediawiki>");
+        assert_eq!(all(&dump, 1 << 20), [PAGE, PAGE]);
+        assert_eq!(all("nothing <pag", 100), Vec::<String>::new());
+        assert_eq!(all("<page>abc", 100), ["cut 9"]);
+        assert_eq!(all("<page>abc<page>d</page>", 100), ["cut 9", "<page>d</page>"]);
+        let large = format!("<page>{}</page><page>d</page>", "x".repeat(500));
+        assert_eq!(all(&large, 100), ["too large 513", "<page>d</page>"]);
+        let found = all(&format!("<page>{}", "x".repeat(500)), 100);
+        assert_eq!(found, ["cut 506"]);
+    }
+
+    #[test]
+    fn a_page_is_parsed_with_its_entities() {
+        let page = parse(PAGE.as_bytes()).unwrap();
+        assert_eq!((page.title.as_str(), page.id.as_str()), ("A & B", "7"));
+        assert_eq!(page.text, "a <b> \n c");
+        assert!(!page.redirect);
+        let redirect = PAGE.replace("<id>7</id>", "<id>7</id><redirect title=\"C\" />");
+        assert!(parse(redirect.as_bytes()).unwrap().redirect);
+    }
+
+    #[test]
+    fn what_is_malformed_is_told_with_its_place() {
+        for (from, to) in [("</ns>", "</n>"), ("&amp;", "&bogus;"), ("<ns>0</ns>", "")] {
+            let error = parse(PAGE.replace(from, to).as_bytes()).unwrap_err();
+            assert!(error.contains("page"), "{error}");
+        }
+        assert_eq!(parse(b"<page>\xff</page>").unwrap_err(), "byte 6 of the page is no UTF-8");
+    }
+}

@@ -1,0 +1,433 @@
+//! The walk over a page: what is open is a stack of frames, and closing one gives its text to the
+//! frame below.
+
+mod links;
+mod styles;
+
+use super::LinkPrefixes;
+use super::entities::entity;
+use super::outline::{Outline, Span, SpanKind};
+use super::tags::{closing_tag, is_visible, open_tag};
+
+/// What is nested deeper is text.
+const MAX_OPEN: usize = 100;
+/// Stands where a section begins.
+pub(super) const SECTION: char = '\0';
+
+/// What a frame is of.
+#[derive(Debug)]
+enum Kind {
+    Page,
+    /// `[[…|…]]`, with the place in the frame's text where the words of the link begin.
+    Link {
+        words: Option<usize>,
+        category: Option<usize>,
+    },
+    /// `[http://… …]`.
+    External,
+    Tag {
+        name: String,
+    },
+    /// `''` or `'''`.
+    Style(usize),
+    /// Ends at a known place: a heading, or the default of an argument.
+    Until {
+        end: usize,
+        next: usize,
+        tail: String,
+    },
+}
+
+#[derive(Debug)]
+struct Frame {
+    kind: Kind,
+    /// What opened it, which is text if nothing closes it.
+    opener: String,
+    text: String,
+}
+
+pub(super) struct Stripper<'a> {
+    page: &'a str,
+    prefixes: &'a LinkPrefixes,
+    outline: Outline,
+    frames: Vec<Frame>,
+    at: usize,
+    /// In the line of a `;`, whose `:` is a sign too.
+    in_term: bool,
+}
+
+impl<'a> Stripper<'a> {
+    pub(super) fn new(page: &'a str, prefixes: &'a LinkPrefixes) -> Self {
+        let bottom = Frame { kind: Kind::Page, opener: String::new(), text: String::new() };
+        let outline = Outline::of(page);
+        Self { page, prefixes, outline, frames: vec![bottom], at: 0, in_term: false }
+    }
+
+    /// The page's text, with a sign where each section begins.
+    pub(super) fn run(mut self) -> String {
+        while self.at < self.page.len() {
+            if !self.close_until() {
+                self.step();
+            }
+        }
+        while self.close_until() {}
+        self.give_up_above(0);
+        self.frames.pop().map(|page| page.text).unwrap_or_default()
+    }
+
+    fn step(&mut self) {
+        let bytes = self.page.as_bytes();
+        let sign = bytes[self.at];
+        if self.line_start() && self.take_line_start(sign) {
+            return;
+        }
+        match sign {
+            b'{' | b'<' => self.bracket(sign),
+            b'[' => self.open_square(),
+            b']' => self.close_square(),
+            b'|' => self.bar(),
+            b'&' => self.entity(),
+            b'\'' if bytes.get(self.at + 1) == Some(&b'\'') => self.style(),
+            b'\n' => self.newline(),
+            b':' if self.in_term => {
+                self.in_term = false;
+                self.at += 1;
+            }
+            _ => self.plain(),
+        }
+    }
+
+    fn line_start(&self) -> bool {
+        self.at == 0 || self.page.as_bytes()[self.at - 1] == b'\n'
+    }
+
+    /// Signs that mean something only at the start of a line.
+    fn take_line_start(&mut self, sign: u8) -> bool {
+        let rest = &self.page.as_bytes()[self.at..];
+        match sign {
+            b'=' => self.heading(),
+            b'#' | b'*' | b';' | b':' => {
+                let signs = rest.iter().take_while(|b| matches!(b, b'#' | b'*' | b';' | b':'));
+                self.in_term = false;
+                let length = signs.inspect(|sign| self.in_term |= **sign == b';').count();
+                self.at += length;
+                true
+            }
+            b'-' if rest.starts_with(b"----") => {
+                self.at += rest.iter().take_while(|byte| **byte == b'-').count();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Text up to the next sign.
+    fn plain(&mut self) {
+        let special = |byte: &u8| {
+            matches!(byte, b'{' | b'<' | b'[' | b']' | b'|' | b'&' | b'\'' | b'\n' | b':')
+        };
+        let rest = &self.page.as_bytes()[self.at + 1..];
+        let length = 1 + rest.iter().position(special).unwrap_or(rest.len());
+        let end = self.next_end().map_or(self.at + length, |end| end.min(self.at + length));
+        let end = end.max(self.at + 1);
+        self.keep(end);
+    }
+
+    /// Takes what is up to `end` as text.
+    fn keep(&mut self, end: usize) {
+        let end = (end..=self.page.len()).find(|at| self.page.is_char_boundary(*at));
+        let end = end.unwrap_or(self.page.len());
+        let piece = &self.page[self.at..end];
+        self.push(piece);
+        self.at = end;
+    }
+
+    fn push(&mut self, text: &str) {
+        if let Some(top) = self.frames.last_mut() {
+            top.text.push_str(text);
+        }
+    }
+
+    fn newline(&mut self) {
+        self.in_term = false;
+        if let Some(at) = self.nearest(|kind| matches!(kind, Kind::External)) {
+            // The text of an external link ends with its line.
+            self.give_up_above(at - 1);
+        }
+        self.keep(self.at + 1);
+    }
+
+    fn entity(&mut self) {
+        let Some((found, length)) = entity(&self.page[self.at..]) else {
+            return self.keep(self.at + 1);
+        };
+        if found != SECTION {
+            self.push(found.encode_utf8(&mut [0; 4]));
+        }
+        self.at += length;
+    }
+
+    /// Braces and angle brackets: a span that is taken as a whole, a tag, or text.
+    fn bracket(&mut self, sign: u8) {
+        if let Some(span) = self.outline.span(self.at)
+            && self.span(span)
+        {
+            return;
+        }
+        if sign == b'<' {
+            return self.tag();
+        }
+        // The last two or three of a longer run may be a span of their own.
+        let bytes = self.page.as_bytes();
+        let mut end = self.at + 1;
+        while bytes.get(end) == Some(&b'{') && self.outline.span(end).is_none() {
+            end += 1;
+        }
+        self.keep(end);
+    }
+
+    /// Takes a span; false: it is none after all.
+    fn span(&mut self, span: Span) -> bool {
+        match span.kind {
+            SpanKind::Nothing | SpanKind::Table => self.at = span.end,
+            SpanKind::Template if !self.names_a_template(span) => return false,
+            SpanKind::Template => self.at = span.end,
+            SpanKind::Argument => return self.argument(span),
+            SpanKind::Verbatim(start, end) => {
+                let name = open_tag(self.page, span.start).map(|tag| tag.name);
+                if name.is_some_and(|name| is_visible(&name)) {
+                    self.verbatim(start, end);
+                }
+                self.at = span.end;
+            }
+        }
+        true
+    }
+
+    fn verbatim(&mut self, start: usize, end: usize) {
+        let mut text = String::new();
+        let mut rest = &self.page[start..end];
+        while let Some(at) = rest.find('&') {
+            text.push_str(&rest[..at]);
+            rest = &rest[at..];
+            match entity(rest) {
+                Some((found, length)) => {
+                    text.push(found);
+                    rest = &rest[length..];
+                }
+                None => {
+                    text.push('&');
+                    rest = &rest[1..];
+                }
+            }
+        }
+        text.push_str(rest);
+        self.push(&collapsed(&text.replace(SECTION, "")));
+    }
+
+    /// A template's name has no brackets, and is on one line.
+    fn names_a_template(&self, span: Span) -> bool {
+        let bytes = self.page.as_bytes();
+        let end = span.end - 2;
+        let (mut at, mut has_text, mut line_over) = (span.start + 2, false, false);
+        while at < end {
+            if let Some(inner) = self.outline.span(at)
+                && inner.end <= end
+                && matches!(bytes[at], b'{' | b'<')
+            {
+                let comment = inner.kind == SpanKind::Nothing;
+                if !comment && inner.kind != SpanKind::Template && inner.kind != SpanKind::Argument
+                {
+                    return false;
+                }
+                has_text |= !comment;
+                at = inner.end;
+                continue;
+            }
+            match bytes[at] {
+                b'|' => return has_text,
+                b'[' | b']' | b'<' | b'>' | b'{' | b'}' => return false,
+                b'\n' => line_over |= has_text,
+                byte if byte.is_ascii_whitespace() => {}
+                _ if line_over => return false,
+                _ => has_text = true,
+            }
+            at += 1;
+        }
+        has_text
+    }
+
+    /// Of an argument the default stays.
+    fn argument(&mut self, span: Span) -> bool {
+        let inner = span.end - 3;
+        let bar = self.top_level(span.start + 3, inner, b'|').next();
+        match bar {
+            Some(bar) if self.frames.len() < MAX_OPEN => {
+                self.open(Kind::Until { end: inner, next: span.end, tail: String::new() }, "");
+                self.at = bar + 1;
+            }
+            _ => self.at = span.end,
+        }
+        true
+    }
+
+    /// Where `sign` stands between the two places, outside spans, links and open tags.
+    fn top_level(&self, from: usize, to: usize, sign: u8) -> impl Iterator<Item = usize> + '_ {
+        let bytes = self.page.as_bytes();
+        let mut at = from;
+        std::iter::from_fn(move || {
+            while at < to {
+                let here = at;
+                at = self.behind(at);
+                if bytes[here] == sign && at == here + 1 {
+                    return Some(here);
+                }
+            }
+            None
+        })
+    }
+
+    /// The place behind what begins at `at`: a span, a link, an open tag, or a byte.
+    fn behind(&self, at: usize) -> usize {
+        match self.page.as_bytes()[at] {
+            b'{' => self.outline.span(at).map_or(at + 1, |span| span.end),
+            b'[' => self.outline.link(at).map_or(at + 1, |close| close + 2),
+            b'<' => match self.outline.span(at) {
+                Some(span) => span.end,
+                None => self.outline.tag(at).map_or(at + 1, |tag| tag.contents),
+            },
+            _ => at + 1,
+        }
+    }
+
+    fn heading(&mut self) -> bool {
+        if self.frames.iter().any(|frame| matches!(frame.kind, Kind::Until { .. })) {
+            return false;
+        }
+        let bytes = self.page.as_bytes();
+        let signs = bytes[self.at..].iter().take_while(|byte| **byte == b'=').count();
+        let from = self.at + signs;
+        let line = self.top_level(from, bytes.len(), b'\n').next().unwrap_or(bytes.len());
+        let Some(last) = self.top_level(from, line, b'=').last() else {
+            self.keep(from);
+            return true;
+        };
+        let run = bytes[from..=last].iter().rev().take_while(|byte| **byte == b'=').count();
+        let level = signs.min(run).min(6);
+        let kind =
+            Kind::Until { end: last + 1 - run, next: last + 1, tail: "=".repeat(run - level) };
+        self.push("\0");
+        self.open(kind, "");
+        self.push(&"=".repeat(signs - level));
+        self.at = from;
+        true
+    }
+
+    /// Where the innermost frame with a known end ends.
+    fn next_end(&self) -> Option<usize> {
+        self.frames.iter().rev().find_map(|frame| match frame.kind {
+            Kind::Until { end, .. } => Some(end),
+            Kind::Page | Kind::Link { .. } | Kind::External | Kind::Tag { .. } | Kind::Style(_) => {
+                None
+            }
+        })
+    }
+
+    fn close_until(&mut self) -> bool {
+        if self.next_end().is_none_or(|end| self.at < end) {
+            return false;
+        }
+        let Some(at) = self.nearest(|kind| matches!(kind, Kind::Until { .. })) else {
+            return false;
+        };
+        self.give_up_above(at);
+        if let Some(Frame { kind: Kind::Until { next, tail, .. }, text, .. }) = self.frames.pop() {
+            self.at = self.at.max(next);
+            self.push(&collapsed(&text));
+            self.push(&tail);
+        }
+        true
+    }
+
+    fn open(&mut self, kind: Kind, opener: &str) {
+        self.frames.push(Frame { kind, opener: opener.to_owned(), text: String::new() });
+    }
+
+    /// The innermost frame of a kind, not looking below one with a known end.
+    fn nearest(&self, fits: impl Fn(&Kind) -> bool) -> Option<usize> {
+        for (at, frame) in self.frames.iter().enumerate().rev() {
+            if fits(&frame.kind) {
+                return Some(at);
+            }
+            if matches!(frame.kind, Kind::Until { .. }) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Frames above this one were never closed: they are text with what is in them.
+    fn give_up_above(&mut self, keep: usize) {
+        while self.frames.len() > keep + 1 {
+            let Some(frame) = self.frames.pop() else { return };
+            self.push(&frame.opener);
+            self.push(&frame.text);
+        }
+    }
+
+    fn tag(&mut self) {
+        let bytes = self.page.as_bytes();
+        if bytes.get(self.at + 1) == Some(&b'/') {
+            return self.close_tag();
+        }
+        let pair = self.outline.tag(self.at).filter(|_| self.frames.len() < MAX_OPEN);
+        let tag = open_tag(self.page, self.at);
+        let (Some(pair), Some(tag)) = (pair, tag) else { return self.keep(self.at + 1) };
+        if (matches!(tag.name.as_str(), "ref" | "table") && tag.lower) || !is_visible(&tag.name) {
+            self.at = pair.end;
+            return;
+        }
+        let opener = &self.page[self.at..pair.contents];
+        self.open(Kind::Tag { name: tag.name }, opener);
+        self.at = pair.contents;
+    }
+
+    fn close_tag(&mut self) {
+        let Some((name, end)) = closing_tag(self.page, self.at) else {
+            return self.keep(self.at + 2);
+        };
+        let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open } if *open == name);
+        let Some(at) = self.nearest(fits) else { return self.keep(end) };
+        self.give_up_above(at);
+        if let Some(frame) = self.frames.pop() {
+            // A heading inside a tag begins no section.
+            self.push(&collapsed(&frame.text).replace(SECTION, ""));
+        }
+        self.at = end;
+    }
+}
+
+/// Without newlines at its ends, and with no more than two together.
+pub(super) fn collapsed(text: &str) -> String {
+    let text = text.trim_matches('\n');
+    let mut out = String::with_capacity(text.len());
+    let mut feeds = 0;
+    for piece in text.split_inclusive('\n') {
+        feeds = if piece == "\n" { feeds + 1 } else { usize::from(piece.ends_with('\n')) };
+        if feeds <= 2 {
+            out.push_str(piece);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newlines_collapse_to_two() {
+        assert_eq!(collapsed("\n\na\n\n\n\nb\n\nc\nd\n"), "a\n\nb\n\nc\nd");
+        assert_eq!(collapsed("\n\n\n"), "");
+    }
+}

@@ -1,0 +1,343 @@
+//! Which brackets of a page belong together, found before anything is stripped.
+//!
+//! Braces pair as MediaWiki's preprocessor pairs them, innermost first; comments and verbatim tags
+//! hide what they hold. What has no partner is text, so that an unclosed template or tag costs no
+//! more than its own sign.
+//!
+//! **Invariant:** one pass; spans lie inside each other or apart, never across, and time is linear
+//! in the page however it nests.
+
+use std::collections::BTreeSet;
+
+use memchr::memmem;
+
+use super::tags::{OpenTag, closing_tag, is_empty, is_verbatim, may_be_unclosed, open_tag};
+
+/// How far down the open tags a closing tag looks for its partner.
+const MAX_OPEN_TAGS: usize = 100;
+
+/// A part of the page that is taken as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) kind: SpanKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SpanKind {
+    /// A comment, or a tag without contents.
+    Nothing,
+    /// Contents of a verbatim tag, from here to there.
+    Verbatim(usize, usize),
+    Template,
+    /// `{{{…}}}`.
+    Argument,
+    Table,
+}
+
+/// A tag with its partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TagPair {
+    pub(super) start: usize,
+    pub(super) contents: usize,
+    pub(super) end: usize,
+}
+
+/// All pairs of a page, each list by its start.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    spans: Vec<Span>,
+    links: Vec<(usize, usize)>,
+    tags: Vec<TagPair>,
+}
+
+impl Outline {
+    pub(super) fn of(text: &str) -> Self {
+        let mut scan = Scan { text, ..Scan::default() };
+        scan.run();
+        let mut found = scan.found;
+        found.spans.sort_unstable_by_key(|span| (span.start, usize::MAX - span.end));
+        // Of two spans with one start the larger is taken: `{{{{{a}}}}}` begins with its outermost.
+        found.spans.dedup_by_key(|span| span.start);
+        found.links.sort_unstable();
+        found.tags.sort_unstable_by_key(|tag| tag.start);
+        found
+    }
+
+    pub(super) fn span(&self, at: usize) -> Option<Span> {
+        let found = self.spans.binary_search_by_key(&at, |span| span.start).ok()?;
+        Some(self.spans[found])
+    }
+
+    /// Where the `]]` of the link at `at` begins.
+    pub(super) fn link(&self, at: usize) -> Option<usize> {
+        let found = self.links.binary_search_by_key(&at, |link| link.0).ok()?;
+        Some(self.links[found].1)
+    }
+
+    pub(super) fn tag(&self, at: usize) -> Option<TagPair> {
+        let found = self.tags.binary_search_by_key(&at, |tag| tag.start).ok()?;
+        Some(self.tags[found])
+    }
+}
+
+#[derive(Default)]
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+    found: Outline,
+    /// Runs of opening braces: their start and how many are left.
+    braces: Vec<(usize, usize)>,
+    tables: Vec<usize>,
+    links: Vec<usize>,
+    tags: Vec<(String, usize, usize)>,
+    /// Closing signs that do not come again, so that nobody looks for them twice.
+    absent: BTreeSet<String>,
+}
+
+impl Scan<'_> {
+    fn run(&mut self) {
+        while let Some(next) = self.next_sign() {
+            self.at = next;
+            match self.text.as_bytes()[next] {
+                b'<' => self.angle(),
+                b'{' => self.opening(),
+                b'}' => self.closing(),
+                sign => self.square(sign),
+            }
+        }
+        self.close_tags(0);
+    }
+
+    fn next_sign(&self) -> Option<usize> {
+        let sign = |byte: &u8| matches!(byte, b'<' | b'{' | b'}' | b'[' | b']');
+        self.text.as_bytes()[self.at..].iter().position(sign).map(|more| self.at + more)
+    }
+
+    fn run_of(&self, sign: u8) -> usize {
+        self.text.as_bytes()[self.at..].iter().take_while(|byte| **byte == sign).count()
+    }
+
+    fn push(&mut self, start: usize, end: usize, kind: SpanKind) {
+        self.found.spans.push(Span { start, end, kind });
+    }
+
+    fn angle(&mut self) {
+        let start = self.at;
+        let rest = &self.text[start..];
+        self.at += 1;
+        if rest.starts_with("<!--") {
+            if let Some(end) = self.find("-->", start + 4) {
+                self.at = end + 3;
+                self.push(start, self.at, SpanKind::Nothing);
+            }
+        } else if rest.starts_with("</") {
+            self.closing_tag(start);
+        } else if let Some(tag) = open_tag(self.text, start) {
+            self.open_tag(start, tag);
+        }
+    }
+
+    /// The next `sign` from `from` on; one that was missed once is not looked for again.
+    fn find(&mut self, sign: &str, from: usize) -> Option<usize> {
+        if self.absent.contains(sign) {
+            return None;
+        }
+        let found = memmem::find(&self.text.as_bytes()[from..], sign.as_bytes());
+        if found.is_none() {
+            self.absent.insert(sign.to_owned());
+        }
+        found.map(|more| from + more)
+    }
+
+    fn open_tag(&mut self, start: usize, tag: OpenTag) {
+        if tag.self_closing || is_empty(&tag.name) {
+            self.at = tag.end;
+            return self.push(start, tag.end, SpanKind::Nothing);
+        }
+        if is_verbatim(&tag.name) {
+            if let Some((close, end)) = self.verbatim_end(&tag) {
+                self.at = end;
+                self.push(start, end, SpanKind::Verbatim(tag.end, close));
+            }
+            return;
+        }
+        self.at = tag.end;
+        self.tags.push((tag.name, start, tag.end));
+    }
+
+    /// The closing tag of a verbatim tag; it has no space in it, and may differ in case.
+    fn verbatim_end(&mut self, tag: &OpenTag) -> Option<(usize, usize)> {
+        let sign = format!("</{}>", tag.name);
+        if self.absent.contains(&sign) {
+            return None;
+        }
+        let bytes = self.text.as_bytes();
+        let mut from = tag.end;
+        for close in memmem::find_iter(&bytes[tag.end..], b"</") {
+            let close = tag.end + close;
+            if close < from {
+                continue;
+            }
+            from = close + 2;
+            let end = close + sign.len();
+            if bytes.get(close..end).is_some_and(|it| it.eq_ignore_ascii_case(sign.as_bytes())) {
+                return Some((close, end));
+            }
+        }
+        self.absent.insert(sign);
+        None
+    }
+
+    fn closing_tag(&mut self, start: usize) {
+        let Some((name, end)) = closing_tag(self.text, start) else { return };
+        self.at = end;
+        if is_empty(&name) {
+            return self.push(start, end, SpanKind::Nothing);
+        }
+        let from = self.tags.len().saturating_sub(MAX_OPEN_TAGS);
+        let partner = self.tags[from..].iter().rposition(|(open, ..)| *open == name);
+        let Some(partner) = partner.map(|at| from + at) else { return };
+        let (_, open, contents) = self.tags[partner];
+        self.close_tags(partner + 1);
+        self.tags.pop();
+        self.found.tags.push(TagPair { start: open, contents, end });
+    }
+
+    /// Tags that are open above `keep` have no partner; some need none.
+    fn close_tags(&mut self, keep: usize) {
+        for (name, start, contents) in self.tags.drain(keep..) {
+            if may_be_unclosed(&name) {
+                let kind = SpanKind::Nothing;
+                self.found.spans.push(Span { start, end: contents, kind });
+            }
+        }
+    }
+
+    fn opening(&mut self) {
+        let run = self.run_of(b'{');
+        let start = self.at;
+        self.at += run;
+        if run >= 2 {
+            self.braces.push((start, run));
+        } else if self.text.as_bytes().get(self.at) == Some(&b'|')
+            && at_line_start(self.text, start)
+        {
+            self.tables.push(start);
+        }
+    }
+
+    fn closing(&mut self) {
+        let mut run = self.run_of(b'}');
+        run -= self.table_end(run);
+        while run >= 2 {
+            let Some(&(start, left)) = self.braces.last() else { break };
+            let taken = run.min(left).min(3);
+            let kind = if taken == 3 { SpanKind::Argument } else { SpanKind::Template };
+            let open = start + left - taken;
+            self.at += taken;
+            run -= taken;
+            self.push(open, self.at, kind);
+            self.forget_inside(open);
+            self.braces.pop();
+            if left - taken >= 2 {
+                self.braces.push((start, left - taken));
+            }
+        }
+        self.at += run;
+    }
+
+    /// Takes the `}` of a `|}`, when a table is open that no template holds.
+    fn table_end(&mut self, run: usize) -> usize {
+        let Some(&open) = self.tables.last() else { return 0 };
+        let bar = self.at.checked_sub(1).filter(|at| self.text.as_bytes()[*at] == b'|');
+        if !bar.is_some_and(|bar| at_line_start(self.text, bar)) {
+            return 0;
+        }
+        let in_template = self.braces.last().is_some_and(|(start, _)| *start > open);
+        if in_template && run > 1 {
+            return 0;
+        }
+        self.braces.retain(|(start, _)| *start < open);
+        self.tables.pop();
+        self.at += 1;
+        self.push(open, self.at, SpanKind::Table);
+        self.forget_inside(open);
+        1
+    }
+
+    /// What began inside a span and did not end there never does.
+    fn forget_inside(&mut self, open: usize) {
+        let below = |list: &[usize]| list.partition_point(|start| *start < open);
+        self.links.truncate(below(&self.links));
+        self.tables.truncate(below(&self.tables));
+        let keep = self.tags.partition_point(|(_, start, _)| *start < open);
+        self.close_tags(keep);
+    }
+
+    fn square(&mut self, sign: u8) {
+        if self.text.as_bytes().get(self.at + 1) != Some(&sign) {
+            self.at += 1;
+            return;
+        }
+        if sign == b'[' {
+            self.links.push(self.at);
+        } else if let Some(open) = self.links.pop() {
+            self.found.links.push((open, self.at));
+        }
+        self.at += 2;
+    }
+}
+
+/// Whether only one blank at most is between `at` and the start of its line.
+pub(super) fn at_line_start(text: &str, at: usize) -> bool {
+    let before = &text[..at];
+    let before = before.strip_suffix([' ', '\t']).unwrap_or(before);
+    before.is_empty() || before.ends_with('\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str) -> Vec<(usize, usize, SpanKind)> {
+        Outline::of(text).spans.iter().map(|span| (span.start, span.end, span.kind)).collect()
+    }
+
+    #[test]
+    fn braces_pair_innermost_first() {
+        use SpanKind::{Argument, Template};
+        assert_eq!(spans("{{a|{{b}}}}"), [(0, 11, Template), (4, 9, Template)]);
+        assert_eq!(spans("{{{a|b}}}"), [(0, 9, Argument)]);
+        assert_eq!(spans("{{a"), []);
+        assert_eq!(spans("{{a {{b}}"), [(4, 9, Template)]);
+        assert_eq!(spans("{{<!-- }} -->}}")[0], (0, 15, Template));
+    }
+
+    #[test]
+    fn a_table_ends_at_its_own_line() {
+        assert_eq!(
+            spans("{|\n|a {{b|}}\n|}"),
+            [(0, 15, SpanKind::Table), (6, 12, SpanKind::Template)]
+        );
+        assert_eq!(spans("x {|\n|}"), []);
+        assert_eq!(spans("{|\n|a"), []);
+    }
+
+    #[test]
+    fn verbatim_tags_hide_brackets() {
+        let text = "<nowiki>{{a}}</NOWIKI>{{b}}";
+        assert_eq!(spans(text)[0], (0, 22, SpanKind::Verbatim(8, 13)));
+        assert_eq!(spans("<nowiki>{{a}}"), [(8, 13, SpanKind::Template)]);
+    }
+
+    #[test]
+    fn brackets_without_partners_cost_one_look_each() {
+        for sign in ["{{", "[[", "<a>", "<nowiki>", "<!--", "{|\n", "]]}}", "</b>", "<a></b>"] {
+            let page = sign.repeat(1 << 17);
+            let outline = Outline::of(&page);
+            assert!(outline.spans.is_empty() && outline.links.is_empty(), "{sign}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! HTML tags in wikitext: where an open tag ends, and what its name means.
+
+/// Tags that never have contents.
+const EMPTY: [&str; 6] = ["br", "wbr", "hr", "meta", "link", "img"];
+/// Tags that may lack their closing tag.
+const UNCLOSED: [&str; 6] = ["li", "dt", "dd", "th", "td", "tr"];
+/// Tags whose contents are no wikitext: they end at their own closing tag, whatever is between.
+const VERBATIM: [&str; 17] = [
+    "categorytree",
+    "ce",
+    "chem",
+    "gallery",
+    "graph",
+    "hiero",
+    "imagemap",
+    "inputbox",
+    "math",
+    "nowiki",
+    "pre",
+    "score",
+    "section",
+    "source",
+    "syntaxhighlight",
+    "templatedata",
+    "timeline",
+];
+/// Tags whose contents nobody reads as text.
+const INVISIBLE: [&str; 10] = [
+    "categorytree",
+    "gallery",
+    "graph",
+    "imagemap",
+    "inputbox",
+    "math",
+    "score",
+    "section",
+    "templatedata",
+    "timeline",
+];
+/// A longer open tag is text.
+const MAX_TAG_BYTES: usize = 4096;
+/// A longer name is no tag's.
+const MAX_NAME_BYTES: usize = 32;
+
+/// `<name …>`.
+pub(super) struct OpenTag {
+    pub(super) name: String,
+    /// As it was written, for it may be compared with case.
+    pub(super) lower: bool,
+    /// Just behind its `>`.
+    pub(super) end: usize,
+    pub(super) self_closing: bool,
+}
+
+/// The open tag at `at`, where a `<` stands.
+pub(super) fn open_tag(text: &str, at: usize) -> Option<OpenTag> {
+    let bytes = text.as_bytes();
+    let (name, mut next) = name_at(bytes, at + 1)?;
+    let limit = bytes.len().min(at + MAX_TAG_BYTES);
+    let mut after_equals = false;
+    while next < limit {
+        match bytes[next] {
+            b'>' => {
+                let self_closing = bytes[next - 1] == b'/';
+                let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+                let name = name.to_ascii_lowercase();
+                return Some(OpenTag { name, lower, end: next + 1, self_closing });
+            }
+            b'<' => {
+                let comment = bytes[next..].starts_with(b"<!--");
+                let end = comment.then(|| memchr::memmem::find(&bytes[next..limit], b"-->"));
+                next += end.flatten()? + 2;
+            }
+            quote @ (b'"' | b'\'') if after_equals => {
+                // A quote that is never closed is a part of the value.
+                if let Some(length) = memchr::memchr(quote, &bytes[next + 1..limit]) {
+                    next += length + 1;
+                }
+                after_equals = false;
+            }
+            b'=' => after_equals = true,
+            byte if byte.is_ascii_whitespace() => {}
+            _ => after_equals = false,
+        }
+        next += 1;
+    }
+    None
+}
+
+/// The name of the closing tag at `at`, where `</` stands, and the place behind its `>`.
+pub(super) fn closing_tag(text: &str, at: usize) -> Option<(String, usize)> {
+    let bytes = text.as_bytes();
+    let (name, mut next) = name_at(bytes, at + 2)?;
+    while bytes.get(next).is_some_and(u8::is_ascii_whitespace) {
+        next += 1;
+    }
+    (bytes.get(next) == Some(&b'>')).then(|| (name.to_ascii_lowercase(), next + 1))
+}
+
+fn name_at(bytes: &[u8], at: usize) -> Option<(&str, usize)> {
+    let rest = bytes.get(at..)?;
+    let fits = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'-';
+    let length = rest.iter().take(MAX_NAME_BYTES).take_while(fits).count();
+    if length == 0 || rest[0] == b'-' {
+        return None;
+    }
+    match rest.get(length)? {
+        b'>' | b'/' => {}
+        byte if byte.is_ascii_whitespace() => {}
+        _ => return None,
+    }
+    Some((str::from_utf8(&rest[..length]).ok()?, at + length))
+}
+
+pub(super) fn is_empty(name: &str) -> bool {
+    EMPTY.contains(&name)
+}
+
+pub(super) fn may_be_unclosed(name: &str) -> bool {
+    UNCLOSED.contains(&name)
+}
+
+pub(super) fn is_verbatim(name: &str) -> bool {
+    VERBATIM.contains(&name)
+}
+
+pub(super) fn is_visible(name: &str) -> bool {
+    !INVISIBLE.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_tag_ends_at_the_first_sign_outside_quotes() {
+        let end = |text| open_tag(text, 0).map(|tag| tag.end);
+        assert_eq!(end("<ref name=\"a>b\">x"), Some(16));
+        assert_eq!(end("<ref name=\"a>b"), Some(13));
+        assert_eq!(end("<ref>x"), Some(5));
+        assert_eq!(end("<ref"), None);
+        assert_eq!(end("< 5 and > 3"), None);
+        assert_eq!(end("<5,3>"), None);
+        assert!(open_tag("<ref name=a/>", 0).unwrap().self_closing);
+    }
+
+    #[test]
+    fn a_closing_tag_may_have_space_behind_its_name() {
+        assert_eq!(closing_tag("</Ref >", 0), Some(("ref".to_owned(), 7)));
+        assert_eq!(closing_tag("</ref x>", 0), None);
+        assert_eq!(closing_tag("</>", 0), None);
+    }
+}
