@@ -1,7 +1,7 @@
 //! One job over every slice at once: the same bytes whatever the workers, and whoever was killed.
 //!
 //! Inputs are made of what the repository carries: its own sources as code, its licence as a book,
-//! C4's published form, the sample crawl, and a command that turns lines into documents.
+//! C4's published form, the sample crawl, excerpts of dumps, and a command that turns lines into documents.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,39 @@ fn make_inputs(folder: &Path) {
     put(folder.join("books/2.txt"), marked(&book.replacen("Version", "version", 1)).as_bytes());
     let other: String = files_of("worker/src/dedup").into_iter().map(|file| file.1).collect();
     put(folder.join("books/3.txt"), marked(&other).as_bytes());
+    make_texts(folder);
     put(folder.join("own/lines.list.x"), b"first line\nsecond line\nthird line\nfirst line\n");
+}
+
+/// Wikipedia, StackExchange and arXiv, each whole and damaged.
+fn make_texts(folder: &Path) {
+    let data = root().join("worker/testdata");
+    let dump = std::fs::read(data.join("wikipedia/frwiki-pages-articles.xml.bz2")).unwrap();
+    let mut damaged = dump.clone();
+    damaged[dump.len() / 2] ^= 0xff;
+    let name = "wikipedia/frwiki-20230320-pages-articles-multistream.xml.bz2";
+    put(folder.join(name), &[damaged, dump].concat());
+    let site = std::fs::read(data.join("stackexchange/Posts.xml")).unwrap();
+    put(folder.join("stackexchange/conlang.meta.stackexchange.com/Posts.xml"), &site);
+    let mut archive = std::fs::read(data.join("stackexchange/posts.7z")).unwrap();
+    put(folder.join("stackexchange/a.stackexchange.com.7z"), &archive);
+    archive[50] ^= 0xff;
+    put(folder.join("stackexchange/b.stackexchange.com.7z"), &archive);
+    let mut papers = tar::Builder::new(Vec::new());
+    for number in 0..40 {
+        let tex = format!(
+            "\\newcommand{{\\n}}[1]{{<#1>}}\n\\section{{A}}% note\n\\n{{{number}}} caf\u{e9}"
+        );
+        let mut paper = gzip(tex.as_bytes());
+        if number == 7 {
+            paper.truncate(20);
+        }
+        let mut header = tar::Header::new_ustar();
+        header.set_size(paper.len() as u64);
+        let name = format!("2303/2303.{number:05}.gz");
+        papers.append_data(&mut header, name, paper.as_slice()).unwrap();
+    }
+    put(folder.join("arxiv/arXiv_src_2303_001.tar"), &papers.into_inner().unwrap());
 }
 
 const READER: &str =
@@ -121,6 +153,20 @@ base = "{base}/own"
 listing = "*.x"
 reader = "lines"
 commands = ["judge"]
+[[source]]
+slice = "wikipedia"
+base = "{base}/wikipedia"
+listing = "*.bz2"
+[[source]]
+slice = "stackexchange"
+base = "{base}/stackexchange"
+listing = "**/*[lz]"
+[[source]]
+slice = "arxiv"
+base = "{base}/arxiv"
+listing = "*.tar"
+[stackexchange]
+sort_memory = "20kB"
 [[command]]
 name = "lines"
 run = ["sh", "-c", '''{READER}''']
@@ -171,12 +217,20 @@ fn all_slices_of_one_job_give_the_same_bytes_in_any_world() {
     assert_eq!(quarantined["invalid_json"], 1, "{quarantined}");
     let report = std::fs::read(output.join("report.json")).unwrap();
     let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(quarantined["bzip2_damaged"], 1, "{quarantined}");
+    assert_eq!(quarantined["archive_damaged"], 1, "{quarantined}");
+    assert_eq!(quarantined["gzip_damaged"], 1, "{quarantined}");
     let slices = report["slices"].as_array().unwrap();
     let documents = |slice: &Value| slice["documents"].as_u64().unwrap();
     let names: Vec<&str> = slices.iter().map(|slice| slice["slice"].as_str().unwrap()).collect();
-    assert_eq!(names, ["commoncrawl", "c4", "github", "books", "external"]);
+    let texts = ["wikipedia", "stackexchange", "arxiv"];
+    assert_eq!(names[..5], ["commoncrawl", "c4", "github", "books", "external"]);
+    assert_eq!(names[5..], texts);
     assert_eq!(slices.iter().map(documents).sum::<u64>(), accounting["published"]);
-    assert_eq!(slices[3..].iter().map(documents).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(slices[3..5].iter().map(documents).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(documents(&slices[5]), 3, "{slices:?}");
+    assert_eq!(documents(&slices[7]), 39, "{slices:?}");
+    assert!(documents(&slices[6]) > 10, "{slices:?}");
     assert!(documents(&slices[2]) > 20, "{slices:?}");
 
     let other = tempfile::tempdir().unwrap();

@@ -11,14 +11,13 @@ mod posts;
 mod sorter;
 mod threads;
 
-use std::cell::Cell;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::rc::Rc;
+use std::io::{self, BufRead, BufReader};
 
 use serde_json::Value;
 use sevenz_rust2::{ArchiveReader, Password};
 use thresher_proto::job::{JobSpec, SourceSpec};
 
+use super::noted::{ErrorNote, Noted};
 use super::{Fate, Input, Met, Meta, Page, Source, Take};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
@@ -132,7 +131,7 @@ impl Reading<'_, '_> {
                     present = Some(row.key.0);
                     self.thread(std::mem::take(&mut thread))?;
                 }
-                self.into_thread(&mut thread, row)
+                self.add_to(&mut thread, row)
             };
             next().map_err(|error| {
                 stopped = Some(error);
@@ -146,7 +145,7 @@ impl Reading<'_, '_> {
         self.thread(thread)
     }
 
-    fn into_thread(&mut self, thread: &mut Thread, row: Sorted) -> Result<(), UnitError> {
+    fn add_to(&mut self, thread: &mut Thread, row: Sorted) -> Result<(), UnitError> {
         if row.key.1 {
             if thread.question.is_none() {
                 return self.dropped(&row, "stackexchange/no_such_question");
@@ -206,11 +205,11 @@ impl Reading<'_, '_> {
 
     /// The posts of an archive; one that is damaged gives nothing else than that.
     fn archive(&mut self, input: &Input<'_>) -> Result<(), UnitError> {
-        let failing = Rc::new(Cell::new(false));
-        let watched = Watched { input: input.seekable()?, failing: Rc::clone(&failing) };
+        let note = ErrorNote::default();
+        let noted = Noted { input: input.seekable()?, note: note.clone() };
         let mut stopped = None;
         let mut found = false;
-        let opened = ArchiveReader::new_with_memory_limit(watched, Password::empty(), ARCHIVE_KIB);
+        let opened = ArchiveReader::new_with_memory_limit(noted, Password::empty(), ARCHIVE_KIB);
         let result = opened.and_then(|mut archive| {
             archive.for_each_entries(|entry, reader| {
                 if entry.name().rsplit('/').next() != Some("Posts.xml") {
@@ -236,10 +235,12 @@ impl Reading<'_, '_> {
         if let Some(error) = stopped {
             return Err(error);
         }
+        if let Some(error) = note.take() {
+            return Err(input.failed(&error));
+        }
         match result {
             Ok(()) if found => self.threads(),
             Ok(()) => self.bad((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
-            Err(error) if failing.get() => Err(input.failed(&io::Error::other(error.to_string()))),
             Err(error) => {
                 let detail = format!("{error}; {} rows that were read are not used", self.row);
                 self.bad((0, 0), "archive_damaged", &detail)
@@ -250,26 +251,6 @@ impl Reading<'_, '_> {
 
 fn sorting(error: &io::Error) -> UnitError {
     UnitError::Retry(format!("failed to sort posts: {error}"))
-}
-
-/// Tells an input that cannot be read from one that is damaged.
-struct Watched<R> {
-    input: R,
-    failing: Rc<Cell<bool>>,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer);
-        self.failing.set(self.failing.get() || read.is_err());
-        read
-    }
-}
-
-impl<R: Seek> Seek for Watched<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.input.seek(to)
-    }
 }
 
 #[cfg(test)]

@@ -107,10 +107,11 @@ fn row_of(line: &[u8]) -> Option<Row> {
 
 fn post_of(row: &str) -> Result<Post, String> {
     let mut reader = Reader::from_str(row);
-    let tag = match reader.read_event().map_err(|error| error.to_string())? {
-        Event::Empty(tag) if tag.name().as_ref() == "row" => tag,
-        _ => return Err("the line is no `<row …/>`".to_owned()),
-    };
+    let first = reader.read_event().map_err(|error| error.to_string())?;
+    let Event::Empty(tag) = first else { return Err("the line is no `<row …/>`".to_owned()) };
+    if tag.name().as_ref() != "row" {
+        return Err("the line is no `<row …/>`".to_owned());
+    }
     let mut post = Post::default();
     let mut has_id = false;
     for attribute in tag.attributes() {
