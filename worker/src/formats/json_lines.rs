@@ -122,7 +122,8 @@ impl<R: Read> LineReader<R> {
     /// Moves on. An `Err` comes from the input alone.
     pub fn next_item(&mut self) -> io::Result<Option<Item<'_>>> {
         loop {
-            if self.ended || self.begin() >= self.end {
+            let begins_later = self.lost && self.offset >= self.end;
+            if self.ended || self.begin() >= self.end || begins_later {
                 return Ok(None);
             }
             let rest = &self.bytes.view()[self.at..];

@@ -4,7 +4,7 @@
   pip install mwparserfromhell==0.7.2
   make_golden.py cases.json *.xml.bz2 > golden.jsonl
 
-Steps as in RECIPES of the Wikipedia script of the datasets library: flat sections, files out,
+The steps of the Wikipedia script of the datasets library: flat sections, files out,
 categories to their names, references and tables out, strip_code, magic words out, joined.
 """
 import bz2

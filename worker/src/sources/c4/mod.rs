@@ -114,12 +114,12 @@ mod tests {
             seen.iter().map(|record| (record.offset(), record.told())).collect();
         let expected = [
             (0, "a"),
-            (38, "c4/empty"),
-            (50, "invalid_json"),
-            (58, "invalid_json"),
-            (68, "invalid_utf8"),
-            (81, "invalid_json"),
-            (85, "b"),
+            (39, "c4/empty"),
+            (51, "invalid_json"),
+            (59, "invalid_json"),
+            (71, "invalid_utf8"),
+            (84, "invalid_json"),
+            (88, "b"),
         ];
         assert_eq!(told, expected.map(|(at, told)| (at, told.to_owned())));
     }
