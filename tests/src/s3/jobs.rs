@@ -210,7 +210,7 @@ impl<'a> Jobs<'a> {
         let pattern = sample().join(LISTING);
         let original = std::fs::read(glob(&pattern)?.first().context("an input")?)?;
         let key = key_of(&format!("{place}/{name}"), self.server);
-        self.plain.put(&key, original.clone())?;
+        self.plain.put(&key, original)?;
         let output = Place::s3(&self.server.bucket)?.output.root().to_string();
         // The first answer that comes after the listing is of another object.
         let only_etags = vec![(thresher_tests::proxy::Fault::OtherEtag, 100)];

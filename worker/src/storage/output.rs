@@ -20,7 +20,7 @@ pub struct Output {
 
 /// A file or object being written. Dropped without `commit`, it leaves nothing.
 pub enum OutputFile {
-    Disk(AttemptFile),
+    Disk(Box<AttemptFile>),
     S3(Box<s3::Upload>),
 }
 
@@ -64,7 +64,7 @@ impl Output {
                     let fail = |source| CommitError::Io { path: folder.to_owned(), source };
                     std::fs::create_dir_all(folder).map_err(fail)?;
                 }
-                Ok(OutputFile::Disk(AttemptFile::create(&path, attempt_tag)?))
+                Ok(OutputFile::Disk(Box::new(AttemptFile::create(&path, attempt_tag)?)))
             }
             Location::Http(location) => {
                 let detail = "nothing can be written there".to_owned();
