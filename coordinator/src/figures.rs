@@ -166,7 +166,13 @@ pub(crate) fn example() -> pb::StatusResponse {
         bytes_in: 5_000_000,
         bytes_kept: 3_000_000,
     });
-    prepare.counts = vec![count("lines/duplicate", 400), count("lines/in", 1000)];
+    prepare.counts = vec![
+        count("bucket/en/head", 40),
+        count("bucket/en/middle", 20),
+        count("bucket/en/tail", 7),
+        count("lines/duplicate", 400),
+        count("lines/in", 1000),
+    ];
     let mut publish = stage(Stage::Publish, 1, 3_000_000);
     publish.accounting = Some(pb::Accounting {
         records_in: 60,
@@ -183,6 +189,9 @@ pub(crate) fn example() -> pb::StatusResponse {
         count("language/en/json_bytes", 2_000_000),
         count("slice/commoncrawl/documents", 55),
         count("slice/commoncrawl/json_bytes", 2_750_000),
+        count("language/de/tokens", 500),
+        count("language/en/tokens", 1500),
+        count("slice/commoncrawl/tokens", 2000),
     ];
     pb::StatusResponse {
         job_name: "small".to_owned(),

@@ -6,6 +6,7 @@
 //! **Invariant:** both forms show the same numbers, and records in is the sum of where they went.
 
 mod markdown;
+mod scores;
 mod slices;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ struct Report<'a> {
     slices: Vec<slices::SliceReport>,
     languages: Vec<Language>,
     lines: Lines,
+    scores: scores::Scores,
     stages: Vec<StageReport>,
     set_aside: Vec<SetAside<'a>>,
     alarms: &'a [String],
@@ -142,6 +144,7 @@ impl<'a> Report<'a> {
             slices: slices::slices(status),
             languages: languages(status),
             lines: lines(status),
+            scores: scores::Scores::of(status),
             stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
             set_aside: status.set_aside.iter().map(set_aside).collect(),
             alarms: &status.alarms,
@@ -262,6 +265,8 @@ mod tests {
         assert_eq!(value["slices"][0]["redpajama_billion_tokens"], 878);
         assert_eq!(value["languages"][0]["language"], "en");
         assert_eq!(value["lines"]["duplicate"], 400);
+        assert_eq!(value["scores"]["buckets"]["en"]["tail"], 7);
+        assert_eq!(value["scores"]["tokens_total"], 2000);
         assert_eq!(value["stages"][2]["retries"], 5);
         assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
         assert_eq!(value["job"]["complete"], false);
@@ -279,6 +284,11 @@ mod tests {
             "| quarantined: `gzip_damaged` | 2 | 2.0 % |",
             "| `commoncrawl` | 55 | 2.75 MB | 878 B | 852 B |",
             "| `en` | 40 | 72.7 % | 2.00 MB |",
+            "| `en` | 67 | 40 | 20 | 7 | 0 |",
+            "| `commoncrawl` | 2,000 | 100.0 % | 878 B | 852 B |",
+            "| `books` | 0 | 0.0 % | 26 B | 25 B |",
+            "| **total** | **2,000** | | 1.2 T | 1.25 T |",
+            "| `de` | 500 | 25.0 % |",
             "| `prepare` | 2 of 3 | 10.0 MB | 2.0 s | 4.0 s | 5.00 MB/s | 5 | 1 |",
             "* `prepare/1`, after 3 attempts: failed to read the input `b.gz`",
             "55 published + 43 dropped + 2 quarantined = 100 records in.",

@@ -23,6 +23,8 @@ pub struct Document<'a> {
     pub title: &'a str,
     pub language: Option<&'a str>,
     pub language_score: Option<f32>,
+    #[serde(flatten)]
+    pub scores: Scores,
     /// Where it was read: the input as listed, the offset of its gzip member, its number there.
     pub input: &'a str,
     pub offset: u64,
@@ -43,6 +45,18 @@ pub struct Document<'a> {
     pub meta: Option<&'a Map<String, Value>>,
 }
 
+/// What models say of a document; null is what the job does without.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Scores {
+    /// Of CCNet's language model, and the bucket by that.
+    pub perplexity: Option<f64>,
+    pub bucket: Option<&'static str>,
+    /// How much the classifier takes it for one of the good documents.
+    pub reference_score: Option<f64>,
+    /// Of the text, without special ones.
+    pub tokens: Option<u64>,
+}
+
 /// The fields that RedPajama-Data-1T has of a slice, and below `origin` where the document came
 /// from.
 #[derive(Debug, Serialize)]
@@ -55,6 +69,13 @@ pub struct RedPajamaRecord<'a> {
 /// The fields that it has of crawled pages, and below `meta` where the document came from.
 #[derive(Debug, Serialize)]
 pub struct RedPajamaDocument<'a> {
+    /// The classifier's best label, its probability, and that of the good label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_label_prob: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wiki_prob: Option<f64>,
     pub text: &'a str,
     /// `cc/<dump>/<input>/line<record>`.
     pub source: &'a str,
@@ -71,6 +92,8 @@ pub struct Origin<'a> {
     pub offset: u64,
     pub record: u64,
     pub content_hash: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
 }
 
 /// What is published of a record that is no document.

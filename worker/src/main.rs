@@ -1,4 +1,4 @@
-//! `thresher-worker`: runs units for a coordinator, or inspects an output.
+//! `thresher-worker`: runs units for a coordinator, inspects an output, or trains a model.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use thresher_worker::inspect::{
     ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, run_report, run_survey, run_trace, run_verify,
 };
 use thresher_worker::launch::{self, Launch};
+use thresher_worker::train::{TrainArgs, run_train};
 
 /// Run work units for a thresher coordinator
 #[derive(Parser)]
@@ -38,6 +39,8 @@ enum Verb {
     Clean(CleanArgs),
     /// Measure a job's inputs on a sample, for `thresher plan`
     Survey(SurveyArgs),
+    /// Make a model
+    Train(TrainArgs),
 }
 
 #[derive(clap::Args)]
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Verb::Report(options) => run_report(&options),
         Verb::Clean(options) => run_clean(&options),
         Verb::Survey(options) => run_survey(&options),
+        Verb::Train(options) => run_train(&options),
     };
     match result {
         Ok(code) => code,

@@ -27,6 +27,7 @@ mod status;
 mod status_json;
 mod status_text;
 mod submit;
+mod train;
 pub(crate) mod worker_program;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ enum Verb {
     Trace(output::TraceArgs),
     Report(output::ReportArgs),
     Clean(clean::CleanArgs),
+    Train(train::TrainArgs),
     DefaultJob(output::DefaultJobArgs),
     #[command(hide = true)]
     Allocation(script_calls::AllocationArgs),
@@ -93,6 +95,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Trace(args) => output::trace(&args),
         Verb::Report(args) => output::report(&args),
         Verb::Clean(args) => clean::clean(&args),
+        Verb::Train(args) => train::train(&args),
         Verb::DefaultJob(args) => output::default_job(&args),
         Verb::Allocation(args) => script_calls::allocation(&args),
     }

@@ -23,6 +23,7 @@ fn write_page(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     slices::write(page, &report.slices)?;
     languages(page, report)?;
     lines(page, report)?;
+    report.scores.write(page)?;
     stages(page, report)?;
     set_aside(page, report)?;
     check_it(page, report)

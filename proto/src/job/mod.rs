@@ -12,6 +12,7 @@ mod error;
 pub mod filters;
 pub(crate) mod keys;
 mod measures;
+mod models;
 mod s3;
 mod slice;
 mod slices;
@@ -24,6 +25,7 @@ use toml::{Table, Value};
 
 pub use error::JobError;
 pub use measures::{Bytes, Span};
+pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
 pub use slices::{BooksSpec, CommandSpec, GithubSpec, HeaderCut, RecordsSpec};
@@ -112,8 +114,8 @@ impl JobSpec {
         if !self.output.path.is_empty() {
             self.output.path = absolute(folder, &self.output.path);
         }
-        if !matches!(self.language.model.as_str(), "" | "none") {
-            self.language.model = absolute(folder, &self.language.model);
+        for path in self.model_paths() {
+            *path = absolute(folder, path);
         }
         if let Some(list) = &mut self.filters.c4_quality.bad_words_file {
             *list = PathBuf::from(absolute(folder, &list.to_string_lossy()));

@@ -9,7 +9,7 @@ use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
 use super::slices::{BooksSpec, CommandSpec, GithubSpec, RecordsSpec};
 use super::text_slices::{ArxivSpec, StackExchangeSpec, WikipediaSpec};
-use super::{Bytes, JobError, Span};
+use super::{Bytes, ClassifierSpec, JobError, PerplexitySpec, Span, TokensSpec};
 
 /// A whole job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct JobSpec {
     pub arxiv: ArxivSpec,
     pub dedup: DedupSpec,
     pub language: LanguageSpec,
+    pub perplexity: PerplexitySpec,
+    pub classifier: ClassifierSpec,
+    pub tokens: TokensSpec,
     pub html: HtmlSpec,
     pub output: OutputSpec,
     pub s3: S3Spec,
@@ -231,7 +234,9 @@ impl JobSpec {
         for command in &mut recipe.command {
             command.folder.clear();
         }
-        recipe.language.model = file_name(&self.language.model);
+        for model in recipe.model_paths() {
+            *model = file_name(model);
+        }
         if let Some(list) = &mut recipe.filters.c4_quality.bad_words_file {
             *list = file_name(&list.to_string_lossy()).into();
         }
@@ -260,6 +265,12 @@ impl JobSpec {
         let mut files = Vec::new();
         if self.language.model != "none" {
             files.push(("language.model", PathBuf::from(&self.language.model)));
+        }
+        if self.classifier.model != "none" {
+            files.push(("classifier.model", PathBuf::from(&self.classifier.model)));
+        }
+        if self.tokens.tokenizer != "none" {
+            files.push(("tokens.tokenizer", PathBuf::from(&self.tokens.tokenizer)));
         }
         let c4 = &self.filters.c4_quality;
         if let Some(list) = c4.bad_words_file.as_ref().filter(|_| c4.enabled) {
@@ -305,6 +316,7 @@ impl JobSpec {
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
                     identification), or write \"none\" to keep documents of every language untold";
         require("language.model", &self.language.model, hint)?;
+        self.check_models()?;
         self.s3.check()?;
         self.check_numbers()
     }

@@ -32,10 +32,28 @@ fn a_small_job_gets_every_default_and_absolute_paths() {
     assert!(job.filters.gopher_quality.enabled);
 }
 
+/// What the preset `redpajama-v1` must be told when its models are not at hand.
+const WITHOUT_MODELS: &str = "\n[perplexity]\nmodels = \"none\"\n[classifier]\nmodel = \"none\"\n";
+
+#[test]
+fn models_are_refused_by_the_key_that_is_wrong() {
+    for (tables, words) in [
+        ("[perplexity]\nmodels = \"lm\"", "`perplexity.models`"),
+        ("[perplexity]\nbuckets = [\"heads\"]", "choose one of `head`, `middle`, `tail`, `all`"),
+        ("[perplexity]\nlm = \"en.arpa.bin\"", "write `{lang}` where the language stands"),
+        ("[classifier]\nmin_score = 1.5", "`classifier.min_score`"),
+        ("[tokens]\ntokenizer = \"\"", "`tokens.tokenizer`"),
+    ] {
+        let error = parse(&format!("{SMALL}\n{tables}\n")).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}\nlacks {words}");
+    }
+}
+
 #[test]
 fn the_resolved_text_reads_back_as_the_same_job() {
     for preset in ["thresher", "redpajama-v1", "c4"] {
-        let job = parse(&SMALL.replace("small\"", &format!("s\"\npreset = \"{preset}\""))).unwrap();
+        let text = SMALL.replace("small\"", &format!("s\"\npreset = \"{preset}\""));
+        let job = parse(&format!("{text}{WITHOUT_MODELS}")).unwrap();
         let again = JobSpec::from_resolved(&job.resolved()).unwrap();
         assert_eq!(job, again);
         assert_eq!(job.resolved(), again.resolved());
@@ -78,6 +96,9 @@ fn a_source_may_have_its_own_steps() {
 #[test]
 fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
     let text = SMALL.replace("small\"", "s\"\npreset = \"redpajama-v1\"");
+    let refusal = parse(&text).unwrap_err().to_string();
+    assert!(refusal.contains("`perplexity.models`") && refusal.contains("\"none\""), "{refusal}");
+    let text = format!("{text}{WITHOUT_MODELS}");
     let job = parse(&text).unwrap();
     assert_eq!(job.dedup.lines.policy, DedupPolicy::DropAll);
     assert_eq!(job.dedup.lines.hash, LineHash::Sha1);

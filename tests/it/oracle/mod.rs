@@ -2,6 +2,7 @@
 //! whatever died on the way.
 
 mod kills;
+mod models;
 mod shapes;
 mod slices;
 

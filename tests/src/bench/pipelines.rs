@@ -15,7 +15,8 @@ use crate::options::Options;
 use crate::table::{Row, median};
 
 /// The CCNet-shaped part of `redpajama-v1`: lines, dedup over all files, language, JSONL.
-const CCNET: &str = "[dedup.lines]\nshards = 1\n[dedup.documents]\npolicy = \"off\"\n";
+const CCNET: &str = "[dedup.lines]\nshards = 1\n[dedup.documents]\npolicy = \"off\"\n\
+                     [perplexity]\nmodels = \"none\"\n[classifier]\nmodel = \"none\"\n";
 
 /// datatrove's chain for FineWeb: English at its default threshold, then every rule.
 const FILTERS: &str = "[commoncrawl]\nmin_chars = 0\n[dedup.lines]\npolicy = \"off\"\n\

@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::document::{Document, DroppedRow};
+use crate::document::{Document, DroppedRow, Scores};
 use crate::stages::{
     DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry,
 };
@@ -86,6 +86,7 @@ fn document(id: &str, url: &str, record: u64) -> String {
         title: "",
         language: Some("en"),
         language_score: Some(0.5),
+        scores: Scores::default(),
         input: "in.gz",
         offset: record * 100,
         record,

@@ -19,6 +19,7 @@ mod prepare;
 mod publish;
 mod read;
 mod resolve;
+mod scores;
 mod seal;
 mod tally;
 
@@ -33,6 +34,7 @@ use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 pub use error::UnitError;
 pub(crate) use external::command_line;
 pub use resolve::{RankError, RankTask};
+pub use scores::{Scored, Scorers, ScoresScratch};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use tally::Tally;
 
@@ -61,6 +63,7 @@ pub struct JobContext {
 /// What a document is judged by: read once, when the first unit needs it.
 pub struct Judges {
     pub language: Option<LanguageIdentifier>,
+    pub scorers: Scorers,
     pub filters: FilterChain,
     /// blake3 of the files that were read for it, by the job's key.
     pub recipe_files: BTreeMap<String, String>,
@@ -193,7 +196,7 @@ impl Judges {
             Err(error) => Err(format!("failed to read `{}`: {error}", path.display())),
         };
         let recipe_files = job.recipe_files().into_iter().map(hashed).collect::<Result<_, _>>()?;
-        Ok(Self { language, filters, recipe_files })
+        Ok(Self { language, scorers: Scorers::read(job)?, filters, recipe_files })
     }
 }
 

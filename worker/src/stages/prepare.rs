@@ -1,11 +1,12 @@
 //! PREPARE: read the inputs again, drop duplicate lines, judge each document, stage what stays.
 //!
 //! ```text
-//! page → lines less duplicates → language → filters → key, document line, or a drop row
+//! page → lines less duplicates → language → scores → filters → key, document line, or a drop row
 //! ```
-//! The place for perplexity and the reference classifier is between language and filters.
 //!
 //! **Invariant:** each record gives a document line or a drop row, never both, never neither.
+
+mod schemas;
 
 use blake3::Hash;
 use thresher_proto::job::{DocumentKey, JobSpec, Schema, SourceSpec, Step};
@@ -15,11 +16,13 @@ use super::external::Externals;
 use super::lines::{next, refuse_changed};
 use super::read::{Reading, read_unit};
 use super::resolve::verdict_files;
-use super::{Finished, JobContext, Judges, Tally, Task, UnitError, digest_of, tally};
+use super::{
+    Finished, JobContext, Judges, Scored, ScoresScratch, Tally, Task, UnitError, digest_of, tally,
+};
 use crate::dedup::KEY_FILE;
 use crate::dedup::keys::KeyCollector;
 use crate::dedup::verdicts::VerdictSet;
-use crate::document::{Document, DroppedRow, Origin, RedPajamaDocument, RedPajamaRecord};
+use crate::document::DroppedRow;
 use crate::filters::{self, Outcome};
 use crate::language::{Language, LanguageScratch};
 use crate::sources::{Fate, Met, Page};
@@ -61,6 +64,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         line: 0,
         text: String::new(),
         language: LanguageScratch::default(),
+        scores: ScoresScratch::default(),
         filters: filters::Scratch::default(),
     };
     let inputs = read_unit(context, &unit, &scratch, &mut |input, met| preparing.take(input, met))?;
@@ -137,6 +141,7 @@ struct Preparing<'j> {
     /// The document's text, reused.
     text: String,
     language: LanguageScratch,
+    scores: ScoresScratch,
     filters: filters::Scratch,
 }
 
@@ -146,6 +151,7 @@ struct Judged<'a> {
     language: Option<&'a str>,
     /// Of languages that were told here.
     language_score: Option<f32>,
+    scored: Scored<'a>,
     original_chars: u64,
     original_lines: u64,
 }
@@ -202,13 +208,15 @@ impl<'j> Preparing<'j> {
         let mut text = std::mem::take(&mut self.text);
         let judged = self.keep_lines(page, &mut text)?;
         let judged = Judged { language: page.language, ..judged };
-        let verdict = self.judge(input.source, &text, judged);
+        let verdict = self.judge(input.source, &text, judged)?;
         let result = match verdict {
-            Ok((judged, edited)) => {
+            Ok((mut judged, edited)) => {
                 let text = edited.as_deref().unwrap_or(&text);
                 match self.externals.judge(page, judged.language, text)? {
                     Ok(edited) => {
-                        self.keep(input, met, page, &judged, edited.as_deref().unwrap_or(text))
+                        let text = edited.as_deref().unwrap_or(text);
+                        judged.scored.scores.tokens = self.judges.scorers.tokens(text)?;
+                        self.keep(input, met, page, &judged, text)
                     }
                     Err(reason) => self.drop(input, met, who, ("dropped", &reason, "")),
                 }
@@ -225,31 +233,41 @@ impl<'j> Preparing<'j> {
         source: &SourceSpec,
         text: &str,
         judged: Judged<'p>,
-    ) -> Result<(Judged<'p>, Option<String>), &'static str>
+    ) -> Result<Result<(Judged<'p>, Option<String>), &'static str>, UnitError>
     where
         'j: 'p,
     {
         if text.is_empty() {
             let lines = self.strips_lines;
-            return Err(if lines { "dedup/no_line_left" } else { "empty_text" });
+            return Ok(Err(if lines { "dedup/no_line_left" } else { "empty_text" }));
         }
         let (judges, job) = (self.judges, self.job);
-        let judged = match &judges.language {
+        let mut judged = match &judges.language {
             Some(identifier) if job.has_step(source, Step::Language) => {
                 let found = identifier.identify(&mut self.language, text);
-                let (language, score) = keep_language(job, found)?;
+                let (language, score) = match keep_language(job, found) {
+                    Ok(told) => told,
+                    Err(reason) => return Ok(Err(reason)),
+                };
                 Judged { language: Some(language), language_score: Some(score), ..judged }
             }
             Some(_) | None => judged,
         };
-        if !job.has_step(source, Step::Filters) {
-            return Ok((judged, None));
+        if job.has_step(source, Step::Quality) {
+            let (scratch, tally) = (&mut self.scores, &mut self.tally);
+            match judges.scorers.score(scratch, judged.language, text, tally)? {
+                Ok(scored) => judged.scored = scored,
+                Err(reason) => return Ok(Err(reason)),
+            }
         }
-        match judges.filters.judge(text, &mut self.filters) {
+        if !job.has_step(source, Step::Filters) {
+            return Ok(Ok((judged, None)));
+        }
+        Ok(match judges.filters.judge(text, &mut self.filters) {
             Outcome::Keep => Ok((judged, None)),
             Outcome::Rewritten(edited) => Ok((judged, Some(edited.to_owned()))),
             Outcome::Drop(reason) => Err(reason),
-        }
+        })
     }
 
     /// Fills `text` with the lines that stay; where lines are not compared, with all as they are.
@@ -327,67 +345,6 @@ impl<'j> Preparing<'j> {
         Ok(())
     }
 
-    fn uniform(
-        &mut self,
-        input: &Reading<'_>,
-        met: &Met<'_>,
-        page: &Page<'_>,
-        judged: &Judged<'_>,
-        text: &str,
-        content_hash: &str,
-    ) -> std::io::Result<u32> {
-        self.documents.push(&Document {
-            id: page.id,
-            text,
-            source: &input.source.name,
-            slice: input.source.slice.name(),
-            url: page.url,
-            date: page.date,
-            dump: dump_of(input),
-            licence: page.licence,
-            title: page.title,
-            language: judged.language,
-            language_score: judged.language_score,
-            input: input.path,
-            offset: met.offset,
-            record: met.record,
-            chars: count_chars(text),
-            bytes: text.len() as u64,
-            lines: text.split('\n').count() as u64,
-            original_chars: judged.original_chars,
-            original_lines: judged.original_lines,
-            content_hash,
-            recipe: &self.recipe,
-            meta: page.meta,
-        })
-    }
-
-    fn redpajama(
-        &mut self,
-        input: &Reading<'_>,
-        met: &Met<'_>,
-        page: &Page<'_>,
-        judged: &Judged<'_>,
-        text: &str,
-        content_hash: &str,
-    ) -> std::io::Result<u32> {
-        let origin = Origin {
-            id: page.id,
-            url: page.url,
-            language: judged.language,
-            input: input.path,
-            offset: met.offset,
-            record: met.record,
-            content_hash,
-        };
-        if let Some(meta) = page.meta {
-            return self.documents.push(&RedPajamaRecord { text, meta, origin });
-        }
-        let file = input.path.rsplit('/').next().unwrap_or_default();
-        let source = format!("cc/{}/{file}/line{}", dump_of(input), met.record);
-        self.documents.push(&RedPajamaDocument { text, source: &source, meta: origin })
-    }
-
     fn count_filters(&mut self) {
         for (rule, count) in self.filters.take_tally().removed {
             self.tally.count(&format!("lines/removed/{rule}"), count);
@@ -414,14 +371,4 @@ fn keep_language<'a>(
 fn document_key(hash: Hash) -> u128 {
     let (first, _) = hash.as_bytes().split_at(16);
     u128::from_be_bytes(first.try_into().expect("sixteen bytes were split off"))
-}
-
-/// The dump's name: as the job says, else as CommonCrawl's paths have it.
-fn dump_of<'a>(input: &'a Reading<'_>) -> &'a str {
-    if !input.source.dump.is_empty() {
-        return &input.source.dump;
-    }
-    let is_dump =
-        |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
-    input.path.split('/').find(is_dump).unwrap_or("")
 }

@@ -132,6 +132,7 @@ struct Named<'a> {
     input: Cow<'a, str>,
     offset: u64,
     record: u64,
+    tokens: Option<u64>,
     #[serde(borrow)]
     content_hash: Option<Cow<'a, str>>,
 }
@@ -189,6 +190,11 @@ fn count(tally: &mut Tally, slice: Slice, schema: Schema, line: &[u8]) -> Result
     let named = parse(schema, line)?;
     tally.count(&format!("slice/{}/documents", slice.name()), 1);
     tally.count(&format!("slice/{}/json_bytes", slice.name()), line.len() as u64);
+    if let Some(tokens) = named.tokens {
+        tally.count(&format!("slice/{}/tokens", slice.name()), tokens);
+        let language = named.language.as_deref().unwrap_or("unknown");
+        tally.count(&format!("language/{language}/tokens"), tokens);
+    }
     if let Some(language) = named.language {
         tally.count(&format!("language/{language}/documents"), 1);
         tally.count(&format!("language/{language}/json_bytes"), line.len() as u64);

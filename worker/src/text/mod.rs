@@ -1,5 +1,6 @@
 //! Normal forms of text. What is done with them (hashing, dedup, filters) is decided elsewhere.
 
+pub mod ccnet_document;
 pub mod ccnet_line;
 pub mod lines;
 pub mod page_url;

@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use zstd::stream::Encoder;
 
 use super::cpu_micros;
-use crate::document::Document;
+use crate::document::{Document, Scores};
 use crate::filters::{self, Outcome};
 use crate::language::LanguageScratch;
 use crate::sources::{Met, Page};
-use crate::stages::{JobContext, Judges, UnitError};
+use crate::stages::{JobContext, Judges, Scored, ScoresScratch, Tally, UnitError};
 use crate::text::lines::{count_chars, lines};
 use thresher_proto::job::{JobSpec, SourceSpec, Step};
 
@@ -31,6 +31,7 @@ pub(super) struct Judging<'a> {
     source: &'a SourceSpec,
     judges: &'a Judges,
     language: LanguageScratch,
+    scores: ScoresScratch,
     filters: filters::Scratch,
     encoder: Encoder<'static, Counted>,
     piece: Vec<u8>,
@@ -47,6 +48,7 @@ impl<'a> Judging<'a> {
             source,
             judges: context.judges()?,
             language: LanguageScratch::default(),
+            scores: ScoresScratch::default(),
             filters: filters::Scratch::default(),
             encoder: encoder.map_err(|error| compressing(&error))?,
             piece: Vec::new(),
@@ -86,6 +88,14 @@ impl<'a> Judging<'a> {
             }
             language = Some((found.label, found.score));
         }
+        let tally = &mut Tally::default();
+        let mut scored = Scored::default();
+        if self.job.has_step(self.source, Step::Quality) {
+            let told = language.map(|(label, _)| label);
+            let found = judges.scorers.score(&mut self.scores, told, &self.text, tally)?;
+            let Ok(found) = found else { return Ok(()) };
+            scored = found;
+        }
         let filters = self.job.has_step(self.source, Step::Filters);
         let text = match filters.then(|| judges.filters.judge(&self.text, &mut self.filters)) {
             None | Some(Outcome::Keep) => self.text.as_str(),
@@ -105,6 +115,7 @@ impl<'a> Judging<'a> {
             title: page.title,
             language: language.map(|(label, _)| label),
             language_score: language.map(|(_, score)| score),
+            scores: Scores { tokens: judges.scorers.tokens(text)?, ..scored.scores },
             input,
             offset: met.offset,
             record: met.record,

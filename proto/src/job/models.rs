@@ -1,0 +1,103 @@
+//! The job file's tables of models that score documents. What each key means stands in
+//! `default.toml`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobError, JobSpec, Step};
+
+/// What a job writes to do without a model.
+const NONE: &str = "none";
+const BUCKETS: [&str; 4] = ["head", "middle", "tail", "all"];
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerplexitySpec {
+    pub models: String,
+    pub lm: String,
+    pub sp: String,
+    pub buckets: Vec<String>,
+    pub missing: MissingModel,
+}
+
+/// What becomes of a language whose models are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingModel {
+    Fail,
+    All,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierSpec {
+    pub model: String,
+    pub label: String,
+    pub min_score: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokensSpec {
+    pub tokenizer: String,
+}
+
+impl JobSpec {
+    /// The files of the models, which a job file may give relative to itself.
+    pub(super) fn model_paths(&mut self) -> impl Iterator<Item = &mut String> {
+        let paths = [
+            &mut self.language.model,
+            &mut self.perplexity.models,
+            &mut self.classifier.model,
+            &mut self.tokens.tokenizer,
+        ];
+        paths.into_iter().filter(|path| !matches!(path.as_str(), "" | NONE))
+    }
+
+    /// Refuses models that no run could use.
+    pub(super) fn check_models(&self) -> Result<(), JobError> {
+        let not_set = |key: &str, hint: &str| Err(JobError::invalid(key, "not set", hint));
+        // A job without pages to score need not say how.
+        let scored = self.source.iter().any(|source| self.has_step(source, Step::Quality));
+        if scored && self.perplexity.models.is_empty() {
+            return not_set(
+                "perplexity.models",
+                "name the folder with CCNet's `<language>.arpa.bin` and `<language>.sp.model` \
+                 (http://dl.fbaipublicfiles.com/cc_net/lm/), or write \"none\" to keep documents of \
+                 every quality, unscored",
+            );
+        }
+        if scored && self.classifier.model.is_empty() {
+            return not_set(
+                "classifier.model",
+                "name a fastText model (RedPajama's: \
+                 https://data.together.xyz/redpajama-data-v2/v1.0.0/artifacts/wikiref.model.bin; \
+                 your own: `thresher train classifier`), or write \"none\" to keep documents unscored",
+            );
+        }
+        if self.tokens.tokenizer.is_empty() {
+            return not_set("tokens.tokenizer", "name a tokenizer.json, or write \"none\"");
+        }
+        if scored && self.perplexity.models != NONE && self.language.model == NONE {
+            let hint = "set `language.model`, or `perplexity.models = \"none\"`";
+            let problem = "set, but needs languages, and `language.model` is `none`";
+            return Err(JobError::invalid("perplexity.models", problem, hint));
+        }
+        for bucket in &self.perplexity.buckets {
+            if !BUCKETS.contains(&bucket.as_str()) {
+                return Err(JobError::choice("perplexity.buckets", bucket, BUCKETS));
+            }
+        }
+        for (key, name) in [("lm", &self.perplexity.lm), ("sp", &self.perplexity.sp)] {
+            if !name.contains("{lang}") {
+                let problem = format!("`{name}`, which names no language");
+                let hint = "write `{lang}` where the language stands";
+                return Err(JobError::invalid(&format!("perplexity.{key}"), problem, hint));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.classifier.min_score) {
+            let problem = format!("`{}`", self.classifier.min_score);
+            return Err(JobError::invalid("classifier.min_score", problem, "choose 0.0 to 1.0"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! Reads the sections of a model file whose length is known, and says why one is refused.
+//!
+//! **Invariant:** a size is compared with the bytes that are left before anything is allocated, so
+//! a file never makes the loader take more memory than a small multiple of its own length.
+
+use std::io::{Cursor, Read};
+
+use super::bits::Section;
+
+/// What is read to tell what a file is.
+const START_BYTES: u64 = 88;
+
+/// Why a model was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("cannot open KenLM model `{name}`")]
+    Open { name: String, source: std::io::Error },
+    #[error("cannot read KenLM model `{name}` at byte {offset}")]
+    Read { name: String, offset: u64, source: std::io::Error },
+    #[error(
+        "`{name}` is no KenLM model: it begins with `{start}`\n\
+         hint: Thresher reads what `build_binary` writes, and ARPA files, plain or gzip"
+    )]
+    NotAModel { name: String, start: String },
+    #[error("KenLM model `{name}` is unfinished: its `build_binary` did not end")]
+    Unfinished { name: String },
+    #[error(
+        "KenLM model `{name}` has format version `{version}`, not 5\n\
+         hint: build it anew from its ARPA file with a current `build_binary`"
+    )]
+    Version { name: String, version: String },
+    #[error(
+        "KenLM model `{name}` was built on a machine with other numbers (not 64-bit x86 or ARM)"
+    )]
+    OtherMachine { name: String },
+    #[error(
+        "KenLM model `{name}` is of type `{kind}`, which is not read here\n\
+         hint: build it with `build_binary probing` or `build_binary trie`"
+    )]
+    Kind { name: String, kind: String },
+    #[error("malformed KenLM model `{name}` at byte {offset}: {what}")]
+    Malformed { name: String, offset: u64, what: String },
+    #[error("malformed ARPA file `{name}` on line {line}: {what}")]
+    Arpa { name: String, line: u64, what: String },
+}
+
+pub(super) struct Source<R> {
+    reader: R,
+    name: String,
+    offset: u64,
+    length: u64,
+}
+
+impl<R: Read> Source<R> {
+    pub(super) fn new(reader: R, name: String, length: u64) -> Self {
+        Self { reader, name, offset: 0, length }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// An error at the present offset.
+    pub(super) fn malformed(&self, what: impl Into<String>) -> LoadError {
+        LoadError::Malformed { name: self.name(), offset: self.offset, what: what.into() }
+    }
+
+    /// How far the present offset is from the next multiple of eight.
+    pub(super) fn misalignment(&self) -> u64 {
+        self.offset.next_multiple_of(8) - self.offset
+    }
+
+    /// The first bytes of the file, fewer if it is shorter.
+    pub(super) fn start(&mut self) -> Result<Vec<u8>, LoadError> {
+        let length = self.length.min(START_BYTES);
+        Ok(self.section(length.into(), "its beginning")?.into_bytes())
+    }
+
+    /// The whole file as a stream, given back the bytes that [`Self::start`] took.
+    pub(super) fn rest(&mut self, start: &[u8]) -> impl Read + '_ {
+        Cursor::new(start.to_vec()).chain(&mut self.reader)
+    }
+
+    /// The next `bytes` bytes. Sizes are computed from numbers of the file, hence so wide.
+    pub(super) fn section(&mut self, bytes: u128, what: &str) -> Result<Section, LoadError> {
+        let left = self.length - self.offset;
+        let size = match u64::try_from(bytes) {
+            Ok(size) if size <= left => size,
+            Ok(_) | Err(_) => {
+                let problem = format!("{what} would take `{bytes}` bytes, but {left} are left");
+                return Err(self.malformed(problem));
+            }
+        };
+        let mut read = Vec::with_capacity(size as usize);
+        let result = (&mut self.reader).take(size).read_to_end(&mut read);
+        let got = result.map_err(|source| LoadError::Read {
+            name: self.name(),
+            offset: self.offset,
+            source,
+        })?;
+        self.offset += got as u64;
+        if got as u64 != size {
+            return Err(self.malformed(format!("the file ends within {what}")));
+        }
+        Ok(Section::new(read))
+    }
+}

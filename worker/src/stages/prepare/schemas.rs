@@ -1,0 +1,89 @@
+//! A kept document as a line of the job's schema.
+
+use super::{Judged, Preparing, Reading};
+use crate::document::{Document, Origin, RedPajamaDocument, RedPajamaRecord};
+use crate::sources::{Met, Page};
+use crate::text::lines::count_chars;
+
+impl Preparing<'_> {
+    pub(super) fn uniform(
+        &mut self,
+        input: &Reading<'_>,
+        met: &Met<'_>,
+        page: &Page<'_>,
+        judged: &Judged<'_>,
+        text: &str,
+        content_hash: &str,
+    ) -> std::io::Result<u32> {
+        self.documents.push(&Document {
+            id: page.id,
+            text,
+            source: &input.source.name,
+            slice: input.source.slice.name(),
+            url: page.url,
+            date: page.date,
+            dump: dump_of(input),
+            licence: page.licence,
+            title: page.title,
+            language: judged.language,
+            language_score: judged.language_score,
+            scores: judged.scored.scores,
+            input: input.path,
+            offset: met.offset,
+            record: met.record,
+            chars: count_chars(text),
+            bytes: text.len() as u64,
+            lines: text.split('\n').count() as u64,
+            original_chars: judged.original_chars,
+            original_lines: judged.original_lines,
+            content_hash,
+            recipe: &self.recipe,
+            meta: page.meta,
+        })
+    }
+
+    pub(super) fn redpajama(
+        &mut self,
+        input: &Reading<'_>,
+        met: &Met<'_>,
+        page: &Page<'_>,
+        judged: &Judged<'_>,
+        text: &str,
+        content_hash: &str,
+    ) -> std::io::Result<u32> {
+        let origin = Origin {
+            id: page.id,
+            url: page.url,
+            language: judged.language,
+            input: input.path,
+            offset: met.offset,
+            record: met.record,
+            content_hash,
+            tokens: judged.scored.scores.tokens,
+        };
+        if let Some(meta) = page.meta {
+            return self.documents.push(&RedPajamaRecord { text, meta, origin });
+        }
+        let file = input.path.rsplit('/').next().unwrap_or_default();
+        let source = format!("cc/{}/{file}/line{}", dump_of(input), met.record);
+        let classified = judged.scored.classified;
+        self.documents.push(&RedPajamaDocument {
+            pred_label: classified.map(|found| found.label),
+            pred_label_prob: classified.map(|found| found.probability),
+            wiki_prob: classified.map(|found| found.score),
+            text,
+            source: &source,
+            meta: origin,
+        })
+    }
+}
+
+/// The dump's name: as the job says, else as CommonCrawl's paths have it.
+fn dump_of<'a>(input: &'a Reading<'_>) -> &'a str {
+    if !input.source.dump.is_empty() {
+        return &input.source.dump;
+    }
+    let is_dump =
+        |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
+    input.path.split('/').find(is_dump).unwrap_or("")
+}

@@ -1,0 +1,143 @@
+//! `thresher-worker train classifier`: makes a fastText model from two sets of documents.
+//!
+//! ```text
+//! files → documents → vocabulary, examples → shuffle → epochs → model file
+//! ```
+//! It does what `fasttext supervised` does with its defaults, in one thread, and writes fastText's
+//! own format. Examples are held in memory: four bytes for each word of the input.
+//!
+//! **Invariant:** the same files, settings and seed give the same bytes on every machine.
+
+mod documents;
+mod file;
+mod random;
+mod supervised;
+mod vocabulary;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use documents::read_texts;
+use random::Random;
+use supervised::Settings;
+use vocabulary::Builder;
+
+/// What can be trained.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A fastText model that tells good documents from others
+    Classifier(ClassifierArgs),
+}
+
+#[derive(Debug, Args)]
+struct ClassifierArgs {
+    /// Files of good documents: JSON lines with `text`, or `.txt` with one a line; also `.gz`, `.zst`
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    positive: Vec<PathBuf>,
+    /// Files of other documents
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    negative: Vec<PathBuf>,
+    /// Where the model goes
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Label of the good documents; the job file's `classifier.label`
+    #[arg(long, default_value = "wiki")]
+    positive_label: String,
+    /// Label of the others
+    #[arg(long, default_value = "cc")]
+    negative_label: String,
+    /// Length of the vectors
+    #[arg(long, default_value_t = 100)]
+    dim: u16,
+    /// Learning rate at the start; it falls to 0
+    #[arg(long, default_value_t = 0.1)]
+    lr: f32,
+    /// How often each document is seen
+    #[arg(long, default_value_t = 5)]
+    epochs: u32,
+    /// Words that are rarer are left out
+    #[arg(long, default_value_t = 1)]
+    min_count: u64,
+    /// For the order of documents and the first vectors
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Trains, and says what came of it.
+pub fn run_train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
+    let What::Classifier(args) = &args.what;
+    let (model, told) = train_classifier(args)?;
+    write_whole(&args.output, &model)
+        .with_context(|| format!("failed to write `{}`", args.output.display()))?;
+    writeln!(std::io::stdout(), "{told}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The bytes of the model, and a line for people.
+fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String)> {
+    anyhow::ensure!(
+        args.positive_label != args.negative_label,
+        "both labels are `{}`\nhint: give the two sets different labels",
+        args.positive_label
+    );
+    anyhow::ensure!(
+        args.dim > 0 && args.epochs > 0 && args.lr.is_finite() && args.lr > 0.0,
+        "dim {}, epochs {} and lr {} must be more than 0",
+        args.dim,
+        args.epochs,
+        args.lr
+    );
+    let mut builder = Builder::new([&args.positive_label, &args.negative_label]);
+    let mut skipped = 0;
+    for (label, files) in [(0, &args.positive), (1, &args.negative)] {
+        for file in files {
+            skipped += read_texts(file, &mut |text| builder.add(label, text))?;
+        }
+        anyhow::ensure!(
+            builder.examples_of(label) > 0,
+            "no document in `{}`\nhint: give JSON lines with a field `text`, or `.txt` files",
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("`, `")
+        );
+    }
+    let mut corpus = builder.finish(args.min_count)?;
+    let mut random = Random::new(args.seed);
+    random.shuffle(&mut corpus.examples);
+    let settings = Settings { dimensions: args.dim.into(), rate: args.lr, epochs: args.epochs };
+    let weights = supervised::train(&corpus, &settings, &mut random);
+    let model = file::bytes(&corpus, &settings, args.min_count, &weights);
+    let told = format!(
+        "{} documents, {} words in the vocabulary, mean loss {:.4} in the last epoch{}",
+        corpus.examples.len(),
+        corpus.words.len(),
+        weights.last_loss,
+        if skipped > 0 { format!("; {skipped} lines were no documents") } else { String::new() }
+    );
+    Ok((model, told))
+}
+
+/// Writes a file under another name first, so that none is ever there half.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let unfinished = path.with_file_name(name);
+    let written = std::fs::write(&unfinished, bytes);
+    let result = written.and_then(|()| std::fs::rename(&unfinished, path));
+    if result.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    result
+}

@@ -1,0 +1,117 @@
+//! The words of the documents, counted, and the documents as numbers of words.
+//!
+//! What is a word is fastText's decision: bytes between its seven kinds of white space. Each
+//! document ends with the word `</s>`, as a line does there.
+//!
+//! **Invariant:** words are numbered by falling count; of equals, the one met first comes first.
+
+use std::collections::HashMap;
+
+/// What ends a line; also where it stands in a text, as fastText has it.
+const END: &str = "</s>";
+const LABEL_PREFIX: &str = "__label__";
+/// fastText's own limit.
+const WORDS_MAX: usize = 30_000_000;
+
+pub(super) struct Builder {
+    numbers: HashMap<Box<str>, u32>,
+    words: Vec<Word>,
+    labels: [Word; 2],
+    examples: Vec<Example>,
+    tokens: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    pub(super) spelling: Box<str>,
+    pub(super) count: u64,
+}
+
+/// A document as numbers of words, and which of the two labels it has.
+#[derive(Debug, Clone)]
+pub(super) struct Example {
+    pub(super) label: usize,
+    pub(super) words: Box<[u32]>,
+    /// Of the line, label and end among them: by this the learning rate falls.
+    pub(super) tokens: u64,
+}
+
+pub(super) struct Corpus {
+    pub(super) words: Vec<Word>,
+    /// With their prefix.
+    pub(super) labels: [Word; 2],
+    pub(super) examples: Vec<Example>,
+    pub(super) tokens: u64,
+}
+
+impl Builder {
+    pub(super) fn new(labels: [&String; 2]) -> Self {
+        let labels = labels.map(|label| {
+            let bare = label.strip_prefix(LABEL_PREFIX).unwrap_or(label);
+            Word { spelling: format!("{LABEL_PREFIX}{bare}").into(), count: 0 }
+        });
+        let (numbers, words, examples) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { numbers, words, labels, examples, tokens: 0 }
+    }
+
+    /// Adds a document; line feeds in it are spaces.
+    pub(super) fn add(&mut self, label: usize, text: &str) -> anyhow::Result<()> {
+        let mut words = Vec::new();
+        let spaces = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t' | '\x0B' | '\x0C' | '\0');
+        let mut tokens = 1;
+        for word in text.split(spaces).filter(|word| !word.is_empty()) {
+            if word == END {
+                break;
+            }
+            tokens += 1;
+            // To fastText such a word is a label, not a part of the text.
+            if !word.starts_with(LABEL_PREFIX) {
+                words.push(self.number(word)?);
+            }
+        }
+        tokens += 1;
+        words.push(self.number(END)?);
+        self.labels[label].count += 1;
+        self.tokens += tokens;
+        self.examples.push(Example { label, words: words.into(), tokens });
+        Ok(())
+    }
+
+    pub(super) fn examples_of(&self, label: usize) -> u64 {
+        self.labels[label].count
+    }
+
+    fn number(&mut self, word: &str) -> anyhow::Result<u32> {
+        if let Some(&number) = self.numbers.get(word) {
+            self.words[number as usize].count += 1;
+            return Ok(number);
+        }
+        anyhow::ensure!(
+            self.words.len() < WORDS_MAX,
+            "more than {WORDS_MAX} different words\nhint: give fewer documents"
+        );
+        let number = self.words.len() as u32;
+        self.words.push(Word { spelling: word.into(), count: 1 });
+        self.numbers.insert(word.into(), number);
+        Ok(number)
+    }
+
+    /// Numbers the words anew, without the rare ones.
+    pub(super) fn finish(self, min_count: u64) -> anyhow::Result<Corpus> {
+        let Self { words, labels, mut examples, tokens, .. } = self;
+        let mut order: Vec<u32> = (0..words.len() as u32).collect();
+        order.retain(|&old| words[old as usize].count >= min_count);
+        order.sort_by_key(|&old| std::cmp::Reverse(words[old as usize].count));
+        anyhow::ensure!(!order.is_empty(), "no word occurs `{min_count}` times");
+        let mut renumbered = vec![None; words.len()];
+        for (new, &old) in (0_u32..).zip(&order) {
+            renumbered[old as usize] = Some(new);
+        }
+        for example in &mut examples {
+            example.words =
+                example.words.iter().filter_map(|&old| renumbered[old as usize]).collect();
+        }
+        let words = order.iter().map(|&old| words[old as usize].clone()).collect();
+        Ok(Corpus { words, labels, examples, tokens })
+    }
+}
