@@ -267,8 +267,7 @@ impl Driver {
                     let leases = leases.into_iter().map(|lease| self.fill_in(lease)).collect();
                     let request_rate = self.request_rate(0);
                     let directive = directive.into();
-                    result =
-                        Ok(pb::SyncResponse { leases, directive, request_rate, give_up });
+                    result = Ok(pb::SyncResponse { leases, directive, request_rate, give_up });
                 }
                 Effect::Unknown { .. } => {
                     result = Err(Status::not_found("this worker is not known; register again"));

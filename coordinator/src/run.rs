@@ -107,7 +107,7 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
 
 /// Cancels a job whose coordinator cannot be reached, by being its next coordinator for a moment.
 pub fn cancel_in_state(state: &Path) -> anyhow::Result<()> {
-    let coordinator = Coordinator::start(None, state, None)?;
+    let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
     coordinator.ask(Command::Cancel)?;
     let status = coordinator.status()?;
     coordinator.stop(status).map(|_| ())

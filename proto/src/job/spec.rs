@@ -266,10 +266,10 @@ impl JobSpec {
         if self.language.model != "none" {
             files.push(("language.model", PathBuf::from(&self.language.model)));
         }
-        if self.classifier.model != "none" {
+        if !matches!(self.classifier.model.as_str(), "" | "none") {
             files.push(("classifier.model", PathBuf::from(&self.classifier.model)));
         }
-        if self.tokens.tokenizer != "none" {
+        if !matches!(self.tokens.tokenizer.as_str(), "" | "none") {
             files.push(("tokens.tokenizer", PathBuf::from(&self.tokens.tokenizer)));
         }
         let c4 = &self.filters.c4_quality;

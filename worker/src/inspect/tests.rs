@@ -121,7 +121,7 @@ fn save(output: &Path, manifest: &Manifest) {
 }
 
 fn change(output: &Path, edit: impl FnOnce(&mut Manifest)) {
-    let mut manifest = read_manifest(output).unwrap();
+    let mut manifest = read_manifest(&output.into()).unwrap();
     edit(&mut manifest);
     save(output, &manifest);
 }

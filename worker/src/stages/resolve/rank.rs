@@ -70,7 +70,7 @@ impl RankTask {
         }
         let job = JobSpec::from_resolved(&task.job_toml).map_err(|error| foreign(&error))?;
         Ok(Self {
-            context: JobContext::new(job, 1, task.tag.clone()),
+            context: JobContext::new(job, 1, task.tag.clone())?,
             task: Task {
                 unit: task.unit.unwrap_or_default(),
                 payload: task.payload,

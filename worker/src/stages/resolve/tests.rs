@@ -23,7 +23,7 @@ fn context(folder: &Path) -> JobContext {
         folder.display()
     );
     let job = JobSpec::parse(&text, folder).unwrap();
-    let context = JobContext::new(job, RANKS, "threads".to_owned());
+    let context = JobContext::new(job, RANKS, "threads".to_owned()).unwrap();
     for unit in 0..5_u32 {
         let mut keys = KeyCollector::<u64>::new(unit, 1 << 20, folder);
         for ordinal in 0..400 {
