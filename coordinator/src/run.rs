@@ -329,9 +329,10 @@ fn refuse_second(
 }
 
 /// How the job ended, if an earlier run completed it. Nothing is written then: no epoch is taken,
-/// and nobody's keys or address change. The journal is only read where the output is sealed.
+/// and nobody's keys or address change. The journal is only read where the output may be sealed.
 fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::StatusResponse>> {
-    if !Path::new(&job.output.path).join("manifest.json").try_exists()? {
+    let output = &job.output.path;
+    if !output.contains("://") && !Path::new(output).join("manifest.json").try_exists()? {
         return Ok(None);
     }
     let job = completed(job.clone(), &state.join("work"));
