@@ -80,7 +80,8 @@ launch_all() {
 }
 
 coordinate() {
-    "$thresher" serve "$job" --state "$state" --interface "$interface" --port "$port" &
+    "$thresher" serve "$job" --state "$state" --interface "$interface" --port "$port" \
+        --ends-at "$ends" &
     coordinator=$!
 }
 
@@ -108,10 +109,13 @@ stop_launcher() {
 allocation() {
     local crashes=0 status answer
     answer=$("$thresher" allocation begin --state "$state") || exit
-    if [ "$answer" != run ]; then
-        say "nothing to do: $answer"
-        exit 0
-    fi
+    case $answer in
+        'run '[0-9]*) ends=${answer#run } ;;
+        *)
+            say "nothing to do: $answer"
+            exit 0
+            ;;
+    esac
     for signal in TERM INT USR1 USR2 URG; do
         # shellcheck disable=SC2064
         trap "drain $signal" "$signal"
@@ -138,7 +142,7 @@ allocation() {
     esac
 }
 
-asked='' stopped='' child='' coordinator='' launcher='' code=0
+asked='' stopped='' ends='' child='' coordinator='' launcher='' code=0
 case ${1:-} in
     worker) work ;;
     *) allocation ;;

@@ -33,7 +33,7 @@ pub(super) struct AllocationArgs {
 
 #[derive(Debug, Subcommand)]
 enum Moment {
-    /// Print `run`, or why there is nothing to do
+    /// Print `run` and when the allocation ends, in Unix seconds; or why there is nothing to do
     Begin {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
@@ -73,9 +73,10 @@ fn begin(state: &Path) -> anyhow::Result<ExitCode> {
                 0 => submission.nodes,
                 nodes => u32::try_from(nodes).unwrap_or(u32::MAX),
             };
-            let ends_unix_seconds = Some(ends(&submission, &inside));
+            let ends = ends(&submission, &inside);
+            let ends_unix_seconds = Some(ends);
             records.add(Record::Begun { id, nodes, ends_unix_seconds, units_done })?;
-            "run".to_owned()
+            format!("run {ends}")
         }
     };
     print::result(&format!("{answer}\n"))?;
