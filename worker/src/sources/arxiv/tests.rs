@@ -84,6 +84,6 @@ fn every_member_is_a_paper_or_dropped_or_quarantined_by_name() {
 #[test]
 fn a_cut_tar_is_told() {
     let tar = sample();
-    let told = read(&tar[..900], "thresher");
+    let told = read(&tar[..1200], "thresher");
     assert_eq!(told.last().unwrap().1, "tar_damaged");
 }
