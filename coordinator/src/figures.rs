@@ -141,19 +141,6 @@ fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
 /// A status of a small job at its end, for the tests of everything that shows one.
 #[cfg(test)]
 pub(crate) fn example() -> pb::StatusResponse {
-    let count = |name: &str, value| pb::Count { name: name.to_owned(), value };
-    let stage = |stage: Stage, units: u32, bytes: u64| StageStatus {
-        stage: stage.into(),
-        units,
-        done: units,
-        bytes,
-        bytes_done: bytes,
-        cpu_millis: 4000,
-        started_millis: 1_772_366_400_000,
-        ended_millis: 1_772_366_402_000,
-        planned: true,
-        ..StageStatus::default()
-    };
     let mut prepare = stage(Stage::Prepare, 3, 10_000_000);
     prepare.done = 2;
     prepare.set_aside = 1;
@@ -215,6 +202,27 @@ pub(crate) fn example() -> pb::StatusResponse {
         }],
         output: "/out/small".to_owned(),
         ..pb::StatusResponse::default()
+    }
+}
+
+#[cfg(test)]
+fn count(name: &str, value: u64) -> pb::Count {
+    pb::Count { name: name.to_owned(), value }
+}
+
+#[cfg(test)]
+fn stage(stage: Stage, units: u32, bytes: u64) -> StageStatus {
+    StageStatus {
+        stage: stage.into(),
+        units,
+        done: units,
+        bytes,
+        bytes_done: bytes,
+        cpu_millis: 4000,
+        started_millis: 1_772_366_400_000,
+        ended_millis: 1_772_366_402_000,
+        planned: true,
+        ..StageStatus::default()
     }
 }
 

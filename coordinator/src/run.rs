@@ -87,10 +87,13 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     let child_options = ChildOptions { program, state, slots, epoch, arguments: worker_arguments };
     let mut children = Children::start(child_options, workers)?;
     let ended = coordinator.watch(&mut progress, Some(&mut children));
-    if ended.is_err() {
-        children.kill();
-    }
-    let status = ended?;
+    let status = match ended {
+        Ok(status) => status,
+        Err(error) => {
+            children.kill();
+            return Err(coordinator.reason(error));
+        }
+    };
     coordinator.farewell(&mut children)?;
     coordinator.stop(status)
 }
@@ -99,7 +102,10 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
 pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let ServeOptions { job, state, listen, allocation } = options;
     let coordinator = Coordinator::start(job, &state, listen, allocation)?;
-    let status = coordinator.watch(&mut |_: &pb::StatusResponse| {}, None)?;
+    let status = match coordinator.watch(&mut |_: &pb::StatusResponse| {}, None) {
+        Ok(status) => status,
+        Err(error) => return Err(coordinator.reason(error)),
+    };
     // Workers of other places hear of the end at their next call.
     std::thread::sleep(if is_finished(&status) { LOOK * 10 } else { LOOK });
     coordinator.stop(status)
@@ -258,6 +264,17 @@ impl Coordinator {
         }
         children.kill();
         Ok(())
+    }
+
+    /// Why it ended: what the driver says, where it has ended by itself, and else what was seen.
+    fn reason(self, seen: anyhow::Error) -> anyhow::Error {
+        // Its channel closes a moment before its thread ends.
+        let _ = self.commands.send(Command::Stop);
+        match self.driver.join() {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) => seen,
+            Err(_) => anyhow::anyhow!("the coordinator panicked"),
+        }
     }
 
     /// Stops serving; the work directory of a complete job is emptied.

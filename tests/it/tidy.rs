@@ -69,7 +69,8 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
     ),
     ("clean", &["inspect", "storage"]),
     ("executor", &["clock", "stages"]),
-    ("agent", &["clock", "executor", "gang", "stages", "storage"]),
+    ("signals", &[]),
+    ("agent", &["clock", "executor", "gang", "signals", "stages", "storage"]),
 ];
 
 /// What the scheduler may not name. Hash maps are here because somebody would iterate over them.

@@ -8,8 +8,8 @@
 //! Which request meets which fault is drawn from a seed in the order of arrival, and every fault is
 //! counted.
 //!
-//! **Invariant:** without a fault, what goes in comes out, but that connections are closed after one
-//! answer.
+//! **Invariant:** without a fault, what goes in comes out, but that connections are closed after
+//! one answer.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};

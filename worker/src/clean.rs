@@ -3,8 +3,8 @@
 //! Private files end in `.part`; on S3 they are uploads that nobody completed. When an output is
 //! complete, the commit records of its large objects have done their work and go too.
 //!
-//! **Invariant:** nothing that a manifest could name is touched, and cleaning while a job runs costs
-//! it no more than attempts to be made again.
+//! **Invariant:** nothing that a manifest could name is touched, and cleaning while a job runs
+//! costs it no more than attempts to be made again.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::inspect::{output_place, print_result, to_json};
+use crate::storage::commit::is_private;
 use crate::storage::{self, COMMIT_FOLDER, Location, ReadOptions, s3};
 
 const MANIFEST: &str = "manifest.json";
@@ -66,11 +67,6 @@ pub fn clean(output: &Location, dry_run: bool) -> anyhow::Result<Cleaned> {
         }
     }
     Ok(cleaned)
-}
-
-/// Whether a file name is one of those that only an unfinished attempt has.
-fn is_private(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".part")
 }
 
 fn clean_folder(folder: &Path, cleaned: &mut Cleaned) -> anyhow::Result<()> {

@@ -1,8 +1,8 @@
 //! How a job stops without having ended: what runs gets a time to end in, the rest waits for the
 //! next coordinator.
 //!
-//! People, signals and the allocation's end all drain. Invariant: a drain only ever becomes shorter,
-//! and one with an end is over soon after it, whatever the workers do.
+//! People, signals and the allocation's end all drain. Invariant: a drain only ever becomes
+//! shorter, and one with an end is over soon after it, whatever the workers do.
 
 use thresher_proto::pb::{JobState, UnitRef};
 

@@ -62,8 +62,8 @@ impl JobSpec {
             return not_set(
                 "perplexity.models",
                 "name the folder with CCNet's `<language>.arpa.bin` and `<language>.sp.model` \
-                 (http://dl.fbaipublicfiles.com/cc_net/lm/), or write \"none\" to keep documents of \
-                 every quality, unscored",
+                 (http://dl.fbaipublicfiles.com/cc_net/lm/), or write \"none\" to keep documents \
+                 of every quality, unscored",
             );
         }
         if scored && self.classifier.model.is_empty() {
@@ -71,7 +71,8 @@ impl JobSpec {
                 "classifier.model",
                 "name a fastText model (RedPajama's: \
                  https://data.together.xyz/redpajama-data-v2/v1.0.0/artifacts/wikiref.model.bin; \
-                 your own: `thresher train classifier`), or write \"none\" to keep documents unscored",
+                 your own: `thresher train classifier`), or write \"none\" to keep documents \
+                 unscored",
             );
         }
         if self.tokens.tokenizer.is_empty() {

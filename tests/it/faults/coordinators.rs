@@ -58,7 +58,7 @@ fn a_second_coordinator_takes_over_from_a_suspended_one_which_stops_when_it_wake
     let _leftovers = Leftovers(state.clone());
     let job = text.write(folder.path());
     let mut first = serve(&job, &state, "first");
-    eventually("a coordinator", || state.join("coordinator.json").exists());
+    eventually("a coordinator", || state.join("coordinator.json").try_exists().unwrap());
     let mut worker = attach(&state).spawn().unwrap();
     eventually("the first unit", || has_worked(&state));
     signal(first.id(), Signal::STOP);
@@ -90,7 +90,7 @@ fn a_worker_whose_coordinator_stays_away_ends_by_itself() {
     let _leftovers = Leftovers(state.clone());
     let job = JobText::sample_times(4, folder.path()).write(folder.path());
     let mut first = serve(&job, &state, "first");
-    eventually("a coordinator", || state.join("coordinator.json").exists());
+    eventually("a coordinator", || state.join("coordinator.json").try_exists().unwrap());
     let mut worker = attach(&state).spawn().unwrap();
     eventually("the first unit", || has_worked(&state));
     kill(first.id());

@@ -1,5 +1,5 @@
-//! Signals and the allocation's end: the job stops with status 5, goes on, and its bytes are those of
-//! an undisturbed run.
+//! Signals and the allocation's end: the job stops with status 5, goes on, and its bytes are those
+//! of an undisturbed run.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -21,7 +21,7 @@ fn start(job: &Path, state: &Path) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    eventually("a coordinator", || state.join("coordinator.json").exists());
+    eventually("a coordinator", || state.join("coordinator.json").try_exists().unwrap());
     child
 }
 
@@ -55,7 +55,7 @@ fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
 #[test]
 fn a_job_goes_through_short_allocations_to_the_same_bytes() {
     let inputs = tempfile::tempdir().unwrap();
-    let text = JobText::sample_times(2, inputs.path());
+    let text = JobText::sample_times(8, inputs.path());
     let quiet = tempfile::tempdir().unwrap();
     let (output_folder, state) = places(quiet.path());
     succeed(&mut run(&text.write(quiet.path()), &state));
@@ -66,7 +66,7 @@ fn a_job_goes_through_short_allocations_to_the_same_bytes() {
     let job = text.write(folder.path());
     let mut allocations = 0;
     for seconds in 1.. {
-        let walltime = format!("{}ms", 600 * seconds);
+        let walltime = format!("{}ms", 400 * seconds);
         let ended = output(run(&job, &state).args(["--slots", "1", "--walltime", &walltime]));
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         match ended.status.code() {

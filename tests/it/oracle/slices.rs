@@ -1,7 +1,8 @@
 //! One job over every slice at once: the same bytes whatever the workers, and whoever was killed.
 //!
 //! Inputs are made of what the repository carries: its own sources as code, its licence as a book,
-//! C4's published form, the sample crawl, excerpts of dumps, and a command that turns lines into documents.
+//! C4's published form, the sample crawl, excerpts of dumps, and a command that turns lines into
+//! documents.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -222,16 +223,16 @@ fn all_slices_of_one_job_give_the_same_bytes_in_any_world() {
     assert_eq!(quarantined["gzip_damaged"], 1, "{quarantined}");
     let slices = report["slices"].as_array().unwrap();
     let documents = |slice: &Value| slice["documents"].as_u64().unwrap();
-    let names: Vec<&str> = slices.iter().map(|slice| slice["slice"].as_str().unwrap()).collect();
-    let texts = ["wikipedia", "stackexchange", "arxiv"];
-    assert_eq!(names[..5], ["commoncrawl", "c4", "github", "books", "external"]);
-    assert_eq!(names[5..], texts);
+    let of = |name: &str| {
+        let found = slices.iter().find(|slice| slice["slice"] == name);
+        documents(found.unwrap_or_else(|| panic!("no slice `{name}` in {slices:?}")))
+    };
+    assert_eq!(slices.len(), 8, "{slices:?}");
     assert_eq!(slices.iter().map(documents).sum::<u64>(), accounting["published"]);
-    assert_eq!(slices[3..5].iter().map(documents).collect::<Vec<_>>(), [2, 2]);
-    assert_eq!(documents(&slices[5]), 3, "{slices:?}");
-    assert_eq!(documents(&slices[7]), 39, "{slices:?}");
-    assert!(documents(&slices[6]) > 10, "{slices:?}");
-    assert!(documents(&slices[2]) > 20, "{slices:?}");
+    assert_eq!((of("books"), of("external")), (2, 2), "{slices:?}");
+    assert_eq!((of("wikipedia"), of("arxiv")), (39, 3), "{slices:?}");
+    assert!(of("stackexchange") > 10 && of("github") > 20, "{slices:?}");
+    assert!(of("commoncrawl") > 0 && of("c4") > 0, "{slices:?}");
 
     let other = tempfile::tempdir().unwrap();
     let (output, state) = places(other.path());

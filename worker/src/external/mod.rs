@@ -5,9 +5,9 @@
 //! filter   a document a line ─▶ stdin │ stdout ─▶ one answer a line, in the same order
 //! ```
 //! A program that is silent for too long, takes too much memory, ends with a status, answers what
-//! is no answer, or too little or too much, fails its unit with what it said last on stderr. Nothing
-//! of it is taken then, so no document is lost in silence. What it says is taken as it is: the same
-//! input must give the same answer, or the promise of equal bytes does not hold.
+//! is no answer, or too little or too much, fails its unit with what it said last on stderr.
+//! Nothing of it is taken then, so no document is lost in silence. What it says is taken as it is:
+//! the same input must give the same answer, or the promise of equal bytes does not hold.
 
 mod process;
 

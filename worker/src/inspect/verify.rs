@@ -16,6 +16,7 @@ use super::{
     InspectError, default_threads, in_parallel, output_place, print_result, read_manifest, to_json,
 };
 use crate::stages::{Manifest, SHARD_FOLDER};
+use crate::storage::commit::is_private;
 use crate::storage::{Location, ReadOptions, names_below};
 
 /// The rows of dropped records are here, below the output directory.
@@ -117,7 +118,9 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
     for folder in [SHARD_FOLDER, DROPPED_FOLDER] {
         // The web has no listing: there only what the manifest names can be judged.
         let names = names_below(output, folder, &ReadOptions::default())?.unwrap_or_default();
-        let surplus = names.into_iter().filter(|name| !known.contains(name.as_str()));
+        // What a killed attempt left unfinished is no part of the output; `thresher clean` has it.
+        let surplus =
+            names.into_iter().filter(|name| !known.contains(name.as_str()) && !is_private(name));
         report.differences.extend(surplus.map(|path| Difference::Surplus { path }));
     }
     check_accounting(&manifest, &fates, &mut report);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! \data\           \2-grams:
-//! ngram 1=4018     -1.0389	▁der ▁menschen	-0.2108
+//! ngram 1=4018     -1.0389 ▁der ▁menschen -0.2108     (tabs between the three)
 //! ```
 //! An n-gram is kept under the hash that KenLM's own tables use. Takes more memory and time to load
 //! than a binary file; for large models `build_binary` is the better way.

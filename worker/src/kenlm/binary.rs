@@ -31,8 +31,7 @@ pub(super) fn read<R: Read>(
     if !(2..=MAX_ORDER).contains(&order) {
         return Err(source.malformed(format!("its order is `{order}`, not 2 to {MAX_ORDER}")));
     }
-    // Not written the other way round, for the multiplier may be no number.
-    if !(multiplier >= 1.0) {
+    if multiplier.is_nan() || multiplier < 1.0 {
         return Err(source.malformed(format!("its probing multiplier is `{multiplier}`")));
     }
     let counts = source.section(order as u128 * 8, "the counts")?;

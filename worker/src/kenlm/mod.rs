@@ -5,14 +5,15 @@
 //!   .arpa(.gz) ──▶ arpa ──▶ tables ──────────────────────────┴──▶ score
 //! ```
 //! Read are the binary files of format 5 that `build_binary` writes: hash tables (`probing`) and
-//! tries, also quantised, also with array-compressed pointers; and ARPA files, plain or gzip. Models
-//! with rest costs are refused. Building models is left to KenLM.
+//! tries, also quantised, also with array-compressed pointers; and ARPA files, plain or gzip.
+//! Models with rest costs are refused. Building models is left to KenLM.
 //!
 //! A model is read into memory and takes about the file's size there, less the spelled-out words.
 //! It is not mapped: a mapped file on a parallel file system can change or vanish under a worker.
 //!
 //! **Invariant:** no file, however damaged, makes scoring go out of bounds or loop for ever, and a
-//! score is one sum in the order of the words, in single precision, as KenLM's Python module has it.
+//! score is one sum in the order of the words, in single precision, as KenLM's Python module has
+//! it.
 
 mod arpa;
 mod binary;

@@ -127,8 +127,9 @@ fn what_is_no_model_or_another_kind_is_refused_with_the_reason() {
     }
 }
 
-const SMALL: &str = "\\data\\\nngram 1=4\nngram 2=2\nngram 3=1\n\n\\1-grams:\n-1\t<unk>\n-9\t<s>\t-0.5\n\
-                     -2\t</s>\n-0.75\ta\t-0.25\n\n\\2-grams:\n-0.5\t<s> a\t-0.125\n-0.25\ta a\t-0.0625\n\n\
+const SMALL: &str = "\\data\\\nngram 1=4\nngram 2=2\nngram 3=1\n\n\\1-grams:\n-1\t<unk>\n-9\t<s>\t\
+                     -0.5\n-2\t</s>\n-0.75\ta\t-0.25\n\n\\2-grams:\n-0.5\t<s> a\t-0.125\n\
+                     -0.25\ta a\t-0.0625\n\n\
                      \\3-grams:\n-0.03125\ta a </s>\n\n\\end\\\n";
 
 #[test]

@@ -41,10 +41,13 @@ fn of(environment: &str) -> Result<Option<Launch>, LaunchError> {
     })
 }
 
+/// Environment, launcher, rank, size, place on the node, node.
+type Row = (&'static str, Launcher, u32, Option<u32>, Option<u32>, Option<&'static str>);
+
 #[test]
 fn every_captured_environment_is_read_as_its_launcher_meant_it() {
     use Launcher::{Flux, Jsrun, OpenMpi, Pals, Pmi, Pmix, Slurm};
-    let table: &[(&str, Launcher, u32, Option<u32>, Option<u32>, Option<&str>)] = &[
+    let table: &[Row] = &[
         (SRUN_NONE, Slurm, 2, Some(3), Some(0), Some("n2")),
         (SRUN_PMI2, Slurm, 2, Some(3), Some(0), Some("n2")),
         (SRUN_PMIX, Slurm, 2, Some(3), Some(0), Some("n2")),

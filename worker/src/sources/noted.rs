@@ -32,9 +32,9 @@ pub(super) struct Noted<R> {
 
 impl<R: Read> Read for Noted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => error,
-            _ => self.note.keep(error),
+        self.input.read(buffer).map_err(|error| {
+            let again = error.kind() == io::ErrorKind::Interrupted;
+            if again { error } else { self.note.keep(error) }
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The user's commands that judge a source's documents: each asked in turn about what the one
 //! before left.
 //!
-//! **Invariant:** a command that fails, fails the unit: no document is published without its answer.
+//! **Invariant:** a command that fails, fails the unit: no document is published without its
+//! answer.
 
 use std::path::Path;
 

@@ -197,6 +197,12 @@ fn classify(path: &Path, source: io::Error) -> CommitError {
     CommitError::Io { path, source }
 }
 
+/// Whether a path is one of those that only an unfinished attempt has.
+pub fn is_private(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.starts_with('.') && name.ends_with(".part")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,7 +71,7 @@ pub(super) fn size(url: &str, options: &ReadOptions) -> Result<Option<u64>, Stor
     let mut backoff = Backoff::default();
     let no_head = [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
     loop {
-        options.sleeper.sleep(rate::turn());
+        rate::wait_turn(options.sleeper.as_ref());
         match send(url, agent.head(url), ureq::RequestBuilder::call, &no_head) {
             Ok(answer) if answer.status().is_success() => {
                 return Ok(number(answer.headers(), &CONTENT_LENGTH));
@@ -141,7 +141,7 @@ impl HttpReader {
             }
         }
         let no_range = [StatusCode::RANGE_NOT_SATISFIABLE];
-        self.options.sleeper.sleep(rate::turn());
+        rate::wait_turn(self.options.sleeper.as_ref());
         let answer = send(&self.url, request, ureq::RequestBuilder::call, &no_range)?;
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => self.accept_part(answer, from),

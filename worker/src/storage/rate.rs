@@ -6,6 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Sleeper;
 use crate::clock;
 
 /// Of all readers and writers of this process.
@@ -31,6 +32,14 @@ pub fn set_request_rate(per_1000_seconds: u64) {
 /// Takes the next turn: how long to wait for it.
 pub(super) fn turn() -> Duration {
     TURNS.take(clock::now())
+}
+
+/// Waits for the next turn, where there is a limit.
+pub(super) fn wait_turn(sleeper: &dyn Sleeper) {
+    let wait = turn();
+    if !wait.is_zero() {
+        sleeper.sleep(wait);
+    }
 }
 
 impl Turns {

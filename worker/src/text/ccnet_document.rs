@@ -68,13 +68,16 @@ fn push(c: char, out: &mut String) {
         }
         return;
     }
-    match get_general_category(c) {
-        GeneralCategory::NonspacingMark | GeneralCategory::Control => {}
-        GeneralCategory::DecimalNumber => out.push('0'),
-        _ => match PUNCTUATION.iter().find(|(from, _)| *from == c) {
-            Some((_, to)) => out.push_str(to),
-            None => out.push(c),
-        },
+    let category = get_general_category(c);
+    if matches!(category, GeneralCategory::NonspacingMark | GeneralCategory::Control) {
+        return;
+    }
+    if category == GeneralCategory::DecimalNumber {
+        return out.push('0');
+    }
+    match PUNCTUATION.iter().find(|(from, _)| *from == c) {
+        Some((_, to)) => out.push_str(to),
+        None => out.push(c),
     }
 }
 

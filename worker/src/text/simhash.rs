@@ -4,8 +4,8 @@
 //! ```text
 //! text → lowercase, word characters only → 6-grams → MD5, last 8 bytes → majority of each bit
 //! ```
-//! (1e0ng/simhash, with RedPajama's features.) Which pairs are compared follows from the bits alone:
-//! at distance 5 or less, one of six blocks is equal, so nothing is missed.
+//! (1e0ng/simhash, with RedPajama's features.) Which pairs are compared follows from the bits
+//! alone: at distance 5 or less, one of six blocks is equal, so nothing is missed.
 //!
 //! **Invariant:** the outcome is a function of the signatures and their order.
 
@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn one_feature_gives_its_own_hash() {
-        // MD5 of `abc` is 900150983cd24fb0d6963f7d28e17f72, of nothing d41d8cd98f00b204e9800998ecf8427e.
+        // MD5 of `abc` is 900150983cd24fb0d6963f7d28e17f72, of nothing
+        // d41d8cd98f00b204e9800998ecf8427e.
         assert_eq!(signature("a B-c!"), 0xd696_3f7d_28e1_7f72);
         assert_eq!(signature("..."), 0xe980_0998_ecf8_427e);
         assert_eq!(signature("AbCdEf"), signature("abcdef"));

@@ -44,7 +44,8 @@ enum What {
 
 #[derive(Debug, Args)]
 struct ClassifierArgs {
-    /// Files of good documents: JSON lines with `text`, or `.txt` with one a line; also `.gz`, `.zst`
+    /// Files of good documents: JSON lines with `text`, or `.txt` with one a line; also `.gz`,
+    /// `.zst`
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     positive: Vec<PathBuf>,
     /// Files of other documents

@@ -1,5 +1,5 @@
-//! Small models: their bytes, what they tell apart, and what is refused. What fastText itself says of
-//! one, `tests/peers/trained.py` compares.
+//! Small models: their bytes, what they tell apart, and what is refused. What fastText itself says
+//! of one, `tests/peers/trained.py` compares.
 
 use super::*;
 use crate::fasttext::Model;

@@ -87,7 +87,7 @@ fn at_the_margin_it_drains_by_itself_and_gives_up_what_does_not_end() {
     assert_eq!(overdue(&mut room), []);
     room.now += 1;
     let due = until(&room, MARGIN / 2);
-    assert_eq!(overdue(&mut room), [due.clone()]);
+    assert_eq!(overdue(&mut room), std::slice::from_ref(&due));
     assert_eq!(room.give(&due), [Effect::WorkAvailable]);
     let effects = room.sync(ask(1, 0));
     assert_eq!(directive(&effects), Directive::Drain);
@@ -136,7 +136,7 @@ fn when_nothing_fits_any_more_the_nodes_are_not_kept() {
     run_one(&mut room, 20_000);
     assert_eq!(room.lease(1, 1), [], "one is known: up to 40 s, and 30 s are left");
     let drained = Event::Drained { until: Some(Timestamp::from_millis(5000 + 55_000)) };
-    assert_eq!(overdue(&mut room), [drained.clone()]);
+    assert_eq!(overdue(&mut room), std::slice::from_ref(&drained));
     room.give(&drained);
     assert_eq!(room.job_state(), pb::JobState::Drained);
 }

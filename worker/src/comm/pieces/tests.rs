@@ -39,7 +39,7 @@ impl Wire for Channels {
 
     fn all_to_all_lengths(&mut self, lengths: &[u64]) -> Result<Vec<u64>, CommError> {
         for (to, length) in self.to.iter().zip(lengths) {
-            to.send(length.to_le_bytes().to_vec()).unwrap();
+            to.send(length.to_le_bytes().to_vec()).map_err(|_| gone())?;
         }
         let receive = |from: &Receiver<Vec<u8>>| from.recv().unwrap().try_into().unwrap();
         Ok(self.from.iter().map(|from| u64::from_le_bytes(receive(from))).collect())
@@ -54,11 +54,11 @@ impl Wire for Channels {
         for (to, piece) in sends {
             assert_ne!(*to, self.rank);
             self.longest = self.longest.max(piece.len());
-            self.to[*to].send(piece.to_vec()).unwrap();
+            self.to[*to].send(piece.to_vec()).map_err(|_| gone())?;
         }
         for (from, room) in receives {
             // Panics when the piece is of another length.
-            room.copy_from_slice(&self.from[*from].recv().unwrap());
+            room.copy_from_slice(&self.from[*from].recv().map_err(|_| gone())?);
         }
         Ok(())
     }
@@ -114,4 +114,8 @@ fn a_wrong_number_of_buffers_is_refused_before_anything_is_sent() {
     let mut ranks = world(2);
     let refused = all_to_all(&mut ranks[0], 8, &mut [Vec::new()], &mut [Vec::new(), Vec::new()]);
     assert_eq!(refused, Err(CommError::BufferCount { size: 2, buffers: 1 }));
+}
+
+fn gone() -> CommError {
+    CommError::RankLost { rank: 0, why: "its channel is closed".to_owned() }
 }

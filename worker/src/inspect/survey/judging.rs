@@ -74,20 +74,7 @@ impl<'a> Judging<'a> {
             return Ok(());
         }
         let judges = self.judges;
-        let mut language = None;
-        let identifier = judges.language.as_ref();
-        let tells = self.job.has_step(self.source, Step::Language);
-        if let Some(identifier) = identifier.filter(|_| tells) {
-            let Some(found) = identifier.identify(&mut self.language, &self.text) else {
-                return Ok(());
-            };
-            let keep = &self.job.language.keep;
-            let wanted = keep.is_empty() || keep.iter().any(|label| label == found.label);
-            if found.score < self.job.language.min_score || !wanted {
-                return Ok(());
-            }
-            language = Some((found.label, found.score));
-        }
+        let Some(language) = self.language() else { return Ok(()) };
         let tally = &mut Tally::default();
         let mut scored = Scored::default();
         if self.job.has_step(self.source, Step::Quality) {
@@ -133,6 +120,20 @@ impl<'a> Judging<'a> {
         self.piece.push(b'\n');
         self.published.documents += 1;
         if self.piece.len() >= PIECE_BYTES { self.compress() } else { Ok(()) }
+    }
+
+    /// The text's language, where the job tells it; `None` when it is none that is kept.
+    fn language(&mut self) -> Option<Option<(&'a str, f32)>> {
+        let judges = self.judges;
+        let tells = self.job.has_step(self.source, Step::Language);
+        let Some(identifier) = judges.language.as_ref().filter(|_| tells) else {
+            return Some(None);
+        };
+        let found = identifier.identify(&mut self.language, &self.text)?;
+        let keep = &self.job.language.keep;
+        let wanted = keep.is_empty() || keep.iter().any(|label| label == found.label);
+        let stays = wanted && found.score >= self.job.language.min_score;
+        stays.then_some(Some((found.label, found.score)))
     }
 
     /// Leaves the lines that stay in `self.text`; returns how many they are.

@@ -1,7 +1,8 @@
 //! A paper's TeX files as one text, with the published recipe's slips mended.
 //!
 //! ```text
-//! decode → comments out → root file with what it inputs → macros → abstract and body, less its tail
+//! decode → comments out → root file with what it inputs → macros → abstract and body, less its
+//! tail
 //! ```
 //! Not TeX: markup stays, as it does in the published corpus. **Invariant:** inputs nest at most
 //! [`MAX_INPUTS`] deep, and no step makes more than the given size.

@@ -1,7 +1,8 @@
 //! What Project Gutenberg puts around a text: a header with fields, marks, and its licence.
 //!
 //! Marks are whole lines that begin with `*** START OF` or `*** END OF` and name Project Gutenberg;
-//! older texts end their header with `*END*THE SMALL PRINT`. Without a mark there is nothing to cut.
+//! older texts end their header with `*END*THE SMALL PRINT`. Without a mark there is nothing to
+//! cut.
 
 use std::borrow::Cow;
 

@@ -70,7 +70,10 @@ impl Source for Books {
             let date = match &row.publication_date {
                 Value::String(text) => text.clone(),
                 Value::Null => String::new(),
-                other => other.to_string(),
+                other
+                @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    other.to_string()
+                }
             };
             let meta = meta(&row.short_book_title, &row.publication_date, &row.url);
             let book = gutenberg::read(&row.text, job.books.cut_boilerplate);
@@ -163,8 +166,8 @@ mod tests {
 
     const BOOK: &str = "The Project Gutenberg EBook of A Tale, by B\r\n\r\nTitle: A Tale\r\n\
         Author: B\r\nRelease Date: May 1, 2005 [EBook #4242]\r\nLanguage: English\r\n\r\n\
-        *** START OF THIS PROJECT GUTENBERG EBOOK A TALE ***\r\n\r\nIt was night.\r\n  Indented.\r\n\
-        \r\n*** END OF THIS PROJECT GUTENBERG EBOOK A TALE ***\r\nLicence terms\r\n";
+        *** START OF THIS PROJECT GUTENBERG EBOOK A TALE ***\r\n\r\nIt was night.\r\n\
+        \x20 Indented.\r\n\r\n*** END OF THIS PROJECT GUTENBERG EBOOK A TALE ***\r\nLicence terms\r\n";
 
     #[test]
     fn a_plain_book_loses_what_stands_around_it_and_keeps_what_that_said() {

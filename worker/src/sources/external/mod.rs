@@ -6,7 +6,7 @@
 //! | key | means |
 //! |---|---|
 //! | `text` | the document; needed, unless it is dropped |
-//! | `id`, `url`, `title`, `date`, `licence`, `language` | of the document; default: none, and an id of input and number |
+//! | `id`, `url`, `title`, `date`, `licence`, `language` | default: none; id: of input and number |
 //! | `key` | equal documents have equal ones, where the job compares `payload` |
 //! | `meta` | an object that is published with it |
 //! | `drop` | the record is dropped for this reason, `external/<reason>` |

@@ -90,7 +90,10 @@ fn damage_costs_its_stream_and_no_more() {
     let cut = parts[..3].concat();
     let told = read(NAME, &cut[..cut.len() - 9], &job(""));
     // The pages were whole before the cut.
-    assert_eq!(told[2..], ["2 dewiki/3 wikipedia/redirect", "3 dewiki/4 wikipedia/empty", "4 bzip2_damaged"]);
+    assert_eq!(
+        told[2..],
+        ["2 dewiki/3 wikipedia/redirect", "3 dewiki/4 wikipedia/empty", "4 bzip2_damaged"]
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! parts are sent → record put if absent ┬ ours is first ──────────┬→ upload completed
-//!                                       ├ there, equal to ours ───┘  (equal bytes: nothing changes)
-//!                                       └ there, another ──────────→ alarm; the parts are taken back
+//!                                      ├ there, equal to ours ───┘  (equal bytes: nothing changes)
+//!                                      └ there, another ──────────→ alarm; the parts are taken back
 //! ```
 //! Invariant: an upload is completed only by who found its own hash in the record, so that two
 //! contents never meet under one name, whoever dies between the steps.

@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(difference(&known(3, "\"a\""), &known(3, "a")), None);
         assert_eq!(difference(&known(3, "a"), &Known::default()), None);
         assert!(difference(&known(3, "a"), &known(3, "b")).unwrap().contains("`b`"));
-        assert!(difference(&known(3, "a"), &known(4, "a")).unwrap().contains("4 bytes"));
+        assert!(difference(&known(3, "a"), &known(4, "a")).unwrap().contains("now it has 4"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Upload {
         let ours = CommitRecord { blake3: self.hasher.finalize(), bytes: self.bytes };
         if self.multipart.is_none() {
             let part = Bytes::from(std::mem::take(&mut self.part));
-            return Ok(put_small(&self.object, part, ours, replace)?);
+            return put_small(&self.object, part, ours, replace);
         }
         self.send_part()?;
         self.wait_for_part()?;

@@ -4,7 +4,8 @@
 //! outline (pairs of brackets) → frames (what is open) → text, cut at its headings → joined
 //! ```
 //! Templates and tables vanish, references too; links leave their text, files nothing, categories
-//! their name; headings, lists and styles lose their signs. Not a renderer: no template is expanded.
+//! their name; headings, lists and styles lose their signs. Not a renderer: no template is
+//! expanded.
 //!
 //! **Invariant:** no recursion, frames are at most `MAX_OPEN` deep, and what cannot be parsed stays
 //! as the text that it is.
@@ -34,7 +35,8 @@ static MAGIC_WORD: LazyLock<Regex> =
 
 /// The text of a page: its sections joined by blank lines.
 pub fn strip(wikitext: &str, prefixes: &LinkPrefixes) -> String {
-    // The sign of a section's start must not come from outside; XML forbids it, yet it may be there.
+    // The sign of a section's start must not come from outside; XML forbids it, yet it may be
+    // there.
     let owned = wikitext.contains(frames::SECTION).then(|| wikitext.replace(frames::SECTION, ""));
     let wikitext = owned.as_deref().unwrap_or(wikitext);
     let stripped = Stripper::new(wikitext, prefixes).run();
