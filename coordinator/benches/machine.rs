@@ -353,9 +353,9 @@ fn measure(bin: Bin) -> Fallible<()> {
     let done = row.iter().find(|row| row.stage() == Stage::Lines).map_or(0, |row| row.done);
     println!(
         "{} nodes, {} h, {} dumps of {DUMP_FILES} files ({:.0} s a file): useful {:.2} % of the \
-         node time charged ({:.0} s of {:.0}), {:.2} % of the bin; {done} units done, {:.3} % begun \
-         again or given up; {:.0} calls/s; coordinator {:.1} % of a core, {memory:.0} MB, {:.0} kB/s of \
-         journal",
+         node time charged ({:.0} s of {:.0}), {:.2} % of the bin; {done} units done, {:.3} % \
+         begun again or given up; {:.0} calls/s; coordinator {:.1} % of a core, {memory:.0} MB, \
+         {:.0} kB/s of journal",
         bin.nodes,
         bin.hours,
         dumps,

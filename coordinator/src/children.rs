@@ -157,7 +157,9 @@ fn describe(status: ExitStatus) -> String {
 
 /// What it said last, in one line: evidence for units that take their worker with them.
 fn last_words(log: &Path) -> String {
-    match tail(log).lines().last().map(str::trim) {
+    // What Rust's runtime adds about backtraces says nothing of the cause.
+    let says = |line: &&str| !line.is_empty() && !line.starts_with("note: ");
+    match tail(log).lines().map(str::trim).rfind(says) {
         Some(line) if !line.is_empty() => {
             let end = line.floor_char_boundary(LAST_WORDS_BYTES);
             format!("its last words: `{}` (`{}`)", &line[..end], log.display())

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use thresher_tests::job::JobText;
 use thresher_tests::process::{Leftovers, kill, succeed, workers_of};
 
-use super::{places, published, run, verify};
+use super::{clean, places, published, run, verify};
 
 /// After so many kills a job is left alone, so that it ends.
 const MAX_KILLS: u32 = 14;
@@ -89,6 +89,8 @@ fn kills_at_any_moment_change_no_byte() {
         let died = run_under_fire(&text.write(folder.path()), &state, seed);
         println!("seed {seed}: {} coordinators and {} workers were killed", died.0, died.1);
         (coordinators, workers) = (coordinators + died.0, workers + died.1);
+        verify(&output);
+        clean(&output);
         verify(&output);
         assert_eq!(published(&output), reference, "seed {seed}");
     }

@@ -47,3 +47,8 @@ pub(crate) fn run(job: &Path, state: &Path) -> Command {
 pub(crate) fn verify(output: &Path) {
     succeed(thresher().arg("verify").arg(output));
 }
+
+/// Takes away what killed attempts left unfinished, as a person would: nothing else may go.
+pub(crate) fn clean(output: &Path) {
+    succeed(thresher().arg("clean").arg(output));
+}

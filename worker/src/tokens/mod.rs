@@ -23,8 +23,8 @@ pub trait TokenCounter: Send + Sync {
 pub enum TokenError {
     #[error(
         "failed to load the tokenizer `{name}`: {error}\n\
-         hint: `tokens.tokenizer` names a tokenizer.json, for instance EleutherAI's of GPT-NeoX-20B \
-         or Pythia; `\"none\"` does without counts"
+         hint: `tokens.tokenizer` names a tokenizer.json, for instance that of GPT-NeoX-20B or \
+         Pythia; `\"none\"` does without counts"
     )]
     Load { name: String, error: String },
     #[error("failed to count the tokens of a text of {bytes} bytes: {error}")]

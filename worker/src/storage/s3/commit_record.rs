@@ -4,7 +4,7 @@
 //! ```text
 //! parts are sent → record put if absent ┬ ours is first ──────────┬→ upload completed
 //!                                      ├ there, equal to ours ───┘  (equal bytes: nothing changes)
-//!                                      └ there, another ──────────→ alarm; the parts are taken back
+//!                                      └ there, another ──────────→ alarm; parts are taken back
 //! ```
 //! Invariant: an upload is completed only by who found its own hash in the record, so that two
 //! contents never meet under one name, whoever dies between the steps.
