@@ -4,7 +4,7 @@
 //! so that a reader can begin anywhere; the index that is published beside a dump is not needed.
 //!
 //! **Invariant:** a stream is read by whoever owns the byte where it begins; bytes in memory are
-//! bounded by [`HELD_BYTES`] and one read.
+//! bounded by `HELD_BYTES` and one read.
 
 use std::io::{self, Read};
 
