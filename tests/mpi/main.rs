@@ -47,7 +47,7 @@ fn run(change: impl FnOnce(&mut Command, &Path)) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let job = JobText::sample_times(2, folder.path())
         // Several ranges, and several rounds in each.
-        .append("[dedup]\nmemory = \"300KiB\"")
+        .append("[dedup]\nmemory = \"1MiB\"")
         .write(folder.path());
     let state = folder.path().join("state");
     let mut command = thresher();
