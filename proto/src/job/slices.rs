@@ -21,6 +21,18 @@ pub struct GithubSpec {
     pub max_line_chars: u64,
     pub max_mean_line_chars: f64,
     pub min_alphanumeric: f64,
+    pub min_letters_per_token: f64,
+    pub compares: Compares,
+}
+
+/// Which files take part in the comparison of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compares {
+    /// Those that no rule drops.
+    Kept,
+    /// All whose content was looked at: a file that a rule drops may be the first of its copies.
+    All,
 }
 
 /// What is cut from the top of a file.

@@ -42,7 +42,6 @@ fn models_are_refused_by_the_key_that_is_wrong() {
         ("[perplexity]\nbuckets = [\"heads\"]", "choose one of `head`, `middle`, `tail`, `all`"),
         ("[perplexity]\nlm = \"en.arpa.bin\"", "write `{lang}` where the language stands"),
         ("[classifier]\nmin_score = 1.5", "`classifier.min_score`"),
-        ("[tokens]\ntokenizer = \"\"", "`tokens.tokenizer`"),
     ] {
         let error = parse(&format!("{SMALL}\n{tables}\n")).unwrap_err().to_string();
         assert!(error.contains(words), "{error}\nlacks {words}");
@@ -88,7 +87,14 @@ fn a_source_may_have_its_own_steps() {
     let job = parse(&SMALL.replace("listing", "steps = [\"documents\"]\nlisting")).unwrap();
     let source = &job.source[0];
     assert!(!job.dedups_lines(source) && job.dedups_documents(source));
-    let job = parse(&SMALL.replace("commoncrawl", "github")).unwrap();
+    let code = SMALL.replace("commoncrawl", "github");
+    let refusal = parse(&code).unwrap_err().to_string();
+    for part in ["`tokens.tokenizer`", "letters per token", "pythia-6.9b", "\"none\""] {
+        assert!(refusal.contains(part), "{refusal}\nlacks {part}");
+    }
+    let without_rule = format!("{code}\n[github]\nmin_letters_per_token = 0.0\n");
+    assert!(parse(&without_rule).is_ok());
+    let job = parse(&format!("{code}\n[tokens]\ntokenizer = \"none\"\n")).unwrap();
     assert!(!job.has_step(&job.source[0], Step::Filters));
     assert_eq!(job.github.endings.len(), 66);
 }

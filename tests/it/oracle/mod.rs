@@ -3,6 +3,7 @@
 
 mod kills;
 mod models;
+mod recipes;
 mod shapes;
 mod slices;
 

@@ -31,7 +31,7 @@ fn train(folder: &Path) -> PathBuf {
     model
 }
 
-fn tokenizer(folder: &Path) -> PathBuf {
+pub(super) fn tokenizer(folder: &Path) -> PathBuf {
     let packed = root().join("worker/testdata/tokens/gpt-neox-20b.json.gz");
     let mut text = Vec::new();
     let mut reader = flate2::read::GzDecoder::new(std::fs::File::open(packed).unwrap());
@@ -66,7 +66,7 @@ fn outcome(job: &JobText, workers: &str) -> (BTreeMap<String, String>, serde_jso
     (published(&corpus), serde_json::from_str(&report).unwrap(), folder)
 }
 
-fn documents(folder: &Path) -> Vec<serde_json::Value> {
+pub(super) fn documents(folder: &Path) -> Vec<serde_json::Value> {
     let mut rows = Vec::new();
     for entry in std::fs::read_dir(folder.join("corpus/documents")).unwrap() {
         let packed = std::fs::read(entry.unwrap().path()).unwrap();

@@ -166,6 +166,8 @@ listing = "**/*[lz]"
 slice = "arxiv"
 base = "{base}/arxiv"
 listing = "*.tar"
+[tokens]
+tokenizer = "none"
 [stackexchange]
 sort_memory = "20kB"
 [[command]]

@@ -64,6 +64,8 @@ pub struct Page<'a> {
     pub language: Option<&'a str>,
     /// None for crawled pages, whose published form has other fields.
     pub meta: Option<&'a Meta>,
+    /// Why it is dropped all the same, after it took part in the comparison of documents.
+    pub withdrawn: Option<&'a str>,
 }
 
 /// What became of one record.

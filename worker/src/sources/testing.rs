@@ -11,6 +11,7 @@ use crate::storage::Location;
 
 /// A record that was met.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "tests hold a handful of them")]
 pub(super) enum Seen {
     Page {
         offset: u64,
@@ -22,6 +23,7 @@ pub(super) enum Seen {
         key: String,
         licence: Option<String>,
         meta: Meta,
+        withdrawn: Option<String>,
     },
     Dropped {
         offset: u64,
@@ -38,6 +40,7 @@ impl Seen {
     /// The text of a page, else the reason.
     pub(super) fn told(&self) -> String {
         match self {
+            Self::Page { withdrawn: Some(reason), .. } => reason.clone(),
             Self::Page { text, .. } => text.clone(),
             Self::Dropped { reason, .. } | Self::Quarantined { reason, .. } => reason.clone(),
         }
@@ -56,7 +59,7 @@ impl Seen {
 pub(super) fn job(slice: &str, preset: &str, more: &str) -> JobSpec {
     let text = format!(
         "[job]\nname = \"test\"\npreset = \"{preset}\"\n[[source]]\nslice = \"{slice}\"\n\
-         listing = \"x\"\n[language]\nmodel = \"none\"\n[output]\npath = \"out\"\n{more}"
+         listing = \"x\"\n[language]\nmodel = \"none\"\n[output]\npath = \"out\"\n[tokens]\ntokenizer = \"none\"\n{more}"
     );
     JobSpec::parse(&text, Path::new("/")).unwrap()
 }
@@ -102,6 +105,7 @@ fn read_input(source: &dyn Source, job: &JobSpec, input: &Input<'_>) -> (Vec<See
                 key: page.payload_digest.to_owned(),
                 licence: page.licence.map(str::to_owned),
                 meta: page.meta.cloned().unwrap_or_default(),
+                withdrawn: page.withdrawn.map(str::to_owned),
             },
             Fate::Dropped { reason, .. } => Seen::Dropped { offset, reason: reason.to_owned() },
             Fate::Quarantined { reason, detail, .. } => {

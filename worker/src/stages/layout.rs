@@ -25,11 +25,13 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             continue;
         }
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
-        let sizes = DocumentFile::open(&path, DOCUMENTS, number)?.sizes()?;
+        let staged = DocumentFile::open(&path, DOCUMENTS, number)?;
+        let (sizes, withdrawn) = (staged.sizes()?, staged.facts()?.withdrawn);
         let verdicts = duplicates.of(context, number)?;
         for (document, size) in (0_u32..).zip(sizes) {
             let exact = verdicts.as_ref().is_some_and(|v| v.is_dropped(document));
-            if !exact && !near.contains(number, document) {
+            let stays = withdrawn.binary_search(&document).is_err();
+            if stays && !exact && !near.contains(number, document) {
                 cutter.document(number, document, size);
             }
         }

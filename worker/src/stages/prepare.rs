@@ -6,10 +6,11 @@
 //!
 //! **Invariant:** each record gives a document line or a drop row, never both, never neither.
 
+mod keep;
 mod schemas;
 
 use blake3::Hash;
-use thresher_proto::job::{DocumentKey, JobSpec, Schema, SourceSpec, Step};
+use thresher_proto::job::{JobSpec, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
 
 use super::external::Externals;
@@ -22,7 +23,6 @@ use super::{
 use crate::dedup::KEY_FILE;
 use crate::dedup::keys::KeyCollector;
 use crate::dedup::verdicts::VerdictSet;
-use crate::document::DroppedRow;
 use crate::filters::{self, Outcome};
 use crate::language::{Language, LanguageScratch};
 use crate::sources::{Fate, Met, Page};
@@ -31,8 +31,6 @@ use crate::staging::{
 };
 use crate::storage::commit::AttemptFile;
 use crate::text::lines::{count_chars, lines};
-use crate::text::page_url::normalise_url;
-use crate::text::simhash::signature;
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
@@ -60,6 +58,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         recipe: format!("{}/{}", context.job.job.preset, thresher_proto::VERSION),
         tally: Tally::default(),
         signatures: Vec::new(),
+        withdrawn: Vec::new(),
         records_in: 0,
         line: 0,
         text: String::new(),
@@ -80,12 +79,13 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         tally,
         records_in,
         signatures,
+        withdrawn,
         ..
     } = preparing;
     externals.finish()?;
     let (_, summary) = collector.finish(&mut key_file)?;
     let recipe_files = context.judges()?.recipe_files.clone();
-    let facts = UnitFacts { inputs, recipe_files, tally, signatures };
+    let facts = UnitFacts { inputs, recipe_files, tally, signatures, withdrawn };
     let file = lines.finish(&facts).map_err(|error| staging(&error))?;
     let rows = rows.finish(&()).map_err(|error| staging(&error))?;
     let hashes: [Hash; 3] = [
@@ -135,6 +135,7 @@ struct Preparing<'j> {
     recipe: String,
     tally: Tally,
     signatures: Vec<u64>,
+    withdrawn: Vec<u32>,
     records_in: u64,
     /// Number of the next line in the unit.
     line: u32,
@@ -183,17 +184,7 @@ impl<'j> Preparing<'j> {
         } else {
             self.tally.drop(reason);
         }
-        let row = DroppedRow {
-            id,
-            url,
-            verdict,
-            reason,
-            detail,
-            source: &input.source.name,
-            input: input.path,
-            offset: met.offset,
-            record: met.record,
-        };
+        let row = keep::drop_row(input, met, (id, url), (verdict, reason, detail));
         self.dropped.push(&row).map_err(|error| staging(&error))?;
         Ok(())
     }
@@ -207,16 +198,20 @@ impl<'j> Preparing<'j> {
         let who = (page.id, page.url);
         let mut text = std::mem::take(&mut self.text);
         let judged = self.keep_lines(page, &mut text)?;
+        if let Some(reason) = page.withdrawn {
+            let result = self.withdraw(input, met, page, reason, &text);
+            self.text = text;
+            return result;
+        }
         let judged = Judged { language: page.language, ..judged };
         let verdict = self.judge(input.source, &text, judged)?;
         let result = match verdict {
-            Ok((mut judged, edited)) => {
+            Ok((judged, edited)) => {
                 let text = edited.as_deref().unwrap_or(&text);
                 match self.externals.judge(page, judged.language, text)? {
                     Ok(edited) => {
                         let text = edited.as_deref().unwrap_or(text);
-                        judged.scored.scores.tokens = self.judges.scorers.tokens(text)?;
-                        self.keep(input, met, page, &judged, text)
+                        self.count_tokens(input, met, page, judged, text)
                     }
                     Err(reason) => self.drop(input, met, who, ("dropped", &reason, "")),
                 }
@@ -305,46 +300,6 @@ impl<'j> Preparing<'j> {
         Ok(judged)
     }
 
-    fn keep(
-        &mut self,
-        input: &Reading<'_>,
-        met: &Met<'_>,
-        page: &Page<'_>,
-        judged: &Judged<'_>,
-        text: &str,
-    ) -> Result<(), UnitError> {
-        let hash = blake3::hash(text.as_bytes());
-        if self.job.dedups_documents(input.source) {
-            let key = match self.job.dedup.documents.key {
-                DocumentKey::Payload if !page.payload_digest.is_empty() => {
-                    blake3::hash(page.payload_digest.as_bytes())
-                }
-                DocumentKey::Url if !page.url.is_empty() => {
-                    blake3::hash(normalise_url(page.url).as_bytes())
-                }
-                DocumentKey::Text | DocumentKey::Payload | DocumentKey::Url => hash,
-            };
-            self.keys.push(document_key(key), self.tally.kept as u32)?;
-        }
-        if self.job.has_step(input.source, Step::Near) {
-            self.signatures.push(signature(text));
-        }
-        let hex = hash.to_hex();
-        let written = match self.job.output.schema {
-            Schema::Uniform => self.uniform(input, met, page, judged, text, &hex),
-            Schema::RedpajamaV1 => self.redpajama(input, met, page, judged, text, &hex),
-        };
-        let bytes = written.map_err(|error| staging(&error))?;
-        self.tally.kept += 1;
-        self.tally.bytes_kept += text.len() as u64;
-        self.tally.count("documents/json_bytes", bytes.into());
-        if let Some(language) = judged.language {
-            self.tally.count(&format!("language/{language}/documents"), 1);
-            self.tally.count(&format!("language/{language}/bytes"), text.len() as u64);
-        }
-        Ok(())
-    }
-
     fn count_filters(&mut self) {
         for (rule, count) in self.filters.take_tally().removed {
             self.tally.count(&format!("lines/removed/{rule}"), count);
@@ -366,9 +321,4 @@ fn keep_language<'a>(
         return Err("language/not_kept");
     }
     Ok((found.label, found.score))
-}
-
-fn document_key(hash: Hash) -> u128 {
-    let (first, _) = hash.as_bytes().split_at(16);
-    u128::from_be_bytes(first.try_into().expect("sixteen bytes were split off"))
 }

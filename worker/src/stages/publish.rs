@@ -71,14 +71,22 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         }
         let verdicts = duplicates.of(context, number)?;
         let staged = DocumentFile::open(&path("documents"), DOCUMENTS, number)?;
+        let withdrawn = staged.facts()?.withdrawn;
         staged.for_each(first, last, |place, line| {
             records_in += 1;
             tally.bytes_in += line.len() as u64;
             let exact = verdicts.as_ref().is_some_and(|v| v.is_dropped(place));
+            let withdrawn = withdrawn.binary_search(&place).is_ok();
+            // A row of what was withdrawn names things as the uniform schema does.
+            let schema = if withdrawn { Schema::Uniform } else { schema };
             if exact || near.contains(number, place) {
                 let reason = if exact { DUPLICATE } else { NEAR_DUPLICATE };
                 tally.drop(reason);
                 return dropped.line(&duplicate_row(schema, line, &source.name, reason)?);
+            }
+            if withdrawn {
+                tally.drop(&parse(schema, line)?.reason);
+                return dropped.line(line);
             }
             tally.kept += 1;
             tally.bytes_kept += line.len() as u64;
@@ -133,6 +141,9 @@ struct Named<'a> {
     offset: u64,
     record: u64,
     tokens: Option<u64>,
+    /// Of what was withdrawn.
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
     #[serde(borrow)]
     content_hash: Option<Cow<'a, str>>,
 }

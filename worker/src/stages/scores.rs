@@ -39,7 +39,7 @@ impl Scorers {
         let perplexity = Perplexity::new(&job.perplexity, &job.language.keep)
             .map_err(|error| error.to_string())?;
         let tokens = match job.tokens.tokenizer.as_str() {
-            "none" => None,
+            "" | "none" => None,
             path => Some(TokenizerFile::load(path.as_ref()).map_err(|error| error.to_string())?),
         };
         let min_score = job.classifier.min_score;

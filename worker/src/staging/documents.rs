@@ -35,6 +35,10 @@ pub struct UnitFacts {
     /// Of each document, for sources whose near-duplicates are looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<u64>,
+    /// Places that hold no document but the drop row of one that only took part in comparisons,
+    /// in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<u32>,
 }
 
 /// One input, or a piece of it, as it was read.

@@ -10,10 +10,11 @@ use super::cpu_micros;
 use crate::document::{Document, Scores};
 use crate::filters::{self, Outcome};
 use crate::language::LanguageScratch;
+use crate::sources::github::few_letters;
 use crate::sources::{Met, Page};
 use crate::stages::{JobContext, Judges, Scored, ScoresScratch, Tally, UnitError};
 use crate::text::lines::{count_chars, lines};
-use thresher_proto::job::{JobSpec, SourceSpec, Step};
+use thresher_proto::job::{JobSpec, Slice, SourceSpec, Step};
 
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -70,6 +71,9 @@ impl<'a> Judging<'a> {
         stays: &mut impl Iterator<Item = bool>,
     ) -> Result<(), UnitError> {
         let kept = self.keep_lines(page.text, stays);
+        if page.withdrawn.is_some() {
+            return Ok(());
+        }
         if self.text.is_empty() {
             return Ok(());
         }
@@ -89,6 +93,11 @@ impl<'a> Judging<'a> {
             Some(Outcome::Rewritten(text)) => text,
             Some(Outcome::Drop(_)) => return Ok(()),
         };
+        let tokens = judges.scorers.tokens(text)?;
+        let is_code = self.source.slice == Slice::Github;
+        if is_code && few_letters(&self.job.github, text, tokens).is_some() {
+            return Ok(());
+        }
         let hash = blake3::hash(text.as_bytes()).to_hex();
         let document = Document {
             id: page.id,
@@ -102,7 +111,7 @@ impl<'a> Judging<'a> {
             title: page.title,
             language: language.map(|(label, _)| label),
             language_score: language.map(|(_, score)| score),
-            scores: Scores { tokens: judges.scorers.tokens(text)?, ..scored.scores },
+            scores: Scores { tokens, ..scored.scores },
             input,
             offset: met.offset,
             record: met.record,

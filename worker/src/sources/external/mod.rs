@@ -97,6 +97,7 @@ fn tell(
             licence: given.licence.as_deref(),
             language: given.language.as_deref(),
             meta: given.meta.as_ref(),
+            withdrawn: None,
         }),
         (_, None) => Fate::Dropped { id, url, reason: "external/empty", detail: "" },
         (_, Some(reason)) if given.drop.is_some() => Fate::Dropped { id, url, reason, detail: "" },

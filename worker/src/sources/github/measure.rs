@@ -3,7 +3,7 @@
 //! Lines are Python's: `splitlines` also breaks at form feeds and Unicode's separators. Letters and
 //! digits are Python's too.
 
-use crate::text::python::{breaks_line, is_alphanumeric};
+use crate::text::python::{breaks_line, is_alphanumeric, is_letter};
 
 /// Counts over one text.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -53,6 +53,11 @@ impl Measured {
     pub(crate) fn alphanumeric_share(&self) -> f64 {
         ratio(self.alphanumeric, self.chars)
     }
+}
+
+/// Python's `isalpha`, counted.
+pub(super) fn letters(text: &str) -> u64 {
+    text.chars().filter(|c| is_letter(*c)).count() as u64
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

@@ -8,10 +8,11 @@
 //! | with `trees`: any file `<repository>/<path>` | the file |
 //!
 //! ```text
-//! licence → content → hash → header cut → name → lines → characters → document
+//! licence → content → hash → header cut → name → lines → characters → letters per token → document
 //! ```
 //! The order is RedPajama's, so its reasons are: a file is dropped for the first rule that it
-//! breaks. The one rule that needs a tokenizer is applied where tokens are counted.
+//! breaks. The last rule is applied where tokens are counted (`stages/prepare`). RedPajama compared
+//! files between hash and name; `github.compares` says whether dropped ones take part.
 //!
 //! **Invariant:** thresholds are of the text after its header was cut, the hash of the text before.
 
@@ -25,7 +26,7 @@ mod tree;
 
 use md5::{Digest, Md5};
 use serde_json::json;
-use thresher_proto::job::{GithubSpec, HeaderCut, JobSpec, SourceSpec};
+use thresher_proto::job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
 
 use super::{Fate, Input, Meta, Page, PlannedInput, Source, Take, json_rows};
 use crate::formats::gzip::InputDigest;
@@ -85,6 +86,8 @@ struct Judged {
     content_hash: String,
     meta: Meta,
     dropped: Option<&'static str>,
+    /// Dropped only after files are compared.
+    compared: bool,
 }
 
 impl Judged {
@@ -96,8 +99,10 @@ impl Judged {
             HeaderCut::Keep => file.content.to_owned(),
         };
         let measured = Measured::of(&text);
-        let dropped = rule_broken(spec, file.licence, file.path, &measured);
-        let mut meta = file.columns;
+        let refused = no_source(spec, file.licence, file.path);
+        let compared = refused.is_none() && spec.compares == Compares::All;
+        let dropped = refused.or_else(|| rule_broken(spec, file.path, &measured));
+        let mut meta = Meta::new();
         meta.insert("content_hash".into(), json!(content_hash));
         meta.insert("timestamp".into(), json!(""));
         meta.insert("source".into(), json!("github"));
@@ -105,7 +110,8 @@ impl Judged {
         meta.insert("max_line_length".into(), json!(measured.max_line_chars));
         meta.insert("avg_line_length".into(), json!(measured.mean_line_chars()));
         meta.insert("alnum_prop".into(), json!(measured.alphanumeric_share()));
-        Self { text, content_hash, meta, dropped }
+        meta.extend(file.columns);
+        Self { text, content_hash, meta, dropped, compared }
     }
 
     fn fate<'a>(
@@ -114,7 +120,7 @@ impl Judged {
         path: &'a str,
         licence: &'a str,
     ) -> Fate<'a> {
-        if let Some(reason) = self.dropped {
+        if let Some(reason) = self.dropped.filter(|_| !self.compared) {
             return Fate::Dropped { id, url, reason, detail: "" };
         }
         Fate::Page(Page {
@@ -125,22 +131,24 @@ impl Judged {
             payload_digest: &self.content_hash,
             licence: Some(licence),
             meta: Some(&self.meta),
+            withdrawn: self.dropped,
             ..Page::default()
         })
     }
 }
 
-/// The first rule that the file breaks.
-fn rule_broken(
-    spec: &GithubSpec,
-    licence: &str,
-    path: &str,
-    measured: &Measured,
-) -> Option<&'static str> {
+/// Why a file is not looked at.
+fn no_source(spec: &GithubSpec, licence: &str, path: &str) -> Option<&'static str> {
     let licence = licence.to_ascii_lowercase();
+    if !spec.licences.iter().any(|known| licence.starts_with(known)) {
+        return Some("github/licence");
+    }
+    (path.ends_with(".crt") || path == "LICENSE").then_some("github/no_code")
+}
+
+/// The first rule that the file breaks.
+fn rule_broken(spec: &GithubSpec, path: &str, measured: &Measured) -> Option<&'static str> {
     let rules = [
-        (!spec.licences.iter().any(|known| licence.starts_with(known)), "github/licence"),
-        (path.ends_with(".crt") || path == "LICENSE", "github/no_code"),
         (measured.chars == 0, "github/empty"),
         (!spec.endings.iter().any(|ending| path.ends_with(ending)), "github/ending"),
         (measured.max_line_chars > spec.max_line_chars, "github/long_line"),
@@ -148,6 +156,14 @@ fn rule_broken(
         (measured.alphanumeric_share() < spec.min_alphanumeric, "github/few_alphanumeric"),
     ];
     rules.into_iter().find(|(broken, _)| *broken).map(|(_, reason)| reason)
+}
+
+/// The rule that needs a tokenizer; `None` for a job without it.
+pub fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
+    let tokens = tokens.filter(|_| spec.min_letters_per_token > 0.0)?;
+    let letters = measure::letters(text);
+    let few = (letters as f64) < spec.min_letters_per_token * tokens as f64;
+    few.then_some("github/few_letters_per_token")
 }
 
 fn md5_hex(text: &str) -> String {

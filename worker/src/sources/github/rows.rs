@@ -15,7 +15,7 @@ pub(super) fn read(
     take: &mut Take<'_>,
 ) -> Result<InputDigest, UnitError> {
     json_rows::read(job, input, take, |place, mut row: Meta, take| {
-        let content = row.remove("content");
+        let content = row.shift_remove("content");
         let text =
             |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (repository, path, licence) = (text("repo_name"), text("path"), text("license"));

@@ -55,6 +55,59 @@ fn each_rule_holds_on_both_sides_of_its_threshold_in_both_presets() {
 }
 
 #[test]
+fn each_published_ending_is_kept_in_both_presets() {
+    let endings = ".asm .bat .cmd .c .h .cs .cpp .hpp .c++ .h++ .cc .hh .C .H .cmake .css \
+        .dockerfile .f90 .f .f03 .f08 .f77 .f95 .for .fpp .go .hs .html .java .js .jl .lua .md \
+        .markdown .php .php3 .php4 .php5 .phps .phpt .pl .pm .pod .perl .ps1 .psd1 .psm1 .py .rb \
+        .rs .sql .scala .sh .bash .command .zsh .ts .tsx .tex .vb Dockerfile Makefile .xml .rst .m \
+        .smali";
+    let endings: Vec<&str> = endings.split_ascii_whitespace().collect();
+    assert_eq!(endings.len(), 66);
+    for preset in ["thresher", "redpajama-v1"] {
+        for ending in &endings {
+            assert_eq!(told(preset, &format!("dir/a{ending}"), "x = 1"), "x = 1", "{ending}");
+            let other = format!("dir/a{ending}_");
+            assert_eq!(told(preset, &other, "x = 1"), "github/ending", "{other}");
+        }
+    }
+}
+
+#[test]
+fn letters_per_token_are_judged_on_both_sides_of_the_threshold() {
+    let spec = job("github", "thresher", "").github;
+    // Letters are Python's: `é` and `文` are, `1`, `_` and a combining accent are none.
+    for (text, tokens, dropped) in [
+        ("abc", 2, false),
+        ("ab1_", 2, true),
+        ("é文x", 2, false),
+        ("e\u{301}", 1, true),
+        ("", 0, false),
+    ] {
+        let reason = dropped.then_some("github/few_letters_per_token");
+        assert_eq!(few_letters(&spec, text, Some(tokens)), reason, "{text:?}");
+        assert_eq!(few_letters(&spec, text, None), None, "without a tokenizer");
+    }
+    let none = job("github", "thresher", "[github]\nmin_letters_per_token = 0.0\n").github;
+    assert_eq!(few_letters(&none, "1", Some(1)), None);
+}
+
+#[test]
+fn files_dropped_by_a_rule_are_compared_as_published_or_not_at_all() {
+    for (preset, compared) in [("thresher", false), ("redpajama-v1", true)] {
+        let seen = read_with(&Github, &job("github", preset, ""), "x.json", &row("a.txt", "text"));
+        let is_page = matches!(&seen[0], Seen::Page { key, .. } if *key == md5_hex("text"));
+        assert_eq!((is_page, seen[0].told()), (compared, "github/ending".to_owned()));
+        // What was never looked at is not compared either.
+        for (path, licence) in [("LICENSE", "mit"), ("a.crt", "mit"), ("a.py", "gpl-3.0")] {
+            let line = String::from_utf8(row(path, "text")).unwrap();
+            let line = line.replace("apache-2.0", licence).into_bytes();
+            let seen = read_with(&Github, &job("github", preset, ""), "x.json", &line);
+            assert!(matches!(&seen[0], Seen::Dropped { .. }), "{path}: {seen:?}");
+        }
+    }
+}
+
+#[test]
 fn headers_are_cut_as_published_or_with_care() {
     let shell = "#!/bin/sh\n# Copyright A\necho hello\n";
     assert_eq!(told("redpajama-v1", "a.sh", shell), "echo hello\n");
@@ -98,6 +151,11 @@ fn a_row_keeps_its_columns_and_gets_what_was_measured() {
         "max_line_length": 9, "avg_line_length": 8.5, "alnum_prop": 5.0 / 17.0,
     });
     assert_eq!(json!(meta), expected);
+    // In the order in which RedPajama published them.
+    let keys: Vec<&str> = meta.keys().map(String::as_str).collect();
+    let published = "content_hash timestamp source line_count max_line_length avg_line_length \
+        alnum_prop id size binary copies repo_name ref path mode symlink_target license language";
+    assert_eq!(keys.join(" "), published.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
 }
 
 #[test]
