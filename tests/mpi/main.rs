@@ -4,9 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use thresher_tests::job::JobText;
 use thresher_tests::process::{output, succeed, thresher};
+use thresher_worker::clock;
+
+/// No job here takes so long, however busy the machine, unless ranks wait for one that is dead.
+const LONG: Duration = Duration::from_secs(120);
 
 /// A library's folder below `THRESHER_MPI_BUILDS`, and its launcher.
 #[derive(Clone, Copy)]
@@ -42,13 +47,33 @@ struct Ran {
     folder: tempfile::TempDir,
 }
 
-/// Runs the sample's job, changed by `change`, which gets the folder of the job.
-fn run(change: impl FnOnce(&mut Command, &Path)) -> Ran {
-    let folder = tempfile::tempdir().unwrap();
-    let job = JobText::sample_times(2, folder.path())
-        // Several ranges, and several rounds in each.
-        .append("[dedup]\nmemory = \"1MiB\"")
-        .write(folder.path());
+/// Inputs of several runs: the name of their list is part of the recipe, so it stays the same.
+struct Inputs(tempfile::TempDir);
+
+impl Inputs {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn run_by_threads(&self) -> Ran {
+        let ran = self.run(|_, _| ());
+        assert_eq!(count(&ran.log, "gang step begins"), 0);
+        ran
+    }
+
+    /// Runs the sample's job, changed by `change`, which gets the folder of the job.
+    fn run(&self, change: impl FnOnce(&mut Command, &Path)) -> Ran {
+        let folder = tempfile::tempdir().unwrap();
+        let job = JobText::sample_times(2, self.0.path())
+            // Some 60,000 keys of lines in several ranges, so that each is resolved by a step of
+            // its own in which every rank has something for every other.
+            .append("[dedup]\nmemory = \"1MiB\"")
+            .write(folder.path());
+        run(&job, folder, change)
+    }
+}
+
+fn run(job: &Path, folder: tempfile::TempDir, change: impl FnOnce(&mut Command, &Path)) -> Ran {
     let state = folder.path().join("state");
     let mut command = thresher();
     command
@@ -81,6 +106,11 @@ fn count(log: &str, text: &str) -> usize {
     log.matches(text).count()
 }
 
+/// How many steps of a stage began.
+fn steps(log: &str, stage: &str) -> usize {
+    log.lines().filter(|line| line.contains("gang step begins") && line.contains(stage)).count()
+}
+
 /// Ranks of a job that are alive, by their command lines.
 fn ranks_of(folder: &Path) -> Vec<String> {
     let folder = folder.to_string_lossy();
@@ -105,14 +135,15 @@ fn messages_arrive_whole_through_every_library_in_pieces_of_any_length() {
 
 #[test]
 fn a_job_has_the_same_bytes_by_threads_and_by_ranks_of_either_library() {
-    let threads = run(|_, _| ());
-    assert_eq!(count(&threads.log, "gang step begins"), 0);
+    let inputs = Inputs::new();
+    let threads = inputs.run_by_threads();
     for library in [MPICH, OPEN_MPI] {
         for ranks in 1..=4 {
-            let ran = run(by_ranks(library, library, ranks));
+            let ran = inputs.run(by_ranks(library, library, ranks));
             assert!(ran.manifest == threads.manifest, "{} with {ranks} ranks", library.name);
-            // Of both stages, and none by threads instead.
-            assert!(count(&ran.log, "gang step begins") >= 2, "{}", ran.log);
+            // Every range of both stages, and none by threads instead.
+            assert!(steps(&ran.log, "resolve-lines") >= 4, "{}", ran.log);
+            assert!(steps(&ran.log, "resolve-documents") >= 1, "{}", ran.log);
             assert_eq!(count(&ran.log, "gang step failed"), 0, "{}", ran.log);
         }
     }
@@ -120,14 +151,18 @@ fn a_job_has_the_same_bytes_by_threads_and_by_ranks_of_either_library() {
 
 #[test]
 fn a_rank_killed_in_the_middle_of_a_unit_costs_another_launch_and_no_byte() {
-    let threads = run(|_, _| ());
+    let inputs = Inputs::new();
+    let threads = inputs.run_by_threads();
     for (library, rank) in [(MPICH, 1), (OPEN_MPI, 0), (OPEN_MPI, 2)] {
-        let ran = run(|command, folder| {
+        let began = clock::now();
+        let ran = inputs.run(|command, folder| {
             let token = folder.join("kill-once");
             std::fs::write(&token, "").unwrap();
             command.env("THRESHER_GANG_FAULT", format!("{rank}:{}", token.display()));
             by_ranks(library, library, 3)(command, folder);
         });
+        // Nobody waited for the step's deadline, which is minutes away.
+        assert!(clock::now().duration_since(began) < LONG, "{}", ran.log);
         let killed = !ran.folder.path().join("kill-once").try_exists().unwrap();
         assert!(killed, "{}: the fault was not reached\n{}", library.name, ran.log);
         assert_eq!(count(&ran.log, "gang step failed"), 1, "{}", ran.log);
@@ -139,9 +174,10 @@ fn a_rank_killed_in_the_middle_of_a_unit_costs_another_launch_and_no_byte() {
 
 #[test]
 fn a_launcher_of_another_library_is_refused_with_its_name_and_threads_take_over() {
-    let threads = run(|_, _| ());
+    let inputs = Inputs::new();
+    let threads = inputs.run_by_threads();
     for (program, launcher) in [(MPICH, OPEN_MPI), (OPEN_MPI, MPICH)] {
-        let ran = run(by_ranks(program, launcher, 2));
+        let ran = inputs.run(by_ranks(program, launcher, 2));
         assert!(ran.manifest == threads.manifest);
         assert_eq!(count(&ran.log, "gang step begins"), 1, "{}", ran.log);
         let refused = "MPI's world has `1` rank(s), the launcher was told to start `2`";
@@ -151,8 +187,9 @@ fn a_launcher_of_another_library_is_refused_with_its_name_and_threads_take_over(
 
 #[test]
 fn a_launcher_that_fails_is_called_again_with_fewer_ranks_and_then_no_more() {
-    let threads = run(|_, _| ());
-    let ran = run(|command, _| {
+    let inputs = Inputs::new();
+    let threads = inputs.run_by_threads();
+    let ran = inputs.run(|command, _| {
         command.args(["--gang-launcher", "false {ranks}", "--gang-ranks", "4"]);
     });
     assert!(ran.manifest == threads.manifest);
