@@ -6,6 +6,10 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 programs=${THRESHER_PROGRAMS:-$repository/target/debug}
 thresher=$programs/thresher
 
+# How long each unit of `prepare` sleeps, so that a job lasts long enough to be disturbed, however
+# fast the machine is. It changes no byte.
+export THRESHER_TEST_PACE=0
+
 # write_job FOLDER [COPIES]: job.toml, output and state below the folder.
 write_job() {
     local folder=$1 copies=${2:-30} sample=$repository/deploy/sample
@@ -19,6 +23,11 @@ name = "cluster"
 slice = "commoncrawl"
 base = "$sample"
 listing = "${LISTING:-$folder/inputs.txt}"
+commands = ["pace"]
+[[command]]
+name = "pace"
+folder = "/"
+run = ["sh", "-c", 'sleep "\$THRESHER_TEST_PACE"; exec sed -u "s/.*/{\"keep\": true}/"']
 [language]
 model = "$sample/models/lid.176.ftz"
 [units]
