@@ -20,6 +20,8 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::gate::{Gate, Moment};
+
 /// Longer heads are no HTTP.
 const MAX_HEAD_BYTES: u64 = 64 << 10;
 const SLOW_PIECES: usize = 8;
@@ -83,6 +85,7 @@ pub struct Proxy {
 struct Shared {
     server: String,
     draws: Mutex<Draws>,
+    gate: Gate,
 }
 
 struct Draws {
@@ -99,7 +102,8 @@ impl Proxy {
         let address = listener.local_addr()?;
         let random = ChaCha8Rng::seed_from_u64(faults.seed);
         let draws = Draws { faults, random, burst_left: 0, met: BTreeMap::new() };
-        let shared = Arc::new(Shared { server: server.to_owned(), draws: Mutex::new(draws) });
+        let (server, draws) = (server.to_owned(), Mutex::new(draws));
+        let shared = Arc::new(Shared { server, draws, gate: Gate::default() });
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -113,6 +117,11 @@ impl Proxy {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What holds requests.
+    pub fn gate(&self) -> &Gate {
+        &self.shared.gate
     }
 
     /// Misbehaves otherwise from now on.
@@ -165,7 +174,15 @@ impl Shared {
             return Ok(());
         }
         let reads = head.starts_with("GET") || head.starts_with("HEAD");
-        let fault = self.draw(reads);
+        let mut fault = self.draw(reads);
+        if self.gate.takes(&head, Moment::Before) {
+            self.gate.hold();
+            return client.shutdown(Shutdown::Both);
+        }
+        let held_after = self.gate.takes(&head, Moment::After);
+        if held_after {
+            fault = Fault::LostAnswer;
+        }
         match fault {
             Fault::Reset => return client.shutdown(Shutdown::Both),
             Fault::SlowDown => return refuse(client, "503 Slow Down", "SlowDown"),
@@ -184,6 +201,9 @@ impl Shared {
         let mut to_server = server.try_clone()?;
         let upward = std::thread::spawn(move || io::copy(&mut from_client, &mut to_server).ok());
         let answered = answer(&server, client, fault);
+        if held_after {
+            self.gate.hold();
+        }
         // Ends the thread that waits for more of the request.
         let closed = client.shutdown(Shutdown::Both).and(server.shutdown(Shutdown::Both));
         upward.join().ok();

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! thresher-s3 check  --server HOST:PORT --bucket NAME    storage (disk and S3), then whole jobs
+//! thresher-s3 jobs   --server HOST:PORT --bucket NAME    the jobs alone
 //! thresher-s3 bench  --server HOST:PORT --bucket NAME    MB/s and CPU beside plain requests
 //! ```
 //! `tests/s3/run` starts the servers. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
@@ -15,13 +16,14 @@
 mod bench;
 mod cpu;
 mod jobs;
+mod kills;
 mod objects;
 mod places;
 mod storage;
 
 use anyhow::{Context, bail};
 
-const USAGE: &str = "thresher-s3 check|bench --server HOST:PORT --bucket NAME [--lenient]";
+const USAGE: &str = "thresher-s3 check|jobs|bench --server HOST:PORT --bucket NAME [--lenient]";
 
 /// The server under test.
 struct Server {
@@ -57,6 +59,7 @@ fn main() -> anyhow::Result<()> {
             storage::check(&server)?;
             jobs::check(&server)
         }
+        "jobs" => jobs::check(&server),
         "bench" => bench::bench(&server),
         _ => bail!("there is no `{what}`\n{USAGE}"),
     }

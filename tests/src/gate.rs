@@ -1,0 +1,106 @@
+//! A gate in the proxy: it holds one request, so that a test can do something at that very moment,
+//! such as killing the process that waits for the answer.
+//!
+//! **Invariant:** only the first request that fits is held; all others pass.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// On which side of the server a request is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The server has not heard of it, and will not.
+    Before,
+    /// The server has answered, and nobody will hear the answer.
+    After,
+}
+
+/// Which request is held: its head is given without the body.
+pub type Fits = fn(&str) -> bool;
+
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Open,
+    Armed(Fits, Moment),
+    /// The request has come; its moment has not.
+    Taken,
+    Holding,
+}
+
+impl Gate {
+    /// Holds the next request that fits.
+    pub fn arm(&self, fits: Fits, moment: Moment) {
+        *self.lock() = State::Armed(fits, moment);
+    }
+
+    /// Waits for a request to be held; false when none came in time.
+    pub fn holds_within(&self, time: Duration) -> bool {
+        let waits = |state: &mut State| !matches!(state, State::Holding);
+        let waited = self.changed.wait_timeout_while(self.lock(), time, waits);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        matches!(*state, State::Holding)
+    }
+
+    /// Lets the held request go, without an answer, and holds none.
+    pub fn open(&self) {
+        *self.lock() = State::Open;
+        self.changed.notify_all();
+    }
+
+    /// Whether this request is the one to be held then: the next one is not any more.
+    pub(crate) fn takes(&self, head: &str, moment: Moment) -> bool {
+        let mut state = self.lock();
+        let takes = matches!(*state, State::Armed(fits, when) if when == moment && fits(head));
+        if takes {
+            *state = State::Taken;
+        }
+        takes
+    }
+
+    /// The moment of the request that was taken: waits until the gate is opened.
+    pub(crate) fn hold(&self) {
+        let mut state = self.lock();
+        if matches!(*state, State::Taken) {
+            *state = State::Holding;
+            self.changed.notify_all();
+        }
+        let waits = |state: &mut State| matches!(state, State::Holding);
+        drop(self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_request_is_held_and_let_go() {
+        let gate = Gate::default();
+        assert!(!gate.takes("PUT /a", Moment::Before));
+        gate.arm(|head| head.starts_with("PUT"), Moment::Before);
+        assert!(!gate.takes("GET /a", Moment::Before));
+        assert!(!gate.takes("PUT /a", Moment::After));
+        assert!(!gate.holds_within(Duration::ZERO));
+        assert!(gate.takes("PUT /a", Moment::Before));
+        assert!(!gate.takes("PUT /a", Moment::Before));
+        assert!(!gate.holds_within(Duration::ZERO));
+        std::thread::scope(|scope| {
+            let held = scope.spawn(|| gate.hold());
+            assert!(gate.holds_within(Duration::from_secs(60)));
+            assert!(!held.is_finished());
+            gate.open();
+        });
+        assert!(!gate.holds_within(Duration::ZERO));
+    }
+}
