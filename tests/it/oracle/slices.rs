@@ -246,7 +246,7 @@ fn all_slices_of_one_job_give_the_same_bytes_in_any_world() {
     let fire = tempfile::tempdir().unwrap();
     let (output, state) = places(fire.path());
     let _leftovers = Leftovers(state.clone());
-    let died = run_under_fire(&text.write(fire.path()), &state, seed);
+    let died = run_under_fire(&text.write(fire.path()), &state, seed, 400);
     println!("seed {seed}: {} coordinators and {} workers were killed", died.0, died.1);
     clean(&output);
     verify(&output);
