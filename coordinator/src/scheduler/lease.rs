@@ -225,12 +225,15 @@ impl Job {
             Stage::ResolveDocuments => self.range(key, Stage::Prepare).encode_to_vec(),
             Stage::Layout => {
                 let span = self.spans[key.ordinal as usize].clone();
+                let prepared = self.stage(Stage::Prepare);
                 let layout = LayoutUnit {
                     source: key.ordinal,
                     first_unit: span.start,
                     units: span.len() as u32,
-                    absent: self.stage(Stage::Prepare).absent(span),
+                    absent: prepared.absent(span),
                     ranges: self.stage(Stage::ResolveDocuments).len(),
+                    job_units: prepared.len(),
+                    job_absent: prepared.absent(0..prepared.len()),
                 };
                 layout.encode_to_vec()
             }

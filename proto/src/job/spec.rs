@@ -157,6 +157,7 @@ pub struct LinesSpec {
 pub struct DocumentsSpec {
     pub policy: DedupPolicy,
     pub key: DocumentKey,
+    pub keep: KeepBy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +180,14 @@ pub enum LineHash {
 pub enum DocumentKey {
     Text,
     Payload,
+    Url,
+}
+
+/// What stays where a document is the first of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepBy {
+    Document,
     Url,
 }
 
@@ -287,6 +296,13 @@ impl JobSpec {
     /// Whether the source's documents take part in document dedup.
     pub fn dedups_documents(&self, source: &SourceSpec) -> bool {
         self.has_step(source, Step::Documents) && self.dedup.documents.policy != DedupPolicy::Off
+    }
+
+    /// Whether the source's documents are kept by the address of the first of their kind.
+    pub fn keeps_urls(&self, source: &SourceSpec) -> bool {
+        self.dedup.documents.keep == KeepBy::Url
+            && source.slice == Slice::Commoncrawl
+            && self.dedups_documents(source)
     }
 
     /// Refuses what no run could do; each message says what to write instead.

@@ -1,6 +1,7 @@
 //! The oracle: published bytes are the same whatever the workers, slots, order, memory, and
 //! whatever died on the way.
 
+mod addresses;
 mod kills;
 mod models;
 mod recipes;

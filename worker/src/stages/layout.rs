@@ -4,20 +4,16 @@
 //! not by units, so that a duplicate more or less in one unit moves no byte of another source.
 
 use prost::Message;
-use thresher_proto::job::DedupPolicy;
 use thresher_proto::pb::{self, LayoutUnit, PlannedUnit, PublishUnit, Stage};
 
-use super::near::NearDuplicates;
-use super::resolve::verdict_files;
+use super::drops::Drops;
 use super::{Finished, JobContext, Task, UnitError};
-use crate::dedup::verdicts::VerdictSet;
 use crate::staging::{DOCUMENTS, DocumentFile};
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: LayoutUnit = task.decode()?;
     let target_bytes = context.job.output.shard_bytes.0;
-    let duplicates = Duplicates::new(context, unit.ranges)?;
-    let (near, verdicts_hash) = NearDuplicates::decide(context, task, &unit)?;
+    let (drops, hashes) = Drops::decide(context, task, &unit)?;
     let end = unit.first_unit + unit.units;
     let mut cutter = Cutter::new(&unit, target_bytes);
     for number in unit.first_unit..end {
@@ -27,11 +23,10 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
         let staged = DocumentFile::open(&path, DOCUMENTS, number)?;
         let (sizes, withdrawn) = (staged.sizes()?, staged.facts()?.withdrawn);
-        let verdicts = duplicates.of(context, number)?;
+        let drops = drops.of(context, number)?;
         for (document, size) in (0_u32..).zip(sizes) {
-            let exact = verdicts.as_ref().is_some_and(|v| v.is_dropped(document));
             let stays = withdrawn.binary_search(&document).is_err();
-            if stays && !exact && !near.contains(number, document) {
+            if stays && drops.reason(document).is_none() {
                 cutter.document(number, document, size);
             }
         }
@@ -39,7 +34,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let planned = cutter.finish(end);
     let count = pb::Count { name: "shards".to_owned(), value: planned.len() as u64 };
     let mut digest = blake3::Hasher::new();
-    if let Some(hash) = verdicts_hash {
+    for hash in hashes {
         digest.update(hash.as_bytes());
     }
     for shard in &planned {
@@ -48,34 +43,6 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let digest = digest.finalize().as_bytes().to_vec();
     let done = pb::Done { digest, counts: vec![count], ..pb::Done::default() };
     Ok(Finished { done, planned })
-}
-
-/// The verdicts of RESOLVE-DOCUMENTS.
-pub(super) struct Duplicates {
-    files: Option<Vec<std::path::PathBuf>>,
-}
-
-impl Duplicates {
-    pub(super) fn new(context: &JobContext, ranges: u32) -> Result<Self, UnitError> {
-        if context.job.dedup.documents.policy == DedupPolicy::Off {
-            return Ok(Self { files: None });
-        }
-        verdict_files(context, Stage::ResolveDocuments, ranges)
-            .map(|files| Self { files: Some(files) })
-    }
-
-    /// The duplicates of one PREPARE unit.
-    pub(super) fn of(
-        &self,
-        context: &JobContext,
-        unit: u32,
-    ) -> Result<Option<VerdictSet>, UnitError> {
-        let Some(files) = &self.files else { return Ok(None) };
-        let keys = context.work.unit_file(Stage::Prepare, unit, "keys");
-        VerdictSet::load::<u128>(files, unit, &keys)
-            .map(Some)
-            .map_err(|error| UnitError::verdicts(Stage::Prepare, &error))
-    }
 }
 
 struct Cutter<'a> {

@@ -9,6 +9,8 @@
 //! **Invariant:** what a unit writes is a function of the job file and its inputs: no clock, no
 //! attempt number, no thread count, no host name gets in.
 
+mod addresses;
+mod drops;
 mod error;
 mod external;
 mod layout;

@@ -13,6 +13,7 @@ use blake3::Hash;
 use thresher_proto::job::{JobSpec, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
 
+use super::addresses::AddressBook;
 use super::external::Externals;
 use super::lines::{next, refuse_changed};
 use super::read::{Reading, read_unit};
@@ -59,6 +60,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         tally: Tally::default(),
         signatures: Vec::new(),
         withdrawn: Vec::new(),
+        addresses: context.job.keeps_urls(source).then(AddressBook::default),
+        input_starts: Vec::new(),
+        input: None,
         records_in: 0,
         line: 0,
         text: String::new(),
@@ -75,17 +79,28 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         externals,
         documents: lines,
         dropped: rows,
-        keys: collector,
+        keys: mut collector,
         tally,
         records_in,
         signatures,
         withdrawn,
+        addresses,
+        input_starts,
         ..
     } = preparing;
     externals.finish()?;
+    let addresses = addresses.unwrap_or_default().finish(&mut collector)?;
     let (_, summary) = collector.finish(&mut key_file)?;
     let recipe_files = context.judges()?.recipe_files.clone();
-    let facts = UnitFacts { inputs, recipe_files, tally, signatures, withdrawn };
+    let facts = UnitFacts {
+        inputs,
+        recipe_files,
+        tally,
+        signatures,
+        withdrawn,
+        addresses,
+        input_starts,
+    };
     let file = lines.finish(&facts).map_err(|error| staging(&error))?;
     let rows = rows.finish(&()).map_err(|error| staging(&error))?;
     let hashes: [Hash; 3] = [
@@ -136,6 +151,12 @@ struct Preparing<'j> {
     tally: Tally,
     signatures: Vec<u64>,
     withdrawn: Vec<u32>,
+    /// For sources whose documents are kept by their address.
+    addresses: Option<AddressBook>,
+    /// The place of each input's first document.
+    input_starts: Vec<u32>,
+    /// The row of the input that the last document was of.
+    input: Option<u64>,
     records_in: u64,
     /// Number of the next line in the unit.
     line: u32,

@@ -3,28 +3,26 @@
 //! **Invariant:** the encoder is fed pieces of one size, so the shard's bytes are a function of
 //! its lines. A shard is one zstd frame: common readers stop after the first.
 
+mod input_lines;
+
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use thresher_proto::job::{Schema, Slice};
+use thresher_proto::job::{Schema, Slice, SourceSpec};
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
-use super::layout::Duplicates;
-use super::near::NearDuplicates;
+use self::input_lines::InputLines;
+use super::drops::{Drops, leave};
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, tally};
-use crate::staging::{DOCUMENTS, DROPPED, DocumentFile, bytes_of, create, hash_of, write_all};
+use crate::staging::{DOCUMENTS, DROPPED, DocumentFile, UnitFacts, bytes_of, hash_of};
 use crate::storage::commit::CommitError;
 use crate::storage::{OutputFile, Remedy, StorageError};
 
 /// What the encoder is fed at once.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// Why a document is left out here.
-const DUPLICATE: &str = "dedup/duplicate_document";
-const NEAR_DUPLICATE: &str = "dedup/near_duplicate";
 
 /// What the manifest says of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +51,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let unit: PublishUnit = task.decode()?;
     let source = context.source(unit.source)?;
     let schema = context.job.output.schema;
-    let duplicates = Duplicates::new(context, unit.ranges)?;
-    let near = NearDuplicates::read(context, unit.source)?;
+    let drops = Drops::read(context, unit.source, unit.ranges)?;
     let name = format!("{}-{:05}.jsonl.zst", source.name, unit.shard);
     let mut documents = Shard::new(context, &format!("documents/{name}"), &task.tag)?;
     let mut dropped = Shard::new(context, &format!("dropped/{name}"), &task.tag)?;
@@ -69,33 +66,37 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             let rows = DocumentFile::open(&path("dropped"), DROPPED, number)?;
             rows.for_each(0, u32::MAX, |_, row| dropped.line(row))?;
         }
-        let verdicts = duplicates.of(context, number)?;
+        let drops = drops.of(context, number)?;
         let staged = DocumentFile::open(&path("documents"), DOCUMENTS, number)?;
-        let withdrawn = staged.facts()?.withdrawn;
+        let UnitFacts { withdrawn, input_starts, .. } = staged.facts()?;
+        let mut lines = numbers_lines(schema, source)
+            .then(|| InputLines::begin(input_starts, first, &drops));
         staged.for_each(first, last, |place, line| {
             records_in += 1;
             tally.bytes_in += line.len() as u64;
-            let exact = verdicts.as_ref().is_some_and(|v| v.is_dropped(place));
             let withdrawn = withdrawn.binary_search(&place).is_ok();
-            // A row of what was withdrawn names things as the uniform schema does.
-            let schema = if withdrawn { Schema::Uniform } else { schema };
-            if exact || near.contains(number, place) {
-                let reason = if exact { DUPLICATE } else { NEAR_DUPLICATE };
+            if let Some(reason) = drops.reason(place) {
+                // A row of what was withdrawn names things as the uniform schema does.
+                let schema = if withdrawn { Schema::Uniform } else { schema };
                 tally.drop(reason);
                 return dropped.line(&duplicate_row(schema, line, &source.name, reason)?);
             }
             if withdrawn {
-                tally.drop(&parse(schema, line)?.reason);
+                tally.drop(&parse(Schema::Uniform, line)?.reason);
                 return dropped.line(line);
             }
+            let line = match &mut lines {
+                Some(lines) => Cow::Owned(lines.renumber(place, line)?),
+                None => Cow::Borrowed(line),
+            };
             tally.kept += 1;
             tally.bytes_kept += line.len() as u64;
-            count(&mut tally, source.slice, schema, line)?;
-            documents.line(line)
+            count(&mut tally, source.slice, schema, &line)?;
+            documents.line(&line)
         })?;
     }
     let facts = ShardFacts { documents: documents.finish()?, dropped: dropped.finish()?, tally };
-    let hash = write_facts(context, task, &facts)?;
+    let hash = leave(&facts_path(context, task.unit.ordinal), &task.tag, &facts)?;
     let done = pb::Done {
         accounting: Some(facts.tally.to_wire(records_in)),
         digest: digest_of(&[hash]),
@@ -105,25 +106,16 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     Ok(Finished { done, planned: Vec::new() })
 }
 
+/// Whether documents are called after their line in what is left of their input.
+fn numbers_lines(schema: Schema, source: &SourceSpec) -> bool {
+    schema == Schema::RedpajamaV1 && source.slice == Slice::Commoncrawl
+}
+
 /// The places of unit `number` that belong to the shard.
 fn span(unit: &PublishUnit, number: u32) -> (u32, u32) {
     let first = if number == unit.first_unit { unit.first_document } else { 0 };
     let last = if number == unit.last_unit { unit.last_document } else { u32::MAX };
     (first, last)
-}
-
-fn write_facts(
-    context: &JobContext,
-    task: &Task,
-    facts: &ShardFacts,
-) -> Result<blake3::Hash, UnitError> {
-    let path = facts_path(context, task.unit.ordinal);
-    let mut file = create(&path, &task.tag)?;
-    let text = serde_json::to_vec(facts).map_err(|error| UnitError::Fatal(error.to_string()))?;
-    write_all(&mut file, &text)?;
-    let old = std::fs::read(&path).ok();
-    let sound = old.is_none_or(|old| serde_json::from_slice::<ShardFacts>(&old).is_ok());
-    Ok(hash_of(if sound { file.commit()? } else { file.commit_replacing()? }))
 }
 
 /// What a document line says of itself that a drop row needs.

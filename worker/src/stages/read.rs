@@ -17,6 +17,8 @@ use crate::storage::StorageError;
 pub(super) struct Reading<'a> {
     pub(super) source: &'a SourceSpec,
     pub(super) path: &'a str,
+    /// Its row in the source's input table.
+    pub(super) number: u64,
     /// Which of the job's `dedup.lines.shards` parts of the source it belongs to.
     pub(super) shard: u32,
 }
@@ -38,7 +40,7 @@ pub(super) fn read_unit(
     let mut facts = Vec::with_capacity(rows.len());
     for (number, row) in (first as u64..).zip(rows) {
         let shard = shard_of(number, table.rows.len() as u64, shards);
-        let reading = Reading { source, path: &row.path, shard };
+        let reading = Reading { source, path: &row.path, number, shard };
         let read = match row.missing {
             true => None,
             false => read_row(context, source, row, scratch, &mut |met| take(&reading, met))?,

@@ -67,6 +67,12 @@ impl Preparing<'_> {
         text: &str,
     ) -> Result<Hash, UnitError> {
         let hash = blake3::hash(text.as_bytes());
+        if self.input.replace(input.number) != Some(input.number) {
+            self.input_starts.push(self.tally.kept as u32);
+            if let Some(addresses) = &mut self.addresses {
+                addresses.end_input(&mut self.keys)?;
+            }
+        }
         if self.job.dedups_documents(input.source) {
             let key = match self.job.dedup.documents.key {
                 DocumentKey::Payload if !page.payload_digest.is_empty() => {
@@ -77,7 +83,10 @@ impl Preparing<'_> {
                 }
                 DocumentKey::Text | DocumentKey::Payload | DocumentKey::Url => hash,
             };
-            self.keys.push(document_key(key), self.tally.kept as u32)?;
+            match &mut self.addresses {
+                Some(addresses) => addresses.push(page.url, document_key(key)),
+                None => self.keys.push(document_key(key), self.tally.kept as u32)?,
+            }
         }
         if self.job.has_step(input.source, Step::Near) {
             self.signatures.push(signature(text));
