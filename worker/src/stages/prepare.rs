@@ -9,6 +9,8 @@
 mod keep;
 mod schemas;
 
+use std::path::Path;
+
 use blake3::Hash;
 use thresher_proto::job::{JobSpec, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
@@ -28,7 +30,7 @@ use crate::filters::{self, Outcome};
 use crate::language::{Language, LanguageScratch};
 use crate::sources::{Fate, Met, Page};
 use crate::staging::{
-    DOCUMENTS, DROPPED, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
+    DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
 };
 use crate::storage::commit::AttemptFile;
 use crate::text::lines::{count_chars, lines};
@@ -43,7 +45,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let source = context.source(unit.source)?;
     let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
     let (documents, dropped, keys) = (path("documents"), path("dropped"), path("keys"));
-    let mut key_file = create(&keys, &task.tag)?;
+    let key_file = create(&keys, &task.tag)?;
     let spill = keys.with_file_name(format!(".{number}-{}", task.tag));
     let scratch = keys.with_file_name(format!(".{number}-{}-scratch", task.tag));
     let writers = (create(&documents, &task.tag)?, create(&dropped, &task.tag)?);
@@ -75,45 +77,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         refuse_changed(context, number, &inputs)?;
     }
     preparing.count_filters();
-    let Preparing {
-        externals,
-        documents: lines,
-        dropped: rows,
-        keys: mut collector,
-        tally,
-        records_in,
-        signatures,
-        withdrawn,
-        addresses,
-        input_starts,
-        ..
-    } = preparing;
-    externals.finish()?;
-    let addresses = addresses.unwrap_or_default().finish(&mut collector)?;
-    let (_, summary) = collector.finish(&mut key_file)?;
-    let recipe_files = context.judges()?.recipe_files.clone();
-    let facts = UnitFacts {
-        inputs,
-        recipe_files,
-        tally,
-        signatures,
-        withdrawn,
-        addresses,
-        input_starts,
-    };
-    let file = lines.finish(&facts).map_err(|error| staging(&error))?;
-    let rows = rows.finish(&()).map_err(|error| staging(&error))?;
-    let hashes: [Hash; 3] = [
-        hash_of(publish_blocks(file, &documents, DOCUMENTS)?),
-        hash_of(publish_blocks(rows, &dropped, DROPPED)?),
-        hash_of(publish_blocks(key_file, &keys, KEY_FILE)?),
-    ];
-    let done = pb::Done {
-        accounting: Some(facts.tally.to_wire(records_in)),
-        digest: digest_of(&hashes),
-        keys: summary.distinct,
-        counts: tally::wire_counts(&facts.tally.counts),
-    };
+    let done = preparing.publish(context, inputs, key_file, [&documents, &dropped, &keys])?;
     Ok(Finished { done, planned: Vec::new() })
 }
 
@@ -179,6 +143,55 @@ struct Judged<'a> {
 }
 
 impl<'j> Preparing<'j> {
+    /// Finishes the unit's files and commits them: documents, drop rows, keys.
+    fn publish(
+        self,
+        context: &JobContext,
+        inputs: Vec<InputFacts>,
+        mut key_file: AttemptFile,
+        [documents, dropped, keys]: [&Path; 3],
+    ) -> Result<pb::Done, UnitError> {
+        let Self {
+            externals,
+            documents: lines,
+            dropped: rows,
+            keys: mut collector,
+            tally,
+            records_in,
+            signatures,
+            withdrawn,
+            addresses,
+            input_starts,
+            ..
+        } = self;
+        externals.finish()?;
+        let addresses = addresses.unwrap_or_default().finish(&mut collector)?;
+        let (_, summary) = collector.finish(&mut key_file)?;
+        let recipe_files = context.judges()?.recipe_files.clone();
+        let facts = UnitFacts {
+            inputs,
+            recipe_files,
+            tally,
+            signatures,
+            withdrawn,
+            addresses,
+            input_starts,
+        };
+        let file = lines.finish(&facts).map_err(|error| staging(&error))?;
+        let rows = rows.finish(&()).map_err(|error| staging(&error))?;
+        let hashes: [Hash; 3] = [
+            hash_of(publish_blocks(file, documents, DOCUMENTS)?),
+            hash_of(publish_blocks(rows, dropped, DROPPED)?),
+            hash_of(publish_blocks(key_file, keys, KEY_FILE)?),
+        ];
+        Ok(pb::Done {
+            accounting: Some(facts.tally.to_wire(records_in)),
+            digest: digest_of(&hashes),
+            keys: summary.distinct,
+            counts: tally::wire_counts(&facts.tally.counts),
+        })
+    }
+
     fn take(&mut self, input: &Reading<'_>, met: Met<'_>) -> Result<(), UnitError> {
         self.records_in += 1;
         self.tally.bytes_in += met.bytes;

@@ -69,8 +69,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let drops = drops.of(context, number)?;
         let staged = DocumentFile::open(&path("documents"), DOCUMENTS, number)?;
         let UnitFacts { withdrawn, input_starts, .. } = staged.facts()?;
-        let mut lines = numbers_lines(schema, source)
-            .then(|| InputLines::begin(input_starts, first, &drops));
+        let mut lines =
+            numbers_lines(schema, source).then(|| InputLines::begin(input_starts, first, &drops));
         staged.for_each(first, last, |place, line| {
             records_in += 1;
             tally.bytes_in += line.len() as u64;

@@ -35,19 +35,16 @@ pub struct UnitFacts {
     /// Of each document, for sources whose near-duplicates are looked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<u64>,
-<<<<<<< HEAD
     /// Places that hold no document but the drop row of one that only took part in comparisons,
     /// in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withdrawn: Vec<u32>,
-=======
     /// Of each document, for sources whose documents are kept by their address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<u64>,
     /// The place of the first document behind the beginning of each input that has any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input_starts: Vec<u32>,
->>>>>>> 00bdbeb (Keep RedPajama's pages by address and number their lines as it did)
 }
 
 /// One input, or a piece of it, as it was read.
