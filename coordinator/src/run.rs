@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
-use crate::cli::worker_program::worker_program;
+use crate::cli::worker_program::{refuse_missing_files, worker_program};
 use crate::clock;
 use crate::driver::{Command, Driver, Reply, read_scheduler};
 use crate::journal::JournalError;
@@ -77,6 +77,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
     // Found before an epoch is taken: without it nothing can run.
     let program = worker_program()?;
+    refuse_missing_files(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
     if is_finished(&status) {

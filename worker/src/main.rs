@@ -10,7 +10,8 @@ use thresher_worker::agent::{AgentOptions, work};
 use thresher_worker::clean::{CleanArgs, run_clean};
 use thresher_worker::gang::{GangOptions, LauncherTemplate};
 use thresher_worker::inspect::{
-    ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, run_report, run_survey, run_trace, run_verify,
+    CheckArgs, ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, run_check, run_report, run_survey,
+    run_trace, run_verify,
 };
 use thresher_worker::launch::{self, Launch};
 use thresher_worker::train::{TrainArgs, run_train};
@@ -39,6 +40,8 @@ enum Verb {
     Clean(CleanArgs),
     /// Measure a job's inputs on a sample, for `thresher plan`
     Survey(SurveyArgs),
+    /// Tell which files a job names and cannot use, for `thresher run`
+    Check(CheckArgs),
     /// Make a model
     Train(TrainArgs),
 }
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Verb::Report(options) => run_report(&options),
         Verb::Clean(options) => run_clean(&options),
         Verb::Survey(options) => run_survey(&options),
+        Verb::Check(options) => run_check(&options),
         Verb::Train(options) => run_train(&options),
     };
     match result {

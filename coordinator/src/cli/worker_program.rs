@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, bail};
+use thresher_proto::job::JobSpec;
 
 /// Names another worker program than the one beside this executable.
 const WORKER_VARIABLE: &str = "THRESHER_WORKER";
@@ -39,6 +40,18 @@ pub(super) fn pass_through<A: AsRef<OsStr>>(arguments: &[A]) -> anyhow::Result<E
         Some(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
         None => bail!("`{}` was killed: {status}", program.display()),
     }
+}
+
+/// Refuses a job whose models or lists are not there, before anything of it is begun.
+pub(crate) fn refuse_missing_files(job: &JobSpec) -> anyhow::Result<()> {
+    let answer = answer_of(&["check", "-"], &job.resolved()).context("failed to check the job")?;
+    let missing: Vec<String> = serde_json::from_slice(&answer).context(
+        "the worker's answer is not understood\nhint: both programs must be of one build",
+    )?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("the job names files that cannot be used\n{}", missing.join("\n"))
 }
 
 /// Runs the worker program on `input`, and gives what it printed. Its stderr is this process's.

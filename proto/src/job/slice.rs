@@ -82,6 +82,8 @@ pub enum Step {
     Lines,
     /// The language is told, and those that are not kept are dropped.
     Language,
+    /// The language is told, whatever it is; nothing is dropped for it.
+    Told,
     /// Perplexity and the classifier, as far as the job has their models.
     Quality,
     /// The document filters that the job switches on.

@@ -2,6 +2,7 @@
 //! whatever died on the way.
 
 mod addresses;
+mod fields;
 mod kills;
 mod models;
 mod recipes;

@@ -126,9 +126,43 @@ fn a_job_whose_models_are_missing_says_which_file_and_where_it_may_be_had() {
     assert!(text.contains("perplexity.models") && text.contains("language.model"), "{text}");
     let folder = tempfile::tempdir().unwrap();
     let job = self::job(folder.path(), "missing = \"fail\"", "");
-    let failed = output(&mut run(&job.write(folder.path()), &places(folder.path()).1));
-    assert!(!failed.status.success());
-    let all = [failed.stdout, failed.stderr].concat();
-    let text = String::from_utf8_lossy(&all);
-    assert!(text.contains(".sp.model") && text.contains("dl.fbaipublicfiles.com"), "{text}");
+    let job = job.write(folder.path());
+    let state = places(folder.path()).1;
+    // Neither a unit nor a state directory was begun.
+    for command in [&mut run(&job, &state), thresher().arg("plan").arg(&job)] {
+        let failed = output(command);
+        assert_eq!(failed.status.code(), Some(1));
+        let text = String::from_utf8_lossy(&failed.stderr);
+        for part in [".sp.model`", "dl.fbaipublicfiles.com", "`perplexity.missing = \"all\"`"] {
+            assert!(text.contains(part), "{text}\nlacks {part}");
+        }
+        assert!(!state.try_exists().unwrap());
+    }
+}
+
+#[test]
+fn every_file_that_a_job_lacks_is_named_at_once_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = JobText::sample_times(1, folder.path())
+        .set("model", "\"/nowhere/lid.176.bin\"")
+        .append("[classifier]\nmodel = \"/nowhere/wikiref.model.bin\"")
+        .append("[tokens]\ntokenizer = \"/nowhere/tokenizer.json\"")
+        .append("[filters.c4_quality]\nbad_words_file = \"/nowhere/words.txt\"");
+    let state = places(folder.path()).1;
+    let failed = output(&mut run(&job.write(folder.path()), &state));
+    assert_eq!(failed.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&failed.stderr);
+    for part in [
+        "`/nowhere/lid.176.bin`",
+        "fasttext.cc/docs",
+        "`/nowhere/wikiref.model.bin`",
+        "data.together.xyz",
+        "keeps documents unscored",
+        "`/nowhere/tokenizer.json`",
+        "huggingface.co/EleutherAI",
+        "/nowhere/words.txt",
+    ] {
+        assert!(text.contains(part), "{text}\nlacks {part}");
+    }
+    assert!(!state.try_exists().unwrap());
 }

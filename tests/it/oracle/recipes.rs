@@ -14,7 +14,7 @@ use super::{places, run, verify};
 const PRESETS: [&str; 2] = ["thresher", "redpajama-v1"];
 
 /// Runs a job over one input of a slice; gives the documents, and how often a reason dropped one.
-fn outcome(
+pub(super) fn outcome(
     slice: &str,
     preset: &str,
     (name, bytes): (&str, &[u8]),
@@ -26,7 +26,7 @@ fn outcome(
     std::fs::write(input, bytes).unwrap();
     let job = JobText::of(format!(
         "[job]\nname = \"t\"\npreset = \"{preset}\"\n[[source]]\nslice = \"{slice}\"\n\
-         listing = \"{name}\"\nbase = \"{}\"\n[output]\npath = \"corpus\"\n{tables}",
+         listing = \"{name}\"\nbase = \"{}\"\ndump = \"2023-03-29\"\n[output]\npath = \"corpus\"\n{tables}",
         folder.path().display()
     ));
     let (output, state) = places(folder.path());

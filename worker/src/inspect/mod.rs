@@ -1,4 +1,5 @@
-//! Looking at inputs and outputs outside of a job: `verify`, `trace`, `report` and `survey`.
+//! Looking at inputs and outputs outside of a job: `verify`, `trace`, `report`, `survey`
+//! and `check`.
 //!
 //! Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows) and
 //! `document`; this folder only reads them back.
@@ -6,6 +7,7 @@
 //! **Invariant:** an answer depends on the files alone: threads share the reading, and their
 //! findings are put in the order of the manifest.
 
+mod check;
 mod lines;
 mod report;
 mod survey;
@@ -17,6 +19,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use check::{CheckArgs, run_check};
 pub use report::{ReportArgs, run_report};
 pub use survey::{SurveyArgs, SurveyError, run_survey, survey};
 pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, run_trace, trace};

@@ -61,16 +61,20 @@ pub struct SurveyError {
 
 /// Surveys and prints.
 pub fn run_survey(args: &SurveyArgs) -> anyhow::Result<ExitCode> {
-    let job = if args.job.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("failed to read stdin")?;
-        JobSpec::from_resolved(&text)?
-    } else {
-        JobSpec::load(&args.job)?
-    };
+    let job = job_of(&args.job)?;
     let survey = survey(&job, args.sample.0)?;
     print_result(&if args.json { to_json(&survey)? } else { text(&survey) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The job of a file, or of stdin, resolved.
+pub(super) fn job_of(path: &Path) -> anyhow::Result<JobSpec> {
+    if path.as_os_str() != "-" {
+        return Ok(JobSpec::load(path)?);
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("failed to read stdin")?;
+    Ok(JobSpec::from_resolved(&text)?)
 }
 
 /// Lists every source and measures up to `sample_bytes` of each.

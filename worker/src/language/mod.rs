@@ -52,7 +52,17 @@ impl LanguageIdentifier {
 
     /// The language of `text`; none if the model knows nothing in it.
     pub fn identify(&self, scratch: &mut LanguageScratch, text: &str) -> Option<Language<'_>> {
-        let feeds = match self.view {
+        self.identify_as(self.view, scratch, text)
+    }
+
+    /// The same, where a slice is seen otherwise than the job's pages.
+    pub fn identify_as(
+        &self,
+        view: View,
+        scratch: &mut LanguageScratch,
+        text: &str,
+    ) -> Option<Language<'_>> {
+        let feeds = match view {
             View::RedpajamaV1 => LineFeeds::Vanish,
             View::Thresher => LineFeeds::Separate,
         };
@@ -60,7 +70,7 @@ impl LanguageIdentifier {
         let &(id, score) = scratch.best.first()?;
         let label = self.model.label(id);
         let label = label.strip_prefix(LABEL_PREFIX).unwrap_or(label);
-        let score = match self.view {
+        let score = match view {
             View::RedpajamaV1 => rounded_to_hundredths(score),
             View::Thresher => score,
         };

@@ -40,6 +40,11 @@ pub fn cutoffs(language: &str) -> Option<(f64, f64)> {
     Some((head, middle))
 }
 
+/// The languages that CCNet has models of.
+pub fn languages() -> impl Iterator<Item = &'static str> {
+    CUTOFFS.iter().map(|(name, ..)| *name)
+}
+
 /// In the order of the languages.
 const CUTOFFS: [(&str, f64, f64); 48] = [
     ("af", 540.0, 770.0),

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thresher_proto::job::{MissingModel, PerplexitySpec};
 
-pub use cutoffs::{Bucket, cutoffs};
+pub use cutoffs::{Bucket, cutoffs, languages};
 
 use crate::kenlm::{self, WordId};
 use crate::sentencepiece::{self, Piece};
@@ -117,6 +117,33 @@ impl Perplexity {
     }
 }
 
+/// Which languages' models a job may need and lacks, a message for the first of them. Where a job
+/// keeps every language, it may need those of all that CCNet has models of.
+pub fn missing_models(spec: &PerplexitySpec, keep: &[String]) -> Option<String> {
+    if matches!(spec.models.as_str(), "" | "none") {
+        return None;
+    }
+    let kept: Vec<&str> = match keep {
+        [] => languages().collect(),
+        some => some.iter().map(String::as_str).collect(),
+    };
+    let mut refusals = kept.iter().filter_map(|language| {
+        let refusal = find(spec, language).err()?;
+        Some((*language, refusal))
+    });
+    let (_, first) = refusals.next()?;
+    let others: Vec<&str> = refusals.map(|(language, _)| language).collect();
+    if others.is_empty() {
+        return Some(first.to_string());
+    }
+    let why = if keep.is_empty() {
+        "`language.keep` names no languages, so all of CCNet's may come: name those that are wanted"
+    } else {
+        "they are languages of `language.keep`"
+    };
+    Some(format!("{first}\nmodels of {} are missing too; {why}", others.join(", ")))
+}
+
 impl Models {
     fn perplexity(&self, scratch: &mut Scratch, text: &str) -> f64 {
         let Scratch { normal, pieces, words } = scratch;
@@ -150,7 +177,9 @@ fn find(
     let missing =
         [("SentencePiece model", &pieces, "sp.model"), ("KenLM model", &model, "arpa.bin")]
             .into_iter()
-            .find(|(_, path, _)| !path.is_file());
+            .find(|(_, path, _)| {
+                !path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0)
+            });
     let Some((what, path, ending)) = missing else { return Ok(Some((pieces, model))) };
     // CCNet has no model of other languages, so nothing is amiss when one of them is not there.
     if spec.missing == MissingModel::All || cutoffs(language).is_none() {
@@ -228,6 +257,23 @@ mod tests {
         let scorer = Perplexity::new(&spec, &[]).unwrap().unwrap();
         let error = scorer.score(&mut Scratch::default(), "de", "Das Haus").unwrap_err();
         assert!(error.to_string().contains("KenLM model of `de`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_of_every_language_that_may_come() {
+        let told = |keep: &[&str]| {
+            let keep: Vec<String> = keep.iter().map(|it| (*it).to_owned()).collect();
+            missing_models(&spec(MissingModel::Fail), &keep)
+        };
+        assert_eq!(told(&["fr", "sv"]), None);
+        let english = told(&["fr", "en"]).unwrap();
+        assert!(english.contains("model of `en`") && !english.contains("too"), "{english}");
+        let two = told(&["en", "it"]).unwrap();
+        assert!(two.contains("models of it are missing too"), "{two}");
+        let any = told(&[]).unwrap();
+        assert!(any.contains("model of `af`") && any.contains(", zh are missing too"), "{any}");
+        assert!(any.contains("`language.keep`"), "{any}");
+        assert_eq!(missing_models(&spec(MissingModel::All), &[]), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod near;
 mod prepare;
 mod publish;
 mod read;
+mod required;
 mod resolve;
 mod scores;
 mod seal;
@@ -35,6 +36,7 @@ use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 
 pub use error::UnitError;
 pub(crate) use external::command_line;
+pub use required::missing_files;
 pub use resolve::{RankError, RankTask};
 pub use scores::{Scored, Scorers, ScoresScratch};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
@@ -175,22 +177,7 @@ impl JobContext {
 
 impl Judges {
     fn read(job: &JobSpec) -> Result<Self, String> {
-        let spec = &job.language;
-        let language = if spec.model == "none" {
-            None
-        } else {
-            let model = Model::load(spec.model.as_ref()).map_err(|error| {
-                format!(
-                    "failed to load the language model: {error}\nhint: `language.model` names \
-                     fastText's lid.176.ftz or lid.176.bin; `\"none\"` does without"
-                )
-            })?;
-            let view = match spec.view {
-                LanguageView::Spaces => View::Thresher,
-                LanguageView::Ccnet => View::RedpajamaV1,
-            };
-            Some(LanguageIdentifier::new(Arc::new(model), view))
-        };
+        let language = read_language(job)?;
         let filters =
             FilterChain::new(&job.filters).map_err(|error| format!("failed to {error}"))?;
         let hashed = |(key, path): (&str, PathBuf)| match hash_file(&path) {
@@ -200,6 +187,26 @@ impl Judges {
         let recipe_files = job.recipe_files().into_iter().map(hashed).collect::<Result<_, _>>()?;
         Ok(Self { language, scorers: Scorers::read(job)?, filters, recipe_files })
     }
+}
+
+fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
+    let spec = &job.language;
+    if spec.model == "none" {
+        return Ok(None);
+    }
+    let model = Model::load(spec.model.as_ref()).map_err(|error| {
+        format!(
+            "failed to load the language model: {error}\nhint: `language.model` names fastText's \
+             lid.176.ftz or lid.176.bin \
+             (https://fasttext.cc/docs/en/language-identification.html); `\"none\"` keeps \
+             documents of every language, untold"
+        )
+    })?;
+    let view = match spec.view {
+        LanguageView::Spaces => View::Thresher,
+        LanguageView::Ccnet => View::RedpajamaV1,
+    };
+    Ok(Some(LanguageIdentifier::new(Arc::new(model), view)))
 }
 
 fn hash_file(path: &Path) -> std::io::Result<blake3::Hash> {

@@ -9,10 +9,11 @@
 mod keep;
 mod schemas;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use blake3::Hash;
-use thresher_proto::job::{JobSpec, SourceSpec, Step};
+use thresher_proto::job::{JobSpec, LatexRules, Slice, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
 
 use super::addresses::AddressBook;
@@ -27,7 +28,7 @@ use crate::dedup::KEY_FILE;
 use crate::dedup::keys::KeyCollector;
 use crate::dedup::verdicts::VerdictSet;
 use crate::filters::{self, Outcome};
-use crate::language::{Language, LanguageScratch};
+use crate::language::{Language, LanguageScratch, View};
 use crate::sources::{Fate, Met, Page};
 use crate::staging::{
     DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
@@ -280,6 +281,13 @@ impl<'j> Preparing<'j> {
                 };
                 Judged { language: Some(language), language_score: Some(score), ..judged }
             }
+            Some(identifier) if job.has_step(source, Step::Told) => {
+                let seen = seen_language(job, source.slice, text);
+                let found = identifier.identify_as(View::Thresher, &mut self.language, &seen);
+                let told = found.map(|found| (found.label, found.score));
+                let language = told.map(|(label, _)| label).or(judged.language);
+                Judged { language, language_score: told.map(|(_, score)| score), ..judged }
+            }
             Some(_) | None => judged,
         };
         if job.has_step(source, Step::Quality) {
@@ -338,6 +346,14 @@ impl<'j> Preparing<'j> {
         for (rule, count) in self.filters.take_tally().removed {
             self.tally.count(&format!("lines/removed/{rule}"), count);
         }
+    }
+}
+
+/// The text of which a language is told without dropping any. RedPajama lowered papers first.
+fn seen_language<'t>(job: &JobSpec, slice: Slice, text: &'t str) -> Cow<'t, str> {
+    match (slice, job.arxiv.latex) {
+        (Slice::Arxiv, LatexRules::RedpajamaV1) => Cow::Owned(text.to_lowercase()),
+        _ => Cow::Borrowed(text),
     }
 }
 

@@ -90,7 +90,7 @@ impl Scorers {
     }
 }
 
-fn read_classifier(job: &JobSpec) -> Result<Option<Classifier>, String> {
+pub(super) fn read_classifier(job: &JobSpec) -> Result<Option<Classifier>, String> {
     let spec = &job.classifier;
     if matches!(spec.model.as_str(), "" | "none") {
         return Ok(None);
@@ -98,8 +98,9 @@ fn read_classifier(job: &JobSpec) -> Result<Option<Classifier>, String> {
     let failed = |error: String| {
         format!(
             "failed to load the classifier: {error}\nhint: `classifier.model` names a fastText \
-             model with the label `{}`: RedPajama's wikiref.model.bin, or one that `thresher train \
-             classifier` made; `\"none\"` keeps documents unscored",
+             model with the label `{}`: RedPajama's \
+             (https://data.together.xyz/redpajama-data-v2/v1.0.0/artifacts/wikiref.model.bin), or \
+             one that `thresher train classifier` made; `\"none\"` keeps documents unscored",
             spec.label
         )
     };

@@ -24,7 +24,9 @@ pub enum TokenError {
     #[error(
         "failed to load the tokenizer `{name}`: {error}\n\
          hint: `tokens.tokenizer` names a tokenizer.json, for instance that of GPT-NeoX-20B or \
-         Pythia; `\"none\"` does without counts"
+         Pythia \
+         (https://huggingface.co/EleutherAI/pythia-6.9b-deduped/resolve/main/tokenizer.json); \
+         `\"none\"` counts no tokens, and judges no code by them"
     )]
     Load { name: String, error: String },
     #[error("failed to count the tokens of a text of {bytes} bytes: {error}")]

@@ -18,7 +18,7 @@ use thresher_proto::survey::Survey;
 
 use self::estimate::{Disk, Machine, Plan};
 use super::place::{choose_state, load_job};
-use super::worker_program::answer_of;
+use super::worker_program::{answer_of, refuse_missing_files};
 use super::{Exit, print};
 
 /// Tell what a job will need: units, memory, disk, core-hours
@@ -51,6 +51,7 @@ pub(super) struct PlanArgs {
 pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let job = load_job(&args.job, args.output.as_deref())?;
     let state = choose_state(args.state.as_deref(), &job)?;
+    refuse_missing_files(&job)?;
     let machine = machine(&job, &state, args.slots)?;
     let survey = survey(&job, args.sample.0)?;
     let plan = Plan::new(&job, &survey, &machine);

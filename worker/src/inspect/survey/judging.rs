@@ -9,7 +9,7 @@ use zstd::stream::Encoder;
 use super::cpu_micros;
 use crate::document::{Document, Scores};
 use crate::filters::{self, Outcome};
-use crate::language::LanguageScratch;
+use crate::language::{LanguageScratch, View};
 use crate::sources::github::few_letters;
 use crate::sources::{Met, Page};
 use crate::stages::{JobContext, Judges, Scored, ScoresScratch, Tally, UnitError};
@@ -134,10 +134,15 @@ impl<'a> Judging<'a> {
     /// The text's language, where the job tells it; `None` when it is none that is kept.
     fn language(&mut self) -> Option<Option<(&'a str, f32)>> {
         let judges = self.judges;
-        let tells = self.job.has_step(self.source, Step::Language);
-        let Some(identifier) = judges.language.as_ref().filter(|_| tells) else {
+        let has = |step| self.job.has_step(self.source, step);
+        let (judges_it, tells) = (has(Step::Language), has(Step::Told));
+        let Some(identifier) = judges.language.as_ref().filter(|_| judges_it || tells) else {
             return Some(None);
         };
+        if !judges_it {
+            let found = identifier.identify_as(View::Thresher, &mut self.language, &self.text);
+            return Some(found.map(|found| (found.label, found.score)));
+        }
         let found = identifier.identify(&mut self.language, &self.text)?;
         let keep = &self.job.language.keep;
         let wanted = keep.is_empty() || keep.iter().any(|label| label == found.label);

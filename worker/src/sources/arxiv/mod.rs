@@ -143,9 +143,16 @@ fn one(job: &JobSpec, record: u64, item: Item, take: &mut Take<'_>) -> Result<()
 
 fn meta_of(name: &str, id: &str, url: &str, date: &str) -> Meta {
     let yymm = name.split('/').rev().nth(1).unwrap_or_default();
-    let fields =
-        [("timestamp", date), ("yymm", yymm), ("arxiv_id", id), ("url", url), ("source", "arxiv")];
-    fields.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
+    // The language is told later, of the text.
+    let fields = [
+        ("timestamp", Value::from(date)),
+        ("yymm", Value::from(yymm)),
+        ("arxiv_id", Value::from(id)),
+        ("language", Value::Null),
+        ("url", Value::from(url)),
+        ("source", Value::from("arxiv")),
+    ];
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Names and bytes of a paper's TeX files, in the order of its tar.

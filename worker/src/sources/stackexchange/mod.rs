@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader};
 
 use serde_json::Value;
 use sevenz_rust2::{ArchiveReader, Password};
-use thresher_proto::job::{JobSpec, SourceSpec};
+use thresher_proto::job::{JobSpec, Schema, SourceSpec};
 
 use super::noted::{ErrorNote, Noted};
 use super::{Fate, Input, Met, Meta, Page, Source, Take};
@@ -182,13 +182,17 @@ impl Reading<'_, '_> {
         };
         let dump = self.source.dump.as_str();
         let timestamp = if dump.is_empty() { date.as_str() } else { dump };
-        let meta = Meta::from_iter([
+        // The language is told later, of the text.
+        let mut meta = Meta::from_iter([
+            ("language".to_owned(), Value::Null),
             ("url".to_owned(), Value::from(url.as_str())),
             ("timestamp".to_owned(), Value::from(timestamp)),
             ("source".to_owned(), Value::from("stackexchange")),
             ("question_score".to_owned(), Value::from(score)),
-            ("answers".to_owned(), Value::from(thread.answers.len())),
         ]);
+        if self.job.output.schema == Schema::Uniform {
+            meta.insert("answers".to_owned(), Value::from(thread.answers.len()));
+        }
         let licence = thread.licences();
         let fate = Fate::Page(Page {
             id: &id,

@@ -1,8 +1,12 @@
 //! A kept document as a line of the job's schema.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
 use super::{Judged, Preparing, Reading};
 use crate::document::{Document, Origin, RedPajamaDocument, RedPajamaRecord};
-use crate::sources::{Met, Page};
+use crate::sources::{Met, Meta, Page};
 use crate::text::lines::count_chars;
 
 impl Preparing<'_> {
@@ -38,7 +42,7 @@ impl Preparing<'_> {
             original_lines: judged.original_lines,
             content_hash,
             recipe: &self.recipe,
-            meta: page.meta,
+            meta: told_meta(page, judged).as_deref(),
         })
     }
 
@@ -61,8 +65,8 @@ impl Preparing<'_> {
             content_hash,
             tokens: judged.scored.scores.tokens,
         };
-        if let Some(meta) = page.meta {
-            return self.documents.push(&RedPajamaRecord { text, meta, origin });
+        if let Some(meta) = told_meta(page, judged) {
+            return self.documents.push(&RedPajamaRecord { text, meta: &meta, origin });
         }
         let file = input.path.rsplit('/').next().unwrap_or_default();
         let source = format!("cc/{}/{file}/line{}", dump_of(input), met.record);
@@ -76,6 +80,16 @@ impl Preparing<'_> {
             meta: origin,
         })
     }
+}
+
+/// The page's `meta`, where a language that the source left open is the one that was told.
+fn told_meta<'a>(page: &Page<'a>, judged: &Judged<'_>) -> Option<Cow<'a, Meta>> {
+    let meta = page.meta?;
+    let open = meta.get("language").is_some_and(Value::is_null);
+    let Some(language) = judged.language.filter(|_| open) else { return Some(Cow::Borrowed(meta)) };
+    let mut told = meta.clone();
+    told.insert("language".to_owned(), Value::from(language));
+    Some(Cow::Owned(told))
 }
 
 /// The dump's name: as the job says, else as CommonCrawl's paths have it.

@@ -1,0 +1,38 @@
+//! What a job needs before its first unit: the models and lists that it names.
+//!
+//! Hours of reading must not end at a model that is not there, so this is asked at the start, and
+//! all that is missing is told at once: which file, where it may be had, what goes without it.
+
+use thresher_proto::job::{JobSpec, Step};
+
+use super::{read_language, scores};
+use crate::filters::FilterChain;
+use crate::perplexity;
+use crate::tokens::TokenizerFile;
+
+/// Everything that the job names and that cannot be used, a message each; empty for a job that may
+/// begin. Small files are read whole; of CCNet's language models, which have gigabytes, it is only
+/// seen to that they are there.
+pub fn missing_files(job: &JobSpec) -> Vec<String> {
+    let mut missing = Vec::new();
+    let told = job
+        .source
+        .iter()
+        .any(|source| job.has_step(source, Step::Language) || job.has_step(source, Step::Told));
+    if told {
+        missing.extend(read_language(job).err());
+    }
+    if job.source.iter().any(|source| job.has_step(source, Step::Quality)) {
+        missing.extend(perplexity::missing_models(&job.perplexity, &job.language.keep));
+        missing.extend(scores::read_classifier(job).err());
+    }
+    if !matches!(job.tokens.tokenizer.as_str(), "" | "none") {
+        let tokenizer = TokenizerFile::load(job.tokens.tokenizer.as_ref());
+        missing.extend(tokenizer.err().map(|error| error.to_string()));
+    }
+    if job.source.iter().any(|source| job.has_step(source, Step::Filters)) {
+        let filters = FilterChain::new(&job.filters);
+        missing.extend(filters.err().map(|error| format!("failed to {error}")));
+    }
+    missing
+}
