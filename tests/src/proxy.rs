@@ -42,8 +42,8 @@ pub enum Fault {
     Slow,
     /// The answer has an ETag that no object has.
     WrongEtag,
-    /// The answer has the ETag of another object, always the same.
-    OtherEtag,
+    /// The keys were good until now.
+    Expired,
 }
 
 /// How often what happens, in a hundred requests.
@@ -59,6 +59,11 @@ impl Faults {
     /// Forwards only.
     pub fn none() -> Self {
         Self { seed: 0, percent: Vec::new(), burst: 0 }
+    }
+
+    /// The same whatever is asked.
+    pub fn always(fault: Fault) -> Self {
+        Self { seed: 0, percent: vec![(fault, 100)], burst: 0 }
     }
 
     /// Something of everything.
@@ -151,7 +156,7 @@ impl Shared {
         let mut fault = Fault::None;
         for (candidate, percent) in &draws.faults.percent {
             if left < *percent {
-                let lies = matches!(candidate, Fault::WrongEtag | Fault::OtherEtag);
+                let lies = *candidate == Fault::WrongEtag;
                 fault = if lies && !reads { Fault::None } else { *candidate };
                 break;
             }
@@ -189,12 +194,9 @@ impl Shared {
             Fault::InternalError => {
                 return refuse(client, "500 Internal Server Error", "InternalError");
             }
-            Fault::None
-            | Fault::LostAnswer
-            | Fault::Truncated
-            | Fault::Slow
-            | Fault::WrongEtag
-            | Fault::OtherEtag => {}
+            Fault::Expired => return refuse(client, "400 Bad Request", "ExpiredToken"),
+            Fault::None | Fault::LostAnswer | Fault::Truncated | Fault::Slow | Fault::WrongEtag => {
+            }
         }
         let server = TcpStream::connect(&self.server)?;
         (&server).write_all(with_header(&head, "Connection: close").as_bytes())?;
@@ -226,11 +228,11 @@ fn answer(server: &TcpStream, client: &TcpStream, fault: Fault) -> io::Result<()
             return Ok(());
         }
         Fault::WrongEtag => head = with_etag(&head, rand::rng().random()),
-        Fault::OtherEtag => head = with_etag(&head, 0),
         Fault::None
         | Fault::Reset
         | Fault::SlowDown
         | Fault::InternalError
+        | Fault::Expired
         | Fault::Truncated
         | Fault::Slow => {}
     }
@@ -252,8 +254,8 @@ fn answer(server: &TcpStream, client: &TcpStream, fault: Fault) -> io::Result<()
         | Fault::LostAnswer
         | Fault::SlowDown
         | Fault::InternalError
-        | Fault::WrongEtag
-        | Fault::OtherEtag => {
+        | Fault::Expired
+        | Fault::WrongEtag => {
             io::copy(&mut from_server, &mut to_client)?;
         }
     }

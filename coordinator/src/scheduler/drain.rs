@@ -1,8 +1,8 @@
 //! How a job stops without having ended: what runs gets a time to end in, the rest waits for the
 //! next coordinator.
 //!
-//! People, signals and the allocation's end all drain. Invariant: a drain only ever becomes
-//! shorter, and one with an end is over soon after it, whatever the workers do.
+//! People, signals, the allocation's end and a storage that says no all drain. Invariant: a drain
+//! only ever becomes shorter, and one with an end is over soon after it, whatever the workers do.
 
 use thresher_proto::pb::{JobState, UnitRef};
 
@@ -54,7 +54,8 @@ impl Job {
 
     fn be_drained(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Drained;
-        effects.push(Effect::JobEnded { state: JobState::Drained, reason: String::new() });
+        let reason = self.barred.clone().unwrap_or_default();
+        effects.push(Effect::JobEnded { state: JobState::Drained, reason });
     }
 
     /// The drain that time asks for: the allocation ends, nothing that waits fits into what is left

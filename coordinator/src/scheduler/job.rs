@@ -46,6 +46,8 @@ pub(super) struct Job {
     pub(super) job_toml: String,
     pub(super) submitted: Timestamp,
     pub(super) phase: Phase,
+    /// Why nothing can go on until somebody acts; the next coordinator tries again.
+    pub(super) barred: Option<String>,
     /// Of the allocation that the coordinator runs in.
     pub(super) horizon: Option<Horizon>,
     pub(super) stages: Vec<StageTable>,
@@ -72,6 +74,7 @@ impl Job {
             job_toml,
             submitted: now,
             phase: Phase::Running,
+            barred: None,
             horizon: None,
             stages: STAGES.into_iter().map(StageTable::new).collect(),
             inputs: Payloads::default(),

@@ -172,6 +172,7 @@ impl Scheduler {
         self.workers.await_all(now);
         if let Some(job) = &mut self.job {
             job.horizon = self.horizon;
+            job.barred = None;
             match job.phase {
                 Phase::Draining { .. } | Phase::Drained => job.phase = Phase::Running,
                 Phase::Running | Phase::Over { .. } => {}

@@ -202,6 +202,13 @@ impl Job {
         let kind = failed.kind();
         match kind {
             Kind::Fatal => return self.set_aside(told.now, workers, key, error, effects),
+            Kind::Barred => {
+                // Whoever was first says why; all others soon meet the same.
+                self.barred.get_or_insert_with(|| {
+                    format!("{}: {error}", workers.describe(told.worker_id))
+                });
+                self.drain(told.now, None, effects);
+            }
             Kind::Damaged => match self.repair(key, failed.producer.as_ref()) {
                 Repair::Begun | Repair::Running => {}
                 Repair::Impossible => self.trouble(key).failures += 1,

@@ -22,9 +22,10 @@ impl Scheduler {
             ..pb::StatusResponse::default()
         };
         let Some(job) = &self.job else { return common };
+        let barred = job.barred.as_deref().unwrap_or_default();
         let (state, reason, finished) = match &job.phase {
-            Phase::Running | Phase::Draining { .. } => (pb::JobState::Running, "", None),
-            Phase::Drained => (pb::JobState::Drained, "", None),
+            Phase::Running | Phase::Draining { .. } => (pb::JobState::Running, barred, None),
+            Phase::Drained => (pb::JobState::Drained, barred, None),
             Phase::Over { state, reason, finished } => (*state, reason.as_str(), Some(*finished)),
         };
         let accounting = job

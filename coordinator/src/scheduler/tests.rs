@@ -139,6 +139,10 @@ impl Room {
         status.stages.into_iter().find(|row| row.stage() == stage).unwrap()
     }
 
+    fn reason(&self) -> String {
+        self.scheduler.status(Timestamp::from_millis(self.now)).reason
+    }
+
     fn job_state(&self) -> pb::JobState {
         self.scheduler.status(Timestamp::from_millis(self.now)).state()
     }

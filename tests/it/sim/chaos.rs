@@ -140,6 +140,12 @@ impl Chaos {
         }
     }
 
+    /// Whether the storage says no to a whole job just now.
+    pub(crate) fn bars(&mut self, now: u64) -> bool {
+        let chance = self.mishap / 5.0;
+        self.rolls(now, chance)
+    }
+
     /// Whether an attempt of a healthy unit fails, though the next may not.
     pub(crate) fn fails(&mut self, now: u64, key: Key, most: u32) -> bool {
         let fails = self.rolls(now, self.retry) && self.retries.get(&key) < Some(&most);

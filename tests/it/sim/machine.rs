@@ -94,8 +94,16 @@ impl Machine {
     }
 
     pub(crate) fn report_bad_luck(&mut self, run: &Run) {
-        let kind = Kind::Retry.into();
-        let failed = Failed { kind, error: "bad luck".to_owned(), producer: None };
+        self.report_failure(run, Kind::Retry, "bad luck");
+    }
+
+    /// The storage lets nobody of this job in.
+    pub(crate) fn report_barred(&mut self, run: &Run) {
+        self.report_failure(run, Kind::Barred, "the keys have expired");
+    }
+
+    fn report_failure(&mut self, run: &Run, kind: Kind, error: &str) {
+        let failed = Failed { kind: kind.into(), error: error.to_owned(), producer: None };
         self.report(run, [Outcome::Failed(failed)]);
     }
 

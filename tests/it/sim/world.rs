@@ -30,6 +30,7 @@ pub(crate) struct Told {
     delayed: u64,
     damaged: u64,
     drained: u64,
+    barred: u64,
     left: u64,
     given_up: u64,
     allocations_ended: u64,
@@ -47,6 +48,7 @@ impl Told {
         self.delayed += other.delayed;
         self.damaged += other.damaged;
         self.drained += other.drained;
+        self.barred += other.barred;
         self.left += other.left;
         self.given_up += other.given_up;
         self.allocations_ended += other.allocations_ended;
@@ -65,6 +67,7 @@ impl Told {
             self.delayed,
             self.damaged,
             self.drained,
+            self.barred,
             self.left,
             self.given_up,
             self.allocations_ended,
@@ -338,6 +341,11 @@ impl<'a> World<'a> {
             End::Fails(_) => machine.report(&run, run.end.outcomes(pieces)),
             End::Result { done, .. } => {
                 let time = self.now - 1_000_000;
+                if self.chaos.bars(time) {
+                    self.told.barred += 1;
+                    machine.report_barred(&run);
+                    return true;
+                }
                 if !done.digest.is_empty() && self.chaos.fails(time, key(&unit), most) {
                     machine.report_bad_luck(&run);
                     return true;

@@ -13,7 +13,7 @@ use thresher_tests::proxy::{Faults, Proxy};
 
 use crate::objects::Plain;
 use crate::places::Place;
-use crate::{Server, case, kills};
+use crate::{Server, case, keys, kills};
 
 /// As a pattern it means the same on disk and in a bucket.
 const LISTING: &str = "crawl-data/CC-MAIN-2024-10/segments/*/wet/*.warc.wet.gz";
@@ -60,38 +60,56 @@ pub(crate) fn check(server: &Server) -> anyhow::Result<()> {
     kills::check(&jobs)?;
     case("an input that changed is refused by name", || jobs.changed())?;
     case("no more requests than the job may make", || jobs.paced())?;
-    if !server.lenient {
-        case("a wrong key ends the job with what to do", || jobs.denied())?;
-    }
-    Ok(())
+    keys::check(&jobs)
 }
 
 impl<'a> Jobs<'a> {
-    fn new(server: &'a Server) -> anyhow::Result<Self> {
+    pub(crate) fn new(server: &'a Server) -> anyhow::Result<Self> {
         let plain = Plain::new(server)?;
         let folder = tempfile::tempdir()?;
         let reference = published_on_disk(folder.path(), "disk", text(&sample()))?;
         let inputs = Place::s3(&server.bucket)?.output.root().to_string();
-        for path in glob(&sample().join(LISTING))? {
-            let name = path.strip_prefix(sample())?.to_string_lossy().into_owned();
-            plain.put(&key_of(&format!("{inputs}/{name}"), server), std::fs::read(&path)?)?;
+        let jobs = Self { server, plain, folder, reference, inputs };
+        for (name, bytes) in jobs.sample()? {
+            jobs.plain.put(&key_of(&format!("{}/{name}", jobs.inputs), server), bytes)?;
         }
-        Ok(Self { server, plain, folder, reference, inputs })
+        Ok(jobs)
+    }
+
+    /// The sample's pages by their names.
+    pub(crate) fn sample(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        let read = |path: PathBuf| {
+            let name = path.strip_prefix(sample())?.to_string_lossy().into_owned();
+            Ok((name, std::fs::read(&path)?))
+        };
+        glob(&sample().join(LISTING))?.into_iter().map(read).collect()
     }
 
     /// The job of the reference, from the bucket to a new prefix of it.
     pub(crate) fn job(&self, name: &str, endpoint: &str, more: &str) -> anyhow::Result<Job> {
-        self.job_of(
-            text(Path::new(&self.inputs)),
-            name,
-            &format!("endpoint = \"{endpoint}\"\n{more}"),
-        )
+        self.sample_job(name, &format!("endpoint = \"{endpoint}\"\n{more}"))
+    }
+
+    /// The same with any table `[s3]`.
+    pub(crate) fn sample_job(&self, name: &str, s3: &str) -> anyhow::Result<Job> {
+        self.job_of(text(Path::new(&self.inputs)), name, s3)
     }
 
     /// Any job to a new prefix of the bucket; `s3` is the table of that name.
     pub(crate) fn job_of(&self, text: JobText, name: &str, s3: &str) -> anyhow::Result<Job> {
         let output = Place::s3(&self.server.bucket)?.output.root().to_string();
         job_in(self.folder.path(), name, text, output, s3)
+    }
+
+    /// Any job to any place.
+    pub(crate) fn job_to(
+        &self,
+        output: &Path,
+        text: JobText,
+        name: &str,
+        s3: &str,
+    ) -> anyhow::Result<Job> {
+        job_in(self.folder.path(), name, text, output.to_string_lossy().into_owned(), s3)
     }
 
     /// The names below an output in the bucket, all of them.
@@ -124,13 +142,14 @@ impl<'a> Jobs<'a> {
             .collect()
     }
 
-    /// The output is the reference's, byte for byte, and our own means find it sound.
+    /// The output is the reference's, byte for byte.
+    pub(crate) fn same(&self, job: &Job) -> anyhow::Result<()> {
+        same_files(&self.published(&job.output)?, &self.reference)
+    }
+
+    /// The same of any reference, and our own means find the output sound.
     pub(crate) fn compare(&self, job: &Job, reference: &Published) -> anyhow::Result<()> {
-        let found = self.published(&job.output)?;
-        let names = found.keys().chain(reference.keys());
-        let differs = |name: &&String| found.get(*name) != reference.get(*name);
-        let differing: BTreeSet<&String> = names.filter(differs).collect();
-        ensure!(differing.is_empty(), "not as in the job on disk: {differing:?}");
+        same_files(&self.published(&job.output)?, reference)?;
         let said = succeed(thresher().arg("verify").arg(&job.file));
         ensure!(said.contains("sound"), "{said}");
         let report = succeed(thresher().arg("report").arg(&job.file));
@@ -250,22 +269,10 @@ impl<'a> Jobs<'a> {
         ensure!(requests > 10 && requests <= most, "{requests} requests in {seconds} s");
         self.compare(&job, &self.reference)
     }
-
-    fn denied(&self) -> anyhow::Result<()> {
-        let job = self.job("denied", &self.server.url(), "")?;
-        let ended = job.run().env("AWS_SECRET_ACCESS_KEY", "wrong-secret").output()?;
-        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
-        ensure!(!ended.status.success(), "{said}");
-        for word in ["s3://", &self.server.bucket, "403", "hint:"] {
-            ensure!(said.contains(word), "`{word}` is not in: {said}");
-        }
-        ensure!(!said.contains("wrong-secret"), "the secret is told: {said}");
-        Ok(())
-    }
 }
 
 /// A job over the sample's pages, with many small shards: each is a request to lose.
-fn text(inputs: &Path) -> JobText {
+pub(crate) fn text(inputs: &Path) -> JobText {
     JobText::over(inputs, LISTING).set("shard_bytes", "\"40kB\"")
 }
 
@@ -278,14 +285,27 @@ pub(crate) fn published_on_disk(
     let output = folder.join(format!("{name}-output"));
     let job = job_in(folder, name, text, output.to_string_lossy().into_owned(), "")?;
     succeed(&mut job.run());
+    on_disk(&output)
+}
+
+/// The files of an output on disk.
+pub(crate) fn on_disk(output: &Path) -> anyhow::Result<Published> {
     let mut found = Published::new();
-    for path in files_below(&output)? {
-        let name = path.strip_prefix(&output)?.to_string_lossy().into_owned();
+    for path in files_below(output)? {
+        let name = path.strip_prefix(output)?.to_string_lossy().into_owned();
         if is_compared(&name) {
             found.insert(name, blake3::hash(&std::fs::read(&path)?));
         }
     }
     Ok(found)
+}
+
+fn same_files(found: &Published, reference: &Published) -> anyhow::Result<()> {
+    let names = found.keys().chain(reference.keys());
+    let differs = |name: &&String| found.get(*name) != reference.get(*name);
+    let differing: BTreeSet<&String> = names.filter(differs).collect();
+    ensure!(differing.is_empty(), "not as in the job on disk: {differing:?}");
+    Ok(())
 }
 
 fn job_in(

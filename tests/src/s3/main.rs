@@ -15,17 +15,21 @@
 
 mod bench;
 mod cpu;
+mod instance;
 mod jobs;
+mod keys;
 mod kills;
 mod objects;
 mod places;
 mod storage;
+mod tunnel;
 
 use anyhow::{Context, bail};
 
 const USAGE: &str = "thresher-s3 check|jobs|bench --server HOST:PORT --bucket NAME [--lenient]";
 
 /// The server under test.
+#[derive(Clone)]
 struct Server {
     address: String,
     bucket: String,
@@ -60,6 +64,7 @@ fn main() -> anyhow::Result<()> {
             jobs::check(&server)
         }
         "jobs" => jobs::check(&server),
+        "keys" => keys::check(&jobs::Jobs::new(&server)?),
         "bench" => bench::bench(&server),
         _ => bail!("there is no `{what}`\n{USAGE}"),
     }

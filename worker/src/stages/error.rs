@@ -18,6 +18,9 @@ pub enum UnitError {
     /// Will fail again.
     #[error("{0}")]
     Fatal(String),
+    /// No unit can go on until somebody changes something outside.
+    #[error("{0}")]
+    Barred(String),
     /// A file that an earlier unit wrote is damaged.
     #[error("{error}")]
     Damaged { producer: UnitRef, error: String },
@@ -40,9 +43,15 @@ impl UnitError {
     /// An error of an input's reader.
     pub(crate) fn input(input: &str, error: &io::Error) -> Self {
         let text = format!("failed to read the input `{input}`: {error}");
-        match StorageError::of(error).map(StorageError::remedy) {
-            Some(Remedy::GiveUp) => Self::Fatal(text),
-            Some(Remedy::Retry) | None => Self::Retry(text),
+        Self::by(StorageError::of(error).map_or(Remedy::Retry, StorageError::remedy), text)
+    }
+
+    /// What a storage's error means for the unit.
+    pub(crate) fn by(remedy: Remedy, text: String) -> Self {
+        match remedy {
+            Remedy::Retry => Self::Retry(text),
+            Remedy::GiveUp => Self::Fatal(text),
+            Remedy::Stop => Self::Barred(text),
         }
     }
 
@@ -100,6 +109,7 @@ impl UnitError {
         match (failed.kind(), failed.producer) {
             (Kind::Retry, _) => Some(Self::Retry(failed.error)),
             (Kind::Fatal, _) => Some(Self::Fatal(failed.error)),
+            (Kind::Barred, _) => Some(Self::Barred(failed.error)),
             (Kind::Damaged, Some(producer)) => {
                 Some(Self::Damaged { producer, error: failed.error })
             }
@@ -112,6 +122,7 @@ impl UnitError {
         let (kind, producer) = match self {
             Self::Retry(_) => (Kind::Retry, None),
             Self::Fatal(_) => (Kind::Fatal, None),
+            Self::Barred(_) => (Kind::Barred, None),
             Self::Damaged { producer, .. } => (Kind::Damaged, Some(*producer)),
         };
         pb::Failed { kind: kind.into(), error: self.to_string(), producer }
@@ -120,10 +131,7 @@ impl UnitError {
 
 impl From<StorageError> for UnitError {
     fn from(error: StorageError) -> Self {
-        match error.remedy() {
-            Remedy::Retry => Self::Retry(error.to_string()),
-            Remedy::GiveUp => Self::Fatal(error.to_string()),
-        }
+        Self::by(error.remedy(), error.to_string())
     }
 }
 
@@ -133,11 +141,7 @@ impl From<CommitError> for UnitError {
             // Another attempt gave other bytes: promise 1 is broken, and trying again hides it.
             CommitError::Different { .. } => Self::Fatal(error.to_string()),
             CommitError::Remote(error) => {
-                let text = format!("failed to publish: {error}");
-                match error.remedy() {
-                    Remedy::Retry => Self::Retry(text),
-                    Remedy::GiveUp => Self::Fatal(text),
-                }
+                Self::by(error.remedy_of_place(), format!("failed to publish: {error}"))
             }
             CommitError::NoSpace { .. } | CommitError::Device { .. } | CommitError::Io { .. } => {
                 Self::Retry(error.to_string())

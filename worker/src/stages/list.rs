@@ -25,7 +25,10 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let ListUnit { source: number } = task.decode()?;
     let source = context.source(number)?;
     // Better now than after hours of work.
-    context.output.probe()?;
+    context
+        .output
+        .probe()
+        .map_err(|error| UnitError::by(error.remedy_of_place(), error.to_string()))?;
     let inputs = find_inputs(source)?;
     let found = inputs.len() as u64;
     let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };

@@ -269,10 +269,10 @@ fn encoder(file: OutputFile, level: i32) -> io::Result<zstd::stream::Encoder<'st
 
 fn fail(name: &str, error: &io::Error) -> UnitError {
     let text = format!("failed to write the shard `{name}`: {error}");
-    match StorageError::of(error).map(StorageError::remedy) {
-        Some(Remedy::GiveUp) => UnitError::Fatal(text),
-        Some(Remedy::Retry) | None => UnitError::Retry(text),
-    }
+    UnitError::by(
+        StorageError::of(error).map_or(Remedy::Retry, StorageError::remedy_of_place),
+        text,
+    )
 }
 
 fn other(path: &Path, ours: &blake3::Hash, theirs: &blake3::Hash) -> UnitError {

@@ -32,6 +32,8 @@ pub enum Remedy {
     Retry,
     /// It will fail again until somebody changes something.
     GiveUp,
+    /// So will every other call, whatever it is about.
+    Stop,
 }
 
 /// Why a location cannot be read.
@@ -41,6 +43,9 @@ pub enum StorageError {
     NotFound { location: String },
     #[error("access to `{location}` is denied: {detail}")]
     Denied { location: String, detail: String },
+    /// Who asks is let in nowhere: a matter of keys, not of this place.
+    #[error("access to `{location}` is denied: {detail}")]
+    Barred { location: String, detail: String },
     #[error("`{location}` cannot be used: {detail}")]
     Refused { location: String, detail: String },
     #[error(
@@ -60,12 +65,20 @@ impl StorageError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreachable { .. } | Self::Io { .. } => Remedy::Retry,
+            Self::Barred { .. } => Remedy::Stop,
             Self::NotFound { .. }
             | Self::Denied { .. }
             | Self::Refused { .. }
             | Self::Changed { .. }
             | Self::BadLocation { .. } => Remedy::GiveUp,
         }
+    }
+
+    /// The same where a refusal is about a whole bucket: whoever may not write one object of an
+    /// output may write none.
+    pub(crate) fn remedy_of_place(&self) -> Remedy {
+        let denied = matches!(self, Self::Denied { location, .. } if location.starts_with("s3://"));
+        if denied { Remedy::Stop } else { self.remedy() }
     }
 
     /// The storage error inside a reader's or writer's error, or a new one around it.
@@ -86,7 +99,9 @@ impl From<StorageError> for io::Error {
     fn from(error: StorageError) -> Self {
         let kind = match error {
             StorageError::NotFound { .. } => io::ErrorKind::NotFound,
-            StorageError::Denied { .. } => io::ErrorKind::PermissionDenied,
+            StorageError::Denied { .. } | StorageError::Barred { .. } => {
+                io::ErrorKind::PermissionDenied
+            }
             StorageError::Refused { .. }
             | StorageError::Changed { .. }
             | StorageError::BadLocation { .. }

@@ -102,6 +102,30 @@ fn draining_leases_nothing_waits_for_what_runs_and_the_next_coordinator_goes_on(
 }
 
 #[test]
+fn a_storage_that_says_no_stops_the_job_and_nothing_is_set_aside() {
+    let mut room = Room::listed(true, 3);
+    let (first, second) = (room.lease_one(1), room.lease_one(1));
+    room.report(1, first, failed(Kind::Barred, None));
+    assert_eq!(room.lease(1, 1), [], "nothing is begun that would meet the same");
+    let effects = room.report(1, second, failed(Kind::Barred, None));
+    let reason = "worker 1 (host a, pid 1): no luck".to_owned();
+    let ended = Effect::JobEnded { state: pb::JobState::Drained, reason: reason.clone() };
+    assert!(effects.contains(&ended), "{effects:?}");
+    assert_eq!(room.reason(), reason);
+    for epoch in 2..100 {
+        room.give(&Event::Opened(pb::CoordinatorOpened {
+            epoch,
+            ..pb::CoordinatorOpened::default()
+        }));
+        assert_eq!(room.reason(), "");
+        let again = room.lease_one(1);
+        assert_eq!(again.ordinal, first.ordinal, "it is held against nobody");
+        room.report(1, again, failed(Kind::Barred, None));
+    }
+    assert_eq!(room.row(Stage::Lines).set_aside, 0);
+}
+
+#[test]
 fn cancelling_ends_the_job_at_once_and_later_results_change_nothing() {
     let mut room = Room::listed(true, 2);
     let running = room.lease_one(1);

@@ -5,31 +5,23 @@
 //! `StorageError` otherwise.
 
 use std::future::Future;
+use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{
-    RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
-    StalledStreamProtectionConfig,
-};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
-use aws_smithy_http_client::tls;
-use thresher_proto::job::{PathStyle, S3Spec};
+use thresher_proto::job::S3Spec;
 use tokio::runtime::Runtime;
 
 use super::super::retry::{Backoff, ReadOptions};
 use super::super::{StorageError, rate};
+use super::connection::client;
 use super::error::{classify, status_of};
 
 /// Signing and copying are quick; more threads than this only take cores from the slots.
 const THREADS: usize = 2;
-/// What servers other than Amazon's are content with.
-const DEFAULT_REGION: &str = "us-east-1";
 
 static SPEC: OnceLock<S3Spec> = OnceLock::new();
 static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
@@ -56,18 +48,18 @@ pub(super) fn engine(location: &str) -> Result<&'static Engine, StorageError> {
     });
     made.as_ref().map_err(|detail| {
         let location = location.to_owned();
-        StorageError::Refused { location, detail: format!("S3's runtime: {detail}") }
+        StorageError::Refused { location, detail: detail.clone() }
     })
 }
 
 impl Engine {
-    fn start(spec: S3Spec) -> std::io::Result<Self> {
+    fn start(spec: S3Spec) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("storage")
             .enable_all()
             .build()?;
-        let client = runtime.block_on(client(&spec));
+        let client = runtime.block_on(client(&spec))?;
         Ok(Self { runtime, client, spec, no_if_match: AtomicBool::new(false) })
     }
 
@@ -124,55 +116,4 @@ impl Engine {
 fn unreachable_status<T>(location: &str, status: u16) -> Result<T, StorageError> {
     let detail = format!("the server answers {status}");
     Err(StorageError::Refused { location: location.to_owned(), detail })
-}
-
-async fn client(spec: &S3Spec) -> Client {
-    let patience = ReadOptions::default();
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(patience.connect_timeout)
-        .read_timeout(patience.silence_timeout)
-        .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client())
-        .timeout_config(timeouts)
-        // A slot that is slow to take what it asked for stalls a stream with good reason; the
-        // reader itself watches for silence.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if !spec.region.is_empty() {
-        loader = loader.region(Region::new(spec.region.clone()));
-    }
-    if !spec.profile.is_empty() {
-        loader = loader.profile_name(&spec.profile);
-    }
-    if !spec.endpoint.is_empty() {
-        loader = loader.endpoint_url(&spec.endpoint);
-    }
-    if spec.anonymous {
-        loader = loader.no_credentials();
-    }
-    let shared = loader.load().await;
-    let elsewhere =
-        shared.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-    let path_style = match spec.path_style {
-        PathStyle::Auto => elsewhere,
-        PathStyle::Always => true,
-        PathStyle::Never => false,
-    };
-    let mut config = aws_sdk_s3::config::Builder::from(&shared)
-        .force_path_style(path_style)
-        .retry_config(RetryConfig::disabled())
-        // Many servers other than Amazon's reject checksums in trailers.
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-    if shared.region().is_none() {
-        config = config.region(Region::new(DEFAULT_REGION));
-    }
-    Client::from_conf(config.build())
-}
-
-fn http_client() -> SharedHttpClient {
-    // Named, since a process with two crypto libraries has no default one.
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https()
 }

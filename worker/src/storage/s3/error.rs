@@ -49,7 +49,15 @@ fn unanswered(location: &str, chain: &str) -> Failure {
              true`",
             first_line(chain)
         );
-        return Failure::Lasting(StorageError::Denied { location, detail });
+        return Failure::Lasting(StorageError::Barred { location, detail });
+    }
+    if chain.contains("invalid peer certificate") {
+        let detail = format!(
+            "the server's certificate is not trusted: {}\nhint: name a file with the certificate of \
+             its authority in AWS_CA_BUNDLE, where the workers run",
+            first_line(chain)
+        );
+        return Failure::Lasting(StorageError::Barred { location, detail });
     }
     let detail = format!("the connection failed: {}", first_line(chain));
     Failure::Passing { detail, after: None }
@@ -82,6 +90,10 @@ fn judge(location: &str, answer: &Answer<'_>) -> Failure {
         let detail = format!("{said}\nhint: {hint}");
         Failure::Lasting(StorageError::Denied { location: location.clone(), detail })
     };
+    let barred = |hint: &str| {
+        let detail = format!("{said}\nhint: {hint}");
+        Failure::Lasting(StorageError::Barred { location: location.clone(), detail })
+    };
     let refused = |hint: &str| {
         let detail = format!("{said}\nhint: {hint}");
         Failure::Lasting(StorageError::Refused { location: location.clone(), detail })
@@ -96,12 +108,12 @@ fn judge(location: &str, answer: &Answer<'_>) -> Failure {
             | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch",
         ) => passing(said),
         (_, "ExpiredToken" | "TokenRefreshRequired" | "ExpiredTokenException") => {
-            denied("the credentials have expired: renew them, then run again to go on")
+            barred("the credentials have expired: renew them, then run again to go on")
         }
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken") => {
-            denied("the keys are wrong: see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and `profile`")
+            barred("the keys are wrong: see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and `profile`")
         }
-        (_, "RequestTimeTooSkewed") => denied("set this machine's clock"),
+        (_, "RequestTimeTooSkewed") => barred("set this machine's clock"),
         (_, "NoSuchBucket") => refused("the bucket does not exist: check its name and `endpoint`"),
         (301 | 307, _) | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed") => {
             let region = region.unwrap_or("the bucket's region");
@@ -157,11 +169,14 @@ mod tests {
             (501, "NotImplemented", "lacks"),
         ] {
             let error = judged(status, code).unwrap_err();
-            assert_eq!(error.remedy(), Remedy::GiveUp);
+            assert_ne!(error.remedy(), Remedy::Retry);
             let text = error.to_string();
             assert!(text.contains("`s3://bucket/a/key`") && text.contains("hint:"), "{text}");
             assert!(text.contains(&status.to_string()) && text.contains(word), "{text}");
         }
+        let remedy = |status, code| judged(status, code).unwrap_err().remedy();
+        assert_eq!(remedy(400, "ExpiredToken"), Remedy::Stop);
+        assert_eq!(remedy(403, "AccessDenied"), Remedy::GiveUp, "others may be permitted");
         assert!(matches!(judged(404, "NoSuchKey"), Err(StorageError::NotFound { .. })));
     }
 

@@ -11,6 +11,7 @@
 //! Invariant: nothing larger than a few parts of an object is in memory.
 
 mod commit_record;
+mod connection;
 mod engine;
 mod error;
 mod list;
