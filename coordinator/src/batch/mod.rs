@@ -23,5 +23,6 @@ mod systems;
 pub(crate) use command::run_command;
 pub(crate) use history::{Allocation, Beginning, History, Next, States};
 pub(crate) use records::{Record, Records, Submission};
+pub(crate) use script::gang_program;
 pub(crate) use submission::{Prepared, submit_chain, withdraw, withdraw_waiting};
 pub(crate) use systems::batch_system;

@@ -37,6 +37,11 @@ pub(super) enum ScriptError {
          hint: write an absolute path of letters, digits, `_-./` and names like `$USER`"
     )]
     LocalDir(String),
+    #[error(
+        "the `gang_launcher` `{0}` has no `{{ranks}}`\n\
+         hint: write it where the number of ranks belongs, as in `srun --ntasks={{ranks}}`"
+    )]
+    GangLauncher(String),
     #[error("`{0}` sets no variable\nhint: write `NAME=value` in `environment`")]
     Variable(String),
 }
@@ -62,18 +67,42 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
     }
     text += &format!("interface={}\nport={}\n", quoted(&site.interface), site.port);
     text += &format!("local_dir={}\n", local_dir(&site.local_dir)?);
-    let options = match site.cores_per_node {
-        // The worker takes all that it finds.
-        0 => Vec::new(),
-        cores => vec!["--slots".to_owned(), cores.to_string()],
-    };
-    text += &format!("worker_options=({})\n", words(&options));
+    text += &format!("worker_options=({})\n", words(&worker_options(values)?));
     text += &format!("launch=({})\n", words(&launch_words(site, *nodes)));
     text += &requeue(site.system);
     text += &environment(site)?;
     text.push('\n');
     text += BODY;
     Ok(text)
+}
+
+fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError> {
+    let ScriptValues { site, worker, .. } = values;
+    let mut options = Vec::new();
+    // Otherwise the worker takes all that it finds.
+    if site.cores_per_node > 0 {
+        options.extend(["--slots".to_owned(), site.cores_per_node.to_string()]);
+    }
+    if site.gang_launcher.is_empty() {
+        return Ok(options);
+    }
+    if !site.gang_launcher.contains("{ranks}") {
+        return Err(ScriptError::GangLauncher(site.gang_launcher.clone()));
+    }
+    options.extend(["--gang-launcher".to_owned(), site.gang_launcher.clone()]);
+    // The worker itself may be a copy on the node's own disk.
+    let program = gang_program(worker);
+    let program = program.to_str().ok_or_else(|| ScriptError::Path(program.clone()))?;
+    options.extend(["--gang-program".to_owned(), program.to_owned()]);
+    if site.gang_ranks > 0 {
+        options.extend(["--gang-ranks".to_owned(), site.gang_ranks.to_string()]);
+    }
+    Ok(options)
+}
+
+/// Where all nodes find the program of a rank.
+pub(crate) fn gang_program(worker: &Path) -> PathBuf {
+    worker.with_file_name("thresher-gang")
 }
 
 /// How a script asks to be run again under the same id.
@@ -194,6 +223,17 @@ mod tests {
                 ["rust/1 $(id)", "x'; exit 1; '", "/proj/it's here/crawl.state"]
             );
         }
+    }
+
+    #[test]
+    fn ranks_are_started_by_the_launcher_that_the_site_names() {
+        let job = "[site]\ngang_launcher = 'srun -n {ranks}'\ngang_ranks = 64";
+        let text = script("generic-slurm", job).unwrap();
+        let options = "worker_options=(--gang-launcher 'srun -n {ranks}' \
+                       --gang-program /proj/bin/thresher-gang --gang-ranks 64)\n";
+        assert!(text.contains(options), "{text}");
+        let refused = script("generic-slurm", "[site]\ngang_launcher = 'srun -n 4'");
+        assert_eq!(refused, Err(ScriptError::GangLauncher("srun -n 4".to_owned())));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::allocations::ask_states;
 use super::place::{StatePlace, choose_state, load_job};
 use super::worker_program::{refuse_missing_files, worker_program};
 use super::{Exit, print};
-use crate::batch::{History, Prepared, Records, States, Submission, submit_chain};
+use crate::batch::{History, Prepared, Records, States, Submission, gang_program, submit_chain};
 use crate::run::status_from_state;
 
 /// Submit a job to a batch system
@@ -88,6 +88,13 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     site.check(wish)?;
     let thresher = std::env::current_exe().context("failed to find this program's own file")?;
     let programs = (thresher.as_path(), &*worker_program()?);
+    let gang = gang_program(programs.1);
+    anyhow::ensure!(
+        site.gang_launcher.is_empty() || gang.is_file(),
+        "`gang_launcher` starts `{}`, which is not there\nhint: build it with the site's MPI \
+         (`cargo build --release --features thresher-worker/mpi`), or set `gang_launcher = \"\"`",
+        gang.display()
+    );
     let wished = (args.nodes, args.walltime, args.chain);
     let prepared = Prepared::new(&job, site, wished, &state, programs)?;
     if args.dry_run {

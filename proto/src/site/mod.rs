@@ -49,6 +49,8 @@ pub struct SiteProfile {
     pub features: Vec<String>,
     pub submit_options: Vec<String>,
     pub launch_options: Vec<String>,
+    pub gang_launcher: String,
+    pub gang_ranks: u32,
     pub modules: Vec<String>,
     pub environment: Vec<String>,
     pub proxy: String,
