@@ -5,6 +5,8 @@
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 programs=${THRESHER_PROGRAMS:-$repository/target/debug}
 thresher=$programs/thresher
+# What runs a command where people of the cluster would.
+login=()
 
 # How long each unit of `prepare` sleeps, so that a job lasts long enough to be disturbed, however
 # fast the machine is. It changes no byte.
@@ -32,7 +34,7 @@ run = ["sh", "-c", 'sleep "\$THRESHER_TEST_PACE"; exec sed -u "s/.*/{\"keep\": t
 model = "$sample/models/lid.176.ftz"
 [units]
 target_bytes = "100kB"
-lease = "6s"
+lease = "${LEASE:-6s}"
 heartbeat = "500ms"
 crash_limit = 50
 [output]
@@ -41,7 +43,7 @@ shard_bytes = "400kB"
 [filters.gopher_quality]
 min_stop_words = 0
 [site]
-interface = "lo"
+interface = "${INTERFACE:-lo}"
 cores_per_node = 1
 TOML
 }
@@ -76,23 +78,24 @@ until_true() {
 
 # Units done, as the job's own status says.
 units_done() {
-    "$thresher" status "$1/job.toml" --json 2>/dev/null |
+    "${login[@]}" "$thresher" status "$1/job.toml" --json 2>/dev/null |
         sed -n 's/^      "done": \([0-9]*\),$/\1/p' | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
 mid_run() { [ "$(units_done "$1")" -ge 4 ] && [ ! -e "$1/corpus/manifest.json" ]; }
 complete() { [ -e "$1/corpus/manifest.json" ]; }
 
-# workers FOLDER: process ids of the job's workers.
-workers() {
+# processes NAME FOLDER: ids of the job's processes of that program.
+processes() {
     local process
     for process in /proc/[0-9]*; do
-        [ "$(cat "$process/comm" 2>/dev/null)" = thresher-worker ] || continue
-        tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qx "$1/corpus.state" &&
+        [ "$(cat "$process/comm" 2>/dev/null)" = "$1" ] || continue
+        tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qx "$2/corpus.state" &&
             echo "${process#/proc/}"
     done
 }
 
+workers() { processes thresher-worker "$1"; }
 has_worker() { [ -n "$(workers "$1")" ]; }
 
 # Times that a script began, by the records.

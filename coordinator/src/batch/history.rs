@@ -289,7 +289,8 @@ impl Allocation {
     /// In words: queued, running, ended and why. What the batch system says comes first, where it
     /// says anything.
     pub(crate) fn standing(&self, state: Option<&AllocationState>) -> (&'static str, String) {
-        let own = self.runs.last().and_then(|run| run.end.as_ref()).map(|end| {
+        let last = self.runs.last();
+        let own = last.and_then(|run| Some((run, run.end.as_ref()?))).map(|(run, end)| {
             let why = match end.status {
                 0 => "the job was complete".to_owned(),
                 3 => "the job was complete but for units set aside".to_owned(),
@@ -298,7 +299,7 @@ impl Allocation {
                 5 => format!("drained, asked by {}", end.asked),
                 status => format!("the coordinator ended with status {status}"),
             };
-            format!("{why}; {} units done", end.units_after)
+            format!("{why}; {} units done", end.units_after.saturating_sub(run.units_before))
         });
         match (state, own) {
             (Some(AllocationState::Ended { ending, reason }), own) => {
@@ -316,7 +317,10 @@ impl Allocation {
             (None, Some(own)) => ("ended", own),
             (None, None) => match (&self.withdrawn, self.runs.is_empty()) {
                 (Some(why), true) => ("withdrawn", why.clone()),
-                (_, false) => ("unknown", "its script began; nobody knows of its end".to_owned()),
+                (_, false) => (
+                    "unknown",
+                    "it began, no end was recorded, the batch system does not say".to_owned(),
+                ),
                 (None, true) => ("unknown", "submitted; the batch system does not say".to_owned()),
             },
         }

@@ -6,17 +6,22 @@ use std::time::Duration;
 
 use serde::Serialize;
 use thresher_proto::batch::AllocationId;
-use thresher_proto::pb::StatusResponse;
+use thresher_proto::pb::{Stage, StageStatus, StatusResponse};
+use thresher_proto::stage_name;
 
 use super::status_text::columns;
 use crate::amounts::{share, span, utc};
-use crate::batch::{Allocation, History, Records, States, batch_system, run_command};
+use crate::batch::{Allocation, History, Records, Run, States, batch_system, run_command};
 use crate::clock;
+use crate::figures::Pace;
 
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// The latest ones.
 const SHOWN: usize = 20;
 const MILLIS_PER_HOUR: f64 = 3_600_000.0;
+/// As `Allocation::standing` says it.
+const RUNNING: &str = "running";
+const UNKNOWN: &str = "unknown";
 
 /// What `status` adds about allocations.
 #[derive(Debug, Default, Serialize)]
@@ -39,11 +44,18 @@ pub(super) struct Row {
     why: String,
 }
 
+/// Whether a coordinator of the job answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answers {
+    Yes,
+    No,
+}
+
 /// Of all allocations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct NodeHours {
     used: f64,
-    /// In units that were done, by their CPU time and the workers' slots.
+    /// In units that were done, by their time and the workers' slots.
     in_done_units: f64,
     /// The rest: waiting, starting, and units that were lost.
     wasted: f64,
@@ -62,7 +74,11 @@ pub(super) fn ask_states(history: &History) -> anyhow::Result<States> {
 
 impl Allocations {
     /// Of a state directory; without any, there is nothing to show.
-    pub(super) fn look(state: &Path, status: &StatusResponse) -> anyhow::Result<Self> {
+    pub(super) fn look(
+        state: &Path,
+        status: &StatusResponse,
+        answers: Answers,
+    ) -> anyhow::Result<Self> {
         let history = History::of(&Records::of(state).read()?);
         if history.allocations.is_empty() {
             return Ok(Self::default());
@@ -71,7 +87,15 @@ impl Allocations {
             Ok(states) => (states, String::new()),
             Err(error) => (States::new(), error.to_string()),
         };
-        Ok(Self { unheard, ..Self::of(&history, &states, status, clock::now().millis() / 1000) })
+        let now = clock::now().millis() / 1000;
+        let mut shown = Self::of(&history, &states, status, now);
+        shown.unheard = unheard;
+        // Whoever coordinates runs in the one that began last.
+        let last = shown.allocations.iter_mut().max_by_key(|row| row.began_millis);
+        if let Some(last) = last.filter(|row| answers == Answers::Yes && row.state == UNKNOWN) {
+            (last.state, last.why) = (RUNNING, String::new());
+        }
+        Ok(shown)
     }
 
     fn of(history: &History, states: &States, status: &StatusResponse, now: u64) -> Self {
@@ -83,10 +107,9 @@ impl Allocations {
             (0, Some(slots)) => slots,
             (cores, _) => cores,
         };
-        let cpu: u64 = status.stages.iter().map(|stage| stage.cpu_millis).sum();
-        // Without knowing a node's slots, CPU time says nothing about nodes.
+        // Without knowing a node's slots, the time of units says nothing about nodes.
         let node_hours = (slots > 0).then(|| {
-            let done = cpu as f64 / MILLIS_PER_HOUR / f64::from(slots);
+            let done: f64 = status.stages.iter().map(|stage| node_hours_of(stage, slots)).sum();
             NodeHours { used, in_done_units: done.min(used), wasted: (used - done).max(0.0) }
         });
         Self { allocations: rows, node_hours, unheard: String::new() }
@@ -108,7 +131,7 @@ impl Allocations {
                 row.nodes.to_string(),
                 row.runs.to_string(),
                 utc(row.began_millis),
-                if row.state == "running" { utc(row.ends_millis) } else { "-".to_owned() },
+                utc(row.ends_millis),
             ]
         }));
         let mut text = "\n".to_owned();
@@ -138,12 +161,41 @@ impl Allocations {
         text
     }
 
-    /// Of the allocation that runs: what is left of its walltime.
-    pub(super) fn time_left(&self, now_millis: u64) -> Option<String> {
-        let running = self.allocations.iter().find(|row| row.state == "running")?;
-        let left = running.ends_millis.checked_sub(now_millis).filter(|_| running.ends_millis > 0);
-        left.map(|left| format!("walltime left {}\n", span(left)))
+    /// Of the allocation that runs: what is left of its walltime, and what the job wants of it.
+    pub(super) fn time_left(&self, status: &StatusResponse) -> Option<String> {
+        let running = self.allocations.iter().find(|row| row.state == RUNNING)?;
+        let left = running.ends_millis.checked_sub(status.now_millis)?;
+        let mut text = format!("walltime left {}", span(left));
+        let paces = status.stages.iter().map(|stage| (stage, Pace::of(stage, status.now_millis)));
+        let mut needed = paces.filter_map(|(stage, pace)| Some((stage, pace.left_millis?)));
+        if let Some((stage, needed)) = needed.next() {
+            text += &format!(", `{}` needs {} of it", stage_name(stage.stage()), span(needed));
+            if needed > left {
+                text += ": more than there is";
+            }
+        }
+        Some(text + "\n")
     }
+}
+
+/// What the done units of a stage took of nodes with so many slots; a range of keys takes a node.
+fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
+    let units_on_node = match stage.stage() {
+        Stage::ResolveLines | Stage::ResolveDocuments => 1,
+        Stage::Unspecified
+        | Stage::List
+        | Stage::Lines
+        | Stage::Prepare
+        | Stage::Layout
+        | Stage::Publish
+        | Stage::Seal => slots,
+    };
+    stage.wall_millis as f64 / MILLIS_PER_HOUR / f64::from(units_on_node)
+}
+
+/// When it ended or will, by its walltime; nobody knows when one ended that was killed.
+fn ended_or_ends(run: &Run) -> Option<u64> {
+    run.end.as_ref().map(|end| end.at_unix_seconds).or(run.ends_unix_seconds)
 }
 
 fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
@@ -157,8 +209,72 @@ fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
         nodes: last.map_or(allocation.nodes, |run| run.nodes),
         runs: allocation.runs.len(),
         began_millis: last.map_or(0, |run| run.began_unix_seconds * 1000),
-        ends_millis: last.and_then(|run| run.ends_unix_seconds).unwrap_or(0) * 1000,
+        ends_millis: last.and_then(ended_or_ends).unwrap_or(0) * 1000,
         node_hours: seconds as f64 / 3600.0,
         why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row_of(state: &'static str) -> Row {
+        Row {
+            id: "7".to_owned(),
+            state,
+            nodes: 2,
+            runs: 1,
+            began_millis: 1_772_366_400_000,
+            ends_millis: 1_772_366_460_000,
+            node_hours: 1.5,
+            why: String::new(),
+        }
+    }
+
+    fn shown(row: Row) -> Allocations {
+        Allocations { allocations: vec![row], node_hours: None, unheard: String::new() }
+    }
+
+    /// Half of a stage is done after `elapsed` milliseconds, 20 s after the allocation began.
+    fn status(elapsed: u64) -> StatusResponse {
+        let now_millis = 1_772_366_420_000;
+        let prepare = StageStatus {
+            stage: Stage::Prepare.into(),
+            units: 8,
+            done: 4,
+            leased: 4,
+            bytes: 80,
+            bytes_done: 40,
+            started_millis: now_millis - elapsed,
+            wall_millis: 7_200_000,
+            planned: true,
+            ..StageStatus::default()
+        };
+        StatusResponse { now_millis, stages: vec![prepare], ..StatusResponse::default() }
+    }
+
+    #[test]
+    fn the_walltime_that_is_left_stands_beside_what_is_needed() {
+        let running = shown(row_of(RUNNING));
+        let left = running.time_left(&status(10_000)).unwrap();
+        assert_eq!(left, "walltime left 40 s, `prepare` needs 10 s of it\n");
+        let left = running.time_left(&status(90_000)).unwrap();
+        assert_eq!(left, "walltime left 40 s, `prepare` needs 1m 30s of it: more than there is\n");
+        assert_eq!(shown(row_of("ended")).time_left(&status(10_000)), None);
+    }
+
+    #[test]
+    fn one_that_ended_says_when() {
+        let text = shown(row_of("ended")).text();
+        assert!(text.contains("2026-03-01 12:00:00 UTC  2026-03-01 12:01:00 UTC"), "{text}");
+    }
+
+    #[test]
+    fn a_done_unit_takes_a_slot_and_a_range_of_keys_a_node() {
+        let prepare = &status(1000).stages[0];
+        assert_eq!(node_hours_of(prepare, 4), 0.5);
+        let resolve = StageStatus { stage: Stage::ResolveLines.into(), ..prepare.clone() };
+        assert_eq!(node_hours_of(&resolve, 4), 2.0);
     }
 }

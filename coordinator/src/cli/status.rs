@@ -8,7 +8,7 @@ use clap::Args;
 use thresher_proto::pb::{JobState, StatusRequest, StatusResponse};
 use tonic::Code;
 
-use super::allocations::Allocations;
+use super::allocations::{Allocations, Answers};
 use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
 use super::{Exit, print, status_json, status_text};
@@ -42,8 +42,8 @@ pub(super) struct StatusArgs {
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
     loop {
-        let status = look(&state)?;
-        let allocations = Allocations::look(&state, &status)?;
+        let (status, answers) = look(&state)?;
+        let allocations = Allocations::look(&state, &status, answers)?;
         print::result(&render(&status, &allocations, args)?)?;
         if !args.watch || is_over(status.state()) {
             return Ok(Exit::of_job(status.state()).into());
@@ -52,8 +52,9 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One connection a look, so that a coordinator that comes back elsewhere is found.
-fn look(state: &Path) -> anyhow::Result<StatusResponse> {
+/// How the job stands, and whether a coordinator says so. One connection a look, so that a
+/// coordinator that comes back elsewhere is found.
+fn look(state: &Path) -> anyhow::Result<(StatusResponse, Answers)> {
     let answer = block_on(async {
         match reach(state).await? {
             Reached::Coordinator(mut client) => {
@@ -69,10 +70,13 @@ fn look(state: &Path) -> anyhow::Result<StatusResponse> {
             Reached::Nobody(why) => Ok(Err(why)),
         }
     })?;
-    answer.or_else(|why| {
-        tracing::info!(why, "no coordinator answers; reading the journal");
-        status_from_state(state)
-    })
+    match answer {
+        Ok(status) => Ok((status, Answers::Yes)),
+        Err(why) => {
+            tracing::info!(why, "no coordinator answers; reading the journal");
+            Ok((status_from_state(state)?, Answers::No))
+        }
+    }
 }
 
 fn render(
@@ -83,7 +87,7 @@ fn render(
     if args.json {
         return status_json::render_with(status, allocations, args.watch);
     }
-    let left = allocations.time_left(status.now_millis).unwrap_or_default();
+    let left = allocations.time_left(status).unwrap_or_default();
     let text = format!("{}{}{left}", status_text::table(status), allocations.text());
     Ok(if args.watch { format!("{CLEAR}{text}") } else { text })
 }

@@ -1,5 +1,7 @@
 //! A status as people read it. Pure: a status in, text out.
 
+use std::collections::BTreeSet;
+
 use thresher_proto::pb::{self, JobState, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
@@ -60,8 +62,16 @@ fn headline(status: &StatusResponse) -> String {
 fn stages(status: &StatusResponse) -> String {
     let mut rows = vec![
         [
-            "stage", "units", "waiting", "leased", "done", "aside", "retries", "bytes", "rate",
-            "left",
+            "stage",
+            "units",
+            "waiting",
+            "leased",
+            "done",
+            "aside",
+            "retries",
+            "bytes",
+            "rate",
+            "left (took)",
         ]
         .map(str::to_owned),
     ];
@@ -125,11 +135,20 @@ fn workers(status: &StatusResponse) -> String {
             heard(worker),
         ]
     }));
-    let mut text = format!("\n{}", columns(&rows));
+    let mut text = format!("\n{}{}", crew(&status.workers), columns(&rows));
     if let Some(more) = more(status.workers.len(), WORKERS_SHOWN) {
         text += &format!("{more} more workers\n");
     }
     text
+}
+
+/// All of them in a line: one table shows the first only.
+fn crew(workers: &[pb::WorkerStatus]) -> String {
+    let (lost, there): (Vec<_>, Vec<_>) = workers.iter().partition(|worker| worker.lost);
+    let nodes: BTreeSet<&str> = there.iter().map(|worker| worker.host.as_str()).collect();
+    let slots: u64 = there.iter().map(|worker| u64::from(worker.slots)).sum();
+    let [workers, nodes, lost] = [there.len(), nodes.len(), lost.len()].map(|n| count(n as u64));
+    format!("workers {workers}, nodes {nodes}, slots {}, lost {lost}\n", count(slots))
 }
 
 fn records(status: &StatusResponse) -> String {
@@ -224,8 +243,9 @@ mod tests {
         let text = table(&example());
         for line in [
             "job `small` is complete with gaps (3.0 s, submitted 2026-03-01 12:00:00 UTC)",
-            "stage    units  waiting  leased  done  aside  retries    bytes       rate     left",
+            "stage    units  waiting  leased  done  aside  retries    bytes       rate left (took)",
             "prepare      3        0       0     2      1        5  10.0 MB  5.00 MB/s  (2.0 s)",
+            "workers 1, nodes 1, slots 8, lost 0",
             "worker   host  pid  slots  held      heard",
             "1       node7   42      8     3  1.0 s ago",
             "  in                             100  100.0 %",

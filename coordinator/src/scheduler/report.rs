@@ -132,6 +132,7 @@ impl Job {
         let cost_bytes = self.cost_bytes(key);
         let table = self.stage_mut(key.stage);
         table.cpu_millis = table.cpu_millis.saturating_add(report.cpu_millis);
+        table.wall_millis = table.wall_millis.saturating_add(report.wall_millis);
         table.pace.learn(cost_bytes, report.wall_millis);
         table.step(key.ordinal, Step::Finish { digest }, cost_bytes);
     }

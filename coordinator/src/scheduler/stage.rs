@@ -46,6 +46,8 @@ pub(super) struct StageTable {
     pub(super) bytes: u64,
     pub(super) bytes_done: u64,
     pub(super) cpu_millis: u64,
+    /// Of the units that are done.
+    pub(super) wall_millis: u64,
     /// How long its units take.
     pub(super) pace: Pace,
     pub(super) retries: u32,
@@ -70,6 +72,7 @@ impl StageTable {
             bytes: 0,
             bytes_done: 0,
             cpu_millis: 0,
+            wall_millis: 0,
             pace: Pace::default(),
             retries: 0,
             started: None,

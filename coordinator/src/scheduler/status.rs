@@ -60,6 +60,7 @@ fn stage_status(stage: &StageTable) -> pb::StageStatus {
         bytes: stage.bytes,
         bytes_done: stage.bytes_done,
         cpu_millis: stage.cpu_millis,
+        wall_millis: stage.wall_millis,
         started_millis: stage.started.map_or(0, Timestamp::millis),
         ended_millis: stage.ended.filter(|_| stage.to_run() > 0).map_or(0, Timestamp::millis),
         retries: stage.retries,
