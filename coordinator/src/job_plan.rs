@@ -15,7 +15,7 @@ const MAX_RANGES: u32 = 1 << 16;
 /// The plan of a job.
 pub fn plan_of(job: &JobSpec) -> JobPlan {
     let plan_source =
-        |source| SourcePlan { name: name_of(source), needs_lines: job.dedups_lines(source) };
+        |source| SourcePlan { name: name_of(source), needs_lines: job.reads_twice(source) };
     JobPlan {
         name: job.job.name.clone(),
         output: job.output.path.clone(),

@@ -293,6 +293,12 @@ impl JobSpec {
         self.has_step(source, Step::Lines) && self.dedup.lines.policy != DedupPolicy::Off
     }
 
+    /// Whether its inputs are read before PREPARE does: for their lines, or since rows of one piece
+    /// belong to documents of another.
+    pub fn reads_twice(&self, source: &SourceSpec) -> bool {
+        self.dedups_lines(source) || source.slice == Slice::Stackexchange
+    }
+
     /// Whether the source's documents take part in document dedup.
     pub fn dedups_documents(&self, source: &SourceSpec) -> bool {
         self.has_step(source, Step::Documents) && self.dedup.documents.policy != DedupPolicy::Off

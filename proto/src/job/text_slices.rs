@@ -17,6 +17,7 @@ pub struct WikipediaSpec {
 pub struct StackExchangeSpec {
     pub answers: AnswerOrder,
     pub titles: TitleForm,
+    pub largest_sites: u32,
     pub max_row_bytes: Bytes,
     pub sort_memory: Bytes,
 }

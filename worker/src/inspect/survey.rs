@@ -102,7 +102,7 @@ fn survey_source(
     sample_bytes: u64,
 ) -> Result<SourceSurvey, UnitError> {
     let job = &context.job;
-    let rows = list::find_inputs(source)?;
+    let rows = list::find_inputs(job, source)?;
     let pieces = list::into_pieces(job, source, rows.clone())?;
     let target_bytes = job.units.target_bytes.0;
     let mut surveyed = SourceSurvey {

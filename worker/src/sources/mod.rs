@@ -23,11 +23,14 @@ pub mod stackexchange;
 mod testing;
 pub mod wikipedia;
 
+use std::path::Path;
+
 use thresher_proto::job::{JobSpec, Slice, SourceSpec};
 
 use crate::formats::gzip::InputDigest;
 use crate::formats::piece::Piece;
 use crate::stages::UnitError;
+use crate::staging::InputRow;
 
 pub use input::{Input, Seekable};
 
@@ -91,8 +94,51 @@ pub struct Met<'a> {
 /// Takes the records of a piece, in order.
 pub type Take<'t> = dyn FnMut(Met<'_>) -> Result<(), UnitError> + 't;
 
+/// Takes a row for a part.
+pub type GiveRow<'g> = dyn FnMut(u32, &[u8]) -> Result<(), UnitError> + 'g;
+
+/// Hands all rows of a part to whoever is given.
+pub type PartRows<'r> =
+    dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<(), UnitError>) -> Result<(), UnitError> + 'r;
+
+/// A slice whose records are put together from rows that lie anywhere in an input. The pieces of an
+/// input that was cut give each row to a part, as many parts as pieces; then a unit reads the rows
+/// of a part as if they were its piece.
+pub trait Joined: Sync {
+    /// Gives every row of a piece, in the order of the parts; `own_of_parts` is the piece's number,
+    /// which is its part's too, and how many there are. Says what it read.
+    fn scatter(
+        &self,
+        job: &JobSpec,
+        input: &Input<'_>,
+        own_of_parts: (u32, u32),
+        give: &mut GiveRow<'_>,
+    ) -> Result<InputDigest, UnitError>;
+
+    /// Makes records of the rows of one part of the input `path`.
+    fn gather(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        place: (&str, &Path),
+        rows: &mut PartRows<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<(), UnitError>;
+}
+
 /// The reader of one slice.
 pub trait Source: Sync {
+    /// Those of the listed inputs that are read.
+    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Vec<InputRow>, UnitError> {
+        let _ = job;
+        Ok(inputs)
+    }
+
+    /// For slices whose pieces cannot be read alone.
+    fn joined(&self) -> Option<&dyn Joined> {
+        None
+    }
+
     /// The pieces of an input, for inputs that can be read from their middle; none to read it
     /// whole. They depend on the input and the target alone. `input` is not opened for it unless
     /// the source does so.

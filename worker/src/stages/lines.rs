@@ -1,4 +1,4 @@
-//! LINES: hash every line of a unit's inputs.
+//! LINES: hash every line of a unit's inputs; of slices that join rows, hand rows over instead.
 //!
 //! **Invariant:** lines are numbered over all pages of the unit in reading order, as PREPARE
 //! numbers them again.
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use thresher_proto::job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
-use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
+use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, join};
 use crate::dedup::keys::KeyCollector;
 use crate::sources::{Fate, Met};
-use crate::stages::read::read_unit;
+use crate::stages::read::{Reading, read_unit};
 use crate::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
 use crate::text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use crate::text::lines::lines;
@@ -30,7 +30,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
 
     let mut hasher = LineHasher::new(&context.job);
     let (mut tally, mut records_in, mut ordinal) = (Tally::default(), 0, 0_u32);
-    let read = read_unit(context, &inputs, &scratch, &mut |input, met: Met<'_>| {
+    // Of sources whose lines are not compared, the rows of pieces are given to each other here.
+    let joined = join::scatter(context, task, &inputs, &scratch)?;
+    let lines_count = context.job.dedups_lines(context.source(inputs.source)?);
+    let unit = (task.unit.ordinal, &inputs);
+    let mut take = |input: &Reading<'_>, met: Met<'_>| {
         records_in += 1;
         tally.bytes_in += met.bytes;
         match met.fate {
@@ -46,15 +50,16 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             Fate::Quarantined { reason, .. } => tally.quarantine(reason),
         }
         Ok(())
-    });
-    let facts = read?;
+    };
+    let facts =
+        if lines_count { read_unit(context, unit, &scratch, &mut take)? } else { Vec::new() };
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, crate::dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;
     let counts = [("lines", u64::from(ordinal)), ("line_keys", summary.distinct)];
     let done = pb::Done {
         accounting: Some(tally.to_wire(records_in)),
-        digest: digest_of(&[hash_of(committed)]),
+        digest: digest_of(&[&joined[..], &[hash_of(committed)]].concat()),
         keys: summary.distinct,
         counts: counts.map(|(name, value)| pb::Count { name: name.to_owned(), value }).to_vec(),
     };

@@ -29,7 +29,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         .output
         .probe()
         .map_err(|error| UnitError::by(error.remedy_of_place(), error.to_string()))?;
-    let inputs = find_inputs(source)?;
+    let inputs = find_inputs(&context.job, source)?;
     let found = inputs.len() as u64;
     let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };
     let planned = cut(number, &table.rows, context.job.units.target_bytes.0);
@@ -43,8 +43,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
 }
 
 /// The inputs of a source in canonical order, with their sizes where the place tells them.
-pub(crate) fn find_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
-    source_of(source.slice)?;
+pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
+    let reader = source_of(source.slice)?;
     let mut rows = listed_inputs(source)?;
     for row in &mut rows {
         // No request for each object: a dump has ninety thousand of them.
@@ -60,7 +60,7 @@ pub(crate) fn find_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitErro
     let missing: Vec<String> = missing.collect::<Result<_, UnitError>>()?;
     match source.on_missing {
         OnMissing::Fail if !missing.is_empty() => Err(UnitError::Fatal(missing_text(&missing))),
-        OnMissing::Fail | OnMissing::Quarantine => Ok(rows),
+        OnMissing::Fail | OnMissing::Quarantine => reader.select(job, rows),
     }
 }
 

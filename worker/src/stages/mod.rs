@@ -13,6 +13,7 @@ mod addresses;
 mod drops;
 mod error;
 mod external;
+mod join;
 mod layout;
 mod lines;
 pub(crate) mod list;

@@ -73,7 +73,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         scores: ScoresScratch::default(),
         filters: filters::Scratch::default(),
     };
-    let inputs = read_unit(context, &unit, &scratch, &mut |input, met| preparing.take(input, met))?;
+    let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, met| {
+        preparing.take(input, met)
+    })?;
     if context.job.dedups_lines(source) {
         refuse_changed(context, number, &inputs)?;
     }

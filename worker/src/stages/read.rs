@@ -7,8 +7,10 @@ use std::path::Path;
 use thresher_proto::job::{OnMissing, SourceSpec};
 use thresher_proto::pb::InputsUnit;
 
+use super::join::Part;
 use super::list::locate;
 use super::{JobContext, UnitError};
+use crate::formats::gzip::InputDigest;
 use crate::sources::{Fate, Input, Met, Take, source_of};
 use crate::staging::{InputFacts, InputRow};
 use crate::storage::StorageError;
@@ -26,7 +28,7 @@ pub(super) struct Reading<'a> {
 /// Reads every input of a unit, in order. `scratch` names a folder that this attempt may make.
 pub(super) fn read_unit(
     context: &JobContext,
-    unit: &InputsUnit,
+    (ordinal, unit): (u32, &InputsUnit),
     scratch: &Path,
     take: &mut dyn FnMut(&Reading<'_>, Met<'_>) -> Result<(), UnitError>,
 ) -> Result<Vec<InputFacts>, UnitError> {
@@ -41,13 +43,18 @@ pub(super) fn read_unit(
     for (number, row) in (first as u64..).zip(rows) {
         let shard = shard_of(number, table.rows.len() as u64, shards);
         let reading = Reading { source, path: &row.path, number, shard };
-        let read = match row.missing {
-            true => None,
-            false => read_row(context, source, row, scratch, &mut |met| take(&reading, met))?,
+        let mut take = |met: Met<'_>| take(&reading, met);
+        let read = match source_of(source.slice)?.joined().filter(|_| row.piece.is_some()) {
+            _ if row.missing => None,
+            None => read_row(context, source, row, scratch, &mut take)?,
+            Some(joined) => {
+                let part = Part::of(context, (ordinal, unit), number as usize)?;
+                Some(part.gather(context, joined, scratch, &mut take)?)
+            }
         };
         match read {
             Some(input) => facts.push(input),
-            None => take(&reading, missing())?,
+            None => take(missing())?,
         }
     }
     Ok(facts)
@@ -70,6 +77,15 @@ fn read_row(
         Err(error) => return Err(error.into()),
     };
     let digest = source_of(source.slice)?.read(&context.job, source, &input, take)?;
+    facts_of(&input, row, digest).map(Some)
+}
+
+/// What was read of an input; refuses one that is not what was listed.
+pub(super) fn facts_of(
+    input: &Input<'_>,
+    row: &InputRow,
+    digest: InputDigest,
+) -> Result<InputFacts, UnitError> {
     if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
         return Err(UnitError::Fatal(format!(
             "the input `{}` changed: listed with {listed} bytes, read {}\nhint: inputs must not \
@@ -80,7 +96,7 @@ fn read_row(
     }
     let blake3 = digest.blake3.to_hex().to_string();
     let (path, piece) = (row.path.clone(), row.piece);
-    Ok(Some(InputFacts { path, piece, bytes: digest.bytes, blake3 }))
+    Ok(InputFacts { path, piece, bytes: digest.bytes, blake3 })
 }
 
 fn missing() -> Met<'static> {

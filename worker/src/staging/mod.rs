@@ -3,6 +3,7 @@
 //! ```text
 //! work/list/<source>.inputs            the inputs of a source              (input_table)
 //! work/lines/<unit>.keys               line keys
+//! work/lines/<unit>.rows-<input>       rows of a piece, for the parts of its input (stages/join)
 //! work/resolve-lines/…                 verdicts on lines
 //! work/prepare/<unit>.documents        documents as JSON lines, with sizes  (documents)
 //! work/prepare/<unit>.dropped          a row for each dropped record        (documents)

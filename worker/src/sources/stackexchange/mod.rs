@@ -2,26 +2,33 @@
 //!
 //! ```text
 //! Posts.xml, plain or in a 7z → rows → sorted by question, on disk → threads → text
+//! a large Posts.xml → pieces: rows → parts by question (LINES) ⇒ each part as above (PREPARE)
 //! ```
 //! A record is a thread, or a row that is in none. Posts are sorted outside memory, so a site may
-//! have any size; a site is one unit, for its questions and answers lie anywhere in the file.
+//! have any size. Questions and answers lie anywhere in a file, so the pieces of one that is cut
+//! give their rows to each other first; an archive is never cut.
 
 mod html;
+mod parts;
 mod posts;
+mod sites;
 mod sorter;
 mod threads;
 
 use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 
 use serde_json::Value;
 use sevenz_rust2::{ArchiveReader, Password};
 use thresher_proto::job::{JobSpec, Schema, SourceSpec};
 
 use super::noted::{ErrorNote, Noted};
-use super::{Fate, Input, Met, Meta, Page, Source, Take};
+use super::{Fate, Input, Joined, Met, Meta, Page, PlannedInput, Source, Take};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
+use crate::formats::piece::Piece;
 use crate::stages::UnitError;
+use crate::staging::InputRow;
 use posts::{Post, Row, Rows};
 use sorter::{Sorted, Sorter};
 use threads::Thread;
@@ -31,10 +38,33 @@ const ARCHIVE_KIB: usize = 512 << 10;
 /// A larger thread is quarantined.
 const THREAD_BYTES: u64 = 256 << 20;
 
+/// A large file has as many pieces at most: each of them has rows for each other.
+const MAX_PIECES: u64 = 256;
+
 /// Sites, each one input.
 pub struct StackExchange;
 
 impl Source for StackExchange {
+    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Vec<InputRow>, UnitError> {
+        sites::largest(inputs, job.stackexchange.largest_sites)
+    }
+
+    fn pieces(
+        &self,
+        job: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        // Lines are compared as LINES meets them, and there the rows of a piece are no text yet.
+        let whole = !input.path.ends_with(".xml") || job.dedups_lines(input.source);
+        let bytes = input.bytes.filter(|_| !whole).unwrap_or(0);
+        Ok(Piece::even(bytes, target_bytes.max(bytes / MAX_PIECES)))
+    }
+
+    fn joined(&self) -> Option<&dyn Joined> {
+        Some(self)
+    }
+
     fn read(
         &self,
         job: &JobSpec,
@@ -42,9 +72,7 @@ impl Source for StackExchange {
         input: &Input<'_>,
         take: &mut Take<'_>,
     ) -> Result<InputDigest, UnitError> {
-        let sorter = Sorter::new(input.scratch(), job.stackexchange.sort_memory.0);
-        let site = site_of(input.path());
-        let mut reading = Reading { job, source, site, sorter, record: 0, row: 0, take };
+        let mut reading = Reading::new(job, source, (input.path(), input.scratch()), take);
         if input.path().ends_with(".7z") {
             reading.archive(input)?;
             return input.digest();
@@ -56,27 +84,29 @@ impl Source for StackExchange {
     }
 }
 
-/// `a.stackexchange.com` of `a.stackexchange.com.7z`, `a.stackexchange.com-Posts.7z` or
-/// `a.stackexchange.com/Posts.xml`.
-fn site_of(path: &str) -> &str {
-    let path = path.trim_end_matches("Posts.xml").trim_end_matches(['/', '_', '-', '.']);
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let name = name.strip_suffix(".7z").unwrap_or(name);
-    name.strip_suffix("-Posts").unwrap_or(name)
-}
-
 struct Reading<'r, 't> {
     job: &'r JobSpec,
     source: &'r SourceSpec,
     site: &'r str,
-    sorter: Sorter,
+    sorter: Sorter<Sorted>,
     record: u64,
     /// Rows so far.
     row: u64,
     take: &'r mut Take<'t>,
 }
 
-impl Reading<'_, '_> {
+impl<'r, 't> Reading<'r, 't> {
+    /// Posts of the input `path` are sorted in the folder `scratch`.
+    fn new(
+        job: &'r JobSpec,
+        source: &'r SourceSpec,
+        (path, scratch): (&'r str, &Path),
+        take: &'r mut Take<'t>,
+    ) -> Self {
+        let sorter = Sorter::new(scratch, job.stackexchange.sort_memory.0);
+        Self { job, source, site: sites::site_of(path), sorter, record: 0, row: 0, take }
+    }
+
     fn met(&mut self, offset: u64, bytes: u64, fate: Fate<'_>) -> Result<(), UnitError> {
         let record = self.record;
         self.record += 1;
@@ -101,18 +131,22 @@ impl Reading<'_, '_> {
         let mut rows = Rows::new(input, self.job.stackexchange.max_row_bytes.0 as usize);
         while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
             self.row += 1;
-            match row {
-                Row::Bad { reason, detail } => self.bad((at, bytes), reason, &detail)?,
-                Row::Post(post) => self.post(at, bytes, *post)?,
-            }
+            self.take_row(at, bytes, row)?;
         }
         Ok(())
+    }
+
+    fn take_row(&mut self, at: u64, bytes: u64, row: Row) -> Result<(), UnitError> {
+        match row {
+            Row::Bad { reason, detail } => self.bad((at, bytes), &reason, &detail),
+            Row::Post(post) => self.post(at, bytes, *post),
+        }
     }
 
     fn post(&mut self, at: u64, bytes: u64, post: Post) -> Result<(), UnitError> {
         let question = post.parent.unwrap_or(post.id);
         let row = Sorted { key: (question, post.parent.is_some(), at), bytes, post };
-        if row.post.parent.is_none() && row.post.title.is_none() {
+        if row.post.asks_nothing() {
             // Wiki pages, tags, nominations: they ask nothing.
             return self.dropped(&row, "stackexchange/no_question");
         }

@@ -1,13 +1,17 @@
 //! Rows of a `Posts.xml`: one `<row …/>` on each line.
 //!
-//! **Invariant:** memory holds one row of at most the given size; what is malformed is told with
+//! **Invariant:** a row belongs to the piece in which its line begins; memory holds one row of at
+//! most the given size; what is malformed is told with
 //! the place where its line begins, and reading goes on at the next line.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde::{Deserialize, Serialize};
+
+use crate::formats::piece::Piece;
 
 /// A post as the dump has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,37 +28,65 @@ pub(super) struct Post {
     pub(super) licence: String,
 }
 
+impl Post {
+    /// Wiki pages, tags, nominations: neither a question nor an answer to one.
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.parent.is_none() && self.title.is_none()
+    }
+}
+
 /// One line that is no head or tail of the file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Row {
     Post(Box<Post>),
-    Bad { reason: &'static str, detail: String },
+    Bad { reason: Cow<'static, str>, detail: String },
 }
 
 /// Reads rows, and where their lines begin.
 pub(super) struct Rows<R> {
     input: R,
     at: u64,
+    /// Rows that begin here or later are another piece's.
+    until: u64,
     max_bytes: usize,
     line: Vec<u8>,
 }
 
 impl<R: BufRead> Rows<R> {
     pub(super) fn new(input: R, max_bytes: usize) -> Self {
-        Self { input, at: 0, max_bytes, line: Vec::new() }
+        Self { input, at: 0, until: u64::MAX, max_bytes, line: Vec::new() }
+    }
+
+    /// The rows of a piece; `input` begins with it. The line into whose middle it was cut, if it
+    /// was, is stepped over.
+    pub(super) fn of_piece(
+        input: R,
+        max_bytes: usize,
+        piece: Piece,
+        inside_line: bool,
+    ) -> io::Result<Self> {
+        let (at, until) = (piece.offset, piece.range().end);
+        let mut rows = Self { input, at, until, max_bytes, line: Vec::new() };
+        if inside_line {
+            rows.next_line()?;
+        }
+        Ok(rows)
     }
 
     /// The next row with its place and length.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, u64, Row)>> {
         loop {
             let at = self.at;
+            if at >= self.until {
+                return Ok(None);
+            }
             let length = self.next_line()?;
             if length == 0 {
                 return Ok(None);
             }
             if length > self.max_bytes as u64 {
                 let detail = format!("it has {length} bytes");
-                return Ok(Some((at, length, Row::Bad { reason: "row_too_large", detail })));
+                return Ok(Some((at, length, Row::Bad { reason: "row_too_large".into(), detail })));
             }
             if let Some(row) = row_of(&self.line) {
                 return Ok(Some((at, length, row)));
@@ -87,7 +119,7 @@ impl<R: BufRead> Rows<R> {
 
 /// The row of a line; none for the file's head and tail and for empty lines.
 fn row_of(line: &[u8]) -> Option<Row> {
-    let bad = |reason, detail| Some(Row::Bad { reason, detail });
+    let bad = |reason: &'static str, detail| Some(Row::Bad { reason: reason.into(), detail });
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     let text = match simdutf8::compat::from_utf8(line) {
         Ok(text) => text.trim(),
@@ -151,7 +183,7 @@ mod tests {
         while let Some((at, _, row)) = rows.next().unwrap() {
             found.push(match row {
                 Row::Post(post) => (at, format!("{} {:?} {}", post.id, post.parent, post.body)),
-                Row::Bad { reason, .. } => (at, reason.to_owned()),
+                Row::Bad { reason, .. } => (at, reason.into_owned()),
             });
         }
         found
@@ -163,6 +195,26 @@ mod tests {
                     b\" />\n  <row Id=\"2\" ParentId=\"1\" Body=\"\" />\r\n</posts>";
         let expected = [(33, "1 None <p>a\nb".to_owned()), (74, "2 Some(1) ".to_owned())];
         assert_eq!(all(file.as_bytes(), 1000), expected);
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_each_row_once() {
+        let file =
+            b"<posts>\n<row Id=\"1\" />\n\n<row Id=\"2\" />\nbad\n<row Id=\"3\" />\n</posts>";
+        let whole: Vec<u64> = all(file, 100).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(whole.len(), 4);
+        for size in 1..file.len() {
+            let mut found = Vec::new();
+            for from in (0..file.len()).step_by(size) {
+                let piece = Piece { offset: from as u64, length: size as u64 };
+                let inside = from > 0 && file[from - 1] != b'\n';
+                let mut rows = Rows::of_piece(&file[from..], 100, piece, inside).unwrap();
+                while let Some((at, ..)) = rows.next().unwrap() {
+                    found.push(at);
+                }
+            }
+            assert_eq!(found, whole, "pieces of {size}");
+        }
     }
 
     #[test]

@@ -8,12 +8,24 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::posts::Post;
 
 /// Runs that are merged at once; of more, larger ones are made first.
 const FAN_IN: usize = 64;
+
+/// What can be sorted outside of memory.
+pub(super) trait Sortable: Serialize + DeserializeOwned {
+    /// No two of what is sorted together have the same.
+    type Key: Ord + Copy;
+
+    fn key(&self) -> Self::Key;
+
+    /// About what it takes in memory beside its type's own size.
+    fn bytes(&self) -> u64;
+}
 
 /// A post on its way to its question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,17 +37,30 @@ pub(super) struct Sorted {
     pub(super) post: Post,
 }
 
-/// Takes posts in any order.
-pub(super) struct Sorter {
+impl Sortable for Sorted {
+    type Key = (u64, bool, u64);
+
+    fn key(&self) -> Self::Key {
+        self.key
+    }
+
+    fn bytes(&self) -> u64 {
+        // A row unpacks to less than it has bytes.
+        self.bytes
+    }
+}
+
+/// Takes them in any order.
+pub(super) struct Sorter<T: Sortable> {
     folder: PathBuf,
     memory: usize,
-    held: Vec<Sorted>,
+    held: Vec<T>,
     held_bytes: usize,
     runs: Vec<PathBuf>,
     written: usize,
 }
 
-impl Sorter {
+impl<T: Sortable> Sorter<T> {
     /// Runs go into `folder`, which is made when the first is written, and removed at the end.
     pub(super) fn new(folder: &Path, memory: u64) -> Self {
         Self {
@@ -48,27 +73,23 @@ impl Sorter {
         }
     }
 
-    pub(super) fn push(&mut self, sorted: Sorted) -> io::Result<()> {
-        // A row unpacks to less than it has bytes; the rest is the size of the types.
-        self.held_bytes += sorted.bytes as usize + size_of::<Sorted>();
+    pub(super) fn push(&mut self, sorted: T) -> io::Result<()> {
+        self.held_bytes += sorted.bytes() as usize + size_of::<T>();
         self.held.push(sorted);
         if self.held_bytes >= self.memory { self.spill() } else { Ok(()) }
     }
 
     /// Everything in order.
-    pub(super) fn finish(
-        mut self,
-        give: &mut dyn FnMut(Sorted) -> io::Result<()>,
-    ) -> io::Result<()> {
+    pub(super) fn finish(mut self, give: &mut dyn FnMut(T) -> io::Result<()>) -> io::Result<()> {
         if self.runs.is_empty() {
-            self.held.sort_unstable_by_key(|sorted| sorted.key);
+            self.held.sort_unstable_by_key(T::key);
             return self.held.drain(..).try_for_each(give);
         }
         self.spill()?;
         while self.runs.len() > FAN_IN {
             let some: Vec<PathBuf> = self.runs.drain(..FAN_IN).collect();
             let mut run = self.create()?;
-            merge(&some, &mut |sorted| write(&mut run, &sorted))?;
+            merge(&some, &mut |sorted: T| write(&mut run, &sorted))?;
             run.flush()?;
             some.iter().try_for_each(std::fs::remove_file)?;
         }
@@ -79,7 +100,7 @@ impl Sorter {
         if self.held.is_empty() {
             return Ok(());
         }
-        self.held.sort_unstable_by_key(|sorted| sorted.key);
+        self.held.sort_unstable_by_key(T::key);
         let held = std::mem::take(&mut self.held);
         let mut run = self.create()?;
         held.iter().try_for_each(|sorted| write(&mut run, sorted))?;
@@ -96,7 +117,7 @@ impl Sorter {
     }
 }
 
-impl Drop for Sorter {
+impl<T: Sortable> Drop for Sorter<T> {
     fn drop(&mut self) {
         if self.written > 0 {
             // What stays behind lies in the unit's own scratch folder, which goes with the unit.
@@ -105,13 +126,13 @@ impl Drop for Sorter {
     }
 }
 
-fn write(run: &mut impl Write, sorted: &Sorted) -> io::Result<()> {
+fn write(run: &mut impl Write, sorted: &impl Sortable) -> io::Result<()> {
     let line = serde_json::to_vec(sorted)?;
     run.write_all(&(line.len() as u32).to_le_bytes())?;
     run.write_all(&line)
 }
 
-fn read(run: &mut impl Read) -> io::Result<Option<Sorted>> {
+fn read<T: Sortable>(run: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match run.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -122,20 +143,23 @@ fn read(run: &mut impl Read) -> io::Result<Option<Sorted>> {
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
-fn merge(runs: &[PathBuf], give: &mut dyn FnMut(Sorted) -> io::Result<()>) -> io::Result<()> {
+fn merge<T: Sortable>(
+    runs: &[PathBuf],
+    give: &mut dyn FnMut(T) -> io::Result<()>,
+) -> io::Result<()> {
     let mut readers = Vec::with_capacity(runs.len());
     let mut heads = BinaryHeap::new();
     let mut next = Vec::with_capacity(runs.len());
     for (number, path) in runs.iter().enumerate() {
         let mut reader = BufReader::new(File::open(path)?);
-        let first = read(&mut reader)?;
-        heads.extend(first.as_ref().map(|sorted| Reverse((sorted.key, number))));
+        let first: Option<T> = read(&mut reader)?;
+        heads.extend(first.as_ref().map(|sorted| Reverse((sorted.key(), number))));
         readers.push(reader);
         next.push(first);
     }
     while let Some(Reverse((_, number))) = heads.pop() {
-        let after = read(&mut readers[number])?;
-        heads.extend(after.as_ref().map(|sorted| Reverse((sorted.key, number))));
+        let after: Option<T> = read(&mut readers[number])?;
+        heads.extend(after.as_ref().map(|sorted| Reverse((sorted.key(), number))));
         if let Some(sorted) = std::mem::replace(&mut next[number], after) {
             give(sorted)?;
         }

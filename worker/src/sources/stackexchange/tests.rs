@@ -103,9 +103,56 @@ fn an_archive_gives_what_its_file_gives_and_a_damaged_one_is_quarantined() {
     assert_eq!(read("a.com.7z", TAGS, &job("thresher"))[0].1, "no_posts");
 }
 
+/// What a file gives in pieces of so many bytes, part by part.
+fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Posts.xml");
+    std::fs::write(&file, bytes).unwrap();
+    let pieces = Piece::even(bytes.len() as u64, size);
+    let parts = pieces.len() as u32;
+    assert!(parts > 1, "{size}");
+    let mut scattered = vec![Vec::new(); pieces.len()];
+    for (own, piece) in (0..).zip(&pieces) {
+        let row = InputRow { piece: Some(*piece), ..InputRow::named(path.to_owned()) };
+        let location = crate::storage::Location::from(file.as_path());
+        let input = Input::stored(location, &row, folder.path().join("scratch")).unwrap();
+        let digest = StackExchange.scatter(job, &input, (own, parts), &mut |part, row| {
+            scattered[part as usize].push(row.to_vec());
+            Ok(())
+        });
+        assert_eq!(digest.unwrap().bytes, piece.length);
+    }
+    let mut told = Vec::new();
+    for rows in scattered {
+        let place = (path, folder.path());
+        let mut give = |take: &mut dyn FnMut(&[u8]) -> Result<(), UnitError>| {
+            rows.iter().try_for_each(|row| take(row))
+        };
+        let gathered = StackExchange.gather(job, &job.source[0], place, &mut give, &mut |met| {
+            told.push(match met.fate {
+                Fate::Page(page) => (page.url.to_owned(), page.text.to_owned()),
+                Fate::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+                Fate::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+            });
+            Ok(())
+        });
+        gathered.unwrap();
+    }
+    told
+}
+
 #[test]
-fn sites_are_named_by_their_archives() {
-    assert_eq!(site_of("x/stackoverflow.com-Posts.7z"), "stackoverflow.com");
-    assert_eq!(site_of("x/a.stackexchange.com.7z"), "a.stackexchange.com");
-    assert_eq!(site_of("x/a.stackexchange.com/Posts.xml"), "a.stackexchange.com");
+fn a_file_that_is_cut_gives_the_threads_of_the_whole() {
+    let real = include_bytes!("../../../testdata/stackexchange/Posts.xml");
+    for (bytes, sizes) in [(SMALL.as_bytes(), [17, 80, 150]), (real, [900, 5000, 40_000])] {
+        let mut job = job("thresher");
+        job.stackexchange.sort_memory.0 = 3000;
+        let mut whole = read("a.com/Posts.xml", bytes, &job);
+        whole.sort_unstable();
+        for size in sizes {
+            let mut pieces = read_in_pieces("a.com/Posts.xml", bytes, size, &job);
+            pieces.sort_unstable();
+            assert_eq!(pieces, whole, "pieces of {size}");
+        }
+    }
 }

@@ -102,6 +102,7 @@ mod tests {
         let spec = |titles| StackExchangeSpec {
             answers: AnswerOrder::Score,
             titles,
+            largest_sites: 0,
             max_row_bytes: thresher_proto::job::Bytes(1000),
             sort_memory: thresher_proto::job::Bytes(1000),
         };
