@@ -3,5 +3,6 @@
 
 mod faults;
 mod oracle;
+mod planning;
 mod sim;
 mod tidy;

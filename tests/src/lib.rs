@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** a test sees what a user sees: processes, exit statuses, files.
 
+pub mod bucket;
 pub mod gate;
 pub mod job;
 pub mod process;

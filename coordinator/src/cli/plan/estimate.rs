@@ -38,7 +38,8 @@ pub(super) struct Machine {
     pub(super) memory_bytes: u64,
     pub(super) state: Disk,
     pub(super) work: Disk,
-    pub(super) output: Disk,
+    /// None where the output goes to a bucket.
+    pub(super) output: Option<Disk>,
 }
 
 /// A directory and the file system that it is or will be on.
@@ -126,11 +127,9 @@ impl Plan {
         };
         let output = disk_of(Stage::Publish);
         let work = stages.iter().map(|stage| stage.disk_bytes).sum::<u64>() - output;
-        let needs = [
-            (&machine.work, work),
-            (&machine.output, output),
-            (&machine.state, units * JOURNAL_UNIT_BYTES),
-        ];
+        let mut needs = vec![(&machine.work, work)];
+        needs.extend(machine.output.as_ref().map(|disk| (disk, output)));
+        needs.push((&machine.state, units * JOURNAL_UNIT_BYTES));
         let disks = by_device(&needs);
         let mut shortfalls: Vec<Shortfall> = memory_shortfall(job, survey, &stages, machine);
         shortfalls.extend(disks.iter().filter_map(disk_shortfall));
@@ -373,7 +372,7 @@ pub(super) mod tests {
             memory_bytes: 16 << 30,
             state: disk("/out.state", 1, 1 << 40),
             work: disk("/out.state/work", 1, 1 << 40),
-            output: disk("/out", 2, 1 << 40),
+            output: Some(disk("/out", 2, 1 << 40)),
         }
     }
 
@@ -399,7 +398,7 @@ pub(super) mod tests {
     fn what_cannot_fit_is_refused_with_what_would() {
         let mut tight = machine();
         tight.memory_bytes = 1 << 30;
-        tight.output.free_bytes = 1000;
+        tight.output = Some(Disk { path: "/out".into(), device: 2, free_bytes: 1000 });
         let plan = Plan::new(&job(), &survey(), &tight);
         let hints: Vec<&str> = plan.shortfalls.iter().map(|s| s.hint.as_str()).collect();
         assert_eq!(hints.len(), 2, "{hints:?}");

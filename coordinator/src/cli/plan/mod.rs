@@ -50,7 +50,10 @@ pub(super) struct PlanArgs {
 
 pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let job = load_job(&args.job, args.output.as_deref())?;
-    let state = choose_state(args.state.as_deref(), &job)?;
+    // Beside an output on S3 there is no place for a state, and `plan` writes none.
+    let state = choose_state(args.state.as_deref(), &job).or_else(|error| {
+        if job.output.path.contains("://") { Ok(std::env::current_dir()?) } else { Err(error) }
+    })?;
     refuse_missing_files(&job)?;
     let machine = machine(&job, &state, args.slots)?;
     let survey = survey(&job, args.sample.0)?;
@@ -89,7 +92,10 @@ fn machine(job: &JobSpec, state: &Path, slots: Option<u32>) -> anyhow::Result<Ma
         memory_bytes: (memory.totalram as u64).saturating_mul(memory.mem_unit.into()),
         state: disk(state)?,
         work: disk(&work)?,
-        output: disk(Path::new(&job.output.path))?,
+        output: match job.output.path.contains("://") {
+            true => None,
+            false => Some(disk(Path::new(&job.output.path))?),
+        },
     })
 }
 

@@ -150,7 +150,8 @@ mod tests {
     #[test]
     fn a_refusal_has_the_numbers_and_the_hints_last() {
         let mut tight = machine();
-        tight.output.free_bytes = 1000;
+        let output = tight.output.as_mut().unwrap();
+        output.free_bytes = 1000;
         let plan = Plan::new(&job(), &survey(), &tight);
         let text = refusal(&plan).unwrap();
         assert!(text.starts_with("the job does not fit\n  free space for `/out`: 3."), "{text}");
