@@ -5,6 +5,7 @@ mod crashes;
 mod inputs;
 mod jobs;
 mod signals;
+mod slices;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ mod macros;
 mod members;
 mod mended;
 mod published;
+mod unusable;
 
 use std::io::Read;
 
@@ -22,17 +23,7 @@ use crate::formats::hashed::HashedReader;
 use crate::formats::piece::Piece;
 use crate::stages::UnitError;
 use members::{Item, Members, is_tar};
-
-/// Why a paper gives no text.
-#[derive(Debug, thiserror::Error)]
-enum Unusable {
-    #[error("byte {at} of `{name}` is no UTF-8")]
-    NotUtf8 { name: String, at: usize },
-    #[error("the value of `{name}` is not ASCII")]
-    MacroNotAscii { name: String },
-    #[error("its text has more than {max_bytes} bytes")]
-    TooLarge { max_bytes: usize },
-}
+use unusable::Unusable;
 
 /// Tars of papers.
 pub struct Arxiv;

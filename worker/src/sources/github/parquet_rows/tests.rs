@@ -77,6 +77,16 @@ fn rows_of_the_stack_are_files() {
     assert_eq!(told(&file_of(&["x = 1"], "GPL-3.0")), ["github/licence"]);
 }
 
+/// The file that other tests damage.
+const TWO: &[u8] = include_bytes!("../../../../testdata/github/two.parquet");
+
+#[test]
+fn the_fixture_is_what_the_writer_makes() {
+    let texts = ["x = 1\n", "y = 2\n"];
+    assert_eq!(told(TWO), texts);
+    assert_eq!(told(&file_of(&texts, "MIT")), texts);
+}
+
 #[test]
 fn a_file_that_was_cut_short_or_is_none_is_quarantined() {
     let bytes = file_of(&["x = 1", "y = 2"], "MIT");
