@@ -3,10 +3,11 @@
 //! ```text
 //! dump → bzip2 streams → <page> elements → article, no redirect, not empty → wikitext stripped
 //! ```
-//! A multistream dump of any size is cut into pieces, whose streams are read on their own; other
-//! dumps are read whole. The head of the dump, with the names of its namespaces, is read for every
-//! piece.
+//! A multistream dump of any size is cut into pieces, whose streams are read on their own, by its
+//! index where that lies beside it; other dumps are read whole. The head of the dump, with the names
+//! of its namespaces, is read for every piece.
 
+mod index;
 pub mod namespaces;
 pub mod pages;
 pub mod streams;
@@ -22,6 +23,9 @@ use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
 use crate::formats::piece::Piece;
 use crate::stages::UnitError;
+use crate::stages::list::locate;
+use crate::staging::InputRow;
+use crate::storage::{self, ReadOptions, StorageError};
 use namespaces::{prefixes_of, siteinfo};
 use pages::{Found, PageFinder, WikiPage, parse};
 use streams::{BzStreams, Damage};
@@ -35,6 +39,11 @@ const LICENCE: &str = "CC-BY-SA";
 pub struct Wikipedia;
 
 impl Source for Wikipedia {
+    fn select(&self, _: &JobSpec, inputs: Vec<InputRow>) -> Result<Vec<InputRow>, UnitError> {
+        // A pattern takes them along.
+        Ok(inputs.into_iter().filter(|row| !index::is_index(&row.path)).collect())
+    }
+
     fn pieces(
         &self,
         _: &JobSpec,
@@ -42,8 +51,19 @@ impl Source for Wikipedia {
         target_bytes: u64,
     ) -> Result<Vec<Piece>, UnitError> {
         // In other dumps a page may go on from one stream to the next.
-        let bytes = input.bytes.filter(|_| input.path.contains("-multistream"));
-        Ok(bytes.map(|bytes| Piece::even(bytes, target_bytes)).unwrap_or_default())
+        let Some(index) = index::path_of(input.path) else { return Ok(Vec::new()) };
+        let bytes = input.bytes.unwrap_or_default();
+        let even = Piece::even(bytes, target_bytes);
+        if even.is_empty() {
+            return Ok(even);
+        }
+        let by_index = match storage::open(&locate(input.source, &index)?, &ReadOptions::default())
+        {
+            Ok(reader) => index::pieces(reader, bytes, target_bytes),
+            Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(by_index.unwrap_or(even))
     }
 
     fn read(

@@ -116,3 +116,64 @@ fn language_and_date_come_from_the_name() {
     assert_eq!(language_and_date(NAME), ("de", "20230320"));
     assert_eq!(language_and_date("enwiki-latest-pages-articles.xml.bz2"), ("en", ""));
 }
+
+/// The pieces of the dump in a folder, and all that they give together.
+fn read_in_pieces(folder: &std::path::Path, target: u64) -> (Vec<Piece>, Vec<String>) {
+    let mut job = job("");
+    job.source[0].base = folder.display().to_string();
+    let name = NAME.trim_start_matches("dumps/");
+    let bytes = std::fs::read(folder.join(name)).unwrap();
+    let planned =
+        PlannedInput { source: &job.source[0], path: name, bytes: Some(bytes.len() as u64) };
+    let pieces = Wikipedia.pieces(&job, &planned, target).unwrap();
+    let mut told = Vec::new();
+    for piece in &pieces {
+        let row = InputRow { piece: Some(*piece), ..InputRow::named(name.to_owned()) };
+        let location = crate::storage::Location::from(folder.join(name).as_path());
+        let input = Input::stored(location, &row, PathBuf::new()).unwrap();
+        let digest = Wikipedia.read(&job, &job.source[0], &input, &mut |met| {
+            told.push(match met.fate {
+                Fate::Page(page) => page.id.to_owned(),
+                Fate::Dropped { id, .. } => id.to_owned(),
+                Fate::Quarantined { reason, .. } => reason.to_owned(),
+            });
+            Ok(())
+        });
+        assert_eq!(digest.unwrap().bytes, piece.length);
+    }
+    (pieces, told)
+}
+
+#[test]
+fn pieces_by_the_index_and_without_it_give_the_same_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = dump();
+    let name = NAME.trim_start_matches("dumps/");
+    std::fs::write(folder.path().join(name), parts.concat()).unwrap();
+    let all = ["dewiki/1", "dewiki/2", "dewiki/3", "dewiki/4", "dewiki/5", "page_malformed"];
+    let (even, told) = read_in_pieces(folder.path(), 150);
+    assert_eq!(told, all);
+    let mut at = 0;
+    let mut index = String::new();
+    for (number, part) in parts.iter().enumerate() {
+        if (1..4).contains(&number) {
+            index.push_str(&format!("{at}:{number}:Seite: {number}\n"));
+        }
+        at += part.len();
+    }
+    let index_path = folder.path().join(index::path_of(name).unwrap());
+    std::fs::write(&index_path, packed(&index)).unwrap();
+    let (by_index, told) = read_in_pieces(folder.path(), 150);
+    assert_eq!(told, all);
+    assert_ne!(by_index, even);
+    let begins: Vec<usize> = (1..4).map(|number| parts[..number].concat().len()).collect();
+    for piece in &by_index[1..] {
+        assert!(begins.contains(&(piece.offset as usize)), "{piece:?}");
+    }
+    // What is no index is not used.
+    std::fs::write(&index_path, b"nonsense").unwrap();
+    assert_eq!(read_in_pieces(folder.path(), 150), (even, told));
+    let rows = [name, index_path.file_name().unwrap().to_str().unwrap()];
+    let rows = rows.map(|path| InputRow::named(path.to_owned())).to_vec();
+    assert_eq!(Wikipedia.select(&job(""), rows).unwrap().len(), 1);
+}
