@@ -130,6 +130,26 @@ impl Matrix {
         }
     }
 
+    /// Adds rows to `sum`, which must be one stride long, one after the other: each cell gets the
+    /// bits that [`Matrix::add_row`] would give it, but its sum stays in a register.
+    pub(super) fn add_rows(&self, rows: &[usize], sum: &mut [f32]) {
+        let Cells::Dense(cells) = &self.cells else {
+            return rows.iter().for_each(|&row| self.add_row(row, sum));
+        };
+        for (number, sum) in sum.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let mut lanes = *sum;
+            for &row in rows {
+                let start = row * self.stride + number * LANES;
+                let row: &[f32; LANES] =
+                    cells[start..].first_chunk().expect("rows are whole blocks");
+                for lane in 0..LANES {
+                    lanes[lane] += row[lane];
+                }
+            }
+            *sum = lanes;
+        }
+    }
+
     /// The dot product of a row with `vector`, which must be one stride long.
     pub(super) fn dot_row(&self, row: usize, vector: &[f32]) -> f32 {
         match &self.cells {
@@ -280,6 +300,12 @@ mod tests {
         }
         let bits = |sum: &[f32]| sum.iter().map(|cell| cell.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&sums.0), bits(&sums.1));
+        let all: Vec<usize> = (0..rows).collect();
+        for matrix in [&decoded, &coded] {
+            let mut together = vec![0.0; stride];
+            matrix.add_rows(&all, &mut together);
+            assert_eq!(bits(&together), bits(&sums.0));
+        }
         assert!(sums.0[..11].iter().all(|&cell| cell != 0.0));
     }
 }

@@ -22,7 +22,7 @@ pub enum LineFeeds {
 
 /// The memory of the word cache of one scratch, at most.
 const CACHE_BYTES: usize = 2 << 20;
-const CACHE_SLOTS_MAX: usize = 1 << 12;
+const CACHE_SLOTS_MAX: usize = 1 << 14;
 /// Longer words are rare and not cached.
 const CACHED_WORD_BYTES: usize = 24;
 
@@ -58,16 +58,71 @@ struct Cache {
 
 #[derive(Debug, Clone, Copy)]
 struct Key {
+    /// All zero in an empty slot: no word is empty, and a zero byte ends words.
+    word: ShortWord,
     hash: u32,
     rows: u16,
-    /// 0 in an empty slot: no word is empty.
-    length: u8,
     is_word: bool,
-    bytes: [u8; CACHED_WORD_BYTES],
 }
 
-const NO_KEY: Key =
-    Key { hash: 0, rows: 0, length: 0, is_word: false, bytes: [0; CACHED_WORD_BYTES] };
+const NO_KEY: Key = Key { word: ShortWord([0; 3]), hash: 0, rows: 0, is_word: false };
+
+/// A word that may be cached, filled up with zero bytes, as numbers that are quickly compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ShortWord([u64; CACHED_WORD_BYTES / 8]);
+
+impl ShortWord {
+    #[inline]
+    fn of(token: &[u8]) -> Option<Self> {
+        let mut words = [0; 3];
+        match token.len() {
+            0..8 => words[0] = low_bytes(token),
+            8..16 => {
+                words[0] = u64::from_le_bytes(*token.first_chunk()?);
+                words[1] = low_bytes(&token[8..]);
+            }
+            16..=CACHED_WORD_BYTES => {
+                words[0] = u64::from_le_bytes(*token.first_chunk()?);
+                words[1] = u64::from_le_bytes(*token[8..].first_chunk()?);
+                words[2] = match token[16..].first_chunk() {
+                    Some(whole) => u64::from_le_bytes(*whole),
+                    None => low_bytes(&token[16..]),
+                };
+            }
+            _ => return None,
+        }
+        Some(Self(words))
+    }
+
+    /// Where it may lie in a cache of a power of two of slots.
+    #[inline]
+    fn slot(self, slots: usize) -> usize {
+        let [a, b, c] = self.0;
+        let mixed = (a ^ b.rotate_left(23) ^ c.rotate_left(47)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 40) as usize & (slots - 1)
+    }
+}
+
+/// Fewer than eight bytes as a number, by two overlapping reads instead of a loop.
+#[inline]
+fn low_bytes(bytes: &[u8]) -> u64 {
+    match bytes.len() {
+        4.. => {
+            let first = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
+            let last = &bytes[bytes.len() - 4..];
+            let last = u32::from_le_bytes(last.try_into().expect("four bytes"));
+            u64::from(first) | u64::from(last) << (8 * (bytes.len() - 4))
+        }
+        1..4 => {
+            let (first, last) = (bytes[0], bytes[bytes.len() - 1]);
+            let middle = bytes[bytes.len() / 2];
+            u64::from(first)
+                | u64::from(middle) << (8 * (bytes.len() / 2))
+                | u64::from(last) << (8 * (bytes.len() - 1))
+        }
+        0 => 0,
+    }
+}
 
 impl Scratch {
     /// An empty scratch; its memory grows to a bound at the first prediction.
@@ -141,14 +196,11 @@ const CLASSES: [Class; 256] = {
 impl Line<'_> {
     /// Reads the tokens, up to the end or to an end-of-line token in the text itself.
     fn read(&mut self, text: &[u8], feeds: LineFeeds) {
-        let (mut start, mut hash) = (0, HASH_START);
+        let mut start = 0;
         self.scratch.joined.clear();
         for (index, &byte) in text.iter().enumerate() {
             match CLASSES[usize::from(byte)] {
-                Class::Inside => {
-                    hash = hash_byte(hash, byte);
-                    continue;
-                }
+                Class::Inside => continue,
                 Class::LineFeed if feeds == LineFeeds::Vanish => {
                     self.scratch.joined.extend_from_slice(&text[start..index]);
                     start = index + 1;
@@ -156,68 +208,76 @@ impl Line<'_> {
                 }
                 Class::LineFeed | Class::Separator => (),
             }
-            if self.fragment(&text[start..index], hash).is_none() {
+            if self.fragment(&text[start..index]).is_none() {
                 return;
             }
-            (start, hash) = (index + 1, HASH_START);
+            start = index + 1;
         }
-        self.fragment(&text[start..], hash);
+        self.fragment(&text[start..]);
     }
 
     /// Completes a token with its last, or only, fragment; none if it ends the line.
     #[inline]
-    fn fragment(&mut self, last: &[u8], hash: u32) -> Option<()> {
+    fn fragment(&mut self, last: &[u8]) -> Option<()> {
         if self.scratch.joined.is_empty() {
-            return self.token(last, hash);
+            return self.token(last);
         }
         let mut joined = std::mem::take(&mut self.scratch.joined);
         joined.extend_from_slice(last);
-        let outcome = self.token(&joined, hash);
+        let outcome = self.token(&joined);
         joined.clear();
         self.scratch.joined = joined;
         outcome
     }
 
     #[inline]
-    fn token(&mut self, token: &[u8], hash: u32) -> Option<()> {
+    fn token(&mut self, token: &[u8]) -> Option<()> {
         if token.is_empty() {
             return Some(());
         }
-        if token == END_OF_LINE {
-            return None;
-        }
-        let width = self.scratch.word_sum.len();
-        let slots = self.scratch.cache.keys.len();
-        let slot = (hash ^ (hash >> 15)) as usize & (slots - 1);
-        let sums = slot * width..(slot + 1) * width;
-        let key = &self.scratch.cache.keys[slot];
-        let length = token.len();
-        if key.hash == hash && usize::from(key.length) == length && key.bytes[..length] == *token {
-            add(&mut self.scratch.hidden, &self.scratch.cache.sums[sums]);
-            self.rows += u64::from(key.rows);
-            if key.is_word {
+        let Some(word) = ShortWord::of(token) else {
+            let (_, hash, is_word) = self.sum_token(token);
+            if is_word {
                 self.grow_ngrams(hash);
             }
             return Some(());
+        };
+        let width = self.scratch.word_sum.len();
+        let slot = word.slot(self.scratch.cache.keys.len());
+        let sums = slot * width..(slot + 1) * width;
+        let key = self.scratch.cache.keys[slot];
+        if key.word == word {
+            add(&mut self.scratch.hidden, &self.scratch.cache.sums[sums]);
+            self.rows += u64::from(key.rows);
+            if key.is_word {
+                self.grow_ngrams(key.hash);
+            }
+            return Some(());
         }
-        let found = self.model.vocabulary.find(token, hash);
-        let rows = self.sum_word(token, found);
-        add(&mut self.scratch.hidden, &self.scratch.word_sum);
-        self.rows += rows;
-        let is_word = found != Token::Label;
-        if length <= CACHED_WORD_BYTES {
-            let mut bytes = [0; CACHED_WORD_BYTES];
-            bytes[..length].copy_from_slice(token);
-            let rows = u16::try_from(rows).expect("24 bytes have at most 26 * 64 n-grams");
-            let length = length as u8;
-            let cache = &mut self.scratch.cache;
-            cache.keys[slot] = Key { hash, rows, length, is_word, bytes };
-            cache.sums[sums].copy_from_slice(&self.scratch.word_sum);
+        // It is never cached, so it is not looked for before.
+        if token == END_OF_LINE {
+            return None;
         }
+        let (rows, hash, is_word) = self.sum_token(token);
+        let rows = u16::try_from(rows).expect("24 bytes have at most 26 * 64 n-grams");
+        let cache = &mut self.scratch.cache;
+        cache.keys[slot] = Key { word, hash, rows, is_word };
+        cache.sums[sums].copy_from_slice(&self.scratch.word_sum);
         if is_word {
             self.grow_ngrams(hash);
         }
         Some(())
+    }
+
+    /// Adds a token that is not cached; returns the number of its rows, fastText's hash of it, and
+    /// whether it is a word.
+    fn sum_token(&mut self, token: &[u8]) -> (u64, u32, bool) {
+        let hash = hash(token);
+        let found = self.model.vocabulary.find(token, hash);
+        let rows = self.sum_word(token, found);
+        add(&mut self.scratch.hidden, &self.scratch.word_sum);
+        self.rows += rows;
+        (rows, hash, found != Token::Label)
     }
 
     /// Sums a word's rows into `word_sum` and counts them.
@@ -303,9 +363,11 @@ impl Batch {
     fn add_to(&mut self, sum: &mut [f32], model: &Model) -> u64 {
         let kept = model.ngrams.keep_rows(&mut self.buckets[..self.filled]);
         let words = model.vocabulary.words();
-        for &bucket in &self.buckets[..kept] {
-            model.input.add_row(words + model.ngrams.row(bucket) as usize, sum);
+        let mut rows = [0; BATCH];
+        for (row, &bucket) in rows.iter_mut().zip(&self.buckets[..kept]) {
+            *row = words + model.ngrams.row(bucket) as usize;
         }
+        model.input.add_rows(&rows[..kept], sum);
         self.filled = 0;
         kept as u64
     }
@@ -314,6 +376,9 @@ impl Batch {
 /// Calls `found` with the hash of every character n-gram, by start, then by length. Boundary
 /// marks alone are none.
 fn each_ngram(word: &[u8], min: usize, max: usize, mut found: impl FnMut(u32)) {
+    if word.is_ascii() {
+        return each_ascii_ngram(word, min, max, found);
+    }
     let is_start = |index: usize| word[index] & 0xC0 != 0x80;
     for start in (0..word.len()).filter(|&index| is_start(index)) {
         let (mut hash, mut end) = (HASH_START, start);
@@ -329,6 +394,20 @@ fn each_ngram(word: &[u8], min: usize, max: usize, mut found: impl FnMut(u32)) {
             }
             let is_mark = chars == 1 && (start == 0 || end == word.len());
             if chars >= min && !is_mark {
+                found(hash);
+            }
+        }
+    }
+}
+
+/// The same where every character is a byte.
+fn each_ascii_ngram(word: &[u8], min: usize, max: usize, mut found: impl FnMut(u32)) {
+    for start in 0..word.len() {
+        let mut hash = HASH_START;
+        for (index, &byte) in word[start..].iter().take(max).enumerate() {
+            hash = hash_byte(hash, byte);
+            let is_mark = index == 0 && (start == 0 || start + 1 == word.len());
+            if index + 1 >= min && !is_mark {
                 found(hash);
             }
         }

@@ -210,8 +210,7 @@ impl<'a> Sampling<'a> {
             sample.pages += 1;
             sample.page_bytes += page.text.len() as u64;
             for line in lines(page.text) {
-                normalise_line(line, &mut normal);
-                keys.push(hash(&normal));
+                keys.push(hash(normalise_line(line, &mut normal)));
             }
             Ok(())
         })?;

@@ -138,8 +138,7 @@ impl LineHasher {
 
     /// The key of a line. Within shards, equal lines of two shards have different keys.
     pub(super) fn key(&mut self, line: &str, shard: u32) -> u64 {
-        normalise_line(line, &mut self.normal);
-        let hash = (self.hash)(&self.normal);
+        let hash = (self.hash)(normalise_line(line, &mut self.normal));
         if self.scoped { hash ^ spread(shard) } else { hash }
     }
 }

@@ -21,24 +21,31 @@ const SLACK_BYTES: usize = BLOCK_BYTES;
 /// Characters that are looked at together.
 const BLOCK_BYTES: usize = 16;
 
-/// Writes the normal form of `line` into `out`, whose former content is lost. The form is
+/// Gives the normal form of `line`, made in `room`, whose former content is lost. The form is
 /// UTF-8; it may be empty.
-pub fn normalise_line(line: &str, out: &mut Vec<u8>) {
+pub fn normalise_line<'a>(line: &str, room: &'a mut Vec<u8>) -> &'a [u8] {
     let stripped = strip(line);
-    // Ⱥ grows from 2 bytes to 3, and nothing grows more.
-    let room = stripped.len() + stripped.len() / 2 + SLACK_BYTES;
-    out.resize(room, 0);
+    make_room(room, stripped);
     let tables = &*TABLES;
-    let length = match tables.normalise(stripped, out) {
+    let length = match tables.normalise(stripped, room) {
         Ok(length) => length,
         // A capital sigma's lowercase depends on its neighbours; the library knows how.
         Err(ContextNeeded) => {
             let lowered = stripped.to_lowercase();
-            out.resize(lowered.len() + lowered.len() / 2 + SLACK_BYTES, 0);
-            tables.normalise(&lowered, out).expect("lowercase text has no capital sigma")
+            make_room(room, &lowered);
+            tables.normalise(&lowered, room).expect("lowercase text has no capital sigma")
         }
     };
-    out.truncate(length);
+    &room[..length]
+}
+
+/// Room for any form of a text. It never shrinks, so that it is not filled anew for each line.
+fn make_room(room: &mut Vec<u8>, text: &str) {
+    // Ⱥ grows from 2 bytes to 3, and nothing grows more.
+    let bytes = text.len() + text.len() / 2 + SLACK_BYTES;
+    if room.len() < bytes {
+        room.resize(bytes, 0);
+    }
 }
 
 /// CCNet's own hash of a normal form: the first 8 bytes of its SHA-1, little-endian.
@@ -113,14 +120,22 @@ impl Tables {
         let bytes = text.as_bytes();
         let (mut read, mut written) = (0, 0);
         while read < bytes.len() {
-            while let Some(block) = bytes[read..].first_chunk::<BLOCK_BYTES>() {
-                let (mapped, plain) = map_plain_ascii(*block);
-                if !plain {
+            while let Some(block) = bytes[read..].first_chunk() {
+                if !map_plain_ascii(block, room_at(out, written)) {
                     break;
                 }
-                store(out, written, mapped);
                 read += BLOCK_BYTES;
                 written += BLOCK_BYTES;
+            }
+            // The end is looked at as a whole block too. If that is plain, what it repeats was
+            // mapped byte by byte, and is written again as it stands.
+            let rest = bytes.len() - read;
+            if let Some(block) = bytes.last_chunk().filter(|_| rest < BLOCK_BYTES) {
+                let mut mapped = [0; BLOCK_BYTES];
+                if map_plain_ascii(block, &mut mapped) {
+                    store(out, written + rest - BLOCK_BYTES, mapped);
+                    return Ok(written + rest);
+                }
             }
             // What is left of plain ASCII goes in blocks of 8: all are stored, but only those before the first
             // character that needs a closer look count.
@@ -195,18 +210,24 @@ fn store<const N: usize>(out: &mut [u8], at: usize, block: [u8; N]) {
     out[at..at + N].copy_from_slice(&block);
 }
 
-/// Lowercases a block of ASCII characters and zeroes their digits; the second result says whether
-/// it had nothing else. Without a branch, so that it becomes vector instructions.
+/// Lowercases a block of ASCII characters and zeroes their digits; says whether it had nothing
+/// else. Written without a branch, so that it becomes vector instructions.
 #[inline]
-fn map_plain_ascii(block: [u8; BLOCK_BYTES]) -> ([u8; BLOCK_BYTES], bool) {
+fn map_plain_ascii(block: &[u8; BLOCK_BYTES], mapped: &mut [u8; BLOCK_BYTES]) -> bool {
     let mut others = 0;
-    let mapped = block.map(|byte| {
+    for (to, &byte) in mapped.iter_mut().zip(block) {
         others |= u8::from(byte.wrapping_sub(b' ') > b'~' - b' ');
-        let upper = u8::from(byte.wrapping_sub(b'A') < 26);
-        let digit = byte.wrapping_sub(b'0') < 10;
-        if digit { b'0' } else { byte | (upper << 5) }
-    });
-    (mapped, others == 0)
+        let upper = u8::from(byte.wrapping_sub(b'A') < 26) << 5;
+        // A digit has the bits of `0` and those of its value.
+        let value = u8::from(byte.wrapping_sub(b'0') < 10) * 0x0F;
+        *to = (byte | upper) & !value;
+    }
+    others == 0
+}
+
+#[inline]
+fn room_at(out: &mut [u8], at: usize) -> &mut [u8; BLOCK_BYTES] {
+    out[at..].first_chunk_mut().expect("there is room for a block behind every form")
 }
 
 /// Lowercases eight ASCII characters and zeroes their digits, and marks in the second result,

@@ -2,20 +2,13 @@
 
 /// The lines of a text, stripped. An empty text has none.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = (!text.is_empty()).then_some(text);
+    let mut feeds = memchr::memchr_iter(b'\n', text.as_bytes());
+    let mut next = (!text.is_empty()).then_some(0);
     std::iter::from_fn(move || {
-        let all = rest?;
-        let line = match memchr::memchr(b'\n', all.as_bytes()) {
-            Some(feed) => {
-                rest = Some(&all[feed + 1..]);
-                &all[..feed]
-            }
-            None => {
-                rest = None;
-                all
-            }
-        };
-        Some(strip(line))
+        let begin = next?;
+        let feed = feeds.next();
+        next = feed.map(|feed| feed + 1);
+        Some(strip(&text[begin..feed.unwrap_or(text.len())]))
     })
 }
 
@@ -30,6 +23,9 @@ pub fn strip(line: &str) -> &str {
 
 /// Whether the stripped lines, joined by `\n`, have at least so many code points.
 pub fn has_chars(text: &str, least: u64) -> bool {
+    if has_solid_chars(text.as_bytes(), least) {
+        return true;
+    }
     let mut chars = 0;
     for (number, line) in lines(text).enumerate() {
         chars += count_chars(line) + u64::from(number > 0);
@@ -38,6 +34,21 @@ pub fn has_chars(text: &str, least: u64) -> bool {
         }
     }
     chars >= least
+}
+
+/// Whether so many code points near the front are surely no white space, and so stay whatever is
+/// stripped; they are told by their first byte. Most texts need no closer look.
+fn has_solid_chars(text: &[u8], least: u64) -> bool {
+    // The first bytes of U+0085, U+00A0 and of all later white space are left out.
+    let is_solid = |byte: u8| matches!(byte, 0x21..=0x7E | 0xC3..=0xDF | 0xE4..=0xFF);
+    let in_chunk =
+        |chunk: &[u8]| -> u8 { chunk.iter().map(|byte| u8::from(is_solid(*byte))).sum() };
+    let mut chars = 0;
+    let near = text.len().min(usize::try_from(least.saturating_mul(4)).unwrap_or(usize::MAX));
+    text[..near].chunks(128).any(|chunk| {
+        chars += u64::from(in_chunk(chunk));
+        chars >= least
+    })
 }
 
 /// Code points.
@@ -61,6 +72,12 @@ mod tests {
         let text = " äö \nß";
         assert!(has_chars(text, 4) && !has_chars(text, 5));
         assert!(has_chars("", 0) && !has_chars("", 1));
+        for space in (0..=0x3000).filter_map(char::from_u32).filter(|c| c.is_whitespace()) {
+            let text = format!("{space}{space}a{space}");
+            assert!(!has_chars(&text, 3) || space == '\n', "{space:?}");
+        }
+        let long = "ä\u{1680}b日\n".repeat(500);
+        assert!(has_chars(&long, 2499) && !has_chars(&long, 2501));
         assert_eq!(count_chars("aä日😀"), 4);
     }
 }

@@ -1,5 +1,7 @@
 //! The body of a WET record: its first line is the title, the others are the text.
 
+use memchr::memmem;
+
 use crate::text::lines::strip;
 
 /// CCNet takes this line for the start of the next record, wherever it stands.
@@ -15,7 +17,7 @@ pub(super) fn split(body: &[u8], cut_at_warc_line: bool) -> Result<(&str, &str),
 
 fn before_warc_line(text: &str) -> &str {
     let mut from = 0;
-    while let Some(at) = text[from..].find(WARC_LINE) {
+    while let Some(at) = memmem::find(&text.as_bytes()[from..], WARC_LINE.as_bytes()) {
         let begin = text[..from + at].rfind('\n').map_or(0, |feed| feed + 1);
         let end = text[begin..].find('\n').map_or(text.len(), |feed| begin + feed);
         if strip(&text[begin..end]) == WARC_LINE {

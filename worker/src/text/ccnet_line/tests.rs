@@ -31,9 +31,8 @@ const NEWER: &[std::ops::RangeInclusive<u32>] = &[
 ];
 
 fn normalised(line: &str) -> String {
-    let mut out = b"what was there before".to_vec();
-    normalise_line(line, &mut out);
-    String::from_utf8(out).unwrap()
+    let mut room = b"what was there before".to_vec();
+    String::from_utf8(normalise_line(line, &mut room).to_vec()).unwrap()
 }
 
 #[test]
