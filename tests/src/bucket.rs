@@ -114,7 +114,7 @@ impl Shared {
             None => 0,
             Some(token) => token.strip_prefix("after-")?.parse().ok()?,
         };
-        if !is_known || first % PAGE_OBJECTS != 0 || first >= self.objects {
+        if !is_known || !first.is_multiple_of(PAGE_OBJECTS) || first >= self.objects {
             return None;
         }
         let end = (first + PAGE_OBJECTS).min(self.objects);
