@@ -1,5 +1,6 @@
 //! A bucket with very many objects: a server that makes its listing up as it is asked, page by
-//! page, and counts what it is asked. All objects are of the same bytes.
+//! page, and counts what it is asked. All objects are of the same bytes, which may be more than fit
+//! into memory: some bytes, repeated.
 //!
 //! It is strict about how pages follow each other, and knows nothing of keys: whoever asks may.
 //!
@@ -24,6 +25,7 @@ pub struct Bucket {
 struct Shared {
     objects: u64,
     content: Vec<u8>,
+    repeated: u64,
     /// One more object, of other bytes: a list of paths.
     listing: Vec<u8>,
     asked: Mutex<BTreeMap<&'static str, u64>>,
@@ -38,12 +40,18 @@ pub fn key(number: u64) -> String {
 pub const LISTING: &str = "crawl/wet.paths";
 
 impl Bucket {
+    /// So many objects, each of these bytes.
     pub fn start(objects: u64, content: Vec<u8>) -> io::Result<Self> {
+        Self::start_repeating(objects, content, 1)
+    }
+
+    /// The same, each of these bytes so many times over.
+    pub fn start_repeating(objects: u64, content: Vec<u8>, repeated: u64) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let listing: String = (0..objects).map(|number| key(number) + "\n").collect();
         let (listing, asked) = (listing.into_bytes(), Mutex::default());
-        let shared = Arc::new(Shared { objects, content, listing, asked });
+        let shared = Arc::new(Shared { objects, content, repeated, listing, asked });
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -81,27 +89,26 @@ impl Shared {
         let method = words.next().unwrap_or_default();
         let (path, query) = words.next().unwrap_or_default().split_once('?').unwrap_or_default();
         let (_, key) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-        let (what, status, body) = match (method, key) {
-            ("GET", "") => match self.page(query) {
-                Some(page) => ("list", "200 OK", page.into_bytes()),
-                None => ("refused", "400 Bad Request", Vec::new()),
-            },
-            ("GET", LISTING) => ("get", "200 OK", self.listing.clone()),
-            ("GET", _) => ("get", "200 OK", self.content.clone()),
-            ("HEAD", _) => ("head", "200 OK", self.content.clone()),
-            _ => ("refused", "501 Not Implemented", Vec::new()),
+        let page = || self.page(query).map(String::into_bytes);
+        let (what, body, repeated) = match (method, key) {
+            ("GET", "") => ("list", page(), 1),
+            ("GET", LISTING) => ("get", Some(self.listing.clone()), 1),
+            ("GET", _) => ("get", Some(self.content.clone()), self.repeated),
+            ("HEAD", _) => ("head", Some(self.content.clone()), self.repeated),
+            _ => ("refused", None, 1),
         };
+        // Nobody has reason to ask for parts: nothing is ever cut here.
+        let body = body.filter(|_| !headers.iter().any(|line| line.starts_with("range:")));
+        let what = if body.is_some() { what } else { "refused" };
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
-        let is_part = headers.iter().any(|line| line.starts_with("range:"));
-        let status = if is_part { "501 Not Implemented" } else { status };
-        let mut head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
-        if !key.is_empty() {
-            head += &format!("ETag: {ETAG}\r\n");
-        }
-        head += "\r\n";
+        let status = if body.is_some() { "200 OK" } else { "400 Bad Request" };
+        let body = body.unwrap_or_default();
+        let bytes = body.len() as u64 * repeated;
+        let tag = if key.is_empty() { String::new() } else { format!("ETag: {ETAG}\r\n") };
         let mut client = client;
-        client.write_all(head.as_bytes())?;
-        if method == "HEAD" { Ok(()) } else { client.write_all(&body) }
+        write!(client, "HTTP/1.1 {status}\r\nContent-Length: {bytes}\r\n{tag}\r\n")?;
+        let sent = if method == "HEAD" { 0 } else { repeated };
+        (0..sent).try_for_each(|_| client.write_all(&body))
     }
 
     /// A page of the listing; nothing for a question that S3 would not understand.
@@ -123,7 +130,7 @@ impl Shared {
              <ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">",
         );
         for number in first..end {
-            let (key, bytes) = (key(number), self.content.len());
+            let (key, bytes) = (key(number), self.content.len() as u64 * self.repeated);
             write!(
                 page,
                 "<Contents><Key>{key}</Key><LastModified>2024-02-20T22:09:22.000Z</LastModified>\
