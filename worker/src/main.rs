@@ -84,8 +84,9 @@ struct GangArgs {
 }
 
 fn main() -> ExitCode {
+    // Outside of clouds nobody answers when the SDK asks for a role or a region; that is no news.
     let filter = tracing_subscriber::EnvFilter::try_from_env("THRESHER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,aws_config::imds=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Arguments::parse().verb {
         Verb::Connect(options) => connect(options).map(|()| ExitCode::SUCCESS),

@@ -11,6 +11,7 @@ const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 pub(crate) struct InstanceRole {
     address: SocketAddr,
     asked: Arc<AtomicU32>,
+    reached: Arc<AtomicU32>,
 }
 
 impl InstanceRole {
@@ -18,18 +19,25 @@ impl InstanceRole {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let asked = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&asked);
+        let reached = Arc::new(AtomicU32::new(0));
+        let (counted, all) = (Arc::clone(&asked), Arc::clone(&reached));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                all.fetch_add(1, Ordering::Relaxed);
                 // A client may hang up at any time.
                 let _ = answer(&client, &key, &secret, &counted);
             }
         });
-        Ok(Self { address, asked })
+        Ok(Self { address, asked, reached })
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How often anything was asked.
+    pub(crate) fn reached(&self) -> u32 {
+        self.reached.load(Ordering::Relaxed)
     }
 
     /// How often the keys were told.

@@ -99,6 +99,12 @@ fn profiles(jobs: &Jobs<'_>) -> anyhow::Result<()> {
 fn instance_role(jobs: &Jobs<'_>) -> anyhow::Result<()> {
     let (key, secret) = keys()?;
     let role = InstanceRole::start(key, secret)?;
+    // Outside of clouds nobody would answer, so nothing is asked that is known.
+    let job = jobs.job("no-instance", &jobs.server.url(), "")?;
+    let mut command = job.run();
+    command.env_remove("AWS_EC2_METADATA_DISABLED");
+    succeed(command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", role.url()));
+    ensure!(role.reached() == 0, "the machine was asked for what was known");
     let job = jobs.job("instance", &jobs.server.url(), "")?;
     let mut command = without_keys(job.run());
     command.env_remove("AWS_EC2_METADATA_DISABLED");

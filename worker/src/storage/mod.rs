@@ -43,8 +43,8 @@ pub enum StorageError {
     NotFound { location: String },
     #[error("access to `{location}` is denied: {detail}")]
     Denied { location: String, detail: String },
-    /// Who asks is let in nowhere: a matter of keys, not of this place.
-    #[error("access to `{location}` is denied: {detail}")]
+    /// Whatever is asked for, the answer will be no, until somebody changes something elsewhere.
+    #[error("`{location}` is closed to this job: {detail}")]
     Barred { location: String, detail: String },
     #[error("`{location}` cannot be used: {detail}")]
     Refused { location: String, detail: String },

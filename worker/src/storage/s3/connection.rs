@@ -9,7 +9,9 @@
 
 use std::io;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
@@ -48,6 +50,8 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<Client> {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if !spec.region.is_empty() {
         loader = loader.region(Region::new(spec.region.clone()));
+    } else if spec.anonymous || has_own_endpoint(spec) {
+        loader = loader.region(region_without_cloud(spec));
     }
     if !spec.endpoint.is_empty() {
         loader = loader.endpoint_url(&spec.endpoint);
@@ -59,8 +63,7 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<Client> {
         loader = loader.no_credentials();
     }
     let shared = loader.load().await;
-    let elsewhere =
-        shared.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    let elsewhere = shared.endpoint_url().is_some() || has_own_endpoint(spec);
     let path_style = match spec.path_style {
         PathStyle::Auto => elsewhere,
         PathStyle::Always => true,
@@ -76,6 +79,24 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<Client> {
         config = config.region(Region::new(DEFAULT_REGION));
     }
     Ok(Client::from_conf(config.build()))
+}
+
+/// Whether the server is named: then it is not Amazon's, or need not be.
+fn has_own_endpoint(spec: &S3Spec) -> bool {
+    let named = |name: &&str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
+    !spec.endpoint.is_empty() || ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(named)
+}
+
+/// The region as it is set, without asking a cloud's machine where it stands: outside of clouds
+/// nobody answers, and that takes a while and a warning.
+fn region_without_cloud(spec: &S3Spec) -> RegionProviderChain {
+    let mut profile = ProfileFileRegionProvider::builder();
+    if !spec.profile.is_empty() {
+        profile = profile.profile_name(&spec.profile);
+    }
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build())
+        .or_else(Region::new(DEFAULT_REGION))
 }
 
 /// The keys of the job's profile alone.

@@ -114,10 +114,12 @@ fn judge(location: &str, answer: &Answer<'_>) -> Failure {
             barred("the keys are wrong: see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and `profile`")
         }
         (_, "RequestTimeTooSkewed") => barred("set this machine's clock"),
-        (_, "NoSuchBucket") => refused("the bucket does not exist: check its name and `endpoint`"),
+        (_, "NoSuchBucket") => {
+            barred("the bucket does not exist: make it, or check its name and `endpoint`")
+        }
         (301 | 307, _) | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed") => {
             let region = region.unwrap_or("the bucket's region");
-            refused(&format!("set `region` in `[s3]` to `{region}`"))
+            barred(&format!("set AWS_REGION, or `region` in `[s3]`, to `{region}`"))
         }
         (404, _) => Failure::Lasting(StorageError::NotFound { location }),
         (401 | 403, _) => denied(
@@ -176,6 +178,7 @@ mod tests {
         }
         let remedy = |status, code| judged(status, code).unwrap_err().remedy();
         assert_eq!(remedy(400, "ExpiredToken"), Remedy::Stop);
+        assert_eq!(remedy(404, "NoSuchBucket"), Remedy::Stop);
         assert_eq!(remedy(403, "AccessDenied"), Remedy::GiveUp, "others may be permitted");
         assert!(matches!(judged(404, "NoSuchKey"), Err(StorageError::NotFound { .. })));
     }
