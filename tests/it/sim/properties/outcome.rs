@@ -48,5 +48,6 @@ impl Outcome {
 
 /// The row without what depends on how it went.
 fn without_times(row: StageStatus) -> StageStatus {
-    StageStatus { cpu_millis: 0, started_millis: 0, ended_millis: 0, retries: 0, ..row }
+    let timeless = StageStatus { cpu_millis: 0, wall_millis: 0, retries: 0, ..row };
+    StageStatus { started_millis: 0, ended_millis: 0, ..timeless }
 }
