@@ -11,6 +11,7 @@ pub mod executor;
 pub mod external;
 pub mod fasttext;
 pub mod filters;
+pub mod foreign;
 pub mod formats;
 pub mod gang;
 pub mod html;

@@ -3,6 +3,7 @@
 //! ```text
 //! thresher-bench data  … WET files      → lines · ccnet · filters · language
 //! thresher-bench coordinator …          → serve as a child ← load, over TLS
+//! thresher-bench slices · tokens        → every slice's steps; tokens beside the library
 //! thresher-bench memory …               → the same job with 8 GiB and 64 MiB for its keys
 //! ```
 //! `tests/bench` makes the crawl and the peers that this needs. Times are CPU seconds, user and
@@ -20,6 +21,8 @@ mod load;
 mod memory;
 mod options;
 mod pipelines;
+mod samples;
+mod slices;
 mod table;
 
 use options::Options;
@@ -27,6 +30,8 @@ use options::Options;
 const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
     thresher-bench ccnet|filters|language --python PYTHON --peers DIR --model FILE FILE.wet.gz…\n\
     thresher-bench coordinator [--units N] [--connections N] [--batch N] [--folder DIR]\n\
+    thresher-bench slices                              what the repository carries\n\
+    thresher-bench tokens --python PYTHON --peers DIR\n\
     thresher-bench memory [--units N] [--folder DIR]    N times 6 lines\n\
     every one: [--rounds N]";
 
@@ -39,6 +44,8 @@ fn main() -> anyhow::Result<()> {
         "ccnet" => pipelines::ccnet(&options),
         "filters" => pipelines::filters(&options),
         "language" => language::bench(&options),
+        "slices" => slices::bench(&options),
+        "tokens" => slices::tokens(&options),
         "memory" => memory::bench(&options),
         "coordinator" => coordinator::bench(&options),
         _ => anyhow::bail!("there is no bench `{name}`\n{USAGE}"),

@@ -7,5 +7,6 @@ pub mod hashed;
 pub mod http_response;
 mod inflate;
 pub mod json_lines;
+pub mod parquet_file;
 pub mod piece;
 pub mod warc;

@@ -16,8 +16,6 @@ mod extract;
 mod lines;
 mod page_kind;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use thiserror::Error;
 
 pub use bounds::Excess;
@@ -25,6 +23,7 @@ pub(crate) use bounds::check;
 pub use charset::CharsetSource;
 pub use extract::Extraction;
 
+use crate::foreign;
 use crate::formats::http_response::{BodyNotes, HttpError, HttpLimits, HttpResponse};
 use page_kind::PageKind;
 
@@ -162,14 +161,10 @@ fn text_of_body(
     })
 }
 
-/// Charset detector, parser and extractor are foreign code with assertions of their own; a page
-/// that trips one costs itself and nothing else.
+/// Charset detector, parser and extractor have assertions of their own; a page that trips one costs
+/// itself and nothing else.
 fn caught<T>(work: impl FnOnce() -> Result<T, PageError>) -> Result<T, PageError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<String>().map(String::as_str);
-        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(PageError::Panicked { message: message.unwrap_or("no message").to_owned() })
-    })
+    foreign::caught(work).unwrap_or_else(|message| Err(PageError::Panicked { message }))
 }
 
 #[cfg(test)]

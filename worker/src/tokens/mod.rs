@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use crate::foreign;
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
 /// The largest real ones have some 30 MB.
@@ -61,9 +62,14 @@ impl TokenizerFile {
             name: name.to_owned(),
             error: error.to_string(),
         };
-        // Files of older releases are brought into the form that the reader knows.
-        let canonical = tokenizers::canonicalize_str(text).map_err(|error| failed(&error))?;
-        let tokenizer = tokenizers::from_json(&canonical).map_err(|error| failed(&error))?;
+        let read = foreign::caught(|| {
+            // Files of older releases are brought into the form that the reader knows.
+            let canonical =
+                tokenizers::canonicalize_str(text).map_err(|error| error.to_string())?;
+            tokenizers::from_json(&canonical).map_err(|error| error.to_string())
+        });
+        let read = read.unwrap_or_else(|message| Err(format!("the reader gave up: {message}")));
+        let tokenizer = read.map_err(|error| failed(&error))?;
         let options = EncodeOptions {
             truncation: Override::Off,
             padding: Override::Off,
@@ -81,9 +87,10 @@ impl TokenizerFile {
 impl TokenCounter for TokenizerFile {
     fn count(&self, text: &str) -> Result<u64, TokenError> {
         let mut tokens = Vec::with_capacity(text.len() / 3);
-        self.tokenizer
-            .encode_into(text, &self.options, &mut tokens)
-            .map_err(|error| TokenError::Count { bytes: text.len(), error: error.to_string() })?;
+        let failed = |error| TokenError::Count { bytes: text.len(), error };
+        foreign::caught(|| self.tokenizer.encode_into(text, &self.options, &mut tokens))
+            .map_err(failed)?
+            .map_err(|error| failed(error.to_string()))?;
         Ok(tokens.len() as u64)
     }
 }
@@ -116,6 +123,14 @@ mod tests {
     fn what_is_no_tokenizer_is_refused_with_its_name() {
         let error = TokenizerFile::from_json("{\"model\": 7}", "t.json").err().unwrap().to_string();
         assert!(error.contains("`t.json`") && error.contains("hint: "), "{error}");
+        // Two pieces of one number: the library panics.
+        let text = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+            "model": {"type": "BPE", "dropout": null, "unk_token": null,
+                      "continuing_subword_prefix": null, "end_of_word_suffix": null,
+                      "fuse_unk": false, "vocab": {"a": 2, "b": 1, "a": 2}, "merges": ["a b"]}}"#;
+        let refused = TokenizerFile::from_json(text, "p.json").err();
+        assert!(refused.is_some_and(|error| error.to_string().contains("gave up")));
         let error = TokenizerFile::load(Path::new("/nowhere/t.json")).err().unwrap().to_string();
         assert!(error.contains("`/nowhere/t.json`"), "{error}");
     }

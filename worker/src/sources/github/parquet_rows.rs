@@ -10,7 +10,7 @@
 use std::io::{self, Read};
 
 use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::record::{Field, Row};
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use thresher_proto::job::JobSpec;
 
 use super::{CodeFile, Judged};
 use crate::formats::gzip::InputDigest;
+use crate::formats::parquet_file::ParquetFile;
 use crate::sources::noted::Owned;
 use crate::sources::{Fate, Input, Met, Meta, Take};
 use crate::stages::UnitError;
@@ -72,40 +73,29 @@ pub(super) fn read(
 
 fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitError> {
     let piece = telling.input.piece();
-    let reader = match SerializedFileReader::new(owned) {
-        Ok(reader) => reader,
+    let file = match ParquetFile::open(owned) {
+        Ok(file) => file,
         // Of all pieces of such a file, the first one tells.
-        Err(error) if piece.is_none_or(|piece| piece.offset == 0) => {
-            return telling.damaged(0, REASON_DAMAGED, &error);
+        Err(damage) if piece.is_none_or(|piece| piece.offset == 0) => {
+            return telling.damaged(0, REASON_DAMAGED, &damage);
         }
         Err(_) => return Ok(()),
     };
-    for group in 0..reader.num_row_groups() {
-        let columns = reader.metadata().row_group(group);
-        let begin = columns.columns().first().map_or(0, |column| column.byte_range().0);
+    for group in 0..file.groups() {
+        // A group whose place makes no sense is told of by the first piece, too.
+        let (begin, misplaced) = match file.begin(group) {
+            Ok(begin) => (begin, None),
+            Err(damage) => (0, Some(damage)),
+        };
         if piece.is_some_and(|piece| !piece.range().contains(&begin)) {
             continue;
         }
-        let rows = reader.get_row_group(group);
-        let rows = match rows.as_ref().map(|rows| rows.get_row_iter(None)) {
-            Ok(Ok(rows)) => rows,
-            Ok(Err(error)) => {
-                telling.damaged(begin, REASON_GROUP_DAMAGED, &error)?;
-                continue;
-            }
-            Err(error) => {
-                telling.damaged(begin, REASON_GROUP_DAMAGED, error)?;
-                continue;
-            }
+        let read = match misplaced {
+            Some(damage) => Err(damage),
+            None => file.rows(group, |row| telling.row(begin, row))?,
         };
-        for row in rows {
-            match row {
-                Ok(row) => telling.row(begin, &row)?,
-                Err(error) => {
-                    telling.damaged(begin, REASON_GROUP_DAMAGED, &error)?;
-                    break;
-                }
-            }
+        if let Err(damage) = read {
+            telling.damaged(begin, REASON_GROUP_DAMAGED, &damage)?;
         }
     }
     Ok(())
@@ -119,14 +109,8 @@ struct Telling<'a, 't> {
 }
 
 impl Telling<'_, '_> {
-    fn damaged(
-        &mut self,
-        offset: u64,
-        reason: &str,
-        error: &ParquetError,
-    ) -> Result<(), UnitError> {
-        let detail = error.to_string();
-        let fate = Fate::Quarantined { id: "", url: "", reason, detail: &detail };
+    fn damaged(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
+        let fate = Fate::Quarantined { id: "", url: "", reason, detail };
         let record = self.record;
         self.record += 1;
         (self.take)(Met { offset, record, bytes: 0, fate })

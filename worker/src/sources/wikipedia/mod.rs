@@ -4,8 +4,8 @@
 //! dump → bzip2 streams → <page> elements → article, no redirect, not empty → wikitext stripped
 //! ```
 //! A multistream dump of any size is cut into pieces, whose streams are read on their own, by its
-//! index where that lies beside it; other dumps are read whole. The head of the dump, with the names
-//! of its namespaces, is read for every piece.
+//! index where that lies beside it; other dumps are read whole. The head of the dump, with the
+//! names of its namespaces, is read for every piece.
 
 mod index;
 pub mod namespaces;

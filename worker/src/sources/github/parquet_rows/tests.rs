@@ -105,6 +105,13 @@ fn a_damaged_row_group_costs_itself() {
 }
 
 #[test]
+fn a_panic_of_the_library_is_damage() {
+    let bytes = include_bytes!("../../../../testdata/github/no-dictionary.parquet");
+    let told = told(bytes);
+    assert!(told.contains(&"parquet_row_group_damaged".to_owned()), "{told:?}");
+}
+
+#[test]
 fn pieces_give_every_row_group_once() {
     let contents: Vec<String> = (0..9).map(|n| format!("x{n} = {n}")).collect();
     let contents: Vec<&str> = contents.iter().map(String::as_str).collect();

@@ -1,0 +1,12 @@
+//! A language model file: refused, or it scores any words.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use thresher_fuzz::kenlm::Model;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(model) = Model::from_bytes(data, "fuzzed") {
+        let words = ["<unk>", "der", "\u{2581}a", "", "der"].map(|word| model.word(word));
+        let _ = model.score(words);
+    }
+});

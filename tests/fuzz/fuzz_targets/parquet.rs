@@ -1,0 +1,18 @@
+//! A Parquet file, as The Stack is read: rows or damage, whatever its library panics about.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use thresher_fuzz::formats::parquet_file::ParquetFile;
+
+fuzz_target!(|data: &[u8]| {
+    thresher_fuzz::let_panics_be_caught();
+    let Ok(file) = ParquetFile::open(prost::bytes::Bytes::copy_from_slice(data)) else { return };
+    for group in 0..file.groups().min(100) {
+        let _ = file.begin(group);
+        let mut rows = 0;
+        let _ = file.rows(group, |_| {
+            rows += 1;
+            if rows < 1000 { Ok(()) } else { Err(()) }
+        });
+    }
+});

@@ -1,0 +1,40 @@
+//! arXiv's parsers, without what opens inputs and tells of papers.
+
+#[path = "../../../worker/src/sources/arxiv/macros.rs"]
+mod macros;
+#[path = "../../../worker/src/sources/arxiv/members.rs"]
+mod members;
+#[path = "../../../worker/src/sources/arxiv/mended.rs"]
+mod mended;
+#[path = "../../../worker/src/sources/arxiv/published.rs"]
+mod published;
+#[path = "../../../worker/src/sources/arxiv/unusable.rs"]
+mod unusable;
+
+use unusable::Unusable;
+
+/// The text by the published rules and by ours; none of a paper that is refused.
+pub fn texts(tex: &[u8], max_bytes: usize) -> [Option<String>; 2] {
+    let files = [("a.tex".to_owned(), tex.to_vec())];
+    [published::text_of(&files, max_bytes).ok(), mended::text_of(&files, max_bytes).ok()]
+}
+
+/// Where the members of a tar begin, and how many bytes each has.
+pub fn members(tar: &[u8], from: u64, until: u64) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    let rest = tar.get(from as usize..).unwrap_or_default();
+    let mut members = members::Members::new(rest, from, until, 1 << 20).expect("memory reads");
+    while let Some(item) = members.next().expect("memory reads") {
+        found.push(match item {
+            members::Item::Member { at, bytes, .. } => (at, bytes.len() as u64),
+            members::Item::TooLarge { at, bytes, .. } => (at, bytes),
+            members::Item::Damaged { at, .. } => (at, 0),
+        });
+    }
+    found
+}
+
+/// Whether bytes begin a tar.
+pub fn is_tar(bytes: &[u8]) -> bool {
+    members::is_tar(bytes)
+}

@@ -1,0 +1,19 @@
+//! Rows of StackExchange's sites, without their threads.
+
+#[path = "../../../worker/src/sources/stackexchange/posts.rs"]
+mod posts;
+
+use crate::formats::piece::Piece;
+
+/// Where the rows of a piece begin, how long they are, and what they are.
+pub fn rows(file: &[u8], piece: Piece, max_bytes: usize) -> Vec<(u64, u64, String)> {
+    let from = (piece.offset as usize).min(file.len());
+    let inside = from > 0 && file[from - 1] != b'\n';
+    let rows = posts::Rows::of_piece(&file[from..], max_bytes, piece, inside);
+    let mut rows = rows.expect("memory reads");
+    let mut found = Vec::new();
+    while let Some((at, bytes, row)) = rows.next().expect("memory reads") {
+        found.push((at, bytes, format!("{row:?}")));
+    }
+    found
+}

@@ -1,0 +1,227 @@
+//! Megabytes of input for a CPU second, slice by slice, with what each step takes.
+//!
+//! Inputs are what the repository carries, repeated until they are large enough to measure; so the
+//! figures compare steps and slices, and a job's own data is measured by `thresher plan`. Steps are
+//! those of the default preset, on one thread, without disk and network.
+
+use std::hint::black_box;
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde_json::json;
+use thresher_proto::job::{JobSpec, Step};
+use thresher_worker::filters;
+use thresher_worker::language::{LanguageScratch, View};
+use thresher_worker::sources::{Fate, Input, source_of};
+use thresher_worker::stages::JobContext;
+use thresher_worker::text::ccnet_line::{line_hash_xxh3, normalise_line};
+use thresher_worker::text::lines::lines;
+use thresher_worker::tokens::TokenCounter;
+
+use crate::cpu;
+use crate::options::Options;
+use crate::samples::{Sample, samples, tokenizer};
+use crate::table::median;
+
+/// CPU seconds of each step; a step that the slice lacks takes none.
+#[derive(Default)]
+struct Steps {
+    read: f64,
+    lines: f64,
+    language: f64,
+    filters: f64,
+    tokens: f64,
+    publish: f64,
+}
+
+pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir_in(&options.folder)?;
+    let tokenizer = tokenizer(&folder.path().join("tokenizer.json"))?;
+    println!(
+        "{:<14} {:>9} {:>9} {:>10}   CPU ms for each MB of input: read, lines, language, filters, \
+         tokens, publish",
+        "slice", "input MB", "text MB", "MB/CPU-s"
+    );
+    for sample in samples()? {
+        let job = job_of(options, &sample, &tokenizer)?;
+        let context = JobContext::new(job, 1, "bench".to_owned())?;
+        let mut rounds = Vec::new();
+        let mut text_bytes = 0;
+        for _ in 0..options.rounds {
+            let (steps, bytes) = measure(&context, &sample, folder.path().join("scratch"))?;
+            rounds.push(steps);
+            text_bytes = bytes;
+        }
+        print(&sample, text_bytes, &rounds);
+    }
+    Ok(())
+}
+
+fn print(sample: &Sample, text_bytes: usize, rounds: &[Steps]) {
+    let megabytes = sample.bytes.len() as f64 / 1e6;
+    let step = |of: fn(&Steps) -> f64| median(rounds.iter().map(of).collect());
+    let all = [
+        step(|s| s.read),
+        step(|s| s.lines),
+        step(|s| s.language),
+        step(|s| s.filters),
+        step(|s| s.tokens),
+        step(|s| s.publish),
+    ];
+    let steps: Vec<String> =
+        all.iter().map(|seconds| format!("{:>7.1}", seconds * 1e3 / megabytes)).collect();
+    println!(
+        "{:<14} {megabytes:>9.1} {:>9.1} {:>10.1}   {}",
+        sample.slice,
+        text_bytes as f64 / 1e6,
+        megabytes / all.iter().sum::<f64>(),
+        steps.join(" ")
+    );
+}
+
+fn job_of(options: &Options, sample: &Sample, tokenizer: &str) -> anyhow::Result<JobSpec> {
+    let model = std::fs::canonicalize(&options.model)
+        .with_context(|| format!("the model `{}`", options.model.display()))?;
+    let text = format!(
+        "[job]\nname = \"bench\"\n[[source]]\nslice = \"{}\"\nlisting = \"{}\"\n\
+         [language]\nmodel = \"{}\"\n[tokens]\ntokenizer = \"{tokenizer}\"\n\
+         [output]\npath = \"/nowhere\"\n",
+        sample.slice,
+        sample.name,
+        model.display()
+    );
+    Ok(JobSpec::parse(&text, std::path::Path::new("/"))?)
+}
+
+/// One round; also the bytes of the texts that were read.
+fn measure(
+    context: &JobContext,
+    sample: &Sample,
+    scratch: PathBuf,
+) -> anyhow::Result<(Steps, usize)> {
+    let (job, source) = (&context.job, &context.job.source[0]);
+    let reader = source_of(source.slice)?;
+    let input = Input::sample(&sample.name, &sample.name, &sample.bytes, scratch);
+    let mut steps = Steps::default();
+    let mut began = cpu::of_this_process();
+    let mut lap = || {
+        let now = cpu::of_this_process();
+        now - std::mem::replace(&mut began, now)
+    };
+    let mut bytes = 0;
+    reader.read(job, source, &input, &mut |met| {
+        if let Fate::Page(page) = met.fate {
+            bytes += black_box(page.text).len();
+        }
+        Ok(())
+    })?;
+    steps.read = lap();
+    let mut texts = Vec::new();
+    reader.read(job, source, &input, &mut |met| {
+        if let Fate::Page(page) = met.fate {
+            texts.push(page.text.to_owned());
+        }
+        Ok(())
+    })?;
+    lap();
+    let judges = context.judges()?;
+    if job.has_step(source, Step::Lines) {
+        let mut normal = Vec::new();
+        for line in texts.iter().flat_map(|text| lines(text)) {
+            normalise_line(line, &mut normal);
+            black_box(line_hash_xxh3(&normal));
+        }
+        steps.lines = lap();
+    }
+    if job.has_step(source, Step::Language) || job.has_step(source, Step::Told) {
+        let identifier = judges.language.as_ref().context("no language model")?;
+        let mut scratch = LanguageScratch::default();
+        for text in &texts {
+            black_box(identifier.identify_as(View::Thresher, &mut scratch, text));
+        }
+        steps.language = lap();
+    }
+    if job.has_step(source, Step::Filters) {
+        let mut scratch = filters::Scratch::default();
+        for text in &texts {
+            black_box(judges.filters.judge(text, &mut scratch));
+        }
+        steps.filters = lap();
+    }
+    for text in &texts {
+        black_box(judges.scorers.tokens(text)?);
+    }
+    steps.tokens = lap();
+    publish(&texts)?;
+    steps.publish = lap();
+    Ok((steps, bytes))
+}
+
+/// Hash, JSON and compression, as of a shard.
+fn publish(texts: &[String]) -> anyhow::Result<()> {
+    let mut encoder = zstd::stream::Encoder::new(std::io::sink(), 3)?;
+    for text in texts {
+        let hash = blake3::hash(text.as_bytes()).to_hex();
+        serde_json::to_writer(&mut encoder, &json!({ "text": text, "hash": hash.as_str() }))?;
+    }
+    encoder.finish()?;
+    Ok(())
+}
+
+/// Tokens beside the library that everybody uses, over the texts of all slices.
+pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir_in(&options.folder)?;
+    let file = tokenizer(&folder.path().join("tokenizer.json"))?;
+    let counter = thresher_worker::tokens::TokenizerFile::load(file.as_ref())?;
+    let mut texts = Vec::new();
+    for sample in samples()? {
+        let job = job_of(options, &sample, "none")?;
+        let input = Input::sample(&sample.name, &sample.name, &sample.bytes, PathBuf::new());
+        let mut room = 3_000_000_usize;
+        source_of(job.source[0].slice)?.read(&job, &job.source[0], &input, &mut |met| {
+            if let Fate::Page(page) = met.fate
+                && let Some(left) = room.checked_sub(page.text.len())
+            {
+                room = left;
+                texts.push(page.text.to_owned());
+            }
+            Ok(())
+        })?;
+    }
+    let rows = folder.path().join("texts.jsonl");
+    let lines: Vec<String> = texts.iter().map(|text| json!({ "text": text }).to_string()).collect();
+    std::fs::write(&rows, lines.join("\n"))?;
+    let (mut ours, mut theirs, mut version) = (Vec::new(), Vec::new(), String::new());
+    for _ in 0..options.rounds {
+        let began = cpu::of_this_process();
+        let counted: u64 = texts.iter().map(|text| counter.count(text)).sum::<Result<_, _>>()?;
+        ours.push(cpu::of_this_process() - began);
+        let mut peer = std::process::Command::new(&options.python);
+        peer.arg(options.peers.join("tokens.py")).arg(&rows).arg("--tokenizer").arg(&file);
+        let (_, printed) = cpu::of_command(&mut peer)?;
+        let facts: serde_json::Value = serde_json::from_slice(&printed)?;
+        anyhow::ensure!(facts["tokens"] == counted, "{counted} tokens of ours, {facts} of theirs");
+        theirs.push(facts["seconds"].as_f64().context("no time was printed")?);
+        version = facts["version"].as_str().unwrap_or_default().to_owned();
+    }
+    let megabytes = texts.iter().map(String::len).sum::<usize>() as f64 / 1e6;
+    let (ours, theirs) = (median(ours), median(theirs));
+    crate::table::Row {
+        figure: &format!("tokens, {megabytes:.1} MB of text"),
+        ours: format!("{ours:.2} s {:.1} MB/s", megabytes / ours),
+        other: format!("tokenizers {version} {theirs:.2} s {:.1} MB/s", megabytes / theirs),
+        ratio: format!("1/{:.1}", theirs / ours),
+        aim: "equal counts, no slower",
+        reached: ours <= theirs,
+    }
+    .print();
+    Ok(())
+}
+
+/// Reads a gzip file.
+pub(crate) fn gunzipped(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,28 @@
+//! Panics of libraries that read foreign bytes, caught where they are called.
+//!
+//! Some of them assert what a damaged file breaks. Such a panic costs the file or the page, as any
+//! other damage does, and not its unit. Our own code is never called through this: its panics are
+//! mistakes that must be seen.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What the library gives, or the message with which it panicked.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+        message.unwrap_or("no message").to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        assert_eq!(caught(|| 7), Ok(7));
+        assert_eq!(caught(|| panic!("as {}", "such")), Err::<(), _>("as such".to_owned()));
+        assert_eq!(caught(|| panic!("plain")), Err::<(), _>("plain".to_owned()));
+    }
+}
