@@ -1,11 +1,16 @@
-//! What our reader and writer cost beside plain requests of the same SDK, in the same sitting.
+//! What our reader and writer cost beside plain requests of the same SDK, in the same sitting, and
+//! how long `thresher plan` takes over a dump.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use thresher_proto::job::S3Spec;
+use thresher_tests::bucket::{Bucket, LISTING};
+use thresher_tests::job::{JobText, sample};
+use thresher_tests::process::thresher;
 use thresher_worker::storage::{self, Location, ReadOptions, s3};
 
 use crate::objects::Plain;
@@ -15,6 +20,10 @@ use crate::{Server, cpu};
 const OBJECT_BYTES: usize = 128 << 20;
 const PART_BYTES: usize = 8 << 20;
 const ROUNDS: u32 = 3;
+/// As one dump of CommonCrawl has.
+const DUMP_OBJECTS: u64 = 90_000;
+const ONE_INPUT: &str = "crawl-data/CC-MAIN-2024-10/segments/1707947473865.0/wet/\
+                         CC-MAIN-20240220211055-20240221001055-00000.warc.wet.gz";
 
 #[derive(Default)]
 struct Cost {
@@ -49,6 +58,25 @@ pub(crate) fn bench(server: &Server) -> anyhow::Result<()> {
     }
     println!("reading:  {:.0} % of plain MB/s", 100.0 * costs[1].wall / costs[0].wall);
     println!("writing:  {:.0} % of plain MB/s", 100.0 * costs[3].wall / costs[2].wall);
+    plan_a_dump()
+}
+
+/// Over objects that are made up as they are listed: no server here would be filled so soon.
+fn plan_a_dump() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dump = Bucket::start(DUMP_OBJECTS, std::fs::read(sample().join(ONE_INPUT))?)?;
+    for listing in ["crawl/segments/*/wet/*.warc.wet.gz", LISTING] {
+        let table = format!("[s3]\nendpoint = \"{}\"\nanonymous = true\n", dump.url());
+        let text = JobText::over(Path::new("s3://dumps"), listing);
+        let job = text.set("path", "\"s3://dumps/out\"").append(&table).write(folder.path());
+        let mut cost = Cost::default();
+        // Whether it would fit here does not matter.
+        let mut plan = thresher();
+        plan.arg("plan").arg(job).current_dir(folder.path());
+        measure(&mut cost, || plan.output().map(drop).map_err(Into::into))?;
+        let seconds = cost.wall;
+        println!("plan, {DUMP_OBJECTS} objects: {seconds:.2} s, `{listing}`, {:?}", dump.asked());
+    }
     Ok(())
 }
 

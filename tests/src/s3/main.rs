@@ -1,7 +1,7 @@
 //! `thresher-s3`: our storage against a real server that speaks S3, and what it costs.
 //!
 //! ```text
-//! thresher-s3 check  --server HOST:PORT --bucket NAME    storage (disk and S3), then whole jobs
+//! thresher-s3 check  --server HOST:PORT --bucket NAME    storage (memory, disk, S3), then jobs
 //! thresher-s3 jobs   --server HOST:PORT --bucket NAME    the jobs alone
 //! thresher-s3 bench  --server HOST:PORT --bucket NAME    MB/s and CPU beside plain requests
 //! ```

@@ -19,9 +19,17 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn disk() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::folder("disk", tempfile::tempdir()?)
+    }
+
+    /// A file system that is in memory, and another one than the disk's.
+    pub(crate) fn memory() -> anyhow::Result<Self> {
+        Self::folder("memory", tempfile::tempdir_in("/dev/shm")?)
+    }
+
+    fn folder(kind: &'static str, folder: tempfile::TempDir) -> anyhow::Result<Self> {
         let output = Output::new(&folder.path().to_string_lossy())?;
-        Ok(Self { kind: "disk", output, loses_answers: false, _folder: Some(folder) })
+        Ok(Self { kind, output, loses_answers: false, _folder: Some(folder) })
     }
 
     /// A prefix that nobody used before.

@@ -1,4 +1,4 @@
-//! What every place keeps to, disk or S3; and what only S3 has to.
+//! What every place keeps to, memory, disk or S3; and what only S3 has to.
 
 use std::io::Read;
 
@@ -28,7 +28,7 @@ pub(crate) fn check(server: &Server) -> anyhow::Result<()> {
     let quiet = Place::s3(&server.bucket)?;
     let mut faulty = Place::s3(&server.bucket)?;
     (faulty.kind, faulty.loses_answers) = ("S3 under faults", true);
-    for place in [Place::disk()?, quiet, faulty] {
+    for place in [Place::memory()?, Place::disk()?, quiet, faulty] {
         if place.loses_answers {
             proxy.set(Faults::all(7));
         }
