@@ -140,6 +140,17 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Whether the piece begins in the middle of a line of text.
+    pub(super) fn begins_inside_line(&self) -> Result<bool, UnitError> {
+        let Some(before) = self.piece.and_then(|piece| piece.offset.checked_sub(1)) else {
+            return Ok(false);
+        };
+        let mut byte = [0];
+        let read = self.open_at(before)?.read_exact(&mut byte);
+        read.map_err(|error| self.failed(&error))?;
+        Ok(byte != [b'\n'])
+    }
+
     /// The length of the whole input, asked for where it is not known.
     fn end(&self) -> Result<u64, UnitError> {
         let end = match (self.bytes, &self.place) {

@@ -79,12 +79,7 @@ fn open<'a>(
     let Some(piece) = input.piece() else {
         return Ok(LineReader::whole(input.open()?, line_max_bytes, GzipLimits::default()));
     };
-    let mut before = [b'\n'];
-    if piece.offset > 0 {
-        let mut reader = input.open_at(piece.offset - 1)?;
-        reader.read_exact(&mut before).map_err(|error| input.failed(&error))?;
-    }
-    let inside = if before == [b'\n'] { InsideLine::No } else { InsideLine::Yes };
+    let inside = if input.begins_inside_line()? { InsideLine::Yes } else { InsideLine::No };
     Ok(LineReader::piece(input.open()?, line_max_bytes, piece, inside))
 }
 

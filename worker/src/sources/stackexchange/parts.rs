@@ -60,14 +60,10 @@ impl Joined for StackExchange {
     ) -> Result<InputDigest, UnitError> {
         let failed = |error: &std::io::Error| input.failed(error);
         let piece = input.piece().unwrap_or_default();
-        let mut before = [b'\n'];
-        if piece.offset > 0 {
-            let mut reader = input.open_at(piece.offset - 1)?;
-            reader.read_exact(&mut before).map_err(|error| failed(&error))?;
-        }
+        let inside_line = input.begins_inside_line()?;
         let mut reader = BufReader::new(HashedReader::up_to(input.open()?, piece.length));
         let most = job.stackexchange.max_row_bytes.0 as usize;
-        let rows = Rows::of_piece(&mut reader, most, piece, before != [b'\n']);
+        let rows = Rows::of_piece(&mut reader, most, piece, inside_line);
         let mut rows = rows.map_err(|error| failed(&error))?;
         let mut sorter = Sorter::new(input.scratch(), job.stackexchange.sort_memory.0);
         while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
