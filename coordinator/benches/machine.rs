@@ -92,7 +92,6 @@ struct Told {
     calls: u64,
     useful_millis: u64,
     begun: u64,
-    done: u64,
     journal_bytes: u64,
     cpu_seconds: f64,
 }
@@ -102,6 +101,7 @@ struct Machine {
     scheduler: Scheduler,
     nodes: Vec<Node>,
     agenda: BinaryHeap<Reverse<(u64, u32, What)>>,
+    done: Vec<bool>,
     dice: Dice,
     told: Told,
     now: u64,
@@ -153,7 +153,7 @@ impl Machine {
         }
         node.sequence += 1;
         node.calls_at = self.now + HEARTBEAT_MILLIS;
-        let held = node.busy - node.given_up.len() as u32 + node.queue.len() as u32;
+        let held = node.busy + node.queue.len() as u32;
         let request = SyncRequest {
             worker_id: node.worker_id,
             want: if node.drains { 0 } else { (SLOTS + QUEUE).saturating_sub(held) },
@@ -174,7 +174,7 @@ impl Machine {
         }
         self.start_idle_slots(number);
         let node = &mut self.nodes[number as usize];
-        let held = node.busy - node.given_up.len() as u32 + node.queue.len() as u32;
+        let held = node.busy + node.queue.len() as u32;
         if node.drains && held == 0 && node.reports.is_empty() {
             node.gone_at = Some(self.now);
         } else if !node.reports.is_empty() && sent > 0 {
@@ -200,6 +200,8 @@ impl Machine {
         }
         for unit in give_up {
             if !node.given_up.contains(&unit) && node.reports.iter().all(|r| r.unit != Some(unit)) {
+                // Its slot stops at the next record.
+                node.busy -= 1;
                 node.given_up.push(unit);
                 node.reports.push(returned(unit));
             }
@@ -211,13 +213,19 @@ impl Machine {
         if node.gone_at.is_some() {
             return;
         }
-        node.busy -= 1;
+        let running = node.given_up.len();
         node.given_up.retain(|given_up| *given_up != unit);
+        if node.given_up.len() < running {
+            return;
+        }
+        node.busy -= 1;
         let digest = unit.ordinal.to_le_bytes().to_vec();
         let done = Done { digest, ..Done::default() };
         node.reports.push(report(unit, Outcome::Done(done), millis));
-        self.told.done += 1;
-        self.told.useful_millis += millis;
+        // The second result of a unit is of no use.
+        if !std::mem::replace(&mut self.done[unit.ordinal as usize], true) {
+            self.told.useful_millis += millis;
+        }
         self.start_idle_slots(number);
         self.call(number);
     }
@@ -277,6 +285,7 @@ fn machine(bin: Bin) -> (Machine, u64) {
         scheduler: Scheduler::new(),
         nodes: Vec::new(),
         agenda: BinaryHeap::new(),
+        done: vec![false; (dumps * DUMP_FILES) as usize],
         dice: Dice(7),
         told: Told::default(),
         now: 1,

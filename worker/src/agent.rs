@@ -216,7 +216,14 @@ impl Agent {
     fn take(&mut self, report: Report) {
         let is_end = !matches!(report.outcome, Some(Outcome::Listed(_)));
         if let Some(unit) = report.unit.filter(|_| is_end) {
-            self.held.remove(&(unit.stage, unit.ordinal));
+            let key = (unit.stage, unit.ordinal);
+            let is_held = self.held.get(&key) == Some(&unit);
+            if is_held {
+                self.held.remove(&key);
+            } else if matches!(report.outcome, Some(Outcome::Returned(_))) {
+                // It was told to stop, which is told already.
+                return;
+            }
         }
         self.pending.push(report);
     }
@@ -311,8 +318,8 @@ impl Agent {
         self.returned(self.executor.take_waiting());
     }
 
-    /// Gives back units that cannot end in time. A slot that runs one goes on until the process
-    /// ends: should it come to a result before, that counts.
+    /// Gives back units that cannot end in time, or that another worker was quicker with. A slot
+    /// that runs one stops at its next record; should it be past the last, its result is told too.
     fn give_up(&mut self, units: Vec<UnitRef>) {
         let held = |unit: &UnitRef| self.held.get(&(unit.stage, unit.ordinal)) == Some(unit);
         let units: Vec<UnitRef> = units.into_iter().filter(held).collect();

@@ -15,7 +15,7 @@ use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Kind, report::Out
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
-use crate::stages::{Finished, JobContext, run_unit};
+use crate::stages::{Finished, JobContext, Stop, run_unit};
 
 /// HTML trees are dropped recursively.
 const STACK_BYTES: usize = 16 << 20;
@@ -25,6 +25,7 @@ const PLANNED_PER_REPORT: usize = 8192;
 /// A lease that waits for a slot.
 struct Waiting {
     lease: Lease,
+    stop: Stop,
     /// Begun later, it could not end in the allocation.
     until: Option<Instant>,
 }
@@ -33,6 +34,7 @@ struct Waiting {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    running: Vec<(UnitRef, Stop)>,
     closed: bool,
 }
 
@@ -56,7 +58,9 @@ impl Executor {
             let reports = reports.clone();
             let run = move || {
                 while let Some(waiting) = next(&shared) {
-                    for report in run_or_return(&context, &waiting) {
+                    let ended = run_or_return(&context, &waiting);
+                    has_ended(&shared, &waiting);
+                    for report in ended {
                         // Nobody listens any more when the worker is ending.
                         let _ = reports.send(report);
                     }
@@ -72,7 +76,7 @@ impl Executor {
         let (queue, wake) = &*self.shared;
         let limit = Some(lease.start_within_millis).filter(|millis| *millis > 0);
         let until = limit.map(|millis| clock::now() + Duration::from_millis(millis.into()));
-        let waiting = Waiting { lease, until };
+        let waiting = Waiting { lease, stop: Stop::default(), until };
         queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.push_back(waiting);
         wake.notify_one();
     }
@@ -83,10 +87,13 @@ impl Executor {
         queue.waiting.drain(..).filter_map(|waiting| waiting.lease.unit).collect()
     }
 
-    /// Forgets a unit that no slot has begun.
+    /// Forgets a unit that no slot has begun; stops the one that runs it otherwise.
     pub fn forget(&self, unit: &UnitRef) {
         let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.waiting.retain(|waiting| waiting.lease.unit.as_ref() != Some(unit));
+        for (_, stop) in queue.running.iter().filter(|(running, _)| running == unit) {
+            stop.set();
+        }
     }
 
     /// Lets the running units end; what waits is forgotten.
@@ -113,6 +120,8 @@ fn next(shared: &(Mutex<Queue>, Condvar)) -> Option<Waiting> {
     let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         if let Some(waiting) = queue.waiting.pop_front() {
+            let unit = waiting.lease.unit.unwrap_or_default();
+            queue.running.push((unit, waiting.stop.clone()));
             return Some(waiting);
         }
         if queue.closed {
@@ -122,23 +131,34 @@ fn next(shared: &(Mutex<Queue>, Condvar)) -> Option<Waiting> {
     }
 }
 
+fn has_ended(shared: &(Mutex<Queue>, Condvar), waiting: &Waiting) {
+    let unit = waiting.lease.unit.unwrap_or_default();
+    let mut queue = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+    queue.running.retain(|(running, _)| *running != unit);
+}
+
 /// Runs a unit, unless it waited for too long to end in the allocation.
 fn run_or_return(context: &JobContext, waiting: &Waiting) -> Vec<Report> {
     if waiting.until.is_some_and(|until| clock::now() > until) {
-        let outcome = Some(Outcome::Returned(pb::Returned {}));
-        return vec![Report { unit: waiting.lease.unit, outcome, ..Report::default() }];
+        return vec![returned(&waiting.lease)];
     }
-    run_lease(context, &waiting.lease)
+    run_lease(context, &waiting.lease, &waiting.stop)
+}
+
+fn returned(lease: &Lease) -> Report {
+    let outcome = Some(Outcome::Returned(pb::Returned {}));
+    Report { unit: lease.unit, outcome, ..Report::default() }
 }
 
 /// Runs one unit; gives what it planned in pieces, then how it ended.
-fn run_lease(context: &JobContext, lease: &Lease) -> Vec<Report> {
+fn run_lease(context: &JobContext, lease: &Lease, stop: &Stop) -> Vec<Report> {
     let (wall, cpu) = (clock::now(), clock::thread_cpu());
     let unit = lease.unit;
     tracing::debug!(unit = %unit.unwrap_or_default(), "unit begins");
-    let ended = catch_unwind(AssertUnwindSafe(|| run_unit(context, lease)));
+    let ended = catch_unwind(AssertUnwindSafe(|| run_unit(context, lease, stop)));
     let outcome = match ended {
         Ok(Ok(finished)) => return finished_reports(unit, finished, wall, cpu),
+        Ok(Err(_)) if stop.is_set() => return vec![returned(lease)],
         Ok(Err(error)) => Outcome::Failed(error.to_wire()),
         Err(panic) => Outcome::Failed(pb::Failed {
             kind: Kind::Retry.into(),

@@ -60,20 +60,40 @@ impl Job {
 
     /// The drain that time asks for: the allocation ends, nothing that waits fits into what is left
     /// of it, or workers did not give back in time what they hold.
-    pub(super) fn drain_due(&self, now: Timestamp) -> Option<Event> {
-        match self.phase {
+    pub(super) fn drain_due(&self, now: Timestamp, workers: &Workers) -> Option<Event> {
+        let until = match self.phase {
             Phase::Running => {
                 let horizon = self.horizon?;
-                let due = now >= horizon.stops() || self.is_stuck(now);
-                due.then(|| Event::Drained { until: Some(horizon.gives_up()) })
+                if self.is_futile(now, workers) {
+                    now.plus_millis(1)
+                } else if now >= horizon.stops() || self.is_stuck(now) {
+                    horizon.gives_up()
+                } else {
+                    return None;
+                }
             }
             Phase::Draining { until: Some(until) } => {
                 let heartbeat_millis = u64::from(self.plan.limits.heartbeat_millis);
                 let last = until.plus_millis(LAST_HEARTBEATS * heartbeat_millis);
-                (now >= last).then_some(Event::Drained { until: Some(now) })
+                let soon = now.plus_millis(1);
+                if now >= last {
+                    now
+                } else if until > soon && self.is_futile(now, workers) {
+                    soon
+                } else {
+                    return None;
+                }
             }
-            Phase::Draining { until: None } | Phase::Drained | Phase::Over { .. } => None,
-        }
+            Phase::Draining { until: None } | Phase::Drained | Phase::Over { .. } => return None,
+        };
+        Some(Event::Drained { until: Some(until) })
+    }
+
+    /// Whether the allocation is over but for units that are not worth the nodes that wait for
+    /// them.
+    fn is_futile(&self, now: Timestamp, workers: &Workers) -> bool {
+        let tail = self.horizon.is_some_and(|horizon| self.is_tail(now, &horizon));
+        tail && self.leased() > 0 && !self.is_worth_waiting(now, workers)
     }
 
     /// Whether nothing runs, and nothing that waits could end in time: nodes would idle until the

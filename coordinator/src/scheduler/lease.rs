@@ -77,7 +77,7 @@ impl Job {
     }
 
     /// The first waiting unit that can end before the allocation, of so many that are looked at.
-    fn next_fitting(&self, now: Timestamp, stage: Stage) -> Option<u32> {
+    pub(super) fn next_fitting(&self, now: Timestamp, stage: Stage) -> Option<u32> {
         let mut near = self.stage(stage).waiting().take(MAX_LOOKED_AT);
         near.find(|ordinal| self.slack(now, UnitKey { stage, ordinal: *ordinal }).is_some())
     }

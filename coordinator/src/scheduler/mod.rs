@@ -23,7 +23,7 @@
 //! | `job.rs` | the job's state and the moves that keep it consistent |
 //! | `unit.rs`, `stage.rs`, `payload.rs` | a unit's life, a stage's units, what they are told |
 //! | `advance.rs` | how stages begin and end |
-//! | `horizon.rs`, `pace.rs`, `drain.rs` | the allocation's end, what fits before, how to stop |
+//! | `horizon.rs`, `pace.rs`, `drain.rs`, `tail.rs` | the allocation's end, what fits before, how to stop |
 //! | `lease.rs`, `twins.rs`, `report.rs` | handing out units, some twice; taking what is said |
 //! | `worker.rs` | who is there |
 //! | `totals.rs`, `status.rs`, `explain.rs` | what people get to see |
@@ -42,6 +42,7 @@ mod plan;
 mod report;
 mod stage;
 mod status;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -112,7 +113,7 @@ impl Scheduler {
             let silence = now.millis_since(worker.last_seen.at);
             Event::Lost { worker_id, reason: format!("not heard of for {silence} ms") }
         });
-        job.drain_due(now).into_iter().chain(lost).collect()
+        job.drain_due(now, &self.workers).into_iter().chain(lost).collect()
     }
 
     /// When the first lease ends, if nothing is heard until then. Looks at every worker.
@@ -263,6 +264,9 @@ impl Scheduler {
                 Phase::Over { .. } => pb::Directive::Exit,
             };
         }
+        let unwanted = self.workers.take_unwanted(worker_id);
+        changed |= !unwanted.is_empty();
+        give_up.extend(unwanted);
         effects.push(Effect::Answer { worker_id, leases, directive, give_up });
         if changed { Changed::Yes } else { Changed::No }
     }

@@ -10,6 +10,7 @@ use thresher_proto::pb::{Done, Failed, Listed, Report, Stage, UnitRef};
 
 use super::job::Job;
 use super::totals::imbalance;
+use super::twins::Running;
 use super::unit::{Step, UnitKey, UnitState, bounded, short_digest};
 use super::worker::Workers;
 use super::{Effect, Timestamp};
@@ -127,6 +128,11 @@ impl Job {
                 return;
             }
             self.stage_mut(key.stage).totals.add(done);
+        }
+        let slower: Vec<Running> =
+            self.running(key).filter(|copy| copy.attempt != attempt).collect();
+        for copy in slower {
+            workers.no_longer_want(copy.worker_id, key.attempt(copy.attempt));
         }
         self.unhold(workers, key);
         let cost_bytes = self.cost_bytes(key);

@@ -36,6 +36,8 @@ pub(super) struct Worker {
     /// Whether its gang units are spread over all nodes.
     pub(super) launches: bool,
     pub(super) held: BTreeSet<UnitKey>,
+    /// Copies that another worker was quicker with; it is told once, in its next answer.
+    unwanted: Vec<pb::UnitRef>,
     pub(super) last_seen: LastSeen,
     /// Whether it was heard of since the coordinator last came up. One that never comes back after
     /// that most likely ended with its allocation, so its units are not blamed.
@@ -52,6 +54,7 @@ impl Worker {
             slots: request.slots,
             launches: request.gang_ranks > 0,
             held: BTreeSet::new(),
+            unwanted: Vec::new(),
             last_seen: LastSeen { at: now, sequence: 0 },
             attached: true,
             leaving: false,
@@ -116,7 +119,7 @@ impl Workers {
         if self.lost.len() == REMEMBERED_LOST {
             self.lost.pop_front();
         }
-        let remembered = Worker { held: BTreeSet::new(), ..worker.clone() };
+        let remembered = Worker { held: BTreeSet::new(), unwanted: Vec::new(), ..worker.clone() };
         self.lost.push_back((id, remembered));
         Some(worker)
     }
@@ -139,6 +142,26 @@ impl Workers {
         if let Some(worker) = self.live.get_mut(&id) {
             worker.held.remove(&unit);
         }
+    }
+
+    /// The worker's copy of a unit that is done needs no end.
+    pub(super) fn no_longer_want(&mut self, id: u32, unit: pb::UnitRef) {
+        if let Some(worker) = self.live.get_mut(&id) {
+            worker.unwanted.push(unit);
+        }
+    }
+
+    pub(super) fn take_unwanted(&mut self, id: u32) -> Vec<pb::UnitRef> {
+        self.live
+            .get_mut(&id)
+            .map(|worker| std::mem::take(&mut worker.unwanted))
+            .unwrap_or_default()
+    }
+
+    /// Slots of all that are there.
+    pub(super) fn slots(&self) -> u64 {
+        let there = self.live.values().filter(|worker| worker.attached);
+        there.map(|worker| u64::from(worker.slots)).sum()
     }
 
     /// Gives every worker a fresh lease time, and waits for each to come back.

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use prost::Message;
 use thresher_proto::job::JobSpec;
 use thresher_proto::pb::{Lease, ListUnit, PlannedUnit, Stage, UnitRef};
-use thresher_worker::stages::{JobContext, run_unit};
+use thresher_worker::stages::{JobContext, Stop, run_unit};
 
 use crate::cpu;
 use crate::options::Options;
@@ -93,7 +93,7 @@ fn run(
         cost_bytes: unit.cost_bytes,
         ..Lease::default()
     };
-    run_unit(context, &lease).with_context(|| format!("unit `{reference}`"))
+    run_unit(context, &lease, &Stop::default()).with_context(|| format!("unit `{reference}`"))
 }
 
 /// The bytes that a file of small gzip members gives.

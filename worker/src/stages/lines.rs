@@ -35,6 +35,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let lines_count = context.job.dedups_lines(context.source(inputs.source)?);
     let unit = (task.unit.ordinal, &inputs);
     let mut take = |input: &Reading<'_>, met: Met<'_>| {
+        task.stop.check()?;
         records_in += 1;
         tally.bytes_in += met.bytes;
         match met.fate {

@@ -25,6 +25,7 @@ mod required;
 mod resolve;
 mod scores;
 mod seal;
+mod stop;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub use required::missing_files;
 pub use resolve::{RankError, RankTask};
 pub use scores::{Scored, Scorers, ScoresScratch};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
+pub use stop::Stop;
 pub use tally::Tally;
 
 use crate::fasttext::Model;
@@ -89,13 +91,18 @@ pub struct Task {
     pub payload: Vec<u8>,
     /// Part of the names of this attempt's unfinished files.
     pub tag: String,
+    pub stop: Stop,
 }
 
 /// Runs one unit to its end.
-pub fn run_unit(context: &JobContext, lease: &pb::Lease) -> Result<Finished, UnitError> {
+pub fn run_unit(
+    context: &JobContext,
+    lease: &pb::Lease,
+    stop: &Stop,
+) -> Result<Finished, UnitError> {
     let unit = lease.unit.unwrap_or_default();
     let tag = format!("{}-{}", context.process_tag, unit.attempt);
-    let task = Task { unit, payload: lease.payload.clone(), tag };
+    let task = Task { unit, payload: lease.payload.clone(), tag, stop: stop.clone() };
     match unit.stage() {
         Stage::List => list::run(context, &task),
         Stage::Lines => lines::run(context, &task),

@@ -74,6 +74,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         filters: filters::Scratch::default(),
     };
     let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, met| {
+        task.stop.check()?;
         preparing.take(input, met)
     })?;
     if context.job.dedups_lines(source) {

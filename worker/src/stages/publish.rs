@@ -72,6 +72,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let mut lines =
             numbers_lines(schema, source).then(|| InputLines::begin(input_starts, first, &drops));
         staged.for_each(first, last, |place, line| {
+            task.stop.check()?;
             records_in += 1;
             tally.bytes_in += line.len() as u64;
             let withdrawn = withdrawn.binary_search(&place).is_ok();

@@ -183,3 +183,42 @@ fn workers_lost_in_a_drain_or_in_the_margin_are_held_against_nobody() {
         assert_eq!(room.state(unit(Stage::Lines, 0, 0)), "waiting");
     }
 }
+
+/// Sixty units of a second are done; one more runs on worker 1 since the margin began, beside as
+/// many idle slots as `workers` have.
+fn one_in_the_margin(workers: u32) -> Room {
+    let mut room = room(90, 100_000);
+    for pid in 2..=workers {
+        room.register(pid);
+    }
+    for _ in 0..60 {
+        run_one(&mut room, 1000);
+    }
+    while room.now < 5000 + 88_000 {
+        run_one(&mut room, 1000);
+    }
+    room.lease_one(1);
+    room.now = 5000 + 90_000;
+    for worker_id in 1..=workers {
+        room.sync(ask(worker_id, 0));
+    }
+    room
+}
+
+#[test]
+fn many_nodes_are_not_kept_for_one_slow_unit() {
+    // It is late already: 2 s were put into it, and it is taken to need 2 s more.
+    let mut room = one_in_the_margin(1);
+    assert_eq!(overdue(&mut room), [until(&room, MARGIN / 2)]);
+    let mut room = one_in_the_margin(3);
+    let soon = until(&room, 1);
+    assert_eq!(overdue(&mut room), std::slice::from_ref(&soon));
+    room.give(&soon);
+    room.now += 1;
+    let effects = room.sync(ask(1, 0));
+    let [unit] = given_up(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(overdue(&mut room), [], "it waits for what was given up");
+    room.report(1, unit, Outcome::Returned(pb::Returned {}));
+    assert_eq!(room.job_state(), pb::JobState::Drained);
+    assert_eq!(room.state(unit), "waiting");
+}

@@ -17,7 +17,7 @@ use thresher_proto::Message as _;
 use thresher_proto::job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::{self, GangTask, Stage};
 
-use super::super::{JobContext, Task, UnitError};
+use super::super::{JobContext, Stop, Task, UnitError};
 use super::{RangeWork, Resolved};
 use crate::comm::Communicator;
 use crate::dedup::exchange::{ResolveTally, resolve, verdict_file_name};
@@ -75,6 +75,7 @@ impl RankTask {
                 unit: task.unit.unwrap_or_default(),
                 payload: task.payload,
                 tag: task.tag,
+                stop: Stop::default(),
             },
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),
             ranks: task.ranks,

@@ -8,6 +8,7 @@ use thresher_proto::Message as _;
 use thresher_proto::job::JobSpec;
 use thresher_proto::pb::UnitRef;
 
+use super::super::Stop;
 use super::rank::{StepOrder, decode_failure, encode};
 use super::*;
 use crate::comm::local::run_local;
@@ -41,7 +42,7 @@ fn context(folder: &Path) -> JobContext {
 fn task() -> Task {
     let unit = UnitRef { stage: Stage::ResolveLines.into(), ordinal: 0, attempt: 1 };
     let range = RangeUnit { range: 0, ranges: 1, units: 5, absent: vec![3], budget_bytes: 20_000 };
-    Task { unit, payload: range.encode_to_vec(), tag: "step".to_owned() }
+    Task { unit, payload: range.encode_to_vec(), tag: "step".to_owned(), stop: Stop::default() }
 }
 
 /// The task of a step in a folder of its own, read back as a rank does.
