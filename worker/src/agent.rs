@@ -55,6 +55,8 @@ pub struct AgentOptions {
     pub connect: Option<std::net::SocketAddr>,
     /// How gang units are spread over nodes; by threads of this process when absent.
     pub gang: Option<GangOptions>,
+    /// A folder on a disk of this node's own.
+    pub scratch: Option<PathBuf>,
 }
 
 /// Works until the job is over, the coordinator says so, or it stays away.
@@ -69,7 +71,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
     let process = format!("{}-{}-{}", host_name(), std::process::id(), registered.worker_id);
     let gang = link.options.gang.clone().map(Gang::new);
     let context = JobContext::new(job, slots, process.replace('/', "_"))?.with_gang(gang);
-    let context = Arc::new(context);
+    let context = Arc::new(context.with_scratch(link.options.scratch.clone()));
     let (sender, reports) = unbounded_channel();
     let executor = Executor::start(&context, slots, &sender)?;
     drop(sender);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use thresher_worker::agent::{AgentOptions, work};
 use thresher_worker::clean::{CleanArgs, run_clean};
@@ -60,6 +61,10 @@ struct Connect {
     /// Folder with `worker.pem` and `ca.pem` (default: `keys` in the state directory)
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
+    /// Folder on a disk of this node's own, for what no other worker reads: keys that are sorted,
+    /// archives that are unpacked (default: beside the work files)
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     #[command(flatten)]
     gang: GangArgs,
 }
@@ -121,7 +126,13 @@ fn connect(options: Connect) -> anyhow::Result<()> {
         let node = launch.node.as_deref().unwrap_or_default();
         tracing::info!(%launch, node, "launched");
     }
+    if let Some(folder) = &options.scratch {
+        // Better now than in the middle of the first unit.
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("no folder `{}` could be made", folder.display()))?;
+    }
     let options = AgentOptions {
+        scratch: options.scratch,
         state: options.state,
         slots,
         keys: options.keys,

@@ -28,8 +28,9 @@ settle() {
 # itself has lost its coordinator, or is not wanted: it may try again, but not for ever, since
 # some launchers leave their processes behind.
 work() {
-    local program=$worker early=0 ended=0 began copy
+    local program=$worker early=0 ended=0 began copy scratch=()
     if [ -n "$local_dir" ] && mkdir -p "$local_dir" 2>/dev/null; then
+        scratch=(--scratch "$local_dir")
         copy=$local_dir/thresher-worker.$$
         if cp "$worker" "$copy" 2>/dev/null; then
             program=$copy
@@ -40,7 +41,7 @@ work() {
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT USR1 USR2 URG
     while [ -z "$stopped" ]; do
         began=$SECONDS
-        "$program" connect --state "$state" \
+        "$program" connect --state "$state" ${scratch[@]+"${scratch[@]}"} \
             ${worker_options[@]+"${worker_options[@]}"} &
         child=$!
         settle "$child"

@@ -6,6 +6,7 @@ mod fields;
 mod kills;
 mod models;
 mod recipes;
+mod scratch;
 mod shapes;
 mod slices;
 

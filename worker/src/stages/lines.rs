@@ -24,8 +24,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let path = context.work.unit_file(Stage::Lines, task.unit.ordinal, "keys");
     let mut file = create(&path, &task.tag)?;
     let sort_bytes = (context.job.dedup.memory.0 / context.slots as u64).max(MIN_SORT_BYTES);
-    let spill_folder = path.with_file_name(format!(".{}-{}", task.unit.ordinal, task.tag));
-    let scratch = path.with_file_name(format!(".{}-{}-scratch", task.unit.ordinal, task.tag));
+    let spill_folder = context.scratch_folder(&path, task, "");
+    let scratch = context.scratch_folder(&path, task, "-scratch");
     let mut keys = KeyCollector::<u64>::new(task.unit.ordinal, sort_bytes as usize, spill_folder);
 
     let mut hasher = LineHasher::new(&context.job);

@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use prost::Message;
 use thresher_proto::job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
+use thresher_proto::stage_name;
 
 pub use error::UnitError;
 pub(crate) use external::command_line;
@@ -61,6 +62,9 @@ pub struct JobContext {
     pub slots: usize,
     /// How a gang unit is spread over nodes, where that was asked for.
     pub gang: Option<Gang>,
+    /// On a disk of this node's own, for what one attempt alone reads; where there is none, that is
+    /// beside the work files.
+    scratch: Option<PathBuf>,
     /// Tells this process from all others in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
@@ -142,6 +146,7 @@ impl JobContext {
             job,
             slots,
             gang: None,
+            scratch: None,
             process_tag,
             tables: Mutex::default(),
             judges: OnceLock::new(),
@@ -153,6 +158,21 @@ impl JobContext {
     pub fn with_gang(mut self, gang: Option<Gang>) -> Self {
         self.gang = gang;
         self
+    }
+
+    #[must_use]
+    pub fn with_scratch(mut self, folder: Option<PathBuf>) -> Self {
+        self.scratch = folder;
+        self
+    }
+
+    /// A folder that this attempt may make, and removes; `file` is one that it writes.
+    fn scratch_folder(&self, file: &Path, task: &Task, what: &str) -> PathBuf {
+        let name = format!(".{}-{}{what}", task.unit.ordinal, task.tag);
+        match &self.scratch {
+            Some(folder) => folder.join(format!("{}{name}", stage_name(task.unit.stage()))),
+            None => file.with_file_name(name),
+        }
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {

@@ -47,8 +47,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
     let (documents, dropped, keys) = (path("documents"), path("dropped"), path("keys"));
     let key_file = create(&keys, &task.tag)?;
-    let spill = keys.with_file_name(format!(".{number}-{}", task.tag));
-    let scratch = keys.with_file_name(format!(".{number}-{}-scratch", task.tag));
+    let spill = context.scratch_folder(&keys, task, "");
+    let scratch = context.scratch_folder(&keys, task, "-scratch");
     let writers = (create(&documents, &task.tag)?, create(&dropped, &task.tag)?);
     let mut preparing = Preparing {
         job: &context.job,
