@@ -363,7 +363,7 @@ fn measure(bin: Bin) -> Fallible<()> {
     println!(
         "{} nodes, {} h, {} dumps of {DUMP_FILES} files ({:.0} s a file): useful {:.2} % of the \
          node time charged ({:.0} s of {:.0}), {:.2} % of the bin; {done} units done, {:.3} % \
-         begun again or given up; {:.0} calls/s; coordinator {:.1} % of a core, {memory:.0} MB, \
+         begun again or given up; {:.0} calls/s; scheduler {:.1} % of a core, {memory:.0} MB, \
          {:.0} kB/s of journal",
         bin.nodes,
         bin.hours,

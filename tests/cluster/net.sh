@@ -40,9 +40,15 @@ make_host() {
         ip netns exec "$prefix-$1" ethtool -K eth0 tx off >/dev/null
 }
 
+# remove_network: with all that still runs on its hosts.
 remove_network() {
-    local host
-    for host in sw "${hosts[@]}"; do ip netns del "$prefix-$host" 2>/dev/null; done
+    local host process
+    for host in sw "${hosts[@]}"; do
+        for process in $(ip netns pids "$prefix-$host" 2>/dev/null); do
+            kill -KILL "$process" 2>/dev/null
+        done
+        ip netns del "$prefix-$host" 2>/dev/null
+    done
 }
 
 # inside HOST COMMAND…
