@@ -20,7 +20,8 @@ make_network() {
     shift 3
     hosts=("$@")
     local host number=0
-    ip netns add "$prefix-sw" && ip -n "$prefix-sw" link add br0 type bridge && ip -n "$prefix-sw" link set br0 up || return 1
+    ip netns add "$prefix-sw" && ip -n "$prefix-sw" link add br0 type bridge &&
+        ip -n "$prefix-sw" link set br0 up || return 1
     echo '127.0.0.1 localhost' >"$names"
     for host in "${hosts[@]}"; do
         number=$((number + 1))

@@ -23,7 +23,8 @@
 //! | `job.rs` | the job's state and the moves that keep it consistent |
 //! | `unit.rs`, `stage.rs`, `payload.rs` | a unit's life, a stage's units, what they are told |
 //! | `advance.rs` | how stages begin and end |
-//! | `horizon.rs`, `pace.rs`, `drain.rs`, `tail.rs` | the allocation's end, what fits before, how to stop |
+//! | `horizon.rs`, `pace.rs` | the allocation's end, and what fits before |
+//! | `drain.rs`, `tail.rs` | how to stop, and when it pays to |
 //! | `lease.rs`, `twins.rs`, `report.rs` | handing out units, some twice; taking what is said |
 //! | `worker.rs` | who is there |
 //! | `totals.rs`, `status.rs`, `explain.rs` | what people get to see |

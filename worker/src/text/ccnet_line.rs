@@ -137,8 +137,8 @@ impl Tables {
                     return Ok(written + rest);
                 }
             }
-            // What is left of plain ASCII goes in blocks of 8: all are stored, but only those before the first
-            // character that needs a closer look count.
+            // What is left of plain ASCII goes in blocks of 8: all are stored, but only those
+            // before the first character that needs a closer look count.
             if let Some(block) = bytes[read..].first_chunk::<8>() {
                 let block = u64::from_le_bytes(*block);
                 let (mapped, special) = map_ascii(block);
