@@ -85,11 +85,12 @@ units_done() {
 mid_run() { [ "$(units_done "$1")" -ge 4 ] && [ ! -e "$1/corpus/manifest.json" ]; }
 complete() { [ -e "$1/corpus/manifest.json" ]; }
 
-# processes NAME FOLDER: ids of the job's processes of that program.
+# processes NAME FOLDER: ids of the job's processes of that program. Many cases look at the same
+# time through all that the clusters run, so what is not meant costs no process of its own.
 processes() {
-    local process
+    local process name
     for process in /proc/[0-9]*; do
-        [ "$(cat "$process/comm" 2>/dev/null)" = "$1" ] || continue
+        { read -r name <"$process/comm"; } 2>/dev/null && [ "$name" = "$1" ] || continue
         tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qx "$2/corpus.state" &&
             echo "${process#/proc/}"
     done
