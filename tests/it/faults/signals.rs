@@ -1,6 +1,7 @@
 //! Signals and the allocation's end: the job stops with status 5, goes on, and its bytes are those
 //! of an undisturbed run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -12,10 +13,33 @@ use crate::oracle::{places, published, run, verify};
 
 const UNFINISHED: i32 = 5;
 
+/// How many seconds each unit of `prepare` sleeps; else a fast machine is done before it is disturbed.
+const PACE: &str = "THRESHER_TEST_PACE";
+
+/// A job over the sample whose units sleep as long as `PACE` says. It changes no byte.
+fn paced(times: usize, inputs: &Path) -> JobText {
+    let command = r#"[[command]]
+name = "pace"
+folder = "/"
+run = ["sh", "-c", 'sleep "$THRESHER_TEST_PACE"; exec sed -u "s/.*/{\"keep\": true}/"']"#;
+    JobText::sample_times(times, inputs)
+        .set("slice", "\"commoncrawl\"\ncommands = [\"pace\"]")
+        .append(command)
+}
+
+/// The bytes of the job when nobody disturbs it.
+fn undisturbed(text: &JobText) -> BTreeMap<String, String> {
+    let quiet = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(quiet.path());
+    succeed(run(&text.write(quiet.path()), &state).env(PACE, "0"));
+    published(&output_folder)
+}
+
 /// Runs the job until its coordinator listens.
 fn start(job: &Path, state: &Path) -> Child {
     let _ = std::fs::remove_file(state.join("coordinator.json"));
     let child = run(job, state)
+        .env(PACE, "0.3")
         .args(["--slots", "1", "--margin", "20s"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -28,11 +52,8 @@ fn start(job: &Path, state: &Path) -> Child {
 #[test]
 fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
     let inputs = tempfile::tempdir().unwrap();
-    let text = JobText::sample_times(3, inputs.path());
-    let quiet = tempfile::tempdir().unwrap();
-    let (output_folder, state) = places(quiet.path());
-    succeed(&mut run(&text.write(quiet.path()), &state));
-    let reference = published(&output_folder);
+    let text = paced(3, inputs.path());
+    let reference = undisturbed(&text);
 
     let folder = tempfile::tempdir().unwrap();
     let (output_folder, state) = places(folder.path());
@@ -47,7 +68,7 @@ fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
         drained += u32::from(status.code() == Some(UNFINISHED));
     }
     assert!(drained >= 4, "the job was complete after {drained} drains");
-    succeed(&mut run(&job, &state));
+    succeed(run(&job, &state).env(PACE, "0"));
     verify(&output_folder);
     assert_eq!(published(&output_folder), reference);
 }
@@ -55,11 +76,8 @@ fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
 #[test]
 fn a_job_goes_through_short_allocations_to_the_same_bytes() {
     let inputs = tempfile::tempdir().unwrap();
-    let text = JobText::sample_times(8, inputs.path());
-    let quiet = tempfile::tempdir().unwrap();
-    let (output_folder, state) = places(quiet.path());
-    succeed(&mut run(&text.write(quiet.path()), &state));
-    let reference = published(&output_folder);
+    let text = paced(4, inputs.path());
+    let reference = undisturbed(&text);
 
     let folder = tempfile::tempdir().unwrap();
     let (output_folder, state) = places(folder.path());
@@ -67,7 +85,9 @@ fn a_job_goes_through_short_allocations_to_the_same_bytes() {
     let mut allocations = 0;
     for seconds in 1.. {
         let walltime = format!("{}ms", 400 * seconds);
-        let ended = output(run(&job, &state).args(["--slots", "1", "--walltime", &walltime]));
+        let limited = &mut run(&job, &state);
+        limited.env(PACE, "0.1").args(["--slots", "1", "--walltime", &walltime]);
+        let ended = output(limited);
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         match ended.status.code() {
             Some(0) => break,
