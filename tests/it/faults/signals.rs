@@ -2,7 +2,8 @@
 //! of an undisturbed run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
@@ -13,7 +14,8 @@ use crate::oracle::{places, published, run, verify};
 
 const UNFINISHED: i32 = 5;
 
-/// How many seconds each unit of `prepare` sleeps; else a fast machine is done before it is disturbed.
+/// How many seconds each unit of `prepare` sleeps; else a fast machine is done before it is
+/// disturbed.
 const PACE: &str = "THRESHER_TEST_PACE";
 
 /// A job over the sample whose units sleep as long as `PACE` says. It changes no byte.
@@ -35,6 +37,11 @@ fn undisturbed(text: &JobText) -> BTreeMap<String, String> {
     published(&output_folder)
 }
 
+/// What the job that was started last said.
+fn said(state: &Path) -> PathBuf {
+    state.with_extension("said")
+}
+
 /// Runs the job until its coordinator listens.
 fn start(job: &Path, state: &Path) -> Child {
     let _ = std::fs::remove_file(state.join("coordinator.json"));
@@ -42,7 +49,7 @@ fn start(job: &Path, state: &Path) -> Child {
         .env(PACE, "0.3")
         .args(["--slots", "1", "--margin", "20s"])
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(File::create(said(state)).unwrap())
         .spawn()
         .unwrap();
     eventually("a coordinator", || state.join("coordinator.json").try_exists().unwrap());
@@ -64,7 +71,8 @@ fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
         let mut child = start(&job, &state);
         signal(child.id(), asked);
         let status = child.wait().unwrap();
-        assert!(matches!(status.code(), Some(0 | UNFINISHED)), "{asked:?}: {status}");
+        let said = || std::fs::read_to_string(said(&state)).unwrap();
+        assert!(matches!(status.code(), Some(0 | UNFINISHED)), "{asked:?}: {status}: {}", said());
         drained += u32::from(status.code() == Some(UNFINISHED));
     }
     assert!(drained >= 4, "the job was complete after {drained} drains");
