@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use thresher_tests::job::JobText;
-use thresher_tests::process::succeed;
+use thresher_tests::process::{succeed, thresher};
 
-use super::{places, published, run, verify};
+use super::{clean, places, published, run, verify};
 
 fn outcome(job: &JobText, arguments: &[&str]) -> BTreeMap<String, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -62,6 +62,37 @@ fn little_memory_for_keys_means_more_ranges_and_the_same_bytes() {
     let ranges = resolve["done"].as_u64().unwrap();
     assert!(ranges >= 3, "the keys fit in one range: {resolve}");
     assert_eq!(published(&output), plenty);
+}
+
+#[test]
+fn thousands_of_shards_lie_in_folders_and_are_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |number: u32| {
+        let text = format!("A page of its own. {}", format!("Number {number}. ").repeat(100));
+        let url = format!("https://example.org/{number}");
+        serde_json::json!({"text": text, "url": url}).to_string() + "\n"
+    };
+    let rows: String = (0..1_001).map(row).collect();
+    std::fs::write(folder.path().join("c4-train.00000-of-01024.json"), rows).unwrap();
+    let base = folder.path().display();
+    let job = JobText::of(format!(
+        "[job]\nname = \"test\"\npreset = \"redpajama-v1\"\n\
+         [[source]]\nslice = \"c4\"\nbase = \"{base}\"\nlisting = \"*.json\"\n\
+         [language]\nmodel = \"none\"\n\
+         [output]\npath = \"corpus\"\nshard_bytes = \"1KiB\"\n"
+    ));
+    let (output, state) = places(folder.path());
+    succeed(&mut run(&job.write(folder.path()), &state));
+    verify(&output);
+    let names: Vec<String> = published(&output).into_keys().collect();
+    let last = "documents/c4-01xxx/c4-01000.jsonl.zst";
+    assert!(names.iter().any(|name| name == last), "{names:?}");
+    assert!(names.iter().any(|name| name == "documents/c4-00999.jsonl.zst"));
+    // Nobody is told of the folder, and nothing in it counts as left behind.
+    let traced = succeed(thresher().arg("trace").arg(&output).arg("https://example.org/1000"));
+    assert!(traced.contains(last), "{traced}");
+    clean(&output);
+    assert_eq!(published(&output).into_keys().collect::<Vec<_>>(), names);
 }
 
 #[test]

@@ -23,6 +23,8 @@ use crate::storage::{OutputFile, Remedy, StorageError};
 
 /// What the encoder is fed at once.
 const PIECE_BYTES: usize = 1 << 20;
+/// Parallel file systems are slow in large folders.
+const SHARDS_PER_FOLDER: u32 = 1_000;
 
 /// What the manifest says of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +54,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let source = context.source(unit.source)?;
     let schema = context.job.output.schema;
     let drops = Drops::read(context, unit.source, unit.ranges)?;
-    let name = format!("{}-{:05}.jsonl.zst", source.name, unit.shard);
+    let name = shard_name(&source.name, unit.shard);
     let mut documents = Shard::new(context, &format!("documents/{name}"), &task.tag)?;
     let mut dropped = Shard::new(context, &format!("dropped/{name}"), &task.tag)?;
     let (mut tally, mut records_in) = (Tally::default(), 0);
@@ -105,6 +107,16 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         counts: tally::wire_counts(&facts.tally.counts),
     };
     Ok(Finished { done, planned: Vec::new() })
+}
+
+/// A shard's name below `documents` and `dropped`. Whoever has few finds them there; from the
+/// thousandth on each thousand has a folder.
+fn shard_name(source: &str, shard: u32) -> String {
+    let name = format!("{source}-{shard:05}.jsonl.zst");
+    match shard / SHARDS_PER_FOLDER {
+        0 => name,
+        thousand => format!("{source}-{thousand:02}xxx/{name}"),
+    }
 }
 
 /// Whether documents are called after their line in what is left of their input.

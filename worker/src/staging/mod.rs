@@ -31,7 +31,7 @@ pub use input_table::{InputRow, InputTable};
 
 use crate::formats::blocks::{BlockFile, BlocksError, Kind};
 use crate::stages::UnitError;
-use crate::storage::commit::{AttemptFile, Committed};
+use crate::storage::commit::{AttemptFile, Committed, make_folder};
 
 /// Files of one kind in one directory are spread over folders of so many.
 const UNITS_PER_FOLDER: u32 = 1000;
@@ -67,9 +67,7 @@ impl WorkDir {
 /// Begins a file that only this attempt sees; its folder is made when it is not there.
 pub fn create(path: &Path, attempt_tag: &str) -> Result<AttemptFile, UnitError> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            UnitError::Retry(format!("failed to make the folder `{}`: {error}", folder.display()))
-        })?;
+        make_folder(folder)?;
     }
     Ok(AttemptFile::create(path, attempt_tag)?)
 }

@@ -176,6 +176,23 @@ impl Drop for PrivateName {
     }
 }
 
+/// Makes a folder and those above it that are missing; each of their names survives a crash.
+pub fn make_folder(folder: &Path) -> Result<(), CommitError> {
+    let fail = |source| classify(folder, source);
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        make_folder(above)?;
+    }
+    match std::fs::create_dir(folder) {
+        // Another worker may be a moment ahead.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+        made => made.map_err(fail)?,
+    }
+    sync_directory(folder).map_err(fail)
+}
+
 /// Makes a new name in the directory of `path` survive a crash.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = match path.parent() {

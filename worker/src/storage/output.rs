@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::commit::{AttemptFile, CommitError, Committed};
+use super::commit::{AttemptFile, CommitError, Committed, make_folder};
 use super::retry::ReadOptions;
 use super::{Location, StorageError, s3};
 
@@ -61,8 +61,7 @@ impl Output {
             }
             Location::Path(path) => {
                 if let Some(folder) = path.parent() {
-                    let fail = |source| CommitError::Io { path: folder.to_owned(), source };
-                    std::fs::create_dir_all(folder).map_err(fail)?;
+                    make_folder(folder)?;
                 }
                 Ok(OutputFile::Disk(Box::new(AttemptFile::create(&path, attempt_tag)?)))
             }
