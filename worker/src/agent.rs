@@ -237,8 +237,8 @@ impl Agent {
         let want = if self.draining { 0 } else { room.saturating_sub(self.held.len()) };
         let held = if self.resync { self.held.values().copied().collect() } else { Vec::new() };
         let reports: Vec<Report> = self.pending.iter().take(MAX_REPORTS).cloned().collect();
-        let full = self.held.len() >= slots;
-        let wait = if reports.is_empty() && !full { self.heartbeat } else { Duration::ZERO };
+        let idle_slots = slots.saturating_sub(self.held.len());
+        let wait = held_for(&reports, idle_slots, self.draining, self.heartbeat);
         SyncRequest {
             worker_id: self.worker_id,
             want: want as u32,
@@ -350,6 +350,18 @@ impl Agent {
     }
 }
 
+/// How long the coordinator may hold a call: while it may yet find units for this worker. In a drain
+/// it has none and answers at once, so the worker itself has to wait.
+fn held_for(
+    reports: &[Report],
+    idle_slots: usize,
+    draining: bool,
+    heartbeat: Duration,
+) -> Duration {
+    let hopes = reports.is_empty() && idle_slots > 0 && !draining;
+    if hopes { heartbeat } else { Duration::ZERO }
+}
+
 /// The end of this worker, as a signal asked for it.
 struct Leaving {
     /// When it ends whatever runs; never, when no margin is known.
@@ -374,4 +386,21 @@ impl Leaving {
 /// Refusals that no waiting mends.
 fn is_final(code: Code) -> bool {
     matches!(code, Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_held_only_while_it_may_bring_units() {
+        let heartbeat = Duration::from_secs(1);
+        assert_eq!(held_for(&[], 1, false, heartbeat), heartbeat);
+        let urgent = [Report::default()];
+        for (reports, idle_slots, draining) in
+            [(&urgent[..], 1, false), (&[], 0, false), (&[], 1, true)]
+        {
+            assert_eq!(held_for(reports, idle_slots, draining, heartbeat), Duration::ZERO);
+        }
+    }
 }

@@ -41,19 +41,29 @@ pub fn has_chars(text: &str, least: u64) -> bool {
 fn has_solid_chars(text: &[u8], least: u64) -> bool {
     // The first bytes of U+0085, U+00A0 and of all later white space are left out.
     let is_solid = |byte: u8| matches!(byte, 0x21..=0x7E | 0xC3..=0xDF | 0xE4..=0xFF);
-    let in_chunk =
-        |chunk: &[u8]| -> u8 { chunk.iter().map(|byte| u8::from(is_solid(*byte))).sum() };
     let mut chars = 0;
     let near = text.len().min(usize::try_from(least.saturating_mul(4)).unwrap_or(usize::MAX));
-    text[..near].chunks(128).any(|chunk| {
-        chars += u64::from(in_chunk(chunk));
+    text[..near].chunks(CHUNK_BYTES).any(|chunk| {
+        chars += u64::from(count_in_chunk(chunk, is_solid));
         chars >= least
     })
 }
 
+/// What is counted in a byte of its own does not overflow.
+const CHUNK_BYTES: usize = 128;
+
+/// How many bytes of a chunk are so. A checked sum, which `count` and `sum` are in this build, would
+/// look at one byte at a time.
+fn count_in_chunk(chunk: &[u8], is_so: impl Fn(u8) -> bool) -> u8 {
+    debug_assert!(chunk.len() <= CHUNK_BYTES);
+    chunk.iter().fold(0, |count: u8, byte| count.wrapping_add(u8::from(is_so(*byte))))
+}
+
 /// Code points.
 pub fn count_chars(text: &str) -> u64 {
-    text.as_bytes().iter().filter(|byte| (**byte as i8) >= -0x40).count() as u64
+    let begins_char = |byte: u8| (byte as i8) >= -0x40;
+    let chunks = text.as_bytes().chunks(CHUNK_BYTES);
+    chunks.map(|chunk| u64::from(count_in_chunk(chunk, begins_char))).sum()
 }
 
 #[cfg(test)]

@@ -23,7 +23,13 @@ impl<'a> Header<'a> {
     /// The value of the first field of this name, whatever its case, without surrounding blanks.
     /// A folded value keeps its line breaks.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.fields().find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|it| it.1)
+        let mut lines = Lines { rest: after_line(self.raw) };
+        loop {
+            let value = value_of(lines.next()?, name.as_bytes());
+            if value.is_some() {
+                return value;
+            }
+        }
     }
 
     /// `conversion`, `response`, `warcinfo`, …
@@ -148,6 +154,16 @@ fn after_line(bytes: &[u8]) -> &[u8] {
     memchr::memchr(b'\n', bytes).map_or(&[], |at| &bytes[at + 1..])
 }
 
+/// The value of a line whose field has this name. Looks for the name first: other lines, which are
+/// most, are not searched for their colon.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = line.trim_ascii_start().split_at_checked(name.len())?;
+    if !found.eq_ignore_ascii_case(name) {
+        return None;
+    }
+    rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii)
+}
+
 /// Logical lines up to the empty one: a line that starts with a blank continues the one before.
 struct Lines<'a> {
     rest: &'a [u8],
@@ -184,6 +200,14 @@ mod tests {
         assert_eq!(header.target_uri(), Some(&b"http://a/"[..]));
         assert_eq!(header.get("x-folded"), Some(&b"one\r\n two"[..]));
         assert_eq!(header.get("WARC"), None);
+        let odd = Header::new(b"WARC/1.0\r\n First: a\r\nsecond \t: b:c\r\nWARC-Type\r\n\r\n");
+        assert_eq!(odd.get("first"), Some(&b"a"[..]));
+        assert_eq!(odd.get("Second"), Some(&b"b:c"[..]));
+        assert_eq!(odd.warc_type(), None);
+        for (name, value) in header.fields().chain(odd.fields()) {
+            let name = std::str::from_utf8(name).unwrap();
+            assert!([header, odd].iter().any(|header| header.get(name) == Some(value)), "{name}");
+        }
         assert_eq!(header.fields().count(), 4);
         assert_eq!(header.check(4), Ok(12));
         assert_eq!(header.check(3).unwrap_err().0, REASON_HEADER_TOO_LARGE);
