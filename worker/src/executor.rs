@@ -14,13 +14,16 @@ use std::time::{Duration, Instant};
 use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Kind, report::Outcome};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::clock;
-use crate::stages::{Finished, JobContext, Stop, run_unit};
+use crate::stages::{Finished, JobContext, Stop, UnitError, run_unit};
+use crate::{clock, signals};
 
 /// HTML trees are dropped recursively.
 const STACK_BYTES: usize = 16 << 20;
 /// Planned units in one report: the message stays far below the frame limit.
 const PLANNED_PER_REPORT: usize = 8192;
+
+/// A signal to all processes of a job reaches them so close to each other.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// A lease that waits for a slot.
 struct Waiting {
@@ -159,6 +162,9 @@ fn run_lease(context: &JobContext, lease: &Lease, stop: &Stop) -> Vec<Report> {
     let outcome = match ended {
         Ok(Ok(finished)) => return finished_reports(unit, finished, wall, cpu),
         Ok(Err(_)) if stop.is_set() => return vec![returned(lease)],
+        Ok(Err(UnitError::Command(_))) if signals::was_asked_within(SAME_SIGNAL) => {
+            return vec![returned(lease)];
+        }
         Ok(Err(error)) => Outcome::Failed(error.to_wire()),
         Err(panic) => Outcome::Failed(pb::Failed {
             kind: Kind::Retry.into(),

@@ -4,7 +4,9 @@
 //! one after the other: all of them mean the same. It decides nothing.
 
 use std::future::poll_fn;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -18,6 +20,24 @@ pub enum Asked {
     Leave,
     /// The same, by INT: a person who sends it twice insists.
     Interrupt,
+}
+
+/// Whether this process was asked to end, for whoever has no `Signals`.
+static WAS_ASKED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+/// Whether this process was asked to end, or is within the time given: batch systems tell all
+/// processes of a job, one after the other.
+pub fn was_asked_within(limit: Duration) -> bool {
+    let (asked, told) = &WAS_ASKED;
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = told.wait_timeout_while(asked, limit, |asked| !*asked);
+    *waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+fn remember_asked() {
+    let (asked, told) = &WAS_ASKED;
+    *asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    told.notify_all();
 }
 
 /// The signals of this process, caught from now on.
@@ -42,7 +62,7 @@ impl Signals {
 
     /// The next one that comes; none is lost when the wait is given up.
     pub async fn next(&mut self) -> Asked {
-        poll_fn(|context| {
+        let asked = poll_fn(|context| {
             if self.interrupt.poll_recv(context).is_ready() {
                 return Poll::Ready(Asked::Interrupt);
             }
@@ -52,6 +72,8 @@ impl Signals {
                 false => Poll::Pending,
             }
         })
-        .await
+        .await;
+        remember_asked();
+        asked
     }
 }

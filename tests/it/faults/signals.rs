@@ -8,7 +8,9 @@ use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 use thresher_tests::job::JobText;
-use thresher_tests::process::{Leftovers, eventually, output, signal, succeed};
+use thresher_tests::process::{
+    Leftovers, eventually, output, signal, succeed, thresher, workers_of,
+};
 
 use crate::oracle::{places, published, run, verify};
 
@@ -43,10 +45,10 @@ fn said(state: &Path) -> PathBuf {
 }
 
 /// Runs the job until its coordinator listens.
-fn start(job: &Path, state: &Path) -> Child {
+fn start(job: &Path, state: &Path, pace: &str) -> Child {
     let _ = std::fs::remove_file(state.join("coordinator.json"));
     let child = run(job, state)
-        .env(PACE, "0.3")
+        .env(PACE, pace)
         .args(["--slots", "1", "--margin", "20s"])
         .stdout(Stdio::null())
         .stderr(File::create(said(state)).unwrap())
@@ -68,7 +70,7 @@ fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
     let job = text.write(folder.path());
     let mut drained = 0;
     for asked in [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::URG] {
-        let mut child = start(&job, &state);
+        let mut child = start(&job, &state, "0.3");
         signal(child.id(), asked);
         let status = child.wait().unwrap();
         let said = || std::fs::read_to_string(said(&state)).unwrap();
@@ -76,6 +78,50 @@ fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
         drained += u32::from(status.code() == Some(UNFINISHED));
     }
     assert!(drained >= 4, "the job was complete after {drained} drains");
+    succeed(run(&job, &state).env(PACE, "0"));
+    verify(&output_folder);
+    assert_eq!(published(&output_folder), reference);
+}
+
+/// The programs that a worker of this state directory runs.
+fn commands_of(state: &Path) -> Vec<u32> {
+    let workers = workers_of(state);
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name before may have blanks in it.
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+    };
+    pids.filter(|pid| parent(pid).is_some_and(|parent| workers.contains(&parent))).collect()
+}
+
+#[test]
+fn a_signal_that_ends_the_programs_of_units_too_is_no_failure_of_theirs() {
+    let inputs = tempfile::tempdir().unwrap();
+    let text = paced(1, inputs.path());
+    let reference = undisturbed(&text);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(folder.path());
+    let _leftovers = Leftovers(state.clone());
+    let job = text.write(folder.path());
+    // As often as a unit may fail.
+    for _ in 0..3 {
+        let mut child = start(&job, &state, "60");
+        eventually("a command", || !commands_of(&state).is_empty());
+        // As Slurm does it: everybody, in no order.
+        for pid in commands_of(&state).into_iter().chain(workers_of(&state)) {
+            signal(pid, Signal::TERM);
+        }
+        signal(child.id(), Signal::TERM);
+        assert_eq!(child.wait().unwrap().code(), Some(UNFINISHED));
+        let status = output(thresher().args(["status", "--json", "--state"]).arg(&state));
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        for stage in status["stages"].as_array().unwrap() {
+            assert_eq!(stage["retries"], 0, "{stage}");
+        }
+    }
     succeed(run(&job, &state).env(PACE, "0"));
     verify(&output_folder);
     assert_eq!(published(&output_folder), reference);

@@ -15,6 +15,10 @@ pub enum UnitError {
     /// May go better next time.
     #[error("{0}")]
     Retry(String),
+    /// A program of the user's failed. May go better next time; and where this worker was asked to
+    /// end, so was the program, and nobody failed.
+    #[error("{0}")]
+    Command(String),
     /// Will fail again.
     #[error("{0}")]
     Fatal(String),
@@ -120,7 +124,7 @@ impl UnitError {
     /// As the coordinator is told.
     pub fn to_wire(&self) -> pb::Failed {
         let (kind, producer) = match self {
-            Self::Retry(_) => (Kind::Retry, None),
+            Self::Retry(_) | Self::Command(_) => (Kind::Retry, None),
             Self::Fatal(_) => (Kind::Fatal, None),
             Self::Barred(_) => (Kind::Barred, None),
             Self::Damaged { producer, .. } => (Kind::Damaged, Some(*producer)),

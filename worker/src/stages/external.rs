@@ -76,6 +76,6 @@ pub(crate) fn command_line<'a>(
 impl From<CommandError> for UnitError {
     fn from(error: CommandError) -> Self {
         // It may have been the machine's fault: memory, a missing file system.
-        Self::Retry(error.to_string())
+        Self::Command(error.to_string())
     }
 }
