@@ -31,6 +31,7 @@ use crate::report::{report_json, report_markdown};
 use crate::scheduler::{Changed, Effect, Event, Scheduler, Timestamp};
 
 use parked::{Parked, ParkedCalls};
+pub(crate) use recovery::other_job;
 pub use recovery::{RecoveryError, read_scheduler};
 
 /// How often leases and parked calls are looked at when nothing happens.
@@ -332,9 +333,7 @@ impl Driver {
             Some(known) if known == job_toml => {
                 Ok(pb::SubmitResponse { job_name, already_submitted: true })
             }
-            Some(known) => {
-                Err(Status::already_exists(recovery::other_job(&self.state, known, &job_toml)))
-            }
+            Some(known) => Err(Status::already_exists(other_job(&self.state, known, &job_toml))),
         };
         answer(answers, reply, result);
         Ok(())

@@ -24,6 +24,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             lease_millis: job.units.lease.millis(),
             heartbeat_millis: job.units.heartbeat.millis(),
             retries: job.units.attempts,
+            outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
             dedup_budget_bytes: job.dedup.memory.0,
             bytes_per_line_key: LINE_KEY_BYTES,

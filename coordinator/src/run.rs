@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 
 use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
-use crate::cli::worker_program::{refuse_missing_files, worker_program};
+use crate::cli::worker_program::{refuse_obstacles, worker_program};
 use crate::clock;
-use crate::driver::{Command, Driver, Reply, read_scheduler};
+use crate::driver::{Command, Driver, Reply, other_job, read_scheduler};
 use crate::journal::JournalError;
 use crate::service::{METHODS, Service, is_over};
 use crate::signals::Signals;
@@ -77,7 +77,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
     // Found before an epoch is taken: without it nothing can run.
     let program = worker_program()?;
-    refuse_missing_files(&job)?;
+    refuse_obstacles(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
     if is_finished(&status) {
@@ -356,8 +356,11 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
     let job = completed(job.clone(), &state.join("work"));
     let scheduler = read_scheduler(state)?;
     let status = scheduler.status(clock::now());
-    if !is_complete(&status) || scheduler.job_toml() != Some(job.resolved().as_str()) {
-        return Ok(None);
+    let resolved = job.resolved();
+    match scheduler.job_toml() {
+        Some(known) if known != resolved => bail!(other_job(state, known, &resolved)),
+        Some(_) if is_complete(&status) => {}
+        Some(_) | None => return Ok(None),
     }
     // The run that sealed it may have been killed before it did this.
     empty(Path::new(&job.job.work_dir))?;

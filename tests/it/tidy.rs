@@ -69,7 +69,7 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
         &["document", "filters", "language", "sources", "stages", "staging", "storage", "text"],
     ),
     ("clean", &["inspect", "storage"]),
-    ("executor", &["clock", "stages"]),
+    ("executor", &["clock", "signals", "stages"]),
     ("signals", &[]),
     ("agent", &["clock", "executor", "gang", "signals", "stages", "storage"]),
 ];

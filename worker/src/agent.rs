@@ -350,8 +350,8 @@ impl Agent {
     }
 }
 
-/// How long the coordinator may hold a call: while it may yet find units for this worker. In a drain
-/// it has none and answers at once, so the worker itself has to wait.
+/// How long the coordinator may hold a call: while it may yet find units for this worker. In a
+/// drain it has none and answers at once, so the worker itself has to wait.
 fn held_for(
     reports: &[Report],
     idle_slots: usize,

@@ -12,7 +12,7 @@ use thresher_proto::site::{Chain, SiteProfile, Wish};
 
 use super::allocations::ask_states;
 use super::place::{StatePlace, choose_state, load_job};
-use super::worker_program::{refuse_missing_files, worker_program};
+use super::worker_program::{refuse_obstacles, worker_program};
 use super::{Exit, print};
 use crate::batch::{History, Prepared, Records, States, Submission, gang_program, submit_chain};
 use crate::run::status_from_state;
@@ -108,7 +108,7 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     if let Some(code) = already(&state)? {
         return Ok(code);
     }
-    refuse_missing_files(&job)?;
+    refuse_obstacles(&job)?;
     tell(&prepared.submit()?, &state)
 }
 

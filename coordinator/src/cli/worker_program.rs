@@ -42,16 +42,17 @@ pub(super) fn pass_through<A: AsRef<OsStr>>(arguments: &[A]) -> anyhow::Result<E
     }
 }
 
-/// Refuses a job whose models or lists are not there, before anything of it is begun.
-pub(crate) fn refuse_missing_files(job: &JobSpec) -> anyhow::Result<()> {
+/// Refuses a job whose models or lists are not there, or whose output is another job's, before
+/// anything of it is begun.
+pub(crate) fn refuse_obstacles(job: &JobSpec) -> anyhow::Result<()> {
     let answer = answer_of(&["check", "-"], &job.resolved()).context("failed to check the job")?;
-    let missing: Vec<String> = serde_json::from_slice(&answer).context(
+    let obstacles: Vec<String> = serde_json::from_slice(&answer).context(
         "the worker's answer is not understood\nhint: both programs must be of one build",
     )?;
-    if missing.is_empty() {
+    if obstacles.is_empty() {
         return Ok(());
     }
-    bail!("the job names files that cannot be used\n{}", missing.join("\n"))
+    bail!("the job cannot begin\n{}", obstacles.join("\n"))
 }
 
 /// Runs the worker program on `input`, and gives what it printed. Its stderr is this process's.

@@ -89,14 +89,14 @@ fn replayed(replay: Replay) -> Result<Scheduler, RecoveryError> {
 }
 
 /// What to say to somebody who brings another job, with the first line that differs.
-pub(super) fn other_job(state: &Path, known: &str, given: &str) -> String {
+pub(crate) fn other_job(state: &Path, known: &str, given: &str) -> String {
     let differing = known.lines().zip(given.lines()).find(|(known, given)| known != given);
     let detail = differing.map_or_else(String::new, |(known, given)| {
         format!(": it has `{known}`, the job file `{given}`")
     });
     format!(
         "the state directory `{}` is another job's{detail}\nhint: choose another `--state` (or \
-         output), or remove the directory to begin anew",
+         output), or, to begin anew, remove the directory and what the job published",
         state.display()
     )
 }

@@ -44,6 +44,13 @@ impl Job {
         true
     }
 
+    /// Stops because of something that only people can mend; the next coordinator tries again.
+    /// Whoever was first says why: all others soon meet the same.
+    pub(super) fn bar(&mut self, now: Timestamp, reason: String, effects: &mut Vec<Effect>) {
+        self.barred.get_or_insert(reason);
+        self.drain(now, None, effects);
+    }
+
     /// Ends a drain when nothing runs any more.
     pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
         match self.phase {

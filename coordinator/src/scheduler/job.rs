@@ -11,6 +11,7 @@ use thresher_proto::STAGES;
 use thresher_proto::pb::{JobState, Stage, UnitRef};
 
 use super::horizon::Horizon;
+use super::outage::Outage;
 use super::payload::{Listing, Payloads};
 use super::stage::{StageTable, Turn};
 use super::twins::Copies;
@@ -48,6 +49,7 @@ pub(super) struct Job {
     pub(super) phase: Phase,
     /// Why nothing can go on until somebody acts; the next coordinator tries again.
     pub(super) barred: Option<String>,
+    pub(super) outage: Outage,
     /// Of the allocation that the coordinator runs in.
     pub(super) horizon: Option<Horizon>,
     pub(super) stages: Vec<StageTable>,
@@ -75,6 +77,7 @@ impl Job {
             submitted: now,
             phase: Phase::Running,
             barred: None,
+            outage: Outage::default(),
             horizon: None,
             stages: STAGES.into_iter().map(StageTable::new).collect(),
             inputs: Payloads::default(),
@@ -170,7 +173,8 @@ impl Job {
         self.stirred = true;
     }
 
-    /// Gives a unit up for good, and with it what can't be without it.
+    /// Gives a unit up for good, and with it what can't be without it. Not a listing: without it a
+    /// whole source would be missing, so people are asked first.
     pub(super) fn set_aside(
         &mut self,
         now: Timestamp,
@@ -179,6 +183,12 @@ impl Job {
         error: String,
         effects: &mut Vec<Effect>,
     ) {
+        if key.stage == Stage::List {
+            *self.trouble(key) =
+                Trouble { failed: self.trouble(key).failed.clone(), ..Trouble::default() };
+            self.release(workers, key);
+            return self.bar(now, format!("`{}`: {error}", key.attempt(0)), effects);
+        }
         self.unhold(workers, key);
         self.listings.retain(|(listed, _), _| *listed != key);
         let cost_bytes = self.cost_bytes(key);

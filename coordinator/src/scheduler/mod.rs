@@ -25,6 +25,7 @@
 //! | `advance.rs` | how stages begin and end |
 //! | `horizon.rs`, `pace.rs` | the allocation's end, and what fits before |
 //! | `drain.rs`, `tail.rs` | how to stop, and when it pays to |
+//! | `outage.rs` | how long to wait for a server that does not answer |
 //! | `lease.rs`, `twins.rs`, `report.rs` | handing out units, some twice; taking what is said |
 //! | `worker.rs` | who is there |
 //! | `totals.rs`, `status.rs`, `explain.rs` | what people get to see |
@@ -37,6 +38,7 @@ mod explain;
 mod horizon;
 mod job;
 mod lease;
+mod outage;
 mod pace;
 mod payload;
 mod plan;
@@ -60,6 +62,7 @@ use thresher_proto::pb;
 use horizon::Horizon;
 use job::{Job, Phase};
 use lease::Asked;
+use outage::Outage;
 use report::Told;
 use unit::Trouble;
 use worker::{LastSeen, Worker, Workers};
@@ -175,6 +178,7 @@ impl Scheduler {
         if let Some(job) = &mut self.job {
             job.horizon = self.horizon;
             job.barred = None;
+            job.outage = Outage::default();
             match job.phase {
                 Phase::Draining { .. } | Phase::Drained => job.phase = Phase::Running,
                 Phase::Running | Phase::Over { .. } => {}

@@ -45,6 +45,8 @@ pub struct Limits {
     pub heartbeat_millis: u32,
     /// Failed attempts after which a unit is set aside.
     pub retries: u32,
+    /// How long servers may leave everybody without an answer.
+    pub outage_millis: u64,
     /// Times a unit may take its worker with it while running alone, before it is set aside.
     pub crash_limit: u32,
     /// Memory that the keys of one gang unit may use.
@@ -63,6 +65,7 @@ impl Default for Limits {
             lease_millis: 60_000,
             heartbeat_millis: 10_000,
             retries: 3,
+            outage_millis: 600_000,
             crash_limit: 3,
             dedup_budget_bytes: 1 << 30,
             bytes_per_line_key: 32,

@@ -9,6 +9,7 @@ use thresher_proto::pb::report::Outcome;
 use thresher_proto::pb::{Done, Failed, Listed, Report, Stage, UnitRef};
 
 use super::job::Job;
+use super::outage::Unanswered;
 use super::totals::imbalance;
 use super::twins::Running;
 use super::unit::{Step, UnitKey, UnitState, bounded, short_digest};
@@ -135,6 +136,7 @@ impl Job {
             workers.no_longer_want(copy.worker_id, key.attempt(copy.attempt));
         }
         self.unhold(workers, key);
+        self.outage.ended(told.now);
         let cost_bytes = self.cost_bytes(key);
         let table = self.stage_mut(key.stage);
         table.cpu_millis = table.cpu_millis.saturating_add(report.cpu_millis);
@@ -210,12 +212,17 @@ impl Job {
         match kind {
             Kind::Fatal => return self.set_aside(told.now, workers, key, error, effects),
             Kind::Barred => {
-                // Whoever was first says why; all others soon meet the same.
-                self.barred.get_or_insert_with(|| {
-                    format!("{}: {error}", workers.describe(told.worker_id))
-                });
-                self.drain(told.now, None, effects);
+                let reason = format!("{}: {error}", workers.describe(told.worker_id));
+                self.bar(told.now, reason, effects);
             }
+            Kind::Unanswered => match self.unanswered(told.now, key, attempt) {
+                Unanswered::OnlyIt => self.trouble(key).failures += 1,
+                Unanswered::Everybody => {}
+                Unanswered::TooLong => {
+                    let reason = format!("{}: {error}", workers.describe(told.worker_id));
+                    self.bar(told.now, reason, effects);
+                }
+            },
             Kind::Damaged => match self.repair(key, failed.producer.as_ref()) {
                 Repair::Begun | Repair::Running => {}
                 Repair::Impossible => self.trouble(key).failures += 1,

@@ -76,6 +76,7 @@ pub enum OnMissing {
 pub struct UnitsSpec {
     pub target_bytes: Bytes,
     pub attempts: u32,
+    pub outage: Span,
     pub crash_limit: u32,
     pub lease: Span,
     pub heartbeat: Span,
@@ -89,6 +90,7 @@ impl UnitsSpec {
         Self {
             target_bytes,
             attempts: 0,
+            outage: none,
             crash_limit: 0,
             lease: none,
             heartbeat: none,

@@ -5,7 +5,7 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use thresher_coordinator::scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
-use thresher_proto::pb::{Accounting, Count, PlannedUnit, Stage};
+use thresher_proto::pb::{Accounting, Count, PlannedUnit, Stage, UnitRef};
 
 /// How a unit ends whenever it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub(crate) enum Fate {
     /// Reports numbers that don't add up.
     Miscounts,
 }
+
+/// Attempts after which a listing that failed is mended.
+const LISTING_MENDED: u32 = 12;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SourceTruth {
@@ -117,9 +120,16 @@ impl Truth {
         found.expect("the scheduler hands out only payloads that were listed")
     }
 
-    pub(crate) fn fate(&self, stage: Stage, ordinal: u32, payload: &[u8]) -> Fate {
-        match stage {
-            Stage::List => self.sources[ordinal as usize].list_fate,
+    pub(crate) fn fate(&self, unit: &UnitRef, payload: &[u8]) -> Fate {
+        let ordinal = unit.ordinal;
+        match unit.stage() {
+            // A job waits for its listings, so somebody mends what is wrong with them.
+            Stage::List if unit.attempt > LISTING_MENDED => Fate::Succeeds,
+            Stage::List => match self.sources[ordinal as usize].list_fate {
+                // A wrong result may come late, when the mended one is there: that is an alarm.
+                Fate::Miscounts => Fate::Fatal,
+                fate => fate,
+            },
             Stage::Lines => self.input(payload).1.lines_fate,
             Stage::Prepare => self.input(payload).1.prepare_fate,
             Stage::Publish if self.bad_shards > 0 && ordinal.is_multiple_of(self.bad_shards) => {

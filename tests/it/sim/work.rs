@@ -48,7 +48,7 @@ pub(crate) fn run(truth: &Truth, files: &Files, lease: &Lease) -> End {
     let failed = |kind: Kind, error: &str| {
         End::Fails(Failed { kind: kind.into(), error: error.to_owned(), producer: None })
     };
-    match truth.fate(unit.stage(), unit.ordinal, &planned) {
+    match truth.fate(&unit, &planned) {
         Fate::Kills => return End::Kills,
         Fate::Fatal => return failed(Kind::Fatal, "it can't be done"),
         Fate::NeverBetter => return failed(Kind::Retry, "no luck"),

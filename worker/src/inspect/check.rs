@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use super::survey::job_of;
 use super::{print_result, to_json};
-use crate::stages::missing_files;
+use crate::stages::obstacles;
 
-/// Tell which files a job names and cannot use
+/// Tell why a job may not begin: files that it names and cannot use, an output of another job
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     /// Job file; `-` reads a resolved one from stdin
@@ -14,8 +14,8 @@ pub struct CheckArgs {
     pub job: std::path::PathBuf,
 }
 
-/// Prints a list of messages as JSON, empty where nothing is missing.
+/// Prints a list of messages as JSON, empty where the job may begin.
 pub fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    print_result(&to_json(&missing_files(&job_of(&args.job)?))?)?;
+    print_result(&to_json(&obstacles(&job_of(&args.job)?))?)?;
     Ok(ExitCode::SUCCESS)
 }

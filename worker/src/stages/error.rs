@@ -7,7 +7,7 @@ use thresher_proto::pb::{self, Stage, UnitRef, failed::Kind};
 use crate::dedup::{KeysError, ResolveError, VerdictsError};
 use crate::formats::blocks::BlocksError;
 use crate::storage::commit::CommitError;
-use crate::storage::{Remedy, StorageError};
+use crate::storage::{Remedy, StorageError, is_full_or_broken};
 
 /// Why a unit did not end.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum UnitError {
     /// No unit can go on until somebody changes something outside.
     #[error("{0}")]
     Barred(String),
+    /// A server did not answer for long.
+    #[error("{0}")]
+    Unanswered(String),
     /// A file that an earlier unit wrote is damaged.
     #[error("{error}")]
     Damaged { producer: UnitRef, error: String },
@@ -40,8 +43,20 @@ impl UnitError {
             BlocksError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Self::Damaged { producer, error: error.to_string() }
             }
-            BlocksError::Io { .. } => Self::Retry(error.to_string()),
+            BlocksError::Io { source, .. } => Self::writing(source, error.to_string()),
         }
+    }
+
+    /// An error of a file of the job's own. Where the file system takes nothing from anybody, the
+    /// job stops before it loses what it could not write, and goes on once there is room.
+    pub(crate) fn writing(error: &io::Error, text: String) -> Self {
+        if !is_full_or_broken(error) {
+            return Self::Retry(text);
+        }
+        Self::Barred(format!(
+            "{text}\nhint: make room, or see that it can be written to, then run again: what is done \
+             stays done"
+        ))
     }
 
     /// An error of an input's reader.
@@ -54,6 +69,7 @@ impl UnitError {
     pub(crate) fn by(remedy: Remedy, text: String) -> Self {
         match remedy {
             Remedy::Retry => Self::Retry(text),
+            Remedy::Wait => Self::Unanswered(text),
             Remedy::GiveUp => Self::Fatal(text),
             Remedy::Stop => Self::Barred(text),
         }
@@ -97,9 +113,9 @@ impl UnitError {
                 let producer = UnitRef { stage: stage.into(), ordinal: *expected, attempt: 0 };
                 Self::Damaged { producer, error: error.to_string() }
             }
+            ResolveError::Output(source) => Self::writing(source, error.to_string()),
             ResolveError::UnitTwice { .. }
             | ResolveError::TasksDiffer
-            | ResolveError::Output(_)
             | ResolveError::OtherRank { .. }
             | ResolveError::Message { .. }
             | ResolveError::Lost { .. }
@@ -114,6 +130,7 @@ impl UnitError {
             (Kind::Retry, _) => Some(Self::Retry(failed.error)),
             (Kind::Fatal, _) => Some(Self::Fatal(failed.error)),
             (Kind::Barred, _) => Some(Self::Barred(failed.error)),
+            (Kind::Unanswered, _) => Some(Self::Unanswered(failed.error)),
             (Kind::Damaged, Some(producer)) => {
                 Some(Self::Damaged { producer, error: failed.error })
             }
@@ -127,6 +144,7 @@ impl UnitError {
             Self::Retry(_) | Self::Command(_) => (Kind::Retry, None),
             Self::Fatal(_) => (Kind::Fatal, None),
             Self::Barred(_) => (Kind::Barred, None),
+            Self::Unanswered(_) => (Kind::Unanswered, None),
             Self::Damaged { producer, .. } => (Kind::Damaged, Some(*producer)),
         };
         pb::Failed { kind: kind.into(), error: self.to_string(), producer }
@@ -147,9 +165,10 @@ impl From<CommitError> for UnitError {
             CommitError::Remote(error) => {
                 Self::by(error.remedy_of_place(), format!("failed to publish: {error}"))
             }
-            CommitError::NoSpace { .. } | CommitError::Device { .. } | CommitError::Io { .. } => {
-                Self::Retry(error.to_string())
+            CommitError::NoSpace { .. } | CommitError::Device { .. } => {
+                Self::Barred(error.to_string())
             }
+            CommitError::Io { ref source, .. } => Self::writing(source, error.to_string()),
         }
     }
 }
@@ -158,9 +177,10 @@ impl From<KeysError> for UnitError {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::OrdinalTooLarge { .. } => Self::Fatal(error.to_string()),
-            KeysError::Output(_) | KeysError::Spill { .. } | KeysError::SpillRead(_) => {
-                Self::Retry(error.to_string())
+            KeysError::Output(ref source) | KeysError::Spill { ref source, .. } => {
+                Self::writing(source, error.to_string())
             }
+            KeysError::SpillRead(_) => Self::Retry(error.to_string()),
         }
     }
 }

@@ -117,7 +117,7 @@ impl<'f> RowWriter<'f> {
 }
 
 fn failed(error: &std::io::Error) -> UnitError {
-    UnitError::Retry(format!("failed to write rows of a piece: {error}"))
+    UnitError::writing(error, format!("failed to write rows of a piece: {error}"))
 }
 
 /// One part of an input, and the files that have rows of it.

@@ -39,7 +39,7 @@ use thresher_proto::stage_name;
 
 pub use error::UnitError;
 pub(crate) use external::command_line;
-pub use required::missing_files;
+pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
 pub use scores::{Scored, Scorers, ScoresScratch};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};

@@ -102,7 +102,7 @@ fn line_verdicts(
 }
 
 fn staging(error: &std::io::Error) -> UnitError {
-    UnitError::Retry(format!("failed to write staged documents: {error}"))
+    UnitError::writing(error, format!("failed to write staged documents: {error}"))
 }
 
 struct Preparing<'j> {

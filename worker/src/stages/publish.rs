@@ -19,7 +19,7 @@ use super::drops::{Drops, leave};
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, tally};
 use crate::staging::{DOCUMENTS, DROPPED, DocumentFile, UnitFacts, bytes_of, hash_of};
 use crate::storage::commit::CommitError;
-use crate::storage::{OutputFile, Remedy, StorageError};
+use crate::storage::{OutputFile, StorageError};
 
 /// What the encoder is fed at once.
 const PIECE_BYTES: usize = 1 << 20;
@@ -282,16 +282,16 @@ fn encoder(file: OutputFile, level: i32) -> io::Result<zstd::stream::Encoder<'st
 
 fn fail(name: &str, error: &io::Error) -> UnitError {
     let text = format!("failed to write the shard `{name}`: {error}");
-    UnitError::by(
-        StorageError::of(error).map_or(Remedy::Retry, StorageError::remedy_of_place),
-        text,
-    )
+    match StorageError::of(error) {
+        Some(known) => UnitError::by(known.remedy_of_place(), text),
+        None => UnitError::writing(error, text),
+    }
 }
 
 fn other(path: &Path, ours: &blake3::Hash, theirs: &blake3::Hash) -> UnitError {
-    UnitError::Fatal(format!(
+    UnitError::Barred(format!(
         "`{}` is there with other content (blake3 {theirs}, this job makes {ours})\nhint: it is of \
-         another job, or was changed; choose an empty `output.path`",
+         another job, or was changed; move it away, then run again",
         path.display()
     ))
 }

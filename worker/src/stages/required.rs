@@ -1,19 +1,36 @@
-//! What a job needs before its first unit: the models and lists that it names.
+//! What a job needs before its first unit: the models and lists that it names, and an output that
+//! is no other job's.
 //!
 //! Hours of reading must not end at a model that is not there, so this is asked at the start, and
 //! all that is missing is told at once: which file, where it may be had, what goes without it.
 
 use thresher_proto::job::{JobSpec, Step};
 
+use super::seal::{Manifest, other_corpus};
 use super::{read_language, scores};
 use crate::filters::FilterChain;
 use crate::perplexity;
+use crate::storage::Output;
 use crate::tokens::TokenizerFile;
+
+/// Why the job may not begin, a message each; empty where it may. An output that cannot be asked
+/// is found out when the job lists its inputs.
+pub fn obstacles(job: &JobSpec) -> Vec<String> {
+    let mut obstacles = missing_files(job);
+    let recipe = job.recipe().resolved();
+    let of_this_job = |there: &Manifest| there.job_name == job.job.name && there.recipe == recipe;
+    if let Ok(output) = Output::new(&job.output.path)
+        && let Ok(Some(other)) = other_corpus(&output, of_this_job)
+    {
+        obstacles.push(other);
+    }
+    obstacles
+}
 
 /// Everything that the job names and that cannot be used, a message each; empty for a job that may
 /// begin. Small files are read whole; of CCNet's language models, which have gigabytes, it is only
 /// seen to that they are there.
-pub fn missing_files(job: &JobSpec) -> Vec<String> {
+fn missing_files(job: &JobSpec) -> Vec<String> {
     let mut missing = Vec::new();
     let told = job
         .source

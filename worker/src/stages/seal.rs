@@ -4,7 +4,7 @@
 //! time, no host, no path outside the output. The report may.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use serde::{Deserialize, Serialize};
 use thresher_proto::job::{JobSpec, Schema};
@@ -14,6 +14,7 @@ use super::publish::{PublishedFile, ShardFacts, facts_path};
 use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
 use crate::formats::piece::Piece;
 use crate::staging::{DOCUMENTS, DocumentFile, hash_of};
+use crate::storage::{self, Output, ReadOptions, StorageError};
 
 /// Shards are here, below the output directory.
 pub const SHARD_FOLDER: &str = "documents";
@@ -86,12 +87,43 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let mut text = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| UnitError::Fatal(error.to_string()))?;
     text.push(b'\n');
+    if let Some(other) = other_corpus(&context.output, |there| *there == manifest)? {
+        return Err(UnitError::Barred(other));
+    }
     put(context, task, "report.json", unit.report_json.as_bytes(), true)?;
     put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
     // Last: an output with a manifest is complete.
     let hash = put(context, task, "manifest.json", &text, false)?;
     let done = pb::Done { digest: digest_of(&[hash]), ..pb::Done::default() };
     Ok(Finished { done, planned: Vec::new() })
+}
+
+/// What to tell where the output holds a corpus already, and another one.
+pub(super) fn other_corpus(
+    output: &Output,
+    is_ours: impl FnOnce(&Manifest) -> bool,
+) -> Result<Option<String>, StorageError> {
+    let location = output.root().join("manifest.json");
+    let mut text = Vec::new();
+    match storage::open(&location, &ReadOptions::default()) {
+        Err(StorageError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+        Ok(mut file) => {
+            let read = file.read_to_end(&mut text);
+            read.map_err(|error| StorageError::from_io(error, || location.to_string()))?;
+        }
+    }
+    let there: Option<Manifest> = serde_json::from_slice(&text).ok();
+    let whose = match there {
+        Some(there) if is_ours(&there) => return Ok(None),
+        Some(there) => format!("another corpus, of the job `{}`", there.job_name),
+        None => "something else".to_owned(),
+    };
+    Ok(Some(format!(
+        "`{location}` is there already and of {whose}\nhint: choose an empty `output.path`, or move \
+         away all that is in `{}`, then run again",
+        output.root()
+    )))
 }
 
 /// Writes one file at the output's root. The report has times in it, so a second one replaces it.

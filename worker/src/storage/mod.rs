@@ -30,6 +30,8 @@ pub use retry::{Known, Pause, ReadOptions, Sleeper};
 pub enum Remedy {
     /// The same call may succeed later.
     Retry,
+    /// So may it, but the server has been asked for long already, and it may be away.
+    Wait,
     /// It will fail again until somebody changes something.
     GiveUp,
     /// So will every other call, whatever it is about.
@@ -64,7 +66,8 @@ pub enum StorageError {
 impl StorageError {
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Unreachable { .. } | Self::Io { .. } => Remedy::Retry,
+            Self::Unreachable { .. } => Remedy::Wait,
+            Self::Io { .. } => Remedy::Retry,
             Self::Barred { .. } => Remedy::Stop,
             Self::NotFound { .. }
             | Self::Denied { .. }
@@ -110,6 +113,18 @@ impl From<StorageError> for io::Error {
         };
         Self::new(kind, error)
     }
+}
+
+/// Whether a file system takes nothing from anybody: it is full, or read-only, or its device fails.
+/// To try again at once is in vain, and to go on without what could not be written would lose it.
+pub fn is_full_or_broken(error: &io::Error) -> bool {
+    let device = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    let kinds = [
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::QuotaExceeded,
+        io::ErrorKind::ReadOnlyFilesystem,
+    ];
+    device || kinds.contains(&error.kind())
 }
 
 /// Opens an input for one reading from its start to its end.

@@ -42,8 +42,15 @@ impl Output {
     pub fn probe(&self) -> Result<(), StorageError> {
         match self.root.join(".probe") {
             Location::S3 { bucket, key } => s3::probe(&bucket, &key, &ReadOptions::default()),
-            // A directory that cannot be made is found out as soon as the work directory.
-            Location::Path(_) | Location::Http(_) => Ok(()),
+            Location::Path(path) => {
+                let made = path.parent().map_or(Ok(()), make_folder);
+                let tried = made.and_then(|()| AttemptFile::create(&path, "probe"));
+                tried.map(drop).map_err(|error| StorageError::Barred {
+                    location: self.root.to_string(),
+                    detail: error.to_string(),
+                })
+            }
+            Location::Http(_) => Ok(()),
         }
     }
 

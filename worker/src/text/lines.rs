@@ -52,8 +52,8 @@ fn has_solid_chars(text: &[u8], least: u64) -> bool {
 /// What is counted in a byte of its own does not overflow.
 const CHUNK_BYTES: usize = 128;
 
-/// How many bytes of a chunk are so. A checked sum, which `count` and `sum` are in this build, would
-/// look at one byte at a time.
+/// How many bytes of a chunk are so. A checked sum, which `count` and `sum` are in this build,
+/// would look at one byte at a time.
 fn count_in_chunk(chunk: &[u8], is_so: impl Fn(u8) -> bool) -> u8 {
     debug_assert!(chunk.len() <= CHUNK_BYTES);
     chunk.iter().fold(0, |count: u8, byte| count.wrapping_add(u8::from(is_so(*byte))))

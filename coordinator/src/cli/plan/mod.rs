@@ -18,7 +18,7 @@ use thresher_proto::survey::Survey;
 
 use self::estimate::{Disk, Machine, Plan};
 use super::place::{choose_state, load_job};
-use super::worker_program::{answer_of, refuse_missing_files};
+use super::worker_program::{answer_of, refuse_obstacles};
 use super::{Exit, print};
 
 /// Tell what a job will need: units, memory, disk, core-hours
@@ -54,7 +54,7 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let state = choose_state(args.state.as_deref(), &job).or_else(|error| {
         if job.output.path.contains("://") { Ok(std::env::current_dir()?) } else { Err(error) }
     })?;
-    refuse_missing_files(&job)?;
+    refuse_obstacles(&job)?;
     let machine = machine(&job, &state, args.slots)?;
     let survey = survey(&job, args.sample.0)?;
     let plan = Plan::new(&job, &survey, &machine);

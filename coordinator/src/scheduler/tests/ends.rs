@@ -57,15 +57,70 @@ fn a_job_goes_through_its_stages_in_order() {
 
 #[test]
 fn a_job_with_a_unit_set_aside_ends_with_gaps() {
+    let mut room = Room::listed(false, 1);
+    let prepare = room.lease_one(1);
+    room.report(1, prepare, failed(Kind::Fatal, None));
+    for stage in [Stage::Layout, Stage::Seal] {
+        let unit = room.lease_one(1);
+        assert_eq!(unit.stage(), stage);
+        room.report(1, unit, done("it"));
+    }
+    assert_eq!(room.job_state(), pb::JobState::CompleteWithGaps);
+}
+
+#[test]
+fn a_listing_that_fails_stops_the_job_and_the_next_coordinator_asks_again() {
     let mut room = Room::new(true);
     let worker = room.register(1);
-    let list = room.lease_one(worker);
-    room.report(worker, list, failed(Kind::Fatal, None));
-    assert_eq!(room.state(unit(Stage::Layout, 0, 0)), "skipped");
-    let seal = room.lease_one(worker);
-    assert_eq!(seal.stage(), Stage::Seal);
-    room.report(worker, seal, done("seal"));
-    assert_eq!(room.job_state(), pb::JobState::CompleteWithGaps);
+    for epoch in 2..10 {
+        let list = room.lease_one(worker);
+        assert_eq!(list.stage(), Stage::List);
+        let kind = if epoch % 2 == 0 { Kind::Fatal } else { Kind::Retry };
+        room.report(worker, list, failed(kind, None));
+        if kind == Kind::Retry {
+            let again = room.lease_one(worker);
+            room.report(worker, again, failed(kind, None));
+        }
+        assert_eq!(room.job_state(), pb::JobState::Drained);
+        assert_eq!(room.reason(), "`list/0`: no luck");
+        room.give(&Event::Opened(pb::CoordinatorOpened {
+            epoch,
+            ..pb::CoordinatorOpened::default()
+        }));
+    }
+    assert_eq!(room.row(Stage::List).set_aside, 0);
+}
+
+#[test]
+fn a_server_that_answers_nobody_is_waited_for_but_not_for_ever() {
+    let mut room = Room::listed(false, 2);
+    for _ in 0..60 {
+        room.now += 10_000;
+        let unit = room.lease_one(1);
+        assert_eq!(room.job_state(), pb::JobState::Running);
+        room.report(1, unit, failed(Kind::Unanswered, None));
+    }
+    let last = room.lease_one(1);
+    room.now += 10_000;
+    room.report(1, last, failed(Kind::Unanswered, None));
+    assert_eq!(room.job_state(), pb::JobState::Drained);
+    assert!(room.reason().ends_with("no luck"), "{}", room.reason());
+    assert_eq!(room.row(Stage::Prepare).set_aside, 0);
+}
+
+#[test]
+fn a_unit_that_alone_gets_no_answer_is_set_aside() {
+    let mut room = Room::listed(false, 3);
+    for attempt in 1..=2 {
+        room.now += 1;
+        let (alone, other) = (room.lease_one(1), room.lease_one(1));
+        assert_eq!(alone, unit(Stage::Prepare, 0, attempt));
+        room.now += 1;
+        room.report(1, other, done("it"));
+        room.report(1, alone, failed(Kind::Unanswered, None));
+    }
+    assert_eq!(room.row(Stage::Prepare).set_aside, 1);
+    assert_eq!(room.job_state(), pb::JobState::Running);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use thresher_coordinator::scheduler::{Effect, Scheduler, Timestamp};
-use thresher_proto::pb::Stage;
+use thresher_proto::pb::{Stage, UnitRef};
 
 use super::Seen;
 use crate::sim::files::{Key, key};
@@ -51,7 +51,10 @@ impl OnlyTheDoomed {
 
 fn is_doomed(truth: &Truth, (stage, ordinal): Key) -> bool {
     match stage {
-        Stage::List | Stage::Publish => !is_healthy(truth.fate(stage, ordinal, &[])),
+        Stage::Publish => {
+            let unit = UnitRef { stage: stage.into(), ordinal, attempt: 1 };
+            !is_healthy(truth.fate(&unit, &[]))
+        }
         Stage::Lines => !is_healthy(source_of(truth, ordinal).1.lines_fate),
         Stage::Prepare => {
             let (needs_lines, input) = source_of(truth, ordinal);
@@ -61,9 +64,9 @@ fn is_doomed(truth: &Truth, (stage, ordinal): Key) -> bool {
     }
 }
 
-/// Whether the input's source needs lines, and the input; those of absent sources don't count.
+/// Whether the input's source needs lines, and the input.
 fn source_of(truth: &Truth, ordinal: u32) -> (bool, &crate::sim::truth::InputTruth) {
-    let listed = truth.sources.iter().filter(|source| is_healthy(source.list_fate));
+    let listed = truth.sources.iter();
     let mut inputs =
         listed.flat_map(|source| source.inputs.iter().map(|input| (source.needs_lines, input)));
     inputs.nth(ordinal as usize).expect("the stage has no more units than were listed")

@@ -193,7 +193,7 @@ fn attempts_without_progress_come_to_an_end() {
     let Err(error) = open(&url, WHOLE, &options) else { panic!("opened nothing") };
     server.join().unwrap();
     assert!(matches!(error, StorageError::Unreachable { attempts: 4, .. }), "{error}");
-    assert_eq!(error.remedy(), Remedy::Retry);
+    assert_eq!(error.remedy(), Remedy::Wait);
     assert_eq!(waits.taken().len(), 3);
 }
 
@@ -253,5 +253,5 @@ fn a_refused_connection_is_worth_a_retry() {
     let url = format!("http://{}/object", listener.local_addr().unwrap());
     drop(listener);
     let Err(error) = open(&url, WHOLE, &options().0) else { panic!("opened nothing") };
-    assert_eq!(error.remedy(), Remedy::Retry);
+    assert_eq!(error.remedy(), Remedy::Wait);
 }
