@@ -20,10 +20,20 @@ pub(super) struct StatePlace {
 }
 
 impl StatePlace {
-    /// The state directory; it need not be there.
+    /// The state directory; a job's own need not be there.
     pub(super) fn directory(&self) -> anyhow::Result<PathBuf> {
         match (&self.state, &self.job) {
-            (Some(state), _) => absolute(state),
+            (Some(state), _) => {
+                let state = absolute(state)?;
+                match state.metadata() {
+                    Ok(found) if found.is_dir() => Ok(state),
+                    Ok(_) | Err(_) => bail!(
+                        "`{}` is no directory\nhint: a job's state is `<output>.state`, or where its \
+                         `--state` was",
+                        state.display()
+                    ),
+                }
+            }
             (None, Some(job)) => state_directory(&JobSpec::load(job)?),
             (None, None) => bail!("no job was named\nhint: name a job file, or `--state DIR`"),
         }

@@ -351,6 +351,11 @@ impl JobSpec {
             check_name(&format!("command[{index}].name"), &command.name)?;
             let key = format!("command[{index}].run");
             require(&key, command.run.first().map_or("", String::as_str), "say what to run")?;
+            if command.timeout.0.is_zero() {
+                let key = format!("command[{index}].timeout");
+                let hint = "say how long it may be silent, such as `60s`";
+                return Err(JobError::invalid(&key, "no time at all", hint));
+            }
             if self.command[..index].iter().any(|other| other.name == command.name) {
                 let problem = format!("`{}`, like another command's", command.name);
                 let key = format!("command[{index}].name");
@@ -367,8 +372,17 @@ impl JobSpec {
                 if self.command(name).is_none() {
                     let problem = format!("`{name}`, and there is no such command");
                     let hint = "add a `[[command]]` of this name";
-                    return Err(JobError::invalid(&format!("source[{index}]"), problem, hint));
+                    let key = if *name == source.reader { "reader" } else { "commands" };
+                    let key = format!("source[{index}].{key}");
+                    return Err(JobError::invalid(&key, problem, hint));
                 }
+            }
+            if source.slice != Slice::External && !source.reader.is_empty() {
+                let problem =
+                    format!("`{}`, and slice `{}` has its own", source.reader, source.slice.name());
+                let hint = "only `slice = \"external\"` is read by a command; one that judges goes \
+                            into `commands`";
+                return Err(JobError::invalid(&format!("source[{index}].reader"), problem, hint));
             }
         }
         Ok(())
@@ -406,9 +420,7 @@ impl JobSpec {
             let problem = format!("`{}`", self.language.min_score);
             return Err(JobError::invalid("language.min_score", problem, "choose 0.0 to 1.0"));
         }
-        self.filters.validate().map_err(|error| {
-            JobError::invalid("filters", error.to_string(), "see `thresher default-job`")
-        })
+        self.filters.validate().map_err(|error| JobError::Value(error.to_string()))
     }
 }
 

@@ -144,6 +144,30 @@ fn wrong_values_are_refused_by_name() {
 }
 
 #[test]
+fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
+    let command = "\n[[command]]\nname = \"mine\"\nrun = [\"cat\"]\n";
+    for (text, begin) in [
+        (
+            SMALL.replace("listing =", "commands = [\"yours\"]\nlisting ="),
+            "`source[0].commands` is `yours`",
+        ),
+        (
+            SMALL.replace("listing =", "reader = \"mine\"\nlisting =") + command,
+            "`source[0].reader` is `mine`, and slice `commoncrawl` has its own",
+        ),
+        (format!("{SMALL}{command}timeout = \"0s\"\n"), "`command[0].timeout` is no time"),
+        (
+            format!("{SMALL}\n[filters.gopher_quality]\nmin_words = 9\nmax_words = 5\n"),
+            "`filters.gopher_quality.min_words` is above",
+        ),
+    ] {
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.starts_with(begin), "{error}");
+        assert_eq!(error.matches("hint: ").count(), 1, "{error}");
+    }
+}
+
+#[test]
 fn sizes_and_times_read_as_people_write_them() {
     for (text, bytes) in
         [("64MiB", 64 << 20), ("2GB", 2_000_000_000), ("1.5GiB", 3 << 29), ("7", 7)]

@@ -199,7 +199,8 @@ impl JobContext {
     /// The language model and the filters.
     pub fn judges(&self) -> Result<&Judges, UnitError> {
         let read = self.judges.get_or_init(|| Judges::read(&self.job));
-        read.as_ref().map_err(|error| UnitError::Fatal(error.clone()))
+        // A model or a list: people can mend it, and no unit can do without.
+        read.as_ref().map_err(|error| UnitError::Barred(error.clone()))
     }
 }
 

@@ -58,7 +58,7 @@ impl Scorers {
         if let (Some(scorer), Some(language)) = (&self.perplexity, language) {
             let found = scorer
                 .score(&mut scratch.perplexity, language, text)
-                .map_err(|error| UnitError::Fatal(error.to_string()))?;
+                .map_err(|error| UnitError::Barred(error.to_string()))?;
             let bucket = found.bucket.name();
             tally.count(&format!("bucket/{language}/{bucket}"), 1);
             if !scorer.keeps(found.bucket) {

@@ -180,13 +180,17 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
     let bytes: u64 = survey.sources.iter().map(|source| source.bytes).sum();
     let budget = job.dedup.memory.0;
     let mut stages = vec![plan(Stage::List, sources)];
+    let read_twice = || {
+        let sources = job.source.iter().zip(&survey.sources);
+        sources.filter(|(source, _)| job.reads_twice(source)).map(|(_, survey)| survey)
+    };
     if job.dedup.lines.policy != DedupPolicy::Off {
         stages.push(StagePlan {
-            bytes,
+            bytes: read_twice().map(|source| source.bytes).sum(),
             memory_bytes: lines_memory(job, slots),
             disk_bytes: whole.line_keys * LINE_KEY_FILE_BYTES,
             cpu_millis: whole.lines_cpu_millis,
-            ..plan(Stage::Lines, units)
+            ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
         });
         let duplicates = whole.lines.saturating_sub(whole.line_keys);
         stages.push(StagePlan {
@@ -392,6 +396,20 @@ pub(super) mod tests {
         assert_eq!(stage(&plan, Stage::Publish).units, 8_000_000_000_u64.div_ceil(256 << 20));
         assert_eq!(plan.disks.len(), 2, "work and state share a file system");
         assert_eq!(plan.shortfalls, []);
+    }
+
+    #[test]
+    fn only_sources_whose_lines_are_compared_are_read_for_them() {
+        let text = "[job]\nname = \"two\"\n[[source]]\nslice = \"commoncrawl\"\n\
+                    listing = \"*.wet.gz\"\n[[source]]\nslice = \"books\"\nlisting = \"*.txt\"\n\
+                    [language]\nmodel = \"none\"\n[output]\npath = \"out\"\n";
+        let job = JobSpec::parse(text, Path::new("/")).unwrap();
+        let mut two = survey();
+        two.sources.push(SourceSurvey { bytes: 5, units: 7, ..SourceSurvey::default() });
+        let plan = Plan::new(&job, &two, &machine());
+        let (lines, prepare) = (stage(&plan, Stage::Lines), stage(&plan, Stage::Prepare));
+        assert_eq!((lines.units, prepare.units), (90, 97));
+        assert_eq!((lines.bytes, prepare.bytes), (8_000_000_000, 8_000_000_005));
     }
 
     #[test]
