@@ -128,9 +128,22 @@ impl AttemptFile {
     }
 }
 
+impl AttemptFile {
+    /// Names the file where writers between only pass the error on. Others stay as they are: they
+    /// are told apart by the system's own number.
+    fn named(&self, error: io::Error) -> io::Error {
+        let full =
+            [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
+        if !full.contains(&error.kind()) {
+            return error;
+        }
+        io::Error::new(error.kind(), format!("`{}`: {error}", self.private.path.display()))
+    }
+}
+
 impl Write for AttemptFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(buffer)?;
+        let count = self.file.write(buffer).map_err(|error| self.named(error))?;
         self.hasher.update(&buffer[..count]);
         self.bytes += count as u64;
         Ok(count)
