@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use thresher_proto::batch::AllocationId;
-use thresher_proto::pb::JobState;
+use thresher_proto::pb::{JobState, StatusResponse};
 use thresher_proto::site::{Chain, SiteProfile, Wish};
 
 use super::allocations::ask_states;
@@ -173,11 +173,7 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
             print::note(&format!("job `{}` is complete already", status.job_name));
             return Ok(Some(Exit::of_job(status.state()).into()));
         }
-        JobState::Failed | JobState::Cancelled => bail!(
-            "the job failed for good or was cancelled: {}\nhint: begin anew with another `--state` \
-             and output",
-            status.reason
-        ),
+        JobState::Failed | JobState::Cancelled => bail!(over(&status)),
         JobState::None | JobState::Running | JobState::Drained => {}
     }
     let history = History::of(&Records::of(state).read()?);
@@ -196,6 +192,19 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
         }
     }
     Ok(None)
+}
+
+/// Why a job that is over without being complete is not begun again.
+fn over(status: &StatusResponse) -> String {
+    let how = match status.state() {
+        JobState::Cancelled => "was cancelled",
+        _ => "failed for good",
+    };
+    let why = if status.reason.is_empty() { "" } else { ": " };
+    format!(
+        "the job {how}{why}{}\nhint: begin anew with another `--state` and output",
+        status.reason
+    )
 }
 
 fn tell(ids: &[AllocationId], state: &Path) -> anyhow::Result<ExitCode> {
