@@ -113,11 +113,13 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
 }
 
 /// Cancels a job whose coordinator cannot be reached, by being its next coordinator for a moment.
-pub fn cancel_in_state(state: &Path) -> anyhow::Result<()> {
-    let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
+/// One that no coordinator has begun is written into the journal as `submitted`, so that nobody
+/// begins it later. Gives how the job stands then.
+pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Result<pb::JobState> {
+    let coordinator = Coordinator::start(submitted, state, None, Allocation::default())?;
     coordinator.ask(Command::Cancel)?;
     let status = coordinator.status()?;
-    coordinator.stop(status).map(|_| ())
+    coordinator.stop(status).map(|status| status.state())
 }
 
 /// How the job stands by the journal.

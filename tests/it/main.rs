@@ -4,5 +4,6 @@
 mod buckets;
 mod faults;
 mod oracle;
+mod queue;
 mod sim;
 mod tidy;

@@ -21,7 +21,7 @@ mod submission;
 mod systems;
 
 pub(crate) use command::run_command;
-pub(crate) use history::{Allocation, Beginning, History, Next, Run, States};
+pub(crate) use history::{Allocation, Beginning, History, Next, Run, States, is_over};
 pub(crate) use records::{Record, Records, Submission};
 pub(crate) use script::gang_program;
 pub(crate) use submission::{Prepared, submit_chain, withdraw, withdraw_waiting};

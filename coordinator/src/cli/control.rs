@@ -6,14 +6,18 @@ use std::process::ExitCode;
 
 use clap::Args;
 use thresher_proto::batch::AllocationId;
-use thresher_proto::pb::control_client::ControlClient;
-use thresher_proto::pb::{CancelRequest, DrainRequest};
-use tonic::transport::Channel;
+use thresher_proto::job::JobSpec;
+use thresher_proto::pb::{CancelRequest, DrainRequest, JobState, StatusRequest};
 
+use super::allocations::ask_states;
 use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
 use super::{Exit, print};
-use crate::batch::{History, Record, Records, batch_system, withdraw, withdraw_waiting};
+use crate::batch::{
+    Allocation, History, Record, Records, batch_system, is_over, withdraw, withdraw_waiting,
+};
+use crate::figures::state_name;
+use crate::run::{cancel_in_state, status_from_state};
 
 /// Stop a job for good; what is published stays
 ///
@@ -25,7 +29,9 @@ pub(super) struct CancelArgs {
     place: StatePlace,
 }
 
-/// Let running units end, then stop; a later `run` goes on from there
+/// Let running units end, then stop; a later `run` or `resume` goes on from there
+///
+/// Allocations that wait in a queue are taken out of it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  thresher drain --state out/corpus.state")]
 pub(super) struct DrainArgs {
@@ -40,21 +46,60 @@ pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
         match (reach(&state).await?, &submitted) {
             (Reached::Coordinator(mut client), _) => {
                 client.cancel(CancelRequest {}).await.map_err(|status| refused(&status))?;
-                Ok(true)
+                // One that has ended meanwhile has left it to the journal.
+                let status = client.status(StatusRequest {}).await.ok();
+                Ok(Some(status.map(|status| status.into_inner().state())))
             }
-            (Reached::Nobody(_), Some(_)) => Ok(false),
+            (Reached::Nobody(_), Some(_)) => Ok(None),
             (Reached::Nobody(why), None) => Err(nothing_to_stop(&why, &state)),
         }
     })?;
+    let stands = match (answered, &submitted) {
+        (Some(Some(stands)), _) => stands,
+        (Some(None), _) | (None, None) => status_from_state(&state)?.state(),
+        (None, Some((_, history))) => cancel_unreached(&state, history)?,
+    };
     if let Some((records, history)) = submitted {
-        tell_trouble(take_back(&records, &history, answered));
+        tell_trouble(take_back(&records, &history, answered.is_some()));
     }
-    if !answered {
-        // Whoever runs the job out of reach meets the higher epoch, and stops.
-        crate::run::cancel_in_state(&state)?;
-    }
+    cancelled(stands)?;
     print::note("the job is cancelled");
     Ok(Exit::Done.into())
+}
+
+/// Whoever runs the job out of reach meets the higher epoch, and stops.
+fn cancel_unreached(state: &Path, history: &History) -> anyhow::Result<JobState> {
+    let begun = status_from_state(state)?.state();
+    if is_over(begun) {
+        return Ok(begun);
+    }
+    let submitted = match &history.submission {
+        Some(submission) if begun == JobState::None => {
+            if history.allocations.is_empty() {
+                let why = "the batch system never took an allocation, and the job never began";
+                return Err(nothing_to_stop(why, state));
+            }
+            Some(JobSpec::load(&submission.job)?)
+        }
+        Some(_) | None => None,
+    };
+    cancel_in_state(state, submitted)
+}
+
+/// An error where a cancelled job is not what there is now.
+fn cancelled(stands: JobState) -> anyhow::Result<()> {
+    match stands {
+        JobState::Cancelled => Ok(()),
+        JobState::Complete | JobState::CompleteWithGaps | JobState::Failed => anyhow::bail!(
+            "nothing to stop: the job is {} and stays so\nhint: the state directory and the output \
+             may be removed",
+            state_name(stands)
+        ),
+        JobState::None | JobState::Running | JobState::Drained => anyhow::bail!(
+            "the job was not cancelled: it is {}\nhint: `thresher status` shows it; try again",
+            state_name(stands)
+        ),
+    }
 }
 
 /// Allocations that wait; those that run too, where no coordinator could be told.
@@ -69,18 +114,56 @@ fn take_back(records: &Records, history: &History, answered: bool) -> anyhow::Re
 
 pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
-    if let Some((records, history)) = submitted(&state)? {
+    let mut withdrawn = 0;
+    let submitted = submitted(&state)?;
+    if let Some((records, history)) = &submitted {
         // Before the coordinator ends, or its script would go on by itself.
         records.add(Record::HeldByHand)?;
-        let taken_back = withdraw_waiting(&records, &history, "the job was drained by hand");
+        withdrawn = history.waiting().len();
+        let taken_back = withdraw_waiting(records, history, "the job was drained by hand");
         tell_trouble(taken_back.map(|_| ()));
     }
-    block_on(async {
-        let mut client = coordinator(&state).await?;
-        client.drain(DrainRequest {}).await.map_err(|status| refused(&status))?;
-        print::note("running units end, then the coordinator stops; `thresher status` tells");
-        Ok(Exit::Done.into())
-    })
+    let out_of_reach = block_on(async {
+        match reach(&state).await? {
+            Reached::Coordinator(mut client) => {
+                client.drain(DrainRequest {}).await.map_err(|status| refused(&status))?;
+                Ok(None)
+            }
+            Reached::Nobody(why) => Ok(Some(why)),
+        }
+    })?;
+    match (out_of_reach, submitted) {
+        (None, _) => {
+            print::note("running units end, then the coordinator stops; `thresher status` tells");
+        }
+        (Some(why), Some((_, history))) if withdrawn > 0 => {
+            print::note(&format!("{withdrawn} allocations were taken out of the queue"));
+            refuse_running(&history, &why)?;
+            print::note("`thresher resume` submits the job again");
+        }
+        (Some(why), _) => return Err(nothing_to_stop(&why, &state)),
+    }
+    Ok(Exit::Done.into())
+}
+
+/// An allocation that runs, and whose coordinator cannot be told.
+fn refuse_running(history: &History, why: &str) -> anyhow::Result<()> {
+    let begun: Vec<_> = history.unsettled().filter(|a| !a.runs.is_empty()).collect();
+    if begun.is_empty() {
+        return Ok(());
+    }
+    let states = ask_states(history)?;
+    let running =
+        |a: &&&Allocation| matches!(a.standing(states.get(&a.id)).0, "running" | "ending");
+    match begun.iter().find(running) {
+        Some(running) => anyhow::bail!(
+            "allocation `{}` runs, and its coordinator was not told to drain: {}\nhint: nothing \
+             goes on behind it; try again, or end it by the batch system",
+            running.id,
+            told(why)
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Batch systems refuse to end what ended just now; what begins later reads that it was taken back.
@@ -97,17 +180,15 @@ fn submitted(state: &Path) -> anyhow::Result<Option<(Records, History)>> {
     Ok(history.submission.is_some().then_some((records, history)))
 }
 
-async fn coordinator(state: &Path) -> anyhow::Result<ControlClient<Channel>> {
-    match reach(state).await? {
-        Reached::Coordinator(client) => Ok(client),
-        Reached::Nobody(why) => Err(nothing_to_stop(&why, state)),
-    }
-}
-
 fn nothing_to_stop(why: &str, state: &Path) -> anyhow::Error {
-    let why = why.split("\nhint:").next().unwrap_or_default();
     anyhow::anyhow!(
-        "nothing to stop: {why}\nhint: `thresher status --state {}` tells how the job stands",
+        "nothing to stop: {}\nhint: `thresher status --state {}` tells how the job stands",
+        told(why),
         state.display()
     )
+}
+
+/// Without the hint, which is for those who want to reach it.
+fn told(why: &str) -> &str {
+    why.split("\nhint:").next().unwrap_or_default()
 }
