@@ -21,7 +21,8 @@ fn srun(site: &SiteProfile, nodes: u32) -> Vec<String> {
         vec!["srun".to_owned(), format!("--nodes={nodes}"), format!("--ntasks={nodes}")];
     if site.cores_per_node > 0 {
         // Since Slurm 22.05 a step no longer takes this from the allocation.
-        words.push(format!("--cpus-per-task={}", site.cores_per_node));
+        let processors = site.cores_per_node.saturating_mul(site.threads_per_core);
+        words.push(format!("--cpus-per-task={processors}"));
     }
     let rest = [
         "--ntasks-per-node=1",
@@ -81,6 +82,9 @@ mod tests {
             "srun --nodes=92 --ntasks=92 --cpus-per-task=56 --ntasks-per-node=1 --mpi=none \
              --no-kill --kill-on-bad-exit=0 --wait=0 --cpu-bind=none --overlap"
         );
+        // All of a node's 256 processors, or Slurm gives 64 of the 128 cores.
+        let perlmutter = words("perlmutter", "");
+        assert!(perlmutter.contains(" --cpus-per-task=256 "), "{perlmutter}");
         assert_eq!(words("summit", ""), "jsrun -n 92 -r 1 -a 1 -c 42 -b none");
         assert_eq!(
             words("generic-lsf", "[site]\nlaunch_options = [\"--oversubscribe\"]"),

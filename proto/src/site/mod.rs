@@ -41,6 +41,8 @@ pub struct SiteProfile {
     pub layout: Layout,
     pub records: Records,
     pub cores_per_node: u32,
+    #[serde(default = "one_thread")]
+    pub threads_per_core: u32,
     pub queue: String,
     pub qos: String,
     pub reservation: String,
@@ -64,6 +66,11 @@ pub struct SiteProfile {
     pub idle_allocations: u32,
     #[serde(default)]
     pub bin: Vec<Bin>,
+}
+
+/// In what was submitted before there was the key.
+const fn one_thread() -> u32 {
+    1
 }
 
 /// What a site grants to some counts of nodes.
