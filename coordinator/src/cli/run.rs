@@ -13,6 +13,7 @@ use super::allocation::AllocationArgs;
 use super::place::{choose_state, load_job};
 use super::progress::Progress;
 use super::{Exit, print, status_json, status_text};
+use crate::batch::{History, Records};
 use crate::interface::listen_address;
 use crate::run::{RunOptions, ServeOptions};
 
@@ -105,7 +106,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         allocation: args.allocation.find()?,
         progress: Box::new(move |status| progress.show(status)),
     })?;
-    end(&status, args.json)
+    end(&status, args.json, "the same `thresher run`")
 }
 
 /// What the workers are told as it was told here; they check it.
@@ -131,12 +132,17 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         None => args.listen,
     };
     let allocation = args.allocation.find()?;
+    let submitted = History::of(&Records::of(&state).read()?).submission.is_some();
+    let again = match submitted {
+        true => "the next allocation of the chain, or `thresher resume`,",
+        false => "the same `thresher serve`",
+    };
     let status = crate::run::serve(ServeOptions { job, state, listen, allocation })?;
-    end(&status, args.json)
+    end(&status, args.json, again)
 }
 
-fn end(status: &pb::StatusResponse, json: bool) -> anyhow::Result<ExitCode> {
-    let text = if json { status_json::render(status)? } else { status_text::ending(status) };
+fn end(status: &pb::StatusResponse, json: bool, again: &str) -> anyhow::Result<ExitCode> {
+    let text = if json { status_json::render(status)? } else { status_text::ending(status, again) };
     print::result(&text)?;
     Ok(Exit::of_job(status.state()).into())
 }

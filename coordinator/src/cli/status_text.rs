@@ -25,8 +25,8 @@ pub(super) fn table(status: &StatusResponse) -> String {
     text
 }
 
-/// What is left to say when a run ends.
-pub(super) fn ending(status: &StatusResponse) -> String {
+/// What is left to say when a run ends; `again` is what goes on with a job that was drained.
+pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
     let mut text = headline(status);
     text += &records(status);
     text += &troubles(status);
@@ -36,7 +36,7 @@ pub(super) fn ending(status: &StatusResponse) -> String {
             text += &format!("\nshards  {output}/documents\nreport  {output}/REPORT.md\n");
             text += &format!("check   thresher verify {output}\n");
         }
-        JobState::Drained => text += "\nthe same `thresher run` goes on from here\n",
+        JobState::Drained => text += &format!("\n{again} goes on from here\n"),
         JobState::None | JobState::Running | JobState::Failed | JobState::Cancelled => {}
     }
     text
@@ -75,11 +75,12 @@ fn stages(status: &StatusResponse) -> String {
         ]
         .map(str::to_owned),
     ];
-    rows.extend(status.stages.iter().map(|stage| stage_row(stage, status.now_millis)));
+    let live = goes_on(status.state());
+    rows.extend(status.stages.iter().map(|stage| stage_row(stage, status.now_millis, live)));
     columns(&rows)
 }
 
-fn stage_row(stage: &StageStatus, now_millis: u64) -> [String; 10] {
+fn stage_row(stage: &StageStatus, now_millis: u64, live: bool) -> [String; 10] {
     let name = stage_name(stage.stage()).to_owned();
     let dash = || "-".to_owned();
     if !stage.planned {
@@ -93,6 +94,9 @@ fn stage_row(stage: &StageStatus, now_millis: u64) -> [String; 10] {
         None if stage.ended_millis > 0 => format!("({})", span(pace.elapsed_millis)),
         None => dash(),
     };
+    // What was leased when the job was cancelled is not done, and nobody does it.
+    let leased = if live { stage.leased } else { 0 };
+    let waiting = stage.waiting + (stage.leased - leased);
     let (done, all) = (stage.bytes_done, stage.bytes);
     let amount = match (done, all) {
         (0, 0) => dash(),
@@ -103,8 +107,8 @@ fn stage_row(stage: &StageStatus, now_millis: u64) -> [String; 10] {
     [
         name,
         number(stage.units),
-        number(stage.waiting),
-        number(stage.leased),
+        number(waiting),
+        number(leased),
         number(stage.done),
         number(stage.set_aside),
         number(stage.retries),
@@ -118,12 +122,14 @@ fn workers(status: &StatusResponse) -> String {
     if status.workers.is_empty() {
         return String::new();
     }
+    let live = goes_on(status.state());
     let mut rows = vec![["worker", "host", "pid", "slots", "held", "heard"].map(str::to_owned)];
-    let heard = |worker: &pb::WorkerStatus| {
-        if worker.lost {
-            return "lost".to_owned();
+    let heard = |worker: &pb::WorkerStatus| match (worker.lost, live) {
+        (true, _) => "lost".to_owned(),
+        (false, true) => {
+            format!("{} ago", span(status.now_millis.saturating_sub(worker.last_seen_millis)))
         }
-        format!("{} ago", span(status.now_millis.saturating_sub(worker.last_seen_millis)))
+        (false, false) => "gone".to_owned(),
     };
     rows.extend(status.workers.iter().take(WORKERS_SHOWN).map(|worker| {
         [
@@ -131,11 +137,11 @@ fn workers(status: &StatusResponse) -> String {
             worker.host.clone(),
             worker.pid.to_string(),
             worker.slots.to_string(),
-            worker.held.to_string(),
+            if live { worker.held } else { 0 }.to_string(),
             heard(worker),
         ]
     }));
-    let mut text = format!("\n{}{}", crew(&status.workers), columns(&rows));
+    let mut text = format!("\n{}{}", crew(&status.workers, live), columns(&rows));
     if let Some(more) = more(status.workers.len(), WORKERS_SHOWN) {
         text += &format!("{more} more workers\n");
     }
@@ -143,12 +149,25 @@ fn workers(status: &StatusResponse) -> String {
 }
 
 /// All of them in a line: one table shows the first only.
-fn crew(workers: &[pb::WorkerStatus]) -> String {
+fn crew(workers: &[pb::WorkerStatus], live: bool) -> String {
     let (lost, there): (Vec<_>, Vec<_>) = workers.iter().partition(|worker| worker.lost);
     let nodes: BTreeSet<&str> = there.iter().map(|worker| worker.host.as_str()).collect();
     let slots: u64 = there.iter().map(|worker| u64::from(worker.slots)).sum();
     let [workers, nodes, lost] = [there.len(), nodes.len(), lost.len()].map(|n| count(n as u64));
-    format!("workers {workers}, nodes {nodes}, slots {}, lost {lost}\n", count(slots))
+    let when = if live { "" } else { "at the end: " };
+    format!("{when}workers {workers}, nodes {nodes}, slots {}, lost {lost}\n", count(slots))
+}
+
+/// Whether anybody works at it: else no unit is leased, and workers are those that were there last.
+const fn goes_on(state: JobState) -> bool {
+    match state {
+        JobState::None | JobState::Running => true,
+        JobState::Drained
+        | JobState::Complete
+        | JobState::CompleteWithGaps
+        | JobState::Failed
+        | JobState::Cancelled => false,
+    }
 }
 
 fn records(status: &StatusResponse) -> String {
@@ -164,11 +183,12 @@ fn records(status: &StatusResponse) -> String {
     row("in", all);
     row("published", totals.published);
     if totals.unpublished > 0 {
-        let over = status.finished_millis > 0;
-        row(
-            if over { "in shards set aside" } else { "prepared, not yet published" },
-            totals.unpublished,
-        );
+        let fate = match status.state() {
+            JobState::CompleteWithGaps | JobState::Complete => "in shards set aside",
+            JobState::Cancelled | JobState::Failed => "prepared, never published",
+            JobState::None | JobState::Running | JobState::Drained => "prepared, not yet published",
+        };
+        row(fate, totals.unpublished);
     }
     row("dropped", totals.dropped_sum());
     let dropped = by_size(&totals.dropped);
@@ -245,9 +265,9 @@ mod tests {
             "job `small` is complete with gaps (3.0 s, submitted 2026-03-01 12:00:00 UTC)",
             "stage    units  waiting  leased  done  aside  retries    bytes       rate left (took)",
             "prepare      3        0       0     2      1        5  10.0 MB  5.00 MB/s  (2.0 s)",
-            "workers 1, nodes 1, slots 8, lost 0",
+            "at the end: workers 1, nodes 1, slots 8, lost 0",
             "worker   host  pid  slots  held      heard",
-            "1       node7   42      8     3  1.0 s ago",
+            "1       node7   42      8     0  gone",
             "  in                             100  100.0 %",
             "  published                       55   55.0 %",
             "    gopher_quality/too_few_words   30   30.0 %",
@@ -264,9 +284,32 @@ mod tests {
 
     #[test]
     fn the_end_of_a_run_says_where_everything_is() {
-        let text = ending(&example());
+        let text = ending(&example(), "`thresher run`");
         assert!(text.contains("report  /out/small/REPORT.md"), "{text}");
         assert!(text.contains("thresher verify /out/small"), "{text}");
+        let drained = StatusResponse { state: JobState::Drained.into(), ..example() };
+        let text = ending(&drained, "`thresher resume`");
+        assert!(text.ends_with("\n`thresher resume` goes on from here\n"), "{text}");
+    }
+
+    #[test]
+    fn a_cancelled_job_has_nothing_leased_and_nothing_set_aside() {
+        let mut status = StatusResponse { state: JobState::Cancelled.into(), ..example() };
+        status.set_aside.clear();
+        status.stages.retain(|stage| stage.stage() != pb::Stage::Publish);
+        let prepare = status.stages.last_mut().unwrap();
+        (prepare.units, prepare.set_aside, prepare.leased) = (5, 0, 3);
+        let text = table(&status);
+        let line = |start: &str| {
+            let line = text.lines().find(|line| line.trim_start().starts_with(start)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(line("prepare ").starts_with("prepare 5 3 0 2 0"), "{text}");
+        assert_eq!(line("prepared, never"), "prepared, never published 60 60.0 %");
+        assert!(!text.contains("aside:") && !text.contains("shards set aside"), "{text}");
+        let running = StatusResponse { state: JobState::Running.into(), ..status };
+        let text = table(&running);
+        assert!(text.contains("1.0 s ago") && text.contains("not yet published"), "{text}");
     }
 
     #[test]

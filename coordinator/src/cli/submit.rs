@@ -196,10 +196,8 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
 
 /// Why a job that is over without being complete is not begun again.
 fn over(status: &StatusResponse) -> String {
-    let how = match status.state() {
-        JobState::Cancelled => "was cancelled",
-        _ => "failed for good",
-    };
+    let cancelled = status.state() == JobState::Cancelled;
+    let how = if cancelled { "was cancelled" } else { "failed for good" };
     let why = if status.reason.is_empty() { "" } else { ": " };
     format!(
         "the job {how}{why}{}\nhint: begin anew with another `--state` and output",
