@@ -21,6 +21,7 @@ const SHOWN: usize = 20;
 const MILLIS_PER_HOUR: f64 = 3_600_000.0;
 /// As `Allocation::standing` says it.
 const RUNNING: &str = "running";
+const ENDING: &str = "ending";
 const UNKNOWN: &str = "unknown";
 
 /// What `status` adds about allocations.
@@ -57,8 +58,9 @@ pub(super) struct NodeHours {
     used: f64,
     /// In units that were done, by their time and the workers' slots.
     in_done_units: f64,
-    /// The rest: waiting, starting, and units that were lost.
-    wasted: f64,
+    /// The rest: waiting, starting, and units that were lost. While an allocation runs nobody
+    /// knows: it may be in units that are at work.
+    wasted: Option<f64>,
 }
 
 /// What the batch system says about allocations whose end was not recorded.
@@ -94,6 +96,9 @@ impl Allocations {
         let last = shown.allocations.iter_mut().max_by_key(|row| row.began_millis);
         if let Some(last) = last.filter(|row| answers == Answers::Yes && row.state == UNKNOWN) {
             (last.state, last.why) = (RUNNING, String::new());
+            if let Some(node_hours) = &mut shown.node_hours {
+                node_hours.wasted = None;
+            }
         }
         Ok(shown)
     }
@@ -101,17 +106,13 @@ impl Allocations {
     fn of(history: &History, states: &States, status: &StatusResponse, now: u64) -> Self {
         let rows: Vec<Row> =
             history.allocations.iter().map(|allocation| row(allocation, states, now)).collect();
-        let used: f64 = rows.iter().map(|row| row.node_hours).sum();
         let cores = history.submission.as_ref().map_or(0, |s| s.site.cores_per_node);
         let slots = match (cores, status.workers.iter().map(|worker| worker.slots).max()) {
             (0, Some(slots)) => slots,
             (cores, _) => cores,
         };
         // Without knowing a node's slots, the time of units says nothing about nodes.
-        let node_hours = (slots > 0).then(|| {
-            let done: f64 = status.stages.iter().map(|stage| node_hours_of(stage, slots)).sum();
-            NodeHours { used, in_done_units: done.min(used), wasted: (used - done).max(0.0) }
-        });
+        let node_hours = (slots > 0).then(|| NodeHours::of(&rows, &status.stages, slots));
         Self { allocations: rows, node_hours, unheard: String::new() }
     }
 
@@ -146,13 +147,8 @@ impl Allocations {
         if skipped > 0 {
             text += &format!("{skipped} earlier allocations\n");
         }
-        if let Some(NodeHours { used, in_done_units, wasted }) = self.node_hours {
-            let thousandths = |hours: f64| (hours * 1000.0).round() as u64;
-            text += &format!(
-                "node-hours {used:.2} used, {in_done_units:.2} in done units, {wasted:.2} wasted \
-                 ({})\n",
-                share(thousandths(wasted), thousandths(used))
-            );
+        if let Some(node_hours) = self.node_hours {
+            text += &node_hours.text();
         }
         if !self.unheard.is_empty() {
             let first = self.unheard.lines().next().unwrap_or_default();
@@ -175,6 +171,31 @@ impl Allocations {
             }
         }
         Some(text + "\n")
+    }
+}
+
+impl NodeHours {
+    fn of(rows: &[Row], stages: &[StageStatus], slots: u32) -> Self {
+        // Folded from nought: the sum of nothing is a negative zero.
+        let used = rows.iter().fold(0.0, |sum, row| sum + row.node_hours);
+        let done = stages.iter().fold(0.0, |sum, stage| sum + node_hours_of(stage, slots));
+        // Not with what only may still run: its end was missed.
+        let running = rows.iter().any(|row| matches!(row.state, RUNNING | ENDING));
+        let wasted = (!running).then(|| (used - done).max(0.0));
+        Self { used, in_done_units: done.min(used), wasted }
+    }
+
+    fn text(self) -> String {
+        let Self { used, in_done_units, wasted } = self;
+        let thousandths = |hours: f64| (hours * 1000.0).round() as u64;
+        let (rest, word) = match wasted {
+            Some(wasted) => (wasted, "wasted"),
+            None => (used - in_done_units, "in units at work, or wasted"),
+        };
+        format!(
+            "node-hours {used:.2} used, {in_done_units:.2} in done units, {rest:.2} {word} ({})\n",
+            share(thousandths(rest), thousandths(used))
+        )
     }
 }
 
@@ -268,6 +289,17 @@ mod tests {
     fn one_that_ended_says_when() {
         let text = shown(row_of("ended")).text();
         assert!(text.contains("2026-03-01 12:00:00 UTC  2026-03-01 12:01:00 UTC"), "{text}");
+    }
+
+    #[test]
+    fn node_hours_are_wasted_when_no_allocation_runs_any_more() {
+        let text = |state| NodeHours::of(&[row_of(state)], &status(1000).stages, 4).text();
+        let ended = text("ended");
+        assert_eq!(ended, "node-hours 1.50 used, 0.50 in done units, 1.00 wasted (66.7 %)\n");
+        let at_work = "1.00 in units at work, or wasted (66.7 %)\n";
+        assert!(text(RUNNING).ends_with(at_work), "{}", text(RUNNING));
+        let nothing = NodeHours::of(&[], &[], 4).text();
+        assert_eq!(nothing, "node-hours 0.00 used, 0.00 in done units, 0.00 wasted (-)\n");
     }
 
     #[test]
