@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use thresher_tests::job::JobText;
 use thresher_tests::process::{
     Leftovers, eventually, output, signal, succeed, thresher, workers_of,
@@ -111,7 +111,12 @@ fn a_signal_that_ends_the_programs_of_units_too_is_no_failure_of_theirs() {
         let mut child = start(&job, &state, "60");
         eventually("a command", || !commands_of(&state).is_empty());
         // As Slurm does it: everybody, in no order.
-        for pid in commands_of(&state).into_iter().chain(workers_of(&state)) {
+        for pid in commands_of(&state) {
+            // With what it runs itself.
+            let group = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+            kill_process_group(group, Signal::TERM).unwrap();
+        }
+        for pid in workers_of(&state) {
             signal(pid, Signal::TERM);
         }
         signal(child.id(), Signal::TERM);
