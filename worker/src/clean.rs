@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use crate::inspect::{output_place, print_result, to_json};
+use crate::inspect::{DROPPED_FOLDER, SHARD_FOLDER, output_place, print_result, to_json};
 use crate::storage::commit::is_private;
 use crate::storage::{self, COMMIT_FOLDER, Location, ReadOptions, s3};
 
@@ -28,6 +28,9 @@ pub struct CleanArgs {
     /// State directory of the job: its work files are cleaned too
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// Nobody works on the output: clean it though it is not complete and no state tells
+    #[arg(long)]
+    pub abandoned: bool,
     /// Only say what there is
     #[arg(long)]
     pub dry_run: bool,
@@ -48,12 +51,37 @@ pub struct Cleaned {
 /// Cleans and prints.
 pub fn run_clean(args: &CleanArgs) -> anyhow::Result<ExitCode> {
     let output = output_place(&args.output)?;
+    if args.state.is_none() && !args.abandoned && !args.dry_run && !is_complete(&output)? {
+        bail!(
+            "`{output}` has no manifest: a job may be at work on it\nhint: name its job file, or its \
+             state by `--state DIR`, so that this can be seen; `--abandoned` where there is none"
+        );
+    }
     let mut cleaned = clean(&output, args.dry_run)?;
     if let Some(state) = &args.state {
         clean_folder(&state.join("work"), &mut cleaned)?;
     }
     print_result(&if args.json { to_json(&cleaned)? } else { text(&cleaned) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a job has ended here, so that none can be at work.
+fn is_complete(output: &Location) -> anyhow::Result<bool> {
+    match output.join(MANIFEST) {
+        Location::Path(manifest) => Ok(manifest.try_exists()?),
+        Location::S3 { bucket, key } => {
+            let found = storage::list_objects(&bucket, &key, &ReadOptions::default())?;
+            Ok(found.iter().any(|object| object.key == key))
+        }
+        Location::Http(_) => Ok(false),
+    }
+}
+
+/// Whether a name below an output's root is one that jobs write.
+fn is_ours(name: &str) -> bool {
+    let folder = name.split_once('/').map(|(folder, _)| folder);
+    folder.is_some_and(|folder| [SHARD_FOLDER, DROPPED_FOLDER, COMMIT_FOLDER].contains(&folder))
+        || [MANIFEST, "report.json", "REPORT.md", ".probe"].contains(&name)
 }
 
 /// Removes the leftovers of an output.
@@ -115,14 +143,15 @@ fn clean_bucket(
         key => format!("{key}/"),
     };
     for upload in s3::unfinished(bucket, &prefix, &options)? {
+        if !upload.key.strip_prefix(&prefix).is_some_and(is_ours) {
+            continue;
+        }
         if !cleaned.dry_run {
             upload.abort(&options)?;
         }
         cleaned.uploads.push(upload.to_string());
     }
-    let Location::S3 { key: manifest, .. } = output.join(MANIFEST) else { return Ok(()) };
-    let complete = storage::list_objects(bucket, &manifest, &options)?;
-    if !complete.iter().any(|object| object.key == manifest) {
+    if !is_complete(output)? {
         return Ok(());
     }
     let records = format!("{prefix}{COMMIT_FOLDER}/");
@@ -170,5 +199,41 @@ mod tests {
         assert!(cleaned.files[0].ends_with(".a.jsonl.zst.host-1-2-1.part"), "{cleaned:?}");
         assert_eq!(fs::read_dir(&documents).unwrap().count(), 3);
         assert_eq!(clean(&place, false).unwrap(), Cleaned::default());
+    }
+
+    #[test]
+    fn an_output_that_a_job_may_work_on_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let private = folder.path().join(".a.jsonl.zst.host-1-2-1.part");
+        let with = |abandoned, dry_run| CleanArgs {
+            output: folder.path().to_string_lossy().into_owned(),
+            state: None,
+            abandoned,
+            dry_run,
+            json: false,
+        };
+        for (args, goes, stays) in [
+            (with(false, false), false, true),
+            (with(false, true), true, true),
+            (with(true, false), true, false),
+        ] {
+            fs::write(&private, "half of it").unwrap();
+            assert_eq!(run_clean(&args).is_ok(), goes, "{args:?}");
+            assert_eq!(private.try_exists().unwrap(), stays, "{args:?}");
+        }
+        fs::write(&private, "half of it").unwrap();
+        fs::write(folder.path().join(MANIFEST), "{}").unwrap();
+        assert!(run_clean(&with(false, false)).is_ok());
+        assert!(!private.try_exists().unwrap());
+    }
+
+    #[test]
+    fn uploads_of_others_are_not_ours() {
+        for ours in ["documents/a", "dropped/c4-01xxx/b", ".commits/documents/a.json", MANIFEST] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for others in ["documents", "backup/documents/a", "a.tar", "documents-2/a", ""] {
+            assert!(!is_ours(others), "{others}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `thresher-worker`: runs units for a coordinator, inspects an output, or trains a model.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -92,7 +92,13 @@ fn main() -> ExitCode {
     // Outside of clouds nobody answers when the SDK asks for a role or a region; that is no news.
     let filter = tracing_subscriber::EnvFilter::try_from_env("THRESHER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,aws_config::imds=error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Into files and pipes no escape sequences go.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
     let result = match Arguments::parse().verb {
         Verb::Connect(options) => connect(options).map(|()| ExitCode::SUCCESS),
         Verb::Verify(options) => run_verify(&options),

@@ -24,6 +24,9 @@ pub(super) struct CleanArgs {
     /// State directory of the job [default of a job file: `<output>.state`]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Nobody works on the output: clean it though it is not complete and no state tells
+    #[arg(long)]
+    abandoned: bool,
     /// Only say what there is
     #[arg(long)]
     dry_run: bool,
@@ -39,6 +42,7 @@ pub(super) fn clean(args: &CleanArgs) -> anyhow::Result<ExitCode> {
     }
     let mut arguments: Vec<OsString> = vec!["clean".into()];
     arguments.extend(args.json.then(|| "--json".into()));
+    arguments.extend(args.abandoned.then(|| "--abandoned".into()));
     arguments.extend(args.dry_run.then(|| "--dry-run".into()));
     if let Some(state) = state {
         arguments.extend(["--state".into(), state.into()]);
@@ -47,10 +51,15 @@ pub(super) fn clean(args: &CleanArgs) -> anyhow::Result<ExitCode> {
     pass_through(&arguments)
 }
 
-/// Of a job file that tells where its state is.
+/// Of a job file that tells where its state is, or of a directory with a state beside it.
 fn state_of(output: &Path) -> Option<PathBuf> {
     let is_job = output.extension().is_some_and(|extension| extension == "toml");
-    state_directory(&load_job(output, None).ok().filter(|_| is_job)?).ok()
+    if is_job {
+        return state_directory(&load_job(output, None).ok()?).ok();
+    }
+    let mut beside = output.file_name()?.to_owned();
+    beside.push(".state");
+    Some(output.with_file_name(beside)).filter(|state| state.is_dir())
 }
 
 fn refuse_running(state: &Path) -> anyhow::Result<()> {

@@ -70,7 +70,11 @@ enum Verb {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("THRESHER_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(print::has_colours())
+        .with_writer(std::io::stderr)
+        .init();
     match dispatch(cli.verb) {
         Ok(code) => code,
         Err(error) => {

@@ -47,10 +47,7 @@ pub(super) fn load_job(path: &Path, output: Option<&Path>) -> anyhow::Result<Job
     let output = if is_address { output.to_owned() } else { absolute(output)? };
     let output = output.to_str().context("the output's path is no UTF-8")?;
     match JobSpec::load(path) {
-        Ok(mut job) => {
-            job.output.path = output.to_owned();
-            Ok(job)
-        }
+        Ok(job) => Ok(job.with_output(output)?),
         // The file may leave out what the command line says.
         Err(JobError::Invalid { key, .. }) if key == "output.path" => with_output(path, output),
         Err(error) => Err(error.into()),

@@ -1,6 +1,6 @@
 //! The only writer to stdout and stderr: results to the one, everything about them to the other.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 /// Writes results. A reader that has seen enough (`| head`) is no error.
 pub(super) fn result(text: &str) -> io::Result<()> {
@@ -14,6 +14,11 @@ pub(super) fn result(text: &str) -> io::Result<()> {
 /// Writes what is no result. Where stderr is gone, nobody is left to be told of it.
 pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether notes may be coloured: not in files and pipes, and not for who does not want it.
+pub(super) fn has_colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// An error with its causes, and what to do about it last.

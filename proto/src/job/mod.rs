@@ -98,7 +98,7 @@ impl JobSpec {
         toml::to_string(self).expect("a job file is plain tables, strings and numbers")
     }
 
-    fn make_absolute(&mut self, folder: &Path) {
+    pub(super) fn make_absolute(&mut self, folder: &Path) {
         for source in &mut self.source {
             source.base = absolute(folder, &source.base);
             if source.name.is_empty() {
@@ -126,7 +126,9 @@ impl JobSpec {
 /// A plain path made absolute and free of `.` and `..`; an address stays as it is.
 fn absolute(folder: &Path, path: &str) -> String {
     if path.contains("://") {
-        return path.to_owned();
+        // Else what is below it would have two slashes in its name.
+        let place = path.trim_end_matches('/');
+        return if place.ends_with(':') { path } else { place }.to_owned();
     }
     let mut clean = PathBuf::new();
     for part in folder.join(path).components() {

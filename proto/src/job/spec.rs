@@ -1,6 +1,6 @@
 //! The job file's tables as types. What each key means stands in `default.toml`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -313,6 +313,14 @@ impl JobSpec {
             && self.dedups_documents(source)
     }
 
+    /// Has the job publish elsewhere: an absolute path or an address.
+    pub fn with_output(mut self, output: &str) -> Result<Self, JobError> {
+        output.clone_into(&mut self.output.path);
+        self.make_absolute(Path::new("/"));
+        self.check()?;
+        Ok(self)
+    }
+
     /// Refuses what no run could do; each message says what to write instead.
     pub(super) fn check(&self) -> Result<(), JobError> {
         check_name("job.name", &self.job.name)?;
@@ -336,6 +344,10 @@ impl JobSpec {
             let problem = format!("`{}`, where nothing can be written", self.output.path);
             let hint = "use a directory or `s3://bucket/prefix`";
             return Err(JobError::invalid("output.path", problem, hint));
+        }
+        if scheme == "s3" && bucket_of(&self.output.path).is_empty() {
+            let problem = format!("`{}`, which names no bucket", self.output.path);
+            return Err(JobError::invalid("output.path", problem, "write `s3://bucket/prefix`"));
         }
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
                     identification), or write \"none\" to keep documents of every language untold";
@@ -426,6 +438,12 @@ impl JobSpec {
 
 fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// The bucket of an `s3://` address, empty where it has none.
+fn bucket_of(address: &str) -> &str {
+    let place = address.strip_prefix("s3://").unwrap_or_default();
+    place.split('/').next().unwrap_or_default()
 }
 
 fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {

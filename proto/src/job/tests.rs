@@ -156,6 +156,7 @@ fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
             "`source[0].reader` is `mine`, and slice `commoncrawl` has its own",
         ),
         (format!("{SMALL}{command}timeout = \"0s\"\n"), "`command[0].timeout` is no time"),
+        (SMALL.replace("\"out\"", "\"s3://\""), "`output.path` is `s3://`, which names no bucket"),
         (
             format!("{SMALL}\n[filters.gopher_quality]\nmin_words = 9\nmax_words = 5\n"),
             "`filters.gopher_quality.min_words` is above",
@@ -165,6 +166,13 @@ fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
         assert!(error.starts_with(begin), "{error}");
         assert_eq!(error.matches("hint: ").count(), 1, "{error}");
     }
+}
+
+#[test]
+fn an_address_has_no_slash_at_its_end() {
+    let job = parse(&SMALL.replace("\"out\"", "\"s3://bucket/out/\"")).unwrap();
+    assert_eq!(job.output.path, "s3://bucket/out");
+    assert_eq!(job.with_output("s3://bucket//").unwrap().output.path, "s3://bucket");
 }
 
 #[test]

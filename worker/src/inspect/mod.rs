@@ -23,11 +23,12 @@ pub use check::{CheckArgs, run_check};
 pub use report::{ReportArgs, run_report};
 pub use survey::{SurveyArgs, SurveyError, run_survey, survey};
 pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, run_trace, trace};
-pub use verify::{Difference, VerifyArgs, VerifyReport, run_verify, verify};
+pub use verify::{DROPPED_FOLDER, Difference, VerifyArgs, VerifyReport, run_verify, verify};
 
 use thresher_proto::job::JobSpec;
 
 use crate::stages::Manifest;
+pub use crate::stages::SHARD_FOLDER;
 use crate::storage::{self, Location, ReadOptions, StorageError};
 
 /// The name of the manifest at an output's root.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 
 use tempfile::TempDir;
 
@@ -226,6 +227,27 @@ fn a_gap_that_the_manifest_owns_to_is_told_and_is_no_difference() {
     let report = verify(&output.path().into(), 2).unwrap();
     assert_eq!((report.differences.as_slice(), report.unpublished), (&[][..], 4));
     assert!(report.to_string().contains("+ 4 in shards that failed"), "{report}");
+    let args = |output: &Path| VerifyArgs {
+        output: output.to_string_lossy().into_owned(),
+        json: false,
+        threads: None,
+    };
+    let status = |output: &Path| run_verify(&args(output)).unwrap();
+    assert_eq!(status(output.path()), ExitCode::from(3));
+    change(output.path(), |manifest| manifest.shards[0].documents = 5);
+    assert_eq!(status(output.path()), ExitCode::from(6));
+}
+
+#[test]
+fn sums_beyond_all_numbers_are_a_difference() {
+    let output = output();
+    change(output.path(), |manifest| {
+        for reason in ["a", "b"] {
+            manifest.accounting.dropped.insert(reason.to_owned(), u64::MAX);
+        }
+    });
+    let sum = Difference::Sum { records_in: 6, accounted: u64::MAX };
+    assert_eq!(differences(output.path())[0], sum);
 }
 
 #[test]

@@ -20,9 +20,11 @@ use crate::storage::commit::is_private;
 use crate::storage::{Location, ReadOptions, names_below};
 
 /// The rows of dropped records are here, below the output directory.
-const DROPPED_FOLDER: &str = "dropped";
+pub const DROPPED_FOLDER: &str = "dropped";
 /// The exit status that says that something differs.
 const DIFFERS: u8 = 6;
+/// The one that says that the output is as its job left it, and its job left gaps; like the job's.
+const GAPS: u8 = 3;
 
 /// Hash every shard again and recount the records
 #[derive(Debug, clap::Args)]
@@ -75,12 +77,24 @@ pub enum Difference {
     Sum { records_in: u64, accounted: u64 },
 }
 
-/// Verifies an output and prints what was found; the exit status is 6 where something differs.
+impl VerifyReport {
+    /// Whether units or shards are missing that the job could not do.
+    fn has_gaps(&self) -> bool {
+        self.absent_units + self.absent_shards > 0
+    }
+}
+
+/// Verifies an output and prints what was found; the exit status is 6 where something differs, and
+/// 3 where nothing does but the job left gaps.
 pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let output = output_place(&args.output)?;
     let report = verify(&output, args.threads.unwrap_or_else(default_threads))?;
     print_result(&if args.json { to_json(&report)? } else { report.to_string() })?;
-    Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+    Ok(match report.sound {
+        false => ExitCode::from(DIFFERS),
+        true if report.has_gaps() => ExitCode::from(GAPS),
+        true => ExitCode::SUCCESS,
+    })
 }
 
 /// Reads every file of an output and compares it with the manifest.
@@ -235,9 +249,9 @@ struct Row<'a> {
 /// The manifest's sums, against themselves and against what was counted.
 fn check_accounting(manifest: &Manifest, fates: &BTreeMap<RowFate, u64>, into: &mut VerifyReport) {
     let accounting = &manifest.accounting;
-    let accounted = accounting.published
-        + accounting.dropped.values().sum::<u64>()
-        + accounting.quarantined.values().sum::<u64>();
+    // A damaged manifest may name any numbers.
+    let reasons = accounting.dropped.values().chain(accounting.quarantined.values());
+    let accounted = reasons.fold(accounting.published, |sum, records| sum.saturating_add(*records));
     let records_in = accounting.records_in;
     // Shards that could not be written leave a gap, which the manifest owns to.
     let gap = !manifest.absent_shards.is_empty();
@@ -255,7 +269,8 @@ fn check_accounting(manifest: &Manifest, fates: &BTreeMap<RowFate, u64>, into: &
         [("dropped", &accounting.dropped), ("quarantined", &accounting.quarantined)]
     {
         for (reason, records) in expected {
-            reasons.entry((verdict.to_owned(), reason.clone())).or_default().0 += records;
+            let sum = &mut reasons.entry((verdict.to_owned(), reason.clone())).or_default().0;
+            *sum = sum.saturating_add(*records);
         }
     }
     for (fate, found) in fates {

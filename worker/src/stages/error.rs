@@ -61,7 +61,11 @@ impl UnitError {
 
     /// An error of an input's reader.
     pub(crate) fn input(input: &str, error: &io::Error) -> Self {
-        let text = format!("failed to read the input `{input}`: {error}");
+        let mut text = format!("failed to read the input `{input}`: {error}");
+        if matches!(StorageError::of(error), Some(StorageError::NotFound { .. })) {
+            text += "\nhint: inputs must stay while a job runs; those on `https://` are not looked for \
+                     before they are read";
+        }
         Self::by(StorageError::of(error).map_or(Remedy::Retry, StorageError::remedy), text)
     }
 

@@ -57,7 +57,7 @@ pub enum StorageError {
     Changed { location: String, detail: String },
     #[error("`{location}` is not a location: {detail}")]
     BadLocation { location: String, detail: String },
-    #[error("`{location}`: {detail}, after {attempts} attempts")]
+    #[error("`{location}`, after {attempts} attempts: {detail}")]
     Unreachable { location: String, detail: String, attempts: u32 },
     #[error("failed to read `{location}`: {source}")]
     Io { location: String, source: std::io::Error },

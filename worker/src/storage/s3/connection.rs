@@ -41,6 +41,7 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<Client> {
         .connect_timeout(patience.connect_timeout)
         .read_timeout(patience.silence_timeout)
         .build();
+    check_endpoints()?;
     let http = http_client()?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
@@ -81,10 +82,31 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<Client> {
     Ok(Client::from_conf(config.build()))
 }
 
+/// Where a server may be named, besides the job file, which is checked where it is read.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
+
+/// Refuses what is no address before anybody waits for an answer from there.
+fn check_endpoints() -> io::Result<()> {
+    for name in ENDPOINTS {
+        let url = std::env::var(name).unwrap_or_default();
+        if !url.is_empty() && !is_address(&url) {
+            return Err(io::Error::other(format!(
+                "{name} is `{url}`, which is no address\nhint: write it like \
+                 `https://s3.example.org`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_address(url: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
 /// Whether the server is named: then it is not Amazon's, or need not be.
 fn has_own_endpoint(spec: &S3Spec) -> bool {
     let named = |name: &&str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
-    !spec.endpoint.is_empty() || ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(named)
+    !spec.endpoint.is_empty() || ENDPOINTS.iter().any(named)
 }
 
 /// The region as it is set, without asking a cloud's machine where it stands: outside of clouds

@@ -19,7 +19,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let Some(response) = error.raw_response() else {
-        return unanswered(location, &DisplayErrorContext(error).to_string());
+        return unanswered(location, &DisplayErrorContext(error).to_string(), &innermost(error));
     };
     let after = response.headers().get("retry-after").and_then(|after| after.trim().parse().ok());
     let answer = Answer {
@@ -38,10 +38,15 @@ where
 }
 
 /// No answer came: the connection failed, or there was nothing to sign the request with.
-fn unanswered(location: &str, chain: &str) -> Failure {
+fn unanswered(location: &str, chain: &str, cause: &str) -> Failure {
     let location = location.to_owned();
-    // Other failures of the client's own making (a bad endpoint) will not go away either, but
-    // cannot be told from those of a network; they end after the last attempt.
+    if chain.contains("profile") && chain.contains("credential") {
+        let detail = format!(
+            "the profile gives no credentials: {cause}\nhint: see `profile` in `[s3]` and AWS_PROFILE; \
+             it must be in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE, where the workers run"
+        );
+        return Failure::Lasting(StorageError::Barred { location, detail });
+    }
     if chain.contains("credential") {
         let detail = format!(
             "no credentials were found: {}\nhint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \
@@ -59,8 +64,20 @@ fn unanswered(location: &str, chain: &str) -> Failure {
         );
         return Failure::Lasting(StorageError::Barred { location, detail });
     }
-    let detail = format!("the connection failed: {}", first_line(chain));
+    let detail = format!(
+        "the connection failed: {cause}\nhint: see that the server is up and that this machine can \
+         reach it; its address is `endpoint` in `[s3]`, AWS_ENDPOINT_URL, or Amazon's"
+    );
     Failure::Passing { detail, after: None }
+}
+
+/// The cause of all the others.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 /// What tells a cause to a person; the rest is the SDK's own state.
@@ -186,8 +203,14 @@ mod tests {
     #[test]
     fn a_request_that_cannot_be_signed_is_no_matter_of_patience() {
         let chain = "dispatch failure (DispatchFailure(…)): no credentials";
-        let Failure::Lasting(error) = unanswered("s3://b/k", chain) else { panic!("retried") };
-        assert!(error.to_string().contains("AWS_ACCESS_KEY_ID"), "{error}");
-        assert!(matches!(unanswered("s3://b/k", "io error"), Failure::Passing { .. }));
+        let refused = |chain| match unanswered("s3://b/k", chain, "refused") {
+            Failure::Lasting(error) => Ok(error.to_string()),
+            Failure::Passing { detail, .. } => Err(detail),
+        };
+        assert!(refused(chain).unwrap().contains("AWS_ACCESS_KEY_ID"));
+        let profile = "dispatch failure (…): no credentials: the profile `nope` was not defined";
+        assert!(refused(profile).unwrap().contains("AWS_CONFIG_FILE"));
+        let detail = refused("io error").unwrap_err();
+        assert!(detail.contains("failed: refused\nhint:"), "{detail}");
     }
 }
