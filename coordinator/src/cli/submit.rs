@@ -51,6 +51,12 @@ pub(super) struct SubmitArgs {
     /// Quality of service (on LSF: the queue)
     #[arg(short = 'q', long, value_name = "NAME")]
     qos: Option<String>,
+    /// Set any key of the site for this job, above its profile and the job file's `[site]`
+    ///
+    /// As TOML, or a plain word: `--set cores_per_node=64`, `--set interface=hsn0`, `--set
+    /// 'modules=["rust", "zlib"]'`. `thresher default-job` shows the keys.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Where shards and report go, instead of the job file's `output.path`
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -139,7 +145,7 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
 fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
     let text = std::fs::read_to_string(&args.job)
         .with_context(|| format!("failed to read the job file `{}`", args.job.display()))?;
-    let mut site = SiteProfile::choose(&args.site, &text)?;
+    let mut site = SiteProfile::choose_with(&args.site, &text, &args.set)?;
     if let Some(account) = &args.account {
         site.account.clone_from(account);
     }

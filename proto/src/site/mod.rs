@@ -1,8 +1,7 @@
 //! A site's profile: its batch system, its nodes, and what it grants.
 //!
 //! Read in layers, the later one winning: `default.toml` (embedded; it is the reference), the
-//! profile that was chosen, the job file's `[site]` table. What the command line changes is laid on
-//! top by whoever reads it.
+//! profile that was chosen, the job file's `[site]` table, keys that the command line sets.
 //!
 //! **Invariant:** nothing of a site gets into a job's recipe: the same job gives the same bytes
 //! wherever it runs.
@@ -140,11 +139,20 @@ pub enum SiteError {
     Profile { name: String, source: JobError },
     #[error("the job file's `[site]` is not right: {0}")]
     Job(JobError),
+    #[error("`--set {given}` sets no key of a site\nhint: write `--set KEY=VALUE`")]
+    NoKey { given: String },
+    #[error("`--set {given}` is not right: {source}")]
+    Set { given: String, source: JobError },
 }
 
 impl SiteProfile {
     /// The site called `name` (or the profile at that path), as changed by a job file's text.
     pub fn choose(name: &str, job_text: &str) -> Result<Self, SiteError> {
+        Self::choose_with(name, job_text, &[])
+    }
+
+    /// The same with keys that are `set` above all others, each written `KEY=VALUE`.
+    pub fn choose_with(name: &str, job_text: &str, set: &[String]) -> Result<Self, SiteError> {
         let embedded = SITES.iter().find(|(known, _)| *known == name);
         let text = match embedded {
             Some((_, text)) => (*text).to_owned(),
@@ -160,9 +168,18 @@ impl SiteProfile {
             .file_stem()
             .map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
         let profile = table(&text).map_err(of_profile)?;
-        let overrides = overrides(job_text).map_err(SiteError::Job)?;
+        let mut overrides = overrides(job_text).map_err(SiteError::Job)?;
         Self::layered(&short, &profile, &text, &Table::new()).map_err(of_profile)?;
-        Self::layered(&short, &profile, &text, &overrides).map_err(SiteError::Job)
+        let mut site =
+            Self::layered(&short, &profile, &text, &overrides).map_err(SiteError::Job)?;
+        for given in set {
+            let source = |source| SiteError::Set { given: given.clone(), source };
+            let one = set_by(given).ok_or_else(|| SiteError::NoKey { given: given.clone() })?;
+            refuse_unknown(&one, "").map_err(source)?;
+            keys::overlay(&mut overrides, &one);
+            site = Self::layered(&short, &profile, &text, &overrides).map_err(source)?;
+        }
+        Ok(site)
     }
 
     fn layered(
@@ -193,6 +210,15 @@ impl SiteProfile {
 pub(crate) fn check_table(site: &Table, job_text: &str) -> Result<(), JobError> {
     refuse_unknown(site, job_text)?;
     SiteProfile::layered("job", &Table::new(), "", site).map(|_| ())
+}
+
+/// `KEY=VALUE` as a table of one key: the value as TOML, where it is, and else the word itself.
+fn set_by(given: &str) -> Option<Table> {
+    let (key, text) = given.split_once('=')?;
+    let toml: Option<Table> = format!("value = {text}").parse().ok();
+    let value = toml.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
+    Some(Table::from_iter([(key.trim().to_owned(), value)]))
 }
 
 /// The job file's `[site]` table.
@@ -252,6 +278,29 @@ mod tests {
         let site = SiteProfile::choose("frontier", job).unwrap();
         assert_eq!((site.interface.as_str(), site.qos.as_str()), ("lo", "debug"));
         assert_eq!(site.queue, "batch");
+    }
+
+    #[test]
+    fn the_command_line_sets_any_key_above_the_job_file() {
+        let choose = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
+            let job = "[site]\ninterface = \"lo\"\n";
+            SiteProfile::choose_with("frontier", job, &set)
+        };
+        let given = ["interface=hsn1", "cores_per_node=64", "submit_options=[\"-S\", \"0\"]"];
+        let site = choose(&given).unwrap();
+        assert_eq!((site.interface.as_str(), site.cores_per_node), ("hsn1", 64));
+        assert_eq!(site.submit_options, ["-S", "0"]);
+        assert_eq!(choose(&["warn_before = \"2m\""]).unwrap().warn_before.to_string(), "2m");
+        for (given, told) in [
+            ("cores_per_nod=4", "did you mean `cores_per_node`?"),
+            ("cores_per_node=many", "`--set cores_per_node=many` is not right"),
+            ("cores_per_node", "--set KEY=VALUE"),
+            ("system=pbs", "pbs"),
+        ] {
+            let error = choose(&[given]).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 
     #[test]
