@@ -8,7 +8,8 @@
 //! never a quarantine.
 //!
 //! A record whose length does not fit costs the rest of its member where members hold one record
-//! each, as CommonCrawl's do; elsewhere the next line that starts a record is searched.
+//! each, as CommonCrawl's do; elsewhere the next line that starts a record is searched, also in the
+//! body of a record that is too large to be held (`step_over`).
 
 mod header;
 mod source;
@@ -196,7 +197,7 @@ impl<R: Read> WarcReader<R> {
         if !first {
             self.shared_members = true;
         }
-        let defect = match self.measure()? {
+        let defect = match self.measure(first)? {
             Ok((header_bytes, body_bytes)) => {
                 return Ok(Framed::Record { header_bytes, body_bytes });
             }
@@ -212,7 +213,7 @@ impl<R: Read> WarcReader<R> {
 
     /// The lengths of head and body. After a defect the source stands behind the head, or where the
     /// search for the next record may start.
-    fn measure(&mut self) -> io::Result<Result<(usize, usize), Defect>> {
+    fn measure(&mut self, first: bool) -> io::Result<Result<(usize, usize), Defect>> {
         let header_bytes = match self.find_header()? {
             Ok(header_bytes) => header_bytes,
             Err(defect) => {
@@ -231,7 +232,7 @@ impl<R: Read> WarcReader<R> {
         let fits =
             usize::try_from(body_bytes).ok().filter(|it| *it <= self.limits.record_max_bytes);
         let Some(body_bytes) = fits else {
-            return self.step_over(header_bytes, body_bytes).map(Err);
+            return self.step_over(first, header_bytes, body_bytes).map(Err);
         };
         let checked = self.check_end(header_bytes + body_bytes)?;
         if checked.is_err() {
@@ -292,12 +293,50 @@ impl<R: Read> WarcReader<R> {
         Ok(Err((REASON_CONTENT_LENGTH_WRONG, text)))
     }
 
-    /// Steps over a record that is too large, in bounded memory.
-    fn step_over(&mut self, header_bytes: usize, body_bytes: u64) -> io::Result<Defect> {
-        let text = format!("{body_bytes} bytes, {} at most", self.limits.record_max_bytes);
+    /// Steps over a record that is too large, in bounded memory. Its length is not trusted: where
+    /// another record may begin before it is over, the source is left there if the length lies.
+    fn step_over(
+        &mut self,
+        first_in_member: bool,
+        header_bytes: usize,
+        body_bytes: u64,
+    ) -> io::Result<Defect> {
         self.source.consume(header_bytes);
-        self.source.skip(body_bytes)?;
+        let end = self.source.position().saturating_add(body_bytes);
+        let alone = self.one_a_member(first_in_member);
+        while !alone && self.find_record_start(end)? {
+            if self.ends_before(end)? {
+                let text = format!("`{body_bytes}`, and another record begins before");
+                return Ok((REASON_CONTENT_LENGTH_WRONG, text));
+            }
+            self.step_into_record();
+        }
+        let left = end.saturating_sub(self.source.position());
+        self.source.skip(left)?;
+        let text = format!("{body_bytes} bytes, {} at most", self.limits.record_max_bytes);
         Ok((REASON_RECORD_TOO_LARGE, text))
+    }
+
+    /// Whether a record that is said to reach to `end` is over where another seems to begin. What
+    /// follows `end` tells, where that is no further than a record may be long; of a longer one,
+    /// whether the other is sound, which is wrong only for a record that quotes whole ones.
+    fn ends_before(&mut self, end: u64) -> io::Result<bool> {
+        let left = end.saturating_sub(self.source.position());
+        let near = usize::try_from(left).ok().filter(|it| *it <= self.limits.record_max_bytes);
+        if let Some(left) = near {
+            return Ok(self.check_end(left)?.is_err());
+        }
+        if !self.source.fill(self.limits.record_max_bytes)? {
+            return Ok(true);
+        }
+        let Ok(header_bytes) = self.find_header()? else { return Ok(false) };
+        let header = Header::new(&self.source.view()[..header_bytes]);
+        let body_bytes = header.check(self.limits.header_max_fields).ok();
+        let body_bytes = body_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        match body_bytes.filter(|it| *it <= self.limits.record_max_bytes) {
+            Some(body_bytes) => Ok(self.check_end(header_bytes + body_bytes)?.is_ok()),
+            None => Ok(false),
+        }
     }
 
     /// Moves past the version line, or a byte at least, so that the search cannot find it again.
@@ -318,13 +357,9 @@ impl<R: Read> WarcReader<R> {
     /// After a defect: goes to the next record, or to the member's end. A damage met on the way
     /// takes the record with it.
     fn resync(&mut self, first_in_member: bool) -> io::Result<Stopped> {
-        let one_a_member = first_in_member
-            && !self.shared_members
-            && !self.source.gzip.is_plain()
-            && self.source.members_begun() > 1;
-        if one_a_member {
+        if self.one_a_member(first_in_member) {
             self.source.skip(u64::MAX)?;
-        } else if self.find_record_start()? {
+        } else if self.find_record_start(u64::MAX)? {
             return Ok(None);
         }
         Ok(match self.source.boundary() {
@@ -333,13 +368,25 @@ impl<R: Read> WarcReader<R> {
         })
     }
 
-    /// Moves to the next line that is a version line; `false` if the boundary comes first.
-    fn find_record_start(&mut self) -> io::Result<bool> {
+    /// Whether the record in hand has its member for itself, as far as can be told.
+    fn one_a_member(&self, first_in_member: bool) -> bool {
+        first_in_member
+            && !self.shared_members
+            && !self.source.gzip.is_plain()
+            && self.source.members_begun() > 1
+    }
+
+    /// Moves to the next line that is a version line; `false` if the boundary or `end` comes first,
+    /// a position in the member.
+    fn find_record_start(&mut self, end: u64) -> io::Result<bool> {
         // The bytes before the view are a head's end or the middle of a line.
         let mut before = b'\n';
         loop {
             let view = self.source.view();
-            let ended = self.source.boundary().is_some();
+            let room = end.saturating_sub(self.source.position());
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let ended = self.source.boundary().is_some() || room <= view.len();
+            let view = &view[..view.len().min(room)];
             let mut keep_from = view.len().saturating_sub(RECORD_START.len() - 1);
             for at in memchr::memmem::find_iter(view, RECORD_START) {
                 let line_start = if at == 0 { before } else { view[at - 1] } == b'\n';
@@ -352,7 +399,8 @@ impl<R: Read> WarcReader<R> {
                 }
             }
             if ended {
-                self.source.consume(view.len());
+                let all = view.len();
+                self.source.consume(all);
                 return Ok(false);
             }
             if keep_from > 0 {

@@ -192,6 +192,34 @@ fn a_record_that_is_too_large_is_stepped_over() {
 }
 
 #[test]
+fn a_length_beyond_the_limit_costs_one_record_when_it_lies() {
+    let limits = WarcLimits { record_max_bytes: 1000, ..WarcLimits::default() };
+    let bodies: Vec<Vec<u8>> = (0..40).map(|i| vec![b'a'; 10 * i]).collect();
+    let rest: Vec<u8> = bodies.iter().flat_map(|body| record(body)).collect();
+    for length in ["1001", "1500", "4000", "99999999", "18446744073709551615"] {
+        let bad = record_with_length(length, b"short");
+        let plain = [&record(b"first")[..], &bad, &rest].concat();
+        for input in [gzip(&plain), plain] {
+            let told = read_all(&input[..], limits);
+            assert_eq!(told.len(), 42, "{length}");
+            assert!(matches!(told[1], Bad(_, REASON_CONTENT_LENGTH_WRONG)), "{length}");
+            let found = told[2..].iter().zip(&bodies);
+            assert!(
+                found.into_iter().all(|(told, body)| matches!(told, Body(_, it) if it == body))
+            );
+        }
+    }
+    // One that tells the truth quotes what it likes, as one below the limit does.
+    let quoting = [&b"about\n"[..], &record(b"inner"), &[b'x'; 1200], b"\nWARC/1.0\r\n"].concat();
+    let plain = [record(b"first"), record(&quoting), record(b"next")].concat();
+    for input in [gzip(&plain), plain] {
+        let told = read_all(&input[..], limits);
+        let [Body(..), Bad(_, reason), Body(_, next)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((*reason, &next[..]), (REASON_RECORD_TOO_LARGE, &b"next"[..]));
+    }
+}
+
+#[test]
 fn a_line_of_a_gigabyte_is_stepped_over_in_bounded_memory() {
     let head = b"WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: 1073741824\r\n\r\n";
     let line = io::repeat(b'a').take(1 << 30);
