@@ -138,6 +138,10 @@ fn damaged<'a>(offset: u64, error: &dyn std::fmt::Display) -> Entry<'a> {
     Entry { offset, path: "", bytes: 0, content }
 }
 
+fn cut(read: usize, bytes: u64) -> (&'static str, String) {
+    (REASON_DAMAGED, format!("the file has {bytes} bytes, and {read} are there"))
+}
+
 /// Reads a file's content up to the limit; the rest of it is left unread.
 fn content_of(
     reader: impl Read,
@@ -169,10 +173,18 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
             }
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let bytes = entry.size();
-            let content = content_of(entry, job.records.max_bytes.0, &mut buffer)?;
+            let limit = job.records.max_bytes.0;
+            let content = match content_of(entry, limit, &mut buffer) {
+                Ok(Ok(())) if (buffer.len() as u64) < bytes => Err(cut(buffer.len(), bytes)),
+                Ok(content) => content,
+                Err(error) => Err((REASON_DAMAGED, error.to_string())),
+            };
+            // Damage ends the tar with the file that it is in.
+            let ends = matches!(content, Err((REASON_DAMAGED, _)));
             let content = content.map(|()| buffer.as_slice());
-            if let Err(error) = each(Entry { offset: at, path: &path, bytes, content }) {
-                return Ok(Err(error));
+            let told = each(Entry { offset: at, path: &path, bytes, content });
+            if told.is_err() || ends {
+                return Ok(told);
             }
         }
         Ok(Ok(()))

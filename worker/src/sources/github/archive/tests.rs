@@ -81,6 +81,10 @@ fn a_truncated_archive_gives_what_comes_before_the_cut() {
     let tar = tar_of(&FILES);
     let cut = told("a.tar", &tar[..2 * 1024 + 300]);
     assert_eq!(cut, ["x = 1\n", "github/no_code", "archive_damaged"]);
+    // Within the text of the first file: what is there of it is no file.
+    for (path, bytes) in [("a.tar", tar[..515].to_vec()), ("a.tar.gz", gzip(&tar[..515]))] {
+        assert_eq!(told(path, &bytes), ["archive_damaged"]);
+    }
     let packed = gzip(&tar);
     assert_eq!(told("a.tar.gz", &packed[..packed.len() - 100]).last().unwrap(), "archive_damaged");
     assert_eq!(told("a.zip", &zip_of(&FILES)[..300]), ["archive_damaged"]);
