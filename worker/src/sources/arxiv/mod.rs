@@ -20,6 +20,7 @@ use thresher_proto::job::{JobSpec, LatexRules, SourceSpec};
 use super::{Fate, Input, Met, Meta, Page, PlannedInput, Source, Take};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
+use crate::formats::json_lines::REASON_EMPTY;
 use crate::formats::piece::Piece;
 use crate::stages::UnitError;
 use members::{Item, Members, is_tar};
@@ -60,7 +61,12 @@ impl Source for Arxiv {
                 record += 1;
             }
         }
-        members.into_input().finish().map_err(failed)
+        let digest = members.into_input().finish().map_err(failed)?;
+        if digest.bytes == 0 {
+            let fate = Fate::Quarantined { id: "", url: "", reason: REASON_EMPTY, detail: "" };
+            take(Met { offset: 0, record: 0, bytes: 0, fate })?;
+        }
+        Ok(digest)
     }
 }
 

@@ -82,7 +82,8 @@ fn every_member_is_a_paper_or_dropped_or_quarantined_by_name() {
 }
 
 #[test]
-fn a_cut_tar_is_told() {
+fn a_cut_or_empty_tar_is_told() {
+    assert_eq!(read(b"", "thresher"), [(String::new(), "empty_input".to_owned())]);
     let tar = sample();
     let told = read(&tar[..1200], "thresher");
     assert_eq!(told.last().unwrap().1, "tar_damaged");

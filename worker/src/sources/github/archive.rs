@@ -16,6 +16,7 @@ use thresher_proto::job::JobSpec;
 
 use super::{CodeFile, Judged, licence};
 use crate::formats::gzip::InputDigest;
+use crate::formats::json_lines::REASON_EMPTY;
 use crate::sources::noted::{ErrorNote, Noted};
 use crate::sources::{Fate, Input, Met, Meta, Take};
 use crate::stages::UnitError;
@@ -158,7 +159,13 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
     let note = ErrorNote::default();
     let raw = Noted { input: input.open_at(0)?, note: note.clone() };
     let mut raw = BufReader::new(raw);
-    let gzip = raw.fill_buf().is_ok_and(|bytes| bytes.starts_with(&[0x1f, 0x8b]));
+    // An error comes again where the archive is read.
+    let begin = raw.fill_buf().unwrap_or(&[0]);
+    let (empty, gzip) = (begin.is_empty(), begin.starts_with(&[0x1f, 0x8b]));
+    if empty {
+        let content = Err((REASON_EMPTY, String::new()));
+        return each(Entry { offset: 0, path: "", bytes: 0, content });
+    }
     let plain: Box<dyn Read + '_> =
         if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
     let mut archive = tar::Archive::new(plain);

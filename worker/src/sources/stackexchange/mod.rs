@@ -26,6 +26,7 @@ use super::noted::{ErrorNote, Noted};
 use super::{Fate, Input, Joined, Met, Meta, Page, PlannedInput, Source, Take};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
+use crate::formats::json_lines::REASON_EMPTY;
 use crate::formats::piece::Piece;
 use crate::stages::UnitError;
 use crate::staging::InputRow;
@@ -80,7 +81,11 @@ impl Source for StackExchange {
         let mut reader = BufReader::new(HashedReader::new(input.open()?));
         reading.rows(&mut reader, &mut |error| input.failed(error))?;
         reading.threads()?;
-        reader.into_inner().finish().map_err(|error| input.failed(&error))
+        let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
+        if digest.bytes == 0 {
+            reading.bad((0, 0), REASON_EMPTY, "")?;
+        }
+        Ok(digest)
     }
 }
 

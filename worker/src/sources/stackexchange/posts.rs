@@ -128,13 +128,26 @@ fn row_of(line: &[u8]) -> Option<Row> {
             return bad("invalid_utf8", detail);
         }
     };
-    if text.is_empty() || ["<?xml", "<posts", "</posts"].iter().any(|it| text.starts_with(it)) {
+    let text = without_frame(text);
+    if text.is_empty() {
         return None;
     }
     match post_of(text) {
         Ok(post) => Some(Row::Post(Box::new(post))),
         Err(detail) => bad("row_malformed", detail),
     }
+}
+
+/// The line without the file's head and tail, where it has them.
+fn without_frame(line: &str) -> &str {
+    let mut text = line;
+    if text.starts_with("<?xml") {
+        text = text.split_once("?>").map_or(text, |(_, rest)| rest).trim_start();
+    }
+    if ["<posts>", "<posts ", "<posts/"].iter().any(|it| text.starts_with(it)) {
+        text = text.split_once('>').map_or(text, |(_, rest)| rest).trim_start();
+    }
+    text.strip_suffix("</posts>").unwrap_or(text).trim_end()
 }
 
 fn post_of(row: &str) -> Result<Post, String> {
@@ -195,6 +208,24 @@ mod tests {
                     b\" />\n  <row Id=\"2\" ParentId=\"1\" Body=\"\" />\r\n</posts>";
         let expected = [(33, "1 None <p>a\nb".to_owned()), (74, "2 Some(1) ".to_owned())];
         assert_eq!(all(file.as_bytes(), 1000), expected);
+    }
+
+    #[test]
+    fn what_stands_on_the_line_of_the_head_or_tail_is_read_or_told() {
+        let row = "<row Id=\"1\" Body=\"b\" />";
+        let one = vec![(0, "1 None b".to_owned())];
+        for line in [
+            format!("<posts>{row}</posts>"),
+            format!("<?xml version=\"1.0\"?><posts site=\"x\"> {row}\n</posts>"),
+            format!("{row}</posts>\n"),
+        ] {
+            assert_eq!(all(line.as_bytes(), 1000), one, "{line}");
+        }
+        let bad = vec![(0, "row_malformed".to_owned())];
+        for line in [format!("<posts>{row}{row}</posts>"), format!("<postscript>{row}")] {
+            assert_eq!(all(line.as_bytes(), 1000), bad, "{line}");
+        }
+        assert_eq!(all(b"<?xml version=\"1.0\"?><posts></posts>", 1000), []);
     }
 
     #[test]

@@ -70,6 +70,12 @@ fn rows_become_threads_or_are_dropped_by_name() {
 }
 
 #[test]
+fn an_empty_file_is_quarantined() {
+    let empty = [(String::new(), "empty_input".to_owned())];
+    assert_eq!(read("a.stackexchange.com/Posts.xml", b"", &job("thresher")), empty);
+}
+
+#[test]
 fn a_real_site_is_the_same_whatever_the_memory() {
     let bytes = include_bytes!("../../../testdata/stackexchange/Posts.xml");
     let mut job = job("thresher");

@@ -77,6 +77,12 @@ fn a_file_is_named_by_archive_repository_and_path() {
 }
 
 #[test]
+fn an_empty_tar_is_quarantined() {
+    assert_eq!(told("a.tar", b""), ["empty_input"]);
+    assert_eq!(told("a.tar.gz", b""), ["empty_input"]);
+}
+
+#[test]
 fn a_truncated_archive_gives_what_comes_before_the_cut() {
     let tar = tar_of(&FILES);
     let cut = told("a.tar", &tar[..2 * 1024 + 300]);
