@@ -1,16 +1,20 @@
 //! Inputs on a file system.
 
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::StorageError;
 
 pub(super) fn open(path: &Path) -> Result<File, StorageError> {
-    let file = File::open(path).map_err(|error| classify(path, error))?;
+    // To open a pipe would wait for somebody who writes to it.
+    let no_wait = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path);
+    let file = file.map_err(|error| classify(path, error))?;
     // A directory opens, and only its first read fails, with a puzzling message.
-    regular(path, &file)?;
+    regular(path, &file.metadata().map_err(|error| classify(path, error))?)?;
     Ok(file)
 }
 
@@ -31,6 +35,7 @@ pub(super) fn open_range(
 
 pub(super) fn size(path: &Path) -> Result<u64, StorageError> {
     let metadata = std::fs::metadata(path).map_err(|error| classify(path, error))?;
+    regular(path, &metadata)?;
     Ok(metadata.len())
 }
 
@@ -60,13 +65,13 @@ pub(super) fn names_below(root: &Path, folder: &str) -> Result<Vec<String>, Stor
     Ok(found)
 }
 
-fn regular(path: &Path, file: &File) -> Result<(), StorageError> {
-    let metadata = file.metadata().map_err(|error| classify(path, error))?;
-    if metadata.is_dir() {
-        let detail = "it is a directory".to_owned();
-        return Err(StorageError::Refused { location: path.display().to_string(), detail });
+fn regular(path: &Path, metadata: &Metadata) -> Result<(), StorageError> {
+    if metadata.is_file() {
+        return Ok(());
     }
-    Ok(())
+    let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+    let detail = format!("it is {what}");
+    Err(StorageError::Refused { location: path.display().to_string(), detail })
 }
 
 fn classify(path: &Path, source: io::Error) -> StorageError {
@@ -126,5 +131,12 @@ mod tests {
         assert_eq!(missing.remedy(), Remedy::GiveUp);
         let directory = open(&dir.path().into(), &ReadOptions::default());
         assert!(matches!(directory, Err(StorageError::Refused { .. })));
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let location = pipe.as_path().into();
+        let Err(opened) = open(&location, &ReadOptions::default()) else { panic!("opened a pipe") };
+        assert!(opened.to_string().contains("it is no regular file"), "{opened}");
+        assert!(size(&location, &ReadOptions::default()).is_err());
     }
 }
