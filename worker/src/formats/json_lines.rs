@@ -159,6 +159,7 @@ impl<R: Read> LineReader<R> {
                 true => &self.bytes.view()[from..from + feed],
                 false => self.carried.as_slice(),
             };
+            let bytes = without_mark(begin, bytes);
             return Ok(Some(Item::Line(Line { offset: begin, number, bytes })));
         }
     }
@@ -190,7 +191,7 @@ impl<R: Read> LineReader<R> {
         if length > self.line_max_bytes as u64 {
             return Some(Item::Quarantined(too_long(begin, number, length)));
         }
-        Some(Item::Line(Line { offset: begin, number, bytes: &self.carry }))
+        Some(Item::Line(Line { offset: begin, number, bytes: without_mark(begin, &self.carry) }))
     }
 
     /// Takes the rest of the current bytes into the line and goes on to the next ones.
@@ -274,6 +275,12 @@ pub enum InsideLine {
     No,
 }
 
+/// A text may begin with a byte order mark, which is no part of its first line.
+fn without_mark(offset: u64, line: &[u8]) -> &[u8] {
+    let marked = if offset == 0 { line.strip_prefix(b"\xef\xbb\xbf") } else { None };
+    marked.unwrap_or(line)
+}
+
 fn too_long(offset: u64, number: u64, length: u64) -> BadLine {
     let detail = format!("a line of {length} bytes");
     BadLine { offset, number, reason: REASON_TOO_LONG, detail }
@@ -322,6 +329,13 @@ mod tests {
         assert_eq!(whole(&members), lines, "a line may reach over members");
         assert_eq!(whole(b""), [(0, 0, Err(REASON_EMPTY))]);
         assert_eq!(whole(b"\n\n"), []);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let lines = vec![(0, 0, Ok("a".to_owned())), (5, 1, Ok("\u{feff}b".to_owned()))];
+        assert_eq!(whole("\u{feff}a\n\u{feff}b".as_bytes()), lines);
+        assert_eq!(whole(&gzip("\u{feff}a".as_bytes())), lines[..1]);
     }
 
     #[test]
