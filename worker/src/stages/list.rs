@@ -3,8 +3,10 @@
 //! **Invariant:** the units depend on the listing, the inputs' sizes and `units.target_bytes`
 //! alone: never on workers or memory, or positions would not be the same in two runs.
 
+mod walk;
+
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use prost::Message;
@@ -113,7 +115,7 @@ fn listed_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
     let listing = source.listing.as_str();
     let name = listing.strip_suffix(".gz").unwrap_or(listing);
     let is_list = [".paths", ".txt", ".list"].iter().any(|ending| name.ends_with(ending));
-    let paths = if listing.contains(['*', '?', '[']) {
+    let paths = if walk::is_pattern(listing) && !is_name(source)? {
         if let location @ Location::S3 { .. } = locate(source, "")? {
             return matching_objects(&location, listing);
         }
@@ -126,6 +128,21 @@ fn listed_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
     Ok(paths.into_iter().map(InputRow::named).collect())
 }
 
+/// Whether there is a file of exactly this name, though it reads like a pattern.
+fn is_name(source: &SourceSpec) -> Result<bool, UnitError> {
+    Ok(match locate(source, &source.listing)? {
+        Location::Path(path) => path.is_file(),
+        Location::Http(_) | Location::S3 { .. } => false,
+    })
+}
+
+fn matches_nothing(pattern: &str, base: &str) -> UnitError {
+    UnitError::Fatal(format!(
+        "`listing = \"{pattern}\"` matches nothing in `{base}`\nhint: check `base`; a `[`, `*` or \
+         `?` in a name is written `[[]`, `[*]` or `[?]`"
+    ))
+}
+
 /// A list of paths, one a line, plain or gzip.
 fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
     let fail = |error: &io::Error| UnitError::input(&location.to_string(), error);
@@ -133,13 +150,12 @@ fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
     let mut lines = BufReader::new(gunzipped(raw).map_err(|error| fail(&error))?);
     let mut paths = Vec::new();
     let mut line = Vec::new();
-    loop {
+    for number in 1_u64.. {
         line.clear();
         let mut bounded = lines.by_ref().take(MAX_PATH_BYTES);
         if bounded.read_until(b'\n', &mut line).map_err(|error| fail(&error))? == 0 {
             break;
         }
-        let number = paths.len() + 1;
         let refuse = |why: &str| {
             UnitError::Fatal(format!("line {number} of the listing `{location}` {why}"))
         };
@@ -150,6 +166,11 @@ fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
         if !path.is_empty() {
             paths.push(path.to_owned());
         }
+    }
+    if paths.is_empty() {
+        return Err(UnitError::Fatal(format!(
+            "the listing `{location}` names no input\nhint: it has one path a line"
+        )));
     }
     Ok(paths)
 }
@@ -166,29 +187,19 @@ fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, Uni
     let Location::S3 { bucket, key } = base else { return Ok(Vec::new()) };
     let base =
         if key.is_empty() { String::new() } else { format!("{}/", key.trim_end_matches('/')) };
-    let compiled = glob::Pattern::new(pattern).map_err(|error| {
-        UnitError::Fatal(format!("`listing = \"{pattern}\"` is no pattern: {error}"))
-    })?;
-    // As of a file system: `*` stops at a slash.
-    let like_paths = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
+    let compiled = walk::compiled(pattern)?;
     let literal = pattern.split(['*', '?', '[']).next().unwrap_or_default();
     let found =
         storage::list_objects(bucket, &format!("{base}{literal}"), &ReadOptions::default())?;
     let rows = found.into_iter().filter_map(|object| {
         let path = object.key.strip_prefix(&base)?.to_owned();
-        let fits = compiled.matches_with(&path, like_paths);
+        let fits = compiled.matches_with(&path, walk::LIKE_A_SHELL);
         let bytes = Some(object.bytes);
         fits.then_some(InputRow { bytes, etag: object.etag, ..InputRow::named(path) })
     });
     let rows: Vec<InputRow> = rows.collect();
     if rows.is_empty() {
-        return Err(UnitError::Fatal(format!(
-            "`listing = \"{pattern}\"` matches nothing in `s3://{bucket}/{key}`\nhint: check `base`"
-        )));
+        return Err(matches_nothing(pattern, &format!("s3://{bucket}/{key}")));
     }
     Ok(rows)
 }
@@ -201,33 +212,9 @@ fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, Uni
             source.base
         )));
     }
-    let base = Path::new(&source.base);
-    let whole = format!("{}/{pattern}", glob::Pattern::escape(&source.base));
-    let bad = |error: glob::PatternError| {
-        UnitError::Fatal(format!("`listing = \"{pattern}\"` is no pattern: {error}"))
-    };
-    let mut paths = Vec::new();
-    for entry in glob::glob(&whole).map_err(bad)? {
-        let path: PathBuf = entry.map_err(|error| {
-            UnitError::Retry(format!("failed to list `{}`: {error}", error.path().display()))
-        })?;
-        if path.is_dir() {
-            continue;
-        }
-        let path = path.strip_prefix(base).unwrap_or(&path);
-        match path.to_str() {
-            Some(path) => paths.push(path.to_owned()),
-            None => {
-                return Err(UnitError::Fatal(format!("`{}` is no UTF-8", path.display())));
-            }
-        }
-    }
-    paths.sort_unstable();
+    let paths = walk::files_below(Path::new(&source.base), pattern)?;
     if paths.is_empty() {
-        return Err(UnitError::Fatal(format!(
-            "`listing = \"{pattern}\"` matches nothing in `{}`\nhint: check `base`",
-            source.base
-        )));
+        return Err(matches_nothing(pattern, &source.base));
     }
     Ok(paths)
 }
@@ -272,5 +259,39 @@ mod tests {
             .collect();
         assert_eq!(units, [(2, 0, 3, 110), (2, 3, 1, 300), (2, 4, 1, 1)]);
         assert!(cut(0, &[], 100).is_empty());
+    }
+
+    fn source(base: &Path, listing: &str) -> SourceSpec {
+        let base = base.display();
+        let text = format!(
+            "[job]\nname = \"t\"\n[[source]]\nslice = \"c4\"\nlisting = \"{listing}\"\n\
+             base = \"{base}\"\n[language]\nmodel = \"none\"\n[output]\npath = \"o\"\n[tokens]\ntokenizer = \"none\"\n"
+        );
+        JobSpec::parse(&text, Path::new("/")).unwrap().source.remove(0)
+    }
+
+    #[test]
+    fn a_file_that_is_named_like_a_pattern_is_taken_or_told_of() {
+        let base = tempfile::tempdir().unwrap();
+        let source = source(base.path(), "b[1].json.gz");
+        let error = listed_inputs(&source).unwrap_err().to_string();
+        assert!(error.contains("is written `[[]`"), "{error}");
+        std::fs::write(base.path().join("b[1].json.gz"), "").unwrap();
+        std::fs::write(base.path().join("b1.json.gz"), "").unwrap();
+        let found = listed_inputs(&source).unwrap();
+        assert_eq!(found, [InputRow::named("b[1].json.gz".to_owned())]);
+    }
+
+    #[test]
+    fn a_listing_without_a_path_or_with_one_that_is_no_text_is_an_error() {
+        let base = tempfile::tempdir().unwrap();
+        let source = source(base.path(), "x.paths");
+        for (content, expected) in
+            [(&b""[..], "names no input"), (b"\n \n", "names no input"), (b"a\n\n\xff", "line 3 ")]
+        {
+            std::fs::write(base.path().join("x.paths"), content).unwrap();
+            let error = listed_inputs(&source).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }
