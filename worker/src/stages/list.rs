@@ -265,7 +265,8 @@ mod tests {
         let base = base.display();
         let text = format!(
             "[job]\nname = \"t\"\n[[source]]\nslice = \"c4\"\nlisting = \"{listing}\"\n\
-             base = \"{base}\"\n[language]\nmodel = \"none\"\n[output]\npath = \"o\"\n[tokens]\ntokenizer = \"none\"\n"
+             base = \"{base}\"\n[language]\nmodel = \"none\"\n[output]\npath = \"o\"\n\
+             [tokens]\ntokenizer = \"none\"\n"
         );
         JobSpec::parse(&text, Path::new("/")).unwrap().source.remove(0)
     }
