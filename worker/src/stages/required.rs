@@ -10,7 +10,7 @@ use super::seal::{Manifest, other_corpus};
 use super::{read_language, scores};
 use crate::filters::FilterChain;
 use crate::perplexity;
-use crate::storage::Output;
+use crate::storage::{Output, ReadOptions, s3};
 use crate::tokens::TokenizerFile;
 
 /// Why the job may not begin, a message each; empty where it may. An output that cannot be asked
@@ -19,8 +19,10 @@ pub fn obstacles(job: &JobSpec) -> Vec<String> {
     let mut obstacles = missing_files(job);
     let recipe = job.recipe().resolved();
     let of_this_job = |there: &Manifest| there.job_name == job.job.name && there.recipe == recipe;
+    s3::configure(&job.s3);
+    let briefly = ReadOptions { attempts_max: 2, ..ReadOptions::default() };
     if let Ok(output) = Output::new(&job.output.path)
-        && let Ok(Some(other)) = other_corpus(&output, of_this_job)
+        && let Ok(Some(other)) = other_corpus(&output, &briefly, of_this_job)
     {
         obstacles.push(other);
     }

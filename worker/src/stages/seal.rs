@@ -87,7 +87,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let mut text = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| UnitError::Fatal(error.to_string()))?;
     text.push(b'\n');
-    if let Some(other) = other_corpus(&context.output, |there| *there == manifest)? {
+    let patient = ReadOptions::default();
+    if let Some(other) = other_corpus(&context.output, &patient, |there| *there == manifest)? {
         return Err(UnitError::Barred(other));
     }
     put(context, task, "report.json", unit.report_json.as_bytes(), true)?;
@@ -101,11 +102,12 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
 /// What to tell where the output holds a corpus already, and another one.
 pub(super) fn other_corpus(
     output: &Output,
+    options: &ReadOptions,
     is_ours: impl FnOnce(&Manifest) -> bool,
 ) -> Result<Option<String>, StorageError> {
     let location = output.root().join("manifest.json");
     let mut text = Vec::new();
-    match storage::open(&location, &ReadOptions::default()) {
+    match storage::open(&location, options) {
         Err(StorageError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
         Ok(mut file) => {
