@@ -89,6 +89,11 @@ impl Shared {
         let method = words.next().unwrap_or_default();
         let (path, query) = words.next().unwrap_or_default().split_once('?').unwrap_or_default();
         let (_, key) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+        if key.ends_with("manifest.json") {
+            // Nobody has published here.
+            let mut client = client;
+            return write!(client, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        }
         let page = || self.page(query).map(String::into_bytes);
         let (what, body, repeated) = match (method, key) {
             ("GET", "") => ("list", page(), 1),

@@ -126,13 +126,23 @@ fn a_unit_that_keeps_failing_is_set_aside_and_the_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let good = [member(&page(1)), member(&page(2))].concat();
     std::fs::write(folder.path().join("good.warc.wet.gz"), good).unwrap();
-    // A folder in an input's place: it is there, but cannot be read.
-    std::fs::create_dir(folder.path().join("bad.warc.wet.gz")).unwrap();
+    std::fs::write(folder.path().join("bad.warc.wet.gz"), member(&page(7))).unwrap();
     let listing = b"bad.warc.wet.gz\ngood.warc.wet.gz\n";
-    let job = job_over(folder.path(), "inputs.txt", listing).set("target_bytes", "\"1B\"");
+    // A program that cannot stand one page.
+    let command = r#"[[command]]
+name = "picky"
+folder = "/"
+run = ["sh", "-c", '''while read -r page; do
+case $page in *example/7*) exit 1;; esac
+echo '{"keep": true}'
+done''']"#;
+    let job = job_over(folder.path(), "inputs.txt", listing)
+        .set("target_bytes", "\"1B\"")
+        .set("slice", "\"commoncrawl\"\ncommands = [\"picky\"]")
+        .append(command);
     let (code, said) = fail(folder.path(), &job);
     assert_eq!(code, 3, "{said}");
-    assert!(said.contains("bad.warc.wet.gz"), "{said}");
+    assert!(said.contains("prepare/0") && said.contains("`picky` failed"), "{said}");
     let manifest = std::fs::read(folder.path().join("corpus/manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["accounting"]["published"], 2, "{manifest}");
