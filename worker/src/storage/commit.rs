@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::StorageError;
+use super::{StorageError, takes_nothing};
 
 /// What `commit` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,9 +132,7 @@ impl AttemptFile {
     /// Names the file where writers between only pass the error on. Others stay as they are: they
     /// are told apart by the system's own number.
     fn named(&self, error: io::Error) -> io::Error {
-        let full =
-            [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
-        if !full.contains(&error.kind()) {
+        if !takes_nothing(&error) {
             return error;
         }
         io::Error::new(error.kind(), format!("`{}`: {error}", self.private.path.display()))

@@ -119,12 +119,17 @@ impl From<StorageError> for io::Error {
 /// To try again at once is in vain, and to go on without what could not be written would lose it.
 pub fn is_full_or_broken(error: &io::Error) -> bool {
     let device = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    device || takes_nothing(error)
+}
+
+/// Whether a file system is full or read-only.
+fn takes_nothing(error: &io::Error) -> bool {
     let kinds = [
         io::ErrorKind::StorageFull,
         io::ErrorKind::QuotaExceeded,
         io::ErrorKind::ReadOnlyFilesystem,
     ];
-    device || kinds.contains(&error.kind())
+    kinds.contains(&error.kind())
 }
 
 /// Opens an input for one reading from its start to its end.
