@@ -74,10 +74,21 @@ fn read_row(
         Err(StorageError::NotFound { .. }) if source.on_missing == OnMissing::Quarantine => {
             return Ok(None);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(gone_since(row, error).into()),
     };
     let digest = source_of(source.slice)?.read(&context.job, source, &input, take)?;
     facts_of(&input, row, digest).map(Some)
+}
+
+/// A place that told an input's size when it was listed had it then.
+fn gone_since(listed: &InputRow, error: StorageError) -> StorageError {
+    if let StorageError::NotFound { location } = &error
+        && listed.bytes.is_some()
+    {
+        let detail = "it was there when it was listed, and is gone".to_owned();
+        return StorageError::Changed { location: location.clone(), detail };
+    }
+    error
 }
 
 /// What was read of an input; refuses one that is not what was listed.
@@ -123,5 +134,15 @@ mod tests {
             }
         }
         assert_eq!(shard_of(5, 10, 0), 0);
+    }
+
+    #[test]
+    fn an_input_that_is_gone_since_it_was_listed_has_changed() {
+        let missing = || StorageError::NotFound { location: "in.gz".to_owned() };
+        let mut row = InputRow::named("in.gz".to_owned());
+        assert!(matches!(gone_since(&row, missing()), StorageError::NotFound { .. }));
+        row.bytes = Some(5);
+        let error = gone_since(&row, missing()).to_string();
+        assert!(error.contains("is gone") && error.contains("inputs must not change"), "{error}");
     }
 }
