@@ -34,8 +34,9 @@ const DEFAULT_REGION: &str = "us-east-1";
 /// Names a file of certificates that are trusted in place of the system's, for every client of AWS.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// The client that a job's `[s3]` and this process's environment ask for.
-pub(super) async fn client(spec: &S3Spec) -> io::Result<Client> {
+/// The client that a job's `[s3]` and this process's environment ask for, and how errors
+/// name the server.
+pub(super) async fn client(spec: &S3Spec) -> io::Result<(Client, String)> {
     let patience = ReadOptions::default();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(patience.connect_timeout)
@@ -79,7 +80,19 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<Client> {
     if shared.region().is_none() {
         config = config.region(Region::new(DEFAULT_REGION));
     }
-    Ok(Client::from_conf(config.build()))
+    let region = shared.region().map_or(DEFAULT_REGION, |region| region.as_ref());
+    let server = server_name(spec, shared.endpoint_url(), region);
+    Ok((Client::from_conf(config.build()), server))
+}
+
+/// The address that is asked, in the SDK's order: the job's, that for S3, that for all.
+fn server_name(spec: &S3Spec, general: Option<&str>, region: &str) -> String {
+    let for_s3 = std::env::var(ENDPOINTS[1]).unwrap_or_default();
+    let named = [&spec.endpoint, &for_s3, general.unwrap_or_default()];
+    match named.into_iter().find(|endpoint| !endpoint.is_empty()) {
+        Some(endpoint) => format!("`{endpoint}`"),
+        None => format!("Amazon's S3 in `{region}`"),
+    }
 }
 
 /// Where a server may be named, besides the job file, which is checked where it is read.

@@ -29,6 +29,8 @@ static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
 pub(super) struct Engine {
     pub(super) runtime: Runtime,
     pub(super) client: Client,
+    /// As errors name it.
+    pub(super) server: String,
     pub(super) spec: S3Spec,
     /// The server refuses `If-Match` with the ETag that it gave itself.
     pub(super) no_if_match: AtomicBool,
@@ -59,8 +61,8 @@ impl Engine {
             .thread_name("storage")
             .enable_all()
             .build()?;
-        let client = runtime.block_on(client(&spec))?;
-        Ok(Self { runtime, client, spec, no_if_match: AtomicBool::new(false) })
+        let (client, server) = runtime.block_on(client(&spec))?;
+        Ok(Self { runtime, client, server, spec, no_if_match: AtomicBool::new(false) })
     }
 
     pub(super) fn payer(&self) -> Option<RequestPayer> {
@@ -106,7 +108,8 @@ impl Engine {
             if let Some(status) = status_of(&error).filter(|status| expected.contains(status)) {
                 return Ok(Err(status));
             }
-            let wait = backoff.after(options, location, classify(location, &error))?;
+            let wait =
+                backoff.after(options, location, classify(location, &self.server, &error))?;
             tracing::debug!(location, ?wait, "a request to S3 is tried again");
             tokio::time::sleep(wait).await;
         }

@@ -14,12 +14,17 @@ pub(super) fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-pub(super) fn classify<E>(location: &str, error: &SdkError<E>) -> Failure
+pub(super) fn classify<E>(location: &str, server: &str, error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let Some(response) = error.raw_response() else {
-        return unanswered(location, &DisplayErrorContext(error).to_string(), &innermost(error));
+        return unanswered(
+            location,
+            server,
+            &DisplayErrorContext(error).to_string(),
+            &innermost(error),
+        );
     };
     let after = response.headers().get("retry-after").and_then(|after| after.trim().parse().ok());
     let answer = Answer {
@@ -38,7 +43,7 @@ where
 }
 
 /// No answer came: the connection failed, or there was nothing to sign the request with.
-fn unanswered(location: &str, chain: &str, cause: &str) -> Failure {
+fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure {
     let location = location.to_owned();
     if chain.contains("profile") && chain.contains("credential") {
         let detail = format!(
@@ -65,7 +70,7 @@ fn unanswered(location: &str, chain: &str, cause: &str) -> Failure {
         return Failure::Lasting(StorageError::Barred { location, detail });
     }
     let detail = format!(
-        "the connection failed: {cause}\nhint: see that the server is up and that this machine can \
+        "the connection to {server} failed: {cause}\nhint: see that the server is up and that this machine can \
          reach it; its address is `endpoint` in `[s3]`, AWS_ENDPOINT_URL, or Amazon's"
     );
     Failure::Passing { detail, after: None }
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn a_request_that_cannot_be_signed_is_no_matter_of_patience() {
         let chain = "dispatch failure (DispatchFailure(…)): no credentials";
-        let refused = |chain| match unanswered("s3://b/k", chain, "refused") {
+        let refused = |chain| match unanswered("s3://b/k", "`http://h:1`", chain, "refused") {
             Failure::Lasting(error) => Ok(error.to_string()),
             Failure::Passing { detail, .. } => Err(detail),
         };
@@ -211,6 +216,6 @@ mod tests {
         let profile = "dispatch failure (…): no credentials: the profile `nope` was not defined";
         assert!(refused(profile).unwrap().contains("AWS_CONFIG_FILE"));
         let detail = refused("io error").unwrap_err();
-        assert!(detail.contains("failed: refused\nhint:"), "{detail}");
+        assert!(detail.contains("to `http://h:1` failed: refused\nhint:"), "{detail}");
     }
 }

@@ -230,7 +230,7 @@ impl Fetch {
             Err(error) => match status_of(&error) {
                 Some(412) => Err(self.refused_match().await),
                 Some(416) => Err(self.no_such_range().await),
-                _ => Err(classify(&self.location, &error)),
+                _ => Err(classify(&self.location, &self.engine.server, &error)),
             },
         }
     }
