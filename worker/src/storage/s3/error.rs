@@ -45,7 +45,10 @@ where
 /// No answer came: the connection failed, or there was nothing to sign the request with.
 fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure {
     let location = location.to_owned();
-    if chain.contains("profile") && chain.contains("credential") {
+    // "Not enabled" is what the SDK says of the one provider that is asked, a profile's, where no
+    // file has any profiles.
+    let of_profile = chain.contains("profile") || cause.contains("provider was not enabled");
+    if of_profile && chain.contains("credential") {
         let detail = format!(
             "the profile gives no credentials: {cause}\nhint: see `profile` in `[s3]` and AWS_PROFILE; \
              it must be in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE, where the workers run"
@@ -215,6 +218,9 @@ mod tests {
         assert!(refused(chain).unwrap().contains("AWS_ACCESS_KEY_ID"));
         let profile = "dispatch failure (…): no credentials: the profile `nope` was not defined";
         assert!(refused(profile).unwrap().contains("AWS_CONFIG_FILE"));
+        let not_enabled = unanswered("s3://b/k", "x", "credentials", "provider was not enabled");
+        let Failure::Lasting(error) = not_enabled else { panic!("retried") };
+        assert!(error.to_string().contains("see `profile`"), "{error}");
         let detail = refused("io error").unwrap_err();
         assert!(detail.contains("to `http://h:1` failed: refused\nhint:"), "{detail}");
     }
