@@ -1,11 +1,16 @@
 //! Members of a tar, from any place in it on.
 //!
+//! A member that is a tar itself is gone through: its members are the papers, and it is none. So
+//! whoever begins inside of it finds the members that whoever comes from its beginning finds.
+//!
 //! **Invariant:** a member belongs to the piece in which its header begins. A header is one only
 //! with a right checksum; after damage the next one is looked for, block by block.
 
 use std::io::{self, Read};
 
 const BLOCK: usize = 512;
+
+type Block = [u8; BLOCK];
 
 /// What was found.
 #[derive(Debug)]
@@ -35,6 +40,12 @@ pub(super) struct Members<R> {
     at: u64,
     until: u64,
     max_bytes: u64,
+    /// Whether members that are tars are gone through.
+    through_tars: bool,
+    /// Where the tars end whose members are read, as far as their begin was seen.
+    ends: Vec<u64>,
+    /// The block at `at`, or what is there of it, where it was read already.
+    ahead: Vec<u8>,
     /// Whether blocks without a header are damage: not before the first one of a piece.
     aligned: bool,
     ended: bool,
@@ -42,11 +53,31 @@ pub(super) struct Members<R> {
 
 impl<R: Read> Members<R> {
     /// `input` begins at `offset`; members whose header begins at `until` or later are not read.
-    pub(super) fn new(mut input: R, offset: u64, until: u64, max_bytes: u64) -> io::Result<Self> {
+    pub(super) fn of_piece(
+        mut input: R,
+        offset: u64,
+        until: u64,
+        max_bytes: u64,
+    ) -> io::Result<Self> {
         let skip = offset.next_multiple_of(BLOCK as u64) - offset;
         io::copy(&mut input.by_ref().take(skip), &mut io::sink())?;
         let (at, aligned) = (offset + skip, offset == 0);
-        Ok(Self { input, at, until, max_bytes, aligned, ended: false })
+        Ok(Self { at, until, aligned, through_tars: true, ..Self::of_paper(input, max_bytes) })
+    }
+
+    /// `input` is the tar of one paper; tars in it are files as others are.
+    pub(super) fn of_paper(input: R, max_bytes: u64) -> Self {
+        Self {
+            input,
+            at: 0,
+            until: u64::MAX,
+            max_bytes,
+            through_tars: false,
+            ends: Vec::new(),
+            ahead: Vec::new(),
+            aligned: true,
+            ended: false,
+        }
     }
 
     pub(super) fn into_input(self) -> R {
@@ -59,15 +90,17 @@ impl<R: Read> Members<R> {
             if self.ended || at >= self.until {
                 return Ok(None);
             }
-            let mut block = [0; BLOCK];
-            let read = read_up_to(&mut self.input, &mut block)?;
+            self.ends.retain(|end| at < *end);
+            let (block, read) = self.block()?;
             self.at += read as u64;
             let header = (read == BLOCK).then(|| Header::of(&block)).flatten();
             let blank = block.iter().all(|byte| *byte == 0);
             match header {
                 Some(header) => {
                     self.aligned = true;
-                    return self.member(at, header).map(Some);
+                    if !self.is_gone_through(&header)? {
+                        return self.member(at, header).map(Some);
+                    }
                 }
                 None if read < BLOCK => {
                     self.ended = true;
@@ -87,19 +120,44 @@ impl<R: Read> Members<R> {
         }
     }
 
+    /// The next block, and how much of it is there; `at` stays.
+    fn block(&mut self) -> io::Result<(Block, usize)> {
+        let mut block = [0; BLOCK];
+        let ahead = std::mem::take(&mut self.ahead);
+        let read = read_up_to(&mut ahead.as_slice().chain(&mut self.input), &mut block)?;
+        Ok((block, read))
+    }
+
+    /// Whether a member, whose header was read, is a tar whose members come next.
+    fn is_gone_through(&mut self, header: &Header) -> io::Result<bool> {
+        if !self.through_tars || header.bytes < BLOCK as u64 {
+            return Ok(false);
+        }
+        let (block, read) = self.block()?;
+        self.ahead.extend_from_slice(&block[..read]);
+        let is_tar = is_tar(&self.ahead);
+        if is_tar {
+            self.ends.push(self.at.saturating_add(header.bytes));
+        }
+        Ok(is_tar)
+    }
+
     fn member(&mut self, at: u64, header: Header) -> io::Result<Item> {
         let Header { name, bytes: size, modified } = header;
-        let padded = size.next_multiple_of(BLOCK as u64);
+        let padded = size.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX);
+        let end = self.ends.iter().copied().min().unwrap_or(u64::MAX);
+        let there = padded.min(end.saturating_sub(self.at));
+        let ahead = std::mem::take(&mut self.ahead);
+        let mut rest = ahead.as_slice().chain(&mut self.input).take(there);
         if size > self.max_bytes {
-            let read = io::copy(&mut self.input.by_ref().take(padded), &mut io::sink())?;
-            self.at += read;
+            self.at += io::copy(&mut rest, &mut io::sink())?;
             return Ok(Item::TooLarge { at, name, bytes: size });
         }
         let mut bytes = Vec::new();
-        let read = self.input.by_ref().take(padded).read_to_end(&mut bytes)? as u64;
+        let read = rest.read_to_end(&mut bytes)? as u64;
         self.at += read;
         if read < size {
-            self.ended = true;
+            self.ended |= read < there;
             let detail = format!("the member `{name}` has {size} bytes, and {read} are there");
             return Ok(Item::Damaged { at, detail });
         }
@@ -115,7 +173,7 @@ struct Header {
 }
 
 impl Header {
-    fn of(block: &[u8; BLOCK]) -> Option<Self> {
+    fn of(block: &Block) -> Option<Self> {
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(block);
         let sum: u32 = block
@@ -169,7 +227,7 @@ pub(super) mod tests {
     }
 
     fn names(tar: &[u8], from: usize, until: u64) -> Vec<String> {
-        let mut members = Members::new(&tar[from..], from as u64, until, 2000).unwrap();
+        let mut members = Members::of_piece(&tar[from..], from as u64, until, 2000).unwrap();
         let mut found = Vec::new();
         while let Some(item) = members.next().unwrap() {
             found.push(match item {
@@ -197,6 +255,36 @@ pub(super) mod tests {
             }
             assert_eq!(found, whole, "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn pieces_that_begin_inside_of_a_tar_in_a_tar_find_its_members_once() {
+        let deepest = tar_of(&[("f", &[6; 100]), ("g", &[7; 600])]);
+        let inner = tar_of(&[("c", &[3; 700]), ("d.tar", &deepest), ("e", &[5; 3000])]);
+        let tar = tar_of(&[("a", &[1; 700]), ("b.tar", &inner), ("z", &[9; 10])]);
+        let whole = names(&tar, 0, u64::MAX);
+        assert_eq!(whole, ["a", "c", "f", "g", "e too large", "z"]);
+        for size in [100, 512, 1000, 4096] {
+            let mut found = Vec::new();
+            for from in (0..tar.len()).step_by(size) {
+                found.extend(names(&tar, from, (from + size) as u64));
+            }
+            assert_eq!(found, whole, "pieces of {size}");
+        }
+        // The tar of one paper is no tar of papers.
+        let mut members = Members::of_paper(tar.as_slice(), 100_000);
+        let mut seen = Vec::new();
+        while let Some(Item::Member { name, .. }) = members.next().unwrap() {
+            seen.push(name);
+        }
+        assert_eq!(seen, ["a", "b.tar", "z"]);
+    }
+
+    #[test]
+    fn a_cut_tar_in_a_tar_costs_its_last_member_only() {
+        let inner = tar_of(&[("b", &[2; 100]), ("c", &[3; 1500])]);
+        let tar = tar_of(&[("a.tar", &inner[..2048]), ("y", &[8; 10]), ("z", &[9; 10])]);
+        assert_eq!(names(&tar, 0, u64::MAX), ["b", "damaged at 1536", "y", "z"]);
     }
 
     #[test]

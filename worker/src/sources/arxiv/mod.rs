@@ -3,7 +3,8 @@
 //! ```text
 //! arXiv_src_*.tar → members → .gz: a tar of a project or one file → .tex files → one text
 //! ```
-//! A tar is cut into pieces at its members. Papers that were sent as PDF alone are dropped.
+//! A tar is cut into pieces at its members. Papers that were sent as PDF alone are dropped. A tar
+//! of such tars is read like one.
 
 mod macros;
 mod members;
@@ -52,7 +53,7 @@ impl Source for Arxiv {
         let failed = |error| input.failed(&error);
         let most = job.arxiv.max_paper_bytes.0;
         let mut members =
-            Members::new(reader, piece.offset, piece.range().end, most).map_err(failed)?;
+            Members::of_piece(reader, piece.offset, piece.range().end, most).map_err(failed)?;
         let mut record = 0;
         while let Some(item) = members.next().map_err(failed)? {
             let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
@@ -168,7 +169,7 @@ fn tex_files(packed: &[u8], max_bytes: u64) -> Result<TexFiles, (&'static str, S
         return Ok(vec![("paper.tex".to_owned(), bytes)]);
     }
     let damaged = |error: std::io::Error| ("tar_damaged", error.to_string());
-    let mut members = Members::new(bytes.as_slice(), 0, u64::MAX, max_bytes).map_err(damaged)?;
+    let mut members = Members::of_paper(bytes.as_slice(), max_bytes);
     let mut files = Vec::new();
     while let Some(item) = members.next().map_err(damaged)? {
         match item {
