@@ -32,7 +32,7 @@ const WORKER_LAYERS: &[(&str, &[&str])] = &[
     ("train", &[]),
     ("text", &[]),
     ("storage", &["clock"]),
-    ("external", &[]),
+    ("external", &["clock"]),
     ("filters", &[]),
     ("formats", &["foreign"]),
     ("html", &["foreign", "formats"]),

@@ -9,7 +9,9 @@
 //! Nothing of it is taken then, so no document is lost in silence. What it says is taken as it is:
 //! the same input must give the same answer, or the promise of equal bytes does not hold.
 
+mod pipes;
 mod process;
+mod reasons;
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use process::{CommandError, Feed, Program};
+pub use reasons::Reasons;
 
 /// How a program is run.
 #[derive(Debug, Clone)]
@@ -69,12 +72,13 @@ pub enum Verdict {
 pub struct ExternalFilter {
     program: Program,
     question: Vec<u8>,
+    reasons: Reasons,
 }
 
 impl ExternalFilter {
     pub fn start(line: &CommandLine<'_>) -> Result<Self, CommandError> {
         let program = Program::start(line, Feed::Lines)?;
-        Ok(Self { program, question: Vec::new() })
+        Ok(Self { program, question: Vec::new(), reasons: Reasons::default() })
     }
 
     /// Asks about one document and waits for the answer.
@@ -85,11 +89,11 @@ impl ExternalFilter {
         self.question.push(b'\n');
         self.program.write(&self.question)?;
         let Some(line) = self.program.line()? else {
-            return Err(self.program.failed("it ended before it had answered"));
+            return Err(self.program.gone("it ended before it had answered"));
         };
         let answer = serde_json::from_slice::<Answer>(&line);
         let answer = answer.map_err(|error| self.program.answered(&line, &error.to_string()))?;
-        verdict(answer).map_err(|why| self.program.answered(&line, why))
+        verdict(answer, &mut self.reasons).map_err(|why| self.program.answered(&line, &why))
     }
 
     /// Tells it that there is no more, and waits for its end.
@@ -98,14 +102,11 @@ impl ExternalFilter {
     }
 }
 
-fn verdict(answer: Answer) -> Result<Verdict, &'static str> {
+fn verdict(answer: Answer, reasons: &mut Reasons) -> Result<Verdict, String> {
     match answer {
         Answer { keep: Some(false), reason, text: None } => {
             let reason = reason.unwrap_or_else(|| "dropped".to_owned());
-            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            if reason.is_empty() || reason.len() > 64 || !reason.chars().all(fits) {
-                return Err("a reason has 1 to 64 letters, digits, `_`, `-` and `.`");
-            }
+            reasons.check(&reason)?;
             Ok(Verdict::Dropped(reason))
         }
         Answer { keep: None | Some(true), reason: None, text: Some(text) } => {
@@ -113,7 +114,9 @@ fn verdict(answer: Answer) -> Result<Verdict, &'static str> {
         }
         Answer { keep: Some(true), reason: None, text: None } => Ok(Verdict::Keep),
         _ => {
-            Err("write {\"keep\": true}, {\"keep\": false, \"reason\": \"…\"} or {\"text\": \"…\"}")
+            let forms =
+                "write {\"keep\": true}, {\"keep\": false, \"reason\": \"…\"} or {\"text\": \"…\"}";
+            Err(forms.to_owned())
         }
     }
 }

@@ -1,14 +1,16 @@
 //! A program and its pipes: started with limits, fed, read line by line, and ended.
 //!
-//! Its stdin is written and its stderr read by threads of their own, so that no full pipe can stop
-//! both sides. A watch ends the program's process group when nothing came from it for too long.
+//! An input is written to its stdin, and its stderr read, by threads of their own, so that no full
+//! pipe can stop both sides.
 //!
-//! **Invariant:** no process of the group outlives its [`Program`].
+//! **Invariants:** no process of the group outlives its [`Program`]; one that left the group may,
+//! but nothing waits for it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use rustix::process::{
 };
 
 use super::CommandLine;
+use super::pipes::{Feeding, Timed};
+use crate::clock;
 
 /// So much of what it said last on stderr is told.
 const TAIL_BYTES: usize = 2 << 10;
@@ -25,6 +29,8 @@ const TAIL_BYTES: usize = 2 << 10;
 const SHOWN_CHARS: usize = 120;
 /// How long a dead program's stderr is waited for.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The longest time between two looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Why a program of the user's could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +56,14 @@ pub struct Program {
     line_max_bytes: usize,
     timeout: Duration,
     child: Child,
-    stdin: Option<ChildStdin>,
+    stdin: Option<Timed<ChildStdin>>,
     feeding: Option<JoinHandle<io::Result<()>>>,
-    stdout: BufReader<ChildStdout>,
+    /// Ends `feeding`.
+    unwanted: Arc<AtomicBool>,
+    stdout: BufReader<Timed<ChildStdout>>,
     tail: Arc<Mutex<Vec<u8>>>,
     /// Ends when its stderr does.
     telling: Receiver<()>,
-    watch: Watch,
     /// Whether its end was taken, after which its id may be another's.
     waited: bool,
 }
@@ -88,14 +95,17 @@ impl Program {
         let limit = Rlimit { current: memory, maximum: memory };
         // A program that has ended already needs no limit; its status tells the rest.
         let _ = prlimit(Some(group), Resource::As, limit);
-        let (Some(mut stdin), Some(stdout), Some(stderr)) =
+        let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(refuse("its pipes are missing".to_owned()));
         };
+        let pipe = |error: io::Error| refuse(format!("its pipes: {error}"));
+        let unwanted = Arc::default();
         let (stdin, feeding) = match feed {
-            Feed::Lines => (Some(stdin), None),
+            Feed::Lines => (Some(Timed::over(stdin).map_err(pipe)?), None),
             Feed::Bytes(mut bytes) => {
+                let mut stdin = Feeding::over(stdin, &unwanted).map_err(pipe)?;
                 let feed = move || io::copy(&mut bytes, &mut stdin).map(|_| ());
                 (None, Some(std::thread::spawn(feed)))
             }
@@ -111,10 +121,10 @@ impl Program {
             child,
             stdin,
             feeding,
-            stdout: BufReader::new(stdout),
+            unwanted,
+            stdout: BufReader::new(Timed::over(stdout).map_err(pipe)?),
             tail,
             telling,
-            watch: Watch::over(group, line.timeout),
             waited: false,
         })
     }
@@ -124,26 +134,22 @@ impl Program {
         let Some(stdin) = &mut self.stdin else {
             return Err(self.failed("its stdin is closed"));
         };
-        self.watch.begin();
-        let written = stdin.write_all(bytes).and_then(|()| stdin.flush());
-        let fired = self.watch.end();
-        match written {
-            Ok(()) if !fired => Ok(()),
-            Ok(()) => Err(self.silent()),
-            Err(error) => Err(self.broken(fired, &format!("it does not read: {error}"))),
+        stdin.allow(self.timeout);
+        match stdin.write_all(bytes).and_then(|()| stdin.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(self.silent()),
+            Err(error) => Err(self.gone(&format!("it does not read: {error}"))),
         }
     }
 
     /// Its next line without the line feed; none at its end.
     pub fn line(&mut self) -> Result<Option<Vec<u8>>, CommandError> {
         let mut line = Vec::new();
-        self.watch.begin();
+        self.stdout.get_mut().allow(self.timeout);
         let limit = self.line_max_bytes as u64 + 1;
-        let read = self.stdout.by_ref().take(limit).read_until(b'\n', &mut line);
-        let fired = self.watch.end();
-        match read {
-            _ if fired => return Err(self.silent()),
-            Err(error) => return Err(self.broken(false, &format!("its output: {error}"))),
+        match self.stdout.by_ref().take(limit).read_until(b'\n', &mut line) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(self.silent()),
+            Err(error) => return Err(self.gone(&format!("its output: {error}"))),
             Ok(0) => return Ok(None),
             Ok(_) => {}
         }
@@ -169,21 +175,15 @@ impl Program {
 
     /// Waits for its end after its output has ended; its status and the feed decide.
     pub fn end(&mut self) -> Result<(), CommandError> {
-        self.watch.begin();
-        let group = Pid::from_child(&self.child);
-        // Not reaped yet, so that what is left of its group can be named.
-        let ended = waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-        let fired = self.watch.end();
-        ended.map_err(|error| self.failed(&error.to_string()))?;
-        self.waited = true;
-        let _ = kill_process_group(group, Signal::KILL);
-        let status = self.child.wait().map_err(|error| self.failed(&error.to_string()))?;
-        if fired {
-            return Err(self.silent());
-        }
+        let status = match self.status_within(self.timeout) {
+            Ok(Some(status)) => status,
+            Ok(None) => return Err(self.silent()),
+            Err(error) => return Err(self.failed(&error.to_string())),
+        };
         if !status.success() {
-            return Err(self.broken(false, &format!("{status}")));
+            return Err(self.failed(&format!("{status}")));
         }
+        self.unwanted.store(true, Ordering::Relaxed);
         match self.feeding.take().map(JoinHandle::join) {
             None | Some(Ok(Ok(()))) => Ok(()),
             // It may have seen enough.
@@ -201,8 +201,7 @@ impl Program {
         // The group is dead, so its stderr is at its end, unless somebody left the group with it.
         let _ = self.telling.recv_timeout(LAST_WORDS);
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = String::from_utf8_lossy(&tail);
-        let said = said.trim();
+        let said = plain(&tail);
         let tail = match said.is_empty() {
             true => String::new(),
             false => format!("\nit said on stderr:\n{said}"),
@@ -212,36 +211,72 @@ impl Program {
 
     /// The error of an answer that is none.
     pub fn answered(&mut self, line: &[u8], why: &str) -> CommandError {
-        let shown: String = String::from_utf8_lossy(line).chars().take(SHOWN_CHARS).collect();
+        let shown: String = plain(line).chars().take(SHOWN_CHARS).collect();
         self.failed(&format!("its answer `{shown}` is none: {why}"))
     }
 
-    fn silent(&mut self) -> CommandError {
-        let seconds = self.timeout.as_secs_f64();
-        self.failed(&format!("it was silent for {seconds} s\nhint: raise its `timeout`"))
-    }
-
-    /// The error of a program that went away: its status says more than the pipe.
-    fn broken(&mut self, fired: bool, what: &str) -> CommandError {
-        if fired {
-            return self.silent();
-        }
-        self.kill();
-        match self.child.wait() {
-            Ok(status) if status.code().is_some_and(|code| code != 0) => {
-                self.failed(&format!("{status}"))
-            }
+    /// The error of a program that closed a pipe: how it ended says why, if it ends.
+    pub fn gone(&mut self, what: &str) -> CommandError {
+        match self.status_within(LAST_WORDS) {
+            Ok(Some(status)) if !status.success() => self.failed(&format!("{what} ({status})")),
             Ok(_) | Err(_) => self.failed(what),
         }
     }
 
+    fn silent(&mut self) -> CommandError {
+        let seconds = self.timeout.as_secs_f64();
+        let what = match self.status_within(Duration::ZERO) {
+            Ok(Some(status)) => format!(
+                "it ended ({status}), and what it started still held its pipes after {seconds} s\n\
+                 hint: let it wait for what it starts"
+            ),
+            Ok(None) | Err(_) => {
+                format!("it was silent for {seconds} s\nhint: raise its `timeout`")
+            }
+        };
+        self.failed(&what)
+    }
+
+    /// How it ended, if it does in time; then nothing of its group is left.
+    fn status_within(&mut self, time: Duration) -> io::Result<Option<ExitStatus>> {
+        let until = clock::now() + time;
+        let group = Pid::from_child(&self.child);
+        let mut pause = Duration::from_micros(100);
+        // Not reaped before its group is ended, so that nobody else can have the group's number.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while !self.waited && waitid(WaitId::Pid(group), look)?.is_none() {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            std::thread::sleep(pause.min(left));
+            pause = LOOK.min(pause * 2);
+        }
+        self.kill();
+        self.child.wait().map(Some)
+    }
+
     /// Ends the whole group. Its id is the group's own until its first process was waited for.
     fn kill(&mut self) {
+        self.unwanted.store(true, Ordering::Relaxed);
         if !std::mem::replace(&mut self.waited, true) {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.child.wait();
         }
     }
+}
+
+/// What a program wrote, fit for a terminal: nothing in it moves a cursor or changes colours.
+fn plain(bytes: &[u8]) -> String {
+    let mut shown = String::new();
+    for character in String::from_utf8_lossy(bytes).trim().chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            _ if character.is_control() => shown.extend(character.escape_default()),
+            _ => shown.push(character),
+        }
+    }
+    shown
 }
 
 impl Drop for Program {
@@ -260,55 +295,4 @@ fn keep_tail(mut stderr: impl Read, kept: &Mutex<Vec<u8>>, told: Sender<()>) {
         tail.drain(..surplus);
     }
     drop(told);
-}
-
-/// Ends a process group when something that was begun does not end in time.
-struct Watch {
-    orders: Sender<Order>,
-    /// Whether it has ended the group.
-    fired: Arc<Mutex<bool>>,
-}
-
-enum Order {
-    Begin,
-    End,
-}
-
-impl Watch {
-    fn over(group: Pid, timeout: Duration) -> Self {
-        let (orders, received) = channel();
-        let fired = Arc::new(Mutex::new(false));
-        let shared = Arc::clone(&fired);
-        std::thread::spawn(move || watch(&received, group, timeout, &shared));
-        Self { orders, fired }
-    }
-
-    fn begin(&self) {
-        // The thread ends after it has fired; then the pipes are at their ends anyhow.
-        let _ = self.orders.send(Order::Begin);
-    }
-
-    fn end(&self) -> bool {
-        let fired = *self.fired.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.orders.send(Order::End);
-        fired
-    }
-}
-
-fn watch(orders: &Receiver<Order>, group: Pid, timeout: Duration, fired: &Mutex<bool>) {
-    while let Ok(order) = orders.recv() {
-        if matches!(order, Order::End) {
-            continue;
-        }
-        match orders.recv_timeout(timeout) {
-            Ok(Order::Begin | Order::End) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {
-                let mut fired = fired.lock().unwrap_or_else(PoisonError::into_inner);
-                *fired = true;
-                let _ = kill_process_group(group, Signal::KILL);
-                return;
-            }
-        }
-    }
 }

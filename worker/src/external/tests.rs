@@ -81,6 +81,9 @@ fn a_program_that_misbehaves_is_told_with_what_it_said() {
     assert!(late.contains("exit status: 4"), "{late}");
     let long = error("read -r line; head -c 2000 /dev/zero | tr '\\0' x", LONG);
     assert!(long.contains("more than 1000 bytes"), "{long}");
+    let died = error("read -r line; exec >&-; printf 'a\\033[31mb' >&2; exit 9", LONG);
+    assert!(died.contains("before it had answered (exit status: 9)"), "{died}");
+    assert!(died.contains("a\\u{1b}[31mb"), "{died}");
 }
 
 #[test]
@@ -90,6 +93,36 @@ fn a_program_that_hangs_is_ended_with_all_its_group() {
     let hung =
         error("read -r line; echo '{\"keep\": true}'; sleep 1000", Duration::from_millis(200));
     assert!(hung.contains("silent"), "{hung}");
+}
+
+#[test]
+fn nothing_waits_for_a_process_that_left_the_group_with_the_pipes() {
+    let begun = crate::clock::now();
+    let short = Duration::from_millis(300);
+    for (script, told) in [
+        ("read -r line; setsid sleep 30 & exit 0", "what it started still held its pipes"),
+        ("read -r line; setsid sleep 30 & exit 3", "(exit status: 3)"),
+        ("read -r line; setsid sleep 30 & sleep 30", "silent for 0.3 s"),
+    ] {
+        let error = error(script, short);
+        assert!(error.contains(told), "{script}: {error}");
+    }
+    let run = ["sh", "-c", "setsid sleep 30 <&0 >/dev/null 2>&1 & exit 0"].map(str::to_owned);
+    let line = CommandLine {
+        name: "step",
+        run: &run,
+        folder: Path::new("/"),
+        input: None,
+        timeout: LONG,
+        memory_bytes: 1 << 30,
+        line_max_bytes: 1000,
+    };
+    let input = Box::new(std::io::Cursor::new(vec![0; 1 << 20]));
+    let mut program = Program::start(&line, Feed::Bytes(input)).unwrap();
+    assert_eq!(program.line().unwrap(), None);
+    let error = program.end().unwrap_err().to_string();
+    assert!(error.contains("before it had read its input"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

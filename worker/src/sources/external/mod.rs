@@ -19,7 +19,7 @@ use serde::Deserialize;
 use thresher_proto::job::{JobSpec, SourceSpec};
 
 use super::{Fate, Input, Met, Meta, Page, Source, Take};
-use crate::external::{Feed, Program};
+use crate::external::{Feed, Program, Reasons};
 use crate::formats::gzip::InputDigest;
 use crate::stages::{UnitError, command_line};
 
@@ -56,6 +56,7 @@ impl Source for External {
         let line = command_line(job, command, Some(input.path()));
         let mut program = Program::start(&line, Feed::Bytes(input.open_owned()?))?;
         let mut record = 0;
+        let mut reasons = Reasons::default();
         while let Some(line) = program.line()? {
             let given: Given = match serde_json::from_slice(&line) {
                 Ok(given) => given,
@@ -64,6 +65,9 @@ impl Source for External {
             if given.text.is_some() == (given.drop.is_some() || given.quarantine.is_some()) {
                 let why = "give a `text`, or why there is none";
                 return Err(program.answered(&line, why).into());
+            }
+            if let Some(reason) = given.drop.as_ref().or(given.quarantine.as_ref()) {
+                reasons.check(reason).map_err(|why| program.answered(&line, &why))?;
             }
             let bytes = line.len() as u64;
             tell(input, &given, record, bytes, take)?;
@@ -144,6 +148,8 @@ mod tests {
             ("cat >/dev/null; echo '{\"text\": \"a\"}'; echo no >&2; exit 9", "status: 9"),
             ("cat >/dev/null; echo '{}'", "or why there is none"),
             ("cat >/dev/null; echo 'text'", "is none"),
+            (r#"cat >/dev/null; echo '{"drop": "so old"}'"#, "a reason has 1 to 64"),
+            (r#"cat >/dev/null; echo '{"quarantine": ""}'"#, "a reason has 1 to 64"),
             ("cat >/dev/null; printf '{\"text\": \"a\"}'", "cut"),
         ] {
             let job = with(script);
