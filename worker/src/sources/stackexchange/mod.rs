@@ -8,6 +8,7 @@
 //! have any size. Questions and answers lie anywhere in a file, so the pieces of one that is cut
 //! give their rows to each other first; an archive is never cut.
 
+mod archive;
 mod html;
 mod parts;
 mod posts;
@@ -19,10 +20,8 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use serde_json::Value;
-use sevenz_rust2::{ArchiveReader, Password};
 use thresher_proto::job::{JobSpec, Schema, SourceSpec};
 
-use super::noted::{ErrorNote, Noted};
 use super::{Fate, Input, Joined, Met, Meta, Page, PlannedInput, Source, Take};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
@@ -34,8 +33,6 @@ use posts::{Post, Row, Rows};
 use sorter::{Sorted, Sorter};
 use threads::Thread;
 
-/// Memory for the header and the dictionary of an archive, each.
-const ARCHIVE_KIB: usize = 512 << 10;
 /// A larger thread is quarantined.
 const THREAD_BYTES: u64 = 256 << 20;
 
@@ -244,51 +241,6 @@ impl<'r, 't> Reading<'r, 't> {
             ..Page::default()
         });
         self.met(at.0, at.1, fate)
-    }
-
-    /// The posts of an archive; one that is damaged gives nothing else than that.
-    fn archive(&mut self, input: &Input<'_>) -> Result<(), UnitError> {
-        let note = ErrorNote::default();
-        let noted = Noted { input: input.seekable()?, note: note.clone() };
-        let mut stopped = None;
-        let mut found = false;
-        let opened = ArchiveReader::new_with_memory_limit(noted, Password::empty(), ARCHIVE_KIB);
-        let result = opened.and_then(|mut archive| {
-            archive.for_each_entries(|entry, reader| {
-                if entry.name().rsplit('/').next() != Some("Posts.xml") {
-                    return Ok(true);
-                }
-                found = true;
-                let mut broken = None;
-                let mut failed = |error: &io::Error| {
-                    broken = Some(error.to_string());
-                    UnitError::Retry(String::new())
-                };
-                let read = self.rows(&mut BufReader::new(reader), &mut failed);
-                match (read, broken) {
-                    (Ok(()), _) => Ok(true),
-                    (Err(_), Some(what)) => Err(io::Error::other(what).into()),
-                    (Err(error), None) => {
-                        stopped = Some(error);
-                        Err(io::Error::other("stopped").into())
-                    }
-                }
-            })
-        });
-        if let Some(error) = stopped {
-            return Err(error);
-        }
-        if let Some(error) = note.take() {
-            return Err(input.failed(&error));
-        }
-        match result {
-            Ok(()) if found => self.threads(),
-            Ok(()) => self.bad((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
-            Err(error) => {
-                let detail = format!("{error}; {} rows that were read are not used", self.row);
-                self.bad((0, 0), "archive_damaged", &detail)
-            }
-        }
     }
 }
 

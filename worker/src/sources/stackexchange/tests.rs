@@ -109,6 +109,69 @@ fn an_archive_gives_what_its_file_gives_and_a_damaged_one_is_quarantined() {
     assert_eq!(read("a.com.7z", TAGS, &job("thresher"))[0].1, "no_posts");
 }
 
+/// Reason and detail of what is quarantined of an archive.
+fn refusals(bytes: &[u8]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = "a.com.7z";
+    let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
+    let (job, mut told) = (job("thresher"), Vec::new());
+    let read = StackExchange.read(&job, &job.source[0], &input, &mut |met| {
+        if let Fate::Quarantined { reason, detail, .. } = met.fate {
+            told.push((reason.to_owned(), detail.to_owned()));
+        }
+        Ok(())
+    });
+    read.unwrap();
+    told
+}
+
+#[test]
+fn a_sound_archive_that_cannot_be_unpacked_says_why_and_what_helps() {
+    let mut large = POSTS.to_vec();
+    // The size of the LZMA2 dictionary, after its method: now 512 MiB.
+    let at = large.windows(4).position(|four| four == [0x21, 0x21, 1, 0x16]).unwrap();
+    large[at + 3] = 34;
+    let cases: [(&[u8], &str, &str); 4] = [
+        (&large, "archive_dictionary_too_large", "takes 513 MiB of memory, and 512 MiB"),
+        (
+            include_bytes!("../../../testdata/stackexchange/encrypted.7z"),
+            "archive_encrypted",
+            "the archive is encrypted",
+        ),
+        (
+            include_bytes!("../../../testdata/stackexchange/encrypted-names.7z"),
+            "archive_encrypted",
+            "the archive is encrypted",
+        ),
+        (
+            include_bytes!("../../../testdata/stackexchange/zstd.7z"),
+            "archive_method_unknown",
+            "`ZSTD`",
+        ),
+    ];
+    for (bytes, reason, says) in cases {
+        let refusals = refusals(bytes);
+        let [(found, detail)] = &refusals[..] else { panic!("{refusals:?}") };
+        assert_eq!(found, reason, "{detail}");
+        assert!(detail.contains(says) && detail.contains("; hint: "), "{detail}");
+    }
+}
+
+#[test]
+fn damage_is_told_in_words() {
+    let names = ["Io(", "Other(", "UnsupportedC", "Bad", "Verification", "Mismatch", "Custom {"];
+    let mut damaged = 0;
+    for at in (0..POSTS.len()).step_by(11) {
+        let mut bad = POSTS.to_vec();
+        bad[at] ^= 0x55;
+        for (reason, detail) in refusals(&bad) {
+            damaged += usize::from(reason == "archive_damaged");
+            assert!(!names.iter().any(|name| detail.contains(name)), "byte {at}: {detail}");
+        }
+    }
+    assert!(damaged > 15, "{damaged}");
+}
+
 /// What a file gives in pieces of so many bytes, part by part.
 fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
