@@ -27,6 +27,12 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         self.reader.num_row_groups()
     }
 
+    /// The names of the columns, as rows have them.
+    pub fn columns(&self) -> Vec<String> {
+        let schema = self.reader.metadata().file_metadata().schema();
+        schema.get_fields().iter().map(|field| field.name().to_owned()).collect()
+    }
+
     /// Where the first column of a group begins.
     pub fn begin(&self, group: usize) -> Result<u64, String> {
         caught(|| {

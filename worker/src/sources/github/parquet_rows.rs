@@ -1,9 +1,8 @@
 //! The Stack: rows of code in Parquet files (bigcode/the-stack, the-stack-dedup).
 //!
-//! Columns that a row needs: `content`, `max_stars_repo_name`, `max_stars_repo_path`,
-//! `max_stars_repo_licenses`; the others but `content` are kept as they are. A file is read by row
-//! groups, a page of each column at a time. One that was cut short has no directory, which stands
-//! at its end, and gives nothing; a damaged row group costs itself.
+//! A file without the columns that a row needs is quarantined as a whole; other columns are kept as
+//! they are. A file is read by row groups, a page of each column at a time. One that was cut short
+//! has no directory, which stands at its end, and gives nothing; a damaged row group costs itself.
 //!
 //! **Invariant:** a row group belongs to the piece in which its first column begins.
 
@@ -25,8 +24,14 @@ use crate::stages::UnitError;
 
 /// A file without its directory, or with one that makes no sense.
 const REASON_DAMAGED: &str = "parquet_damaged";
+/// A file of other rows than The Stack's.
+const REASON_COLUMNS: &str = "parquet_columns_missing";
 /// A row group that cannot be read, or not further.
 const REASON_GROUP_DAMAGED: &str = "parquet_row_group_damaged";
+
+/// What a row needs.
+const COLUMNS: [&str; 4] =
+    ["content", "max_stars_repo_name", "max_stars_repo_path", "max_stars_repo_licenses"];
 
 impl Length for Owned {
     fn len(&self) -> u64 {
@@ -73,11 +78,12 @@ pub(super) fn read(
 
 fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitError> {
     let piece = telling.input.piece();
-    let file = match ParquetFile::open(owned) {
+    let opened = ParquetFile::open(owned).map_err(|damage| (REASON_DAMAGED, damage));
+    let file = match opened.and_then(with_columns) {
         Ok(file) => file,
         // Of all pieces of such a file, the first one tells.
-        Err(damage) if piece.is_none_or(|piece| piece.offset == 0) => {
-            return telling.damaged(0, REASON_DAMAGED, &damage);
+        Err((reason, detail)) if piece.is_none_or(|piece| piece.offset == 0) => {
+            return telling.damaged(0, reason, &detail);
         }
         Err(_) => return Ok(()),
     };
@@ -99,6 +105,33 @@ fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitEr
         }
     }
     Ok(())
+}
+
+/// The file, if it has the columns that rows need; else the reason, and what it has.
+fn with_columns(file: ParquetFile<Owned>) -> Result<ParquetFile<Owned>, (&'static str, String)> {
+    let columns = file.columns();
+    let missing = COLUMNS.iter().filter(|needed| !columns.iter().any(|name| name == *needed));
+    let missing: Vec<&str> = missing.copied().collect();
+    if missing.is_empty() {
+        return Ok(file);
+    }
+    let detail = format!(
+        "no column {}; there are {}; hint: rows must be as in The Stack v1",
+        named(&missing),
+        named(&columns)
+    );
+    Err((REASON_COLUMNS, detail))
+}
+
+/// The first names of a list, which may be of any length.
+fn named<T: AsRef<str>>(names: &[T]) -> String {
+    const MOST: usize = 40;
+    let first = names.iter().take(MOST).map(|name| format!("`{}`", name.as_ref()));
+    let first = first.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 struct Telling<'a, 't> {

@@ -96,6 +96,28 @@ fn a_file_that_was_cut_short_or_is_none_is_quarantined() {
 }
 
 #[test]
+fn a_file_without_the_columns_that_rows_need_is_quarantined_once() {
+    let schema = "message row { required binary text (UTF8); required binary content (UTF8); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    while let Some(mut column) = group.next_column().unwrap() {
+        let values = [ByteArray::from("x = 1"), ByteArray::from("y = 2")];
+        column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let seen = read_bytes(&Github, "github", "a.parquet", &bytes);
+    let [Seen::Quarantined { reason, detail, .. }] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(reason, "parquet_columns_missing");
+    let expected = "no column `max_stars_repo_name`, `max_stars_repo_path`, \
+                    `max_stars_repo_licenses`; there are `text`, `content`; hint: ";
+    assert!(detail.starts_with(expected), "{detail}");
+}
+
+#[test]
 fn a_damaged_row_group_costs_itself() {
     let long = "abcdefgh = 1\n".repeat(20);
     let mut bytes = file_of(&[&long, "y = 2"], "MIT");
