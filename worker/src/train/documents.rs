@@ -1,9 +1,10 @@
 //! Texts of documents from a file: JSON lines with a field `text`, or one document a line.
 //!
-//! A line that is no document is skipped and counted; a file that cannot be read is an error.
+//! A line that is no document is skipped and told; a file that cannot be read is an error.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context;
@@ -15,47 +16,81 @@ const MAX_LINE_BYTES: u64 = 64 << 20;
 #[derive(Deserialize)]
 struct Row<'a> {
     #[serde(borrow)]
-    text: std::borrow::Cow<'a, str>,
+    text: Cow<'a, str>,
 }
 
-/// Gives every text of a file; returns how many lines were no documents.
+/// Lines of a file that are no documents.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadLines {
+    pub count: u64,
+    /// Number of the first one, from 1, and what is wrong with it.
+    pub first: (u64, String),
+}
+
+/// Gives every text of a file.
 pub(super) fn read_texts(
     path: &Path,
     take: &mut dyn FnMut(&str) -> anyhow::Result<()>,
-) -> anyhow::Result<u64> {
-    let name = path.to_string_lossy().into_owned();
-    let failed = || format!("failed to read `{name}`");
-    let file = File::open(path).with_context(failed)?;
-    let (plain, reader): (&str, Box<dyn Read>) = if let Some(plain) = name.strip_suffix(".gz") {
-        (plain, Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))))
-    } else if let Some(plain) = name.strip_suffix(".zst") {
-        (plain, Box::new(zstd::stream::Decoder::new(file).with_context(failed)?))
-    } else {
-        (&name, Box::new(file))
-    };
-    let bare = plain.ends_with(".txt");
-    let mut lines = BufReader::with_capacity(1 << 16, reader);
-    let (mut line, mut skipped) = (Vec::new(), 0);
-    loop {
+) -> anyhow::Result<Option<BadLines>> {
+    let failed = || format!("failed to read `{}`", path.display());
+    let (mut lines, bare) = open(path).with_context(failed)?;
+    let mut line = Vec::new();
+    let mut bad: Option<BadLines> = None;
+    for number in 1.. {
         line.clear();
         let got = (&mut lines).take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
         let got = got.with_context(failed)? as u64;
         if got == 0 {
-            return Ok(skipped);
+            break;
         }
-        if got == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
+        let wrong = if got == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
             lines.skip_until(b'\n').with_context(failed)?;
-            skipped += 1;
-            continue;
+            Some(format!("it is longer than {MAX_LINE_BYTES} bytes"))
+        } else {
+            match text_of(line.trim_ascii(), bare) {
+                Ok(Some(text)) => {
+                    take(&text)?;
+                    None
+                }
+                Ok(None) => None,
+                Err(why) => Some(why),
+            }
+        };
+        match (wrong, &mut bad) {
+            (Some(_), Some(bad)) => bad.count += 1,
+            (Some(why), None) => bad = Some(BadLines { count: 1, first: (number, why) }),
+            (None, _) => {}
         }
-        match std::str::from_utf8(line.trim_ascii()) {
-            Ok("") => {}
-            Ok(text) if bare => take(text)?,
-            Ok(row) => match serde_json::from_str::<Row<'_>>(row) {
-                Ok(row) => take(&row.text)?,
-                Err(_) => skipped += 1,
-            },
-            Err(_) => skipped += 1,
-        }
+    }
+    Ok(bad)
+}
+
+/// Its lines, unpacked, and whether each is a text as it is.
+fn open(path: &Path) -> io::Result<(BufReader<Box<dyn Read>>, bool)> {
+    let name = path.to_string_lossy();
+    let file = File::open(path)?;
+    let (plain, reader): (&str, Box<dyn Read>) = if let Some(plain) = name.strip_suffix(".gz") {
+        (plain, Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))))
+    } else if let Some(plain) = name.strip_suffix(".zst") {
+        (plain, Box::new(zstd::stream::Decoder::new(file)?))
+    } else {
+        (&name, Box::new(file))
+    };
+    Ok((BufReader::with_capacity(1 << 16, reader), plain.ends_with(".txt")))
+}
+
+/// None for an empty line.
+fn text_of(line: &[u8], bare: bool) -> Result<Option<Cow<'_, str>>, String> {
+    let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if bare {
+        return Ok(Some(Cow::Borrowed(line)));
+    }
+    match serde_json::from_str::<Row<'_>>(line) {
+        Ok(row) => Ok(Some(row.text)),
+        // Of this line alone, so its own number would mislead.
+        Err(error) => Err(error.to_string().replace(" at line 1 column", " at column")),
     }
 }

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use documents::read_texts;
+use documents::{BadLines, read_texts};
 use random::Random;
 use supervised::Settings;
 use vocabulary::Builder;
@@ -80,15 +80,18 @@ struct ClassifierArgs {
 /// Trains, and says what came of it.
 pub fn run_train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let What::Classifier(args) = &args.what;
-    let (model, told) = train_classifier(args)?;
+    let (model, told, warnings) = train_classifier(args)?;
+    for warning in warnings {
+        writeln!(std::io::stderr(), "warning: {warning}")?;
+    }
     write_whole(&args.output, &model)
         .with_context(|| format!("failed to write `{}`", args.output.display()))?;
     writeln!(std::io::stdout(), "{told}")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The bytes of the model, and a line for people.
-fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String)> {
+/// The bytes of the model, a line for people, and what was wrong with files.
+fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String, Vec<String>)> {
     anyhow::ensure!(
         args.positive_label != args.negative_label,
         "both labels are `{}`\nhint: give the two sets different labels",
@@ -102,15 +105,18 @@ fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String)> 
         args.lr
     );
     let mut builder = Builder::new([&args.positive_label, &args.negative_label]);
-    let mut skipped = 0;
+    let mut warnings = Vec::new();
     for (label, files) in [(0, &args.positive), (1, &args.negative)] {
         for file in files {
-            skipped += read_texts(file, &mut |text| builder.add(label, text))?;
+            if let Some(bad) = read_texts(file, &mut |text| builder.add(label, text))? {
+                warnings.push(warning(file, &bad));
+            }
         }
         anyhow::ensure!(
             builder.examples_of(label) > 0,
-            "no document in `{}`\nhint: give JSON lines with a field `text`, or `.txt` files",
-            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("`, `")
+            "no document in `{}`{}\nhint: give JSON lines with a field `text`, or `.txt` files",
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("`, `"),
+            warnings.iter().map(|warning| format!("\n{warning}")).collect::<String>()
         );
     }
     let mut corpus = builder.finish(args.min_count)?;
@@ -120,13 +126,19 @@ fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String)> 
     let weights = supervised::train(&corpus, &settings, &mut random);
     let model = file::bytes(&corpus, &settings, args.min_count, &weights);
     let told = format!(
-        "{} documents, {} words in the vocabulary, mean loss {:.4} in the last epoch{}",
+        "{} documents, {} words in the vocabulary, mean loss {:.4} in the last epoch",
         corpus.examples.len(),
         corpus.words.len(),
         weights.last_loss,
-        if skipped > 0 { format!("; {skipped} lines were no documents") } else { String::new() }
     );
-    Ok((model, told))
+    Ok((model, told, warnings))
+}
+
+/// `words.jsonl: 2 lines are no documents; line 7: expected value at line 1 column 1`.
+fn warning(file: &Path, bad: &BadLines) -> String {
+    let (number, why) = &bad.first;
+    let lines = if bad.count == 1 { "line is no document" } else { "lines are no documents" };
+    format!("`{}`: {} {lines}; line {number}: {why}", file.display(), bad.count)
 }
 
 /// Writes a file under another name first, so that none is ever there half.
