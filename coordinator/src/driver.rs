@@ -55,6 +55,8 @@ pub enum Command {
     Status(Reply<pb::StatusResponse>),
     Explain(pb::UnitRef, Reply<pb::ExplainResponse>),
     Cancel(Reply<pb::CancelResponse>),
+    /// Goes on without what was set aside.
+    AcceptGaps(Reply<()>),
     /// Running units may go on until then, or for as long as they take.
     Drain {
         until: Option<Timestamp>,
@@ -188,6 +190,10 @@ impl Driver {
             Command::Cancel(reply) => {
                 answer(answers, reply, Ok(pb::CancelResponse {}));
                 self.apply(Event::Cancelled, effects)
+            }
+            Command::AcceptGaps(reply) => {
+                answer(answers, reply, Ok(()));
+                self.apply(Event::GapsAccepted, effects)
             }
             Command::Drain { until, reply } => {
                 answer(answers, reply, Ok(pb::DrainResponse {}));

@@ -1,7 +1,7 @@
 //! From the job file to what the scheduler needs of it: a pure function, so that a replay gives the
 //! plan that was given at submission.
 
-use thresher_proto::job::{JobError, JobSpec, LeaseOrder as Order};
+use thresher_proto::job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
 use crate::scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
@@ -24,6 +24,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             lease_millis: job.units.lease.millis(),
             heartbeat_millis: job.units.heartbeat.millis(),
             retries: job.units.attempts,
+            stop_at_gaps: job.units.on_set_aside == OnSetAside::Stop,
             outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
             dedup_budget_bytes: job.dedup.memory.0,

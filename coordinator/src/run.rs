@@ -47,6 +47,8 @@ pub struct RunOptions {
     pub worker_arguments: Vec<String>,
     pub listen: Option<SocketAddr>,
     pub allocation: Allocation,
+    /// Whether what fails once more may be missing in the output.
+    pub accept_gaps: bool,
     pub progress: Progress,
 }
 
@@ -68,6 +70,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         worker_arguments,
         listen,
         allocation,
+        accept_gaps,
         mut progress,
     } = options;
     if let Some(status) = complete_already(&job, &state)? {
@@ -83,6 +86,9 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     if is_finished(&status) {
         progress(&status);
         return coordinator.stop(status);
+    }
+    if accept_gaps {
+        coordinator.ask(Command::AcceptGaps)?;
     }
     let epoch = coordinator.epoch;
     let child_options = ChildOptions { program, state, slots, epoch, arguments: worker_arguments };
@@ -120,6 +126,15 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
     coordinator.ask(Command::Cancel)?;
     let status = coordinator.status()?;
     coordinator.stop(status).map(|status| status.state())
+}
+
+/// Writes into the journal, between two coordinators, that the job may go on without what was set
+/// aside.
+pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
+    let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
+    coordinator.ask(Command::AcceptGaps)?;
+    let status = coordinator.status()?;
+    coordinator.stop(status).map(|_| ())
 }
 
 /// How the job stands by the journal.

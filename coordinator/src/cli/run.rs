@@ -54,6 +54,9 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", requires = "gang_launcher",
           value_parser = clap::value_parser!(u32).range(1..))]
     gang_ranks: Option<u32>,
+    /// Go on without units that were set aside, should they fail once more
+    #[arg(long)]
+    accept_gaps: bool,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -104,6 +107,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         worker_arguments,
         listen: args.listen,
         allocation: args.allocation.find()?,
+        accept_gaps: args.accept_gaps,
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json, "the same `thresher run`")

@@ -15,7 +15,7 @@ use super::place::{StatePlace, choose_state, load_job};
 use super::worker_program::{refuse_obstacles, worker_program};
 use super::{Exit, print};
 use crate::batch::{History, Prepared, Records, States, Submission, gang_program, submit_chain};
-use crate::run::status_from_state;
+use crate::run::{accept_gaps_in_state, status_from_state};
 
 /// Submit a job to a batch system
 ///
@@ -84,6 +84,9 @@ pub(super) struct ResumeArgs {
     /// Walltime of one allocation, instead of what it was before
     #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
     walltime: Option<Duration>,
+    /// Go on without units that were set aside, should they fail once more
+    #[arg(long)]
+    accept_gaps: bool,
 }
 
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
@@ -137,6 +140,9 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     submission.site.check(Wish { nodes, walltime, allocations: submission.allocations })?;
     if let Some(code) = already(&state)? {
         return Ok(code);
+    }
+    if args.accept_gaps {
+        accept_gaps_in_state(&state)?;
     }
     tell(&submit_chain(&Records::create(&state)?, &submission, &state)?, &state)
 }

@@ -9,7 +9,7 @@ use thresher_proto::pb::{JobState, Stage};
 
 use super::job::{Job, place};
 use super::payload::Payloads;
-use super::unit::{Step, UnitKey, UnitState};
+use super::unit::Step;
 use super::{Effect, Timestamp};
 
 /// More units than this in one stage are refused: 100 bytes each must fit in memory.
@@ -39,6 +39,10 @@ impl Job {
                 return;
             }
             if table.ended.is_none() {
+                if self.stops_at_gaps(now, stage, effects) {
+                    return;
+                }
+                let table = self.stage_mut(stage);
                 table.ended = Some(now);
                 self.stirred = true;
                 if units > 0 {
@@ -58,13 +62,7 @@ impl Job {
 
     fn plan_stage(&mut self, stage: Stage) -> Result<(), String> {
         match stage {
-            Stage::List | Stage::Layout => {
-                self.plan_units(stage, self.plan.sources.len(), 0)?;
-                if stage == Stage::Layout {
-                    self.skip_layouts_of_absent_sources();
-                }
-                Ok(())
-            }
+            Stage::List | Stage::Layout => self.plan_units(stage, self.plan.sources.len(), 0),
             Stage::Lines => self.plan_inputs(),
             Stage::Publish => {
                 self.shards = Payloads::concat(self.take_listings(Stage::Layout));
@@ -123,7 +121,7 @@ impl Job {
         Ok(())
     }
 
-    /// What each unit of the stage planned; nothing from those that were set aside.
+    /// What each unit of the stage planned.
     fn take_listings(&mut self, stage: Stage) -> Vec<Payloads> {
         let mut parts = vec![Payloads::default(); self.stage(stage).len() as usize];
         let listings = std::mem::take(&mut self.listings);
@@ -154,14 +152,5 @@ impl Job {
             ));
         }
         self.plan_units(stage, ranges as usize, 0)
-    }
-
-    fn skip_layouts_of_absent_sources(&mut self) {
-        for ordinal in 0..self.stage(Stage::List).len() {
-            let list = UnitKey { stage: Stage::List, ordinal };
-            if self.state(list) == UnitState::SetAside {
-                self.stage_mut(Stage::Layout).step(ordinal, Step::Skip, 0);
-            }
-        }
     }
 }

@@ -72,6 +72,8 @@ pub enum Event {
     },
     /// Somebody asked to stop for good.
     Cancelled,
+    /// Somebody would rather have the output without what was set aside than wait for it.
+    GapsAccepted,
 }
 
 /// Why a journal record is no event.
@@ -105,6 +107,7 @@ impl Event {
                 until_millis: until.map_or(0, Timestamp::millis),
             }),
             Self::Cancelled => Written::Cancelled(pb::JobCancelled {}),
+            Self::GapsAccepted => Written::GapsAccepted(pb::GapsAccepted {}),
         };
         pb::JournalRecord { now_millis: now.millis(), event: Some(event) }
     }
@@ -131,6 +134,7 @@ impl Event {
                 Self::Drained { until: (until_millis > 0).then_some(Timestamp(until_millis)) }
             }
             Written::Cancelled(pb::JobCancelled {}) => Self::Cancelled,
+            Written::GapsAccepted(pb::GapsAccepted {}) => Self::GapsAccepted,
         };
         Ok((Timestamp(record.now_millis), event))
     }

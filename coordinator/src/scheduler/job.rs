@@ -1,5 +1,5 @@
-//! The job's state, and the few moves that everything else is made of: give up a lease, set a unit
-//! aside, stop the job.
+//! The job's state, and the few moves that everything else is made of: give up a lease, stop the
+//! job.
 //!
 //! Invariant: every change of a unit keeps three things in step: its stage's table, its worker's
 //! `held`, and its trouble.
@@ -49,6 +49,8 @@ pub(super) struct Job {
     pub(super) phase: Phase,
     /// Why nothing can go on until somebody acts; the next coordinator tries again.
     pub(super) barred: Option<String>,
+    /// Whether somebody wants the output without what was set aside.
+    pub(super) gaps_accepted: bool,
     pub(super) outage: Outage,
     /// Of the allocation that the coordinator runs in.
     pub(super) horizon: Option<Horizon>,
@@ -77,6 +79,7 @@ impl Job {
             submitted: now,
             phase: Phase::Running,
             barred: None,
+            gaps_accepted: false,
             outage: Outage::default(),
             horizon: None,
             stages: STAGES.into_iter().map(StageTable::new).collect(),
@@ -171,48 +174,6 @@ impl Job {
         let cost_bytes = self.cost_bytes(key);
         self.stage_mut(key.stage).wait(key.ordinal, step, turn, cost_bytes);
         self.stirred = true;
-    }
-
-    /// Gives a unit up for good, and with it what can't be without it. Not a listing: without it a
-    /// whole source would be missing, so people are asked first.
-    pub(super) fn set_aside(
-        &mut self,
-        now: Timestamp,
-        workers: &mut Workers,
-        key: UnitKey,
-        error: String,
-        effects: &mut Vec<Effect>,
-    ) {
-        if key.stage == Stage::List {
-            *self.trouble(key) =
-                Trouble { failed: self.trouble(key).failed.clone(), ..Trouble::default() };
-            self.release(workers, key);
-            return self.bar(now, format!("`{}`: {error}", key.attempt(0)), effects);
-        }
-        self.unhold(workers, key);
-        self.listings.retain(|(listed, _), _| *listed != key);
-        let cost_bytes = self.cost_bytes(key);
-        self.stage_mut(key.stage).step(key.ordinal, Step::SetAside, cost_bytes);
-        let unit = key.attempt(self.attempt(key));
-        self.trouble(key).set_aside = Some(error.clone());
-        effects.push(Effect::UnitSetAside { unit, error: error.clone() });
-        match key.stage {
-            Stage::Lines => {
-                let twin = UnitKey { stage: Stage::Prepare, ordinal: key.ordinal };
-                match self.state(twin) {
-                    UnitState::Waiting | UnitState::Leased { .. } => {
-                        let error = format!("`{}` was set aside: {error}", key.attempt(0));
-                        self.set_aside(now, workers, twin, error, effects);
-                    }
-                    UnitState::Done { .. } | UnitState::SetAside | UnitState::Skipped => {}
-                }
-            }
-            Stage::ResolveLines | Stage::ResolveDocuments | Stage::Layout | Stage::Seal => {
-                let reason = format!("`{}` failed for good: {error}", key.attempt(0));
-                self.end(now, JobState::Failed, reason, effects);
-            }
-            Stage::Unspecified | Stage::List | Stage::Prepare | Stage::Publish => {}
-        }
     }
 
     /// Ends the job for good.

@@ -26,6 +26,7 @@
 //! | `horizon.rs`, `pace.rs` | the allocation's end, and what fits before |
 //! | `drain.rs`, `tail.rs` | how to stop, and when it pays to |
 //! | `outage.rs` | how long to wait for a server that does not answer |
+//! | `gaps.rs` | what becomes of units that cannot be done |
 //! | `lease.rs`, `twins.rs`, `report.rs` | handing out units, some twice; taking what is said |
 //! | `worker.rs` | who is there |
 //! | `totals.rs`, `status.rs`, `explain.rs` | what people get to see |
@@ -35,6 +36,7 @@ mod drain;
 mod effect;
 mod event;
 mod explain;
+mod gaps;
 mod horizon;
 mod job;
 mod lease;
@@ -98,6 +100,7 @@ impl Scheduler {
             Event::Lost { worker_id, reason } => self.lost(now, *worker_id, reason, effects),
             Event::Drained { until } => self.drained(now, *until, effects),
             Event::Cancelled => self.cancelled(now, effects),
+            Event::GapsAccepted => self.gaps_accepted(),
         };
         if let Some(job) = &mut self.job {
             job.settle(effects);
@@ -179,6 +182,7 @@ impl Scheduler {
             job.horizon = self.horizon;
             job.barred = None;
             job.outage = Outage::default();
+            job.retry_set_aside();
             match job.phase {
                 Phase::Draining { .. } | Phase::Drained => job.phase = Phase::Running,
                 Phase::Running | Phase::Over { .. } => {}
@@ -306,7 +310,7 @@ impl Scheduler {
                      last being {who}: {}",
                     unit::bounded(reason)
                 );
-                job.set_aside(now, &mut self.workers, key, error, effects);
+                job.give_up_on(now, &mut self.workers, key, error, effects);
             } else {
                 job.end_copy(&mut self.workers, key, attempt);
             }
@@ -325,6 +329,16 @@ impl Scheduler {
     ) -> Changed {
         let drained = self.job.as_mut().is_some_and(|job| job.drain(now, until, effects));
         if drained { Changed::Yes } else { Changed::No }
+    }
+
+    fn gaps_accepted(&mut self) -> Changed {
+        match &mut self.job {
+            Some(job) if !job.is_over() && !job.gaps_accepted => {
+                job.gaps_accepted = true;
+                Changed::Yes
+            }
+            Some(_) | None => Changed::No,
+        }
     }
 
     fn cancelled(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Changed {

@@ -45,6 +45,8 @@ pub struct Limits {
     pub heartbeat_millis: u32,
     /// Failed attempts after which a unit is set aside.
     pub retries: u32,
+    /// Whether the job stops at a stage's end when units of it were set aside.
+    pub stop_at_gaps: bool,
     /// How long servers may leave everybody without an answer.
     pub outage_millis: u64,
     /// Times a unit may take its worker with it while running alone, before it is set aside.
@@ -65,6 +67,7 @@ impl Default for Limits {
             lease_millis: 60_000,
             heartbeat_millis: 10_000,
             retries: 3,
+            stop_at_gaps: false,
             outage_millis: 600_000,
             crash_limit: 3,
             dedup_budget_bytes: 1 << 30,

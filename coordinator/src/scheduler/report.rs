@@ -210,7 +210,7 @@ impl Job {
         trouble.failed_attempt = attempt;
         let kind = failed.kind();
         match kind {
-            Kind::Fatal => return self.set_aside(told.now, workers, key, error, effects),
+            Kind::Fatal => return self.give_up_on(told.now, workers, key, error, effects),
             Kind::Barred => {
                 let reason = format!("{}: {error}", workers.describe(told.worker_id));
                 self.bar(told.now, reason, effects);
@@ -228,13 +228,13 @@ impl Job {
                 Repair::Impossible => self.trouble(key).failures += 1,
                 Repair::Exhausted => {
                     let error = format!("{error}; repaired {MAX_REPAIRS} times already");
-                    return self.set_aside(told.now, workers, key, error, effects);
+                    return self.give_up_on(told.now, workers, key, error, effects);
                 }
             },
             Kind::Retry | Kind::Unspecified => self.trouble(key).failures += 1,
         }
         if self.trouble(key).failures >= self.plan.limits.retries {
-            return self.set_aside(told.now, workers, key, error, effects);
+            return self.give_up_on(told.now, workers, key, error, effects);
         }
         effects.push(Effect::AttemptFailed { unit: key.attempt(attempt), error });
         self.end_copy(workers, key, attempt);

@@ -157,13 +157,15 @@ impl StageTable {
         self.leased.iter().map(|(_, ordinal)| *ordinal)
     }
 
-    /// Puts a unit back to wait, after a lease (`Release`) or a result (`Reopen`).
+    /// Puts a unit back to wait, after a lease (`Release`), a result (`Reopen`) or
+    /// when it was given up (`Retry`).
     pub(super) fn wait(&mut self, ordinal: u32, step: Step, turn: Turn, cost_bytes: u64) {
         self.step(ordinal, step, cost_bytes);
         match turn {
-            Turn::Next => self.again.insert(ordinal),
-            Turn::Alone => self.suspects.insert(ordinal),
-        };
+            Turn::Next if self.units[ordinal as usize].attempt == 0 => self.cursor = 0,
+            Turn::Next => _ = self.again.insert(ordinal),
+            Turn::Alone => _ = self.suspects.insert(ordinal),
+        }
         self.ended = None;
     }
 

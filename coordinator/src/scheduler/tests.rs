@@ -26,12 +26,16 @@ struct Room {
 impl Room {
     /// With one source, before it was listed.
     fn new(needs_lines: bool) -> Self {
+        Self::with(needs_lines, |_| {})
+    }
+
+    fn with(needs_lines: bool, change: impl FnOnce(&mut Limits)) -> Self {
         let mut room = Self { scheduler: Scheduler::new(), now: 5000 };
         room.give(&Event::Opened(pb::CoordinatorOpened {
             epoch: 1,
             ..pb::CoordinatorOpened::default()
         }));
-        let limits = Limits {
+        let mut limits = Limits {
             lease_millis: LEASE_MILLIS as u32,
             retries: 2,
             crash_limit: 2,
@@ -39,6 +43,7 @@ impl Room {
             bytes_per_document_key: 10,
             ..Limits::default()
         };
+        change(&mut limits);
         let plan = JobPlan {
             name: "job".to_owned(),
             output: "out".to_owned(),
@@ -52,12 +57,22 @@ impl Room {
 
     /// With so many inputs listed by worker 1.
     fn listed(needs_lines: bool, inputs: u32) -> Self {
-        let mut room = Self::new(needs_lines);
+        Self::listed_with(needs_lines, inputs, |_| {})
+    }
+
+    fn listed_with(needs_lines: bool, inputs: u32, change: impl FnOnce(&mut Limits)) -> Self {
+        let mut room = Self::with(needs_lines, change);
         let worker = room.register(1);
         let list = room.lease_one(worker);
         room.report(worker, list, listed(0, inputs));
         room.report(worker, list, done("list"));
         room
+    }
+
+    /// The next coordinator takes over, and worker 1 comes back.
+    fn reopen(&mut self) {
+        let opened = pb::CoordinatorOpened { epoch: 2, ..pb::CoordinatorOpened::default() };
+        self.give(&Event::Opened(opened));
     }
 
     fn give(&mut self, event: &Event) -> Vec<Effect> {

@@ -66,6 +66,8 @@ pub(super) enum Step {
     Reopen,
     /// The job doesn't need it.
     Skip,
+    /// It was set aside, and is tried again after all.
+    Retry,
 }
 
 impl UnitState {
@@ -78,9 +80,9 @@ impl UnitState {
             (Self::Waiting | Self::Leased { .. }, Step::Lease { worker_id, since }) => {
                 Self::Leased { worker_id, since }
             }
-            (Self::Leased { .. }, Step::Release) | (Self::Done { .. }, Step::Reopen) => {
-                Self::Waiting
-            }
+            (Self::Leased { .. }, Step::Release)
+            | (Self::Done { .. }, Step::Reopen)
+            | (Self::SetAside, Step::Retry) => Self::Waiting,
             (Self::Waiting | Self::Leased { .. }, Step::Finish { digest }) => Self::Done { digest },
             (Self::Waiting | Self::Leased { .. }, Step::SetAside) => Self::SetAside,
             (Self::Waiting, Step::Skip) => Self::Skipped,
@@ -95,7 +97,8 @@ impl UnitState {
                 | Step::Finish { .. }
                 | Step::SetAside
                 | Step::Reopen
-                | Step::Skip,
+                | Step::Skip
+                | Step::Retry,
             ) => panic!("no step {step:?} leads on from {self:?}"),
         }
     }
@@ -146,6 +149,16 @@ impl Trouble {
             self.failed.remove(0);
         }
         self.failed.push(FailedAttempt { attempt, error });
+    }
+
+    /// Counts anew: what was the cause may be mended. What is known of attempts stays.
+    pub(super) fn forgive(&mut self) {
+        self.failures = 0;
+        self.crashes = 0;
+        self.crashes_alone = 0;
+        self.crashed_attempt = None;
+        self.repairs = 0;
+        self.set_aside = None;
     }
 
     /// Counts the loss of the worker that ran `attempt`.

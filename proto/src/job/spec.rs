@@ -76,6 +76,7 @@ pub enum OnMissing {
 pub struct UnitsSpec {
     pub target_bytes: Bytes,
     pub attempts: u32,
+    pub on_set_aside: OnSetAside,
     pub outage: Span,
     pub crash_limit: u32,
     pub lease: Span,
@@ -90,6 +91,7 @@ impl UnitsSpec {
         Self {
             target_bytes,
             attempts: 0,
+            on_set_aside: OnSetAside::GoOn,
             outage: none,
             crash_limit: 0,
             lease: none,
@@ -97,6 +99,14 @@ impl UnitsSpec {
             order: LeaseOrder::Canonical,
         }
     }
+}
+
+/// What a job does when units of a stage were set aside, and the others are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnSetAside {
+    GoOn,
+    Stop,
 }
 
 /// In which order waiting units are handed out.

@@ -2,6 +2,7 @@
 
 mod coordinators;
 mod crashes;
+mod gaps;
 mod inputs;
 mod jobs;
 mod signals;

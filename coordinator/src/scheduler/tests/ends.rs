@@ -124,16 +124,60 @@ fn a_unit_that_alone_gets_no_answer_is_set_aside() {
 }
 
 #[test]
-fn a_stage_that_all_others_need_ends_the_job_when_it_fails() {
+fn a_unit_that_all_others_need_stops_the_job_and_the_next_coordinator_tries_it_again() {
     let mut room = Room::listed(true, 0);
     let layout = room.lease_one(1);
     let effects = room.report(1, layout, failed(Kind::Fatal, None));
-    let reason = "`layout/0` failed for good: no luck".to_owned();
+    let reason = "`layout/0`: no luck".to_owned();
     assert!(
-        effects.contains(&Effect::JobEnded { state: pb::JobState::Failed, reason }),
+        effects.contains(&Effect::JobEnded { state: pb::JobState::Drained, reason }),
         "{effects:?}"
     );
     assert_eq!(room.lease(1, 1), []);
+    room.reopen();
+    assert_eq!(room.lease_one(1), unit(Stage::Layout, 0, 2));
+}
+
+#[test]
+fn a_job_that_stops_at_gaps_tries_them_again_in_the_next_coordinator() {
+    let mut room = Room::listed_with(true, 2, |limits| limits.stop_at_gaps = true);
+    let bad = room.lease_one(1);
+    room.report(1, bad, failed(Kind::Fatal, None));
+    assert_eq!(room.job_state(), pb::JobState::Running, "the others go on");
+    assert_eq!(room.finish(1, 1), [unit(Stage::Lines, 1, 1)]);
+    assert_eq!(room.job_state(), pb::JobState::Drained);
+    let reason = room.reason();
+    assert!(reason.starts_with("1 unit was set aside, the first `lines/0`: no luck"), "{reason}");
+    assert_eq!(room.lease(1, 1), []);
+
+    room.reopen();
+    assert_eq!(room.row(Stage::Lines).set_aside, 0);
+    assert_eq!(room.row(Stage::Prepare).set_aside, 0, "with the unit that reads the same");
+    assert_eq!(room.finish(1, 1), [unit(Stage::Lines, 0, 2)]);
+    let resolve = room.lease_one(1);
+    room.report(1, resolve, done("resolved"));
+    assert_eq!(room.finish(1, 2), [unit(Stage::Prepare, 0, 1), unit(Stage::Prepare, 1, 1)]);
+    assert_eq!(room.job_state(), pb::JobState::Running);
+}
+
+#[test]
+fn accepted_gaps_are_tried_once_more_and_then_gone_on_without() {
+    let mut room = Room::listed_with(false, 2, |limits| limits.stop_at_gaps = true);
+    for attempt in 1..=2 {
+        let bad = room.lease_one(1);
+        assert_eq!(bad, unit(Stage::Prepare, 0, attempt));
+        room.report(1, bad, failed(Kind::Fatal, None));
+        if attempt == 1 {
+            room.finish(1, 1);
+            assert_eq!(room.job_state(), pb::JobState::Drained);
+            room.reopen();
+            assert_eq!(room.give(&Event::GapsAccepted), []);
+        }
+    }
+    assert_eq!(room.job_state(), pb::JobState::Running);
+    assert_eq!(room.row(Stage::Prepare).set_aside, 1);
+    let next = room.lease_one(1);
+    assert_eq!(next.stage(), Stage::ResolveDocuments);
 }
 
 #[test]
