@@ -57,8 +57,8 @@ impl BatchSystem for Lsf {
         let minutes = whole_minutes(request.walltime);
         let command = CommandLine::new("bsub")
             .short("J", Some(&request.name))
-            // Minutes: LSF reads `h:m`, and refuses seconds.
-            .short("W", Some(minutes))
+            // LSF refuses seconds.
+            .short("W", Some(format!("{}:{:02}", minutes / 60, minutes % 60)))
             .short("P", request.account.as_ref())
             .short("q", request.queue.as_ref())
             .short("U", request.reservation.as_ref())

@@ -53,7 +53,7 @@ fn whole_nodes_are_asked_for_with_the_script_as_an_argument() {
     };
     assert_eq!(
         SUMMIT.submit(&full).unwrap().to_string(),
-        "bsub -J crawl -W 720 -P ABC123 -q killable -U hackathon -o /out/%J.out -e /out/%J.err \
+        "bsub -J crawl -W 12:00 -P ABC123 -q killable -U hackathon -o /out/%J.out -e /out/%J.err \
          -w 'ended(4711)' -wt 5 -wa URG -nnodes 92 -alloc_flags 'NVME smt1' -r -Q 99 \
          -core_isolation 2 /run/job.sh"
     );
@@ -63,13 +63,19 @@ fn whole_nodes_are_asked_for_with_the_script_as_an_argument() {
 fn slots_are_asked_for_with_the_script_as_input() {
     assert_eq!(
         generic(42).submit(&request()).unwrap().to_string(),
-        "bsub -J crawl -W 720 -n 3864 -R 'span[ptile=42]' -rn < /run/job.sh"
+        "bsub -J crawl -W 12:00 -n 3864 -R 'span[ptile=42]' -rn < /run/job.sh"
     );
 }
 
 #[test]
 fn walltime_is_whole_minutes_rounded_up() {
-    for (millis, minutes) in [(1, "1"), (60_000, "1"), (60_001, "2"), (7_200_000, "120")] {
+    for (millis, minutes) in [
+        (1, "0:01"),
+        (60_000, "0:01"),
+        (60_001, "0:02"),
+        (7_200_000, "2:00"),
+        (129_600_000, "36:00"),
+    ] {
         let walltime = Duration::from_millis(millis);
         let command = SUMMIT.submit(&AllocationRequest { walltime, ..request() }).unwrap();
         assert_eq!(command.arguments[2..4], ["-W", minutes]);

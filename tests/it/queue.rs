@@ -110,3 +110,27 @@ fn a_job_that_the_queue_refused_is_not_said_to_be_cancelled() {
     let said = queue.thresher("cancel", &[]);
     assert!(said.code == Some(1) && said.err.contains("nothing to stop"), "{}", said.err);
 }
+
+#[test]
+fn what_cannot_work_is_refused_before_a_script_is_shown() {
+    let queue = Queue::new();
+    // What is submitted, and what is told of it.
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&["--site", "summit", "-p", "killable", "-q", "debug"], &["`-p killable`", "`-q debug`"]),
+        (&["--site", "summit", "--set", "launcher=srun"], &["`srun`", "`jsrun` or `mpirun`"]),
+        (&["--site", "frontier", "-q", "nonsense"], &["`nonsense`", "`debug`, `normal`"]),
+        (&["--site", "generic-slurm", "--set", "system=lsf"], &["`launcher`", "`srun`"]),
+        (&["--site", "generic-slurm", "--set", "submit_options=['-N5']"], &["`-N5`", "`-N N`"]),
+        (&["--site", "generic-lsf", "--set", "cores_per_node=0"], &["`0`", "`bhosts`"]),
+    ];
+    for (arguments, told) in cases {
+        let common = ["-A", "X", "-N", "2", "-t", "1h", "--dry-run"];
+        let said = queue.thresher("submit", &[&common, arguments].concat());
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{arguments:?}");
+        let hinted = said.err.contains("\nhint: ");
+        assert!(hinted && told.iter().all(|told| said.err.contains(told)), "{}", said.err);
+    }
+    let lsf = ["--site", "summit", "-A", "X", "-N", "922", "-t", "1-0", "-q", "batch", "--dry-run"];
+    let said = queue.thresher("submit", &lsf);
+    assert!(said.out.contains("\n# bsub -J test -W 24:00 "), "{}{}", said.out, said.err);
+}

@@ -28,6 +28,7 @@ mod status_json;
 mod status_text;
 mod submit;
 mod train;
+mod walltime;
 pub(crate) mod worker_program;
 
 use std::process::ExitCode;

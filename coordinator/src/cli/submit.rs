@@ -8,10 +8,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 use thresher_proto::batch::AllocationId;
 use thresher_proto::pb::{JobState, StatusResponse};
-use thresher_proto::site::{Chain, SiteProfile, Wish};
+use thresher_proto::site::{Chain, SiteProfile, System, Wish};
 
 use super::allocations::ask_states;
 use super::place::{StatePlace, choose_state, load_job};
+use super::walltime::parse_walltime;
 use super::worker_program::{refuse_obstacles, worker_program};
 use super::{Exit, print};
 use crate::batch::{History, Prepared, Records, States, Submission, gang_program, submit_chain};
@@ -35,7 +36,7 @@ pub(super) struct SubmitArgs {
     /// Nodes
     #[arg(short = 'N', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     nodes: u32,
-    /// Walltime of one allocation: `6h`, `90m` or `6:00`
+    /// Walltime of one allocation: `6h`, `90m`, `1d`, `6:00` (hours and minutes) or `1-12:00:00`
     #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
     walltime: Duration,
     /// Allocations, one after the other, until the job is done
@@ -158,11 +159,15 @@ fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
     if let Some(queue) = &args.queue {
         site.queue.clone_from(queue);
     }
-    match (&args.qos, site.system) {
+    match (&args.qos, site.system, &args.queue) {
+        (Some(qos), System::Lsf, Some(queue)) if qos != queue => bail!(
+            "`-p {queue}` and `-q {qos}` both name the queue, where the system is LSF\nhint: write \
+             the one that is meant"
+        ),
         // There `-q` has always been the queue.
-        (Some(qos), thresher_proto::site::System::Lsf) => site.queue.clone_from(qos),
-        (Some(qos), thresher_proto::site::System::Slurm) => site.qos.clone_from(qos),
-        (None, _) => {}
+        (Some(qos), System::Lsf, _) => site.queue.clone_from(qos),
+        (Some(qos), System::Slurm, _) => site.qos.clone_from(qos),
+        (None, _, _) => {}
     }
     if site.chain == Chain::Requeue && args.chain > 1 {
         tracing::info!("this site requeues one allocation instead of queueing several");
@@ -226,39 +231,4 @@ fn tell(ids: &[AllocationId], state: &Path) -> anyhow::Result<ExitCode> {
         state.display()
     ));
     Ok(Exit::Done.into())
-}
-
-/// `6h`, `90m`, or hours and minutes as batch systems write them: `6:00`, `06:00:00`.
-fn parse_walltime(text: &str) -> Result<Duration, String> {
-    let no = || format!("`{text}` is no walltime; write it like `6h`, `90m` or `6:00`");
-    if !text.contains(':') {
-        // A bare number is minutes to Slurm and LSF, and hours to some people.
-        let span: thresher_proto::job::Span = text.parse().map_err(|_| no())?;
-        return if span.0.is_zero() { Err(no()) } else { Ok(span.0) };
-    }
-    let parts: Vec<u64> =
-        text.split(':').map(str::parse).collect::<Result<_, _>>().map_err(|_| no())?;
-    let seconds = match parts.as_slice() {
-        [h, m] if *m < 60 && *h < 10_000 => h * 3600 + m * 60,
-        [h, m, s] if *m < 60 && *s < 60 && *h < 10_000 => h * 3600 + m * 60 + s,
-        _ => return Err(no()),
-    };
-    if seconds == 0 { Err(no()) } else { Ok(Duration::from_secs(seconds)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_walltime_is_read_as_people_and_batch_systems_write_it() {
-        let seconds = |text: &str| parse_walltime(text).map(|time| time.as_secs()).ok();
-        let cases = [("6h", 21_600), ("90m", 5400), ("6:00", 21_600), ("00:30:10", 1810)];
-        for (text, expected) in cases {
-            assert_eq!(seconds(text), Some(expected), "{text}");
-        }
-        for text in ["", "6", "0h", "6:60", "1:2:3:4", "-1h", "0:00", "x:y"] {
-            assert_eq!(seconds(text), None, "{text}");
-        }
-    }
 }

@@ -2,9 +2,10 @@
 //!
 //! It decides before anything is submitted, because batch systems accept what they will never run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Bin, SiteProfile};
+use super::{Bin, Conflict, SiteProfile};
 use crate::job::Span;
 
 /// What somebody wishes of a site.
@@ -19,8 +20,12 @@ pub struct Wish {
 /// Why a site does not grant it; each says what it would grant.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum BinError {
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
     #[error("site `{site}` knows no {what} `{word}`\nhint: {hint}")]
     UnknownQueue { site: String, what: &'static str, word: String, hint: String },
+    #[error("site `{site}` has bins for named ones only, and no {what} is named\nhint: {hint}")]
+    Unnamed { site: String, what: &'static str, hint: String },
     #[error("site `{site}` gives no {nodes} nodes to one job\nhint: {hint}")]
     Nodes { site: String, nodes: u32, hint: String },
     #[error(
@@ -37,8 +42,9 @@ pub enum BinError {
 }
 
 impl SiteProfile {
-    /// Refuses what the site would not grant.
+    /// Refuses what cannot work, then what the site would not grant.
     pub fn check(&self, wish: Wish) -> Result<(), BinError> {
+        self.refuse_conflicts(wish)?;
         let site = || self.name.clone();
         if self.account_required && self.account.is_empty() {
             return Err(BinError::NoAccount { site: site() });
@@ -77,34 +83,50 @@ impl SiteProfile {
         let of_queue: Vec<&Bin> = self.bin.iter().filter(|bin| bin.queue == self.queue).collect();
         if of_queue.is_empty() && !self.bin.is_empty() {
             let known = self.bin.iter().map(|bin| bin.queue.as_str());
-            return Err(self.unknown("queue", &self.queue, known));
+            return Err(self.unknown("queue", "-p", &self.queue, known));
         }
-        let own = of_queue.iter().filter(|bin| bin.qos == self.qos);
-        let own: Vec<&Bin> = own.copied().collect();
-        if !own.is_empty() {
+        let with = |qos: &str| -> Vec<&Bin> {
+            of_queue.iter().filter(|bin| bin.qos == qos).copied().collect()
+        };
+        let (own, any) = (with(&self.qos), with(""));
+        if !own.is_empty() || of_queue.is_empty() {
             return Ok(own);
         }
-        let any: Vec<&Bin> = of_queue.iter().filter(|bin| bin.qos.is_empty()).copied().collect();
-        if any.is_empty() && !of_queue.is_empty() {
-            let known = of_queue.iter().map(|bin| bin.qos.as_str());
-            return Err(self.unknown("quality of service", &self.qos, known));
+        // To name the default is the same as to name none.
+        if !any.is_empty() && self.qos == self.default_qos {
+            return Ok(any);
         }
-        Ok(any)
+        let default = Some(self.default_qos.as_str()).filter(|name| !name.is_empty());
+        let known = of_queue.iter().map(|bin| bin.qos.as_str());
+        let known = known.chain(default.filter(|_| !any.is_empty()));
+        Err(self.unknown("quality of service", "-q", &self.qos, known))
     }
 
     fn unknown<'a>(
         &self,
         what: &'static str,
+        option: &str,
         word: &str,
         known: impl Iterator<Item = &'a str>,
     ) -> BinError {
-        let mut known: Vec<String> = known.map(|word| format!("`{word}`")).collect();
-        known.dedup();
-        let hint = format!(
-            "choose one of {}, or describe it by a `[[site.bin]]` in the job file",
-            known.join(", ")
-        );
-        BinError::UnknownQueue { site: self.name.clone(), what, word: word.to_owned(), hint }
+        let known: BTreeSet<&str> = known.collect();
+        let names = known.iter().filter(|name| !name.is_empty());
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        let mut ways = Vec::new();
+        // Bins without a name are those of whoever names none.
+        if known.contains("") {
+            ways.push(format!("leave out the {what}"));
+        }
+        if !names.is_empty() {
+            ways.push(format!("choose one of {} by `{option}`", names.join(", ")));
+        }
+        ways.push("describe it by a `[[site.bin]]` in the job file".to_owned());
+        let hint = ways.join(", or ");
+        let site = self.name.clone();
+        match word {
+            "" => BinError::Unnamed { site, what, hint },
+            word => BinError::UnknownQueue { site, what, word: word.to_owned(), hint },
+        }
     }
 }
 
@@ -173,14 +195,54 @@ mod tests {
     }
 
     #[test]
-    fn a_quality_of_service_without_bins_of_its_own_has_its_queues() {
+    fn the_default_quality_of_service_has_its_queues_bins_and_an_unknown_one_has_none() {
         assert_eq!(frontier("qos = \"normal\"").check(wish(92, 6)), Ok(()));
+        assert_eq!(frontier("qos = \"normal\"\nqueue = \"extended\"").check(wish(9, 24)), Ok(()));
         let error = frontier("qos = \"debug\"").check(wish(92, 6)).unwrap_err();
         assert!(error.to_string().contains("at most 2h"), "{error}");
-        let account = "[site]\naccount = \"m1\"\nqos = \"premier\"";
-        let perlmutter = SiteProfile::choose("perlmutter", account).unwrap();
-        let error = perlmutter.check(wish(1, 1)).unwrap_err().to_string();
-        assert!(error.contains("`premier`") && error.contains("`regular`"), "{error}");
+        let own = "qos = \"mine\"\n[[site.bin]]\nqueue = \"batch\"\nqos = \"mine\"\nmax_nodes = 2";
+        assert_eq!(frontier(own).check(wish(2, 1)), Ok(()));
+    }
+
+    #[test]
+    fn names_that_are_not_there_are_told_with_those_that_are() {
+        let perlmutter = |more: &str| {
+            let job = format!("[site]\naccount = \"m1\"\n{more}");
+            SiteProfile::choose("perlmutter", &job).unwrap()
+        };
+        let own = "[site]\n[[site.bin]]\nqueue = \"mine\"";
+        let generic = SiteProfile::choose("generic-slurm", own).unwrap();
+        let way = ", or describe it by a `[[site.bin]]` in the job file";
+        let cases = [
+            (
+                frontier("qos = \"nonsense\""),
+                "site `frontier` knows no quality of service `nonsense`\nhint: leave out the \
+                 quality of service, or choose one of `debug`, `normal` by `-q`",
+            ),
+            (
+                perlmutter("qos = \"premier\""),
+                "site `perlmutter` knows no quality of service `premier`\nhint: choose one of \
+                 `debug`, `preempt`, `regular` by `-q`",
+            ),
+            (
+                perlmutter("qos = \"\""),
+                "site `perlmutter` has bins for named ones only, and no quality of service is \
+                 named\nhint: choose one of `debug`, `preempt`, `regular` by `-q`",
+            ),
+            (
+                perlmutter("queue = \"x\""),
+                "site `perlmutter` knows no queue `x`\nhint: leave out the queue",
+            ),
+            (
+                generic,
+                "site `generic-slurm` has bins for named ones only, and no queue is named\n\
+                 hint: choose one of `mine` by `-p`",
+            ),
+        ];
+        for (site, told) in cases {
+            let error = site.check(wish(1, 1)).unwrap_err().to_string();
+            assert_eq!(error, format!("{told}{way}"));
+        }
     }
 
     #[test]

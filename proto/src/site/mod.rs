@@ -7,6 +7,7 @@
 //! wherever it runs.
 
 mod bins;
+mod conflicts;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use toml::{Table, Value};
 use crate::job::{JobError, Span, keys};
 
 pub use bins::{BinError, Wish};
+pub use conflicts::Conflict;
 
 /// Every key with its default and its meaning, as a job file writes them.
 pub const DEFAULT_SITE: &str = include_str!("default.toml");
@@ -44,6 +46,8 @@ pub struct SiteProfile {
     pub threads_per_core: u32,
     pub queue: String,
     pub qos: String,
+    #[serde(default)]
+    pub default_qos: String,
     pub reservation: String,
     pub account: String,
     pub account_required: bool,
@@ -90,6 +94,16 @@ pub struct Bin {
 pub enum System {
     Slurm,
     Lsf,
+}
+
+impl System {
+    /// As the key has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slurm => "slurm",
+            Self::Lsf => "lsf",
+        }
+    }
 }
 
 /// What starts processes on the nodes of an allocation.
@@ -191,7 +205,9 @@ impl SiteProfile {
         let (mut site, bin) = defaults();
         refuse_unknown(profile, text)?;
         for upper in [profile, overrides] {
+            let below = site.remove("bin");
             keys::overlay(&mut site, upper);
+            join_bins(&mut site, below);
         }
         if let Some(Value::Array(bins)) = site.get_mut("bin") {
             for given in bins.iter_mut().filter_map(Value::as_table_mut) {
@@ -203,6 +219,26 @@ impl SiteProfile {
         site.insert("name".to_owned(), Value::String(name.to_owned()));
         Value::Table(site).try_into().map_err(|error| JobError::value(&error))
     }
+}
+
+/// Puts the bins of the layer below before those of `site`, but for those that it describes anew:
+/// with the same queue and quality of service. An empty list takes all away.
+fn join_bins(site: &mut Table, below: Option<Value>) {
+    let Some(Value::Array(mut bins)) = below else { return };
+    let given = match site.get_mut("bin") {
+        None => Vec::new(),
+        Some(Value::Array(given)) if !given.is_empty() => std::mem::take(given),
+        // None, or no list: to be told by whoever reads it.
+        Some(_) => return,
+    };
+    let name = |bin: &Value| {
+        ["queue", "qos"]
+            .map(|key| bin.get(key).and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    let anew: Vec<_> = given.iter().map(name).collect();
+    bins.retain(|bin| !anew.contains(&name(bin)));
+    bins.extend(given);
+    site.insert("bin".to_owned(), Value::Array(bins));
 }
 
 /// Refuses a `[site]` table with keys that mean nothing or values that cannot be; for those who
@@ -278,6 +314,37 @@ mod tests {
         let site = SiteProfile::choose("frontier", job).unwrap();
         assert_eq!((site.interface.as_str(), site.qos.as_str()), ("lo", "debug"));
         assert_eq!(site.queue, "batch");
+    }
+
+    #[test]
+    fn a_bin_is_added_or_describes_its_queue_anew() {
+        let bins = |name: &str, job: &str| {
+            let site = SiteProfile::choose(name, job).unwrap();
+            let told = |bin: &Bin| format!("{}/{} {}", bin.queue, bin.qos, bin.max_nodes);
+            site.bin.iter().map(told).collect::<Vec<_>>().join(", ")
+        };
+        let (batch, debug) = ("batch/ 91, batch/ 183, batch/ 9472", "batch/debug 9472");
+        // Of Frontier: the job's `[site]`, the bins that there are then.
+        let cases = [
+            ("", format!("{batch}, {debug}, extended/ 64")),
+            (
+                "[[site.bin]]\nqueue = 'mine'\nmax_nodes = 4",
+                format!("{batch}, {debug}, extended/ 64, mine/ 4"),
+            ),
+            (
+                "[[site.bin]]\nqueue = 'batch'\nmax_nodes = 4\n[[site.bin]]\nqueue = 'batch'",
+                format!("{debug}, extended/ 64, batch/ 4, batch/ 1"),
+            ),
+            (
+                "[[site.bin]]\nqueue = 'batch'\nqos = 'debug'\nmax_nodes = 2",
+                format!("{batch}, extended/ 64, batch/debug 2"),
+            ),
+            ("[site]\nbin = []", String::new()),
+        ];
+        for (job, expected) in cases {
+            assert_eq!(bins("frontier", job), expected, "{job}");
+        }
+        assert_eq!(bins("generic-slurm", "[[site.bin]]\nmax_nodes = 4"), "/ 4");
     }
 
     #[test]
