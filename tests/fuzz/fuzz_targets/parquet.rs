@@ -6,11 +6,12 @@ use thresher_fuzz::formats::parquet_file::ParquetFile;
 
 fuzz_target!(|data: &[u8]| {
     thresher_fuzz::let_panics_be_caught();
-    let Ok(file) = ParquetFile::open(prost::bytes::Bytes::copy_from_slice(data)) else { return };
+    let bytes = prost::bytes::Bytes::copy_from_slice(data);
+    let Ok(file) = ParquetFile::open(bytes, 64 << 20) else { return };
     for group in 0..file.groups().min(100) {
         let _ = file.begin(group);
         let mut rows = 0;
-        let _ = file.rows(group, |_| {
+        let _ = file.rows(group, |_, _| {
             rows += 1;
             if rows < 1000 { Ok(()) } else { Err(()) }
         });

@@ -2,7 +2,8 @@
 //!
 //! A file without the columns that a row needs is quarantined as a whole; other columns are kept as
 //! they are. A file is read by row groups, a page of each column at a time. One that was cut short
-//! has no directory, which stands at its end, and gives nothing; a damaged row group costs itself.
+//! has no directory, which stands at its end, and gives nothing; a row group that is damaged, or
+//! whose pages or rows take too much, costs itself.
 //!
 //! **Invariant:** a row group belongs to the piece in which its first column begins.
 
@@ -17,7 +18,7 @@ use thresher_proto::job::JobSpec;
 
 use super::{CodeFile, Judged};
 use crate::formats::gzip::InputDigest;
-use crate::formats::parquet_file::ParquetFile;
+use crate::formats::parquet_file::{ParquetFile, Unread};
 use crate::sources::noted::Owned;
 use crate::sources::{Fate, Input, Met, Meta, Take};
 use crate::stages::UnitError;
@@ -28,6 +29,13 @@ const REASON_DAMAGED: &str = "parquet_damaged";
 const REASON_COLUMNS: &str = "parquet_columns_missing";
 /// A row group that cannot be read, or not further.
 const REASON_GROUP_DAMAGED: &str = "parquet_row_group_damaged";
+/// A row group whose pages cannot be held, or whose rows have no end.
+const REASON_GROUP_TOO_LARGE: &str = "parquet_row_group_too_large";
+
+/// Pages that may be in memory, in records of the greatest length.
+const PAGES_IN_RECORDS: u64 = 2;
+/// A longer text is no name.
+const NAME_BYTES: usize = 4096;
 
 /// What a row needs.
 const COLUMNS: [&str; 4] =
@@ -78,7 +86,8 @@ pub(super) fn read(
 
 fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitError> {
     let piece = telling.input.piece();
-    let opened = ParquetFile::open(owned).map_err(|damage| (REASON_DAMAGED, damage));
+    let page_bytes = telling.job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
+    let opened = ParquetFile::open(owned, page_bytes).map_err(|damage| (REASON_DAMAGED, damage));
     let file = match opened.and_then(with_columns) {
         Ok(file) => file,
         // Of all pieces of such a file, the first one tells.
@@ -97,11 +106,19 @@ fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitEr
             continue;
         }
         let read = match misplaced {
-            Some(damage) => Err(damage),
-            None => file.rows(group, |row| telling.row(begin, row))?,
+            Some(damage) => Err(Unread::Damaged(damage)),
+            None => file.rows(group, |row, bytes| telling.row(begin, row, bytes))?,
         };
-        if let Err(damage) = read {
-            telling.damaged(begin, REASON_GROUP_DAMAGED, &damage)?;
+        match read {
+            Ok(()) => {}
+            Err(Unread::Damaged(damage)) => {
+                telling.damaged(begin, REASON_GROUP_DAMAGED, &damage)?;
+            }
+            Err(Unread::TooLarge(why)) => {
+                let hint = "raise `records.max_bytes`, or write the file with smaller pages";
+                let detail = format!("{why}; hint: {hint}");
+                telling.damaged(begin, REASON_GROUP_TOO_LARGE, &detail)?;
+            }
         }
     }
     Ok(())
@@ -149,30 +166,35 @@ impl Telling<'_, '_> {
         (self.take)(Met { offset, record, bytes: 0, fate })
     }
 
-    fn row(&mut self, offset: u64, row: &Row) -> Result<(), UnitError> {
-        let (mut columns, mut content) = (Meta::new(), None);
-        for (name, field) in row.get_column_iter() {
-            match (name.as_str(), field) {
-                ("content", Field::Str(text)) => content = Some(text.as_str()),
-                ("content", _) => {}
-                (_, field) => {
-                    columns.insert(name.clone(), json_of(field));
-                }
-            }
-        }
+    fn row(&mut self, offset: u64, row: &Row, all_bytes: u64) -> Result<(), UnitError> {
         let record = self.record;
         self.record += 1;
-        let text = |name: &str| columns.get(name).and_then(Value::as_str).unwrap_or_default();
-        let repository = text("max_stars_repo_name").to_owned();
-        let path = text("max_stars_repo_path").to_owned();
-        let id = match text("hexsha") {
+        let (repository, path) =
+            (text(row, "max_stars_repo_name"), text(row, "max_stars_repo_path"));
+        let id = match text(row, "hexsha") {
             "" => format!("{}#{record}", self.input.path()),
             hash => hash.to_owned(),
         };
-        let url = match text("max_stars_repo_head_hexsha") {
+        let url = match text(row, "max_stars_repo_head_hexsha") {
             "" => format!("https://github.com/{repository}/blob/HEAD/{path}"),
             head => format!("https://github.com/{repository}/blob/{head}/{path}"),
         };
+        let content = match column(row, "content") {
+            Some(Field::Str(text)) => Some(text.as_str()),
+            Some(_) | None => None,
+        };
+        let bytes = content.map_or(0, str::len) as u64;
+        let mut met = |fate: Fate<'_>| (self.take)(Met { offset, record, bytes, fate });
+        if all_bytes > self.job.records.max_bytes.0 {
+            let (reason, detail) = ("record_too_large", format!("{all_bytes} bytes"));
+            return met(Fate::Quarantined { id: &id, url: &url, reason, detail: &detail });
+        }
+        let Some(content) = content else {
+            let reason = "github/no_content";
+            return met(Fate::Dropped { id: &id, url: &url, reason, detail: "" });
+        };
+        let others = row.get_column_iter().filter(|(name, _)| *name != "content");
+        let columns: Meta = others.map(|(name, field)| (name.clone(), json_of(field))).collect();
         let licences = columns.get("max_stars_repo_licenses").and_then(Value::as_array);
         let mut licences = licences.into_iter().flatten().filter_map(Value::as_str);
         let known = |licence: &&str| {
@@ -180,19 +202,21 @@ impl Telling<'_, '_> {
             self.job.github.licences.iter().any(|begin| lower.starts_with(begin))
         };
         let licence = licences.find(known).unwrap_or_default().to_owned();
-        let bytes = content.map_or(0, str::len) as u64;
-        let mut met = |fate: Fate<'_>| (self.take)(Met { offset, record, bytes, fate });
-        let Some(content) = content else {
-            let reason = "github/no_content";
-            return met(Fate::Dropped { id: &id, url: &url, reason, detail: "" });
-        };
-        if bytes > self.job.records.max_bytes.0 {
-            let (reason, detail) = ("record_too_large", format!("{bytes} bytes"));
-            return met(Fate::Quarantined { id: &id, url: &url, reason, detail: &detail });
-        }
-        let file = CodeFile { path: &path, licence: &licence, content, columns };
+        let file = CodeFile { path, licence: &licence, content, columns };
         let judged = Judged::of(&self.job.github, file);
-        met(judged.fate((&id, &url), &path, &licence))
+        met(judged.fate((&id, &url), path, &licence))
+    }
+}
+
+fn column<'r>(row: &'r Row, name: &str) -> Option<&'r Field> {
+    row.get_column_iter().find(|(column, _)| *column == name).map(|(_, field)| field)
+}
+
+/// The text of a column that is a name.
+fn text<'r>(row: &'r Row, name: &str) -> &'r str {
+    match column(row, name) {
+        Some(Field::Str(text)) if text.len() <= NAME_BYTES => text,
+        Some(_) | None => "",
     }
 }
 

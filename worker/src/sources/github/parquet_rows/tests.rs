@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::super::Github;
+use crate::formats::parquet_file::{ParquetFile, Unread};
 use crate::formats::piece::Piece;
-use crate::sources::testing::{Seen, job, read_bytes};
+use crate::sources::testing::{Seen, job, read_bytes, read_with};
 use crate::sources::{Fate, Input, Source};
 use crate::staging::InputRow;
 use crate::storage::Location;
@@ -54,6 +56,42 @@ fn file_of(contents: &[&str], licence: &str) -> Vec<u8> {
         }
         group.close().unwrap();
     }
+    writer.into_inner().unwrap()
+}
+
+/// A file with one row group of these contents, packed with Zstandard.
+fn group_of(contents: &[ByteArray], page_bytes: usize) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_data_page_size_limit(page_bytes)
+        .set_dictionary_page_size_limit(1 << 30)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_write_batch_size(1);
+    let properties = Arc::new(properties.build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    let count = contents.len();
+    let mut group = writer.next_row_group().unwrap();
+    let names = [Some("hash"), None, Some("a.py"), Some("u/r"), Some("MIT")];
+    for name in names {
+        let mut column = group.next_column().unwrap().unwrap();
+        match name {
+            None => column.typed::<Int64Type>().write_batch(&vec![7; count], None, None),
+            Some(name) => {
+                let values = vec![ByteArray::from(name); count];
+                let (defined, repeated) = (vec![3_i16; count], vec![0_i16; count]);
+                let levels = (name == "MIT").then_some((&defined[..], &repeated[..]));
+                let typed = column.typed::<ByteArrayType>();
+                typed.write_batch(&values, levels.map(|l| l.0), levels.map(|l| l.1))
+            }
+        }
+        .unwrap();
+        column.close().unwrap();
+    }
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(contents, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
     writer.into_inner().unwrap()
 }
 
@@ -124,6 +162,49 @@ fn a_damaged_row_group_costs_itself() {
     // The header of the first column's first page.
     bytes[4..12].fill(0xff);
     assert_eq!(told(&bytes), ["parquet_row_group_damaged", "y = 2"]);
+}
+
+#[test]
+fn a_row_that_is_too_large_costs_itself() {
+    let large = vec![b'x'; 1500];
+    let contents = ["x = 1".into(), ByteArray::from(large), "y = 2".into()];
+    let job = job("github", "thresher", "[records]\nmax_bytes = \"1KiB\"");
+    let seen = read_with(&Github, &job, "a.parquet", &group_of(&contents, 1));
+    let told: Vec<String> = seen.iter().map(Seen::told).collect();
+    assert_eq!(told, ["x = 1", "record_too_large", "y = 2"]);
+}
+
+#[test]
+fn a_page_that_is_too_large_is_not_unpacked() {
+    let large = |byte: u8| ByteArray::from(vec![byte; 1000]);
+    let contents = [large(b'x'), large(b'y'), large(b'z')];
+    let job = job("github", "thresher", "[records]\nmax_bytes = \"1KiB\"");
+    let seen = read_with(&Github, &job, "a.parquet", &group_of(&contents, 1 << 20));
+    let [Seen::Quarantined { reason, detail, .. }] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(reason, "parquet_row_group_too_large");
+    let expected = "column `content` has a page of 3012 bytes";
+    assert!(detail.starts_with(expected), "{detail}");
+    assert!(
+        detail.contains("no more than 2048 may be; hint: raise `records.max_bytes`"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn a_value_that_stands_in_a_dictionary_once_is_not_repeated_for_ever() {
+    let large = ByteArray::from(vec![b'x'; 4 << 20]);
+    let bytes = group_of(&vec![large; 2000], 1 << 20);
+    assert!(bytes.len() < 10_000, "{}", bytes.len());
+    let file = ParquetFile::open(prost::bytes::Bytes::from(bytes), 16 << 20).unwrap();
+    let mut rows = 0;
+    let read = file.rows(0, |_, bytes| {
+        assert!(bytes > 4 << 20, "{bytes}");
+        rows += 1;
+        Ok::<(), ()>(())
+    });
+    let Ok(Err(Unread::TooLarge(why))) = read else { panic!("{read:?}") };
+    assert_eq!(rows, 255, "a GiB");
+    assert!(why.starts_with("after 255 of 2000 rows: "), "{why}");
 }
 
 #[test]
