@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::filters::ThresholdError;
+
 /// What is wrong with a job file.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -20,7 +22,7 @@ pub enum JobError {
     #[error(
         "unknown key `{key}`{}{}",
         line.map(|line| format!(" on line {line}")).unwrap_or_default(),
-        hint(nearest.as_deref(), table.as_deref())
+        nearest_or_known(nearest.as_deref(), table.as_deref())
     )]
     UnknownKey {
         /// The key with the tables around it.
@@ -33,8 +35,24 @@ pub enum JobError {
         table: Option<String>,
     },
     /// A value of the wrong kind.
-    #[error("{0}")]
-    Value(String),
+    #[error(
+        "`{key}`{} {problem}{}",
+        line.map(|line| format!(" on line {line}")).unwrap_or_default(),
+        hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default()
+    )]
+    Value {
+        /// The key with the tables around it, entries of lists counted from 0.
+        key: String,
+        /// Where it stands, when the file has it.
+        line: Option<usize>,
+        /// What it is, and what it must be.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A threshold of a filter that means nothing.
+    #[error(transparent)]
+    Threshold(#[from] ThresholdError),
     /// A value that is not allowed, and what to do.
     #[error("`{key}` is {problem}\nhint: {hint}")]
     Invalid {
@@ -52,10 +70,6 @@ impl JobError {
         Self::Syntax(error.to_string())
     }
 
-    pub(crate) fn value(error: &toml::de::Error) -> Self {
-        Self::Value(error.to_string().trim_end().to_owned())
-    }
-
     pub(super) fn invalid(key: &str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { key: key.to_owned(), problem: problem.into(), hint: hint.into() }
     }
@@ -66,7 +80,7 @@ impl JobError {
     }
 }
 
-fn hint(nearest: Option<&str>, table: Option<&str>) -> String {
+fn nearest_or_known(nearest: Option<&str>, table: Option<&str>) -> String {
     match (nearest, table) {
         (Some(nearest), _) => format!("\nhint: did you mean `{nearest}`?"),
         (None, Some(table)) => {

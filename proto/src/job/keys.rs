@@ -6,6 +6,7 @@
 use toml::{Table, Value};
 
 use super::JobError;
+use super::lines::{Path, Step, Written};
 
 /// Keys that have no default, and so stand commented out in the default file.
 const KEYS_WITHOUT_DEFAULT: [&str; 3] =
@@ -24,55 +25,56 @@ pub(crate) fn overlay(lower: &mut Table, upper: &Table) {
 }
 
 /// Refuses the first key of `user` that `known` lacks, naming its line and the nearest known key.
-pub(crate) fn refuse_unknown(user: &Table, known: &Table, text: &str) -> Result<(), JobError> {
-    walk(user, known, "", text)
+pub(crate) fn refuse_unknown(
+    user: &Table,
+    known: &Table,
+    written: Written<'_>,
+) -> Result<(), JobError> {
+    walk(user, known, &mut written.start(), written.text)
 }
 
-fn walk(user: &Table, known: &Table, path: &str, text: &str) -> Result<(), JobError> {
+fn walk(user: &Table, known: &Table, path: &mut Path, text: &str) -> Result<(), JobError> {
     for (key, value) in user {
-        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        if KEYS_WITHOUT_DEFAULT.contains(&full.as_str()) {
-            continue;
-        }
+        path.push(Step::Key(key.clone()));
         let Some(pattern) = known.get(key) else {
-            return Err(unknown(key, &full, path, known, text));
+            if KEYS_WITHOUT_DEFAULT.contains(&path.without_items().as_str()) {
+                path.pop();
+                continue;
+            }
+            return Err(unknown(key, path, known, text));
         };
         match (value, pattern) {
-            (Value::Table(inner), Value::Table(pattern)) => walk(inner, pattern, &full, text)?,
+            (Value::Table(inner), Value::Table(pattern)) => walk(inner, pattern, path, text)?,
             (Value::Array(items), Value::Array(patterns)) => {
-                let Some(Value::Table(pattern)) = patterns.first() else { continue };
-                for item in items.iter().filter_map(Value::as_table) {
-                    walk(item, pattern, &full, text)?;
+                let Some(Value::Table(pattern)) = patterns.first() else {
+                    path.pop();
+                    continue;
+                };
+                for (item, table) in items.iter().enumerate() {
+                    let Value::Table(table) = table else { continue };
+                    path.push(Step::Item(item));
+                    walk(table, pattern, path, text)?;
+                    path.pop();
                 }
             }
             _ => {}
         }
+        path.pop();
     }
     Ok(())
 }
 
-fn unknown(key: &str, full: &str, path: &str, known: &Table, text: &str) -> JobError {
+fn unknown(key: &str, path: &Path, known: &Table, text: &str) -> JobError {
+    let full = path.without_items();
+    let table = full.strip_suffix(key).unwrap_or_default();
     let mut candidates: Vec<&str> = known.keys().map(String::as_str).collect();
-    let prefix = format!("{path}.");
-    candidates.extend(KEYS_WITHOUT_DEFAULT.iter().filter_map(|k| k.strip_prefix(&prefix)));
+    candidates.extend(KEYS_WITHOUT_DEFAULT.iter().filter_map(|k| k.strip_prefix(table)));
     let nearest = candidates
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(name, key), name))
         .min()
         .filter(|(distance, name)| *distance <= name.len().max(key.len()) / 2)
         .map(|(_, name)| name.to_owned());
-    let table = (!path.is_empty()).then(|| path.to_owned());
-    JobError::UnknownKey { key: full.to_owned(), line: line_of(key, text), nearest, table }
-}
-
-/// The first line on which the key seems to be set or opens a table.
-fn line_of(key: &str, text: &str) -> Option<usize> {
-    let sets = |line: &str| {
-        let line = line.trim_start();
-        let opens = line.starts_with('[')
-            && line.trim_matches(['[', ']', ' ']).split('.').next_back() == Some(key);
-        let assigns = line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
-        opens || assigns
-    };
-    text.lines().position(sets).map(|index| index + 1)
+    let table = table.strip_suffix('.').map(str::to_owned);
+    JobError::UnknownKey { key: full, line: path.line_in(text), nearest, table }
 }

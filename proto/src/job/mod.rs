@@ -11,6 +11,7 @@
 mod error;
 pub mod filters;
 pub(crate) mod keys;
+mod lines;
 mod measures;
 mod models;
 mod s3;
@@ -18,12 +19,14 @@ mod slice;
 mod slices;
 mod spec;
 mod text_slices;
+pub(crate) mod typed;
 
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 pub use error::JobError;
+pub(crate) use lines::Written;
 pub use measures::{Bytes, Span};
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};
@@ -62,12 +65,12 @@ impl JobSpec {
         let mut user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
         // Where a job runs is no part of what it is; only its spelling is looked at here.
-        if let Some(Value::Table(site)) = user.remove("site") {
-            crate::site::check_table(&site, text)?;
-        }
+        crate::site::take_table(&mut user, text)?;
         let mut job = default_table();
         let templates = LISTS.map(|list| (list, template(&mut job, list)));
-        keys::refuse_unknown(&user, &with_templates(&job, &templates), text)?;
+        let known = with_templates(&job, &templates);
+        let written = Written { text, under: "" };
+        keys::refuse_unknown(&user, &known, written)?;
         let preset = user
             .get("job")
             .and_then(|job| job.get("preset"))
@@ -82,7 +85,7 @@ impl JobSpec {
         for (list, template) in &templates {
             fill(&mut job, list, template);
         }
-        let mut spec: Self = Value::Table(job).try_into().map_err(|e| JobError::value(&e))?;
+        let mut spec: Self = typed::read(job, &known, written)?;
         spec.make_absolute(folder);
         spec.check()?;
         Ok(spec)

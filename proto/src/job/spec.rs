@@ -442,7 +442,7 @@ impl JobSpec {
             let problem = format!("`{}`", self.language.min_score);
             return Err(JobError::invalid("language.min_score", problem, "choose 0.0 to 1.0"));
         }
-        self.filters.validate().map_err(|error| JobError::Value(error.to_string()))
+        Ok(self.filters.validate()?)
     }
 }
 

@@ -144,6 +144,48 @@ fn wrong_values_are_refused_by_name() {
 }
 
 #[test]
+fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_there() {
+    for (text, told) in [
+        (
+            SMALL.replace("\"out\"", "3"),
+            "`output.path` on line 11 is the integer `3`, and must be a string\nhint: write it like `path = \"\"`",
+        ),
+        (
+            SMALL.replace("\"wet.paths.gz\"", "true"),
+            "`source[0].listing` on line 6 is the boolean `true`",
+        ),
+        (
+            format!("{SMALL}shard_bytes = \"5 parsec\""),
+            "`output.shard_bytes` on line 12 is wrong: `5 parsec` is no size; write",
+        ),
+        (
+            SMALL.replace("\"commoncrawl\"", "\"commoncrwl\""),
+            "`source[0].slice` on line 5 is `commoncrwl`, which is unknown\nhint: choose one of `commoncrawl`, ",
+        ),
+        (
+            format!("{SMALL}[units]\nattempts = -1\n"),
+            "`units.attempts` on line 13 is the integer `-1`, and must be a whole number from 0",
+        ),
+        (
+            format!("{SMALL}[units]\nattempts = 1.5\n"),
+            "`units.attempts` on line 13 is the number `1.5`, and must be a whole number",
+        ),
+        (
+            SMALL.replace("[language]\nmodel = \"none\"", "[[language]]\nmodel = \"none\""),
+            "`language` on line 8 is a list, and must be a table\nhint: write it as `[language]`",
+        ),
+        (
+            SMALL.replace("[[source]]", "[source]"),
+            "`source` on line 4 is a table, and must be a list\nhint: write it as `[[source]]`",
+        ),
+        (format!("{SMALL}\n[site]\nqueue = 5\n"), "`site.queue` on line 14 is the integer `5`"),
+    ] {
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.starts_with(told), "{error}\nis not\n{told}");
+    }
+}
+
+#[test]
 fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
     let command = "\n[[command]]\nname = \"mine\"\nrun = [\"cat\"]\n";
     for (text, begin) in [

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::job::{JobError, Span, keys};
+use crate::job::{JobError, Span, Written, keys, typed};
 
 pub use bins::{BinError, Wish};
 pub use conflicts::Conflict;
@@ -182,29 +182,23 @@ impl SiteProfile {
             .file_stem()
             .map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
         let profile = table(&text).map_err(of_profile)?;
+        check_layer(&profile, Written { text: &text, under: "" }).map_err(of_profile)?;
         let mut overrides = overrides(job_text).map_err(SiteError::Job)?;
-        Self::layered(&short, &profile, &text, &Table::new()).map_err(of_profile)?;
-        let mut site =
-            Self::layered(&short, &profile, &text, &overrides).map_err(SiteError::Job)?;
         for given in set {
             let source = |source| SiteError::Set { given: given.clone(), source };
             let one = set_by(given).ok_or_else(|| SiteError::NoKey { given: given.clone() })?;
-            refuse_unknown(&one, "").map_err(source)?;
+            check_layer(&one, Written { text: "", under: "" }).map_err(source)?;
             keys::overlay(&mut overrides, &one);
-            site = Self::layered(&short, &profile, &text, &overrides).map_err(source)?;
         }
-        Ok(site)
+        // Each layer is right by itself, so no text is to be blamed here.
+        let nowhere = Written { text: "", under: "" };
+        Self::layered(&short, &[&profile, &overrides], nowhere).map_err(SiteError::Job)
     }
 
-    fn layered(
-        name: &str,
-        profile: &Table,
-        text: &str,
-        overrides: &Table,
-    ) -> Result<Self, JobError> {
+    fn layered(name: &str, layers: &[&Table], written: Written<'_>) -> Result<Self, JobError> {
         let (mut site, bin) = defaults();
-        refuse_unknown(profile, text)?;
-        for upper in [profile, overrides] {
+        let known = known();
+        for upper in layers {
             let below = site.remove("bin");
             keys::overlay(&mut site, upper);
             join_bins(&mut site, below);
@@ -217,7 +211,7 @@ impl SiteProfile {
             }
         }
         site.insert("name".to_owned(), Value::String(name.to_owned()));
-        Value::Table(site).try_into().map_err(|error| JobError::value(&error))
+        typed::read(site, &known, written)
     }
 }
 
@@ -241,11 +235,22 @@ fn join_bins(site: &mut Table, below: Option<Value>) {
     site.insert("bin".to_owned(), Value::Array(bins));
 }
 
-/// Refuses a `[site]` table with keys that mean nothing or values that cannot be; for those who
-/// only read the job.
-pub(crate) fn check_table(site: &Table, job_text: &str) -> Result<(), JobError> {
-    refuse_unknown(site, job_text)?;
-    SiteProfile::layered("job", &Table::new(), "", site).map(|_| ())
+/// Takes the `[site]` table out of a job's, and refuses one with keys that mean nothing or values
+/// that cannot be; for those who only read the job, too.
+pub(crate) fn take_table(job: &mut Table, text: &str) -> Result<Table, JobError> {
+    match job.remove("site") {
+        None => Ok(Table::new()),
+        Some(Value::Table(site)) => {
+            check_layer(&site, Written { text, under: "site" }).map(|()| site)
+        }
+        Some(other) => Err(typed::key_is_no_table("site", &other, text)),
+    }
+}
+
+/// Whether one layer is right by itself: over the defaults, and nothing else.
+fn check_layer(layer: &Table, written: Written<'_>) -> Result<(), JobError> {
+    keys::refuse_unknown(layer, &known(), written)?;
+    SiteProfile::layered("site", &[layer], written).map(|_| ())
 }
 
 /// `KEY=VALUE` as a table of one key: the value as TOML, where it is, and else the word itself.
@@ -259,21 +264,18 @@ fn set_by(given: &str) -> Option<Table> {
 
 /// The job file's `[site]` table.
 fn overrides(job_text: &str) -> Result<Table, JobError> {
-    let mut job = table(job_text)?;
-    match job.remove("site") {
-        Some(Value::Table(site)) => refuse_unknown(&site, job_text).map(|()| site),
-        Some(_) | None => Ok(Table::new()),
-    }
+    take_table(&mut table(job_text)?, job_text)
 }
 
 fn table(text: &str) -> Result<Table, JobError> {
     text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))
 }
 
-fn refuse_unknown(given: &Table, text: &str) -> Result<(), JobError> {
+/// Every key with its default, those of a bin among them.
+fn known() -> Table {
     let (mut known, bin) = defaults();
     known.insert("bin".to_owned(), Value::Array(vec![Value::Table(bin)]));
-    keys::refuse_unknown(given, &known, text)
+    known
 }
 
 /// The keys with their defaults, and those of a bin.
@@ -371,9 +373,43 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_the_wrong_kind_is_told_with_line_and_key() {
+        for (job, told) in [
+            (
+                "[site]\nqueue = \"a\"\ncores_per_node = \"many\"\n",
+                "the job file's `[site]` is not right: `site.cores_per_node` on line 3 is the \
+                 string `many`, and must be a whole number from 0\nhint: write it like \
+                 `cores_per_node = 0`",
+            ),
+            ("[site]\nsystem = \"pbs\"\n", "`site.system` on line 2 is `pbs`, which is unknown"),
+            (
+                "[[site.bin]]\nqos = \"a\"\n[[site.bin]]\nmax_time = \"1 week\"\n",
+                "`site.bin[1].max_time` on line 4 is wrong: `1 week` is no time",
+            ),
+            (
+                "[site]\nbin = 5\n",
+                "is the integer `5`, and must be a list\nhint: write it as `[[site.bin]]`",
+            ),
+            ("site = 5\n", "`site` on line 1 is the integer `5`, and must be a table"),
+            ("[site]\nmodules = [\"a\",\n 5]\n", "`site.modules[1]` on line 3 is the integer `5`"),
+            ("[site]\nport = 70000\n", "must be a whole number from 0 to 65535"),
+        ] {
+            let error = SiteProfile::choose("frontier", job).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}\nlacks\n{told}");
+            assert!(error.matches("hint: ").count() <= 1, "{error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "system = \"slurm\"\n\nmax_chain = true\n").unwrap();
+        let error = SiteProfile::choose(path.to_str().unwrap(), "").unwrap_err().to_string();
+        assert!(error.contains("`max_chain` on line 3 is the boolean `true`"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_key_or_site_is_refused_with_what_was_meant() {
         let error = SiteProfile::choose("frontier", "[site]\ninterfaces = \"lo\"\n").unwrap_err();
-        assert!(error.to_string().contains("did you mean `interface`?"), "{error}");
+        let told = "unknown key `site.interfaces` on line 2\nhint: did you mean `interface`?";
+        assert!(error.to_string().ends_with(told), "{error}");
         let error = SiteProfile::choose("frontir", "").unwrap_err();
         assert!(error.to_string().contains("`frontier`"), "{error}");
         let folder = tempfile::tempdir().unwrap();
