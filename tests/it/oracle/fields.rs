@@ -3,9 +3,12 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use thresher_tests::job::sample;
+use thresher_tests::job::{JobText, sample};
+use thresher_tests::process::succeed;
 
+use super::models::documents;
 use super::recipes::outcome;
+use super::{places, run};
 
 /// One document as an input of its slice, and what is published of it.
 struct Published {
@@ -129,5 +132,33 @@ fn each_slice_has_the_fields_of_the_published_corpus_in_their_order() {
         assert_eq!(keys, ["text", "meta", "origin"], "{slice}");
         assert_eq!(found[0]["text"], text, "{slice}");
         assert_eq!(found[0]["meta"].to_string(), meta.to_string(), "{slice}");
+    }
+}
+
+/// Two documents, of whatever is read.
+const TWO: &str = r#"cat > /dev/null
+printf '%s\n' '{"text": "a", "meta": {"k": 1}}' '{"text": "b"}'"#;
+
+#[test]
+fn documents_of_a_command_are_no_web_pages_with_or_without_meta() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.x"), "x").unwrap();
+    let job = JobText::of(format!(
+        "[job]\nname = \"t\"\npreset = \"redpajama-v1\"\n[[source]]\nslice = \"external\"\n\
+         listing = \"a.x\"\nbase = \"{}\"\nreader = \"two\"\n[[command]]\nname = \"two\"\n\
+         run = [\"sh\", \"-c\", '''{TWO}''']\n\
+         [language]\nmodel = \"none\"\n[tokens]\ntokenizer = \"none\"\n[perplexity]\n\
+         models = \"none\"\n[classifier]\nmodel = \"none\"\n[output]\npath = \"corpus\"\n",
+        folder.path().display()
+    ));
+    let (_, state) = places(folder.path());
+    succeed(&mut run(&job.write(folder.path()), &state));
+    let found = documents(folder.path());
+    let metas: Vec<String> = found.iter().map(|line| line["meta"].to_string()).collect();
+    assert_eq!(metas, [json!({"k": 1}).to_string(), json!({}).to_string()]);
+    for line in &found {
+        let keys: Vec<&String> = line.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["text", "meta", "origin"]);
+        assert_eq!(line["origin"]["input"], "a.x");
     }
 }

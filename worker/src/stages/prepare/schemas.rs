@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use thresher_proto::job::Slice;
 
 use super::{Judged, Preparing, Reading};
 use crate::document::{Document, Origin, RedPajamaDocument, RedPajamaRecord};
@@ -65,7 +66,10 @@ impl Preparing<'_> {
             content_hash,
             tokens: judged.scored.scores.tokens,
         };
-        if let Some(meta) = told_meta(page, judged) {
+        let meta = told_meta(page, judged);
+        if input.source.slice != Slice::Commoncrawl || meta.is_some() {
+            // A command of the user's may give none.
+            let meta = meta.unwrap_or_default();
             return self.documents.push(&RedPajamaRecord { text, meta: &meta, origin });
         }
         let file = input.path.rsplit('/').next().unwrap_or_default();
