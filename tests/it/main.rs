@@ -4,6 +4,7 @@
 mod buckets;
 mod faults;
 mod oracle;
+mod pages;
 mod queue;
 mod sim;
 mod tidy;

@@ -1,0 +1,87 @@
+//! The page of each slice in the documentation: its jobs are jobs, and its reasons are those that
+//! the slice gives.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+use thresher_proto::job::JobSpec;
+use thresher_tests::job::root;
+
+/// What a job says besides its sources.
+const HEAD: &str = "[job]\nname = \"page\"\n[language]\nmodel = \"none\"\n\
+                    [tokens]\ntokenizer = \"none\"\n[output]\npath = \"corpus\"\n";
+
+fn slices() -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(root().join("worker/src/sources")).unwrap();
+    let entries = folder.map(|entry| entry.unwrap().path());
+    let slices: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    assert_eq!(slices.len(), 8, "{slices:?}");
+    slices
+}
+
+fn page(slice: &Path) -> String {
+    let path = slice.join("README.md");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All code of a folder and those in it.
+fn code(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            code(&path, text);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let file = std::fs::read_to_string(&path).unwrap();
+            text.push_str(file.split("#[cfg(test)]\nmod tests {").next().unwrap());
+        }
+    }
+}
+
+fn found(pattern: &str, text: &str) -> BTreeSet<String> {
+    let pattern = Regex::new(pattern).unwrap();
+    pattern.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+#[test]
+fn jobs_on_the_pages_of_slices_are_jobs() {
+    let blocks = Regex::new("(?s)```toml\n(.*?)```").unwrap();
+    for slice in slices() {
+        let page = page(&slice);
+        assert!(blocks.is_match(&page), "{} shows no job", slice.display());
+        for block in blocks.captures_iter(&page) {
+            let job = format!("{HEAD}{}", &block[1]);
+            if let Err(error) = JobSpec::parse(&job, Path::new("/")) {
+                panic!("{}: {error}\n{job}", slice.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_of_a_slice_tells_all_reasons_of_its_own_and_no_others() {
+    for slice in slices() {
+        let name = slice.file_name().unwrap().to_str().unwrap();
+        let mut text = String::new();
+        code(&slice, &mut text);
+        let given = found(&format!("\"({name}/[a-z_0-9]+)\""), &text);
+        let told = found(&format!("`({name}/[a-z_0-9]+)`"), &page(&slice));
+        assert_eq!(told, given, "{name}");
+    }
+}
+
+/// Reasons that are not of one slice must be somewhere in the worker.
+#[test]
+fn other_reasons_on_the_pages_are_reasons() {
+    let mut text = String::new();
+    code(&root().join("worker/src"), &mut text);
+    for slice in slices() {
+        let rows = page(&slice);
+        let ends = ["_damaged", "_too_large", "_malformed", "_truncated", "_missing", "_wrong"];
+        for reason in found("`([a-z0-9]+_[a-z_0-9]+)`", &rows) {
+            if ends.iter().any(|end| reason.ends_with(end)) {
+                assert!(text.contains(&format!("\"{reason}\"")), "{}: {reason}", slice.display());
+            }
+        }
+    }
+}
