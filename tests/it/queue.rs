@@ -112,6 +112,32 @@ fn a_job_that_the_queue_refused_is_not_said_to_be_cancelled() {
 }
 
 #[test]
+fn a_chain_whose_script_finds_no_way_to_begin_is_taken_out_of_the_queue() {
+    let queue = Queue::new();
+    assert_eq!(queue.submit(&["--chain", "3"]).code, Some(0));
+    let state = queue.folder.path().join("corpus.state");
+    let begin = |id: &str, more: &[&str]| {
+        let mut command: Command = thresher();
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", queue.folder.path().display()));
+        command.env("SLURM_JOB_ID", id).env("SLURM_JOB_NODELIST", "n1");
+        command.args(["allocation", "begin", "--state"]).arg(&state).args(more);
+        String::from_utf8(output(&mut command).stdout).unwrap()
+    };
+    let why = "`module load nope` failed on n1";
+    assert_eq!(begin("1", &["--trouble", why]), "");
+    assert_eq!(queue.said("scancel"), "2 3\n", "not itself");
+    // One that begins nevertheless does nothing.
+    for id in ["1", "2"] {
+        assert_eq!(begin(id, &[]).trim_end(), why);
+    }
+    let said = queue.thresher("status", &[]);
+    assert_eq!(said.out.matches(why).count(), 3, "{}{}", said.out, said.err);
+    assert_eq!(queue.submit(&[]).out, "4\n", "mended, it is submitted again");
+    assert!(begin("4", &[]).starts_with("run "));
+}
+
+#[test]
 fn what_cannot_work_is_refused_before_a_script_is_shown() {
     let queue = Queue::new();
     // What is submitted, and what is told of it.

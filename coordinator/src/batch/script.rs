@@ -114,21 +114,20 @@ fn requeue(system: System) -> String {
 }
 
 fn environment(site: &SiteProfile) -> Result<String, ScriptError> {
-    let mut text = String::new();
-    if !site.modules.is_empty() {
-        text += "command -v module >/dev/null || . /etc/profile\n";
-        text += &format!("module load {}\n", words(&site.modules));
-    }
+    let mut text = format!("modules=({})\n", words(&site.modules));
+    // Called when these are loaded: what the site sets stands above what a module sets.
+    text += "environment() {\n";
     let proxies =
         [("http_proxy", &site.proxy), ("https_proxy", &site.proxy), ("no_proxy", &site.no_proxy)];
     for (name, value) in proxies.into_iter().filter(|(_, value)| !value.is_empty()) {
-        text += &format!("export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", quoted(value));
     }
     for pair in &site.environment {
         let split = pair.split_once('=').filter(|(name, _)| is_variable(name));
         let (name, value) = split.ok_or_else(|| ScriptError::Variable(pair.clone()))?;
-        text += &format!("export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", quoted(value));
     }
+    text += "    return 0\n}\n";
     Ok(text)
 }
 
@@ -212,9 +211,9 @@ mod tests {
             let checked = std::process::Command::new("bash").arg("-n").arg(&path).output().unwrap();
             assert!(checked.status.success(), "{checked:?}");
             // What stands before the functions is run as it is.
-            let head = text.strip_suffix(BODY).unwrap().replace("module load", "printf '%s\\n'");
-            let head = head.replace("command -v module >/dev/null || . /etc/profile\n", "");
-            let run = format!("{head}\nprintf '%s\\n' \"$A\" \"$state\" \"${{launch[0]}}\"");
+            let head = text.strip_suffix(BODY).unwrap();
+            let words = "\"${modules[0]}\" \"$A\" \"$state\" \"${launch[0]}\"";
+            let run = format!("{head}\nenvironment\nprintf '%s\\n' {words}");
             let out = std::process::Command::new("bash").arg("-c").arg(run).output().unwrap();
             let said = String::from_utf8(out.stdout).unwrap();
             let lines: Vec<&str> = said.lines().collect();
@@ -222,6 +221,75 @@ mod tests {
                 lines[..3],
                 ["rust/1 $(id)", "x'; exit 1; '", "/proj/it's here/crawl.state"]
             );
+        }
+    }
+
+    /// Runs a script with two modules, `module` being what is given and `thresher` a program that
+    /// says what it was asked and what it sees; gives status, stdout and stderr.
+    fn run_with_module(module: &str, role: &str) -> (Option<i32>, String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let program = "#!/bin/sh\nprintf '<%s>' \"$@\" >\"$0.asked\"\n\
+                       echo \"sees $SEEN $SET\" >>\"$0.asked\"\n";
+        std::fs::write(path("thresher"), program).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path("thresher"), executable).unwrap();
+        let job = "[site]\nmodules = ['zlib/1', 'rust/1']\nenvironment = ['SET=by the site']";
+        let text = render(&ScriptValues {
+            job_name: "crawl",
+            site: &site("generic-slurm", job),
+            nodes: 2,
+            state: Path::new("/s"),
+            script: Path::new("/s/script.sh"),
+            job: Path::new("/s/job.toml"),
+            thresher: &path("thresher"),
+            worker: &path("thresher"),
+        });
+        std::fs::write(path("script.sh"), text.unwrap()).unwrap();
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", "eval \"$1\"; export -f module; exec bash \"$2\" $3", "bash", module]);
+        bash.arg(path("script.sh")).arg(role).env_remove("MODULES_CMD").env_remove("LMOD_CMD");
+        let out = bash.output().unwrap();
+        let asked = std::fs::read_to_string(path("thresher.asked")).unwrap_or_default();
+        (out.status.code(), asked, String::from_utf8_lossy(&out.stderr).into_owned())
+    }
+
+    #[test]
+    fn a_module_that_does_not_load_ends_the_chain() {
+        let old = "ModuleCmd_Load.c(213):ERROR:105: Unable to locate a modulefile for 'rust/1'";
+        // What `module` does, and what is told of it.
+        let failing = [
+            ("module() { [ \"$2\" != rust/1 ]; }".to_owned(), "(status 1)"),
+            // Of old, it says so and ends with 0.
+            (format!("module() {{ [ $2 = zlib/1 ] || echo \"{old}\" >&2; }}"), old),
+            ("module() { [ $2 = zlib/1 ] || { echo gone >&2; return 3; }; }".to_owned(), "gone"),
+        ];
+        for (module, told) in &failing {
+            let (code, asked, log) = run_with_module(module, "");
+            let begins = "<allocation><begin><--state></s><--trouble><`module load rust/1` failed";
+            assert!(asked.starts_with(begins) && asked.contains(told), "{module}: {asked}{log}");
+            assert_eq!(code, Some(1), "{log}");
+            assert!(log.contains("thresher: `module load rust/1` failed on"), "{log}");
+            let (code, asked, log) = run_with_module(module, "worker");
+            assert_eq!((code, asked.as_str()), (Some(1), ""), "{log}");
+        }
+        // No `module` at all.
+        let (code, asked, log) = run_with_module("module() { :; }; unset -f module", "");
+        assert!(code == Some(1) && asked.contains("`module load zlib/1` failed"), "{asked}{log}");
+    }
+
+    #[test]
+    fn modules_that_load_are_there_below_what_the_site_sets() {
+        let fine = [
+            "module() { export SEEN=$2 SET=$2; }",
+            "module() { export SEEN=$2; : $never_set; echo 'a warning' >&2; }",
+            // Where the status can be relied on.
+            "export MODULES_CMD=x; module() { export SEEN=$2; echo 'ERROR: of another' >&2; }",
+        ];
+        for module in fine {
+            let (code, asked, log) = run_with_module(module, "");
+            let expected = "<allocation><begin><--state></s>sees rust/1 by the site\n";
+            assert_eq!((code, asked.as_str()), (Some(0), expected), "{module}: {log}");
         }
     }
 

@@ -7,6 +7,30 @@ umask 077
 
 say() { printf '%s thresher: %s\n' "$(date -u +%FT%TZ)" "$*" >&2; }
 
+# Loads what the site names; $trouble says what failed. Old ones of `module` (before Modules 4; they
+# set neither variable) end with 0 whatever happens, and say ERROR.
+load_modules() {
+    local module said file status
+    set +u
+    for module in ${modules[@]+"${modules[@]}"}; do
+        command -v module >/dev/null || . /etc/profile
+        file=$(mktemp) || file=/dev/null
+        module load "$module" 2>"$file"
+        status=$?
+        said=$(head -c 4000 "$file")
+        [ "$file" = /dev/null ] || rm -f "$file"
+        [ -z "$said" ] || printf '%s\n' "$said" >&2
+        case ${LMOD_CMD:-}${MODULES_CMD:-}:$status:$said in
+            :0:*ERROR:*) ;;
+            *:0:*) continue ;;
+        esac
+        said=${said//$'\n'/ }
+        trouble="\`module load $module\` failed on $(uname -n): ${said:0:300} (status $status)"
+        break
+    done
+    set -u
+}
+
 # Waits for a process to its end, however often a trap cuts the wait short; its status is in $code.
 settle() {
     local again
@@ -109,6 +133,12 @@ stop_launcher() {
 
 allocation() {
     local crashes=0 status answer
+    # No allocation behind this one would fare better.
+    if [ -n "$trouble" ]; then
+        say "$trouble"
+        "$thresher" allocation begin --state "$state" --trouble "$trouble" >&2
+        exit 1
+    fi
     answer=$("$thresher" allocation begin --state "$state") || exit
     case $answer in
         'run '[0-9]*) ends=${answer#run } ;;
@@ -143,8 +173,13 @@ allocation() {
     esac
 }
 
-asked='' stopped='' ends='' child='' coordinator='' launcher='' code=0
+asked='' stopped='' ends='' child='' coordinator='' launcher='' trouble='' code=0
+load_modules
+environment
 case ${1:-} in
-    worker) work ;;
+    worker)
+        [ -z "$trouble" ] || { say "$trouble"; exit 1; }
+        work
+        ;;
     *) allocation ;;
 esac

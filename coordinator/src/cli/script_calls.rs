@@ -37,6 +37,9 @@ enum Moment {
     Begin {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
+        /// Why nothing can be done in any allocation: the chain ends
+        #[arg(long, value_name = "WHY")]
+        trouble: Option<String>,
     },
     /// Print what to tell the batch system: `done`, `requeue` or `failed`
     End {
@@ -53,7 +56,8 @@ enum Moment {
 
 pub(super) fn allocation(args: &AllocationArgs) -> anyhow::Result<ExitCode> {
     match &args.moment {
-        Moment::Begin { state } => begin(state),
+        Moment::Begin { state, trouble: Some(why) } => give_up(state, why),
+        Moment::Begin { state, trouble: None } => begin(state),
         Moment::End { state, status, asked } => end(state, *status, asked),
     }
 }
@@ -80,6 +84,21 @@ fn begin(state: &Path) -> anyhow::Result<ExitCode> {
         }
     };
     print::result(&format!("{answer}\n"))?;
+    Ok(Exit::Done.into())
+}
+
+/// Takes back what waits, and this allocation too: put back into the queue, it does nothing.
+fn give_up(state: &Path, why: &str) -> anyhow::Result<ExitCode> {
+    let (records, _, _, inside) = surroundings(state)?;
+    let id = inside.allocation.to_string();
+    records.add(Record::Withdrawn { id, why: why.to_owned() })?;
+    let history = History::of(&records.read()?);
+    let taken_back = withdraw_waiting(&records, &history, why);
+    if let Ok(count @ 1..) = taken_back {
+        print::note(&format!("taken out of the queue: {count} allocations of the chain"));
+    }
+    report_trouble(taken_back.map(|_| ()));
+    print::note("mend `modules` of the site, then `thresher submit` goes on from here");
     Ok(Exit::Done.into())
 }
 

@@ -12,7 +12,11 @@ local_dir="/mnt/bb/$USER"
 worker_options=(--slots 56)
 launch=(srun --nodes=92 --ntasks=92 --cpus-per-task=56 --ntasks-per-node=1 --mpi=none --no-kill --kill-on-bad-exit=0 --wait=0 --cpu-bind=none --overlap)
 requeue() { scontrol requeue "$SLURM_JOB_ID"; }
-export http_proxy=http://proxy.ccs.ornl.gov:3128
-export https_proxy=http://proxy.ccs.ornl.gov:3128
-export no_proxy=localhost,127.0.0.1,.ccs.ornl.gov,.olcf.ornl.gov
+modules=()
+environment() {
+    export http_proxy=http://proxy.ccs.ornl.gov:3128
+    export https_proxy=http://proxy.ccs.ornl.gov:3128
+    export no_proxy=localhost,127.0.0.1,.ccs.ornl.gov,.olcf.ornl.gov
+    return 0
+}
 

@@ -12,4 +12,8 @@ local_dir=""
 worker_options=(--slots 16)
 launch=(mpirun -n 92 --map-by ppr:1:node --bind-to none --enable-recovery)
 requeue() { exit 99; }
+modules=()
+environment() {
+    return 0
+}
 

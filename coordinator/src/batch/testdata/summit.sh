@@ -12,7 +12,11 @@ local_dir="/mnt/bb/$USER"
 worker_options=(--slots 42)
 launch=(jsrun -n 92 -r 1 -a 1 -c 42 -b none)
 requeue() { exit 99; }
-export http_proxy=http://proxy.ccs.ornl.gov:3128
-export https_proxy=http://proxy.ccs.ornl.gov:3128
-export no_proxy=localhost,127.0.0.1,.ccs.ornl.gov,.olcf.ornl.gov
+modules=()
+environment() {
+    export http_proxy=http://proxy.ccs.ornl.gov:3128
+    export https_proxy=http://proxy.ccs.ornl.gov:3128
+    export no_proxy=localhost,127.0.0.1,.ccs.ornl.gov,.olcf.ornl.gov
+    return 0
+}
 
