@@ -40,6 +40,18 @@ pub(crate) fn count(amount: u64) -> String {
     text
 }
 
+/// ``3 of the listed: `a`, `b` and 1 more``, of so many of whom some are known by name.
+pub(crate) fn left_out_words<T: AsRef<str>>(all: u64, names: &[T]) -> String {
+    const NAMED: usize = 10;
+    let named = names.iter().take(NAMED).map(|name| format!("`{}`", name.as_ref().escape_debug()));
+    let named: Vec<String> = named.collect();
+    let more = match all.saturating_sub(named.len() as u64) {
+        0 => String::new(),
+        more => format!(" and {} more", count(more)),
+    };
+    format!("{} of the listed: {}{more}", count(all), named.join(", "))
+}
+
 /// `12.3 MB/s`; a dash when no time has passed.
 pub(crate) fn rate(amount: u64, millis: u64) -> String {
     match per_second(amount, millis) {

@@ -113,6 +113,14 @@ pub(crate) fn counts(status: &pb::StatusResponse, stage: Stage) -> BTreeMap<&str
     counts.iter().map(|count| (count.name.as_str(), count.value)).collect()
 }
 
+/// What was listed and is not read, because a key of the job says so: how many, and those whose
+/// names are known.
+pub(crate) fn left_out(status: &pb::StatusResponse) -> (u64, Vec<&str>) {
+    let counts = counts(status, Stage::List);
+    let names = counts.keys().filter_map(|name| name.strip_prefix("left_out/")).collect();
+    (counts.get("left_out").copied().unwrap_or_default(), names)
+}
+
 pub(crate) fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&StageStatus> {
     status.stages.iter().find(|status| status.stage() == stage)
 }
@@ -189,7 +197,14 @@ pub(crate) fn example() -> pb::StatusResponse {
         submitted_millis: 1_772_366_400_000,
         finished_millis: 1_772_366_403_000,
         stages: vec![
-            stage(Stage::List, 1, 0),
+            StageStatus {
+                counts: vec![
+                    count("left_out", 3),
+                    count("left_out/a.example", 1),
+                    count("left_out/b.example", 1),
+                ],
+                ..stage(Stage::List, 1, 0)
+            },
             stage(Stage::Lines, 3, 10_000_000),
             prepare,
             publish,

@@ -59,6 +59,9 @@ struct Inputs<'a> {
     units: u32,
     /// Compressed, as listed.
     bytes: u64,
+    /// Sites beyond `stackexchange.largest_sites`; by name the first of them.
+    left_out_total: u64,
+    left_out: Vec<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,7 +155,8 @@ impl<'a> Report<'a> {
     }
 }
 
-fn inputs<'a>(status: &pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
+fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
+    let (left_out_total, left_out) = figures::left_out(status);
     let prepare = figures::of_stage(status, Stage::Prepare);
     let listed = figures::counts(status, Stage::List).get("inputs").copied();
     Inputs {
@@ -160,6 +164,8 @@ fn inputs<'a>(status: &pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
         inputs: listed.unwrap_or_default(),
         units: prepare.map(|stage| stage.units).unwrap_or_default(),
         bytes: prepare.map(|stage| stage.bytes).unwrap_or_default(),
+        left_out_total,
+        left_out,
     }
 }
 
@@ -277,6 +283,7 @@ mod tests {
         let text = report_markdown(&figures::example(), &job());
         for line in [
             "# Report of `small`",
+            "| left out | 3 of the listed: `a.example`, `b.example` and 1 more |",
             "| records in | 100 | 100.0 % |",
             "| **published** | **55** | 55.0 % |",
             "| dropped: `gopher_quality/too_few_words` | 30 | 30.0 % |",

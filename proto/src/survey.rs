@@ -25,6 +25,8 @@ pub struct SourceSurvey {
     pub of_unknown_size: u64,
     /// Compressed, of all inputs.
     pub bytes: u64,
+    /// Names of what is listed and not read, because a key of the job says so.
+    pub left_out: Vec<String>,
     /// Units of LINES and of PREPARE.
     pub units: u64,
     /// What was measured on some of the inputs.

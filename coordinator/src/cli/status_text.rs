@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use thresher_proto::pb::{self, JobState, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
-use crate::amounts::{bytes, count, rate, share, span, utc};
-use crate::figures::{Pace, Totals, by_size, state_name};
+use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
+use crate::figures::{self, Pace, Totals, by_size, state_name};
 
 /// Reasons that are named; the others are added up.
 const REASONS_SHOWN: usize = 8;
@@ -20,6 +20,7 @@ pub(super) fn table(status: &StatusResponse) -> String {
     text.push('\n');
     text += &stages(status);
     text += &workers(status);
+    text += &left_out(status);
     text += &records(status);
     text += &troubles(status);
     text
@@ -28,6 +29,7 @@ pub(super) fn table(status: &StatusResponse) -> String {
 /// What is left to say when a run ends; `again` is what goes on with a job that was drained.
 pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
     let mut text = headline(status);
+    text += &left_out(status);
     text += &records(status);
     text += &troubles(status);
     let output = &status.output;
@@ -170,6 +172,12 @@ const fn goes_on(state: JobState) -> bool {
     }
 }
 
+/// What the job does not read though it is listed: nobody must take a part for the whole.
+fn left_out(status: &StatusResponse) -> String {
+    let (all, names) = figures::left_out(status);
+    if all == 0 { String::new() } else { format!("\nleft out {}\n", left_out_words(all, &names)) }
+}
+
 fn records(status: &StatusResponse) -> String {
     let totals = Totals::of(status);
     let all = totals.records_in;
@@ -268,6 +276,7 @@ mod tests {
             "at the end: workers 1, nodes 1, slots 8, lost 0",
             "worker   host  pid  slots  held      heard",
             "1       node7   42      8     0  gone",
+            "left out 3 of the listed: `a.example`, `b.example` and 1 more",
             "  in                             100  100.0 %",
             "  published                       55   55.0 %",
             "    gopher_quality/too_few_words   30   30.0 %",
@@ -287,6 +296,7 @@ mod tests {
         let text = ending(&example(), "`thresher run`");
         assert!(text.contains("report  /out/small/REPORT.md"), "{text}");
         assert!(text.contains("thresher verify /out/small"), "{text}");
+        assert!(text.contains("\nleft out 3 of the listed: `a.example`,"), "{text}");
         let drained = StatusResponse { state: JobState::Drained.into(), ..example() };
         let text = ending(&drained, "`thresher resume`");
         assert!(text.ends_with("\n`thresher resume` goes on from here\n"), "{text}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Report, slices};
-use crate::amounts::{bytes, count, rate, share, span, utc};
+use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
 use crate::figures::by_size;
 
 /// Languages with their own row; the others are added up.
@@ -55,6 +55,10 @@ fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
         count(inputs.units.into()),
         bytes(inputs.bytes)
     )?;
+    if inputs.left_out_total > 0 {
+        let left_out = left_out_words(inputs.left_out_total, &inputs.left_out);
+        writeln!(page, "| left out | {left_out} |")?;
+    }
     writeln!(page, "| output | `{}` |", job.output)?;
     writeln!(page, "| submitted | {} |", utc(job.submitted_millis))?;
     writeln!(page, "| reported | {} |", utc(job.reported_millis))?;

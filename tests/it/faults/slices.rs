@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use thresher_tests::job::{JobText, root};
-use thresher_tests::process::{output, thresher};
+use thresher_tests::process::{output, succeed, thresher};
 
 use super::{Outcome, complete, member};
 
@@ -64,6 +64,45 @@ fn malformed_rows_of_a_site_cost_themselves_in_whatever_unit_they_lie() {
             expect("stackexchange", &[(SITE, &file)], tables, 200, ("row_malformed", SITE, offset));
         assert_eq!(found.row("invalid_utf8")["offset"], not_utf8);
     }
+}
+
+#[test]
+fn sites_beyond_the_largest_are_told_of() {
+    let site = |questions: usize| {
+        let rows = (0..questions).map(|id| {
+            format!("<row Id=\"{id}\" PostTypeId=\"1\" Title=\"Title {id}\" Body=\"Body\" />\n")
+        });
+        format!("<posts>\n{}</posts>\n", rows.collect::<String>()).into_bytes()
+    };
+    let (large, small, least) = (site(9), site(5), site(2));
+    let files: [(&str, &[u8]); 3] = [
+        ("a.example/Posts.xml", &small),
+        ("b.example/Posts.xml", &large),
+        ("c.example/Posts.xml", &least),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let tables = "[stackexchange]\nlargest_sites = 1\n";
+    let job = job_of(folder.path(), "stackexchange", &files, tables);
+    let left_out = "left out 2 of the listed: `a.example`, `c.example`";
+    let told = succeed(thresher().arg("plan").arg(job.write(folder.path())));
+    assert!(told.contains(left_out), "{told}");
+    let told = succeed(
+        thresher()
+            .arg("run")
+            .arg(job.write(folder.path()))
+            .arg("--state")
+            .arg(folder.path().join("state")),
+    );
+    assert!(told.contains(left_out), "{told}");
+    let corpus = folder.path().join("corpus");
+    let report = std::fs::read_to_string(corpus.join("REPORT.md")).unwrap();
+    assert!(
+        report.contains("| left out | 2 of the listed: `a.example`, `c.example` |"),
+        "{report}"
+    );
+    let report = std::fs::read_to_string(corpus.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["inputs"]["left_out"], serde_json::json!(["a.example", "c.example"]));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 
 use self::judging::Judging;
 use super::{print_result, to_json};
-use crate::sources::{Fate, Input, Met, Page, source_of};
+use crate::sources::{Fate, Input, Met, Page, Selected, source_of};
 use crate::stages::{JobContext, UnitError, list};
 use crate::staging::InputRow;
 use crate::storage::{self, ReadOptions};
@@ -102,7 +102,7 @@ fn survey_source(
     sample_bytes: u64,
 ) -> Result<SourceSurvey, UnitError> {
     let job = &context.job;
-    let rows = list::find_inputs(job, source)?;
+    let Selected { inputs: rows, left_out } = list::find_inputs(job, source)?;
     let pieces = list::into_pieces(job, source, rows.clone())?;
     let target_bytes = job.units.target_bytes.0;
     let mut surveyed = SourceSurvey {
@@ -112,6 +112,7 @@ fn survey_source(
         of_unknown_size: rows.iter().filter(|row| row.bytes.is_none() && !row.missing).count()
             as u64,
         bytes: rows.iter().filter_map(|row| row.bytes).sum(),
+        left_out,
         units: list::cut(number, &pieces, target_bytes).len() as u64,
         sample: Sample::default(),
     };

@@ -126,12 +126,26 @@ pub trait Joined: Sync {
     ) -> Result<(), UnitError>;
 }
 
+/// What of a listing is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selected {
+    pub inputs: Vec<InputRow>,
+    /// Names of what a key of the job leaves out: whole sites.
+    pub left_out: Vec<String>,
+}
+
+impl From<Vec<InputRow>> for Selected {
+    fn from(inputs: Vec<InputRow>) -> Self {
+        Self { inputs, left_out: Vec::new() }
+    }
+}
+
 /// The reader of one slice.
 pub trait Source: Sync {
     /// Those of the listed inputs that are read.
-    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Vec<InputRow>, UnitError> {
+    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
         let _ = job;
-        Ok(inputs)
+        Ok(Selected::from(inputs))
     }
 
     /// For slices whose pieces cannot be read alone.

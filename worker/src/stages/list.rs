@@ -14,12 +14,14 @@ use thresher_proto::job::{JobSpec, OnMissing, SourceSpec};
 use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
 
 use super::{Finished, JobContext, Task, UnitError, digest_of};
-use crate::sources::{PlannedInput, source_of};
+use crate::sources::{PlannedInput, Selected, source_of};
 use crate::staging::{InputRow, InputTable, hash_of};
 use crate::storage::{self, Location, ReadOptions, StorageError};
 
 /// A longer line in a listing is no path.
 const MAX_PATH_BYTES: u64 = 8 << 10;
+/// How many of those that are left out have their names kept.
+const LEFT_OUT_NAMED: usize = 500;
 /// How many missing inputs an error names.
 const MISSING_NAMED: usize = 5;
 
@@ -31,21 +33,33 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         .output
         .probe()
         .map_err(|error| UnitError::by(error.remedy_of_place(), error.to_string()))?;
-    let inputs = find_inputs(&context.job, source)?;
+    let Selected { inputs, left_out } = find_inputs(&context.job, source)?;
     let found = inputs.len() as u64;
     let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };
     let planned = cut(number, &table.rows, context.job.units.target_bytes.0);
     let committed = table.write(&context.table_path(number), &task.tag)?;
     let done = pb::Done {
         digest: digest_of(&[hash_of(committed)]),
-        counts: vec![pb::Count { name: "inputs".to_owned(), value: found }],
+        counts: counts_of(found, &left_out),
         ..pb::Done::default()
     };
     Ok(Finished { done, planned })
 }
 
+/// Inputs that are read, and what is left out: how many, and by name the first of them.
+fn counts_of(found: u64, left_out: &[String]) -> Vec<pb::Count> {
+    let count = |name: String, value| pb::Count { name, value };
+    let mut counts = vec![count("inputs".to_owned(), found)];
+    if !left_out.is_empty() {
+        counts.push(count("left_out".to_owned(), left_out.len() as u64));
+    }
+    let first = left_out.iter().take(LEFT_OUT_NAMED);
+    counts.extend(first.map(|name| count(format!("left_out/{name}"), 1)));
+    counts
+}
+
 /// The inputs of a source in canonical order, with their sizes where the place tells them.
-pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
+pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected, UnitError> {
     let reader = source_of(source.slice)?;
     let mut rows = listed_inputs(source)?;
     for row in &mut rows {

@@ -1,7 +1,7 @@
 //! A plan as people and programs read it, and why it is refused.
 
 use super::estimate::Plan;
-use crate::amounts::{bytes, count, rate, share, span};
+use crate::amounts::{bytes, count, left_out_words, rate, share, span};
 use crate::cli::status_text::columns;
 
 pub(super) fn json(plan: &Plan) -> anyhow::Result<String> {
@@ -11,6 +11,10 @@ pub(super) fn json(plan: &Plan) -> anyhow::Result<String> {
 pub(super) fn render(plan: &Plan) -> String {
     let mut text = format!("plan of job `{}`\n\n", plan.job_name);
     text += &sources(plan);
+    for source in plan.sources.iter().filter(|source| !source.left_out.is_empty()) {
+        let left_out = left_out_words(source.left_out.len() as u64, &source.left_out);
+        text += &format!("{}: left out {left_out}\n", source.name);
+    }
     text.push('\n');
     text += &samples(plan);
     text.push('\n');
@@ -134,10 +138,13 @@ mod tests {
 
     #[test]
     fn a_plan_shows_sources_stages_and_what_is_needed() {
-        let text = render(&Plan::new(&job(), &survey(), &machine()));
+        let mut survey = survey();
+        survey.sources[0].left_out = vec!["a.example".to_owned(), "b.example".to_owned()];
+        let text = render(&Plan::new(&job(), &survey, &machine()));
         let squeeze = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         for line in [
             "commoncrawl 90 0 8.00 GB 90 3.0 x 90.0 % 45.0 % 75.0 %",
+            "commoncrawl: left out 2 of the listed: `a.example`, `b.example`",
             "commoncrawl 8.00 MB 50,000 40.0 MB/s 5.33 MB/s 160 MB/s",
             "lines 90 8.00 GB 1.88 GB 3.90 GB 0.056",
             "resolve-lines 26 3.90 GB 1.07 GB 400 MB 0.042",

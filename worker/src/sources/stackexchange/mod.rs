@@ -22,7 +22,7 @@ use std::path::Path;
 use serde_json::Value;
 use thresher_proto::job::{JobSpec, Schema, SourceSpec};
 
-use super::{Fate, Input, Joined, Met, Meta, Page, PlannedInput, Source, Take};
+use super::{Fate, Input, Joined, Met, Meta, Page, PlannedInput, Selected, Source, Take};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
 use crate::formats::json_lines::REASON_EMPTY;
@@ -43,7 +43,7 @@ const MAX_PIECES: u64 = 256;
 pub struct StackExchange;
 
 impl Source for StackExchange {
-    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Vec<InputRow>, UnitError> {
+    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
         sites::largest(inputs, job.stackexchange.largest_sites)
     }
 

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use crate::sources::Selected;
 use crate::stages::UnitError;
 use crate::staging::InputRow;
 
@@ -22,9 +23,9 @@ pub(super) fn site_of(path: &str) -> &str {
     name.strip_suffix("-Posts").unwrap_or(name)
 }
 
-/// The inputs of so many of the largest sites, in the order in which they came; all for 0, or where
-/// there are no more.
-pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Vec<InputRow>, UnitError> {
+/// The inputs of so many of the largest sites, in the order in which they came, and the names of
+/// the other sites; all for 0, or where there are no more.
+pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Selected, UnitError> {
     let mut bytes: BTreeMap<&str, u64> = BTreeMap::new();
     let mut unknown = None;
     for row in inputs.iter().filter(|row| has_posts(&row.path)) {
@@ -34,7 +35,7 @@ pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Vec<InputRow>
         }
     }
     if sites == 0 || bytes.len() <= sites as usize {
-        return Ok(inputs);
+        return Ok(Selected::from(inputs));
     }
     if let Some(path) = unknown {
         return Err(UnitError::Fatal(format!(
@@ -46,10 +47,11 @@ pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Vec<InputRow>
     let mut sizes: Vec<(Reverse<u64>, &str)> =
         bytes.iter().map(|(site, bytes)| (Reverse(*bytes), *site)).collect();
     sizes.sort_unstable();
-    sizes.truncate(sites as usize);
-    let chosen: Vec<String> = sizes.into_iter().map(|(_, site)| site.to_owned()).collect();
+    let mut chosen: Vec<String> = sizes.into_iter().map(|(_, site)| site.to_owned()).collect();
+    let left_out = chosen.split_off(sites as usize);
     let keep = |row: &InputRow| chosen.iter().any(|site| site == site_of(&row.path));
-    Ok(inputs.into_iter().filter(|row| has_posts(&row.path) && keep(row)).collect())
+    let inputs = inputs.into_iter().filter(|row| has_posts(&row.path) && keep(row)).collect();
+    Ok(Selected { inputs, left_out })
 }
 
 fn has_posts(path: &str) -> bool {
@@ -83,8 +85,10 @@ mod tests {
             row("stackoverflow.com-Posts.7z", 50),
         ];
         let chosen = |sites| -> Vec<String> {
-            largest(all.to_vec(), sites).unwrap().into_iter().map(|row| row.path).collect()
+            let selected = largest(all.to_vec(), sites).unwrap();
+            selected.inputs.into_iter().map(|row| row.path).collect()
         };
+        let left_out = |sites| largest(all.to_vec(), sites).unwrap().left_out;
         assert_eq!(chosen(0).len(), 6);
         // There are five sites.
         assert_eq!(chosen(5).len(), 6);
@@ -95,8 +99,11 @@ mod tests {
             "stackoverflow.com-Posts.7z",
         ];
         assert_eq!(chosen(3), three);
+        // The largest first.
+        assert_eq!(left_out(3), ["d.stackexchange.com", "a.stackexchange.com"]);
+        assert!(left_out(5).is_empty() && left_out(0).is_empty());
         let unknown = vec![InputRow::named("e.7z".to_owned()), row("f.7z", 1)];
         assert!(largest(unknown.clone(), 1).unwrap_err().to_string().contains("`e.7z`"));
-        assert_eq!(largest(unknown, 2).unwrap().len(), 2);
+        assert_eq!(largest(unknown, 2).unwrap().inputs.len(), 2);
     }
 }

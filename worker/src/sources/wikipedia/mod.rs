@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use serde_json::Value;
 use thresher_proto::job::{JobSpec, SourceSpec};
 
-use super::{Fate, Input, Met, Meta, Page, PlannedInput, Source, Take};
+use super::{Fate, Input, Met, Meta, Page, PlannedInput, Selected, Source, Take};
 use crate::formats::gzip::InputDigest;
 use crate::formats::hashed::HashedReader;
 use crate::formats::piece::Piece;
@@ -39,9 +39,10 @@ const LICENCE: &str = "CC-BY-SA";
 pub struct Wikipedia;
 
 impl Source for Wikipedia {
-    fn select(&self, _: &JobSpec, inputs: Vec<InputRow>) -> Result<Vec<InputRow>, UnitError> {
+    fn select(&self, _: &JobSpec, mut inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
         // A pattern takes them along.
-        Ok(inputs.into_iter().filter(|row| !index::is_index(&row.path)).collect())
+        inputs.retain(|row| !index::is_index(&row.path));
+        Ok(Selected::from(inputs))
     }
 
     fn pieces(

@@ -175,5 +175,5 @@ fn pieces_by_the_index_and_without_it_give_the_same_pages() {
     assert_eq!(read_in_pieces(folder.path(), 150), (even, told));
     let rows = [name, index_path.file_name().unwrap().to_str().unwrap()];
     let rows = rows.map(|path| InputRow::named(path.to_owned())).to_vec();
-    assert_eq!(Wikipedia.select(&job(""), rows).unwrap().len(), 1);
+    assert_eq!(Wikipedia.select(&job(""), rows).unwrap().inputs.len(), 1);
 }
