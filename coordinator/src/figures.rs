@@ -125,6 +125,33 @@ pub(crate) fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&Sta
     status.stages.iter().find(|status| status.stage() == stage)
 }
 
+/// Whether anybody works at a job: else no unit is leased, and workers are those that were there
+/// last.
+pub(crate) const fn goes_on(state: JobState) -> bool {
+    match state {
+        JobState::None | JobState::Running => true,
+        JobState::Drained
+        | JobState::Complete
+        | JobState::CompleteWithGaps
+        | JobState::Failed
+        | JobState::Cancelled => false,
+    }
+}
+
+/// Units of a stage that wait, and that are leased: what was leased when the job ended is not done,
+/// and nobody does it.
+pub(crate) const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32, u32) {
+    match live {
+        true => (stage.waiting, stage.leased),
+        false => (stage.waiting.saturating_add(stage.leased), 0),
+    }
+}
+
+/// Units that a worker has in hand.
+pub(crate) const fn held(worker: &pb::WorkerStatus, live: bool) -> u32 {
+    if live { worker.held } else { 0 }
+}
+
 /// The job's state in words.
 pub(crate) const fn state_name(state: JobState) -> &'static str {
     match state {
@@ -198,11 +225,9 @@ pub(crate) fn example() -> pb::StatusResponse {
         finished_millis: 1_772_366_403_000,
         stages: vec![
             StageStatus {
-                counts: vec![
-                    count("left_out", 3),
-                    count("left_out/a.example", 1),
-                    count("left_out/b.example", 1),
-                ],
+                counts: [("left_out", 3), ("left_out/a.example", 1), ("left_out/b.example", 1)]
+                    .map(|(name, value)| count(name, value))
+                    .to_vec(),
                 ..stage(Stage::List, 1, 0)
             },
             stage(Stage::Lines, 3, 10_000_000),

@@ -23,7 +23,7 @@ write_job() {
 name = "cluster"
 [[source]]
 slice = "commoncrawl"
-base = "$sample"
+base = "${BASE:-$sample}"
 listing = "${LISTING:-$folder/inputs.txt}"
 commands = ["pace"]
 [[command]]

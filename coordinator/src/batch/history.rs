@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use thresher_proto::batch::{AllocationId, AllocationState};
+use thresher_proto::batch::{AllocationId, AllocationState, Ending};
 use thresher_proto::pb::JobState;
 use thresher_proto::site::Chain;
 
@@ -14,6 +14,10 @@ const FAIR_CHANCE_SECONDS: u64 = 600;
 
 /// In the place of a signal's name: the launcher could not start workers.
 const LAUNCHER: &str = "launcher";
+
+/// Why a chain ends before its time.
+pub(crate) const REFUSED: &str =
+    "the one before stopped for what people must mend; `thresher resume` goes on then";
 
 /// All that is known.
 #[derive(Debug, Default, PartialEq)]
@@ -63,6 +67,10 @@ pub(crate) struct RunEnd {
     /// The signal that asked for it; empty when none did.
     pub(crate) asked: String,
     pub(crate) units_after: u64,
+    /// What stopped the job; empty when nothing did.
+    pub(crate) reason: String,
+    /// It would stop the next one too.
+    pub(crate) refused: bool,
 }
 
 /// What a script that begins is to do.
@@ -80,6 +88,8 @@ pub(crate) enum Next {
     Done,
     /// Nothing more to do at all: whatever waits behind it is taken back.
     Over,
+    /// Nothing more to do until people act: whatever waits behind it is taken back.
+    Refused,
     /// Run me again under the same id.
     Requeue,
     Failed,
@@ -115,12 +125,14 @@ impl History {
                 // Its script may begin before whoever submitted it has come to say so.
                 self.entry(id, number).runs.push(run);
             }
-            Record::Ended { id, status, asked, units_done } => {
+            Record::Ended { id, status, asked, units_done, reason, refused } => {
                 let end = RunEnd {
                     at_unix_seconds: at,
                     status: *status,
                     asked: asked.clone(),
                     units_after: *units_done,
+                    reason: reason.clone(),
+                    refused: *refused,
                 };
                 self.with(id, |allocation| {
                     if let Some(run) = allocation.runs.last_mut() {
@@ -200,6 +212,9 @@ impl History {
             let hint = "it was drained by hand; `thresher resume` goes on";
             return Beginning::Stop(hint.to_owned());
         }
+        if self.runs().last().and_then(|run| run.end.as_ref()).is_some_and(|end| end.refused) {
+            return Beginning::Stop(REFUSED.to_owned());
+        }
         let limit = self.submission.as_ref().map_or(u32::MAX, |s| s.site.idle_allocations);
         let idle = self.idle_runs();
         if limit > 0 && idle >= limit {
@@ -211,10 +226,12 @@ impl History {
         Beginning::Run
     }
 
-    /// What the script of this allocation says at its end, by its coordinator's exit status.
-    pub(crate) fn next(&self, id: &str, status: i32, asked: &str) -> Next {
+    /// What the script of this allocation says at its end, by its coordinator's exit status, the
+    /// signal that asked for it, and whether the next allocation would be `refused` what it needs.
+    pub(crate) fn next(&self, id: &str, status: i32, asked: &str, refused: bool) -> Next {
         match status {
             0 | 3 | 4 => return Next::Over,
+            5 if refused => return Next::Refused,
             // It was drained because no worker could be started.
             5 if asked == LAUNCHER => return Next::Failed,
             5 => {}
@@ -236,12 +253,18 @@ impl History {
         self.held_by_hand.is_some_and(|held| held > number && held > self.requested)
     }
 
-    /// Runs of the last request, the latest ones, in which no unit was done though they had the
-    /// chance.
-    fn idle_runs(&self) -> u32 {
+    /// Of the last request, in the order in which they began.
+    fn runs(&self) -> Vec<&Run> {
         let current = self.allocations.iter().filter(|allocation| allocation.current);
         let mut runs: Vec<&Run> = current.flat_map(|allocation| &allocation.runs).collect();
         runs.sort_by_key(|run| run.number);
+        runs
+    }
+
+    /// Runs of the last request, the latest ones, in which no unit was done though they had the
+    /// chance.
+    fn idle_runs(&self) -> u32 {
+        let runs = self.runs();
         let mut idle = 0;
         for (index, run) in runs.iter().enumerate() {
             let later = runs.get(index + 1);
@@ -286,6 +309,19 @@ impl Allocation {
         sum
     }
 
+    /// Whether it came to nothing, and neither the records nor the batch system say why.
+    pub(crate) fn lacks_cause(&self, state: Option<&AllocationState>) -> bool {
+        let failed =
+            matches!(state, Some(AllocationState::Ended { ending: Ending::Failed { .. }, .. }));
+        let Some(run) = self.runs.last() else { return failed && self.withdrawn.is_none() };
+        let Some(end) = &run.end else { return failed };
+        match end.status {
+            0 | 3 | 4 => false,
+            5 => end.reason.is_empty() && end.units_after <= run.units_before,
+            _ => true,
+        }
+    }
+
     /// In words: queued, running, ended and why. What the batch system says comes first, where it
     /// says anything.
     pub(crate) fn standing(&self, state: Option<&AllocationState>) -> (&'static str, String) {
@@ -295,6 +331,9 @@ impl Allocation {
                 0 => "the job was complete".to_owned(),
                 3 => "the job was complete but for units set aside".to_owned(),
                 4 => "the job failed or was cancelled".to_owned(),
+                5 if !end.reason.is_empty() => {
+                    format!("stopped: {}", end.reason.lines().next().unwrap_or_default())
+                }
                 5 if end.asked.is_empty() => "drained".to_owned(),
                 5 => format!("drained, asked by {}", end.asked),
                 status => format!("the coordinator ended with status {status}"),
@@ -342,139 +381,4 @@ pub(crate) const fn is_over(job: JobState) -> bool {
 pub(crate) type States = BTreeMap<String, AllocationState>;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::PathBuf;
-    use thresher_proto::site::SiteProfile;
-
-    fn submission(site: &str, allocations: u32) -> Record {
-        Record::Requested(Box::new(Submission {
-            site: SiteProfile::choose("generic-slurm", site).unwrap(),
-            nodes: 4,
-            walltime_seconds: 3600,
-            allocations,
-            job_name: "crawl".to_owned(),
-            job: PathBuf::from("/s/job.toml"),
-            script: PathBuf::from("/s/script.sh"),
-        }))
-    }
-
-    fn submitted(id: &str) -> Record {
-        Record::Submitted { id: id.to_owned() }
-    }
-
-    fn begun(id: &str, units_done: u64) -> Record {
-        Record::Begun { id: id.to_owned(), nodes: 4, ends_unix_seconds: None, units_done }
-    }
-
-    fn ended(id: &str, status: i32, units_done: u64) -> Record {
-        Record::Ended { id: id.to_owned(), status, asked: "USR1".to_owned(), units_done }
-    }
-
-    /// One record each thousand seconds.
-    fn history(records: impl IntoIterator<Item = Record>) -> History {
-        let stamped: Vec<Stamped> = records
-            .into_iter()
-            .zip(1..)
-            .map(|(record, number)| Stamped { number, at_unix_seconds: number * 1000, record })
-            .collect();
-        History::of(&stamped)
-    }
-
-    const RUNNING: JobState = JobState::Running;
-
-    #[test]
-    fn a_chain_runs_link_by_link_until_the_job_is_over() {
-        let mut records = vec![submission("", 3), submitted("7"), submitted("8"), submitted("9")];
-        let fresh = history(records.clone());
-        assert_eq!(fresh.beginning("7", JobState::None), Beginning::Run);
-        assert_eq!(fresh.waiting().len(), 3);
-        records.extend([begun("7", 0), ended("7", 5, 4)]);
-        let first = history(records.clone());
-        assert_eq!(first.next("7", 5, "USR1"), Next::Done);
-        assert_eq!(first.beginning("8", RUNNING), Beginning::Run);
-        assert_eq!(first.waiting().len(), 2, "8 and 9");
-        records.extend([begun("8", 4), ended("8", 0, 20)]);
-        let over = history(records);
-        assert_eq!(over.next("8", 0, "USR1"), Next::Over);
-        assert!(matches!(over.beginning("9", JobState::Complete), Beginning::Stop(_)));
-    }
-
-    #[test]
-    fn a_chain_stops_when_nothing_comes_of_it() {
-        let site = "[site]\nidle_allocations = 2";
-        let mut records = vec![submission(site, 5)];
-        for id in ["1", "2"] {
-            records.extend([submitted(id), begun(id, 4), ended(id, 1, 4)]);
-        }
-        records.push(submitted("3"));
-        let Beginning::Stop(why) = history(records.clone()).beginning("3", RUNNING) else {
-            panic!("it went on")
-        };
-        assert!(why.contains("2 allocations in a row"), "{why}");
-        // Asked again by hand, it has its chance again.
-        records.extend([submission(site, 1), submitted("4")]);
-        assert_eq!(history(records).beginning("4", RUNNING), Beginning::Run);
-    }
-
-    #[test]
-    fn an_early_preemption_is_no_idle_run_and_a_unit_clears_the_count() {
-        let site = "[site]\nidle_allocations = 1";
-        let records = [submission(site, 1), submitted("1"), begun("1", 4), begun("1", 4)];
-        // Records are a thousand seconds apart here: the first run had its chance.
-        assert!(matches!(history(records.clone()).beginning("1", RUNNING), Beginning::Stop(_)));
-        let quick: Vec<Stamped> = records
-            .into_iter()
-            .zip(1..)
-            .map(|(record, number)| Stamped { number, at_unix_seconds: number * 10, record })
-            .collect();
-        assert_eq!(History::of(&quick).beginning("1", RUNNING), Beginning::Run);
-        let progress = [submission(site, 1), submitted("1"), begun("1", 4), begun("1", 5)];
-        assert_eq!(history(progress).beginning("1", RUNNING), Beginning::Run);
-    }
-
-    #[test]
-    fn a_requeueing_site_runs_one_allocation_so_often_as_was_asked() {
-        let site = "[site]\nchain = \"requeue\"";
-        let mut records = vec![submission(site, 2), submitted("1"), begun("1", 0)];
-        assert_eq!(history(records.clone()).next("1", 5, "USR1"), Next::Requeue);
-        assert_eq!(history(records.clone()).next("1", 1, "USR1"), Next::Failed);
-        assert_eq!(history(records.clone()).next("1", 5, LAUNCHER), Next::Failed);
-        records.extend([ended("1", 5, 3), begun("1", 3)]);
-        assert_eq!(history(records).next("1", 5, "USR1"), Next::Done);
-    }
-
-    #[test]
-    fn a_job_drained_by_hand_stays_so_until_somebody_resumes_it() {
-        let mut records = vec![submission("", 2), submitted("1"), submitted("2"), begun("1", 0)];
-        records.extend([Record::HeldByHand]);
-        let held = history(records.clone());
-        assert_eq!(held.next("1", 5, "USR1"), Next::Over);
-        assert!(matches!(held.beginning("2", JobState::Drained), Beginning::Stop(_)));
-        records.extend([submission("", 1), submitted("3")]);
-        assert_eq!(history(records).beginning("3", JobState::Drained), Beginning::Run);
-    }
-
-    #[test]
-    fn node_hours_count_every_run() {
-        let records = [submission("", 1), submitted("1"), begun("1", 0), begun("1", 0)];
-        let allocation = history(records).allocation("1").unwrap().clone();
-        // 1000 s until it was run again, then to the end of its hour.
-        assert_eq!(allocation.node_seconds(None, 1_000_000), (1000 + 3600) * 4);
-        assert_eq!(allocation.node_seconds(None, 4500), (1000 + 500) * 4);
-        assert_eq!(allocation.standing(None).0, "unknown");
-        let pending = AllocationState::Pending { reason: "BeginTime".to_owned() };
-        assert_eq!(allocation.standing(Some(&pending)), ("queued", "BeginTime".to_owned()));
-    }
-
-    #[test]
-    fn an_end_is_told_by_the_batch_system_and_by_us() {
-        let records = [submission("", 1), submitted("1"), begun("1", 0), ended("1", 5, 3)];
-        let allocation = history(records).allocation("1").unwrap().clone();
-        let ending = thresher_proto::batch::Ending::Completed;
-        let state = AllocationState::Ended { ending, reason: String::new() };
-        let (word, why) = allocation.standing(Some(&state));
-        assert_eq!(word, "ended");
-        assert_eq!(why, "completed; drained, asked by USR1; 3 units done");
-    }
-}
+mod tests;

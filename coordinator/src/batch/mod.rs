@@ -15,13 +15,15 @@
 mod command;
 mod history;
 mod launcher;
+mod log;
 mod records;
 mod script;
 mod submission;
 mod systems;
 
 pub(crate) use command::run_command;
-pub(crate) use history::{Allocation, Beginning, History, Next, Run, States, is_over};
+pub(crate) use history::{Allocation, Beginning, History, Next, REFUSED, Run, States, is_over};
+pub(crate) use log::told_by_log;
 pub(crate) use records::{Record, Records, Submission};
 pub(crate) use script::gang_program;
 pub(crate) use submission::{Prepared, submit_chain, withdraw, withdraw_waiting};

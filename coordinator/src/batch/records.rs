@@ -54,7 +54,18 @@ pub(crate) enum Record {
     /// Its script began, for the first time or again.
     Begun { id: String, nodes: u32, ends_unix_seconds: Option<u64>, units_done: u64 },
     /// Its script came to its end.
-    Ended { id: String, status: i32, asked: String, units_done: u64 },
+    Ended {
+        id: String,
+        status: i32,
+        asked: String,
+        units_done: u64,
+        /// What stopped the job, when something did.
+        #[serde(default)]
+        reason: String,
+        /// It would stop the next allocation too.
+        #[serde(default)]
+        refused: bool,
+    },
     /// It was taken back before it began, or is to do nothing when it does.
     Withdrawn { id: String, why: String },
     /// A person wants the job to stop for now.

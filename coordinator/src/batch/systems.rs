@@ -8,6 +8,7 @@ use thresher_proto::batch::{AllocationId, AllocationRequest, BatchSystem, ID_PLA
 use thresher_proto::site::{Layout, Records, SiteProfile, System};
 use thresher_slurm::{Records as SlurmRecords, Slurm};
 
+use super::log::log_path;
 use super::records::Submission;
 
 /// A warning comes at most this part of the walltime before its end.
@@ -45,7 +46,7 @@ pub(super) fn request(
     let site = &submission.site;
     let walltime = submission.walltime();
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let log = state.join("logs").join(format!("allocation-{ID_PLACEHOLDER}.log"));
+    let log = log_path(state, ID_PLACEHOLDER);
     AllocationRequest {
         name: job_name.to_owned(),
         nodes: NonZeroU32::new(submission.nodes).unwrap_or(NonZeroU32::MIN),

@@ -11,7 +11,9 @@ use thresher_proto::stage_name;
 
 use super::status_text::columns;
 use crate::amounts::{share, span, utc};
-use crate::batch::{Allocation, History, Records, Run, States, batch_system, run_command};
+use crate::batch::{
+    Allocation, History, Records, Run, States, batch_system, run_command, told_by_log,
+};
 use crate::clock;
 use crate::figures::Pace;
 
@@ -92,6 +94,14 @@ impl Allocations {
         let now = clock::now().millis() / 1000;
         let mut shown = Self::of(&history, &states, status, now);
         shown.unheard = unheard;
+        let latest = shown.allocations.iter_mut().zip(&history.allocations).rev().take(SHOWN);
+        for (row, allocation) in latest {
+            if allocation.lacks_cause(states.get(&row.id)) {
+                let told = told_by_log(state, &row.id);
+                row.why += if row.why.is_empty() || told.is_empty() { "" } else { "; " };
+                row.why += &told;
+            }
+        }
         // Whoever coordinates runs in the one that began last.
         let last = shown.allocations.iter_mut().max_by_key(|row| row.began_millis);
         if let Some(last) = last.filter(|row| answers == Answers::Yes && row.state == UNKNOWN) {

@@ -137,11 +137,12 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let allocation = args.allocation.find()?;
     let submitted = History::of(&Records::of(&state).read()?).submission.is_some();
-    let again = match submitted {
-        true => "the next allocation of the chain, or `thresher resume`,",
-        false => "the same `thresher serve`",
-    };
     let status = crate::run::serve(ServeOptions { job, state, listen, allocation })?;
+    let again = match (submitted, status.refused) {
+        (true, true) => "`thresher resume`",
+        (true, false) => "the next allocation of the chain, or `thresher resume`,",
+        (false, _) => "the same `thresher serve`",
+    };
     end(&status, args.json, again)
 }
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use thresher_proto::batch::{AllocationState, Inside};
-use thresher_proto::pb::JobState;
+use thresher_proto::pb::{JobState, StatusResponse};
 
 use super::{Exit, print};
 use crate::batch::{
-    Beginning, History, Next, Record, Records, Submission, batch_system, run_command,
+    Beginning, History, Next, REFUSED, Record, Records, Submission, batch_system, run_command,
     withdraw_waiting,
 };
 use crate::clock;
@@ -65,7 +65,7 @@ pub(super) fn allocation(args: &AllocationArgs) -> anyhow::Result<ExitCode> {
 fn begin(state: &Path) -> anyhow::Result<ExitCode> {
     let (records, history, submission, inside) = surroundings(state)?;
     let id = inside.allocation.to_string();
-    let (job, units_done) = standing(state);
+    let Standing { job, units_done, .. } = standing(state);
     let answer = match history.beginning(&id, job) {
         Beginning::Stop(why) => {
             let taken_back = withdraw_waiting(&records, &history, &why);
@@ -105,16 +105,21 @@ fn give_up(state: &Path, why: &str) -> anyhow::Result<ExitCode> {
 fn end(state: &Path, status: i32, asked: &str) -> anyhow::Result<ExitCode> {
     let (records, history, _, inside) = surroundings(state)?;
     let id = inside.allocation.to_string();
-    let (_, units_done) = standing(state);
-    let next = history.next(&id, status, asked);
-    records.add(Record::Ended { id, status, asked: asked.to_owned(), units_done })?;
+    let Standing { units_done, reason, refused, .. } = standing(state);
+    let next = history.next(&id, status, asked, refused);
+    let asked = asked.to_owned();
+    records.add(Record::Ended { id, status, asked, units_done, reason, refused })?;
+    let take_back = |why| report_trouble(withdraw_waiting(&records, &history, why).map(|_| ()));
     let word = match next {
         Next::Done => "done",
         Next::Over => {
-            let why = "the job is over, or was drained by hand";
-            report_trouble(withdraw_waiting(&records, &history, why).map(|_| ()));
+            take_back("the job is over, or was drained by hand");
             // A failed job is a failed allocation, too.
             if status == 4 { "failed" } else { "done" }
+        }
+        Next::Refused => {
+            take_back(REFUSED);
+            "failed"
         }
         Next::Requeue => "requeue",
         Next::Failed => "failed",
@@ -138,18 +143,26 @@ fn surroundings(state: &Path) -> anyhow::Result<(Records, History, Submission, I
     Ok((records, history, submission, inside))
 }
 
-/// The job's state, and how many units are done, by the journal. One that does not exist yet, or
-/// that the coordinator will refuse, has none.
-fn standing(state: &Path) -> (JobState, u64) {
-    match status_from_state(state) {
-        Ok(status) => {
-            let done = status.stages.iter().map(|stage| u64::from(stage.done)).sum();
-            (status.state(), done)
-        }
-        Err(error) => {
-            tracing::info!(%error, "no journal to read");
-            (JobState::None, 0)
-        }
+/// How the job stands by its journal.
+struct Standing {
+    job: JobState,
+    units_done: u64,
+    /// What stopped it, and whether that would stop it again.
+    reason: String,
+    refused: bool,
+}
+
+/// Of a journal that does not exist yet, or that the coordinator will refuse, there is nothing.
+fn standing(state: &Path) -> Standing {
+    let status = status_from_state(state).unwrap_or_else(|error| {
+        tracing::info!(%error, "no journal to read");
+        StatusResponse::default()
+    });
+    Standing {
+        job: status.state(),
+        units_done: status.stages.iter().map(|stage| u64::from(stage.done)).sum(),
+        reason: status.reason,
+        refused: status.refused,
     }
 }
 

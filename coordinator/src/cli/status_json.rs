@@ -1,5 +1,7 @@
 //! A status as other programs read it: the field names of `control.proto`, enums as words.
 //!
+//! Counts are those of the text form: nothing is leased or held where nobody works any more.
+//!
 //! **Invariant:** every field is always there, and none is renamed; new ones may come.
 
 use std::collections::BTreeMap;
@@ -9,6 +11,7 @@ use thresher_proto::pb::{self, JobState};
 use thresher_proto::stage_name;
 
 use super::allocations::Allocations;
+use crate::figures::{goes_on, held, waiting_and_leased};
 
 /// Over several lines.
 pub(super) fn render(status: &pb::StatusResponse) -> anyhow::Result<String> {
@@ -104,6 +107,7 @@ struct SetAside<'a> {
 
 impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
     fn from(status: &'a pb::StatusResponse) -> Self {
+        let live = goes_on(status.state());
         Self {
             job_name: &status.job_name,
             state: state_word(status.state()),
@@ -113,8 +117,8 @@ impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
             now_millis: status.now_millis,
             submitted_millis: status.submitted_millis,
             finished_millis: status.finished_millis,
-            stages: status.stages.iter().map(Stage::from).collect(),
-            workers: status.workers.iter().map(Worker::from).collect(),
+            stages: status.stages.iter().map(|stage| Stage::of(stage, live)).collect(),
+            workers: status.workers.iter().map(|worker| Worker::of(worker, live)).collect(),
             accounting: accounting(status.accounting.as_ref()),
             set_aside: status.set_aside.iter().map(SetAside::from).collect(),
             alarms: &status.alarms,
@@ -123,14 +127,15 @@ impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
     }
 }
 
-impl<'a> From<&'a pb::StageStatus> for Stage<'a> {
-    fn from(stage: &'a pb::StageStatus) -> Self {
+impl<'a> Stage<'a> {
+    fn of(stage: &'a pb::StageStatus, live: bool) -> Self {
+        let (waiting, leased) = waiting_and_leased(stage, live);
         Self {
             stage: stage_name(stage.stage()),
             planned: stage.planned,
             units: stage.units,
-            waiting: stage.waiting,
-            leased: stage.leased,
+            waiting,
+            leased,
             done: stage.done,
             set_aside: stage.set_aside,
             retries: stage.retries,
@@ -145,15 +150,16 @@ impl<'a> From<&'a pb::StageStatus> for Stage<'a> {
     }
 }
 
-impl<'a> From<&'a pb::WorkerStatus> for Worker<'a> {
-    fn from(worker: &'a pb::WorkerStatus) -> Self {
-        let pb::WorkerStatus { worker_id, host, pid, slots, held, last_seen_millis, lost } = worker;
+impl<'a> Worker<'a> {
+    fn of(worker: &'a pb::WorkerStatus, live: bool) -> Self {
+        let pb::WorkerStatus { worker_id, host, pid, slots, held: _, last_seen_millis, lost } =
+            worker;
         Self {
             worker_id: *worker_id,
             host,
             pid: *pid,
             slots: *slots,
-            held: *held,
+            held: held(worker, live),
             last_seen_millis: *last_seen_millis,
             lost: *lost,
         }
@@ -211,5 +217,19 @@ mod tests {
         assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
         assert_eq!(value["workers"][0]["host"], "node7");
         assert_eq!(value["accounting"]["records_in"], 0, "there even when the job has none");
+    }
+
+    #[test]
+    fn nothing_is_leased_or_held_where_nobody_works_any_more() {
+        for (state, waiting, leased, held) in
+            [(JobState::Running, 1, 2, 3), (JobState::Cancelled, 3, 0, 0)]
+        {
+            let mut status = pb::StatusResponse { state: state.into(), ..example() };
+            (status.stages[2].waiting, status.stages[2].leased) = (1, 2);
+            let value: serde_json::Value = serde_json::from_str(&render(&status).unwrap()).unwrap();
+            assert_eq!(value["stages"][2]["waiting"], waiting, "{state:?}");
+            assert_eq!(value["stages"][2]["leased"], leased, "{state:?}");
+            assert_eq!(value["workers"][0]["held"], held, "{state:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use thresher_proto::pb::{self, JobState, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
 use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
-use crate::figures::{self, Pace, Totals, by_size, state_name};
+use crate::figures::{self, Pace, Totals, by_size, goes_on, held, state_name, waiting_and_leased};
 
 /// Reasons that are named; the others are added up.
 const REASONS_SHOWN: usize = 8;
@@ -96,9 +96,7 @@ fn stage_row(stage: &StageStatus, now_millis: u64, live: bool) -> [String; 10] {
         None if stage.ended_millis > 0 => format!("({})", span(pace.elapsed_millis)),
         None => dash(),
     };
-    // What was leased when the job was cancelled is not done, and nobody does it.
-    let leased = if live { stage.leased } else { 0 };
-    let waiting = stage.waiting + (stage.leased - leased);
+    let (waiting, leased) = waiting_and_leased(stage, live);
     let (done, all) = (stage.bytes_done, stage.bytes);
     let amount = match (done, all) {
         (0, 0) => dash(),
@@ -139,7 +137,7 @@ fn workers(status: &StatusResponse) -> String {
             worker.host.clone(),
             worker.pid.to_string(),
             worker.slots.to_string(),
-            if live { worker.held } else { 0 }.to_string(),
+            held(worker, live).to_string(),
             heard(worker),
         ]
     }));
@@ -158,18 +156,6 @@ fn crew(workers: &[pb::WorkerStatus], live: bool) -> String {
     let [workers, nodes, lost] = [there.len(), nodes.len(), lost.len()].map(|n| count(n as u64));
     let when = if live { "" } else { "at the end: " };
     format!("{when}workers {workers}, nodes {nodes}, slots {}, lost {lost}\n", count(slots))
-}
-
-/// Whether anybody works at it: else no unit is leased, and workers are those that were there last.
-const fn goes_on(state: JobState) -> bool {
-    match state {
-        JobState::None | JobState::Running => true,
-        JobState::Drained
-        | JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => false,
-    }
 }
 
 /// What the job does not read though it is listed: nobody must take a part for the whole.

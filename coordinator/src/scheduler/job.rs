@@ -49,6 +49,8 @@ pub(super) struct Job {
     pub(super) phase: Phase,
     /// Why nothing can go on until somebody acts; the next coordinator tries again.
     pub(super) barred: Option<String>,
+    /// It would be the same for the next coordinator, if nobody acted.
+    pub(super) refused: bool,
     /// Whether somebody wants the output without what was set aside.
     pub(super) gaps_accepted: bool,
     pub(super) outage: Outage,
@@ -79,6 +81,7 @@ impl Job {
             submitted: now,
             phase: Phase::Running,
             barred: None,
+            refused: false,
             gaps_accepted: false,
             outage: Outage::default(),
             horizon: None,

@@ -181,6 +181,7 @@ impl Scheduler {
         if let Some(job) = &mut self.job {
             job.horizon = self.horizon;
             job.barred = None;
+            job.refused = false;
             job.outage = Outage::default();
             job.retry_set_aside();
             match job.phase {

@@ -213,6 +213,7 @@ impl Job {
             Kind::Fatal => return self.give_up_on(told.now, workers, key, error, effects),
             Kind::Barred => {
                 let reason = format!("{}: {error}", workers.describe(told.worker_id));
+                self.refused = true;
                 self.bar(told.now, reason, effects);
             }
             Kind::Unanswered => match self.unanswered(told.now, key, attempt) {

@@ -43,6 +43,7 @@ impl Scheduler {
             set_aside: set_aside(job),
             alarms: job.alarms.clone(),
             draining: matches!(job.phase, Phase::Draining { .. }),
+            refused: job.refused,
             output: job.plan.output.clone(),
             ..common
         }

@@ -158,6 +158,11 @@ impl Room {
         self.scheduler.status(Timestamp::from_millis(self.now)).reason
     }
 
+    /// Whether the next coordinator would meet the same.
+    fn is_refused(&self) -> bool {
+        self.scheduler.status(Timestamp::from_millis(self.now)).refused
+    }
+
     fn job_state(&self) -> pb::JobState {
         self.scheduler.status(Timestamp::from_millis(self.now)).state()
     }

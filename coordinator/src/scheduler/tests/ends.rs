@@ -105,6 +105,7 @@ fn a_server_that_answers_nobody_is_waited_for_but_not_for_ever() {
     room.report(1, last, failed(Kind::Unanswered, None));
     assert_eq!(room.job_state(), pb::JobState::Drained);
     assert!(room.reason().ends_with("no luck"), "{}", room.reason());
+    assert!(!room.is_refused(), "it may answer the next coordinator");
     assert_eq!(room.row(Stage::Prepare).set_aside, 0);
 }
 
@@ -211,12 +212,13 @@ fn a_storage_that_says_no_stops_the_job_and_nothing_is_set_aside() {
     let ended = Effect::JobEnded { state: pb::JobState::Drained, reason: reason.clone() };
     assert!(effects.contains(&ended), "{effects:?}");
     assert_eq!(room.reason(), reason);
+    assert!(room.is_refused());
     for epoch in 2..100 {
         room.give(&Event::Opened(pb::CoordinatorOpened {
             epoch,
             ..pb::CoordinatorOpened::default()
         }));
-        assert_eq!(room.reason(), "");
+        assert_eq!((room.reason(), room.is_refused()), (String::new(), false));
         let again = room.lease_one(1);
         assert_eq!(again.ordinal, first.ordinal, "it is held against nobody");
         room.report(1, again, failed(Kind::Barred, None));

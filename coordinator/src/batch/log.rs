@@ -1,0 +1,132 @@
+//! What an allocation's script, its launcher and its coordinator wrote: where it is, and which line
+//! of it tells why nothing came of the allocation.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// Of the log's end; what ended an allocation stands there.
+const MAX_READ_BYTES: u64 = 256 << 10;
+const SHOWN_CHARS: usize = 200;
+
+/// The beginning of our own programs' last words.
+const OWN_ERROR: &str = "error: ";
+/// Of lines of the script, which tells what others' words led to.
+const OF_SCRIPT: &str = " thresher: ";
+/// What other programs say when they do not do what they were asked for.
+const WORDS: [&str; 16] = [
+    "error",
+    "unrecognized",
+    "unknown option",
+    "invalid",
+    "not found",
+    "no such",
+    "not exist",
+    "denied",
+    "refused",
+    "cannot",
+    "can't",
+    "could not",
+    "unable",
+    "fail",
+    "fatal",
+    "panicked",
+];
+
+/// Where the batch system writes it, as the submission asks.
+pub(crate) fn log_path(state: &Path, id: &str) -> PathBuf {
+    state.join("logs").join(format!("allocation-{id}.log"))
+}
+
+/// Where the cause of an end is to be found, and the cause as far as the log has it; empty when
+/// there is no log.
+pub(crate) fn told_by_log(state: &Path, id: &str) -> String {
+    let path = log_path(state, id);
+    match end_of(&path) {
+        Ok(text) => match last_error(&text) {
+            Some(line) => format!("`{line}`, says {}", path.display()),
+            None => format!("see {}", path.display()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => format!("failed to read {}: {error}", path.display()),
+    }
+}
+
+fn end_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let long = file.metadata()?.len();
+    file.seek(SeekFrom::Start(long.saturating_sub(MAX_READ_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_READ_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The last words of the coordinator, else those of whoever did not do what it was asked for, else
+/// those of the script.
+fn last_error(log: &str) -> Option<String> {
+    let of_others = |line: &&str| {
+        let line = line.to_lowercase();
+        WORDS.iter().any(|word| line.contains(word))
+    };
+    let (of_script, others): (Vec<&str>, Vec<&str>) =
+        log.lines().map(str::trim).partition(|line| line.contains(OF_SCRIPT));
+    let own = others.iter().rfind(|line| line.starts_with(OWN_ERROR));
+    let found = own.or_else(|| others.iter().rfind(|line| of_others(line)));
+    let found = found.or_else(|| of_script.iter().rfind(|line| of_others(line)))?;
+    let plain = found.strip_prefix(OWN_ERROR).unwrap_or(found);
+    Some(plain.chars().filter(|c| !c.is_control() && *c != '`').take(SHOWN_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAUNCHER: &str = "\
+srun: unrecognized option '--nope'
+Try \"srun --help\" for more information
+2026-11-28T13:00:00Z thresher: srun ended with status 1
+srun: unrecognized option '--nope'
+Try \"srun --help\" for more information
+2026-11-28T13:00:01Z thresher: srun ended with status 1
+2026-11-28T13:00:01Z thresher: got launcher: draining
+job `cluster` is drained (5.1 s, submitted 2026-11-28 13:00:00 UTC)
+
+`thresher resume` goes on from here
+";
+
+    #[test]
+    fn the_line_that_tells_why_is_found() {
+        let coordinator = "srun: error: n1: task 0: Killed\nerror: there is no interface `nope0`\n\
+                           hint: choose one of `lo`\n2026 thresher: the coordinator failed\n";
+        let script = "all is well\n2026-11-28T13:00:00Z thresher: failed to load the modules\n";
+        for (log, expected) in [
+            (LAUNCHER, Some("srun: unrecognized option '--nope'")),
+            (coordinator, Some("there is no interface nope0")),
+            (script, Some("2026-11-28T13:00:00Z thresher: failed to load the modules")),
+            (
+                "\u{1b}[31mslurmstepd: Permission denied\r\n",
+                Some("[31mslurmstepd: Permission denied"),
+            ),
+            ("job `a` is drained\n", None),
+            ("", None),
+        ] {
+            assert_eq!(last_error(log).as_deref(), expected, "{log}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_named_whether_it_tells_anything_or_not() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(told_by_log(state.path(), "7"), "");
+        let path = log_path(state.path(), "7");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, LAUNCHER).unwrap();
+        let told = told_by_log(state.path(), "7");
+        assert_eq!(told, format!("`srun: unrecognized option '--nope'`, says {}", path.display()));
+        std::fs::write(&path, "nothing\n").unwrap();
+        assert_eq!(told_by_log(state.path(), "7"), format!("see {}", path.display()));
+        // Only the end of a long one is read.
+        std::fs::write(&path, format!("error: old\n{}", "well\n".repeat(60_000))).unwrap();
+        assert_eq!(told_by_log(state.path(), "7"), format!("see {}", path.display()));
+    }
+}

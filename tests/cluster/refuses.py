@@ -1,0 +1,31 @@
+"""An S3 server that knows nobody's keys: every request is refused as AWS refuses them. Its port is
+written into the file that is named."""
+
+import http.server
+import sys
+
+ANSWER = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>InvalidAccessKeyId</Code><Message>no such key here</Message></Error>"""
+
+
+class Refuses(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(403)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(ANSWER)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(ANSWER)
+
+    do_HEAD = do_PUT = do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
+with open(sys.argv[1], "w") as port:
+    port.write(str(server.server_port))
+server.serve_forever()
