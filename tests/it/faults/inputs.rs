@@ -1,5 +1,7 @@
 //! Every kind of damaged input: what is readable is published, the rest is counted where it was.
 
+use thresher_tests::process::{succeed, thresher};
+
 use super::{complete, job_over, member, page, record_of_length};
 
 /// Three good pages with something bad between the first and the second.
@@ -54,6 +56,31 @@ fn a_wrong_or_missing_length_costs_its_record() {
     expect(&around(&member(&wrong)), 3, "content_length_wrong", first);
     let missing = record_of_length(9, body, "");
     expect(&around(&member(&missing)), 3, "content_length_missing", first);
+}
+
+#[test]
+fn a_quarantined_page_is_found_by_its_address_and_id_where_its_header_tells() {
+    let body = b"Title\nA body that is as long as it is";
+    let bads = [
+        ("content_length_wrong", record_of_length(9, body, "Content-Length: 7\r\n")),
+        ("content_length_missing", record_of_length(9, body, "")),
+        ("record_too_large", super::record(9, &vec![b'a'; 20 << 10])),
+        ("warc_header_malformed", record_of_length(9, body, "no colon\r\n")),
+    ];
+    for (reason, bad) in bads {
+        let folder = tempfile::tempdir().unwrap();
+        let job = job_over(folder.path(), "bad.warc.wet.gz", &around(&member(&bad)));
+        let job = job.append("[commoncrawl]\nmax_record_bytes = \"16KiB\"");
+        let outcome = complete(folder.path(), &job);
+        let row = outcome.row(reason);
+        let (id, url) = ("00000009", "https://page.example/9");
+        assert_eq!((&row["id"], &row["url"]), (&id.into(), &url.into()), "{row}");
+        for needle in [id, url] {
+            let told = succeed(thresher().arg("trace").arg(&outcome.output).arg(needle));
+            let expected = format!("quarantined: {reason} (`dropped/");
+            assert!(told.starts_with(&expected), "{told}");
+        }
+    }
 }
 
 #[test]

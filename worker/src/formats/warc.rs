@@ -88,6 +88,14 @@ pub struct Quarantined {
     pub index: u64,
     pub reason: &'static str,
     pub detail: String,
+    head: Vec<u8>,
+}
+
+impl Quarantined {
+    /// The record's head as far as it could be read; without fields where it could not.
+    pub fn header(&self) -> Header<'_> {
+        Header::new(&self.head)
+    }
 }
 
 /// Pulls records out of an input.
@@ -99,6 +107,8 @@ pub struct WarcReader<R> {
     pending: usize,
     /// Whether a member was seen to hold more than one record.
     shared_members: bool,
+    /// The head of the record in hand, where a defect behind it was found.
+    head: Vec<u8>,
     /// Made once: making it costs as much as using it on a head.
     head_end: Finder<'static>,
 }
@@ -123,6 +133,7 @@ impl<R: Read> WarcReader<R> {
             next_index: 0,
             pending: 0,
             shared_members: false,
+            head: Vec::new(),
             head_end: Finder::new(TWO_LINE_ENDS),
         }
     }
@@ -145,8 +156,9 @@ impl<R: Read> WarcReader<R> {
         };
         let index = self.next_index;
         self.next_index += 1;
+        let head = std::mem::take(&mut self.head);
         let quarantined = |offset, reason, detail| {
-            Ok(Some(Item::Quarantined(Quarantined { offset, index, reason, detail })))
+            Ok(Some(Item::Quarantined(Quarantined { offset, index, reason, detail, head })))
         };
         match framed {
             Framed::Defect((reason, detail)) => quarantined(offset, reason, detail),
@@ -225,7 +237,7 @@ impl<R: Read> WarcReader<R> {
         let body_bytes = match header.check(self.limits.header_max_fields) {
             Ok(length) => length,
             Err(defect) => {
-                self.source.consume(header_bytes);
+                self.keep_head(header_bytes);
                 return Ok(Err(defect));
             }
         };
@@ -236,9 +248,16 @@ impl<R: Read> WarcReader<R> {
         };
         let checked = self.check_end(header_bytes + body_bytes)?;
         if checked.is_err() {
-            self.source.consume(header_bytes.min(self.source.view().len()));
+            self.keep_head(header_bytes);
         }
         Ok(checked.map(|()| (header_bytes, body_bytes)))
+    }
+
+    /// Steps behind the head, which tells whose record it is.
+    fn keep_head(&mut self, header_bytes: usize) {
+        let view = self.source.view();
+        self.head = view[..header_bytes.min(view.len())].to_vec();
+        self.source.consume(self.head.len());
     }
 
     /// The length of the head, its empty line included.
@@ -301,7 +320,7 @@ impl<R: Read> WarcReader<R> {
         header_bytes: usize,
         body_bytes: u64,
     ) -> io::Result<Defect> {
-        self.source.consume(header_bytes);
+        self.keep_head(header_bytes);
         let end = self.source.position().saturating_add(body_bytes);
         let alone = self.one_a_member(first_in_member);
         while !alone && self.find_record_start(end)? {

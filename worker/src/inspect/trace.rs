@@ -104,7 +104,7 @@ pub fn run_trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     print_result(&if args.json { to_json(&trace)? } else { trace.to_string() })?;
     if trace.sightings.is_empty() && !args.json {
         anyhow::bail!(
-            "`{}` is in no shard and among no dropped records\nhint: write the whole URL, record \
+            "`{}` is in no shard and among no dropped or quarantined records\nhint: write the whole URL, record \
              id or content hash, as it stands in the input",
             args.needle
         );

@@ -11,7 +11,7 @@ use thresher_proto::job::{JobSpec, SourceSpec};
 
 use super::{Fate, Input, Met, Page, Source, Take};
 use crate::formats::gzip::{GzipLimits, InputDigest};
-use crate::formats::warc::{Item, Record, WarcLimits, WarcReader};
+use crate::formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
 use crate::html::{HtmlLimits, page_text};
 use crate::stages::UnitError;
 use crate::text::lines::has_chars;
@@ -35,8 +35,10 @@ impl Source for CommonCrawl {
             match item {
                 Item::Record(record) => read_record(job, &html, &record, take)?,
                 Item::Quarantined(bad) => {
-                    let reason = bad.reason;
-                    let fate = Fate::Quarantined { id: "", url: "", reason, detail: &bad.detail };
+                    let header = bad.header();
+                    let Named { id, url, .. } = named(&header);
+                    let fate =
+                        Fate::Quarantined { id, url, reason: bad.reason, detail: &bad.detail };
                     take(Met { offset: bad.offset, record: bad.index, bytes: 0, fate })?;
                 }
             }
@@ -63,9 +65,8 @@ struct Named<'a> {
     payload_digest: &'a str,
 }
 
-fn named<'a>(record: &Record<'a>) -> Named<'a> {
+fn named<'a>(header: &Header<'a>) -> Named<'a> {
     let text = |value: Option<&'a [u8]>| str::from_utf8(value.unwrap_or_default()).unwrap_or("");
-    let header = &record.header;
     let id = text(header.record_id());
     let id = id.trim_matches(['<', '>']);
     Named {
@@ -82,7 +83,7 @@ fn read_record(
     record: &Record<'_>,
     take: &mut Take<'_>,
 ) -> Result<(), UnitError> {
-    let Named { id, url, date, payload_digest } = named(record);
+    let Named { id, url, date, payload_digest } = named(&record.header);
     let mut tell = |fate: Fate<'_>| {
         let bytes = record.body.len() as u64;
         take(Met { offset: record.offset, record: record.index, bytes, fate })
