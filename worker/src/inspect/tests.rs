@@ -289,6 +289,14 @@ fn a_dropped_page_has_its_reason_and_a_duplicate_its_kept_twin() {
 }
 
 #[test]
+fn what_is_quarantined_without_a_name_is_found_by_its_input() {
+    let output = output();
+    let found = trace(&output.path().into(), "in.gz", 2).unwrap();
+    let [found] = found.sightings.as_slice() else { panic!("{found:?}") };
+    assert_eq!((found.fate, found.reason.as_deref()), (Fate::Quarantined, Some("gzip_damaged")));
+}
+
+#[test]
 fn records_of_the_old_schema_are_traced_too() {
     let output = output();
     let line = concat!(

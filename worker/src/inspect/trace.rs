@@ -28,7 +28,7 @@ const DUPLICATE: &str = "dedup/duplicate_document";
 pub struct TraceArgs {
     /// Directory or address with the manifest, or job file
     pub output: String,
-    /// URL, record id or content hash, whole
+    /// URL, record id or content hash, whole; or an input, for what of it is quarantined
     #[arg(value_name = "URL-or-ID")]
     pub needle: String,
     /// Print JSON
@@ -71,6 +71,18 @@ pub struct Sighting {
     pub kept_twins: Vec<Twin>,
 }
 
+impl Sighting {
+    /// By any of its names. What is damaged may have none but its input's.
+    fn is_of(&self, needle: &str) -> bool {
+        let damaged = self.fate == Fate::Quarantined;
+        let hash = self.content_hash.as_deref();
+        self.url == needle
+            || self.id == needle
+            || hash == Some(needle)
+            || (damaged && self.input == needle)
+    }
+}
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,15 +116,16 @@ pub fn run_trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     print_result(&if args.json { to_json(&trace)? } else { trace.to_string() })?;
     if trace.sightings.is_empty() && !args.json {
         anyhow::bail!(
-            "`{}` is in no shard and among no dropped or quarantined records\nhint: write the whole URL, record \
-             id or content hash, as it stands in the input",
+            "`{}` is in no shard and among no dropped or quarantined records\nhint: write the \
+             whole URL, record id or content hash, as it stands in the input, or an input's name \
+             for what of it is quarantined",
             args.needle
         );
     }
     Ok(if trace.sightings.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Finds every record with this URL, id or content hash.
+/// Finds every record with this URL, id or content hash, and what is quarantined of an input.
 pub fn trace(output: &Location, needle: &str, threads: usize) -> Result<Trace, InspectError> {
     let manifest = read_manifest(output)?;
     let files = files_of(&manifest);
@@ -169,8 +182,7 @@ fn search_file(
             return;
         }
         let Some(sighting) = sighting(line, file, number) else { return };
-        let hash = sighting.content_hash.as_deref();
-        if sighting.url == needle || sighting.id == needle || hash == Some(needle) {
+        if sighting.is_of(needle) {
             sightings.push(sighting);
         }
     })?;

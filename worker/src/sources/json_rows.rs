@@ -51,8 +51,9 @@ pub(super) fn read<T: DeserializeOwned>(
         let line = match item {
             Item::Line(line) => line,
             Item::Quarantined(bad) => {
-                let detail = bad.detail.as_str();
-                let fate = Fate::Quarantined { id: "", url: "", reason: bad.reason, detail };
+                let (reason, detail) = (bad.reason, bad.detail.as_str());
+                let id = format!("{}#{}", input.path(), bad.offset);
+                let fate = Fate::Quarantined { id: &id, url: "", reason, detail };
                 take(Met { offset: bad.offset, record: bad.number, bytes: 0, fate })?;
                 continue;
             }

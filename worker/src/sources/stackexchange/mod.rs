@@ -188,7 +188,9 @@ impl<'r, 't> Reading<'r, 't> {
             }
             if thread.bytes() + row.bytes > THREAD_BYTES {
                 let detail = format!("its thread has more than {THREAD_BYTES} bytes");
-                return self.bad((row.key.2, row.bytes), "thread_too_large", &detail);
+                let (id, reason) = (format!("{}/{}", self.site, row.post.id), "thread_too_large");
+                let fate = Fate::Quarantined { id: &id, url: "", reason, detail: &detail };
+                return self.met(row.key.2, row.bytes, fate);
             }
             thread.answers.push(row);
         } else if thread.question.is_some() {

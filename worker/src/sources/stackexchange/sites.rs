@@ -48,7 +48,8 @@ pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Selected, Uni
         bytes.iter().map(|(site, bytes)| (Reverse(*bytes), *site)).collect();
     sizes.sort_unstable();
     let mut chosen: Vec<String> = sizes.into_iter().map(|(_, site)| site.to_owned()).collect();
-    let left_out = chosen.split_off(sites as usize);
+    let mut left_out = chosen.split_off(sites as usize);
+    left_out.sort_unstable();
     let keep = |row: &InputRow| chosen.iter().any(|site| site == site_of(&row.path));
     let inputs = inputs.into_iter().filter(|row| has_posts(&row.path) && keep(row)).collect();
     Ok(Selected { inputs, left_out })
@@ -99,8 +100,7 @@ mod tests {
             "stackoverflow.com-Posts.7z",
         ];
         assert_eq!(chosen(3), three);
-        // The largest first.
-        assert_eq!(left_out(3), ["d.stackexchange.com", "a.stackexchange.com"]);
+        assert_eq!(left_out(3), ["a.stackexchange.com", "d.stackexchange.com"]);
         assert!(left_out(5).is_empty() && left_out(0).is_empty());
         let unknown = vec![InputRow::named("e.7z".to_owned()), row("f.7z", 1)];
         assert!(largest(unknown.clone(), 1).unwrap_err().to_string().contains("`e.7z`"));
