@@ -46,7 +46,7 @@ pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
 
 fn headline(status: &StatusResponse) -> String {
     if status.state() == JobState::None {
-        return "no job was submitted yet\n".to_owned();
+        return "no job has begun here yet\n".to_owned();
     }
     let mut text = format!("job `{}` is {}", status.job_name, state_name(status.state()));
     let (began, ended) = (status.submitted_millis, status.finished_millis);
@@ -316,6 +316,6 @@ mod tests {
 
     #[test]
     fn a_directory_without_a_job_says_so() {
-        assert!(table(&StatusResponse::default()).starts_with("no job was submitted yet\n"));
+        assert!(table(&StatusResponse::default()).starts_with("no job has begun here yet\n"));
     }
 }
