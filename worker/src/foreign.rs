@@ -4,11 +4,32 @@
 //! other damage does, and not its unit. Our own code is never called through this: its panics are
 //! mistakes that must be seen.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
-/// What the library gives, or the message with which it panicked.
+/// Made once for the process: whoever watches panics hears of all others.
+static QUIET: Once = Once::new();
+
+thread_local! {
+    /// Whether a panic of this thread will be caught.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What the library gives, or the message with which it panicked; nothing is printed of that.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+    QUIET.call_once(|| {
+        let tell = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !CAUGHT.get() {
+                tell(panic);
+            }
+        }));
+    });
+    let outer = CAUGHT.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    CAUGHT.set(outer);
+    result.map_err(|panic| {
         let message = panic.downcast_ref::<String>().map(String::as_str);
         let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
         message.unwrap_or("no message").to_owned()

@@ -208,3 +208,13 @@ fn a_line_of_a_gigabyte_is_stepped_over_in_bounded_memory() {
     assert_eq!((outcome.published(), outcome.quarantined("line_too_long")), (2, 1));
     assert_eq!(outcome.row("line_too_long")["offset"], row(1).len());
 }
+
+#[test]
+fn a_plan_over_a_file_at_which_a_library_panics_says_nothing_of_panics() {
+    let bad = std::fs::read(root().join("worker/testdata/github/no-dictionary.parquet")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let job = job_of(folder.path(), "github", &[("a.parquet", &bad)], "");
+    let ended = output(thresher().arg("plan").arg(job.write(folder.path())));
+    let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+    assert!(ended.status.success() && !said.contains("panicked"), "{said}");
+}
