@@ -114,7 +114,8 @@ fn a_signal_that_ends_the_programs_of_units_too_is_no_failure_of_theirs() {
         for pid in commands_of(&state) {
             // With what it runs itself.
             let group = Pid::from_raw(pid.try_into().unwrap()).unwrap();
-            kill_process_group(group, Signal::TERM).unwrap();
+            // It has its group a moment after it is there.
+            eventually("its group", || kill_process_group(group, Signal::TERM).is_ok());
         }
         for pid in workers_of(&state) {
             signal(pid, Signal::TERM);

@@ -179,11 +179,8 @@ impl Telling<'_, '_> {
             "" => format!("https://github.com/{repository}/blob/HEAD/{path}"),
             head => format!("https://github.com/{repository}/blob/{head}/{path}"),
         };
-        let content = match column(row, "content") {
-            Some(Field::Str(text)) => Some(text.as_str()),
-            Some(_) | None => None,
-        };
-        let bytes = content.map_or(0, str::len) as u64;
+        let content = column(row, "content").and_then(bytes_of);
+        let bytes = content.map_or(0, <[u8]>::len) as u64;
         let mut met = |fate: Fate<'_>| (self.take)(Met { offset, record, bytes, fate });
         if all_bytes > self.job.records.max_bytes.0 {
             let (reason, detail) = ("record_too_large", format!("{all_bytes} bytes"));
@@ -192,6 +189,13 @@ impl Telling<'_, '_> {
         let Some(content) = content else {
             let reason = "github/no_content";
             return met(Fate::Dropped { id: &id, url: &url, reason, detail: "" });
+        };
+        let content = match str::from_utf8(content) {
+            Ok(content) => content,
+            Err(error) => {
+                let (reason, detail) = ("invalid_utf8", format!("`content`: {error}"));
+                return met(Fate::Quarantined { id: &id, url: &url, reason, detail: &detail });
+            }
         };
         let others = row.get_column_iter().filter(|(name, _)| *name != "content");
         let columns: Meta = others.map(|(name, field)| (name.clone(), json_of(field))).collect();
@@ -212,12 +216,20 @@ fn column<'r>(row: &'r Row, name: &str) -> Option<&'r Field> {
     row.get_column_iter().find(|(column, _)| *column == name).map(|(_, field)| field)
 }
 
+/// What a column of text holds, whether the file's schema calls it text or only bytes.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are numbers, times and lists")]
+fn bytes_of(field: &Field) -> Option<&[u8]> {
+    match field {
+        Field::Str(text) => Some(text.as_bytes()),
+        Field::Bytes(bytes) => Some(bytes.data()),
+        _ => None,
+    }
+}
+
 /// The text of a column that is a name.
 fn text<'r>(row: &'r Row, name: &str) -> &'r str {
-    match column(row, name) {
-        Some(Field::Str(text)) if text.len() <= NAME_BYTES => text,
-        Some(_) | None => "",
-    }
+    let bytes = column(row, name).and_then(bytes_of).filter(|bytes| bytes.len() <= NAME_BYTES);
+    bytes.and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
 }
 
 fn json_of(field: &Field) -> Value {
@@ -238,12 +250,14 @@ fn json_of(field: &Field) -> Value {
         Field::Float(value) => json!(value),
         Field::Double(value) => json!(value),
         Field::Str(value) => json!(value),
+        Field::Bytes(bytes) => match str::from_utf8(bytes.data()) {
+            Ok(text) => json!(text),
+            Err(_) => json!(field.to_string()),
+        },
         Field::ListInternal(list) => list.elements().iter().map(json_of).collect(),
-        Field::Float16(_)
-        | Field::Decimal(_)
-        | Field::Bytes(_)
-        | Field::Group(_)
-        | Field::MapInternal(_) => json!(field.to_string()),
+        Field::Float16(_) | Field::Decimal(_) | Field::Group(_) | Field::MapInternal(_) => {
+            json!(field.to_string())
+        }
     }
 }
 

@@ -30,13 +30,25 @@ const SCHEMA: &str = "message row {
 
 /// A file with a row group for each content.
 fn file_of(contents: &[&str], licence: &str) -> Vec<u8> {
-    let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
+    let contents: Vec<&[u8]> = contents.iter().map(|content| content.as_bytes()).collect();
+    file_with(SCHEMA, &contents, licence)
+}
+
+fn file_with(schema: &str, contents: &[&[u8]], licence: &str) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(schema).unwrap());
     let properties = Arc::new(WriterProperties::builder().build());
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
     for (number, content) in contents.iter().enumerate() {
         let hash = format!("hash{number}");
-        let texts =
-            [Some(hash.as_str()), None, Some("a.py"), Some("u/r"), Some(licence), Some(content)];
+        let licence = licence.as_bytes();
+        let texts: [Option<&[u8]>; 6] = [
+            Some(hash.as_bytes()),
+            None,
+            Some(b"a.py"),
+            Some(b"u/r"),
+            Some(licence),
+            Some(content),
+        ];
         let mut group = writer.next_row_group().unwrap();
         for text in texts {
             let mut column = group.next_column().unwrap().unwrap();
@@ -44,7 +56,7 @@ fn file_of(contents: &[&str], licence: &str) -> Vec<u8> {
                 None => column.typed::<Int64Type>().write_batch(&[7], None, None).map(|_| ()),
                 Some(text) => {
                     let levels = (text == licence).then_some((&[3_i16][..], &[0_i16][..]));
-                    let values = [ByteArray::from(text)];
+                    let values = [ByteArray::from(text.to_vec())];
                     column
                         .typed::<ByteArrayType>()
                         .write_batch(&values, levels.map(|l| l.0), levels.map(|l| l.1))
@@ -123,6 +135,17 @@ fn the_fixture_is_what_the_writer_makes() {
     let texts = ["x = 1\n", "y = 2\n"];
     assert_eq!(told(TWO), texts);
     assert_eq!(told(&file_of(&texts, "MIT")), texts);
+}
+
+#[test]
+fn columns_that_are_not_marked_as_text_are_text_where_they_can_be() {
+    let unmarked = SCHEMA.replace(" (UTF8)", "");
+    let bytes = file_with(&unmarked, &[b"x = 1\n", b"y = \xff\n"], "MIT");
+    let seen = read_bytes(&Github, "github", "a.parquet", &bytes);
+    let Seen::Page { id, text, licence, meta, .. } = &seen[0] else { panic!("{seen:?}") };
+    assert_eq!((id.as_str(), text.as_str(), licence.as_deref()), ("hash0", "x = 1\n", Some("MIT")));
+    assert_eq!(meta["max_stars_repo_path"], "a.py");
+    assert_eq!(seen[1].told(), "invalid_utf8");
 }
 
 #[test]
