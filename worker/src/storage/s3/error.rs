@@ -46,8 +46,9 @@ where
 fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure {
     let location = location.to_owned();
     // "Not enabled" is what the SDK says of the one provider that is asked, a profile's, where no
-    // file has any profiles.
-    let of_profile = chain.contains("profile") || cause.contains("provider was not enabled");
+    // file has any profiles. Of a chain of providers it says so of each.
+    let alone = cause.contains("provider was not enabled") && !cause.contains("found in chain");
+    let of_profile = chain.contains("profile") || alone;
     if of_profile && chain.contains("credential") {
         let detail = format!(
             "the profile gives no credentials: {cause}\nhint: see `profile` in `[s3]` and AWS_PROFILE; \
@@ -221,6 +222,12 @@ mod tests {
         let not_enabled = unanswered("s3://b/k", "x", "credentials", "provider was not enabled");
         let Failure::Lasting(error) = not_enabled else { panic!("retried") };
         assert!(error.to_string().contains("see `profile`"), "{error}");
+        let every = "no credentials found in chain. Attempted:\nProfile: the credential provider was \
+                     not enabled";
+        let Failure::Lasting(error) = unanswered("s3://b/k", "x", "credentials", every) else {
+            panic!("retried")
+        };
+        assert!(error.to_string().contains("AWS_ACCESS_KEY_ID"), "{error}");
         let detail = refused("io error").unwrap_err();
         assert!(detail.contains("to `http://h:1` failed: refused\nhint:"), "{detail}");
     }
