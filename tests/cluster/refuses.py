@@ -2,10 +2,18 @@
 written into the file that is named."""
 
 import http.server
+import socketserver
 import sys
 
 ANSWER = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>InvalidAccessKeyId</Code><Message>no such key here</Message></Error>"""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    def server_bind(self):
+        # Without asking a name server who this machine is.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
 
 
 class Refuses(http.server.BaseHTTPRequestHandler):
@@ -25,7 +33,7 @@ class Refuses(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
+server = Server(("127.0.0.1", 0), Refuses)
 with open(sys.argv[1], "w") as port:
     port.write(str(server.server_port))
 server.serve_forever()

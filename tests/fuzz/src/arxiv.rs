@@ -23,7 +23,7 @@ pub fn texts(tex: &[u8], max_bytes: usize) -> [Option<String>; 2] {
 pub fn members(tar: &[u8], from: u64, until: u64) -> Vec<(u64, u64)> {
     let mut found = Vec::new();
     let rest = tar.get(from as usize..).unwrap_or_default();
-    let mut members = members::Members::new(rest, from, until, 1 << 20).expect("memory reads");
+    let mut members = members::Members::of_piece(rest, from, until, 1 << 20).expect("memory reads");
     while let Some(item) = members.next().expect("memory reads") {
         found.push(match item {
             members::Item::Member { at, bytes, .. } => (at, bytes.len() as u64),
