@@ -103,6 +103,20 @@ pub fn signal(pid: u32, signal: Signal) {
     let _ = kill_process(pid, signal);
 }
 
+/// Suspends a process, and waits until none of its threads runs any more.
+pub fn suspend(pid: u32) {
+    signal(pid, Signal::STOP);
+    let is_stopped = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before may have blanks in it.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    };
+    eventually("a stopped process", || {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+        threads.is_ok_and(|mut threads| threads.all(|thread| thread.is_ok_and(is_stopped)))
+    });
+}
+
 /// Ends whatever a failed test left running.
 pub struct Leftovers(pub PathBuf);
 
