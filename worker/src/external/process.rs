@@ -183,7 +183,6 @@ impl Program {
         if !status.success() {
             return Err(self.failed(&format!("{status}")));
         }
-        self.unwanted.store(true, Ordering::Relaxed);
         match self.feeding.take().map(JoinHandle::join) {
             None | Some(Ok(Ok(()))) => Ok(()),
             // It may have seen enough.

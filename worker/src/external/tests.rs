@@ -2,18 +2,24 @@
 
 use super::*;
 
-fn start(script: &str, timeout: Duration) -> ExternalFilter {
-    let run = ["sh", "-c", script].map(str::to_owned);
-    let line = CommandLine {
+fn shell(script: &str) -> [String; 3] {
+    ["sh", "-c", script].map(str::to_owned)
+}
+
+fn line(run: &[String]) -> CommandLine<'_> {
+    CommandLine {
         name: "step",
-        run: &run,
+        run,
         folder: Path::new("/"),
         input: None,
-        timeout,
+        timeout: LONG,
         memory_bytes: 1 << 30,
         line_max_bytes: 1000,
-    };
-    ExternalFilter::start(&line).unwrap()
+    }
+}
+
+fn start(script: &str, timeout: Duration) -> ExternalFilter {
+    ExternalFilter::start(&CommandLine { timeout, ..line(&shell(script)) }).unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -107,18 +113,9 @@ fn nothing_waits_for_a_process_that_left_the_group_with_the_pipes() {
         let error = error(script, short);
         assert!(error.contains(told), "{script}: {error}");
     }
-    let run = ["sh", "-c", "setsid sleep 30 <&0 >/dev/null 2>&1 & exit 0"].map(str::to_owned);
-    let line = CommandLine {
-        name: "step",
-        run: &run,
-        folder: Path::new("/"),
-        input: None,
-        timeout: LONG,
-        memory_bytes: 1 << 30,
-        line_max_bytes: 1000,
-    };
+    let run = shell("setsid sleep 30 <&0 >/dev/null 2>&1 & exit 0");
     let input = Box::new(std::io::Cursor::new(vec![0; 1 << 20]));
-    let mut program = Program::start(&line, Feed::Bytes(input)).unwrap();
+    let mut program = Program::start(&line(&run), Feed::Bytes(input)).unwrap();
     assert_eq!(program.line().unwrap(), None);
     let error = program.end().unwrap_err().to_string();
     assert!(error.contains("before it had read its input"), "{error}");
@@ -128,17 +125,9 @@ fn nothing_waits_for_a_process_that_left_the_group_with_the_pipes() {
 #[test]
 fn a_program_gets_no_more_memory_than_it_may_have() {
     // Doubles a text without end.
-    let run = ["sh", "-c", "x=x; while :; do x=$x$x; done"].map(str::to_owned);
-    let line = CommandLine {
-        name: "greedy",
-        run: &run,
-        folder: Path::new("/"),
-        input: None,
-        timeout: LONG,
-        memory_bytes: 64 << 20,
-        line_max_bytes: 1000,
-    };
-    let mut program = Program::start(&line, Feed::Lines).unwrap();
+    let run = shell("x=x; while :; do x=$x$x; done");
+    let limited = CommandLine { memory_bytes: 64 << 20, ..line(&run) };
+    let mut program = Program::start(&limited, Feed::Lines).unwrap();
     let error = program.line().and_then(|_| program.end()).unwrap_err().to_string();
     // Shells differ in how they die of it; without the limit this one would be silent first.
     assert!(error.contains("signal: ") || error.contains("exit status: "), "{error}");
@@ -147,15 +136,6 @@ fn a_program_gets_no_more_memory_than_it_may_have() {
 #[test]
 fn a_program_that_is_not_there_is_told() {
     let run = ["/no/such/program".to_owned()];
-    let line = CommandLine {
-        name: "gone",
-        run: &run,
-        folder: Path::new("/"),
-        input: None,
-        timeout: LONG,
-        memory_bytes: 1 << 30,
-        line_max_bytes: 1000,
-    };
-    let error = Program::start(&line, Feed::Lines).err().unwrap().to_string();
+    let error = Program::start(&line(&run), Feed::Lines).err().unwrap().to_string();
     assert!(error.contains("/no/such/program") && error.contains("hint:"), "{error}");
 }
