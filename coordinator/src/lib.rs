@@ -8,13 +8,15 @@ mod children;
 pub mod cli;
 pub mod clock;
 pub mod driver;
+pub mod event_record;
 mod figures;
 mod interface;
 pub mod job_plan;
 pub mod journal;
 pub mod report;
 pub mod run;
-pub mod scheduler;
 pub mod service;
 mod signals;
 pub mod transport;
+
+pub use thresher_scheduler as scheduler;

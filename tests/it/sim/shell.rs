@@ -1,9 +1,11 @@
 //! The coordinator's shell, as small as it can be: handle, journal, and only then act. It dies
 //! where chaos says, and comes back by replay.
 
+use thresher_coordinator::event_record::{from_record, into_record};
 use thresher_coordinator::journal::{Fault, Journal, JournalError, MemoryFiles};
-use thresher_coordinator::scheduler::{Changed, Effect, Event, JobPlan, Scheduler, Timestamp};
-use thresher_proto::pb::{CoordinatorOpened, JournalRecord};
+use thresher_domain::{AllocationEnd, CoordinatorOpened, Timestamp};
+use thresher_proto::pb::JournalRecord;
+use thresher_scheduler::{Changed, Effect, Event, JobPlan, Scheduler};
 
 use super::chaos::Death;
 
@@ -12,6 +14,16 @@ use super::chaos::Death;
 pub(crate) struct Allocation {
     pub(crate) ends_millis: u64,
     pub(crate) margin_millis: u32,
+}
+
+impl Allocation {
+    fn end(self) -> AllocationEnd {
+        AllocationEnd {
+            allocation: String::new(),
+            ends: (self.ends_millis > 0).then_some(Timestamp::from_millis(self.ends_millis)),
+            margin_millis: self.margin_millis,
+        }
+    }
 }
 
 /// A running coordinator.
@@ -47,14 +59,13 @@ impl Shell {
         for record in replay {
             let record = record.expect("every record that counts can be read");
             let planned = |_: &str| Ok::<_, std::convert::Infallible>(plan.clone());
-            let (now, event) = Event::from_record(record, planned).expect("it holds an event");
+            let (now, event) = from_record(record, planned).expect("it holds an event");
             let changed = scheduler.handle(now, &event, &mut Vec::new());
             assert_eq!(changed, Changed::Yes, "only events that change something are journaled");
         }
         let opening = Event::Opened(CoordinatorOpened {
-            ends_millis: allocation.ends_millis,
-            margin_millis: allocation.margin_millis,
-            ..journal.opening()
+            allocation: allocation.end(),
+            ..journal.opening().into()
         });
         (Self { scheduler, journal }, opening)
     }
@@ -76,7 +87,7 @@ impl Shell {
             }
             return Handled::Lives(self, effects);
         }
-        let record = event.clone().into_record(now);
+        let record = into_record(event.clone(), now);
         let Some((death, before)) = death.zip(before) else {
             self.write(&record).expect("the file system is healthy");
             return Handled::Lives(self, effects);
@@ -115,8 +126,9 @@ impl Remains {
     /// The replaced coordinator wakes up and tries to write; it must learn that it was replaced,
     /// and what it wrote must never count. Later replays show that.
     pub(crate) fn rise(mut self, now: u64) {
-        let record = Event::Cancelled.into_record(Timestamp::from_millis(now));
-        let opening = Event::Opened(self.journal.opening()).into_record(Timestamp::default());
+        let record = into_record(Event::Cancelled, Timestamp::from_millis(now));
+        let opening = Event::Opened(self.journal.opening().into());
+        let opening = into_record(opening, Timestamp::default());
         let mut write = || {
             // A second opening is of no harm: nothing of this counts.
             self.journal.append(&opening)?;

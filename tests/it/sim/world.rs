@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use rand::RngExt as _;
 use thresher_coordinator::journal::MemoryFiles;
-use thresher_coordinator::scheduler::{Effect, Event, JobPlan, Scheduler, Timestamp};
-use thresher_proto::pb::{JobState, SyncRequest};
+use thresher_domain::{JobState, Status, SyncRequest, Timestamp};
+use thresher_scheduler::{Effect, Event, JobPlan, Scheduler};
 
 use super::chaos::{Call, Chaos, Mishap};
-use super::files::{Files, key};
+use super::files::Files;
 use super::machine::{Machine, Run};
 use super::properties::outcome::Outcome;
 use super::properties::{Properties, Seen};
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
         self.now - 1_000_000
     }
 
-    fn status(&self) -> Option<thresher_proto::pb::StatusResponse> {
+    fn status(&self) -> Option<Status> {
         let shell = self.shell.as_ref()?;
         Some(shell.scheduler.status(Timestamp::from_millis(self.now)))
     }
@@ -223,10 +223,10 @@ impl<'a> World<'a> {
         let allocation = self.chaos.allocation(self.chaos_time(), self.now);
         let (shell, opening) = Shell::open(&self.journal_files, &self.plan, allocation);
         if let Event::Opened(opened) = &opening
-            && opened.ends_millis > 0
+            && let Some(ends) = opened.allocation.ends
         {
             let epoch = opened.epoch;
-            self.later(opened.ends_millis - self.now, Action::AllocationEnds(epoch));
+            self.later(ends.millis() - self.now, Action::AllocationEnds(epoch));
         }
         let mut replaced = None;
         if let Some(mut remains) = self.remains.take() {
@@ -346,12 +346,12 @@ impl<'a> World<'a> {
                     machine.report_barred(&run);
                     return true;
                 }
-                if !done.digest.is_empty() && self.chaos.fails(time, key(&unit), most) {
+                if !done.digest.is_empty() && self.chaos.fails(time, unit.key, most) {
                     machine.report_bad_luck(&run);
                     return true;
                 }
                 if let Ok(digest) = done.digest.as_slice().try_into() {
-                    self.files.write(key(&unit), digest, &unit);
+                    self.files.write(unit.key, digest, unit);
                 }
                 machine.report(&run, run.end.outcomes(pieces));
             }
@@ -395,7 +395,7 @@ impl<'a> World<'a> {
                     self.told.given_up += give_up.len() as u64;
                     machine.answered(sent, &leases, (directive, &give_up));
                     for lease in leases {
-                        let unit = lease.unit.unwrap_or_default();
+                        let unit = lease.unit;
                         let end = work::run(self.truth, &self.files, &lease);
                         let slow = if self.chaos.dice.random_bool(0.05) { 10 } else { 1 };
                         let ends_at = self.now + slow * self.chaos.dice.random_range(1..600);
