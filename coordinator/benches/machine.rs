@@ -24,7 +24,7 @@ use thresher_domain::{
     PlannedUnit, RegisterRequest, Report, SplitMix64, Stage, SyncRequest, Timestamp, UnitKey,
 };
 use thresher_scheduler::{
-    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan,
+    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan, SyncAnswer, Synced,
 };
 
 const SLOTS: u32 = 56;
@@ -107,6 +107,18 @@ impl Machine {
         effects
     }
 
+    fn sync(&mut self, request: SyncRequest) -> SyncAnswer {
+        let began = seconds(ClockId::ThreadCPUTime);
+        let now = Timestamp::from_millis(self.now);
+        let Synced { answer, changed } = self.scheduler.sync(now, &request, &mut Vec::new());
+        if changed == Changed::Yes {
+            let record = into_record(Event::Sync(request), now).encode_to_vec();
+            self.told.journal_bytes += record.len() as u64;
+        }
+        self.told.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
+        answer
+    }
+
     fn later(&mut self, at: u64, node: u32, what: What) {
         self.agenda.push(Reverse((at, node, what)));
     }
@@ -151,12 +163,10 @@ impl Machine {
         let sent = request.reports.len();
         let next = node.calls_at;
         self.told.calls += 1;
-        let effects = self.give(Event::Sync(request));
+        let answer = self.sync(request);
         self.later(next, number, What::Calls);
-        for effect in effects {
-            if let Effect::Answer { leases, directive, give_up, .. } = effect {
-                self.obey(number, leases, directive, give_up);
-            }
+        if let SyncAnswer::Answer { leases, directive, give_up } = answer {
+            self.obey(number, leases, directive, give_up);
         }
         self.start_idle_slots(number);
         let node = &mut self.nodes[number as usize];
@@ -306,7 +316,7 @@ fn machine(bin: Bin) -> (Machine, u64) {
 
 fn list(machine: &mut Machine, units: u64) {
     let unit = UnitKey { stage: Stage::List, ordinal: 0 }.attempt(1);
-    machine.give(Event::Sync(SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() }));
+    machine.sync(SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() });
     for piece in 0..units.div_ceil(PIECE_UNITS) {
         let count = PIECE_UNITS.min(units - piece * PIECE_UNITS);
         let planned = (0..count).map(|_| PlannedUnit {
@@ -315,10 +325,10 @@ fn list(machine: &mut Machine, units: u64) {
         });
         let listed = Listed { piece: piece as u32, units: planned.collect() };
         let reports = vec![report(unit, Outcome::Listed(listed), 0)];
-        machine.give(Event::Sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() }));
+        machine.sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() });
     }
     let reports = vec![report(unit, Outcome::Done(Done::default()), 0)];
-    machine.give(Event::Sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() }));
+    machine.sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() });
     machine.told = Told::default();
 }
 

@@ -16,7 +16,7 @@ use thresher_domain::{
 };
 use thresher_proto::pb;
 use thresher_scheduler::{
-    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan,
+    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan, SyncAnswer,
 };
 
 const UNITS: u32 = 1_000_000;
@@ -44,28 +44,41 @@ impl Coordinator {
         }
     }
 
-    /// Gives one call of every worker, commits, and takes the units that each was leased.
-    fn round(&mut self, reports: Vec<Vec<Report>>) -> Fallible<Vec<Vec<AttemptRef>>> {
-        let mut leased = vec![Vec::new(); reports.len()];
+    fn sync(
+        &mut self,
+        request: SyncRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Fallible<Vec<AttemptRef>> {
+        let now = Timestamp::from_millis(self.millis);
+        let synced = self.scheduler.sync(now, &request, effects);
+        if synced.changed == Changed::Yes {
+            self.journal.append(&into_record(Event::Sync(request), now))?;
+        }
+        match synced.answer {
+            SyncAnswer::Answer { leases, .. } => {
+                Ok(leases.into_iter().map(|lease| lease.unit).collect())
+            }
+            SyncAnswer::UnknownWorker => Err("the worker is not known".into()),
+        }
+    }
+
+    /// Gives one call of every worker, commits, and takes the units that each was leased. The calls
+    /// arrive as messages.
+    fn round(&mut self, calls: Vec<Vec<pb::Report>>) -> Fallible<Vec<Vec<AttemptRef>>> {
+        let mut leased = Vec::with_capacity(calls.len());
         let mut effects = Vec::new();
-        for (worker_id, reports) in (1..).zip(reports) {
-            let call = SyncRequest {
+        for (worker_id, reports) in (1..).zip(calls) {
+            let call = pb::SyncRequest {
                 worker_id,
                 want: CALL_UNITS,
                 reports,
                 sequence: self.millis,
-                ..SyncRequest::default()
+                ..pb::SyncRequest::default()
             };
-            self.give(Event::Sync(call), &mut effects)?;
+            leased.push(self.sync(call.try_into()?, &mut effects)?);
         }
         self.journal.commit()?;
         self.millis += 1;
-        for effect in effects {
-            if let Effect::Answer { worker_id, leases, .. } = effect {
-                let units = leases.into_iter().map(|lease| lease.unit);
-                leased[worker_id as usize - 1].extend(units);
-            }
-        }
         Ok(leased)
     }
 }
@@ -150,12 +163,12 @@ fn list(coordinator: &mut Coordinator) -> Fallible<f64> {
             reports: vec![piece(unit, number)],
             ..SyncRequest::default()
         };
-        coordinator.give(Event::Sync(call), &mut effects)?;
+        coordinator.sync(call, &mut effects)?;
         coordinator.journal.commit()?;
         effects.clear();
     }
     let call = SyncRequest { worker_id: 1, reports: vec![done(unit)], ..SyncRequest::default() };
-    coordinator.give(Event::Sync(call), &mut effects)?;
+    coordinator.sync(call, &mut effects)?;
     coordinator.journal.commit()?;
     Ok((resident_bytes()? - before) / f64::from(UNITS))
 }
@@ -168,7 +181,10 @@ fn run(coordinator: &mut Coordinator) -> Fallible<()> {
         if leased.iter().flatten().all(|unit| unit.key.stage != Stage::Lines) {
             return Ok(());
         }
-        reports = leased.iter().map(|units| units.iter().copied().map(done).collect()).collect();
+        reports = leased
+            .iter()
+            .map(|units| units.iter().copied().map(|unit| done(unit).into()).collect())
+            .collect();
     }
 }
 

@@ -21,7 +21,7 @@ use thresher_domain::{Lease, RegisterRequest, Stage, SyncRequest, Timestamp, Uni
 use thresher_proto::convert::{SealReport, lease_to_wire};
 use thresher_proto::job::JobSpec;
 use thresher_proto::pb;
-use thresher_scheduler::{Changed, Effect, Event, Scheduler};
+use thresher_scheduler::{Changed, Effect, Event, Scheduler, SyncAnswer, Synced};
 use tokio::sync::oneshot;
 use tonic::Status;
 
@@ -250,48 +250,44 @@ impl Driver {
         self.parked.forget(request.worker_id);
         let wait_millis = u64::from(request.wait_millis).min(MAX_PARKED_MILLIS);
         let again = SyncRequest { reports: Vec::new(), held: Vec::new(), resync: false, ..request };
-        match self.ask(request, effects)? {
-            Ok(response) if is_empty(&response) && wait_millis > 0 => {
-                let until = clock::now().plus_millis(wait_millis);
-                self.parked.park(Parked { request: again, reply, until });
-            }
-            result => answer(answers, reply, result),
+        let answered = self.ask(request, effects)?;
+        if answered.is_empty() && wait_millis > 0 {
+            let until = clock::now().plus_millis(wait_millis);
+            self.parked.park(Parked { request: again, reply, until });
+        } else {
+            answer(answers, reply, self.response(answered));
         }
         Ok(())
     }
 
-    /// One Sync through the scheduler; the leases' payloads are filled in.
+    /// Gives one call to the scheduler and journals it if it changed something.
     fn ask(
         &mut self,
         request: SyncRequest,
         effects: &mut Vec<Effect>,
-    ) -> Result<Result<pb::SyncResponse, Status>, JournalError> {
-        let mut mine = Vec::new();
-        self.apply(Event::Sync(request), &mut mine)?;
-        let mut result = Err(Status::internal("the scheduler gave no answer"));
-        for effect in mine {
-            match effect {
-                Effect::Answer { leases, directive, give_up, worker_id: _ } => {
-                    let leases = leases.into_iter().map(|lease| self.to_wire(lease)).collect();
-                    let request_rate = self.request_rate(0);
-                    let directive = pb::Directive::from(directive).into();
-                    let give_up = give_up.into_iter().map(Into::into).collect();
-                    result = Ok(pb::SyncResponse { leases, directive, request_rate, give_up });
-                }
-                Effect::Unknown { .. } => {
-                    result = Err(Status::not_found("this worker is not known; register again"));
-                }
-                Effect::WorkAvailable
-                | Effect::StageBegan { .. }
-                | Effect::StageEnded { .. }
-                | Effect::UnitSetAside { .. }
-                | Effect::AttemptFailed { .. }
-                | Effect::Alarm { .. }
-                | Effect::ReportRefused { .. }
-                | Effect::JobEnded { .. } => effects.push(effect),
+    ) -> Result<SyncAnswer, JournalError> {
+        let now = clock::now();
+        let Synced { answer, changed } = self.scheduler.sync(now, &request, effects);
+        match changed {
+            Changed::Yes => self.journal.append(&into_record(Event::Sync(request), now))?,
+            Changed::No => {}
+        }
+        Ok(answer)
+    }
+
+    /// Returns the answer as a message.
+    fn response(&self, answer: SyncAnswer) -> Result<pb::SyncResponse, Status> {
+        match answer {
+            SyncAnswer::Answer { leases, directive, give_up } => Ok(pb::SyncResponse {
+                leases: leases.into_iter().map(|lease| self.to_wire(lease)).collect(),
+                directive: pb::Directive::from(directive).into(),
+                request_rate: self.request_rate(0),
+                give_up: give_up.into_iter().map(pb::UnitRef::from).collect(),
+            }),
+            SyncAnswer::UnknownWorker => {
+                Err(Status::not_found("this worker is not known; register again"))
             }
         }
-        Ok(result)
     }
 
     /// The job's limit on requests to storage, in equal parts among the workers that are known and
@@ -372,19 +368,15 @@ impl Driver {
         let available = effects.contains(&Effect::WorkAvailable);
         let now = clock::now();
         for call in self.parked.take(now, available) {
-            match self.ask(call.request.clone(), effects)? {
-                Ok(response) if is_empty(&response) && call.until > now => self.parked.park(call),
-                result => answer(answers, call.reply, result),
+            let answered = self.ask(call.request.clone(), effects)?;
+            if answered.is_empty() && call.until > now {
+                self.parked.park(call);
+            } else {
+                answer(answers, call.reply, self.response(answered));
             }
         }
         Ok(())
     }
-}
-
-fn is_empty(response: &pb::SyncResponse) -> bool {
-    response.leases.is_empty()
-        && response.give_up.is_empty()
-        && response.directive() == pb::Directive::Continue
 }
 
 /// Whoever asked may be gone; then nobody misses the answer.
@@ -409,6 +401,6 @@ fn log(effect: &Effect) {
         Effect::JobEnded { state, reason } => {
             tracing::info!(state = state.name(), reason, "job ended");
         }
-        Effect::Answer { .. } | Effect::Unknown { .. } | Effect::WorkAvailable => {}
+        Effect::WorkAvailable => {}
     }
 }

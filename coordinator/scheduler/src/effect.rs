@@ -16,28 +16,55 @@ pub enum Changed {
     No,
 }
 
+/// What follows from a worker's Sync.
+#[must_use = "the worker waits for its answer"]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synced {
+    /// What to answer, once the event is durable.
+    pub answer: SyncAnswer,
+    /// Whether the event must be journaled first.
+    pub changed: Changed,
+}
+
+/// The answer to a Sync.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SyncAnswer {
+    /// The worker keeps what it holds, and its leases are renewed.
+    Answer {
+        /// The units that it may now run.
+        leases: Vec<Lease>,
+        /// Continue, drain or exit.
+        directive: Directive,
+        /// Units that it holds and is to return now, because they cannot end in time or another
+        /// worker finished them.
+        give_up: Vec<AttemptRef>,
+    },
+    /// The worker was lost or never known: answer NOT_FOUND. Nothing of the request was used; the
+    /// worker registers again and repeats it.
+    UnknownWorker,
+}
+
+impl SyncAnswer {
+    /// Whether the answer says nothing. Such a call may be held: repeat the same request without
+    /// its reports and its `held` after [`Effect::WorkAvailable`].
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Answer { leases, directive, give_up } => {
+                leases.is_empty() && give_up.is_empty() && *directive == Directive::Continue
+            }
+            Self::UnknownWorker => false,
+        }
+    }
+
+    pub(crate) fn nothing() -> Self {
+        let (leases, give_up) = (Vec::new(), Vec::new());
+        Self::Answer { leases, directive: Directive::Continue, give_up }
+    }
+}
+
 /// A fact for the shell to act upon.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// The answer to a Sync: exactly one of this and `Unknown` follows from each Sync.
-    /// Without leases and with the directive CONTINUE, the call may be parked: give the same
-    /// request without its reports and its `held` again after `WorkAvailable`.
-    Answer {
-        /// Who asked.
-        worker_id: u32,
-        /// The units that it may now run. A SEAL unit's payload is empty: the shell fills it in.
-        leases: Vec<Lease>,
-        /// Go on, drain or exit.
-        directive: Directive,
-        /// Units that it holds and is to give back now: they cannot end in time.
-        give_up: Vec<AttemptRef>,
-    },
-    /// The Sync came from a worker that was lost or never known: answer NOT_FOUND. Nothing of the
-    /// request was used; the worker registers again and repeats it.
-    Unknown {
-        /// Who asked.
-        worker_id: u32,
-    },
     /// There are units to lease, or another directive, that were not there before: ask for parked
     /// callers again.
     WorkAvailable,

@@ -1,7 +1,7 @@
 //! The scheduler: a pure state machine that decides who runs which unit.
 //!
 //! ```text
-//!   workers ── Register, Sync ──┐                            ┌── Answer, Unknown ──▶ workers
+//!   workers ── Register, Sync ──┐                            ┌── SyncAnswer ───────▶ workers
 //!   people ─── submit, drain, ──┤                            ├── WorkAvailable ────▶ parked calls
 //!              cancel           ├─▶ handle(now, event) ─▶ effects
 //!   the clock ─ overdue ────────┤        │                   ├── StageBegan, …  ───▶ log, progress
@@ -55,7 +55,7 @@ mod twins;
 mod unit;
 mod worker;
 
-pub use effect::{Changed, Effect};
+pub use effect::{Changed, Effect, SyncAnswer, Synced};
 pub use event::Event;
 pub use plan::{JobPlan, LeaseOrder, Limits, SourcePlan};
 pub use thresher_domain::Timestamp;
@@ -91,7 +91,10 @@ impl Scheduler {
         Self::default()
     }
 
-    /// Takes one event and says what follows from it. Effects are added to `effects`.
+    /// Takes one event. What follows from it is added to `effects`.
+    ///
+    /// The answer to an [`Event::Sync`] is dropped, which is right in a replay; a worker that waits
+    /// for its answer is served by [`Self::sync`].
     pub fn handle(&mut self, now: Timestamp, event: &Event, effects: &mut Vec<Effect>) -> Changed {
         let changed = match event {
             Event::Opened(opened) => self.opened(now, opened),
@@ -100,19 +103,36 @@ impl Scheduler {
                 self.registered(now, *worker_id, request);
                 Changed::Yes
             }
-            Event::Sync(request) => self.sync(now, request, effects),
+            Event::Sync(request) => return self.sync(now, request, effects).changed,
             Event::Lost { worker_id, reason } => self.lost(now, *worker_id, reason, effects),
             Event::Drained { until } => self.drained(now, *until, effects),
             Event::Cancelled => self.cancelled(now, effects),
             Event::GapsAccepted => self.gaps_accepted(),
         };
+        self.settle(effects);
+        changed
+    }
+
+    /// Takes the call of a worker, and returns the answer to it. What else follows is added to
+    /// `effects`.
+    pub fn sync(
+        &mut self,
+        now: Timestamp,
+        request: &SyncRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Synced {
+        let synced = self.answer(now, request, effects);
+        self.settle(effects);
+        synced
+    }
+
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
         if let Some(job) = &mut self.job {
             job.settle(effects);
             if std::mem::take(&mut job.stirred) {
                 effects.push(Effect::WorkAvailable);
             }
         }
-        changed
     }
 
     /// What time alone has brought about, as the events to handle: workers whose lease has ended,
@@ -224,21 +244,18 @@ impl Scheduler {
         }
     }
 
-    fn sync(
+    fn answer(
         &mut self,
         now: Timestamp,
         request: &SyncRequest,
         effects: &mut Vec<Effect>,
-    ) -> Changed {
+    ) -> Synced {
         let worker_id = request.worker_id;
         let Some(worker) = self.workers.get_mut(worker_id) else {
-            effects.push(Effect::Unknown { worker_id });
-            return Changed::No;
+            return Synced { answer: SyncAnswer::UnknownWorker, changed: Changed::No };
         };
         if request.sequence > 0 && request.sequence < worker.last_seen.sequence {
-            let (leases, directive) = (Vec::new(), Directive::Continue);
-            effects.push(Effect::Answer { worker_id, leases, directive, give_up: Vec::new() });
-            return Changed::No;
+            return Synced { answer: SyncAnswer::nothing(), changed: Changed::No };
         }
         worker.last_seen = LastSeen { at: now, sequence: request.sequence };
         let mut changed = !std::mem::replace(&mut worker.attached, true);
@@ -276,8 +293,8 @@ impl Scheduler {
         let unwanted = self.workers.take_unwanted(worker_id);
         changed |= !unwanted.is_empty();
         give_up.extend(unwanted);
-        effects.push(Effect::Answer { worker_id, leases, directive, give_up });
-        if changed { Changed::Yes } else { Changed::No }
+        let answer = SyncAnswer::Answer { leases, directive, give_up };
+        Synced { answer, changed: if changed { Changed::Yes } else { Changed::No } }
     }
 
     /// What a lost worker held waits again. A unit that may have killed it is watched, and given

@@ -97,8 +97,12 @@ impl Room {
         worker_id
     }
 
-    fn sync(&mut self, request: SyncRequest) -> Vec<Effect> {
-        self.give(&Event::Sync(request))
+    /// The answer to a call, and its effects.
+    fn sync(&mut self, request: SyncRequest) -> (SyncAnswer, Vec<Effect>) {
+        let mut effects = Vec::new();
+        let now = Timestamp::from_millis(self.now);
+        let synced = self.scheduler.sync(now, &request, &mut effects);
+        (synced.answer, effects)
     }
 
     /// What an idle worker gets when it wants so many.
@@ -107,8 +111,7 @@ impl Room {
     }
 
     fn ask(&mut self, request: SyncRequest) -> Vec<Lease> {
-        let effects = self.sync(request);
-        leases(&effects)
+        leases(&self.sync(request).0)
     }
 
     fn lease_one(&mut self, worker_id: u32) -> AttemptRef {
@@ -118,12 +121,11 @@ impl Room {
         }
     }
 
-    /// The effects of a report, without the answer.
+    /// The effects of a report.
     fn report(&mut self, worker_id: u32, unit: AttemptRef, outcome: Outcome) -> Vec<Effect> {
         let report = Report { unit, outcome, cpu_millis: 0, wall_millis: 0 };
         let reports = vec![report];
-        let effects = self.sync(SyncRequest { worker_id, reports, ..SyncRequest::default() });
-        effects.into_iter().filter(|effect| !matches!(effect, Effect::Answer { .. })).collect()
+        self.sync(SyncRequest { worker_id, reports, ..SyncRequest::default() }).1
     }
 
     fn lose(&mut self, worker_id: u32) -> Vec<Effect> {
@@ -166,20 +168,25 @@ impl Room {
     }
 }
 
-fn leases(effects: &[Effect]) -> Vec<Lease> {
-    let answered = effects.iter().find_map(|effect| match effect {
-        Effect::Answer { leases, .. } => Some(leases.clone()),
-        _ => None,
-    });
-    answered.expect("every known worker is answered")
+fn leases(answer: &SyncAnswer) -> Vec<Lease> {
+    match answer {
+        SyncAnswer::Answer { leases, .. } => leases.clone(),
+        SyncAnswer::UnknownWorker => panic!("the worker is known"),
+    }
 }
 
-fn directive(effects: &[Effect]) -> Directive {
-    let answered = effects.iter().find_map(|effect| match effect {
-        Effect::Answer { directive, .. } => Some(*directive),
-        _ => None,
-    });
-    answered.expect("every known worker is answered")
+fn directive(answer: &SyncAnswer) -> Directive {
+    match answer {
+        SyncAnswer::Answer { directive, .. } => *directive,
+        SyncAnswer::UnknownWorker => panic!("the worker is known"),
+    }
+}
+
+fn given_up(answer: &SyncAnswer) -> Vec<AttemptRef> {
+    match answer {
+        SyncAnswer::Answer { give_up, .. } => give_up.clone(),
+        SyncAnswer::UnknownWorker => panic!("the worker is known"),
+    }
 }
 
 fn unit(stage: Stage, ordinal: u32, attempt: u32) -> AttemptRef {

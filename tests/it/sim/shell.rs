@@ -5,7 +5,7 @@ use thresher_coordinator::event_record::{from_record, into_record};
 use thresher_coordinator::journal::{Fault, Journal, JournalError, MemoryFiles};
 use thresher_domain::{AllocationEnd, CoordinatorOpened, Timestamp};
 use thresher_proto::pb::JournalRecord;
-use thresher_scheduler::{Changed, Effect, Event, JobPlan, Scheduler};
+use thresher_scheduler::{Changed, Effect, Event, JobPlan, Scheduler, SyncAnswer, Synced};
 
 use super::chaos::Death;
 
@@ -36,14 +36,21 @@ pub(crate) struct Shell {
 pub(crate) struct Remains {
     /// States that replay may give: whether the last record got through is not always known.
     pub(crate) expected: Vec<Scheduler>,
-    /// When the last event was handled, and its effects, for the case that its record got through.
-    pub(crate) last: Option<(Timestamp, Event, Vec<Effect>)>,
+    /// When the last event was handled, and what followed, for the case that its record got through.
+    pub(crate) last: Option<(Timestamp, Event, Consequence)>,
     journal: Journal,
+}
+
+/// What follows from an event: an answer for a call, and effects.
+#[derive(Clone, Debug)]
+pub(crate) struct Consequence {
+    pub(crate) answer: Option<SyncAnswer>,
+    pub(crate) effects: Vec<Effect>,
 }
 
 /// What came of an event.
 pub(crate) enum Handled {
-    Lives(Shell, Vec<Effect>),
+    Lives(Shell, Consequence),
     Died(Box<Remains>),
 }
 
@@ -80,19 +87,26 @@ impl Shell {
         let now = Timestamp::from_millis(now);
         let before = death.map(|_| self.scheduler.clone());
         let mut effects = Vec::new();
-        let changed = self.scheduler.handle(now, event, &mut effects);
+        let (answer, changed) = match event {
+            Event::Sync(request) => {
+                let Synced { answer, changed } = self.scheduler.sync(now, request, &mut effects);
+                (Some(answer), changed)
+            }
+            event => (None, self.scheduler.handle(now, event, &mut effects)),
+        };
+        let consequence = Consequence { answer, effects };
         if changed == Changed::No {
             if let Some(before) = before {
                 assert_eq!(before, self.scheduler, "an event that changed nothing changed nothing");
             }
-            return Handled::Lives(self, effects);
+            return Handled::Lives(self, consequence);
         }
         let record = into_record(event.clone(), now);
         let Some((death, before)) = death.zip(before) else {
             self.write(&record).expect("the file system is healthy");
-            return Handled::Lives(self, effects);
+            return Handled::Lives(self, consequence);
         };
-        let last = Some((now, event.clone(), effects));
+        let last = Some((now, event.clone(), consequence));
         let (expected, last) = match death {
             Death::BeforeAppend => (vec![before], None),
             Death::Torn { bytes, errno } => {

@@ -20,7 +20,7 @@ fn an_empty_job_is_sealed() {
         ]
     );
     let asked = SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() };
-    assert_eq!(directive(&room.sync(asked)), Directive::Exit);
+    assert_eq!(directive(&room.sync(asked).0), Directive::Exit);
 }
 
 #[test]
@@ -184,8 +184,8 @@ fn draining_leases_nothing_waits_for_what_runs_and_the_next_coordinator_goes_on(
     let running = room.lease_one(1);
     assert_eq!(room.give(&Event::Drained { until: None }), [Effect::WorkAvailable]);
     let asked = SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() };
-    let effects = room.sync(asked);
-    assert_eq!((leases(&effects), directive(&effects)), (vec![], Directive::Drain));
+    let (answer, _) = room.sync(asked);
+    assert_eq!((leases(&answer), directive(&answer)), (vec![], Directive::Drain));
     assert_eq!(room.job_state(), JobState::Running);
     let drained = Effect::JobEnded { state: JobState::Drained, reason: String::new() };
     assert_eq!(room.report(1, running, done("bytes")), [drained]);

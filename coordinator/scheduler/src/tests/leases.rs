@@ -51,7 +51,7 @@ fn a_lease_ends_to_the_millisecond_and_what_was_held_waits_again() {
     assert_eq!(effects, [Effect::WorkAvailable]);
     assert_eq!(room.state(unit(Stage::Lines, 0, 1)), "waiting");
     let request = SyncRequest { worker_id: a, want: 1, ..SyncRequest::default() };
-    assert_eq!(room.sync(request), [Effect::Unknown { worker_id: a }]);
+    assert_eq!(room.sync(request).0, SyncAnswer::UnknownWorker);
     let b = room.register(3);
     assert_eq!(room.lease_one(b), unit(Stage::Lines, 0, 2));
 }
@@ -61,10 +61,9 @@ fn a_call_renews_the_lease_without_a_change_to_journal() {
     let mut room = Room::listed(true, 2);
     room.lease(1, 1);
     room.now += LEASE_MILLIS - 1;
-    let beat = Event::Sync(SyncRequest { worker_id: 1, ..SyncRequest::default() });
-    let mut effects = Vec::new();
+    let beat = SyncRequest { worker_id: 1, ..SyncRequest::default() };
     let now = Timestamp::from_millis(room.now);
-    assert_eq!(room.scheduler.handle(now, &beat, &mut effects), Changed::No);
+    assert_eq!(room.scheduler.sync(now, &beat, &mut Vec::new()).changed, Changed::No);
     room.now += LEASE_MILLIS - 1;
     assert_eq!(room.scheduler.overdue(Timestamp::from_millis(room.now)), []);
 }
@@ -74,7 +73,7 @@ fn resync_takes_back_what_the_lost_answer_leased_and_keeps_what_is_held() {
     let mut room = Room::listed(true, 3);
     room.lease(1, 2);
     let held = unit(Stage::Lines, 1, 1);
-    let effects = room.sync(SyncRequest {
+    let (_, effects) = room.sync(SyncRequest {
         worker_id: 1,
         resync: true,
         held: vec![held],

@@ -126,14 +126,6 @@ fn a_gang_unit_and_a_suspect_have_one_copy() {
     assert_eq!(room.ask(ask(idle, 4)), [], "it may kill this worker too");
 }
 
-fn given_up(effects: &[Effect]) -> Vec<AttemptRef> {
-    let told = effects.iter().filter_map(|effect| match effect {
-        Effect::Answer { give_up, .. } => Some(give_up.clone()),
-        _ => None,
-    });
-    told.flatten().collect()
-}
-
 #[test]
 fn the_slower_copy_is_told_to_stop_once() {
     for twin_wins in [true, false] {
@@ -143,9 +135,9 @@ fn the_slower_copy_is_told_to_stop_once() {
         let (winner, loser) = if twin_wins { (idle, 1) } else { (1, idle) };
         let (won, lost) = if twin_wins { (twin, slow) } else { (slow, twin) };
         room.report(winner, won, done("bytes"));
-        assert_eq!(given_up(&room.sync(ask(winner, 0))), []);
-        assert_eq!(given_up(&room.sync(ask(loser, 0))), [lost]);
-        assert_eq!(given_up(&room.sync(ask(loser, 0))), []);
+        assert_eq!(given_up(&room.sync(ask(winner, 0)).0), []);
+        assert_eq!(given_up(&room.sync(ask(loser, 0)).0), [lost]);
+        assert_eq!(given_up(&room.sync(ask(loser, 0)).0), []);
         room.report(loser, lost, Outcome::Returned);
         assert_eq!(room.state(slow), "done");
     }

@@ -33,14 +33,6 @@ fn ask(worker_id: u32, want: u32) -> SyncRequest {
     SyncRequest { worker_id, want, idle: true, ..SyncRequest::default() }
 }
 
-fn given_up(effects: &[Effect]) -> Vec<AttemptRef> {
-    let answered = effects.iter().find_map(|effect| match effect {
-        Effect::Answer { give_up, .. } => Some(give_up.clone()),
-        _ => None,
-    });
-    answered.expect("every known worker is answered")
-}
-
 fn overdue(room: &mut Room) -> Vec<Event> {
     room.scheduler.overdue(Timestamp::from_millis(room.now))
 }
@@ -89,11 +81,11 @@ fn at_the_margin_it_drains_by_itself_and_gives_up_what_does_not_end() {
     let due = until(&room, MARGIN / 2);
     assert_eq!(overdue(&mut room), std::slice::from_ref(&due));
     assert_eq!(room.give(&due), [Effect::WorkAvailable]);
-    let effects = room.sync(ask(1, 0));
-    assert_eq!(directive(&effects), Directive::Drain);
-    assert_eq!(given_up(&effects), [], "how long it takes is not known: it may end in time");
+    let (answer, _) = room.sync(ask(1, 0));
+    assert_eq!(directive(&answer), Directive::Drain);
+    assert_eq!(given_up(&answer), [], "how long it takes is not known: it may end in time");
     room.now += MARGIN / 2;
-    assert_eq!(given_up(&room.sync(ask(1, 0))), [slow]);
+    assert_eq!(given_up(&room.sync(ask(1, 0)).0), [slow]);
     let returned = Outcome::Returned;
     let effects = room.report(1, slow, returned);
     assert!(effects.iter().any(|e| matches!(e, Effect::JobEnded { .. })), "{effects:?}");
@@ -152,8 +144,8 @@ fn a_worker_that_leaves_gives_up_what_takes_longer_and_nobody_is_blamed() {
         leaves_within_millis: millis,
         ..SyncRequest::default()
     };
-    assert_eq!(given_up(&room.sync(leaves(16_000))), [], "one is known: up to 16 s");
-    assert_eq!(given_up(&room.sync(leaves(15_999))), [held]);
+    assert_eq!(given_up(&room.sync(leaves(16_000)).0), [], "one is known: up to 16 s");
+    assert_eq!(given_up(&room.sync(leaves(15_999)).0), [held]);
     room.lose(1);
     let told = room.scheduler.explain(Timestamp::from_millis(room.now), held.key).unwrap();
     assert_eq!(told.because.len(), 1, "no loss is remembered: {told:?}");
@@ -210,8 +202,8 @@ fn many_nodes_are_not_kept_for_one_slow_unit() {
     assert_eq!(overdue(&mut room), std::slice::from_ref(&soon));
     room.give(&soon);
     room.now += 1;
-    let effects = room.sync(ask(1, 0));
-    let [unit] = given_up(&effects)[..] else { panic!("{effects:?}") };
+    let (answer, _) = room.sync(ask(1, 0));
+    let [unit] = given_up(&answer)[..] else { panic!("{answer:?}") };
     assert_eq!(overdue(&mut room), [], "it waits for what was given up");
     room.report(1, unit, Outcome::Returned);
     assert_eq!(room.job_state(), JobState::Drained);

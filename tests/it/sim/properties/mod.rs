@@ -11,7 +11,7 @@ mod stages;
 mod walltime;
 
 use thresher_domain::{AttemptRef, Report, Timestamp, UnitCondition, UnitKey};
-use thresher_scheduler::{Effect, Event, Scheduler};
+use thresher_scheduler::{Effect, Event, Scheduler, SyncAnswer};
 
 use super::truth::Truth;
 
@@ -20,6 +20,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) now: Timestamp,
     pub(crate) event: &'a Event,
     pub(crate) effects: &'a [Effect],
+    /// Of a call.
+    pub(crate) answer: Option<&'a SyncAnswer>,
     /// After the event.
     pub(crate) scheduler: &'a Scheduler,
     pub(crate) truth: &'a Truth,
@@ -40,13 +42,13 @@ impl Seen<'_> {
     }
 
     fn leases(&self) -> impl Iterator<Item = (u32, AttemptRef)> {
-        self.effects.iter().flat_map(|effect| {
-            let (worker_id, leases) = match effect {
-                Effect::Answer { worker_id, leases, .. } => (*worker_id, leases.as_slice()),
-                _ => (0, [].as_slice()),
-            };
-            leases.iter().map(move |lease| (worker_id, lease.unit))
-        })
+        let (worker_id, leases) = match (self.event, self.answer) {
+            (Event::Sync(request), Some(SyncAnswer::Answer { leases, .. })) => {
+                (request.worker_id, leases.as_slice())
+            }
+            _ => (0, [].as_slice()),
+        };
+        leases.iter().map(move |lease| (worker_id, lease.unit))
     }
 }
 
