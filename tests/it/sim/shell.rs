@@ -36,7 +36,7 @@ pub(crate) struct Shell {
 pub(crate) struct Remains {
     /// States that replay may give: whether the last record got through is not always known.
     pub(crate) expected: Vec<Scheduler>,
-    /// When the last event was handled, and what followed, for the case that its record got through.
+    /// When the last event was handled, and what followed, in case its record got through.
     pub(crate) last: Option<(Timestamp, Event, Consequence)>,
     journal: Journal,
 }
