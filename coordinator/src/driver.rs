@@ -57,8 +57,8 @@ pub enum Command {
     Status(Reply<pb::StatusResponse>),
     Explain(UnitKey, Reply<pb::ExplainResponse>),
     Cancel(Reply<pb::CancelResponse>),
-    /// Goes on without what was set aside.
-    AcceptGaps(Reply<()>),
+    /// Continue without the units that failed permanently.
+    AcceptFailedUnits(Reply<()>),
     /// Running units may go on until then, or for as long as they take.
     Drain {
         until: Option<Timestamp>,
@@ -193,9 +193,9 @@ impl Driver {
                 answer(answers, reply, Ok(pb::CancelResponse {}));
                 self.apply(Event::Cancelled, effects)
             }
-            Command::AcceptGaps(reply) => {
+            Command::AcceptFailedUnits(reply) => {
                 answer(answers, reply, Ok(()));
-                self.apply(Event::GapsAccepted, effects)
+                self.apply(Event::FailedUnitsAccepted, effects)
             }
             Command::Drain { until, reply } => {
                 answer(answers, reply, Ok(pb::DrainResponse {}));
@@ -386,15 +386,17 @@ fn answer<T: Send + 'static>(answers: &mut Answers, reply: Reply<T>, result: Res
 
 fn log(effect: &Effect) {
     match effect {
-        Effect::StageBegan { stage, units } => {
-            tracing::info!(stage = stage.name(), units, "stage began");
+        Effect::StageStarted { stage, units } => {
+            tracing::info!(stage = stage.name(), units, "stage started");
         }
         Effect::StageEnded { stage } => {
             tracing::info!(stage = stage.name(), "stage ended");
         }
-        Effect::UnitSetAside { unit, error } => tracing::warn!(%unit, error, "unit set aside"),
+        Effect::UnitFailed { unit, error } => {
+            tracing::warn!(%unit, error, "unit failed permanently")
+        }
         Effect::AttemptFailed { unit, error } => tracing::warn!(%unit, error, "attempt failed"),
-        Effect::Alarm { unit, text } => tracing::error!(%unit, text, "two runs differ"),
+        Effect::Alarm { unit, text } => tracing::error!(%unit, text, "determinism violation"),
         Effect::ReportRefused { worker_id, unit, reason } => {
             tracing::warn!(worker_id, %unit, reason, "report refused");
         }

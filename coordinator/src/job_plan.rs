@@ -24,7 +24,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             lease_millis: job.units.lease.millis(),
             heartbeat_millis: job.units.heartbeat.millis(),
             retries: job.units.attempts,
-            stop_at_gaps: job.units.on_set_aside == OnSetAside::Stop,
+            stop_at_failed_units: job.units.on_set_aside == OnSetAside::Stop,
             outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
             dedup_budget_bytes: job.dedup.memory.0,

@@ -89,7 +89,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         return coordinator.stop(status);
     }
     if accept_gaps {
-        coordinator.ask(Command::AcceptGaps)?;
+        coordinator.ask(Command::AcceptFailedUnits)?;
     }
     let epoch = coordinator.epoch;
     let child_options = ChildOptions { program, state, slots, epoch, arguments: worker_arguments };
@@ -133,7 +133,7 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
 /// aside.
 pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
     let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
-    coordinator.ask(Command::AcceptGaps)?;
+    coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;
     coordinator.stop(status).map(|_| ())
 }

@@ -3,6 +3,7 @@
 
 mod buckets;
 mod faults;
+mod import_cycles;
 mod oracle;
 mod pages;
 mod queue;

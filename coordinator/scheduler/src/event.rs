@@ -5,7 +5,7 @@
 
 use thresher_domain::{CoordinatorOpened, RegisterRequest, SyncRequest, Timestamp};
 
-use crate::JobPlan;
+use crate::plan::JobPlan;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,6 @@ pub enum Event {
     },
     /// Somebody asked to stop for good.
     Cancelled,
-    /// Somebody would rather have the output without what was set aside than wait for it.
-    GapsAccepted,
+    /// Somebody prefers the output without the units that failed permanently.
+    FailedUnitsAccepted,
 }

@@ -6,12 +6,14 @@
 mod ends;
 mod leases;
 mod reports;
-mod twins;
+mod speculation;
+
 mod walltime;
 
 use thresher_domain::{
-    AttemptRef, CoordinatorOpened, Directive, Done, Failure, FailureKind, Lease, Listed, Outcome,
-    Payload, PlannedUnit, RegisterRequest, Report, StageStatus, SyncRequest, UnitKey,
+    AllocationEnd, AttemptRef, CoordinatorOpened, Directive, Done, Failure, FailureKind, JobState,
+    Lease, Listed, Outcome, Payload, PlannedUnit, RegisterRequest, Report, Stage, StageStatus,
+    SyncRequest, UnitKey,
 };
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Sums over a stage's results, by name.
 //!
-//! Who adds what, and only once, is decided in `report.rs`. Invariant: `records_in` equals `kept`
+//! Who adds what, and only once, is decided in `reporting.rs`. Invariant: `records_in` equals `kept`
 //! plus everything dropped and quarantined, since only balanced accountings are added.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Second copies of slow units.
+//! Speculative attempts of slow units.
 
 use super::*;
 
@@ -27,17 +27,17 @@ fn one_left(needs_lines: bool) -> (Room, AttemptRef, u32) {
 const SLOW: u64 = 2 * 112 + 10_000;
 
 #[test]
-fn a_slow_unit_gets_a_second_copy_when_nothing_waits() {
+fn a_slow_unit_gets_a_speculative_attempt_when_nothing_waits() {
     let (mut room, slow, idle) = one_left(true);
     room.now += SLOW - 1;
     assert_eq!(room.ask(ask(idle, 4)), []);
     room.now += 1;
     assert_eq!(room.ask(ask(1, 3)), [], "not where it runs already");
-    let twins = room.ask(ask(idle, 4));
-    assert_eq!(twins.len(), 1);
-    assert_eq!(twins[0].unit, unit(Stage::Lines, 8, 2));
+    let second = room.ask(ask(idle, 4));
+    assert_eq!(second.len(), 1);
+    assert_eq!(second[0].unit, unit(Stage::Lines, 8, 2));
     let third = room.register(3);
-    assert_eq!(room.ask(ask(third, 4)), [], "two copies are enough");
+    assert_eq!(room.ask(ask(third, 4)), [], "two attempts are enough");
     assert_eq!(room.state(slow), "leased");
     assert_eq!(room.row(Stage::Lines).leased, 1, "it is one unit");
 }
@@ -47,8 +47,8 @@ fn the_first_result_counts_and_the_late_one_is_compared() {
     for (late, alarms) in [("bytes", 0), ("others", 1)] {
         let (mut room, slow, idle) = one_left(true);
         room.now += SLOW;
-        let twin = room.ask(ask(idle, 4))[0].unit;
-        room.report(idle, twin, done("bytes"));
+        let second = room.ask(ask(idle, 4))[0].unit;
+        room.report(idle, second, done("bytes"));
         assert_eq!(room.state(slow), "done");
         let effects = room.report(1, slow, done(late));
         let found = effects.iter().filter(|e| matches!(e, Effect::Alarm { .. })).count();
@@ -57,7 +57,7 @@ fn the_first_result_counts_and_the_late_one_is_compared() {
 }
 
 #[test]
-fn whichever_copy_ends_without_a_result_the_other_goes_on() {
+fn when_one_attempt_ends_without_a_result_the_other_continues() {
     let endings: [fn(&mut Room, u32, AttemptRef); 3] = [
         |room, worker, unit| drop(room.report(worker, unit, failed(FailureKind::Retry))),
         |room, worker, unit| {
@@ -69,11 +69,11 @@ fn whichever_copy_ends_without_a_result_the_other_goes_on() {
         for first_ends in [true, false] {
             let (mut room, slow, idle) = one_left(true);
             room.now += SLOW;
-            let twin = room.ask(ask(idle, 4))[0].unit;
+            let second = room.ask(ask(idle, 4))[0].unit;
             let (ends, left) = if first_ends { (1, idle) } else { (idle, 1) };
-            end(&mut room, ends, if first_ends { slow } else { twin });
+            end(&mut room, ends, if first_ends { slow } else { second });
             assert_eq!(room.state(slow), "leased", "to worker {left}");
-            let left_unit = if first_ends { twin } else { slow };
+            let left_unit = if first_ends { second } else { slow };
             // What is left is a lease like any other: it can be given back, and leased anew.
             room.report(left, left_unit, Outcome::Returned);
             assert_eq!(room.state(slow), "waiting");
@@ -84,22 +84,22 @@ fn whichever_copy_ends_without_a_result_the_other_goes_on() {
 }
 
 #[test]
-fn a_process_that_registers_again_keeps_either_copy() {
+fn a_process_that_registers_again_keeps_either_attempt() {
     let (mut room, slow, idle) = one_left(true);
     room.now += SLOW;
-    let twin = room.ask(ask(idle, 4))[0].unit;
-    let again = room.register_holding(2, &[twin]);
+    let second = room.ask(ask(idle, 4))[0].unit;
+    let again = room.register_holding(2, &[second]);
     room.lose(idle);
     let first_again = room.register_holding(1, &[slow]);
     room.lose(1);
     room.report(first_again, slow, failed(FailureKind::Retry));
     assert_eq!(room.state(slow), "leased");
-    room.report(again, twin, done("bytes"));
+    room.report(again, second, done("bytes"));
     assert_eq!(room.state(slow), "done");
 }
 
 #[test]
-fn a_gang_unit_and_a_suspect_have_one_copy() {
+fn a_gang_unit_and_a_suspect_get_no_speculative_attempt() {
     let mut room = Room::listed(false, 2);
     for _ in 0..2 {
         let prepare = room.lease_one(1);
@@ -127,13 +127,13 @@ fn a_gang_unit_and_a_suspect_have_one_copy() {
 }
 
 #[test]
-fn the_slower_copy_is_told_to_stop_once() {
-    for twin_wins in [true, false] {
+fn the_slower_attempt_is_cancelled_once() {
+    for second_wins in [true, false] {
         let (mut room, slow, idle) = one_left(true);
         room.now += SLOW;
-        let twin = room.ask(ask(idle, 4))[0].unit;
-        let (winner, loser) = if twin_wins { (idle, 1) } else { (1, idle) };
-        let (won, lost) = if twin_wins { (twin, slow) } else { (slow, twin) };
+        let second = room.ask(ask(idle, 4))[0].unit;
+        let (winner, loser) = if second_wins { (idle, 1) } else { (1, idle) };
+        let (won, lost) = if second_wins { (second, slow) } else { (slow, second) };
         room.report(winner, won, done("bytes"));
         assert_eq!(given_up(&room.sync(ask(winner, 0)).0), []);
         assert_eq!(given_up(&room.sync(ask(loser, 0)).0), [lost]);

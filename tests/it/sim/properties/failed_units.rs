@@ -1,4 +1,4 @@
-//! Units that can't succeed are set aside, and no others.
+//! Units that cannot succeed fail permanently, and no others.
 
 use std::collections::BTreeSet;
 
@@ -11,35 +11,39 @@ use crate::sim::world::is_healthy;
 
 #[derive(Default)]
 pub(crate) struct OnlyTheDoomed {
-    set_aside: BTreeSet<UnitKey>,
+    failed: BTreeSet<UnitKey>,
 }
 
 impl OnlyTheDoomed {
     pub(crate) fn look(&mut self, seen: &Seen<'_>) {
         for effect in seen.effects {
-            let Effect::UnitSetAside { unit, error } = effect else { continue };
-            assert!(is_doomed(seen.truth, unit.key), "`{unit}` was set aside: {error}");
-            assert!(self.set_aside.insert(unit.key), "`{unit}` was set aside twice");
+            let Effect::UnitFailed { unit, error } = effect else { continue };
+            assert!(is_doomed(seen.truth, unit.key), "`{unit}` failed permanently: {error}");
+            assert!(self.failed.insert(unit.key), "`{unit}` failed permanently twice");
         }
     }
 
     pub(crate) fn at_end(&self, scheduler: &Scheduler, truth: &Truth, now: Timestamp) {
         let failed = scheduler.status(now).failed_units;
         let listed: BTreeSet<UnitKey> = failed.iter().map(|failed| failed.unit).collect();
-        assert_eq!(listed, self.set_aside, "status lists what was set aside");
+        assert_eq!(listed, self.failed, "status lists the failed units");
         let stages = [Stage::List, Stage::Lines, Stage::Prepare, Stage::Publish];
         for stage in stages {
             for ordinal in 0..scheduler.units(stage) {
                 let unit = UnitKey { stage, ordinal };
                 let skipped = stage == Stage::Lines && !source_of(truth, ordinal).0;
-                let given_up = self.set_aside.contains(&unit);
-                assert_eq!(given_up, is_doomed(truth, unit) && !skipped, "`{unit}` set aside");
+                let failed = self.failed.contains(&unit);
+                assert_eq!(
+                    failed,
+                    is_doomed(truth, unit) && !skipped,
+                    "`{unit}` failed permanently"
+                );
             }
         }
     }
 
     pub(crate) fn count(&self) -> u64 {
-        self.set_aside.len() as u64
+        self.failed.len() as u64
     }
 }
 

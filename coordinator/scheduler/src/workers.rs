@@ -1,13 +1,12 @@
 //! The workers that are known, what they hold, and when their leases end.
 //!
-//! Invariant: a unit is in `held` of a worker exactly when the job says that a copy of it runs
-//! there. A worker id is never used twice.
+//! Invariant: a worker id is never used twice.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use thresher_domain::{AttemptRef, RegisterRequest, UnitKey, WorkerStatus};
+use thresher_domain::{AttemptRef, RegisterRequest, SyncRequest, Timestamp, UnitKey, WorkerStatus};
 
-use crate::Timestamp;
+use crate::unit::bounded;
 
 /// Lost workers that status still shows.
 const REMEMBERED_LOST: usize = 64;
@@ -35,8 +34,8 @@ pub(crate) struct Worker {
     /// Whether its gang units are spread over all nodes.
     pub(crate) launches: bool,
     pub(crate) held: BTreeSet<UnitKey>,
-    /// Copies that another worker was quicker with; it is told once, in its next answer.
-    unwanted: Vec<AttemptRef>,
+    /// Attempts of units that another worker finished first, for the worker's next answer.
+    cancelled: Vec<AttemptRef>,
     pub(crate) last_seen: LastSeen,
     /// Whether it was heard of since the coordinator last came up. One that never comes back after
     /// that most likely ended with its allocation, so its units are not blamed.
@@ -48,15 +47,43 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(request: &RegisterRequest, now: Timestamp) -> Self {
         Self {
-            host: crate::unit::bounded(&request.host),
+            host: bounded(&request.host),
             pid: request.pid,
             slots: request.slots,
             launches: request.gang_ranks > 0,
             held: BTreeSet::new(),
-            unwanted: Vec::new(),
+            cancelled: Vec::new(),
             last_seen: LastSeen { at: now, sequence: 0 },
             attached: true,
             leaving: false,
+        }
+    }
+
+    /// Whether a later call than this one was seen: the worker gave this one up, and would never
+    /// run what it is granted.
+    pub(crate) fn is_superseded(&self, request: &SyncRequest) -> bool {
+        request.sequence > 0 && request.sequence < self.last_seen.sequence
+    }
+
+    /// Renews the worker's leases. Returns whether that changed more than the time.
+    pub(crate) fn seen(&mut self, now: Timestamp, request: &SyncRequest) -> bool {
+        self.last_seen = LastSeen { at: now, sequence: request.sequence };
+        let mut changed = !std::mem::replace(&mut self.attached, true);
+        if request.leaves_within_millis > 0 {
+            changed |= !std::mem::replace(&mut self.leaving, true);
+        }
+        changed
+    }
+
+    fn status(&self, worker_id: u32, lost: bool) -> WorkerStatus {
+        WorkerStatus {
+            worker_id,
+            host: self.host.clone(),
+            pid: self.pid,
+            slots: self.slots,
+            held: self.held.len() as u32,
+            last_seen: self.last_seen.at,
+            lost,
         }
     }
 
@@ -89,15 +116,15 @@ impl Workers {
         self.live.len() as u64
     }
 
-    /// Whether the worker may begin a gang unit. Where some of them spread such a unit over all
-    /// nodes, only they run any, and one at a time: two would share every core.
-    pub(crate) fn may_lead(&self, id: u32, is_gang: impl Fn(UnitKey) -> bool) -> bool {
+    /// Whether the worker may start a gang unit. If some workers spread such a unit over all nodes,
+    /// only they run any, and one at a time: two would share every core.
+    pub(crate) fn may_lead_gang(&self, id: u32) -> bool {
         let mut launching = self.live.iter().filter(|(_, w)| w.launches && w.attached).peekable();
         if launching.peek().is_none() {
             return true;
         }
         self.live.get(&id).is_some_and(|worker| worker.launches)
-            && !launching.any(|(_, worker)| worker.held.iter().any(|key| is_gang(*key)))
+            && !launching.any(|(_, worker)| worker.held.iter().any(|key| key.stage.is_gang()))
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&Worker> {
@@ -118,7 +145,7 @@ impl Workers {
         if self.lost.len() == REMEMBERED_LOST {
             self.lost.pop_front();
         }
-        let remembered = Worker { held: BTreeSet::new(), unwanted: Vec::new(), ..worker.clone() };
+        let remembered = Worker { held: BTreeSet::new(), cancelled: Vec::new(), ..worker.clone() };
         self.lost.push_back((id, remembered));
         Some(worker)
     }
@@ -143,21 +170,21 @@ impl Workers {
         }
     }
 
-    /// The worker's copy of a unit that is done needs no end.
-    pub(crate) fn no_longer_want(&mut self, id: u32, unit: AttemptRef) {
+    /// Tells the worker, in its next answer, to return an attempt whose unit is done.
+    pub(crate) fn cancel_duplicate(&mut self, id: u32, unit: AttemptRef) {
         if let Some(worker) = self.live.get_mut(&id) {
-            worker.unwanted.push(unit);
+            worker.cancelled.push(unit);
         }
     }
 
-    pub(crate) fn take_unwanted(&mut self, id: u32) -> Vec<AttemptRef> {
+    pub(crate) fn take_cancelled(&mut self, id: u32) -> Vec<AttemptRef> {
         self.live
             .get_mut(&id)
-            .map(|worker| std::mem::take(&mut worker.unwanted))
+            .map(|worker| std::mem::take(&mut worker.cancelled))
             .unwrap_or_default()
     }
 
-    /// Slots of all that are there.
+    /// Returns the number of slots of all workers that are attached.
     pub(crate) fn slots(&self) -> u64 {
         let there = self.live.values().filter(|worker| worker.attached);
         there.map(|worker| u64::from(worker.slots)).sum()
@@ -171,7 +198,7 @@ impl Workers {
         }
     }
 
-    /// Those not heard of for `lease_millis`.
+    /// Returns the workers that were not heard of for `lease_millis`.
     pub(crate) fn overdue(
         &self,
         now: Timestamp,
@@ -187,23 +214,16 @@ impl Workers {
         self.live.values().map(|worker| worker.last_seen.at).min()
     }
 
+    /// Returns the live workers and the latest lost ones, by id.
     pub(crate) fn status(&self) -> Vec<WorkerStatus> {
-        let status = |id: u32, worker: &Worker, lost| WorkerStatus {
-            worker_id: id,
-            host: worker.host.clone(),
-            pid: worker.pid,
-            slots: worker.slots,
-            held: worker.held.len() as u32,
-            last_seen: worker.last_seen.at,
-            lost,
-        };
-        let mut all: Vec<_> = self.live.iter().map(|(id, w)| status(*id, w, false)).collect();
-        all.extend(self.lost.iter().map(|(id, worker)| status(*id, worker, true)));
+        let live = self.live.iter().map(|(id, worker)| worker.status(*id, false));
+        let lost = self.lost.iter().map(|(id, worker)| worker.status(*id, true));
+        let mut all: Vec<_> = live.chain(lost).collect();
         all.sort_by_key(|worker| worker.worker_id);
         all
     }
 
-    /// For explanations, e.g. `worker 4 (host a, pid 12)`.
+    /// Returns the worker in words, e.g. `worker 4 (host a, pid 12)`.
     pub(crate) fn describe(&self, id: u32) -> String {
         match self.live.get(&id) {
             Some(worker) => format!("worker {id} (host {}, pid {})", worker.host, worker.pid),

@@ -1,16 +1,17 @@
-//! The unit table of one stage: who waits, in which order they go out, and how many are where.
+//! The unit table of one stage: which units wait, the order in which they are leased, and how many
+//! are in each state.
 //!
 //! Every change of a unit's state goes through [`StageTable::step`], which keeps the tally true.
 //! It knows nothing of other stages, workers or results.
 
 use std::collections::BTreeSet;
 
-use thresher_domain::{SplitMix64, Stage};
+use thresher_domain::{SplitMix64, Stage, Timestamp};
 
-use crate::pace::Pace;
+use crate::duration_estimator::DurationEstimator;
+use crate::plan::LeaseOrder;
 use crate::totals::Totals;
 use crate::unit::{Step, Unit, UnitState};
-use crate::{LeaseOrder, Timestamp};
 
 /// How many units are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) struct Tally {
     pub(crate) waiting: u32,
     pub(crate) leased: u32,
     pub(crate) done: u32,
-    pub(crate) set_aside: u32,
+    pub(crate) failed: u32,
     pub(crate) skipped: u32,
 }
 
@@ -28,28 +29,28 @@ pub(crate) struct StageTable {
     pub(crate) stage: Stage,
     /// Whether its units are known.
     pub(crate) planned: bool,
-    /// Whether its turn came: every earlier stage ended at least once.
-    pub(crate) begun: bool,
+    /// Whether every earlier stage ended at least once.
+    pub(crate) started_once: bool,
     units: Vec<Unit>,
     pub(crate) tally: Tally,
     /// The order of first leases; `None` is the canonical one.
     shuffled: Option<Vec<u32>>,
-    /// How far first leases have come in that order.
+    /// Position of the next first lease in that order.
     cursor: u32,
     /// Waiting units that were leased before.
     again: BTreeSet<u32>,
     /// Waiting units that may only run alone.
     suspects: BTreeSet<u32>,
-    /// Leased units, those that were leased first before others.
+    /// Leased units by the time of their lease.
     leased: BTreeSet<(Timestamp, u32)>,
     pub(crate) totals: Totals,
     pub(crate) bytes: u64,
     pub(crate) bytes_done: u64,
     pub(crate) cpu_millis: u64,
-    /// Of the units that are done.
+    /// Wall time of the units that are done.
     pub(crate) wall_millis: u64,
-    /// How long its units take.
-    pub(crate) pace: Pace,
+    /// An estimate of how long its units take.
+    pub(crate) durations: DurationEstimator,
     pub(crate) retries: u32,
     pub(crate) started: Option<Timestamp>,
     pub(crate) ended: Option<Timestamp>,
@@ -60,7 +61,7 @@ impl StageTable {
         Self {
             stage,
             planned: false,
-            begun: false,
+            started_once: false,
             units: Vec::new(),
             tally: Tally::default(),
             shuffled: None,
@@ -73,7 +74,7 @@ impl StageTable {
             bytes_done: 0,
             cpu_millis: 0,
             wall_millis: 0,
-            pace: Pace::default(),
+            durations: DurationEstimator::default(),
             retries: 0,
             started: None,
             ended: None,
@@ -102,8 +103,8 @@ impl StageTable {
         self.units.get(ordinal as usize).copied()
     }
 
-    /// Moves a unit that exists. Leaving `Waiting` takes it out of the lists of those to lease;
-    /// coming back is [`Self::wait`].
+    /// Changes the state of a unit that exists. Leaving `Waiting` removes it from the lists of units
+    /// to lease; the way back is [`Self::wait`].
     pub(crate) fn step(&mut self, ordinal: u32, step: Step, cost_bytes: u64) {
         let unit = &mut self.units[ordinal as usize];
         let before = unit.state;
@@ -126,12 +127,12 @@ impl StageTable {
                 self.bytes_done = self.bytes_done.saturating_sub(cost_bytes)
             }
             (UnitState::Waiting | UnitState::Leased { .. }, _) => {}
-            (UnitState::SetAside | UnitState::Skipped, _) => {}
+            (UnitState::Failed | UnitState::Skipped, _) => {}
         }
         match unit.state {
             UnitState::Done { .. } => self.bytes_done = self.bytes_done.saturating_add(cost_bytes),
             UnitState::Skipped => self.bytes = self.bytes.saturating_sub(cost_bytes),
-            UnitState::Waiting | UnitState::Leased { .. } | UnitState::SetAside => {}
+            UnitState::Waiting | UnitState::Leased { .. } | UnitState::Failed => {}
         }
         if before == UnitState::Waiting {
             self.move_cursor();
@@ -147,20 +148,20 @@ impl StageTable {
         unit.attempt
     }
 
-    /// Counts the attempt of a second copy of a unit that stays leased.
+    /// Counts the speculative attempt of a unit that stays leased.
     pub(crate) fn lease_again(&mut self, ordinal: u32) -> u32 {
         let unit = &mut self.units[ordinal as usize];
         unit.attempt += 1;
         unit.attempt
     }
 
-    /// The leased units, those first that have been so for longest.
-    pub(crate) fn longest(&self) -> impl Iterator<Item = u32> {
+    /// Returns the leased units, those first that have been leased for longest.
+    pub(crate) fn leased(&self) -> impl Iterator<Item = u32> {
         self.leased.iter().map(|(_, ordinal)| *ordinal)
     }
 
-    /// Puts a unit back to wait, after a lease (`Release`), a result (`Reopen`) or
-    /// when it was given up (`Retry`).
+    /// Lets a unit wait again, after a lease (`Release`), a result (`Reopen`) or a permanent failure
+    /// (`Retry`).
     pub(crate) fn wait(&mut self, ordinal: u32, step: Step, turn: Turn, cost_bytes: u64) {
         self.step(ordinal, step, cost_bytes);
         match turn {
@@ -171,7 +172,7 @@ impl StageTable {
         self.ended = None;
     }
 
-    /// The units to lease next to a worker that runs others too, in order.
+    /// Returns the units to lease next to a worker that also runs others, in order.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = u32> {
         let fresh = (self.cursor..self.len()).filter_map(|place| self.first_lease(place));
         let fresh = fresh.filter(|ordinal| {
@@ -188,8 +189,8 @@ impl StageTable {
         }
     }
 
-    /// Puts the cursor on the next unit that was never leased. It only moves with units, so that
-    /// looking for work changes nothing.
+    /// Moves the cursor to the next unit that was never leased. It only moves when units change, so
+    /// that looking for work changes nothing.
     fn move_cursor(&mut self) {
         while let Some(ordinal) = self.first_lease(self.cursor) {
             let unit = self.units[ordinal as usize];
@@ -200,7 +201,7 @@ impl StageTable {
         }
     }
 
-    /// The unit to lease next to a worker that will run nothing else.
+    /// Returns the unit to lease next to a worker that will run nothing else.
     pub(crate) fn next_suspect(&self) -> Option<u32> {
         self.suspects.first().copied()
     }
@@ -210,27 +211,27 @@ impl StageTable {
         self.planned && self.tally.waiting == 0 && self.tally.leased == 0
     }
 
-    /// Units that the job needs.
+    /// Returns the number of units that the job needs.
     pub(crate) fn to_run(&self) -> u32 {
         self.len() - self.tally.skipped
     }
 
-    /// Those of `span` that wrote nothing: set aside or skipped.
+    /// Returns the ordinals within `span` of units that wrote nothing: failed or skipped.
     pub(crate) fn absent(&self, span: std::ops::Range<u32>) -> Vec<u32> {
-        if self.tally.set_aside == 0 && self.tally.skipped == 0 {
+        if self.tally.failed == 0 && self.tally.skipped == 0 {
             return Vec::new();
         }
-        let absent = |state| matches!(state, UnitState::SetAside | UnitState::Skipped);
+        let absent = |state| matches!(state, UnitState::Failed | UnitState::Skipped);
         span.filter(|ordinal| absent(self.units[*ordinal as usize].state)).collect()
     }
 }
 
-/// When a waiting unit's turn comes.
+/// When a waiting unit is leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Before those that were never leased.
     Next,
-    /// When a worker has nothing else.
+    /// When a worker runs nothing else.
     Alone,
 }
 
@@ -240,7 +241,7 @@ impl Tally {
             UnitState::Waiting => &mut self.waiting,
             UnitState::Leased { .. } => &mut self.leased,
             UnitState::Done { .. } => &mut self.done,
-            UnitState::SetAside => &mut self.set_aside,
+            UnitState::Failed => &mut self.failed,
             UnitState::Skipped => &mut self.skipped,
         }
     }
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn units_go_out_in_canonical_order_and_those_that_failed_before_new_ones() {
+    fn units_are_leased_in_canonical_order_and_failed_ones_before_new_ones() {
         let mut table = table(5, LeaseOrder::Canonical);
         assert_eq!(table.waiting().next(), Some(0));
         assert_eq!(table.lease(0, 1, Timestamp::default()), 1);
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspect_does_not_go_out_with_the_others() {
+    fn a_suspect_is_not_leased_with_the_others() {
         let mut table = table(2, LeaseOrder::Canonical);
         table.lease(0, 1, Timestamp::default());
         table.wait(0, Step::Release, Turn::Alone, 0);
