@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use thresher_proto::pb::{self, JobState, Stage, StageStatus};
+use thresher_proto::pb::{self, Stage, StageStatus};
 
 /// Where the records of a job are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,19 +125,6 @@ pub(crate) fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&Sta
     status.stages.iter().find(|status| status.stage() == stage)
 }
 
-/// Whether anybody works at a job: else no unit is leased, and workers are those that were there
-/// last.
-pub(crate) const fn goes_on(state: JobState) -> bool {
-    match state {
-        JobState::None | JobState::Running => true,
-        JobState::Drained
-        | JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => false,
-    }
-}
-
 /// Units of a stage that wait, and that are leased: what was leased when the job ended is not done,
 /// and nobody does it.
 pub(crate) const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32, u32) {
@@ -150,19 +137,6 @@ pub(crate) const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32,
 /// Units that a worker has in hand.
 pub(crate) const fn held(worker: &pb::WorkerStatus, live: bool) -> u32 {
     if live { worker.held } else { 0 }
-}
-
-/// The job's state in words.
-pub(crate) const fn state_name(state: JobState) -> &'static str {
-    match state {
-        JobState::None => "no job yet",
-        JobState::Running => "running",
-        JobState::Drained => "drained",
-        JobState::Complete => "complete",
-        JobState::CompleteWithGaps => "complete with gaps",
-        JobState::Failed => "failed",
-        JobState::Cancelled => "cancelled",
-    }
 }
 
 fn accounting(status: &pb::StatusResponse, stage: Stage) -> Option<&pb::Accounting> {
@@ -217,7 +191,7 @@ pub(crate) fn example() -> pb::StatusResponse {
     ];
     pb::StatusResponse {
         job_name: "small".to_owned(),
-        state: JobState::CompleteWithGaps.into(),
+        state: pb::JobState::CompleteWithGaps.into(),
         epoch: 2,
         version: "0.1.0".to_owned(),
         now_millis: 1_772_366_403_000,

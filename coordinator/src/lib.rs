@@ -13,6 +13,7 @@ mod figures;
 mod interface;
 pub mod job_plan;
 pub mod journal;
+mod log_tail;
 pub mod report;
 pub mod run;
 pub mod service;

@@ -25,7 +25,7 @@ use crate::cli::worker_program::{refuse_obstacles, worker_program};
 use crate::clock;
 use crate::driver::{Command, Driver, Reply, other_job, read_scheduler};
 use crate::journal::JournalError;
-use crate::service::{METHODS, Service, is_over};
+use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 
@@ -84,7 +84,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     refuse_obstacles(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
-    if is_finished(&status) {
+    if status.state().is_final() {
         progress(&status);
         return coordinator.stop(status);
     }
@@ -115,7 +115,7 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
         Err(error) => return Err(coordinator.reason(error)),
     };
     // Workers of other places hear of the end at their next call.
-    std::thread::sleep(if is_finished(&status) { LOOK * 10 } else { LOOK });
+    std::thread::sleep(if status.state().is_final() { LOOK * 10 } else { LOOK });
     coordinator.stop(status)
 }
 
@@ -249,7 +249,7 @@ impl Coordinator {
             }
             let status = self.status()?;
             progress(&status);
-            if is_over(&status) {
+            if status.state().is_over() {
                 return Ok(status);
             }
             if let Some(children) = children.as_deref_mut() {
@@ -308,7 +308,7 @@ impl Coordinator {
             Err(_) => bail!("the coordinator panicked"),
         }
         self.runtime.shutdown_background();
-        if is_complete(&status) {
+        if status.state().is_complete() {
             empty(&self.work_dir)?;
         }
         Ok(status)
@@ -378,7 +378,7 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
     let resolved = job.resolved();
     match scheduler.job_toml() {
         Some(known) if known != resolved => bail!(other_job(state, known, &resolved)),
-        Some(_) if is_complete(&status) => {}
+        Some(_) if status.state().is_complete() => {}
         Some(_) | None => return Ok(None),
     }
     // The run that sealed it may have been killed before it did this.
@@ -392,15 +392,6 @@ fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
         job.job.work_dir = work_dir.to_string_lossy().into_owned();
     }
     job
-}
-
-/// Whether no run can change anything any more.
-fn is_finished(status: &pb::StatusResponse) -> bool {
-    is_over(status) && status.state() != pb::JobState::Drained
-}
-
-fn is_complete(status: &pb::StatusResponse) -> bool {
-    matches!(status.state(), pb::JobState::Complete | pb::JobState::CompleteWithGaps)
 }
 
 fn share_of_cores(workers: u32) -> u32 {

@@ -122,7 +122,7 @@ impl Control for Service {
         tokio::spawn(async move {
             loop {
                 let status = service.ask(Command::Status).await;
-                let over = status.as_ref().map_or(true, is_over);
+                let over = status.as_ref().map_or(true, |status| status.state().is_over());
                 if sender.send(status).await.is_err() || over {
                     return;
                 }
@@ -161,16 +161,4 @@ fn refused(error: MalformedMessage) -> Status {
     Status::invalid_argument(format!(
         "{error}\nhint: run workers and coordinator of the same version"
     ))
-}
-
-/// Whether nothing more will happen in this coordinator.
-pub fn is_over(status: &pb::StatusResponse) -> bool {
-    match status.state() {
-        pb::JobState::None | pb::JobState::Running => false,
-        pb::JobState::Drained
-        | pb::JobState::Complete
-        | pb::JobState::CompleteWithGaps
-        | pb::JobState::Failed
-        | pb::JobState::Cancelled => true,
-    }
 }

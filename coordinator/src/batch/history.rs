@@ -201,7 +201,7 @@ impl History {
 
     /// What the script of this allocation does at its start.
     pub(crate) fn beginning(&self, id: &str, job: JobState) -> Beginning {
-        if is_over(job) {
+        if job.is_final() {
             return Beginning::Stop("the job is over".to_owned());
         }
         let Some(allocation) = self.allocation(id) else { return Beginning::Run };
@@ -363,17 +363,6 @@ impl Allocation {
                 (None, true) => ("unknown", "submitted; the batch system does not say".to_owned()),
             },
         }
-    }
-}
-
-/// Whether no allocation could do anything for a job any more.
-pub(crate) const fn is_over(job: JobState) -> bool {
-    match job {
-        JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => true,
-        JobState::None | JobState::Running | JobState::Drained => false,
     }
 }
 

@@ -1,12 +1,11 @@
 //! What an allocation's script, its launcher and its coordinator wrote: where it is, and which line
 //! of it tells why nothing came of the allocation.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Of the log's end; what ended an allocation stands there.
-const MAX_READ_BYTES: u64 = 256 << 10;
+use crate::log_tail::end_of;
+
 const SHOWN_CHARS: usize = 200;
 
 /// The beginning of our own programs' last words.
@@ -50,15 +49,6 @@ pub(crate) fn told_by_log(state: &Path, id: &str) -> String {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => format!("failed to read {}: {error}", path.display()),
     }
-}
-
-fn end_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let long = file.metadata()?.len();
-    file.seek(SeekFrom::Start(long.saturating_sub(MAX_READ_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_READ_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The last words of the coordinator, else those of whoever did not do what it was asked for, else

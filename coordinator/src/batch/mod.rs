@@ -22,7 +22,7 @@ mod submission;
 mod systems;
 
 pub(crate) use command::run_command;
-pub(crate) use history::{Allocation, Beginning, History, Next, REFUSED, Run, States, is_over};
+pub(crate) use history::{Allocation, Beginning, History, Next, REFUSED, Run, States};
 pub(crate) use log::told_by_log;
 pub(crate) use records::{Record, Records, Submission};
 pub(crate) use script::gang_program;

@@ -11,7 +11,7 @@ use thresher_proto::pb::{self, JobState};
 use thresher_proto::stage_name;
 
 use super::allocations::Allocations;
-use crate::figures::{goes_on, held, waiting_and_leased};
+use crate::figures::{held, waiting_and_leased};
 
 /// Over several lines.
 pub(super) fn render(status: &pb::StatusResponse) -> anyhow::Result<String> {
@@ -107,7 +107,7 @@ struct SetAside<'a> {
 
 impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
     fn from(status: &'a pb::StatusResponse) -> Self {
-        let live = goes_on(status.state());
+        let live = !status.state().is_over();
         Self {
             job_name: &status.job_name,
             state: state_word(status.state()),

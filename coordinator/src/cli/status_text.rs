@@ -6,7 +6,7 @@ use thresher_proto::pb::{self, JobState, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
 use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
-use crate::figures::{self, Pace, Totals, by_size, goes_on, held, state_name, waiting_and_leased};
+use crate::figures::{self, Pace, Totals, by_size, held, waiting_and_leased};
 
 /// Reasons that are named; the others are added up.
 const REASONS_SHOWN: usize = 8;
@@ -48,7 +48,7 @@ fn headline(status: &StatusResponse) -> String {
     if status.state() == JobState::None {
         return "no job has begun here yet\n".to_owned();
     }
-    let mut text = format!("job `{}` is {}", status.job_name, state_name(status.state()));
+    let mut text = format!("job `{}` is {}", status.job_name, status.state().name());
     let (began, ended) = (status.submitted_millis, status.finished_millis);
     if began > 0 {
         let until = if ended > 0 { ended } else { status.now_millis };
@@ -77,7 +77,7 @@ fn stages(status: &StatusResponse) -> String {
         ]
         .map(str::to_owned),
     ];
-    let live = goes_on(status.state());
+    let live = !status.state().is_over();
     rows.extend(status.stages.iter().map(|stage| stage_row(stage, status.now_millis, live)));
     columns(&rows)
 }
@@ -122,7 +122,7 @@ fn workers(status: &StatusResponse) -> String {
     if status.workers.is_empty() {
         return String::new();
     }
-    let live = goes_on(status.state());
+    let live = !status.state().is_over();
     let mut rows = vec![["worker", "host", "pid", "slots", "held", "heard"].map(str::to_owned)];
     let heard = |worker: &pb::WorkerStatus| match (worker.lost, live) {
         (true, _) => "lost".to_owned(),

@@ -35,11 +35,26 @@ impl From<pb::JobState> for JobState {
     }
 }
 
-impl pb::StatusResponse {
-    /// Returns the state of the job with its predicates. A number of a newer version counts as no
-    /// job.
-    pub fn job_state(&self) -> JobState {
-        self.state().into()
+/// The predicates of [`JobState`], for those who hold messages.
+impl pb::JobState {
+    /// Whether the coordinator that reports this state has nothing left to do.
+    pub fn is_over(self) -> bool {
+        JobState::from(self).is_over()
+    }
+
+    /// Whether no coordinator can change the job any more.
+    pub fn is_final(self) -> bool {
+        JobState::from(self).is_final()
+    }
+
+    /// Whether the output is sealed.
+    pub fn is_complete(self) -> bool {
+        JobState::from(self).is_complete()
+    }
+
+    /// Returns the state in words, for people.
+    pub fn name(self) -> &'static str {
+        JobState::from(self).name()
     }
 }
 
