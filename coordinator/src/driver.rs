@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! service ─ Command ─→ [ batch ] → Scheduler::handle → Journal::append … commit → answers
-//!                         ↑ overdue workers, parked calls
+//!                         ↑ what is overdue, parked calls
 //! ```
 //! Runs on a thread of its own, since it waits for the disk. Whatever came in while the disk was
-//! busy is the next batch, so one fsync serves many calls.
+//! busy is the next batch, so one fsync serves many calls. Between batches it sleeps until the next
+//! deadline.
 //!
 //! **Invariant:** no answer leaves before the events of its batch are durable; after a journal
 //! error no answer leaves at all.
@@ -36,9 +37,9 @@ use parked::{Parked, ParkedCalls};
 pub(crate) use recovery::other_job;
 pub use recovery::{RecoveryError, read_scheduler};
 
-/// How often leases and parked calls are looked at when nothing happens.
-const TICK: Duration = Duration::from_millis(50);
-/// How often it is looked whether another coordinator took over, when nothing is written. Nobody
+/// The clock of deadlines counts milliseconds: it never sleeps for less.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+/// How often the driver checks whether another coordinator took over while nothing is written. None
 /// takes over in less: the first must not have answered for longer.
 const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// Commands handled with one fsync.
@@ -119,10 +120,15 @@ impl Driver {
         self.scheduler.status(clock::now()).into()
     }
 
-    /// Works until told to stop. An error is the journal's, and nothing was answered after it.
-    pub fn run(mut self, commands: &Receiver<Command>) -> Result<(), JournalError> {
+    /// Works until it is told to stop. `follow` is shown the effects of each batch. An error is the
+    /// journal's, and nothing was answered after it.
+    pub fn run(
+        mut self,
+        commands: &Receiver<Command>,
+        mut follow: impl FnMut(&[Effect]),
+    ) -> Result<(), JournalError> {
         loop {
-            let first = match commands.recv_timeout(TICK) {
+            let first = match commands.recv_timeout(self.time_to_sleep()) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -142,10 +148,21 @@ impl Driver {
             self.check_replaced()?;
             answers.into_iter().for_each(|answer| answer());
             effects.iter().for_each(log);
+            follow(&effects);
             if stop {
                 return Ok(());
             }
         }
+    }
+
+    /// Returns the time until something is due, if no command comes before.
+    fn time_to_sleep(&self) -> Duration {
+        let now = clock::now();
+        let due = self.scheduler.next_deadline(now).into_iter().chain(self.parked.first_deadline());
+        let until_due = due.min().map(|due| Duration::from_millis(due.millis_since(now)));
+        let checked = clock::instant().duration_since(self.looked);
+        let until_check = LOOK_FOR_OTHERS.saturating_sub(checked);
+        until_due.map_or(until_check, |due| due.min(until_check)).max(SHORTEST_SLEEP)
     }
 
     /// A commit finds out whether another coordinator took over; so must one that only answers:

@@ -19,5 +19,6 @@ pub mod run;
 pub mod service;
 mod signals;
 pub mod transport;
+mod wake;
 
 pub use thresher_scheduler as scheduler;

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use thresher_domain::AttemptRef;
@@ -17,6 +17,7 @@ use thresher_proto::channel::address::{CoordinatorAddress, host_name};
 use thresher_proto::channel::{Credentials, Role, connect};
 use thresher_proto::job::JobSpec;
 use thresher_proto::pb;
+use thresher_scheduler::Effect;
 use tokio::sync::oneshot;
 
 use crate::allocation::Allocation;
@@ -28,11 +29,16 @@ use crate::journal::JournalError;
 use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
+use crate::wake::{Wakes, wakes};
 
-/// How often progress is shown and children are looked after.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long workers get to hear that the job is over.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How often progress is shown while no stage starts or ends.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long children get to exit after the job is over.
+const CHILDREN_EXIT: Duration = Duration::from_secs(5);
+/// How long workers elsewhere get to call once more and learn that the job is over.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+/// The same if the job is only drained: they wait for the next coordinator.
+const LAST_CALLS_OF_DRAIN: Duration = Duration::from_millis(100);
 
 /// Told how the job stands, again and again.
 pub type Progress = Box<dyn FnMut(&pb::StatusResponse) + Send>;
@@ -102,7 +108,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
             return Err(coordinator.reason(error));
         }
     };
-    coordinator.farewell(&mut children)?;
+    coordinator.drain_workers(&mut children)?;
     coordinator.stop(status)
 }
 
@@ -115,7 +121,8 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
         Err(error) => return Err(coordinator.reason(error)),
     };
     // Workers of other places hear of the end at their next call.
-    std::thread::sleep(if status.state().is_final() { LOOK * 10 } else { LOOK });
+    let is_final = status.state().is_final();
+    std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
     coordinator.stop(status)
 }
 
@@ -161,6 +168,8 @@ struct Coordinator {
     epoch: u64,
     work_dir: PathBuf,
     signals: Signals,
+    /// Effects of the driver, its end, signals and the ends of children.
+    wakes: Wakes,
     allocation: Allocation,
 }
 
@@ -187,7 +196,8 @@ impl Coordinator {
             Some(job) => PathBuf::from(&job.job.work_dir),
             None => work_dir,
         };
-        let signals = Signals::catch(&runtime)?;
+        let (waker, wakes) = wakes();
+        let signals = Signals::catch(&runtime, &waker)?;
         let config =
             ListenConfig { state: state.to_owned(), tcp: listen, limits: Limits::default() };
         let listener = runtime.block_on(Listener::bind(config))?;
@@ -210,11 +220,28 @@ impl Coordinator {
         };
         let (shut, closing) = oneshot::channel::<()>();
         let served = runtime.spawn(serve_on(listener, service, closing));
-        let driver = std::thread::Builder::new()
-            .name("driver".to_owned())
-            .spawn(move || driver.run(&received))?;
-        let coordinator =
-            Self { runtime, commands, driver, shut, served, epoch, work_dir, signals, allocation };
+        let driver = std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
+            // It must outlive the channel: whoever is woken finds the channel closed.
+            let _ended = waker.clone().on_drop();
+            let received = received;
+            driver.run(&received, |effects| {
+                if effects.iter().any(is_news) {
+                    waker.wake();
+                }
+            })
+        })?;
+        let coordinator = Self {
+            runtime,
+            commands,
+            driver,
+            shut,
+            served,
+            epoch,
+            work_dir,
+            signals,
+            wakes,
+            allocation,
+        };
         if let Some(job) = job {
             coordinator.ask(|reply| Command::Submit(Box::new(job), reply))?;
         }
@@ -237,7 +264,7 @@ impl Coordinator {
         self.ask(Command::Status)
     }
 
-    /// Shows progress and looks after the children until nothing more happens.
+    /// Shows progress and replaces children until nothing more happens.
     fn watch(
         &self,
         progress: &mut dyn FnMut(&pb::StatusResponse),
@@ -271,16 +298,20 @@ impl Coordinator {
             if self.signals.again() {
                 bail!("stopped by a second signal\nhint: run again to go on");
             }
-            std::thread::sleep(LOOK);
+            self.wakes.wait(PROGRESS_INTERVAL);
         }
     }
 
-    /// Waits for the children to hear of the end.
-    fn farewell(&self, children: &mut Children) -> anyhow::Result<()> {
-        let until: Instant = clock::instant() + FAREWELL;
-        while !children.is_empty() && clock::instant() < until {
+    /// Waits for the children to exit, and kills those that do not.
+    fn drain_workers(&self, children: &mut Children) -> anyhow::Result<()> {
+        let until = clock::instant() + CHILDREN_EXIT;
+        loop {
             children.reap(false)?;
-            std::thread::sleep(LOOK / 10);
+            let left = until.saturating_duration_since(clock::instant());
+            if children.is_empty() || left.is_zero() {
+                break;
+            }
+            self.wakes.wait(left);
         }
         children.kill();
         Ok(())
@@ -392,6 +423,18 @@ fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
         job.job.work_dir = work_dir.to_string_lossy().into_owned();
     }
     job
+}
+
+/// Whether an effect is worth a look before the progress interval is over.
+fn is_news(effect: &Effect) -> bool {
+    match effect {
+        Effect::StageStarted { .. } | Effect::StageEnded { .. } | Effect::JobEnded { .. } => true,
+        Effect::WorkAvailable
+        | Effect::UnitFailed { .. }
+        | Effect::AttemptFailed { .. }
+        | Effect::Alarm { .. }
+        | Effect::ReportRefused { .. } => false,
+    }
 }
 
 fn share_of_cores(workers: u32) -> u32 {

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::wake::Waker;
+
 /// SIGURG has the same number on every Linux that we know.
 const URG: SignalKind = SignalKind::from_raw(23);
 
-/// Counts what came.
+/// Counts what came, and wakes who waits for it.
 pub(crate) struct Signals {
     interrupts: Arc<AtomicU32>,
     others: Arc<AtomicU32>,
@@ -20,7 +22,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    pub(crate) fn catch(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
+    /// Catches the signals from now on. A child that ends wakes too.
+    pub(crate) fn catch(runtime: &tokio::runtime::Runtime, waker: &Waker) -> std::io::Result<Self> {
         let signals = Self {
             interrupts: Arc::default(),
             others: Arc::default(),
@@ -33,10 +36,11 @@ impl Signals {
             URG,
         ];
         let _inside = runtime.enter();
-        count(runtime, SignalKind::interrupt(), &signals.interrupts)?;
+        count(runtime, SignalKind::interrupt(), &signals.interrupts, waker)?;
         for kind in others {
-            count(runtime, kind, &signals.others)?;
+            count(runtime, kind, &signals.others, waker)?;
         }
+        count(runtime, SignalKind::child(), &Arc::default(), waker)?;
         Ok(signals)
     }
 
@@ -59,12 +63,14 @@ fn count(
     runtime: &tokio::runtime::Runtime,
     kind: SignalKind,
     counter: &Arc<AtomicU32>,
+    waker: &Waker,
 ) -> std::io::Result<()> {
     let mut signals = signal(kind)?;
-    let counter = Arc::clone(counter);
+    let (counter, waker) = (Arc::clone(counter), waker.clone());
     runtime.spawn(async move {
         while signals.recv().await.is_some() {
             counter.fetch_add(1, Ordering::Relaxed);
+            waker.wake();
         }
     });
     Ok(())

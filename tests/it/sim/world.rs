@@ -12,11 +12,13 @@ use super::chaos::{Call, Chaos, Mishap};
 use super::files::Files;
 use super::machine::{Machine, Run};
 use super::properties::outcome::Outcome;
-use super::properties::{Properties, Seen};
+use super::properties::{self, Properties, Seen};
 use super::shell::{Consequence, Handled, Remains, Shell};
 use super::truth::{Fate, Truth};
 use super::work::{self, End};
 
+/// The virtual time at which every world begins.
+const BEGIN_MILLIS: u64 = 1_000_000;
 /// A job that has not ended by then never will.
 const MAX_MILLIS: u64 = 60 * 60 * 1000;
 
@@ -115,7 +117,7 @@ impl<'a> World<'a> {
             truth,
             plan,
             chaos,
-            now: 1_000_000,
+            now: BEGIN_MILLIS,
             agenda: BTreeMap::new(),
             planned: 0,
             machines,
@@ -131,7 +133,6 @@ impl<'a> World<'a> {
 
     /// Runs the job to its end.
     pub(crate) fn run(mut self) -> Outcome {
-        let begin = self.now;
         for machine in 0..self.machines.len() {
             self.later(0, Action::Machine(machine));
         }
@@ -140,7 +141,11 @@ impl<'a> World<'a> {
         while self.ended.is_none() || self.shell.is_none() {
             let (at, action) = self.agenda.pop_first().expect("machines never stop asking");
             self.now = at.0;
-            assert!(self.now < begin + MAX_MILLIS, "the job never ends: {:#?}", self.status());
+            assert!(
+                self.now < BEGIN_MILLIS + MAX_MILLIS,
+                "the job never ends: {:#?}",
+                self.status()
+            );
             self.tally.steps += 1;
             self.declare_lost();
             match action {
@@ -168,7 +173,7 @@ impl<'a> World<'a> {
     }
 
     fn chaos_time(&self) -> u64 {
-        self.now - 1_000_000
+        self.now - BEGIN_MILLIS
     }
 
     fn status(&self) -> Option<Status> {
@@ -285,9 +290,11 @@ impl<'a> World<'a> {
     }
 
     fn declare_lost(&mut self) {
+        let Some(shell) = &self.shell else { return };
         let now = Timestamp::from_millis(self.now);
-        let overdue = self.shell.as_ref().map(|shell| shell.scheduler.overdue(now));
-        for event in overdue.unwrap_or_default() {
+        let overdue = shell.scheduler.overdue(now);
+        properties::deadlines::look(now, shell.deadline, &overdue);
+        for event in overdue {
             let is_loss = matches!(event, Event::Lost { .. });
             if self.coordinator(&event).is_some() && is_loss {
                 self.tally.workers_lost += 1;
@@ -342,12 +349,12 @@ impl<'a> World<'a> {
         let unit = run.unit;
         let most = self.truth.limits.retries - 1;
         let pieces = self.chaos.dice.random_range(1..6);
+        let time = self.chaos_time();
         let machine = &mut self.machines[number];
         match &run.end {
             End::Kills => return false,
             End::Fails(_) => machine.report(&run, run.end.outcomes(pieces)),
             End::Result { done, .. } => {
-                let time = self.now - 1_000_000;
                 if self.chaos.bars(time) {
                     self.tally.barred += 1;
                     machine.report_barred(&run);

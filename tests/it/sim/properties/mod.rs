@@ -2,6 +2,7 @@
 //! and effects alone, and compares the scheduler with it.
 
 mod accounting;
+pub(crate) mod deadlines;
 mod done;
 mod failed_units;
 mod leases;
