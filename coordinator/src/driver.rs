@@ -44,13 +44,13 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// Commands handled with one fsync.
 const MAX_BATCH: usize = 4096;
-/// A parked call is answered after so long at the latest, whatever it asked for.
+/// A parked call is answered after this time at the latest, whatever it asked for.
 const MAX_PARKED_MILLIS: u64 = 30_000;
 
-/// Where an answer goes.
+/// The way back for an answer.
 pub type Reply<T> = oneshot::Sender<Result<T, Status>>;
 
-/// What the driver is asked.
+/// A request to the driver.
 pub enum Command {
     Register(RegisterRequest, Reply<pb::RegisterResponse>),
     Sync(SyncRequest, Reply<pb::SyncResponse>),
@@ -60,12 +60,12 @@ pub enum Command {
     Cancel(Reply<pb::CancelResponse>),
     /// Continue without the units that failed permanently.
     AcceptFailedUnits(Reply<()>),
-    /// Running units may go on until then, or for as long as they take.
+    /// Lease nothing more. Running units may end until then, or for as long as they take.
     Drain {
         until: Option<Timestamp>,
         reply: Reply<pb::DrainResponse>,
     },
-    /// A worker process on this host ended: what it held need not wait for its lease.
+    /// A worker process on this host ended, so its units need not wait for the end of its lease.
     WorkerExited {
         pid: u32,
         how: String,
@@ -90,7 +90,7 @@ pub struct Driver {
 type Answers = Vec<Box<dyn FnOnce() + Send>>;
 
 impl Driver {
-    /// Takes the next epoch of a state directory and goes on where the journal ends.
+    /// Takes the next epoch of a state directory and resumes where the journal ends.
     pub fn open(state: &Path, allocation: Allocation) -> Result<Self, RecoveryError> {
         let host = thresher_proto::channel::address::host_name();
         let recovered = recovery::open(state, &host, &allocation)?;
@@ -165,8 +165,8 @@ impl Driver {
         until_due.map_or(until_check, |due| due.min(until_check)).max(SHORTEST_SLEEP)
     }
 
-    /// A commit finds out whether another coordinator took over; so must one that only answers:
-    /// it may have been suspended for long since it looked last.
+    /// Checks whether another coordinator took over, if that is not known. A commit does the same;
+    /// a driver that only answers may have been suspended for long since.
     fn check_replaced(&mut self) -> Result<(), JournalError> {
         let now = clock::instant();
         if now.duration_since(self.looked) >= LOOK_FOR_OTHERS {
@@ -307,8 +307,8 @@ impl Driver {
         }
     }
 
-    /// The job's limit on requests to storage, in equal parts among the workers that are known and
-    /// `more` that are about to be.
+    /// Returns one worker's part of the job's limit on requests to storage: an equal share among the
+    /// known workers and `more` that are about to register.
     fn request_rate(&self, more: u64) -> u64 {
         let whole = self.job.as_ref().map_or(0, |job| job.s3.max_requests_per_second);
         let workers = self.scheduler.worker_count() + more;
@@ -376,7 +376,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Asks again for those that wait, when there may be work, and answers those that waited long.
+    /// Repeats parked calls if there may be work, and answers those that have waited long enough.
     fn wake_parked(
         &mut self,
         effects: &mut Vec<Effect>,
@@ -396,7 +396,7 @@ impl Driver {
     }
 }
 
-/// Whoever asked may be gone; then nobody misses the answer.
+/// The caller may be gone; then nobody misses the answer.
 fn answer<T: Send + 'static>(answers: &mut Answers, reply: Reply<T>, result: Result<T, Status>) {
     answers.push(Box::new(move || drop(reply.send(result))));
 }

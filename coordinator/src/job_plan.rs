@@ -1,14 +1,11 @@
 //! From the job file to what the scheduler needs of it: a pure function, so that a replay gives the
 //! plan that was given at submission.
 
+use thresher_domain::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES};
 use thresher_proto::job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
 use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
-/// Memory for a key in an exchange, over all ranks; the worker's `dedup::budget` has the formula.
-pub const LINE_KEY_BYTES: u64 = 93;
-/// The same for a document's key.
-pub const DOCUMENT_KEY_BYTES: u64 = 133;
 /// Beyond this a resolve stage would be all overhead.
 const MAX_RANGES: u32 = 1 << 16;
 

@@ -1,9 +1,11 @@
-//! Runs a job to its end: the door that the command line knocks at.
+//! Runs a job to its end, for the command line.
 //!
 //! ```text
 //! state directory → Driver (thread) ← commands ← service (tokio) ← sockets
-//!                                   ← this loop: progress, children, signals
+//!                                   ← this thread: progress, children, signals
 //! ```
+//! This thread sleeps until an effect of the driver, a signal or the end of a child wakes it, or
+//! until progress is due.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,10 +42,10 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 /// The same if the job is only drained: they wait for the next coordinator.
 const LAST_CALLS_OF_DRAIN: Duration = Duration::from_millis(100);
 
-/// Told how the job stands, again and again.
+/// Is given the state of the job whenever it is worth showing.
 pub type Progress = Box<dyn FnMut(&pb::StatusResponse) + Send>;
 
-/// What `thresher run` asks for.
+/// The options of `thresher run`.
 pub struct RunOptions {
     pub job: JobSpec,
     pub state: PathBuf,
@@ -54,12 +56,12 @@ pub struct RunOptions {
     pub worker_arguments: Vec<String>,
     pub listen: Option<SocketAddr>,
     pub allocation: Allocation,
-    /// Whether what fails once more may be missing in the output.
+    /// Whether units that fail once more may be missing in the output.
     pub accept_gaps: bool,
     pub progress: Progress,
 }
 
-/// What `thresher serve` asks for.
+/// The options of `thresher serve`.
 pub struct ServeOptions {
     pub job: Option<JobSpec>,
     pub state: PathBuf,
@@ -127,8 +129,8 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
 }
 
 /// Cancels a job whose coordinator cannot be reached, by being its next coordinator for a moment.
-/// One that no coordinator has begun is written into the journal as `submitted`, so that nobody
-/// begins it later. Gives how the job stands then.
+/// A job that no coordinator has started is written into the journal as `submitted`, so that none
+/// starts it later. Returns the state of the job afterwards.
 pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Result<pb::JobState> {
     let coordinator = Coordinator::start(submitted, state, None, Allocation::default())?;
     coordinator.ask(Command::Cancel)?;
@@ -136,8 +138,8 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
     coordinator.stop(status).map(|status| status.state())
 }
 
-/// Writes into the journal, between two coordinators, that the job may go on without what was set
-/// aside.
+/// Writes into the journal, between two coordinators, that the job may continue without the units
+/// that failed permanently.
 pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
     let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
     coordinator.ask(Command::AcceptFailedUnits)?;
@@ -145,12 +147,12 @@ pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
     coordinator.stop(status).map(|_| ())
 }
 
-/// How the job stands by the journal.
+/// Returns the status of the job according to the journal.
 pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
     Ok(read_scheduler(state)?.status(clock::now()).into())
 }
 
-/// Why a unit is where it is, by the journal.
+/// Explains a unit's state from the journal.
 pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
     let unit = unit.parse::<AttemptRef>()?.key;
     let scheduler = read_scheduler(state)?;
@@ -185,8 +187,8 @@ impl Coordinator {
         let silent = refuse_second(&runtime, state)?;
         let driver = Driver::open(state, allocation.clone())?;
         if let Some(socket) = silent {
-            // The epoch is ours. Whoever was there and did not answer is suspended or dead, and
-            // ends when it finds that out. It may be gone already, with its socket.
+            // The epoch is ours. The coordinator that did not answer is suspended or dead, and exits
+            // when it finds that out. It may be gone already, with its socket.
             let _ = std::fs::remove_file(socket);
         }
         let epoch = driver.epoch();
@@ -221,7 +223,7 @@ impl Coordinator {
         let (shut, closing) = oneshot::channel::<()>();
         let served = runtime.spawn(serve_on(listener, service, closing));
         let driver = std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
-            // It must outlive the channel: whoever is woken finds the channel closed.
+            // It must outlive the channel, so that the thread that is woken finds it closed.
             let _ended = waker.clone().on_drop();
             let received = received;
             driver.run(&received, |effects| {
@@ -248,7 +250,7 @@ impl Coordinator {
         Ok(coordinator)
     }
 
-    /// A question to the driver; when the driver has ended, its own error is the better answer.
+    /// Asks the driver. If the driver has ended, its own error is the better answer.
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> anyhow::Result<T> {
         let (reply, answer) = oneshot::channel();
         let ended = "the coordinator has stopped";
@@ -284,7 +286,7 @@ impl Coordinator {
                 for ended in children.reap(replace)? {
                     let (pid, how) = (ended.pid, ended.how);
                     tracing::info!(pid, how, "worker ended");
-                    // The driver may have ended; the next status tells.
+                    // The driver may have ended; the next status shows that.
                     let _ = self.commands.send(Command::WorkerExited { pid, how });
                 }
             }
@@ -296,7 +298,7 @@ impl Coordinator {
                 self.ask(|reply| Command::Drain { until, reply })?;
             }
             if self.signals.again() {
-                bail!("stopped by a second signal\nhint: run again to go on");
+                bail!("stopped by a second signal\nhint: run the same command again to resume");
             }
             self.wakes.wait(PROGRESS_INTERVAL);
         }
@@ -317,7 +319,7 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Why it ended: what the driver says, where it has ended by itself, and else what was seen.
+    /// Returns why it ended: the driver's error if the driver ended by itself, otherwise `seen`.
     fn reason(self, seen: anyhow::Error) -> anyhow::Error {
         // Its channel closes a moment before its thread ends.
         let _ = self.commands.send(Command::Stop);
@@ -370,8 +372,8 @@ async fn serve_on(
         .await
 }
 
-/// A live coordinator of the same state directory is not pushed aside by accident. Gives the socket
-/// of one that was there and does not answer.
+/// Fails if a live coordinator has the state directory. Returns the socket of one that does not
+/// answer.
 fn refuse_second(
     runtime: &tokio::runtime::Runtime,
     state: &Path,
@@ -396,8 +398,8 @@ fn refuse_second(
     Ok(address.unix)
 }
 
-/// How the job ended, if an earlier run completed it. Nothing is written then: no epoch is taken,
-/// and nobody's keys or address change. The journal is only read where the output may be sealed.
+/// Returns the final status if an earlier run completed the job. Nothing is written then: no epoch is
+/// taken, and no keys or addresses change. The journal is only read if the output may be sealed.
 fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::StatusResponse>> {
     let output = &job.output.path;
     if !output.contains("://") && !Path::new(output).join("manifest.json").try_exists()? {
@@ -417,7 +419,7 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
     Ok(Some(status))
 }
 
-/// The job with what only the state directory tells.
+/// Returns the job with what only the state directory determines.
 fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
     if job.job.work_dir.is_empty() {
         job.job.work_dir = work_dir.to_string_lossy().into_owned();

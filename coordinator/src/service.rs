@@ -162,3 +162,24 @@ fn refused(error: MalformedMessage) -> Status {
         "{error}\nhint: run workers and coordinator of the same version"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn malformed_calls_are_refused_before_they_reach_the_driver() {
+        let (commands, received) = std::sync::mpsc::channel();
+        let service = Service::new(commands, |_| {});
+        let reports = vec![pb::Report::default()];
+        let call = pb::SyncRequest { reports, ..pb::SyncRequest::default() };
+        let refused = service.sync(Request::new(call)).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(refused.message().contains("hint: "), "{refused}");
+        let held = vec![pb::UnitRef { stage: 77, ordinal: 0, attempt: 1 }];
+        let registration = pb::RegisterRequest { held, ..pb::RegisterRequest::default() };
+        let refused = service.register(Request::new(registration)).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(received.try_recv().is_err());
+    }
+}

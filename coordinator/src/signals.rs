@@ -1,8 +1,8 @@
 //! Signals that ask this process to stop.
 //!
-//! Batch systems warn with whatever they were told to (USR1, USR2, URG), and end a job with INT
-//! and TERM, one after the other: all of them mean the same, however often they come. Only a second
-//! INT, as a person at a terminal sends it, means to stop at once.
+//! Batch systems warn with the signal that they are configured to send (USR1, USR2, URG), and end a
+//! job with INT and TERM, one after the other. All of them mean the same, however often they come.
+//! Only a second INT, as a person at a terminal sends it, means to stop at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,7 @@ const URG: SignalKind = SignalKind::from_raw(23);
 pub(crate) struct Signals {
     interrupts: Arc<AtomicU32>,
     others: Arc<AtomicU32>,
-    told: std::cell::Cell<bool>,
+    handled: std::cell::Cell<bool>,
 }
 
 impl Signals {
@@ -27,7 +27,7 @@ impl Signals {
         let signals = Self {
             interrupts: Arc::default(),
             others: Arc::default(),
-            told: std::cell::Cell::new(false),
+            handled: std::cell::Cell::new(false),
         };
         let others = [
             SignalKind::terminate(),
@@ -50,7 +50,7 @@ impl Signals {
 
     /// True once, after the first signal.
     pub(crate) fn first(&self) -> bool {
-        self.seen() && !self.told.replace(true)
+        self.seen() && !self.handled.replace(true)
     }
 
     /// Whether somebody insists.

@@ -1,7 +1,7 @@
 //! What time alone brings about: lost workers, and drains near the end of an allocation.
 //!
 //! It reads the state and decides nothing. Invariant: nothing is due before [`Deadlines::next`], so
-//! the shell may sleep until then.
+//! the shell may sleep until then. Only the idle-node cutoff may be due up to a second earlier.
 
 use thresher_domain::Timestamp;
 
@@ -35,7 +35,7 @@ impl Deadlines<'_> {
         let overdue = self.workers.overdue(now, self.lease_millis());
         let lost = overdue.map(|(worker_id, worker)| {
             let silence = now.millis_since(worker.last_seen.at);
-            Event::Lost { worker_id, reason: format!("not heard of for {silence} ms") }
+            Event::Lost { worker_id, reason: format!("it has not called for {silence} ms") }
         });
         drain.into_iter().chain(lost).collect()
     }
@@ -55,7 +55,7 @@ impl Deadlines<'_> {
         IdleNodes { forecast: self.forecast, workers: self.workers }
     }
 
-    /// Returns until when running units may go on, if time requires a drain or a shorter one: the
+    /// Returns until when running units may run, if time requires a drain or a shorter one: the
     /// allocation ends, nothing that waits fits into the rest of it, or workers did not return what
     /// they hold.
     fn due_drain(&self) -> Option<Timestamp> {

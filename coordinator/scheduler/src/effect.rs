@@ -6,7 +6,7 @@
 
 use thresher_domain::{AttemptRef, Directive, JobState, Lease, Stage};
 
-/// Whether an event changed anything but how long ago a worker was heard of.
+/// Whether an event changed more than the time of a worker's last call.
 #[must_use = "a change must be journaled before its effects are performed"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {

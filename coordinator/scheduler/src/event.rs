@@ -29,11 +29,11 @@ pub enum Event {
     },
     /// A worker reports, asks for units, and renews its leases.
     Sync(SyncRequest),
-    /// A worker will not be heard of again: its lease ended, or the shell saw it die.
+    /// A worker is lost: its lease ended, or the shell saw it die.
     Lost {
         /// Which one.
         worker_id: u32,
-        /// For people, e.g. `not heard of for 60 s`.
+        /// For people, e.g. `it has not called for 60 s`.
         reason: String,
     },
     /// Somebody asked to stop after what runs, or the allocation ends.

@@ -39,9 +39,9 @@ pub enum LeaseOrder {
 /// Numbers that bound the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A worker is lost if it is not heard of for this long.
+    /// A worker is lost if it does not call for this long.
     pub lease_millis: u32,
-    /// How often a worker should be heard of.
+    /// How often a worker should call.
     pub heartbeat_millis: u32,
     /// Number of failed attempts after which a unit fails permanently.
     pub retries: u32,

@@ -20,7 +20,7 @@ use crate::walltime::Walltime;
 use crate::workers::{Worker, Workers};
 
 /// The state of one coordinator. Two are equal if the same events made them, apart from when
-/// workers were last heard of.
+/// workers called last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scheduler {
     epoch: u64,

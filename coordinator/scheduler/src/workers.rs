@@ -11,7 +11,7 @@ use crate::unit::bounded;
 /// Lost workers that status still shows.
 const REMEMBERED_LOST: usize = 64;
 
-/// When a worker was last heard of, and the number of that call. Calls that only renew leases are
+/// When a worker called last, and the number of that call. Calls that only renew leases are
 /// not journaled, so this is not part of the state that replay restores: all values are equal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastSeen {
@@ -37,10 +37,10 @@ pub(crate) struct Worker {
     /// Attempts of units that another worker finished first, for the worker's next answer.
     cancelled: Vec<AttemptRef>,
     pub(crate) last_seen: LastSeen,
-    /// Whether it was heard of since the coordinator last came up. One that never comes back after
+    /// Whether it called since the coordinator last started. One that never comes back after
     /// that most likely ended with its allocation, so its units are not blamed.
     pub(crate) attached: bool,
-    /// A signal told it to end: its units are not blamed for that either.
+    /// Whether it exits because of a signal, which does not count against its units either.
     pub(crate) leaving: bool,
 }
 
@@ -198,7 +198,7 @@ impl Workers {
         }
     }
 
-    /// Returns the workers that were not heard of for `lease_millis`.
+    /// Returns the workers that have not called for `lease_millis`.
     pub(crate) fn overdue(
         &self,
         now: Timestamp,

@@ -39,7 +39,7 @@ pub struct SyncRequest {
     /// Counts the calls of this registration from 1; 0 if not counted. A call with a smaller number
     /// than was seen before was given up by the worker.
     pub sequence: u64,
-    /// Set after a signal told the worker to exit: it will within that time. 0 if it stays.
+    /// Time within which the worker exits because of a signal; 0 if it stays.
     pub leaves_within_millis: u32,
 }
 

@@ -3,13 +3,14 @@
 //!
 //! Messages on the wire and in the journal are converted to these types at the edge
 //! (`thresher-proto`, `convert`), which refuses what is malformed. So code behind the edge never
-//! meets a stage that is unspecified, a report without a unit or a number that stands for a name.
+//! meets a stage that is unspecified, a report without a unit or a number in place of a name.
 //!
 //! **Invariant:** nothing here knows how a value is encoded, and this crate depends on no runtime,
 //! no transport and no other crate of the project.
 
 mod coordination;
 mod job_state;
+mod key_ranges;
 mod random;
 mod stage;
 mod status;
@@ -19,6 +20,7 @@ mod work;
 
 pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, SyncRequest};
 pub use job_state::JobState;
+pub use key_ranges::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES, key_ranges};
 pub use random::SplitMix64;
 pub use stage::Stage;
 pub use status::{

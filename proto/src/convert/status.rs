@@ -133,7 +133,7 @@ impl From<Explanation> for pb::ExplainResponse {
     }
 }
 
-/// Converts a moment for the wire, where 0 stands for none.
+/// Converts a moment for the wire, where 0 means none.
 fn millis(moment: Option<Timestamp>) -> u64 {
     moment.map_or(0, Timestamp::millis)
 }

@@ -17,7 +17,7 @@ use super::shell::{Consequence, Handled, Remains, Shell};
 use super::truth::{Fate, Truth};
 use super::work::{self, End};
 
-/// The virtual time at which every world begins.
+/// The virtual time at which every world starts.
 const BEGIN_MILLIS: u64 = 1_000_000;
 /// A job that has not ended by then never will.
 const MAX_MILLIS: u64 = 60 * 60 * 1000;
@@ -32,7 +32,7 @@ pub(crate) struct Tally {
     delayed: u64,
     damaged: u64,
     drained: u64,
-    barred: u64,
+    blocked: u64,
     left: u64,
     given_up: u64,
     allocations_ended: u64,
@@ -50,7 +50,7 @@ impl Tally {
         self.delayed += other.delayed;
         self.damaged += other.damaged;
         self.drained += other.drained;
-        self.barred += other.barred;
+        self.blocked += other.blocked;
         self.left += other.left;
         self.given_up += other.given_up;
         self.allocations_ended += other.allocations_ended;
@@ -69,7 +69,7 @@ impl Tally {
             self.delayed,
             self.damaged,
             self.drained,
-            self.barred,
+            self.blocked,
             self.left,
             self.given_up,
             self.allocations_ended,
@@ -157,7 +157,7 @@ impl<'a> World<'a> {
                 Action::AllocationEnds(epoch) => self.end_allocation(epoch),
             }
         }
-        let shell = self.shell.take().expect("whoever ended the job lives");
+        let shell = self.shell.take().expect("the coordinator that ended the job is up");
         self.properties.at_end(&shell.scheduler, self.truth, Timestamp::from_millis(self.now));
         let tally = Tally {
             failed_units: self.properties.failed_units_count(),
@@ -355,9 +355,9 @@ impl<'a> World<'a> {
             End::Kills => return false,
             End::Fails(_) => machine.report(&run, run.end.outcomes(pieces)),
             End::Result { done, .. } => {
-                if self.chaos.bars(time) {
-                    self.tally.barred += 1;
-                    machine.report_barred(&run);
+                if self.chaos.blocks(time) {
+                    self.tally.blocked += 1;
+                    machine.report_blocked(&run);
                     return true;
                 }
                 if !done.digest.is_empty() && self.chaos.fails(time, unit.key, most) {
@@ -406,7 +406,7 @@ impl<'a> World<'a> {
             SyncAnswer::UnknownWorker => machine.unknown(),
             SyncAnswer::Answer { leases, directive, give_up } => {
                 self.tally.given_up += give_up.len() as u64;
-                machine.answered(sent, &leases, (directive, &give_up));
+                machine.answered(sent, &leases, directive, &give_up);
                 for lease in leases {
                     let unit = lease.unit;
                     let end = work::run(self.truth, &self.files, &lease);

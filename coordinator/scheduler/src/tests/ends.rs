@@ -141,7 +141,7 @@ fn a_job_that_stopped_for_failed_units_retries_them_in_the_next_coordinator() {
     let mut room = Room::listed_with(true, 2, |limits| limits.stop_at_failed_units = true);
     let bad = room.lease_one(1);
     room.report(1, bad, failed(FailureKind::Fatal));
-    assert_eq!(room.job_state(), JobState::Running, "the others go on");
+    assert_eq!(room.job_state(), JobState::Running, "the others continue");
     assert_eq!(room.finish(1, 1), [unit(Stage::Lines, 1, 1)]);
     assert_eq!(room.job_state(), JobState::Drained);
     let reason = room.reason();
@@ -203,7 +203,7 @@ fn a_storage_that_refuses_the_job_stops_it_and_no_unit_fails() {
     let mut room = Room::listed(true, 3);
     let (first, second) = (room.lease_one(1), room.lease_one(1));
     room.report(1, first, failed(FailureKind::Blocked));
-    assert_eq!(room.lease(1, 1), [], "nothing is begun that would meet the same");
+    assert_eq!(room.lease(1, 1), [], "no unit starts that would fail the same way");
     let effects = room.report(1, second, failed(FailureKind::Blocked));
     let reason = "worker 1 (host a, pid 1): no luck".to_owned();
     let ended = Effect::JobEnded { state: JobState::Drained, reason: reason.clone() };

@@ -57,7 +57,7 @@ fn a_failed_attempt_is_retried_and_the_last_one_fails_the_unit() {
         [Effect::UnitFailed { unit: second, error }]
     );
     assert_eq!(room.scheduler.absent(Stage::Prepare), [0]);
-    assert_eq!(room.lease_one(1), unit(Stage::Prepare, 1, 1), "the job goes on");
+    assert_eq!(room.lease_one(1), unit(Stage::Prepare, 1, 1), "the job continues");
 }
 
 /// A registration that was long on its way says that the attempt is held which has failed since.

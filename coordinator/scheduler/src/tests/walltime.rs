@@ -4,7 +4,7 @@ use super::*;
 
 const MARGIN: u64 = 10_000;
 
-/// With inputs listed, in an allocation that ends so long from now. Each unit costs 10 bytes.
+/// With inputs listed, in an allocation that ends that many milliseconds from now. Each unit costs 10 bytes.
 fn room(inputs: u32, left: u64) -> Room {
     let mut room = Room::listed(true, inputs);
     room.give(&opened(2, room.now + left));
@@ -20,7 +20,7 @@ fn opened(epoch: u64, ends_millis: u64) -> Event {
     Event::Opened(CoordinatorOpened { epoch, allocation, ..CoordinatorOpened::default() })
 }
 
-/// A unit runs on worker 1 and takes so long; the clock goes on.
+/// A unit runs on worker 1 for that time, and the clock advances by it.
 fn run_one(room: &mut Room, millis: u64) {
     let unit = room.lease_one(1);
     room.now += millis;
@@ -107,6 +107,25 @@ fn a_drain_ends_soon_after_its_time_even_if_workers_are_silent() {
     room.give(&until(&room, 0));
     assert_eq!(room.job_state(), JobState::Drained);
     assert_eq!(room.state(held), "leased", "its worker may come back to the next coordinator");
+}
+
+#[test]
+fn the_next_deadline_is_when_a_lease_ends_or_the_last_waiting_unit_no_longer_fits() {
+    let mut room = room(9, 40_000);
+    let deadline = |room: &Room| room.scheduler.next_deadline(Timestamp::from_millis(room.now));
+    let after = |room: &Room, millis| Some(Timestamp::from_millis(room.now + millis));
+    assert_eq!(deadline(&room), after(&room, LEASE_MILLIS));
+    room.lose(1);
+    // A unit of unknown duration needs a margin, and nothing is leased in the margin itself.
+    let fits = 40_000 - 2 * MARGIN;
+    assert_eq!(deadline(&room), after(&room, fits + 1));
+    room.now += fits;
+    assert_eq!(overdue(&mut room), []);
+    room.now += 1;
+    let drained = until(&room, 40_000 - MARGIN / 2 - fits - 1);
+    assert_eq!(overdue(&mut room), std::slice::from_ref(&drained));
+    room.give(&drained);
+    assert_eq!(deadline(&room), None, "a drained job waits for nothing");
 }
 
 #[test]
@@ -204,7 +223,7 @@ fn many_idle_nodes_are_not_kept_for_one_slow_unit() {
     room.now += 1;
     let (answer, _) = room.sync(ask(1, 0));
     let [unit] = given_up(&answer)[..] else { panic!("{answer:?}") };
-    assert_eq!(overdue(&mut room), [], "it waits for what was given up");
+    assert_eq!(overdue(&mut room), [], "it waits for the unit to be returned");
     room.report(1, unit, Outcome::Returned);
     assert_eq!(room.job_state(), JobState::Drained);
     assert_eq!(room.state(unit), "waiting");

@@ -6,14 +6,12 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use thresher_domain::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES, key_ranges};
 use thresher_proto::job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 
-/// Memory for each key in a gang unit, over all ranks. The worker's `dedup::budget` derives them.
-const LINE_KEY_BYTES: u64 = 93;
-const DOCUMENT_KEY_BYTES: u64 = 133;
 /// Disk for each distinct key of a unit, in its key file.
 const LINE_KEY_FILE_BYTES: u64 = 13;
 const DOCUMENT_KEY_FILE_BYTES: u64 = 21;
@@ -238,11 +236,10 @@ fn plan(stage: Stage, units: u64) -> StagePlan {
 }
 
 fn resolve(stage: Stage, keys: u64, key_bytes: u64, budget_bytes: u64) -> StagePlan {
-    let needed = keys.saturating_mul(key_bytes);
     StagePlan {
-        memory_bytes: needed.min(budget_bytes),
+        memory_bytes: keys.saturating_mul(key_bytes).min(budget_bytes),
         cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
-        ..plan(stage, needed.div_ceil(budget_bytes.max(1)).max(1))
+        ..plan(stage, key_ranges(keys, key_bytes, budget_bytes))
     }
 }
 
