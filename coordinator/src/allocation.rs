@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use thresher_lsf::{Layout, Lsf};
-use thresher_proto::batch::{BatchSystem, ParseError};
+use thresher_site::batch::{BatchSystem, ParseError};
 use thresher_slurm::{Records, Slurm};
 
 use crate::scheduler::Timestamp;

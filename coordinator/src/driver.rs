@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use prost::Message;
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 use thresher_proto::pb::{self, Stage};
 use tokio::sync::oneshot;
 use tonic::Status;
@@ -89,7 +89,7 @@ type Answers = Vec<Box<dyn FnOnce() + Send>>;
 impl Driver {
     /// Takes the next epoch of a state directory and goes on where the journal ends.
     pub fn open(state: &Path, allocation: Allocation) -> Result<Self, RecoveryError> {
-        let host = thresher_proto::channel::address::host_name();
+        let host = thresher_channel::address::host_name();
         let recovered = recovery::open(state, &host, &allocation)?;
         let job = recovered.scheduler.job_toml().map(JobSpec::from_resolved).transpose()?;
         Ok(Self {

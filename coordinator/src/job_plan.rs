@@ -1,7 +1,7 @@
 //! From the job file to what the scheduler needs of it: a pure function, so that a replay gives the
 //! plan that was given at submission.
 
-use thresher_proto::job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
+use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
 use crate::scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
@@ -44,6 +44,6 @@ pub fn plan_of_text(resolved: &str) -> Result<JobPlan, JobError> {
     JobSpec::from_resolved(resolved).map(|job| plan_of(&job))
 }
 
-fn name_of(source: &thresher_proto::job::SourceSpec) -> String {
+fn name_of(source: &thresher_job::SourceSpec) -> String {
     source.name.clone()
 }

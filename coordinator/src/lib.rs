@@ -1,15 +1,14 @@
 //! The coordinator: schedules units, keeps the journal, answers people. It never touches a document
-//! byte: what needs one is a unit, or a verb of the worker's binary.
+//! byte: what needs one is a unit, or a verb of the worker's.
 
 pub mod allocation;
-mod amounts;
-mod batch;
+pub mod amounts;
+pub mod batch;
 mod children;
-pub mod cli;
 pub mod clock;
 pub mod driver;
-mod figures;
-mod interface;
+pub mod figures;
+pub mod interface;
 pub mod job_plan;
 pub mod journal;
 pub mod report;
@@ -18,3 +17,4 @@ pub mod scheduler;
 pub mod service;
 mod signals;
 pub mod transport;
+pub mod worker_program;

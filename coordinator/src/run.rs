@@ -12,21 +12,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use thresher_proto::channel::address::{CoordinatorAddress, host_name};
-use thresher_proto::channel::{Credentials, Role, connect};
-use thresher_proto::job::JobSpec;
+use thresher_channel::address::{CoordinatorAddress, host_name};
+use thresher_channel::{Credentials, Role, connect};
+use thresher_job::JobSpec;
 use thresher_proto::{parse_unit, pb};
 use tokio::sync::oneshot;
 
 use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
-use crate::cli::worker_program::{refuse_obstacles, worker_program};
 use crate::clock;
 use crate::driver::{Command, Driver, Reply, other_job, read_scheduler};
 use crate::journal::JournalError;
 use crate::service::{METHODS, Service, is_over};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
+use crate::worker_program::{refuse_obstacles, worker_program};
 
 /// How often progress is shown and children are looked after.
 const LOOK: Duration = Duration::from_millis(100);

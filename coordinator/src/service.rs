@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use thresher_proto::channel::Role;
-use thresher_proto::job::JobSpec;
+use thresher_channel::Role;
+use thresher_job::JobSpec;
 use thresher_proto::pb::control_server::{Control, ControlServer};
 use thresher_proto::pb::coordination_server::{Coordination, CoordinationServer};
 use thresher_proto::{parse_unit, pb};

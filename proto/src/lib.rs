@@ -2,10 +2,6 @@
 //!
 //! It knows no other crate of the project. The messages are documented in `proto/thresher/v1`.
 
-pub mod batch;
-pub mod channel;
-pub mod job;
-pub mod site;
 pub mod survey;
 mod unit;
 

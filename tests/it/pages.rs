@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 use thresher_tests::job::root;
 
 /// What a job says besides its sources.
@@ -13,9 +13,11 @@ const HEAD: &str = "[job]\nname = \"page\"\n[language]\nmodel = \"none\"\n\
                     [tokens]\ntokenizer = \"none\"\n[output]\npath = \"corpus\"\n";
 
 fn slices() -> Vec<PathBuf> {
-    let folder = std::fs::read_dir(root().join("worker/src/sources")).unwrap();
+    let folder = std::fs::read_dir(root().join("worker/sources/src")).unwrap();
     let entries = folder.map(|entry| entry.unwrap().path());
-    let slices: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    // The folder of the user's commands is no slice.
+    let is_slice = |path: &PathBuf| path.is_dir() && !path.ends_with("command");
+    let slices: Vec<PathBuf> = entries.filter(is_slice).collect();
     assert_eq!(slices.len(), 8, "{slices:?}");
     slices
 }
@@ -74,7 +76,7 @@ fn the_page_of_a_slice_tells_all_reasons_of_its_own_and_no_others() {
 #[test]
 fn other_reasons_on_the_pages_are_reasons() {
     let mut text = String::new();
-    code(&root().join("worker/src"), &mut text);
+    code(&root().join("worker"), &mut text);
     for slice in slices() {
         let rows = page(&slice);
         let ends = ["_damaged", "_too_large", "_malformed", "_truncated", "_missing", "_wrong"];

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use thresher_proto::channel::private_file::{PrivateFileError, ensure_private_directory};
-use thresher_proto::job::JobError;
+use thresher_channel::private_file::{PrivateFileError, ensure_private_directory};
+use thresher_job::JobError;
 use thresher_proto::pb;
 
 use crate::allocation::Allocation;
