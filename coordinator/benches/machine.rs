@@ -18,13 +18,13 @@ use std::fs;
 
 use prost::Message as _;
 use rustix::time::{ClockId, clock_gettime};
-use thresher_coordinator::scheduler::{
-    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan, Timestamp,
+use thresher_coordinator::event_record::into_record;
+use thresher_domain::{
+    AllocationEnd, AttemptRef, CoordinatorOpened, Directive, Done, Lease, Listed, Outcome,
+    PlannedUnit, RegisterRequest, Report, SplitMix64, Stage, SyncRequest, Timestamp, UnitKey,
 };
-use thresher_proto::pb::report::Outcome;
-use thresher_proto::pb::{
-    CoordinatorOpened, Directive, Done, Lease, Listed, PlannedUnit, RegisterRequest, Report,
-    Returned, Stage, SyncRequest, UnitRef,
+use thresher_scheduler::{
+    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan, SyncAnswer, Synced,
 };
 
 const SLOTS: u32 = 56;
@@ -48,22 +48,9 @@ struct Bin {
     bytes_per_millis: f64,
 }
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to 1.
-    fn part(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
+/// Returns a number from 0 to 1.
+fn part(random: &mut SplitMix64) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[derive(Default)]
@@ -71,9 +58,9 @@ struct Node {
     worker_id: u32,
     pace: f64,
     busy: u32,
-    queue: VecDeque<(UnitRef, u64, u64)>,
+    queue: VecDeque<(AttemptRef, u64, u64)>,
     reports: Vec<Report>,
-    given_up: Vec<UnitRef>,
+    given_up: Vec<AttemptRef>,
     sequence: u64,
     calls_at: u64,
     drains: bool,
@@ -82,7 +69,7 @@ struct Node {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    Ends { stage: i32, ordinal: u32, attempt: u32, millis: u64 },
+    Ends { unit: AttemptRef, millis: u64 },
     Calls,
     Dies,
 }
@@ -102,7 +89,7 @@ struct Machine {
     nodes: Vec<Node>,
     agenda: BinaryHeap<Reverse<(u64, u32, What)>>,
     done: Vec<bool>,
-    dice: Dice,
+    random: SplitMix64,
     told: Told,
     now: u64,
 }
@@ -113,11 +100,23 @@ impl Machine {
         let now = Timestamp::from_millis(self.now);
         let mut effects = Vec::new();
         if self.scheduler.handle(now, &event, &mut effects) == Changed::Yes {
-            let record = event.into_record(now).encode_to_vec();
+            let record = into_record(event, now).encode_to_vec();
             self.told.journal_bytes += record.len() as u64;
         }
         self.told.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
         effects
+    }
+
+    fn sync(&mut self, request: SyncRequest) -> SyncAnswer {
+        let began = seconds(ClockId::ThreadCPUTime);
+        let now = Timestamp::from_millis(self.now);
+        let Synced { answer, changed } = self.scheduler.sync(now, &request, &mut Vec::new());
+        if changed == Changed::Yes {
+            let record = into_record(Event::Sync(request), now).encode_to_vec();
+            self.told.journal_bytes += record.len() as u64;
+        }
+        self.told.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
+        answer
     }
 
     fn later(&mut self, at: u64, node: u32, what: What) {
@@ -132,17 +131,16 @@ impl Machine {
             }
             let Some((unit, cost, start_by)) = node.queue.pop_front() else { return };
             if self.now > start_by {
-                node.reports.push(report(unit, Outcome::Returned(Returned {}), 0));
+                node.reports.push(report(unit, Outcome::Returned, 0));
                 continue;
             }
             node.busy += 1;
-            let slow = if self.dice.part() < 1.0 / 5000.0 { 5.0 } else { 1.0 };
-            let noise = 0.9 + 0.2 * self.dice.part();
+            let slow = if part(&mut self.random) < 1.0 / 5000.0 { 5.0 } else { 1.0 };
+            let noise = 0.9 + 0.2 * part(&mut self.random);
             let millis =
                 (cost as f64 / self.bin.bytes_per_millis * node.pace * noise * slow) as u64;
             self.told.begun += 1;
-            let UnitRef { stage, ordinal, attempt } = unit;
-            self.later(self.now + millis, number, What::Ends { stage, ordinal, attempt, millis });
+            self.later(self.now + millis, number, What::Ends { unit, millis });
         }
     }
 
@@ -165,12 +163,10 @@ impl Machine {
         let sent = request.reports.len();
         let next = node.calls_at;
         self.told.calls += 1;
-        let effects = self.give(Event::Sync(request));
+        let answer = self.sync(request);
         self.later(next, number, What::Calls);
-        for effect in effects {
-            if let Effect::Answer { leases, directive, give_up, .. } = effect {
-                self.obey(number, leases, directive, give_up);
-            }
+        if let SyncAnswer::Answer { leases, directive, give_up } = answer {
+            self.obey(number, leases, directive, give_up);
         }
         self.start_idle_slots(number);
         let node = &mut self.nodes[number as usize];
@@ -182,24 +178,21 @@ impl Machine {
         }
     }
 
-    fn obey(&mut self, number: u32, leases: Vec<Lease>, told: Directive, give_up: Vec<UnitRef>) {
+    fn obey(&mut self, number: u32, leases: Vec<Lease>, told: Directive, give_up: Vec<AttemptRef>) {
         let node = &mut self.nodes[number as usize];
         for lease in leases {
-            let Some(unit) = lease.unit else { continue };
-            let start_by = match lease.start_within_millis {
-                0 => u64::MAX,
-                millis => self.now + u64::from(millis),
-            };
-            node.queue.push_back((unit, lease.cost_bytes, start_by));
+            let within = lease.start_within_millis;
+            let start_by = within.map_or(u64::MAX, |millis| self.now + u64::from(millis));
+            node.queue.push_back((lease.unit, lease.cost_bytes, start_by));
         }
-        let returned = |unit| report(unit, Outcome::Returned(Returned {}), 0);
+        let returned = |unit| report(unit, Outcome::Returned, 0);
         if told == Directive::Drain {
             node.drains = true;
             let waiting = std::mem::take(&mut node.queue);
             node.reports.extend(waiting.into_iter().map(|(unit, ..)| returned(unit)));
         }
         for unit in give_up {
-            if !node.given_up.contains(&unit) && node.reports.iter().all(|r| r.unit != Some(unit)) {
+            if !node.given_up.contains(&unit) && node.reports.iter().all(|r| r.unit != unit) {
                 // Its slot stops at the next record.
                 node.busy -= 1;
                 node.given_up.push(unit);
@@ -208,7 +201,7 @@ impl Machine {
         }
     }
 
-    fn end(&mut self, number: u32, unit: UnitRef, millis: u64) {
+    fn end(&mut self, number: u32, unit: AttemptRef, millis: u64) {
         let node = &mut self.nodes[number as usize];
         if node.gone_at.is_some() {
             return;
@@ -219,11 +212,11 @@ impl Machine {
             return;
         }
         node.busy -= 1;
-        let digest = unit.ordinal.to_le_bytes().to_vec();
+        let digest = unit.key.ordinal.to_le_bytes().to_vec();
         let done = Done { digest, ..Done::default() };
         node.reports.push(report(unit, Outcome::Done(done), millis));
         // The second result of a unit is of no use.
-        if !std::mem::replace(&mut self.done[unit.ordinal as usize], true) {
+        if !std::mem::replace(&mut self.done[unit.key.ordinal as usize], true) {
             self.told.useful_millis += millis;
         }
         self.start_idle_slots(number);
@@ -246,9 +239,7 @@ impl Machine {
                 }
             }
             match what {
-                What::Ends { stage, ordinal, attempt, millis } => {
-                    self.end(number, UnitRef { stage, ordinal, attempt }, millis);
-                }
+                What::Ends { unit, millis } => self.end(number, unit, millis),
                 What::Calls => {
                     if self.nodes[number as usize].calls_at <= self.now
                         || !self.nodes[number as usize].reports.is_empty()
@@ -271,8 +262,8 @@ impl Machine {
     }
 }
 
-fn report(unit: UnitRef, outcome: Outcome, wall_millis: u64) -> Report {
-    Report { unit: Some(unit), outcome: Some(outcome), cpu_millis: wall_millis, wall_millis }
+fn report(unit: AttemptRef, outcome: Outcome, wall_millis: u64) -> Report {
+    Report { unit, outcome, cpu_millis: wall_millis, wall_millis }
 }
 
 /// The machine with its units listed and its nodes there; and how many dumps that took.
@@ -286,14 +277,17 @@ fn machine(bin: Bin) -> (Machine, u64) {
         nodes: Vec::new(),
         agenda: BinaryHeap::new(),
         done: vec![false; (dumps * DUMP_FILES) as usize],
-        dice: Dice(7),
+        random: SplitMix64::new(7),
         told: Told::default(),
         now: 1,
     };
     machine.give(Event::Opened(CoordinatorOpened {
         epoch: 1,
-        ends_millis: millis as u64,
-        margin_millis: MARGIN_MILLIS,
+        allocation: AllocationEnd {
+            ends: Some(Timestamp::from_millis(millis as u64)),
+            margin_millis: MARGIN_MILLIS,
+            ..AllocationEnd::default()
+        },
         ..CoordinatorOpened::default()
     }));
     let plan = JobPlan {
@@ -308,33 +302,33 @@ fn machine(bin: Bin) -> (Machine, u64) {
         let request =
             RegisterRequest { slots: SLOTS, pid: worker_id, ..RegisterRequest::default() };
         machine.give(Event::Registered { worker_id, request });
-        let pace = 0.95 + 0.1 * machine.dice.part();
+        let pace = 0.95 + 0.1 * part(&mut machine.random);
         machine.nodes.push(Node { worker_id, pace, ..Node::default() });
     }
     list(&mut machine, dumps * DUMP_FILES);
     for number in 0..bin.nodes {
         machine.later(1 + u64::from(number) % HEARTBEAT_MILLIS, number, What::Calls);
-        let hours = -machine.dice.part().max(1e-12).ln() * 1000.0;
+        let hours = -part(&mut machine.random).max(1e-12).ln() * 1000.0;
         machine.later((hours * 3_600_000.0) as u64, number, What::Dies);
     }
     (machine, dumps)
 }
 
 fn list(machine: &mut Machine, units: u64) {
-    let unit = UnitRef { stage: Stage::List.into(), ordinal: 0, attempt: 1 };
-    machine.give(Event::Sync(SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() }));
+    let unit = UnitKey { stage: Stage::List, ordinal: 0 }.attempt(1);
+    machine.sync(SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() });
     for piece in 0..units.div_ceil(PIECE_UNITS) {
         let count = PIECE_UNITS.min(units - piece * PIECE_UNITS);
         let planned = (0..count).map(|_| PlannedUnit {
             payload: vec![7; 12],
-            cost_bytes: MEAN_BYTES / 2 + machine.dice.next() % MEAN_BYTES,
+            cost_bytes: MEAN_BYTES / 2 + machine.random.next_u64() % MEAN_BYTES,
         });
         let listed = Listed { piece: piece as u32, units: planned.collect() };
         let reports = vec![report(unit, Outcome::Listed(listed), 0)];
-        machine.give(Event::Sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() }));
+        machine.sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() });
     }
     let reports = vec![report(unit, Outcome::Done(Done::default()), 0)];
-    machine.give(Event::Sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() }));
+    machine.sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() });
     machine.told = Told::default();
 }
 
@@ -359,7 +353,7 @@ fn measure(bin: Bin) -> Fallible<()> {
     let of =
         |millis: f64| 100.0 * told.useful_millis as f64 / (f64::from(bin.nodes * SLOTS) * millis);
     let row = machine.scheduler.status(Timestamp::from_millis(machine.now)).stages;
-    let done = row.iter().find(|row| row.stage() == Stage::Lines).map_or(0, |row| row.done);
+    let done = row.iter().find(|row| row.stage == Stage::Lines).map_or(0, |row| row.done);
     println!(
         "{} nodes, {} h, {} dumps of {DUMP_FILES} files ({:.0} s a file): useful {:.2} % of the \
          node time charged ({:.0} s of {:.0}), {:.2} % of the bin; {done} units done, {:.3} % \

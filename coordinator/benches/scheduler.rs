@@ -8,14 +8,15 @@ use std::error::Error;
 use std::fs;
 
 use rustix::time::{ClockId, clock_gettime};
+use thresher_coordinator::event_record::{from_record, into_record};
 use thresher_coordinator::journal::Journal;
-use thresher_coordinator::scheduler::{
-    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan, Timestamp,
+use thresher_domain::{
+    Accounting, AttemptRef, Count, Done, Listed, Outcome, PlannedUnit, RegisterRequest, Report,
+    Stage, SyncRequest, Timestamp,
 };
-use thresher_proto::pb::report::Outcome;
-use thresher_proto::pb::{
-    Accounting, Count, Done, Listed, PlannedUnit, RegisterRequest, Report, Stage, SyncRequest,
-    UnitRef,
+use thresher_proto::pb;
+use thresher_scheduler::{
+    Changed, Effect, Event, JobPlan, LeaseOrder, Limits, Scheduler, SourcePlan, SyncAnswer,
 };
 
 const UNITS: u32 = 1_000_000;
@@ -38,33 +39,46 @@ impl Coordinator {
     fn give(&mut self, event: Event, effects: &mut Vec<Effect>) -> Fallible<()> {
         let now = Timestamp::from_millis(self.millis);
         match self.scheduler.handle(now, &event, effects) {
-            Changed::Yes => Ok(self.journal.append(&event.into_record(now))?),
+            Changed::Yes => Ok(self.journal.append(&into_record(event, now))?),
             Changed::No => Ok(()),
         }
     }
 
-    /// Gives one call of every worker, commits, and takes the units that each was leased.
-    fn round(&mut self, reports: Vec<Vec<Report>>) -> Fallible<Vec<Vec<UnitRef>>> {
-        let mut leased = vec![Vec::new(); reports.len()];
+    fn sync(
+        &mut self,
+        request: SyncRequest,
+        effects: &mut Vec<Effect>,
+    ) -> Fallible<Vec<AttemptRef>> {
+        let now = Timestamp::from_millis(self.millis);
+        let synced = self.scheduler.sync(now, &request, effects);
+        if synced.changed == Changed::Yes {
+            self.journal.append(&into_record(Event::Sync(request), now))?;
+        }
+        match synced.answer {
+            SyncAnswer::Answer { leases, .. } => {
+                Ok(leases.into_iter().map(|lease| lease.unit).collect())
+            }
+            SyncAnswer::UnknownWorker => Err("the worker is not known".into()),
+        }
+    }
+
+    /// Gives one call of every worker, commits, and takes the units that each was leased. The calls
+    /// arrive as messages.
+    fn round(&mut self, calls: Vec<Vec<pb::Report>>) -> Fallible<Vec<Vec<AttemptRef>>> {
+        let mut leased = Vec::with_capacity(calls.len());
         let mut effects = Vec::new();
-        for (worker_id, reports) in (1..).zip(reports) {
-            let call = SyncRequest {
+        for (worker_id, reports) in (1..).zip(calls) {
+            let call = pb::SyncRequest {
                 worker_id,
                 want: CALL_UNITS,
                 reports,
                 sequence: self.millis,
-                ..SyncRequest::default()
+                ..pb::SyncRequest::default()
             };
-            self.give(Event::Sync(call), &mut effects)?;
+            leased.push(self.sync(call.try_into()?, &mut effects)?);
         }
         self.journal.commit()?;
         self.millis += 1;
-        for effect in effects {
-            if let Effect::Answer { worker_id, leases, .. } = effect {
-                let units = leases.into_iter().filter_map(|lease| lease.unit);
-                leased[worker_id as usize - 1].extend(units);
-            }
-        }
         Ok(leased)
     }
 }
@@ -80,7 +94,7 @@ fn plan() -> JobPlan {
 }
 
 /// What a real unit reports.
-fn done(unit: UnitRef) -> Report {
+fn done(unit: AttemptRef) -> Report {
     let count = |name: &str, value| Count { name: name.to_owned(), value };
     let accounting = Accounting {
         records_in: 1000,
@@ -90,16 +104,16 @@ fn done(unit: UnitRef) -> Report {
         bytes_in: 1 << 20,
         bytes_kept: 1 << 19,
     };
-    let digest = unit.ordinal.to_le_bytes().repeat(8);
+    let digest = unit.key.ordinal.to_le_bytes().repeat(8);
     let done = Done { digest, accounting: Some(accounting), ..Done::default() };
     report(unit, Outcome::Done(done))
 }
 
-fn report(unit: UnitRef, outcome: Outcome) -> Report {
-    Report { unit: Some(unit), outcome: Some(outcome), cpu_millis: 900, wall_millis: 1000 }
+fn report(unit: AttemptRef, outcome: Outcome) -> Report {
+    Report { unit, outcome, cpu_millis: 900, wall_millis: 1000 }
 }
 
-fn piece(unit: UnitRef, piece: u32) -> Report {
+fn piece(unit: AttemptRef, piece: u32) -> Report {
     let planned = PlannedUnit { payload: vec![7; PAYLOAD_BYTES], cost_bytes: 1 << 20 };
     let units = vec![planned; PIECE_UNITS as usize];
     report(unit, Outcome::Listed(Listed { piece, units }))
@@ -110,12 +124,11 @@ fn open(directory: &std::path::Path) -> Fallible<Coordinator> {
     let mut scheduler = Scheduler::new();
     let mut effects = Vec::new();
     for record in replay {
-        let (now, event) =
-            Event::from_record(record?, |_| Ok::<_, std::convert::Infallible>(plan()))?;
+        let (now, event) = from_record(record?, |_| Ok::<_, std::convert::Infallible>(plan()))?;
         let _ = scheduler.handle(now, &event, &mut effects);
         effects.clear();
     }
-    let opening = Event::Opened(journal.opening());
+    let opening = Event::Opened(journal.opening().into());
     let mut coordinator = Coordinator { scheduler, journal, millis: 1 };
     coordinator.give(opening, &mut effects)?;
     coordinator.journal.commit()?;
@@ -150,12 +163,12 @@ fn list(coordinator: &mut Coordinator) -> Fallible<f64> {
             reports: vec![piece(unit, number)],
             ..SyncRequest::default()
         };
-        coordinator.give(Event::Sync(call), &mut effects)?;
+        coordinator.sync(call, &mut effects)?;
         coordinator.journal.commit()?;
         effects.clear();
     }
     let call = SyncRequest { worker_id: 1, reports: vec![done(unit)], ..SyncRequest::default() };
-    coordinator.give(Event::Sync(call), &mut effects)?;
+    coordinator.sync(call, &mut effects)?;
     coordinator.journal.commit()?;
     Ok((resident_bytes()? - before) / f64::from(UNITS))
 }
@@ -165,10 +178,13 @@ fn run(coordinator: &mut Coordinator) -> Fallible<()> {
     let mut reports = vec![Vec::new(); WORKERS as usize];
     loop {
         let leased = coordinator.round(reports)?;
-        if leased.iter().flatten().all(|unit| unit.stage() != Stage::Lines) {
+        if leased.iter().flatten().all(|unit| unit.key.stage != Stage::Lines) {
             return Ok(());
         }
-        reports = leased.iter().map(|units| units.iter().copied().map(done).collect()).collect();
+        reports = leased
+            .iter()
+            .map(|units| units.iter().copied().map(|unit| done(unit).into()).collect())
+            .collect();
     }
 }
 

@@ -6,11 +6,10 @@
 
 use std::time::Duration;
 
+use thresher_domain::Timestamp;
 use thresher_lsf::{Layout, Lsf};
 use thresher_site::batch::{BatchSystem, ParseError};
 use thresher_slurm::{Records, Slurm};
-
-use crate::scheduler::Timestamp;
 
 /// Asked in this order. How a site gives out nodes does not matter here.
 const BATCH_SYSTEMS: [&dyn BatchSystem; 2] =

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::scheduler::Timestamp;
+use thresher_domain::Timestamp;
 
 /// Now, as the scheduler and the journal count it.
 pub fn now() -> Timestamp {

@@ -17,18 +17,20 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use prost::Message;
+use thresher_domain::{Lease, RegisterRequest, Stage, SyncRequest, Timestamp, UnitKey};
 use thresher_job::JobSpec;
-use thresher_proto::pb::{self, Stage};
+use thresher_proto::convert::{SealReport, lease_to_wire};
+use thresher_proto::pb;
+use thresher_scheduler::{Changed, Effect, Event, Scheduler, SyncAnswer, Synced};
 use tokio::sync::oneshot;
 use tonic::Status;
 
 use crate::allocation::Allocation;
 use crate::clock;
+use crate::event_record::into_record;
 use crate::job_plan::plan_of;
 use crate::journal::{Journal, JournalError};
 use crate::report::{report_json, report_markdown};
-use crate::scheduler::{Changed, Effect, Event, Scheduler, Timestamp};
 
 use parked::{Parked, ParkedCalls};
 pub(crate) use recovery::other_job;
@@ -49,11 +51,11 @@ pub type Reply<T> = oneshot::Sender<Result<T, Status>>;
 
 /// What the driver is asked.
 pub enum Command {
-    Register(pb::RegisterRequest, Reply<pb::RegisterResponse>),
-    Sync(pb::SyncRequest, Reply<pb::SyncResponse>),
+    Register(RegisterRequest, Reply<pb::RegisterResponse>),
+    Sync(SyncRequest, Reply<pb::SyncResponse>),
     Submit(Box<JobSpec>, Reply<pb::SubmitResponse>),
     Status(Reply<pb::StatusResponse>),
-    Explain(pb::UnitRef, Reply<pb::ExplainResponse>),
+    Explain(UnitKey, Reply<pb::ExplainResponse>),
     Cancel(Reply<pb::CancelResponse>),
     /// Goes on without what was set aside.
     AcceptGaps(Reply<()>),
@@ -114,7 +116,7 @@ impl Driver {
     }
 
     pub fn status(&self) -> pb::StatusResponse {
-        self.scheduler.status(clock::now())
+        self.scheduler.status(clock::now()).into()
     }
 
     /// Works until told to stop. An error is the journal's, and nothing was answered after it.
@@ -161,7 +163,7 @@ impl Driver {
     fn apply(&mut self, event: Event, effects: &mut Vec<Effect>) -> Result<(), JournalError> {
         let now = clock::now();
         match self.scheduler.handle(now, &event, effects) {
-            Changed::Yes => self.journal.append(&event.into_record(now)),
+            Changed::Yes => self.journal.append(&into_record(event, now)),
             Changed::No => Ok(()),
         }
     }
@@ -182,7 +184,7 @@ impl Driver {
                 Ok(())
             }
             Command::Explain(unit, reply) => {
-                let explained = self.scheduler.explain(clock::now(), &unit);
+                let explained = self.scheduler.explain(clock::now(), unit).map(Into::into);
                 let missing = || Status::not_found(format!("the job has no unit `{unit}`"));
                 answer(answers, reply, explained.ok_or_else(missing));
                 Ok(())
@@ -206,7 +208,7 @@ impl Driver {
 
     fn register(
         &mut self,
-        request: pb::RegisterRequest,
+        request: RegisterRequest,
         reply: Reply<pb::RegisterResponse>,
         effects: &mut Vec<Effect>,
         answers: &mut Answers,
@@ -239,7 +241,7 @@ impl Driver {
 
     fn sync(
         &mut self,
-        request: pb::SyncRequest,
+        request: SyncRequest,
         reply: Reply<pb::SyncResponse>,
         effects: &mut Vec<Effect>,
         answers: &mut Answers,
@@ -247,49 +249,45 @@ impl Driver {
         // A worker has one call at a time: an older one was given up.
         self.parked.forget(request.worker_id);
         let wait_millis = u64::from(request.wait_millis).min(MAX_PARKED_MILLIS);
-        let again =
-            pb::SyncRequest { reports: Vec::new(), held: Vec::new(), resync: false, ..request };
-        match self.ask(request, effects)? {
-            Ok(response) if is_empty(&response) && wait_millis > 0 => {
-                let until = clock::now().plus_millis(wait_millis);
-                self.parked.park(Parked { request: again, reply, until });
-            }
-            result => answer(answers, reply, result),
+        let again = SyncRequest { reports: Vec::new(), held: Vec::new(), resync: false, ..request };
+        let answered = self.ask(request, effects)?;
+        if answered.is_empty() && wait_millis > 0 {
+            let until = clock::now().plus_millis(wait_millis);
+            self.parked.park(Parked { request: again, reply, until });
+        } else {
+            answer(answers, reply, self.response(answered));
         }
         Ok(())
     }
 
-    /// One Sync through the scheduler; the leases' payloads are filled in.
+    /// Gives one call to the scheduler and journals it if it changed something.
     fn ask(
         &mut self,
-        request: pb::SyncRequest,
+        request: SyncRequest,
         effects: &mut Vec<Effect>,
-    ) -> Result<Result<pb::SyncResponse, Status>, JournalError> {
-        let mut mine = Vec::new();
-        self.apply(Event::Sync(request), &mut mine)?;
-        let mut result = Err(Status::internal("the scheduler gave no answer"));
-        for effect in mine {
-            match effect {
-                Effect::Answer { leases, directive, give_up, worker_id: _ } => {
-                    let leases = leases.into_iter().map(|lease| self.fill_in(lease)).collect();
-                    let request_rate = self.request_rate(0);
-                    let directive = directive.into();
-                    result = Ok(pb::SyncResponse { leases, directive, request_rate, give_up });
-                }
-                Effect::Unknown { .. } => {
-                    result = Err(Status::not_found("this worker is not known; register again"));
-                }
-                Effect::WorkAvailable
-                | Effect::StageBegan { .. }
-                | Effect::StageEnded { .. }
-                | Effect::UnitSetAside { .. }
-                | Effect::AttemptFailed { .. }
-                | Effect::Alarm { .. }
-                | Effect::ReportRefused { .. }
-                | Effect::JobEnded { .. } => effects.push(effect),
+    ) -> Result<SyncAnswer, JournalError> {
+        let now = clock::now();
+        let Synced { answer, changed } = self.scheduler.sync(now, &request, effects);
+        match changed {
+            Changed::Yes => self.journal.append(&into_record(Event::Sync(request), now))?,
+            Changed::No => {}
+        }
+        Ok(answer)
+    }
+
+    /// Returns the answer as a message.
+    fn response(&self, answer: SyncAnswer) -> Result<pb::SyncResponse, Status> {
+        match answer {
+            SyncAnswer::Answer { leases, directive, give_up } => Ok(pb::SyncResponse {
+                leases: leases.into_iter().map(|lease| self.to_wire(lease)).collect(),
+                directive: pb::Directive::from(directive).into(),
+                request_rate: self.request_rate(0),
+                give_up: give_up.into_iter().map(pb::UnitRef::from).collect(),
+            }),
+            SyncAnswer::UnknownWorker => {
+                Err(Status::not_found("this worker is not known; register again"))
             }
         }
-        Ok(result)
     }
 
     /// The job's limit on requests to storage, in equal parts among the workers that are known and
@@ -303,22 +301,20 @@ impl Driver {
         }
     }
 
-    /// A SEAL unit gets the report as it stands now.
-    fn fill_in(&self, mut lease: pb::Lease) -> pb::Lease {
-        let is_seal = lease.unit.as_ref().is_some_and(|unit| unit.stage() == Stage::Seal);
-        if let Some(job) = self.job.as_ref().filter(|_| is_seal) {
+    /// A SEAL unit gets the report of this moment.
+    fn to_wire(&self, lease: Lease) -> pb::Lease {
+        lease_to_wire(lease, || {
+            let Some(job) = &self.job else { return SealReport::default() };
             let status = self.status();
-            let seal = pb::SealUnit {
-                report_json: report_json(&status, job),
-                report_markdown: report_markdown(&status, job),
+            SealReport {
+                json: report_json(&status, job),
+                markdown: report_markdown(&status, job),
                 units: self.scheduler.units(Stage::Prepare),
                 absent: self.scheduler.absent(Stage::Prepare),
                 shards: self.scheduler.units(Stage::Publish),
                 absent_shards: self.scheduler.absent(Stage::Publish),
-            };
-            lease.payload = seal.encode_to_vec();
-        }
-        lease
+            }
+        })
     }
 
     fn submit(
@@ -372,19 +368,15 @@ impl Driver {
         let available = effects.contains(&Effect::WorkAvailable);
         let now = clock::now();
         for call in self.parked.take(now, available) {
-            match self.ask(call.request.clone(), effects)? {
-                Ok(response) if is_empty(&response) && call.until > now => self.parked.park(call),
-                result => answer(answers, call.reply, result),
+            let answered = self.ask(call.request.clone(), effects)?;
+            if answered.is_empty() && call.until > now {
+                self.parked.park(call);
+            } else {
+                answer(answers, call.reply, self.response(answered));
             }
         }
         Ok(())
     }
-}
-
-fn is_empty(response: &pb::SyncResponse) -> bool {
-    response.leases.is_empty()
-        && response.give_up.is_empty()
-        && response.directive() == pb::Directive::Continue
 }
 
 /// Whoever asked may be gone; then nobody misses the answer.
@@ -395,10 +387,10 @@ fn answer<T: Send + 'static>(answers: &mut Answers, reply: Reply<T>, result: Res
 fn log(effect: &Effect) {
     match effect {
         Effect::StageBegan { stage, units } => {
-            tracing::info!(stage = thresher_proto::stage_name(*stage), units, "stage began");
+            tracing::info!(stage = stage.name(), units, "stage began");
         }
         Effect::StageEnded { stage } => {
-            tracing::info!(stage = thresher_proto::stage_name(*stage), "stage ended");
+            tracing::info!(stage = stage.name(), "stage ended");
         }
         Effect::UnitSetAside { unit, error } => tracing::warn!(%unit, error, "unit set aside"),
         Effect::AttemptFailed { unit, error } => tracing::warn!(%unit, error, "attempt failed"),
@@ -407,8 +399,8 @@ fn log(effect: &Effect) {
             tracing::warn!(worker_id, %unit, reason, "report refused");
         }
         Effect::JobEnded { state, reason } => {
-            tracing::info!(state = state.as_str_name(), reason, "job ended");
+            tracing::info!(state = state.name(), reason, "job ended");
         }
-        Effect::Answer { .. } | Effect::Unknown { .. } | Effect::WorkAvailable => {}
+        Effect::WorkAvailable => {}
     }
 }

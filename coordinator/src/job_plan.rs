@@ -3,7 +3,7 @@
 
 use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
-use crate::scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
+use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
 /// Memory for a key in an exchange, over all ranks; the worker's `dedup::budget` has the formula.
 pub const LINE_KEY_BYTES: u64 = 93;

@@ -7,14 +7,16 @@ pub mod batch;
 mod children;
 pub mod clock;
 pub mod driver;
+pub mod event_record;
 pub mod figures;
 pub mod interface;
 pub mod job_plan;
 pub mod journal;
 pub mod report;
 pub mod run;
-pub mod scheduler;
 pub mod service;
 mod signals;
 pub mod transport;
 pub mod worker_program;
+
+pub use thresher_scheduler as scheduler;

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use thresher_channel::address::{CoordinatorAddress, host_name};
 use thresher_channel::{Credentials, Role, connect};
+use thresher_domain::AttemptRef;
 use thresher_job::JobSpec;
-use thresher_proto::{parse_unit, pb};
+use thresher_proto::pb;
 use tokio::sync::oneshot;
 
 use crate::allocation::Allocation;
@@ -139,14 +140,15 @@ pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
 
 /// How the job stands by the journal.
 pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
-    Ok(read_scheduler(state)?.status(clock::now()))
+    Ok(read_scheduler(state)?.status(clock::now()).into())
 }
 
 /// Why a unit is where it is, by the journal.
 pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
-    let unit = parse_unit(unit)?;
+    let unit = unit.parse::<AttemptRef>()?.key;
     let scheduler = read_scheduler(state)?;
-    scheduler.explain(clock::now(), &unit).with_context(|| format!("the job has no unit `{unit}`"))
+    let explained = scheduler.explain(clock::now(), unit);
+    Ok(explained.with_context(|| format!("the job has no unit `{unit}`"))?.into())
 }
 
 /// A coordinator at work.
@@ -372,7 +374,7 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
     }
     let job = completed(job.clone(), &state.join("work"));
     let scheduler = read_scheduler(state)?;
-    let status = scheduler.status(clock::now());
+    let status = pb::StatusResponse::from(scheduler.status(clock::now()));
     let resolved = job.resolved();
     match scheduler.job_toml() {
         Some(known) if known != resolved => bail!(other_job(state, known, &resolved)),

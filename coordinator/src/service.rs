@@ -5,10 +5,12 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use thresher_channel::Role;
+use thresher_domain::{AttemptRef, UnitNameError};
 use thresher_job::JobSpec;
+use thresher_proto::convert::MalformedMessage;
+use thresher_proto::pb;
 use thresher_proto::pb::control_server::{Control, ControlServer};
 use thresher_proto::pb::coordination_server::{Coordination, CoordinationServer};
-use thresher_proto::{parse_unit, pb};
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -69,7 +71,7 @@ impl Coordination for Service {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> Result<Response<pb::RegisterResponse>, Status> {
-        let request = request.into_inner();
+        let request = request.into_inner().try_into().map_err(refused)?;
         self.ask(|reply| Command::Register(request, reply)).await.map(Response::new)
     }
 
@@ -77,7 +79,7 @@ impl Coordination for Service {
         &self,
         request: Request<pb::SyncRequest>,
     ) -> Result<Response<pb::SyncResponse>, Status> {
-        let request = request.into_inner();
+        let request = request.into_inner().try_into().map_err(refused)?;
         self.ask(|reply| Command::Sync(request, reply)).await.map(Response::new)
     }
 }
@@ -134,9 +136,9 @@ impl Control for Service {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
-        let unit = parse_unit(&request.into_inner().unit)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        self.ask(|reply| Command::Explain(unit, reply)).await.map(Response::new)
+        let unit: AttemptRef = (request.into_inner().unit.parse())
+            .map_err(|error: UnitNameError| Status::invalid_argument(error.to_string()))?;
+        self.ask(|reply| Command::Explain(unit.key, reply)).await.map(Response::new)
     }
 
     async fn cancel(
@@ -152,6 +154,13 @@ impl Control for Service {
     ) -> Result<Response<pb::DrainResponse>, Status> {
         self.ask(|reply| Command::Drain { until: None, reply }).await.map(Response::new)
     }
+}
+
+/// Only a program of another version sends what this one cannot read.
+fn refused(error: MalformedMessage) -> Status {
+    Status::invalid_argument(format!(
+        "{error}\nhint: run workers and coordinator of the same version"
+    ))
 }
 
 /// Whether nothing more will happen in this coordinator.

@@ -1,13 +1,15 @@
 //! The contracts: messages, ids, units and job file types that two parts must agree on.
 //!
-//! It knows no other crate of the project. The messages are documented in `proto/thresher/v1`.
+//! Of the project it only knows `thresher-domain`, to whose types `convert` turns messages and back. The
+//! messages are documented in `proto/thresher/v1`.
 
+pub mod convert;
 pub mod survey;
 mod unit;
 
 /// How messages become bytes and back.
 pub use prost::Message;
-pub use unit::{STAGES, UnitNameError, parse_unit, stage_name};
+pub use unit::stage_name;
 
 /// The generated messages, clients and servers of `proto/thresher/v1/*.proto`.
 pub mod pb {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use thresher_proto::parse_unit;
+use thresher_domain::AttemptRef;
 use thresher_proto::pb::{ExplainRequest, ExplainResponse};
 
 use super::connection::{Reached, block_on, reach, refused};
@@ -28,7 +28,7 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    parse_unit(&args.unit)?;
+    args.unit.parse::<AttemptRef>()?;
     let state = args.place.directory()?;
     let answer = block_on(async {
         match reach(&state).await? {

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use thresher_domain::{SyncRequest, Timestamp};
 use thresher_proto::pb;
 
 use super::Reply;
-use crate::scheduler::Timestamp;
 
 /// One call that waits.
 pub(super) struct Parked {
-    pub(super) request: pb::SyncRequest,
+    pub(super) request: SyncRequest,
     pub(super) reply: Reply<pb::SyncResponse>,
     pub(super) until: Timestamp,
 }

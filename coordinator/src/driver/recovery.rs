@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use thresher_channel::private_file::{PrivateFileError, ensure_private_directory};
+use thresher_domain::{AllocationEnd, CoordinatorOpened};
 use thresher_job::JobError;
-use thresher_proto::pb;
+use thresher_scheduler::{Event, Scheduler};
 
 use crate::allocation::Allocation;
 use crate::clock;
+use crate::event_record::{RecordError, from_record, into_record};
 use crate::job_plan::plan_of_text;
 use crate::journal::{self, Journal, JournalError, Replay};
-use crate::scheduler::{Event, RecordError, Scheduler, Timestamp};
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,18 +49,20 @@ pub(super) fn open(
     ensure_private_directory(state)?;
     let (mut journal, replay) = Journal::open(&journal_directory(state))?;
     let mut scheduler = replayed(replay)?;
-    let opened = Event::Opened(pb::CoordinatorOpened {
+    let opened = Event::Opened(CoordinatorOpened {
         version: thresher_proto::VERSION.to_owned(),
         host: host.to_owned(),
         pid: std::process::id(),
-        allocation: allocation.name.clone(),
-        ends_millis: allocation.ends.map_or(0, Timestamp::millis),
-        margin_millis: allocation.margin_millis(),
-        ..journal.opening()
+        allocation: AllocationEnd {
+            allocation: allocation.name.clone(),
+            ends: allocation.ends,
+            margin_millis: allocation.margin_millis(),
+        },
+        ..CoordinatorOpened::from(journal.opening())
     });
     let now = clock::now();
     let _ = scheduler.handle(now, &opened, &mut Vec::new());
-    journal.append(&opened.into_record(now))?;
+    journal.append(&into_record(opened, now))?;
     journal.commit()?;
     Ok(Recovered { scheduler, journal })
 }
@@ -80,7 +83,7 @@ fn replayed(replay: Replay) -> Result<Scheduler, RecoveryError> {
     let mut scheduler = Scheduler::new();
     let mut effects = Vec::new();
     for record in replay {
-        let (now, event) = Event::from_record(record?, plan_of_text)?;
+        let (now, event) = from_record(record?, plan_of_text)?;
         let _ = scheduler.handle(now, &event, &mut effects);
         // They were performed, or whoever waits for them asks again.
         effects.clear();

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use thresher_coordinator::scheduler::LeaseOrder;
+use thresher_domain::UnitKey;
+use thresher_scheduler::LeaseOrder;
 
-use super::files::Key;
 use super::shell::Allocation;
 
 /// Losses of its worker that a healthy unit may see.
@@ -65,8 +65,8 @@ pub(crate) struct Chaos {
     retry: f64,
     walltime: f64,
     /// Attempts failed and workers lost so far, by unit.
-    retries: BTreeMap<Key, u32>,
-    pub(crate) losses: BTreeMap<Key, u32>,
+    retries: BTreeMap<UnitKey, u32>,
+    pub(crate) losses: BTreeMap<UnitKey, u32>,
 }
 
 impl Chaos {
@@ -124,7 +124,7 @@ impl Chaos {
     }
 
     /// What befalls a machine, given the units that it holds.
-    pub(crate) fn mishap(&mut self, now: u64, held: impl Iterator<Item = Key>) -> Mishap {
+    pub(crate) fn mishap(&mut self, now: u64, held: impl Iterator<Item = UnitKey>) -> Mishap {
         if !self.rolls(now, self.mishap) {
             return Mishap::None;
         }
@@ -147,7 +147,7 @@ impl Chaos {
     }
 
     /// Whether an attempt of a healthy unit fails, though the next may not.
-    pub(crate) fn fails(&mut self, now: u64, key: Key, most: u32) -> bool {
+    pub(crate) fn fails(&mut self, now: u64, key: UnitKey, most: u32) -> bool {
         let fails = self.rolls(now, self.retry) && self.retries.get(&key) < Some(&most);
         if fails {
             *self.retries.entry(key).or_default() += 1;

@@ -5,32 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thresher_proto::pb::{Stage, UnitRef};
-
-/// A unit, whatever its attempt.
-pub(crate) type Key = (Stage, u32);
-
-pub(crate) fn key(unit: &UnitRef) -> Key {
-    (unit.stage(), unit.ordinal)
-}
+use thresher_domain::{AttemptRef, Stage, UnitKey};
 
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    written: BTreeMap<Key, [u8; 32]>,
-    damaged: BTreeSet<Key>,
-    damaged_before: BTreeSet<Key>,
+    written: BTreeMap<UnitKey, [u8; 32]>,
+    damaged: BTreeSet<UnitKey>,
+    damaged_before: BTreeSet<UnitKey>,
 }
 
 impl Files {
     /// What a unit wrote, or the unit itself when that is damaged.
-    pub(crate) fn read(&self, key: Key, by: &UnitRef) -> Result<[u8; 32], Key> {
+    pub(crate) fn read(&self, key: UnitKey, by: AttemptRef) -> Result<[u8; 32], UnitKey> {
         let digest = self.written.get(&key).unwrap_or_else(|| {
-            panic!("`{by}` began before {key:?}, whose output it reads, was done")
+            panic!("`{by}` began before `{key}`, whose output it reads, was done")
         });
         if self.damaged.contains(&key) { Err(key) } else { Ok(*digest) }
     }
 
-    pub(crate) fn write(&mut self, key: Key, digest: [u8; 32], by: &UnitRef) {
+    pub(crate) fn write(&mut self, key: UnitKey, digest: [u8; 32], by: AttemptRef) {
         let before = self.written.insert(key, digest);
         assert!(
             before.is_none_or(|before| before == digest),
@@ -52,7 +45,7 @@ impl Files {
     }
 
     pub(crate) fn of_stage(&self, stage: Stage) -> Vec<(u32, [u8; 32])> {
-        let of_stage = self.written.iter().filter(|((s, _), _)| *s == stage);
-        of_stage.map(|((_, ordinal), digest)| (*ordinal, *digest)).collect()
+        let of_stage = self.written.iter().filter(|(key, _)| key.stage == stage);
+        of_stage.map(|(key, digest)| (key.ordinal, *digest)).collect()
     }
 }

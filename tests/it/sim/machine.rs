@@ -1,19 +1,18 @@
 //! A simulated worker process: registers, asks, runs units for some virtual time, reports, repeats
 //! what was not answered, and goes on after it was lost.
 
-use thresher_coordinator::scheduler::Event;
-use thresher_proto::pb::{
-    Directive, Failed, Lease, RegisterRequest, Report, Returned, Stage, SyncRequest, UnitRef,
-    failed::Kind, report::Outcome,
+use thresher_domain::{
+    AttemptRef, Directive, Failure, FailureKind, Lease, Outcome, RegisterRequest, Report,
+    SyncRequest, UnitKey,
 };
+use thresher_scheduler::Event;
 
-use super::files::{Key, key};
 use super::work::End;
 
 /// A unit that runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
-    pub(crate) unit: UnitRef,
+    pub(crate) unit: AttemptRef,
     pub(crate) ends_at: u64,
     pub(crate) end: End,
     pub(crate) began_at: u64,
@@ -61,10 +60,10 @@ impl Machine {
         *self = Self { host, pid, wakes_at, ..Self::new(0, self.slots) };
     }
 
-    pub(crate) fn held(&self) -> Vec<UnitRef> {
+    pub(crate) fn held(&self) -> Vec<AttemptRef> {
         let runs = self.running.iter().filter(|run| !run.given_up);
-        let mut held: Vec<UnitRef> = runs.map(|run| run.unit).collect();
-        for unit in self.unreported.iter().filter_map(|report| report.unit) {
+        let mut held: Vec<AttemptRef> = runs.map(|run| run.unit).collect();
+        for unit in self.unreported.iter().map(|report| report.unit) {
             if !held.contains(&unit) {
                 held.push(unit);
             }
@@ -72,8 +71,8 @@ impl Machine {
         held
     }
 
-    pub(crate) fn held_keys(&self) -> impl Iterator<Item = Key> {
-        self.held().into_iter().map(|unit| key(&unit))
+    pub(crate) fn held_keys(&self) -> impl Iterator<Item = UnitKey> {
+        self.held().into_iter().map(|unit| unit.key)
     }
 
     /// Takes a run that has ended off the list.
@@ -85,8 +84,8 @@ impl Machine {
     /// Says what came of a run.
     pub(crate) fn report(&mut self, run: &Run, outcomes: impl IntoIterator<Item = Outcome>) {
         let report = |outcome| Report {
-            unit: Some(run.unit),
-            outcome: Some(outcome),
+            unit: run.unit,
+            outcome,
             cpu_millis: 10,
             wall_millis: run.ends_at - run.began_at,
         };
@@ -94,34 +93,34 @@ impl Machine {
     }
 
     pub(crate) fn report_bad_luck(&mut self, run: &Run) {
-        self.report_failure(run, Kind::Retry, "bad luck");
+        self.report_failure(run, FailureKind::Retry, "bad luck");
     }
 
     /// The storage lets nobody of this job in.
     pub(crate) fn report_barred(&mut self, run: &Run) {
-        self.report_failure(run, Kind::Barred, "the keys have expired");
+        self.report_failure(run, FailureKind::Blocked, "the keys have expired");
     }
 
-    fn report_failure(&mut self, run: &Run, kind: Kind, error: &str) {
-        let failed = Failed { kind: kind.into(), error: error.to_owned(), producer: None };
-        self.report(run, [Outcome::Failed(failed)]);
+    fn report_failure(&mut self, run: &Run, kind: FailureKind, error: &str) {
+        let failure = Failure { kind, error: error.to_owned() };
+        self.report(run, [Outcome::Failed(failure)]);
     }
 
     /// Gives back what runs.
     pub(crate) fn give_back(&mut self) {
         for run in std::mem::take(&mut self.running) {
             if !run.given_up {
-                self.report(&run, [Outcome::Returned(Returned {})]);
+                self.report(&run, [Outcome::Returned]);
             }
         }
     }
 
     /// Gives back what it was told to. The slots go on, and may come to a result.
-    fn give_up(&mut self, units: &[UnitRef]) {
+    fn give_up(&mut self, units: &[AttemptRef]) {
         let mut runs = std::mem::take(&mut self.running);
         for run in runs.iter_mut().filter(|run| units.contains(&run.unit) && !run.given_up) {
             run.given_up = true;
-            self.report(run, [Outcome::Returned(Returned {})]);
+            self.report(run, [Outcome::Returned]);
         }
         self.running = runs;
     }
@@ -188,17 +187,13 @@ impl Machine {
         &mut self,
         sent: usize,
         leases: &[Lease],
-        (directive, give_up): (Directive, &[UnitRef]),
+        (directive, give_up): (Directive, &[AttemptRef]),
     ) {
         self.unreported.drain(..sent);
         self.give_up(give_up);
         self.resync = false;
         self.drains = directive == Directive::Drain;
-        let gang = |lease: &Lease| {
-            let stage = lease.unit.unwrap_or_default().stage();
-            matches!(stage, Stage::ResolveLines | Stage::ResolveDocuments)
-        };
-        if leases.iter().any(gang) {
+        if leases.iter().any(|lease| lease.unit.key.stage.is_gang()) {
             assert!(self.running.is_empty(), "a gang unit came to a worker that runs others");
             assert_eq!(leases.len(), 1, "a gang unit came with others");
         }

@@ -1,9 +1,11 @@
 //! The coordinator's shell, as small as it can be: handle, journal, and only then act. It dies
 //! where chaos says, and comes back by replay.
 
+use thresher_coordinator::event_record::{from_record, into_record};
 use thresher_coordinator::journal::{Fault, Journal, JournalError, MemoryFiles};
-use thresher_coordinator::scheduler::{Changed, Effect, Event, JobPlan, Scheduler, Timestamp};
-use thresher_proto::pb::{CoordinatorOpened, JournalRecord};
+use thresher_domain::{AllocationEnd, CoordinatorOpened, Timestamp};
+use thresher_proto::pb::JournalRecord;
+use thresher_scheduler::{Changed, Effect, Event, JobPlan, Scheduler, SyncAnswer, Synced};
 
 use super::chaos::Death;
 
@@ -12,6 +14,16 @@ use super::chaos::Death;
 pub(crate) struct Allocation {
     pub(crate) ends_millis: u64,
     pub(crate) margin_millis: u32,
+}
+
+impl Allocation {
+    fn end(self) -> AllocationEnd {
+        AllocationEnd {
+            allocation: String::new(),
+            ends: (self.ends_millis > 0).then_some(Timestamp::from_millis(self.ends_millis)),
+            margin_millis: self.margin_millis,
+        }
+    }
 }
 
 /// A running coordinator.
@@ -24,14 +36,21 @@ pub(crate) struct Shell {
 pub(crate) struct Remains {
     /// States that replay may give: whether the last record got through is not always known.
     pub(crate) expected: Vec<Scheduler>,
-    /// When the last event was handled, and its effects, for the case that its record got through.
-    pub(crate) last: Option<(Timestamp, Event, Vec<Effect>)>,
+    /// When the last event was handled, and what followed, for the case that its record got through.
+    pub(crate) last: Option<(Timestamp, Event, Consequence)>,
     journal: Journal,
+}
+
+/// What follows from an event: an answer for a call, and effects.
+#[derive(Clone, Debug)]
+pub(crate) struct Consequence {
+    pub(crate) answer: Option<SyncAnswer>,
+    pub(crate) effects: Vec<Effect>,
 }
 
 /// What came of an event.
 pub(crate) enum Handled {
-    Lives(Shell, Vec<Effect>),
+    Lives(Shell, Consequence),
     Died(Box<Remains>),
 }
 
@@ -47,14 +66,13 @@ impl Shell {
         for record in replay {
             let record = record.expect("every record that counts can be read");
             let planned = |_: &str| Ok::<_, std::convert::Infallible>(plan.clone());
-            let (now, event) = Event::from_record(record, planned).expect("it holds an event");
+            let (now, event) = from_record(record, planned).expect("it holds an event");
             let changed = scheduler.handle(now, &event, &mut Vec::new());
             assert_eq!(changed, Changed::Yes, "only events that change something are journaled");
         }
         let opening = Event::Opened(CoordinatorOpened {
-            ends_millis: allocation.ends_millis,
-            margin_millis: allocation.margin_millis,
-            ..journal.opening()
+            allocation: allocation.end(),
+            ..journal.opening().into()
         });
         (Self { scheduler, journal }, opening)
     }
@@ -69,19 +87,26 @@ impl Shell {
         let now = Timestamp::from_millis(now);
         let before = death.map(|_| self.scheduler.clone());
         let mut effects = Vec::new();
-        let changed = self.scheduler.handle(now, event, &mut effects);
+        let (answer, changed) = match event {
+            Event::Sync(request) => {
+                let Synced { answer, changed } = self.scheduler.sync(now, request, &mut effects);
+                (Some(answer), changed)
+            }
+            event => (None, self.scheduler.handle(now, event, &mut effects)),
+        };
+        let consequence = Consequence { answer, effects };
         if changed == Changed::No {
             if let Some(before) = before {
                 assert_eq!(before, self.scheduler, "an event that changed nothing changed nothing");
             }
-            return Handled::Lives(self, effects);
+            return Handled::Lives(self, consequence);
         }
-        let record = event.clone().into_record(now);
+        let record = into_record(event.clone(), now);
         let Some((death, before)) = death.zip(before) else {
             self.write(&record).expect("the file system is healthy");
-            return Handled::Lives(self, effects);
+            return Handled::Lives(self, consequence);
         };
-        let last = Some((now, event.clone(), effects));
+        let last = Some((now, event.clone(), consequence));
         let (expected, last) = match death {
             Death::BeforeAppend => (vec![before], None),
             Death::Torn { bytes, errno } => {
@@ -115,8 +140,9 @@ impl Remains {
     /// The replaced coordinator wakes up and tries to write; it must learn that it was replaced,
     /// and what it wrote must never count. Later replays show that.
     pub(crate) fn rise(mut self, now: u64) {
-        let record = Event::Cancelled.into_record(Timestamp::from_millis(now));
-        let opening = Event::Opened(self.journal.opening()).into_record(Timestamp::default());
+        let record = into_record(Event::Cancelled, Timestamp::from_millis(now));
+        let opening = Event::Opened(self.journal.opening().into());
+        let opening = into_record(opening, Timestamp::default());
         let mut write = || {
             // A second opening is of no harm: nothing of this counts.
             self.journal.append(&opening)?;

@@ -4,8 +4,8 @@
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use thresher_coordinator::scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
-use thresher_proto::pb::{Accounting, Count, PlannedUnit, Stage, UnitRef};
+use thresher_domain::{Accounting, AttemptRef, Count, PlannedUnit, Stage};
+use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
 /// How a unit ends whenever it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,9 +120,9 @@ impl Truth {
         found.expect("the scheduler hands out only payloads that were listed")
     }
 
-    pub(crate) fn fate(&self, unit: &UnitRef, payload: &[u8]) -> Fate {
-        let ordinal = unit.ordinal;
-        match unit.stage() {
+    pub(crate) fn fate(&self, unit: AttemptRef, payload: &[u8]) -> Fate {
+        let ordinal = unit.key.ordinal;
+        match unit.key.stage {
             // A job waits for its listings, so somebody mends what is wrong with them.
             Stage::List if unit.attempt > LISTING_MENDED => Fate::Succeeds,
             Stage::List => match self.sources[ordinal as usize].list_fate {
@@ -139,8 +139,7 @@ impl Truth {
             | Stage::ResolveLines
             | Stage::ResolveDocuments
             | Stage::Layout
-            | Stage::Seal
-            | Stage::Unspecified => Fate::Succeeds,
+            | Stage::Seal => Fate::Succeeds,
         }
     }
 }

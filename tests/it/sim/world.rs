@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use rand::RngExt as _;
 use thresher_coordinator::journal::MemoryFiles;
-use thresher_coordinator::scheduler::{Effect, Event, JobPlan, Scheduler, Timestamp};
-use thresher_proto::pb::{JobState, SyncRequest};
+use thresher_domain::{JobState, Status, SyncRequest, Timestamp};
+use thresher_scheduler::{Effect, Event, JobPlan, Scheduler, SyncAnswer};
 
 use super::chaos::{Call, Chaos, Mishap};
-use super::files::{Files, key};
+use super::files::Files;
 use super::machine::{Machine, Run};
 use super::properties::outcome::Outcome;
 use super::properties::{Properties, Seen};
-use super::shell::{Handled, Remains, Shell};
+use super::shell::{Consequence, Handled, Remains, Shell};
 use super::truth::{Fate, Truth};
 use super::work::{self, End};
 
@@ -171,22 +171,22 @@ impl<'a> World<'a> {
         self.now - 1_000_000
     }
 
-    fn status(&self) -> Option<thresher_proto::pb::StatusResponse> {
+    fn status(&self) -> Option<Status> {
         let shell = self.shell.as_ref()?;
         Some(shell.scheduler.status(Timestamp::from_millis(self.now)))
     }
 
     /// Gives the coordinator an event; what it does, if it is up and stays up.
-    fn coordinator(&mut self, event: &Event) -> Option<Vec<Effect>> {
+    fn coordinator(&mut self, event: &Event) -> Option<Consequence> {
         let shell = self.shell.take()?;
         let death = self.chaos.death(self.chaos_time());
         match shell.handle(self.now, event, &self.journal_files, death) {
-            Handled::Lives(shell, effects) => {
+            Handled::Lives(shell, consequence) => {
                 let now = Timestamp::from_millis(self.now);
-                self.look(now, event, &effects, &shell);
+                self.look(now, event, &consequence, &shell);
                 self.shell = Some(shell);
-                self.act(&effects);
-                Some(effects)
+                self.act(&consequence.effects);
+                Some(consequence)
             }
             Handled::Died(remains) => {
                 self.remains = Some(remains);
@@ -197,8 +197,15 @@ impl<'a> World<'a> {
         }
     }
 
-    fn look(&mut self, now: Timestamp, event: &Event, effects: &[Effect], shell: &Shell) {
-        let seen = Seen { now, event, effects, scheduler: &shell.scheduler, truth: self.truth };
+    fn look(&mut self, now: Timestamp, event: &Event, consequence: &Consequence, shell: &Shell) {
+        let seen = Seen {
+            now,
+            event,
+            effects: &consequence.effects,
+            answer: consequence.answer.as_ref(),
+            scheduler: &shell.scheduler,
+            truth: self.truth,
+        };
         for unit in self.properties.look(&seen) {
             *self.chaos.losses.entry(unit).or_default() += 1;
         }
@@ -223,10 +230,10 @@ impl<'a> World<'a> {
         let allocation = self.chaos.allocation(self.chaos_time(), self.now);
         let (shell, opening) = Shell::open(&self.journal_files, &self.plan, allocation);
         if let Event::Opened(opened) = &opening
-            && opened.ends_millis > 0
+            && let Some(ends) = opened.allocation.ends
         {
             let epoch = opened.epoch;
-            self.later(opened.ends_millis - self.now, Action::AllocationEnds(epoch));
+            self.later(ends.millis() - self.now, Action::AllocationEnds(epoch));
         }
         let mut replaced = None;
         if let Some(mut remains) = self.remains.take() {
@@ -236,12 +243,12 @@ impl<'a> World<'a> {
                 let expected = remains.expected.last().expect("some state is expected");
                 panic!("replay gave another state:\n{}", difference(&shell.scheduler, expected))
             });
-            if let Some((at, event, effects)) = remains.last.take()
+            if let Some((at, event, consequence)) = remains.last.take()
                 && found + 1 == remains.expected.len()
             {
                 self.told.records_that_got_through += 1;
-                self.look(at, &event, &effects, &shell);
-                let ended = effects.iter().find_map(|effect| match effect {
+                self.look(at, &event, &consequence, &shell);
+                let ended = consequence.effects.iter().find_map(|effect| match effect {
                     Effect::JobEnded { state, .. } if *state != JobState::Drained => Some(*state),
                     _ => None,
                 });
@@ -346,12 +353,12 @@ impl<'a> World<'a> {
                     machine.report_barred(&run);
                     return true;
                 }
-                if !done.digest.is_empty() && self.chaos.fails(time, key(&unit), most) {
+                if !done.digest.is_empty() && self.chaos.fails(time, unit.key, most) {
                     machine.report_bad_luck(&run);
                     return true;
                 }
                 if let Ok(digest) = done.digest.as_slice().try_into() {
-                    self.files.write(key(&unit), digest, &unit);
+                    self.files.write(unit.key, digest, unit);
                 }
                 machine.report(&run, run.end.outcomes(pieces));
             }
@@ -367,7 +374,7 @@ impl<'a> World<'a> {
             Event::Registered { worker_id, .. } => Some(*worker_id),
             _ => None,
         };
-        let effects = match self.chaos.call(self.chaos_time()) {
+        let consequence = match self.chaos.call(self.chaos_time()) {
             Call::RequestLost => None,
             Call::Answered => self.coordinator(&event),
             Call::AnswerLost => {
@@ -384,26 +391,23 @@ impl<'a> World<'a> {
             }
         };
         let machine = &mut self.machines[number];
-        let Some(effects) = effects else { return machine.unanswered() };
+        let Some(Consequence { answer, .. }) = consequence else { return machine.unanswered() };
         if let Some(worker_id) = new_id {
             return machine.registered(worker_id);
         }
-        for effect in effects {
-            match effect {
-                Effect::Unknown { .. } => machine.unknown(),
-                Effect::Answer { leases, directive, give_up, .. } => {
-                    self.told.given_up += give_up.len() as u64;
-                    machine.answered(sent, &leases, (directive, &give_up));
-                    for lease in leases {
-                        let unit = lease.unit.unwrap_or_default();
-                        let end = work::run(self.truth, &self.files, &lease);
-                        let slow = if self.chaos.dice.random_bool(0.05) { 10 } else { 1 };
-                        let ends_at = self.now + slow * self.chaos.dice.random_range(1..600);
-                        let (began_at, given_up) = (self.now, false);
-                        machine.running.push(Run { unit, ends_at, end, began_at, given_up });
-                    }
+        match answer.expect("a call that was handled has an answer") {
+            SyncAnswer::UnknownWorker => machine.unknown(),
+            SyncAnswer::Answer { leases, directive, give_up } => {
+                self.told.given_up += give_up.len() as u64;
+                machine.answered(sent, &leases, (directive, &give_up));
+                for lease in leases {
+                    let unit = lease.unit;
+                    let end = work::run(self.truth, &self.files, &lease);
+                    let slow = if self.chaos.dice.random_bool(0.05) { 10 } else { 1 };
+                    let ends_at = self.now + slow * self.chaos.dice.random_range(1..600);
+                    let (began_at, given_up) = (self.now, false);
+                    machine.running.push(Run { unit, ends_at, end, began_at, given_up });
                 }
-                _ => {}
             }
         }
     }

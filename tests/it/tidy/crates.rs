@@ -61,6 +61,20 @@ fn drawn_arrows(line: &str) -> Option<(String, BTreeSet<String>)> {
 }
 
 #[test]
+fn the_scheduler_depends_on_plain_types_alone() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let named = |package: &&serde_json::Value| package["name"] == "thresher-scheduler";
+    let scheduler = packages.iter().find(named).expect("the scheduler is a crate");
+    let plain = ["thresher-domain", "thiserror"];
+    let dependencies = scheduler["dependencies"].as_array().unwrap();
+    let names = dependencies.iter().filter_map(|dependency| dependency["name"].as_str());
+    let impure: Vec<String> =
+        names.filter(|name| !plain.contains(name)).map(str::to_owned).collect();
+    assert_none("the scheduler needs nothing that can read a clock, a file or a socket", &impure);
+}
+
+#[test]
 fn no_crate_depends_on_one_above_it() {
     let known = arrows(&["normal", "build", "dev"]);
     let mut findings = Vec::new();
@@ -92,15 +106,20 @@ fn reachable(known: &Arrows, from: &str) -> BTreeSet<String> {
     found
 }
 
-/// The dependencies between the crates of the workspace, as `cargo metadata` has them.
-fn arrows(kinds: &[&str]) -> Arrows {
+/// What `cargo metadata` says of the workspace's own packages.
+fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root())
         .output()
         .expect("cargo is there: it runs this test");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The dependencies between the crates of the workspace.
+fn arrows(kinds: &[&str]) -> Arrows {
+    let metadata = metadata();
     let mut arrows = Arrows::new();
     for package in metadata["packages"].as_array().unwrap() {
         let targets =

@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thresher_coordinator::scheduler::{Scheduler, Timestamp};
-use thresher_proto::pb::{Accounting, Stage, report::Outcome};
+use thresher_domain::{Accounting, Outcome, Stage, Timestamp, UnitKey};
+use thresher_scheduler::Scheduler;
 
 use super::Seen;
-use crate::sim::files::{Key, key};
 
 /// How many steps pass between two comparisons.
 const EVERY: u64 = 16;
 
 #[derive(Default)]
 pub(crate) struct AddsUpOnce {
-    counted: BTreeSet<Key>,
+    counted: BTreeSet<UnitKey>,
     /// By stage: records in, kept, bytes in, bytes kept, and counts by name.
     numbers: BTreeMap<Stage, ([u64; 4], BTreeMap<String, u64>)>,
     steps: u64,
@@ -22,10 +21,10 @@ pub(crate) struct AddsUpOnce {
 impl AddsUpOnce {
     pub(crate) fn look(&mut self, seen: &Seen<'_>) {
         for report in seen.reports() {
-            let Some(Outcome::Done(done)) = &report.outcome else { continue };
-            let unit = report.unit.unwrap_or_default();
-            if seen.state(&unit).as_deref() == Some("done") && self.counted.insert(key(&unit)) {
-                self.add(unit.stage(), &done.accounting.clone().unwrap_or_default());
+            let Outcome::Done(done) = &report.outcome else { continue };
+            let unit = report.unit.key;
+            if seen.is_done(unit) && self.counted.insert(unit) {
+                self.add(unit.stage, &done.accounting.clone().unwrap_or_default());
             }
         }
         self.steps += 1;
@@ -45,18 +44,18 @@ impl AddsUpOnce {
 
     pub(crate) fn compare(&self, scheduler: &Scheduler, now: Timestamp) {
         for row in scheduler.status(now).stages {
-            let accounting = row.accounting.clone().unwrap_or_default();
+            let accounting = row.accounting.clone();
             let out = accounting.dropped.iter().chain(&accounting.quarantined);
             let counts: BTreeMap<String, u64> =
                 out.map(|count| (count.name.clone(), count.value)).collect();
-            let (sums, expected) = self.numbers.get(&row.stage()).cloned().unwrap_or_default();
-            assert_eq!(numbers(&accounting), sums, "the totals of {:?}", row.stage());
-            assert_eq!(counts, expected, "the counts of {:?}", row.stage());
+            let (sums, expected) = self.numbers.get(&row.stage).cloned().unwrap_or_default();
+            assert_eq!(numbers(&accounting), sums, "the totals of {:?}", row.stage);
+            assert_eq!(counts, expected, "the counts of {:?}", row.stage);
             assert_eq!(
                 accounting.records_in,
                 accounting.kept + counts.values().sum::<u64>(),
                 "the balance of {:?}",
-                row.stage()
+                row.stage
             );
         }
     }

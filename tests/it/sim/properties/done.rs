@@ -2,33 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use thresher_coordinator::scheduler::Effect;
-use thresher_proto::pb::report::Outcome;
+use thresher_domain::{FailureKind, Outcome, UnitKey};
+use thresher_scheduler::Effect;
 
 use super::Seen;
-use crate::sim::files::{Key, key};
 
 #[derive(Default)]
 pub(crate) struct StaysDone {
-    done: BTreeSet<Key>,
+    done: BTreeSet<UnitKey>,
 }
 
 impl StaysDone {
     pub(crate) fn look(&mut self, seen: &Seen<'_>) {
         for report in seen.reports() {
             match &report.outcome {
-                Some(Outcome::Failed(failed)) => {
+                Outcome::Failed(failure) => {
                     // It may have been sent back to run again.
-                    if let Some(producer) = &failed.producer
-                        && seen.state(producer).as_deref() != Some("done")
+                    if let FailureKind::Damaged { producer } = failure.kind
+                        && !seen.is_done(producer)
                     {
-                        self.done.remove(&key(producer));
+                        self.done.remove(&producer);
                     }
                 }
-                Some(Outcome::Done(_)) => {
-                    let unit = report.unit.unwrap_or_default();
-                    if seen.state(&unit).as_deref() == Some("done") {
-                        self.done.insert(key(&unit));
+                Outcome::Done(_) => {
+                    if seen.is_done(report.unit.key) {
+                        self.done.insert(report.unit.key);
                     }
                 }
                 _ => {}
@@ -36,7 +34,7 @@ impl StaysDone {
         }
         for (worker_id, unit) in seen.leases() {
             assert!(
-                !self.done.contains(&key(&unit)),
+                !self.done.contains(&unit.key),
                 "`{unit}` was done and undamaged, and leased to worker {worker_id}"
             );
         }

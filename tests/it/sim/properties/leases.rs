@@ -2,29 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use thresher_coordinator::scheduler::Event;
-use thresher_proto::pb::report::Outcome;
-use thresher_proto::pb::{Stage, UnitRef};
+use thresher_domain::{AttemptRef, Outcome, UnitKey};
+use thresher_scheduler::Event;
 
 use super::Seen;
-use crate::sim::files::{Key, key};
 
 #[derive(Default)]
 pub(crate) struct FewHolders {
     /// Who holds which attempt of each unit.
-    holders: BTreeMap<Key, BTreeMap<u32, u32>>,
-    newest: BTreeMap<Key, u32>,
+    holders: BTreeMap<UnitKey, BTreeMap<u32, u32>>,
+    newest: BTreeMap<UnitKey, u32>,
     pub(crate) twins: u64,
 }
 
 impl FewHolders {
     /// Gives the units that were held by a worker that was lost.
-    pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<Key> {
+    pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<UnitKey> {
         let lost = match seen.event {
             Event::Lost { worker_id, .. } => self.lose(*worker_id),
             Event::Sync(request) => {
                 for report in &request.reports {
-                    self.end(&report.unit.unwrap_or_default(), report.outcome.as_ref());
+                    self.end(report.unit, &report.outcome);
                 }
                 if request.resync {
                     self.keep_only(request.worker_id, &request.held);
@@ -34,42 +32,41 @@ impl FewHolders {
             _ => Vec::new(),
         };
         for (worker_id, unit) in seen.leases() {
-            self.lease(seen, worker_id, &unit);
+            self.lease(seen, worker_id, unit);
         }
         lost
     }
 
-    fn end(&mut self, unit: &UnitRef, outcome: Option<&Outcome>) {
-        let Some(holders) = self.holders.get_mut(&key(unit)) else { return };
+    fn end(&mut self, unit: AttemptRef, outcome: &Outcome) {
+        let Some(holders) = self.holders.get_mut(&unit.key) else { return };
         match outcome {
-            Some(Outcome::Listed(_)) => {}
-            Some(Outcome::Done(_)) => holders.clear(),
+            Outcome::Listed(_) => {}
+            Outcome::Done(_) => holders.clear(),
             _ => {
                 holders.remove(&unit.attempt);
             }
         }
     }
 
-    fn lease(&mut self, seen: &Seen<'_>, worker_id: u32, unit: &UnitRef) {
-        let holders = self.holders.entry(key(unit)).or_default();
+    fn lease(&mut self, seen: &Seen<'_>, worker_id: u32, unit: AttemptRef) {
+        let holders = self.holders.entry(unit.key).or_default();
         holders.retain(|_, holder| *holder != worker_id);
         if let Some((attempt, holder)) = holders.first_key_value() {
             self.twins += 1;
             let told = format!("`{unit}` to worker {worker_id}, #{attempt} to worker {holder}");
             assert_eq!(holders.len(), 1, "a third copy: {told}");
-            let gang = matches!(unit.stage(), Stage::ResolveLines | Stage::ResolveDocuments);
-            assert!(!gang, "two copies of a gang unit: {told}");
+            assert!(!unit.key.stage.is_gang(), "two copies of a gang unit: {told}");
             let rows = seen.scheduler.status(seen.now).stages;
-            let waiting = rows.iter().find(|row| row.stage() == unit.stage()).map(|r| r.waiting);
+            let waiting = rows.iter().find(|row| row.stage == unit.key.stage).map(|r| r.waiting);
             assert_eq!(waiting, Some(0), "a second copy while others wait: {told}");
         }
-        let newest = self.newest.entry(key(unit)).or_default();
+        let newest = self.newest.entry(unit.key).or_default();
         assert!(unit.attempt > *newest, "`{unit}` came after attempt {newest}");
         *newest = unit.attempt;
         holders.insert(unit.attempt, worker_id);
     }
 
-    fn lose(&mut self, worker_id: u32) -> Vec<Key> {
+    fn lose(&mut self, worker_id: u32) -> Vec<UnitKey> {
         let mut lost = Vec::new();
         for (unit, holders) in &mut self.holders {
             let before = holders.len();
@@ -81,9 +78,9 @@ impl FewHolders {
         lost
     }
 
-    fn keep_only(&mut self, worker_id: u32, held: &[UnitRef]) {
+    fn keep_only(&mut self, worker_id: u32, held: &[AttemptRef]) {
         for (unit, holders) in &mut self.holders {
-            let says = |attempt| held.iter().any(|h| key(h) == *unit && h.attempt == attempt);
+            let says = |attempt| held.contains(&unit.attempt(attempt));
             holders.retain(|attempt, holder| *holder != worker_id || says(*attempt));
         }
     }

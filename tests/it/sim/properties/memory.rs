@@ -1,7 +1,7 @@
 //! What the scheduler remembers grows with the job's units, not with what happened to them.
 
-use thresher_coordinator::scheduler::{Scheduler, Timestamp};
-use thresher_proto::STAGES;
+use thresher_domain::{Stage, Timestamp};
+use thresher_scheduler::Scheduler;
 
 /// For the plan, the stages, the live workers and the 64 last lost ones, as text.
 const BASE_BYTES: usize = 40_000;
@@ -9,7 +9,7 @@ const BASE_BYTES: usize = 40_000;
 const UNIT_BYTES: usize = 1200;
 
 pub(crate) fn at_end(scheduler: &Scheduler, now: Timestamp) {
-    let units: usize = STAGES.iter().map(|stage| scheduler.units(*stage) as usize).sum();
+    let units: usize = Stage::ALL.iter().map(|stage| scheduler.units(*stage) as usize).sum();
     let text_bytes = format!("{scheduler:?}").len();
     assert!(
         text_bytes < BASE_BYTES + units * UNIT_BYTES,

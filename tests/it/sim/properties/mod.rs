@@ -10,9 +10,9 @@ mod set_aside;
 mod stages;
 mod walltime;
 
-use thresher_coordinator::scheduler::{Effect, Event, Scheduler, Timestamp};
+use thresher_domain::{AttemptRef, Report, Timestamp, UnitCondition, UnitKey};
+use thresher_scheduler::{Effect, Event, Scheduler, SyncAnswer};
 
-use super::files::Key;
 use super::truth::Truth;
 
 /// One durable step.
@@ -20,32 +20,35 @@ pub(crate) struct Seen<'a> {
     pub(crate) now: Timestamp,
     pub(crate) event: &'a Event,
     pub(crate) effects: &'a [Effect],
+    /// Of a call.
+    pub(crate) answer: Option<&'a SyncAnswer>,
     /// After the event.
     pub(crate) scheduler: &'a Scheduler,
     pub(crate) truth: &'a Truth,
 }
 
 impl Seen<'_> {
-    /// The unit's state, as explained to people.
-    fn state(&self, unit: &thresher_proto::pb::UnitRef) -> Option<String> {
-        self.scheduler.explain(self.now, unit).map(|explained| explained.state)
+    /// Whether the unit has a result, as it is explained to people.
+    fn is_done(&self, unit: UnitKey) -> bool {
+        let explained = self.scheduler.explain(self.now, unit);
+        explained.is_some_and(|explained| explained.condition == UnitCondition::Done)
     }
 
-    fn reports(&self) -> &[thresher_proto::pb::Report] {
+    fn reports(&self) -> &[Report] {
         match self.event {
             Event::Sync(request) => &request.reports,
             _ => &[],
         }
     }
 
-    fn leases(&self) -> impl Iterator<Item = (u32, thresher_proto::pb::UnitRef)> {
-        self.effects.iter().flat_map(|effect| {
-            let (worker_id, leases) = match effect {
-                Effect::Answer { worker_id, leases, .. } => (*worker_id, leases.as_slice()),
-                _ => (0, [].as_slice()),
-            };
-            leases.iter().map(move |lease| (worker_id, lease.unit.unwrap_or_default()))
-        })
+    fn leases(&self) -> impl Iterator<Item = (u32, AttemptRef)> {
+        let (worker_id, leases) = match (self.event, self.answer) {
+            (Event::Sync(request), Some(SyncAnswer::Answer { leases, .. })) => {
+                (request.worker_id, leases.as_slice())
+            }
+            _ => (0, [].as_slice()),
+        };
+        leases.iter().map(move |lease| (worker_id, lease.unit))
     }
 }
 
@@ -60,7 +63,7 @@ pub(crate) struct Properties {
 
 impl Properties {
     /// Looks at a step; gives the units whose worker was lost in it.
-    pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<Key> {
+    pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<UnitKey> {
         self.done.look(seen);
         self.accounting.look(seen);
         stages::look(seen);

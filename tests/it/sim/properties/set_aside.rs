@@ -2,44 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use thresher_coordinator::scheduler::{Effect, Scheduler, Timestamp};
-use thresher_proto::pb::{Stage, UnitRef};
+use thresher_domain::{Stage, Timestamp, UnitKey};
+use thresher_scheduler::{Effect, Scheduler};
 
 use super::Seen;
-use crate::sim::files::{Key, key};
 use crate::sim::truth::Truth;
 use crate::sim::world::is_healthy;
 
 #[derive(Default)]
 pub(crate) struct OnlyTheDoomed {
-    set_aside: BTreeSet<Key>,
+    set_aside: BTreeSet<UnitKey>,
 }
 
 impl OnlyTheDoomed {
     pub(crate) fn look(&mut self, seen: &Seen<'_>) {
         for effect in seen.effects {
             let Effect::UnitSetAside { unit, error } = effect else { continue };
-            assert!(is_doomed(seen.truth, key(unit)), "`{unit}` was set aside: {error}");
-            assert!(self.set_aside.insert(key(unit)), "`{unit}` was set aside twice");
+            assert!(is_doomed(seen.truth, unit.key), "`{unit}` was set aside: {error}");
+            assert!(self.set_aside.insert(unit.key), "`{unit}` was set aside twice");
         }
     }
 
     pub(crate) fn at_end(&self, scheduler: &Scheduler, truth: &Truth, now: Timestamp) {
-        let listed: BTreeSet<Key> = scheduler
-            .status(now)
-            .set_aside
-            .iter()
-            .filter_map(|s| s.unit.as_ref())
-            .map(key)
-            .collect();
+        let failed = scheduler.status(now).failed_units;
+        let listed: BTreeSet<UnitKey> = failed.iter().map(|failed| failed.unit).collect();
         assert_eq!(listed, self.set_aside, "status lists what was set aside");
         let stages = [Stage::List, Stage::Lines, Stage::Prepare, Stage::Publish];
         for stage in stages {
             for ordinal in 0..scheduler.units(stage) {
-                let unit = (stage, ordinal);
+                let unit = UnitKey { stage, ordinal };
                 let skipped = stage == Stage::Lines && !source_of(truth, ordinal).0;
                 let given_up = self.set_aside.contains(&unit);
-                assert_eq!(given_up, is_doomed(truth, unit) && !skipped, "{unit:?} set aside");
+                assert_eq!(given_up, is_doomed(truth, unit) && !skipped, "`{unit}` set aside");
             }
         }
     }
@@ -49,12 +43,10 @@ impl OnlyTheDoomed {
     }
 }
 
-fn is_doomed(truth: &Truth, (stage, ordinal): Key) -> bool {
-    match stage {
-        Stage::Publish => {
-            let unit = UnitRef { stage: stage.into(), ordinal, attempt: 1 };
-            !is_healthy(truth.fate(&unit, &[]))
-        }
+fn is_doomed(truth: &Truth, unit: UnitKey) -> bool {
+    let ordinal = unit.ordinal;
+    match unit.stage {
+        Stage::Publish => !is_healthy(truth.fate(unit.attempt(1), &[])),
         Stage::Lines => !is_healthy(source_of(truth, ordinal).1.lines_fate),
         Stage::Prepare => {
             let (needs_lines, input) = source_of(truth, ordinal);

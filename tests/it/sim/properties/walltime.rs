@@ -1,7 +1,7 @@
 //! Near the end of an allocation nothing begins, and the coordinator is gone before it is over.
 
-use thresher_coordinator::scheduler::Event;
-use thresher_proto::pb::CoordinatorOpened;
+use thresher_domain::CoordinatorOpened;
+use thresher_scheduler::Event;
 
 use super::Seen;
 
@@ -20,10 +20,9 @@ impl EndsInTime {
             self.opened = opened.clone();
             self.opened_at = seen.now.millis();
         }
-        let (ends, margin) = (self.opened.ends_millis, u64::from(self.opened.margin_millis));
-        if ends == 0 {
-            return;
-        }
+        let allocation = &self.opened.allocation;
+        let Some(ends) = allocation.ends else { return };
+        let (ends, margin) = (ends.millis(), u64::from(allocation.margin_millis));
         let now = seen.now.millis();
         for (worker_id, unit) in seen.leases() {
             assert!(

@@ -1,0 +1,49 @@
+//! Everything that can happen to the scheduler.
+//!
+//! An event holds all that its handling depends on: the same events in the same order, at the same
+//! times, give the same state. Reading a clock or a file to make an event is the shell's business.
+
+use thresher_domain::{CoordinatorOpened, RegisterRequest, SyncRequest, Timestamp};
+
+use crate::JobPlan;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A coordinator took over, after replaying what earlier ones wrote. Every known worker gets a
+    /// fresh lease time, so that it can re-attach and keep its running units.
+    Opened(CoordinatorOpened),
+    /// The job: its text with every default filled in, and the plan made of that text.
+    Submitted {
+        /// What to run, in plain numbers.
+        plan: JobPlan,
+        /// The text that the plan was made of; only this is journaled.
+        job_toml: String,
+    },
+    /// A worker process made itself known. `worker_id` comes from `Scheduler::next_worker_id`.
+    Registered {
+        /// The id that it gets.
+        worker_id: u32,
+        /// What it said.
+        request: RegisterRequest,
+    },
+    /// A worker reports, asks for units, and renews its leases.
+    Sync(SyncRequest),
+    /// A worker will not be heard of again: its lease ended, or the shell saw it die.
+    Lost {
+        /// Which one.
+        worker_id: u32,
+        /// For people, e.g. `not heard of for 60 s`.
+        reason: String,
+    },
+    /// Somebody asked to stop after what runs, or the allocation ends.
+    Drained {
+        /// Until when running units may go on: what cannot end by then is given back. Without, as
+        /// long as they take.
+        until: Option<Timestamp>,
+    },
+    /// Somebody asked to stop for good.
+    Cancelled,
+    /// Somebody would rather have the output without what was set aside than wait for it.
+    GapsAccepted,
+}

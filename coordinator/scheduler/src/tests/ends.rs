@@ -1,0 +1,252 @@
+//! How stages and jobs end: by themselves, by drain, by cancel.
+
+use super::*;
+
+#[test]
+fn an_empty_job_is_sealed() {
+    let mut room = Room::listed(true, 0);
+    let layout = room.lease_one(1);
+    assert_eq!(layout, unit(Stage::Layout, 0, 1));
+    room.report(1, layout, done("layout"));
+    let seal = room.lease_one(1);
+    assert_eq!(seal, unit(Stage::Seal, 0, 1));
+    let effects = room.report(1, seal, done("seal"));
+    assert_eq!(
+        effects,
+        [
+            Effect::StageEnded { stage: Stage::Seal },
+            Effect::JobEnded { state: JobState::Complete, reason: String::new() },
+            Effect::WorkAvailable,
+        ]
+    );
+    let asked = SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() };
+    assert_eq!(directive(&room.sync(asked).0), Directive::Exit);
+}
+
+#[test]
+fn a_job_goes_through_its_stages_in_order() {
+    let mut room = Room::listed(true, 2);
+    let mut stages = Vec::new();
+    for _ in 0..20 {
+        let Some(lease) = room.lease(1, 1).pop() else { break };
+        let run = lease.unit;
+        stages.push(run.key.stage);
+        if run.key.stage == Stage::Layout {
+            room.report(1, run, listed(0, 2));
+        }
+        room.report(1, run, done_with_keys(1));
+    }
+    use Stage::{Layout, Lines, Prepare, Publish, ResolveDocuments, ResolveLines, Seal};
+    assert_eq!(
+        stages,
+        [
+            Lines,
+            Lines,
+            ResolveLines,
+            Prepare,
+            Prepare,
+            ResolveDocuments,
+            Layout,
+            Publish,
+            Publish,
+            Seal
+        ]
+    );
+    assert_eq!(room.job_state(), JobState::Complete);
+}
+
+#[test]
+fn a_job_with_a_unit_set_aside_ends_with_gaps() {
+    let mut room = Room::listed(false, 1);
+    let prepare = room.lease_one(1);
+    room.report(1, prepare, failed(FailureKind::Fatal));
+    for stage in [Stage::Layout, Stage::Seal] {
+        let unit = room.lease_one(1);
+        assert_eq!(unit.key.stage, stage);
+        room.report(1, unit, done("it"));
+    }
+    assert_eq!(room.job_state(), JobState::CompleteWithGaps);
+}
+
+#[test]
+fn a_listing_that_fails_stops_the_job_and_the_next_coordinator_asks_again() {
+    let mut room = Room::new(true);
+    let worker = room.register(1);
+    for epoch in 2..10 {
+        let list = room.lease_one(worker);
+        assert_eq!(list.key.stage, Stage::List);
+        let kind = if epoch % 2 == 0 { FailureKind::Fatal } else { FailureKind::Retry };
+        room.report(worker, list, failed(kind));
+        if kind == FailureKind::Retry {
+            let again = room.lease_one(worker);
+            room.report(worker, again, failed(kind));
+        }
+        assert_eq!(room.job_state(), JobState::Drained);
+        assert_eq!(room.reason(), "`list/0`: no luck");
+        room.give(&Event::Opened(CoordinatorOpened { epoch, ..CoordinatorOpened::default() }));
+    }
+    assert_eq!(room.row(Stage::List).failed, 0);
+}
+
+#[test]
+fn a_server_that_answers_nobody_is_waited_for_but_not_for_ever() {
+    let mut room = Room::listed(false, 2);
+    for _ in 0..60 {
+        room.now += 10_000;
+        let unit = room.lease_one(1);
+        assert_eq!(room.job_state(), JobState::Running);
+        room.report(1, unit, failed(FailureKind::Unanswered));
+    }
+    let last = room.lease_one(1);
+    room.now += 10_000;
+    room.report(1, last, failed(FailureKind::Unanswered));
+    assert_eq!(room.job_state(), JobState::Drained);
+    assert!(room.reason().ends_with("no luck"), "{}", room.reason());
+    assert!(!room.is_refused(), "it may answer the next coordinator");
+    assert_eq!(room.row(Stage::Prepare).failed, 0);
+}
+
+#[test]
+fn a_unit_that_alone_gets_no_answer_is_set_aside() {
+    let mut room = Room::listed(false, 3);
+    for attempt in 1..=2 {
+        room.now += 1;
+        let (alone, other) = (room.lease_one(1), room.lease_one(1));
+        assert_eq!(alone, unit(Stage::Prepare, 0, attempt));
+        room.now += 1;
+        room.report(1, other, done("it"));
+        room.report(1, alone, failed(FailureKind::Unanswered));
+    }
+    assert_eq!(room.row(Stage::Prepare).failed, 1);
+    assert_eq!(room.job_state(), JobState::Running);
+}
+
+#[test]
+fn a_unit_that_all_others_need_stops_the_job_and_the_next_coordinator_tries_it_again() {
+    let mut room = Room::listed(true, 0);
+    let layout = room.lease_one(1);
+    let effects = room.report(1, layout, failed(FailureKind::Fatal));
+    let reason = "`layout/0`: no luck".to_owned();
+    assert!(
+        effects.contains(&Effect::JobEnded { state: JobState::Drained, reason }),
+        "{effects:?}"
+    );
+    assert_eq!(room.lease(1, 1), []);
+    room.reopen();
+    assert_eq!(room.lease_one(1), unit(Stage::Layout, 0, 2));
+}
+
+#[test]
+fn a_job_that_stops_at_gaps_tries_them_again_in_the_next_coordinator() {
+    let mut room = Room::listed_with(true, 2, |limits| limits.stop_at_gaps = true);
+    let bad = room.lease_one(1);
+    room.report(1, bad, failed(FailureKind::Fatal));
+    assert_eq!(room.job_state(), JobState::Running, "the others go on");
+    assert_eq!(room.finish(1, 1), [unit(Stage::Lines, 1, 1)]);
+    assert_eq!(room.job_state(), JobState::Drained);
+    let reason = room.reason();
+    assert!(reason.starts_with("1 unit was set aside, the first `lines/0`: no luck"), "{reason}");
+    assert_eq!(room.lease(1, 1), []);
+
+    room.reopen();
+    assert_eq!(room.row(Stage::Lines).failed, 0);
+    assert_eq!(room.row(Stage::Prepare).failed, 0, "with the unit that reads the same");
+    assert_eq!(room.finish(1, 1), [unit(Stage::Lines, 0, 2)]);
+    let resolve = room.lease_one(1);
+    room.report(1, resolve, done("resolved"));
+    assert_eq!(room.finish(1, 2), [unit(Stage::Prepare, 0, 1), unit(Stage::Prepare, 1, 1)]);
+    assert_eq!(room.job_state(), JobState::Running);
+}
+
+#[test]
+fn accepted_gaps_are_tried_once_more_and_then_gone_on_without() {
+    let mut room = Room::listed_with(false, 2, |limits| limits.stop_at_gaps = true);
+    for attempt in 1..=2 {
+        let bad = room.lease_one(1);
+        assert_eq!(bad, unit(Stage::Prepare, 0, attempt));
+        room.report(1, bad, failed(FailureKind::Fatal));
+        if attempt == 1 {
+            room.finish(1, 1);
+            assert_eq!(room.job_state(), JobState::Drained);
+            room.reopen();
+            assert_eq!(room.give(&Event::GapsAccepted), []);
+        }
+    }
+    assert_eq!(room.job_state(), JobState::Running);
+    assert_eq!(room.row(Stage::Prepare).failed, 1);
+    let next = room.lease_one(1);
+    assert_eq!(next.key.stage, Stage::ResolveDocuments);
+}
+
+#[test]
+fn draining_leases_nothing_waits_for_what_runs_and_the_next_coordinator_goes_on() {
+    let mut room = Room::listed(true, 2);
+    let running = room.lease_one(1);
+    assert_eq!(room.give(&Event::Drained { until: None }), [Effect::WorkAvailable]);
+    let asked = SyncRequest { worker_id: 1, want: 1, ..SyncRequest::default() };
+    let (answer, _) = room.sync(asked);
+    assert_eq!((leases(&answer), directive(&answer)), (vec![], Directive::Drain));
+    assert_eq!(room.job_state(), JobState::Running);
+    let drained = Effect::JobEnded { state: JobState::Drained, reason: String::new() };
+    assert_eq!(room.report(1, running, done("bytes")), [drained]);
+    assert_eq!(room.job_state(), JobState::Drained);
+    room.give(&Event::Opened(CoordinatorOpened { epoch: 2, ..CoordinatorOpened::default() }));
+    assert_eq!(room.job_state(), JobState::Running);
+    assert_eq!(room.lease_one(1), unit(Stage::Lines, 1, 1));
+}
+
+#[test]
+fn a_storage_that_says_no_stops_the_job_and_nothing_is_set_aside() {
+    let mut room = Room::listed(true, 3);
+    let (first, second) = (room.lease_one(1), room.lease_one(1));
+    room.report(1, first, failed(FailureKind::Blocked));
+    assert_eq!(room.lease(1, 1), [], "nothing is begun that would meet the same");
+    let effects = room.report(1, second, failed(FailureKind::Blocked));
+    let reason = "worker 1 (host a, pid 1): no luck".to_owned();
+    let ended = Effect::JobEnded { state: JobState::Drained, reason: reason.clone() };
+    assert!(effects.contains(&ended), "{effects:?}");
+    assert_eq!(room.reason(), reason);
+    assert!(room.is_refused());
+    for epoch in 2..100 {
+        room.give(&Event::Opened(CoordinatorOpened { epoch, ..CoordinatorOpened::default() }));
+        assert_eq!((room.reason(), room.is_refused()), (String::new(), false));
+        let again = room.lease_one(1);
+        assert_eq!(again.key, first.key, "it is held against nobody");
+        room.report(1, again, failed(FailureKind::Blocked));
+    }
+    assert_eq!(room.row(Stage::Lines).failed, 0);
+}
+
+#[test]
+fn cancelling_ends_the_job_at_once_and_later_results_change_nothing() {
+    let mut room = Room::listed(true, 2);
+    let running = room.lease_one(1);
+    let cancelled = Effect::JobEnded { state: JobState::Cancelled, reason: String::new() };
+    assert_eq!(room.give(&Event::Cancelled), [cancelled, Effect::WorkAvailable]);
+    assert_eq!(room.report(1, running, done("bytes")), []);
+    assert_eq!(room.row(Stage::Lines).done, 0);
+    assert_eq!(room.give(&Event::Cancelled), []);
+    room.give(&Event::Opened(CoordinatorOpened { epoch: 2, ..CoordinatorOpened::default() }));
+    assert_eq!(room.job_state(), JobState::Cancelled, "for good");
+}
+
+#[test]
+fn a_second_job_is_not_taken() {
+    let mut room = Room::listed(true, 2);
+    let plan = room.scheduler.plan().unwrap().clone();
+    let second = Event::Submitted { plan, job_toml: "another".to_owned() };
+    assert_eq!(room.give(&second), []);
+    assert_eq!(room.scheduler.job_toml(), Some("job"));
+}
+
+#[test]
+fn more_key_ranges_than_allowed_fail_the_job_with_a_hint() {
+    let mut room = Room::listed(false, 1);
+    let prepare = room.lease_one(1);
+    let effects = room.report(1, prepare, done_with_keys(u64::MAX));
+    let reason = effects.iter().find_map(|effect| match effect {
+        Effect::JobEnded { state: JobState::Failed, reason } => Some(reason),
+        _ => None,
+    });
+    assert!(reason.unwrap().contains("hint: give the dedup more memory"), "{reason:?}");
+}

@@ -1,0 +1,100 @@
+//! The stages of a job.
+
+use std::fmt;
+
+/// A stage of a job. A stage starts when the stages before it have no unit left to run, so the
+/// order of the variants is the order in which the stages run.
+///
+/// The discriminants are part of the seed of a shuffled lease order and equal the numbers on the
+/// wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Stage {
+    /// One unit per source: finds the inputs and groups them into units.
+    List = 1,
+    /// Normalises and hashes every line of the inputs.
+    Lines = 2,
+    /// Gang, one key range per unit: decides which lines are duplicates.
+    ResolveLines = 3,
+    /// Reads the inputs, drops duplicate lines, cleans, filters, scores and hashes documents.
+    Prepare = 4,
+    /// Gang, one key range per unit: decides which documents are duplicates.
+    ResolveDocuments = 5,
+    /// One unit per source: cuts the remaining documents into shards.
+    Layout = 6,
+    /// One unit per shard: writes it.
+    Publish = 7,
+    /// One unit: writes the manifest and the report.
+    Seal = 8,
+}
+
+impl Stage {
+    /// Every stage, in the order in which they run.
+    pub const ALL: [Self; 8] = [
+        Self::List,
+        Self::Lines,
+        Self::ResolveLines,
+        Self::Prepare,
+        Self::ResolveDocuments,
+        Self::Layout,
+        Self::Publish,
+        Self::Seal,
+    ];
+
+    /// Returns the stage's name in status, errors and paths.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Lines => "lines",
+            Self::ResolveLines => "resolve-lines",
+            Self::Prepare => "prepare",
+            Self::ResolveDocuments => "resolve-documents",
+            Self::Layout => "layout",
+            Self::Publish => "publish",
+            Self::Seal => "seal",
+        }
+    }
+
+    /// Returns the stage of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
+    /// Returns the stage's position in [`Self::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize - 1
+    }
+
+    /// Whether a unit of the stage needs all ranks of a worker at once.
+    pub const fn is_gang(self) -> bool {
+        match self {
+            Self::ResolveLines | Self::ResolveDocuments => true,
+            Self::List
+            | Self::Lines
+            | Self::Prepare
+            | Self::Layout
+            | Self::Publish
+            | Self::Seal => false,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_found_by_name_and_by_index() {
+        for (index, stage) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(stage.index(), index);
+            assert_eq!(Stage::from_name(stage.name()), Some(stage));
+        }
+        assert_eq!(Stage::from_name("unspecified"), None);
+    }
+}

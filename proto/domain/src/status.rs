@@ -1,0 +1,165 @@
+//! The state of a job, for people and programs.
+
+use crate::{Accounting, AttemptRef, Count, JobState, Stage, Timestamp, UnitKey};
+
+/// Everything that can be said about a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The job's name; empty without a job.
+    pub job_name: String,
+    /// The state of the job.
+    pub state: JobState,
+    /// Why it stopped, for people; empty if there is nothing to say.
+    pub reason: String,
+    /// The epoch of the coordinator.
+    pub epoch: u64,
+    /// When all this is true.
+    pub now: Timestamp,
+    /// When the job was submitted.
+    pub submitted: Option<Timestamp>,
+    /// When the job ended for good.
+    pub finished: Option<Timestamp>,
+    /// Every stage, in order; none without a job.
+    pub stages: Vec<StageStatus>,
+    /// Workers that are known, and the latest of those that were lost.
+    pub workers: Vec<WorkerStatus>,
+    /// Over the whole job: of PREPARE, less what PUBLISH removed as duplicates.
+    pub accounting: Option<Accounting>,
+    /// Units that failed permanently.
+    pub failed_units: Vec<FailedUnit>,
+    /// Determinism violations: two attempts of one unit wrote different bytes.
+    pub alarms: Vec<String>,
+    /// Where the output goes.
+    pub output: String,
+    /// The allocation that the coordinator runs in; `None` if nothing is known about it.
+    pub allocation: Option<AllocationEnd>,
+    /// Whether no more units are leased while running ones may end.
+    pub draining: bool,
+    /// Whether the job stopped for a reason that would stop the next coordinator too, until
+    /// somebody fixes it.
+    pub refused: bool,
+}
+
+/// The allocation around a coordinator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllocationEnd {
+    /// Its name in the batch system; empty if unknown.
+    pub allocation: String,
+    /// When it ends, if that is known.
+    pub ends: Option<Timestamp>,
+    /// How long before the end nothing runs any more.
+    pub margin_millis: u32,
+}
+
+impl AllocationEnd {
+    /// Whether anything is known about the allocation.
+    pub fn is_known(&self) -> bool {
+        !self.allocation.is_empty() || self.ends.is_some()
+    }
+}
+
+/// The state of one stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageStatus {
+    /// Which stage.
+    pub stage: Stage,
+    /// Units that the job needs.
+    pub units: u32,
+    /// Units that wait.
+    pub waiting: u32,
+    /// Units that are leased.
+    pub leased: u32,
+    /// Units with a result.
+    pub done: u32,
+    /// Units that failed permanently.
+    pub failed: u32,
+    /// Bytes of input of all units.
+    pub bytes: u64,
+    /// Bytes of input of the units with a result.
+    pub bytes_done: u64,
+    /// CPU time of all attempts.
+    pub cpu_millis: u64,
+    /// Wall time of the attempts with a result.
+    pub wall_millis: u64,
+    /// When the first unit was leased.
+    pub started: Option<Timestamp>,
+    /// When the last unit ended.
+    pub ended: Option<Timestamp>,
+    /// Failed attempts, and attempts that were lost with their worker.
+    pub retries: u32,
+    /// The sums of all results.
+    pub accounting: Accounting,
+    /// Further sums of all results, by name.
+    pub counts: Vec<Count>,
+    /// Whether the stage's units are known.
+    pub planned: bool,
+}
+
+/// The state of one worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// Its id.
+    pub worker_id: u32,
+    /// Its host name.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Number of units that it runs at once.
+    pub slots: u32,
+    /// Number of units that it holds.
+    pub held: u32,
+    /// When it called last.
+    pub last_seen: Timestamp,
+    /// Whether it was declared lost.
+    pub lost: bool,
+}
+
+/// A unit that failed permanently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedUnit {
+    /// Which unit.
+    pub unit: UnitKey,
+    /// Why.
+    pub error: String,
+    /// Number of attempts.
+    pub attempts: u32,
+}
+
+/// What a unit does at the moment, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitCondition {
+    /// It waits to be leased.
+    Waiting,
+    /// One or two workers run it.
+    Leased,
+    /// It has a result.
+    Done,
+    /// It failed permanently.
+    Failed,
+    /// The job does not need it.
+    Skipped,
+}
+
+impl UnitCondition {
+    /// Returns the condition in words, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Leased => "leased",
+            Self::Done => "done",
+            Self::Failed => "failed permanently",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Why a unit is in its condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The unit, with its latest attempt.
+    pub unit: AttemptRef,
+    /// Its condition.
+    pub condition: UnitCondition,
+    /// Sentences, most important first.
+    pub because: Vec<String>,
+}

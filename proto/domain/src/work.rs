@@ -1,0 +1,201 @@
+//! What is leased to a worker and what it reports.
+
+use crate::{AttemptRef, UnitKey};
+
+/// The right to run a unit until the worker's lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The attempt that the worker runs.
+    pub unit: AttemptRef,
+    /// What the unit is to do.
+    pub payload: Payload,
+    /// Bytes of input, for rates and estimates; 0 if unknown.
+    pub cost_bytes: u64,
+    /// Time after which the unit could not end within the allocation, so the worker returns it
+    /// instead of starting it. `None` if no end is known.
+    pub start_within_millis: Option<u32>,
+}
+
+/// What a unit is to do. Only workers know what planned bytes mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// LIST: the source's position in the job file.
+    List {
+        /// Counts the sources of the job file from 0.
+        source: u32,
+    },
+    /// LINES and PUBLISH: the bytes that LIST or LAYOUT planned.
+    Planned(Vec<u8>),
+    /// PREPARE: the bytes that LIST planned, and the number of key ranges of RESOLVE-LINES.
+    Prepare {
+        /// The bytes that LIST planned.
+        inputs: Vec<u8>,
+        /// Number of verdict ranges of RESOLVE-LINES; 0 if there are none.
+        line_ranges: u32,
+    },
+    /// RESOLVE-LINES and RESOLVE-DOCUMENTS: a part of the key space.
+    Range(RangePayload),
+    /// LAYOUT: the units of one source.
+    Layout(LayoutPayload),
+    /// SEAL: the whole job; the report is rendered when the lease is sent.
+    Seal,
+}
+
+/// One of `ranges` equal parts of the key space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangePayload {
+    /// Position of the part.
+    pub range: u32,
+    /// Number of parts.
+    pub ranges: u32,
+    /// The units 0..`units` of the keyed stage take part, without those that are absent.
+    pub units: u32,
+    /// Ordinals of the keyed stage's units that wrote no files.
+    pub absent: Vec<u32>,
+    /// Memory in bytes that one gang may use for keys.
+    pub budget_bytes: u64,
+}
+
+/// The PREPARE units of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayoutPayload {
+    /// The source's position in the job file.
+    pub source: u32,
+    /// The source's first PREPARE unit.
+    pub first_unit: u32,
+    /// Number of its PREPARE units.
+    pub units: u32,
+    /// Ordinals of those that wrote no files.
+    pub absent: Vec<u32>,
+    /// Number of verdict ranges of RESOLVE-DOCUMENTS.
+    pub ranges: u32,
+    /// Number of PREPARE units of the whole job: what is kept of one source may depend on the
+    /// addresses of another.
+    pub job_units: u32,
+    /// Ordinals of the job's PREPARE units that wrote no files.
+    pub job_absent: Vec<u32>,
+}
+
+/// A unit of a later stage, as a LIST or LAYOUT unit planned it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedUnit {
+    /// What the unit is to do.
+    pub payload: Vec<u8>,
+    /// Bytes of input; 0 if unknown.
+    pub cost_bytes: u64,
+}
+
+/// A counted name, such as `gopher_quality/too_few_words` = 17.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// What was counted.
+    pub name: String,
+    /// How often.
+    pub value: u64,
+}
+
+/// Every record that was read, and its outcome. `records_in` must equal `kept` plus the sums of
+/// `dropped` and `quarantined`, or the result is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    /// Records that were read.
+    pub records_in: u64,
+    /// Records that were kept.
+    pub kept: u64,
+    /// Records that were dropped, by reason.
+    pub dropped: Vec<Count>,
+    /// Records that were quarantined, by reason.
+    pub quarantined: Vec<Count>,
+    /// Bytes of the records that were read.
+    pub bytes_in: u64,
+    /// Bytes of the records that were kept.
+    pub bytes_kept: u64,
+}
+
+/// The result of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Absent for units that read no records.
+    pub accounting: Option<Accounting>,
+    /// Hash of everything that the unit wrote, empty if it wrote nothing. A second run of the unit
+    /// must give the same.
+    pub digest: Vec<u8>,
+    /// Distinct keys for the resolve stage that follows.
+    pub keys: u64,
+    /// Further numbers for the report, added up by name.
+    pub counts: Vec<Count>,
+}
+
+/// A piece of what a LIST or LAYOUT unit planned, reported before its result. Piece 0 starts over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Position of the piece.
+    pub piece: u32,
+    /// The units that the piece adds.
+    pub units: Vec<PlannedUnit>,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What follows from it.
+    pub kind: FailureKind,
+    /// For people: what failed, where, and a hint.
+    pub error: String,
+}
+
+/// What follows from a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The next attempt may succeed.
+    Retry,
+    /// Every attempt would fail: the input or the job is wrong.
+    Fatal,
+    /// A file that an earlier unit wrote is damaged, so that unit must run again first.
+    Damaged {
+        /// The unit that wrote the file.
+        producer: UnitKey,
+    },
+    /// A server refuses this job's workers, so no unit can continue until somebody changes that.
+    /// Counts against no unit.
+    Blocked,
+    /// A server did not answer for longer than a request waits. Counts against the unit only if
+    /// others succeed meanwhile.
+    Unanswered,
+}
+
+/// How far an attempt is, or how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ended with a result.
+    Done(Done),
+    /// It ended without a result.
+    Failed(Failure),
+    /// It was given back (drain, preemption); counts against nobody.
+    Returned,
+    /// It continues, and planned some units.
+    Listed(Listed),
+}
+
+/// One report of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The attempt that is reported.
+    pub unit: AttemptRef,
+    /// What happened.
+    pub outcome: Outcome,
+    /// CPU time that the attempt took.
+    pub cpu_millis: u64,
+    /// Wall time that the attempt took.
+    pub wall_millis: u64,
+}
+
+impl Outcome {
+    /// Whether the attempt no longer runs.
+    pub const fn is_end(&self) -> bool {
+        match self {
+            Self::Listed(_) => false,
+            Self::Done(_) | Self::Failed(_) | Self::Returned => true,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What is wrong with a message.
+
+/// A message that no part of this version sends.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MalformedMessage {
+    /// A report, a lease or another message about a unit has none.
+    #[error("a message about a unit does not name it")]
+    MissingUnit,
+    /// The stage of a unit was left out.
+    #[error("a unit has no stage")]
+    UnspecifiedStage,
+    /// The stage is not one of those that this version knows.
+    #[error("{0} is not the number of a stage")]
+    UnknownStage(i32),
+    /// A report has no outcome, or one that this version does not know.
+    #[error("a report has no outcome that this version knows")]
+    MissingOutcome,
+    /// The kind of a failure is not one of those that this version knows.
+    #[error("{0} is not the number of a kind of failure")]
+    UnknownFailureKind(i32),
+    /// A failure because of a damaged file does not name the unit that wrote the file.
+    #[error("a failure because of a damaged file does not name the unit that wrote it")]
+    MissingProducer,
+    /// A registration in the journal has no request.
+    #[error("the registration of a worker has no request")]
+    MissingRequest,
+}

@@ -1,0 +1,94 @@
+//! Leases for workers, with their payloads encoded.
+
+use prost::Message as _;
+use thresher_domain::{LayoutPayload, Lease, Payload, RangePayload};
+
+use crate::pb;
+
+/// What the SEAL unit gets to know, as of the moment of its lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealReport {
+    /// The report for programs.
+    pub json: String,
+    /// The report for people.
+    pub markdown: String,
+    /// Number of PREPARE units.
+    pub units: u32,
+    /// Ordinals of the PREPARE units that wrote nothing.
+    pub absent: Vec<u32>,
+    /// Number of PUBLISH units.
+    pub shards: u32,
+    /// Ordinals of the PUBLISH units that wrote nothing.
+    pub absent_shards: Vec<u32>,
+}
+
+/// Converts a lease. `report` is called for a SEAL unit only.
+pub fn lease_to_wire(lease: Lease, report: impl FnOnce() -> SealReport) -> pb::Lease {
+    let Lease { unit, payload, cost_bytes, start_within_millis } = lease;
+    pb::Lease {
+        unit: Some(unit.into()),
+        payload: encode(payload, report),
+        cost_bytes,
+        // On the wire 0 stands for no end.
+        start_within_millis: start_within_millis.map_or(0, |millis| millis.max(1)),
+    }
+}
+
+fn encode(payload: Payload, report: impl FnOnce() -> SealReport) -> Vec<u8> {
+    match payload {
+        Payload::List { source } => pb::ListUnit { source }.encode_to_vec(),
+        Payload::Planned(bytes) => bytes,
+        Payload::Prepare { inputs, line_ranges } => {
+            pb::PrepareUnit { inputs, line_ranges }.encode_to_vec()
+        }
+        Payload::Range(range) => {
+            let RangePayload { range, ranges, units, absent, budget_bytes } = range;
+            pb::RangeUnit { range, ranges, units, absent, budget_bytes }.encode_to_vec()
+        }
+        Payload::Layout(layout) => {
+            let LayoutPayload { source, first_unit, units, absent, ranges, job_units, job_absent } =
+                layout;
+            pb::LayoutUnit { source, first_unit, units, absent, ranges, job_units, job_absent }
+                .encode_to_vec()
+        }
+        Payload::Seal => {
+            let SealReport { json, markdown, units, absent, shards, absent_shards } = report();
+            pb::SealUnit {
+                report_json: json,
+                report_markdown: markdown,
+                units,
+                absent,
+                shards,
+                absent_shards,
+            }
+            .encode_to_vec()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thresher_domain::{Stage, UnitKey};
+
+    fn wire(payload: Payload, start_within_millis: Option<u32>) -> pb::Lease {
+        let unit = UnitKey { stage: Stage::List, ordinal: 3 }.attempt(1);
+        let lease = Lease { unit, payload, cost_bytes: 5, start_within_millis };
+        lease_to_wire(lease, || SealReport { json: "{}".to_owned(), ..SealReport::default() })
+    }
+
+    #[test]
+    fn a_payload_is_the_message_that_workers_read() {
+        let list = wire(Payload::List { source: 3 }, None);
+        assert_eq!(pb::ListUnit::decode(list.payload.as_slice()), Ok(pb::ListUnit { source: 3 }));
+        assert_eq!(wire(Payload::Planned(vec![7]), None).payload, [7]);
+        let seal = wire(Payload::Seal, None).payload;
+        assert_eq!(pb::SealUnit::decode(seal.as_slice()).unwrap().report_json, "{}");
+    }
+
+    #[test]
+    fn a_start_that_must_be_immediate_differs_from_one_without_a_limit() {
+        let limit = |millis| wire(Payload::Seal, millis).start_within_millis;
+        assert_eq!([limit(None), limit(Some(0)), limit(Some(2))], [0, 1, 2]);
+    }
+}

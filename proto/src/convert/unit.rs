@@ -1,0 +1,94 @@
+//! Stages, units and attempts.
+
+use thresher_domain::{AttemptRef, Stage, UnitKey};
+
+use super::MalformedMessage;
+use crate::pb;
+
+impl TryFrom<pb::Stage> for Stage {
+    type Error = MalformedMessage;
+
+    fn try_from(stage: pb::Stage) -> Result<Self, MalformedMessage> {
+        Ok(match stage {
+            pb::Stage::Unspecified => return Err(MalformedMessage::UnspecifiedStage),
+            pb::Stage::List => Self::List,
+            pb::Stage::Lines => Self::Lines,
+            pb::Stage::ResolveLines => Self::ResolveLines,
+            pb::Stage::Prepare => Self::Prepare,
+            pb::Stage::ResolveDocuments => Self::ResolveDocuments,
+            pb::Stage::Layout => Self::Layout,
+            pb::Stage::Publish => Self::Publish,
+            pb::Stage::Seal => Self::Seal,
+        })
+    }
+}
+
+impl From<Stage> for pb::Stage {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::List => Self::List,
+            Stage::Lines => Self::Lines,
+            Stage::ResolveLines => Self::ResolveLines,
+            Stage::Prepare => Self::Prepare,
+            Stage::ResolveDocuments => Self::ResolveDocuments,
+            Stage::Layout => Self::Layout,
+            Stage::Publish => Self::Publish,
+            Stage::Seal => Self::Seal,
+        }
+    }
+}
+
+impl TryFrom<pb::UnitRef> for AttemptRef {
+    type Error = MalformedMessage;
+
+    fn try_from(unit: pb::UnitRef) -> Result<Self, MalformedMessage> {
+        let stage = pb::Stage::try_from(unit.stage)
+            .map_err(|_| MalformedMessage::UnknownStage(unit.stage))?;
+        let key = UnitKey { stage: stage.try_into()?, ordinal: unit.ordinal };
+        Ok(key.attempt(unit.attempt))
+    }
+}
+
+impl From<AttemptRef> for pb::UnitRef {
+    fn from(unit: AttemptRef) -> Self {
+        let AttemptRef { key: UnitKey { stage, ordinal }, attempt } = unit;
+        Self { stage: pb::Stage::from(stage).into(), ordinal, attempt }
+    }
+}
+
+/// Converts the unit that a message must name.
+pub(super) fn required(unit: Option<pb::UnitRef>) -> Result<AttemptRef, MalformedMessage> {
+    unit.ok_or(MalformedMessage::MissingUnit)?.try_into()
+}
+
+/// Converts a list of units in place.
+pub(super) fn all(units: Vec<pb::UnitRef>) -> Result<Vec<AttemptRef>, MalformedMessage> {
+    units.into_iter().map(AttemptRef::try_from).collect()
+}
+
+/// Converts a list of units back, in place.
+pub(super) fn all_to_wire(units: Vec<AttemptRef>) -> Vec<pb::UnitRef> {
+    units.into_iter().map(pb::UnitRef::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_survives_the_wire_and_keeps_its_number() {
+        for stage in Stage::ALL {
+            let wire = pb::Stage::from(stage);
+            assert_eq!(wire as i32, stage as i32);
+            assert_eq!(Stage::try_from(wire), Ok(stage));
+        }
+    }
+
+    #[test]
+    fn a_unit_without_a_stage_is_refused() {
+        let unit = |stage| AttemptRef::try_from(pb::UnitRef { stage, ordinal: 1, attempt: 1 });
+        assert_eq!(unit(0), Err(MalformedMessage::UnspecifiedStage));
+        assert_eq!(unit(9), Err(MalformedMessage::UnknownStage(9)));
+        assert_eq!(required(None), Err(MalformedMessage::MissingUnit));
+    }
+}

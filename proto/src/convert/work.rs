@@ -1,0 +1,201 @@
+//! Reports of workers.
+
+use thresher_domain::{
+    Accounting, AttemptRef, Count, Done, Failure, FailureKind, Listed, Outcome, PlannedUnit, Report,
+};
+
+use super::{MalformedMessage, unit};
+use crate::pb;
+
+impl TryFrom<pb::Report> for Report {
+    type Error = MalformedMessage;
+
+    fn try_from(report: pb::Report) -> Result<Self, MalformedMessage> {
+        let pb::Report { unit, outcome, cpu_millis, wall_millis } = report;
+        let outcome = match outcome.ok_or(MalformedMessage::MissingOutcome)? {
+            pb::report::Outcome::Done(done) => Outcome::Done(done.into()),
+            pb::report::Outcome::Failed(failed) => Outcome::Failed(failed.try_into()?),
+            pb::report::Outcome::Returned(pb::Returned {}) => Outcome::Returned,
+            pb::report::Outcome::Listed(listed) => Outcome::Listed(listed.into()),
+        };
+        Ok(Self { unit: unit::required(unit)?, outcome, cpu_millis, wall_millis })
+    }
+}
+
+impl From<Report> for pb::Report {
+    fn from(report: Report) -> Self {
+        let Report { unit, outcome, cpu_millis, wall_millis } = report;
+        let outcome = match outcome {
+            Outcome::Done(done) => pb::report::Outcome::Done(done.into()),
+            Outcome::Failed(failure) => pb::report::Outcome::Failed(failure.into()),
+            Outcome::Returned => pb::report::Outcome::Returned(pb::Returned {}),
+            Outcome::Listed(listed) => pb::report::Outcome::Listed(listed.into()),
+        };
+        Self { unit: Some(unit.into()), outcome: Some(outcome), cpu_millis, wall_millis }
+    }
+}
+
+impl From<pb::Done> for Done {
+    fn from(done: pb::Done) -> Self {
+        let pb::Done { accounting, digest, keys, counts } = done;
+        let accounting = accounting.map(Accounting::from);
+        Self { accounting, digest, keys, counts: counts_from_wire(counts) }
+    }
+}
+
+impl From<Done> for pb::Done {
+    fn from(done: Done) -> Self {
+        let Done { accounting, digest, keys, counts } = done;
+        let accounting = accounting.map(pb::Accounting::from);
+        Self { accounting, digest, keys, counts: counts_to_wire(counts) }
+    }
+}
+
+impl TryFrom<pb::Failed> for Failure {
+    type Error = MalformedMessage;
+
+    fn try_from(failed: pb::Failed) -> Result<Self, MalformedMessage> {
+        use pb::failed::Kind;
+        let unknown = || MalformedMessage::UnknownFailureKind(failed.kind);
+        let kind = match Kind::try_from(failed.kind).map_err(|_| unknown())? {
+            Kind::Unspecified => return Err(unknown()),
+            Kind::Retry => FailureKind::Retry,
+            Kind::Fatal => FailureKind::Fatal,
+            Kind::Damaged => {
+                let producer = failed.producer.ok_or(MalformedMessage::MissingProducer)?;
+                FailureKind::Damaged { producer: AttemptRef::try_from(producer)?.key }
+            }
+            Kind::Barred => FailureKind::Blocked,
+            Kind::Unanswered => FailureKind::Unanswered,
+        };
+        Ok(Self { kind, error: failed.error })
+    }
+}
+
+impl From<Failure> for pb::Failed {
+    fn from(failure: Failure) -> Self {
+        use pb::failed::Kind;
+        let (kind, producer) = match failure.kind {
+            FailureKind::Retry => (Kind::Retry, None),
+            FailureKind::Fatal => (Kind::Fatal, None),
+            FailureKind::Damaged { producer } => (Kind::Damaged, Some(producer.attempt(0).into())),
+            FailureKind::Blocked => (Kind::Barred, None),
+            FailureKind::Unanswered => (Kind::Unanswered, None),
+        };
+        Self { kind: kind.into(), error: failure.error, producer }
+    }
+}
+
+impl From<pb::Listed> for Listed {
+    fn from(listed: pb::Listed) -> Self {
+        let planned = |pb::PlannedUnit { payload, cost_bytes }| PlannedUnit { payload, cost_bytes };
+        Self { piece: listed.piece, units: listed.units.into_iter().map(planned).collect() }
+    }
+}
+
+impl From<Listed> for pb::Listed {
+    fn from(listed: Listed) -> Self {
+        let planned = |PlannedUnit { payload, cost_bytes }| pb::PlannedUnit { payload, cost_bytes };
+        Self { piece: listed.piece, units: listed.units.into_iter().map(planned).collect() }
+    }
+}
+
+impl From<pb::Accounting> for Accounting {
+    fn from(accounting: pb::Accounting) -> Self {
+        Self {
+            records_in: accounting.records_in,
+            kept: accounting.kept,
+            dropped: counts_from_wire(accounting.dropped),
+            quarantined: counts_from_wire(accounting.quarantined),
+            bytes_in: accounting.bytes_in,
+            bytes_kept: accounting.bytes_kept,
+        }
+    }
+}
+
+impl From<Accounting> for pb::Accounting {
+    fn from(accounting: Accounting) -> Self {
+        Self {
+            records_in: accounting.records_in,
+            kept: accounting.kept,
+            dropped: counts_to_wire(accounting.dropped),
+            quarantined: counts_to_wire(accounting.quarantined),
+            bytes_in: accounting.bytes_in,
+            bytes_kept: accounting.bytes_kept,
+        }
+    }
+}
+
+fn counts_from_wire(counts: Vec<pb::Count>) -> Vec<Count> {
+    counts.into_iter().map(|pb::Count { name, value }| Count { name, value }).collect()
+}
+
+/// Converts counts back, in place.
+pub(super) fn counts_to_wire(counts: Vec<Count>) -> Vec<pb::Count> {
+    counts.into_iter().map(|Count { name, value }| pb::Count { name, value }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pb::failed::Kind;
+
+    fn report(outcome: pb::report::Outcome) -> pb::Report {
+        let unit = pb::UnitRef { stage: pb::Stage::Prepare.into(), ordinal: 3, attempt: 2 };
+        pb::Report { unit: Some(unit), outcome: Some(outcome), cpu_millis: 5, wall_millis: 6 }
+    }
+
+    fn failed(kind: i32, producer: Option<pb::UnitRef>) -> pb::report::Outcome {
+        pb::report::Outcome::Failed(pb::Failed { kind, error: "it broke".to_owned(), producer })
+    }
+
+    #[test]
+    fn every_outcome_survives_the_wire() {
+        let count = |name: &str| vec![pb::Count { name: name.to_owned(), value: 7 }];
+        let accounting = pb::Accounting {
+            records_in: 9,
+            kept: 1,
+            dropped: count("short"),
+            quarantined: count("gzip"),
+            bytes_in: 3,
+            bytes_kept: 2,
+        };
+        let done = pb::Done {
+            accounting: Some(accounting),
+            digest: vec![1, 2],
+            keys: 4,
+            counts: count("lines/in"),
+        };
+        let units = vec![pb::PlannedUnit { payload: vec![3], cost_bytes: 8 }];
+        let producer = pb::UnitRef { stage: pb::Stage::Lines.into(), ordinal: 4, attempt: 0 };
+        for outcome in [
+            pb::report::Outcome::Done(done),
+            pb::report::Outcome::Listed(pb::Listed { piece: 2, units }),
+            pb::report::Outcome::Returned(pb::Returned {}),
+            failed(Kind::Retry.into(), None),
+            failed(Kind::Fatal.into(), None),
+            failed(Kind::Barred.into(), None),
+            failed(Kind::Unanswered.into(), None),
+            failed(Kind::Damaged.into(), Some(producer)),
+        ] {
+            let sent = report(outcome);
+            let received = Report::try_from(sent.clone()).unwrap();
+            assert_eq!(pb::Report::from(received), sent);
+        }
+    }
+
+    #[test]
+    fn malformed_reports_are_refused_by_name() {
+        use MalformedMessage::{MissingOutcome, MissingProducer, MissingUnit, UnknownFailureKind};
+        let returned = pb::report::Outcome::Returned(pb::Returned {});
+        for (sent, error) in [
+            (pb::Report { unit: None, ..report(returned.clone()) }, MissingUnit),
+            (pb::Report { outcome: None, ..report(returned) }, MissingOutcome),
+            (report(failed(0, None)), UnknownFailureKind(0)),
+            (report(failed(99, None)), UnknownFailureKind(99)),
+            (report(failed(Kind::Damaged.into(), None)), MissingProducer),
+        ] {
+            assert_eq!(Report::try_from(sent), Err(error));
+        }
+    }
+}
