@@ -1,5 +1,5 @@
-//! The page of each slice in the documentation: its jobs are jobs, and its reasons are those that
-//! the slice gives.
+//! Compares the documentation with the code: jobs in the README, in the guide and on the pages of
+//! slices are valid jobs, and the page of a slice lists exactly the reasons that the slice gives.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,11 @@ use thresher_tests::job::root;
 /// What a job says besides its sources.
 const HEAD: &str = "[job]\nname = \"page\"\n[language]\nmodel = \"none\"\n\
                     [tokens]\ntokenizer = \"none\"\n[output]\npath = \"corpus\"\n";
+
+/// What the guide's jobs leave out; a job that states one of these tables replaces it.
+const GUIDE_JOB: &str = "[job]\nname = \"page\"\n[language]\nmodel = \"lid.176.ftz\"\n\
+                         [output]\npath = \"corpus\"\n\
+                         [[source]]\nslice = \"commoncrawl\"\nlisting = \"*.warc.wet.gz\"\n";
 
 fn slices() -> Vec<PathBuf> {
     let folder = std::fs::read_dir(root().join("worker/sources/src")).unwrap();
@@ -86,4 +91,25 @@ fn other_reasons_on_the_pages_are_reasons() {
             }
         }
     }
+}
+
+#[test]
+fn jobs_in_the_readme_and_the_guide_are_valid() {
+    let blocks = Regex::new("(?s)```toml\n(.*?)```").unwrap();
+    let guide = std::fs::read_dir(root().join("deploy/guide")).unwrap();
+    let mut pages: Vec<PathBuf> = guide.map(|entry| entry.unwrap().path()).collect();
+    pages.push(root().join("README.md"));
+    let mut jobs = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for block in blocks.captures_iter(&text) {
+            let mut job: toml::Table = GUIDE_JOB.parse().unwrap();
+            job.extend(block[1].parse::<toml::Table>().unwrap());
+            if let Err(error) = JobSpec::parse(&job.to_string(), Path::new("/")) {
+                panic!("{}: {error}\n{job}", page.display());
+            }
+            jobs += 1;
+        }
+    }
+    assert!(jobs >= 5, "only {jobs} jobs were found");
 }
