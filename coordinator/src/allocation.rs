@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thresher_domain::Timestamp;
 use thresher_lsf::{Layout, Lsf};
-use thresher_proto::batch::{BatchSystem, ParseError};
+use thresher_site::batch::{BatchSystem, ParseError};
 use thresher_slurm::{Records, Slurm};
 
 /// Asked in this order. How a site gives out nodes does not matter here.

@@ -3,7 +3,7 @@
 //! Sizes are decimal (1 MB is 1,000,000 bytes), as disks and networks are sold.
 
 /// `3.21 GB`; three digits at least, and never rounded up to the next unit.
-pub(crate) fn bytes(amount: u64) -> String {
+pub fn bytes(amount: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if amount < 1000 {
         return format!("{amount} B");
@@ -28,7 +28,7 @@ pub(crate) fn bytes(amount: u64) -> String {
 }
 
 /// `1,234,567`.
-pub(crate) fn count(amount: u64) -> String {
+pub fn count(amount: u64) -> String {
     let digits = amount.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -41,7 +41,7 @@ pub(crate) fn count(amount: u64) -> String {
 }
 
 /// ``3 of the listed: `a`, `b` and 1 more``, of so many of whom some are known by name.
-pub(crate) fn left_out_words<T: AsRef<str>>(all: u64, names: &[T]) -> String {
+pub fn left_out_words<T: AsRef<str>>(all: u64, names: &[T]) -> String {
     const NAMED: usize = 10;
     let named = names.iter().take(NAMED).map(|name| format!("`{}`", name.as_ref().escape_debug()));
     let named: Vec<String> = named.collect();
@@ -53,20 +53,20 @@ pub(crate) fn left_out_words<T: AsRef<str>>(all: u64, names: &[T]) -> String {
 }
 
 /// `12.3 MB/s`; a dash when no time has passed.
-pub(crate) fn rate(amount: u64, millis: u64) -> String {
+pub fn rate(amount: u64, millis: u64) -> String {
     match per_second(amount, millis) {
         Some(rate) => format!("{}/s", bytes(rate)),
         None => "-".to_owned(),
     }
 }
 
-pub(crate) fn per_second(amount: u64, millis: u64) -> Option<u64> {
+pub fn per_second(amount: u64, millis: u64) -> Option<u64> {
     let rate = (u128::from(amount) * 1000).checked_div(u128::from(millis))?;
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
 /// `0.4 s`, `12 s`, `3m 05s`, `2h 07m`, `4d 03h`.
-pub(crate) fn span(millis: u64) -> String {
+pub fn span(millis: u64) -> String {
     let seconds = millis / 1000;
     match seconds {
         0..10 => format!("{}.{} s", seconds, millis % 1000 / 100),
@@ -78,7 +78,7 @@ pub(crate) fn span(millis: u64) -> String {
 }
 
 /// `12.3 %`; a dash of nothing.
-pub(crate) fn share(part: u64, whole: u64) -> String {
+pub fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();
     }
@@ -86,7 +86,7 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 }
 
 /// `2026-03-01 12:00:00 UTC` from Unix milliseconds; a dash for 0, which means not yet.
-pub(crate) fn utc(millis: u64) -> String {
+pub fn utc(millis: u64) -> String {
     let time = i64::try_from(millis).ok().filter(|millis| *millis > 0);
     match time.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()) {
         Some(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),

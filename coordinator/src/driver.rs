@@ -19,8 +19,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use thresher_domain::{Lease, RegisterRequest, Stage, SyncRequest, Timestamp, UnitKey};
+use thresher_job::JobSpec;
 use thresher_proto::convert::{SealReport, lease_to_wire};
-use thresher_proto::job::JobSpec;
 use thresher_proto::pb;
 use thresher_scheduler::{Changed, Effect, Event, Scheduler, SyncAnswer, Synced};
 use tokio::sync::oneshot;
@@ -92,7 +92,7 @@ type Answers = Vec<Box<dyn FnOnce() + Send>>;
 impl Driver {
     /// Takes the next epoch of a state directory and resumes where the journal ends.
     pub fn open(state: &Path, allocation: Allocation) -> Result<Self, RecoveryError> {
-        let host = thresher_proto::channel::address::host_name();
+        let host = thresher_channel::address::host_name();
         let recovered = recovery::open(state, &host, &allocation)?;
         let job = recovered.scheduler.job_toml().map(JobSpec::from_resolved).transpose()?;
         Ok(Self {

@@ -4,27 +4,33 @@
 //!
 //! **Invariant:** records in = published + dropped + quarantined + unpublished.
 
+#[cfg(any(test, feature = "testing"))]
+mod example;
+
 use std::collections::BTreeMap;
 
 use thresher_proto::pb::{self, Stage, StageStatus};
 
+#[cfg(any(test, feature = "testing"))]
+pub use example::example;
+
 /// Where the records of a job are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) records_in: u64,
+pub struct Totals {
+    pub records_in: u64,
     /// Of the records' bodies.
-    pub(crate) bytes_in: u64,
-    pub(crate) published: u64,
+    pub bytes_in: u64,
+    pub published: u64,
     /// JSON lines, before compression.
-    pub(crate) bytes_published: u64,
-    pub(crate) dropped: BTreeMap<String, u64>,
-    pub(crate) quarantined: BTreeMap<String, u64>,
+    pub bytes_published: u64,
+    pub dropped: BTreeMap<String, u64>,
+    pub quarantined: BTreeMap<String, u64>,
     /// Prepared, and in no shard: not yet, or never when their shard was set aside.
-    pub(crate) unpublished: u64,
+    pub unpublished: u64,
 }
 
 impl Totals {
-    pub(crate) fn of(status: &pb::StatusResponse) -> Self {
+    pub fn of(status: &pb::StatusResponse) -> Self {
         let mut totals = Self::default();
         if let Some(prepare) = accounting(status, Stage::Prepare) {
             totals.records_in = prepare.records_in;
@@ -41,11 +47,11 @@ impl Totals {
         totals
     }
 
-    pub(crate) fn dropped_sum(&self) -> u64 {
+    pub fn dropped_sum(&self) -> u64 {
         sum(&self.dropped)
     }
 
-    pub(crate) fn quarantined_sum(&self) -> u64 {
+    pub fn quarantined_sum(&self) -> u64 {
         sum(&self.quarantined)
     }
 
@@ -62,7 +68,7 @@ impl Totals {
 }
 
 /// Reasons with the most first; equal ones by name.
-pub(crate) fn by_size(reasons: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+pub fn by_size(reasons: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
     let mut sorted: Vec<_> = reasons.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     sorted.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     sorted
@@ -70,15 +76,15 @@ pub(crate) fn by_size(reasons: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
 
 /// How fast a stage goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// From its first lease to its end, or to the moment of the status.
-    pub(crate) elapsed_millis: u64,
+    pub elapsed_millis: u64,
     /// Until it ends at its pace so far; none before anything is done, and when it has ended.
-    pub(crate) left_millis: Option<u64>,
+    pub left_millis: Option<u64>,
 }
 
 impl Pace {
-    pub(crate) fn of(stage: &StageStatus, now_millis: u64) -> Self {
+    pub fn of(stage: &StageStatus, now_millis: u64) -> Self {
         if stage.started_millis == 0 {
             return Self { elapsed_millis: 0, left_millis: None };
         }
@@ -94,7 +100,7 @@ impl Pace {
 }
 
 /// Units that have ended, well or not.
-pub(crate) fn ended_units(stage: &StageStatus) -> u32 {
+pub fn ended_units(stage: &StageStatus) -> u32 {
     stage.done + stage.set_aside
 }
 
@@ -108,26 +114,26 @@ fn progress(stage: &StageStatus) -> (u64, u64) {
 }
 
 /// The counts of one stage by name.
-pub(crate) fn counts(status: &pb::StatusResponse, stage: Stage) -> BTreeMap<&str, u64> {
+pub fn counts(status: &pb::StatusResponse, stage: Stage) -> BTreeMap<&str, u64> {
     let counts = of_stage(status, stage).map(|stage| stage.counts.as_slice()).unwrap_or_default();
     counts.iter().map(|count| (count.name.as_str(), count.value)).collect()
 }
 
 /// What was listed and is not read, because a key of the job says so: how many, and those whose
 /// names are known.
-pub(crate) fn left_out(status: &pb::StatusResponse) -> (u64, Vec<&str>) {
+pub fn left_out(status: &pb::StatusResponse) -> (u64, Vec<&str>) {
     let counts = counts(status, Stage::List);
     let names = counts.keys().filter_map(|name| name.strip_prefix("left_out/")).collect();
     (counts.get("left_out").copied().unwrap_or_default(), names)
 }
 
-pub(crate) fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&StageStatus> {
+pub fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&StageStatus> {
     status.stages.iter().find(|status| status.stage() == stage)
 }
 
 /// Units of a stage that wait, and that are leased: what was leased when the job ended is not done,
 /// and nobody does it.
-pub(crate) const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32, u32) {
+pub const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32, u32) {
     match live {
         true => (stage.waiting, stage.leased),
         false => (stage.waiting.saturating_add(stage.leased), 0),
@@ -135,7 +141,7 @@ pub(crate) const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32,
 }
 
 /// Units that a worker has in hand.
-pub(crate) const fn held(worker: &pb::WorkerStatus, live: bool) -> u32 {
+pub const fn held(worker: &pb::WorkerStatus, live: bool) -> u32 {
     if live { worker.held } else { 0 }
 }
 
@@ -145,112 +151,6 @@ fn accounting(status: &pb::StatusResponse, stage: Stage) -> Option<&pb::Accounti
 
 fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
     reasons.values().sum()
-}
-
-/// A status of a small job at its end, for the tests of everything that shows one.
-#[cfg(test)]
-pub(crate) fn example() -> pb::StatusResponse {
-    let mut prepare = stage(Stage::Prepare, 3, 10_000_000);
-    prepare.done = 2;
-    prepare.set_aside = 1;
-    prepare.retries = 5;
-    prepare.accounting = Some(pb::Accounting {
-        records_in: 100,
-        kept: 60,
-        dropped: vec![count("gopher_quality/too_few_words", 30), count("language/low_score", 8)],
-        quarantined: vec![count("gzip_damaged", 2)],
-        bytes_in: 5_000_000,
-        bytes_kept: 3_000_000,
-    });
-    prepare.counts = vec![
-        count("bucket/en/head", 40),
-        count("bucket/en/middle", 20),
-        count("bucket/en/tail", 7),
-        count("lines/duplicate", 400),
-        count("lines/in", 1000),
-    ];
-    let mut publish = stage(Stage::Publish, 1, 3_000_000);
-    publish.accounting = Some(pb::Accounting {
-        records_in: 60,
-        kept: 55,
-        dropped: vec![count("dedup/duplicate_document", 5)],
-        quarantined: Vec::new(),
-        bytes_in: 3_000_000,
-        bytes_kept: 2_750_000,
-    });
-    publish.counts = vec![
-        count("language/de/documents", 15),
-        count("language/de/json_bytes", 750_000),
-        count("language/en/documents", 40),
-        count("language/en/json_bytes", 2_000_000),
-        count("slice/commoncrawl/documents", 55),
-        count("slice/commoncrawl/json_bytes", 2_750_000),
-        count("language/de/tokens", 500),
-        count("language/en/tokens", 1500),
-        count("slice/commoncrawl/tokens", 2000),
-    ];
-    pb::StatusResponse {
-        job_name: "small".to_owned(),
-        state: pb::JobState::CompleteWithGaps.into(),
-        epoch: 2,
-        version: "0.1.0".to_owned(),
-        now_millis: 1_772_366_403_000,
-        submitted_millis: 1_772_366_400_000,
-        finished_millis: 1_772_366_403_000,
-        stages: vec![
-            StageStatus {
-                counts: [("left_out", 3), ("left_out/a.example", 1), ("left_out/b.example", 1)]
-                    .map(|(name, value)| count(name, value))
-                    .to_vec(),
-                ..stage(Stage::List, 1, 0)
-            },
-            stage(Stage::Lines, 3, 10_000_000),
-            prepare,
-            publish,
-        ],
-        workers: vec![example_worker()],
-        set_aside: vec![pb::SetAside {
-            unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal: 1, attempt: 3 }),
-            error: "failed to read the input `b.gz`\nhint: look at it".to_owned(),
-            attempts: 3,
-        }],
-        output: "/out/small".to_owned(),
-        ..pb::StatusResponse::default()
-    }
-}
-
-#[cfg(test)]
-fn count(name: &str, value: u64) -> pb::Count {
-    pb::Count { name: name.to_owned(), value }
-}
-
-#[cfg(test)]
-fn stage(stage: Stage, units: u32, bytes: u64) -> StageStatus {
-    StageStatus {
-        stage: stage.into(),
-        units,
-        done: units,
-        bytes,
-        bytes_done: bytes,
-        cpu_millis: 4000,
-        started_millis: 1_772_366_400_000,
-        ended_millis: 1_772_366_402_000,
-        planned: true,
-        ..StageStatus::default()
-    }
-}
-
-#[cfg(test)]
-fn example_worker() -> pb::WorkerStatus {
-    pb::WorkerStatus {
-        worker_id: 1,
-        host: "node7".to_owned(),
-        pid: 42,
-        slots: 8,
-        held: 3,
-        last_seen_millis: 1_772_366_402_000,
-        lost: false,
-    }
 }
 
 #[cfg(test)]

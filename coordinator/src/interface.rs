@@ -9,7 +9,7 @@ const AUTO: &str = "auto";
 
 /// Why there is nothing to listen on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InterfaceError {
+pub enum InterfaceError {
     #[error("failed to list the network interfaces: {0}")]
     List(#[source] std::io::Error),
     #[error(
@@ -20,7 +20,7 @@ pub(crate) enum InterfaceError {
 }
 
 /// Where to listen for other nodes on this interface.
-pub(crate) fn listen_address(name: &str, port: u16) -> Result<SocketAddr, InterfaceError> {
+pub fn listen_address(name: &str, port: u16) -> Result<SocketAddr, InterfaceError> {
     let interfaces = get_if_addrs().map_err(InterfaceError::List)?;
     let named = interfaces.iter().map(|interface| (interface.name.as_str(), &interface.addr));
     let addresses: Vec<(&str, IpAddr)> = named

@@ -2,7 +2,7 @@
 //! plan that was given at submission.
 
 use thresher_domain::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES};
-use thresher_proto::job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
+use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
 use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
@@ -41,6 +41,6 @@ pub fn plan_of_text(resolved: &str) -> Result<JobPlan, JobError> {
     JobSpec::from_resolved(resolved).map(|job| plan_of(&job))
 }
 
-fn name_of(source: &thresher_proto::job::SourceSpec) -> String {
+fn name_of(source: &thresher_job::SourceSpec) -> String {
     source.name.clone()
 }

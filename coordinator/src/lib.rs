@@ -1,16 +1,15 @@
 //! The coordinator: schedules units, keeps the journal, answers people. It never touches a document
-//! byte: what needs one is a unit, or a verb of the worker's binary.
+//! byte: what needs one is a unit, or a verb of the worker's.
 
 pub mod allocation;
-mod amounts;
-mod batch;
+pub mod amounts;
+pub mod batch;
 mod children;
-pub mod cli;
 pub mod clock;
 pub mod driver;
 pub mod event_record;
-mod figures;
-mod interface;
+pub mod figures;
+pub mod interface;
 pub mod job_plan;
 pub mod journal;
 mod log_tail;
@@ -20,5 +19,6 @@ pub mod service;
 mod signals;
 pub mod transport;
 mod wake;
+pub mod worker_program;
 
 pub use thresher_scheduler as scheduler;

@@ -12,7 +12,7 @@ mod slices;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 use thresher_proto::pb::{self, Stage, StageStatus};
 use thresher_proto::stage_name;
 

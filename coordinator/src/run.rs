@@ -14,17 +14,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use thresher_channel::address::{CoordinatorAddress, host_name};
+use thresher_channel::{Credentials, Role, connect};
 use thresher_domain::AttemptRef;
-use thresher_proto::channel::address::{CoordinatorAddress, host_name};
-use thresher_proto::channel::{Credentials, Role, connect};
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 use thresher_proto::pb;
 use thresher_scheduler::Effect;
 use tokio::sync::oneshot;
 
 use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
-use crate::cli::worker_program::{refuse_obstacles, worker_program};
 use crate::clock;
 use crate::driver::{Command, Driver, Reply, other_job, read_scheduler};
 use crate::journal::JournalError;
@@ -32,6 +31,7 @@ use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 use crate::wake::{Wakes, wakes};
+use crate::worker_program::{refuse_obstacles, worker_program};
 
 /// How often progress is shown while no stage starts or ends.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

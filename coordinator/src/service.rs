@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use thresher_channel::Role;
 use thresher_domain::{AttemptRef, UnitNameError};
-use thresher_proto::channel::Role;
+use thresher_job::JobSpec;
 use thresher_proto::convert::MalformedMessage;
-use thresher_proto::job::JobSpec;
 use thresher_proto::pb;
 use thresher_proto::pb::control_server::{Control, ControlServer};
 use thresher_proto::pb::coordination_server::{Coordination, CoordinationServer};

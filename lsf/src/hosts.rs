@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use thresher_proto::batch::ParseError;
+use thresher_site::batch::ParseError;
 
 use crate::Layout;
 

@@ -11,7 +11,7 @@ mod status;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use thresher_proto::batch::{
+use thresher_site::batch::{
     AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, ID_PLACEHOLDER,
     Inside, ParseError, RequestError, Rerun,
 };

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use thresher_proto::batch::{
+use thresher_site::batch::{
     AllocationId, AllocationState, CommandLine, Condition, Ending, ParseError,
 };
 

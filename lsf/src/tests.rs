@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use thresher_proto::batch::{Condition, Ending};
+use thresher_site::batch::{Condition, Ending};
 
 use super::*;
 

@@ -3,11 +3,7 @@
 //! Of the project it only knows `thresher-domain`, to whose types `convert` turns messages and
 //! back. The messages are documented in `proto/thresher/v1`.
 
-pub mod batch;
-pub mod channel;
 pub mod convert;
-pub mod job;
-pub mod site;
 pub mod survey;
 mod unit;
 

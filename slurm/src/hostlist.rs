@@ -2,7 +2,7 @@
 //!
 //! What comes out is bounded, whatever the text says; the order is Slurm's.
 
-use thresher_proto::batch::ParseError;
+use thresher_site::batch::ParseError;
 
 /// Seven times the largest machine that we know of.
 const NODES_MAX: usize = 65_536;

@@ -9,7 +9,7 @@ mod hostlist;
 mod status;
 mod walltime;
 
-use thresher_proto::batch::{
+use thresher_site::batch::{
     AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, ID_PLACEHOLDER,
     Inside, ParseError, RequestError, Rerun,
 };

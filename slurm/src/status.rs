@@ -3,7 +3,7 @@
 //!
 //! Lines are fields between `|`, the free text last, so that nothing in it can shift a field.
 
-use thresher_proto::batch::{
+use thresher_site::batch::{
     AllocationId, AllocationState, CommandLine, Condition, Ending, ParseError,
 };
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use thresher_proto::batch::{Condition, Ending};
+use thresher_site::batch::{Condition, Ending};
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thresher_proto::batch::ParseError;
+use thresher_site::batch::ParseError;
 
 const DAY_SECONDS: u64 = 86_400;
 

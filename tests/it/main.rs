@@ -3,7 +3,6 @@
 
 mod buckets;
 mod faults;
-mod import_cycles;
 mod oracle;
 mod pages;
 mod queue;

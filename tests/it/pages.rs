@@ -1,21 +1,28 @@
-//! The page of each slice in the documentation: its jobs are jobs, and its reasons are those that
-//! the slice gives.
+//! Compares the documentation with the code: jobs in the README, in the guide and on the pages of
+//! slices are valid jobs, and the page of a slice lists exactly the reasons that the slice gives.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 use thresher_tests::job::root;
 
 /// What a job says besides its sources.
 const HEAD: &str = "[job]\nname = \"page\"\n[language]\nmodel = \"none\"\n\
                     [tokens]\ntokenizer = \"none\"\n[output]\npath = \"corpus\"\n";
 
+/// What the guide's jobs leave out; a job that states one of these tables replaces it.
+const GUIDE_JOB: &str = "[job]\nname = \"page\"\n[language]\nmodel = \"lid.176.ftz\"\n\
+                         [output]\npath = \"corpus\"\n\
+                         [[source]]\nslice = \"commoncrawl\"\nlisting = \"*.warc.wet.gz\"\n";
+
 fn slices() -> Vec<PathBuf> {
-    let folder = std::fs::read_dir(root().join("worker/src/sources")).unwrap();
+    let folder = std::fs::read_dir(root().join("worker/sources/src")).unwrap();
     let entries = folder.map(|entry| entry.unwrap().path());
-    let slices: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    // The folder of the user's commands is no slice.
+    let is_slice = |path: &PathBuf| path.is_dir() && !path.ends_with("command");
+    let slices: Vec<PathBuf> = entries.filter(is_slice).collect();
     assert_eq!(slices.len(), 8, "{slices:?}");
     slices
 }
@@ -74,7 +81,7 @@ fn the_page_of_a_slice_tells_all_reasons_of_its_own_and_no_others() {
 #[test]
 fn other_reasons_on_the_pages_are_reasons() {
     let mut text = String::new();
-    code(&root().join("worker/src"), &mut text);
+    code(&root().join("worker"), &mut text);
     for slice in slices() {
         let rows = page(&slice);
         let ends = ["_damaged", "_too_large", "_malformed", "_truncated", "_missing", "_wrong"];
@@ -84,4 +91,25 @@ fn other_reasons_on_the_pages_are_reasons() {
             }
         }
     }
+}
+
+#[test]
+fn jobs_in_the_readme_and_the_guide_are_valid() {
+    let blocks = Regex::new("(?s)```toml\n(.*?)```").unwrap();
+    let guide = std::fs::read_dir(root().join("deploy/guide")).unwrap();
+    let mut pages: Vec<PathBuf> = guide.map(|entry| entry.unwrap().path()).collect();
+    pages.push(root().join("README.md"));
+    let mut jobs = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for block in blocks.captures_iter(&text) {
+            let mut job: toml::Table = GUIDE_JOB.parse().unwrap();
+            job.extend(block[1].parse::<toml::Table>().unwrap());
+            if let Err(error) = JobSpec::parse(&job.to_string(), Path::new("/")) {
+                panic!("{}: {error}\n{job}", page.display());
+            }
+            jobs += 1;
+        }
+    }
+    assert!(jobs >= 5, "only {jobs} jobs were found");
 }

@@ -3,78 +3,12 @@
 //!
 //! It looks at text, not at syntax: comments are cut off, and that is all it understands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which of our crates each crate may name. One that is missing here is refused.
-const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("proto/domain", &[]),
-    ("proto", &["domain"]),
-    ("worker", &["proto"]),
-    ("slurm", &["proto"]),
-    ("lsf", &["proto"]),
-    ("coordinator/scheduler", &["domain"]),
-    ("coordinator", &["domain", "proto", "scheduler", "slurm", "lsf"]),
-    ("tests", &["domain", "proto", "worker", "slurm", "lsf", "scheduler", "coordinator"]),
-];
-
-/// Modules of the worker and whom they may name: nobody below knows who uses it.
-const WORKER_LAYERS: &[(&str, &[&str])] = &[
-    ("clock", &[]),
-    ("comm", &[]),
-    ("document", &[]),
-    ("fasttext", &[]),
-    ("foreign", &[]),
-    ("gang", &[]),
-    ("launch", &[]),
-    ("kenlm", &[]),
-    ("sentencepiece", &[]),
-    ("tokens", &["foreign"]),
-    ("train", &[]),
-    ("text", &[]),
-    ("storage", &["clock"]),
-    ("external", &["clock"]),
-    ("filters", &[]),
-    ("formats", &["foreign"]),
-    ("html", &["foreign", "formats"]),
-    ("classifier", &["fasttext"]),
-    ("language", &["fasttext"]),
-    ("perplexity", &["kenlm", "sentencepiece", "text"]),
-    ("dedup", &["comm", "formats"]),
-    // The error of a unit says what is to be done next, and these two know.
-    ("sources", &["external", "formats", "html", "stages", "staging", "storage", "text"]),
-    ("staging", &["formats", "stages", "storage"]),
-    (
-        "stages",
-        &[
-            "classifier",
-            "comm",
-            "dedup",
-            "document",
-            "external",
-            "fasttext",
-            "filters",
-            "formats",
-            "gang",
-            "language",
-            "perplexity",
-            "sources",
-            "staging",
-            "storage",
-            "text",
-            "tokens",
-        ],
-    ),
-    (
-        "inspect",
-        &["document", "filters", "language", "sources", "stages", "staging", "storage", "text"],
-    ),
-    ("clean", &["inspect", "storage"]),
-    ("executor", &["clock", "signals", "stages"]),
-    ("signals", &[]),
-    ("agent", &["clock", "executor", "gang", "signals", "stages", "storage"]),
-];
+mod crates;
+mod cycles;
 
 /// The crate of the scheduler.
 const SCHEDULER: &str = "coordinator/scheduler";
@@ -108,18 +42,21 @@ const IMPURE: &[&str] = &[
 /// Files that may hold `unsafe`.
 const UNSAFE: &[(&str, &str)] = &[
     (
-        "worker/src/formats/inflate.rs",
+        "worker/formats/src/inflate.rs",
         "libdeflate is a C library; its calls are wrapped here, once",
     ),
     ("tests/src/bench/lines.rs", "the floor is the C library itself, without our wrapper"),
-    ("worker/benches/warc_inflate.rs", "the floor is the C library itself, without our wrapper"),
+    (
+        "worker/formats/benches/warc_inflate.rs",
+        "the floor is the C library itself, without our wrapper",
+    ),
 ];
 
 /// Files that may lift a lint of the workspace, by `#[expect]`.
 const LIFTED: &[(&str, &str)] = &[
     ("coordinator/src/clock.rs", "clippy::disallowed_methods"),
-    ("worker/src/clock.rs", "clippy::disallowed_methods"),
-    ("worker/src/formats/inflate.rs", "unsafe_code"),
+    ("worker/storage/src/clock.rs", "clippy::disallowed_methods"),
+    ("worker/formats/src/inflate.rs", "unsafe_code"),
 ];
 
 const MAX_LINES: usize = 500;
@@ -153,9 +90,10 @@ impl Source {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, without_comment(line)))
     }
 
-    /// The same, without the tests below the code.
-    fn shipped_code(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code().take_while(|(_, line)| *line != "mod tests {")
+    /// The same text without comments and without the tests below the code.
+    fn shipped_text(&self) -> String {
+        let lines = self.code().take_while(|(_, line)| *line != "mod tests {");
+        lines.map(|(_, line)| format!("{line}\n")).collect()
     }
 }
 
@@ -207,51 +145,8 @@ fn assert_none(rule: &str, findings: &[String]) {
 }
 
 #[test]
-fn crates_only_know_whom_they_may() {
-    let manifest =
-        |path: &Path| -> toml::Table { fs::read_to_string(path).unwrap().parse().unwrap() };
-    let workspace = manifest(&root().join("Cargo.toml"));
-    let may_know: BTreeMap<_, _> = MAY_KNOW.iter().copied().collect();
-    let mut findings = Vec::new();
-    for member in workspace["workspace"]["members"].as_array().unwrap() {
-        let member = member.as_str().unwrap();
-        let Some(allowed) = may_know.get(member) else {
-            findings.push(format!("`{member}` is not in MAY_KNOW"));
-            continue;
-        };
-        for table in all_dependencies(&manifest(&root().join(member).join("Cargo.toml"))) {
-            for name in table.keys().filter_map(|name| name.strip_prefix("thresher-")) {
-                if !allowed.contains(&name) {
-                    findings.push(format!("`{member}` knows `{name}`"));
-                }
-            }
-        }
-    }
-    assert_none("a crate may know only those below it", &findings);
-}
-
-/// The dependency tables of a manifest, those of each target platform too.
-fn all_dependencies(manifest: &toml::Table) -> Vec<toml::Table> {
-    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
-    let of = |table: &toml::Table| -> Vec<toml::Table> {
-        kinds.iter().filter_map(|kind| table.get(*kind)?.as_table().cloned()).collect()
-    };
-    let mut tables = of(manifest);
-    if let Some(targets) = manifest.get("target").and_then(toml::Value::as_table) {
-        tables.extend(targets.values().filter_map(toml::Value::as_table).flat_map(of));
-    }
-    tables
-}
-
-#[test]
 fn the_scheduler_is_pure() {
     let mut findings = Vec::new();
-    let manifest = fs::read_to_string(root().join(SCHEDULER).join("Cargo.toml")).unwrap();
-    for table in all_dependencies(&manifest.parse().unwrap()) {
-        let unknown =
-            table.keys().filter(|name| !["thresher-domain", "thiserror"].contains(&name.as_str()));
-        findings.extend(unknown.map(|name| format!("{SCHEDULER}/Cargo.toml: `{name}`")));
-    }
     let files = rust_files();
     let source = format!("{SCHEDULER}/src/");
     let scheduler = files.iter().filter(|file| file.path.starts_with(&source));
@@ -294,48 +189,9 @@ fn first_segment(path: &str) -> &str {
     path.split([':', ';', '{', ' ']).next().unwrap_or(path)
 }
 
-/// The names that follow `prefix` in a line.
-fn paths_after<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-    line.match_indices(prefix).flat_map(move |(at, _)| {
-        let rest = &line[at + prefix.len()..];
-        let group = rest.strip_prefix('{').map(|rest| rest.split('}').next().unwrap_or(rest));
-        let names: Vec<&str> = match group {
-            Some(group) => group.split(',').map(|name| name_at(name.trim())).collect(),
-            None => vec![name_at(rest)],
-        };
-        names.into_iter().filter(|name| !name.is_empty())
-    })
-}
-
 fn name_at(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
-}
-
-#[test]
-fn modules_of_the_worker_only_know_whom_they_may() {
-    let may_know: BTreeMap<_, _> = WORKER_LAYERS.iter().copied().collect();
-    let mut findings = Vec::new();
-    for file in rust_files() {
-        let Some(inner) = file.path.strip_prefix("worker/src/") else { continue };
-        let module = name_at(inner);
-        if file.is_test() || ["bin", "lib", "main"].contains(&module) {
-            continue;
-        }
-        let Some(allowed) = may_know.get(module) else {
-            findings.push(format!("`{module}` is not in WORKER_LAYERS"));
-            continue;
-        };
-        for (number, line) in file.shipped_code() {
-            for known in paths_after(line, "crate::") {
-                let own = known == module || known.starts_with(char::is_uppercase);
-                if !own && !allowed.contains(&known) {
-                    findings.push(format!("{}:{number}: `{module}` knows `{known}`", file.path));
-                }
-            }
-        }
-    }
-    assert_none("a module of the worker may know only those below it", &findings);
 }
 
 #[test]
@@ -503,8 +359,6 @@ fn begins_a_path(line: &str, place: &str) -> bool {
 #[test]
 fn the_rules_can_fail() {
     assert!(begins_a_path("see `/tmp/x`", "/tmp/") && !begins_a_path("state/tmp/x", "/tmp/"));
-    let names: Vec<_> = paths_after("use crate::{a::B, c}; crate::d::e", "crate::").collect();
-    assert_eq!(names, ["a", "c", "d"]);
     let long =
         format!("impl A {{\n    pub(crate) fn b() {{\n{}    }}\n}}\n", "        x();\n".repeat(80));
     assert_eq!(functions(&long), [("b".to_owned(), 2, 82)]);

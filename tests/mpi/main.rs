@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use thresher_storage::clock;
 use thresher_tests::job::JobText;
 use thresher_tests::process::{output, succeed, thresher};
-use thresher_worker::clock;
 
 /// No job here takes so long, however busy the machine, unless ranks wait for one that is dead.
 const LONG: Duration = Duration::from_secs(120);

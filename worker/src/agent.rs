@@ -16,20 +16,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use thresher_proto::channel::address::host_name;
-use thresher_proto::job::JobSpec;
+use thresher_channel::address::host_name;
+use thresher_job::JobSpec;
 use thresher_proto::pb::{
     Directive, RegisterResponse, Report, SyncRequest, SyncResponse, UnitRef, report::Outcome,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tonic::Code;
 
-use crate::clock;
 use crate::executor::Executor;
 use crate::gang::{Gang, GangOptions};
 use crate::signals::{Asked, Signals};
 use crate::stages::JobContext;
-use crate::storage::set_request_rate;
+use thresher_storage::clock;
+use thresher_storage::set_request_rate;
 
 use link::Link;
 

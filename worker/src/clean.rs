@@ -15,8 +15,8 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::inspect::{DROPPED_FOLDER, SHARD_FOLDER, output_place, print_result, to_json};
-use crate::storage::commit::is_private;
-use crate::storage::{self, COMMIT_FOLDER, Location, ReadOptions, s3};
+use thresher_storage::commit::is_private;
+use thresher_storage::{COMMIT_FOLDER, Location, ReadOptions, s3};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -70,7 +70,7 @@ fn is_complete(output: &Location) -> anyhow::Result<bool> {
     match output.join(MANIFEST) {
         Location::Path(manifest) => Ok(manifest.try_exists()?),
         Location::S3 { bucket, key } => {
-            let found = storage::list_objects(&bucket, &key, &ReadOptions::default())?;
+            let found = thresher_storage::list_objects(&bucket, &key, &ReadOptions::default())?;
             Ok(found.iter().any(|object| object.key == key))
         }
         Location::Http(_) => Ok(false),
@@ -155,7 +155,7 @@ fn clean_bucket(
         return Ok(());
     }
     let records = format!("{prefix}{COMMIT_FOLDER}/");
-    for record in storage::list_objects(bucket, &records, &options)? {
+    for record in thresher_storage::list_objects(bucket, &records, &options)? {
         if !cleaned.dry_run {
             s3::remove_object(bucket, &record.key, &options)?;
         }

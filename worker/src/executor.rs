@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Kind, report::Outcome};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::stages::{Finished, JobContext, Stop, UnitError, run_unit};
-use crate::{clock, signals};
+use crate::signals;
+use crate::stages::{Finished, JobContext, Stop, run_unit};
+use thresher_storage::clock;
+use thresher_unit::UnitError;
 
 /// HTML trees are dropped recursively.
 const STACK_BYTES: usize = 16 << 20;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use thresher_models::train::{TrainArgs, run_train};
 use thresher_worker::agent::{AgentOptions, work};
 use thresher_worker::clean::{CleanArgs, run_clean};
 use thresher_worker::gang::{GangOptions, LauncherTemplate};
@@ -15,7 +16,6 @@ use thresher_worker::inspect::{
     run_trace, run_verify,
 };
 use thresher_worker::launch::{self, Launch};
-use thresher_worker::train::{TrainArgs, run_train};
 
 /// Run work units for a thresher coordinator
 #[derive(Parser)]

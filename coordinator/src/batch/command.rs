@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use thresher_proto::batch::CommandLine;
+use thresher_site::batch::CommandLine;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// More than any answer that is asked for here.
@@ -13,7 +13,7 @@ const SHOWN_CHARS: usize = 2000;
 
 /// Why a command gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CommandError {
+pub enum CommandError {
     #[error("failed to run `{command}`: {source}\nhint: is this a node of the batch system?")]
     Start { command: String, source: std::io::Error },
     #[error("failed to open `{path}` for `{command}`: {source}")]
@@ -27,7 +27,7 @@ pub(crate) enum CommandError {
 }
 
 /// Runs it to its end and gives what it printed to stdout.
-pub(crate) fn run_command(line: &CommandLine, limit: Duration) -> Result<String, CommandError> {
+pub fn run_command(line: &CommandLine, limit: Duration) -> Result<String, CommandError> {
     let command = line.to_string();
     let output = |source| CommandError::Output { command: command.clone(), source };
     let runtime =

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use thresher_proto::batch::{AllocationId, AllocationState, Ending};
 use thresher_proto::pb::JobState;
-use thresher_proto::site::Chain;
+use thresher_site::Chain;
+use thresher_site::batch::{AllocationId, AllocationState, Ending};
 
 use super::records::{Record, Stamped, Submission};
 
@@ -16,16 +16,16 @@ const FAIR_CHANCE_SECONDS: u64 = 600;
 const LAUNCHER: &str = "launcher";
 
 /// Why a chain ends before its time.
-pub(crate) const REFUSED: &str =
+pub const REFUSED: &str =
     "the one before stopped for what people must mend; `thresher resume` goes on then";
 
 /// All that is known.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct History {
+pub struct History {
     /// What was asked for last.
-    pub(crate) submission: Option<Submission>,
+    pub submission: Option<Submission>,
     /// In the order in which the batch system took them.
-    pub(crate) allocations: Vec<Allocation>,
+    pub allocations: Vec<Allocation>,
     /// When a person last wanted the job to stop, as a record's number.
     held_by_hand: Option<u64>,
     /// The number of the last request.
@@ -34,14 +34,14 @@ pub(crate) struct History {
 
 /// One allocation, by its id.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Allocation {
-    pub(crate) id: String,
-    pub(crate) nodes: u32,
-    pub(crate) walltime_seconds: u64,
+pub struct Allocation {
+    pub id: String,
+    pub nodes: u32,
+    pub walltime_seconds: u64,
     /// Each start of its script.
-    pub(crate) runs: Vec<Run>,
+    pub runs: Vec<Run>,
     /// Why it was taken back.
-    pub(crate) withdrawn: Option<String>,
+    pub withdrawn: Option<String>,
     submitted: u64,
     /// It belongs to the last request.
     current: bool,
@@ -49,33 +49,33 @@ pub(crate) struct Allocation {
 
 /// One start of a script, and its end where that is known.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Run {
-    pub(crate) began_unix_seconds: u64,
-    pub(crate) nodes: u32,
-    pub(crate) ends_unix_seconds: Option<u64>,
-    pub(crate) units_before: u64,
-    pub(crate) end: Option<RunEnd>,
+pub struct Run {
+    pub began_unix_seconds: u64,
+    pub nodes: u32,
+    pub ends_unix_seconds: Option<u64>,
+    pub units_before: u64,
+    pub end: Option<RunEnd>,
     number: u64,
 }
 
 /// How a script came to its end by itself.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RunEnd {
-    pub(crate) at_unix_seconds: u64,
+pub struct RunEnd {
+    pub at_unix_seconds: u64,
     /// Exit status of the coordinator.
-    pub(crate) status: i32,
+    pub status: i32,
     /// The signal that asked for it; empty when none did.
-    pub(crate) asked: String,
-    pub(crate) units_after: u64,
+    pub asked: String,
+    pub units_after: u64,
     /// What stopped the job; empty when nothing did.
-    pub(crate) reason: String,
+    pub reason: String,
     /// It would stop the next one too.
-    pub(crate) refused: bool,
+    pub refused: bool,
 }
 
 /// What a script that begins is to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Beginning {
+pub enum Beginning {
     Run,
     /// End at once, and why; whatever waits behind it is taken back.
     Stop(String),
@@ -83,7 +83,7 @@ pub(crate) enum Beginning {
 
 /// What a script that ends is to tell its batch system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// Nothing more to do here.
     Done,
     /// Nothing more to do at all: whatever waits behind it is taken back.
@@ -96,7 +96,7 @@ pub(crate) enum Next {
 }
 
 impl History {
-    pub(crate) fn of(records: &[Stamped]) -> Self {
+    pub fn of(records: &[Stamped]) -> Self {
         let mut history = Self::default();
         for stamped in records {
             history.take(stamped);
@@ -178,12 +178,12 @@ impl History {
         }
     }
 
-    pub(crate) fn allocation(&self, id: &str) -> Option<&Allocation> {
+    pub fn allocation(&self, id: &str) -> Option<&Allocation> {
         self.allocations.iter().rev().find(|allocation| allocation.id == id)
     }
 
     /// Those whose end nobody recorded: the batch system is to be asked.
-    pub(crate) fn unsettled(&self) -> impl Iterator<Item = &Allocation> {
+    pub fn unsettled(&self) -> impl Iterator<Item = &Allocation> {
         self.allocations.iter().filter(|allocation| match allocation.runs.last() {
             None => allocation.withdrawn.is_none(),
             Some(run) => run.end.is_none(),
@@ -191,7 +191,7 @@ impl History {
     }
 
     /// Those that wait behind the one that runs, and never ran.
-    pub(crate) fn waiting(&self) -> Vec<AllocationId> {
+    pub fn waiting(&self) -> Vec<AllocationId> {
         let waiting = self
             .allocations
             .iter()
@@ -200,7 +200,7 @@ impl History {
     }
 
     /// What the script of this allocation does at its start.
-    pub(crate) fn beginning(&self, id: &str, job: JobState) -> Beginning {
+    pub fn beginning(&self, id: &str, job: JobState) -> Beginning {
         if job.is_final() {
             return Beginning::Stop("the job is over".to_owned());
         }
@@ -228,7 +228,7 @@ impl History {
 
     /// What the script of this allocation says at its end, by its coordinator's exit status, the
     /// signal that asked for it, and whether the next allocation would be `refused` what it needs.
-    pub(crate) fn next(&self, id: &str, status: i32, asked: &str, refused: bool) -> Next {
+    pub fn next(&self, id: &str, status: i32, asked: &str, refused: bool) -> Next {
         match status {
             0 | 3 | 4 => return Next::Over,
             5 if refused => return Next::Refused,
@@ -289,11 +289,7 @@ impl History {
 impl Allocation {
     /// Seconds of nodes that were held, as far as is known: a run whose end nobody recorded ended
     /// when the next began, or by its walltime, or lasts.
-    pub(crate) fn node_seconds(
-        &self,
-        state: Option<&AllocationState>,
-        now_unix_seconds: u64,
-    ) -> u64 {
+    pub fn node_seconds(&self, state: Option<&AllocationState>, now_unix_seconds: u64) -> u64 {
         let runs_now = matches!(state, Some(AllocationState::Running { .. }));
         let mut sum = 0;
         for (index, run) in self.runs.iter().enumerate() {
@@ -310,7 +306,7 @@ impl Allocation {
     }
 
     /// Whether it came to nothing, and neither the records nor the batch system say why.
-    pub(crate) fn lacks_cause(&self, state: Option<&AllocationState>) -> bool {
+    pub fn lacks_cause(&self, state: Option<&AllocationState>) -> bool {
         let failed =
             matches!(state, Some(AllocationState::Ended { ending: Ending::Failed { .. }, .. }));
         let Some(run) = self.runs.last() else { return failed && self.withdrawn.is_none() };
@@ -324,7 +320,7 @@ impl Allocation {
 
     /// In words: queued, running, ended and why. What the batch system says comes first, where it
     /// says anything.
-    pub(crate) fn standing(&self, state: Option<&AllocationState>) -> (&'static str, String) {
+    pub fn standing(&self, state: Option<&AllocationState>) -> (&'static str, String) {
         let last = self.runs.last();
         let own = last.and_then(|run| Some((run, run.end.as_ref()?))).map(|(run, end)| {
             let why = match end.status {
@@ -367,7 +363,7 @@ impl Allocation {
 }
 
 /// States by id, for those who look up.
-pub(crate) type States = BTreeMap<String, AllocationState>;
+pub type States = BTreeMap<String, AllocationState>;
 
 #[cfg(test)]
 mod tests;

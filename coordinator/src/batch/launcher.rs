@@ -3,7 +3,7 @@
 //! Each has its own way to end all processes when one ends; every option here is against that. MPI
 //! is not initialised: a launcher that waits for it would end or hang when a worker is lost.
 
-use thresher_proto::site::{Launcher, SiteProfile};
+use thresher_site::{Launcher, SiteProfile};
 
 /// Program and arguments; what is to be started comes behind them.
 pub(super) fn launch_words(site: &SiteProfile, nodes: u32) -> Vec<String> {

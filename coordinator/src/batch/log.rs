@@ -33,13 +33,13 @@ const WORDS: [&str; 16] = [
 ];
 
 /// Where the batch system writes it, as the submission asks.
-pub(crate) fn log_path(state: &Path, id: &str) -> PathBuf {
+pub(super) fn log_path(state: &Path, id: &str) -> PathBuf {
     state.join("logs").join(format!("allocation-{id}.log"))
 }
 
 /// Where the cause of an end is to be found, and the cause as far as the log has it; empty when
 /// there is no log.
-pub(crate) fn told_by_log(state: &Path, id: &str) -> String {
+pub fn told_by_log(state: &Path, id: &str) -> String {
     let path = log_path(state, id);
     match end_of(&path) {
         Ok(text) => match last_error(&text) {

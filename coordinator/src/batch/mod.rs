@@ -21,10 +21,10 @@ mod script;
 mod submission;
 mod systems;
 
-pub(crate) use command::run_command;
-pub(crate) use history::{Allocation, Beginning, History, Next, REFUSED, Run, States};
-pub(crate) use log::told_by_log;
-pub(crate) use records::{Record, Records, Submission};
-pub(crate) use script::gang_program;
-pub(crate) use submission::{Prepared, submit_chain, withdraw, withdraw_waiting};
-pub(crate) use systems::batch_system;
+pub use command::run_command;
+pub use history::{Allocation, Beginning, History, Next, REFUSED, Run, States};
+pub use log::told_by_log;
+pub use records::{Record, Records, Submission};
+pub use script::gang_program;
+pub use submission::{Prepared, submit_chain, withdraw, withdraw_waiting};
+pub use systems::batch_system;

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use thresher_proto::channel::private_file::{PrivateFileError, ensure_private_directory};
-use thresher_proto::site::SiteProfile;
+use thresher_channel::private_file::{PrivateFileError, ensure_private_directory};
+use thresher_site::SiteProfile;
 
 use crate::clock;
 
@@ -26,19 +26,19 @@ const MAX_RECORD_BYTES: u64 = 1 << 20;
 
 /// What somebody asked for: enough to ask again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Submission {
-    pub(crate) site: SiteProfile,
-    pub(crate) nodes: u32,
-    pub(crate) walltime_seconds: u64,
+pub struct Submission {
+    pub site: SiteProfile,
+    pub nodes: u32,
+    pub walltime_seconds: u64,
     /// In a chain.
-    pub(crate) allocations: u32,
-    pub(crate) job_name: String,
-    pub(crate) job: PathBuf,
-    pub(crate) script: PathBuf,
+    pub allocations: u32,
+    pub job_name: String,
+    pub job: PathBuf,
+    pub script: PathBuf,
 }
 
 impl Submission {
-    pub(crate) fn walltime(&self) -> Duration {
+    pub fn walltime(&self) -> Duration {
         Duration::from_secs(self.walltime_seconds)
     }
 }
@@ -46,7 +46,7 @@ impl Submission {
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
-pub(crate) enum Record {
+pub enum Record {
     /// Somebody asked for allocations; what follows belongs to it.
     Requested(Box<Submission>),
     /// The batch system took one.
@@ -74,17 +74,17 @@ pub(crate) enum Record {
 
 /// A record with its place and time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Stamped {
+pub struct Stamped {
     #[serde(skip)]
-    pub(crate) number: u64,
-    pub(crate) at_unix_seconds: u64,
+    pub number: u64,
+    pub at_unix_seconds: u64,
     #[serde(flatten)]
-    pub(crate) record: Record,
+    pub record: Record,
 }
 
 /// Why records cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecordsError {
+pub enum RecordsError {
     #[error("failed to use the folder of allocations: {0}")]
     Private(#[from] PrivateFileError),
     #[error("failed to use `{}`: {source}", path.display())]
@@ -97,18 +97,18 @@ pub(crate) enum RecordsError {
 
 /// The records of a state directory.
 #[derive(Debug, Clone)]
-pub(crate) struct Records {
+pub struct Records {
     folder: PathBuf,
 }
 
 impl Records {
     /// For reading; a state directory without any has none.
-    pub(crate) fn of(state: &Path) -> Self {
+    pub fn of(state: &Path) -> Self {
         Self { folder: state.join(FOLDER) }
     }
 
     /// For writing too: the folder is made, private.
-    pub(crate) fn create(state: &Path) -> Result<Self, RecordsError> {
+    pub fn create(state: &Path) -> Result<Self, RecordsError> {
         if let Some(parent) = state.parent() {
             fs::create_dir_all(parent).map_err(|source| io_error(parent, source))?;
         }
@@ -121,7 +121,7 @@ impl Records {
     }
 
     /// All records, in their order.
-    pub(crate) fn read(&self) -> Result<Vec<Stamped>, RecordsError> {
+    pub fn read(&self) -> Result<Vec<Stamped>, RecordsError> {
         let mut records = Vec::new();
         for (number, path) in self.numbered(RECORD)? {
             let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
@@ -136,7 +136,7 @@ impl Records {
     }
 
     /// Adds a record behind all others; durable when this returns.
-    pub(crate) fn add(&self, record: Record) -> Result<Stamped, RecordsError> {
+    pub fn add(&self, record: Record) -> Result<Stamped, RecordsError> {
         let at_unix_seconds = clock::now().millis() / 1000;
         let mut stamped = Stamped { number: 0, at_unix_seconds, record };
         let mut text = serde_json::to_vec_pretty(&stamped)
@@ -147,12 +147,12 @@ impl Records {
     }
 
     /// Puts a file that is no record, like a script, under the next number.
-    pub(crate) fn put(&self, ending: &str, bytes: &[u8]) -> Result<PathBuf, RecordsError> {
+    pub fn put(&self, ending: &str, bytes: &[u8]) -> Result<PathBuf, RecordsError> {
         Ok(self.place(ending, bytes)?.1)
     }
 
     /// Where the next file with this ending would be.
-    pub(crate) fn next_path(&self, ending: &str) -> Result<PathBuf, RecordsError> {
+    pub fn next_path(&self, ending: &str) -> Result<PathBuf, RecordsError> {
         let last = self.numbered(ending)?.pop().map_or(0, |(number, _)| number);
         Ok(self.path(last + 1, ending))
     }
@@ -161,7 +161,7 @@ impl Records {
     fn place(&self, ending: &str, bytes: &[u8]) -> Result<(u64, PathBuf), RecordsError> {
         let beside = self.folder.join(format!(
             ".{}-{}{ending}",
-            thresher_proto::channel::address::host_name(),
+            thresher_channel::address::host_name(),
             std::process::id()
         ));
         let write = || -> io::Result<()> {

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use thresher_proto::site::{SiteProfile, System};
+use thresher_site::{SiteProfile, System};
 
 use super::launcher::launch_words;
 
@@ -15,16 +15,16 @@ const BODY: &str = include_str!("script.sh");
 /// What a script is made from.
 #[derive(Debug)]
 pub(super) struct ScriptValues<'a> {
-    pub(super) job_name: &'a str,
-    pub(super) site: &'a SiteProfile,
-    pub(super) nodes: u32,
-    pub(super) state: &'a Path,
+    pub job_name: &'a str,
+    pub site: &'a SiteProfile,
+    pub nodes: u32,
+    pub state: &'a Path,
     /// Where the script itself will be, for all nodes to see.
-    pub(super) script: &'a Path,
+    pub script: &'a Path,
     /// The job file, with every path absolute.
-    pub(super) job: &'a Path,
-    pub(super) thresher: &'a Path,
-    pub(super) worker: &'a Path,
+    pub job: &'a Path,
+    pub thresher: &'a Path,
+    pub worker: &'a Path,
 }
 
 /// Why there is no script.
@@ -101,7 +101,7 @@ fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError>
 }
 
 /// Where all nodes find the program of a rank.
-pub(crate) fn gang_program(worker: &Path) -> PathBuf {
+pub fn gang_program(worker: &Path) -> PathBuf {
     worker.with_file_name("thresher-gang")
 }
 

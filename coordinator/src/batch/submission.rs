@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use thresher_proto::batch::{AllocationId, BatchSystem};
-use thresher_proto::job::JobSpec;
-use thresher_proto::site::{Chain, SiteProfile};
+use thresher_job::JobSpec;
+use thresher_site::batch::{AllocationId, BatchSystem};
+use thresher_site::{Chain, SiteProfile};
 
 use super::command::run_command;
 use super::history::History;
@@ -22,15 +22,15 @@ const SCRIPT: &str = "-script.sh";
 const JOB: &str = "-job.toml";
 
 /// All that is to be submitted, and nothing done yet.
-pub(crate) struct Prepared {
-    pub(crate) submission: Submission,
-    pub(crate) script_text: String,
+pub struct Prepared {
+    pub submission: Submission,
+    pub script_text: String,
     job_text: String,
     state: PathBuf,
 }
 
 impl Prepared {
-    pub(crate) fn new(
+    pub fn new(
         job: &JobSpec,
         site: SiteProfile,
         (nodes, walltime, allocations): (u32, Duration, u32),
@@ -62,7 +62,7 @@ impl Prepared {
     }
 
     /// The commands that will be run, as a person would type them.
-    pub(crate) fn commands(&self) -> anyhow::Result<Vec<String>> {
+    pub fn commands(&self) -> anyhow::Result<Vec<String>> {
         let system = batch_system(&self.submission.site);
         let mut commands = Vec::new();
         for link in 0..links(&self.submission) {
@@ -80,7 +80,7 @@ impl Prepared {
     }
 
     /// Writes the files and submits.
-    pub(crate) fn submit(self) -> anyhow::Result<Vec<AllocationId>> {
+    pub fn submit(self) -> anyhow::Result<Vec<AllocationId>> {
         let records = Records::create(&self.state)?;
         for (ending, text, path) in [
             (SCRIPT, &self.script_text, &self.submission.script),
@@ -107,7 +107,7 @@ fn links(submission: &Submission) -> u32 {
 }
 
 /// Records the request, then submits its allocations, each behind the one before.
-pub(crate) fn submit_chain(
+pub fn submit_chain(
     records: &Records,
     submission: &Submission,
     state: &Path,
@@ -133,7 +133,7 @@ pub(crate) fn submit_chain(
 }
 
 /// Takes allocations back. They are told first, so that one which begins just now does nothing.
-pub(crate) fn withdraw(
+pub fn withdraw(
     records: &Records,
     system: &dyn BatchSystem,
     ids: &[AllocationId],
@@ -149,11 +149,7 @@ pub(crate) fn withdraw(
 }
 
 /// The same for all that wait, by what the records say.
-pub(crate) fn withdraw_waiting(
-    records: &Records,
-    history: &History,
-    why: &str,
-) -> anyhow::Result<usize> {
+pub fn withdraw_waiting(records: &Records, history: &History, why: &str) -> anyhow::Result<usize> {
     let waiting = history.waiting();
     if let Some(submission) = &history.submission {
         withdraw(records, &*batch_system(&submission.site), &waiting, why)?;

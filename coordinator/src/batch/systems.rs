@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use thresher_lsf::{Layout as LsfLayout, Lsf};
-use thresher_proto::batch::{AllocationId, AllocationRequest, BatchSystem, ID_PLACEHOLDER, Rerun};
-use thresher_proto::site::{Layout, Records, SiteProfile, System};
+use thresher_site::batch::{AllocationId, AllocationRequest, BatchSystem, ID_PLACEHOLDER, Rerun};
+use thresher_site::{Layout, Records, SiteProfile, System};
 use thresher_slurm::{Records as SlurmRecords, Slurm};
 
 use super::log::log_path;
@@ -15,7 +15,7 @@ use super::records::Submission;
 const WARNING_SHARE: u32 = 3;
 
 /// The adapter of a site.
-pub(crate) fn batch_system(site: &SiteProfile) -> Box<dyn BatchSystem> {
+pub fn batch_system(site: &SiteProfile) -> Box<dyn BatchSystem> {
     match site.system {
         System::Slurm => Box::new(Slurm {
             records: match site.records {

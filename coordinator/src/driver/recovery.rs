@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use thresher_channel::private_file::{PrivateFileError, ensure_private_directory};
 use thresher_domain::{AllocationEnd, CoordinatorOpened};
-use thresher_proto::channel::private_file::{PrivateFileError, ensure_private_directory};
-use thresher_proto::job::JobError;
+use thresher_job::JobError;
 use thresher_scheduler::{Event, Scheduler};
 
 use crate::allocation::Allocation;

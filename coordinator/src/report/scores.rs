@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
-use thresher_proto::job::Slice;
+use thresher_job::Slice;
 use thresher_proto::pb::{self, Stage};
 
 use crate::amounts::{count, share};

@@ -22,11 +22,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
-use thresher_proto::channel::key_file::{Identity, KeyFileError, read_authority};
-use thresher_proto::channel::private_file::{
+use thresher_channel::key_file::{Identity, KeyFileError, read_authority};
+use thresher_channel::private_file::{
     PrivateFileError, check_private_directory, create_private_file, sync_directory,
 };
-use thresher_proto::channel::{CA_FILE, KEYS_DIRECTORY, Role, SERVER_NAME};
+use thresher_channel::{CA_FILE, KEYS_DIRECTORY, Role, SERVER_NAME};
 use tokio_rustls::rustls::RootCertStore;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It leaves to the services what a call does, and to their table who may call what. The other
-//! end is `thresher_proto::channel`.
+//! end is `thresher_channel`.
 //!
 //! **Invariant:** a connection that reaches a service has shown who it is; before that it costs
 //! one place among a bounded number, for a bounded time.
@@ -40,7 +40,7 @@ use tower::layer::util::{Identity, Stack};
 
 pub use connection::{Connection, Peer};
 pub use roles::{MethodRoles, RoleLayer, RolePolicy};
-pub use thresher_proto::channel::Role;
+pub use thresher_channel::Role;
 
 /// The largest message that a service decodes. Each service sets it on itself:
 /// `XServer::new(..).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)`.

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use thresher_proto::channel::Role;
+use thresher_channel::Role;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};

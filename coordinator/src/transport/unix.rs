@@ -15,8 +15,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use thresher_proto::channel::Role;
-use thresher_proto::channel::private_file::{PrivateFileError, ensure_private_directory, own_uid};
+use thresher_channel::Role;
+use thresher_channel::private_file::{PrivateFileError, ensure_private_directory, own_uid};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::Peer;

@@ -1,14 +1,14 @@
 //! arXiv's parsers, without what opens inputs and tells of papers.
 
-#[path = "../../../worker/src/sources/arxiv/macros.rs"]
+#[path = "../../../worker/sources/src/arxiv/macros.rs"]
 mod macros;
-#[path = "../../../worker/src/sources/arxiv/members.rs"]
+#[path = "../../../worker/sources/src/arxiv/members.rs"]
 mod members;
-#[path = "../../../worker/src/sources/arxiv/mended.rs"]
+#[path = "../../../worker/sources/src/arxiv/mended.rs"]
 mod mended;
-#[path = "../../../worker/src/sources/arxiv/published.rs"]
+#[path = "../../../worker/sources/src/arxiv/published.rs"]
 mod published;
-#[path = "../../../worker/src/sources/arxiv/unusable.rs"]
+#[path = "../../../worker/sources/src/arxiv/unusable.rs"]
 mod unusable;
 
 use unusable::Unusable;

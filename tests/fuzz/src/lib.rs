@@ -1,27 +1,16 @@
-//! What the fuzz targets read foreign bytes with: the product's own modules, taken by path.
-//!
-//! Their crates would bring servers, storage clients and models with them, all of which would be
-//! built once more with libFuzzer's coverage. **Invariant:** nothing here is a copy.
+//! What the fuzz targets read foreign bytes with: the product's crates of formats and models, and by
+//! path those of its modules whose crates would bring servers and storage clients with them, all of
+//! which would be built once more with libFuzzer's coverage. **Invariant:** nothing here is a copy.
 
 // The journal names its messages by the crate that has them.
 extern crate self as thresher_proto;
 
+pub use thresher_formats as formats;
+pub use thresher_models::{fasttext, kenlm, sentencepiece, tokens};
+
 pub mod arxiv;
-#[path = "../../../worker/src/fasttext/mod.rs"]
-pub mod fasttext;
-#[path = "../../../worker/src/foreign.rs"]
-pub mod foreign;
-#[path = "../../../worker/src/formats/mod.rs"]
-pub mod formats;
 #[path = "../../../coordinator/src/journal/mod.rs"]
 pub mod journal;
-#[path = "../../../worker/src/kenlm/mod.rs"]
-pub mod kenlm;
-#[path = "../../../worker/src/sentencepiece/mod.rs"]
-pub mod sentencepiece;
-#[path = "../../../worker/src/tokens/mod.rs"]
-pub mod tokens;
-
 pub mod stackexchange;
 pub mod wikipedia;
 

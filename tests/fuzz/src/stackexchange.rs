@@ -1,6 +1,6 @@
 //! Rows of StackExchange's sites, without their threads.
 
-#[path = "../../../worker/src/sources/stackexchange/posts.rs"]
+#[path = "../../../worker/sources/src/stackexchange/posts.rs"]
 mod posts;
 
 use crate::formats::piece::Piece;

@@ -42,7 +42,7 @@ fn put(path: PathBuf, bytes: &[u8]) {
 /// Rows as BigQuery exports them; a few twice, and some that are damaged.
 fn code_rows() -> Vec<u8> {
     let mut lines = Vec::new();
-    let files = files_of("worker/src/filters");
+    let files = files_of("worker/text/src/filters");
     for (path, content) in files.iter().chain(&files[..2]) {
         let row = json!({"id": "", "repo_name": "a/b", "ref": "refs/heads/main", "path": path,
                          "license": "apache-2.0", "content": content});
@@ -55,7 +55,7 @@ fn code_rows() -> Vec<u8> {
 fn repository() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let licence = std::fs::read_to_string(root().join("LICENSE")).unwrap();
-    let files = files_of("proto/src").into_iter().chain([("LICENSE".to_owned(), licence)]);
+    let files = files_of("proto/job/src").into_iter().chain([("LICENSE".to_owned(), licence)]);
     for (path, content) in files {
         let mut header = tar::Header::new_ustar();
         header.set_size(content.len() as u64);
@@ -67,7 +67,7 @@ fn repository() -> Vec<u8> {
 }
 
 fn make_inputs(folder: &Path) {
-    let c4 = root().join("worker/src/sources/c4/testdata/c4-sample.01.json.gz");
+    let c4 = root().join("worker/sources/src/c4/testdata/c4-sample.01.json.gz");
     let c4 = std::fs::read(c4).unwrap();
     put(folder.join("c4/c4-train.00000-of-01024.json.gz"), &c4);
     put(folder.join("c4/c4-train.00001-of-01024.json.gz"), &c4[..c4.len() / 2]);
@@ -82,7 +82,7 @@ fn make_inputs(folder: &Path) {
     };
     put(folder.join("books/1.txt"), marked(&book).as_bytes());
     put(folder.join("books/2.txt"), marked(&book.replacen("Version", "version", 1)).as_bytes());
-    let other: String = files_of("worker/src/dedup").into_iter().map(|file| file.1).collect();
+    let other: String = files_of("worker/dedup/src").into_iter().map(|file| file.1).collect();
     put(folder.join("books/3.txt"), marked(&other).as_bytes());
     make_texts(folder);
     put(folder.join("own/lines.list.x"), b"first line\nsecond line\nthird line\nfirst line\n");

@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use thresher_proto::channel::address::CoordinatorAddress;
-use thresher_proto::channel::{Credentials, KEYS_DIRECTORY, Role};
+use thresher_channel::address::CoordinatorAddress;
+use thresher_channel::{Credentials, KEYS_DIRECTORY, Role};
 
 use crate::cpu;
 use crate::load::{self, Load};

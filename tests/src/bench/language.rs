@@ -9,9 +9,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Context;
-use thresher_worker::fasttext::Model;
-use thresher_worker::formats::warc::{Item, WarcLimits, WarcReader};
-use thresher_worker::language::{LanguageIdentifier, LanguageScratch, View};
+use thresher_formats::warc::{Item, WarcLimits, WarcReader};
+use thresher_models::fasttext::Model;
+use thresher_text::language::{LanguageIdentifier, LanguageScratch, View};
 
 use crate::cpu;
 use crate::options::Options;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use prost::Message;
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 use thresher_proto::pb::{Lease, ListUnit, PlannedUnit, Stage, UnitRef};
 use thresher_worker::stages::{JobContext, Stop, run_unit};
 

@@ -5,8 +5,8 @@
 
 use anyhow::{Context, bail};
 use prost::Message;
-use thresher_proto::channel::address::CoordinatorAddress;
-use thresher_proto::channel::{Credentials, connect as dial};
+use thresher_channel::address::CoordinatorAddress;
+use thresher_channel::{Credentials, connect as dial};
 use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::report::Outcome;
 use thresher_proto::pb::{

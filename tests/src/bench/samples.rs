@@ -66,13 +66,13 @@ fn crawl() -> anyhow::Result<Vec<u8>> {
 }
 
 fn c4() -> anyhow::Result<Vec<u8>> {
-    Ok(std::fs::read(root().join("worker/src/sources/c4/testdata/c4-sample.01.json.gz"))?)
+    Ok(std::fs::read(root().join("worker/sources/src/c4/testdata/c4-sample.01.json.gz"))?)
 }
 
 /// This repository's own code, in BigQuery's form.
 fn code() -> anyhow::Result<Vec<u8>> {
     let mut rows = Vec::new();
-    for folder in ["worker/src", "coordinator/src", "proto/src", "tests/it"] {
+    for folder in ["worker", "coordinator", "proto", "tests/it"] {
         for file in files_below(&root().join(folder), ".rs")? {
             let content = std::fs::read_to_string(&file)?;
             let row = json!({"id": "", "content": content, "repo_name": "a/b", "license": "mit",

@@ -10,14 +10,14 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::json;
-use thresher_proto::job::{JobSpec, Step};
-use thresher_worker::filters;
-use thresher_worker::language::{LanguageScratch, View};
-use thresher_worker::sources::{Fate, Input, source_of};
+use thresher_job::{JobSpec, Step};
+use thresher_models::tokens::TokenCounter;
+use thresher_sources::{Fate, Input, source_of};
+use thresher_text::ccnet_line::{line_hash_xxh3, normalise_line};
+use thresher_text::filters;
+use thresher_text::language::{LanguageScratch, View};
+use thresher_text::lines::lines;
 use thresher_worker::stages::JobContext;
-use thresher_worker::text::ccnet_line::{line_hash_xxh3, normalise_line};
-use thresher_worker::text::lines::lines;
-use thresher_worker::tokens::TokenCounter;
 
 use crate::cpu;
 use crate::options::Options;
@@ -173,7 +173,7 @@ fn publish(texts: &[String]) -> anyhow::Result<()> {
 pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(&options.folder)?;
     let file = tokenizer(&folder.path().join("tokenizer.json"))?;
-    let counter = thresher_worker::tokens::TokenizerFile::load(file.as_ref())?;
+    let counter = thresher_models::tokens::TokenizerFile::load(file.as_ref())?;
     let mut texts = Vec::new();
     for sample in samples()? {
         let job = job_of(options, &sample, "none")?;

@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use thresher_proto::job::S3Spec;
+use thresher_job::S3Spec;
+use thresher_storage::{Location, ReadOptions, s3};
 use thresher_tests::bucket::{Bucket, LISTING};
 use thresher_tests::job::{JobText, sample};
 use thresher_tests::process::thresher;
-use thresher_worker::storage::{self, Location, ReadOptions, s3};
 
 use crate::objects::Plain;
 use crate::places::{Place, noise};
@@ -94,7 +94,7 @@ fn measure(cost: &mut Cost, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow:
 
 /// As a slot reads.
 fn read_ours(place: &Place) -> anyhow::Result<()> {
-    let mut reader = storage::open(&place.at("read"), &ReadOptions::default())?;
+    let mut reader = thresher_storage::open(&place.at("read"), &ReadOptions::default())?;
     let (mut buffer, mut bytes) = (vec![0; 256 << 10], 0);
     loop {
         match reader.read(&mut buffer)? {

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use anyhow::Context;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use thresher_worker::storage::commit::{CommitError, Committed};
-use thresher_worker::storage::{self, Location, Output, ReadOptions};
+use thresher_storage::commit::{CommitError, Committed};
+use thresher_storage::{Location, Output, ReadOptions};
 
 /// An empty place to write to.
 pub(crate) struct Place {
@@ -62,12 +62,13 @@ impl Place {
 
     pub(crate) fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        storage::open(&self.at(name), &ReadOptions::default())?.read_to_end(&mut bytes)?;
+        thresher_storage::open(&self.at(name), &ReadOptions::default())?.read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
     pub(crate) fn names(&self, folder: &str) -> anyhow::Result<Vec<String>> {
-        let names = storage::names_below(self.output.root(), folder, &ReadOptions::default())?;
+        let names =
+            thresher_storage::names_below(self.output.root(), folder, &ReadOptions::default())?;
         names.context("the place tells no names")
     }
 }

@@ -3,10 +3,10 @@
 use std::io::Read;
 
 use anyhow::{Context, ensure};
-use thresher_proto::job::{Bytes, S3Spec};
+use thresher_job::{Bytes, S3Spec};
+use thresher_storage::commit::{CommitError, Committed};
+use thresher_storage::{Known, Location, ReadOptions, StorageError, s3};
 use thresher_tests::proxy::{Fault, Faults, Proxy};
-use thresher_worker::storage::commit::{CommitError, Committed};
-use thresher_worker::storage::{self, Known, Location, ReadOptions, StorageError, s3};
 
 use crate::objects::Plain;
 use crate::places::{Place, noise};
@@ -82,7 +82,7 @@ fn appears(place: &Place) -> anyhow::Result<()> {
         let twin = Committed::AlreadyThere { blake3: hash, bytes: bytes as u64 };
         ensure!(committed == expected || committed == twin, "{committed:?}");
         ensure!(place.read(&name)? == content, "`{name}` of {bytes} bytes reads back otherwise");
-        let size = storage::size(&place.at(&name), &ReadOptions::default())?;
+        let size = thresher_storage::size(&place.at(&name), &ReadOptions::default())?;
         ensure!(size == Some(bytes as u64), "size {size:?}");
     }
     let names: Vec<String> = (0..around.len()).map(|number| format!("appears/{number}")).collect();
@@ -196,20 +196,23 @@ fn ranges(place: &Place) -> anyhow::Result<()> {
     for range in [0..1, 5..5, 17..200_001, 299_999..300_000, 250_000..900_000, all.clone()] {
         let mut bytes = Vec::new();
         let options = ReadOptions::default();
-        let opened = storage::open_range(&place.at("ranges"), range.clone(), &options);
+        let opened = thresher_storage::open_range(&place.at("ranges"), range.clone(), &options);
         opened?.read_to_end(&mut bytes)?;
         let end = range.end.min(all.end) as usize;
         ensure!(bytes == content[range.start as usize..end], "{range:?}");
     }
-    let beyond =
-        storage::open_range(&place.at("ranges"), 300_001..300_002, &ReadOptions::default());
+    let beyond = thresher_storage::open_range(
+        &place.at("ranges"),
+        300_001..300_002,
+        &ReadOptions::default(),
+    );
     ensure!(matches!(beyond, Err(StorageError::Refused { .. })), "a range beyond the end opened");
     Ok(())
 }
 
 fn missing(place: &Place) -> anyhow::Result<()> {
     let nothing = place.at("missing/object");
-    let Err(error) = storage::open(&nothing, &ReadOptions::default()) else {
+    let Err(error) = thresher_storage::open(&nothing, &ReadOptions::default()) else {
         anyhow::bail!("opened nothing")
     };
     ensure!(matches!(error, StorageError::NotFound { .. }), "{error}");
@@ -235,7 +238,8 @@ fn pages(place: &Place, server: &Server) -> anyhow::Result<()> {
         }
         Ok::<_, anyhow::Error>(())
     })?;
-    let found = storage::list_objects(&bucket, &format!("{key}/"), &ReadOptions::default())?;
+    let found =
+        thresher_storage::list_objects(&bucket, &format!("{key}/"), &ReadOptions::default())?;
     let expected = (0..MANY_OBJECTS).map(|number| format!("{key}/{number:05}"));
     ensure!(found.iter().map(|object| object.key.clone()).eq(expected), "{} found", found.len());
     ensure!(found.iter().all(|object| object.bytes == 0 && object.etag.is_some()));
@@ -247,16 +251,16 @@ fn changed(place: &Place, server: &Server) -> anyhow::Result<()> {
     let Location::S3 { bucket, key } = &location else { return Ok(()) };
     let plain = Plain::new(server)?;
     plain.put(key, noise(1, 1000))?;
-    let listed = storage::list_objects(bucket, key, &ReadOptions::default())?;
+    let listed = thresher_storage::list_objects(bucket, key, &ReadOptions::default())?;
     let listed = listed.first().context("it is listed")?;
     let known = Known { bytes: Some(listed.bytes), etag: listed.etag.clone() };
     let options = ReadOptions { known, ..ReadOptions::default() };
     let mut bytes = Vec::new();
-    storage::open(&location, &options)?.read_to_end(&mut bytes)?;
+    thresher_storage::open(&location, &options)?.read_to_end(&mut bytes)?;
     ensure!(bytes == noise(1, 1000), "an unchanged object reads otherwise");
     for other in [noise(2, 1000), noise(2, 999)] {
         plain.put(key, other)?;
-        let Err(error) = storage::open(&location, &options) else {
+        let Err(error) = thresher_storage::open(&location, &options) else {
             anyhow::bail!("a changed object opened")
         };
         ensure!(matches!(error, StorageError::Changed { .. }), "{error}");

@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use thresher_proto::channel::address::{CoordinatorAddress, host_name};
-use thresher_proto::channel::{Credentials, Role, connect};
+use thresher_channel::address::{CoordinatorAddress, host_name};
+use thresher_channel::{Credentials, Role, connect};
 use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::{RegisterRequest, RegisterResponse, UnitRef};
 use tonic::Code;
 use tonic::transport::Channel;
 
 use super::{AgentOptions, RETRY_PAUSE, is_final};
-use crate::clock;
+use thresher_storage::clock;
 
 /// The way to the coordinator, found anew when it breaks.
 pub(super) struct Link {
@@ -41,7 +41,7 @@ impl Link {
             let credentials = match (&self.options.keys, self.options.connect) {
                 (Some(keys), _) => Credentials::in_directory(keys, Role::Worker),
                 (None, Some(_)) => {
-                    let keys = self.options.state.join(thresher_proto::channel::KEYS_DIRECTORY);
+                    let keys = self.options.state.join(thresher_channel::KEYS_DIRECTORY);
                     Credentials::in_directory(&keys, Role::Worker)
                 }
                 (None, None) => Credentials::choose(&address, &self.options.state, Role::Worker),

@@ -205,7 +205,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clock;
+    use thresher_storage::clock;
 
     fn shell(script: &str, deadline: Duration, stopper: &Stopper) -> StepEnd {
         let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::storage::{self, Location, ReadOptions};
+use thresher_storage::{Location, ReadOptions};
 
 const BUFFER_BYTES: usize = 1 << 20;
 /// A longer line is no line of ours: it is refused before it fills the memory.
@@ -37,7 +37,7 @@ pub(super) fn read_lines(
     path: &Location,
     take: impl FnMut(&[u8]),
 ) -> io::Result<(FileDigest, io::Result<()>)> {
-    let file = storage::open(path, &ReadOptions::default())?;
+    let file = thresher_storage::open(path, &ReadOptions::default())?;
     let mut raw = BufReader::with_capacity(
         BUFFER_BYTES,
         Hashing { file, hasher: blake3::Hasher::new(), bytes: 0 },

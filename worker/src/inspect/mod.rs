@@ -25,11 +25,11 @@ pub use survey::{SurveyArgs, SurveyError, run_survey, survey};
 pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, run_trace, trace};
 pub use verify::{DROPPED_FOLDER, Difference, VerifyArgs, VerifyReport, run_verify, verify};
 
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 
 use crate::stages::Manifest;
 pub use crate::stages::SHARD_FOLDER;
-use crate::storage::{self, Location, ReadOptions, StorageError};
+use thresher_storage::{Location, ReadOptions, StorageError};
 
 /// The name of the manifest at an output's root.
 const MANIFEST: &str = "manifest.json";
@@ -59,7 +59,7 @@ pub(crate) fn output_place(text: &str) -> anyhow::Result<Location> {
         return Ok(text.parse()?);
     }
     let job = JobSpec::load(Path::new(text))?;
-    storage::s3::configure(&job.s3);
+    thresher_storage::s3::configure(&job.s3);
     Ok(job.output.path.parse()?)
 }
 
@@ -85,7 +85,7 @@ fn read_manifest(output: &Location) -> Result<Manifest, InspectError> {
 
 fn read_whole(location: &Location) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    storage::open(location, &ReadOptions::default())?.read_to_end(&mut bytes)?;
+    thresher_storage::open(location, &ReadOptions::default())?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -14,18 +14,19 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
-use thresher_proto::job::{Bytes, JobSpec, LineHash, SourceSpec};
+use thresher_job::{Bytes, JobSpec, LineHash, SourceSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 
 use self::judging::Judging;
 use super::{print_result, to_json};
-use crate::sources::{Fate, Input, Met, Page, Selected, source_of};
-use crate::stages::{JobContext, UnitError, list};
-use crate::staging::InputRow;
-use crate::storage::{self, ReadOptions};
-use crate::text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
-use crate::text::lines::lines;
+use crate::stages::{JobContext, list};
+use thresher_sources::{Fate, Input, Met, Page, Selected, source_of};
+use thresher_storage::ReadOptions;
+use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
+use thresher_text::lines::lines;
+use thresher_unit::UnitError;
+use thresher_unit::staging::InputRow;
 
 mod judging;
 
@@ -123,14 +124,14 @@ fn survey_source(
     let mut sampling = Sampling::new(context, source)?;
     let (mut asked, mut told_bytes) = (0, 0);
     for row in chosen {
-        let location = list::locate(source, &row.path)?;
+        let location = thresher_sources::locate(source, &row.path)?;
         if row.bytes.is_none()
-            && let Some(bytes) = storage::size(&location, &ReadOptions::default())?
+            && let Some(bytes) = thresher_storage::size(&location, &ReadOptions::default())?
         {
             (asked, told_bytes) = (asked + 1, told_bytes + bytes);
         }
         let mut raw = Vec::new();
-        let opened = storage::open(&location, &ReadOptions::default())?;
+        let opened = thresher_storage::open(&location, &ReadOptions::default())?;
         let name = location.to_string();
         opened.take(each).read_to_end(&mut raw).map_err(|error| UnitError::input(&name, &error))?;
         sampling.input(&name, &row.path, &raw)?;

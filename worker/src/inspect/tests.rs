@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use tempfile::TempDir;
 
 use super::*;
-use crate::document::{Document, DroppedRow, Scores};
 use crate::stages::{
     DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry,
 };
+use thresher_unit::document::{Document, DroppedRow, Scores};
 
 const SHARDS: [&str; 2] = ["documents/cc-00000.jsonl.zst", "documents/cc-00001.jsonl.zst"];
 const DROPPED: &str = "dropped/cc-00000.jsonl.zst";
@@ -316,7 +316,7 @@ fn a_survey_lists_inputs_and_measures_a_sample() {
     let job = "[job]\nname = \"a\"\n[[source]]\nslice = \"commoncrawl\"\n\
                listing = \"cc/whirlwind.warc.wet.gz\"\nbase = \".\"\n\
                [language]\nmodel = \"lid/lid.176.ftz\"\n[output]\npath = \"out\"\n";
-    let job = thresher_proto::job::JobSpec::parse(job, &testdata).unwrap();
+    let job = thresher_job::JobSpec::parse(job, &testdata).unwrap();
     let survey = survey(&job, 8_000_000).unwrap();
     let source = &survey.sources[0];
     let bytes = fs::metadata(testdata.join("cc/whirlwind.warc.wet.gz")).unwrap().len();

@@ -17,7 +17,7 @@ use super::{
     InspectError, default_threads, in_parallel, output_place, print_result, read_manifest, to_json,
 };
 use crate::stages::Manifest;
-use crate::storage::{Location, StorageError};
+use thresher_storage::{Location, StorageError};
 
 /// More sightings of one needle tell nothing more.
 const MAX_SIGHTINGS: usize = 100;

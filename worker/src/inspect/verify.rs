@@ -16,8 +16,8 @@ use super::{
     InspectError, default_threads, in_parallel, output_place, print_result, read_manifest, to_json,
 };
 use crate::stages::{Manifest, SHARD_FOLDER};
-use crate::storage::commit::is_private;
-use crate::storage::{Location, ReadOptions, names_below};
+use thresher_storage::commit::is_private;
+use thresher_storage::{Location, ReadOptions, names_below};
 
 /// The rows of dropped records are here, below the output directory.
 pub const DROPPED_FOLDER: &str = "dropped";

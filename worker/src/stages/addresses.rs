@@ -19,10 +19,11 @@ use std::collections::{BTreeMap, HashSet};
 use thresher_proto::pb::{LayoutUnit, Stage};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::JobContext;
 use super::drops::{Duplicates, LeftOut};
-use super::{JobContext, UnitError};
-use crate::dedup::keys::{KeyCollector, KeysError};
-use crate::staging::{DOCUMENTS, DocumentFile, UnitFacts};
+use thresher_dedup::keys::{KeyCollector, KeysError};
+use thresher_unit::UnitError;
+use thresher_unit::staging::{DOCUMENTS, DocumentFile, UnitFacts};
 
 /// Names the file of what is left out.
 pub(super) const SUFFIX: &str = "addresses";

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use thresher_proto::job::DedupPolicy;
+use thresher_job::DedupPolicy;
 use thresher_proto::pb::{LayoutUnit, Stage, UnitRef};
 
 use super::resolve::verdict_files;
-use super::{JobContext, Task, UnitError, addresses, near};
-use crate::dedup::verdicts::VerdictSet;
-use crate::staging::{create, hash_of, write_all};
+use super::{JobContext, Task, addresses, near};
+use thresher_dedup::verdicts::VerdictSet;
+use thresher_unit::UnitError;
+use thresher_unit::staging::{create, hash_of, write_all};
 
 const DUPLICATE: &str = "dedup/duplicate_document";
 const NEAR_DUPLICATE: &str = "dedup/near_duplicate";

@@ -4,13 +4,11 @@
 //! **Invariant:** a command that fails, fails the unit: no document is published without its
 //! answer.
 
-use std::path::Path;
+use thresher_job::{CommandSpec, JobSpec, SourceSpec};
 
-use thresher_proto::job::{CommandSpec, JobSpec, SourceSpec};
-
-use super::UnitError;
-use crate::external::{CommandError, CommandLine, ExternalFilter, Question, Verdict};
-use crate::sources::Page;
+use thresher_sources::Page;
+use thresher_sources::command::{CommandError, ExternalFilter, Question, Verdict, command_line};
+use thresher_unit::UnitError;
 
 /// The commands of one unit, running.
 pub(super) struct Externals {
@@ -53,29 +51,5 @@ impl Externals {
     /// Waits for the ends of all commands.
     pub(super) fn finish(self) -> Result<(), UnitError> {
         self.filters.into_iter().try_for_each(|(_, filter)| Ok(filter.finish()?))
-    }
-}
-
-/// How a command of the job is run.
-pub(crate) fn command_line<'a>(
-    job: &JobSpec,
-    command: &'a CommandSpec,
-    input: Option<&'a str>,
-) -> CommandLine<'a> {
-    CommandLine {
-        name: &command.name,
-        run: &command.run,
-        folder: Path::new(&command.folder),
-        input,
-        timeout: command.timeout.0,
-        memory_bytes: command.memory.0,
-        line_max_bytes: job.records.max_bytes.0 as usize,
-    }
-}
-
-impl From<CommandError> for UnitError {
-    fn from(error: CommandError) -> Self {
-        // It may have been the machine's fault: memory, a missing file system.
-        Self::Command(error.to_string())
     }
 }

@@ -14,16 +14,20 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
-use thresher_proto::job::SourceSpec;
+use thresher_job::SourceSpec;
 use thresher_proto::pb::{InputsUnit, Stage};
 
-use super::list::{cut, locate};
+use super::list::cut;
 use super::read::facts_of;
-use super::{JobContext, Task, UnitError};
-use crate::formats::blocks::{BlockFile, BlockWriter, Compression, Damage, Kind, MAX_BLOCK_BYTES};
-use crate::sources::{Input, Joined, Take, source_of};
-use crate::staging::{InputFacts, InputRow, create, hash_of, publish_blocks};
-use crate::storage::commit::AttemptFile;
+use super::{JobContext, Task};
+use thresher_formats::blocks::{
+    BlockFile, BlockWriter, Compression, Damage, Kind, MAX_BLOCK_BYTES,
+};
+use thresher_sources::locate;
+use thresher_sources::{Input, Joined, Take, source_of};
+use thresher_storage::commit::AttemptFile;
+use thresher_unit::UnitError;
+use thresher_unit::staging::{InputFacts, InputRow, create, hash_of, publish_blocks};
 
 const KIND: Kind = Kind(*b"ROWS");
 const BLOCK_BYTES: usize = 1 << 20;
@@ -209,7 +213,7 @@ impl<'c> Part<'c> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::piece::Piece;
+    use thresher_formats::piece::Piece;
 
     #[test]
     fn the_pieces_of_an_input_are_found_from_any_of_them() {

@@ -7,8 +7,9 @@ use prost::Message;
 use thresher_proto::pb::{self, LayoutUnit, PlannedUnit, PublishUnit, Stage};
 
 use super::drops::Drops;
-use super::{Finished, JobContext, Task, UnitError};
-use crate::staging::{DOCUMENTS, DocumentFile};
+use super::{Finished, JobContext, Task};
+use thresher_unit::UnitError;
+use thresher_unit::staging::{DOCUMENTS, DocumentFile};
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: LayoutUnit = task.decode()?;

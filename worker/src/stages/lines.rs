@@ -5,16 +5,17 @@
 
 use std::path::PathBuf;
 
-use thresher_proto::job::{JobSpec, LineHash};
+use thresher_job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
-use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, join};
-use crate::dedup::keys::KeyCollector;
-use crate::sources::{Fate, Met};
+use super::{Finished, JobContext, Task, digest_of, join};
 use crate::stages::read::{Reading, read_unit};
-use crate::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
-use crate::text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
-use crate::text::lines::lines;
+use thresher_dedup::keys::KeyCollector;
+use thresher_sources::{Fate, Met};
+use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
+use thresher_text::lines::lines;
+use thresher_unit::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
+use thresher_unit::{Tally, UnitError};
 
 /// The least memory that sorting a unit's keys gets.
 const MIN_SORT_BYTES: u64 = 16 << 20;
@@ -55,7 +56,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let facts =
         if lines_count { read_unit(context, unit, &scratch, &mut take)? } else { Vec::new() };
     let (_, summary) = keys.finish(&mut file)?;
-    let committed = publish_blocks(file, &path, crate::dedup::KEY_FILE)?;
+    let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;
     let counts = [("lines", u64::from(ordinal)), ("line_keys", summary.distinct)];
     let done = pb::Done {

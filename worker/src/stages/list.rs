@@ -10,13 +10,15 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use prost::Message;
-use thresher_proto::job::{JobSpec, OnMissing, SourceSpec};
+use thresher_job::{JobSpec, OnMissing, SourceSpec};
 use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
 
-use super::{Finished, JobContext, Task, UnitError, digest_of};
-use crate::sources::{PlannedInput, Selected, source_of};
-use crate::staging::{InputRow, InputTable, hash_of};
-use crate::storage::{self, Location, ReadOptions, StorageError};
+use super::{Finished, JobContext, Task, digest_of};
+use thresher_sources::locate;
+use thresher_sources::{PlannedInput, Selected, source_of};
+use thresher_storage::{Location, ReadOptions, StorageError};
+use thresher_unit::UnitError;
+use thresher_unit::staging::{InputRow, InputTable, hash_of};
 
 /// A longer line in a listing is no path.
 const MAX_PATH_BYTES: u64 = 8 << 10;
@@ -65,7 +67,7 @@ pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected
     for row in &mut rows {
         // No request for each object: a dump has ninety thousand of them.
         let location @ Location::Path(_) = locate(source, &row.path)? else { continue };
-        match storage::size(&location, &ReadOptions::default()) {
+        match thresher_storage::size(&location, &ReadOptions::default()) {
             Ok(bytes) => row.bytes = bytes,
             Err(StorageError::NotFound { .. }) => row.missing = true,
             Err(error) => return Err(error.into()),
@@ -101,16 +103,6 @@ pub(crate) fn into_pieces(
         rows.extend(pieces.into_iter().map(|piece| InputRow { piece: Some(piece), ..row.clone() }));
     }
     Ok(rows)
-}
-
-/// The place of an input of this source.
-pub(crate) fn locate(source: &SourceSpec, path: &str) -> Result<Location, UnitError> {
-    let whole = if path.contains("://") || path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("{}/{path}", source.base.trim_end_matches('/'))
-    };
-    Ok(whole.parse::<Location>()?)
 }
 
 fn missing_text(missing: &[String]) -> String {
@@ -160,7 +152,7 @@ fn matches_nothing(pattern: &str, base: &str) -> UnitError {
 /// A list of paths, one a line, plain or gzip.
 fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
     let fail = |error: &io::Error| UnitError::input(&location.to_string(), error);
-    let raw = storage::open(location, &ReadOptions::default())?;
+    let raw = thresher_storage::open(location, &ReadOptions::default())?;
     let mut lines = BufReader::new(gunzipped(raw).map_err(|error| fail(&error))?);
     let mut paths = Vec::new();
     let mut line = Vec::new();
@@ -203,8 +195,11 @@ fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, Uni
         if key.is_empty() { String::new() } else { format!("{}/", key.trim_end_matches('/')) };
     let compiled = walk::compiled(pattern)?;
     let literal = pattern.split(['*', '?', '[']).next().unwrap_or_default();
-    let found =
-        storage::list_objects(bucket, &format!("{base}{literal}"), &ReadOptions::default())?;
+    let found = thresher_storage::list_objects(
+        bucket,
+        &format!("{base}{literal}"),
+        &ReadOptions::default(),
+    )?;
     let rows = found.into_iter().filter_map(|object| {
         let path = object.key.strip_prefix(&base)?.to_owned();
         let fits = compiled.matches_with(&path, walk::LIKE_A_SHELL);

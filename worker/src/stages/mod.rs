@@ -11,7 +11,6 @@
 
 mod addresses;
 mod drops;
-mod error;
 mod external;
 mod join;
 mod layout;
@@ -26,32 +25,29 @@ mod resolve;
 mod scores;
 mod seal;
 mod stop;
-mod tally;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prost::Message;
-use thresher_proto::job::{JobSpec, LanguageView, SourceSpec};
+use thresher_job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
-pub use error::UnitError;
-pub(crate) use external::command_line;
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
 pub use scores::{Scored, Scorers, ScoresScratch};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use stop::Stop;
-pub use tally::Tally;
 
-use crate::fasttext::Model;
-use crate::filters::FilterChain;
 use crate::gang::Gang;
-use crate::language::{LanguageIdentifier, View};
-use crate::staging::{InputTable, WorkDir};
-use crate::storage::{Output, StorageError};
+use thresher_models::fasttext::Model;
+use thresher_storage::{Output, StorageError};
+use thresher_text::filters::FilterChain;
+use thresher_text::language::{LanguageIdentifier, View};
+use thresher_unit::UnitError;
+use thresher_unit::staging::{InputTable, WorkDir};
 
 /// What every unit of a job needs: shared by the slots of a worker.
 pub struct JobContext {
@@ -139,7 +135,7 @@ impl Task {
 
 impl JobContext {
     pub fn new(job: JobSpec, slots: usize, process_tag: String) -> Result<Self, StorageError> {
-        crate::storage::s3::configure(&job.s3);
+        thresher_storage::s3::configure(&job.s3);
         Ok(Self {
             work: WorkDir::new(&job.job.work_dir),
             output: Output::new(&job.output.path)?,

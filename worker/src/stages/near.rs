@@ -6,13 +6,14 @@
 //!
 //! **Invariant:** the verdicts are a function of the signatures in canonical order.
 
-use thresher_proto::job::Step;
+use thresher_job::Step;
 use thresher_proto::pb::{LayoutUnit, Stage};
 
+use super::JobContext;
 use super::drops::LeftOut;
-use super::{JobContext, UnitError};
-use crate::staging::{DOCUMENTS, DocumentFile};
-use crate::text::simhash::near_duplicates;
+use thresher_text::simhash::near_duplicates;
+use thresher_unit::UnitError;
+use thresher_unit::staging::{DOCUMENTS, DocumentFile};
 
 /// Names the file of verdicts.
 pub(super) const SUFFIX: &str = "near";

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use blake3::Hash;
-use thresher_proto::job::{JobSpec, LatexRules, Slice, SourceSpec, Step};
+use thresher_job::{JobSpec, LatexRules, Slice, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
 
 use super::addresses::AddressBook;
@@ -21,20 +21,20 @@ use super::external::Externals;
 use super::lines::{next, refuse_changed};
 use super::read::{Reading, read_unit};
 use super::resolve::verdict_files;
-use super::{
-    Finished, JobContext, Judges, Scored, ScoresScratch, Tally, Task, UnitError, digest_of, tally,
-};
-use crate::dedup::KEY_FILE;
-use crate::dedup::keys::KeyCollector;
-use crate::dedup::verdicts::VerdictSet;
-use crate::filters::{self, Outcome};
-use crate::language::{Language, LanguageScratch, View};
-use crate::sources::{Fate, Met, Page};
-use crate::staging::{
+use super::{Finished, JobContext, Judges, Scored, ScoresScratch, Task, digest_of};
+use thresher_dedup::KEY_FILE;
+use thresher_dedup::keys::KeyCollector;
+use thresher_dedup::verdicts::VerdictSet;
+use thresher_sources::{Fate, Met, Page};
+use thresher_storage::commit::AttemptFile;
+use thresher_text::filters::{self, Outcome};
+use thresher_text::language::{Language, LanguageScratch, View};
+use thresher_text::lines::{count_chars, lines};
+use thresher_unit::staging::{
     DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
 };
-use crate::storage::commit::AttemptFile;
-use crate::text::lines::{count_chars, lines};
+use thresher_unit::wire_counts;
+use thresher_unit::{Tally, UnitError};
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
@@ -192,7 +192,7 @@ impl<'j> Preparing<'j> {
             accounting: Some(facts.tally.to_wire(records_in)),
             digest: digest_of(&hashes),
             keys: summary.distinct,
-            counts: tally::wire_counts(&facts.tally.counts),
+            counts: wire_counts(&facts.tally.counts),
         })
     }
 

@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use thresher_proto::job::{Schema, Slice, SourceSpec};
+use thresher_job::{Schema, Slice, SourceSpec};
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use self::input_lines::InputLines;
 use super::drops::{Drops, leave};
-use super::{Finished, JobContext, Tally, Task, UnitError, digest_of, tally};
-use crate::staging::{DOCUMENTS, DROPPED, DocumentFile, UnitFacts, bytes_of, hash_of};
-use crate::storage::commit::CommitError;
-use crate::storage::{OutputFile, StorageError};
+use super::{Finished, JobContext, Task, digest_of};
+use thresher_storage::commit::CommitError;
+use thresher_storage::{OutputFile, StorageError};
+use thresher_unit::staging::{DOCUMENTS, DROPPED, DocumentFile, UnitFacts, bytes_of, hash_of};
+use thresher_unit::wire_counts;
+use thresher_unit::{Tally, UnitError};
 
 /// What the encoder is fed at once.
 const PIECE_BYTES: usize = 1 << 20;
@@ -104,7 +106,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         accounting: Some(facts.tally.to_wire(records_in)),
         digest: digest_of(&[hash]),
         keys: 0,
-        counts: tally::wire_counts(&facts.tally.counts),
+        counts: wire_counts(&facts.tally.counts),
     };
     Ok(Finished { done, planned: Vec::new() })
 }
@@ -185,7 +187,7 @@ fn duplicate_row(
 ) -> Result<Vec<u8>, UnitError> {
     let named = parse(schema, line)?;
     let detail = named.content_hash.as_deref().map(|hash| format!("content_hash {hash}"));
-    let row = crate::document::DroppedRow {
+    let row = thresher_unit::document::DroppedRow {
         id: &named.id,
         url: &named.url,
         verdict: "dropped",

@@ -4,16 +4,17 @@
 
 use std::path::Path;
 
-use thresher_proto::job::{OnMissing, SourceSpec};
+use thresher_job::{OnMissing, SourceSpec};
 use thresher_proto::pb::InputsUnit;
 
+use super::JobContext;
 use super::join::Part;
-use super::list::locate;
-use super::{JobContext, UnitError};
-use crate::formats::gzip::InputDigest;
-use crate::sources::{Fate, Input, Met, Take, source_of};
-use crate::staging::{InputFacts, InputRow};
-use crate::storage::StorageError;
+use thresher_formats::gzip::InputDigest;
+use thresher_sources::locate;
+use thresher_sources::{Fate, Input, Met, Take, source_of};
+use thresher_storage::StorageError;
+use thresher_unit::UnitError;
+use thresher_unit::staging::{InputFacts, InputRow};
 
 /// The input that is being read.
 pub(super) struct Reading<'a> {

@@ -4,14 +4,14 @@
 //! Hours of reading must not end at a model that is not there, so this is asked at the start, and
 //! all that is missing is told at once: which file, where it may be had, what goes without it.
 
-use thresher_proto::job::{JobSpec, Step};
+use thresher_job::{JobSpec, Step};
 
 use super::seal::{Manifest, other_corpus};
 use super::{read_language, scores};
-use crate::filters::FilterChain;
-use crate::perplexity;
-use crate::storage::{Output, ReadOptions, s3};
-use crate::tokens::TokenizerFile;
+use thresher_models::tokens::TokenizerFile;
+use thresher_storage::{Output, ReadOptions, s3};
+use thresher_text::filters::FilterChain;
+use thresher_text::perplexity;
 
 /// Why the job may not begin, a message each; empty where it may. An output that cannot be asked
 /// is found out when the job lists its inputs.

@@ -12,17 +12,18 @@ mod step;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use thresher_proto::job::DedupPolicy;
+use thresher_job::DedupPolicy;
 use thresher_proto::pb::{self, RangeUnit, Stage};
 
 pub use self::rank::{RankError, RankTask};
-use super::{Finished, JobContext, Task, UnitError};
-use crate::dedup::exchange::{KeyFileRef, ResolveTally, ResolveTask, resolve_on_threads};
-use crate::dedup::verdicts::VerdictFileName;
-use crate::dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
-use crate::formats::blocks::BlockFile;
-use crate::staging::{create, publish_blocks, write_all};
-use crate::storage::commit::{AttemptFile, CommitError};
+use super::{Finished, JobContext, Task};
+use thresher_dedup::exchange::{KeyFileRef, ResolveTally, ResolveTask, resolve_on_threads};
+use thresher_dedup::verdicts::VerdictFileName;
+use thresher_dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
+use thresher_formats::blocks::BlockFile;
+use thresher_storage::commit::{AttemptFile, CommitError};
+use thresher_unit::UnitError;
+use thresher_unit::staging::{create, publish_blocks, write_all};
 
 /// Published when all verdict files of a range are.
 #[derive(Debug, Serialize, Deserialize)]

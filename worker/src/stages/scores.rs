@@ -3,14 +3,14 @@
 //! The place is between language and filters; tokens are counted last, of the text that is
 //! published. A model that the job does without leaves its fields null.
 
-use thresher_proto::job::JobSpec;
+use thresher_job::JobSpec;
 
-use super::{Tally, UnitError};
-use crate::classifier::{Classified, Classifier, ClassifierScratch};
-use crate::document::Scores;
-use crate::fasttext::Model;
-use crate::perplexity::{self, Bucket, Perplexity};
-use crate::tokens::{TokenCounter, TokenizerFile};
+use thresher_models::classifier::{Classified, Classifier, ClassifierScratch};
+use thresher_models::fasttext::Model;
+use thresher_models::tokens::{TokenCounter, TokenizerFile};
+use thresher_text::perplexity::{self, Bucket, Perplexity};
+use thresher_unit::document::Scores;
+use thresher_unit::{Tally, UnitError};
 
 /// The models, shared by the slots.
 pub struct Scorers {

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use serde::{Deserialize, Serialize};
-use thresher_proto::job::{JobSpec, Schema};
+use thresher_job::{JobSpec, Schema};
 use thresher_proto::pb::{self, SealUnit, Stage};
 
 use super::publish::{PublishedFile, ShardFacts, facts_path};
-use super::{Finished, JobContext, Tally, Task, UnitError, digest_of};
-use crate::formats::piece::Piece;
-use crate::staging::{DOCUMENTS, DocumentFile, hash_of};
-use crate::storage::{self, Output, ReadOptions, StorageError};
+use super::{Finished, JobContext, Task, digest_of};
+use thresher_formats::piece::Piece;
+use thresher_storage::{Output, ReadOptions, StorageError};
+use thresher_unit::staging::{DOCUMENTS, DocumentFile, hash_of};
+use thresher_unit::{Tally, UnitError};
 
 /// Shards are here, below the output directory.
 pub const SHARD_FOLDER: &str = "documents";
@@ -107,7 +108,7 @@ pub(super) fn other_corpus(
 ) -> Result<Option<String>, StorageError> {
     let location = output.root().join("manifest.json");
     let mut text = Vec::new();
-    match storage::open(&location, options) {
+    match thresher_storage::open(&location, options) {
         Err(StorageError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
         Ok(mut file) => {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::UnitError;
+use thresher_unit::UnitError;
 
 /// Shared by the slot that runs a unit and by whoever may stop it.
 #[derive(Debug, Clone, Default)]

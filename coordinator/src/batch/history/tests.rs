@@ -2,7 +2,7 @@
 
 use super::*;
 use std::path::PathBuf;
-use thresher_proto::site::SiteProfile;
+use thresher_site::SiteProfile;
 
 fn submission(site: &str, allocations: u32) -> Record {
     Record::Requested(Box::new(Submission {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use thresher_proto::channel::private_file::own_uid;
+use thresher_channel::private_file::own_uid;
 use tokio::net::UnixStream;
 
 use super::super::unix::{Admission, SocketError};

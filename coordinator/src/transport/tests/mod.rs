@@ -15,8 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use thresher_proto::channel::address::{CoordinatorAddress, host_name};
-use thresher_proto::channel::{ConnectError, Credentials, KEYS_DIRECTORY, Role, connect};
+use thresher_channel::address::{CoordinatorAddress, host_name};
+use thresher_channel::{ConnectError, Credentials, KEYS_DIRECTORY, Role, connect};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::body::Body;

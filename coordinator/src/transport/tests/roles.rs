@@ -54,7 +54,7 @@ async fn workers_come_back_to_a_restarted_coordinator_with_the_keys_they_have() 
     let running = Running::start(Limits::default()).await;
     let credentials = Credentials::in_directory(&running.keys(), Role::Worker);
     let state = running.state.path().to_owned();
-    let channel = thresher_proto::channel::follow(&state, &credentials).await.unwrap();
+    let channel = thresher_channel::follow(&state, &credentials).await.unwrap();
     let first_address = running.address.tcp;
     assert_eq!(call(&channel, LEASE).await.code(), Code::Ok);
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use thresher_proto::channel::CA_FILE;
-use thresher_proto::channel::key_file::{Identity, read_authority};
+use thresher_channel::CA_FILE;
+use thresher_channel::key_file::{Identity, read_authority};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

@@ -7,13 +7,13 @@
 use std::io::Write;
 use std::time::Duration;
 
-use thresher_worker::clock;
-use thresher_worker::comm::Communicator;
+use thresher_dedup::comm::Communicator;
+use thresher_storage::clock;
 
 use crate::world::{World, library};
 
 pub(crate) fn run(bytes: usize, runs: u32) -> anyhow::Result<()> {
-    let mut world = World::start(thresher_worker::comm::pieces::LONGEST_PIECE)?;
+    let mut world = World::start(thresher_dedup::comm::pieces::LONGEST_PIECE)?;
     let size = world.ranks();
     let mut raw = Best::default();
     let mut ours = Best::default();

@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use anyhow::ensure;
-use thresher_worker::comm::Communicator;
+use thresher_dedup::comm::Communicator;
 
 use crate::world::{World, library};
 

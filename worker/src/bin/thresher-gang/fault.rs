@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use thresher_worker::comm::{CommError, Communicator};
+use thresher_dedup::comm::{CommError, Communicator};
 
 use crate::watch::end_now;
 use crate::world::World;

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use thresher_worker::comm::pieces::LONGEST_PIECE;
+use thresher_dedup::comm::pieces::LONGEST_PIECE;
 use thresher_worker::launch;
 use thresher_worker::stages::{RankError, RankTask};
 

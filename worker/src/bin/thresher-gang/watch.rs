@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use thresher_worker::clock;
+use thresher_storage::clock;
 use thresher_worker::gang::HELLO;
 
 /// Between two looks. Each rank makes a call to the file system, which may be one for thousands.

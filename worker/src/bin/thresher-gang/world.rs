@@ -15,8 +15,8 @@ use mpi::environment::Universe;
 use mpi::request::multiple_scope;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator as _, CommunicatorCollectives as _, Destination as _, Source as _};
-use thresher_worker::comm::pieces::{self, Incoming, Outgoing, Wire};
-use thresher_worker::comm::{CommError, Communicator};
+use thresher_dedup::comm::pieces::{self, Incoming, Outgoing, Wire};
+use thresher_dedup::comm::{CommError, Communicator};
 
 const TAG: i32 = 3;
 

@@ -7,14 +7,15 @@ use std::io::{self, Write};
 use zstd::stream::Encoder;
 
 use super::cpu_micros;
-use crate::document::{Document, Scores};
-use crate::filters::{self, Outcome};
-use crate::language::{LanguageScratch, View};
-use crate::sources::github::few_letters;
-use crate::sources::{Met, Page};
-use crate::stages::{JobContext, Judges, Scored, ScoresScratch, Tally, UnitError};
-use crate::text::lines::{count_chars, lines};
-use thresher_proto::job::{JobSpec, Slice, SourceSpec, Step};
+use crate::stages::{JobContext, Judges, Scored, ScoresScratch};
+use thresher_job::{JobSpec, Slice, SourceSpec, Step};
+use thresher_sources::github::few_letters;
+use thresher_sources::{Met, Page};
+use thresher_text::filters::{self, Outcome};
+use thresher_text::language::{LanguageScratch, View};
+use thresher_text::lines::{count_chars, lines};
+use thresher_unit::document::{Document, Scores};
+use thresher_unit::{Tally, UnitError};
 
 const PIECE_BYTES: usize = 1 << 20;
 

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
-use crate::stages::UnitError;
+use thresher_unit::UnitError;
 
 /// As a shell matches: `*` stops at a slash and takes no hidden files.
 pub(super) const LIKE_A_SHELL: MatchOptions = MatchOptions {

@@ -4,15 +4,15 @@
 //! place that holds a drop row is among the withdrawn.
 
 use blake3::Hash;
-use thresher_proto::job::{Compares, DocumentKey, Schema, Slice, Step};
+use thresher_job::{Compares, DocumentKey, Schema, Slice, Step};
 
 use super::{Judged, Preparing, Reading, staging};
-use crate::document::DroppedRow;
-use crate::sources::github::few_letters;
-use crate::sources::{Met, Page};
-use crate::stages::UnitError;
-use crate::text::page_url::normalise_url;
-use crate::text::simhash::signature;
+use thresher_sources::github::few_letters;
+use thresher_sources::{Met, Page};
+use thresher_text::page_url::normalise_url;
+use thresher_text::simhash::signature;
+use thresher_unit::UnitError;
+use thresher_unit::document::DroppedRow;
 
 impl Preparing<'_> {
     /// Tokens are counted of what would be published, and code is judged by them.

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use thresher_proto::job::Slice;
+use thresher_job::Slice;
 
 use super::{Judged, Preparing, Reading};
-use crate::document::{Document, Origin, RedPajamaDocument, RedPajamaRecord};
-use crate::sources::{Met, Meta, Page};
-use crate::text::lines::count_chars;
+use thresher_sources::{Met, Meta, Page};
+use thresher_text::lines::count_chars;
+use thresher_unit::document::{Document, Origin, RedPajamaDocument, RedPajamaRecord};
 
 impl Preparing<'_> {
     pub(super) fn uniform(

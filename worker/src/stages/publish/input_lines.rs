@@ -8,8 +8,8 @@
 
 use memchr::memmem::{find, rfind};
 
-use super::UnitError;
 use crate::stages::drops::UnitDrops;
+use thresher_unit::UnitError;
 
 /// What stands around the address in a staged line. A quotation mark in a text is written with a
 /// backslash, so no text can hold these.

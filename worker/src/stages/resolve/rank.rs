@@ -13,15 +13,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::Message as _;
-use thresher_proto::job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::{self, GangTask, Stage};
 
-use super::super::{JobContext, Stop, Task, UnitError};
+use super::super::{JobContext, Stop, Task};
 use super::{RangeWork, Resolved};
-use crate::comm::Communicator;
-use crate::dedup::exchange::{ResolveTally, resolve, verdict_file_name};
-use crate::dedup::{HashKey, ResolveError};
+use thresher_dedup::comm::Communicator;
+use thresher_dedup::exchange::{ResolveTally, resolve, verdict_file_name};
+use thresher_dedup::{HashKey, ResolveError};
+use thresher_unit::UnitError;
 
 pub(super) const DONE: &str = "done";
 pub(super) const REFUSED: &str = "refused";

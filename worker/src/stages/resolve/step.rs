@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 
 use thresher_proto::stage_name;
 
-use super::super::{JobContext, Task, UnitError};
+use super::super::{JobContext, Task};
 use super::Resolved;
 use super::rank::{DONE, FAILED, REFUSED, StepOrder, decode_failure, encode};
 use crate::gang::Gang;
+use thresher_unit::UnitError;
 
 const TASK: &str = "task";
 

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use thresher_job::JobSpec;
 use thresher_proto::Message as _;
-use thresher_proto::job::JobSpec;
 use thresher_proto::pb::UnitRef;
 
 use super::super::Stop;
 use super::rank::{StepOrder, decode_failure, encode};
 use super::*;
-use crate::comm::local::run_local;
-use crate::dedup::keys::KeyCollector;
+use thresher_dedup::comm::local::run_local;
+use thresher_dedup::keys::KeyCollector;
 
 const RANKS: usize = 3;
 

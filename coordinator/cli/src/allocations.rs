@@ -1,0 +1,322 @@
+//! The allocations of a job in `status`: from the records, and from one question to the batch
+//! system. One that is not there, or does not answer, costs only what it would have said.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use thresher_proto::pb::{Stage, StageStatus, StatusResponse};
+use thresher_proto::stage_name;
+use thresher_site::batch::AllocationId;
+
+use super::status_text::columns;
+use thresher_coordinator::amounts::{share, span, utc};
+use thresher_coordinator::batch::{
+    Allocation, History, Records, Run, States, batch_system, run_command, told_by_log,
+};
+use thresher_coordinator::clock;
+use thresher_coordinator::figures::Pace;
+
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+/// The latest ones.
+const SHOWN: usize = 20;
+const MILLIS_PER_HOUR: f64 = 3_600_000.0;
+/// As `Allocation::standing` says it.
+const RUNNING: &str = "running";
+const ENDING: &str = "ending";
+const UNKNOWN: &str = "unknown";
+
+/// What `status` adds about allocations.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Allocations {
+    pub(super) allocations: Vec<Row>,
+    pub(super) node_hours: Option<NodeHours>,
+    /// Why the batch system was not heard; empty when it was, or was not asked.
+    pub(super) unheard: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    id: String,
+    state: &'static str,
+    nodes: u32,
+    runs: usize,
+    began_millis: u64,
+    ends_millis: u64,
+    node_hours: f64,
+    why: String,
+}
+
+/// Whether a coordinator of the job answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answers {
+    Yes,
+    No,
+}
+
+/// Of all allocations.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct NodeHours {
+    used: f64,
+    /// In units that were done, by their time and the workers' slots.
+    in_done_units: f64,
+    /// The rest: waiting, starting, and units that were lost. While an allocation runs nobody
+    /// knows: it may be in units that are at work.
+    wasted: Option<f64>,
+}
+
+/// What the batch system says about allocations whose end was not recorded.
+pub(super) fn ask_states(history: &History) -> anyhow::Result<States> {
+    let ids = history.unsettled().filter_map(|a| AllocationId::parse(&a.id).ok());
+    let ids: Vec<AllocationId> = ids.collect();
+    let Some(submission) = &history.submission else { return Ok(States::new()) };
+    let system = batch_system(&submission.site);
+    let Some(line) = system.status(&ids) else { return Ok(States::new()) };
+    let states = system.parse_status(&run_command(&line, ASK_LIMIT)?)?;
+    Ok(states.into_iter().map(|(id, state)| (id.to_string(), state)).collect())
+}
+
+impl Allocations {
+    /// Of a state directory; without any, there is nothing to show.
+    pub(super) fn look(
+        state: &Path,
+        status: &StatusResponse,
+        answers: Answers,
+    ) -> anyhow::Result<Self> {
+        let history = History::of(&Records::of(state).read()?);
+        if history.allocations.is_empty() {
+            return Ok(Self::default());
+        }
+        let (states, unheard) = match ask_states(&history) {
+            Ok(states) => (states, String::new()),
+            Err(error) => (States::new(), error.to_string()),
+        };
+        let now = clock::now().millis() / 1000;
+        let mut shown = Self::of(&history, &states, status, now);
+        shown.unheard = unheard;
+        let latest = shown.allocations.iter_mut().zip(&history.allocations).rev().take(SHOWN);
+        for (row, allocation) in latest {
+            if allocation.lacks_cause(states.get(&row.id)) {
+                let told = told_by_log(state, &row.id);
+                row.why += if row.why.is_empty() || told.is_empty() { "" } else { "; " };
+                row.why += &told;
+            }
+        }
+        // Whoever coordinates runs in the one that began last.
+        let last = shown.allocations.iter_mut().max_by_key(|row| row.began_millis);
+        if let Some(last) = last.filter(|row| answers == Answers::Yes && row.state == UNKNOWN) {
+            (last.state, last.why) = (RUNNING, String::new());
+            if let Some(node_hours) = &mut shown.node_hours {
+                node_hours.wasted = None;
+            }
+        }
+        Ok(shown)
+    }
+
+    fn of(history: &History, states: &States, status: &StatusResponse, now: u64) -> Self {
+        let rows: Vec<Row> =
+            history.allocations.iter().map(|allocation| row(allocation, states, now)).collect();
+        let cores = history.submission.as_ref().map_or(0, |s| s.site.cores_per_node);
+        let slots = match (cores, status.workers.iter().map(|worker| worker.slots).max()) {
+            (0, Some(slots)) => slots,
+            (cores, _) => cores,
+        };
+        // Without knowing a node's slots, the time of units says nothing about nodes.
+        let node_hours = (slots > 0).then(|| NodeHours::of(&rows, &status.stages, slots));
+        Self { allocations: rows, node_hours, unheard: String::new() }
+    }
+
+    /// As people read it; empty without allocations.
+    pub(super) fn text(&self) -> String {
+        if self.allocations.is_empty() {
+            return String::new();
+        }
+        let head = ["allocation", "state", "nodes", "runs", "began", "ends"].map(str::to_owned);
+        let skipped = self.allocations.len().saturating_sub(SHOWN);
+        let shown = &self.allocations[skipped..];
+        let mut rows = vec![head];
+        rows.extend(shown.iter().map(|row| {
+            [
+                row.id.clone(),
+                row.state.to_owned(),
+                row.nodes.to_string(),
+                row.runs.to_string(),
+                utc(row.began_millis),
+                utc(row.ends_millis),
+            ]
+        }));
+        let mut text = "\n".to_owned();
+        for (place, line) in columns(&rows).lines().enumerate() {
+            text += line;
+            match place.checked_sub(1).and_then(|place| shown.get(place)) {
+                Some(row) if !row.why.is_empty() => text += &format!("  {}", row.why),
+                Some(_) | None => {}
+            }
+            text.push('\n');
+        }
+        if skipped > 0 {
+            text += &format!("{skipped} earlier allocations\n");
+        }
+        if let Some(node_hours) = self.node_hours {
+            text += &node_hours.text();
+        }
+        if !self.unheard.is_empty() {
+            let first = self.unheard.lines().next().unwrap_or_default();
+            text += &format!("the batch system was not heard: {first}\n");
+        }
+        text
+    }
+
+    /// Of the allocation that runs: what is left of its walltime, and what the job wants of it.
+    pub(super) fn time_left(&self, status: &StatusResponse) -> Option<String> {
+        let running = self.allocations.iter().find(|row| row.state == RUNNING)?;
+        let left = running.ends_millis.checked_sub(status.now_millis)?;
+        let mut text = format!("walltime left {}", span(left));
+        let paces = status.stages.iter().map(|stage| (stage, Pace::of(stage, status.now_millis)));
+        let mut needed = paces.filter_map(|(stage, pace)| Some((stage, pace.left_millis?)));
+        if let Some((stage, needed)) = needed.next() {
+            text += &format!(", `{}` needs {} of it", stage_name(stage.stage()), span(needed));
+            if needed > left {
+                text += ": more than there is";
+            }
+        }
+        Some(text + "\n")
+    }
+}
+
+impl NodeHours {
+    fn of(rows: &[Row], stages: &[StageStatus], slots: u32) -> Self {
+        // Folded from nought: the sum of nothing is a negative zero.
+        let used = rows.iter().fold(0.0, |sum, row| sum + row.node_hours);
+        let done = stages.iter().fold(0.0, |sum, stage| sum + node_hours_of(stage, slots));
+        // Not with what only may still run: its end was missed.
+        let running = rows.iter().any(|row| matches!(row.state, RUNNING | ENDING));
+        let wasted = (!running).then(|| (used - done).max(0.0));
+        Self { used, in_done_units: done.min(used), wasted }
+    }
+
+    fn text(self) -> String {
+        let Self { used, in_done_units, wasted } = self;
+        let thousandths = |hours: f64| (hours * 1000.0).round() as u64;
+        let (rest, word) = match wasted {
+            Some(wasted) => (wasted, "wasted"),
+            None => (used - in_done_units, "in units at work, or wasted"),
+        };
+        format!(
+            "node-hours {used:.2} used, {in_done_units:.2} in done units, {rest:.2} {word} ({})\n",
+            share(thousandths(rest), thousandths(used))
+        )
+    }
+}
+
+/// What the done units of a stage took of nodes with so many slots; a range of keys takes a node.
+fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
+    let units_on_node = match stage.stage() {
+        Stage::ResolveLines | Stage::ResolveDocuments => 1,
+        Stage::Unspecified
+        | Stage::List
+        | Stage::Lines
+        | Stage::Prepare
+        | Stage::Layout
+        | Stage::Publish
+        | Stage::Seal => slots,
+    };
+    stage.wall_millis as f64 / MILLIS_PER_HOUR / f64::from(units_on_node)
+}
+
+/// When it ended or will, by its walltime; nobody knows when one ended that was killed.
+fn ended_or_ends(run: &Run) -> Option<u64> {
+    run.end.as_ref().map(|end| end.at_unix_seconds).or(run.ends_unix_seconds)
+}
+
+fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
+    let told = states.get(&allocation.id);
+    let (state, why) = allocation.standing(told);
+    let last = allocation.runs.last();
+    let seconds = allocation.node_seconds(told, now);
+    Row {
+        id: allocation.id.clone(),
+        state,
+        nodes: last.map_or(allocation.nodes, |run| run.nodes),
+        runs: allocation.runs.len(),
+        began_millis: last.map_or(0, |run| run.began_unix_seconds * 1000),
+        ends_millis: last.and_then(ended_or_ends).unwrap_or(0) * 1000,
+        node_hours: seconds as f64 / 3600.0,
+        why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row_of(state: &'static str) -> Row {
+        Row {
+            id: "7".to_owned(),
+            state,
+            nodes: 2,
+            runs: 1,
+            began_millis: 1_772_366_400_000,
+            ends_millis: 1_772_366_460_000,
+            node_hours: 1.5,
+            why: String::new(),
+        }
+    }
+
+    fn shown(row: Row) -> Allocations {
+        Allocations { allocations: vec![row], node_hours: None, unheard: String::new() }
+    }
+
+    /// Half of a stage is done after `elapsed` milliseconds, 20 s after the allocation began.
+    fn status(elapsed: u64) -> StatusResponse {
+        let now_millis = 1_772_366_420_000;
+        let prepare = StageStatus {
+            stage: Stage::Prepare.into(),
+            units: 8,
+            done: 4,
+            leased: 4,
+            bytes: 80,
+            bytes_done: 40,
+            started_millis: now_millis - elapsed,
+            wall_millis: 7_200_000,
+            planned: true,
+            ..StageStatus::default()
+        };
+        StatusResponse { now_millis, stages: vec![prepare], ..StatusResponse::default() }
+    }
+
+    #[test]
+    fn the_walltime_that_is_left_stands_beside_what_is_needed() {
+        let running = shown(row_of(RUNNING));
+        let left = running.time_left(&status(10_000)).unwrap();
+        assert_eq!(left, "walltime left 40 s, `prepare` needs 10 s of it\n");
+        let left = running.time_left(&status(90_000)).unwrap();
+        assert_eq!(left, "walltime left 40 s, `prepare` needs 1m 30s of it: more than there is\n");
+        assert_eq!(shown(row_of("ended")).time_left(&status(10_000)), None);
+    }
+
+    #[test]
+    fn one_that_ended_says_when() {
+        let text = shown(row_of("ended")).text();
+        assert!(text.contains("2026-03-01 12:00:00 UTC  2026-03-01 12:01:00 UTC"), "{text}");
+    }
+
+    #[test]
+    fn node_hours_are_wasted_when_no_allocation_runs_any_more() {
+        let text = |state| NodeHours::of(&[row_of(state)], &status(1000).stages, 4).text();
+        let ended = text("ended");
+        assert_eq!(ended, "node-hours 1.50 used, 0.50 in done units, 1.00 wasted (66.7 %)\n");
+        let at_work = "1.00 in units at work, or wasted (66.7 %)\n";
+        assert!(text(RUNNING).ends_with(at_work), "{}", text(RUNNING));
+        let nothing = NodeHours::of(&[], &[], 4).text();
+        assert_eq!(nothing, "node-hours 0.00 used, 0.00 in done units, 0.00 wasted (-)\n");
+    }
+
+    #[test]
+    fn a_done_unit_takes_a_slot_and_a_range_of_keys_a_node() {
+        let prepare = &status(1000).stages[0];
+        assert_eq!(node_hours_of(prepare, 4), 0.5);
+        let resolve = StageStatus { stage: Stage::ResolveLines.into(), ..prepare.clone() };
+        assert_eq!(node_hours_of(&resolve, 4), 2.0);
+    }
+}

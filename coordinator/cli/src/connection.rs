@@ -1,0 +1,45 @@
+//! The way from a verb to the coordinator, where one runs.
+
+use std::path::Path;
+
+use thresher_channel::address::{AddressError, CoordinatorAddress};
+use thresher_channel::{ConnectError, Credentials, Role, connect};
+use thresher_proto::pb::control_client::ControlClient;
+use tonic::transport::Channel;
+
+/// Whether somebody answers for a state directory.
+pub(super) enum Reached {
+    Coordinator(ControlClient<Channel>),
+    /// Nobody; why that seems so.
+    Nobody(String),
+}
+
+/// Looks for the coordinator of a state directory. An error is one that a running coordinator
+/// would not mend: keys with a wrong mode, a damaged address.
+pub(super) async fn reach(state: &Path) -> anyhow::Result<Reached> {
+    let address = match CoordinatorAddress::read_in(state) {
+        Ok(address) => address,
+        Err(error @ AddressError::Missing { .. }) => return Ok(Reached::Nobody(error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
+    let credentials = Credentials::choose(&address, state, Role::Operator);
+    match connect(&address, &credentials).await {
+        Ok(channel) => Ok(Reached::Coordinator(ControlClient::new(channel))),
+        Err(
+            error @ (ConnectError::Unreachable { .. }
+            | ConnectError::TimedOut { .. }
+            | ConnectError::NotOurCoordinator { .. }),
+        ) => Ok(Reached::Nobody(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs one verb's calls to their end.
+pub(super) fn block_on<T>(calls: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(calls)
+}
+
+/// What the coordinator answered, as an error of ours.
+pub(super) fn refused(status: &tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("the coordinator answered: {}", status.message())
+}

@@ -1,0 +1,127 @@
+//! The command line: every verb, what it is asked for, and what it prints.
+//!
+//! ```text
+//! arguments → a verb's file → run · RPC · journal · thresher-worker → result, exit status
+//! ```
+//! Verbs parse, call and print; nothing is decided here that another program could want. What needs
+//! document bytes (`verify`, `trace`, the sample of `plan`) is done by `thresher-worker`, since the
+//! coordinator touches none.
+//!
+//! **Invariant:** results go to stdout, everything else to stderr.
+
+mod allocation;
+mod allocations;
+mod clean;
+mod connection;
+mod control;
+mod exit;
+mod explain;
+mod output;
+mod place;
+mod plan;
+mod print;
+mod progress;
+mod run;
+mod script_calls;
+mod status;
+mod status_json;
+mod status_text;
+mod submit;
+mod train;
+mod walltime;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub use exit::Exit;
+
+/// Prepare language-model training data
+#[derive(Debug, Parser)]
+#[command(name = "thresher", version, after_help = exit::EXIT_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::RunArgs),
+    Serve(run::ServeArgs),
+    Plan(plan::PlanArgs),
+    Submit(submit::SubmitArgs),
+    Resume(submit::ResumeArgs),
+    Status(status::StatusArgs),
+    Explain(explain::ExplainArgs),
+    Cancel(control::CancelArgs),
+    Drain(control::DrainArgs),
+    Verify(output::VerifyArgs),
+    Trace(output::TraceArgs),
+    Report(output::ReportArgs),
+    Clean(clean::CleanArgs),
+    Train(train::TrainArgs),
+    DefaultJob(output::DefaultJobArgs),
+    #[command(hide = true)]
+    Allocation(script_calls::AllocationArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("THRESHER_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(print::has_colours())
+        .with_writer(std::io::stderr)
+        .init();
+    match dispatch(cli.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            print::note(&print::error_text(&error));
+            Exit::Error.into()
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Serve(args) => run::serve(args),
+        Verb::Plan(args) => plan::plan(&args),
+        Verb::Submit(args) => submit::submit(&args),
+        Verb::Resume(args) => submit::resume(&args),
+        Verb::Status(args) => status::status(&args),
+        Verb::Explain(args) => explain::explain(&args),
+        Verb::Cancel(args) => control::cancel(&args),
+        Verb::Drain(args) => control::drain(&args),
+        Verb::Verify(args) => output::verify(&args),
+        Verb::Trace(args) => output::trace(&args),
+        Verb::Report(args) => output::report(&args),
+        Verb::Clean(args) => clean::clean(&args),
+        Verb::Train(args) => train::train(&args),
+        Verb::DefaultJob(args) => output::default_job(&args),
+        Verb::Allocation(args) => script_calls::allocation(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_says_what_it_does_and_how_it_is_written() {
+        for verb in Cli::command().get_subcommands() {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.ends_with('.'), "{}: {about}", verb.get_name());
+            let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("thresher "), "no example of `{}`", verb.get_name());
+        }
+    }
+}

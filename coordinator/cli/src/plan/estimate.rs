@@ -1,0 +1,445 @@
+//! From a sample to the whole: units, bytes, memory, disk and CPU of every stage. Pure arithmetic.
+//!
+//! Everything scales with compressed bytes. The share of distinct lines falls as inputs are added,
+//! so keys, and what they take, are estimated too high rather than too low.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use thresher_domain::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES, key_ranges};
+use thresher_job::{DedupPolicy, JobSpec};
+use thresher_proto::pb::Stage;
+use thresher_proto::stage_name;
+use thresher_proto::survey::{Sample, SourceSurvey, Survey};
+
+/// Disk for each distinct key of a unit, in its key file.
+const LINE_KEY_FILE_BYTES: u64 = 13;
+const DOCUMENT_KEY_FILE_BYTES: u64 = 21;
+/// Disk for a verdict on a duplicate: at most an ordinal.
+const VERDICT_FILE_BYTES: u64 = 4;
+/// The least memory that sorting a unit's keys gets.
+const MIN_SORT_BYTES: u64 = 16 << 20;
+/// Buffers of a slot besides one record: inflater, zstd windows, blocks.
+const SLOT_BYTES: u64 = 32 << 20;
+/// A drop row, compressed, in the work directory and again in the output.
+const DROP_ROW_BYTES: u64 = 80;
+/// The journal's records of one unit.
+const JOURNAL_UNIT_BYTES: u64 = 600;
+/// An allowance, as no sample tells it: reading, exchanging and deciding one key.
+const RESOLVE_NANOS_PER_KEY: u64 = 500;
+
+/// What this machine has.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Machine {
+    pub(super) slots: u32,
+    pub(super) cores: u32,
+    pub(super) memory_bytes: u64,
+    pub(super) state: Disk,
+    pub(super) work: Disk,
+    /// None where the output goes to a bucket.
+    pub(super) output: Option<Disk>,
+}
+
+/// A directory and the file system that it is or will be on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Disk {
+    pub(super) path: PathBuf,
+    #[serde(skip)]
+    pub(super) device: u64,
+    pub(super) free_bytes: u64,
+}
+
+/// What a job will take.
+#[derive(Debug, Serialize)]
+pub(super) struct Plan {
+    pub(super) job_name: String,
+    pub(super) sources: Vec<SourceSurvey>,
+    /// Compressed, of all inputs.
+    pub(super) bytes: u64,
+    pub(super) whole: Whole,
+    pub(super) stages: Vec<StagePlan>,
+    /// On one machine with its slots: the most that any stage takes.
+    pub(super) memory_bytes: u64,
+    pub(super) cpu_millis: u64,
+    pub(super) disks: Vec<DiskNeed>,
+    pub(super) machine: Machine,
+    pub(super) shortfalls: Vec<Shortfall>,
+}
+
+/// The sample, scaled to all inputs.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(super) struct Whole {
+    pub(super) records: u64,
+    pub(super) record_bytes: u64,
+    pub(super) pages: u64,
+    pub(super) lines: u64,
+    pub(super) line_keys: u64,
+    pub(super) documents: u64,
+    pub(super) json_bytes: u64,
+    pub(super) shard_bytes: u64,
+    pub(super) shards: u64,
+    pub(super) lines_cpu_millis: u64,
+    pub(super) prepare_cpu_millis: u64,
+    pub(super) publish_cpu_millis: u64,
+}
+
+/// One stage.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct StagePlan {
+    pub(super) stage: &'static str,
+    pub(super) units: u64,
+    /// What it reads.
+    pub(super) bytes: u64,
+    /// On one machine with its slots.
+    pub(super) memory_bytes: u64,
+    /// What it leaves on disk, in the work directory or the output.
+    pub(super) disk_bytes: u64,
+    pub(super) cpu_millis: u64,
+}
+
+/// What one file system must take.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct DiskNeed {
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) needs_bytes: u64,
+    pub(super) free_bytes: u64,
+}
+
+/// Why the job does not fit.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Shortfall {
+    pub(super) what: String,
+    pub(super) needs_bytes: u64,
+    pub(super) has_bytes: u64,
+    pub(super) hint: String,
+}
+
+impl Plan {
+    pub(super) fn new(job: &JobSpec, survey: &Survey, machine: &Machine) -> Self {
+        let whole = Whole::of(job, survey);
+        let stages = stages(job, survey, &whole, u64::from(machine.slots));
+        let units: u64 = stages.iter().map(|stage| stage.units).sum();
+        let disk_of = |stage: Stage| {
+            let of_stage = stages.iter().filter(|plan| plan.stage == stage_name(stage));
+            of_stage.map(|plan| plan.disk_bytes).sum::<u64>()
+        };
+        let output = disk_of(Stage::Publish);
+        let work = stages.iter().map(|stage| stage.disk_bytes).sum::<u64>() - output;
+        let mut needs = vec![(&machine.work, work)];
+        needs.extend(machine.output.as_ref().map(|disk| (disk, output)));
+        needs.push((&machine.state, units * JOURNAL_UNIT_BYTES));
+        let disks = by_device(&needs);
+        let mut shortfalls: Vec<Shortfall> = memory_shortfall(job, survey, &stages, machine);
+        shortfalls.extend(disks.iter().filter_map(disk_shortfall));
+        Self {
+            job_name: job.job.name.clone(),
+            bytes: survey.sources.iter().map(|source| source.bytes).sum(),
+            sources: survey.sources.clone(),
+            whole,
+            memory_bytes: stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or_default(),
+            cpu_millis: stages.iter().map(|stage| stage.cpu_millis).sum(),
+            stages,
+            disks,
+            machine: machine.clone(),
+            shortfalls,
+        }
+    }
+}
+
+impl Whole {
+    fn of(job: &JobSpec, survey: &Survey) -> Self {
+        let mut whole = Self::default();
+        for source in &survey.sources {
+            let Sample { bytes, .. } = source.sample;
+            let all = |part: u64| scale(part, source.bytes, bytes);
+            let sample = &source.sample;
+            whole.records += all(sample.records);
+            whole.record_bytes += all(sample.record_bytes);
+            whole.pages += all(sample.pages);
+            whole.lines += all(sample.lines);
+            whole.line_keys += all(sample.distinct_lines);
+            whole.documents += all(sample.documents);
+            whole.shard_bytes += all(sample.shard_bytes);
+            let json_bytes = all(sample.json_bytes);
+            whole.json_bytes += json_bytes;
+            // Every source begins a shard of its own.
+            whole.shards += json_bytes.div_ceil(job.output.shard_bytes.0).max(1);
+            whole.lines_cpu_millis += all(sample.lines_cpu_micros) / 1000;
+            whole.prepare_cpu_millis += all(sample.prepare_cpu_micros) / 1000;
+            whole.publish_cpu_millis += all(sample.publish_cpu_micros) / 1000;
+        }
+        whole
+    }
+}
+
+fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<StagePlan> {
+    let sources = survey.sources.len() as u64;
+    let units: u64 = survey.sources.iter().map(|source| source.units).sum();
+    let bytes: u64 = survey.sources.iter().map(|source| source.bytes).sum();
+    let budget = job.dedup.memory.0;
+    let mut stages = vec![plan(Stage::List, sources)];
+    let read_twice = || {
+        let sources = job.source.iter().zip(&survey.sources);
+        sources.filter(|(source, _)| job.reads_twice(source)).map(|(_, survey)| survey)
+    };
+    if job.dedup.lines.policy != DedupPolicy::Off {
+        stages.push(StagePlan {
+            bytes: read_twice().map(|source| source.bytes).sum(),
+            memory_bytes: lines_memory(job, slots),
+            disk_bytes: whole.line_keys * LINE_KEY_FILE_BYTES,
+            cpu_millis: whole.lines_cpu_millis,
+            ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
+        });
+        let duplicates = whole.lines.saturating_sub(whole.line_keys);
+        stages.push(StagePlan {
+            bytes: whole.line_keys * LINE_KEY_FILE_BYTES,
+            disk_bytes: duplicates * VERDICT_FILE_BYTES,
+            ..resolve(Stage::ResolveLines, whole.line_keys, LINE_KEY_BYTES, budget)
+        });
+    }
+    let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
+    // Staged documents are compressed at the quickest level, in blocks.
+    let staged = whole.shard_bytes / 4 * 5;
+    let mut prepare = StagePlan {
+        bytes,
+        memory_bytes: prepare_memory(job, survey, slots),
+        disk_bytes: staged + rows,
+        cpu_millis: whole.prepare_cpu_millis,
+        ..plan(Stage::Prepare, units)
+    };
+    let dedups_documents = job.dedup.documents.policy != DedupPolicy::Off;
+    if dedups_documents {
+        prepare.disk_bytes += whole.documents * DOCUMENT_KEY_FILE_BYTES;
+    }
+    stages.push(prepare);
+    if dedups_documents {
+        stages.push(StagePlan {
+            bytes: whole.documents * DOCUMENT_KEY_FILE_BYTES,
+            disk_bytes: whole.documents * VERDICT_FILE_BYTES,
+            ..resolve(Stage::ResolveDocuments, whole.documents, DOCUMENT_KEY_BYTES, budget)
+        });
+    }
+    stages.push(plan(Stage::Layout, sources));
+    stages.push(StagePlan {
+        bytes: staged,
+        memory_bytes: slots * SLOT_BYTES,
+        disk_bytes: whole.shard_bytes + rows,
+        cpu_millis: whole.publish_cpu_millis,
+        ..plan(Stage::Publish, whole.shards)
+    });
+    stages.push(plan(Stage::Seal, 1));
+    stages
+}
+
+fn plan(stage: Stage, units: u64) -> StagePlan {
+    StagePlan { stage: stage_name(stage), units, ..StagePlan::default() }
+}
+
+fn resolve(stage: Stage, keys: u64, key_bytes: u64, budget_bytes: u64) -> StagePlan {
+    StagePlan {
+        memory_bytes: keys.saturating_mul(key_bytes).min(budget_bytes),
+        cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
+        ..plan(stage, key_ranges(keys, key_bytes, budget_bytes))
+    }
+}
+
+/// A slot may hold one record, and sorts its keys in its share of the budget.
+fn lines_memory(job: &JobSpec, slots: u64) -> u64 {
+    let sort = (job.dedup.memory.0 / slots.max(1)).max(MIN_SORT_BYTES);
+    slots * (job.commoncrawl.max_record_bytes.0 + SLOT_BYTES + sort)
+}
+
+/// One language model for all slots; a slot holds a record and the text made of it.
+fn prepare_memory(job: &JobSpec, survey: &Survey, slots: u64) -> u64 {
+    let slot = job.commoncrawl.max_record_bytes.0 * 2 + SLOT_BYTES + MIN_SORT_BYTES;
+    survey.model_bytes + slots * slot
+}
+
+fn memory_shortfall(
+    job: &JobSpec,
+    survey: &Survey,
+    stages: &[StagePlan],
+    machine: &Machine,
+) -> Vec<Shortfall> {
+    let has_bytes = machine.memory_bytes;
+    let worst = stages.iter().max_by_key(|stage| stage.memory_bytes);
+    let Some(worst) = worst.filter(|stage| stage.memory_bytes > has_bytes) else {
+        return Vec::new();
+    };
+    let fits =
+        |slots: u64| lines_memory(job, slots).max(prepare_memory(job, survey, slots)) <= has_bytes;
+    let gang = [Stage::ResolveLines, Stage::ResolveDocuments].map(stage_name);
+    let slots = (1..u64::from(machine.slots)).rev().find(|slots| fits(*slots));
+    let hint = match slots {
+        _ if gang.contains(&worst.stage) => {
+            format!("set `dedup.memory` to {}MiB or less", (has_bytes / 4 * 3) >> 20)
+        }
+        Some(slots) => format!("use `--slots {slots}`"),
+        None => "lower `dedup.memory` and `commoncrawl.max_record_bytes`".to_owned(),
+    };
+    vec![Shortfall {
+        what: format!("memory of stage `{}` on {} slots", worst.stage, machine.slots),
+        needs_bytes: worst.memory_bytes,
+        has_bytes,
+        hint,
+    }]
+}
+
+fn disk_shortfall(disk: &DiskNeed) -> Option<Shortfall> {
+    let paths: Vec<String> =
+        disk.paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    (disk.needs_bytes > disk.free_bytes).then(|| Shortfall {
+        what: format!("free space for {}", paths.join(", ")),
+        needs_bytes: disk.needs_bytes,
+        has_bytes: disk.free_bytes,
+        hint: "make room, or put `job.work_dir` and `output.path` on other file systems".to_owned(),
+    })
+}
+
+/// Directories that share a file system share its space.
+fn by_device(needs: &[(&Disk, u64)]) -> Vec<DiskNeed> {
+    let mut found: Vec<(u64, DiskNeed)> = Vec::new();
+    for (disk, needs_bytes) in needs {
+        match found.iter_mut().find(|(device, _)| *device == disk.device) {
+            Some((_, need)) => {
+                need.paths.push(disk.path.clone());
+                need.needs_bytes += needs_bytes;
+            }
+            None => {
+                let need = DiskNeed {
+                    paths: vec![disk.path.clone()],
+                    needs_bytes: *needs_bytes,
+                    free_bytes: disk.free_bytes,
+                };
+                found.push((disk.device, need));
+            }
+        }
+    }
+    found.into_iter().map(|(_, need)| need).collect()
+}
+
+/// `part` of a sample of `sampled` bytes, in `all` bytes.
+fn scale(part: u64, all: u64, sampled: u64) -> u64 {
+    let scaled = (u128::from(part) * u128::from(all)).checked_div(u128::from(sampled));
+    u64::try_from(scaled.unwrap_or_default()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::path::Path;
+
+    pub(in super::super) fn job() -> JobSpec {
+        let text = "[job]\nname = \"small\"\n[[source]]\nslice = \"commoncrawl\"\n\
+                    listing = \"*.wet.gz\"\n[language]\nmodel = \"none\"\n\
+                    [dedup]\nmemory = \"1GiB\"\n[output]\npath = \"out\"\n";
+        JobSpec::parse(text, Path::new("/")).unwrap()
+    }
+
+    /// A thousand times as much as its sample.
+    pub(in super::super) fn survey() -> Survey {
+        let sample = Sample {
+            inputs: 2,
+            bytes: 8_000_000,
+            records: 2000,
+            record_bytes: 24_000_000,
+            pages: 1800,
+            page_bytes: 20_000_000,
+            lines: 400_000,
+            distinct_lines: 300_000,
+            documents: 900,
+            json_bytes: 8_000_000,
+            shard_bytes: 3_000_000,
+            lines_cpu_micros: 200_000,
+            prepare_cpu_micros: 1_500_000,
+            publish_cpu_micros: 50_000,
+        };
+        let source = SourceSurvey {
+            name: "commoncrawl".to_owned(),
+            inputs: 90,
+            bytes: 8_000_000_000,
+            units: 90,
+            sample,
+            ..SourceSurvey::default()
+        };
+        Survey { sources: vec![source], model_bytes: 1_000_000 }
+    }
+
+    pub(in super::super) fn machine() -> Machine {
+        let disk = |path: &str, device, free_bytes| Disk { path: path.into(), device, free_bytes };
+        Machine {
+            slots: 8,
+            cores: 8,
+            memory_bytes: 16 << 30,
+            state: disk("/out.state", 1, 1 << 40),
+            work: disk("/out.state/work", 1, 1 << 40),
+            output: Some(disk("/out", 2, 1 << 40)),
+        }
+    }
+
+    fn stage(plan: &Plan, stage: Stage) -> &StagePlan {
+        plan.stages.iter().find(|plan| plan.stage == stage_name(stage)).unwrap()
+    }
+
+    #[test]
+    fn a_sample_is_scaled_to_the_whole() {
+        let plan = Plan::new(&job(), &survey(), &machine());
+        assert_eq!(plan.whole.line_keys, 300_000_000);
+        let resolve = stage(&plan, Stage::ResolveLines);
+        assert_eq!(resolve.units, (300_000_000 * 93_u64).div_ceil(1 << 30));
+        assert_eq!(resolve.memory_bytes, 1 << 30);
+        assert_eq!(stage(&plan, Stage::Lines).disk_bytes, 300_000_000 * 13);
+        assert_eq!(stage(&plan, Stage::Lines).cpu_millis, 200_000);
+        assert_eq!(stage(&plan, Stage::Publish).units, 8_000_000_000_u64.div_ceil(256 << 20));
+        assert_eq!(plan.disks.len(), 2, "work and state share a file system");
+        assert_eq!(plan.shortfalls, []);
+    }
+
+    #[test]
+    fn only_sources_whose_lines_are_compared_are_read_for_them() {
+        let text = "[job]\nname = \"two\"\n[[source]]\nslice = \"commoncrawl\"\n\
+                    listing = \"*.wet.gz\"\n[[source]]\nslice = \"books\"\nlisting = \"*.txt\"\n\
+                    [language]\nmodel = \"none\"\n[output]\npath = \"out\"\n";
+        let job = JobSpec::parse(text, Path::new("/")).unwrap();
+        let mut two = survey();
+        two.sources.push(SourceSurvey { bytes: 5, units: 7, ..SourceSurvey::default() });
+        let plan = Plan::new(&job, &two, &machine());
+        let (lines, prepare) = (stage(&plan, Stage::Lines), stage(&plan, Stage::Prepare));
+        assert_eq!((lines.units, prepare.units), (90, 97));
+        assert_eq!((lines.bytes, prepare.bytes), (8_000_000_000, 8_000_000_005));
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_what_would() {
+        let mut tight = machine();
+        tight.memory_bytes = 1 << 30;
+        tight.output = Some(Disk { path: "/out".into(), device: 2, free_bytes: 1000 });
+        let plan = Plan::new(&job(), &survey(), &tight);
+        let hints: Vec<&str> = plan.shortfalls.iter().map(|s| s.hint.as_str()).collect();
+        assert_eq!(hints.len(), 2, "{hints:?}");
+        assert!(hints[0].contains("--slots") || hints[0].contains("dedup.memory"), "{hints:?}");
+        assert!(plan.shortfalls[1].what.contains("`/out`"));
+        assert!(plan.shortfalls[1].needs_bytes > 3_000_000_000);
+    }
+
+    #[test]
+    fn fewer_slots_are_proposed_when_they_fit() {
+        let mut small = machine();
+        small.memory_bytes = 2 << 30;
+        small.slots = 64;
+        let plan = Plan::new(&job(), &survey(), &small);
+        let hint = &plan.shortfalls[0].hint;
+        let slots: u32 = hint.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+        small.slots = slots;
+        assert_eq!(Plan::new(&job(), &survey(), &small).shortfalls, [], "{hint}");
+        small.slots = slots + 1;
+        assert_ne!(Plan::new(&job(), &survey(), &small).shortfalls, [], "{hint}");
+    }
+
+    #[test]
+    fn nothing_to_read_needs_next_to_nothing() {
+        let empty = Survey { sources: vec![SourceSurvey::default()], model_bytes: 0 };
+        let plan = Plan::new(&job(), &empty, &machine());
+        assert_eq!((plan.bytes, plan.cpu_millis), (0, 0));
+    }
+}

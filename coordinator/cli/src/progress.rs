@@ -1,0 +1,180 @@
+//! Live progress on stderr: bars on a terminal, a line now and then elsewhere.
+//!
+//! It reads no clock: the statuses that it is shown carry their time.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use thresher_proto::pb::{StageStatus, StatusResponse};
+use thresher_proto::stage_name;
+
+use super::print;
+use thresher_coordinator::amounts::{bytes, count, rate, span};
+use thresher_coordinator::figures::{Pace, ended_units};
+
+/// Between two lines about the same stage.
+const LINE_MILLIS: u64 = 5_000;
+
+/// Shows how a job goes on.
+pub(super) enum Progress {
+    Bars(Bars),
+    Lines(Lines),
+}
+
+impl Progress {
+    pub(super) fn on_stderr() -> Self {
+        if std::io::stderr().is_terminal() {
+            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+            Self::Bars(Bars { all, stages: BTreeMap::new() })
+        } else {
+            Self::Lines(Lines::default())
+        }
+    }
+
+    pub(super) fn show(&mut self, status: &StatusResponse) {
+        match self {
+            Self::Bars(bars) => bars.show(status),
+            Self::Lines(lines) => lines.of(status).iter().for_each(|line| print::note(line)),
+        }
+    }
+}
+
+/// One bar for each stage.
+pub(super) struct Bars {
+    all: MultiProgress,
+    stages: BTreeMap<i32, ProgressBar>,
+}
+
+impl Bars {
+    fn show(&mut self, status: &StatusResponse) {
+        for stage in &status.stages {
+            let bar = self.stages.entry(stage.stage).or_insert_with(|| {
+                let style = ProgressStyle::with_template("{prefix:17} {bar:28} {msg}")
+                    .expect("the template is constant, and a test reads it");
+                let bar = self.all.add(ProgressBar::new(0).with_style(style));
+                bar.set_prefix(stage_name(stage.stage()));
+                bar
+            });
+            bar.set_length(stage.units.max(1).into());
+            bar.set_position(ended_units(stage).into());
+            bar.set_message(message(stage, status.now_millis));
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        for bar in self.stages.values() {
+            bar.abandon();
+        }
+    }
+}
+
+/// What was said of each stage.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    told: BTreeMap<i32, Told>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    at_millis: u64,
+    text_of: (u32, u32, u32, u32),
+}
+
+impl Lines {
+    /// What is worth a line: a stage that began or ended, and every few seconds what changed.
+    fn of(&mut self, status: &StatusResponse) -> Vec<String> {
+        let mut lines = Vec::new();
+        for stage in status.stages.iter().filter(|stage| stage.started_millis > 0) {
+            let facts = (stage.units, ended_units(stage), stage.set_aside, stage.retries);
+            let due = match self.told.get(&stage.stage) {
+                None => true,
+                Some(told) if told.text_of == facts => false,
+                Some(told) => {
+                    stage.ended_millis > 0
+                        || status.now_millis.saturating_sub(told.at_millis) >= LINE_MILLIS
+                }
+            };
+            if due {
+                self.told
+                    .insert(stage.stage, Told { at_millis: status.now_millis, text_of: facts });
+                let message = message(stage, status.now_millis);
+                lines.push(format!("{:17} {message}", stage_name(stage.stage())));
+            }
+        }
+        lines
+    }
+}
+
+fn message(stage: &StageStatus, now_millis: u64) -> String {
+    if !stage.planned {
+        return "not planned yet".to_owned();
+    }
+    let pace = Pace::of(stage, now_millis);
+    let (ended, units) = (ended_units(stage), stage.units);
+    let mut text = format!("{}/{} units", count(ended.into()), count(units.into()));
+    if stage.bytes_done > 0 {
+        text += &format!(
+            "  {}  {}",
+            bytes(stage.bytes_done),
+            rate(stage.bytes_done, pace.elapsed_millis)
+        );
+    }
+    if let Some(left) = pace.left_millis {
+        text += &format!("  {} left", span(left));
+    } else if stage.ended_millis > 0 {
+        text += &format!("  in {}", span(pace.elapsed_millis));
+    }
+    if stage.retries > 0 {
+        text += &format!("  {} retried", count(stage.retries.into()));
+    }
+    if stage.set_aside > 0 {
+        text += &format!("  {} set aside", count(stage.set_aside.into()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thresher_coordinator::figures::example;
+
+    #[test]
+    fn a_line_is_written_when_a_stage_begins_and_ends_and_seldom_between() {
+        let mut status = example();
+        status.stages.truncate(2);
+        status.stages.remove(0);
+        let ended = status.stages[0].ended_millis;
+        let stage = &mut status.stages[0];
+        (stage.done, stage.bytes_done, stage.ended_millis) = (1, 3_000_000, 0);
+        status.now_millis = stage.started_millis + 1000;
+        let mut lines = Lines::default();
+        assert_eq!(
+            lines.of(&status),
+            ["lines             1/3 units  3.00 MB  3.00 MB/s  2.3 s left"]
+        );
+        status.now_millis += LINE_MILLIS;
+        assert!(lines.of(&status).is_empty(), "nothing changed");
+        status.stages[0].done = 2;
+        assert_eq!(lines.of(&status).len(), 1);
+        status.now_millis += 1;
+        (status.stages[0].done, status.stages[0].bytes_done) = (3, 10_000_000);
+        assert!(lines.of(&status).is_empty(), "too soon");
+        status.stages[0].ended_millis = ended;
+        assert_eq!(
+            lines.of(&status),
+            ["lines             3/3 units  10.0 MB  5.00 MB/s  in 2.0 s"]
+        );
+        assert!(lines.of(&status).is_empty(), "told once");
+    }
+
+    #[test]
+    fn bars_can_be_drawn() {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let mut bars = Bars { all, stages: BTreeMap::new() };
+        bars.show(&example());
+        assert_eq!(bars.stages.len(), example().stages.len());
+    }
+}

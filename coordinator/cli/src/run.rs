@@ -1,0 +1,153 @@
+//! `run` and `serve`: a job from its file to its end, with or without workers of one's own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use thresher_job::JobSpec;
+use thresher_proto::pb;
+
+use super::allocation::AllocationArgs;
+use super::place::{choose_state, load_job};
+use super::progress::Progress;
+use super::{Exit, print, status_json, status_text};
+use thresher_coordinator::batch::{History, Records};
+use thresher_coordinator::interface::listen_address;
+use thresher_coordinator::run::{RunOptions, ServeOptions};
+
+/// Run a job here: a coordinator in this process, workers as its children
+///
+/// Run again, it goes on where it was, or says that the job is complete. The report is in
+/// REPORT.md beside the shards.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  thresher run job.toml\n  \
+                        thresher run job.toml --output /scratch/corpus --slots 32")]
+pub(super) struct RunArgs {
+    /// Job file
+    #[arg(value_name = "JOB.toml")]
+    job: PathBuf,
+    /// Worker processes
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(0..))]
+    workers: u32,
+    /// Units that one worker runs at a time [default: its share of the cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    slots: Option<u32>,
+    /// Where shards and report go, instead of the job file's `output.path`
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Where the job's state is kept [default: `<output>.state`]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Let workers of other nodes join at this address
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    allocation: AllocationArgs,
+    /// Resolve duplicates over MPI: the call that starts `{ranks}` ranks, as in
+    /// 'mpiexec -n {ranks}'; needs `thresher-gang` beside the worker
+    #[arg(long, value_name = "COMMAND")]
+    gang_launcher: Option<String>,
+    /// Ranks of such a step [default: the slots of a worker]
+    #[arg(long, value_name = "N", requires = "gang_launcher",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    gang_ranks: Option<u32>,
+    /// Go on without units that were set aside, should they fail once more
+    #[arg(long)]
+    accept_gaps: bool,
+    /// Print the final status as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Run a coordinator alone; workers join with `thresher-worker connect`
+///
+/// Without a job file it goes on with the job of its state directory, or waits for one.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  thresher serve job.toml --listen 10.0.0.7:7070\n  \
+                        thresher serve --state out/corpus.state")]
+pub(super) struct ServeArgs {
+    /// Job file
+    #[arg(value_name = "JOB.toml", required_unless_present = "state")]
+    job: Option<PathBuf>,
+    /// Where the job's state is kept [default: `<output>.state`]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Where shards and report go, instead of the job file's `output.path`
+    #[arg(long, value_name = "DIR", requires = "job")]
+    output: Option<PathBuf>,
+    /// Listen here too, for workers and people of other nodes
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    allocation: AllocationArgs,
+    /// The same by an interface's name: `hsn0`, or `auto` for the first that leads outside
+    #[arg(long, value_name = "NAME", conflicts_with = "listen")]
+    interface: Option<String>,
+    /// Port on that interface; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "interface")]
+    port: u16,
+    /// Print the final status as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let job = load_job(&args.job, args.output.as_deref())?;
+    let state = choose_state(args.state.as_deref(), &job)?;
+    let worker_arguments = worker_arguments(&args);
+    let mut progress = Progress::on_stderr();
+    let status = thresher_coordinator::run::run(RunOptions {
+        job,
+        state,
+        workers: args.workers,
+        slots: args.slots,
+        worker_arguments,
+        listen: args.listen,
+        allocation: args.allocation.find()?,
+        accept_gaps: args.accept_gaps,
+        progress: Box::new(move |status| progress.show(status)),
+    })?;
+    end(&status, args.json, "the same `thresher run`")
+}
+
+/// What the workers are told as it was told here; they check it.
+fn worker_arguments(args: &RunArgs) -> Vec<String> {
+    let launcher = args.gang_launcher.as_ref().map(|launcher| ["--gang-launcher", launcher]);
+    let ranks = args.gang_ranks.map(|ranks| ranks.to_string());
+    let ranks = ranks.as_ref().map(|ranks| ["--gang-ranks", ranks]);
+    launcher.into_iter().chain(ranks).flatten().map(str::to_owned).collect()
+}
+
+pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let job: Option<JobSpec> = match &args.job {
+        Some(job) => Some(load_job(job, args.output.as_deref())?),
+        None => None,
+    };
+    let state = match (&job, &args.state) {
+        (Some(job), state) => choose_state(state.as_deref(), job)?,
+        (None, Some(state)) => std::path::absolute(state)?,
+        (None, None) => bail!("no job was named\nhint: name a job file, or `--state DIR`"),
+    };
+    let listen = match &args.interface {
+        Some(name) => Some(listen_address(name, args.port)?),
+        None => args.listen,
+    };
+    let allocation = args.allocation.find()?;
+    let submitted = History::of(&Records::of(&state).read()?).submission.is_some();
+    let status = thresher_coordinator::run::serve(ServeOptions { job, state, listen, allocation })?;
+    let again = match (submitted, status.refused) {
+        (true, true) => "`thresher resume`",
+        (true, false) => "the next allocation of the chain, or `thresher resume`,",
+        (false, _) => "the same `thresher serve`",
+    };
+    end(&status, args.json, again)
+}
+
+fn end(status: &pb::StatusResponse, json: bool, again: &str) -> anyhow::Result<ExitCode> {
+    let text = if json { status_json::render(status)? } else { status_text::ending(status, again) };
+    print::result(&text)?;
+    Ok(Exit::of_job(status.state()).into())
+}

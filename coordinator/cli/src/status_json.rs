@@ -1,0 +1,235 @@
+//! A status as other programs read it: the field names of `control.proto`, enums as words.
+//!
+//! Counts are those of the text form: nothing is leased or held where nobody works any more.
+//!
+//! **Invariant:** every field is always there, and none is renamed; new ones may come.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use thresher_proto::pb::{self, JobState};
+use thresher_proto::stage_name;
+
+use super::allocations::Allocations;
+use thresher_coordinator::figures::{held, waiting_and_leased};
+
+/// Over several lines.
+pub(super) fn render(status: &pb::StatusResponse) -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(&Status::from(status))?))
+}
+
+/// With the job's allocations; on one line for those who watch.
+pub(super) fn render_with(
+    status: &pb::StatusResponse,
+    allocations: &Allocations,
+    one_line: bool,
+) -> anyhow::Result<String> {
+    let both = WithAllocations { status: Status::from(status), allocations };
+    let text = match one_line {
+        true => serde_json::to_string(&both)?,
+        false => serde_json::to_string_pretty(&both)?,
+    };
+    Ok(format!("{text}\n"))
+}
+
+#[derive(Serialize)]
+struct WithAllocations<'a> {
+    #[serde(flatten)]
+    status: Status<'a>,
+    #[serde(flatten)]
+    allocations: &'a Allocations,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    job_name: &'a str,
+    state: &'static str,
+    reason: &'a str,
+    epoch: u64,
+    version: &'a str,
+    now_millis: u64,
+    submitted_millis: u64,
+    finished_millis: u64,
+    stages: Vec<Stage<'a>>,
+    workers: Vec<Worker<'a>>,
+    accounting: Accounting<'a>,
+    set_aside: Vec<SetAside<'a>>,
+    alarms: &'a [String],
+    output: &'a str,
+}
+
+#[derive(Serialize)]
+struct Stage<'a> {
+    stage: &'static str,
+    planned: bool,
+    units: u32,
+    waiting: u32,
+    leased: u32,
+    done: u32,
+    set_aside: u32,
+    retries: u32,
+    bytes: u64,
+    bytes_done: u64,
+    cpu_millis: u64,
+    started_millis: u64,
+    ended_millis: u64,
+    accounting: Accounting<'a>,
+    counts: BTreeMap<&'a str, u64>,
+}
+
+#[derive(Serialize)]
+struct Worker<'a> {
+    worker_id: u32,
+    host: &'a str,
+    pid: u32,
+    slots: u32,
+    held: u32,
+    last_seen_millis: u64,
+    lost: bool,
+}
+
+#[derive(Default, Serialize)]
+struct Accounting<'a> {
+    records_in: u64,
+    kept: u64,
+    dropped: BTreeMap<&'a str, u64>,
+    quarantined: BTreeMap<&'a str, u64>,
+    bytes_in: u64,
+    bytes_kept: u64,
+}
+
+#[derive(Serialize)]
+struct SetAside<'a> {
+    unit: String,
+    attempts: u32,
+    error: &'a str,
+}
+
+impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
+    fn from(status: &'a pb::StatusResponse) -> Self {
+        let live = !status.state().is_over();
+        Self {
+            job_name: &status.job_name,
+            state: state_word(status.state()),
+            reason: &status.reason,
+            epoch: status.epoch,
+            version: &status.version,
+            now_millis: status.now_millis,
+            submitted_millis: status.submitted_millis,
+            finished_millis: status.finished_millis,
+            stages: status.stages.iter().map(|stage| Stage::of(stage, live)).collect(),
+            workers: status.workers.iter().map(|worker| Worker::of(worker, live)).collect(),
+            accounting: accounting(status.accounting.as_ref()),
+            set_aside: status.set_aside.iter().map(SetAside::from).collect(),
+            alarms: &status.alarms,
+            output: &status.output,
+        }
+    }
+}
+
+impl<'a> Stage<'a> {
+    fn of(stage: &'a pb::StageStatus, live: bool) -> Self {
+        let (waiting, leased) = waiting_and_leased(stage, live);
+        Self {
+            stage: stage_name(stage.stage()),
+            planned: stage.planned,
+            units: stage.units,
+            waiting,
+            leased,
+            done: stage.done,
+            set_aside: stage.set_aside,
+            retries: stage.retries,
+            bytes: stage.bytes,
+            bytes_done: stage.bytes_done,
+            cpu_millis: stage.cpu_millis,
+            started_millis: stage.started_millis,
+            ended_millis: stage.ended_millis,
+            accounting: accounting(stage.accounting.as_ref()),
+            counts: counts(&stage.counts),
+        }
+    }
+}
+
+impl<'a> Worker<'a> {
+    fn of(worker: &'a pb::WorkerStatus, live: bool) -> Self {
+        let pb::WorkerStatus { worker_id, host, pid, slots, held: _, last_seen_millis, lost } =
+            worker;
+        Self {
+            worker_id: *worker_id,
+            host,
+            pid: *pid,
+            slots: *slots,
+            held: held(worker, live),
+            last_seen_millis: *last_seen_millis,
+            lost: *lost,
+        }
+    }
+}
+
+impl<'a> From<&'a pb::SetAside> for SetAside<'a> {
+    fn from(unit: &'a pb::SetAside) -> Self {
+        let name = pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() };
+        Self { unit: name.to_string(), attempts: unit.attempts, error: &unit.error }
+    }
+}
+
+fn accounting(accounting: Option<&pb::Accounting>) -> Accounting<'_> {
+    accounting.map_or_else(Accounting::default, |accounting| Accounting {
+        records_in: accounting.records_in,
+        kept: accounting.kept,
+        dropped: counts(&accounting.dropped),
+        quarantined: counts(&accounting.quarantined),
+        bytes_in: accounting.bytes_in,
+        bytes_kept: accounting.bytes_kept,
+    })
+}
+
+fn counts(counts: &[pb::Count]) -> BTreeMap<&str, u64> {
+    counts.iter().map(|count| (count.name.as_str(), count.value)).collect()
+}
+
+const fn state_word(state: JobState) -> &'static str {
+    match state {
+        JobState::None => "none",
+        JobState::Running => "running",
+        JobState::Drained => "drained",
+        JobState::Complete => "complete",
+        JobState::CompleteWithGaps => "complete-with-gaps",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thresher_coordinator::figures::example;
+
+    #[test]
+    fn a_status_is_json_with_words_for_enums() {
+        let text = render_with(&example(), &Allocations::default(), true).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["state"], "complete-with-gaps");
+        assert_eq!(value["stages"][2]["stage"], "prepare");
+        assert_eq!(value["stages"][2]["accounting"]["dropped"]["language/low_score"], 8);
+        assert_eq!(value["stages"][3]["counts"]["language/de/documents"], 15);
+        assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
+        assert_eq!(value["workers"][0]["host"], "node7");
+        assert_eq!(value["accounting"]["records_in"], 0, "there even when the job has none");
+    }
+
+    #[test]
+    fn nothing_is_leased_or_held_where_nobody_works_any_more() {
+        for (state, waiting, leased, held) in
+            [(JobState::Running, 1, 2, 3), (JobState::Cancelled, 3, 0, 0)]
+        {
+            let mut status = pb::StatusResponse { state: state.into(), ..example() };
+            (status.stages[2].waiting, status.stages[2].leased) = (1, 2);
+            let value: serde_json::Value = serde_json::from_str(&render(&status).unwrap()).unwrap();
+            assert_eq!(value["stages"][2]["waiting"], waiting, "{state:?}");
+            assert_eq!(value["stages"][2]["leased"], leased, "{state:?}");
+            assert_eq!(value["workers"][0]["held"], held, "{state:?}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `submit` and `resume`: a job into the queue of a batch system.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use thresher_proto::pb::{JobState, StatusResponse};
+use thresher_site::batch::AllocationId;
+use thresher_site::{Chain, SiteProfile, System, Wish};
+
+use super::allocations::ask_states;
+use super::place::{StatePlace, choose_state, load_job};
+use super::walltime::parse_walltime;
+use super::{Exit, print};
+use thresher_coordinator::batch::{
+    History, Prepared, Records, States, Submission, gang_program, submit_chain,
+};
+use thresher_coordinator::run::{accept_gaps_in_state, status_from_state};
+use thresher_coordinator::worker_program::{refuse_obstacles, worker_program};
+
+/// Submit a job to a batch system
+///
+/// One batch script runs coordinator and workers in an allocation. What was done stays done: the
+/// next allocation goes on from there.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    thresher submit job.toml --site frontier -N 92 -t 6h -A ABC123 --chain 4\n  \
+    thresher submit job.toml --site my-site.toml -N 2 -t 30m --dry-run")]
+pub(super) struct SubmitArgs {
+    /// Job file
+    #[arg(value_name = "JOB.toml")]
+    job: PathBuf,
+    /// Known site or path of a profile
+    #[arg(long, value_name = "NAME|FILE")]
+    site: String,
+    /// Nodes
+    #[arg(short = 'N', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    nodes: u32,
+    /// Walltime of one allocation: `6h`, `90m`, `1d`, `6:00` (hours and minutes) or `1-12:00:00`
+    #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
+    walltime: Duration,
+    /// Allocations, one after the other, until the job is done
+    #[arg(long, value_name = "K", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    chain: u32,
+    /// Project to charge
+    #[arg(short = 'A', long, value_name = "PROJECT")]
+    account: Option<String>,
+    /// Partition or queue
+    #[arg(short = 'p', long, value_name = "NAME")]
+    queue: Option<String>,
+    /// Quality of service (on LSF: the queue)
+    #[arg(short = 'q', long, value_name = "NAME")]
+    qos: Option<String>,
+    /// Set any key of the site for this job, above its profile and the job file's `[site]`
+    ///
+    /// As TOML, or a plain word: `--set cores_per_node=64`, `--set interface=hsn0`, `--set
+    /// 'modules=["rust", "zlib"]'`. `thresher default-job` shows the keys.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Where shards and report go, instead of the job file's `output.path`
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Where the job's state is kept [default: `<output>.state`]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Print script and command, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Submit a job again as it was submitted before
+///
+/// For a job whose allocations have ended: after the last link of a chain, a failure that was
+/// mended, or `thresher drain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  thresher resume job.toml\n  \
+                        thresher resume --state out/corpus.state --chain 4")]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    place: StatePlace,
+    /// Allocations, instead of as many as before
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    chain: Option<u32>,
+    /// Walltime of one allocation, instead of what it was before
+    #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
+    walltime: Option<Duration>,
+    /// Go on without units that were set aside, should they fail once more
+    #[arg(long)]
+    accept_gaps: bool,
+}
+
+pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
+    let job = load_job(&args.job, args.output.as_deref())?;
+    let state = choose_state(args.state.as_deref(), &job)?;
+    let site = site(args)?;
+    let wish = Wish { nodes: args.nodes, walltime: args.walltime, allocations: args.chain };
+    site.check(wish)?;
+    let thresher = std::env::current_exe().context("failed to find this program's own file")?;
+    let programs = (thresher.as_path(), &*worker_program()?);
+    let gang = gang_program(programs.1);
+    anyhow::ensure!(
+        site.gang_launcher.is_empty() || gang.is_file(),
+        "`gang_launcher` starts `{}`, which is not there\nhint: build it with the site's MPI \
+         (`cargo build --release --features thresher-worker/mpi`), or set `gang_launcher = \"\"`",
+        gang.display()
+    );
+    let wished = (args.nodes, args.walltime, args.chain);
+    let prepared = Prepared::new(&job, site, wished, &state, programs)?;
+    if args.dry_run {
+        let commands = prepared.commands()?;
+        print::result(&format!("{}\n# --- submitted by\n", prepared.script_text))?;
+        for command in commands {
+            print::result(&format!("# {command}\n"))?;
+        }
+        return Ok(Exit::Done.into());
+    }
+    if let Some(code) = already(&state)? {
+        return Ok(code);
+    }
+    refuse_obstacles(&job)?;
+    tell(&prepared.submit()?, &state)
+}
+
+pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
+    let state = args.place.directory()?;
+    let history = History::of(&Records::of(&state).read()?);
+    let Some(submission) = history.submission else {
+        bail!(
+            "this job was never submitted from `{}`\nhint: `thresher submit` does, `thresher run` \
+             runs it here",
+            state.display()
+        );
+    };
+    let submission = Submission {
+        allocations: args.chain.unwrap_or(submission.allocations),
+        walltime_seconds: args.walltime.map_or(submission.walltime_seconds, |t| t.as_secs()),
+        ..submission
+    };
+    let (nodes, walltime) = (submission.nodes, submission.walltime());
+    submission.site.check(Wish { nodes, walltime, allocations: submission.allocations })?;
+    if let Some(code) = already(&state)? {
+        return Ok(code);
+    }
+    if args.accept_gaps {
+        accept_gaps_in_state(&state)?;
+    }
+    tell(&submit_chain(&Records::create(&state)?, &submission, &state)?, &state)
+}
+
+/// The profile with what the command line changes.
+fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
+    let text = std::fs::read_to_string(&args.job)
+        .with_context(|| format!("failed to read the job file `{}`", args.job.display()))?;
+    let mut site = SiteProfile::choose_with(&args.site, &text, &args.set)?;
+    if let Some(account) = &args.account {
+        site.account.clone_from(account);
+    }
+    if let Some(queue) = &args.queue {
+        site.queue.clone_from(queue);
+    }
+    match (&args.qos, site.system, &args.queue) {
+        (Some(qos), System::Lsf, Some(queue)) if qos != queue => bail!(
+            "`-p {queue}` and `-q {qos}` both name the queue, where the system is LSF\nhint: write \
+             the one that is meant"
+        ),
+        // There `-q` has always been the queue.
+        (Some(qos), System::Lsf, _) => site.queue.clone_from(qos),
+        (Some(qos), System::Slurm, _) => site.qos.clone_from(qos),
+        (None, _, _) => {}
+    }
+    if site.chain == Chain::Requeue && args.chain > 1 {
+        tracing::info!("this site requeues one allocation instead of queueing several");
+    }
+    Ok(site)
+}
+
+/// What there is to say when nothing is to be submitted.
+fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
+    let status = match status_from_state(state) {
+        Ok(status) => status,
+        // No journal yet, or one that the coordinator will refuse with a better word.
+        Err(error) => {
+            tracing::debug!(%error, "no job in the state directory yet");
+            return Ok(None);
+        }
+    };
+    match status.state() {
+        JobState::Complete | JobState::CompleteWithGaps => {
+            print::note(&format!("job `{}` is complete already", status.job_name));
+            return Ok(Some(Exit::of_job(status.state()).into()));
+        }
+        JobState::Failed | JobState::Cancelled => bail!(over(&status)),
+        JobState::None | JobState::Running | JobState::Drained => {}
+    }
+    let history = History::of(&Records::of(state).read()?);
+    let states: States = ask_states(&history).unwrap_or_else(|error| {
+        print::note(&format!("the batch system does not answer: {error}"));
+        States::new()
+    });
+    for allocation in history.unsettled() {
+        let standing = allocation.standing(states.get(&allocation.id)).0;
+        if matches!(standing, "queued" | "running" | "ending") {
+            bail!(
+                "allocation `{}` of this job is {standing}\nhint: `thresher status` shows it, \
+                 `thresher drain` ends it; a job has one coordinator at a time",
+                allocation.id
+            );
+        }
+    }
+    Ok(None)
+}
+
+/// Why a job that is over without being complete is not begun again.
+fn over(status: &StatusResponse) -> String {
+    let cancelled = status.state() == JobState::Cancelled;
+    let how = if cancelled { "was cancelled" } else { "failed for good" };
+    let why = if status.reason.is_empty() { "" } else { ": " };
+    format!(
+        "the job {how}{why}{}\nhint: begin anew with another `--state` and output",
+        status.reason
+    )
+}
+
+fn tell(ids: &[AllocationId], state: &Path) -> anyhow::Result<ExitCode> {
+    for id in ids {
+        print::result(&format!("{id}\n"))?;
+    }
+    print::note(&format!(
+        "submitted; `thresher status --state {}` tells how it stands",
+        state.display()
+    ));
+    Ok(Exit::Done.into())
+}

@@ -1,0 +1,188 @@
+//! The job file: what a user asks for, checked before anything runs.
+//!
+//! A job is read in three layers, the later one winning: `default.toml` (embedded; it is the
+//! reference documentation), the preset, the user's file. This module turns text into [`JobSpec`]
+//! and back; it looks at no file but the job file, so a model that is not there is found out by
+//! those who need it.
+//!
+//! **Invariant:** [`JobSpec::resolved`] of one job gives the same text on every machine, and
+//! reading that text gives the same job: workers, journal and manifest all carry it.
+
+pub mod filters;
+mod models;
+mod s3;
+mod slice;
+mod slices;
+mod spec;
+mod text_slices;
+
+use std::path::{Path, PathBuf};
+
+use thresher_settings::{Written, keys, typed};
+use toml::{Table, Value};
+
+pub use thresher_settings::{Bytes, JobError, Span};
+
+pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
+pub use s3::{PathStyle, S3Spec};
+pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
+pub use slices::{BooksSpec, CommandSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
+pub use spec::*;
+pub use text_slices::{
+    AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,
+};
+
+/// Every key with its default and its meaning.
+pub const DEFAULT_JOB: &str = include_str!("default.toml");
+/// The part of [`DEFAULT_JOB`] about document filters.
+pub const DEFAULT_FILTERS: &str = include_str!("filters.default.toml");
+const REDPAJAMA_V1: &str = include_str!("redpajama-v1.toml");
+const C4: &str = include_str!("c4.toml");
+
+/// The presets and what each changes of the default.
+const PRESETS: [(&str, &str); 3] = [("thresher", ""), ("redpajama-v1", REDPAJAMA_V1), ("c4", C4)];
+
+/// Lists of tables, whose entries have defaults of their own.
+const LISTS: [&str; 2] = ["source", "command"];
+
+impl JobSpec {
+    /// Reads a job file; relative paths in it are taken from its folder.
+    pub fn load(path: &Path) -> Result<Self, JobError> {
+        let refuse = |source| JobError::Unreadable { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(refuse)?;
+        let folder = std::path::absolute(path).map_err(refuse)?;
+        let folder = folder.parent().map(Path::to_owned).unwrap_or_default();
+        Self::parse(&text, &folder)
+    }
+
+    /// Reads the text of a job file; relative paths in it are taken from `folder`.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, JobError> {
+        let mut user: Table =
+            text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
+        // Where a job runs is no part of what it is; only its spelling is looked at here.
+        thresher_site::take_table(&mut user, text)?;
+        let mut job = default_table();
+        let templates = LISTS.map(|list| (list, template(&mut job, list)));
+        let known = with_templates(&job, &templates);
+        let written = Written { text, under: "" };
+        keys::refuse_unknown(&user, &known, written)?;
+        let preset = user
+            .get("job")
+            .and_then(|job| job.get("preset"))
+            .and_then(Value::as_str)
+            .unwrap_or(PRESETS[0].0);
+        let (_, overlay) = PRESETS
+            .iter()
+            .find(|(name, _)| *name == preset)
+            .ok_or_else(|| JobError::choice("job.preset", preset, PRESETS.map(|(name, _)| name)))?;
+        keys::overlay(&mut job, &embedded(overlay));
+        keys::overlay(&mut job, &user);
+        for (list, template) in &templates {
+            fill(&mut job, list, template);
+        }
+        let mut spec: Self = typed::read(job, &known, written)?;
+        spec.make_absolute(folder);
+        spec.check()?;
+        Ok(spec)
+    }
+
+    /// Reads what [`JobSpec::resolved`] wrote.
+    pub fn from_resolved(text: &str) -> Result<Self, JobError> {
+        Self::parse(text, Path::new("/"))
+    }
+
+    /// The job file with every key filled in and every path absolute.
+    pub fn resolved(&self) -> String {
+        toml::to_string(self).expect("a job file is plain tables, strings and numbers")
+    }
+
+    fn make_absolute(&mut self, folder: &Path) {
+        for source in &mut self.source {
+            source.base = absolute(folder, &source.base);
+            if source.name.is_empty() {
+                source.name = source.slice.name().to_owned();
+            }
+        }
+        for command in &mut self.command {
+            command.folder = absolute(folder, &command.folder);
+        }
+        if !self.job.work_dir.is_empty() {
+            self.job.work_dir = absolute(folder, &self.job.work_dir);
+        }
+        if !self.output.path.is_empty() {
+            self.output.path = absolute(folder, &self.output.path);
+        }
+        for path in self.model_paths() {
+            *path = absolute(folder, path);
+        }
+        if let Some(list) = &mut self.filters.c4_quality.bad_words_file {
+            *list = PathBuf::from(absolute(folder, &list.to_string_lossy()));
+        }
+    }
+}
+
+/// A plain path made absolute and free of `.` and `..`; an address stays as it is.
+fn absolute(folder: &Path, path: &str) -> String {
+    if path.contains("://") {
+        // Else what is below it would have two slashes in its name.
+        let place = path.trim_end_matches('/');
+        return if place.ends_with(':') { path } else { place }.to_owned();
+    }
+    let mut clean = PathBuf::new();
+    for part in folder.join(path).components() {
+        match part {
+            std::path::Component::ParentDir => {
+                clean.pop();
+            }
+            std::path::Component::CurDir => {}
+            std::path::Component::Prefix(_)
+            | std::path::Component::RootDir
+            | std::path::Component::Normal(_) => clean.push(part),
+        }
+    }
+    clean.to_string_lossy().into_owned()
+}
+
+fn default_table() -> Table {
+    let mut job = embedded(DEFAULT_JOB);
+    keys::overlay(&mut job, &embedded(DEFAULT_FILTERS));
+    job
+}
+
+fn embedded(text: &str) -> Table {
+    text.parse().expect("the embedded job files are TOML, as a test proves")
+}
+
+/// Takes the example of a list out of the defaults: it documents keys, but is no entry of the job.
+fn template(job: &mut Table, list: &str) -> Table {
+    match job.remove(list) {
+        Some(Value::Array(mut entries)) => match entries.pop() {
+            Some(Value::Table(template)) => template,
+            _ => Table::new(),
+        },
+        _ => Table::new(),
+    }
+}
+
+fn with_templates(job: &Table, templates: &[(&str, Table)]) -> Table {
+    let mut known = job.clone();
+    for (list, template) in templates {
+        known.insert((*list).into(), Value::Array(vec![Value::Table(template.clone())]));
+    }
+    known
+}
+
+fn fill(job: &mut Table, list: &str, template: &Table) {
+    if let Some(Value::Array(entries)) = job.get_mut(list) {
+        for entry in entries {
+            if let Value::Table(given) = entry {
+                let mut filled = template.clone();
+                keys::overlay(&mut filled, given);
+                *given = filled;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

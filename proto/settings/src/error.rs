@@ -1,0 +1,89 @@
+//! Why a job file is refused, told to the person who wrote it.
+
+use std::path::PathBuf;
+
+/// What is wrong with a job file.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The file could not be read.
+    #[error("failed to read the job file `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML.
+    #[error("the job file is no valid TOML\n{0}")]
+    Syntax(String),
+    /// A key that means nothing.
+    #[error(
+        "unknown key `{key}`{}{}",
+        line.map(|line| format!(" on line {line}")).unwrap_or_default(),
+        nearest_or_known(nearest.as_deref(), table.as_deref())
+    )]
+    UnknownKey {
+        /// The key with the tables around it.
+        key: String,
+        /// Where it seems to stand.
+        line: Option<usize>,
+        /// The known key that is most like it.
+        nearest: Option<String>,
+        /// The table that it stands in.
+        table: Option<String>,
+    },
+    /// A value of the wrong kind.
+    #[error(
+        "`{key}`{} {problem}{}",
+        line.map(|line| format!(" on line {line}")).unwrap_or_default(),
+        hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default()
+    )]
+    Value {
+        /// The key with the tables around it, entries of lists counted from 0.
+        key: String,
+        /// Where it stands, when the file has it.
+        line: Option<usize>,
+        /// What it is, and what it must be.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A threshold of a filter that means nothing.
+    #[error("{0}")]
+    Threshold(String),
+    /// A value that is not allowed, and what to do.
+    #[error("`{key}` is {problem}\nhint: {hint}")]
+    Invalid {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+impl JobError {
+    pub fn syntax(error: &toml::de::Error) -> Self {
+        Self::Syntax(error.to_string())
+    }
+
+    pub fn invalid(key: &str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Invalid { key: key.to_owned(), problem: problem.into(), hint: hint.into() }
+    }
+
+    pub fn choice<const N: usize>(key: &str, found: &str, known: [&str; N]) -> Self {
+        let known = known.map(|name| format!("`{name}`")).join(", ");
+        Self::invalid(key, format!("`{found}`, which is unknown"), format!("choose one of {known}"))
+    }
+}
+
+fn nearest_or_known(nearest: Option<&str>, table: Option<&str>) -> String {
+    match (nearest, table) {
+        (Some(nearest), _) => format!("\nhint: did you mean `{nearest}`?"),
+        (None, Some(table)) => {
+            format!("\nhint: `thresher default-job` shows the keys of `{table}`")
+        }
+        (None, None) => "\nhint: `thresher default-job` shows every key".to_owned(),
+    }
+}

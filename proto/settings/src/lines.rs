@@ -1,0 +1,90 @@
+//! Where a key stands: its path through tables and lists, and the line of the text on which it is
+//! set.
+
+use std::fmt;
+
+use toml::de::{DeArray, DeTable};
+
+/// What tables were written as, for those who tell what is wrong with them.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// The whole file; empty when there is none.
+    pub text: &'a str,
+    /// The table of the file that is meant; empty for all of it.
+    pub under: &'a str,
+}
+
+/// One step from a value to one inside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Key(String),
+    Item(usize),
+}
+
+/// Steps from the whole file to a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Path(Vec<Step>);
+
+impl Written<'_> {
+    /// The path of the table that is meant.
+    pub fn start(&self) -> Path {
+        let mut path = Path::default();
+        if !self.under.is_empty() {
+            path.push(Step::Key(self.under.to_owned()));
+        }
+        path
+    }
+}
+
+impl Path {
+    pub fn push(&mut self, step: Step) {
+        self.0.push(step);
+    }
+
+    pub fn pop(&mut self) {
+        self.0.pop();
+    }
+
+    /// `source.listing`, whichever source it is.
+    pub fn without_items(&self) -> String {
+        let keys = self.0.iter().filter(|step| matches!(step, Step::Key(_)));
+        Self(keys.cloned().collect()).to_string()
+    }
+
+    /// The first line of what is there; none when the text has no such key.
+    pub fn line_in(&self, text: &str) -> Option<usize> {
+        let whole = DeTable::parse(text).ok()?;
+        let mut table = Some(whole.get_ref());
+        let mut items: Option<&DeArray<'_>> = None;
+        let mut at = None;
+        for step in &self.0 {
+            let (span, value) = match step {
+                Step::Key(key) => {
+                    let (key, value) = table?.get_key_value(key.as_str())?;
+                    (key.span(), value)
+                }
+                Step::Item(index) => {
+                    let value = items?.get(*index)?;
+                    (value.span(), value)
+                }
+            };
+            at = Some(span.start);
+            table = value.get_ref().as_table();
+            items = value.get_ref().as_array();
+        }
+        Some(text.get(..at?)?.matches('\n').count() + 1)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if place == 0 => write!(f, "{key}")?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Item(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,425 @@
+//! A site's profile: its batch system, its nodes, and what it grants.
+//!
+//! Read in layers, the later one winning: `default.toml` (embedded; it is the reference), the
+//! profile that was chosen, the job file's `[site]` table, keys that the command line sets.
+//!
+//! **Invariant:** nothing of a site gets into a job's recipe: the same job gives the same bytes
+//! wherever it runs.
+
+pub mod batch;
+mod bins;
+mod conflicts;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use thresher_settings::{JobError, Span, Written, keys, typed};
+
+pub use bins::{BinError, Wish};
+pub use conflicts::Conflict;
+
+/// Every key with its default and its meaning, as a job file writes them.
+pub const DEFAULT_SITE: &str = include_str!("default.toml");
+
+/// The profiles that are always there.
+const SITES: [(&str, &str); 5] = [
+    ("frontier", include_str!("../../../deploy/sites/frontier.toml")),
+    ("perlmutter", include_str!("../../../deploy/sites/perlmutter.toml")),
+    ("summit", include_str!("../../../deploy/sites/summit.toml")),
+    ("generic-slurm", include_str!("../../../deploy/sites/generic-slurm.toml")),
+    ("generic-lsf", include_str!("../../../deploy/sites/generic-lsf.toml")),
+];
+
+/// A site. What each key means stands in `default.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteProfile {
+    /// Of the profile; no key of its file.
+    pub name: String,
+    pub system: System,
+    pub launcher: Launcher,
+    pub layout: Layout,
+    pub records: Records,
+    pub cores_per_node: u32,
+    #[serde(default = "one_thread")]
+    pub threads_per_core: u32,
+    pub queue: String,
+    pub qos: String,
+    #[serde(default)]
+    pub default_qos: String,
+    pub reservation: String,
+    pub account: String,
+    pub account_required: bool,
+    pub features: Vec<String>,
+    pub submit_options: Vec<String>,
+    pub launch_options: Vec<String>,
+    pub gang_launcher: String,
+    pub gang_ranks: u32,
+    pub modules: Vec<String>,
+    pub environment: Vec<String>,
+    pub proxy: String,
+    pub no_proxy: String,
+    pub local_dir: String,
+    pub interface: String,
+    pub port: u16,
+    pub warn_before: Span,
+    pub chain: Chain,
+    pub max_chain: u32,
+    pub idle_allocations: u32,
+    #[serde(default)]
+    pub bin: Vec<Bin>,
+}
+
+/// In what was submitted before there was the key.
+const fn one_thread() -> u32 {
+    1
+}
+
+/// What a site grants to some counts of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bin {
+    pub queue: String,
+    pub qos: String,
+    pub min_nodes: u32,
+    pub max_nodes: u32,
+    pub max_time: Span,
+    pub chain: bool,
+}
+
+/// A batch system that there is an adapter for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum System {
+    Slurm,
+    Lsf,
+}
+
+impl System {
+    /// As the key has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slurm => "slurm",
+            Self::Lsf => "lsf",
+        }
+    }
+}
+
+/// What starts processes on the nodes of an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Launcher {
+    Srun,
+    Jsrun,
+    Mpirun,
+}
+
+/// How LSF gives out nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    WholeNodes,
+    Slots,
+}
+
+/// Whom Slurm's allocations are asked from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Records {
+    Queue,
+    Accounting,
+}
+
+/// How a job goes on in the next allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chain {
+    Dependency,
+    Requeue,
+}
+
+/// Why there is no such site, or not like this.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    #[error(
+        "there is no site `{name}`\nhint: choose one of {known}, or write `--site path.toml`",
+        known = SITES.map(|(name, _)| format!("`{name}`")).join(", ")
+    )]
+    Unknown { name: String },
+    #[error("failed to read the site profile `{}`: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the site profile `{name}` is not right: {source}")]
+    Profile { name: String, source: JobError },
+    #[error("the job file's `[site]` is not right: {0}")]
+    Job(JobError),
+    #[error("`--set {given}` sets no key of a site\nhint: write `--set KEY=VALUE`")]
+    NoKey { given: String },
+    #[error("`--set {given}` is not right: {source}")]
+    Set { given: String, source: JobError },
+}
+
+impl SiteProfile {
+    /// The site called `name` (or the profile at that path), as changed by a job file's text.
+    pub fn choose(name: &str, job_text: &str) -> Result<Self, SiteError> {
+        Self::choose_with(name, job_text, &[])
+    }
+
+    /// The same with keys that are `set` above all others, each written `KEY=VALUE`.
+    pub fn choose_with(name: &str, job_text: &str, set: &[String]) -> Result<Self, SiteError> {
+        let embedded = SITES.iter().find(|(known, _)| *known == name);
+        let text = match embedded {
+            Some((_, text)) => (*text).to_owned(),
+            None if name.contains('/') || name.ends_with(".toml") => {
+                let path = PathBuf::from(name);
+                std::fs::read_to_string(&path)
+                    .map_err(|source| SiteError::Unreadable { path, source })?
+            }
+            None => return Err(SiteError::Unknown { name: name.to_owned() }),
+        };
+        let of_profile = |source| SiteError::Profile { name: name.to_owned(), source };
+        let short = Path::new(name)
+            .file_stem()
+            .map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let profile = table(&text).map_err(of_profile)?;
+        check_layer(&profile, Written { text: &text, under: "" }).map_err(of_profile)?;
+        let mut overrides = overrides(job_text).map_err(SiteError::Job)?;
+        for given in set {
+            let source = |source| SiteError::Set { given: given.clone(), source };
+            let one = set_by(given).ok_or_else(|| SiteError::NoKey { given: given.clone() })?;
+            check_layer(&one, Written { text: "", under: "" }).map_err(source)?;
+            keys::overlay(&mut overrides, &one);
+        }
+        // Each layer is right by itself, so no text is to be blamed here.
+        let nowhere = Written { text: "", under: "" };
+        Self::layered(&short, &[&profile, &overrides], nowhere).map_err(SiteError::Job)
+    }
+
+    fn layered(name: &str, layers: &[&Table], written: Written<'_>) -> Result<Self, JobError> {
+        let (mut site, bin) = defaults();
+        let known = known();
+        for upper in layers {
+            let below = site.remove("bin");
+            keys::overlay(&mut site, upper);
+            join_bins(&mut site, below);
+        }
+        if let Some(Value::Array(bins)) = site.get_mut("bin") {
+            for given in bins.iter_mut().filter_map(Value::as_table_mut) {
+                let mut filled = bin.clone();
+                keys::overlay(&mut filled, given);
+                *given = filled;
+            }
+        }
+        site.insert("name".to_owned(), Value::String(name.to_owned()));
+        typed::read(site, &known, written)
+    }
+}
+
+/// Puts the bins of the layer below before those of `site`, but for those that it describes anew:
+/// with the same queue and quality of service. An empty list takes all away.
+fn join_bins(site: &mut Table, below: Option<Value>) {
+    let Some(Value::Array(mut bins)) = below else { return };
+    let given = match site.get_mut("bin") {
+        None => Vec::new(),
+        Some(Value::Array(given)) if !given.is_empty() => std::mem::take(given),
+        // None, or no list: to be told by whoever reads it.
+        Some(_) => return,
+    };
+    let name = |bin: &Value| {
+        ["queue", "qos"]
+            .map(|key| bin.get(key).and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    let anew: Vec<_> = given.iter().map(name).collect();
+    bins.retain(|bin| !anew.contains(&name(bin)));
+    bins.extend(given);
+    site.insert("bin".to_owned(), Value::Array(bins));
+}
+
+/// Takes the `[site]` table out of a job's, and refuses one with keys that mean nothing or values
+/// that cannot be; for those who only read the job, too.
+pub fn take_table(job: &mut Table, text: &str) -> Result<Table, JobError> {
+    match job.remove("site") {
+        None => Ok(Table::new()),
+        Some(Value::Table(site)) => {
+            check_layer(&site, Written { text, under: "site" }).map(|()| site)
+        }
+        Some(other) => Err(typed::key_is_no_table("site", &other, text)),
+    }
+}
+
+/// Whether one layer is right by itself: over the defaults, and nothing else.
+fn check_layer(layer: &Table, written: Written<'_>) -> Result<(), JobError> {
+    keys::refuse_unknown(layer, &known(), written)?;
+    SiteProfile::layered("site", &[layer], written).map(|_| ())
+}
+
+/// `KEY=VALUE` as a table of one key: the value as TOML, where it is, and else the word itself.
+fn set_by(given: &str) -> Option<Table> {
+    let (key, text) = given.split_once('=')?;
+    let toml: Option<Table> = format!("value = {text}").parse().ok();
+    let value = toml.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
+    Some(Table::from_iter([(key.trim().to_owned(), value)]))
+}
+
+/// The job file's `[site]` table.
+fn overrides(job_text: &str) -> Result<Table, JobError> {
+    take_table(&mut table(job_text)?, job_text)
+}
+
+fn table(text: &str) -> Result<Table, JobError> {
+    text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))
+}
+
+/// Every key with its default, those of a bin among them.
+fn known() -> Table {
+    let (mut known, bin) = defaults();
+    known.insert("bin".to_owned(), Value::Array(vec![Value::Table(bin)]));
+    known
+}
+
+/// The keys with their defaults, and those of a bin.
+fn defaults() -> (Table, Table) {
+    let mut whole: Table = DEFAULT_SITE.parse().expect("the embedded site is TOML, as tests prove");
+    let Some(Value::Table(mut site)) = whole.remove("site") else { return Default::default() };
+    let bin = match site.remove("bin") {
+        Some(Value::Array(mut bins)) => bins.pop(),
+        _ => None,
+    };
+    match bin {
+        Some(Value::Table(bin)) => (site, bin),
+        _ => (site, Table::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_site_that_is_always_there_reads_and_is_named_like_its_file() {
+        for (name, _) in SITES {
+            let site = SiteProfile::choose(name, "").unwrap();
+            assert_eq!(site.name, name);
+            let systems = match site.launcher {
+                Launcher::Srun => System::Slurm,
+                Launcher::Jsrun | Launcher::Mpirun => System::Lsf,
+            };
+            assert_eq!(site.system, systems);
+        }
+        assert_eq!(SiteProfile::choose("frontier", "").unwrap().bin.len(), 5);
+    }
+
+    #[test]
+    fn a_job_file_changes_what_it_names_and_nothing_else() {
+        let job = "[job]\nname = \"a\"\n[site]\ninterface = \"lo\"\nqos = \"debug\"\n";
+        let site = SiteProfile::choose("frontier", job).unwrap();
+        assert_eq!((site.interface.as_str(), site.qos.as_str()), ("lo", "debug"));
+        assert_eq!(site.queue, "batch");
+    }
+
+    #[test]
+    fn a_bin_is_added_or_describes_its_queue_anew() {
+        let bins = |name: &str, job: &str| {
+            let site = SiteProfile::choose(name, job).unwrap();
+            let told = |bin: &Bin| format!("{}/{} {}", bin.queue, bin.qos, bin.max_nodes);
+            site.bin.iter().map(told).collect::<Vec<_>>().join(", ")
+        };
+        let (batch, debug) = ("batch/ 91, batch/ 183, batch/ 9472", "batch/debug 9472");
+        // Of Frontier: the job's `[site]`, the bins that there are then.
+        let cases = [
+            ("", format!("{batch}, {debug}, extended/ 64")),
+            (
+                "[[site.bin]]\nqueue = 'mine'\nmax_nodes = 4",
+                format!("{batch}, {debug}, extended/ 64, mine/ 4"),
+            ),
+            (
+                "[[site.bin]]\nqueue = 'batch'\nmax_nodes = 4\n[[site.bin]]\nqueue = 'batch'",
+                format!("{debug}, extended/ 64, batch/ 4, batch/ 1"),
+            ),
+            (
+                "[[site.bin]]\nqueue = 'batch'\nqos = 'debug'\nmax_nodes = 2",
+                format!("{batch}, extended/ 64, batch/debug 2"),
+            ),
+            ("[site]\nbin = []", String::new()),
+        ];
+        for (job, expected) in cases {
+            assert_eq!(bins("frontier", job), expected, "{job}");
+        }
+        assert_eq!(bins("generic-slurm", "[[site.bin]]\nmax_nodes = 4"), "/ 4");
+    }
+
+    #[test]
+    fn the_command_line_sets_any_key_above_the_job_file() {
+        let choose = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
+            let job = "[site]\ninterface = \"lo\"\n";
+            SiteProfile::choose_with("frontier", job, &set)
+        };
+        let given = ["interface=hsn1", "cores_per_node=64", "submit_options=[\"-S\", \"0\"]"];
+        let site = choose(&given).unwrap();
+        assert_eq!((site.interface.as_str(), site.cores_per_node), ("hsn1", 64));
+        assert_eq!(site.submit_options, ["-S", "0"]);
+        assert_eq!(choose(&["warn_before = \"2m\""]).unwrap().warn_before.to_string(), "2m");
+        for (given, told) in [
+            ("cores_per_nod=4", "did you mean `cores_per_node`?"),
+            ("cores_per_node=many", "`--set cores_per_node=many` is not right"),
+            ("cores_per_node", "--set KEY=VALUE"),
+            ("system=pbs", "pbs"),
+        ] {
+            let error = choose(&[given]).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_told_with_line_and_key() {
+        for (job, told) in [
+            (
+                "[site]\nqueue = \"a\"\ncores_per_node = \"many\"\n",
+                "the job file's `[site]` is not right: `site.cores_per_node` on line 3 is the \
+                 string `many`, and must be a whole number from 0\nhint: write it like \
+                 `cores_per_node = 0`",
+            ),
+            ("[site]\nsystem = \"pbs\"\n", "`site.system` on line 2 is `pbs`, which is unknown"),
+            (
+                "[[site.bin]]\nqos = \"a\"\n[[site.bin]]\nmax_time = \"1 week\"\n",
+                "`site.bin[1].max_time` on line 4 is wrong: `1 week` is no time",
+            ),
+            (
+                "[site]\nbin = 5\n",
+                "is the integer `5`, and must be a list\nhint: write it as `[[site.bin]]`",
+            ),
+            ("site = 5\n", "`site` on line 1 is the integer `5`, and must be a table"),
+            ("[site]\nmodules = [\"a\",\n 5]\n", "`site.modules[1]` on line 3 is the integer `5`"),
+            ("[site]\nport = 70000\n", "must be a whole number from 0 to 65535"),
+        ] {
+            let error = SiteProfile::choose("frontier", job).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}\nlacks\n{told}");
+            assert!(error.matches("hint: ").count() <= 1, "{error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "system = \"slurm\"\n\nmax_chain = true\n").unwrap();
+        let error = SiteProfile::choose(path.to_str().unwrap(), "").unwrap_err().to_string();
+        assert!(error.contains("`max_chain` on line 3 is the boolean `true`"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_or_site_is_refused_with_what_was_meant() {
+        let error = SiteProfile::choose("frontier", "[site]\ninterfaces = \"lo\"\n").unwrap_err();
+        let told = "unknown key `site.interfaces` on line 2\nhint: did you mean `interface`?";
+        assert!(error.to_string().ends_with(told), "{error}");
+        let error = SiteProfile::choose("frontir", "").unwrap_err();
+        assert!(error.to_string().contains("`frontier`"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, "system = \"slurm\"\n[[bin]]\nmax_node = 4\n").unwrap();
+        let error = SiteProfile::choose(path.to_str().unwrap(), "").unwrap_err();
+        assert!(error.to_string().contains("did you mean `max_nodes`?"), "{error}");
+        std::fs::write(&path, "system = \"slurm\"\n[[bin]]\nmax_nodes = 4\n").unwrap();
+        let site = SiteProfile::choose(path.to_str().unwrap(), "").unwrap();
+        assert_eq!((site.name.as_str(), site.bin[0].max_nodes), ("mine", 4));
+    }
+}

@@ -1,0 +1,357 @@
+//! Resolving one key range: all ranks bring the keys of their units together and learn what to
+//! drop.
+//!
+//! ```text
+//! rank (units u with u mod size = rank)                 owner (keys that spread to it)
+//!   key files ── slice of the range ──→ key + position ──→ sort, group, decide
+//!   verdict file ←── ordinals by unit ←── positions to drop ──┘
+//! ```
+//! It goes in rounds over slices of the hash space; their number follows from the budget and is
+//! the same on all ranks. The keys of the next round are read while this one is exchanged and
+//! decided. Before each collective the ranks agree that none has failed, so that a
+//! damaged file ends the gang unit on every rank with its own error on one. Naming and
+//! publishing the output is the caller's; another try is another world.
+//!
+//! Invariant: the set of drops is a function of the key files and the policy alone. Every key sent
+//! is decided once and every drop decided arrives, or the result is an error.
+
+mod round;
+
+use std::io::{self, Write};
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::thread::{self, ScopedJoinHandle};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use self::round::{Outbox, Round};
+use super::budget::{VERDICT_SHARE, ahead_bytes_per_key, round_bytes_per_key, with_slack};
+use super::key::HashKey;
+use super::key_file::KeyFile;
+use super::position::{KeyRange, Policy, Span};
+use super::verdict_file::VerdictFileWriter;
+use super::verdicts::VerdictFileName;
+use crate::comm::local::{RankFailure, WorldFailure, run_local};
+use crate::comm::{CommError, Communicator};
+use thresher_formats::blocks::BlocksError;
+
+/// Below this a round would hold a few dozen keys.
+const MIN_BUDGET_BYTES: u64 = 4 << 10;
+
+/// The key file of one unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFileRef {
+    /// The canonical number of the unit.
+    pub unit: u32,
+    /// Where its key file is.
+    pub path: PathBuf,
+}
+
+/// What one gang unit resolves; the same on every rank but for the budget.
+#[derive(Debug, Clone, Copy)]
+pub struct ResolveTask<'a> {
+    /// The key files of all units of the stage, in any order.
+    pub key_files: &'a [KeyFileRef],
+    /// The part of the key space.
+    pub range: KeyRange,
+    /// Which occurrences go.
+    pub policy: Policy,
+    /// The memory that this rank may use.
+    pub budget_bytes: u64,
+}
+
+/// What a range came to, over all ranks; the same on each, and in every world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ResolveTally {
+    /// Entries of key files: keys distinct within their unit.
+    pub keys: u64,
+    /// Keys distinct over all units.
+    pub distinct: u64,
+    /// Entries to drop. Repeats within a unit are not among them.
+    pub dropped: u64,
+}
+
+/// Why a range was not resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// A unit's key file cannot be read: have the unit run again.
+    #[error("failed to read the keys of unit `{unit}`: {source}")]
+    KeyFile {
+        /// The unit.
+        unit: u32,
+        /// What is wrong with its file.
+        source: BlocksError,
+    },
+    /// A key file is another unit's.
+    #[error("`{}` holds the keys of unit `{found}`, expected `{expected}`", file.display())]
+    WrongUnit {
+        /// The key file.
+        file: PathBuf,
+        /// The unit that the task names.
+        expected: u32,
+        /// The unit in the file.
+        found: u32,
+    },
+    /// The task names two key files for one unit.
+    #[error("unit `{unit}` has two key files")]
+    UnitTwice {
+        /// The unit.
+        unit: u32,
+    },
+    /// The ranks were given different tasks.
+    #[error(
+        "the ranks do not have the same task\n\nhint: the launcher mixed two gang units or versions"
+    )]
+    TasksDiffer,
+    /// The verdict file could not be written.
+    #[error("failed to write the verdict file: {0}")]
+    Output(#[source] io::Error),
+    /// Another rank has failed; its own error says why.
+    #[error("rank `{rank}` could not go on\n\nhint: see that rank's error")]
+    OtherRank {
+        /// The highest rank that failed.
+        rank: usize,
+    },
+    /// What another rank sent is no message of this exchange.
+    #[error("rank `{from}` sent bytes that are no message")]
+    Message {
+        /// The sender.
+        from: usize,
+    },
+    /// Keys or verdicts were lost on the way.
+    #[error("`{sent}` {what} were sent and `{received}` arrived")]
+    Lost {
+        /// What was counted.
+        what: &'static str,
+        /// By the senders.
+        sent: u64,
+        /// By the receivers.
+        received: u64,
+    },
+    /// A rank on a thread panicked: a defect of this program.
+    #[error("rank `{rank}` panicked: {message}")]
+    Panicked {
+        /// The rank.
+        rank: usize,
+        /// What the panic said.
+        message: String,
+    },
+    /// The ranks can no longer talk to each other.
+    #[error(transparent)]
+    Comm(#[from] CommError),
+}
+
+/// Resolves one key range together with the other ranks of the world, writes the drops of this
+/// rank's units to `out`, and gives it back with the tally. The file belongs under the name that
+/// [`verdict_file_name`] gives.
+pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
+    comm: &mut C,
+    task: &ResolveTask<'_>,
+    out: W,
+) -> Result<(W, ResolveTally), ResolveError> {
+    check_same_task::<K>(comm, task)?;
+    let opened = open_own_files::<K>(comm.rank(), comm.size(), task);
+    let files = agree(comm, opened)?;
+    let rounds = count_rounds(comm, &files, task)?;
+
+    let name = verdict_file_name(comm, task.range);
+    let units = files.iter().map(|file| file.summary().unit).collect();
+    let pending_bytes = task.budget_bytes / VERDICT_SHARE;
+    let about = (task.range, task.policy);
+    let opened = VerdictFileWriter::new(out, about, (name.rank, name.world), units, pending_bytes);
+    let mut verdicts = agree(comm, opened.map_err(ResolveError::Output))?;
+
+    let spans: Vec<Span> =
+        (0..rounds).filter_map(|index| task.range.span().slice(index, rounds)).collect();
+    let mut round = Round::new(comm.size());
+    let mut outbox = Outbox::new(comm.size());
+    let mut filled = match spans.first() {
+        Some(first) => outbox.fill(&files, *first),
+        None => Ok(()),
+    };
+    for (index, span) in spans.iter().enumerate() {
+        agree(comm, filled)?;
+        round.take(&mut outbox);
+        let (files, outbox) = (&files, &mut outbox);
+        filled = thread::scope(|scope| {
+            let next = spans.get(index + 1).copied();
+            let ahead = next.map(|next| scope.spawn(move || outbox.fill(files, next)));
+            go_through::<K, C, W>(comm, &mut round, &mut verdicts, (*span, task.policy))?;
+            let joined = ahead.map_or(Ok(Ok(())), ScopedJoinHandle::join);
+            Ok::<_, ResolveError>(joined.unwrap_or_else(|panic| resume_unwind(panic)))
+        })?;
+    }
+    let tally = settle(comm, &round, verdicts.dropped())?;
+    let out = agree(comm, verdicts.finish().map_err(ResolveError::Output))?;
+    Ok((out, tally))
+}
+
+/// The part of a round that needs the other ranks: keys to their owners, verdicts back.
+fn go_through<K: HashKey, C: Communicator + ?Sized, W: Write>(
+    comm: &mut C,
+    round: &mut Round,
+    verdicts: &mut VerdictFileWriter<W>,
+    (span, policy): (Span, Policy),
+) -> Result<(), ResolveError> {
+    round.exchange(comm)?;
+    let decided = round.decide::<K>(span, policy);
+    agree(comm, decided)?;
+    round.exchange(comm)?;
+    let collected = round.collect(comm.rank(), verdicts);
+    agree(comm, collected)
+}
+
+impl ResolveError {
+    /// Whether it only says that another rank, with an error of its own, has failed.
+    pub fn is_echo(&self) -> bool {
+        matches!(self, Self::OtherRank { .. } | Self::Comm(CommError::RankLost { .. }))
+    }
+}
+
+/// Resolves one key range in a world of threads of this process. The budget is for all of them
+/// together; `create` makes the sink for each verdict file. Returns the files by rank.
+pub fn resolve_on_threads<K: HashKey, W: Write + Send>(
+    threads: usize,
+    task: &ResolveTask<'_>,
+    create: impl Fn(VerdictFileName) -> io::Result<W> + Sync,
+) -> Result<(Vec<(VerdictFileName, W)>, ResolveTally), ResolveError> {
+    let budget_bytes = task.budget_bytes / threads as u64;
+    let task = ResolveTask { budget_bytes, ..*task };
+    let resolved = run_local(threads, |comm| {
+        let name = verdict_file_name(comm, task.range);
+        let out = agree(comm, create(name).map_err(ResolveError::Output))?;
+        let (out, tally) = resolve::<K, _, _>(comm, &task, out)?;
+        Ok(((name, out), tally))
+    });
+    match resolved {
+        Ok(ranks) => {
+            let tally = ranks.first().map(|(_, tally)| *tally).unwrap_or_default();
+            Ok((ranks.into_iter().map(|(file, _)| file).collect(), tally))
+        }
+        Err(WorldFailure { ranks }) => Err(first_cause(ranks)),
+    }
+}
+
+/// The name under which readers look for the file that this rank writes.
+pub fn verdict_file_name<C: Communicator + ?Sized>(comm: &C, range: KeyRange) -> VerdictFileName {
+    VerdictFileName { range, rank: comm.rank() as u32, world: comm.size() as u32 }
+}
+
+/// Of all ranks' errors the first that is not an echo of another.
+fn first_cause(ranks: Vec<(usize, RankFailure<ResolveError>)>) -> ResolveError {
+    let mut errors: Vec<ResolveError> = ranks
+        .into_iter()
+        .map(|(rank, failure)| match failure {
+            RankFailure::Error(error) => error,
+            RankFailure::Panic(message) => ResolveError::Panicked { rank, message },
+        })
+        .collect();
+    let cause = errors.iter().position(|error| !error.is_echo()).unwrap_or(0);
+    errors.swap_remove(cause)
+}
+
+/// Ends the exchange on every rank when one of them has an error.
+fn agree<T, C: Communicator + ?Sized>(
+    comm: &mut C,
+    result: Result<T, ResolveError>,
+) -> Result<T, ResolveError> {
+    let failed = if result.is_err() { comm.rank() as u64 + 1 } else { 0 };
+    let worst = comm.all_reduce_max(failed);
+    let value = result?;
+    match worst? {
+        0 => Ok(value),
+        rank => Err(ResolveError::OtherRank { rank: rank as usize - 1 }),
+    }
+}
+
+fn check_same_task<K: HashKey>(
+    comm: &mut (impl Communicator + ?Sized),
+    task: &ResolveTask<'_>,
+) -> Result<(), ResolveError> {
+    let mut units: Vec<u32> = task.key_files.iter().map(|file| file.unit).collect();
+    units.sort_unstable();
+    let mut hasher = Xxh3::new();
+    for number in [K::BYTES as u32, task.range.index(), task.range.of(), task.policy as u32] {
+        hasher.update(&number.to_le_bytes());
+    }
+    for unit in &units {
+        hasher.update(&unit.to_le_bytes());
+    }
+    let digest = hasher.digest();
+    let largest = comm.all_reduce_max(digest)?;
+    let smallest = !comm.all_reduce_max(!digest)?;
+    if largest != smallest {
+        return Err(ResolveError::TasksDiffer);
+    }
+    match units.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(ResolveError::UnitTwice { unit: pair[0] }),
+        None => Ok(()),
+    }
+}
+
+/// Opens the files of this rank's units, in the order of the units, and closes them again: there
+/// may be more of them than a process may have open. What stays is the index of the range.
+fn open_own_files<K: HashKey>(
+    rank: usize,
+    size: usize,
+    task: &ResolveTask<'_>,
+) -> Result<Vec<KeyFile<K>>, ResolveError> {
+    let mut own: Vec<&KeyFileRef> =
+        task.key_files.iter().filter(|file| file.unit as usize % size == rank).collect();
+    own.sort_unstable_by_key(|file| file.unit);
+    let mut files = Vec::with_capacity(own.len());
+    for KeyFileRef { unit, path } in own {
+        let mut file = KeyFile::<K>::open(path)
+            .map_err(|source| ResolveError::KeyFile { unit: *unit, source })?;
+        let found = file.summary().unit;
+        if found != *unit {
+            return Err(ResolveError::WrongUnit { file: path.clone(), expected: *unit, found });
+        }
+        file.restrict(task.range.span());
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// As many rounds as the rank with the least room needs: for its own keys, and for its even share
+/// of all keys. Where there are several, there is one being read beside the one under way.
+fn count_rounds<K: HashKey>(
+    comm: &mut (impl Communicator + ?Sized),
+    files: &[KeyFile<K>],
+    task: &ResolveTask<'_>,
+) -> Result<u64, ResolveError> {
+    let own: u64 = files.iter().map(|file| file.at_most(task.range.span())).sum();
+    let share = comm.all_reduce_sum(own)?.div_ceil(comm.size() as u64);
+    let budget = task.budget_bytes.max(MIN_BUDGET_BYTES);
+    let round_budget = budget - budget / VERDICT_SHARE;
+    let keys = own.max(share);
+    let needed = |bytes_per_key| with_slack(keys.saturating_mul(bytes_per_key));
+    let rounds = match needed(round_bytes_per_key::<K>()).div_ceil(round_budget) {
+        0 | 1 => 1,
+        _ => needed(ahead_bytes_per_key::<K>()).div_ceil(round_budget),
+    };
+    Ok(comm.all_reduce_max(rounds)?)
+}
+
+/// Adds the ranks' counts up and checks that nothing was lost between them.
+fn settle(
+    comm: &mut (impl Communicator + ?Sized),
+    round: &Round,
+    collected: u64,
+) -> Result<ResolveTally, ResolveError> {
+    let sent = comm.all_reduce_sum(round.counts.sent)?;
+    let keys = comm.all_reduce_sum(round.counts.received)?;
+    let distinct = comm.all_reduce_sum(round.counts.distinct)?;
+    let decided = comm.all_reduce_sum(round.counts.decided)?;
+    let dropped = comm.all_reduce_sum(collected)?;
+    for (what, sent, received) in [("keys", sent, keys), ("verdicts", decided, dropped)] {
+        if sent != received {
+            return Err(ResolveError::Lost { what, sent, received });
+        }
+    }
+    Ok(ResolveTally { keys, distinct, dropped })
+}
+
+#[cfg(test)]
+mod tests;

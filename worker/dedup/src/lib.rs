@@ -1,0 +1,35 @@
+//! Exact duplicates across all units of a stage, found by the hashes of their content.
+//!
+//! ```text
+//! a unit     KeyCollector   ── push(key, ordinal) … finish ──→  key file: keys, local repeats
+//! gang unit  resolve        ── key files, one KeyRange, Communicator ──→  verdict file per rank
+//! a unit     VerdictSet     ── verdict files + its own key file ──→  is_dropped(ordinal)
+//! ```
+//! A [`Position`] is the total order that decides: the unit's canonical number, then the ordinal of
+//! the line or document in it. What is known of a key is its smallest position and whether there
+//! is another one; merging that is associative, commutative and idempotent, so that the drops do
+//! not depend on the number of ranks, ranges or rounds, nor on any order. This module hashes
+//! nothing, names no files and knows no stage.
+
+pub mod budget;
+pub mod comm;
+pub mod exchange;
+mod key;
+mod key_file;
+pub mod keys;
+mod ordinals;
+mod position;
+mod sort;
+#[cfg(test)]
+mod testing;
+mod verdict_file;
+pub mod verdicts;
+
+pub use exchange::ResolveError;
+pub use key::HashKey;
+pub use key_file::{KEY_FILE, KeyEntry, KeyFile, KeyFileSummary};
+pub use keys::KeysError;
+pub use ordinals::{MAX_ORDINAL, OrdinalSet};
+pub use position::{KeyRange, Policy, Position, Span};
+pub use verdict_file::VERDICT_FILE;
+pub use verdicts::VerdictsError;

@@ -1,0 +1,171 @@
+//! Parquet files, row group by row group.
+//!
+//! The library reads what is whole well, and panics over much that is damaged; here a panic of its
+//! is damage like any other. It unpacks pages as a whole, whatever their size, so `held` looks at
+//! them first. Columns and what rows mean are the slice's business.
+//!
+//! **Invariant:** whatever the bytes, reading ends with rows or with a word on what is wrong.
+
+mod held;
+
+use std::sync::Arc;
+
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+use parquet::record::reader::TreeBuilder;
+use parquet::record::{Field, Row};
+
+use crate::third_party;
+use held::{Bounded, Held};
+
+/// Rows of a group may come to this, whatever the group takes in the file.
+const FREE_BYTES: u64 = 1 << 30;
+/// Rows of a group come to so many times what it takes in the file; packers alone get to a
+/// thousand, and a dictionary, which has a value once, to any number.
+const EXPANSION: u64 = 1024;
+
+/// A file whose directory was read.
+pub struct ParquetFile<R: ChunkReader> {
+    reader: SerializedFileReader<Bounded<R>>,
+    held: Arc<Held>,
+    length: u64,
+}
+
+/// Why a row group is not read, or not further.
+#[derive(Debug)]
+pub enum Unread {
+    Damaged(String),
+    /// Sound as far as it was seen, but it takes more memory or time than it may.
+    TooLarge(String),
+}
+
+impl<R: ChunkReader + 'static> ParquetFile<R> {
+    /// Reads the directory at the file's end; an error says what is wrong with it. Pages of more
+    /// than `page_bytes` together are not unpacked.
+    pub fn open(reader: R, page_bytes: u64) -> Result<Self, String> {
+        let (length, held) = (reader.len(), Arc::new(Held::up_to(page_bytes)));
+        let bounded = Bounded { input: reader, held: Arc::clone(&held) };
+        let reader = caught(|| SerializedFileReader::new(bounded))?;
+        Ok(Self { reader, held, length })
+    }
+
+    /// How many row groups there are.
+    pub fn groups(&self) -> usize {
+        self.reader.num_row_groups()
+    }
+
+    /// The names of the columns, as rows have them.
+    pub fn columns(&self) -> Vec<String> {
+        let schema = self.reader.metadata().file_metadata().schema();
+        schema.get_fields().iter().map(|field| field.name().to_owned()).collect()
+    }
+
+    /// Where the first column of a group begins.
+    pub fn begin(&self, group: usize) -> Result<u64, String> {
+        caught(|| {
+            let group = self.reader.metadata().row_group(group);
+            Ok(group.columns().first().map_or(0, |column| column.byte_range().0))
+        })
+    }
+
+    /// Gives the rows of a group, with the bytes of each, up to what is wrong with it; the outer
+    /// error is the taker's.
+    pub fn rows<E>(
+        &self,
+        group: usize,
+        mut each: impl FnMut(&Row, u64) -> Result<(), E>,
+    ) -> Result<Result<(), Unread>, E> {
+        let opened = caught(|| {
+            let group = self.reader.get_row_group(group)?;
+            self.held.begin(group.metadata())?;
+            let schema = self.reader.metadata().file_metadata().schema_descr_ptr();
+            // A batch holds the pages that its rows lie in, which may be one for each.
+            let rows = TreeBuilder::new().with_batch_size(1).as_iter(schema, &*group)?;
+            Ok((rows, self.most_bytes(group.metadata()), group.metadata().num_rows()))
+        });
+        let (mut rows, most, all) = match opened {
+            Ok(opened) => opened,
+            Err(damage) => return Ok(Err(self.unread(damage))),
+        };
+        let (mut count, mut given) = (0_u64, 0_u64);
+        loop {
+            match caught(|| rows.next().transpose()) {
+                Ok(Some(row)) => {
+                    let bytes = row.get_column_iter().map(|(_, field)| bytes_of(field)).sum();
+                    given += bytes;
+                    if given > most {
+                        let detail = format!("its first rows come to {given} bytes already");
+                        return Ok(Err(Unread::TooLarge(after(count, all, &detail))));
+                    }
+                    each(&row, bytes)?;
+                    count += 1;
+                }
+                Ok(None) => return Ok(Ok(())),
+                Err(damage) => {
+                    return Ok(Err(match self.unread(damage) {
+                        Unread::TooLarge(why) => Unread::TooLarge(after(count, all, &why)),
+                        damaged @ Unread::Damaged(_) => damaged,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// What the rows of a group may come to.
+    fn most_bytes(&self, group: &RowGroupMetaData) -> u64 {
+        let lengths = group.columns().iter().map(|column| column.byte_range().1);
+        let stored = lengths.fold(0, u64::saturating_add);
+        FREE_BYTES.max(stored.min(self.length).saturating_mul(EXPANSION))
+    }
+
+    fn unread(&self, damage: String) -> Unread {
+        match self.held.refused() {
+            Some(why) => Unread::TooLarge(why),
+            None => Unread::Damaged(damage),
+        }
+    }
+}
+
+fn after(count: u64, all: i64, why: &str) -> String {
+    format!("after {count} of {all} rows: {why}")
+}
+
+/// What the texts of a value take, with a little for each value.
+fn bytes_of(field: &Field) -> u64 {
+    match field {
+        Field::Str(text) => text.len() as u64,
+        Field::Bytes(bytes) => bytes.len() as u64,
+        Field::Group(row) => row.get_column_iter().map(|(_, field)| bytes_of(field)).sum(),
+        Field::ListInternal(list) => list.elements().iter().map(bytes_of).sum(),
+        Field::MapInternal(map) => {
+            map.entries().iter().map(|(key, value)| bytes_of(key) + bytes_of(value)).sum()
+        }
+        Field::Null
+        | Field::Bool(_)
+        | Field::Byte(_)
+        | Field::Short(_)
+        | Field::Int(_)
+        | Field::Long(_)
+        | Field::UByte(_)
+        | Field::UShort(_)
+        | Field::UInt(_)
+        | Field::ULong(_)
+        | Field::Float16(_)
+        | Field::Float(_)
+        | Field::Double(_)
+        | Field::Decimal(_)
+        | Field::Date(_)
+        | Field::TimeMillis(_)
+        | Field::TimeMicros(_)
+        | Field::TimestampMillis(_)
+        | Field::TimestampMicros(_) => 8,
+    }
+}
+
+fn caught<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    match third_party::caught(work) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(message) => Err(format!("the reader gave up: {message}")),
+    }
+}

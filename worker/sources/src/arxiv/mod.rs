@@ -1,0 +1,218 @@
+//! arXiv: tars of papers in TeX.
+//!
+//! ```text
+//! arXiv_src_*.tar → members → .gz: a tar of a project or one file → .tex files → one text
+//! ```
+//! A tar is cut into pieces at its members. Papers that were sent as PDF alone are dropped. A tar
+//! of such tars is read like one.
+
+mod macros;
+mod members;
+mod mended;
+mod published;
+mod unusable;
+
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use thresher_job::{JobSpec, LatexRules, SourceSpec};
+
+use super::{Fate, Input, Met, Meta, Page, PlannedInput, Source, Take};
+use members::{Item, Members, is_tar};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::hashed::HashedReader;
+use thresher_formats::json_lines::REASON_EMPTY;
+use thresher_formats::piece::Piece;
+use thresher_unit::UnitError;
+use unusable::Unusable;
+
+/// Tars of papers.
+pub struct Arxiv;
+
+impl Source for Arxiv {
+    fn pieces(
+        &self,
+        _: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        let bytes = input.bytes.filter(|_| input.path.ends_with(".tar"));
+        Ok(bytes.map(|bytes| Piece::even(bytes, target_bytes)).unwrap_or_default())
+    }
+
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
+        let reader = HashedReader::up_to(input.open()?, piece.length);
+        let failed = |error| input.failed(&error);
+        let most = job.arxiv.max_paper_bytes.0;
+        let mut members =
+            Members::of_piece(reader, piece.offset, piece.range().end, most).map_err(failed)?;
+        let mut record = 0;
+        while let Some(item) = members.next().map_err(failed)? {
+            let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
+            if !directory {
+                one(job, record, item, take)?;
+                record += 1;
+            }
+        }
+        let digest = members.into_input().finish().map_err(failed)?;
+        if digest.bytes == 0 {
+            let fate = Fate::Quarantined { id: "", url: "", reason: REASON_EMPTY, detail: "" };
+            take(Met { offset: 0, record: 0, bytes: 0, fate })?;
+        }
+        Ok(digest)
+    }
+}
+
+/// What becomes of one member.
+fn one(job: &JobSpec, record: u64, item: Item, take: &mut Take<'_>) -> Result<(), UnitError> {
+    let (at, name, modified, packed) = match item {
+        Item::Member { at, name, modified, bytes } => (at, name, modified, bytes),
+        Item::TooLarge { at, name, bytes } => {
+            let detail = format!("the member has {bytes} bytes");
+            let fate = Fate::Quarantined {
+                id: &name,
+                url: "",
+                reason: "paper_too_large",
+                detail: &detail,
+            };
+            return take(Met { offset: at, record, bytes: 0, fate });
+        }
+        Item::Damaged { at, detail } => {
+            let fate =
+                Fate::Quarantined { id: "", url: "", reason: "tar_damaged", detail: &detail };
+            return take(Met { offset: at, record, bytes: 0, fate });
+        }
+    };
+    let id = arxiv_id(&name);
+    let url = format!("https://arxiv.org/abs/{id}");
+    let bytes = packed.len() as u64;
+    let mut tell = |fate: Fate<'_>| take(Met { offset: at, record, bytes, fate });
+    let (id, url_of) = (id.as_str(), url.as_str());
+    let dropped = |reason, detail| Fate::Dropped { id, url: url_of, reason, detail };
+    let quarantined = |reason, detail| Fate::Quarantined { id, url: url_of, reason, detail };
+    if name.ends_with(".pdf") {
+        return tell(dropped("arxiv/pdf_only", ""));
+    }
+    if !name.ends_with(".gz") {
+        return tell(dropped("arxiv/no_paper", &name));
+    }
+    let files = match tex_files(&packed, job.arxiv.max_paper_bytes.0) {
+        Ok(files) if files.is_empty() => return tell(dropped("arxiv/no_tex", "")),
+        Ok(files) => files,
+        Err((reason, detail)) => return tell(quarantined(reason, &detail)),
+    };
+    let most = job.arxiv.max_paper_bytes.0 as usize;
+    let text = match job.arxiv.latex {
+        LatexRules::RedpajamaV1 => published::text_of(&files, most),
+        LatexRules::Mended => mended::text_of(&files, most),
+    };
+    match text {
+        Ok(text) if text.is_empty() => tell(dropped("arxiv/empty", "")),
+        Ok(text) => {
+            let date = iso_time(modified);
+            let meta = meta_of(&name, id, &url, &date);
+            tell(Fate::Page(Page {
+                id,
+                url: &url,
+                date: &date,
+                text: &text,
+                meta: Some(&meta),
+                ..Page::default()
+            }))
+        }
+        Err(error) => {
+            let detail = error.to_string();
+            match error {
+                Unusable::NotUtf8 { .. } => tell(dropped("arxiv/not_utf8", &detail)),
+                Unusable::MacroNotAscii { .. } => tell(dropped("arxiv/macro_not_ascii", &detail)),
+                Unusable::TooLarge { .. } => tell(quarantined("paper_too_large", &detail)),
+            }
+        }
+    }
+}
+
+fn meta_of(name: &str, id: &str, url: &str, date: &str) -> Meta {
+    let yymm = name.split('/').rev().nth(1).unwrap_or_default();
+    // The language is told later, of the text.
+    let fields = [
+        ("timestamp", Value::from(date)),
+        ("yymm", Value::from(yymm)),
+        ("arxiv_id", Value::from(id)),
+        ("language", Value::Null),
+        ("url", Value::from(url)),
+        ("source", Value::from("arxiv")),
+    ];
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Names and bytes of a paper's TeX files, in the order of its tar.
+type TexFiles = Vec<(String, Vec<u8>)>;
+
+fn tex_files(packed: &[u8], max_bytes: u64) -> Result<TexFiles, (&'static str, String)> {
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(packed)
+        .take(max_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| ("gzip_damaged", error.to_string()))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(("paper_too_large", format!("it unpacks to more than {max_bytes} bytes")));
+    }
+    if !is_tar(&bytes) {
+        return Ok(vec![("paper.tex".to_owned(), bytes)]);
+    }
+    let damaged = |error: std::io::Error| ("tar_damaged", error.to_string());
+    let mut members = Members::of_paper(bytes.as_slice(), max_bytes);
+    let mut files = Vec::new();
+    while let Some(item) = members.next().map_err(damaged)? {
+        match item {
+            Item::Member { name, bytes, .. } if name.ends_with(".tex") => files.push((name, bytes)),
+            Item::Member { .. } => {}
+            Item::TooLarge { name, .. } => {
+                return Err(("paper_too_large", format!("the file `{name}` is too large")));
+            }
+            Item::Damaged { detail, .. } => return Err(("tar_damaged", detail)),
+        }
+    }
+    Ok(files)
+}
+
+/// `hep-th/9901001` of `9901/hep-th9901001.gz`; `1911.02782` of `1911/1911.02782.gz`.
+fn arxiv_id(name: &str) -> String {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let digits = stem.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+    let (archive, number) = stem.split_at(digits);
+    if archive.is_empty() || number.is_empty() {
+        return stem.to_owned();
+    }
+    format!("{archive}/{number}")
+}
+
+/// Seconds since 1970 as a date and a time.
+fn iso_time(seconds: u64) -> String {
+    let days = (seconds / 86_400) as i64;
+    // Days from the civil calendar, counted from March of the year 0.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let rest = seconds % 86_400;
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Books: PG-19 as JSON lines, and plain texts of Project Gutenberg.
+//!
+//! | input | a record is |
+//! |---|---|
+//! | `.json(l)(.gz)`: `short_book_title`, `publication_date`, `url`, `text` | a row |
+//! | any other name (`train/1234.txt`) | the whole file |
+//!
+//! What Project Gutenberg puts around a text is cut, title, date and language are read from it; a
+//! file that is no UTF-8 is read in the encoding that its header names. `redpajama-v1` cuts
+//! nothing. Near-duplicates are for the step `near` to find.
+//!
+//! **Invariant:** between the marks nothing of a book is changed but its line ends.
+
+mod gutenberg;
+
+use std::io::Read;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use thresher_job::{JobSpec, SourceSpec};
+
+use super::{Fate, Input, Met, Meta, Page, PlannedInput, Source, Take, json_rows};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::hashed::HashedReader;
+use thresher_formats::piece::Piece;
+use thresher_unit::UnitError;
+
+/// Of Project Gutenberg's texts; free of copyright in the United States.
+const LICENCE: &str = "public domain (US)";
+
+/// Books.
+pub struct Books;
+
+/// A row of PG-19.
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(default, alias = "title")]
+    short_book_title: String,
+    /// A number, or text.
+    #[serde(default)]
+    publication_date: Value,
+    #[serde(default)]
+    url: String,
+    text: String,
+}
+
+impl Source for Books {
+    fn pieces(
+        &self,
+        _: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        Ok(json_rows::pieces(input, target_bytes))
+    }
+
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let name = input.path().strip_suffix(".gz").unwrap_or(input.path());
+        if ![".json", ".jsonl", ".ndjson"].iter().any(|ending| name.ends_with(ending)) {
+            return read_file(job, input, take);
+        }
+        json_rows::read(job, input, take, |place, row: Row, take| {
+            let id = if row.url.is_empty() { &place.id } else { &row.url };
+            let date = match &row.publication_date {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                other
+                @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    other.to_string()
+                }
+            };
+            let meta = meta(&row.short_book_title, &row.publication_date, &row.url);
+            let book = gutenberg::read(&row.text, job.books.cut_boilerplate);
+            take(place.met(fate(&Page {
+                id,
+                url: &row.url,
+                date: &date,
+                title: &row.short_book_title,
+                text: book.text,
+                language: book.language,
+                meta: Some(&meta),
+                ..Page::default()
+            })))
+        })
+    }
+}
+
+/// One file, one book.
+fn read_file(
+    job: &JobSpec,
+    input: &Input<'_>,
+    take: &mut Take<'_>,
+) -> Result<InputDigest, UnitError> {
+    let limit = job.records.max_bytes.0;
+    let mut reader = HashedReader::new(input.open()?);
+    let mut raw = Vec::new();
+    let bounded = reader.by_ref().take(limit + 1).read_to_end(&mut raw);
+    bounded.map_err(|error| input.failed(&error))?;
+    let digest = reader.finish().map_err(|error| input.failed(&error))?;
+    let id = input.path();
+    let mut tell = |fate: Fate<'_>| take(Met { offset: 0, record: 0, bytes: digest.bytes, fate });
+    if digest.bytes > limit {
+        let detail = format!("a book of {} bytes", digest.bytes);
+        let reason = "record_too_large";
+        tell(Fate::Quarantined { id, url: "", reason, detail: &detail })?;
+        return Ok(digest);
+    }
+    let text = match gutenberg::decode(&raw) {
+        Ok(text) => text,
+        Err(at) => {
+            let detail = format!("byte {at} is no UTF-8, and the header names no encoding");
+            let reason = "invalid_utf8";
+            tell(Fate::Quarantined { id, url: "", reason, detail: &detail })?;
+            return Ok(digest);
+        }
+    };
+    let text =
+        if job.books.cut_boilerplate { text.replace("\r\n", "\n") } else { text.into_owned() };
+    let book = gutenberg::read(&text, job.books.cut_boilerplate);
+    let stem = id.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
+    let number = book.number.unwrap_or(stem);
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let url =
+        if numbered { format!("http://www.gutenberg.org/ebooks/{number}") } else { String::new() };
+    let title = book.title.unwrap_or(stem);
+    let meta = meta(title, &Value::Null, &url);
+    tell(fate(&Page {
+        id,
+        url: &url,
+        date: book.released.unwrap_or_default(),
+        title,
+        text: book.text,
+        language: book.language,
+        meta: Some(&meta),
+        ..Page::default()
+    }))?;
+    Ok(digest)
+}
+
+fn fate<'a>(page: &Page<'a>) -> Fate<'a> {
+    if page.text.trim().is_empty() {
+        return Fate::Dropped { id: page.id, url: page.url, reason: "books/empty", detail: "" };
+    }
+    Fate::Page(Page { licence: Some(LICENCE), ..*page })
+}
+
+/// As RedPajama published it.
+fn meta(title: &str, publication_date: &Value, url: &str) -> Meta {
+    let mut meta = Meta::new();
+    meta.insert("short_book_title".into(), json!(title));
+    meta.insert("publication_date".into(), publication_date.clone());
+    meta.insert("url".into(), json!(url));
+    meta
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Seen, job, read_bytes, read_with};
+
+    const BOOK: &str = "The Project Gutenberg EBook of A Tale, by B\r\n\r\nTitle: A Tale\r\n\
+        Author: B\r\nRelease Date: May 1, 2005 [EBook #4242]\r\nLanguage: English\r\n\r\n\
+        *** START OF THIS PROJECT GUTENBERG EBOOK A TALE ***\r\n\r\nIt was night.\r\n\
+        \x20 Indented.\r\n\r\n*** END OF THIS PROJECT GUTENBERG EBOOK A TALE ***\r\nLicence terms\r\n";
+
+    #[test]
+    fn a_plain_book_loses_what_stands_around_it_and_keeps_what_that_said() {
+        let seen = read_bytes(&Books, "books", "train/9.txt", BOOK.as_bytes());
+        let [Seen::Page { id, url, date, title, text, .. }] = seen.as_slice() else {
+            panic!("{seen:?}")
+        };
+        assert_eq!(text, "It was night.\n  Indented.");
+        assert_eq!((id.as_str(), title.as_str()), ("train/9.txt", "A Tale"));
+        assert_eq!(url, "http://www.gutenberg.org/ebooks/4242");
+        assert_eq!(date, "May 1, 2005");
+    }
+
+    #[test]
+    fn the_published_recipe_cuts_nothing() {
+        let seen = read_with(&Books, &job("books", "redpajama-v1", ""), "9.txt", BOOK.as_bytes());
+        assert_eq!(seen[0].told(), BOOK);
+    }
+
+    #[test]
+    fn a_row_of_pg19_keeps_its_fields() {
+        let row = b"{\"short_book_title\":\"T\",\"publication_date\":1913,\"url\":\"u\",\"text\":\"x y\"}\n\
+                    {\"title\":\"T\",\"text\":\" \"}\n{\"title\":\"T\"}\n";
+        let seen = read_bytes(&Books, "books", "pg19.jsonl", row);
+        let Seen::Page { id, date, title, meta, .. } = &seen[0] else { panic!("{seen:?}") };
+        assert_eq!((id.as_str(), date.as_str(), title.as_str()), ("u", "1913", "T"));
+        let expected = json!({"short_book_title": "T", "publication_date": 1913, "url": "u"});
+        assert_eq!(json!(meta), expected);
+        assert_eq!(seen[1].told(), "books/empty");
+        assert_eq!(seen[2].told(), "invalid_json");
+    }
+
+    #[test]
+    fn a_book_that_is_no_text_or_too_large_is_quarantined() {
+        let seen = read_bytes(&Books, "books", "a.txt", b"abc\xff");
+        assert_eq!(seen[0].told(), "invalid_utf8");
+        let latin = b"Character set encoding: ISO-8859-1\n\ncaf\xe9";
+        let seen = read_bytes(&Books, "books", "a.txt", latin);
+        assert!(seen[0].told().ends_with("caf\u{e9}"));
+        let small = job("books", "thresher", "[records]\nmax_bytes = \"1KiB\"\n");
+        let seen = read_with(&Books, &small, "a.txt", &[b'a'; 1025]);
+        assert_eq!(seen[0].told(), "record_too_large");
+        assert_eq!(read_with(&Books, &small, "a.txt", &[b'a'; 1024])[0].told().len(), 1024);
+    }
+}

@@ -1,0 +1,153 @@
+//! C4: the published `c4-train.*.json.gz`, one document a line.
+//!
+//! RedPajama took C4 as it is; so does this reader, and what else happens to a document is for the
+//! slice's steps to say: none in `redpajama-v1`, language and document dedup by default. Rebuilding
+//! C4 from web pages is no part of it: that is a `commoncrawl` source with C4's rules as filters.
+//! Files of mC4 (`c4-de.tfrecord-00000-of-02048.json.gz`) tell their language by their names.
+//!
+//! ```text
+//! {"text", "timestamp", "url"} → document, licence ODC-BY; dropped: c4/empty
+//! ```
+
+use serde::Deserialize;
+use serde_json::json;
+use thresher_job::{JobSpec, SourceSpec};
+
+use super::{Fate, Input, Meta, Page, PlannedInput, Source, Take, json_rows};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::piece::Piece;
+use thresher_unit::UnitError;
+
+/// Of the collection; pages are their owners'.
+const LICENCE: &str = "ODC-BY-1.0";
+
+/// C4 as it was published.
+pub struct C4;
+
+/// A line; other fields are left alone.
+#[derive(Debug, Deserialize)]
+struct Row {
+    text: String,
+    #[serde(default)]
+    timestamp: String,
+    #[serde(default)]
+    url: String,
+}
+
+impl Source for C4 {
+    fn pieces(
+        &self,
+        _: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        Ok(json_rows::pieces(input, target_bytes))
+    }
+
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let language = language_of(input.path());
+        json_rows::read(job, input, take, |place, row: Row, take| {
+            let Row { text, timestamp, url } = &row;
+            if text.is_empty() {
+                let fate = Fate::Dropped { id: &place.id, url, reason: "c4/empty", detail: "" };
+                return take(place.met(fate));
+            }
+            let meta = meta(&row, language);
+            take(place.met(Fate::Page(Page {
+                id: &place.id,
+                url,
+                date: timestamp,
+                text,
+                licence: Some(LICENCE),
+                language: Some(language),
+                meta: Some(&meta),
+                ..Page::default()
+            })))
+        })
+    }
+}
+
+/// `de` of mC4's `c4-de.tfrecord-…` and `c4-de-validation.…`; `en` of C4's own, `c4-train.…`.
+fn language_of(path: &str) -> &str {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let name = file.strip_prefix("c4-").and_then(|rest| rest.split('.').next()).unwrap_or_default();
+    let name = name.strip_suffix("-validation").unwrap_or(name);
+    // Other parts of a name are C4's, such as `train`, or not of this form.
+    let code = name.split('-').next().unwrap_or_default();
+    let is_code = (2..=3).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase());
+    if is_code { name } else { "en" }
+}
+
+/// As RedPajama published it.
+fn meta(row: &Row, language: &str) -> Meta {
+    let mut meta = Meta::new();
+    meta.insert("timestamp".into(), json!(row.timestamp));
+    meta.insert("url".into(), json!(row.url));
+    meta.insert("language".into(), json!(language));
+    meta.insert("source".into(), json!("c4"));
+    meta
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Seen, read_bytes};
+
+    const REAL: &[u8] = include_bytes!("testdata/c4-sample.01.json.gz");
+
+    #[test]
+    fn published_documents_come_out_as_they_are() {
+        let seen = read_bytes(&C4, "c4", "c4-train.00000-of-01024.json.gz", REAL);
+        assert!(seen.len() > 3, "{}", seen.len());
+        for record in &seen {
+            let Seen::Page { id, url, text, meta, licence, .. } = record else {
+                panic!("{record:?}")
+            };
+            assert!(id.starts_with("c4-train.00000-of-01024.json.gz#"));
+            assert!(url.starts_with("http") && text.len() > 100);
+            assert_eq!(meta["source"], "c4");
+            assert_eq!(meta["url"], url.as_str());
+            assert_eq!(licence.as_deref(), Some("ODC-BY-1.0"));
+        }
+    }
+
+    #[test]
+    fn files_of_mc4_name_their_language() {
+        for (path, language) in [
+            ("en/c4-train.00000-of-01024.json.gz", "en"),
+            ("c4-validation.00000-of-00008.json.gz", "en"),
+            ("multilingual/c4-de.tfrecord-00000-of-02048.json.gz", "de"),
+            ("c4-fil-validation.tfrecord-00000-of-00001.json.gz", "fil"),
+            ("c4-zh-Latn.tfrecord-00000-of-00128.json.gz", "zh-Latn"),
+            ("pages.jsonl", "en"),
+        ] {
+            assert_eq!(language_of(path), language, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_document_is_told_with_its_place() {
+        let input =
+            b"{\"text\":\"a\",\"url\":\"u\",\"timestamp\":\"t\"}\n{\"text\":\"\"}\nnothing\n\
+                      {\"url\":\"u\"}\n{\"text\":\"\xff\"}\n[1]\n{\"text\":\"b\"}\n";
+        let seen = read_bytes(&C4, "c4", "x.json", input);
+        let told: Vec<(u64, String)> =
+            seen.iter().map(|record| (record.offset(), record.told())).collect();
+        let expected = [
+            (0, "a"),
+            (39, "c4/empty"),
+            (51, "invalid_json"),
+            (59, "invalid_json"),
+            (71, "invalid_utf8"),
+            (84, "invalid_json"),
+            (88, "b"),
+        ];
+        assert_eq!(told, expected.map(|(at, told)| (at, told.to_owned())));
+    }
+}

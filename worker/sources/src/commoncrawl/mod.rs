@@ -1,0 +1,128 @@
+//! CommonCrawl: WET and WARC files to pages.
+//!
+//! WET `conversion` records give their text, WARC `response` records the main text of their HTML;
+//! every other record is dropped by its type. The first line is the title and no part of the text,
+//! and pages below the least length are dropped before anything else, as in CCNet
+//! (facebookresearch/cc_net, process_wet_file).
+
+mod wet;
+
+use thresher_job::{JobSpec, SourceSpec};
+
+use super::{Fate, Input, Met, Page, Source, Take};
+use thresher_formats::gzip::{GzipLimits, InputDigest};
+use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
+use thresher_text::html::{HtmlLimits, page_text};
+use thresher_text::lines::has_chars;
+use thresher_unit::UnitError;
+
+/// WET and WARC files; one is never cut.
+pub struct CommonCrawl;
+
+impl Source for CommonCrawl {
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let limits = limits(job);
+        let mut reader = WarcReader::new(input.open()?, limits);
+        let html =
+            HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
+        while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
+            match item {
+                Item::Record(record) => read_record(job, &html, &record, take)?,
+                Item::Quarantined(bad) => {
+                    let header = bad.header();
+                    let Named { id, url, .. } = named(&header);
+                    let fate =
+                        Fate::Quarantined { id, url, reason: bad.reason, detail: &bad.detail };
+                    take(Met { offset: bad.offset, record: bad.index, bytes: 0, fate })?;
+                }
+            }
+        }
+        Ok(reader.input_digest())
+    }
+}
+
+fn limits(job: &JobSpec) -> WarcLimits {
+    let spec = &job.commoncrawl;
+    let defaults = WarcLimits::default();
+    WarcLimits {
+        record_max_bytes: spec.max_record_bytes.0 as usize,
+        gzip: GzipLimits { member_max_bytes: spec.max_member_bytes.0, ..defaults.gzip },
+        ..defaults
+    }
+}
+
+/// The header values that name a record; what is no UTF-8 is left empty.
+struct Named<'a> {
+    id: &'a str,
+    url: &'a str,
+    date: &'a str,
+    payload_digest: &'a str,
+}
+
+fn named<'a>(header: &Header<'a>) -> Named<'a> {
+    let text = |value: Option<&'a [u8]>| str::from_utf8(value.unwrap_or_default()).unwrap_or("");
+    let id = text(header.record_id());
+    let id = id.trim_matches(['<', '>']);
+    Named {
+        id: id.strip_prefix("urn:uuid:").unwrap_or(id),
+        url: text(header.target_uri()),
+        date: text(header.date()),
+        payload_digest: text(header.payload_digest().or_else(|| header.block_digest())),
+    }
+}
+
+fn read_record(
+    job: &JobSpec,
+    html: &HtmlLimits,
+    record: &Record<'_>,
+    take: &mut Take<'_>,
+) -> Result<(), UnitError> {
+    let Named { id, url, date, payload_digest } = named(&record.header);
+    let mut tell = |fate: Fate<'_>| {
+        let bytes = record.body.len() as u64;
+        take(Met { offset: record.offset, record: record.index, bytes, fate })
+    };
+    let least = job.commoncrawl.min_chars;
+    let mut page = |title: &str, text: &str| {
+        if has_chars(text, least) {
+            tell(Fate::Page(Page { id, url, date, title, text, payload_digest, ..Page::default() }))
+        } else {
+            tell(Fate::Dropped { id, url, reason: "commoncrawl/too_short", detail: "" })
+        }
+    };
+    match record.header.warc_type().unwrap_or_default() {
+        b"conversion" => match wet::split(record.body, job.commoncrawl.cut_at_warc_line) {
+            Ok((title, text)) => page(title, text),
+            Err(at) => {
+                let detail = format!("byte {at} of the body is no UTF-8");
+                tell(Fate::Quarantined { id, url, reason: "invalid_utf8", detail: &detail })
+            }
+        },
+        b"response" => match page_text(record.body, url, html) {
+            Ok(found) => page(&found.title, &found.text),
+            Err(error) => {
+                let detail = error.to_string();
+                tell(Fate::Dropped { id, url, reason: error.reason(), detail: &detail })
+            }
+        },
+        other => tell(Fate::Dropped { id, url, reason: type_reason(other), detail: "" }),
+    }
+}
+
+fn type_reason(warc_type: &[u8]) -> &'static str {
+    match warc_type {
+        b"warcinfo" => "record_type/warcinfo",
+        b"request" => "record_type/request",
+        b"metadata" => "record_type/metadata",
+        b"revisit" => "record_type/revisit",
+        b"resource" => "record_type/resource",
+        b"continuation" => "record_type/continuation",
+        _ => "record_type/other",
+    }
+}

@@ -1,0 +1,161 @@
+//! External: documents that a command of the user's gives, a JSON object a line.
+//!
+//! ```text
+//! input's bytes ─▶ stdin of the command, its stdout ─▶ {"text": …}, {"drop": …} a line
+//! ```
+//! | key | means |
+//! |---|---|
+//! | `text` | the document; needed, unless it is dropped |
+//! | `id`, `url`, `title`, `date`, `licence`, `language` | default: none; id: of input and number |
+//! | `key` | equal documents have equal ones, where the job compares `payload` |
+//! | `meta` | an object that is published with it |
+//! | `drop` | the record is dropped for this reason, `external/<reason>` |
+//! | `quarantine` | the record is damaged: `external/<reason>` |
+//!
+//! The command must read its input to the end and leave with status 0; anything else fails the
+//! unit, and nothing of the input is published without it.
+
+use serde::Deserialize;
+use thresher_job::{JobSpec, SourceSpec};
+
+use super::{Fate, Input, Met, Meta, Page, Source, Take};
+use crate::command::{Feed, Program, Reasons, command_line};
+use thresher_formats::gzip::InputDigest;
+use thresher_unit::UnitError;
+
+/// What a command gives.
+pub struct External;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Given {
+    id: String,
+    url: String,
+    title: String,
+    date: String,
+    licence: Option<String>,
+    language: Option<String>,
+    key: String,
+    text: Option<String>,
+    meta: Option<Meta>,
+    drop: Option<String>,
+    quarantine: Option<String>,
+}
+
+impl Source for External {
+    fn read(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let command = job
+            .command(&source.reader)
+            .ok_or_else(|| UnitError::Fatal(format!("source `{}` has no `reader`", source.name)))?;
+        let line = command_line(job, command, Some(input.path()));
+        let mut program = Program::start(&line, Feed::Bytes(input.open_owned()?))?;
+        let mut record = 0;
+        let mut reasons = Reasons::default();
+        while let Some(line) = program.line()? {
+            let given: Given = match serde_json::from_slice(&line) {
+                Ok(given) => given,
+                Err(error) => return Err(program.answered(&line, &error.to_string()).into()),
+            };
+            if given.text.is_some() == (given.drop.is_some() || given.quarantine.is_some()) {
+                let why = "give a `text`, or why there is none";
+                return Err(program.answered(&line, why).into());
+            }
+            if let Some(reason) = given.drop.as_ref().or(given.quarantine.as_ref()) {
+                reasons.check(reason).map_err(|why| program.answered(&line, &why))?;
+            }
+            let bytes = line.len() as u64;
+            tell(input, &given, record, bytes, take)?;
+            record += 1;
+        }
+        program.end()?;
+        input.digest()
+    }
+}
+
+fn tell(
+    input: &Input<'_>,
+    given: &Given,
+    record: u64,
+    bytes: u64,
+    take: &mut Take<'_>,
+) -> Result<(), UnitError> {
+    let own = format!("{}#{record}", input.path());
+    let id = if given.id.is_empty() { &own } else { &given.id };
+    let url = &given.url;
+    let named = |reason: &str| format!("external/{reason}");
+    let reason = given.drop.as_deref().or(given.quarantine.as_deref()).map(named);
+    let fate = match (&given.text, &reason) {
+        (Some(text), _) if !text.is_empty() => Fate::Page(Page {
+            id,
+            url,
+            date: &given.date,
+            title: &given.title,
+            text,
+            payload_digest: &given.key,
+            licence: given.licence.as_deref(),
+            language: given.language.as_deref(),
+            meta: given.meta.as_ref(),
+            withdrawn: None,
+        }),
+        (_, None) => Fate::Dropped { id, url, reason: "external/empty", detail: "" },
+        (_, Some(reason)) if given.drop.is_some() => Fate::Dropped { id, url, reason, detail: "" },
+        (_, Some(reason)) => Fate::Quarantined { id, url, reason, detail: "" },
+    };
+    take(Met { offset: 0, record, bytes, fate })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Seen, job, read_with};
+    use std::path::PathBuf;
+
+    fn with(script: &str) -> JobSpec {
+        let mut job = job("c4", "thresher", "[[command]]\nname = \"mine\"\nrun = [\"sh\"]\n");
+        job.command[0].run = ["sh", "-c", script].map(str::to_owned).to_vec();
+        job.source[0].reader = "mine".to_owned();
+        job
+    }
+
+    #[test]
+    fn documents_and_dropped_records_come_out_in_order() {
+        let script = r#"cat >/dev/null
+            printf '%s\n' '{"text": "a", "id": "1", "meta": {"k": 1}}' '{"drop": "old"}' \
+                '{"quarantine": "odd"}' '{"text": ""}' "{\"text\": \"$THRESHER_INPUT\"}""#;
+        let seen = read_with(&External, &with(script), "in.x", b"whatever");
+        let told: Vec<String> = seen.iter().map(Seen::told).collect();
+        assert_eq!(told, ["a", "external/old", "external/odd", "external/empty", "in.x"]);
+        let Seen::Page { id, meta, .. } = &seen[0] else { panic!("{seen:?}") };
+        assert_eq!((id.as_str(), &meta["k"]), ("1", &serde_json::json!(1)));
+    }
+
+    #[test]
+    fn a_large_input_goes_through_while_answers_come_out() {
+        let script = r#"tr '\0' '\n' | sed 's/.*/{"text": "line"}/'"#;
+        let seen = read_with(&External, &with(script), "zeros", &vec![0; 200_000]);
+        assert_eq!(seen.len(), 200_000);
+    }
+
+    #[test]
+    fn a_command_that_fails_fails_the_unit() {
+        for (script, told) in [
+            ("cat >/dev/null; echo '{\"text\": \"a\"}'; echo no >&2; exit 9", "status: 9"),
+            ("cat >/dev/null; echo '{}'", "or why there is none"),
+            ("cat >/dev/null; echo 'text'", "is none"),
+            (r#"cat >/dev/null; echo '{"drop": "so old"}'"#, "a reason has 1 to 64"),
+            (r#"cat >/dev/null; echo '{"quarantine": ""}'"#, "a reason has 1 to 64"),
+            ("cat >/dev/null; printf '{\"text\": \"a\"}'", "cut"),
+        ] {
+            let job = with(script);
+            let input = Input::sample("x", "x", b"abc", PathBuf::new());
+            let error = External.read(&job, &job.source[0], &input, &mut |_| Ok(())).unwrap_err();
+            assert!(error.to_string().contains(told), "{script}: {error}");
+        }
+    }
+}

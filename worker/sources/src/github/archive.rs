@@ -1,0 +1,252 @@
+//! Archives of repositories: tar, tar.gz and zip, read where they lie and never unpacked.
+//!
+//! An archive is read twice: first for the licence files at the roots of its repositories, then for
+//! everything else. A repository is a folder at the archive's top, as forges and registries pack
+//! them; files beside those belong to one that is named like the archive. Damage ends a tar, since
+//! nothing in it says where the next file would begin, and costs a zip one file.
+//!
+//! **Invariant:** each file is a record, whatever becomes of it; folders and links are none.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use serde_json::json;
+use thresher_job::JobSpec;
+
+use super::{CodeFile, Judged, licence};
+use crate::noted::{ErrorNote, Noted};
+use crate::{Fate, Input, Met, Meta, Take};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::json_lines::REASON_EMPTY;
+use thresher_unit::UnitError;
+
+/// An archive that cannot be read, or not further.
+const REASON_DAMAGED: &str = "archive_damaged";
+/// One file of a zip archive that cannot be read.
+const REASON_FILE_DAMAGED: &str = "archive_file_damaged";
+const REASON_TOO_LARGE: &str = "record_too_large";
+/// As many repositories of one archive have a licence; the others' files are dropped.
+const MAX_REPOSITORIES: usize = 100_000;
+
+/// Whether an input of this name is an archive.
+pub(super) fn is_archive(path: &str) -> bool {
+    is_zip(path) || [".tar", ".tar.gz", ".tgz", ".crate"].iter().any(|end| path.ends_with(end))
+}
+
+fn is_zip(path: &str) -> bool {
+    path.ends_with(".zip") || path.ends_with(".whl")
+}
+
+pub(super) fn read(
+    job: &JobSpec,
+    input: &Input<'_>,
+    take: &mut Take<'_>,
+) -> Result<InputDigest, UnitError> {
+    let mut reading = Reading { job, input, licences: BTreeMap::new(), take, record: 0 };
+    let walk = if is_zip(input.path()) { walk_zip } else { walk_tar };
+    walk(job, input, &mut |file| reading.note_licence(&file))?;
+    walk(job, input, &mut |file| reading.tell(file))?;
+    input.digest()
+}
+
+/// A file of an archive, or a place that gives none.
+struct Entry<'a> {
+    offset: u64,
+    /// Empty where it is not known.
+    path: &'a str,
+    bytes: u64,
+    content: Result<&'a [u8], (&'static str, String)>,
+}
+
+type Each<'e> = dyn FnMut(Entry<'_>) -> Result<(), UnitError> + 'e;
+
+struct Reading<'a, 't> {
+    job: &'a JobSpec,
+    input: &'a Input<'a>,
+    /// Of repositories, by their folders.
+    licences: BTreeMap<String, &'static str>,
+    take: &'a mut Take<'t>,
+    record: u64,
+}
+
+impl Reading<'_, '_> {
+    /// The repository's folder and the path in it.
+    fn split<'p>(&self, path: &'p str) -> (&'p str, &'p str) {
+        path.trim_start_matches("./").split_once('/').unwrap_or(("", path))
+    }
+
+    fn note_licence(&mut self, entry: &Entry<'_>) -> Result<(), UnitError> {
+        let (repository, path) = self.split(entry.path);
+        if entry.bytes > licence::MAX_BYTES || !licence::is_licence_name(path) || path.contains('/')
+        {
+            return Ok(());
+        }
+        let Ok(content) = entry.content else { return Ok(()) };
+        let found = licence::detect(&String::from_utf8_lossy(content));
+        let known = self.licences.contains_key(repository);
+        if let Some(found) = found
+            && !known
+            && self.licences.len() < MAX_REPOSITORIES
+        {
+            self.licences.insert(repository.to_owned(), found);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, entry: Entry<'_>) -> Result<(), UnitError> {
+        let record = self.record;
+        self.record += 1;
+        let id = format!("{}!{}", self.input.path(), entry.path);
+        let (folder, path) = self.split(entry.path);
+        let take = &mut *self.take;
+        let mut met =
+            |fate: Fate<'_>| take(Met { offset: entry.offset, record, bytes: entry.bytes, fate });
+        let content = match entry.content {
+            Ok(content) => content,
+            Err((reason, detail)) => {
+                return met(Fate::Quarantined { id: &id, url: "", reason, detail: &detail });
+            }
+        };
+        let text = match simdutf8::compat::from_utf8(content) {
+            Ok(text) if !text.contains('\0') => text,
+            Ok(_) | Err(_) if content.contains(&0) => {
+                let reason = "github/binary";
+                return met(Fate::Dropped { id: &id, url: "", reason, detail: "" });
+            }
+            Ok(text) => text,
+            Err(error) => {
+                let detail = format!("byte {} of the file is no UTF-8", error.valid_up_to());
+                let reason = "invalid_utf8";
+                return met(Fate::Quarantined { id: &id, url: "", reason, detail: &detail });
+            }
+        };
+        let licence = self.licences.get(folder).copied().unwrap_or_default();
+        let repository = if folder.is_empty() { self.input.path() } else { folder };
+        let mut columns = Meta::new();
+        columns.insert("repo_name".into(), json!(repository));
+        columns.insert("path".into(), json!(path));
+        columns.insert("license".into(), json!(licence));
+        columns.insert("size".into(), json!(entry.bytes));
+        let file = CodeFile { path, licence, content: text, columns };
+        let judged = Judged::of(&self.job.github, file);
+        met(judged.fate((&id, ""), path, licence))
+    }
+}
+
+fn damaged<'a>(offset: u64, error: &dyn std::fmt::Display) -> Entry<'a> {
+    let content = Err((REASON_DAMAGED, error.to_string()));
+    Entry { offset, path: "", bytes: 0, content }
+}
+
+fn cut(read: usize, bytes: u64) -> (&'static str, String) {
+    (REASON_DAMAGED, format!("the file has {bytes} bytes, and {read} are there"))
+}
+
+/// Reads a file's content up to the limit; the rest of it is left unread.
+fn content_of(
+    reader: impl Read,
+    limit: u64,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Result<(), (&'static str, String)>> {
+    buffer.clear();
+    reader.take(limit + 1).read_to_end(buffer)?;
+    let fits = buffer.len() as u64 <= limit;
+    Ok(if fits { Ok(()) } else { Err((REASON_TOO_LARGE, format!("more than {limit} bytes"))) })
+}
+
+fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
+    let note = ErrorNote::default();
+    let raw = Noted { input: input.open_at(0)?, note: note.clone() };
+    let mut raw = BufReader::new(raw);
+    // An error comes again where the archive is read.
+    let begin = raw.fill_buf().unwrap_or(&[0]);
+    let (empty, gzip) = (begin.is_empty(), begin.starts_with(&[0x1f, 0x8b]));
+    if empty {
+        let content = Err((REASON_EMPTY, String::new()));
+        return each(Entry { offset: 0, path: "", bytes: 0, content });
+    }
+    let plain: Box<dyn Read + '_> =
+        if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
+    let mut archive = tar::Archive::new(plain);
+    let mut buffer = Vec::new();
+    let mut at = 0;
+    let walked = (|| -> io::Result<Result<(), UnitError>> {
+        for entry in archive.entries()? {
+            let entry = entry?;
+            at = entry.raw_header_position();
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let bytes = entry.size();
+            let limit = job.records.max_bytes.0;
+            let content = match content_of(entry, limit, &mut buffer) {
+                Ok(Ok(())) if (buffer.len() as u64) < bytes => Err(cut(buffer.len(), bytes)),
+                Ok(content) => content,
+                Err(error) => Err((REASON_DAMAGED, error.to_string())),
+            };
+            // Damage ends the tar with the file that it is in.
+            let ends = matches!(content, Err((REASON_DAMAGED, _)));
+            let content = content.map(|()| buffer.as_slice());
+            let told = each(Entry { offset: at, path: &path, bytes, content });
+            if told.is_err() || ends {
+                return Ok(told);
+            }
+        }
+        Ok(Ok(()))
+    })();
+    if let Some(error) = note.take() {
+        return Err(input.failed(&error));
+    }
+    match walked {
+        Ok(told) => told,
+        Err(error) => each(damaged(at, &error)),
+    }
+}
+
+fn walk_zip(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
+    let note = ErrorNote::default();
+    let raw = Noted { input: input.seekable()?, note: note.clone() };
+    let failed = || note.take().map(|error| input.failed(&error));
+    let mut archive = match zip::ZipArchive::new(BufReader::new(raw)) {
+        Ok(archive) => archive,
+        Err(error) => return failed().map_or_else(|| each(damaged(0, &error)), Err),
+    };
+    let mut buffer = Vec::new();
+    for index in 0..archive.len() {
+        let read = (|| -> Result<_, zip::result::ZipError> {
+            let file = archive.by_index(index)?;
+            let path = file.name()?.into_owned();
+            let (offset, bytes, is_file) = (file.header_start(), file.size(), file.is_file());
+            let content = match is_file {
+                true => Some(content_of(file, job.records.max_bytes.0, &mut buffer)),
+                false => None,
+            };
+            Ok((path, offset, bytes, content))
+        })();
+        if let Some(error) = failed() {
+            return Err(error);
+        }
+        let file_damaged =
+            |error: &dyn std::fmt::Display| Err((REASON_FILE_DAMAGED, error.to_string()));
+        match read {
+            Ok((_, _, _, None)) => {}
+            Ok((path, offset, bytes, Some(content))) => {
+                let content = match content {
+                    Ok(content) => content.map(|()| buffer.as_slice()),
+                    Err(error) => file_damaged(&error),
+                };
+                each(Entry { offset, path: &path, bytes, content })?;
+            }
+            Err(error) => {
+                let content = file_damaged(&error);
+                each(Entry { offset: 0, path: "", bytes: 0, content })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! GitHub: files of code under permissive licences.
+//!
+//! | input | a record is |
+//! |---|---|
+//! | BigQuery's export of `github_repos`, `.json(.gz)` | a row |
+//! | The Stack, `.parquet` | a row |
+//! | repositories, `.tar`, `.tar.gz`, `.tgz`, `.crate`, `.zip`, `.whl` | a file |
+//! | with `trees`: any file `<repository>/<path>` | the file |
+//!
+//! ```text
+//! licence → content → hash → header cut → name → lines → characters → letters per token → document
+//! ```
+//! The order is RedPajama's, so its reasons are: a file is dropped for the first rule that it
+//! breaks. The last rule is applied where tokens are counted (`stages/prepare`). RedPajama compared
+//! files between hash and name; `github.compares` says whether dropped ones take part.
+//!
+//! **Invariant:** thresholds are of the text after its header was cut, the hash of the text before.
+
+mod archive;
+mod header;
+mod licence;
+mod measure;
+mod parquet_rows;
+mod rows;
+mod tree;
+
+use md5::{Digest, Md5};
+use serde_json::json;
+use thresher_job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
+
+use super::{Fate, Input, Meta, Page, PlannedInput, Source, Take, json_rows};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::piece::Piece;
+use thresher_unit::UnitError;
+
+use measure::Measured;
+
+const PARQUET: &str = ".parquet";
+
+/// Files of code.
+pub struct Github;
+
+impl Source for Github {
+    fn pieces(
+        &self,
+        job: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        match input.bytes {
+            Some(_) | None if job.github.trees => Ok(Vec::new()),
+            Some(bytes) if input.path.ends_with(PARQUET) => Ok(Piece::even(bytes, target_bytes)),
+            Some(_) | None => Ok(json_rows::pieces(input, target_bytes)),
+        }
+    }
+
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        match input.path() {
+            _ if job.github.trees => tree::read(job, input, take),
+            path if path.ends_with(PARQUET) => parquet_rows::read(job, input, take),
+            path if archive::is_archive(path) => archive::read(job, input, take),
+            _ => rows::read(job, input, take),
+        }
+    }
+}
+
+/// One file of a repository, however it was found.
+struct CodeFile<'a> {
+    /// Within its repository.
+    path: &'a str,
+    licence: &'a str,
+    content: &'a str,
+    /// What the input says of it besides.
+    columns: Meta,
+}
+
+/// What becomes of a file; the text is its own, so that the fate can point to it.
+struct Judged {
+    text: String,
+    content_hash: String,
+    meta: Meta,
+    dropped: Option<&'static str>,
+    /// Dropped only after files are compared.
+    compared: bool,
+}
+
+impl Judged {
+    fn of(spec: &GithubSpec, file: CodeFile<'_>) -> Self {
+        let content_hash = md5_hex(file.content);
+        let text = match spec.header {
+            HeaderCut::V1 => header::cut_as_published(file.content).into_owned(),
+            HeaderCut::Licence => header::cut(file.path, file.content),
+            HeaderCut::Keep => file.content.to_owned(),
+        };
+        let measured = Measured::of(&text);
+        let refused = no_source(spec, file.licence, file.path);
+        let compared = refused.is_none() && spec.compares == Compares::All;
+        let dropped = refused.or_else(|| rule_broken(spec, file.path, &measured));
+        let mut meta = Meta::new();
+        meta.insert("content_hash".into(), json!(content_hash));
+        meta.insert("timestamp".into(), json!(""));
+        meta.insert("source".into(), json!("github"));
+        meta.insert("line_count".into(), json!(measured.lines));
+        meta.insert("max_line_length".into(), json!(measured.max_line_chars));
+        meta.insert("avg_line_length".into(), json!(measured.mean_line_chars()));
+        meta.insert("alnum_prop".into(), json!(measured.alphanumeric_share()));
+        meta.extend(file.columns);
+        Self { text, content_hash, meta, dropped, compared }
+    }
+
+    fn fate<'a>(
+        &'a self,
+        (id, url): (&'a str, &'a str),
+        path: &'a str,
+        licence: &'a str,
+    ) -> Fate<'a> {
+        if let Some(reason) = self.dropped.filter(|_| !self.compared) {
+            return Fate::Dropped { id, url, reason, detail: "" };
+        }
+        Fate::Page(Page {
+            id,
+            url,
+            title: path,
+            text: &self.text,
+            payload_digest: &self.content_hash,
+            licence: Some(licence),
+            meta: Some(&self.meta),
+            withdrawn: self.dropped,
+            ..Page::default()
+        })
+    }
+}
+
+/// Why a file is not looked at.
+fn no_source(spec: &GithubSpec, licence: &str, path: &str) -> Option<&'static str> {
+    let licence = licence.to_ascii_lowercase();
+    if !spec.licences.iter().any(|known| licence.starts_with(known)) {
+        return Some("github/licence");
+    }
+    (path.ends_with(".crt") || path == "LICENSE").then_some("github/no_code")
+}
+
+/// The first rule that the file breaks.
+fn rule_broken(spec: &GithubSpec, path: &str, measured: &Measured) -> Option<&'static str> {
+    let rules = [
+        (measured.chars == 0, "github/empty"),
+        (!spec.endings.iter().any(|ending| path.ends_with(ending)), "github/ending"),
+        (measured.max_line_chars > spec.max_line_chars, "github/long_line"),
+        (measured.mean_line_chars() > spec.max_mean_line_chars, "github/long_mean_line"),
+        (measured.alphanumeric_share() < spec.min_alphanumeric, "github/few_alphanumeric"),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, reason)| reason)
+}
+
+/// The rule that needs a tokenizer; `None` for a job without it.
+pub fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
+    let tokens = tokens.filter(|_| spec.min_letters_per_token > 0.0)?;
+    let letters = measure::letters(text);
+    let few = (letters as f64) < spec.min_letters_per_token * tokens as f64;
+    few.then_some("github/few_letters_per_token")
+}
+
+fn md5_hex(text: &str) -> String {
+    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! Rows of BigQuery's `github_repos`, as JSON lines: contents joined with files, licences and
+//! languages.
+
+use serde_json::Value;
+use thresher_job::JobSpec;
+
+use super::{CodeFile, Judged};
+use crate::{Fate, Input, Meta, Take, json_rows};
+use thresher_formats::gzip::InputDigest;
+use thresher_unit::UnitError;
+
+pub(super) fn read(
+    job: &JobSpec,
+    input: &Input<'_>,
+    take: &mut Take<'_>,
+) -> Result<InputDigest, UnitError> {
+    json_rows::read(job, input, take, |place, mut row: Meta, take| {
+        let content = row.shift_remove("content");
+        let text =
+            |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (repository, path, licence) = (text("repo_name"), text("path"), text("license"));
+        let id = Some(text("id")).filter(|id| !id.is_empty());
+        let id = id.unwrap_or_else(|| format!("{repository}/{path}"));
+        let branch = text("ref");
+        let branch = branch.strip_prefix("refs/heads/").unwrap_or(&branch).to_owned();
+        let url = format!("https://github.com/{repository}/blob/{branch}/{path}");
+        if path.is_empty() {
+            let (reason, detail) = ("invalid_json", "the row has no `path`");
+            return take(place.met(Fate::Quarantined { id: &id, url: "", reason, detail }));
+        }
+        let Some(Value::String(content)) = content else {
+            let reason = "github/no_content";
+            return take(place.met(Fate::Dropped { id: &id, url: &url, reason, detail: "" }));
+        };
+        let file = CodeFile { path: &path, licence: &licence, content: &content, columns: row };
+        let judged = Judged::of(&job.github, file);
+        take(place.met(judged.fate((&id, &url), &path, &licence)))
+    })
+}

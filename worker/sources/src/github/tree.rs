@@ -1,0 +1,118 @@
+//! Files of plain source trees: each input is one file, `<repository>/<path>` below the base.
+//!
+//! The licence of its repository is looked for in the files at the repository's root that usually
+//! have it; the first one that grants a known licence decides.
+
+use std::io::Read;
+
+use serde_json::json;
+use thresher_job::JobSpec;
+
+use super::{CodeFile, Judged, licence};
+use crate::{Fate, Input, Met, Meta, Take};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::hashed::HashedReader;
+use thresher_unit::UnitError;
+
+/// Where a repository's licence may stand.
+const LICENCE_FILES: [&str; 10] = [
+    "LICENSE",
+    "LICENSE.txt",
+    "LICENSE.md",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    "LICENCE",
+    "license",
+    "license.txt",
+    "COPYING",
+    "COPYING.txt",
+];
+
+pub(super) fn read(
+    job: &JobSpec,
+    input: &Input<'_>,
+    take: &mut Take<'_>,
+) -> Result<InputDigest, UnitError> {
+    let limit = job.records.max_bytes.0;
+    let mut reader = HashedReader::new(input.open()?);
+    let mut content = Vec::new();
+    let bounded = reader.by_ref().take(limit + 1).read_to_end(&mut content);
+    bounded.map_err(|error| input.failed(&error))?;
+    let digest = reader.finish().map_err(|error| input.failed(&error))?;
+    let id = input.path();
+    let mut met = |fate: Fate<'_>| take(Met { offset: 0, record: 0, bytes: digest.bytes, fate });
+    let quarantined = |reason, detail| Fate::Quarantined { id, url: "", reason, detail };
+    if digest.bytes > limit {
+        met(quarantined("record_too_large", &format!("{} bytes", digest.bytes)))?;
+        return Ok(digest);
+    }
+    if content.contains(&0) {
+        met(Fate::Dropped { id, url: "", reason: "github/binary", detail: "" })?;
+        return Ok(digest);
+    }
+    let text = match simdutf8::compat::from_utf8(&content) {
+        Ok(text) => text,
+        Err(error) => {
+            let detail = format!("byte {} of the file is no UTF-8", error.valid_up_to());
+            met(quarantined("invalid_utf8", &detail))?;
+            return Ok(digest);
+        }
+    };
+    let (repository, path) = id.split_once('/').unwrap_or(("", id));
+    let licence = licence_of(input, repository)?.unwrap_or_default();
+    let mut columns = Meta::new();
+    columns.insert("repo_name".into(), json!(repository));
+    columns.insert("path".into(), json!(path));
+    columns.insert("license".into(), json!(licence));
+    columns.insert("size".into(), json!(digest.bytes));
+    let judged = Judged::of(&job.github, CodeFile { path, licence, content: text, columns });
+    met(judged.fate((id, ""), path, licence))?;
+    Ok(digest)
+}
+
+fn licence_of(input: &Input<'_>, repository: &str) -> Result<Option<&'static str>, UnitError> {
+    for name in LICENCE_FILES {
+        let path =
+            if repository.is_empty() { name.to_owned() } else { format!("{repository}/{name}") };
+        let Some(raw) = input.beside(&path, licence::MAX_BYTES)? else { continue };
+        if let Some(found) = licence::detect(&String::from_utf8_lossy(&raw)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::Github;
+    use crate::testing::Seen;
+    use crate::testing::{job, read_stored};
+
+    #[test]
+    fn the_licence_at_the_root_of_its_repository_decides_on_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |path: &str, content: &[u8]| {
+            let path: PathBuf = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        };
+        let mit = "Permission is hereby granted, free of charge, to any person obtaining a copy";
+        put("a/LICENSE", b"unknown terms");
+        put("a/COPYING", mit.as_bytes());
+        put("a/src/x.py", b"x = 1\n");
+        put("a/y.py", b"y\0");
+        put("a/z.py", b"# caf\xe9");
+        put("b/src/x.py", b"x = 1\n");
+        let job = job("github", "thresher", "[github]\ntrees = true\n");
+        let told = |path: &str| read_stored(&Github, &job, folder.path(), path)[0].told();
+        assert_eq!(told("a/src/x.py"), "x = 1\n");
+        assert_eq!(told("a/y.py"), "github/binary");
+        assert_eq!(told("a/z.py"), "invalid_utf8");
+        assert_eq!(told("b/src/x.py"), "github/licence");
+        let seen = read_stored(&Github, &job, folder.path(), "a/src/x.py");
+        let Seen::Page { title, licence, .. } = &seen[0] else { panic!("{seen:?}") };
+        assert_eq!((title.as_str(), licence.as_deref()), ("src/x.py", Some("mit")));
+    }
+}

@@ -1,0 +1,305 @@
+//! An input of a source, or the piece of it that a unit reads.
+//!
+//! Sources open it as often as they like, at any place; where it lies is `storage`'s business. An
+//! error of a reader carries the storage's own error, so [`UnitError::input`] knows whether trying
+//! again can help.
+
+use std::cell::RefCell;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::noted::{ErrorNote, Owned, OwnedPlace};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::hashed::HashedReader;
+use thresher_formats::piece::Piece;
+use thresher_storage::{Known, Location, ReadOptions, StorageError};
+use thresher_unit::UnitError;
+use thresher_unit::staging::InputRow;
+
+/// Room for the bytes that a sought input is read in.
+const RANDOM_BYTES: usize = 64 << 10;
+
+/// One input as a source reads it.
+pub struct Input<'a> {
+    name: String,
+    /// As in the listing.
+    path: &'a str,
+    bytes: Option<u64>,
+    piece: Option<Piece>,
+    scratch: PathBuf,
+    place: Place<'a>,
+}
+
+enum Place<'a> {
+    /// With the reader that was opened to see whether the input is there.
+    Stored {
+        location: Location,
+        options: ReadOptions,
+        first: RefCell<Option<Box<dyn Read + Send>>>,
+    },
+    Sample(&'a [u8]),
+}
+
+impl<'a> Input<'a> {
+    /// An input as it is stored; fails where it cannot be opened.
+    pub fn stored(
+        location: Location,
+        row: &'a InputRow,
+        scratch: PathBuf,
+    ) -> Result<Self, StorageError> {
+        let InputRow { path, bytes, piece, .. } = row;
+        let known = Known { bytes: *bytes, etag: row.etag.clone() };
+        let options = ReadOptions { known, ..ReadOptions::default() };
+        let opened = match piece {
+            None => thresher_storage::open(&location, &options)?,
+            Some(piece) => {
+                thresher_storage::open_range(&location, piece.offset..u64::MAX, &options)?
+            }
+        };
+        let name = match piece {
+            Some(piece) => format!("{location} (from byte {})", piece.offset),
+            None => location.to_string(),
+        };
+        let place = Place::Stored { location, options, first: RefCell::new(Some(opened)) };
+        Ok(Self { name, path, bytes: *bytes, piece: *piece, scratch, place })
+    }
+
+    /// The first bytes of an input, as if they were all of it.
+    pub fn sample(name: &str, path: &'a str, bytes: &'a [u8], scratch: PathBuf) -> Self {
+        let place = Place::Sample(bytes);
+        let length = Some(bytes.len() as u64);
+        Self { name: name.to_owned(), path, bytes: length, piece: None, scratch, place }
+    }
+
+    /// As errors name it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// As the listing has it.
+    pub fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// The length of the whole input, where the place tells it.
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes
+    }
+
+    /// The part whose records are read; the whole input where there is none.
+    pub fn piece(&self) -> Option<Piece> {
+        self.piece
+    }
+
+    /// A folder for this reading alone; whoever makes it removes it.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// The error of reading this input.
+    pub fn failed(&self, error: &io::Error) -> UnitError {
+        UnitError::input(&self.name, error)
+    }
+
+    /// From where the piece begins up to the end of the input, beyond the end of the piece.
+    pub fn open(&self) -> Result<Box<dyn Read + Send + 'a>, UnitError> {
+        if let Place::Stored { first, .. } = &self.place
+            && let Some(reader) = first.take()
+        {
+            return Ok(reader);
+        }
+        self.open_at(self.piece.map_or(0, |piece| piece.offset))
+    }
+
+    /// From any place of the whole input up to its end.
+    pub fn open_at(&self, offset: u64) -> Result<Box<dyn Read + Send + 'a>, UnitError> {
+        match &self.place {
+            Place::Stored { .. } if self.bytes.is_some_and(|bytes| offset >= bytes) => {
+                Ok(Box::new(io::empty()))
+            }
+            Place::Stored { location, options, .. } => {
+                Ok(thresher_storage::open_range(location, offset..u64::MAX, options)?)
+            }
+            Place::Sample(bytes) => {
+                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(Box::new(&bytes[from..]))
+            }
+        }
+    }
+
+    /// The same, for a thread of its own; a sample is copied.
+    pub fn open_owned(&self) -> Result<Box<dyn Read + Send>, UnitError> {
+        match &self.place {
+            Place::Sample(bytes) => Ok(Box::new(io::Cursor::new(bytes.to_vec()))),
+            Place::Stored { location, options, first } => {
+                if let Some(reader) = first.take() {
+                    return Ok(reader);
+                }
+                let from = self.piece.map_or(0, |piece| piece.offset);
+                Ok(thresher_storage::open_range(location, from..u64::MAX, options)?)
+            }
+        }
+    }
+
+    /// Whether the piece begins in the middle of a line of text.
+    pub(super) fn begins_inside_line(&self) -> Result<bool, UnitError> {
+        let Some(before) = self.piece.and_then(|piece| piece.offset.checked_sub(1)) else {
+            return Ok(false);
+        };
+        let mut byte = [0];
+        let read = self.open_at(before)?.read_exact(&mut byte);
+        read.map_err(|error| self.failed(&error))?;
+        Ok(byte != [b'\n'])
+    }
+
+    /// The length of the whole input, asked for where it is not known.
+    fn end(&self) -> Result<u64, UnitError> {
+        let end = match (self.bytes, &self.place) {
+            (Some(bytes), _) => Some(bytes),
+            (None, Place::Stored { location, options, .. }) => {
+                thresher_storage::size(location, options)?
+            }
+            (None, Place::Sample(bytes)) => Some(bytes.len() as u64),
+        };
+        let end = end.ok_or_else(|| {
+            UnitError::Fatal(format!(
+                "the length of `{}` is unknown, and it must be read from its end\nhint: copy it \
+                 to a directory",
+                self.name
+            ))
+        })?;
+        Ok(end)
+    }
+
+    /// The whole input, to be read here and there.
+    pub fn seekable(&self) -> Result<Seekable<'_, 'a>, UnitError> {
+        Ok(Seekable { input: self, at: 0, end: self.end()?, reader: None, reader_at: 0 })
+    }
+
+    /// The same, with all that it needs; a sample is copied.
+    pub(super) fn owned(&self) -> Result<Owned, UnitError> {
+        let place = match &self.place {
+            Place::Stored { location, options, .. } => {
+                OwnedPlace::Stored(location.clone(), options.clone())
+            }
+            Place::Sample(bytes) => OwnedPlace::Sample(Arc::from(*bytes)),
+        };
+        Ok(Owned { place, end: self.end()?, note: ErrorNote::default() })
+    }
+
+    /// Another file of the listing's base, if it is there and no longer than `max_bytes`.
+    pub(super) fn beside(&self, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, UnitError> {
+        let Place::Stored { location, .. } = &self.place else { return Ok(None) };
+        let own = location.to_string();
+        let Some(base) = own.strip_suffix(self.path) else { return Ok(None) };
+        let name = format!("{base}{path}");
+        let reader = match thresher_storage::open(&name.parse()?, &ReadOptions::default()) {
+            Ok(reader) => reader,
+            Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        let read = reader.take(max_bytes + 1).read_to_end(&mut bytes);
+        read.map_err(|error| UnitError::input(&name, &error))?;
+        Ok((bytes.len() as u64 <= max_bytes).then_some(bytes))
+    }
+
+    /// Length and hash of the piece, for sources that do not read it from start to end: it is read
+    /// once more.
+    pub fn digest(&self) -> Result<InputDigest, UnitError> {
+        let length = self.piece.map_or(u64::MAX, |piece| piece.length);
+        let reader = HashedReader::up_to(self.open()?, length);
+        reader.finish().map_err(|error| self.failed(&error))
+    }
+}
+
+/// An input with a place in it.
+pub struct Seekable<'i, 'a> {
+    input: &'i Input<'a>,
+    at: u64,
+    end: u64,
+    reader: Option<io::BufReader<Box<dyn Read + Send + 'a>>>,
+    reader_at: u64,
+}
+
+impl Seekable<'_, '_> {
+    /// The length of the input.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+}
+
+impl Read for Seekable<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at >= self.end {
+            return Ok(0);
+        }
+        // A short way ahead is read over, a long one or one back is opened anew.
+        let skip = self.at.checked_sub(self.reader_at).filter(|skip| *skip < RANDOM_BYTES as u64);
+        let reader = match (&mut self.reader, skip) {
+            (Some(reader), Some(skip)) => {
+                io::copy(&mut reader.by_ref().take(skip), &mut io::sink())?;
+                reader
+            }
+            (reader, _) => {
+                let opened = self.input.open_at(self.at).map_err(io::Error::other)?;
+                reader.insert(io::BufReader::with_capacity(RANDOM_BYTES, opened))
+            }
+        };
+        let count = reader.read(buffer)?;
+        self.at += count as u64;
+        self.reader_at = self.at;
+        Ok(count)
+    }
+}
+
+impl Seek for Seekable<'_, '_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.end.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seekable_input_is_read_from_anywhere() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        let input = Input::sample("x", "x", &bytes, PathBuf::new());
+        let mut seekable = input.seekable().unwrap();
+        for at in [0, 100_000, 100_010, 5, 199_990, 199_999] {
+            seekable.seek(SeekFrom::Start(at)).unwrap();
+            let mut some = [0; 10];
+            let count = seekable.read(&mut some).unwrap();
+            let end = (at as usize + count).min(bytes.len());
+            assert!(count > 0);
+            assert_eq!(some[..count], bytes[at as usize..end], "{at}");
+        }
+        assert_eq!(seekable.seek(SeekFrom::End(0)).unwrap(), 200_000);
+        assert_eq!(seekable.read(&mut [0; 4]).unwrap(), 0);
+        assert!(seekable.seek(SeekFrom::Current(-300_000)).is_err());
+    }
+
+    #[test]
+    fn a_digest_is_of_the_piece_alone() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"0123456789").unwrap();
+        let location = Location::from(file.path());
+        let piece = Some(Piece { offset: 3, length: 4 });
+        let row = InputRow { bytes: Some(10), piece, ..InputRow::named("x".to_owned()) };
+        let input = Input::stored(location, &row, PathBuf::new()).unwrap();
+        let expected = InputDigest { bytes: 4, blake3: blake3::hash(b"3456") };
+        assert_eq!(input.digest().unwrap(), expected);
+        let mut rest = String::new();
+        input.open().unwrap().read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "3456789");
+    }
+}

@@ -1,0 +1,92 @@
+//! Sources whose inputs are JSON lines: one object is one record.
+//!
+//! Lines, their places and damage are `formats::json_lines`' business, what an object means is the
+//! slice's. A line that is no UTF-8, or not the object that the slice expects, is quarantined with
+//! its place.
+
+use serde::de::DeserializeOwned;
+use thresher_job::JobSpec;
+
+use super::{Fate, Input, Met, PlannedInput, Take};
+use thresher_formats::gzip::{GzipLimits, InputDigest};
+use thresher_formats::json_lines::{InsideLine, Item, LineReader};
+use thresher_formats::piece::Piece;
+use thresher_unit::UnitError;
+
+/// Where a row was found, for what is said of it.
+#[derive(Debug, Clone)]
+pub(super) struct RowPlace {
+    /// `<input>#<offset>`, for rows that have no name of their own.
+    pub(super) id: String,
+    pub(super) offset: u64,
+    pub(super) record: u64,
+    /// Of the line.
+    pub(super) bytes: u64,
+}
+
+impl RowPlace {
+    pub(super) fn met<'a>(&self, fate: Fate<'a>) -> Met<'a> {
+        Met { offset: self.offset, record: self.record, bytes: self.bytes, fate }
+    }
+}
+
+/// Pieces of an uncompressed file; what is compressed can only be read from its start.
+pub(super) fn pieces(input: &PlannedInput<'_>, target_bytes: u64) -> Vec<Piece> {
+    let plain = [".json", ".jsonl", ".ndjson"].iter().any(|ending| input.path.ends_with(ending));
+    match input.bytes {
+        Some(bytes) if plain => Piece::even(bytes, target_bytes),
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// Hands each object to `each`, which says what became of it.
+pub(super) fn read<T: DeserializeOwned>(
+    job: &JobSpec,
+    input: &Input<'_>,
+    take: &mut Take<'_>,
+    mut each: impl FnMut(&RowPlace, T, &mut Take<'_>) -> Result<(), UnitError>,
+) -> Result<InputDigest, UnitError> {
+    let mut lines = open(job, input)?;
+    while let Some(item) = lines.next_item().map_err(|error| input.failed(&error))? {
+        let line = match item {
+            Item::Line(line) => line,
+            Item::Quarantined(bad) => {
+                let (reason, detail) = (bad.reason, bad.detail.as_str());
+                let id = format!("{}#{}", input.path(), bad.offset);
+                let fate = Fate::Quarantined { id: &id, url: "", reason, detail };
+                take(Met { offset: bad.offset, record: bad.number, bytes: 0, fate })?;
+                continue;
+            }
+        };
+        let id = format!("{}#{}", input.path(), line.offset);
+        let (offset, record, bytes) = (line.offset, line.number, line.bytes.len() as u64);
+        let place = RowPlace { id, offset, record, bytes };
+        match parse(line.bytes) {
+            Ok(row) => each(&place, row, take)?,
+            Err((reason, detail)) => {
+                let fate = Fate::Quarantined { id: &place.id, url: "", reason, detail: &detail };
+                take(place.met(fate))?;
+            }
+        }
+    }
+    lines.finish().map_err(|error| input.failed(&error))
+}
+
+fn open<'a>(
+    job: &JobSpec,
+    input: &Input<'a>,
+) -> Result<LineReader<Box<dyn std::io::Read + Send + 'a>>, UnitError> {
+    let line_max_bytes = job.records.max_bytes.0 as usize;
+    let Some(piece) = input.piece() else {
+        return Ok(LineReader::whole(input.open()?, line_max_bytes, GzipLimits::default()));
+    };
+    let inside = if input.begins_inside_line()? { InsideLine::Yes } else { InsideLine::No };
+    Ok(LineReader::piece(input.open()?, line_max_bytes, piece, inside))
+}
+
+fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (&'static str, String)> {
+    let text = simdutf8::compat::from_utf8(line).map_err(|error| {
+        ("invalid_utf8", format!("byte {} of the line is no UTF-8", error.valid_up_to()))
+    })?;
+    serde_json::from_str(text).map_err(|error| ("invalid_json", error.to_string()))
+}

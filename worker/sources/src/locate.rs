@@ -1,0 +1,15 @@
+//! Where an input of a source is: the path in its listing, below the source's base.
+
+use thresher_job::SourceSpec;
+use thresher_storage::{Location, StorageError};
+
+/// Returns the location of an input of `source`: `path` itself if it is absolute or an address, and
+/// otherwise `path` below the source's `base`.
+pub fn locate(source: &SourceSpec, path: &str) -> Result<Location, StorageError> {
+    let whole = if path.contains("://") || path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("{}/{path}", source.base.trim_end_matches('/'))
+    };
+    whole.parse()
+}

@@ -1,0 +1,86 @@
+//! Errors of an input, told apart from what a format's library makes of them: they are no damage,
+//! and reading again may help.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thresher_storage::{Location, ReadOptions};
+
+/// The last error of an input.
+#[derive(Clone, Default)]
+pub(super) struct ErrorNote(Arc<Mutex<Option<io::Error>>>);
+
+impl ErrorNote {
+    pub(super) fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps the error and gives one of its kind.
+    fn keep(&self, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        io::Error::from(kind)
+    }
+}
+
+/// A reader whose errors are noted.
+pub(super) struct Noted<R> {
+    pub(super) input: R,
+    pub(super) note: ErrorNote,
+}
+
+impl<R: Read> Read for Noted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer).map_err(|error| {
+            let again = error.kind() == io::ErrorKind::Interrupted;
+            if again { error } else { self.note.keep(error) }
+        })
+    }
+}
+
+impl<R: Seek> Seek for Noted<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.input.seek(to)
+    }
+}
+
+/// An input that owns all that it needs, for libraries that ask for it.
+pub(super) struct Owned {
+    pub(super) place: OwnedPlace,
+    pub(super) end: u64,
+    pub(super) note: ErrorNote,
+}
+
+pub(super) enum OwnedPlace {
+    Stored(Location, ReadOptions),
+    Sample(Arc<[u8]>),
+}
+
+impl Owned {
+    /// Its length.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    pub(super) fn noted(&self) -> ErrorNote {
+        self.note.clone()
+    }
+
+    /// Opens a part of it.
+    pub(super) fn open(&self, range: Range<u64>) -> io::Result<Box<dyn Read + Send>> {
+        match &self.place {
+            OwnedPlace::Sample(bytes) => {
+                let mut cursor = io::Cursor::new(Arc::clone(bytes));
+                cursor.set_position(range.start);
+                Ok(Box::new(cursor.take(range.end.saturating_sub(range.start))))
+            }
+            OwnedPlace::Stored(..) if range.start >= self.end => Ok(Box::new(io::empty())),
+            OwnedPlace::Stored(location, options) => {
+                let opened = thresher_storage::open_range(location, range, options);
+                let input = opened.map_err(|error| self.note.keep(io::Error::other(error)))?;
+                Ok(Box::new(Noted { input, note: self.note.clone() }))
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What a slice provides: [`Source`], and what it hands to the stages: records with their outcome.
+
+use std::path::Path;
+
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::piece::Piece;
+use thresher_job::{JobSpec, SourceSpec};
+use thresher_unit::UnitError;
+use thresher_unit::staging::InputRow;
+
+use crate::input::Input;
+
+/// Fields that the published corpus has of a slice, below `meta`.
+pub type Meta = serde_json::Map<String, serde_json::Value>;
+
+/// One text with its title and where it was found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Page<'a> {
+    /// Unique within the source.
+    pub id: &'a str,
+    pub url: &'a str,
+    pub date: &'a str,
+    pub title: &'a str,
+    /// Lines separated by `\n`, without the title.
+    pub text: &'a str,
+    /// What makes it equal to another of its slice, where the job asks for `payload` keys and the
+    /// source has one: the crawler's digest, a hash of the raw file.
+    pub payload_digest: &'a str,
+    pub licence: Option<&'a str>,
+    /// As the source says; a step that tells languages overrules it.
+    pub language: Option<&'a str>,
+    /// None for crawled pages, whose published form has other fields.
+    pub meta: Option<&'a Meta>,
+    /// Why it is dropped all the same, after it took part in the comparison of documents.
+    pub withdrawn: Option<&'a str>,
+}
+
+/// What became of one record.
+#[derive(Debug, Clone, Copy)]
+pub enum Fate<'a> {
+    Page(Page<'a>),
+    Dropped { id: &'a str, url: &'a str, reason: &'a str, detail: &'a str },
+    Quarantined { id: &'a str, url: &'a str, reason: &'a str, detail: &'a str },
+}
+
+/// One record of an input.
+#[derive(Debug, Clone, Copy)]
+pub struct Met<'a> {
+    /// Where it begins in the input: of gzip members that hold it, the member.
+    pub offset: u64,
+    /// Number within the piece.
+    pub record: u64,
+    /// Bytes of its body.
+    pub bytes: u64,
+    pub fate: Fate<'a>,
+}
+
+/// Takes the records of a piece, in order.
+pub type Take<'t> = dyn FnMut(Met<'_>) -> Result<(), UnitError> + 't;
+
+/// Takes a row for a part.
+pub type GiveRow<'g> = dyn FnMut(u32, &[u8]) -> Result<(), UnitError> + 'g;
+
+/// Hands all rows of a part to whoever is given.
+pub type PartRows<'r> =
+    dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<(), UnitError>) -> Result<(), UnitError> + 'r;
+
+/// A slice whose records are put together from rows that lie anywhere in an input. The pieces of an
+/// input that was cut give each row to a part, as many parts as pieces; then a unit reads the rows
+/// of a part as if they were its piece.
+pub trait Joined: Sync {
+    /// Gives every row of a piece, in the order of the parts; `own_of_parts` is the piece's number,
+    /// which is its part's too, and how many there are. Says what it read.
+    fn scatter(
+        &self,
+        job: &JobSpec,
+        input: &Input<'_>,
+        own_of_parts: (u32, u32),
+        give: &mut GiveRow<'_>,
+    ) -> Result<InputDigest, UnitError>;
+
+    /// Makes records of the rows of one part of the input `path`.
+    fn gather(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        place: (&str, &Path),
+        rows: &mut PartRows<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<(), UnitError>;
+}
+
+/// What of a listing is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selected {
+    pub inputs: Vec<InputRow>,
+    /// Names of what a key of the job leaves out: whole sites.
+    pub left_out: Vec<String>,
+}
+
+impl From<Vec<InputRow>> for Selected {
+    fn from(inputs: Vec<InputRow>) -> Self {
+        Self { inputs, left_out: Vec::new() }
+    }
+}
+
+/// The reader of one slice.
+pub trait Source: Sync {
+    /// Those of the listed inputs that are read.
+    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
+        let _ = job;
+        Ok(Selected::from(inputs))
+    }
+
+    /// For slices whose pieces cannot be read alone.
+    fn joined(&self) -> Option<&dyn Joined> {
+        None
+    }
+
+    /// The pieces of an input, for inputs that can be read from their middle; none to read it
+    /// whole. They depend on the input and the target alone. `input` is not opened for it unless
+    /// the source does so.
+    fn pieces(
+        &self,
+        job: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        let _ = (job, input, target_bytes);
+        Ok(Vec::new())
+    }
+
+    /// Reads a piece to its end, and says what it read.
+    ///
+    /// The sequence of records is a function of the bytes and the job, so that two stages that
+    /// read the same piece number its lines alike.
+    fn read(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError>;
+}
+
+/// An input before it is cut.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedInput<'a> {
+    pub source: &'a SourceSpec,
+    /// As the listing has it.
+    pub path: &'a str,
+    /// Unknown for addresses.
+    pub bytes: Option<u64>,
+}

@@ -1,0 +1,132 @@
+//! A site's posts in a 7z archive, and why an archive is not unpacked.
+//!
+//! Archives that are sound but beyond what is done here have reasons of their own, with what helps.
+//! Their library shows its errors as its own source code would; here they are said in words.
+//!
+//! **Invariant:** an archive that is quarantined gives no posts.
+
+use std::io::{self, BufReader};
+
+use sevenz_rust2::{ArchiveReader, Error, Password};
+
+use super::Reading;
+use crate::Input;
+use crate::noted::{ErrorNote, Noted};
+use thresher_unit::UnitError;
+
+/// Memory for the header and the dictionary of an archive, each.
+const ARCHIVE_KIB: usize = 512 << 10;
+
+const REASON_DAMAGED: &str = "archive_damaged";
+const REASON_ENCRYPTED: &str = "archive_encrypted";
+const REASON_TOO_LARGE: &str = "archive_dictionary_too_large";
+const REASON_METHOD: &str = "archive_method_unknown";
+
+impl Reading<'_, '_> {
+    /// The posts of an archive; one that is damaged gives nothing else than that.
+    pub(super) fn archive(&mut self, input: &Input<'_>) -> Result<(), UnitError> {
+        let note = ErrorNote::default();
+        let noted = Noted { input: input.seekable()?, note: note.clone() };
+        let mut stopped = None;
+        let mut found = false;
+        let opened = ArchiveReader::new_with_memory_limit(noted, Password::empty(), ARCHIVE_KIB);
+        let result = opened.and_then(|mut archive| {
+            archive.for_each_entries(|entry, reader| {
+                if entry.name().rsplit('/').next() != Some("Posts.xml") {
+                    return Ok(true);
+                }
+                found = true;
+                let mut broken = None;
+                let mut failed = |error: &io::Error| {
+                    broken = Some(io_words(error));
+                    UnitError::Retry(String::new())
+                };
+                let read = self.rows(&mut BufReader::new(reader), &mut failed);
+                match (read, broken) {
+                    (Ok(()), _) => Ok(true),
+                    (Err(_), Some(what)) => Err(io::Error::other(what).into()),
+                    (Err(error), None) => {
+                        stopped = Some(error);
+                        Err(io::Error::other("stopped").into())
+                    }
+                }
+            })
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        if let Some(error) = note.take() {
+            return Err(input.failed(&error));
+        }
+        match result {
+            Ok(()) if found => self.threads(),
+            Ok(()) => self.bad((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
+            Err(error) => {
+                let (reason, detail) = refused(&error, self.row);
+                self.bad((0, 0), reason, &detail)
+            }
+        }
+    }
+}
+
+/// Reason and detail of an archive of which so many rows were read before it was given up.
+fn refused(error: &Error, rows: u64) -> (&'static str, String) {
+    match told(error) {
+        (REASON_DAMAGED, what) => {
+            (REASON_DAMAGED, format!("{what}; {rows} rows that were read are not used"))
+        }
+        sound => sound,
+    }
+}
+
+fn told(error: &Error) -> (&'static str, String) {
+    let repack = "unpack it and list its `Posts.xml`, or pack it anew";
+    let damage = match error {
+        Error::MaxMemLimited { max_kb, actaul_kb } => {
+            let (needed, allowed) = (actaul_kb.div_ceil(1024), max_kb / 1024);
+            let detail = format!(
+                "unpacking it takes {needed} MiB of memory, and {allowed} MiB are allowed; hint: \
+                 {repack} with a smaller dictionary, such as `7z a -m0=lzma2:d=64m`"
+            );
+            return (REASON_TOO_LARGE, detail);
+        }
+        Error::PasswordRequired | Error::MaybeBadPassword(_) => return encrypted(),
+        Error::UnsupportedCompressionMethod(name) if name.starts_with("AES") => {
+            return encrypted();
+        }
+        Error::UnsupportedCompressionMethod(name) => {
+            let detail = format!("its method `{name}` is not known; hint: {repack} with LZMA2");
+            return (REASON_METHOD, detail);
+        }
+        Error::BadSignature(_) => "it does not begin as a 7z archive".to_owned(),
+        Error::UnsupportedVersion { major, minor } => {
+            format!("its version {major}.{minor} is not known")
+        }
+        Error::ChecksumVerificationFailed => "the checksum of a file in it is wrong".to_owned(),
+        Error::NextHeaderCrcMismatch => "the checksum of its directory is wrong".to_owned(),
+        Error::Io(error, what) if what.is_empty() => io_words(error),
+        Error::Io(error, what) => format!("{what}: {}", io_words(error)),
+        Error::FileOpen(error, what) => format!("{what}: {}", io_words(error)),
+        Error::Other(what) | Error::Unsupported(what) => what.to_string(),
+        Error::BadTerminatedStreamsInfo(_)
+        | Error::BadTerminatedUnpackInfo
+        | Error::BadTerminatedPackInfo(_)
+        | Error::BadTerminatedSubStreamsInfo
+        | Error::BadTerminatedHeader(_)
+        | Error::ExternalUnsupported
+        | Error::FileNotFound => "its directory makes no sense".to_owned(),
+    };
+    (REASON_DAMAGED, damage)
+}
+
+fn encrypted() -> (&'static str, String) {
+    let detail = "the archive is encrypted; hint: unpack it with its password and list its \
+                  `Posts.xml`";
+    (REASON_ENCRYPTED, detail.to_owned())
+}
+
+/// The words for an error that the library may have put into one of a reader.
+fn io_words(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    inner.map_or_else(|| error.to_string(), |inner| told(inner).1)
+}

@@ -1,0 +1,254 @@
+//! StackExchange: a site's posts to questions with their answers.
+//!
+//! ```text
+//! Posts.xml, plain or in a 7z → rows → sorted by question, on disk → threads → text
+//! a large Posts.xml → pieces: rows → parts by question (LINES) ⇒ each part as above (PREPARE)
+//! ```
+//! A record is a thread, or a row that is in none. Posts are sorted outside memory, so a site may
+//! have any size. Questions and answers lie anywhere in a file, so the pieces of one that is cut
+//! give their rows to each other first; an archive is never cut.
+
+mod archive;
+mod html;
+mod parts;
+mod posts;
+mod sites;
+mod sorter;
+mod threads;
+
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use serde_json::Value;
+use thresher_job::{JobSpec, Schema, SourceSpec};
+
+use super::{Fate, Input, Joined, Met, Meta, Page, PlannedInput, Selected, Source, Take};
+use posts::{Post, Row, Rows};
+use sorter::{Sorted, Sorter};
+use threads::Thread;
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::hashed::HashedReader;
+use thresher_formats::json_lines::REASON_EMPTY;
+use thresher_formats::piece::Piece;
+use thresher_unit::UnitError;
+use thresher_unit::staging::InputRow;
+
+/// A larger thread is quarantined.
+const THREAD_BYTES: u64 = 256 << 20;
+
+/// A large file has as many pieces at most: each of them has rows for each other.
+const MAX_PIECES: u64 = 256;
+
+/// Sites, each one input.
+pub struct StackExchange;
+
+impl Source for StackExchange {
+    fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
+        sites::largest(inputs, job.stackexchange.largest_sites)
+    }
+
+    fn pieces(
+        &self,
+        job: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        // Lines are compared as LINES meets them, and there the rows of a piece are no text yet.
+        let whole = !input.path.ends_with(".xml") || job.dedups_lines(input.source);
+        let bytes = input.bytes.filter(|_| !whole).unwrap_or(0);
+        Ok(Piece::even(bytes, target_bytes.max(bytes / MAX_PIECES)))
+    }
+
+    fn joined(&self) -> Option<&dyn Joined> {
+        Some(self)
+    }
+
+    fn read(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let mut reading = Reading::new(job, source, (input.path(), input.scratch()), take);
+        if input.path().ends_with(".7z") {
+            reading.archive(input)?;
+            return input.digest();
+        }
+        let mut reader = BufReader::new(HashedReader::new(input.open()?));
+        reading.rows(&mut reader, &mut |error| input.failed(error))?;
+        reading.threads()?;
+        let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
+        if digest.bytes == 0 {
+            reading.bad((0, 0), REASON_EMPTY, "")?;
+        }
+        Ok(digest)
+    }
+}
+
+struct Reading<'r, 't> {
+    job: &'r JobSpec,
+    source: &'r SourceSpec,
+    site: &'r str,
+    sorter: Sorter<Sorted>,
+    record: u64,
+    /// Rows so far.
+    row: u64,
+    take: &'r mut Take<'t>,
+}
+
+impl<'r, 't> Reading<'r, 't> {
+    /// Posts of the input `path` are sorted in the folder `scratch`.
+    fn new(
+        job: &'r JobSpec,
+        source: &'r SourceSpec,
+        (path, scratch): (&'r str, &Path),
+        take: &'r mut Take<'t>,
+    ) -> Self {
+        let sorter = Sorter::new(scratch, job.stackexchange.sort_memory.0);
+        Self { job, source, site: sites::site_of(path), sorter, record: 0, row: 0, take }
+    }
+
+    fn met(&mut self, offset: u64, bytes: u64, fate: Fate<'_>) -> Result<(), UnitError> {
+        let record = self.record;
+        self.record += 1;
+        (self.take)(Met { offset, record, bytes, fate })
+    }
+
+    fn bad(&mut self, at: (u64, u64), reason: &str, detail: &str) -> Result<(), UnitError> {
+        self.met(at.0, at.1, Fate::Quarantined { id: "", url: "", reason, detail })
+    }
+
+    fn dropped(&mut self, row: &Sorted, reason: &str) -> Result<(), UnitError> {
+        let id = format!("{}/{}", self.site, row.post.id);
+        self.met(row.key.2, row.bytes, Fate::Dropped { id: &id, url: "", reason, detail: "" })
+    }
+
+    /// Sends every row on its way to its question.
+    fn rows(
+        &mut self,
+        input: &mut dyn BufRead,
+        failed: &mut dyn FnMut(&io::Error) -> UnitError,
+    ) -> Result<(), UnitError> {
+        let mut rows = Rows::new(input, self.job.stackexchange.max_row_bytes.0 as usize);
+        while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
+            self.row += 1;
+            self.take_row(at, bytes, row)?;
+        }
+        Ok(())
+    }
+
+    fn take_row(&mut self, at: u64, bytes: u64, row: Row) -> Result<(), UnitError> {
+        match row {
+            Row::Bad { reason, detail } => self.bad((at, bytes), &reason, &detail),
+            Row::Post(post) => self.post(at, bytes, *post),
+        }
+    }
+
+    fn post(&mut self, at: u64, bytes: u64, post: Post) -> Result<(), UnitError> {
+        let question = post.parent.unwrap_or(post.id);
+        let row = Sorted { key: (question, post.parent.is_some(), at), bytes, post };
+        if row.post.asks_nothing() {
+            // Wiki pages, tags, nominations: they ask nothing.
+            return self.dropped(&row, "stackexchange/no_question");
+        }
+        self.sorter.push(row).map_err(|error| sorting(&error))
+    }
+
+    /// Gives the threads, in the order of their questions.
+    fn threads(&mut self) -> Result<(), UnitError> {
+        let empty = Sorter::new(self.job.job.work_dir.as_ref(), 0);
+        let sorter = std::mem::replace(&mut self.sorter, empty);
+        let (mut thread, mut stopped) = (Thread::default(), None);
+        let mut present = None;
+        let result = sorter.finish(&mut |row| {
+            let next = || {
+                if present != Some(row.key.0) {
+                    present = Some(row.key.0);
+                    self.thread(std::mem::take(&mut thread))?;
+                }
+                self.add_to(&mut thread, row)
+            };
+            next().map_err(|error| {
+                stopped = Some(error);
+                io::Error::other("stopped")
+            })
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        result.map_err(|error| sorting(&error))?;
+        self.thread(thread)
+    }
+
+    fn add_to(&mut self, thread: &mut Thread, row: Sorted) -> Result<(), UnitError> {
+        if row.key.1 {
+            if thread.question.is_none() {
+                return self.dropped(&row, "stackexchange/no_such_question");
+            }
+            if thread.bytes() + row.bytes > THREAD_BYTES {
+                let detail = format!("its thread has more than {THREAD_BYTES} bytes");
+                let (id, reason) = (format!("{}/{}", self.site, row.post.id), "thread_too_large");
+                let fate = Fate::Quarantined { id: &id, url: "", reason, detail: &detail };
+                return self.met(row.key.2, row.bytes, fate);
+            }
+            thread.answers.push(row);
+        } else if thread.question.is_some() {
+            return self.dropped(&row, "stackexchange/same_id");
+        } else {
+            thread.question = Some(row);
+        }
+        Ok(())
+    }
+
+    fn thread(&mut self, mut thread: Thread) -> Result<(), UnitError> {
+        let Some(question) = &thread.question else { return Ok(()) };
+        let at = (question.key.2, thread.bytes());
+        let url = format!("https://{}/questions/{}", self.site, question.post.id);
+        let id = format!("{}/{}", self.site, question.post.id);
+        let score = question.post.score.clone();
+        let date = question.post.date.clone();
+        let title = question.post.title.clone().unwrap_or_default();
+        thread.order(self.job.stackexchange.answers);
+        let text = match thread.text(&self.job.stackexchange) {
+            Ok(text) => text,
+            Err(detail) => {
+                let reason = "html_too_large";
+                let fate = Fate::Quarantined { id: &id, url: &url, reason, detail: &detail };
+                return self.met(at.0, at.1, fate);
+            }
+        };
+        let dump = self.source.dump.as_str();
+        let timestamp = if dump.is_empty() { date.as_str() } else { dump };
+        // The language is told later, of the text.
+        let mut meta = Meta::from_iter([
+            ("language".to_owned(), Value::Null),
+            ("url".to_owned(), Value::from(url.as_str())),
+            ("timestamp".to_owned(), Value::from(timestamp)),
+            ("source".to_owned(), Value::from("stackexchange")),
+            ("question_score".to_owned(), Value::from(score)),
+        ]);
+        if self.job.output.schema == Schema::Uniform {
+            meta.insert("answers".to_owned(), Value::from(thread.answers.len()));
+        }
+        let licence = thread.licences();
+        let fate = Fate::Page(Page {
+            id: &id,
+            url: &url,
+            date: &date,
+            title: &title,
+            text: &text,
+            licence: Some(licence.as_str()).filter(|it| !it.is_empty()),
+            meta: Some(&meta),
+            ..Page::default()
+        });
+        self.met(at.0, at.1, fate)
+    }
+}
+
+fn sorting(error: &io::Error) -> UnitError {
+    UnitError::Retry(format!("failed to sort posts: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

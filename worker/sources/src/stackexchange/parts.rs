@@ -1,0 +1,107 @@
+//! A large site's rows from the pieces of its file to parts by question, and from those to threads.
+//!
+//! **Invariant:** a question and its answers belong to one part, whatever pieces they lie in; a row
+//! that belongs to no thread stays in the part of its own piece. So each row is in one part, and
+//! what a part gives is a function of the file and the number of parts.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use thresher_job::{JobSpec, SourceSpec};
+
+use super::posts::{Row, Rows};
+use super::sorter::{Sortable, Sorter};
+use super::{Reading, StackExchange, sorting};
+use crate::{GiveRow, Input, Joined, PartRows, Take};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::hashed::HashedReader;
+use thresher_unit::UnitError;
+
+/// A row on its way to its part.
+#[derive(Debug, Serialize, Deserialize)]
+struct Scattered {
+    part: u32,
+    at: u64,
+    bytes: u64,
+    row: Row,
+}
+
+impl Sortable for Scattered {
+    type Key = (u32, u64);
+
+    fn key(&self) -> Self::Key {
+        (self.part, self.at)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Where a row of the piece `own` belongs.
+fn part_of(row: &Row, own: u32, parts: u32) -> u32 {
+    match row {
+        Row::Post(post) if !post.asks_nothing() => {
+            let question = post.parent.unwrap_or(post.id);
+            (question % u64::from(parts.max(1))) as u32
+        }
+        Row::Post(_) | Row::Bad { .. } => own,
+    }
+}
+
+impl Joined for StackExchange {
+    fn scatter(
+        &self,
+        job: &JobSpec,
+        input: &Input<'_>,
+        (own, parts): (u32, u32),
+        give: &mut GiveRow<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let failed = |error: &std::io::Error| input.failed(error);
+        let piece = input.piece().unwrap_or_default();
+        let inside_line = input.begins_inside_line()?;
+        let mut reader = BufReader::new(HashedReader::up_to(input.open()?, piece.length));
+        let most = job.stackexchange.max_row_bytes.0 as usize;
+        let rows = Rows::of_piece(&mut reader, most, piece, inside_line);
+        let mut rows = rows.map_err(|error| failed(&error))?;
+        let mut sorter = Sorter::new(input.scratch(), job.stackexchange.sort_memory.0);
+        while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
+            let part = part_of(&row, own, parts);
+            let scattered = Scattered { part, at, bytes, row };
+            sorter.push(scattered).map_err(|error| sorting(&error))?;
+        }
+        let mut stopped = None;
+        let sorted = sorter.finish(&mut |scattered: Scattered| {
+            let row = serde_json::to_vec(&scattered)?;
+            give(scattered.part, &row).map_err(|error| {
+                stopped = Some(error);
+                std::io::Error::other("stopped")
+            })
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        sorted.map_err(|error| sorting(&error))?;
+        reader.into_inner().finish().map_err(|error| failed(&error))
+    }
+
+    fn gather(
+        &self,
+        job: &JobSpec,
+        source: &SourceSpec,
+        (path, scratch): (&str, &Path),
+        rows: &mut PartRows<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<(), UnitError> {
+        let mut reading = Reading::new(job, source, (path, scratch), take);
+        rows(&mut |row| {
+            let Scattered { at, bytes, row, .. } =
+                serde_json::from_slice(row).map_err(|error| {
+                    UnitError::Fatal(format!("a row of another piece is no JSON: {error}"))
+                })?;
+            reading.take_row(at, bytes, row)
+        })?;
+        reading.threads()
+    }
+}

@@ -1,0 +1,109 @@
+//! Sites by their inputs' names, and the largest of them.
+//!
+//! RedPajama took the 28 sites with the most posts. A listing tells no posts but bytes, so here the
+//! largest are those with the most bytes of posts.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::Selected;
+use thresher_unit::UnitError;
+use thresher_unit::staging::InputRow;
+
+/// What a large site's other archives hold, which are no posts.
+const OTHERS: [&str; 7] =
+    ["-Badges", "-Comments", "-PostHistory", "-PostLinks", "-Tags", "-Users", "-Votes"];
+
+/// `a.stackexchange.com` of `a.stackexchange.com.7z`, `a.stackexchange.com-Posts.7z` or
+/// `a.stackexchange.com/Posts.xml`.
+pub(super) fn site_of(path: &str) -> &str {
+    let path = path.trim_end_matches("Posts.xml").trim_end_matches(['/', '_', '-', '.']);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.strip_suffix(".7z").unwrap_or(name);
+    name.strip_suffix("-Posts").unwrap_or(name)
+}
+
+/// The inputs of so many of the largest sites, in the order in which they came, and the names of
+/// the other sites; all for 0, or where there are no more.
+pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Selected, UnitError> {
+    let mut bytes: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut unknown = None;
+    for row in inputs.iter().filter(|row| has_posts(&row.path)) {
+        *bytes.entry(site_of(&row.path)).or_default() += row.bytes.unwrap_or_default();
+        if row.bytes.is_none() && !row.missing {
+            unknown = Some(&row.path);
+        }
+    }
+    if sites == 0 || bytes.len() <= sites as usize {
+        return Ok(Selected::from(inputs));
+    }
+    if let Some(path) = unknown {
+        return Err(UnitError::Fatal(format!(
+            "`stackexchange.largest_sites = {sites}`, but `{path}` and others are listed without \
+             their sizes\nhint: list the sites that are wanted and write `largest_sites = 0`, or \
+             copy them to a directory"
+        )));
+    }
+    let mut sizes: Vec<(Reverse<u64>, &str)> =
+        bytes.iter().map(|(site, bytes)| (Reverse(*bytes), *site)).collect();
+    sizes.sort_unstable();
+    let mut chosen: Vec<String> = sizes.into_iter().map(|(_, site)| site.to_owned()).collect();
+    let mut left_out = chosen.split_off(sites as usize);
+    left_out.sort_unstable();
+    let keep = |row: &InputRow| chosen.iter().any(|site| site == site_of(&row.path));
+    let inputs = inputs.into_iter().filter(|row| has_posts(&row.path) && keep(row)).collect();
+    Ok(Selected { inputs, left_out })
+}
+
+fn has_posts(path: &str) -> bool {
+    let stem = path.strip_suffix(".7z").unwrap_or(path);
+    !OTHERS.iter().any(|other| stem.ends_with(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_are_named_by_their_archives() {
+        assert_eq!(site_of("x/stackoverflow.com-Posts.7z"), "stackoverflow.com");
+        assert_eq!(site_of("x/a.stackexchange.com.7z"), "a.stackexchange.com");
+        assert_eq!(site_of("x/a.stackexchange.com/Posts.xml"), "a.stackexchange.com");
+    }
+
+    fn row(path: &str, bytes: u64) -> InputRow {
+        InputRow { bytes: Some(bytes), ..InputRow::named(path.to_owned()) }
+    }
+
+    #[test]
+    fn the_largest_sites_stay_in_the_order_of_the_listing() {
+        let all = [
+            row("a.stackexchange.com.7z", 5),
+            row("b.stackexchange.com.7z", 9),
+            row("c.stackexchange.com/Posts.xml", 7),
+            row("d.stackexchange.com.7z", 7),
+            row("stackoverflow.com-Comments.7z", 90),
+            row("stackoverflow.com-Posts.7z", 50),
+        ];
+        let chosen = |sites| -> Vec<String> {
+            let selected = largest(all.to_vec(), sites).unwrap();
+            selected.inputs.into_iter().map(|row| row.path).collect()
+        };
+        let left_out = |sites| largest(all.to_vec(), sites).unwrap().left_out;
+        assert_eq!(chosen(0).len(), 6);
+        // There are five sites.
+        assert_eq!(chosen(5).len(), 6);
+        // Of two that are as large, the one that is first by name.
+        let three = [
+            "b.stackexchange.com.7z",
+            "c.stackexchange.com/Posts.xml",
+            "stackoverflow.com-Posts.7z",
+        ];
+        assert_eq!(chosen(3), three);
+        assert_eq!(left_out(3), ["a.stackexchange.com", "d.stackexchange.com"]);
+        assert!(left_out(5).is_empty() && left_out(0).is_empty());
+        let unknown = vec![InputRow::named("e.7z".to_owned()), row("f.7z", 1)];
+        assert!(largest(unknown.clone(), 1).unwrap_err().to_string().contains("`e.7z`"));
+        assert_eq!(largest(unknown, 2).unwrap().inputs.len(), 2);
+    }
+}

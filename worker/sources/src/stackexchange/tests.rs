@@ -1,0 +1,227 @@
+//! Whole sites: a real one, and small ones made here.
+
+use thresher_job::JobSpec;
+
+use super::*;
+
+fn job(preset: &str) -> JobSpec {
+    let text = format!(
+        "[job]\nname = \"t\"\npreset = \"{preset}\"\n[[source]]\nslice = \"stackexchange\"\n\
+         listing = \"x\"\n[language]\nmodel = \"none\"\n[output]\npath = \"o\"\n"
+    );
+    JobSpec::parse(&text, std::path::Path::new("/")).unwrap()
+}
+
+/// Each record: id or nothing, text or reason.
+fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
+    let mut told = Vec::new();
+    let digest = StackExchange
+        .read(job, &job.source[0], &input, &mut |met| {
+            told.push(match met.fate {
+                Fate::Page(page) => (page.url.to_owned(), page.text.to_owned()),
+                Fate::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+                Fate::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+            });
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(digest.bytes, bytes.len() as u64);
+    told
+}
+
+/// How many rows are in threads as answers.
+fn joined(bytes: &[u8], job: &JobSpec) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input::sample("x", "x/Posts.xml", bytes, folder.path().join("scratch"));
+    let mut answers = 0;
+    let mut take = |met: Met<'_>| {
+        if let Fate::Page(Page { meta: Some(meta), .. }) = met.fate {
+            answers += meta["answers"].as_u64().unwrap();
+        }
+        Ok(())
+    };
+    StackExchange.read(job, &job.source[0], &input, &mut take).unwrap();
+    answers
+}
+
+const SMALL: &str = "<?xml version=\"1.0\"?>\n<posts>\n\
+  <row Id=\"3\" PostTypeId=\"2\" ParentId=\"2\" Score=\"9\" Body=\"early\" />\n\
+  <row Id=\"2\" PostTypeId=\"1\" Score=\"1\" Title=\"T\" Body=\"B\" />\n\
+  <row Id=\"4\" PostTypeId=\"2\" ParentId=\"2\" Score=\"10\" Body=\"late\" />\n\
+  <row Id=\"5\" PostTypeId=\"2\" ParentId=\"77\" Score=\"1\" Body=\"lost\" />\n\
+  <row Id=\"6\" PostTypeId=\"5\" Score=\"1\" Body=\"wiki\" />\n\
+  <row Id=\"7\" broken\n\
+</posts>\n";
+
+#[test]
+fn rows_become_threads_or_are_dropped_by_name() {
+    let told = read("a.stackexchange.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
+    let expected = [
+        ("a.stackexchange.com/6", "stackexchange/no_question"),
+        ("", "row_malformed"),
+        ("https://a.stackexchange.com/questions/2", "Q: T B\nA: late\nA: early"),
+        ("a.stackexchange.com/5", "stackexchange/no_such_question"),
+    ];
+    assert_eq!(told, expected.map(|(id, told)| (id.to_owned(), told.to_owned())));
+    let v1 = read("a.stackexchange.com/Posts.xml", SMALL.as_bytes(), &job("redpajama-v1"));
+    assert_eq!(v1[2].1, "Q: T B\nA: early\nA: late");
+}
+
+#[test]
+fn an_empty_file_is_quarantined() {
+    let empty = [(String::new(), "empty_input".to_owned())];
+    assert_eq!(read("a.stackexchange.com/Posts.xml", b"", &job("thresher")), empty);
+}
+
+#[test]
+fn a_real_site_is_the_same_whatever_the_memory() {
+    let bytes = include_bytes!("../../../testdata/stackexchange/Posts.xml");
+    let mut job = job("thresher");
+    let told = read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job);
+    let threads = told.iter().filter(|(_, text)| text.starts_with("Q: ")).count();
+    let answers = joined(bytes, &job);
+    let rows = bytes.split(|byte| *byte == b'\n').filter(|it| it.starts_with(b"  <row ")).count();
+    assert!(threads > 10, "{threads}");
+    assert_eq!(told.len() as u64 + answers, rows as u64);
+    job.stackexchange.sort_memory.0 = 2000;
+    assert_eq!(read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job), told);
+}
+
+const POSTS: &[u8] = include_bytes!("../../../testdata/stackexchange/posts.7z");
+const TAGS: &[u8] = include_bytes!("../../../testdata/stackexchange/tags.7z");
+
+#[test]
+fn an_archive_gives_what_its_file_gives_and_a_damaged_one_is_quarantined() {
+    let plain = read("a.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
+    let bytes = POSTS;
+    assert_eq!(read("a.com-Posts.7z", bytes, &job("thresher")), plain);
+    for at in [40, bytes.len() / 2, bytes.len() - 10] {
+        let mut bad = bytes.to_vec();
+        bad[at] ^= 0x55;
+        let told = read("a.com.7z", &bad, &job("thresher"));
+        let last = told.last().map(|(_, reason)| reason.as_str());
+        assert_eq!(last, Some("archive_damaged"), "byte {at}");
+    }
+    let told = read("a.com.7z", &bytes[..bytes.len() / 2], &job("thresher"));
+    assert_eq!(told[0].1, "archive_damaged");
+    assert_eq!(read("a.com.7z", TAGS, &job("thresher"))[0].1, "no_posts");
+}
+
+/// Reason and detail of what is quarantined of an archive.
+fn refusals(bytes: &[u8]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = "a.com.7z";
+    let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
+    let (job, mut told) = (job("thresher"), Vec::new());
+    let read = StackExchange.read(&job, &job.source[0], &input, &mut |met| {
+        if let Fate::Quarantined { reason, detail, .. } = met.fate {
+            told.push((reason.to_owned(), detail.to_owned()));
+        }
+        Ok(())
+    });
+    read.unwrap();
+    told
+}
+
+#[test]
+fn a_sound_archive_that_cannot_be_unpacked_says_why_and_what_helps() {
+    let mut large = POSTS.to_vec();
+    // The size of the LZMA2 dictionary, after its method: now 512 MiB.
+    let at = large.windows(4).position(|four| four == [0x21, 0x21, 1, 0x16]).unwrap();
+    large[at + 3] = 34;
+    let cases: [(&[u8], &str, &str); 4] = [
+        (&large, "archive_dictionary_too_large", "takes 513 MiB of memory, and 512 MiB"),
+        (
+            include_bytes!("../../../testdata/stackexchange/encrypted.7z"),
+            "archive_encrypted",
+            "the archive is encrypted",
+        ),
+        (
+            include_bytes!("../../../testdata/stackexchange/encrypted-names.7z"),
+            "archive_encrypted",
+            "the archive is encrypted",
+        ),
+        (
+            include_bytes!("../../../testdata/stackexchange/zstd.7z"),
+            "archive_method_unknown",
+            "`ZSTD`",
+        ),
+    ];
+    for (bytes, reason, says) in cases {
+        let refusals = refusals(bytes);
+        let [(found, detail)] = &refusals[..] else { panic!("{refusals:?}") };
+        assert_eq!(found, reason, "{detail}");
+        assert!(detail.contains(says) && detail.contains("; hint: "), "{detail}");
+    }
+}
+
+#[test]
+fn damage_is_told_in_words() {
+    let names = ["Io(", "Other(", "UnsupportedC", "Bad", "Verification", "Mismatch", "Custom {"];
+    let mut damaged = 0;
+    for at in (0..POSTS.len()).step_by(11) {
+        let mut bad = POSTS.to_vec();
+        bad[at] ^= 0x55;
+        for (reason, detail) in refusals(&bad) {
+            damaged += usize::from(reason == "archive_damaged");
+            assert!(!names.iter().any(|name| detail.contains(name)), "byte {at}: {detail}");
+        }
+    }
+    assert!(damaged > 15, "{damaged}");
+}
+
+/// What a file gives in pieces of so many bytes, part by part.
+fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Posts.xml");
+    std::fs::write(&file, bytes).unwrap();
+    let pieces = Piece::even(bytes.len() as u64, size);
+    let parts = pieces.len() as u32;
+    assert!(parts > 1, "{size}");
+    let mut scattered = vec![Vec::new(); pieces.len()];
+    for (own, piece) in (0..).zip(&pieces) {
+        let row = InputRow { piece: Some(*piece), ..InputRow::named(path.to_owned()) };
+        let location = thresher_storage::Location::from(file.as_path());
+        let input = Input::stored(location, &row, folder.path().join("scratch")).unwrap();
+        let digest = StackExchange.scatter(job, &input, (own, parts), &mut |part, row| {
+            scattered[part as usize].push(row.to_vec());
+            Ok(())
+        });
+        assert_eq!(digest.unwrap().bytes, piece.length);
+    }
+    let mut told = Vec::new();
+    for rows in scattered {
+        let place = (path, folder.path());
+        let mut give = |take: &mut dyn FnMut(&[u8]) -> Result<(), UnitError>| {
+            rows.iter().try_for_each(|row| take(row))
+        };
+        let gathered = StackExchange.gather(job, &job.source[0], place, &mut give, &mut |met| {
+            told.push(match met.fate {
+                Fate::Page(page) => (page.url.to_owned(), page.text.to_owned()),
+                Fate::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+                Fate::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+            });
+            Ok(())
+        });
+        gathered.unwrap();
+    }
+    told
+}
+
+#[test]
+fn a_file_that_is_cut_gives_the_threads_of_the_whole() {
+    let real = include_bytes!("../../../testdata/stackexchange/Posts.xml");
+    for (bytes, sizes) in [(SMALL.as_bytes(), [17, 80, 150]), (real, [900, 5000, 40_000])] {
+        let mut job = job("thresher");
+        job.stackexchange.sort_memory.0 = 3000;
+        let mut whole = read("a.com/Posts.xml", bytes, &job);
+        whole.sort_unstable();
+        for size in sizes {
+            let mut pieces = read_in_pieces("a.com/Posts.xml", bytes, size, &job);
+            pieces.sort_unstable();
+            assert_eq!(pieces, whole, "pieces of {size}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Reading bytes with a source, for tests of sources: records as owned values.
+
+use std::path::{Path, PathBuf};
+
+use thresher_job::JobSpec;
+
+use super::{Fate, Input, Meta, Source};
+use thresher_formats::gzip::InputDigest;
+use thresher_storage::Location;
+use thresher_unit::staging::InputRow;
+
+/// A record that was met.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "tests hold a handful of them")]
+pub(super) enum Seen {
+    Page {
+        offset: u64,
+        id: String,
+        url: String,
+        date: String,
+        title: String,
+        text: String,
+        key: String,
+        licence: Option<String>,
+        meta: Meta,
+        withdrawn: Option<String>,
+    },
+    Dropped {
+        offset: u64,
+        reason: String,
+    },
+    Quarantined {
+        offset: u64,
+        reason: String,
+        detail: String,
+    },
+}
+
+impl Seen {
+    /// The text of a page, else the reason.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Page { withdrawn: Some(reason), .. } => reason.clone(),
+            Self::Page { text, .. } => text.clone(),
+            Self::Dropped { reason, .. } | Self::Quarantined { reason, .. } => reason.clone(),
+        }
+    }
+
+    pub(super) fn offset(&self) -> u64 {
+        match self {
+            Self::Page { offset, .. }
+            | Self::Dropped { offset, .. }
+            | Self::Quarantined { offset, .. } => *offset,
+        }
+    }
+}
+
+/// A job with one source of the slice; `more` are further tables.
+pub(super) fn job(slice: &str, preset: &str, more: &str) -> JobSpec {
+    let text = format!(
+        "[job]\nname = \"test\"\npreset = \"{preset}\"\n[[source]]\nslice = \"{slice}\"\n\
+         listing = \"x\"\n[language]\nmodel = \"none\"\n[output]\npath = \"out\"\n[tokens]\ntokenizer = \"none\"\n{more}"
+    );
+    JobSpec::parse(&text, Path::new("/")).unwrap()
+}
+
+/// Reads an input of this name by the default preset.
+pub(super) fn read_bytes(source: &dyn Source, slice: &str, path: &str, bytes: &[u8]) -> Vec<Seen> {
+    read_with(source, &job(slice, "thresher", ""), path, bytes)
+}
+
+/// Reads a file below a folder.
+pub(super) fn read_stored(
+    source: &dyn Source,
+    job: &JobSpec,
+    folder: &Path,
+    path: &str,
+) -> Vec<Seen> {
+    let row = InputRow::named(path.to_owned());
+    let location = Location::from(folder.join(path).as_path());
+    let input = Input::stored(location, &row, PathBuf::from("/nowhere")).unwrap();
+    read_input(source, job, &input).0
+}
+
+/// Reads an input; its digest must be that of the bytes.
+pub(super) fn read_with(source: &dyn Source, job: &JobSpec, path: &str, bytes: &[u8]) -> Vec<Seen> {
+    let input = Input::sample(path, path, bytes, PathBuf::from("/nowhere"));
+    let (seen, digest) = read_input(source, job, &input);
+    assert_eq!(digest.blake3, blake3::hash(bytes));
+    seen
+}
+
+fn read_input(source: &dyn Source, job: &JobSpec, input: &Input<'_>) -> (Vec<Seen>, InputDigest) {
+    let mut seen = Vec::new();
+    let digest = source.read(job, &job.source[0], input, &mut |met| {
+        let offset = met.offset;
+        seen.push(match met.fate {
+            Fate::Page(page) => Seen::Page {
+                offset,
+                id: page.id.to_owned(),
+                url: page.url.to_owned(),
+                date: page.date.to_owned(),
+                title: page.title.to_owned(),
+                text: page.text.to_owned(),
+                key: page.payload_digest.to_owned(),
+                licence: page.licence.map(str::to_owned),
+                meta: page.meta.cloned().unwrap_or_default(),
+                withdrawn: page.withdrawn.map(str::to_owned),
+            },
+            Fate::Dropped { reason, .. } => Seen::Dropped { offset, reason: reason.to_owned() },
+            Fate::Quarantined { reason, detail, .. } => {
+                Seen::Quarantined { offset, reason: reason.to_owned(), detail: detail.to_owned() }
+            }
+        });
+        Ok(())
+    });
+    (seen, digest.unwrap())
+}

@@ -1,0 +1,113 @@
+//! The index that is published beside a multistream dump: where its streams begin.
+//!
+//! ```text
+//! enwiki-20230320-pages-articles-multistream.xml.bz2         597:10:AccessibleComputing
+//! enwiki-20230320-pages-articles-multistream-index.txt.bz2 → 597:12:Anarchism …
+//! ```
+//! Pieces of a dump with its index begin at its streams. Without one, or where it makes no sense,
+//! they are cut by bytes alone, and who reads one looks for the first stream in it: the pages are
+//! the same.
+
+use std::io::{BufRead, BufReader, Read};
+
+use bzip2::read::MultiBzDecoder;
+
+use thresher_formats::piece::Piece;
+
+/// A longer line is none of an index.
+const MAX_LINE_BYTES: u64 = 4 << 10;
+
+/// The path of a dump's index; none for what is no multistream dump.
+pub(super) fn path_of(dump: &str) -> Option<String> {
+    let at = dump.rfind("-multistream")? + "-multistream".len();
+    let (name, rest) = dump.split_at(at);
+    // Large wikis' dumps are several: `multistream1.xml-p1p41242.bz2`.
+    let (part, rest) = rest.split_once(".xml")?;
+    let numbered = part.bytes().all(|byte| byte.is_ascii_digit());
+    (numbered && rest.ends_with(".bz2")).then(|| format!("{name}-index{part}.txt{rest}"))
+}
+
+/// Whether an input is an index.
+pub(super) fn is_index(path: &str) -> bool {
+    path.ends_with(".bz2") && path.contains("-multistream-index") && path.contains(".txt")
+}
+
+/// Pieces of about `target_bytes` of a dump of so many bytes; none where the index makes no sense.
+pub(super) fn pieces(index: impl Read, bytes: u64, target_bytes: u64) -> Option<Vec<Piece>> {
+    let mut lines = BufReader::new(MultiBzDecoder::new(index));
+    let (mut line, mut last) = (Vec::new(), 0);
+    // The first piece has the dump's head, too.
+    let mut begins = vec![0_u64];
+    loop {
+        line.clear();
+        if lines.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()? == 0 {
+            break;
+        }
+        let offset: u64 = str::from_utf8(&line).ok()?.split(':').next()?.parse().ok()?;
+        if offset < last || offset >= bytes {
+            return None;
+        }
+        last = offset;
+        if offset - begins[begins.len() - 1] >= target_bytes.max(1) {
+            begins.push(offset);
+        }
+    }
+    if last == 0 {
+        return None;
+    }
+    let ends = begins[1..].iter().copied().chain([bytes]);
+    let piece = |(offset, end)| Piece { offset, length: end - offset };
+    Some(begins.iter().copied().zip(ends).map(piece).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn packed(text: &str) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn an_index_is_named_after_its_dump() {
+        let name = |dump| path_of(dump);
+        let one = "x/dewiki-20230320-pages-articles-multistream.xml.bz2";
+        let index = "x/dewiki-20230320-pages-articles-multistream-index.txt.bz2";
+        assert_eq!(name(one).as_deref(), Some(index));
+        let part = "enwiki-20230320-pages-articles-multistream1.xml-p1p41242.bz2";
+        let index_of_part = "enwiki-20230320-pages-articles-multistream-index1.txt-p1p41242.bz2";
+        assert_eq!(name(part).as_deref(), Some(index_of_part));
+        assert_eq!(name("dewiki-20230320-pages-articles.xml.bz2"), None);
+        assert!(is_index(index) && is_index(index_of_part) && !is_index(one) && !is_index(part));
+    }
+
+    #[test]
+    fn pieces_begin_at_streams() {
+        let index = "100:1:A\n100:2:B:C\n150:3:D\n300:4:E\n420:5:F\n";
+        // Of two streams, as bzip2 in parallel writes.
+        let index = [packed(&index[..20]), packed(&index[20..])].concat();
+        let cut = |target| {
+            let pieces = pieces(&index[..], 500, target).unwrap();
+            pieces.iter().map(|piece| (piece.offset, piece.length)).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(1), [(0, 100), (100, 50), (150, 150), (300, 120), (420, 80)]);
+        assert_eq!(cut(120), [(0, 150), (150, 150), (300, 120), (420, 80)]);
+        assert_eq!(cut(1000), [(0, 500)]);
+    }
+
+    #[test]
+    fn an_index_that_makes_no_sense_is_not_used() {
+        let of = |text: &str| pieces(&packed(text)[..], 500, 10);
+        assert!(of("100:1:A\n").is_some());
+        for bad in ["", "x:1:A\n", "100:1:A\n50:2:B\n", "100:1:A\n500:2:B\n", "0:1:A\n"] {
+            assert_eq!(of(bad), None, "{bad:?}");
+        }
+        assert_eq!(pieces(&b"no bzip2"[..], 500, 10), None);
+        let cut = packed("100:1:A\n");
+        assert_eq!(pieces(&cut[..cut.len() - 5], 500, 10), None);
+    }
+}

@@ -1,0 +1,267 @@
+//! Wikipedia: dumps of pages in wikitext to plain text.
+//!
+//! ```text
+//! dump → bzip2 streams → <page> elements → article, no redirect, not empty → wikitext stripped
+//! ```
+//! A multistream dump of any size is cut into pieces, whose streams are read on their own, by its
+//! index where that lies beside it; other dumps are read whole. The head of the dump, with the
+//! names of its namespaces, is read for every piece.
+
+mod index;
+pub mod namespaces;
+pub mod pages;
+pub mod streams;
+pub mod wikitext;
+
+use std::io::{self, Read};
+
+use serde_json::Value;
+use thresher_job::{JobSpec, SourceSpec};
+
+use super::{Fate, Input, Met, Meta, Page, PlannedInput, Selected, Source, Take};
+use crate::locate;
+use namespaces::{prefixes_of, siteinfo};
+use pages::{Found, PageFinder, WikiPage, parse};
+use streams::{BzStreams, Damage};
+use thresher_formats::gzip::InputDigest;
+use thresher_formats::hashed::HashedReader;
+use thresher_formats::piece::Piece;
+use thresher_storage::{ReadOptions, StorageError};
+use thresher_unit::UnitError;
+use thresher_unit::staging::InputRow;
+use wikitext::{LinkPrefixes, strip};
+
+/// The head of a dump is not looked at beyond.
+const HEAD_BYTES: u64 = 1 << 20;
+const LICENCE: &str = "CC-BY-SA";
+
+/// Dumps of one language each.
+pub struct Wikipedia;
+
+impl Source for Wikipedia {
+    fn select(&self, _: &JobSpec, mut inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
+        // A pattern takes them along.
+        inputs.retain(|row| !index::is_index(&row.path));
+        Ok(Selected::from(inputs))
+    }
+
+    fn pieces(
+        &self,
+        _: &JobSpec,
+        input: &PlannedInput<'_>,
+        target_bytes: u64,
+    ) -> Result<Vec<Piece>, UnitError> {
+        // In other dumps a page may go on from one stream to the next.
+        let Some(index) = index::path_of(input.path) else { return Ok(Vec::new()) };
+        let bytes = input.bytes.unwrap_or_default();
+        let even = Piece::even(bytes, target_bytes);
+        if even.is_empty() {
+            return Ok(even);
+        }
+        let by_index =
+            match thresher_storage::open(&locate(input.source, &index)?, &ReadOptions::default()) {
+                Ok(reader) => index::pieces(reader, bytes, target_bytes),
+                Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+        Ok(by_index.unwrap_or(even))
+    }
+
+    fn read(
+        &self,
+        job: &JobSpec,
+        _: &SourceSpec,
+        input: &Input<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let dump = Dump::of(job, input)?;
+        let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
+        let reader = HashedReader::up_to(input.open()?, piece.length);
+        let joined = !input.path().contains("-multistream");
+        let mut streams = BzStreams::new(reader, piece.offset, piece.range().end, joined);
+        let mut finder = PageFinder::new(job.wikipedia.max_page_bytes.0 as usize);
+        let mut reading = Reading { dump: &dump, record: 0, take };
+        while streams.next_stream().map_err(|error| input.failed(&error))? {
+            reading.stream(input, &mut streams, &mut finder)?;
+        }
+        if reading.record == 0 && piece.offset == 0 && streams.stream_at() == 0 {
+            reading.empty_dump(job)?;
+        }
+        streams.into_input().finish().map_err(|error| input.failed(&error))
+    }
+}
+
+/// What a dump's name and head say.
+struct Dump {
+    language: String,
+    /// As in the dump's name, `20230320`; empty where it has none.
+    date: String,
+    prefixes: LinkPrefixes,
+    kept: bool,
+}
+
+impl Dump {
+    fn of(job: &JobSpec, input: &Input<'_>) -> Result<Self, UnitError> {
+        let (language, date) = language_and_date(input.path());
+        let head = head(input.open_at(0)?).map_err(|error| input.failed(&error))?;
+        let prefixes = prefixes_of(language, &siteinfo(&head));
+        let wanted = &job.wikipedia.languages;
+        let kept = wanted.is_empty() || wanted.iter().any(|it| it == language);
+        Ok(Self { language: language.to_owned(), date: date.to_owned(), prefixes, kept })
+    }
+
+    fn url(&self, title: &str) -> String {
+        format!("https://{}.wikipedia.org/wiki/{}", self.language, percent_encoded(title))
+    }
+
+    /// Why a page is no document, or its text.
+    fn judge(&self, page: &WikiPage) -> Result<String, &'static str> {
+        if !self.kept {
+            return Err("wikipedia/language");
+        }
+        if page.namespace != "0" {
+            return Err("wikipedia/namespace");
+        }
+        if page.redirect {
+            return Err("wikipedia/redirect");
+        }
+        let text = strip(&page.text, &self.prefixes);
+        if text.trim().is_empty() { Err("wikipedia/empty") } else { Ok(text) }
+    }
+}
+
+/// The first stream of a dump up to the end of its siteinfo.
+fn head(input: impl Read) -> io::Result<String> {
+    let mut streams = BzStreams::new(input, 0, u64::MAX, false);
+    let mut head = Vec::new();
+    if streams.next_stream()? {
+        match streams.take(HEAD_BYTES).read_to_end(&mut head) {
+            // What is damaged is told where its pages are read.
+            Err(error) if Damage::of(&error).is_none() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// From `dewiki-20230320-pages-articles-multistream.xml.bz2`: `de` and `20230320`.
+fn language_and_date(path: &str) -> (&str, &str) {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let (language, rest) = file.split_once("wiki").unwrap_or((file, ""));
+    let date = rest.trim_start_matches('-').split('-').next().unwrap_or_default();
+    let dated = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+    (language, if dated { date } else { "" })
+}
+
+fn percent_encoded(title: &str) -> String {
+    let mut out = String::with_capacity(title.len());
+    for byte in title.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'~' | b'/') {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+struct Reading<'r, 't> {
+    dump: &'r Dump,
+    record: u64,
+    take: &'r mut Take<'t>,
+}
+
+impl Reading<'_, '_> {
+    /// Every page of the present stream, or up to its damage.
+    fn stream<R: Read>(
+        &mut self,
+        input: &Input<'_>,
+        streams: &mut BzStreams<R>,
+        finder: &mut PageFinder,
+    ) -> Result<(), UnitError> {
+        loop {
+            let found = finder.next(streams);
+            let offset = streams.stream_at();
+            match found {
+                Ok(None) => return Ok(()),
+                Ok(Some(Found::Whole(page))) => self.page(offset, page)?,
+                Ok(Some(Found::TooLarge(bytes))) => {
+                    self.bad(offset, "page_too_large", &format!("it has {bytes} bytes"))?;
+                }
+                Ok(Some(Found::Cut(bytes))) => {
+                    self.bad(offset, "page_cut_off", &format!("it ends after {bytes} bytes"))?;
+                }
+                Err(error) => {
+                    let Some(damage) = Damage::of(&error) else {
+                        return Err(input.failed(&error));
+                    };
+                    finder.reset();
+                    return self.bad(offset, "bzip2_damaged", &damage.to_string());
+                }
+            }
+        }
+    }
+
+    fn bad(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
+        self.met(offset, 0, Fate::Quarantined { id: "", url: "", reason, detail })
+    }
+
+    fn empty_dump(&mut self, job: &JobSpec) -> Result<(), UnitError> {
+        let most = job.wikipedia.max_page_bytes.0;
+        let detail = format!("no page of at most {most} bytes in any bzip2 stream");
+        self.bad(0, "no_page", &detail)
+    }
+
+    fn met(&mut self, offset: u64, bytes: u64, fate: Fate<'_>) -> Result<(), UnitError> {
+        let record = self.record;
+        self.record += 1;
+        (self.take)(Met { offset, record, bytes, fate })
+    }
+
+    fn page(&mut self, offset: u64, xml: &[u8]) -> Result<(), UnitError> {
+        let bytes = xml.len() as u64;
+        let page = match parse(xml) {
+            Ok(page) => page,
+            Err(detail) => {
+                let fate = Fate::Quarantined {
+                    id: "",
+                    url: "",
+                    reason: "page_malformed",
+                    detail: &detail,
+                };
+                return self.met(offset, bytes, fate);
+            }
+        };
+        let dump = self.dump;
+        let id = format!("{}wiki/{}", dump.language, page.id);
+        let url = dump.url(&page.title);
+        let text = match dump.judge(&page) {
+            Ok(text) => text,
+            Err(reason) => {
+                let fate = Fate::Dropped { id: &id, url: &url, reason, detail: "" };
+                return self.met(offset, bytes, fate);
+            }
+        };
+        let meta = Meta::from_iter([
+            ("title".to_owned(), Value::from(page.title.as_str())),
+            ("url".to_owned(), Value::from(url.as_str())),
+            ("language".to_owned(), Value::from(dump.language.as_str())),
+            ("timestamp".to_owned(), Value::from(dump.date.as_str())),
+        ]);
+        let fate = Fate::Page(Page {
+            id: &id,
+            url: &url,
+            date: &page.timestamp,
+            title: &page.title,
+            text: &text,
+            language: Some(&dump.language),
+            licence: Some(LICENCE),
+            meta: Some(&meta),
+            ..Page::default()
+        });
+        self.met(offset, bytes, fate)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Whole dumps: small ones made here.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::*;
+
+const HEAD: &str = "<mediawiki><siteinfo><namespaces><namespace key=\"6\">Datei</namespace>\
+                    <namespace key=\"14\">Rubrik</namespace></namespaces></siteinfo>";
+
+fn page(id: u32, ns: &str, extra: &str, text: &str) -> String {
+    format!(
+        "<page><title>Seite {id}/ä</title><ns>{ns}</ns><id>{id}</id>{extra}<revision><timestamp>\
+         2023-01-01T00:00:00Z</timestamp><text>{text}</text></revision></page>\n"
+    )
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn dump() -> Vec<Vec<u8>> {
+    vec![
+        packed(HEAD),
+        packed(&(page(1, "0", "", "Eins [[Rubrik:X]]") + &page(2, "1", "", "talk"))),
+        packed(&(page(3, "0", "<redirect title=\"Y\" />", "#R") + &page(4, "0", "", "{{a}}"))),
+        packed(
+            &(page(5, "0", "", "F&amp;uuml;nf [[Datei:x.jpg]]") + "<page><title>6</titel></page>"),
+        ),
+        packed("</mediawiki>"),
+    ]
+}
+
+/// Each record as a line: its number, its fate, and its id or reason.
+fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<String> {
+    let input = Input::sample(path, path, bytes, PathBuf::new());
+    let mut told = Vec::new();
+    let digest = Wikipedia
+        .read(job, &job.source[0], &input, &mut |met| {
+            let record = met.record;
+            told.push(match met.fate {
+                Fate::Page(page) => format!("{record} {} {} {}", page.id, page.url, page.text),
+                Fate::Dropped { id, reason, .. } => format!("{record} {id} {reason}"),
+                Fate::Quarantined { reason, .. } => format!("{record} {reason}"),
+            });
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(digest.bytes, bytes.len() as u64);
+    told
+}
+
+fn job(more: &str) -> JobSpec {
+    let text = format!(
+        "[job]\nname = \"t\"\n[[source]]\nslice = \"wikipedia\"\nlisting = \"x\"\n\
+         [language]\nmodel = \"none\"\n[output]\npath = \"o\"\n{more}"
+    );
+    JobSpec::parse(&text, std::path::Path::new("/")).unwrap()
+}
+
+const NAME: &str = "dumps/dewiki-20230320-pages-articles-multistream.xml.bz2";
+
+#[test]
+fn every_page_of_a_dump_is_kept_or_dropped_by_name() {
+    let url = "https://de.wikipedia.org/wiki/Seite%20";
+    let expected = [
+        format!("0 dewiki/1 {url}1/%C3%A4 Eins X"),
+        "1 dewiki/2 wikipedia/namespace".to_owned(),
+        "2 dewiki/3 wikipedia/redirect".to_owned(),
+        "3 dewiki/4 wikipedia/empty".to_owned(),
+        format!("4 dewiki/5 {url}5/%C3%A4 Fünf"),
+        "5 page_malformed".to_owned(),
+    ];
+    assert_eq!(read(NAME, &dump().concat(), &job("")), expected);
+    let other = job("[wikipedia]\nlanguages = [\"en\"]\n");
+    assert_eq!(read(NAME, &dump().concat(), &other)[0], "0 dewiki/1 wikipedia/language");
+}
+
+#[test]
+fn damage_costs_its_stream_and_no_more() {
+    let parts = dump();
+    let mut bytes = parts.concat();
+    bytes[parts[0].len() + 40] ^= 1;
+    let told = read(NAME, &bytes, &job(""));
+    assert_eq!(told[0], "0 bzip2_damaged");
+    assert_eq!(told[1], "1 dewiki/3 wikipedia/redirect");
+    assert_eq!(told.len(), 5);
+    let cut = parts[..3].concat();
+    let told = read(NAME, &cut[..cut.len() - 9], &job(""));
+    // The pages were whole before the cut.
+    assert_eq!(
+        told[2..],
+        ["2 dewiki/3 wikipedia/redirect", "3 dewiki/4 wikipedia/empty", "4 bzip2_damaged"]
+    );
+}
+
+#[test]
+fn pages_may_cross_streams_where_the_dump_is_no_multistream() {
+    let xml = HEAD.to_owned() + &page(1, "0", "", "Eins");
+    let (one, two) = xml.split_at(xml.len() - 30);
+    let bytes = [packed(one), packed(two)].concat();
+    let name = "dewiki-20230320-pages-articles.xml.bz2";
+    assert!(read(name, &bytes, &job(""))[0].ends_with("Eins"));
+}
+
+#[test]
+fn what_is_no_dump_is_told() {
+    assert_eq!(read(NAME, b"<html>not found</html>", &job("")), ["0 no_page"]);
+    assert_eq!(read(NAME, b"", &job("")), ["0 no_page"]);
+}
+
+#[test]
+fn language_and_date_come_from_the_name() {
+    assert_eq!(language_and_date(NAME), ("de", "20230320"));
+    assert_eq!(language_and_date("enwiki-latest-pages-articles.xml.bz2"), ("en", ""));
+}
+
+/// The pieces of the dump in a folder, and all that they give together.
+fn read_in_pieces(folder: &std::path::Path, target: u64) -> (Vec<Piece>, Vec<String>) {
+    let mut job = job("");
+    job.source[0].base = folder.display().to_string();
+    let name = NAME.trim_start_matches("dumps/");
+    let bytes = std::fs::read(folder.join(name)).unwrap();
+    let planned =
+        PlannedInput { source: &job.source[0], path: name, bytes: Some(bytes.len() as u64) };
+    let pieces = Wikipedia.pieces(&job, &planned, target).unwrap();
+    let mut told = Vec::new();
+    for piece in &pieces {
+        let row = InputRow { piece: Some(*piece), ..InputRow::named(name.to_owned()) };
+        let location = thresher_storage::Location::from(folder.join(name).as_path());
+        let input = Input::stored(location, &row, PathBuf::new()).unwrap();
+        let digest = Wikipedia.read(&job, &job.source[0], &input, &mut |met| {
+            told.push(match met.fate {
+                Fate::Page(page) => page.id.to_owned(),
+                Fate::Dropped { id, .. } => id.to_owned(),
+                Fate::Quarantined { reason, .. } => reason.to_owned(),
+            });
+            Ok(())
+        });
+        assert_eq!(digest.unwrap().bytes, piece.length);
+    }
+    (pieces, told)
+}
+
+#[test]
+fn pieces_by_the_index_and_without_it_give_the_same_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = dump();
+    let name = NAME.trim_start_matches("dumps/");
+    std::fs::write(folder.path().join(name), parts.concat()).unwrap();
+    let all = ["dewiki/1", "dewiki/2", "dewiki/3", "dewiki/4", "dewiki/5", "page_malformed"];
+    let (even, told) = read_in_pieces(folder.path(), 150);
+    assert_eq!(told, all);
+    let mut at = 0;
+    let mut index = String::new();
+    for (number, part) in parts.iter().enumerate() {
+        if (1..4).contains(&number) {
+            index.push_str(&format!("{at}:{number}:Seite: {number}\n"));
+        }
+        at += part.len();
+    }
+    let index_path = folder.path().join(index::path_of(name).unwrap());
+    std::fs::write(&index_path, packed(&index)).unwrap();
+    let (by_index, told) = read_in_pieces(folder.path(), 150);
+    assert_eq!(told, all);
+    assert_ne!(by_index, even);
+    let begins: Vec<usize> = (1..4).map(|number| parts[..number].concat().len()).collect();
+    for piece in &by_index[1..] {
+        assert!(begins.contains(&(piece.offset as usize)), "{piece:?}");
+    }
+    // What is no index is not used.
+    std::fs::write(&index_path, b"nonsense").unwrap();
+    assert_eq!(read_in_pieces(folder.path(), 150), (even, told));
+    let rows = [name, index_path.file_name().unwrap().to_str().unwrap()];
+    let rows = rows.map(|path| InputRow::named(path.to_owned())).to_vec();
+    assert_eq!(Wikipedia.select(&job(""), rows).unwrap().inputs.len(), 1);
+}

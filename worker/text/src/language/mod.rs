@@ -1,0 +1,124 @@
+//! Language identification: which language a document is in, and how surely.
+//!
+//! A thin step over a fastText model: it chooses how the model sees the text and reads the best
+//! label. What becomes of the document is a filter's decision, not made here.
+//!
+//! Invariant: the identification is a pure function of model, view and text.
+
+use std::sync::Arc;
+
+use thresher_models::fasttext::{LabelId, LineFeeds, Model, Scratch};
+
+/// What labels begin with in the models that fastText publishes.
+const LABEL_PREFIX: &str = "__label__";
+
+/// How the model sees a document, and how its score is given; one for each preset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// As CCNet did for RedPajama: line feeds are deleted, which glues the words at the ends of
+    /// lines together; the score is rounded to two decimals.
+    RedpajamaV1,
+    /// Line feeds separate words; the score is given as it is.
+    Thresher,
+}
+
+/// The best label of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Language<'a> {
+    /// The label without fastText's prefix: `en`.
+    pub label: &'a str,
+    /// The label's probability; fastText lets it exceed 1 by 0.00001.
+    pub score: f32,
+}
+
+/// Identifies languages; shared by all threads.
+pub struct LanguageIdentifier {
+    model: Arc<Model>,
+    view: View,
+}
+
+/// Memory for identifying, one for each thread.
+#[derive(Debug, Default)]
+pub struct LanguageScratch {
+    fasttext: Scratch,
+    best: Vec<(LabelId, f32)>,
+}
+
+impl LanguageIdentifier {
+    /// Identifies with `model`, which sees texts as `view` says.
+    pub fn new(model: Arc<Model>, view: View) -> Self {
+        Self { model, view }
+    }
+
+    /// The language of `text`; none if the model knows nothing in it.
+    pub fn identify(&self, scratch: &mut LanguageScratch, text: &str) -> Option<Language<'_>> {
+        self.identify_as(self.view, scratch, text)
+    }
+
+    /// The same, where a slice is seen otherwise than the job's pages.
+    pub fn identify_as(
+        &self,
+        view: View,
+        scratch: &mut LanguageScratch,
+        text: &str,
+    ) -> Option<Language<'_>> {
+        let feeds = match view {
+            View::RedpajamaV1 => LineFeeds::Vanish,
+            View::Thresher => LineFeeds::Separate,
+        };
+        self.model.predict(&mut scratch.fasttext, text, feeds, 1, &mut scratch.best);
+        let &(id, score) = scratch.best.first()?;
+        let label = self.model.label(id);
+        let label = label.strip_prefix(LABEL_PREFIX).unwrap_or(label);
+        let score = match view {
+            View::RedpajamaV1 => rounded_to_hundredths(score),
+            View::Thresher => score,
+        };
+        Some(Language { label, score })
+    }
+}
+
+/// Rounds as numpy does: the product with 100, to the nearest integer, ties to even.
+fn rounded_to_hundredths(score: f32) -> f32 {
+    ((f64::from(score) * 100.0).round_ties_even() / 100.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identifier(view: View) -> LanguageIdentifier {
+        let file = include_bytes!("../../../testdata/lid/lid.176.ftz");
+        LanguageIdentifier::new(Arc::new(Model::from_bytes(file, "lid.176.ftz").unwrap()), view)
+    }
+
+    #[test]
+    fn line_feeds_vanish_in_redpajamas_view_and_separate_in_ours() {
+        let text = "Alle Menschen sind frei\nund gleich an Würde\n\nund Rechten geboren.";
+        let (ours, theirs) = (identifier(View::Thresher), identifier(View::RedpajamaV1));
+        let scratch = &mut LanguageScratch::default();
+        let spaced = ours.identify(scratch, &text.replace('\n', " ")).unwrap();
+        assert_eq!(ours.identify(scratch, text).unwrap(), spaced);
+        let glued = ours.identify(scratch, &text.replace('\n', "")).unwrap();
+        assert_ne!(glued.score, spaced.score);
+        let found = theirs.identify(scratch, text).unwrap();
+        assert_eq!(found.label, "de");
+        assert_eq!(found.score, rounded_to_hundredths(glued.score));
+    }
+
+    #[test]
+    fn scores_round_as_numpy_rounds() {
+        for (score, rounded) in
+            [(0.495, 0.5), (0.125, 0.12), (0.375, 0.38), (1.00001, 1.0), (0.494_999, 0.49)]
+        {
+            assert_eq!(rounded_to_hundredths(score), rounded, "{score}");
+        }
+    }
+
+    #[test]
+    fn an_empty_text_has_a_language_since_the_end_of_line_is_a_word() {
+        let identifier = identifier(View::Thresher);
+        let found = identifier.identify(&mut LanguageScratch::default(), "");
+        assert_eq!(found.unwrap().label, "en");
+    }
+}

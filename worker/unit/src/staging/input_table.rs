@@ -1,0 +1,89 @@
+//! The inputs of one source, in canonical order: what the list unit found. A large input that was
+//! cut has a row for each piece.
+//!
+//! **Invariant:** the place of a row in the table is its number in positions and manifests.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use thresher_proto::pb::Stage;
+
+use super::{create, publish_blocks};
+use crate::UnitError;
+use thresher_formats::blocks::{BlockFile, BlockWriter, Compression, Damage, Kind};
+use thresher_formats::piece::Piece;
+use thresher_storage::commit::Committed;
+
+const KIND: Kind = Kind(*b"INPT");
+const ROWS_PER_BLOCK: usize = 4096;
+
+/// One input as it was listed, or a piece of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRow {
+    /// As in the listing, relative to the source's base.
+    pub path: String,
+    /// Of the whole input, compressed; unknown for addresses.
+    pub bytes: Option<u64>,
+    /// Listed, but not there when the source was listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+    /// Where the listing had one: what is read later must have it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub piece: Option<Piece>,
+}
+
+impl InputRow {
+    /// An input of which nothing but its path is known.
+    pub fn named(path: String) -> Self {
+        Self { path, bytes: None, missing: false, etag: None, piece: None }
+    }
+
+    /// The bytes that are read for it, where they are known.
+    pub fn bytes_to_read(&self) -> Option<u64> {
+        self.piece.map(|piece| piece.length).or(self.bytes)
+    }
+}
+
+/// The rows of one source.
+#[derive(Debug)]
+pub struct InputTable {
+    pub rows: Vec<InputRow>,
+}
+
+impl InputTable {
+    /// Publishes the table.
+    pub fn write(&self, path: &Path, attempt_tag: &str) -> Result<Committed, UnitError> {
+        let mut file = create(path, attempt_tag)?;
+        let written = self.write_rows(&mut file);
+        written.map_err(|error| UnitError::from(file.explain(error)))?;
+        publish_blocks(file, path, KIND)
+    }
+
+    fn write_rows(&self, sink: &mut impl Write) -> std::io::Result<()> {
+        let mut blocks = BlockWriter::new(sink, KIND, Compression::Zstd(1))?;
+        for (number, rows) in self.rows.chunks(ROWS_PER_BLOCK).enumerate() {
+            let payload = serde_json::to_vec(rows)?;
+            blocks.push(number as u128, rows.len() as u32, &payload)?;
+        }
+        blocks.finish(b"")?;
+        Ok(())
+    }
+
+    /// Reads the table of the list unit `source`.
+    pub fn read(path: &Path, source: u32) -> Result<Self, UnitError> {
+        let staged = |error| UnitError::staged(Stage::List, source, &error);
+        let file = BlockFile::open(path, KIND).map_err(staged)?;
+        let mut blocks = file.blocks(0..file.entries().len()).map_err(staged)?;
+        let mut rows = Vec::new();
+        while let Some(block) = blocks.next_block().map_err(staged)? {
+            let some: Vec<InputRow> = serde_json::from_slice(block.payload).map_err(|_| {
+                staged(file.damaged(block.offset, Damage::Layout("rows are no JSON")))
+            })?;
+            rows.extend(some);
+        }
+        Ok(Self { rows })
+    }
+}

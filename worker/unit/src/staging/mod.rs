@@ -1,0 +1,115 @@
+//! The files that units leave for later stages, and where they lie in the job's work directory.
+//!
+//! ```text
+//! work/list/<source>.inputs            the inputs of a source              (input_table)
+//! work/lines/<unit>.keys               line keys
+//! work/lines/<unit>.rows-<input>       rows of a piece, for the parts of its input (stages/join)
+//! work/resolve-lines/…                 verdicts on lines
+//! work/prepare/<unit>.documents        documents as JSON lines, with sizes  (documents)
+//! work/prepare/<unit>.dropped          a row for each dropped record        (documents)
+//! work/prepare/<unit>.keys             document keys
+//! work/resolve-documents/…             verdicts on documents
+//! work/publish/<shard>.facts           what the manifest says of a shard
+//! work/gang/<unit>-<attempt>/          a gang step while it runs
+//! ```
+//! Every file is written under a private name and published once; a late twin is compared, and an
+//! existing file that is damaged is replaced. What the files mean is left to `stages`.
+//!
+//! **Invariant:** a file under its final name is whole and durable before its unit is reported.
+
+mod documents;
+mod input_table;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use thresher_proto::pb::Stage;
+use thresher_proto::stage_name;
+
+pub use documents::{DOCUMENTS, DROPPED, DocumentFile, InputFacts, JsonLinesWriter, UnitFacts};
+pub use input_table::{InputRow, InputTable};
+
+use crate::UnitError;
+use thresher_formats::blocks::{BlockFile, BlocksError, Kind};
+use thresher_storage::commit::{AttemptFile, Committed, make_folder};
+
+/// Files of one kind in one directory are spread over folders of so many.
+const UNITS_PER_FOLDER: u32 = 1000;
+
+/// The job's work directory.
+#[derive(Debug, Clone)]
+pub struct WorkDir {
+    root: PathBuf,
+}
+
+impl WorkDir {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The file of one unit; folders keep directories small on parallel file systems.
+    pub fn unit_file(&self, stage: Stage, unit: u32, suffix: &str) -> PathBuf {
+        let folder = format!("{:05}", unit / UNITS_PER_FOLDER);
+        self.stage(stage).join(folder).join(format!("{unit:08}.{suffix}"))
+    }
+
+    /// The folder of one gang step: its task, what it printed, and what its ranks said.
+    pub fn gang_step(&self, name: &str) -> PathBuf {
+        self.root.join("gang").join(name)
+    }
+
+    /// The folder of one stage.
+    pub fn stage(&self, stage: Stage) -> PathBuf {
+        self.root.join(stage_name(stage))
+    }
+}
+
+/// Begins a file that only this attempt sees; its folder is made when it is not there.
+pub fn create(path: &Path, attempt_tag: &str) -> Result<AttemptFile, UnitError> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    Ok(AttemptFile::create(path, attempt_tag)?)
+}
+
+/// Publishes a block file, replacing one of the same name that does not stand its checksums.
+pub fn publish_blocks(file: AttemptFile, path: &Path, kind: Kind) -> Result<Committed, UnitError> {
+    let committed = if is_damaged(path, kind)? { file.commit_replacing() } else { file.commit() };
+    Ok(committed?)
+}
+
+/// The hash of what was published, whoever did it.
+pub fn hash_of(committed: Committed) -> blake3::Hash {
+    match committed {
+        Committed::Published { blake3, .. } | Committed::AlreadyThere { blake3, .. } => blake3,
+    }
+}
+
+/// The length of what was published.
+pub fn bytes_of(committed: Committed) -> u64 {
+    match committed {
+        Committed::Published { bytes, .. } | Committed::AlreadyThere { bytes, .. } => bytes,
+    }
+}
+
+/// Writes all of `bytes`, with the path in the error.
+pub fn write_all(file: &mut AttemptFile, bytes: &[u8]) -> Result<(), UnitError> {
+    file.write_all(bytes).map_err(|error| file.explain(error).into())
+}
+
+fn is_damaged(path: &Path, kind: Kind) -> Result<bool, UnitError> {
+    let read_through = || -> Result<(), BlocksError> {
+        let file = BlockFile::open(path, kind)?;
+        let mut blocks = file.blocks(0..file.entries().len())?;
+        while blocks.next_block()?.is_some() {}
+        Ok(())
+    };
+    match read_through() {
+        Ok(()) => Ok(false),
+        Err(BlocksError::Damaged { .. }) => Ok(true),
+        Err(BlocksError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(false)
+        }
+        Err(error @ BlocksError::Io { .. }) => Err(UnitError::Retry(error.to_string())),
+    }
+}
