@@ -21,7 +21,7 @@ use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 use self::judging::Judging;
 use super::{print_result, to_json};
 use crate::stages::{JobContext, list};
-use thresher_sources::{Fate, Input, Met, Page, Selected, source_of};
+use thresher_sources::{Input, Page, ReadRecord, RecordOutcome, Selected, source_of};
 use thresher_storage::ReadOptions;
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
@@ -205,17 +205,22 @@ impl<'a> Sampling<'a> {
         let sample = &mut self.sample;
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
         let mut room = Room::of(raw);
-        source_of(self.source.slice)?.read(job, self.source, input, &mut |met: Met<'_>| {
-            sample.records += 1;
-            sample.record_bytes += met.bytes;
-            let Some(page) = room.page(&met) else { return Ok(()) };
-            sample.pages += 1;
-            sample.page_bytes += page.text.len() as u64;
-            for line in lines(page.text) {
-                keys.push(hash(normalise_line(line, &mut normal)));
-            }
-            Ok(())
-        })?;
+        source_of(self.source.slice)?.read(
+            job,
+            self.source,
+            input,
+            &mut |record: ReadRecord<'_>| {
+                sample.records += 1;
+                sample.record_bytes += record.bytes;
+                let Some(page) = room.page(&record) else { return Ok(()) };
+                sample.pages += 1;
+                sample.page_bytes += page.text.len() as u64;
+                for line in lines(page.text) {
+                    keys.push(hash(normalise_line(line, &mut normal)));
+                }
+                Ok(())
+            },
+        )?;
         Ok(keys)
     }
 
@@ -229,10 +234,15 @@ impl<'a> Sampling<'a> {
         let mut stays = stays.iter().copied();
         let (job, judging) = (&self.context.job, &mut self.judging);
         let source = source_of(self.source.slice)?;
-        source.read(job, self.source, input, &mut |met: Met<'_>| match room.page(&met) {
-            Some(page) => judging.page(input.path(), &met, &page, &mut stays),
-            None => Ok(()),
-        })?;
+        source.read(
+            job,
+            self.source,
+            input,
+            &mut |record: ReadRecord<'_>| match room.page(&record) {
+                Some(page) => judging.page(input.path(), &record, &page, &mut stays),
+                None => Ok(()),
+            },
+        )?;
         Ok(())
     }
 
@@ -259,13 +269,13 @@ impl Room {
     }
 
     /// The record's page, while there is room.
-    fn page<'a>(&mut self, met: &Met<'a>) -> Option<Page<'a>> {
-        match met.fate {
-            Fate::Page(page) => {
+    fn page<'a>(&mut self, record: &ReadRecord<'a>) -> Option<Page<'a>> {
+        match record.outcome {
+            RecordOutcome::Page(page) => {
                 self.bytes = self.bytes.checked_sub(page.text.len() as u64)?;
                 Some(page)
             }
-            Fate::Dropped { .. } | Fate::Quarantined { .. } => None,
+            RecordOutcome::Dropped { .. } | RecordOutcome::Quarantined { .. } => None,
         }
     }
 }

@@ -11,6 +11,8 @@
 
 mod addresses;
 mod drops;
+mod duplicates;
+mod excluded;
 mod external;
 mod join;
 mod layout;

@@ -25,7 +25,7 @@ use super::{Finished, JobContext, Judges, Scored, ScoresScratch, Task, digest_of
 use thresher_dedup::KEY_FILE;
 use thresher_dedup::keys::KeyCollector;
 use thresher_dedup::verdicts::VerdictSet;
-use thresher_sources::{Fate, Met, Page};
+use thresher_sources::{Page, ReadRecord, RecordOutcome};
 use thresher_storage::commit::AttemptFile;
 use thresher_text::filters::{self, Outcome};
 use thresher_text::language::{Language, LanguageScratch, View};
@@ -73,9 +73,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         scores: ScoresScratch::default(),
         filters: filters::Scratch::default(),
     };
-    let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, met| {
+    let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, record| {
         task.stop.check()?;
-        preparing.take(input, met)
+        preparing.sink(input, record)
     })?;
     if context.job.dedups_lines(source) {
         refuse_changed(context, number, &inputs)?;
@@ -196,16 +196,16 @@ impl<'j> Preparing<'j> {
         })
     }
 
-    fn take(&mut self, input: &Reading<'_>, met: Met<'_>) -> Result<(), UnitError> {
+    fn sink(&mut self, input: &Reading<'_>, record: ReadRecord<'_>) -> Result<(), UnitError> {
         self.records_in += 1;
-        self.tally.bytes_in += met.bytes;
-        match met.fate {
-            Fate::Page(page) => self.page(input, &met, &page),
-            Fate::Dropped { id, url, reason, detail } => {
-                self.drop(input, &met, (id, url), ("dropped", reason, detail))
+        self.tally.bytes_in += record.bytes;
+        match record.outcome {
+            RecordOutcome::Page(page) => self.page(input, &record, &page),
+            RecordOutcome::Dropped { id, url, reason, detail } => {
+                self.drop(input, &record, (id, url), ("dropped", reason, detail))
             }
-            Fate::Quarantined { id, url, reason, detail } => {
-                self.drop(input, &met, (id, url), ("quarantined", reason, detail))
+            RecordOutcome::Quarantined { id, url, reason, detail } => {
+                self.drop(input, &record, (id, url), ("quarantined", reason, detail))
             }
         }
     }
@@ -213,7 +213,7 @@ impl<'j> Preparing<'j> {
     fn drop(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         (id, url): (&str, &str),
         (verdict, reason, detail): (&str, &str, &str),
     ) -> Result<(), UnitError> {
@@ -222,7 +222,7 @@ impl<'j> Preparing<'j> {
         } else {
             self.tally.drop(reason);
         }
-        let row = keep::drop_row(input, met, (id, url), (verdict, reason, detail));
+        let row = keep::drop_row(input, record, (id, url), (verdict, reason, detail));
         self.dropped.push(&row).map_err(|error| staging(&error))?;
         Ok(())
     }
@@ -230,14 +230,14 @@ impl<'j> Preparing<'j> {
     fn page(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
     ) -> Result<(), UnitError> {
         let who = (page.id, page.url);
         let mut text = std::mem::take(&mut self.text);
         let judged = self.keep_lines(page, &mut text)?;
         if let Some(reason) = page.withdrawn {
-            let result = self.withdraw(input, met, page, reason, &text);
+            let result = self.withdraw(input, record, page, reason, &text);
             self.text = text;
             return result;
         }
@@ -249,12 +249,12 @@ impl<'j> Preparing<'j> {
                 match self.externals.judge(page, judged.language, text)? {
                     Ok(edited) => {
                         let text = edited.as_deref().unwrap_or(text);
-                        self.count_tokens(input, met, page, judged, text)
+                        self.count_tokens(input, record, page, judged, text)
                     }
-                    Err(reason) => self.drop(input, met, who, ("dropped", &reason, "")),
+                    Err(reason) => self.drop(input, record, who, ("dropped", &reason, "")),
                 }
             }
-            Err(reason) => self.drop(input, met, who, ("dropped", reason, "")),
+            Err(reason) => self.drop(input, record, who, ("dropped", reason, "")),
         };
         self.text = text;
         result

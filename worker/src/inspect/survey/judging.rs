@@ -10,7 +10,7 @@ use super::cpu_micros;
 use crate::stages::{JobContext, Judges, Scored, ScoresScratch};
 use thresher_job::{JobSpec, Slice, SourceSpec, Step};
 use thresher_sources::github::few_letters;
-use thresher_sources::{Met, Page};
+use thresher_sources::{Page, ReadRecord};
 use thresher_text::filters::{self, Outcome};
 use thresher_text::language::{LanguageScratch, View};
 use thresher_text::lines::{count_chars, lines};
@@ -67,7 +67,7 @@ impl<'a> Judging<'a> {
     pub(super) fn page(
         &mut self,
         input: &str,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
         stays: &mut impl Iterator<Item = bool>,
     ) -> Result<(), UnitError> {
@@ -114,8 +114,8 @@ impl<'a> Judging<'a> {
             language_score: language.map(|(_, score)| score),
             scores: Scores { tokens, ..scored.scores },
             input,
-            offset: met.offset,
-            record: met.record,
+            offset: record.offset,
+            record: record.record,
             chars: count_chars(text),
             bytes: text.len() as u64,
             lines: kept,

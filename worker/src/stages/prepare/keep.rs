@@ -8,7 +8,7 @@ use thresher_job::{Compares, DocumentKey, Schema, Slice, Step};
 
 use super::{Judged, Preparing, Reading, staging};
 use thresher_sources::github::few_letters;
-use thresher_sources::{Met, Page};
+use thresher_sources::{Page, ReadRecord};
 use thresher_text::page_url::normalise_url;
 use thresher_text::simhash::signature;
 use thresher_unit::UnitError;
@@ -19,7 +19,7 @@ impl Preparing<'_> {
     pub(super) fn count_tokens(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
         mut judged: Judged<'_>,
         text: &str,
@@ -29,11 +29,11 @@ impl Preparing<'_> {
         let spec = &self.job.github;
         let is_code = input.source.slice == Slice::Github;
         match is_code.then(|| few_letters(spec, text, tokens)).flatten() {
-            None => self.keep(input, met, page, &judged, text),
+            None => self.keep(input, record, page, &judged, text),
             Some(reason) if spec.compares == Compares::All => {
-                self.withdraw(input, met, page, reason, text)
+                self.withdraw(input, record, page, reason, text)
             }
-            Some(reason) => self.drop(input, met, (page.id, page.url), ("dropped", reason, "")),
+            Some(reason) => self.drop(input, record, (page.id, page.url), ("dropped", reason, "")),
         }
     }
 
@@ -41,7 +41,7 @@ impl Preparing<'_> {
     pub(super) fn withdraw(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
         reason: &str,
         text: &str,
@@ -49,11 +49,11 @@ impl Preparing<'_> {
         let who = (page.id, page.url);
         if !self.job.dedups_documents(input.source) && !self.job.has_step(input.source, Step::Near)
         {
-            return self.drop(input, met, who, ("dropped", reason, ""));
+            return self.drop(input, record, who, ("dropped", reason, ""));
         }
         self.push_keys(input, page, text)?;
         self.withdrawn.push(self.tally.kept as u32);
-        let row = drop_row(input, met, who, ("dropped", reason, ""));
+        let row = drop_row(input, record, who, ("dropped", reason, ""));
         self.documents.push(&row).map_err(|error| staging(&error))?;
         self.tally.kept += 1;
         Ok(())
@@ -97,7 +97,7 @@ impl Preparing<'_> {
     fn keep(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
         judged: &Judged<'_>,
         text: &str,
@@ -105,8 +105,8 @@ impl Preparing<'_> {
         let hash = self.push_keys(input, page, text)?;
         let hex = hash.to_hex();
         let written = match self.job.output.schema {
-            Schema::Uniform => self.uniform(input, met, page, judged, text, &hex),
-            Schema::RedpajamaV1 => self.redpajama(input, met, page, judged, text, &hex),
+            Schema::Uniform => self.uniform(input, record, page, judged, text, &hex),
+            Schema::RedpajamaV1 => self.redpajama(input, record, page, judged, text, &hex),
         };
         let bytes = written.map_err(|error| staging(&error))?;
         self.tally.kept += 1;
@@ -122,7 +122,7 @@ impl Preparing<'_> {
 
 pub(super) fn drop_row<'a>(
     input: &Reading<'a>,
-    met: &Met<'_>,
+    record: &ReadRecord<'_>,
     (id, url): (&'a str, &'a str),
     (verdict, reason, detail): (&'a str, &'a str, &'a str),
 ) -> DroppedRow<'a> {
@@ -134,8 +134,8 @@ pub(super) fn drop_row<'a>(
         detail,
         source: &input.source.name,
         input: input.path,
-        offset: met.offset,
-        record: met.record,
+        offset: record.offset,
+        record: record.record,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use thresher_job::Slice;
 
 use super::{Judged, Preparing, Reading};
-use thresher_sources::{Met, Meta, Page};
+use thresher_sources::{Meta, Page, ReadRecord};
 use thresher_text::lines::count_chars;
 use thresher_unit::document::{Document, Origin, RedPajamaDocument, RedPajamaRecord};
 
@@ -14,7 +14,7 @@ impl Preparing<'_> {
     pub(super) fn uniform(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
         judged: &Judged<'_>,
         text: &str,
@@ -34,8 +34,8 @@ impl Preparing<'_> {
             language_score: judged.language_score,
             scores: judged.scored.scores,
             input: input.path,
-            offset: met.offset,
-            record: met.record,
+            offset: record.offset,
+            record: record.record,
             chars: count_chars(text),
             bytes: text.len() as u64,
             lines: text.split('\n').count() as u64,
@@ -50,7 +50,7 @@ impl Preparing<'_> {
     pub(super) fn redpajama(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
         judged: &Judged<'_>,
         text: &str,
@@ -61,8 +61,8 @@ impl Preparing<'_> {
             url: page.url,
             language: judged.language,
             input: input.path,
-            offset: met.offset,
-            record: met.record,
+            offset: record.offset,
+            record: record.record,
             content_hash,
             tokens: judged.scored.scores.tokens,
         };
@@ -73,7 +73,7 @@ impl Preparing<'_> {
             return self.documents.push(&RedPajamaRecord { text, meta: &meta, origin });
         }
         let file = input.path.rsplit('/').next().unwrap_or_default();
-        let source = format!("cc/{}/{file}/line{}", dump_of(input), met.record);
+        let source = format!("cc/{}/{file}/line{}", dump_of(input), record.record);
         let classified = judged.scored.classified;
         self.documents.push(&RedPajamaDocument {
             pred_label: classified.map(|found| found.label),
