@@ -125,7 +125,7 @@ fn measure(
         Ok(())
     })?;
     lap();
-    let judges = context.judges()?;
+    let scorers = context.scorers()?;
     if job.has_step(source, Step::Lines) {
         let mut normal = Vec::new();
         for line in texts.iter().flat_map(|text| lines(text)) {
@@ -135,7 +135,7 @@ fn measure(
         steps.lines = lap();
     }
     if job.has_step(source, Step::Language) || job.has_step(source, Step::Told) {
-        let identifier = judges.language.as_ref().context("no language model")?;
+        let identifier = scorers.language.as_ref().context("no language model")?;
         let mut scratch = LanguageScratch::default();
         for text in &texts {
             black_box(identifier.identify_as(View::Thresher, &mut scratch, text));
@@ -145,12 +145,12 @@ fn measure(
     if job.has_step(source, Step::Filters) {
         let mut scratch = filters::Scratch::default();
         for text in &texts {
-            black_box(judges.filters.judge(text, &mut scratch));
+            black_box(scorers.filters.judge(text, &mut scratch));
         }
         steps.filters = lap();
     }
     for text in &texts {
-        black_box(judges.scorers.tokens(text)?);
+        black_box(scorers.quality.tokens(text)?);
     }
     steps.tokens = lap();
     publish(&texts)?;

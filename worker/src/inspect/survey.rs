@@ -18,7 +18,7 @@ use thresher_job::{Bytes, JobSpec, LineHash, SourceSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 
-use self::judging::Judging;
+use self::documents::SampledDocuments;
 use super::{print_result, to_json};
 use crate::stages::{JobContext, list};
 use thresher_sources::{Input, Page, ReadRecord, RecordOutcome, Selected, source_of};
@@ -28,7 +28,7 @@ use thresher_text::lines::lines;
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
-mod judging;
+mod documents;
 
 /// A sample is spread over so many inputs, where there are as many.
 const SPREAD: u64 = 4;
@@ -157,7 +157,7 @@ struct Sampling<'a> {
     sample: Sample,
     /// Only asked whether it has a key, never walked through.
     seen: HashSet<u64>,
-    judging: Judging<'a>,
+    documents: SampledDocuments<'a>,
 }
 
 impl<'a> Sampling<'a> {
@@ -167,7 +167,7 @@ impl<'a> Sampling<'a> {
             source,
             sample: Sample::default(),
             seen: HashSet::new(),
-            judging: Judging::new(context, source)?,
+            documents: SampledDocuments::new(context, source)?,
         })
     }
 
@@ -188,9 +188,9 @@ impl<'a> Sampling<'a> {
         self.sample.lines += keys.len() as u64;
         self.sample.distinct_lines = self.seen.len() as u64;
 
-        let began = (cpu_micros(), self.judging.publish_cpu_micros());
+        let began = (cpu_micros(), self.documents.publish_cpu_micros());
         self.prepare_pass(&input, raw, &stays)?;
-        let published = self.judging.publish_cpu_micros() - began.1;
+        let published = self.documents.publish_cpu_micros() - began.1;
         self.sample.prepare_cpu_micros += (cpu_micros() - began.0).saturating_sub(published);
         Ok(())
     }
@@ -232,14 +232,17 @@ impl<'a> Sampling<'a> {
     ) -> Result<(), UnitError> {
         let mut room = Room::of(raw);
         let mut stays = stays.iter().copied();
-        let (job, judging) = (&self.context.job, &mut self.judging);
+        let (job, documents) = (&self.context.job, &mut self.documents);
         let source = source_of(self.source.slice)?;
         source.read(
             job,
             self.source,
             input,
             &mut |record: ReadRecord<'_>| match room.page(&record) {
-                Some(page) => judging.page(input.path(), &record, &page, &mut stays),
+                Some(page) => {
+                    let is_duplicate = || Ok(!stays.next().unwrap_or(true));
+                    documents.page(input.path(), &record, &page, is_duplicate)
+                }
                 None => Ok(()),
             },
         )?;
@@ -247,7 +250,7 @@ impl<'a> Sampling<'a> {
     }
 
     fn finish(self) -> Result<Sample, UnitError> {
-        let published = self.judging.finish()?;
+        let published = self.documents.finish()?;
         Ok(Sample {
             documents: published.documents,
             json_bytes: published.json_bytes,
