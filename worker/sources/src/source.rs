@@ -35,28 +35,28 @@ pub struct Page<'a> {
     pub withdrawn: Option<&'a str>,
 }
 
-/// What became of one record.
+/// The outcome of reading one record.
 #[derive(Debug, Clone, Copy)]
-pub enum Fate<'a> {
+pub enum RecordOutcome<'a> {
     Page(Page<'a>),
     Dropped { id: &'a str, url: &'a str, reason: &'a str, detail: &'a str },
     Quarantined { id: &'a str, url: &'a str, reason: &'a str, detail: &'a str },
 }
 
-/// One record of an input.
+/// One record of an input, as its source read it.
 #[derive(Debug, Clone, Copy)]
-pub struct Met<'a> {
+pub struct ReadRecord<'a> {
     /// Where it begins in the input: of gzip members that hold it, the member.
     pub offset: u64,
     /// Number within the piece.
     pub record: u64,
     /// Bytes of its body.
     pub bytes: u64,
-    pub fate: Fate<'a>,
+    pub outcome: RecordOutcome<'a>,
 }
 
-/// Takes the records of a piece, in order.
-pub type Take<'t> = dyn FnMut(Met<'_>) -> Result<(), UnitError> + 't;
+/// The function to which a source hands the records of a piece, in order.
+pub type RecordSink<'t> = dyn FnMut(ReadRecord<'_>) -> Result<(), UnitError> + 't;
 
 /// Takes a row for a part.
 pub type GiveRow<'g> = dyn FnMut(u32, &[u8]) -> Result<(), UnitError> + 'g;
@@ -86,7 +86,7 @@ pub trait Joined: Sync {
         source: &SourceSpec,
         place: (&str, &Path),
         rows: &mut PartRows<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<(), UnitError>;
 }
 
@@ -139,7 +139,7 @@ pub trait Source: Sync {
         job: &JobSpec,
         source: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError>;
 }
 

@@ -11,7 +11,7 @@ use thresher_proto::pb::{self, InputsUnit, Stage};
 use super::{Finished, JobContext, Task, digest_of, join};
 use crate::stages::read::{Reading, read_unit};
 use thresher_dedup::keys::KeyCollector;
-use thresher_sources::{Fate, Met};
+use thresher_sources::{ReadRecord, RecordOutcome};
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
@@ -35,12 +35,12 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let joined = join::scatter(context, task, &inputs, &scratch)?;
     let lines_count = context.job.dedups_lines(context.source(inputs.source)?);
     let unit = (task.unit.ordinal, &inputs);
-    let mut take = |input: &Reading<'_>, met: Met<'_>| {
+    let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| {
         task.stop.check()?;
         records_in += 1;
-        tally.bytes_in += met.bytes;
-        match met.fate {
-            Fate::Page(page) => {
+        tally.bytes_in += record.bytes;
+        match record.outcome {
+            RecordOutcome::Page(page) => {
                 tally.kept += 1;
                 tally.bytes_kept += page.text.len() as u64;
                 for line in lines(page.text) {
@@ -48,13 +48,13 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
                     ordinal = next(ordinal)?;
                 }
             }
-            Fate::Dropped { reason, .. } => tally.drop(reason),
-            Fate::Quarantined { reason, .. } => tally.quarantine(reason),
+            RecordOutcome::Dropped { reason, .. } => tally.drop(reason),
+            RecordOutcome::Quarantined { reason, .. } => tally.quarantine(reason),
         }
         Ok(())
     };
     let facts =
-        if lines_count { read_unit(context, unit, &scratch, &mut take)? } else { Vec::new() };
+        if lines_count { read_unit(context, unit, &scratch, &mut sink)? } else { Vec::new() };
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;

@@ -11,18 +11,19 @@
 
 mod addresses;
 mod drops;
-mod external;
+mod duplicates;
+mod excluded;
 mod join;
 mod layout;
 mod lines;
 pub(crate) mod list;
 mod near;
+pub(crate) mod pipeline;
 mod prepare;
 mod publish;
 mod read;
 mod required;
 mod resolve;
-mod scores;
 mod seal;
 mod stop;
 
@@ -35,9 +36,9 @@ use thresher_job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
+pub use pipeline::QualityModels;
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
-pub use scores::{Scored, Scorers, ScoresScratch};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use stop::Stop;
 
@@ -64,13 +65,13 @@ pub struct JobContext {
     /// Tells this process from all others in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
-    judges: OnceLock<Result<Judges, String>>,
+    scorers: OnceLock<Result<Scorers, String>>,
 }
 
-/// What a document is judged by: read once, when the first unit needs it.
-pub struct Judges {
+/// The models and filters that evaluate documents: read once, when the first unit needs them.
+pub struct Scorers {
     pub language: Option<LanguageIdentifier>,
-    pub scorers: Scorers,
+    pub quality: QualityModels,
     pub filters: FilterChain,
     /// blake3 of the files that were read for it, by the job's key.
     pub recipe_files: BTreeMap<String, String>,
@@ -145,7 +146,7 @@ impl JobContext {
             scratch: None,
             process_tag,
             tables: Mutex::default(),
-            judges: OnceLock::new(),
+            scorers: OnceLock::new(),
         })
     }
 
@@ -192,15 +193,15 @@ impl JobContext {
         Ok(table)
     }
 
-    /// The language model and the filters.
-    pub fn judges(&self) -> Result<&Judges, UnitError> {
-        let read = self.judges.get_or_init(|| Judges::read(&self.job));
-        // A model or a list: people can mend it, and no unit can do without.
+    /// Returns the models and the filters.
+    pub fn scorers(&self) -> Result<&Scorers, UnitError> {
+        let read = self.scorers.get_or_init(|| Scorers::read(&self.job));
+        // A model or a list: a person can fix it, and every unit needs it.
         read.as_ref().map_err(|error| UnitError::Barred(error.clone()))
     }
 }
 
-impl Judges {
+impl Scorers {
     fn read(job: &JobSpec) -> Result<Self, String> {
         let language = read_language(job)?;
         let filters =
@@ -210,7 +211,7 @@ impl Judges {
             Err(error) => Err(format!("failed to read `{}`: {error}", path.display())),
         };
         let recipe_files = job.recipe_files().into_iter().map(hashed).collect::<Result<_, _>>()?;
-        Ok(Self { language, scorers: Scorers::read(job)?, filters, recipe_files })
+        Ok(Self { language, quality: QualityModels::read(job)?, filters, recipe_files })
     }
 }
 

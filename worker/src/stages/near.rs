@@ -10,19 +10,19 @@ use thresher_job::Step;
 use thresher_proto::pb::{LayoutUnit, Stage};
 
 use super::JobContext;
-use super::drops::LeftOut;
+use super::excluded::Excluded;
 use thresher_text::simhash::near_duplicates;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{DOCUMENTS, DocumentFile};
 
-/// Names the file of verdicts.
+/// Suffix of the file of excluded documents.
 pub(super) const SUFFIX: &str = "near";
 
 /// Compares the documents of a LAYOUT unit's source, where it has the step.
 pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,
-) -> Result<Option<LeftOut>, UnitError> {
+) -> Result<Option<Excluded>, UnitError> {
     if !has_step(context, unit.source)? {
         return Ok(None);
     }
@@ -36,7 +36,7 @@ pub(super) fn decide(
         places.extend((0..facts.signatures.len() as u32).map(|place| (number, place)));
         signatures.extend(facts.signatures);
     }
-    let mut near = LeftOut::default();
+    let mut near = Excluded::default();
     for ((number, place), is_near) in places.into_iter().zip(near_duplicates(&signatures)) {
         if is_near {
             near.push(number, place);

@@ -15,7 +15,8 @@ use thresher_job::{Schema, Slice, SourceSpec};
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use self::input_lines::InputLines;
-use super::drops::{Drops, leave};
+use super::drops::Drops;
+use super::excluded::leave;
 use super::{Finished, JobContext, Task, digest_of};
 use thresher_storage::commit::CommitError;
 use thresher_storage::{OutputFile, StorageError};

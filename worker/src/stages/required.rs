@@ -7,7 +7,7 @@
 use thresher_job::{JobSpec, Step};
 
 use super::seal::{Manifest, other_corpus};
-use super::{read_language, scores};
+use super::{pipeline, read_language};
 use thresher_models::tokens::TokenizerFile;
 use thresher_storage::{Output, ReadOptions, s3};
 use thresher_text::filters::FilterChain;
@@ -43,7 +43,7 @@ fn missing_files(job: &JobSpec) -> Vec<String> {
     }
     if job.source.iter().any(|source| job.has_step(source, Step::Quality)) {
         missing.extend(perplexity::missing_models(&job.perplexity, &job.language.keep));
-        missing.extend(scores::read_classifier(job).err());
+        missing.extend(pipeline::read_classifier(job).err());
     }
     if !matches!(job.tokens.tokenizer.as_str(), "" | "none") {
         let tokenizer = TokenizerFile::load(job.tokens.tokenizer.as_ref());

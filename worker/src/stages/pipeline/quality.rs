@@ -1,19 +1,19 @@
-//! What the job's models say of a document, and which documents do not stay for that.
+//! The quality step: scores of the job's models, and the documents that are dropped for them.
 //!
-//! The place is between language and filters; tokens are counted last, of the text that is
-//! published. A model that the job does without leaves its fields null.
+//! It comes between language and filters; tokens are counted last, of the text that is published. A
+//! model that the job does not use leaves its score empty.
 
 use thresher_job::JobSpec;
 
+use super::Verdict;
 use thresher_models::classifier::{Classified, Classifier, ClassifierScratch};
 use thresher_models::fasttext::Model;
 use thresher_models::tokens::{TokenCounter, TokenizerFile};
 use thresher_text::perplexity::{self, Bucket, Perplexity};
-use thresher_unit::document::Scores;
 use thresher_unit::{Tally, UnitError};
 
 /// The models, shared by the slots.
-pub struct Scorers {
+pub struct QualityModels {
     perplexity: Option<Perplexity>,
     classifier: Option<Classifier>,
     min_score: f64,
@@ -22,20 +22,24 @@ pub struct Scorers {
 
 /// Memory for scoring, one for each unit.
 #[derive(Debug, Default)]
-pub struct ScoresScratch {
+pub(super) struct QualityScratch {
     perplexity: perplexity::Scratch,
     classifier: ClassifierScratch,
 }
 
-/// A document's scores, and the classifier's own words for the old schema.
+/// The scores of a document; a model that the job does not use gives none.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Scored<'a> {
-    pub scores: Scores,
-    pub classified: Option<Classified<'a>>,
+pub(crate) struct QualityScores<'a> {
+    /// Perplexity under CCNet's language model, if there is one for the language.
+    pub(crate) perplexity: Option<f64>,
+    /// CCNet's bucket for the perplexity.
+    pub(crate) bucket: Option<&'static str>,
+    /// The classifier's labels and probabilities.
+    pub(crate) classified: Option<Classified<'a>>,
 }
 
-impl Scorers {
-    pub(super) fn read(job: &JobSpec) -> Result<Self, String> {
+impl QualityModels {
+    pub(in crate::stages) fn read(job: &JobSpec) -> Result<Self, String> {
         let perplexity = Perplexity::new(&job.perplexity, &job.language.keep)
             .map_err(|error| error.to_string())?;
         let tokens = match job.tokens.tokenizer.as_str() {
@@ -46,15 +50,15 @@ impl Scorers {
         Ok(Self { perplexity, classifier: read_classifier(job)?, min_score, tokens })
     }
 
-    /// Scores a document before the filters see it; the inner error is why it is dropped.
-    pub fn score(
+    /// Scores a document before the filters see it.
+    pub(super) fn evaluate(
         &self,
-        scratch: &mut ScoresScratch,
+        scratch: &mut QualityScratch,
         language: Option<&str>,
         text: &str,
         tally: &mut Tally,
-    ) -> Result<Result<Scored<'_>, &'static str>, UnitError> {
-        let mut scored = Scored::default();
+    ) -> Result<Verdict<QualityScores<'_>>, UnitError> {
+        let mut scores = QualityScores::default();
         if let (Some(scorer), Some(language)) = (&self.perplexity, language) {
             let found = scorer
                 .score(&mut scratch.perplexity, language, text)
@@ -62,35 +66,29 @@ impl Scorers {
             let bucket = found.bucket.name();
             tally.count(&format!("bucket/{language}/{bucket}"), 1);
             if !scorer.keeps(found.bucket) {
-                return Ok(Err(dropped_with(found.bucket)));
+                return Ok(Verdict::Dropped(dropped_with(found.bucket).into()));
             }
-            scored.scores.perplexity = found.perplexity;
-            scored.scores.bucket = Some(bucket);
+            scores.perplexity = found.perplexity;
+            scores.bucket = Some(bucket);
         }
         if let Some(classifier) = &self.classifier {
             let found = classifier.classify(&mut scratch.classifier, text);
-            match found.filter(|found| found.score >= self.min_score) {
-                None => return Ok(Err("classifier/low_score")),
-                Some(found) => scored.scores.reference_score = Some(found.score),
+            scores.classified = found.filter(|found| found.score >= self.min_score);
+            if scores.classified.is_none() {
+                return Ok(Verdict::Dropped("classifier/low_score".into()));
             }
-            scored.classified = found;
         }
-        Ok(Ok(scored))
+        Ok(Verdict::Kept(scores))
     }
 
-    /// The tokens of the final text.
+    /// Counts the tokens of the final text.
     pub fn tokens(&self, text: &str) -> Result<Option<u64>, UnitError> {
         let count = self.tokens.as_ref().map(|counter| counter.count(text)).transpose();
         count.map_err(|error| UnitError::Fatal(error.to_string()))
     }
-
-    /// Counts tokens for whoever needs them while judging.
-    pub fn token_counter(&self) -> Option<&dyn TokenCounter> {
-        self.tokens.as_ref().map(|counter| counter as &dyn TokenCounter)
-    }
 }
 
-pub(super) fn read_classifier(job: &JobSpec) -> Result<Option<Classifier>, String> {
+pub(in crate::stages) fn read_classifier(job: &JobSpec) -> Result<Option<Classifier>, String> {
     let spec = &job.classifier;
     if matches!(spec.model.as_str(), "" | "none") {
         return Ok(None);

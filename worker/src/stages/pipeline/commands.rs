@@ -1,21 +1,24 @@
-//! The user's commands that judge a source's documents: each asked in turn about what the one
-//! before left.
+//! The user's commands that evaluate a source's documents: each is asked about the text that the
+//! one before left.
 //!
 //! **Invariant:** a command that fails, fails the unit: no document is published without its
 //! answer.
 
+use std::borrow::Cow;
+
 use thresher_job::{CommandSpec, JobSpec, SourceSpec};
 
+use super::Verdict;
 use thresher_sources::Page;
-use thresher_sources::command::{CommandError, ExternalFilter, Question, Verdict, command_line};
+use thresher_sources::command::{self, CommandError, ExternalFilter, Question, command_line};
 use thresher_unit::UnitError;
 
 /// The commands of one unit, running.
-pub(super) struct Externals {
+pub(super) struct Commands {
     filters: Vec<(String, ExternalFilter)>,
 }
 
-impl Externals {
+impl Commands {
     pub(super) fn start(job: &JobSpec, source: &SourceSpec) -> Result<Self, UnitError> {
         let commands = source.commands.iter().filter_map(|name| job.command(name));
         let start = |command: &CommandSpec| {
@@ -25,27 +28,27 @@ impl Externals {
         Ok(Self { filters: commands.map(start).collect::<Result<_, CommandError>>()? })
     }
 
-    /// The text if it was edited, or why the document is dropped.
-    pub(super) fn judge(
+    /// Returns the text, edited or not, if all commands keep the document.
+    pub(super) fn evaluate<'t>(
         &mut self,
         page: &Page<'_>,
         language: Option<&str>,
-        text: &str,
-    ) -> Result<Result<Option<String>, String>, UnitError> {
-        let mut edited: Option<String> = None;
+        mut text: Cow<'t, str>,
+    ) -> Result<Verdict<Cow<'t, str>>, UnitError> {
         for (name, filter) in &mut self.filters {
-            let text = edited.as_deref().unwrap_or(text);
             let Page { id, url, title, .. } = *page;
-            match filter.judge(&Question { id, url, title, language, text })? {
-                Verdict::Keep => {}
-                Verdict::Rewritten(text) if text.is_empty() => {
-                    return Ok(Err(format!("{name}/no_text_left")));
+            match filter.judge(&Question { id, url, title, language, text: &text })? {
+                command::Verdict::Keep => {}
+                command::Verdict::Rewritten(edited) if edited.is_empty() => {
+                    return Ok(Verdict::Dropped(format!("{name}/no_text_left").into()));
                 }
-                Verdict::Rewritten(text) => edited = Some(text),
-                Verdict::Dropped(reason) => return Ok(Err(format!("{name}/{reason}"))),
+                command::Verdict::Rewritten(edited) => text = Cow::Owned(edited),
+                command::Verdict::Dropped(reason) => {
+                    return Ok(Verdict::Dropped(format!("{name}/{reason}").into()));
+                }
             }
         }
-        Ok(Ok(edited))
+        Ok(Verdict::Kept(text))
     }
 
     /// Waits for the ends of all commands.
