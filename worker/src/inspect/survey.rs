@@ -93,7 +93,8 @@ pub fn survey(job: &JobSpec, sample_bytes: u64) -> Result<Survey, SurveyError> {
 
 fn model_bytes(job: &JobSpec) -> u64 {
     // A model that is not there is reported by those who load it.
-    std::fs::metadata(Path::new(&job.language.model)).map(|file| file.len()).unwrap_or_default()
+    let file = job.language.model.path().and_then(|path| std::fs::metadata(path).ok());
+    file.map(|file| file.len()).unwrap_or_default()
 }
 
 fn survey_source(

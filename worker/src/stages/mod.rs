@@ -216,10 +216,8 @@ impl Judges {
 
 fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
     let spec = &job.language;
-    if spec.model == "none" {
-        return Ok(None);
-    }
-    let model = Model::load(spec.model.as_ref()).map_err(|error| {
+    let Some(path) = spec.model.path() else { return Ok(None) };
+    let model = Model::load(path).map_err(|error| {
         format!(
             "failed to load the language model: {error}\nhint: `language.model` names fastText's \
              lid.176.ftz or lid.176.bin \

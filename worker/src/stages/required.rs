@@ -45,9 +45,8 @@ fn missing_files(job: &JobSpec) -> Vec<String> {
         missing.extend(perplexity::missing_models(&job.perplexity, &job.language.keep));
         missing.extend(scores::read_classifier(job).err());
     }
-    if !matches!(job.tokens.tokenizer.as_str(), "" | "none") {
-        let tokenizer = TokenizerFile::load(job.tokens.tokenizer.as_ref());
-        missing.extend(tokenizer.err().map(|error| error.to_string()));
+    if let Some(path) = job.tokens.tokenizer.path() {
+        missing.extend(TokenizerFile::load(path).err().map(|error| error.to_string()));
     }
     if job.source.iter().any(|source| job.has_step(source, Step::Filters)) {
         let filters = FilterChain::new(&job.filters);
