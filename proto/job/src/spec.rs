@@ -276,8 +276,8 @@ impl JobSpec {
 
     /// Whether the source's documents go through a step.
     pub fn has_step(&self, source: &SourceSpec, step: Step) -> bool {
-        let own = || self.steps.of(source.slice);
-        source.steps.as_deref().unwrap_or_else(own).contains(&step)
+        let steps = source.steps.as_ref().or_else(|| self.steps.get(source.slice.name()));
+        steps.is_some_and(|steps| steps.contains(&step))
     }
 
     /// The files that decide what is published, by the key that names them. Paths differ between
@@ -305,19 +305,7 @@ impl JobSpec {
     /// Whether its inputs are read before PREPARE does: for their lines, or since rows of one piece
     /// belong to documents of another.
     pub fn reads_twice(&self, source: &SourceSpec) -> bool {
-        self.dedups_lines(source) || source.slice == Slice::Stackexchange
-    }
-
-    /// Whether the source's documents take part in document dedup.
-    pub fn dedups_documents(&self, source: &SourceSpec) -> bool {
-        self.has_step(source, Step::Documents) && self.dedup.documents.policy != DedupPolicy::Off
-    }
-
-    /// Whether the source's documents are kept by the address of the first of their kind.
-    pub fn keeps_urls(&self, source: &SourceSpec) -> bool {
-        self.dedup.documents.keep == KeepBy::Url
-            && source.slice == Slice::Commoncrawl
-            && self.dedups_documents(source)
+        self.dedups_lines(source) || source.slice.joins_rows()
     }
 
     /// Has the job publish elsewhere: an absolute path or an address.

@@ -206,7 +206,7 @@ impl<'a> Sampling<'a> {
         let sample = &mut self.sample;
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
         let mut room = Room::of(raw);
-        source_of(self.source.slice)?.read(job, self.source, input, &mut |met: Met<'_>| {
+        source_of(self.source.slice).read(job, self.source, input, &mut |met: Met<'_>| {
             sample.records += 1;
             sample.record_bytes += met.bytes;
             let Some(page) = room.page(&met) else { return Ok(()) };
@@ -229,7 +229,7 @@ impl<'a> Sampling<'a> {
         let mut room = Room::of(raw);
         let mut stays = stays.iter().copied();
         let (job, judging) = (&self.context.job, &mut self.judging);
-        let source = source_of(self.source.slice)?;
+        let source = source_of(self.source.slice);
         source.read(job, self.source, input, &mut |met: Met<'_>| match room.page(&met) {
             Some(page) => judging.page(input.path(), &met, &page, &mut stays),
             None => Ok(()),

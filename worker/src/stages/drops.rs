@@ -39,7 +39,7 @@ impl Drops {
         unit: &LayoutUnit,
     ) -> Result<(Self, Vec<blake3::Hash>), UnitError> {
         let (duplicates, mut hashes) = (Duplicates::new(context, unit.ranges)?, Vec::new());
-        let exact = if context.job.keeps_urls(context.source(unit.source)?) {
+        let exact = if context.recipe(unit.source)?.keeps_urls {
             let left_out = addresses::decide(context, unit, &duplicates)?;
             hashes.push(left_out.leave(context, task, unit.source, addresses::SUFFIX)?);
             Exact::Addresses(left_out)
@@ -58,12 +58,12 @@ impl Drops {
 
     /// What LAYOUT decided on a source.
     pub(super) fn read(context: &JobContext, source: u32, ranges: u32) -> Result<Self, UnitError> {
-        let exact = if context.job.keeps_urls(context.source(source)?) {
+        let exact = if context.recipe(source)?.keeps_urls {
             Exact::Addresses(LeftOut::read(context, source, addresses::SUFFIX)?)
         } else {
             Exact::Verdicts(Duplicates::new(context, ranges)?)
         };
-        let near = if near::has_step(context, source)? {
+        let near = if context.recipe(source)?.compares_near {
             LeftOut::read(context, source, near::SUFFIX)?
         } else {
             LeftOut::default()

@@ -20,6 +20,7 @@ mod near;
 mod prepare;
 mod publish;
 mod read;
+mod recipe;
 mod required;
 mod resolve;
 mod scores;
@@ -35,6 +36,7 @@ use thresher_job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
+pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
 pub use scores::{Scored, Scorers, ScoresScratch};
@@ -52,6 +54,8 @@ use thresher_unit::staging::{InputTable, WorkDir};
 /// What every unit of a job needs: shared by the slots of a worker.
 pub struct JobContext {
     pub job: JobSpec,
+    /// What the job does with the documents of each source.
+    recipe: Recipe,
     pub work: WorkDir,
     pub output: Output,
     /// Threads that a gang unit may use.
@@ -139,6 +143,7 @@ impl JobContext {
         Ok(Self {
             work: WorkDir::new(&job.job.work_dir),
             output: Output::new(&job.output.path)?,
+            recipe: Recipe::of(&job),
             job,
             slots,
             gang: None,
@@ -169,6 +174,12 @@ impl JobContext {
             Some(folder) => folder.join(format!("{}{name}", stage_name(task.unit.stage()))),
             None => file.with_file_name(name),
         }
+    }
+
+    /// What the job does with the documents of a source.
+    pub(crate) fn recipe(&self, source: u32) -> Result<&SourceRecipe, UnitError> {
+        let missing = || UnitError::Fatal(format!("the job has no source {source}"));
+        self.recipe.source(source).ok_or_else(missing)
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {

@@ -9,17 +9,17 @@
 mod keep;
 mod schemas;
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use blake3::Hash;
-use thresher_job::{JobSpec, LatexRules, Slice, SourceSpec, Step};
+use thresher_job::JobSpec;
 use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
 
 use super::addresses::AddressBook;
 use super::external::Externals;
 use super::lines::{next, refuse_changed};
 use super::read::{Reading, read_unit};
+use super::recipe::{LanguageStep, SourceRecipe};
 use super::resolve::verdict_files;
 use super::{Finished, JobContext, Judges, Scored, ScoresScratch, Task, digest_of};
 use thresher_dedup::KEY_FILE;
@@ -44,6 +44,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let unit: InputsUnit = task.decode_part(&inputs)?;
     let number = task.unit.ordinal;
     let source = context.source(unit.source)?;
+    let recipe = context.recipe(unit.source)?;
     let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
     let (documents, dropped, keys) = (path("documents"), path("dropped"), path("keys"));
     let key_file = create(&keys, &task.tag)?;
@@ -53,8 +54,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let mut preparing = Preparing {
         job: &context.job,
         judges: context.judges()?,
-        strips_lines: context.job.has_step(source, Step::Lines),
-        verdicts: line_verdicts(context, source, number, line_ranges)?,
+        strips_lines: recipe.strips_lines,
+        verdicts: line_verdicts(context, recipe, number, line_ranges)?,
         externals: Externals::start(&context.job, source)?,
         keys: KeyCollector::new(number, SORT_BYTES, spill),
         documents: JsonLinesWriter::new(writers.0, DOCUMENTS).map_err(|error| staging(&error))?,
@@ -63,7 +64,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         tally: Tally::default(),
         signatures: Vec::new(),
         withdrawn: Vec::new(),
-        addresses: context.job.keeps_urls(source).then(AddressBook::default),
+        addresses: recipe.keeps_urls.then(AddressBook::default),
         input_starts: Vec::new(),
         input: None,
         records_in: 0,
@@ -77,7 +78,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         task.stop.check()?;
         preparing.take(input, met)
     })?;
-    if context.job.dedups_lines(source) {
+    if recipe.dedups_lines {
         refuse_changed(context, number, &inputs)?;
     }
     preparing.count_filters();
@@ -87,11 +88,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
 
 fn line_verdicts(
     context: &JobContext,
-    source: &SourceSpec,
+    recipe: &SourceRecipe,
     unit: u32,
     ranges: u32,
 ) -> Result<Option<VerdictSet>, UnitError> {
-    if !context.job.dedups_lines(source) {
+    if !recipe.dedups_lines {
         return Ok(None);
     }
     let files = verdict_files(context, Stage::ResolveLines, ranges)?;
@@ -242,7 +243,7 @@ impl<'j> Preparing<'j> {
             return result;
         }
         let judged = Judged { language: page.language, ..judged };
-        let verdict = self.judge(input.source, &text, judged)?;
+        let verdict = self.judge(input.recipe, &text, judged)?;
         let result = match verdict {
             Ok((judged, edited)) => {
                 let text = edited.as_deref().unwrap_or(&text);
@@ -263,7 +264,7 @@ impl<'j> Preparing<'j> {
     /// The steps between lines and keys; a kept document comes with its text, if that was edited.
     fn judge<'p>(
         &mut self,
-        source: &SourceSpec,
+        recipe: &SourceRecipe,
         text: &str,
         judged: Judged<'p>,
     ) -> Result<Result<(Judged<'p>, Option<String>), &'static str>, UnitError>
@@ -275,8 +276,8 @@ impl<'j> Preparing<'j> {
             return Ok(Err(if lines { "dedup/no_line_left" } else { "empty_text" }));
         }
         let (judges, job) = (self.judges, self.job);
-        let mut judged = match &judges.language {
-            Some(identifier) if job.has_step(source, Step::Language) => {
+        let mut judged = match (&judges.language, recipe.language) {
+            (Some(identifier), LanguageStep::Filter) => {
                 let found = identifier.identify(&mut self.language, text);
                 let (language, score) = match keep_language(job, found) {
                     Ok(told) => told,
@@ -284,23 +285,23 @@ impl<'j> Preparing<'j> {
                 };
                 Judged { language: Some(language), language_score: Some(score), ..judged }
             }
-            Some(identifier) if job.has_step(source, Step::Told) => {
-                let seen = seen_language(job, source.slice, text);
+            (Some(identifier), LanguageStep::Label) => {
+                let seen = recipe.slice.text_for_language(job, text);
                 let found = identifier.identify_as(View::Thresher, &mut self.language, &seen);
                 let told = found.map(|found| (found.label, found.score));
                 let language = told.map(|(label, _)| label).or(judged.language);
                 Judged { language, language_score: told.map(|(_, score)| score), ..judged }
             }
-            Some(_) | None => judged,
+            (_, LanguageStep::Off) | (None, _) => judged,
         };
-        if job.has_step(source, Step::Quality) {
+        if recipe.scores {
             let (scratch, tally) = (&mut self.scores, &mut self.tally);
             match judges.scorers.score(scratch, judged.language, text, tally)? {
                 Ok(scored) => judged.scored = scored,
                 Err(reason) => return Ok(Err(reason)),
             }
         }
-        if !job.has_step(source, Step::Filters) {
+        if !recipe.filters {
             return Ok(Ok((judged, None)));
         }
         Ok(match judges.filters.judge(text, &mut self.filters) {
@@ -349,14 +350,6 @@ impl<'j> Preparing<'j> {
         for (rule, count) in self.filters.take_tally().removed {
             self.tally.count(&format!("lines/removed/{rule}"), count);
         }
-    }
-}
-
-/// The text of which a language is told without dropping any. RedPajama lowered papers first.
-fn seen_language<'t>(job: &JobSpec, slice: Slice, text: &'t str) -> Cow<'t, str> {
-    match (slice, job.arxiv.latex) {
-        (Slice::Arxiv, LatexRules::RedpajamaV1) => Cow::Owned(text.to_lowercase()),
-        _ => Cow::Borrowed(text),
     }
 }
 

@@ -28,7 +28,7 @@ use md5::{Digest, Md5};
 use serde_json::json;
 use thresher_job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
 
-use super::{Fate, Input, Meta, Page, PlannedInput, Source, Take, json_rows};
+use super::{Fate, Input, Meta, Page, PlannedInput, Refusal, Source, Take, json_rows};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -67,6 +67,11 @@ impl Source for Github {
             path if archive::is_archive(path) => archive::read(job, input, take),
             _ => rows::read(job, input, take),
         }
+    }
+
+    fn refuse_by_tokens(&self, job: &JobSpec, text: &str, tokens: Option<u64>) -> Option<Refusal> {
+        let reason = few_letters(&job.github, text, tokens)?;
+        Some(Refusal { reason, compared: job.github.compares == Compares::All })
     }
 }
 
@@ -159,7 +164,7 @@ fn rule_broken(spec: &GithubSpec, path: &str, measured: &Measured) -> Option<&'s
 }
 
 /// The rule that needs a tokenizer; `None` for a job without it.
-pub fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
+fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
     let tokens = tokens.filter(|_| spec.min_letters_per_token > 0.0)?;
     let letters = measure::letters(text);
     let few = (letters as f64) < spec.min_letters_per_token * tokens as f64;

@@ -7,9 +7,8 @@ use std::io::{self, Write};
 use zstd::stream::Encoder;
 
 use super::cpu_micros;
-use crate::stages::{JobContext, Judges, Scored, ScoresScratch};
-use thresher_job::{JobSpec, Slice, SourceSpec, Step};
-use thresher_sources::github::few_letters;
+use crate::stages::{JobContext, Judges, LanguageStep, Scored, ScoresScratch, SourceRecipe};
+use thresher_job::{JobSpec, SourceSpec};
 use thresher_sources::{Met, Page};
 use thresher_text::filters::{self, Outcome};
 use thresher_text::language::{LanguageScratch, View};
@@ -31,6 +30,7 @@ pub(super) struct Published {
 pub(super) struct Judging<'a> {
     job: &'a JobSpec,
     source: &'a SourceSpec,
+    recipe: SourceRecipe,
     judges: &'a Judges,
     language: LanguageScratch,
     scores: ScoresScratch,
@@ -48,6 +48,7 @@ impl<'a> Judging<'a> {
         Ok(Self {
             job,
             source,
+            recipe: SourceRecipe::of(job, source),
             judges: context.judges()?,
             language: LanguageScratch::default(),
             scores: ScoresScratch::default(),
@@ -82,21 +83,20 @@ impl<'a> Judging<'a> {
         let Some(language) = self.language() else { return Ok(()) };
         let tally = &mut Tally::default();
         let mut scored = Scored::default();
-        if self.job.has_step(self.source, Step::Quality) {
+        if self.recipe.scores {
             let told = language.map(|(label, _)| label);
             let found = judges.scorers.score(&mut self.scores, told, &self.text, tally)?;
             let Ok(found) = found else { return Ok(()) };
             scored = found;
         }
-        let filters = self.job.has_step(self.source, Step::Filters);
+        let filters = self.recipe.filters;
         let text = match filters.then(|| judges.filters.judge(&self.text, &mut self.filters)) {
             None | Some(Outcome::Keep) => self.text.as_str(),
             Some(Outcome::Rewritten(text)) => text,
             Some(Outcome::Drop(_)) => return Ok(()),
         };
         let tokens = judges.scorers.tokens(text)?;
-        let is_code = self.source.slice == Slice::Github;
-        if is_code && few_letters(&self.job.github, text, tokens).is_some() {
+        if self.recipe.slice.refuse_by_tokens(self.job, text, tokens).is_some() {
             return Ok(());
         }
         let hash = blake3::hash(text.as_bytes()).to_hex();
@@ -135,12 +135,11 @@ impl<'a> Judging<'a> {
     /// The text's language, where the job tells it; `None` when it is none that is kept.
     fn language(&mut self) -> Option<Option<(&'a str, f32)>> {
         let judges = self.judges;
-        let has = |step| self.job.has_step(self.source, step);
-        let (judges_it, tells) = (has(Step::Language), has(Step::Told));
-        let Some(identifier) = judges.language.as_ref().filter(|_| judges_it || tells) else {
+        let Some(identifier) = &judges.language else { return Some(None) };
+        if self.recipe.language == LanguageStep::Off {
             return Some(None);
-        };
-        if !judges_it {
+        }
+        if self.recipe.language == LanguageStep::Label {
             let found = identifier.identify_as(View::Thresher, &mut self.language, &self.text);
             return Some(found.map(|found| (found.label, found.score)));
         }

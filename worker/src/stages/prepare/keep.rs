@@ -4,18 +4,17 @@
 //! place that holds a drop row is among the withdrawn.
 
 use blake3::Hash;
-use thresher_job::{Compares, DocumentKey, Schema, Slice, Step};
+use thresher_job::{DocumentKey, Schema};
 
 use super::{Judged, Preparing, Reading, staging};
-use thresher_sources::github::few_letters;
-use thresher_sources::{Met, Page};
+use thresher_sources::{Met, Page, Refusal};
 use thresher_text::page_url::normalise_url;
 use thresher_text::simhash::signature;
 use thresher_unit::UnitError;
 use thresher_unit::document::DroppedRow;
 
 impl Preparing<'_> {
-    /// Tokens are counted of what would be published, and code is judged by them.
+    /// Counts the tokens of what would be published, and applies the slice's rules about them.
     pub(super) fn count_tokens(
         &mut self,
         input: &Reading<'_>,
@@ -26,14 +25,14 @@ impl Preparing<'_> {
     ) -> Result<(), UnitError> {
         let tokens = self.judges.scorers.tokens(text)?;
         judged.scored.scores.tokens = tokens;
-        let spec = &self.job.github;
-        let is_code = input.source.slice == Slice::Github;
-        match is_code.then(|| few_letters(spec, text, tokens)).flatten() {
+        match input.recipe.slice.refuse_by_tokens(self.job, text, tokens) {
             None => self.keep(input, met, page, &judged, text),
-            Some(reason) if spec.compares == Compares::All => {
+            Some(Refusal { reason, compared: true }) => {
                 self.withdraw(input, met, page, reason, text)
             }
-            Some(reason) => self.drop(input, met, (page.id, page.url), ("dropped", reason, "")),
+            Some(Refusal { reason, compared: false }) => {
+                self.drop(input, met, (page.id, page.url), ("dropped", reason, ""))
+            }
         }
     }
 
@@ -47,8 +46,7 @@ impl Preparing<'_> {
         text: &str,
     ) -> Result<(), UnitError> {
         let who = (page.id, page.url);
-        if !self.job.dedups_documents(input.source) && !self.job.has_step(input.source, Step::Near)
-        {
+        if !input.recipe.compares_documents() {
             return self.drop(input, met, who, ("dropped", reason, ""));
         }
         self.push_keys(input, page, text)?;
@@ -73,7 +71,7 @@ impl Preparing<'_> {
                 addresses.end_input(&mut self.keys)?;
             }
         }
-        if self.job.dedups_documents(input.source) {
+        if input.recipe.dedups_documents {
             let key = match self.job.dedup.documents.key {
                 DocumentKey::Payload if !page.payload_digest.is_empty() => {
                     blake3::hash(page.payload_digest.as_bytes())
@@ -88,7 +86,7 @@ impl Preparing<'_> {
                 None => self.keys.push(document_key(key), self.tally.kept as u32)?,
             }
         }
-        if self.job.has_step(input.source, Step::Near) {
+        if input.recipe.compares_near {
             self.signatures.push(signature(text));
         }
         Ok(hash)
