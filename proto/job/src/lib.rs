@@ -9,6 +9,7 @@
 //! reading that text gives the same job: workers, journal and manifest all carry it.
 
 pub mod filters;
+mod model_choice;
 mod models;
 mod s3;
 mod slice;
@@ -23,6 +24,7 @@ use toml::{Table, Value};
 
 pub use thresher_settings::{Bytes, JobError, Span};
 
+pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
@@ -112,8 +114,8 @@ impl JobSpec {
         if !self.output.path.is_empty() {
             self.output.path = absolute(folder, &self.output.path);
         }
-        for path in self.model_paths() {
-            *path = absolute(folder, path);
+        for model in self.models_mut() {
+            model.change_path(|path| absolute(folder, path));
         }
         if let Some(list) = &mut self.filters.c4_quality.bad_words_file {
             *list = PathBuf::from(absolute(folder, &list.to_string_lossy()));

@@ -86,7 +86,7 @@ fn commands_and_sources_must_fit_together() {
 fn a_source_may_have_its_own_steps() {
     let job = parse(&SMALL.replace("listing", "steps = [\"documents\"]\nlisting")).unwrap();
     let source = &job.source[0];
-    assert!(!job.dedups_lines(source) && job.dedups_documents(source));
+    assert!(!job.dedups_lines(source) && job.has_step(source, Step::Documents));
     let code = SMALL.replace("commoncrawl", "github");
     let refusal = parse(&code).unwrap_err().to_string();
     for part in ["`tokens.tokenizer`", "letters per token", "pythia-6.9b", "\"none\""] {
@@ -97,6 +97,13 @@ fn a_source_may_have_its_own_steps() {
     let job = parse(&format!("{code}\n[tokens]\ntokenizer = \"none\"\n")).unwrap();
     assert!(!job.has_step(&job.source[0], Step::Filters));
     assert_eq!(job.github.endings.len(), 66);
+}
+
+#[test]
+fn every_slice_has_its_steps_in_the_default_job() {
+    let job = parse(SMALL).unwrap();
+    let named: std::collections::BTreeSet<&str> = job.steps.keys().map(String::as_str).collect();
+    assert_eq!(named, Slice::ALL.map(Slice::name).into());
 }
 
 #[test]

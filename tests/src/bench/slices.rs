@@ -101,7 +101,7 @@ fn measure(
     scratch: PathBuf,
 ) -> anyhow::Result<(Steps, usize)> {
     let (job, source) = (&context.job, &context.job.source[0]);
-    let reader = source_of(source.slice)?;
+    let reader = source_of(source.slice);
     let input = Input::sample(&sample.name, &sample.name, &sample.bytes, scratch);
     let mut steps = Steps::default();
     let mut began = cpu::of_this_process();
@@ -179,7 +179,7 @@ pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
         let job = job_of(options, &sample, "none")?;
         let input = Input::sample(&sample.name, &sample.name, &sample.bytes, PathBuf::new());
         let mut room = 3_000_000_usize;
-        source_of(job.source[0].slice)?.read(&job, &job.source[0], &input, &mut |record| {
+        source_of(job.source[0].slice).read(&job, &job.source[0], &input, &mut |record| {
             if let RecordOutcome::Page(page) = record.outcome
                 && let Some(left) = room.checked_sub(page.text.len())
             {

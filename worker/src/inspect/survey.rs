@@ -93,7 +93,8 @@ pub fn survey(job: &JobSpec, sample_bytes: u64) -> Result<Survey, SurveyError> {
 
 fn model_bytes(job: &JobSpec) -> u64 {
     // A model that is not there is reported by those who load it.
-    std::fs::metadata(Path::new(&job.language.model)).map(|file| file.len()).unwrap_or_default()
+    let file = job.language.model.path().and_then(|path| std::fs::metadata(path).ok());
+    file.map(|file| file.len()).unwrap_or_default()
 }
 
 fn survey_source(
@@ -205,22 +206,19 @@ impl<'a> Sampling<'a> {
         let sample = &mut self.sample;
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
         let mut room = Room::of(raw);
-        source_of(self.source.slice)?.read(
-            job,
-            self.source,
-            input,
-            &mut |record: ReadRecord<'_>| {
-                sample.records += 1;
-                sample.record_bytes += record.bytes;
-                let Some(page) = room.page(&record) else { return Ok(()) };
-                sample.pages += 1;
-                sample.page_bytes += page.text.len() as u64;
-                for line in lines(page.text) {
-                    keys.push(hash(normalise_line(line, &mut normal)));
-                }
-                Ok(())
-            },
-        )?;
+        source_of(self.source.slice).read(job, self.source, input, &mut |record: ReadRecord<
+            '_,
+        >| {
+            sample.records += 1;
+            sample.record_bytes += record.bytes;
+            let Some(page) = room.page(&record) else { return Ok(()) };
+            sample.pages += 1;
+            sample.page_bytes += page.text.len() as u64;
+            for line in lines(page.text) {
+                keys.push(hash(normalise_line(line, &mut normal)));
+            }
+            Ok(())
+        })?;
         Ok(keys)
     }
 
@@ -233,7 +231,7 @@ impl<'a> Sampling<'a> {
         let mut room = Room::of(raw);
         let mut stays = stays.iter().copied();
         let (job, documents) = (&self.context.job, &mut self.documents);
-        let source = source_of(self.source.slice)?;
+        let source = source_of(self.source.slice);
         source.read(
             job,
             self.source,

@@ -33,7 +33,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let (mut tally, mut records_in, mut ordinal) = (Tally::default(), 0, 0_u32);
     // Of sources whose lines are not compared, the rows of pieces are given to each other here.
     let joined = join::scatter(context, task, &inputs, &scratch)?;
-    let lines_count = context.job.dedups_lines(context.source(inputs.source)?);
+    let lines_count = context.recipe(inputs.source)?.dedups_lines;
     let unit = (task.unit.ordinal, &inputs);
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| {
         task.stop.check()?;

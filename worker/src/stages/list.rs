@@ -62,7 +62,7 @@ fn counts_of(found: u64, left_out: &[String]) -> Vec<pb::Count> {
 
 /// The inputs of a source in canonical order, with their sizes where the place tells them.
 pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected, UnitError> {
-    let reader = source_of(source.slice)?;
+    let reader = source_of(source.slice);
     let mut rows = listed_inputs(source)?;
     for row in &mut rows {
         // No request for each object: a dump has ninety thousand of them.
@@ -88,7 +88,7 @@ pub(crate) fn into_pieces(
     source: &SourceSpec,
     inputs: Vec<InputRow>,
 ) -> Result<Vec<InputRow>, UnitError> {
-    let reader = source_of(source.slice)?;
+    let reader = source_of(source.slice);
     let mut rows = Vec::with_capacity(inputs.len());
     for row in inputs {
         let input = PlannedInput { source, path: &row.path, bytes: row.bytes };

@@ -22,6 +22,7 @@ pub(crate) mod pipeline;
 mod prepare;
 mod publish;
 mod read;
+mod recipe;
 mod required;
 mod resolve;
 mod seal;
@@ -37,6 +38,7 @@ use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
 pub use pipeline::QualityModels;
+pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
@@ -53,6 +55,8 @@ use thresher_unit::staging::{InputTable, WorkDir};
 /// What every unit of a job needs: shared by the slots of a worker.
 pub struct JobContext {
     pub job: JobSpec,
+    /// What the job does with the documents of each source.
+    recipe: Recipe,
     pub work: WorkDir,
     pub output: Output,
     /// Threads that a gang unit may use.
@@ -140,6 +144,7 @@ impl JobContext {
         Ok(Self {
             work: WorkDir::new(&job.job.work_dir),
             output: Output::new(&job.output.path)?,
+            recipe: Recipe::of(&job),
             job,
             slots,
             gang: None,
@@ -170,6 +175,12 @@ impl JobContext {
             Some(folder) => folder.join(format!("{}{name}", stage_name(task.unit.stage()))),
             None => file.with_file_name(name),
         }
+    }
+
+    /// What the job does with the documents of a source.
+    pub(crate) fn recipe(&self, source: u32) -> Result<&SourceRecipe, UnitError> {
+        let missing = || UnitError::Fatal(format!("the job has no source {source}"));
+        self.recipe.source(source).ok_or_else(missing)
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {
@@ -217,10 +228,8 @@ impl Scorers {
 
 fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
     let spec = &job.language;
-    if spec.model == "none" {
-        return Ok(None);
-    }
-    let model = Model::load(spec.model.as_ref()).map_err(|error| {
+    let Some(path) = spec.model.path() else { return Ok(None) };
+    let model = Model::load(path).map_err(|error| {
         format!(
             "failed to load the language model: {error}\nhint: `language.model` names fastText's \
              lid.176.ftz or lid.176.bin \

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use thresher_job::{Schema, Slice, SourceSpec};
+use thresher_job::{Schema, Slice};
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use self::input_lines::InputLines;
@@ -56,6 +56,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let unit: PublishUnit = task.decode()?;
     let source = context.source(unit.source)?;
     let schema = context.job.output.schema;
+    // Crawled pages are called after their line in what is left of their input.
+    let numbers_lines =
+        schema == Schema::RedpajamaV1 && context.recipe(unit.source)?.slice.is_crawl();
     let drops = Drops::read(context, unit.source, unit.ranges)?;
     let name = shard_name(&source.name, unit.shard);
     let mut documents = Shard::new(context, &format!("documents/{name}"), &task.tag)?;
@@ -74,8 +77,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let drops = drops.of(context, number)?;
         let staged = DocumentFile::open(&path("documents"), DOCUMENTS, number)?;
         let UnitFacts { withdrawn, input_starts, .. } = staged.facts()?;
-        let mut lines =
-            numbers_lines(schema, source).then(|| InputLines::begin(input_starts, first, &drops));
+        let mut lines = numbers_lines.then(|| InputLines::begin(input_starts, first, &drops));
         staged.for_each(first, last, |place, line| {
             task.stop.check()?;
             records_in += 1;
@@ -120,11 +122,6 @@ fn shard_name(source: &str, shard: u32) -> String {
         0 => name,
         thousand => format!("{source}-{thousand:02}xxx/{name}"),
     }
-}
-
-/// Whether documents are called after their line in what is left of their input.
-fn numbers_lines(schema: Schema, source: &SourceSpec) -> bool {
-    schema == Schema::RedpajamaV1 && source.slice == Slice::Commoncrawl
 }
 
 /// The places of unit `number` that belong to the shard.

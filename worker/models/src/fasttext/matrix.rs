@@ -7,7 +7,7 @@
 
 use std::io::Read;
 
-use super::load::LoadError;
+use super::error::LoadError;
 use super::source::Source;
 
 /// Numbers that are added side by side; a fixed part of the summation order, not a CPU's width.

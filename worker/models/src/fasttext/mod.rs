@@ -11,6 +11,7 @@
 //! rounding of a sum, whose order is ours (see `words`).
 
 mod best;
+mod error;
 mod load;
 mod matrix;
 mod output;
@@ -27,7 +28,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use best::LabelId;
-pub use load::LoadError;
+pub use error::LoadError;
 pub use words::{LineFeeds, Scratch};
 
 use source::Source;

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::ops::RangeInclusive;
 
-use super::load::LoadError;
+use super::error::LoadError;
 
 /// How much of a long array is converted at a time.
 const BLOCK_BYTES: usize = 64 * 1024;

@@ -8,6 +8,7 @@ use zstd::stream::Encoder;
 
 use super::cpu_micros;
 use crate::stages::JobContext;
+use crate::stages::SourceRecipe;
 use crate::stages::pipeline::{Evaluation, Pipeline};
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_sources::{Page, ReadRecord};
@@ -41,7 +42,7 @@ impl<'a> SampledDocuments<'a> {
         Ok(Self {
             job: &context.job,
             source,
-            pipeline: Pipeline::start(context, source)?,
+            pipeline: Pipeline::start(context, source, SourceRecipe::of(&context.job, source))?,
             tally: Tally::default(),
             sink: Compressed::new(context.job.output.zstd_level)?,
         })

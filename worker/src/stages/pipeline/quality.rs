@@ -42,10 +42,8 @@ impl QualityModels {
     pub(in crate::stages) fn read(job: &JobSpec) -> Result<Self, String> {
         let perplexity = Perplexity::new(&job.perplexity, &job.language.keep)
             .map_err(|error| error.to_string())?;
-        let tokens = match job.tokens.tokenizer.as_str() {
-            "" | "none" => None,
-            path => Some(TokenizerFile::load(path.as_ref()).map_err(|error| error.to_string())?),
-        };
+        let tokens = job.tokens.tokenizer.path().map(TokenizerFile::load).transpose();
+        let tokens = tokens.map_err(|error| error.to_string())?;
         let min_score = job.classifier.min_score;
         Ok(Self { perplexity, classifier: read_classifier(job)?, min_score, tokens })
     }
@@ -90,9 +88,7 @@ impl QualityModels {
 
 pub(in crate::stages) fn read_classifier(job: &JobSpec) -> Result<Option<Classifier>, String> {
     let spec = &job.classifier;
-    if matches!(spec.model.as_str(), "" | "none") {
-        return Ok(None);
-    }
+    let Some(path) = spec.model.path() else { return Ok(None) };
     let failed = |error: String| {
         format!(
             "failed to load the classifier: {error}\nhint: `classifier.model` names a fastText \
@@ -102,7 +98,7 @@ pub(in crate::stages) fn read_classifier(job: &JobSpec) -> Result<Option<Classif
             spec.label
         )
     };
-    let model = Model::load(spec.model.as_ref()).map_err(|error| failed(error.to_string()))?;
+    let model = Model::load(path).map_err(|error| failed(error.to_string()))?;
     Classifier::new(model, &spec.label).map(Some).map_err(failed)
 }
 

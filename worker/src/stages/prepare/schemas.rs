@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use thresher_job::Slice;
 
 use super::writer::UnitWriter;
 use crate::stages::pipeline::EvaluatedDocument;
@@ -67,7 +66,7 @@ impl UnitWriter<'_> {
             tokens: document.tokens,
         };
         let meta = told_meta(page, document);
-        if input.source.slice != Slice::Commoncrawl || meta.is_some() {
+        if !input.recipe.slice.is_crawl() || meta.is_some() {
             // A command of the user's may give none.
             let meta = meta.unwrap_or_default();
             return self.documents.push(&RedPajamaRecord {
@@ -111,12 +110,10 @@ fn told_meta<'a>(page: &Page<'a>, document: &EvaluatedDocument<'_>) -> Option<Co
     Some(Cow::Owned(told))
 }
 
-/// The dump's name: as the job says, else as CommonCrawl's paths have it.
+/// The dump's name: as the job says, else as the input's path has it.
 fn dump_of<'a>(input: &'a Reading<'_>) -> &'a str {
     if !input.source.dump.is_empty() {
         return &input.source.dump;
     }
-    let is_dump =
-        |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
-    input.path.split('/').find(is_dump).unwrap_or("")
+    input.recipe.slice.dump_of(input.path)
 }

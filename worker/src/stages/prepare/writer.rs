@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use blake3::Hash;
 use thresher_dedup::KEY_FILE;
 use thresher_dedup::keys::KeyCollector;
-use thresher_job::{DocumentKey, JobSpec, Schema, SourceSpec, Step};
+use thresher_job::{DocumentKey, JobSpec, Schema};
 use thresher_proto::pb::{self, Stage};
 
 use crate::stages::addresses::AddressBook;
 use crate::stages::pipeline::EvaluatedDocument;
 use crate::stages::read::Reading;
+use crate::stages::recipe::SourceRecipe;
 use crate::stages::{JobContext, Task, digest_of};
 use thresher_sources::{Page, ReadRecord};
 use thresher_storage::commit::AttemptFile;
@@ -95,7 +96,7 @@ impl<'j> UnitWriter<'j> {
     pub(super) fn create(
         context: &'j JobContext,
         task: &Task,
-        source: &SourceSpec,
+        recipe: &SourceRecipe,
     ) -> Result<Self, UnitError> {
         let number = task.unit.ordinal;
         let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
@@ -117,7 +118,7 @@ impl<'j> UnitWriter<'j> {
             records_in: 0,
             signatures: Vec::new(),
             withdrawn: Vec::new(),
-            addresses: context.job.keeps_urls(source).then(AddressBook::default),
+            addresses: recipe.keeps_urls.then(AddressBook::default),
             input_starts: Vec::new(),
             input: None,
         })
@@ -161,8 +162,7 @@ impl<'j> UnitWriter<'j> {
         reason: &str,
     ) -> Result<(), UnitError> {
         let dropped = Dropped::page(page, reason);
-        if !self.job.dedups_documents(input.source) && !self.job.has_step(input.source, Step::Near)
-        {
+        if !input.recipe.compares_documents() {
             return self.drop(input, record, &dropped);
         }
         self.push_keys(input, page, text)?;
@@ -211,14 +211,14 @@ impl<'j> UnitWriter<'j> {
                 addresses.end_input(&mut self.keys)?;
             }
         }
-        if self.job.dedups_documents(input.source) {
+        if input.recipe.dedups_documents {
             let key = document_key(self.job, page, hash);
             match &mut self.addresses {
                 Some(addresses) => addresses.push(page.url, key),
                 None => self.keys.push(key, self.tally.kept as u32)?,
             }
         }
-        if self.job.has_step(input.source, Step::Near) {
+        if input.recipe.compares_near {
             self.signatures.push(signature(text));
         }
         Ok(hash)

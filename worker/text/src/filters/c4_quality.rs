@@ -11,8 +11,9 @@ use memchr::memmem::Finder;
 use thresher_job::filters::C4QualitySpec;
 
 use super::bad_words::BadWords;
-use super::view::{ViewBuffers, break_lines, chunks, count_chars, trim};
+use super::text::{break_lines, chunks, count_chars, trim};
 use super::words::{Word, count_sentences};
+use super::workspace::LineBuffers;
 use super::{DocumentView, Filter, Reason, Removal, Verdict, Workspace};
 
 /// Removes lines that are not text, and drops pages that are not prose.
@@ -23,14 +24,6 @@ pub(crate) struct C4Quality {
     javascript: Finder<'static>,
     policy: Vec<Finder<'static>>,
     bad_words: Option<BadWords>,
-}
-
-/// Buffers for one line.
-#[derive(Debug, Default)]
-pub(crate) struct LineBuffers {
-    without_citations: String,
-    lowercase: String,
-    view: ViewBuffers,
 }
 
 /// Which phrases occur anywhere in a page, so that most lines need no search.

@@ -5,7 +5,7 @@
 use thresher_job::filters::FinewebQualitySpec;
 
 use super::punctuation::{is_end_mark, is_space};
-use super::view::{count_chars, ratio};
+use super::text::{count_chars, ratio};
 use super::{DocumentView, Filter, Reason, Verdict, Workspace};
 
 /// Drops lists, menus and other texts whose lines are not sentences.

@@ -9,7 +9,7 @@ use memchr::memmem;
 use thresher_job::filters::GopherQualitySpec;
 
 use super::punctuation::is_space;
-use super::view::{break_lines, ratio};
+use super::text::{break_lines, ratio};
 use super::{DocumentView, Filter, Reason, Verdict, Workspace};
 
 /// Drops documents whose words and lines are not those of running text.

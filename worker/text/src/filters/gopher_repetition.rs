@@ -9,7 +9,7 @@
 use memchr::memmem;
 use thresher_job::filters::GopherRepetitionSpec;
 
-use super::view::{ratio, trim};
+use super::text::{ratio, trim};
 use super::{DocumentView, Filter, Reason, Verdict, Workspace};
 
 /// Drops documents that repeat themselves.

@@ -10,7 +10,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::view::count_chars;
+use super::text::count_chars;
 use super::words::Word;
 
 /// Repeated pieces of a text: second and later copies.

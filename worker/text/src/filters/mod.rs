@@ -21,15 +21,18 @@ mod gopher_repetition;
 mod grams;
 mod length;
 mod punctuation;
+mod text;
 mod view;
 mod words;
+mod workspace;
 
 use std::path::PathBuf;
 
 use thresher_job::filters::{FiltersSpec, ThresholdError};
 
-pub use view::{DocumentView, Scratch, Tally, Workspace};
+pub use view::DocumentView;
 pub use words::Word;
+pub use workspace::{Scratch, Tally, Workspace};
 
 use bad_words::BadWords;
 use c4_quality::C4Quality;
