@@ -153,7 +153,7 @@ fn refuse_running(history: &History, why: &str) -> anyhow::Result<()> {
     }
     let states = ask_states(history)?;
     let running =
-        |a: &&&Allocation| matches!(a.standing(states.get(&a.id)).0, "running" | "ending");
+        |a: &&&Allocation| matches!(a.describe(states.get(&a.id)).0, "running" | "ending");
     match begun.iter().find(running) {
         Some(running) => anyhow::bail!(
             "allocation `{}` runs, and its coordinator was not told to drain: {}\nhint: nothing \

@@ -14,7 +14,7 @@ use thresher_site::batch::{AllocationState, Inside};
 
 use super::{Exit, print};
 use thresher_coordinator::batch::{
-    Beginning, History, Next, REFUSED, Record, Records, Submission, batch_system, run_command,
+    History, Next, REFUSED, Record, Records, StartDecision, Submission, batch_system, run_command,
     withdraw_waiting,
 };
 use thresher_coordinator::clock;
@@ -66,20 +66,20 @@ fn begin(state: &Path) -> anyhow::Result<ExitCode> {
     let (records, history, submission, inside) = surroundings(state)?;
     let id = inside.allocation.to_string();
     let Standing { job, units_done, .. } = standing(state);
-    let answer = match history.beginning(&id, job) {
-        Beginning::Stop(why) => {
+    let answer = match history.at_start(&id, job) {
+        StartDecision::Stop(why) => {
             let taken_back = withdraw_waiting(&records, &history, &why);
             report_trouble(taken_back.map(|_| ()));
             why
         }
-        Beginning::Run => {
+        StartDecision::Run => {
             let nodes = match inside.nodes.len() {
                 0 => submission.nodes,
                 nodes => u32::try_from(nodes).unwrap_or(u32::MAX),
             };
             let ends = ends(&submission, &inside);
             let ends_unix_seconds = Some(ends);
-            records.add(Record::Begun { id, nodes, ends_unix_seconds, units_done })?;
+            records.add(Record::Started { id, nodes, ends_unix_seconds, units_done })?;
             format!("run {ends}")
         }
     };

@@ -201,7 +201,7 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
         States::new()
     });
     for allocation in history.unsettled() {
-        let standing = allocation.standing(states.get(&allocation.id)).0;
+        let standing = allocation.describe(states.get(&allocation.id)).0;
         if matches!(standing, "queued" | "running" | "ending") {
             bail!(
                 "allocation `{}` of this job is {standing}\nhint: `thresher status` shows it, \

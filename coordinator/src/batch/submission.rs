@@ -1,4 +1,4 @@
-//! From a wish to allocations: files in the state directory, then the batch system's commands.
+//! Submits allocations: writes files in the state directory, then runs the batch system's commands.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,14 +14,15 @@ use super::records::{Record, Records, Submission};
 use super::script::{ScriptValues, render};
 use super::systems::{batch_system, request};
 
-/// A busy controller takes its time; a hanging one must not hold a person for ever.
+/// Limit for submitting. A busy controller takes its time; a hanging one must not block a person
+/// for ever.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(120);
 const CANCEL_LIMIT: Duration = Duration::from_secs(60);
 
 const SCRIPT: &str = "-script.sh";
 const JOB: &str = "-job.toml";
 
-/// All that is to be submitted, and nothing done yet.
+/// A submission that is checked and rendered, of which nothing has been done yet.
 pub struct Prepared {
     pub submission: Submission,
     pub script_text: String,
@@ -61,12 +62,12 @@ impl Prepared {
         Ok(Self { submission, script_text, job_text, state: state.to_owned() })
     }
 
-    /// The commands that will be run, as a person would type them.
+    /// Returns the commands that will be run, as a person would type them.
     pub fn commands(&self) -> anyhow::Result<Vec<String>> {
         let system = batch_system(&self.submission.site);
         let mut commands = Vec::new();
         for link in 0..links(&self.submission) {
-            // Its id is not known before.
+            // The id of the previous allocation is not known yet.
             let after = (link > 0).then(|| AllocationId::parse("ID-OF-THE-ONE-BEFORE"));
             let request = request(
                 &self.submission,
@@ -79,7 +80,7 @@ impl Prepared {
         Ok(commands)
     }
 
-    /// Writes the files and submits.
+    /// Writes the files and submits the allocations.
     pub fn submit(self) -> anyhow::Result<Vec<AllocationId>> {
         let records = Records::create(&self.state)?;
         for (ending, text, path) in [
@@ -98,7 +99,7 @@ impl Prepared {
     }
 }
 
-/// How many allocations are queued at once.
+/// Returns how many allocations are queued at once.
 fn links(submission: &Submission) -> u32 {
     match submission.site.chain {
         Chain::Dependency => submission.allocations,
@@ -106,7 +107,7 @@ fn links(submission: &Submission) -> u32 {
     }
 }
 
-/// Records the request, then submits its allocations, each behind the one before.
+/// Records the request, then submits its allocations, each after the previous one.
 pub fn submit_chain(
     records: &Records,
     submission: &Submission,
@@ -132,7 +133,8 @@ pub fn submit_chain(
     Ok(ids)
 }
 
-/// Takes allocations back. They are told first, so that one which begins just now does nothing.
+/// Withdraws allocations. The records are written first, so that an allocation that starts at this
+/// moment does nothing.
 pub fn withdraw(
     records: &Records,
     system: &dyn BatchSystem,
@@ -148,7 +150,7 @@ pub fn withdraw(
     Ok(())
 }
 
-/// The same for all that wait, by what the records say.
+/// Withdraws all allocations that wait, according to the records.
 pub fn withdraw_waiting(records: &Records, history: &History, why: &str) -> anyhow::Result<usize> {
     let waiting = history.waiting();
     if let Some(submission) = &history.submission {

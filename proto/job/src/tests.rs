@@ -147,7 +147,7 @@ fn wrong_values_are_refused_by_name() {
         assert!(error.contains(words), "{change:?}: {error}");
     }
     let error = parse(&format!("{SMALL}shard_bytes = \"5 parsec\"")).unwrap_err().to_string();
-    assert!(error.contains("`5 parsec` is no size"), "{error}");
+    assert!(error.contains("`5 parsec` is not a valid size"), "{error}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_ther
         ),
         (
             format!("{SMALL}shard_bytes = \"5 parsec\""),
-            "`output.shard_bytes` on line 12 is wrong: `5 parsec` is no size; write",
+            "`output.shard_bytes` on line 12 is wrong: `5 parsec` is not a valid size; write",
         ),
         (
             SMALL.replace("\"commoncrawl\"", "\"commoncrwl\""),
@@ -204,7 +204,7 @@ fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
             SMALL.replace("listing =", "reader = \"mine\"\nlisting =") + command,
             "`source[0].reader` is `mine`, and slice `commoncrawl` has its own",
         ),
-        (format!("{SMALL}{command}timeout = \"0s\"\n"), "`command[0].timeout` is no time"),
+        (format!("{SMALL}{command}timeout = \"0s\"\n"), "`command[0].timeout` is not a valid time"),
         (SMALL.replace("\"out\"", "\"s3://\""), "`output.path` is `s3://`, which names no bucket"),
         (
             format!("{SMALL}\n[filters.gopher_quality]\nmin_words = 9\nmax_words = 5\n"),

@@ -37,7 +37,7 @@ impl FromStr for Bytes {
     fn from_str(text: &str) -> Result<Self, String> {
         measure(text, &SIZES)
             .map(Self)
-            .ok_or_else(|| format!("`{text}` is no size; write it like `64MiB` or `2GB`"))
+            .ok_or_else(|| format!("`{text}` is not a valid size; write it like `64MiB` or `2GB`"))
     }
 }
 
@@ -47,7 +47,7 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, String> {
         measure(text, &TIMES)
             .map(|millis| Self(Duration::from_millis(millis)))
-            .ok_or_else(|| format!("`{text}` is no time; write it like `30s` or `2h`"))
+            .ok_or_else(|| format!("`{text}` is not a valid time; write it like `30s` or `2h`"))
     }
 }
 

@@ -1,14 +1,14 @@
-//! The inflated bytes of one gzip member as one contiguous view, copied only where a record
-//! straddles pieces.
+//! The inflated bytes of one gzip member as one contiguous view; bytes are copied only if a record
+//! crosses pieces.
 //!
-//! It knows nothing of records. Invariant: bytes of two members never meet in one view; at a
-//! boundary it stands still until `next_member`.
+//! This file knows nothing of records. Invariant: a view never has bytes of two members; at a
+//! boundary it does not advance until `next_member`.
 
 use std::io::{self, Read};
 
 use crate::gzip::{Damage, Event, GzipReader};
 
-/// A larger buffer is given back once its record is done.
+/// A larger buffer is freed after its record.
 const CARRY_KEPT_BYTES: usize = 4 << 20;
 
 /// Why no more bytes come.
@@ -22,15 +22,15 @@ pub(super) enum Boundary {
 pub(super) struct Source<R> {
     pub(super) gzip: GzipReader<R>,
     carry: Vec<u8>,
-    /// The view is `carry[at..]` if that is what `in_carry` says, else `gzip.piece()[at..]`.
+    /// The view is `carry[at..]` if `in_carry` is true, else `gzip.piece()[at..]`.
     in_carry: bool,
     at: usize,
     boundary: Option<Boundary>,
-    /// Offset of the view's start in the member's inflated bytes.
+    /// Offset of the start of the view in the inflated bytes of the member.
     position: u64,
-    /// Whether the current member's first piece was read.
-    begun: bool,
-    members_begun: u64,
+    /// Whether the first piece of the current member was read.
+    started: bool,
+    members_started: u64,
 }
 
 impl<R: Read> Source<R> {
@@ -42,12 +42,12 @@ impl<R: Read> Source<R> {
             at: 0,
             boundary: None,
             position: 0,
-            members_begun: 0,
-            begun: false,
+            members_started: 0,
+            started: false,
         }
     }
 
-    /// The unread bytes at hand.
+    /// Returns the unread bytes in memory.
     pub(super) fn view(&self) -> &[u8] {
         if self.in_carry { &self.carry[self.at..] } else { &self.gzip.piece()[self.at..] }
     }
@@ -56,9 +56,9 @@ impl<R: Read> Source<R> {
         self.position
     }
 
-    /// How many members have been entered.
-    pub(super) fn members_begun(&self) -> u64 {
-        self.members_begun
+    /// Returns the number of members started.
+    pub(super) fn members_started(&self) -> u64 {
+        self.members_started
     }
 
     pub(super) fn boundary(&self) -> Option<&Boundary> {
@@ -71,7 +71,7 @@ impl<R: Read> Source<R> {
         self.position += count as u64;
     }
 
-    /// Makes the view at least `wanted` long; `false` if the boundary comes first.
+    /// Extends the view to at least `wanted` bytes; returns `false` if the boundary comes first.
     pub(super) fn fill(&mut self, wanted: usize) -> io::Result<bool> {
         while self.view().len() < wanted {
             if !self.more()? {
@@ -81,7 +81,7 @@ impl<R: Read> Source<R> {
         Ok(true)
     }
 
-    /// Makes the view longer; `false` at the boundary.
+    /// Extends the view; returns `false` at the boundary.
     pub(super) fn more(&mut self) -> io::Result<bool> {
         while self.boundary.is_none() {
             self.save_view();
@@ -98,7 +98,7 @@ impl<R: Read> Source<R> {
         Ok(false)
     }
 
-    /// Steps over `count` bytes without holding them; `false` if the boundary comes first.
+    /// Skips `count` bytes without holding them; returns `false` if the boundary comes first.
     pub(super) fn skip(&mut self, count: u64) -> io::Result<bool> {
         let mut left = count;
         loop {
@@ -114,13 +114,13 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// Leaves the boundary, and what was left before it, behind.
+    /// Leaves the boundary and what was left before it, and returns the boundary.
     pub(super) fn next_member(&mut self) -> Option<Boundary> {
         self.at = 0;
         self.in_carry = true;
         self.carry.clear();
         self.position = 0;
-        self.begun = false;
+        self.started = false;
         self.boundary.take()
     }
 
@@ -130,9 +130,9 @@ impl<R: Read> Source<R> {
     }
 
     fn enter_piece(&mut self, last: bool) -> bool {
-        if !self.begun {
-            self.begun = true;
-            self.members_begun += 1;
+        if !self.started {
+            self.started = true;
+            self.members_started += 1;
         }
         if last {
             self.boundary = Some(Boundary::MemberEnd);
@@ -144,7 +144,8 @@ impl<R: Read> Source<R> {
         !piece.is_empty()
     }
 
-    /// The next event overwrites the piece: what is unread of it moves to the carry.
+    /// Moves the unread part of the piece to the carry, because the next event overwrites the
+    /// piece.
     fn save_view(&mut self) {
         if self.in_carry {
             self.carry.drain(..self.at);
