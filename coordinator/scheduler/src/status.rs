@@ -63,7 +63,7 @@ fn stage_status(stage: &StageTable) -> StageStatus {
         ended: stage.ended.filter(|_| stage.to_run() > 0),
         retries: stage.retries,
         accounting: stage.totals.accounting(),
-        counts: stage.totals.counts.to_vec(),
+        counters: stage.totals.counters(),
         planned: stage.planned,
     }
 }

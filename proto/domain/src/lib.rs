@@ -9,6 +9,7 @@
 //! no transport and no other crate of the project.
 
 mod coordination;
+mod counter;
 mod job_state;
 mod random;
 mod stage;
@@ -18,6 +19,7 @@ mod unit;
 mod work;
 
 pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, SyncRequest};
+pub use counter::{Bucket, Counter, CounterValue, Measure};
 pub use job_state::JobState;
 pub use random::SplitMix64;
 pub use stage::Stage;

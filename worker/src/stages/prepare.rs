@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use blake3::Hash;
+use thresher_domain::Counter;
 use thresher_job::{JobSpec, LatexRules, Slice, SourceSpec, Step};
 use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
 
@@ -33,8 +34,7 @@ use thresher_text::lines::{count_chars, lines};
 use thresher_unit::staging::{
     DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
 };
-use thresher_unit::wire_counts;
-use thresher_unit::{Tally, UnitError};
+use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
@@ -192,7 +192,7 @@ impl<'j> Preparing<'j> {
             accounting: Some(facts.tally.to_wire(records_in)),
             digest: digest_of(&hashes),
             keys: summary.distinct,
-            counts: wire_counts(&facts.tally.counts),
+            counters: wire_counters(facts.tally.counters),
         })
     }
 
@@ -340,14 +340,14 @@ impl<'j> Preparing<'j> {
             kept += 1;
         }
         judged.original_chars = judged.original_chars.saturating_sub(1);
-        self.tally.count("lines/in", judged.original_lines);
-        self.tally.count("lines/duplicate", judged.original_lines - kept);
+        self.tally.count(Counter::LinesIn, judged.original_lines);
+        self.tally.count(Counter::DuplicateLines, judged.original_lines - kept);
         Ok(judged)
     }
 
     fn count_filters(&mut self) {
         for (rule, count) in self.filters.take_tally().removed {
-            self.tally.count(&format!("lines/removed/{rule}"), count);
+            self.tally.count(Counter::RemovedLines { rule: rule.to_owned() }, count);
         }
     }
 }

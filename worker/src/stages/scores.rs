@@ -3,12 +3,13 @@
 //! The place is between language and filters; tokens are counted last, of the text that is
 //! published. A model that the job does without leaves its fields null.
 
+use thresher_domain::{Bucket, Counter};
 use thresher_job::JobSpec;
 
 use thresher_models::classifier::{Classified, Classifier, ClassifierScratch};
 use thresher_models::fasttext::Model;
 use thresher_models::tokens::{TokenCounter, TokenizerFile};
-use thresher_text::perplexity::{self, Bucket, Perplexity};
+use thresher_text::perplexity::{self, Perplexity};
 use thresher_unit::document::Scores;
 use thresher_unit::{Tally, UnitError};
 
@@ -59,13 +60,13 @@ impl Scorers {
             let found = scorer
                 .score(&mut scratch.perplexity, language, text)
                 .map_err(|error| UnitError::Barred(error.to_string()))?;
-            let bucket = found.bucket.name();
-            tally.count(&format!("bucket/{language}/{bucket}"), 1);
-            if !scorer.keeps(found.bucket) {
-                return Ok(Err(dropped_with(found.bucket)));
+            let bucket = found.bucket;
+            tally.count(Counter::Bucket { language: language.to_owned(), bucket }, 1);
+            if !scorer.keeps(bucket) {
+                return Ok(Err(dropped_with(bucket)));
             }
             scored.scores.perplexity = found.perplexity;
-            scored.scores.bucket = Some(bucket);
+            scored.scores.bucket = Some(bucket.name());
         }
         if let Some(classifier) = &self.classifier {
             let found = classifier.classify(&mut scratch.classifier, text);

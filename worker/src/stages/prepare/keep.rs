@@ -4,6 +4,7 @@
 //! place that holds a drop row is among the withdrawn.
 
 use blake3::Hash;
+use thresher_domain::{Counter, Measure};
 use thresher_job::{Compares, DocumentKey, Schema, Slice, Step};
 
 use super::{Judged, Preparing, Reading, staging};
@@ -111,10 +112,11 @@ impl Preparing<'_> {
         let bytes = written.map_err(|error| staging(&error))?;
         self.tally.kept += 1;
         self.tally.bytes_kept += text.len() as u64;
-        self.tally.count("documents/json_bytes", bytes.into());
+        self.tally.count(Counter::StagedJsonBytes, bytes.into());
         if let Some(language) = judged.language {
-            self.tally.count(&format!("language/{language}/documents"), 1);
-            self.tally.count(&format!("language/{language}/bytes"), text.len() as u64);
+            let counter = |measure| Counter::Language { language: language.to_owned(), measure };
+            self.tally.count(counter(Measure::Documents), 1);
+            self.tally.count(counter(Measure::TextBytes), text.len() as u64);
         }
         Ok(())
     }
