@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** records in = published + dropped + quarantined + unpublished.
 
+mod counted;
 #[cfg(any(test, feature = "testing"))]
 mod example;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use thresher_proto::pb::{self, Stage, StageStatus};
 
+pub use counted::{Counted, Measures, counters_by_name};
 #[cfg(any(test, feature = "testing"))]
 pub use example::example;
 
@@ -111,20 +113,6 @@ fn progress(stage: &StageStatus) -> (u64, u64) {
     } else {
         (ended_units(stage).into(), stage.units.into())
     }
-}
-
-/// The counts of one stage by name.
-pub fn counts(status: &pb::StatusResponse, stage: Stage) -> BTreeMap<&str, u64> {
-    let counts = of_stage(status, stage).map(|stage| stage.counts.as_slice()).unwrap_or_default();
-    counts.iter().map(|count| (count.name.as_str(), count.value)).collect()
-}
-
-/// What was listed and is not read, because a key of the job says so: how many, and those whose
-/// names are known.
-pub fn left_out(status: &pb::StatusResponse) -> (u64, Vec<&str>) {
-    let counts = counts(status, Stage::List);
-    let names = counts.keys().filter_map(|name| name.strip_prefix("left_out/")).collect();
-    (counts.get("left_out").copied().unwrap_or_default(), names)
 }
 
 pub fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&StageStatus> {

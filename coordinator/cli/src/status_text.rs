@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use thresher_proto::pb::{self, JobState, StageStatus, StatusResponse};
+use thresher_proto::pb::{self, JobState, Stage, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
 use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span, utc};
-use thresher_coordinator::figures::{self, Pace, Totals, by_size, held, waiting_and_leased};
+use thresher_coordinator::figures::{
+    self, Counted, Pace, Totals, by_size, held, waiting_and_leased,
+};
 
 /// Reasons that are named; the others are added up.
 const REASONS_SHOWN: usize = 8;
@@ -160,8 +162,9 @@ fn crew(workers: &[pb::WorkerStatus], live: bool) -> String {
 
 /// What the job does not read though it is listed: nobody must take a part for the whole.
 fn left_out(status: &StatusResponse) -> String {
-    let (all, names) = figures::left_out(status);
-    if all == 0 { String::new() } else { format!("\nleft out {}\n", left_out_words(all, &names)) }
+    let listed = Counted::of(status, Stage::List);
+    let (all, names) = (listed.excluded_inputs, &listed.excluded_input_names);
+    if all == 0 { String::new() } else { format!("\nleft out {}\n", left_out_words(all, names)) }
 }
 
 fn records(status: &StatusResponse) -> String {

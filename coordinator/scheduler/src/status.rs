@@ -71,7 +71,7 @@ fn stage_status(table: &StageTable) -> StageStatus {
         ended: table.ended.filter(|_| table.to_run() > 0),
         retries: table.retries,
         accounting: table.totals.accounting(),
-        counts: table.totals.counts.to_vec(),
+        counters: table.totals.counters(),
         planned: table.planned,
     }
 }

@@ -9,6 +9,7 @@
 //! no transport and no other crate of the project.
 
 mod coordination;
+mod counter;
 mod job_state;
 mod key_ranges;
 mod random;
@@ -19,6 +20,7 @@ mod unit;
 mod work;
 
 pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, SyncRequest};
+pub use counter::{Bucket, Counter, CounterValue, Measure};
 pub use job_state::JobState;
 pub use key_ranges::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES, key_ranges};
 pub use random::SplitMix64;

@@ -4,7 +4,7 @@ use thresher_domain::{
     AllocationEnd, Explanation, FailedUnit, JobState, StageStatus, Status, Timestamp, WorkerStatus,
 };
 
-use super::work::counts_to_wire;
+use super::counter::counters_to_wire;
 use crate::{VERSION, pb};
 
 impl From<JobState> for pb::JobState {
@@ -105,9 +105,9 @@ impl From<StageStatus> for pb::StageStatus {
             ended_millis: millis(stage.ended),
             retries: stage.retries,
             accounting: Some(stage.accounting.into()),
-            counts: counts_to_wire(stage.counts),
             planned: stage.planned,
             wall_millis: stage.wall_millis,
+            counters: counters_to_wire(stage.counters),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use thresher_domain::Counter;
 use thresher_job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
@@ -15,7 +16,7 @@ use thresher_sources::{ReadRecord, RecordOutcome};
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
-use thresher_unit::{Tally, UnitError};
+use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// The least memory that sorting a unit's keys gets.
 const MIN_SORT_BYTES: u64 = 16 << 20;
@@ -58,12 +59,12 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;
-    let counts = [("lines", u64::from(ordinal)), ("line_keys", summary.distinct)];
+    let counters = [(Counter::Lines, ordinal.into()), (Counter::LineKeys, summary.distinct)];
     let done = pb::Done {
         accounting: Some(tally.to_wire(records_in)),
         digest: digest_of(&[&joined[..], &[hash_of(committed)]].concat()),
         keys: summary.distinct,
-        counts: counts.map(|(name, value)| pb::Count { name: name.to_owned(), value }).to_vec(),
+        counters: wire_counters(counters),
     };
     Ok(Finished { done, planned: Vec::new() })
 }

@@ -15,6 +15,7 @@ mod quality;
 
 use std::borrow::Cow;
 
+use thresher_domain::Counter;
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_sources::{Page, Refusal};
 use thresher_text::filters;
@@ -166,7 +167,7 @@ impl<'j> Pipeline<'j> {
     /// Ends the user's commands, and counts the lines that each filter removed.
     pub(crate) fn finish(mut self, tally: &mut Tally) -> Result<(), UnitError> {
         for (rule, count) in self.filters.take_tally().removed {
-            tally.count(&format!("lines/removed/{rule}"), count);
+            tally.count(Counter::RemovedLines { rule: rule.to_owned() }, count);
         }
         self.commands.finish()
     }
@@ -200,8 +201,8 @@ impl<'j> Pipeline<'j> {
             kept += 1;
         }
         original.chars = original.chars.saturating_sub(1);
-        tally.count("lines/in", original.lines);
-        tally.count("lines/duplicate", original.lines - kept);
+        tally.count(Counter::LinesIn, original.lines);
+        tally.count(Counter::DuplicateLines, original.lines - kept);
         Ok(original)
     }
 }

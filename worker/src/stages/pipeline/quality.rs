@@ -3,13 +3,14 @@
 //! It comes between language and filters; tokens are counted last, of the text that is published. A
 //! model that the job does not use leaves its score empty.
 
+use thresher_domain::{Bucket, Counter};
 use thresher_job::JobSpec;
 
 use super::Verdict;
 use thresher_models::classifier::{Classified, Classifier, ClassifierScratch};
 use thresher_models::fasttext::Model;
 use thresher_models::tokens::{TokenCounter, TokenizerFile};
-use thresher_text::perplexity::{self, Bucket, Perplexity};
+use thresher_text::perplexity::{self, Perplexity};
 use thresher_unit::{Tally, UnitError};
 
 /// The models, shared by the slots.
@@ -61,13 +62,13 @@ impl QualityModels {
             let found = scorer
                 .score(&mut scratch.perplexity, language, text)
                 .map_err(|error| UnitError::Barred(error.to_string()))?;
-            let bucket = found.bucket.name();
-            tally.count(&format!("bucket/{language}/{bucket}"), 1);
-            if !scorer.keeps(found.bucket) {
-                return Ok(Verdict::Dropped(dropped_with(found.bucket).into()));
+            let bucket = found.bucket;
+            tally.count(Counter::Bucket { language: language.to_owned(), bucket }, 1);
+            if !scorer.keeps(bucket) {
+                return Ok(Verdict::Dropped(dropped_with(bucket).into()));
             }
             scores.perplexity = found.perplexity;
-            scores.bucket = Some(bucket);
+            scores.bucket = Some(bucket.name());
         }
         if let Some(classifier) = &self.classifier {
             let found = classifier.classify(&mut scratch.classifier, text);

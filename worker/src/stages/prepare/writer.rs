@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use blake3::Hash;
 use thresher_dedup::KEY_FILE;
 use thresher_dedup::keys::KeyCollector;
+use thresher_domain::{Counter, Measure};
 use thresher_job::{DocumentKey, JobSpec, Schema};
 use thresher_proto::pb::{self, Stage};
 
@@ -25,7 +26,7 @@ use thresher_unit::document::DroppedRow;
 use thresher_unit::staging::{
     DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
 };
-use thresher_unit::{Tally, UnitError, wire_counts};
+use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
@@ -189,10 +190,11 @@ impl<'j> UnitWriter<'j> {
         let text_bytes = document.text.len() as u64;
         self.tally.kept += 1;
         self.tally.bytes_kept += text_bytes;
-        self.tally.count("documents/json_bytes", bytes.into());
+        self.tally.count(Counter::StagedJsonBytes, bytes.into());
         if let Some(language) = document.language {
-            self.tally.count(&format!("language/{language}/documents"), 1);
-            self.tally.count(&format!("language/{language}/bytes"), text_bytes);
+            let counter = |measure| Counter::Language { language: language.to_owned(), measure };
+            self.tally.count(counter(Measure::Documents), 1);
+            self.tally.count(counter(Measure::TextBytes), text_bytes);
         }
         Ok(())
     }
@@ -252,7 +254,7 @@ impl<'j> UnitWriter<'j> {
             accounting: Some(facts.tally.to_wire(self.records_in)),
             digest: digest_of(&hashes),
             keys: summary.distinct,
-            counts: wire_counts(&facts.tally.counts),
+            counters: wire_counters(facts.tally.counters),
         })
     }
 }

@@ -15,9 +15,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use thresher_domain::Bucket;
 use thresher_job::{MissingModel, PerplexitySpec};
 
-pub use cutoffs::{Bucket, cutoffs, languages};
+use cutoffs::bucket_of;
+pub use cutoffs::{cutoffs, languages};
 
 use crate::ccnet_document::normalise_document;
 use thresher_models::kenlm::{self, WordId};
@@ -96,7 +98,7 @@ impl Perplexity {
         match loaded.get_or_init(|| load(&self.folder, &self.spec, language)) {
             Ok(Some(models)) => {
                 let perplexity = models.perplexity(scratch, text);
-                let bucket = Bucket::of(language, perplexity);
+                let bucket = bucket_of(language, perplexity);
                 Ok(Scored { perplexity: Some(perplexity), bucket })
             }
             Ok(None) => Ok(Scored { perplexity: None, bucket: Bucket::All }),
@@ -241,7 +243,7 @@ mod tests {
             let perplexity = found.perplexity.unwrap();
             // Half a tenth of rounding, and KenLM's score is told to 1e-4.
             assert!((perplexity - expected).abs() < 0.051, "{perplexity}, not {expected}: {text}");
-            assert_eq!(found.bucket, Bucket::of("fr", perplexity));
+            assert_eq!(found.bucket, bucket_of("fr", perplexity));
             checked += 1;
         }
         assert_eq!(checked, 25);
