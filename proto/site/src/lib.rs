@@ -250,7 +250,7 @@ pub fn take_table(job: &mut Table, text: &str) -> Result<Table, JobError> {
 
 /// Whether one layer is right by itself: over the defaults, and nothing else.
 fn check_layer(layer: &Table, written: Written<'_>) -> Result<(), JobError> {
-    keys::refuse_unknown(layer, &known(), written)?;
+    keys::refuse_unknown(layer, &known(), &[], written)?;
     SiteProfile::layered("site", &[layer], written).map(|_| ())
 }
 

@@ -25,9 +25,9 @@ use super::{Finished, JobContext, Judges, Scored, ScoresScratch, Task, digest_of
 use thresher_dedup::KEY_FILE;
 use thresher_dedup::keys::KeyCollector;
 use thresher_dedup::verdicts::VerdictSet;
+use thresher_filters::{self as filters, Outcome};
 use thresher_sources::{Fate, Met, Page};
 use thresher_storage::commit::AttemptFile;
-use thresher_text::filters::{self, Outcome};
 use thresher_text::language::{Language, LanguageScratch, View};
 use thresher_text::lines::{count_chars, lines};
 use thresher_unit::staging::{
@@ -243,7 +243,7 @@ impl<'j> Preparing<'j> {
             return result;
         }
         let judged = Judged { language: page.language, ..judged };
-        let verdict = self.judge(input.recipe, &text, judged)?;
+        let verdict = self.judge(input.recipe, page, &text, judged)?;
         let result = match verdict {
             Ok((judged, edited)) => {
                 let text = edited.as_deref().unwrap_or(&text);
@@ -265,6 +265,7 @@ impl<'j> Preparing<'j> {
     fn judge<'p>(
         &mut self,
         recipe: &SourceRecipe,
+        page: &Page<'_>,
         text: &str,
         judged: Judged<'p>,
     ) -> Result<Result<(Judged<'p>, Option<String>), &'static str>, UnitError>
@@ -304,7 +305,9 @@ impl<'j> Preparing<'j> {
         if !recipe.filters {
             return Ok(Ok((judged, None)));
         }
-        Ok(match judges.filters.judge(text, &mut self.filters) {
+        let Page { url, title, .. } = *page;
+        let document = filters::Document { url, title, language: judged.language, text };
+        Ok(match judges.filters.judge(document, &mut self.filters) {
             Outcome::Keep => Ok((judged, None)),
             Outcome::Rewritten(edited) => Ok((judged, Some(edited.to_owned()))),
             Outcome::Drop(reason) => Err(reason),

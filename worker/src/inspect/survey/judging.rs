@@ -8,9 +8,9 @@ use zstd::stream::Encoder;
 
 use super::cpu_micros;
 use crate::stages::{JobContext, Judges, LanguageStep, Scored, ScoresScratch, SourceRecipe};
+use thresher_filters::{self as filters, Outcome};
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_sources::{Met, Page};
-use thresher_text::filters::{self, Outcome};
 use thresher_text::language::{LanguageScratch, View};
 use thresher_text::lines::{count_chars, lines};
 use thresher_unit::document::{Document, Scores};
@@ -89,8 +89,14 @@ impl<'a> Judging<'a> {
             let Ok(found) = found else { return Ok(()) };
             scored = found;
         }
+        let document = filters::Document {
+            url: page.url,
+            title: page.title,
+            language: language.map(|(label, _)| label),
+            text: &self.text,
+        };
         let filters = self.recipe.filters;
-        let text = match filters.then(|| judges.filters.judge(&self.text, &mut self.filters)) {
+        let text = match filters.then(|| judges.filters.judge(document, &mut self.filters)) {
             None | Some(Outcome::Keep) => self.text.as_str(),
             Some(Outcome::Rewritten(text)) => text,
             Some(Outcome::Drop(_)) => return Ok(()),
