@@ -4,7 +4,7 @@
 //! repair reopens it, and later stages stop being leased until it is over again. Invariant: a
 //! stage's units are made once.
 
-use thresher_domain::{JobState, Stage};
+use thresher_domain::{JobState, Stage, key_ranges};
 
 use crate::job::Job;
 use crate::payload::Payloads;
@@ -141,9 +141,8 @@ impl Job {
             return self.plan_units(stage, 0, 0);
         }
         let limits = &self.plan.limits;
-        let bytes = u128::from(keyed.totals.keys) * u128::from(key_bytes);
-        let ranges = bytes.div_ceil(u128::from(limits.dedup_budget_bytes.max(1))).max(1);
-        if ranges > u128::from(limits.max_ranges) {
+        let ranges = key_ranges(keyed.totals.keys, key_bytes, limits.dedup_budget_bytes);
+        if ranges > u64::from(limits.max_ranges) {
             return Err(format!(
                 "{} keys would need {ranges} key ranges of {} bytes, more than {}\n\
                  hint: give the dedup more memory",

@@ -10,6 +10,7 @@
 
 mod coordination;
 mod job_state;
+mod key_budget;
 mod random;
 mod stage;
 mod status;
@@ -19,6 +20,7 @@ mod work;
 
 pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, SyncRequest};
 pub use job_state::JobState;
+pub use key_budget::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
 pub use random::SplitMix64;
 pub use stage::Stage;
 pub use status::{
