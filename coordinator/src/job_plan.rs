@@ -1,7 +1,7 @@
 //! From the job file to what the scheduler needs of it: a pure function, so that a replay gives the
 //! plan that was given at submission.
 
-use thresher_domain::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES};
+use thresher_domain::{DOCUMENT_KEY, LINE_KEY};
 use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
 use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
@@ -25,8 +25,8 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
             dedup_budget_bytes: job.dedup.memory.0,
-            bytes_per_line_key: LINE_KEY_BYTES,
-            bytes_per_document_key: DOCUMENT_KEY_BYTES,
+            bytes_per_line_key: LINE_KEY.memory_bytes,
+            bytes_per_document_key: DOCUMENT_KEY.memory_bytes,
             max_ranges: MAX_RANGES,
         },
         lease_order: match job.units.order {

@@ -11,7 +11,7 @@
 mod coordination;
 mod counter;
 mod job_state;
-mod key_ranges;
+mod key_budget;
 mod random;
 mod stage;
 mod status;
@@ -22,7 +22,7 @@ mod work;
 pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, SyncRequest};
 pub use counter::{Bucket, Counter, CounterValue, Measure};
 pub use job_state::JobState;
-pub use key_ranges::{DOCUMENT_KEY_BYTES, LINE_KEY_BYTES, key_ranges};
+pub use key_budget::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
 pub use random::SplitMix64;
 pub use stage::Stage;
 pub use status::{

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::filters::FiltersSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
 use super::slices::{BooksSpec, CommandSpec, GithubSpec, RecordsSpec};
 use super::text_slices::{ArxivSpec, StackExchangeSpec, WikipediaSpec};
-use super::{Bytes, ClassifierSpec, JobError, ModelChoice, PerplexitySpec, Span, TokensSpec};
+use super::{
+    Bytes, ClassifierSpec, FiltersSpec, JobError, ModelChoice, PerplexitySpec, Span, TokensSpec,
+};
 
 /// A whole job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -258,9 +259,7 @@ impl JobSpec {
         for model in recipe.models_mut() {
             model.change_path(file_name);
         }
-        if let Some(list) = &mut recipe.filters.c4_quality.bad_words_file {
-            *list = file_name(&list.to_string_lossy()).into();
-        }
+        recipe.filters.change_files(file_name);
         let defaults = UnitsSpec::result_neutral(self.units.target_bytes);
         recipe.units = defaults;
         recipe.dedup.memory = Bytes(0);
@@ -282,18 +281,17 @@ impl JobSpec {
 
     /// The files that decide what is published, by the key that names them. Paths differ between
     /// machines, so two recipes are equal only if the content of these is.
-    pub fn recipe_files(&self) -> Vec<(&'static str, PathBuf)> {
+    pub fn recipe_files(&self) -> Vec<(String, PathBuf)> {
         let models = [
             ("language.model", &self.language.model),
             ("classifier.model", &self.classifier.model),
             ("tokens.tokenizer", &self.tokens.tokenizer),
         ];
-        let named = |(key, model): (_, &ModelChoice)| Some((key, model.path()?.to_owned()));
+        let named = |(key, model): (&str, &ModelChoice)| {
+            Some((String::from(key), model.path()?.to_owned()))
+        };
         let mut files: Vec<_> = models.into_iter().filter_map(named).collect();
-        let c4 = &self.filters.c4_quality;
-        if let Some(list) = c4.bad_words_file.as_ref().filter(|_| c4.enabled) {
-            files.push(("filters.c4_quality.bad_words_file", list.clone()));
-        }
+        files.extend(self.filters.files());
         files
     }
 
@@ -429,7 +427,7 @@ impl JobSpec {
             let problem = format!("`{}`", self.language.min_score);
             return Err(JobError::invalid("language.min_score", problem, "choose 0.0 to 1.0"));
         }
-        Ok(self.filters.validate()?)
+        Ok(())
     }
 }
 

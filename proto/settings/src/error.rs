@@ -48,9 +48,6 @@ pub enum JobError {
         /// What to do.
         hint: Option<String>,
     },
-    /// A threshold of a filter that means nothing.
-    #[error("{0}")]
-    Threshold(String),
     /// A value that is not allowed, and what to do.
     #[error("`{key}` is {problem}\nhint: {hint}")]
     Invalid {

@@ -10,7 +10,7 @@ use toml::de::{DeArray, DeTable};
 pub struct Written<'a> {
     /// The whole file; empty when there is none.
     pub text: &'a str,
-    /// The table of the file that is meant; empty for all of it.
+    /// The table of the file that is meant, as `table.inner`; empty for all of it.
     pub under: &'a str,
 }
 
@@ -28,11 +28,8 @@ pub struct Path(Vec<Step>);
 impl Written<'_> {
     /// The path of the table that is meant.
     pub fn start(&self) -> Path {
-        let mut path = Path::default();
-        if !self.under.is_empty() {
-            path.push(Step::Key(self.under.to_owned()));
-        }
-        path
+        let keys = self.under.split('.').filter(|key| !key.is_empty());
+        Path(keys.map(|key| Step::Key(key.to_owned())).collect())
     }
 }
 

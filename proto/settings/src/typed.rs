@@ -42,6 +42,14 @@ pub fn read<T: DeserializeOwned>(
     })
 }
 
+/// Refuses a value that has the right kind; `key` is a key of the table that `written` means.
+pub fn refuse(key: &str, problem: &str, hint: &str, written: Written<'_>) -> JobError {
+    let mut path = written.start();
+    path.push(Step::Key(key.to_owned()));
+    let (problem, hint) = (problem.to_owned(), Some(hint.to_owned()));
+    JobError::Value { key: path.to_string(), line: path.line_in(written.text), problem, hint }
+}
+
 /// For a key of the whole file that must be a table, and is not.
 pub fn key_is_no_table(key: &str, found: &Value, text: &str) -> JobError {
     let mut path = Path::default();

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::json;
+use thresher_filters as filters;
 use thresher_job::{JobSpec, Step};
 use thresher_models::tokens::TokenCounter;
 use thresher_sources::{Input, RecordOutcome, source_of};
 use thresher_text::ccnet_line::{line_hash_xxh3, normalise_line};
-use thresher_text::filters;
 use thresher_text::language::{LanguageScratch, View};
 use thresher_text::lines::lines;
 use thresher_worker::stages::JobContext;
@@ -145,7 +145,7 @@ fn measure(
     if job.has_step(source, Step::Filters) {
         let mut scratch = filters::Scratch::default();
         for text in &texts {
-            black_box(scorers.filters.judge(text, &mut scratch));
+            black_box(scorers.filters.judge(filters::Document::of_text(text), &mut scratch));
         }
         steps.filters = lap();
     }

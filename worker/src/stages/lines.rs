@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use thresher_domain::Counter;
+use thresher_domain::{Counter, SplitMix64};
 use thresher_job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
@@ -142,14 +142,6 @@ impl LineHasher {
     /// The key of a line. Within shards, equal lines of two shards have different keys.
     pub(super) fn key(&mut self, line: &str, shard: u32) -> u64 {
         let hash = (self.hash)(normalise_line(line, &mut self.normal));
-        if self.scoped { hash ^ spread(shard) } else { hash }
+        if self.scoped { hash ^ SplitMix64::at(shard.into()) } else { hash }
     }
-}
-
-/// A shard's number over all 64 bits (the finaliser of SplitMix64, Steele et al. 2014).
-fn spread(shard: u32) -> u64 {
-    let mut bits = u64::from(shard).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

@@ -45,9 +45,9 @@ pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOL
 pub use stop::Stop;
 
 use crate::gang::Gang;
+use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
 use thresher_storage::{Output, StorageError};
-use thresher_text::filters::FilterChain;
 use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
@@ -217,8 +217,8 @@ impl Scorers {
         let language = read_language(job)?;
         let filters =
             FilterChain::new(&job.filters).map_err(|error| format!("failed to {error}"))?;
-        let hashed = |(key, path): (&str, PathBuf)| match hash_file(&path) {
-            Ok(hash) => Ok((key.to_owned(), hash.to_hex().to_string())),
+        let hashed = |(key, path): (String, PathBuf)| match hash_file(&path) {
+            Ok(hash) => Ok((key, hash.to_hex().to_string())),
             Err(error) => Err(format!("failed to read `{}`: {error}", path.display())),
         };
         let recipe_files = job.recipe_files().into_iter().map(hashed).collect::<Result<_, _>>()?;

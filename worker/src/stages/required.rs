@@ -9,9 +9,9 @@ use thresher_job::JobSpec;
 use super::recipe::{LanguageStep, Recipe};
 use super::seal::{Manifest, other_corpus};
 use super::{pipeline, read_language};
+use thresher_filters::FilterChain;
 use thresher_models::tokens::TokenizerFile;
 use thresher_storage::{Output, ReadOptions, s3};
-use thresher_text::filters::FilterChain;
 use thresher_text::perplexity;
 
 /// Why the job may not begin, a message each; empty where it may. An output that cannot be asked

@@ -16,9 +16,9 @@ mod quality;
 use std::borrow::Cow;
 
 use thresher_domain::Counter;
+use thresher_filters as filters;
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_sources::{Page, Refusal};
-use thresher_text::filters;
 use thresher_text::language::LanguageScratch;
 use thresher_text::lines::{count_chars, lines};
 use thresher_unit::{Tally, UnitError};
@@ -146,7 +146,9 @@ impl<'j> Pipeline<'j> {
         }
         let mut text = Cow::Borrowed(text);
         if recipe.filters {
-            match scorers.filters.judge(&text, &mut self.filters) {
+            let document =
+                filters::Document { url: page.url, title: page.title, language, text: &self.text };
+            match scorers.filters.judge(document, &mut self.filters) {
                 filters::Outcome::Keep => {}
                 filters::Outcome::Rewritten(edited) => text = Cow::Borrowed(edited),
                 filters::Outcome::Drop(reason) => {

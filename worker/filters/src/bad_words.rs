@@ -22,7 +22,12 @@ impl BadWords {
     pub(crate) fn read(path: &Path) -> Result<Self, FilterError> {
         match std::fs::read_to_string(path) {
             Ok(list) => Ok(Self::of(&list)),
-            Err(source) => Err(FilterError::BadWords { path: path.to_owned(), source }),
+            Err(source) => Err(FilterError::File {
+                what: "the list of bad words",
+                path: path.to_owned(),
+                hint: "`filters.c4_quality.bad_words_file` names a UTF-8 file with one entry a line",
+                source,
+            }),
         }
     }
 

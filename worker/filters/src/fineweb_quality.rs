@@ -2,11 +2,47 @@
 //!
 //! **Invariant:** a ratio equal to its bound passes.
 
-use thresher_job::filters::FinewebQualitySpec;
+use serde::{Deserialize, Serialize};
 
 use super::punctuation::{is_end_mark, is_space};
 use super::text::{count_chars, ratio};
-use super::{DocumentView, Filter, Reason, Verdict, Workspace};
+use super::{DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace};
+
+/// FineWeb's own rules, over lines that are not blank.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FinewebQualitySpec {
+    min_terminal_lines: f64,
+    keep_without_terminal_lines: bool,
+    short_line_chars: u64,
+    max_short_lines: f64,
+    max_duplicate_line_chars: f64,
+    max_newlines_per_word: f64,
+}
+
+impl FilterSettings for FinewebQualitySpec {
+    const NAME: &'static str = "fineweb_quality";
+    const DEFAULTS: &'static str = r##"
+# FineWeb (arXiv:2406.17557), over lines that are not blank.
+[filters.fineweb_quality]
+enabled = true
+# Lines that end with a full stop, question or exclamation mark of any script. With the switch,
+# a text without any such line passes.
+min_terminal_lines = 0.12
+keep_without_terminal_lines = false
+# Lines of at most this many code points.
+short_line_chars = 30
+max_short_lines = 0.67
+# Code points in second and later copies of a line / code points without newlines.
+max_duplicate_line_chars = 0.01
+# Newlines per word (punctuation tokens included).
+max_newlines_per_word = 0.3
+"##;
+
+    fn build(self) -> Result<Box<dyn Filter>, FilterError> {
+        Ok(Box::new(FinewebQuality::new(&self)))
+    }
+}
 
 /// Drops lists, menus and other texts whose lines are not sentences.
 #[derive(Debug)]
@@ -58,10 +94,6 @@ impl FinewebQuality {
 }
 
 impl Filter for FinewebQuality {
-    fn name(&self) -> &'static str {
-        "fineweb_quality"
-    }
-
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
         self.reason(view, work).map_or(Verdict::Keep, Verdict::Drop)
     }
@@ -74,11 +106,10 @@ fn full_lines(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filters::tests::verdict;
+    use crate::tests::verdict;
 
     fn judge(change: impl FnOnce(&mut FinewebQualitySpec), text: &str) -> Verdict {
         let mut spec = FinewebQualitySpec {
-            enabled: true,
             min_terminal_lines: 0.0,
             keep_without_terminal_lines: false,
             short_line_chars: 3,

@@ -6,11 +6,73 @@
 //! **Invariant:** a count or ratio equal to its bound passes.
 
 use memchr::memmem;
-use thresher_job::filters::GopherQualitySpec;
+use serde::{Deserialize, Serialize};
 
 use super::punctuation::is_space;
 use super::text::{break_lines, ratio};
-use super::{DocumentView, Filter, Reason, Verdict, Workspace};
+use super::{
+    BadSetting, DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace,
+};
+
+/// Gopher's quality rules over words and lines.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GopherQualitySpec {
+    min_words: u64,
+    max_words: u64,
+    min_mean_word_chars: f64,
+    max_mean_word_chars: f64,
+    max_hashes_per_word: f64,
+    max_ellipses_per_word: f64,
+    max_bullet_lines: f64,
+    max_ellipsis_lines: f64,
+    min_alphabetic_words: f64,
+    min_stop_words: u64,
+    stop_words: Vec<String>,
+}
+
+impl FilterSettings for GopherQualitySpec {
+    const NAME: &'static str = "gopher_quality";
+    const DEFAULTS: &'static str = r##"
+# Gopher, quality. English: the stop words decide.
+[filters.gopher_quality]
+enabled = true
+# Words that are more than punctuation.
+min_words = 50
+max_words = 100_000
+# Their mean length in code points.
+min_mean_word_chars = 3.0
+max_mean_word_chars = 10.0
+# `#`, and `...` or `…`, per word (punctuation tokens included).
+max_hashes_per_word = 0.1
+max_ellipses_per_word = 0.1
+# Lines that start with `•` or `-`; lines that end with `...` or `…`.
+max_bullet_lines = 0.9
+max_ellipsis_lines = 0.3
+# Words with a letter / words (punctuation tokens included).
+min_alphabetic_words = 0.8
+# Distinct words of the list that must be present, spelt exactly so. At most 64 entries.
+min_stop_words = 2
+stop_words = ["the", "be", "to", "of", "and", "that", "have", "with"]
+"##;
+
+    /// A bit for each stop word is what `has_stop_words` counts in.
+    fn check(&self) -> Result<(), BadSetting> {
+        let found = self.stop_words.len();
+        if found <= 64 {
+            return Ok(());
+        }
+        Err(BadSetting {
+            key: "stop_words".to_owned(),
+            problem: format!("has `{found}` entries"),
+            hint: "give at most 64".to_owned(),
+        })
+    }
+
+    fn build(self) -> Result<Box<dyn Filter>, FilterError> {
+        Ok(Box::new(GopherQuality::new(&self)))
+    }
+}
 
 /// Drops documents whose words and lines are not those of running text.
 #[derive(Debug)]
@@ -114,10 +176,6 @@ impl GopherQuality {
 }
 
 impl Filter for GopherQuality {
-    fn name(&self) -> &'static str {
-        "gopher_quality"
-    }
-
     fn check(&self, view: &DocumentView<'_>, _work: &mut Workspace) -> Verdict {
         self.reason(view).map_or(Verdict::Keep, Verdict::Drop)
     }
@@ -126,12 +184,11 @@ impl Filter for GopherQuality {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filters::tests::verdict;
+    use crate::tests::{defaults, verdict};
 
     /// Every rule off, so that each case shows one.
     fn open() -> GopherQualitySpec {
         GopherQualitySpec {
-            enabled: true,
             min_words: 0,
             max_words: u64::MAX,
             min_mean_word_chars: 0.0,
@@ -142,7 +199,7 @@ mod tests {
             max_ellipsis_lines: f64::INFINITY,
             min_alphabetic_words: 0.0,
             min_stop_words: 0,
-            ..GopherQualitySpec::default()
+            ..defaults::<GopherQualitySpec>()
         }
     }
 
@@ -210,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_text_without_words_fails_the_word_count_and_divides_by_nothing() {
-        let published = GopherQuality::new(&GopherQualitySpec::default());
+        let published = GopherQuality::new(&defaults::<GopherQualitySpec>());
         assert_eq!(verdict(&published, ""), Verdict::Drop("gopher_quality/too_few_words"));
         assert_eq!(judge(|_| {}, ""), Verdict::Keep);
     }

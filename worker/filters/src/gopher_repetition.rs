@@ -7,10 +7,61 @@
 //! **Invariant:** a share equal to its bound passes.
 
 use memchr::memmem;
-use thresher_job::filters::GopherRepetitionSpec;
+use serde::{Deserialize, Serialize};
 
 use super::text::{ratio, trim};
-use super::{DocumentView, Filter, Reason, Verdict, Workspace};
+use super::{DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace};
+
+/// Gopher's repetition rules; every bound is a share of the text's code points or of its parts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GopherRepetitionSpec {
+    max_duplicate_paragraphs: f64,
+    max_duplicate_paragraph_chars: f64,
+    max_duplicate_lines: f64,
+    max_duplicate_line_chars: f64,
+    max_top_2_gram_chars: f64,
+    max_top_3_gram_chars: f64,
+    max_top_4_gram_chars: f64,
+    max_duplicate_5_gram_chars: f64,
+    max_duplicate_6_gram_chars: f64,
+    max_duplicate_7_gram_chars: f64,
+    max_duplicate_8_gram_chars: f64,
+    max_duplicate_9_gram_chars: f64,
+    max_duplicate_10_gram_chars: f64,
+}
+
+impl FilterSettings for GopherRepetitionSpec {
+    const NAME: &'static str = "gopher_repetition";
+    const DEFAULTS: &'static str = r##"
+# Gopher (arXiv:2112.11446, table A1), repetition. The first copy of a part is no duplicate.
+[filters.gopher_repetition]
+enabled = true
+# Paragraphs are separated by two or more newlines: repeated ones / all, and their share of the
+# text's code points.
+max_duplicate_paragraphs = 0.30
+max_duplicate_paragraph_chars = 0.20
+# Lines, separated by one or more newlines.
+max_duplicate_lines = 0.30
+max_duplicate_line_chars = 0.20
+# The most frequent n-gram of words: its length with single spaces × its count / code points.
+max_top_2_gram_chars = 0.20
+max_top_3_gram_chars = 0.18
+max_top_4_gram_chars = 0.16
+# Repeated n-grams of words, found from left to right without overlap: their length without
+# spaces / code points.
+max_duplicate_5_gram_chars = 0.15
+max_duplicate_6_gram_chars = 0.14
+max_duplicate_7_gram_chars = 0.13
+max_duplicate_8_gram_chars = 0.12
+max_duplicate_9_gram_chars = 0.11
+max_duplicate_10_gram_chars = 0.10
+"##;
+
+    fn build(self) -> Result<Box<dyn Filter>, FilterError> {
+        Ok(Box::new(GopherRepetition::new(&self)))
+    }
+}
 
 /// Drops documents that repeat themselves.
 #[derive(Debug)]
@@ -81,10 +132,6 @@ impl GopherRepetition {
 }
 
 impl Filter for GopherRepetition {
-    fn name(&self) -> &'static str {
-        "gopher_repetition"
-    }
-
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
         if view.text.is_empty() {
             return Verdict::Drop("gopher_repetition/empty");
@@ -114,7 +161,8 @@ fn pieces(text: &str, newlines: usize) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filters::tests::verdict;
+    use crate::Document;
+    use crate::tests::verdict;
 
     #[test]
     fn pieces_are_those_of_a_regular_expression_split() {
@@ -126,7 +174,6 @@ mod tests {
 
     fn only(change: impl FnOnce(&mut GopherRepetitionSpec)) -> GopherRepetition {
         let mut spec = GopherRepetitionSpec {
-            enabled: true,
             max_duplicate_paragraphs: f64::INFINITY,
             max_duplicate_paragraph_chars: f64::INFINITY,
             max_duplicate_lines: f64::INFINITY,
@@ -251,7 +298,7 @@ mod tests {
 
     #[test]
     fn pruned_grams_count_what_a_plain_walk_counts() {
-        let mut scratch = crate::filters::Scratch::default();
+        let mut scratch = crate::Scratch::default();
         let mut state = 7_u64;
         for round in 0..300 {
             let letters = 2 + round % 7;
@@ -263,7 +310,7 @@ mod tests {
                 })
                 .collect();
             let text = words.join(" ").replace("longer_than_8", "longerthan8");
-            let view = scratch.view.view(&text);
+            let view = scratch.view.view(Document::of_text(&text));
             let words: Vec<&str> = view.words.iter().map(|word| word.of(&text)).collect();
             let grams = &mut scratch.work.grams;
             grams.start(&text, view.words);

@@ -1,15 +1,16 @@
 //! Document filters: a document's text in; keep, drop with a named reason, or an edited text out.
 //!
-//! A filter sees one document and no other, does no I/O while it judges, and knows no source,
-//! language or stage. To add one: a file here with its type and tests, a section in the job
-//! file's `FiltersSpec`, and an entry in `FILTERS`.
+//! A filter sees one document (its text, title, URL and language) and no other, does no I/O while
+//! it judges, and knows no source or stage. To add one: a file here with its settings, its rule and
+//! its tests, and an entry in `FILTERS`. The settings are part of the file, so the job file's crate
+//! depends on this one, which stays small for that: no HTML, no models.
 //!
 //! ```text
-//! text → DocumentView (words, counts; once) → filter → filter → … → Outcome
-//!                 ↑ again, when a filter edits ──┘
+//! document → DocumentView (words, counts; once) → filter → filter → … → Outcome
+//!                     ↑ again, when a filter edits ──┘
 //! ```
 //!
-//! **Invariant:** the outcome is a function of the text and the thresholds alone, and every
+//! **Invariant:** the outcome is a function of the document and the thresholds alone, and every
 //! dropped document is counted under exactly one reason.
 
 mod affixes;
@@ -21,6 +22,7 @@ mod gopher_repetition;
 mod grams;
 mod length;
 mod punctuation;
+mod sections;
 mod text;
 mod view;
 mod words;
@@ -28,18 +30,24 @@ mod workspace;
 
 use std::path::PathBuf;
 
-use thresher_job::filters::{FiltersSpec, ThresholdError};
+use thresher_settings::JobError;
 
-pub use view::DocumentView;
+pub use sections::{
+    BadSetting, Definition, FilterSettings, FiltersSpec, default_sections, documentation,
+    keys_without_default,
+};
+pub use view::{Document, DocumentView};
 pub use words::Word;
 pub use workspace::{Scratch, Tally, Workspace};
 
-use bad_words::BadWords;
-use c4_quality::C4Quality;
-use fineweb_quality::FinewebQuality;
-use gopher_quality::GopherQuality;
-use gopher_repetition::GopherRepetition;
-use length::Length;
+/// Every filter, in the order in which a chain runs them.
+const FILTERS: &[Definition] = &[
+    Definition::of::<length::LengthSpec>(),
+    Definition::of::<gopher_repetition::GopherRepetitionSpec>(),
+    Definition::of::<gopher_quality::GopherQualitySpec>(),
+    Definition::of::<c4_quality::C4QualitySpec>(),
+    Definition::of::<fineweb_quality::FinewebQualitySpec>(),
+];
 
 /// Why a document was dropped, as `filter/rule`.
 pub type Reason = &'static str;
@@ -59,47 +67,21 @@ pub enum Verdict {
     Rewrite,
 }
 
-/// A rule set that judges one document by its text.
+/// A rule set that judges one document.
 pub trait Filter: Send + Sync {
-    /// The job file's section, and the first half of every reason.
-    fn name(&self) -> &'static str;
-
+    /// Judges a document. Texts that the filter writes go to `work`.
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict;
 }
 
-/// A filter's thresholds cannot be used.
+/// A filter cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
+    /// Its settings cannot be used.
     #[error(transparent)]
-    Threshold(#[from] ThresholdError),
-    #[error("read the list of bad words `{}`\nhint: `filters.c4_quality.bad_words_file` names a \
-             UTF-8 file with one entry a line", path.display())]
-    BadWords { path: PathBuf, source: std::io::Error },
-}
-
-type Built = Result<Option<Box<dyn Filter>>, FilterError>;
-
-/// Every filter, in the order in which a chain runs them.
-const FILTERS: &[fn(&FiltersSpec) -> Built] = &[
-    |spec| Ok(built(spec.length.enabled, || Length::new(&spec.length))),
-    |spec| {
-        let section = &spec.gopher_repetition;
-        Ok(built(section.enabled, || GopherRepetition::new(section)))
-    },
-    |spec| Ok(built(spec.gopher_quality.enabled, || GopherQuality::new(&spec.gopher_quality))),
-    |spec| {
-        let section = &spec.c4_quality;
-        if !section.enabled {
-            return Ok(None);
-        }
-        let bad_words = section.bad_words_file.as_deref().map(BadWords::read).transpose()?;
-        Ok(built(true, || C4Quality::new(section, bad_words)))
-    },
-    |spec| Ok(built(spec.fineweb_quality.enabled, || FinewebQuality::new(&spec.fineweb_quality))),
-];
-
-fn built<F: Filter + 'static>(enabled: bool, build: impl FnOnce() -> F) -> Option<Box<dyn Filter>> {
-    enabled.then(|| Box::new(build()) as Box<dyn Filter>)
+    Settings(#[from] JobError),
+    /// A file that its settings name cannot be read.
+    #[error("read {what} `{}`\nhint: {hint}", path.display())]
+    File { what: &'static str, path: PathBuf, hint: &'static str, source: std::io::Error },
 }
 
 /// The filters that a job switched on.
@@ -117,14 +99,9 @@ pub enum Outcome<'a> {
 }
 
 impl FilterChain {
-    /// Builds the enabled filters; reads the list of bad words, if one is named.
+    /// Builds the enabled filters, and reads the files that they need.
     pub fn new(spec: &FiltersSpec) -> Result<Self, FilterError> {
-        spec.validate()?;
-        let mut filters = Vec::new();
-        for build in FILTERS {
-            filters.extend(build(spec)?);
-        }
-        Ok(Self { filters })
+        Ok(Self { filters: spec.build()? })
     }
 
     /// True when every document passes unread.
@@ -133,15 +110,15 @@ impl FilterChain {
     }
 
     /// Judges one document, and counts in `scratch` what is dropped and removed.
-    pub fn judge<'a>(&self, text: &str, scratch: &'a mut Scratch) -> Outcome<'a> {
+    pub fn judge<'a>(&self, document: Document<'_>, scratch: &'a mut Scratch) -> Outcome<'a> {
         if self.filters.is_empty() {
             return Outcome::Keep;
         }
         let Scratch { view: buffers, current, work } = scratch;
-        let outcome = if text.len() > MAX_TEXT_BYTES {
+        let outcome = if document.text.len() > MAX_TEXT_BYTES {
             Err("filters/text_too_large")
         } else {
-            run(&self.filters, text, buffers, current, work)
+            run(&self.filters, document, buffers, current, work)
         };
         match outcome {
             Ok(false) => Outcome::Keep,
@@ -157,7 +134,7 @@ impl FilterChain {
 /// Runs the filters; says whether `current` holds an edited text, or why the document is dropped.
 fn run(
     filters: &[Box<dyn Filter>],
-    text: &str,
+    document: Document<'_>,
     buffers: &mut view::ViewBuffers,
     current: &mut String,
     work: &mut Workspace,
@@ -165,7 +142,8 @@ fn run(
     let mut edited = false;
     let mut remaining = filters.iter();
     loop {
-        let view = buffers.view(if edited { current } else { text });
+        let text = if edited { &*current } else { document.text };
+        let view = buffers.view(Document { text, ..document });
         loop {
             let Some(filter) = remaining.next() else { return Ok(edited) };
             match filter.check(&view, work) {

@@ -7,14 +7,91 @@
 //!
 //! **Invariant:** the text left is the kept lines, in order, joined by single newlines.
 
+use std::path::PathBuf;
+
 use memchr::memmem::Finder;
-use thresher_job::filters::C4QualitySpec;
+use serde::{Deserialize, Serialize};
 
 use super::bad_words::BadWords;
 use super::text::{break_lines, chunks, count_chars, trim};
 use super::words::{Word, count_sentences};
 use super::workspace::LineBuffers;
-use super::{DocumentView, Filter, Reason, Removal, Verdict, Workspace};
+use super::{
+    Document, DocumentView, Filter, FilterError, FilterSettings, Reason, Removal, Verdict,
+    Workspace,
+};
+
+/// C4's line and page rules. The line rules edit the text, the page rules drop it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct C4QualitySpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_page_chars: Option<u64>,
+    max_word_chars: u64,
+    remove_citations: bool,
+    require_end_mark: bool,
+    end_marks: String,
+    min_words_per_line: u64,
+    drop_lorem_ipsum_pages: bool,
+    remove_javascript_lines: bool,
+    drop_curly_bracket_pages: bool,
+    remove_policy_lines: bool,
+    policy_phrases: Vec<String>,
+    min_sentences: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bad_words_file: Option<PathBuf>,
+}
+
+impl FilterSettings for C4QualitySpec {
+    const NAME: &'static str = "c4_quality";
+    const DEFAULTS: &'static str = r##"
+# C4 (arXiv:1910.10683). Line rules remove lines, counted by name; page rules drop the document.
+# Values here: datatrove's and FineWeb's, without the end mark rule. C4's published code has
+# require_end_mark = true, end_marks = ".?!\"", min_words_per_line = 5, min_sentences = 3 and
+# max_page_chars = 190_000; datatrove's own default has require_end_mark = true.
+[filters.c4_quality]
+enabled = true
+# Pages longer than this are dropped; absent: no bound.
+# max_page_chars = 190_000
+# A line with a longer word (between white space) is removed.
+max_word_chars = 1000
+# Deletes `[1]`, `[]`, `[edit]` and `[citation needed]` inside lines.
+remove_citations = true
+# Lines must end with one of these characters, and not with `...`.
+require_end_mark = false
+end_marks = ".?!\"'"
+# A line with fewer words (between white space) is removed.
+min_words_per_line = 3
+# A page with `lorem ipsum`, or with `{`, in a line that is left so far is dropped.
+drop_lorem_ipsum_pages = true
+# Lines with `javascript`, or with a policy phrase, are removed. All of these ignore ASCII case.
+remove_javascript_lines = true
+drop_curly_bracket_pages = true
+remove_policy_lines = true
+policy_phrases = [
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+]
+# A page with fewer sentences in the lines that are left is dropped. A sentence ends with a
+# `.`, `?` or `!` token (or another script's full stop) followed by a word; common English
+# abbreviations and initials do not end one.
+min_sentences = 5
+# A list, one entry a line, whose entries drop the page where they stand between non-word
+# characters in the lowercased text. Absent: no such rule. The list is the user's to supply.
+# bad_words_file = "lists/en.txt"
+"##;
+    const OPTIONAL: &'static [&'static str] = &["max_page_chars", "bad_words_file"];
+    const FILES: &'static [&'static str] = &["bad_words_file"];
+
+    fn build(self) -> Result<Box<dyn Filter>, FilterError> {
+        let bad_words = self.bad_words_file.as_deref().map(BadWords::read).transpose()?;
+        Ok(Box::new(C4Quality::new(&self, bad_words)))
+    }
+}
 
 /// Removes lines that are not text, and drops pages that are not prose.
 #[derive(Debug)]
@@ -98,7 +175,11 @@ impl C4Quality {
             }
             removed[CITATION] += citations;
             if self.spec.min_sentences > 0 {
-                let of_line = if citations > 0 { line_view.view(left).words } else { line_words };
+                let of_line = if citations > 0 {
+                    line_view.view(Document::of_text(left)).words
+                } else {
+                    line_words
+                };
                 sentences += count_sentences(of_line);
             }
             if !rewritten.is_empty() {
@@ -208,10 +289,6 @@ impl Phrases {
 }
 
 impl Filter for C4Quality {
-    fn name(&self) -> &'static str {
-        "c4_quality"
-    }
-
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
         if self.spec.max_page_chars.is_some_and(|bound| view.chars > bound) {
             return Verdict::Drop("c4_quality/page_too_long");
@@ -265,11 +342,11 @@ fn trim_in_place(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filters::Scratch;
+    use crate::Scratch;
+    use crate::tests::defaults;
 
     fn open() -> C4QualitySpec {
         C4QualitySpec {
-            enabled: true,
             max_page_chars: None,
             max_word_chars: u64::MAX,
             remove_citations: false,
@@ -280,7 +357,7 @@ mod tests {
             drop_curly_bracket_pages: false,
             remove_policy_lines: false,
             min_sentences: 0,
-            ..C4QualitySpec::default()
+            ..defaults::<C4QualitySpec>()
         }
     }
 
@@ -293,7 +370,7 @@ mod tests {
         change(&mut spec);
         let mut scratch = Scratch::default();
         let Scratch { view, work, .. } = &mut scratch;
-        let verdict = C4Quality::new(&spec, None).check(&view.view(text), work);
+        let verdict = C4Quality::new(&spec, None).check(&view.view(Document::of_text(text)), work);
         let left = match verdict {
             Verdict::Keep => Ok(text.to_owned()),
             Verdict::Rewrite => Ok(work.rewritten.clone()),
