@@ -12,7 +12,7 @@
 //! body of a record that is too large to be held (`step_over`).
 
 mod header;
-mod source;
+mod member_bytes;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,7 @@ use memchr::memmem::Finder;
 
 use super::gzip::{Damage, GzipLimits, GzipReader, InputDigest};
 use header::{Defect, shown, version_line};
-use source::{Boundary, Source};
+use member_bytes::{Boundary, MemberBytes};
 
 pub use header::Header;
 
@@ -100,7 +100,7 @@ impl Quarantined {
 
 /// Pulls records out of an input.
 pub struct WarcReader<R> {
-    source: Source<R>,
+    source: MemberBytes<R>,
     limits: WarcLimits,
     next_index: u64,
     /// Bytes of the record that was handed out last.
@@ -126,7 +126,7 @@ type Stopped = Option<Damage>;
 impl<R: Read> WarcReader<R> {
     pub fn new(input: R, limits: WarcLimits) -> Self {
         let gzip = GzipReader::new(input, limits.gzip);
-        let source = Source::new(gzip);
+        let source = MemberBytes::new(gzip);
         Self {
             source,
             limits,
