@@ -155,12 +155,10 @@ fn a_text_beyond_the_limit_is_dropped_unread() {
 }
 
 #[test]
-fn filters_run_in_the_order_of_their_entries() {
-    let names: Vec<_> = FILTERS.iter().map(Definition::name).collect();
-    let expected =
-        ["length", "gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality"];
-    assert_eq!(names, expected);
-    assert!(!thresher().is_enabled("length"));
+fn every_filter_has_a_name_of_its_own() {
+    let names: std::collections::BTreeSet<_> = FILTERS.iter().map(Definition::name).collect();
+    assert_eq!(names.len(), FILTERS.len());
+    assert!(thresher().is_enabled("gopher_quality") && !thresher().is_enabled("length"));
 }
 
 #[test]

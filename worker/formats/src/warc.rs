@@ -13,7 +13,7 @@
 //! the body of a record that is too large to be held (`step_over`).
 
 mod header;
-mod source;
+mod member_bytes;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +23,7 @@ use memchr::memmem::Finder;
 
 use super::gzip::{Damage, GzipLimits, GzipReader, InputDigest};
 use header::{Defect, shown, version_line};
-use source::{Boundary, Source};
+use member_bytes::{Boundary, MemberBytes};
 
 pub use header::Header;
 
@@ -112,7 +112,7 @@ impl Quarantined {
 
 /// Reads the records of an input one after the other.
 pub struct WarcReader<R> {
-    source: Source<R>,
+    source: MemberBytes<R>,
     limits: WarcLimits,
     next_index: u64,
     /// Size of the record that was returned last.
@@ -139,7 +139,7 @@ impl<R: Read> WarcReader<R> {
     /// Creates a reader with these limits.
     pub fn new(input: R, limits: WarcLimits) -> Self {
         let gzip = GzipReader::new(input, limits.gzip);
-        let source = Source::new(gzip);
+        let source = MemberBytes::new(gzip);
         Self {
             source,
             limits,

@@ -87,7 +87,7 @@ impl Matrix {
         let code_bytes = source.int(&format!("the code size of {what}"))?;
         let code_bytes = u64::try_from(code_bytes)
             .map_err(|_| source.malformed(format!("{what} has `{code_bytes}` code bytes")))?;
-        let codes = source.bytes(code_bytes, &format!("codes of {what}"))?;
+        let codes = source.bytes(code_bytes.into(), &format!("codes of {what}"))?;
         let quantiser = Quantiser::read(source, dimensions, what)?;
         if rows.checked_mul(quantiser.parts) != Some(codes.len()) {
             let parts = quantiser.parts;
@@ -97,7 +97,7 @@ impl Matrix {
             )));
         }
         let norms = if with_norms {
-            let codes = source.bytes(rows as u64, &format!("norm codes of {what}"))?;
+            let codes = source.bytes(rows as u128, &format!("norm codes of {what}"))?;
             Some(Norms { codes, quantiser: Quantiser::read(source, 1, what)? })
         } else {
             None

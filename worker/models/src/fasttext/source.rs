@@ -1,76 +1,38 @@
-//! Reads little-endian fields from a model file whose length is known, and keeps track of the
-//! offset.
+//! The fields of a fastText model file: little-endian numbers, each refused if it cannot be right.
 //!
-//! Every size is compared with the bytes that are left *before* anything is allocated, so a file
-//! never makes the loader use more memory than a small multiple of its own length. The callers know
-//! what the fields mean.
+//! What the fields mean is left to the callers.
 
 use std::io::Read;
 use std::ops::RangeInclusive;
 
 use super::error::LoadError;
+use crate::model_file::{FileFault, ModelFile};
 
 /// Number of bytes of a long array that are converted at a time.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-pub(super) struct Source<R> {
-    reader: R,
-    name: String,
-    offset: u64,
-    length: u64,
+pub(super) type Source<R> = ModelFile<R, LoadError>;
+
+impl FileFault for LoadError {
+    fn unreadable(name: String, offset: u64, source: std::io::Error) -> Self {
+        Self::Read { name, offset, source }
+    }
+
+    fn malformed(name: String, offset: u64, what: String) -> Self {
+        Self::Malformed { name, offset, what }
+    }
 }
 
 impl<R: Read> Source<R> {
-    pub(super) fn new(reader: R, name: String, length: u64) -> Self {
-        Self { reader, name, offset: 0, length }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn remaining(&self) -> u64 {
-        self.length - self.offset
-    }
-
-    /// Returns an error at the current offset.
-    pub(super) fn malformed(&self, what: impl Into<String>) -> LoadError {
-        let (name, offset) = (self.name.clone(), self.offset);
-        LoadError::Malformed { name, offset, what: what.into() }
-    }
-
-    /// Refuses a count of items that cannot fit into the rest of the file.
+    /// Refuses a count of things that cannot fit in what is left of the file.
     pub(super) fn expect_room(
         &self,
         count: u64,
         each_bytes: u64,
         what: &str,
     ) -> Result<usize, LoadError> {
-        let fits = count.checked_mul(each_bytes).is_some_and(|bytes| bytes <= self.remaining());
-        match usize::try_from(count) {
-            Ok(count) if fits => Ok(count),
-            Ok(_) | Err(_) => Err(self.malformed(format!(
-                "`{count}` {what} need {each_bytes} bytes each, but only {} bytes are left",
-                self.remaining()
-            ))),
-        }
-    }
-
-    pub(super) fn fill(&mut self, bytes: &mut [u8], what: &str) -> Result<(), LoadError> {
-        self.expect_room(bytes.len() as u64, 1, what)?;
-        self.reader.read_exact(bytes).map_err(|source| LoadError::Read {
-            name: self.name.clone(),
-            offset: self.offset,
-            source,
-        })?;
-        self.offset += bytes.len() as u64;
-        Ok(())
-    }
-
-    pub(super) fn bytes(&mut self, count: u64, what: &str) -> Result<Vec<u8>, LoadError> {
-        let mut bytes = vec![0; self.expect_room(count, 1, what)?];
-        self.fill(&mut bytes, what)?;
-        Ok(bytes)
+        self.room(u128::from(count) * u128::from(each_bytes), what)?;
+        usize::try_from(count).map_err(|_| self.malformed(format!("`{count}` {what}")))
     }
 
     pub(super) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], LoadError> {

@@ -76,24 +76,27 @@ fn kind_of<R: Read>(source: &Source<R>, kind: u32) -> Result<Kind, LoadError> {
         3 => trie(true, false),
         4 => trie(false, true),
         5 => trie(true, true),
-        1 => Err(LoadError::Kind { name: source.name(), kind: "probing with rest costs".into() }),
-        _ => Err(LoadError::Kind { name: source.name(), kind: kind.to_string() }),
+        1 => Err(LoadError::Kind {
+            name: source.name().to_owned(),
+            kind: "probing with rest costs".into(),
+        }),
+        _ => Err(LoadError::Kind { name: source.name().to_owned(), kind: kind.to_string() }),
     }
 }
 
 /// Checks the magic text, and numbers that show how the writing machine stores numbers.
 fn check_sanity<R: Read>(source: &Source<R>, start: &[u8]) -> Result<(), LoadError> {
     if start.starts_with(UNFINISHED) {
-        return Err(LoadError::Unfinished { name: source.name() });
+        return Err(LoadError::Unfinished { name: source.name().to_owned() });
     }
     let Some(rest) = start.strip_prefix(MAGIC) else {
         let start = start[..start.len().min(24)].escape_ascii().to_string();
-        return Err(LoadError::NotAModel { name: source.name(), start });
+        return Err(LoadError::NotAModel { name: source.name().to_owned(), start });
     };
     if !rest.starts_with(VERSION) {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let version = rest[..digits].escape_ascii().to_string();
-        return Err(LoadError::Version { name: source.name(), version });
+        return Err(LoadError::Version { name: source.name().to_owned(), version });
     }
     let mut expected = Vec::new();
     for number in [0.0_f32, 1.0, -0.5] {
@@ -103,7 +106,7 @@ fn check_sanity<R: Read>(source: &Source<R>, start: &[u8]) -> Result<(), LoadErr
         expected.extend(number.to_le_bytes());
     }
     if start.get(56..) != Some(&expected) {
-        return Err(LoadError::OtherMachine { name: source.name() });
+        return Err(LoadError::OtherMachine { name: source.name().to_owned() });
     }
     Ok(())
 }

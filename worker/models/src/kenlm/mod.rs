@@ -81,7 +81,8 @@ impl Model {
         let (order, vocabulary, tables) = if binary::is_binary(&start) {
             binary::read(&mut source, &start)?
         } else {
-            let (order, vocabulary, arpa) = arpa::read(source.name(), source.rest(&start))?;
+            let (order, vocabulary, arpa) =
+                arpa::read(source.name().to_owned(), source.rest(&start))?;
             (order, vocabulary, Tables::Arpa(arpa))
         };
         let (begin, end) = (vocabulary.word(b"<s>"), vocabulary.word(b"</s>"));

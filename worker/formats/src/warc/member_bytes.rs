@@ -19,7 +19,7 @@ pub(super) enum Boundary {
     InputEnd,
 }
 
-pub(super) struct Source<R> {
+pub(super) struct MemberBytes<R> {
     pub(super) gzip: GzipReader<R>,
     carry: Vec<u8>,
     /// The view is `carry[at..]` if `in_carry` is true, else `gzip.piece()[at..]`.
@@ -33,7 +33,7 @@ pub(super) struct Source<R> {
     members_started: u64,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> MemberBytes<R> {
     pub(super) fn new(gzip: GzipReader<R>) -> Self {
         Self {
             gzip,
