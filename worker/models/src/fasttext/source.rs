@@ -1,15 +1,16 @@
-//! Reads little-endian fields from a model file whose length is known, remembering where it is.
+//! Reads little-endian fields from a model file whose length is known, and keeps track of the
+//! offset.
 //!
 //! Every size is compared with the bytes that are left *before* anything is allocated, so a file
-//! can never make the loader take more memory than a small multiple of its own length. What the
-//! fields mean is left to the callers.
+//! never makes the loader use more memory than a small multiple of its own length. The callers know
+//! what the fields mean.
 
 use std::io::Read;
 use std::ops::RangeInclusive;
 
 use super::load::LoadError;
 
-/// How much of a long array is converted at a time.
+/// Number of bytes of a long array that are converted at a time.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 pub(super) struct Source<R> {
@@ -32,13 +33,13 @@ impl<R: Read> Source<R> {
         self.length - self.offset
     }
 
-    /// An error at the present offset.
+    /// Returns an error at the current offset.
     pub(super) fn malformed(&self, what: impl Into<String>) -> LoadError {
         let (name, offset) = (self.name.clone(), self.offset);
         LoadError::Malformed { name, offset, what: what.into() }
     }
 
-    /// Refuses a count of things that cannot fit in what is left of the file.
+    /// Refuses a count of items that cannot fit into the rest of the file.
     pub(super) fn expect_room(
         &self,
         count: u64,
@@ -90,7 +91,7 @@ impl<R: Read> Source<R> {
         self.array(what).map(i64::from_le_bytes)
     }
 
-    /// An `int` that must lie in a range.
+    /// Reads an `int` that must be in a range.
     pub(super) fn int_within(
         &mut self,
         what: &str,
@@ -103,7 +104,8 @@ impl<R: Read> Source<R> {
         })
     }
 
-    /// A C++ `bool`: anything but 0 and 1 means that the file is out of step.
+    /// Reads a C++ `bool`: any value but 0 and 1 means that the file is not what the loader
+    /// expects.
     pub(super) fn flag(&mut self, what: &str) -> Result<bool, LoadError> {
         match self.byte(what)? {
             0 => Ok(false),

@@ -1,4 +1,4 @@
-//! The header of a binary model: what kind it is, and how many n-grams of each length it has.
+//! The header of a binary model: its type, and its number of n-grams of each length.
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use super::{MAX_ORDER, Tables, probing, trie};
 const MAGIC: &[u8] = b"mmap lm http://kheafield.com/code format version ";
 const UNFINISHED: &[u8] = b"mmap lm http://kheafield.com/code incomplete\n";
 const VERSION: &[u8] = b"5\n\0";
-/// Order, multiplier, type, whether words follow, version of the tables; with padding.
+/// Order, multiplier, type, whether words follow, and version of the tables, with padding.
 const PARAMETER_BYTES: usize = 20;
 const VOCABULARY_ENTRY_BYTES: usize = 12;
 
@@ -18,7 +18,7 @@ pub(super) fn is_binary(start: &[u8]) -> bool {
     start.starts_with(b"mmap lm ")
 }
 
-/// Reads the whole file, of which `start` has been read.
+/// Reads the whole file, of which `start` was read already.
 pub(super) fn read<R: Read>(
     source: &mut Source<R>,
     start: &[u8],
@@ -81,7 +81,7 @@ fn kind_of<R: Read>(source: &Source<R>, kind: u32) -> Result<Kind, LoadError> {
     }
 }
 
-/// The magic text, and numbers that show how the writing machine stores numbers.
+/// Checks the magic text, and numbers that show how the writing machine stores numbers.
 fn check_sanity<R: Read>(source: &Source<R>, start: &[u8]) -> Result<(), LoadError> {
     if start.starts_with(UNFINISHED) {
         return Err(LoadError::Unfinished { name: source.name() });

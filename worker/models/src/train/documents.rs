@@ -1,6 +1,7 @@
-//! Texts of documents from a file: JSON lines with a field `text`, or one document a line.
+//! Reads the texts of documents from a file: JSON lines with a field `text`, or one document per
+//! line.
 //!
-//! A line that is no document is skipped and told; a file that cannot be read is an error.
+//! A line that is not a document is skipped and reported; a file that cannot be read is an error.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -10,7 +11,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Deserialize;
 
-/// A longer line is no document.
+/// A longer line is not a document.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
 #[derive(Deserialize)]
@@ -19,15 +20,16 @@ struct Row<'a> {
     text: Cow<'a, str>,
 }
 
-/// Lines of a file that are no documents.
+/// The lines of a file that are not documents.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadLines {
+    /// Number of such lines.
     pub count: u64,
-    /// Number of the first one, from 1, and what is wrong with it.
+    /// Line number of the first one, from 1, and what is wrong with it.
     pub first: (u64, String),
 }
 
-/// Gives every text of a file.
+/// Calls `take` with every text of a file.
 pub(super) fn read_texts(
     path: &Path,
     take: &mut dyn FnMut(&str) -> anyhow::Result<()>,
@@ -65,7 +67,7 @@ pub(super) fn read_texts(
     Ok(bad)
 }
 
-/// Its lines, unpacked, and whether each is a text as it is.
+/// Opens a file, decompressed; returns also whether each of its lines is a text as it is.
 fn open(path: &Path) -> io::Result<(BufReader<Box<dyn Read>>, bool)> {
     let name = path.to_string_lossy();
     let file = File::open(path)?;
@@ -79,7 +81,7 @@ fn open(path: &Path) -> io::Result<(BufReader<Box<dyn Read>>, bool)> {
     Ok((BufReader::with_capacity(1 << 16, reader), plain.ends_with(".txt")))
 }
 
-/// None for an empty line.
+/// Returns the text of a line, or `None` for an empty line.
 fn text_of(line: &[u8], bare: bool) -> Result<Option<Cow<'_, str>>, String> {
     let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     if line.is_empty() {
@@ -90,7 +92,7 @@ fn text_of(line: &[u8], bare: bool) -> Result<Option<Cow<'_, str>>, String> {
     }
     match serde_json::from_str::<Row<'_>>(line) {
         Ok(row) => Ok(Some(row.text)),
-        // Of this line alone, so its own number would mislead.
+        // The error is about this line alone, so the line number in it would mislead.
         Err(error) => Err(error.to_string().replace(" at line 1 column", " at column")),
     }
 }

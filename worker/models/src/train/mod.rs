@@ -29,7 +29,7 @@ use random::Random;
 use supervised::Settings;
 use vocabulary::Builder;
 
-/// What can be trained.
+/// The arguments of `train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     #[command(subcommand)]
@@ -38,7 +38,7 @@ pub struct TrainArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// A fastText model that tells good documents from others
+    /// Train a fastText model that distinguishes good documents from others
     Classifier(ClassifierArgs),
 }
 
@@ -51,7 +51,7 @@ struct ClassifierArgs {
     /// Files of other documents
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     negative: Vec<PathBuf>,
-    /// Where the model goes
+    /// File to write the model to
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Label of the good documents; the job file's `classifier.label`
@@ -66,31 +66,31 @@ struct ClassifierArgs {
     /// Learning rate at the start; it falls to 0
     #[arg(long, default_value_t = 0.1)]
     lr: f32,
-    /// How often each document is seen
+    /// Number of times that each document is used
     #[arg(long, default_value_t = 5)]
     epochs: u32,
-    /// Words that are rarer are left out
+    /// Words that occur less often are left out
     #[arg(long, default_value_t = 1)]
     min_count: u64,
-    /// For the order of documents and the first vectors
+    /// Seed for the order of documents and the first vectors
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
-/// Trains, and says what came of it.
+/// Trains a model and prints a summary.
 pub fn run_train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let What::Classifier(args) = &args.what;
-    let (model, told, warnings) = train_classifier(args)?;
+    let (model, summary, warnings) = train_classifier(args)?;
     for warning in warnings {
         writeln!(std::io::stderr(), "warning: {warning}")?;
     }
     write_whole(&args.output, &model)
         .with_context(|| format!("failed to write `{}`", args.output.display()))?;
-    writeln!(std::io::stdout(), "{told}")?;
+    writeln!(std::io::stdout(), "{summary}")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The bytes of the model, a line for people, and what was wrong with files.
+/// Returns the bytes of the model, a summary for people, and warnings about files.
 fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String, Vec<String>)> {
     anyhow::ensure!(
         args.positive_label != args.negative_label,
@@ -125,23 +125,24 @@ fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String, V
     let settings = Settings { dimensions: args.dim.into(), rate: args.lr, epochs: args.epochs };
     let weights = supervised::train(&corpus, &settings, &mut random);
     let model = file::bytes(&corpus, &settings, args.min_count, &weights);
-    let told = format!(
+    let summary = format!(
         "{} documents, {} words in the vocabulary, mean loss {:.4} in the last epoch",
         corpus.examples.len(),
         corpus.words.len(),
         weights.last_loss,
     );
-    Ok((model, told, warnings))
+    Ok((model, summary, warnings))
 }
 
-/// `words.jsonl: 2 lines are no documents; line 7: expected value at line 1 column 1`.
+/// Renders a warning such as `words.jsonl: 2 lines are not documents; line 7: expected value at
+/// line 1 column 1`.
 fn warning(file: &Path, bad: &BadLines) -> String {
     let (number, why) = &bad.first;
-    let lines = if bad.count == 1 { "line is no document" } else { "lines are no documents" };
+    let lines = if bad.count == 1 { "line is not a document" } else { "lines are not documents" };
     format!("`{}`: {} {lines}; line {number}: {why}", file.display(), bad.count)
 }
 
-/// Writes a file under another name first, so that none is ever there half.
+/// Writes a file under another name first, so that it is never incomplete under its own.
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
@@ -149,7 +150,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let written = std::fs::write(&unfinished, bytes);
     let result = written.and_then(|()| std::fs::rename(&unfinished, path));
     if result.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(&unfinished);
     }
     result

@@ -1,13 +1,14 @@
-//! fastText's training with softmax: the mean of the words' vectors is pushed towards its label's.
+//! fastText's training with softmax: the mean of the words' vectors is moved towards that of its
+//! label.
 //!
-//! **Invariant:** sums run in one fixed order, and exponential and logarithm are ours, so that the
-//! weights depend on examples, settings and seed alone.
+//! **Invariant:** sums run in one fixed order, and exponential and logarithm come from `libm`, so
+//! that the weights depend only on examples, settings and seed.
 
 use super::random::Random;
 use super::vocabulary::Corpus;
 
 const LABELS: usize = 2;
-/// The learning rate is set anew when so many tokens have gone by.
+/// Number of tokens after which the learning rate is updated.
 const RATE_UPDATE_TOKENS: u64 = 100;
 
 pub(super) struct Settings {
@@ -20,7 +21,7 @@ pub(super) struct Settings {
 pub(super) struct Weights {
     pub(super) input: Vec<f32>,
     pub(super) output: Vec<f32>,
-    /// The mean of the last epoch.
+    /// The mean loss of the last epoch.
     pub(super) last_loss: f64,
 }
 
@@ -58,7 +59,7 @@ pub(super) fn train(corpus: &Corpus, settings: &Settings, random: &mut Random) -
 }
 
 impl Weights {
-    /// One step; returns the loss before it.
+    /// Makes one step; returns the loss before it.
     fn update(
         &mut self,
         words: &[u32],

@@ -1,5 +1,5 @@
-//! Small models: their bytes, what they tell apart, and what is refused. What fastText itself says
-//! of one, `tests/peers/trained.py` compares.
+//! Trains small models: checks their bytes, what they distinguish, and what is refused.
+//! `tests/peers/trained.py` compares one with fastText itself.
 
 use super::*;
 use crate::fasttext::Model;
@@ -17,7 +17,7 @@ struct Corpora {
     arguments: ClassifierArgs,
 }
 
-/// German as JSON lines in zstd, French as plain text in gzip.
+/// Writes German documents as JSON lines in zstd, and French ones as plain text in gzip.
 fn corpora() -> Corpora {
     let folder = tempfile::tempdir().unwrap();
     let row = |text: &String| serde_json::json!({ "text": text }).to_string() + "\n";
@@ -48,11 +48,11 @@ fn corpora() -> Corpora {
 #[test]
 fn the_same_documents_and_seed_give_the_same_bytes_and_another_seed_gives_others() {
     let mut corpora = corpora();
-    let (first, told, warnings) = train_classifier(&corpora.arguments).unwrap();
-    assert!(told.contains("200 documents"), "{told}");
+    let (first, summary, warnings) = train_classifier(&corpora.arguments).unwrap();
+    assert!(summary.contains("200 documents"), "{summary}");
     let [bad] = warnings.as_slice() else { panic!("{warnings:?}") };
     assert!(
-        bad.contains("2 lines are no documents; line 101: expected ident at column 2"),
+        bad.contains("2 lines are not documents; line 101: expected ident at column 2"),
         "{bad}"
     );
     assert_eq!(first, train_classifier(&corpora.arguments).unwrap().0);
@@ -61,7 +61,7 @@ fn the_same_documents_and_seed_give_the_same_bytes_and_another_seed_gives_others
 }
 
 #[test]
-fn a_model_learns_to_tell_the_sets_apart() {
+fn a_model_learns_to_distinguish_the_sets() {
     let mut corpora = corpora();
     corpora.arguments.epochs = 25;
     let (bytes, ..) = train_classifier(&corpora.arguments).unwrap();
@@ -74,7 +74,7 @@ fn a_model_learns_to_tell_the_sets_apart() {
 }
 
 #[test]
-fn what_cannot_be_trained_from_is_refused_with_the_reason() {
+fn unusable_input_is_refused_with_the_reason() {
     let refused = |change: &dyn Fn(&mut ClassifierArgs)| {
         let mut corpora = corpora();
         change(&mut corpora.arguments);

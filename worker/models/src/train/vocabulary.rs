@@ -1,16 +1,17 @@
-//! The words of the documents, counted, and the documents as numbers of words.
+//! Counts the words of the documents, and stores documents as numbers of words.
 //!
-//! What is a word is fastText's decision: bytes between its seven kinds of white space. Each
-//! document ends with the word `</s>`, as a line does there.
+//! Words are defined as in fastText: bytes between its seven kinds of white space. Each document
+//! ends with the word `</s>`, like a line there.
 //!
-//! **Invariant:** words are numbered by falling count; of equals, the one met first comes first.
+//! **Invariant:** words are numbered by falling count; of equal ones, the one that occurs first
+//! comes first.
 
 use std::collections::HashMap;
 
-/// What ends a line; also where it stands in a text, as fastText has it.
+/// The word that ends a line, also if it occurs in a text, as in fastText.
 const END: &str = "</s>";
 const LABEL_PREFIX: &str = "__label__";
-/// fastText's own limit.
+/// fastText's own limit of different words.
 const WORDS_MAX: usize = 30_000_000;
 
 pub(super) struct Builder {
@@ -27,18 +28,19 @@ pub(super) struct Word {
     pub(super) count: u64,
 }
 
-/// A document as numbers of words, and which of the two labels it has.
+/// A document as numbers of words, with one of the two labels.
 #[derive(Debug, Clone)]
 pub(super) struct Example {
     pub(super) label: usize,
     pub(super) words: Box<[u32]>,
-    /// Of the line, label and end among them: by this the learning rate falls.
+    /// Number of tokens in the line, including the label and the end; the learning rate falls by
+    /// these.
     pub(super) tokens: u64,
 }
 
 pub(super) struct Corpus {
     pub(super) words: Vec<Word>,
-    /// With their prefix.
+    /// The labels with their prefix.
     pub(super) labels: [Word; 2],
     pub(super) examples: Vec<Example>,
     pub(super) tokens: u64,
@@ -54,7 +56,7 @@ impl Builder {
         Self { numbers, words, labels, examples, tokens: 0 }
     }
 
-    /// Adds a document; line feeds in it are spaces.
+    /// Adds a document; line feeds in it are treated as spaces.
     pub(super) fn add(&mut self, label: usize, text: &str) -> anyhow::Result<()> {
         let mut words = Vec::new();
         let spaces = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t' | '\x0B' | '\x0C' | '\0');
@@ -64,7 +66,7 @@ impl Builder {
                 break;
             }
             tokens += 1;
-            // To fastText such a word is a label, not a part of the text.
+            // To fastText such a word is a label, not part of the text.
             if !word.starts_with(LABEL_PREFIX) {
                 words.push(self.number(word)?);
             }
@@ -96,7 +98,7 @@ impl Builder {
         Ok(number)
     }
 
-    /// Numbers the words anew, without the rare ones.
+    /// Numbers the words again, without the rare ones.
     pub(super) fn finish(self, min_count: u64) -> anyhow::Result<Corpus> {
         let Self { words, labels, mut examples, tokens, .. } = self;
         let mut order: Vec<u32> = (0..words.len() as u32).collect();
