@@ -1,13 +1,13 @@
-//! How fast the document filters are: MB of text per CPU second of one thread, each filter alone
-//! and all four of the web preset together.
+//! Measures the document filters in MB of text per CPU second of one thread, each filter alone and
+//! all four of the web preset together.
 //!
 //! `cargo bench -p thresher-text --bench filters -- TEXT [DOCUMENT_BYTES]`
 //!
-//! TEXT is UTF-8; it is cut into documents at line ends, of about DOCUMENT_BYTES (3,000 unless
-//! given). "alone" is a chain of one filter, so it includes finding the words. The last figure is
-//! the chain as a job runs it: a dropped document skips the filters behind. The figure before it
-//! has every threshold open, so that every filter judges every document; C4 still edits.
-//! It measures and judges nothing: no figure here fails a build.
+//! TEXT is UTF-8; it is cut at line ends into documents of about DOCUMENT_BYTES (default 3,000).
+//! "alone" is a chain of one filter, so it includes finding the words. The last figure is the chain
+//! as a job runs it: a dropped document skips the remaining filters. For the figure before it, no
+//! threshold drops anything, so that every filter evaluates every document; C4 still edits.
+//! No figure here fails a build.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -54,7 +54,7 @@ fn cases() -> Vec<(&'static str, FiltersSpec)> {
     ]
 }
 
-/// The web preset with thresholds that no ordinary document fails.
+/// Returns the web preset with thresholds that no ordinary document fails.
 fn open() -> FiltersSpec {
     let mut spec = FiltersSpec::thresher();
     let repetition = &mut spec.gopher_repetition;
@@ -108,7 +108,8 @@ fn cut(text: &str, document_bytes: usize) -> Vec<&str> {
     documents
 }
 
-/// The best of five passes, in CPU seconds of this thread, and how many documents were kept.
+/// Returns the best of five passes, in CPU seconds of this thread, and the number of documents
+/// kept.
 fn measure(chain: &FilterChain, documents: &[&str]) -> (f64, usize) {
     let mut scratch = Scratch::default();
     let mut best = f64::INFINITY;

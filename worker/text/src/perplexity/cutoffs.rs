@@ -1,18 +1,21 @@
-//! Where CCNet cuts the documents of a language: the perplexities below which lie 30 and 60 of a
-//! hundred documents of a dump. CCNet published them with its models, and they fit only those.
+//! CCNet's cutoffs for each language: the perplexities below which 30 and 60 percent of the
+//! documents of a dump are. CCNet published them with its models, and they fit only those.
 
-/// A third of the documents of a language, as CCNet names it.
+/// A third of the documents of a language, with CCNet's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bucket {
+    /// The third with the lowest perplexities.
     Head,
+    /// The third between the cutoffs.
     Middle,
+    /// The third with the highest perplexities.
     Tail,
-    /// The language has no model, or no place in the table.
+    /// The language has no model, or is not in the table.
     All,
 }
 
 impl Bucket {
-    /// The bucket of a document.
+    /// Returns the bucket of a document.
     pub fn of(language: &str, perplexity: f64) -> Self {
         match cutoffs(language) {
             None => Self::All,
@@ -22,7 +25,7 @@ impl Bucket {
         }
     }
 
-    /// Its name, as in the job file.
+    /// Returns its name in the job file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
@@ -33,19 +36,19 @@ impl Bucket {
     }
 }
 
-/// The 30th and 60th percentile of a language that CCNet has a model of.
+/// Returns the 30th and 60th percentile of a language that CCNet has a model of.
 pub fn cutoffs(language: &str) -> Option<(f64, f64)> {
     let at = CUTOFFS.binary_search_by(|(name, ..)| (*name).cmp(language)).ok()?;
     let (_, head, middle) = CUTOFFS[at];
     Some((head, middle))
 }
 
-/// The languages that CCNet has models of.
+/// Returns the languages that CCNet has models of.
 pub fn languages() -> impl Iterator<Item = &'static str> {
     CUTOFFS.iter().map(|(name, ..)| *name)
 }
 
-/// In the order of the languages.
+/// The cutoffs, sorted by language.
 const CUTOFFS: [(&str, f64, f64); 48] = [
     ("af", 540.0, 770.0),
     ("ar", 490.0, 790.0),
