@@ -1,18 +1,17 @@
-//! Tables over tables, and keys that nobody knows.
+//! Merges tables, and finds unknown keys.
 //!
-//! The shape of the default job file is the list of known keys, so documenting a key and accepting
-//! it are the same act.
+//! The default job file is the list of known keys, so every key that is accepted is documented.
 
 use toml::{Table, Value};
 
 use crate::JobError;
 use crate::lines::{Path, Step, Written};
 
-/// Keys that have no default, and so stand commented out in the default file.
+/// Keys that have no default, and so are commented out in the default file.
 const KEYS_WITHOUT_DEFAULT: [&str; 3] =
     ["filters.c4_quality.max_page_chars", "filters.c4_quality.bad_words_file", "source.steps"];
 
-/// Lays `upper` over `lower`: tables are merged, everything else is replaced.
+/// Merges `upper` into `lower`: tables are merged, everything else is replaced.
 pub fn overlay(lower: &mut Table, upper: &Table) {
     for (key, value) in upper {
         match (lower.get_mut(key), value) {
@@ -24,7 +23,8 @@ pub fn overlay(lower: &mut Table, upper: &Table) {
     }
 }
 
-/// Refuses the first key of `user` that `known` lacks, naming its line and the nearest known key.
+/// Refuses the first key of `user` that `known` does not have, with its line and the most similar
+/// known key.
 pub fn refuse_unknown(user: &Table, known: &Table, written: Written<'_>) -> Result<(), JobError> {
     walk(user, known, &mut written.start(), written.text)
 }
