@@ -1,8 +1,8 @@
-//! Signals that ask this process to stop.
+//! Handles signals that ask this process to stop.
 //!
-//! Batch systems warn with whatever they were told to (USR1, USR2, URG), and end a job with INT
-//! and TERM, one after the other: all of them mean the same, however often they come. Only a second
-//! INT, as a person at a terminal sends it, means to stop at once.
+//! Batch systems warn with the signal that they were configured to send (USR1, USR2, URG), and end
+//! a job with INT and TERM, one after the other: all of them mean the same, however often they
+//! come. Only a second INT, as a person at a terminal sends it, means to stop at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,11 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 /// SIGURG has the same number on every Linux that we know.
 const URG: SignalKind = SignalKind::from_raw(23);
 
-/// Counts what came.
+/// Counts the signals received.
 pub(crate) struct Signals {
     interrupts: Arc<AtomicU32>,
     others: Arc<AtomicU32>,
-    told: std::cell::Cell<bool>,
+    reported: std::cell::Cell<bool>,
 }
 
 impl Signals {
@@ -24,7 +24,7 @@ impl Signals {
         let signals = Self {
             interrupts: Arc::default(),
             others: Arc::default(),
-            told: std::cell::Cell::new(false),
+            reported: std::cell::Cell::new(false),
         };
         let others = [
             SignalKind::terminate(),
@@ -44,12 +44,12 @@ impl Signals {
         self.interrupts.load(Ordering::Relaxed) + self.others.load(Ordering::Relaxed) > 0
     }
 
-    /// True once, after the first signal.
+    /// Returns true once, after the first signal.
     pub(crate) fn first(&self) -> bool {
-        self.seen() && !self.told.replace(true)
+        self.seen() && !self.reported.replace(true)
     }
 
-    /// Whether somebody insists.
+    /// Returns whether a second INT came, which means to stop at once.
     pub(crate) fn again(&self) -> bool {
         self.interrupts.load(Ordering::Relaxed) > 1
     }
