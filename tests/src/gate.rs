@@ -18,8 +18,8 @@ pub enum Moment {
 /// A predicate for the request to hold, which gets its head without the body.
 pub type Fits = fn(&str) -> bool;
 
-#[derive(Default)]
 /// Holds one request at a time.
+#[derive(Default)]
 pub struct Gate {
     state: Mutex<State>,
     changed: Condvar,

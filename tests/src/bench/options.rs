@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
-#[derive(Debug)]
 /// The options, with their defaults.
+#[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) files: Vec<PathBuf>,
     /// The Python interpreter of the peers' environment.
