@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::clock;
+use crate::log_tail::end_of;
 
 /// A worker that exits sooner than this has not worked.
 const TOO_SOON: Duration = Duration::from_secs(3);
@@ -173,8 +174,7 @@ fn last_words(log: &Path) -> String {
 
 /// Returns the last lines of its log.
 fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    let text = end_of(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(5).collect();
     lines.into_iter().rev().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

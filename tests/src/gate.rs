@@ -20,6 +20,7 @@ pub type Fits = fn(&str) -> bool;
 
 /// Holds one request at a time.
 #[derive(Default)]
+/// Holds one request at a time.
 pub struct Gate {
     state: Mutex<State>,
     changed: Condvar,

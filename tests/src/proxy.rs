@@ -28,6 +28,7 @@ const SLOW_PAUSE: Duration = Duration::from_millis(20);
 
 /// A fault that a request can meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A fault that a request can meet.
 pub enum Fault {
     /// The request is forwarded without a fault.
     None,

@@ -14,9 +14,8 @@ use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
 use super::{Exit, print};
 use thresher_coordinator::batch::{
-    Allocation, History, Record, Records, batch_system, is_over, withdraw, withdraw_waiting,
+    Allocation, History, Record, Records, batch_system, withdraw, withdraw_waiting,
 };
-use thresher_coordinator::figures::state_name;
 use thresher_coordinator::run::{cancel_in_state, status_from_state};
 
 /// Stop a job for good; what is published stays
@@ -70,7 +69,7 @@ pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
 /// Whoever runs the job out of reach meets the higher epoch, and stops.
 fn cancel_unreached(state: &Path, history: &History) -> anyhow::Result<JobState> {
     let begun = status_from_state(state)?.state();
-    if is_over(begun) {
+    if begun.is_final() {
         return Ok(begun);
     }
     let submitted = match &history.submission {
@@ -93,11 +92,11 @@ fn cancelled(stands: JobState) -> anyhow::Result<()> {
         JobState::Complete | JobState::CompleteWithGaps | JobState::Failed => anyhow::bail!(
             "nothing to stop: the job is {} and stays so\nhint: the state directory and the output \
              may be removed",
-            state_name(stands)
+            stands.name()
         ),
         JobState::None | JobState::Running | JobState::Drained => anyhow::bail!(
             "the job was not cancelled: it is {}\nhint: `thresher status` shows it; try again",
-            state_name(stands)
+            stands.name()
         ),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use thresher_job::{DEFAULT_FILTERS, DEFAULT_JOB};
+use thresher_job::DEFAULT_JOB;
 use thresher_site::DEFAULT_SITE;
 
 use super::{Exit, print};
@@ -77,7 +77,7 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn default_job(_: &DefaultJobArgs) -> anyhow::Result<ExitCode> {
-    let filters = DEFAULT_FILTERS.trim_end();
-    print::result(&format!("{}\n{filters}\n\n{DEFAULT_SITE}", DEFAULT_JOB.trim_end()))?;
+    let filters = thresher_filters::documentation();
+    print::result(&format!("{}\n{filters}\n{DEFAULT_SITE}", DEFAULT_JOB.trim_end()))?;
     Ok(Exit::Done.into())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use thresher_proto::pb::{JobState, StatusRequest, StatusResponse};
+use thresher_proto::pb::{StatusRequest, StatusResponse};
 use tonic::Code;
 
 use super::allocations::{Allocations, Answers};
@@ -45,7 +45,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         let (status, answers) = look(&state)?;
         let allocations = Allocations::look(&state, &status, answers)?;
         print::result(&render(&status, &allocations, args)?)?;
-        if !args.watch || is_over(status.state()) {
+        if !args.watch || status.state().is_over() {
             return Ok(Exit::of_job(status.state()).into());
         }
         std::thread::sleep(Duration::from_secs(args.every));
@@ -90,15 +90,4 @@ fn render(
     let left = allocations.time_left(status).unwrap_or_default();
     let text = format!("{}{}{left}", status_text::table(status), allocations.text());
     Ok(if args.watch { format!("{CLEAR}{text}") } else { text })
-}
-
-const fn is_over(state: JobState) -> bool {
-    match state {
-        JobState::None | JobState::Running => false,
-        JobState::Drained
-        | JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => true,
-    }
 }

@@ -217,7 +217,7 @@ impl History {
 
     /// Returns what the script of this allocation has to do at its start.
     pub fn at_start(&self, id: &str, job: JobState) -> StartDecision {
-        if is_over(job) {
+        if job.is_final() {
             return StartDecision::Stop("the job is over".to_owned());
         }
         let Some(allocation) = self.allocation(id) else { return StartDecision::Run };
@@ -376,17 +376,6 @@ impl Allocation {
                 (None, true) => ("unknown", "submitted; the batch system does not say".to_owned()),
             },
         }
-    }
-}
-
-/// Returns whether no allocation could do anything more for a job.
-pub const fn is_over(job: JobState) -> bool {
-    match job {
-        JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => true,
-        JobState::None | JobState::Running | JobState::Drained => false,
     }
 }
 

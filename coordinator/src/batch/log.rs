@@ -1,12 +1,11 @@
 //! The log of an allocation, written by its script, launcher and coordinator: its path, and the
 //! line that says why the allocation failed.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Number of bytes read from the end of the log, which says what ended an allocation.
-const MAX_READ_BYTES: u64 = 256 << 10;
+use crate::log_tail::end_of;
+
 const SHOWN_CHARS: usize = 200;
 
 /// The start of the error that our own programs print last.
@@ -50,15 +49,6 @@ pub fn cause_in_log(state: &Path, id: &str) -> String {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => format!("failed to read {}: {error}", path.display()),
     }
-}
-
-fn end_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let long = file.metadata()?.len();
-    file.seek(SeekFrom::Start(long.saturating_sub(MAX_READ_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_READ_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Returns the last error of the coordinator, else that of another program, else that of the

@@ -22,7 +22,7 @@ mod submission;
 mod systems;
 
 pub use command::run_command;
-pub use history::{Allocation, History, Next, REFUSED, Run, StartDecision, States, is_over};
+pub use history::{Allocation, History, Next, REFUSED, Run, StartDecision, States};
 pub use log::cause_in_log;
 pub use records::{Record, Records, Submission};
 pub use script::gang_program;

@@ -20,7 +20,8 @@ use thresher_proto::pb::JournalRecord;
 use super::files::SegmentBytes;
 
 const MAGIC: [u8; 8] = *b"THRSHJNL";
-const VERSION: u32 = 1;
+/// Version of the records' layout. Since 2, results name their counters by kind, not by text.
+const VERSION: u32 = 2;
 pub(super) const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 12;
 /// Largest payload of a frame.

@@ -1,6 +1,6 @@
 //! The state of a job, for people and programs.
 
-use crate::{Accounting, AttemptRef, Count, JobState, Stage, Timestamp, UnitKey};
+use crate::{Accounting, AttemptRef, CounterValue, JobState, Stage, Timestamp, UnitKey};
 
 /// The state of a job, with everything that is reported about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,8 +89,8 @@ pub struct StageStatus {
     pub retries: u32,
     /// The sums of all results.
     pub accounting: Accounting,
-    /// Further sums of all results, by name.
-    pub counts: Vec<Count>,
+    /// Further sums of all results.
+    pub counters: Vec<CounterValue>,
     /// Whether the stage's units are known.
     pub planned: bool,
 }

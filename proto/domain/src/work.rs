@@ -1,6 +1,6 @@
 //! What is leased to a worker, and what the worker reports.
 
-use crate::{AttemptRef, UnitKey};
+use crate::{AttemptRef, CounterValue, UnitKey};
 
 /// The right to run a unit until the worker's lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,12 +85,13 @@ pub struct PlannedUnit {
     pub cost_bytes: u64,
 }
 
-/// A counted name, such as `gopher_quality/too_few_words` = 17.
+/// Number of records of one reason, such as `gopher_quality/too_few_words` = 17. Filters and the
+/// user's commands choose the names of reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// What was counted.
+    /// The reason.
     pub name: String,
-    /// How often it was counted.
+    /// Number of records.
     pub value: u64,
 }
 
@@ -122,8 +123,8 @@ pub struct Done {
     pub digest: Vec<u8>,
     /// Distinct keys for the resolve stage that follows.
     pub keys: u64,
-    /// Further numbers for the report, added up by name.
-    pub counts: Vec<Count>,
+    /// Further numbers for the report, which are added up by counter.
+    pub counters: Vec<CounterValue>,
 }
 
 /// A piece of what a LIST or LAYOUT unit planned, reported before its result. Piece 0 starts over.

@@ -48,9 +48,6 @@ pub enum JobError {
         /// What to do.
         hint: Option<String>,
     },
-    /// A threshold of a filter is not valid.
-    #[error("{0}")]
-    Threshold(String),
     /// A value is not allowed.
     #[error("`{key}` is {problem}\nhint: {hint}")]
     Invalid {

@@ -10,7 +10,7 @@ use toml::de::{DeArray, DeTable};
 pub struct Written<'a> {
     /// The whole file; empty if there is none.
     pub text: &'a str,
-    /// The table of the file that is meant; empty for the whole file.
+    /// The table of the file that is meant, as `table.inner`; empty for the whole file.
     pub under: &'a str,
 }
 
@@ -30,11 +30,8 @@ pub struct Path(Vec<Step>);
 impl Written<'_> {
     /// Returns the path of the table that is meant.
     pub fn start(&self) -> Path {
-        let mut path = Path::default();
-        if !self.under.is_empty() {
-            path.push(Step::Key(self.under.to_owned()));
-        }
-        path
+        let keys = self.under.split('.').filter(|key| !key.is_empty());
+        Path(keys.map(|key| Step::Key(key.to_owned())).collect())
     }
 }
 

@@ -42,6 +42,15 @@ pub fn read<T: DeserializeOwned>(
     })
 }
 
+/// Returns the error for a value of the right type; `key` is a key of the table that `written`
+/// means.
+pub fn refuse(key: &str, problem: &str, hint: &str, written: Written<'_>) -> JobError {
+    let mut path = written.start();
+    path.push(Step::Key(key.to_owned()));
+    let (problem, hint) = (problem.to_owned(), Some(hint.to_owned()));
+    JobError::Value { key: path.to_string(), line: path.line_in(written.text), problem, hint }
+}
+
 /// Returns the error for a key of the whole file that must be a table.
 pub fn key_is_not_a_table(key: &str, found: &Value, text: &str) -> JobError {
     let mut path = Path::default();

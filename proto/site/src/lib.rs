@@ -297,7 +297,7 @@ pub fn take_table(job: &mut Table, text: &str) -> Result<Table, JobError> {
 
 /// Checks one layer by itself, applied to the defaults only.
 fn check_layer(layer: &Table, written: Written<'_>) -> Result<(), JobError> {
-    keys::refuse_unknown(layer, &known(), written)?;
+    keys::refuse_unknown(layer, &known(), &[], written)?;
     SiteProfile::layered("site", &[layer], written).map(|_| ())
 }
 

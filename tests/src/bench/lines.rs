@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use prost::Message;
+use thresher_domain::{Counter, CounterValue};
 use thresher_job::JobSpec;
 use thresher_proto::pb::{Lease, ListUnit, PlannedUnit, Stage, UnitRef};
 use thresher_worker::stages::{JobContext, Stop, run_unit};
@@ -72,8 +73,12 @@ fn stage(inputs: &Path, work: &Path) -> anyhow::Result<Read> {
     for (ordinal, unit) in (0..).zip(planned) {
         let done = run(&context, Stage::Lines, ordinal, unit)?.done;
         read.text_bytes += done.accounting.map_or(0, |accounting| accounting.bytes_kept);
-        let lines = done.counts.iter().filter(|count| count.name == "lines");
-        read.lines += lines.map(|count| count.value).sum::<u64>();
+        for counted in done.counters {
+            let CounterValue { counter, value } = counted.try_into()?;
+            if counter == Counter::Lines {
+                read.lines += value;
+            }
+        }
     }
     if read.lines == 0 {
         bail!("the inputs have no lines");

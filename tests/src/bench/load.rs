@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use prost::Message;
 use thresher_channel::address::CoordinatorAddress;
 use thresher_channel::{Credentials, connect as dial};
+use thresher_domain::{Counter, Measure};
 use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::report::Outcome;
 use thresher_proto::pb::{
@@ -182,15 +183,19 @@ fn done(unit: UnitRef) -> Report {
         bytes_kept: 90_123_456,
     });
     let digest = if is_prepare { vec![7; 32] } else { Vec::new() };
-    let counts = match is_prepare {
+    let documents = |language: &str| Counter::Language {
+        language: language.to_owned(),
+        measure: Measure::Documents,
+    };
+    let counters = match is_prepare {
         true => vec![
-            count("lines/in", 2_000_000),
-            count("lines/duplicate", 700_000),
-            count("language/en/documents", 14_000),
-            count("language/de/documents", 3_000),
+            Counter::LinesIn.with(2_000_000).into(),
+            Counter::DuplicateLines.with(700_000).into(),
+            documents("en").with(14_000).into(),
+            documents("de").with(3_000).into(),
         ],
         false => Vec::new(),
     };
-    let outcome = Some(Outcome::Done(Done { accounting, digest, keys: 0, counts }));
+    let outcome = Some(Outcome::Done(Done { accounting, digest, keys: 0, counters }));
     Report { unit: Some(unit), outcome, cpu_millis: 41_000, wall_millis: 43_000 }
 }

@@ -15,6 +15,8 @@ use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use thresher_domain::{LINE_KEY, SplitMix64};
+
 use crate::cpu;
 use crate::options::Options;
 use crate::pipelines::{job_text, program};
@@ -24,15 +26,16 @@ const SHARED_ONE_IN: u64 = 10;
 const LINES_PER_RECORD: u64 = 100;
 const RECORDS_PER_FILE: u64 = 5_000;
 const LOOK: Duration = Duration::from_millis(20);
-/// Size of a line key in an exchange, by the planner's formula.
-const KEY_BYTES: u64 = 93;
 
 pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(&options.folder)?;
     let inputs = folder.path().join("in");
     fs::create_dir(&inputs)?;
     let lines = make_inputs(&inputs, u64::from(options.units) * 6)?;
-    println!("# {lines} lines; their keys need about {} MB at once", lines * KEY_BYTES / 1_000_000);
+    println!(
+        "# {lines} lines; their keys need about {} MB at once",
+        lines * LINE_KEY.memory_bytes / 1_000_000
+    );
     let mut manifests = Vec::new();
     for memory in ["8GiB", "64MiB"] {
         let place = folder.path().join(memory);
@@ -124,8 +127,9 @@ fn wet_record(record: u64, lines: u64) -> Vec<u8> {
     let mut body = b"A title\n".to_vec();
     for line in record * LINES_PER_RECORD..(record + 1) * LINES_PER_RECORD {
         let shared = line % SHARED_ONE_IN == 0;
-        let name = if shared { mixed(line) % (lines / SHARED_ONE_IN / 4 + 1) } else { line };
-        let words = mixed(name << 1 | u64::from(shared));
+        let name =
+            if shared { SplitMix64::at(line) % (lines / SHARED_ONE_IN / 4 + 1) } else { line };
+        let words = SplitMix64::at(name << 1 | u64::from(shared));
         // Numbers are written in letters, because line dedup treats all digits alike.
         let letters = words.to_be_bytes().map(|byte| [b'a' + (byte >> 4), b'a' + (byte & 15)]);
         body.extend_from_slice(b"the line ");
@@ -142,12 +146,4 @@ fn wet_record(record: u64, lines: u64) -> Vec<u8> {
     whole.append(&mut body);
     whole.extend_from_slice(b"\r\n\r\n");
     whole
-}
-
-/// Mixes the bits of a number (the finaliser of SplitMix64, Steele et al. 2014).
-fn mixed(number: u64) -> u64 {
-    let mut bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 
 /// The options, with their defaults.
 #[derive(Debug)]
+/// The options, with their defaults.
 pub(crate) struct Options {
     pub(crate) files: Vec<PathBuf>,
     /// The Python interpreter of the peers' environment.

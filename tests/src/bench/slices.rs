@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::json;
+use thresher_filters as filters;
 use thresher_job::{JobSpec, Step};
 use thresher_models::tokens::TokenCounter;
-use thresher_sources::{Fate, Input, source_of};
+use thresher_sources::{Input, RecordOutcome, source_of};
 use thresher_text::ccnet_line::{line_hash_xxh3, normalise_line};
-use thresher_text::filters;
 use thresher_text::language::{LanguageScratch, View};
 use thresher_text::lines::lines;
 use thresher_worker::stages::JobContext;
@@ -101,7 +101,7 @@ fn measure(
     scratch: PathBuf,
 ) -> anyhow::Result<(Steps, usize)> {
     let (job, source) = (&context.job, &context.job.source[0]);
-    let reader = source_of(source.slice)?;
+    let reader = source_of(source.slice);
     let input = Input::sample(&sample.name, &sample.name, &sample.bytes, scratch);
     let mut steps = Steps::default();
     let mut started = cpu::of_this_process();
@@ -110,22 +110,22 @@ fn measure(
         now - std::mem::replace(&mut started, now)
     };
     let mut bytes = 0;
-    reader.read(job, source, &input, &mut |met| {
-        if let Fate::Page(page) = met.fate {
+    reader.read(job, source, &input, &mut |record| {
+        if let RecordOutcome::Page(page) = record.outcome {
             bytes += black_box(page.text).len();
         }
         Ok(())
     })?;
     steps.read = lap();
     let mut texts = Vec::new();
-    reader.read(job, source, &input, &mut |met| {
-        if let Fate::Page(page) = met.fate {
+    reader.read(job, source, &input, &mut |record| {
+        if let RecordOutcome::Page(page) = record.outcome {
             texts.push(page.text.to_owned());
         }
         Ok(())
     })?;
     lap();
-    let judges = context.judges()?;
+    let scorers = context.scorers()?;
     if job.has_step(source, Step::Lines) {
         let mut normal = Vec::new();
         for line in texts.iter().flat_map(|text| lines(text)) {
@@ -135,7 +135,7 @@ fn measure(
         steps.lines = lap();
     }
     if job.has_step(source, Step::Language) || job.has_step(source, Step::Told) {
-        let identifier = judges.language.as_ref().context("no language model")?;
+        let identifier = scorers.language.as_ref().context("no language model")?;
         let mut scratch = LanguageScratch::default();
         for text in &texts {
             black_box(identifier.identify_as(View::Thresher, &mut scratch, text));
@@ -145,12 +145,12 @@ fn measure(
     if job.has_step(source, Step::Filters) {
         let mut scratch = filters::Scratch::default();
         for text in &texts {
-            black_box(judges.filters.judge(text, &mut scratch));
+            black_box(scorers.filters.judge(filters::Document::of_text(text), &mut scratch));
         }
         steps.filters = lap();
     }
     for text in &texts {
-        black_box(judges.scorers.tokens(text)?);
+        black_box(scorers.quality.tokens(text)?);
     }
     steps.tokens = lap();
     publish(&texts)?;
@@ -180,8 +180,8 @@ pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
         let job = job_of(options, &sample, "none")?;
         let input = Input::sample(&sample.name, &sample.name, &sample.bytes, PathBuf::new());
         let mut room = 3_000_000_usize;
-        source_of(job.source[0].slice)?.read(&job, &job.source[0], &input, &mut |met| {
-            if let Fate::Page(page) = met.fate
+        source_of(job.source[0].slice).read(&job, &job.source[0], &input, &mut |record| {
+            if let RecordOutcome::Page(page) = record.outcome
                 && let Some(left) = room.checked_sub(page.text.len())
             {
                 room = left;

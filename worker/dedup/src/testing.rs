@@ -3,17 +3,22 @@
 use std::fs;
 use std::path::Path;
 
+use thresher_domain::SplitMix64;
+
 use super::exchange::KeyFileRef;
 use super::key::HashKey;
 use super::keys::KeyCollector;
 
-/// The generator SplitMix64, which gives the same numbers for the same seed for ever.
-pub(super) struct Seeded(pub(super) u64);
+/// Seeded numbers for tests.
+pub(super) struct Seeded(SplitMix64);
 
 impl Seeded {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
+    }
+
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
+        self.0.next_u64()
     }
 
     pub(super) fn below(&mut self, limit: u64) -> u64 {
@@ -21,16 +26,8 @@ impl Seeded {
     }
 
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end as u64 + 1) as usize);
-        }
+        self.0.shuffle(items);
     }
-}
-
-fn mix(mut value: u64) -> u64 {
-    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 /// Keys that tests make from small numbers.
@@ -43,7 +40,7 @@ pub(super) trait TestKey: HashKey + std::hash::Hash {
 
 impl TestKey for u64 {
     fn spread(id: u64) -> Self {
-        mix(id)
+        SplitMix64::at(id)
     }
 
     fn crowded(id: u64) -> Self {
@@ -53,7 +50,7 @@ impl TestKey for u64 {
 
 impl TestKey for u128 {
     fn spread(id: u64) -> Self {
-        Self::from(mix(id)) << 64 | Self::from(mix(id ^ 0xABCD))
+        Self::from(SplitMix64::at(id)) << 64 | Self::from(SplitMix64::at(id ^ 0xABCD))
     }
 
     fn crowded(id: u64) -> Self {

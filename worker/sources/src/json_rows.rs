@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use thresher_job::JobSpec;
 
-use super::{Fate, Input, Met, PlannedInput, Take};
+use super::{Input, PlannedInput, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::json_lines::{InsideLine, Item, LineReader};
 use thresher_formats::piece::Piece;
@@ -25,8 +25,8 @@ pub(super) struct RowPlace {
 }
 
 impl RowPlace {
-    pub(super) fn met<'a>(&self, fate: Fate<'a>) -> Met<'a> {
-        Met { offset: self.offset, record: self.record, bytes: self.bytes, fate }
+    pub(super) fn read_record<'a>(&self, outcome: RecordOutcome<'a>) -> ReadRecord<'a> {
+        ReadRecord { offset: self.offset, record: self.record, bytes: self.bytes, outcome }
     }
 }
 
@@ -43,8 +43,8 @@ pub(super) fn pieces(input: &PlannedInput<'_>, target_bytes: u64) -> Vec<Piece> 
 pub(super) fn read<T: DeserializeOwned>(
     job: &JobSpec,
     input: &Input<'_>,
-    take: &mut Take<'_>,
-    mut each: impl FnMut(&RowPlace, T, &mut Take<'_>) -> Result<(), UnitError>,
+    sink: &mut RecordSink<'_>,
+    mut each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
 ) -> Result<InputDigest, UnitError> {
     let mut lines = open(job, input)?;
     while let Some(item) = lines.next_item().map_err(|error| input.failed(&error))? {
@@ -53,8 +53,8 @@ pub(super) fn read<T: DeserializeOwned>(
             Item::Quarantined(bad) => {
                 let (reason, detail) = (bad.reason, bad.detail.as_str());
                 let id = format!("{}#{}", input.path(), bad.offset);
-                let fate = Fate::Quarantined { id: &id, url: "", reason, detail };
-                take(Met { offset: bad.offset, record: bad.number, bytes: 0, fate })?;
+                let outcome = RecordOutcome::Quarantined { id: &id, url: "", reason, detail };
+                sink(ReadRecord { offset: bad.offset, record: bad.number, bytes: 0, outcome })?;
                 continue;
             }
         };
@@ -62,10 +62,11 @@ pub(super) fn read<T: DeserializeOwned>(
         let (offset, record, bytes) = (line.offset, line.number, line.bytes.len() as u64);
         let place = RowPlace { id, offset, record, bytes };
         match parse(line.bytes) {
-            Ok(row) => each(&place, row, take)?,
+            Ok(row) => each(&place, row, sink)?,
             Err((reason, detail)) => {
-                let fate = Fate::Quarantined { id: &place.id, url: "", reason, detail: &detail };
-                take(place.met(fate))?;
+                let outcome =
+                    RecordOutcome::Quarantined { id: &place.id, url: "", reason, detail: &detail };
+                sink(place.read_record(outcome))?;
             }
         }
     }

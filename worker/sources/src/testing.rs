@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use thresher_job::JobSpec;
 
-use super::{Fate, Input, Meta, Source};
+use super::{Input, Meta, RecordOutcome, Source};
 use thresher_formats::gzip::InputDigest;
 use thresher_storage::Location;
 use thresher_unit::staging::InputRow;
 
-/// A record that was met.
+/// A record that was read.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "tests hold a handful of them")]
 pub(super) enum Seen {
@@ -92,10 +92,10 @@ pub(super) fn read_with(source: &dyn Source, job: &JobSpec, path: &str, bytes: &
 
 fn read_input(source: &dyn Source, job: &JobSpec, input: &Input<'_>) -> (Vec<Seen>, InputDigest) {
     let mut seen = Vec::new();
-    let digest = source.read(job, &job.source[0], input, &mut |met| {
-        let offset = met.offset;
-        seen.push(match met.fate {
-            Fate::Page(page) => Seen::Page {
+    let digest = source.read(job, &job.source[0], input, &mut |record| {
+        let offset = record.offset;
+        seen.push(match record.outcome {
+            RecordOutcome::Page(page) => Seen::Page {
                 offset,
                 id: page.id.to_owned(),
                 url: page.url.to_owned(),
@@ -107,8 +107,10 @@ fn read_input(source: &dyn Source, job: &JobSpec, input: &Input<'_>) -> (Vec<See
                 meta: page.meta.cloned().unwrap_or_default(),
                 withdrawn: page.withdrawn.map(str::to_owned),
             },
-            Fate::Dropped { reason, .. } => Seen::Dropped { offset, reason: reason.to_owned() },
-            Fate::Quarantined { reason, detail, .. } => {
+            RecordOutcome::Dropped { reason, .. } => {
+                Seen::Dropped { offset, reason: reason.to_owned() }
+            }
+            RecordOutcome::Quarantined { reason, detail, .. } => {
                 Seen::Quarantined { offset, reason: reason.to_owned(), detail: detail.to_owned() }
             }
         });

@@ -18,17 +18,17 @@ use thresher_job::{Bytes, JobSpec, LineHash, SourceSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 
-use self::judging::Judging;
+use self::documents::SampledDocuments;
 use super::{print_result, to_json};
 use crate::stages::{JobContext, list};
-use thresher_sources::{Fate, Input, Met, Page, Selected, source_of};
+use thresher_sources::{Input, Page, ReadRecord, RecordOutcome, Selected, source_of};
 use thresher_storage::ReadOptions;
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
-mod judging;
+mod documents;
 
 /// A sample is spread over so many inputs, where there are as many.
 const SPREAD: u64 = 4;
@@ -93,7 +93,8 @@ pub fn survey(job: &JobSpec, sample_bytes: u64) -> Result<Survey, SurveyError> {
 
 fn model_bytes(job: &JobSpec) -> u64 {
     // A model that is not there is reported by those who load it.
-    std::fs::metadata(Path::new(&job.language.model)).map(|file| file.len()).unwrap_or_default()
+    let file = job.language.model.path().and_then(|path| std::fs::metadata(path).ok());
+    file.map(|file| file.len()).unwrap_or_default()
 }
 
 fn survey_source(
@@ -157,7 +158,7 @@ struct Sampling<'a> {
     sample: Sample,
     /// Only asked whether it has a key, never walked through.
     seen: HashSet<u64>,
-    judging: Judging<'a>,
+    documents: SampledDocuments<'a>,
 }
 
 impl<'a> Sampling<'a> {
@@ -167,7 +168,7 @@ impl<'a> Sampling<'a> {
             source,
             sample: Sample::default(),
             seen: HashSet::new(),
-            judging: Judging::new(context, source)?,
+            documents: SampledDocuments::new(context, source)?,
         })
     }
 
@@ -188,9 +189,9 @@ impl<'a> Sampling<'a> {
         self.sample.lines += keys.len() as u64;
         self.sample.distinct_lines = self.seen.len() as u64;
 
-        let began = (cpu_micros(), self.judging.publish_cpu_micros());
+        let began = (cpu_micros(), self.documents.publish_cpu_micros());
         self.prepare_pass(&input, raw, &stays)?;
-        let published = self.judging.publish_cpu_micros() - began.1;
+        let published = self.documents.publish_cpu_micros() - began.1;
         self.sample.prepare_cpu_micros += (cpu_micros() - began.0).saturating_sub(published);
         Ok(())
     }
@@ -205,10 +206,12 @@ impl<'a> Sampling<'a> {
         let sample = &mut self.sample;
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
         let mut room = Room::of(raw);
-        source_of(self.source.slice)?.read(job, self.source, input, &mut |met: Met<'_>| {
+        source_of(self.source.slice).read(job, self.source, input, &mut |record: ReadRecord<
+            '_,
+        >| {
             sample.records += 1;
-            sample.record_bytes += met.bytes;
-            let Some(page) = room.page(&met) else { return Ok(()) };
+            sample.record_bytes += record.bytes;
+            let Some(page) = room.page(&record) else { return Ok(()) };
             sample.pages += 1;
             sample.page_bytes += page.text.len() as u64;
             for line in lines(page.text) {
@@ -227,17 +230,25 @@ impl<'a> Sampling<'a> {
     ) -> Result<(), UnitError> {
         let mut room = Room::of(raw);
         let mut stays = stays.iter().copied();
-        let (job, judging) = (&self.context.job, &mut self.judging);
-        let source = source_of(self.source.slice)?;
-        source.read(job, self.source, input, &mut |met: Met<'_>| match room.page(&met) {
-            Some(page) => judging.page(input.path(), &met, &page, &mut stays),
-            None => Ok(()),
-        })?;
+        let (job, documents) = (&self.context.job, &mut self.documents);
+        let source = source_of(self.source.slice);
+        source.read(
+            job,
+            self.source,
+            input,
+            &mut |record: ReadRecord<'_>| match room.page(&record) {
+                Some(page) => {
+                    let is_duplicate = || Ok(!stays.next().unwrap_or(true));
+                    documents.page(input.path(), &record, &page, is_duplicate)
+                }
+                None => Ok(()),
+            },
+        )?;
         Ok(())
     }
 
     fn finish(self) -> Result<Sample, UnitError> {
-        let published = self.judging.finish()?;
+        let published = self.documents.finish()?;
         Ok(Sample {
             documents: published.documents,
             json_bytes: published.json_bytes,
@@ -259,13 +270,13 @@ impl Room {
     }
 
     /// The record's page, while there is room.
-    fn page<'a>(&mut self, met: &Met<'a>) -> Option<Page<'a>> {
-        match met.fate {
-            Fate::Page(page) => {
+    fn page<'a>(&mut self, record: &ReadRecord<'a>) -> Option<Page<'a>> {
+        match record.outcome {
+            RecordOutcome::Page(page) => {
                 self.bytes = self.bytes.checked_sub(page.text.len() as u64)?;
                 Some(page)
             }
-            Fate::Dropped { .. } | Fate::Quarantined { .. } => None,
+            RecordOutcome::Dropped { .. } | RecordOutcome::Quarantined { .. } => None,
         }
     }
 }

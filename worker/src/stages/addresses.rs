@@ -11,7 +11,7 @@
 //! ```
 //! Addresses are compared as 64 bits of xxh3 of their bytes.
 //!
-//! **Invariant:** what is left out is a function of the units in canonical order, whatever the
+//! **Invariant:** the result is a function of the units in canonical order, whatever the
 //! memory: less of it means more passes over the addresses.
 
 use std::collections::{BTreeMap, HashSet};
@@ -20,12 +20,13 @@ use thresher_proto::pb::{LayoutUnit, Stage};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::JobContext;
-use super::drops::{Duplicates, LeftOut};
+use super::duplicates::Duplicates;
+use super::excluded::Excluded;
 use thresher_dedup::keys::{KeyCollector, KeysError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{DOCUMENTS, DocumentFile, UnitFacts};
 
-/// Names the file of what is left out.
+/// Suffix of the file of excluded documents.
 pub(super) const SUFFIX: &str = "addresses";
 
 /// What one address takes in a hash set, spare room included.
@@ -68,7 +69,7 @@ pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,
     duplicates: &Duplicates,
-) -> Result<LeftOut, UnitError> {
+) -> Result<Excluded, UnitError> {
     let own = unit.first_unit..unit.first_unit + unit.units;
     let present = |number: &u32| unit.job_absent.binary_search(number).is_err();
     let (mut addressed, mut total) = (Vec::new(), 0);
@@ -81,7 +82,7 @@ pub(super) fn decide(
     }
     let memory = context.job.dedup.memory.0.max(ADDRESS_BYTES);
     let passes = (total * ADDRESS_BYTES).div_ceil(memory).max(1);
-    let mut left_out = LeftOut::default();
+    let mut excluded = Excluded::default();
     for pass in 0..passes {
         let mut kept = HashSet::new();
         for number in &addressed {
@@ -95,13 +96,13 @@ pub(super) fn decide(
         for number in addressed.iter().filter(|number| own.contains(number)) {
             for (place, address) in (0..).zip(facts(context, *number)?.addresses) {
                 if pass_of(address, passes) == pass && !kept.contains(&address) {
-                    left_out.push(*number, place);
+                    excluded.push(*number, place);
                 }
             }
         }
     }
-    left_out.sort();
-    Ok(left_out)
+    excluded.sort();
+    Ok(excluded)
 }
 
 fn facts(context: &JobContext, unit: u32) -> Result<UnitFacts, UnitError> {

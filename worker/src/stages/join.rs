@@ -18,13 +18,12 @@ use thresher_job::SourceSpec;
 use thresher_proto::pb::{InputsUnit, Stage};
 
 use super::list::cut;
-use super::read::facts_of;
 use super::{JobContext, Task};
 use thresher_formats::blocks::{
     BlockFile, BlockWriter, Compression, Damage, Kind, MAX_BLOCK_BYTES,
 };
 use thresher_sources::locate;
-use thresher_sources::{Input, Joined, Take, source_of};
+use thresher_sources::{Input, Joined, RecordSink};
 use thresher_storage::commit::AttemptFile;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputFacts, InputRow, create, hash_of, publish_blocks};
@@ -40,7 +39,8 @@ pub(super) fn scatter(
     scratch: &Path,
 ) -> Result<Vec<blake3::Hash>, UnitError> {
     let source = context.source(unit.source)?;
-    let Some(joined) = source_of(source.slice)?.joined() else { return Ok(Vec::new()) };
+    let recipe = context.recipe(unit.source)?;
+    let Some(joined) = recipe.slice.joined() else { return Ok(Vec::new()) };
     let table = context.table(unit.source)?;
     let first = unit.first_input as usize;
     let mut hashes = Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn scatter(
         let mut rows = RowWriter::new(&mut file)?;
         let digest =
             joined.scatter(&context.job, &input, place, &mut |part, row| rows.push(part, row))?;
-        rows.finish(&facts_of(&input, row, digest)?)?;
+        rows.finish(&InputFacts::of_read(input.name(), row, digest)?)?;
         hashes.push(hash_of(publish_blocks(file, &path, KIND)?));
     }
     Ok(hashes)
@@ -170,13 +170,13 @@ impl<'c> Part<'c> {
         context: &JobContext,
         joined: &dyn Joined,
         scratch: &Path,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputFacts, UnitError> {
         let place = (self.path.as_str(), scratch);
         let mut rows = |each: &mut dyn FnMut(&[u8]) -> Result<(), UnitError>| {
             self.files.iter().try_for_each(|file| self.rows_of(file, each))
         };
-        joined.gather(&context.job, self.source, place, &mut rows, take)?;
+        joined.gather(&context.job, self.source, place, &mut rows, sink)?;
         let (unit, path) = &self.files[self.number as usize];
         let staged = |error| UnitError::staged(Stage::Lines, *unit, &error);
         let file = BlockFile::open(path, KIND).map_err(staged)?;

@@ -11,18 +11,20 @@
 
 mod addresses;
 mod drops;
-mod external;
+mod duplicates;
+mod excluded;
 mod join;
 mod layout;
 mod lines;
 pub(crate) mod list;
 mod near;
+pub(crate) mod pipeline;
 mod prepare;
 mod publish;
 mod read;
+mod recipe;
 mod required;
 mod resolve;
-mod scores;
 mod seal;
 mod stop;
 
@@ -35,16 +37,17 @@ use thresher_job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
+pub use pipeline::QualityModels;
+pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
-pub use scores::{Scored, Scorers, ScoresScratch};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use stop::Stop;
 
 use crate::gang::Gang;
+use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
 use thresher_storage::{Output, StorageError};
-use thresher_text::filters::FilterChain;
 use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
@@ -52,6 +55,8 @@ use thresher_unit::staging::{InputTable, WorkDir};
 /// What every unit of a job needs: shared by the slots of a worker.
 pub struct JobContext {
     pub job: JobSpec,
+    /// What the job does with the documents of each source.
+    recipe: Recipe,
     pub work: WorkDir,
     pub output: Output,
     /// Threads that a gang unit may use.
@@ -64,13 +69,13 @@ pub struct JobContext {
     /// Tells this process from all others in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
-    judges: OnceLock<Result<Judges, String>>,
+    scorers: OnceLock<Result<Scorers, String>>,
 }
 
-/// What a document is judged by: read once, when the first unit needs it.
-pub struct Judges {
+/// The models and filters that evaluate documents: read once, when the first unit needs them.
+pub struct Scorers {
     pub language: Option<LanguageIdentifier>,
-    pub scorers: Scorers,
+    pub quality: QualityModels,
     pub filters: FilterChain,
     /// blake3 of the files that were read for it, by the job's key.
     pub recipe_files: BTreeMap<String, String>,
@@ -139,13 +144,14 @@ impl JobContext {
         Ok(Self {
             work: WorkDir::new(&job.job.work_dir),
             output: Output::new(&job.output.path)?,
+            recipe: Recipe::of(&job),
             job,
             slots,
             gang: None,
             scratch: None,
             process_tag,
             tables: Mutex::default(),
-            judges: OnceLock::new(),
+            scorers: OnceLock::new(),
         })
     }
 
@@ -171,6 +177,12 @@ impl JobContext {
         }
     }
 
+    /// What the job does with the documents of a source.
+    pub(crate) fn recipe(&self, source: u32) -> Result<&SourceRecipe, UnitError> {
+        let missing = || UnitError::Fatal(format!("the job has no source {source}"));
+        self.recipe.source(source).ok_or_else(missing)
+    }
+
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {
         let missing = || UnitError::Fatal(format!("the job has no source {number}"));
         self.job.source.get(number as usize).ok_or_else(missing)
@@ -192,34 +204,32 @@ impl JobContext {
         Ok(table)
     }
 
-    /// The language model and the filters.
-    pub fn judges(&self) -> Result<&Judges, UnitError> {
-        let read = self.judges.get_or_init(|| Judges::read(&self.job));
-        // A model or a list: people can mend it, and no unit can do without.
+    /// Returns the models and the filters.
+    pub fn scorers(&self) -> Result<&Scorers, UnitError> {
+        let read = self.scorers.get_or_init(|| Scorers::read(&self.job));
+        // A model or a list: a person can fix it, and every unit needs it.
         read.as_ref().map_err(|error| UnitError::Barred(error.clone()))
     }
 }
 
-impl Judges {
+impl Scorers {
     fn read(job: &JobSpec) -> Result<Self, String> {
         let language = read_language(job)?;
         let filters =
             FilterChain::new(&job.filters).map_err(|error| format!("failed to {error}"))?;
-        let hashed = |(key, path): (&str, PathBuf)| match hash_file(&path) {
-            Ok(hash) => Ok((key.to_owned(), hash.to_hex().to_string())),
+        let hashed = |(key, path): (String, PathBuf)| match hash_file(&path) {
+            Ok(hash) => Ok((key, hash.to_hex().to_string())),
             Err(error) => Err(format!("failed to read `{}`: {error}", path.display())),
         };
         let recipe_files = job.recipe_files().into_iter().map(hashed).collect::<Result<_, _>>()?;
-        Ok(Self { language, scorers: Scorers::read(job)?, filters, recipe_files })
+        Ok(Self { language, quality: QualityModels::read(job)?, filters, recipe_files })
     }
 }
 
 fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
     let spec = &job.language;
-    if spec.model == "none" {
-        return Ok(None);
-    }
-    let model = Model::load(spec.model.as_ref()).map_err(|error| {
+    let Some(path) = spec.model.path() else { return Ok(None) };
+    let model = Model::load(path).map_err(|error| {
         format!(
             "failed to load the language model: {error}\nhint: `language.model` names fastText's \
              lid.176.ftz or lid.176.bin \

@@ -6,24 +6,23 @@
 //!
 //! **Invariant:** the verdicts are a function of the signatures in canonical order.
 
-use thresher_job::Step;
 use thresher_proto::pb::{LayoutUnit, Stage};
 
 use super::JobContext;
-use super::drops::LeftOut;
+use super::excluded::Excluded;
 use thresher_text::simhash::near_duplicates;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{DOCUMENTS, DocumentFile};
 
-/// Names the file of verdicts.
+/// Suffix of the file of excluded documents.
 pub(super) const SUFFIX: &str = "near";
 
 /// Compares the documents of a LAYOUT unit's source, where it has the step.
 pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,
-) -> Result<Option<LeftOut>, UnitError> {
-    if !has_step(context, unit.source)? {
+) -> Result<Option<Excluded>, UnitError> {
+    if !context.recipe(unit.source)?.compares_near {
         return Ok(None);
     }
     let (mut signatures, mut places) = (Vec::new(), Vec::new());
@@ -36,15 +35,11 @@ pub(super) fn decide(
         places.extend((0..facts.signatures.len() as u32).map(|place| (number, place)));
         signatures.extend(facts.signatures);
     }
-    let mut near = LeftOut::default();
+    let mut near = Excluded::default();
     for ((number, place), is_near) in places.into_iter().zip(near_duplicates(&signatures)) {
         if is_near {
             near.push(number, place);
         }
     }
     Ok(Some(near))
-}
-
-pub(super) fn has_step(context: &JobContext, source: u32) -> Result<bool, UnitError> {
-    Ok(context.job.has_step(context.source(source)?, Step::Near))
 }

@@ -1,377 +1,121 @@
-//! PREPARE: read the inputs again, drop duplicate lines, judge each document, stage what stays.
+//! PREPARE: read the inputs again, evaluate each document, and stage what may be published.
 //!
 //! ```text
-//! page → lines less duplicates → language → scores → filters → key, document line, or a drop row
+//! record → pipeline → keys and a staged document, or a drop row
 //! ```
 //!
-//! **Invariant:** each record gives a document line or a drop row, never both, never neither.
+//! **Invariant:** each record gives a document or a drop row, never both, never neither.
 
-mod keep;
 mod schemas;
+mod writer;
 
-use std::borrow::Cow;
-use std::path::Path;
+use thresher_proto::pb::{InputsUnit, PrepareUnit, Stage};
 
-use blake3::Hash;
-use thresher_job::{JobSpec, LatexRules, Slice, SourceSpec, Step};
-use thresher_proto::pb::{self, InputsUnit, PrepareUnit, Stage};
-
-use super::addresses::AddressBook;
-use super::external::Externals;
+use self::writer::{Dropped, UnitWriter};
 use super::lines::{next, refuse_changed};
+use super::pipeline::{Evaluation, Pipeline};
 use super::read::{Reading, read_unit};
+use super::recipe::SourceRecipe;
 use super::resolve::verdict_files;
-use super::{Finished, JobContext, Judges, Scored, ScoresScratch, Task, digest_of};
-use thresher_dedup::KEY_FILE;
-use thresher_dedup::keys::KeyCollector;
+use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
-use thresher_sources::{Fate, Met, Page};
-use thresher_storage::commit::AttemptFile;
-use thresher_text::filters::{self, Outcome};
-use thresher_text::language::{Language, LanguageScratch, View};
-use thresher_text::lines::{count_chars, lines};
-use thresher_unit::staging::{
-    DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
-};
-use thresher_unit::wire_counts;
-use thresher_unit::{Tally, UnitError};
-
-/// Memory for sorting the keys of a unit's documents.
-const SORT_BYTES: usize = 16 << 20;
+use thresher_sources::{Page, ReadRecord, RecordOutcome};
+use thresher_unit::UnitError;
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let PrepareUnit { inputs, line_ranges } = task.decode()?;
     let unit: InputsUnit = task.decode_part(&inputs)?;
     let number = task.unit.ordinal;
     let source = context.source(unit.source)?;
-    let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
-    let (documents, dropped, keys) = (path("documents"), path("dropped"), path("keys"));
-    let key_file = create(&keys, &task.tag)?;
-    let spill = context.scratch_folder(&keys, task, "");
+    let recipe = context.recipe(unit.source)?;
+    let keys = context.work.unit_file(Stage::Prepare, number, "keys");
     let scratch = context.scratch_folder(&keys, task, "-scratch");
-    let writers = (create(&documents, &task.tag)?, create(&dropped, &task.tag)?);
     let mut preparing = Preparing {
-        job: &context.job,
-        judges: context.judges()?,
-        strips_lines: context.job.has_step(source, Step::Lines),
-        verdicts: line_verdicts(context, source, number, line_ranges)?,
-        externals: Externals::start(&context.job, source)?,
-        keys: KeyCollector::new(number, SORT_BYTES, spill),
-        documents: JsonLinesWriter::new(writers.0, DOCUMENTS).map_err(|error| staging(&error))?,
-        dropped: JsonLinesWriter::new(writers.1, DROPPED).map_err(|error| staging(&error))?,
-        recipe: format!("{}/{}", context.job.job.preset, thresher_proto::VERSION),
-        tally: Tally::default(),
-        signatures: Vec::new(),
-        withdrawn: Vec::new(),
-        addresses: context.job.keeps_urls(source).then(AddressBook::default),
-        input_starts: Vec::new(),
-        input: None,
-        records_in: 0,
-        line: 0,
-        text: String::new(),
-        language: LanguageScratch::default(),
-        scores: ScoresScratch::default(),
-        filters: filters::Scratch::default(),
+        pipeline: Pipeline::start(context, source, *recipe)?,
+        lines: LineVerdicts::read(context, recipe, number, line_ranges)?,
+        writer: UnitWriter::create(context, task, recipe)?,
     };
-    let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, met| {
+    let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, record| {
         task.stop.check()?;
-        preparing.take(input, met)
+        preparing.record(input, &record)
     })?;
-    if context.job.dedups_lines(source) {
+    if recipe.dedups_lines {
         refuse_changed(context, number, &inputs)?;
     }
-    preparing.count_filters();
-    let done = preparing.publish(context, inputs, key_file, [&documents, &dropped, &keys])?;
+    let Preparing { pipeline, mut writer, .. } = preparing;
+    pipeline.finish(&mut writer.tally)?;
+    let done = writer.finish(context.scorers()?.recipe_files.clone(), inputs)?;
     Ok(Finished { done, planned: Vec::new() })
 }
 
-fn line_verdicts(
-    context: &JobContext,
-    source: &SourceSpec,
-    unit: u32,
-    ranges: u32,
-) -> Result<Option<VerdictSet>, UnitError> {
-    if !context.job.dedups_lines(source) {
-        return Ok(None);
-    }
-    let files = verdict_files(context, Stage::ResolveLines, ranges)?;
-    let keys = context.work.unit_file(Stage::Lines, unit, "keys");
-    VerdictSet::load::<u64>(&files, unit, &keys)
-        .map(Some)
-        .map_err(|error| UnitError::verdicts(Stage::Lines, &error))
+/// Which lines of the unit are duplicates; asked line by line, in reading order.
+struct LineVerdicts {
+    /// Nothing is dropped if the source's lines are not compared.
+    verdicts: Option<VerdictSet>,
+    /// Number of the next line in the unit.
+    next: u32,
 }
 
-fn staging(error: &std::io::Error) -> UnitError {
-    UnitError::writing(error, format!("failed to write staged documents: {error}"))
+impl LineVerdicts {
+    fn read(
+        context: &JobContext,
+        recipe: &SourceRecipe,
+        unit: u32,
+        ranges: u32,
+    ) -> Result<Self, UnitError> {
+        if !recipe.dedups_lines {
+            return Ok(Self { verdicts: None, next: 0 });
+        }
+        let files = verdict_files(context, Stage::ResolveLines, ranges)?;
+        let keys = context.work.unit_file(Stage::Lines, unit, "keys");
+        let verdicts = VerdictSet::load::<u64>(&files, unit, &keys)
+            .map_err(|error| UnitError::verdicts(Stage::Lines, &error))?;
+        Ok(Self { verdicts: Some(verdicts), next: 0 })
+    }
+
+    /// Answers for the next line.
+    fn is_duplicate(&mut self) -> Result<bool, UnitError> {
+        let dropped = self.verdicts.as_ref().is_some_and(|v| v.is_dropped(self.next));
+        self.next = next(self.next)?;
+        Ok(dropped)
+    }
 }
 
 struct Preparing<'j> {
-    job: &'j JobSpec,
-    judges: &'j Judges,
-    /// Whether the source's texts are taken apart into lines.
-    strips_lines: bool,
-    verdicts: Option<VerdictSet>,
-    externals: Externals,
-    keys: KeyCollector<u128>,
-    documents: JsonLinesWriter<AttemptFile>,
-    dropped: JsonLinesWriter<AttemptFile>,
-    recipe: String,
-    tally: Tally,
-    signatures: Vec<u64>,
-    withdrawn: Vec<u32>,
-    /// For sources whose documents are kept by their address.
-    addresses: Option<AddressBook>,
-    /// The place of each input's first document.
-    input_starts: Vec<u32>,
-    /// The row of the input that the last document was of.
-    input: Option<u64>,
-    records_in: u64,
-    /// Number of the next line in the unit.
-    line: u32,
-    /// The document's text, reused.
-    text: String,
-    language: LanguageScratch,
-    scores: ScoresScratch,
-    filters: filters::Scratch,
+    pipeline: Pipeline<'j>,
+    lines: LineVerdicts,
+    writer: UnitWriter<'j>,
 }
 
-/// What is known of a document besides its page.
-#[derive(Default)]
-struct Judged<'a> {
-    language: Option<&'a str>,
-    /// Of languages that were told here.
-    language_score: Option<f32>,
-    scored: Scored<'a>,
-    original_chars: u64,
-    original_lines: u64,
-}
-
-impl<'j> Preparing<'j> {
-    /// Finishes the unit's files and commits them: documents, drop rows, keys.
-    fn publish(
-        self,
-        context: &JobContext,
-        inputs: Vec<InputFacts>,
-        mut key_file: AttemptFile,
-        [documents, dropped, keys]: [&Path; 3],
-    ) -> Result<pb::Done, UnitError> {
-        let Self {
-            externals,
-            documents: lines,
-            dropped: rows,
-            keys: mut collector,
-            tally,
-            records_in,
-            signatures,
-            withdrawn,
-            addresses,
-            input_starts,
-            ..
-        } = self;
-        externals.finish()?;
-        let addresses = addresses.unwrap_or_default().finish(&mut collector)?;
-        let (_, summary) = collector.finish(&mut key_file)?;
-        let recipe_files = context.judges()?.recipe_files.clone();
-        let facts = UnitFacts {
-            inputs,
-            recipe_files,
-            tally,
-            signatures,
-            withdrawn,
-            addresses,
-            input_starts,
-        };
-        let file = lines.finish(&facts).map_err(|error| staging(&error))?;
-        let rows = rows.finish(&()).map_err(|error| staging(&error))?;
-        let hashes: [Hash; 3] = [
-            hash_of(publish_blocks(file, documents, DOCUMENTS)?),
-            hash_of(publish_blocks(rows, dropped, DROPPED)?),
-            hash_of(publish_blocks(key_file, keys, KEY_FILE)?),
-        ];
-        Ok(pb::Done {
-            accounting: Some(facts.tally.to_wire(records_in)),
-            digest: digest_of(&hashes),
-            keys: summary.distinct,
-            counts: wire_counts(&facts.tally.counts),
-        })
-    }
-
-    fn take(&mut self, input: &Reading<'_>, met: Met<'_>) -> Result<(), UnitError> {
-        self.records_in += 1;
-        self.tally.bytes_in += met.bytes;
-        match met.fate {
-            Fate::Page(page) => self.page(input, &met, &page),
-            Fate::Dropped { id, url, reason, detail } => {
-                self.drop(input, &met, (id, url), ("dropped", reason, detail))
+impl Preparing<'_> {
+    fn record(&mut self, input: &Reading<'_>, record: &ReadRecord<'_>) -> Result<(), UnitError> {
+        self.writer.count_record(record);
+        match record.outcome {
+            RecordOutcome::Page(page) => self.page(input, record, &page),
+            RecordOutcome::Dropped { id, url, reason, detail } => {
+                self.writer.drop(input, record, &Dropped { id, url, reason, detail })
             }
-            Fate::Quarantined { id, url, reason, detail } => {
-                self.drop(input, &met, (id, url), ("quarantined", reason, detail))
+            RecordOutcome::Quarantined { id, url, reason, detail } => {
+                self.writer.quarantine(input, record, &Dropped { id, url, reason, detail })
             }
         }
-    }
-
-    fn drop(
-        &mut self,
-        input: &Reading<'_>,
-        met: &Met<'_>,
-        (id, url): (&str, &str),
-        (verdict, reason, detail): (&str, &str, &str),
-    ) -> Result<(), UnitError> {
-        if verdict == "quarantined" {
-            self.tally.quarantine(reason);
-        } else {
-            self.tally.drop(reason);
-        }
-        let row = keep::drop_row(input, met, (id, url), (verdict, reason, detail));
-        self.dropped.push(&row).map_err(|error| staging(&error))?;
-        Ok(())
     }
 
     fn page(
         &mut self,
         input: &Reading<'_>,
-        met: &Met<'_>,
+        record: &ReadRecord<'_>,
         page: &Page<'_>,
     ) -> Result<(), UnitError> {
-        let who = (page.id, page.url);
-        let mut text = std::mem::take(&mut self.text);
-        let judged = self.keep_lines(page, &mut text)?;
-        if let Some(reason) = page.withdrawn {
-            let result = self.withdraw(input, met, page, reason, &text);
-            self.text = text;
-            return result;
-        }
-        let judged = Judged { language: page.language, ..judged };
-        let verdict = self.judge(input.source, &text, judged)?;
-        let result = match verdict {
-            Ok((judged, edited)) => {
-                let text = edited.as_deref().unwrap_or(&text);
-                match self.externals.judge(page, judged.language, text)? {
-                    Ok(edited) => {
-                        let text = edited.as_deref().unwrap_or(text);
-                        self.count_tokens(input, met, page, judged, text)
-                    }
-                    Err(reason) => self.drop(input, met, who, ("dropped", &reason, "")),
-                }
+        let Self { pipeline, lines, writer } = self;
+        match pipeline.evaluate(page, || lines.is_duplicate(), &mut writer.tally)? {
+            Evaluation::Kept(document) => writer.keep(input, record, page, &document),
+            Evaluation::Withdrawn { text, reason } => {
+                writer.withdraw(input, record, page, &text, &reason)
             }
-            Err(reason) => self.drop(input, met, who, ("dropped", reason, "")),
-        };
-        self.text = text;
-        result
-    }
-
-    /// The steps between lines and keys; a kept document comes with its text, if that was edited.
-    fn judge<'p>(
-        &mut self,
-        source: &SourceSpec,
-        text: &str,
-        judged: Judged<'p>,
-    ) -> Result<Result<(Judged<'p>, Option<String>), &'static str>, UnitError>
-    where
-        'j: 'p,
-    {
-        if text.is_empty() {
-            let lines = self.strips_lines;
-            return Ok(Err(if lines { "dedup/no_line_left" } else { "empty_text" }));
-        }
-        let (judges, job) = (self.judges, self.job);
-        let mut judged = match &judges.language {
-            Some(identifier) if job.has_step(source, Step::Language) => {
-                let found = identifier.identify(&mut self.language, text);
-                let (language, score) = match keep_language(job, found) {
-                    Ok(told) => told,
-                    Err(reason) => return Ok(Err(reason)),
-                };
-                Judged { language: Some(language), language_score: Some(score), ..judged }
-            }
-            Some(identifier) if job.has_step(source, Step::Told) => {
-                let seen = seen_language(job, source.slice, text);
-                let found = identifier.identify_as(View::Thresher, &mut self.language, &seen);
-                let told = found.map(|found| (found.label, found.score));
-                let language = told.map(|(label, _)| label).or(judged.language);
-                Judged { language, language_score: told.map(|(_, score)| score), ..judged }
-            }
-            Some(_) | None => judged,
-        };
-        if job.has_step(source, Step::Quality) {
-            let (scratch, tally) = (&mut self.scores, &mut self.tally);
-            match judges.scorers.score(scratch, judged.language, text, tally)? {
-                Ok(scored) => judged.scored = scored,
-                Err(reason) => return Ok(Err(reason)),
+            Evaluation::Dropped { reason } => {
+                writer.drop(input, record, &Dropped::page(page, &reason))
             }
         }
-        if !job.has_step(source, Step::Filters) {
-            return Ok(Ok((judged, None)));
-        }
-        Ok(match judges.filters.judge(text, &mut self.filters) {
-            Outcome::Keep => Ok((judged, None)),
-            Outcome::Rewritten(edited) => Ok((judged, Some(edited.to_owned()))),
-            Outcome::Drop(reason) => Err(reason),
-        })
     }
-
-    /// Fills `text` with the lines that stay; where lines are not compared, with all as they are.
-    fn keep_lines(
-        &mut self,
-        page: &Page<'_>,
-        text: &mut String,
-    ) -> Result<Judged<'static>, UnitError> {
-        text.clear();
-        let mut judged = Judged::default();
-        if !self.strips_lines {
-            text.push_str(page.text);
-            judged.original_chars = count_chars(text);
-            judged.original_lines = text.split('\n').count() as u64;
-            return Ok(judged);
-        }
-        let mut kept = 0;
-        for line in lines(page.text) {
-            judged.original_lines += 1;
-            judged.original_chars += count_chars(line) + 1;
-            let dropped = self.verdicts.as_ref().is_some_and(|v| v.is_dropped(self.line));
-            self.line = next(self.line)?;
-            if dropped {
-                continue;
-            }
-            if kept > 0 {
-                text.push('\n');
-            }
-            text.push_str(line);
-            kept += 1;
-        }
-        judged.original_chars = judged.original_chars.saturating_sub(1);
-        self.tally.count("lines/in", judged.original_lines);
-        self.tally.count("lines/duplicate", judged.original_lines - kept);
-        Ok(judged)
-    }
-
-    fn count_filters(&mut self) {
-        for (rule, count) in self.filters.take_tally().removed {
-            self.tally.count(&format!("lines/removed/{rule}"), count);
-        }
-    }
-}
-
-/// The text of which a language is told without dropping any. RedPajama lowered papers first.
-fn seen_language<'t>(job: &JobSpec, slice: Slice, text: &'t str) -> Cow<'t, str> {
-    match (slice, job.arxiv.latex) {
-        (Slice::Arxiv, LatexRules::RedpajamaV1) => Cow::Owned(text.to_lowercase()),
-        _ => Cow::Borrowed(text),
-    }
-}
-
-/// A document's language and its score, or why it is dropped.
-fn keep_language<'a>(
-    job: &JobSpec,
-    found: Option<Language<'a>>,
-) -> Result<(&'a str, f32), &'static str> {
-    let Some(found) = found else { return Err("language/unknown") };
-    if found.score < job.language.min_score {
-        return Err("language/low_score");
-    }
-    let keep = &job.language.keep;
-    if !keep.is_empty() && !keep.iter().any(|label| label == found.label) {
-        return Err("language/not_kept");
-    }
-    Ok((found.label, found.score))
 }

@@ -11,17 +11,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use thresher_job::{Schema, Slice, SourceSpec};
+use thresher_domain::{Counter, Measure};
+use thresher_job::{Schema, Slice};
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use self::input_lines::InputLines;
-use super::drops::{Drops, leave};
+use super::drops::Drops;
+use super::excluded::leave;
 use super::{Finished, JobContext, Task, digest_of};
 use thresher_storage::commit::CommitError;
 use thresher_storage::{OutputFile, StorageError};
 use thresher_unit::staging::{DOCUMENTS, DROPPED, DocumentFile, UnitFacts, bytes_of, hash_of};
-use thresher_unit::wire_counts;
-use thresher_unit::{Tally, UnitError};
+use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// What the encoder is fed at once.
 const PIECE_BYTES: usize = 1 << 20;
@@ -55,6 +56,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let unit: PublishUnit = task.decode()?;
     let source = context.source(unit.source)?;
     let schema = context.job.output.schema;
+    // Crawled pages are called after their line in what is left of their input.
+    let numbers_lines =
+        schema == Schema::RedpajamaV1 && context.recipe(unit.source)?.slice.is_crawl();
     let drops = Drops::read(context, unit.source, unit.ranges)?;
     let name = shard_name(&source.name, unit.shard);
     let mut documents = Shard::new(context, &format!("documents/{name}"), &task.tag)?;
@@ -73,8 +77,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let drops = drops.of(context, number)?;
         let staged = DocumentFile::open(&path("documents"), DOCUMENTS, number)?;
         let UnitFacts { withdrawn, input_starts, .. } = staged.facts()?;
-        let mut lines =
-            numbers_lines(schema, source).then(|| InputLines::begin(input_starts, first, &drops));
+        let mut lines = numbers_lines.then(|| InputLines::begin(input_starts, first, &drops));
         staged.for_each(first, last, |place, line| {
             task.stop.check()?;
             records_in += 1;
@@ -106,7 +109,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         accounting: Some(facts.tally.to_wire(records_in)),
         digest: digest_of(&[hash]),
         keys: 0,
-        counts: wire_counts(&facts.tally.counts),
+        counters: wire_counters(facts.tally.counters),
     };
     Ok(Finished { done, planned: Vec::new() })
 }
@@ -119,11 +122,6 @@ fn shard_name(source: &str, shard: u32) -> String {
         0 => name,
         thousand => format!("{source}-{thousand:02}xxx/{name}"),
     }
-}
-
-/// Whether documents are called after their line in what is left of their input.
-fn numbers_lines(schema: Schema, source: &SourceSpec) -> bool {
-    schema == Schema::RedpajamaV1 && source.slice == Slice::Commoncrawl
 }
 
 /// The places of unit `number` that belong to the shard.
@@ -206,16 +204,19 @@ fn duplicate_row(
 /// Counts a published document for the report's tables of slices and languages.
 fn count(tally: &mut Tally, slice: Slice, schema: Schema, line: &[u8]) -> Result<(), UnitError> {
     let named = parse(schema, line)?;
-    tally.count(&format!("slice/{}/documents", slice.name()), 1);
-    tally.count(&format!("slice/{}/json_bytes", slice.name()), line.len() as u64);
+    let of_slice = |measure| Counter::Slice { slice: slice.name().to_owned(), measure };
+    let of_language =
+        |language: &str, measure| Counter::Language { language: language.to_owned(), measure };
+    tally.count(of_slice(Measure::Documents), 1);
+    tally.count(of_slice(Measure::JsonBytes), line.len() as u64);
     if let Some(tokens) = named.tokens {
-        tally.count(&format!("slice/{}/tokens", slice.name()), tokens);
+        tally.count(of_slice(Measure::Tokens), tokens);
         let language = named.language.as_deref().unwrap_or("unknown");
-        tally.count(&format!("language/{language}/tokens"), tokens);
+        tally.count(of_language(language, Measure::Tokens), tokens);
     }
     if let Some(language) = named.language {
-        tally.count(&format!("language/{language}/documents"), 1);
-        tally.count(&format!("language/{language}/json_bytes"), line.len() as u64);
+        tally.count(of_language(&language, Measure::Documents), 1);
+        tally.count(of_language(&language, Measure::JsonBytes), line.len() as u64);
     }
     Ok(())
 }

@@ -9,9 +9,9 @@ use thresher_proto::pb::InputsUnit;
 
 use super::JobContext;
 use super::join::Part;
-use thresher_formats::gzip::InputDigest;
+use super::recipe::SourceRecipe;
 use thresher_sources::locate;
-use thresher_sources::{Fate, Input, Met, Take, source_of};
+use thresher_sources::{Input, ReadRecord, RecordOutcome, RecordSink};
 use thresher_storage::StorageError;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputFacts, InputRow};
@@ -19,6 +19,7 @@ use thresher_unit::staging::{InputFacts, InputRow};
 /// The input that is being read.
 pub(super) struct Reading<'a> {
     pub(super) source: &'a SourceSpec,
+    pub(super) recipe: &'a SourceRecipe,
     pub(super) path: &'a str,
     /// Its row in the source's input table.
     pub(super) number: u64,
@@ -31,9 +32,10 @@ pub(super) fn read_unit(
     context: &JobContext,
     (ordinal, unit): (u32, &InputsUnit),
     scratch: &Path,
-    take: &mut dyn FnMut(&Reading<'_>, Met<'_>) -> Result<(), UnitError>,
+    sink: &mut dyn FnMut(&Reading<'_>, ReadRecord<'_>) -> Result<(), UnitError>,
 ) -> Result<Vec<InputFacts>, UnitError> {
     let source = context.source(unit.source)?;
+    let recipe = context.recipe(unit.source)?;
     let table = context.table(unit.source)?;
     let shards = u64::from(context.job.dedup.lines.shards);
     let first = unit.first_input as usize;
@@ -43,19 +45,19 @@ pub(super) fn read_unit(
     let mut facts = Vec::with_capacity(rows.len());
     for (number, row) in (first as u64..).zip(rows) {
         let shard = shard_of(number, table.rows.len() as u64, shards);
-        let reading = Reading { source, path: &row.path, number, shard };
-        let mut take = |met: Met<'_>| take(&reading, met);
-        let read = match source_of(source.slice)?.joined().filter(|_| row.piece.is_some()) {
+        let reading = Reading { source, recipe, path: &row.path, number, shard };
+        let mut sink = |record: ReadRecord<'_>| sink(&reading, record);
+        let read = match recipe.slice.joined().filter(|_| row.piece.is_some()) {
             _ if row.missing => None,
-            None => read_row(context, source, row, scratch, &mut take)?,
+            None => read_row(context, &reading, row, scratch, &mut sink)?,
             Some(joined) => {
                 let part = Part::of(context, (ordinal, unit), number as usize)?;
-                Some(part.gather(context, joined, scratch, &mut take)?)
+                Some(part.gather(context, joined, scratch, &mut sink)?)
             }
         };
         match read {
             Some(input) => facts.push(input),
-            None => take(missing())?,
+            None => sink(missing())?,
         }
     }
     Ok(facts)
@@ -64,10 +66,10 @@ pub(super) fn read_unit(
 /// Reads one input or piece; nothing where it is not there and the job takes that.
 fn read_row(
     context: &JobContext,
-    source: &SourceSpec,
+    Reading { source, recipe, .. }: &Reading<'_>,
     row: &InputRow,
     scratch: &Path,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<Option<InputFacts>, UnitError> {
     let location = locate(source, &row.path)?;
     let input = match Input::stored(location, row, scratch.to_owned()) {
@@ -77,8 +79,8 @@ fn read_row(
         }
         Err(error) => return Err(gone_since(row, error).into()),
     };
-    let digest = source_of(source.slice)?.read(&context.job, source, &input, take)?;
-    facts_of(&input, row, digest).map(Some)
+    let digest = recipe.slice.read(&context.job, source, &input, sink)?;
+    InputFacts::of_read(input.name(), row, digest).map(Some)
 }
 
 /// A place that told an input's size when it was listed had it then.
@@ -92,28 +94,10 @@ fn gone_since(listed: &InputRow, error: StorageError) -> StorageError {
     error
 }
 
-/// What was read of an input; refuses one that is not what was listed.
-pub(super) fn facts_of(
-    input: &Input<'_>,
-    row: &InputRow,
-    digest: InputDigest,
-) -> Result<InputFacts, UnitError> {
-    if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
-        return Err(UnitError::Fatal(format!(
-            "the input `{}` changed: listed with {listed} bytes, read {}\nhint: inputs must not \
-             change while a job runs; begin again with a new state directory",
-            input.name(),
-            digest.bytes
-        )));
-    }
-    let blake3 = digest.blake3.to_hex().to_string();
-    let (path, piece) = (row.path.clone(), row.piece);
-    Ok(InputFacts { path, piece, bytes: digest.bytes, blake3 })
-}
-
-fn missing() -> Met<'static> {
-    let fate = Fate::Quarantined { id: "", url: "", reason: "input_missing", detail: "" };
-    Met { offset: 0, record: 0, bytes: 0, fate }
+fn missing() -> ReadRecord<'static> {
+    let outcome =
+        RecordOutcome::Quarantined { id: "", url: "", reason: "input_missing", detail: "" };
+    ReadRecord { offset: 0, record: 0, bytes: 0, outcome }
 }
 
 /// CCNet gives shard i of n the inputs i·F/n to (i+1)·F/n, rounded down.

@@ -1,4 +1,4 @@
-//! Decisions about a text: its normal forms, its language, its scores and whether it is kept.
+//! Decisions about a text: its normal forms, its language and its scores.
 //!
 //! Everything here is a function of the text, the job file and the models; nothing is written, and
 //! only models are read. The modules of CCNet's normal forms ([`ccnet_line`], [`ccnet_document`])
@@ -6,7 +6,6 @@
 
 pub mod ccnet_document;
 pub mod ccnet_line;
-pub mod filters;
 pub mod html;
 pub mod language;
 pub mod lines;

@@ -93,7 +93,7 @@ fn random_units<K: TestKey>(random: &mut Seeded) -> Vec<Vec<K>> {
 
 fn every_world_agrees_with_the_oracle<K: TestKey>(seeds: std::ops::Range<u64>) {
     for seed in seeds {
-        let mut random = Seeded(seed);
+        let mut random = Seeded::new(seed);
         let dir = tempfile::tempdir().unwrap();
         let units = random_units::<K>(&mut random);
         let mut files: Vec<KeyFileRef> =
@@ -122,7 +122,7 @@ fn document_drops_are_the_same_in_every_world() {
 
 #[test]
 fn many_rounds_and_batches_of_larger_units_give_the_same_drops() {
-    let mut random = Seeded(77);
+    let mut random = Seeded::new(77);
     let dir = tempfile::tempdir().unwrap();
     let units: Vec<Vec<u64>> =
         (0..5).map(|_| (0..40_000).map(|_| u64::spread(random.below(120_000))).collect()).collect();

@@ -67,7 +67,7 @@ fn random_pairs<K: TestKey>(random: &mut Seeded) -> Vec<(K, u32)> {
 fn a_key_file_is_what_was_pushed<K: TestKey>() {
     let dir = tempfile::tempdir().unwrap();
     for seed in 0..80 {
-        let pairs = random_pairs::<K>(&mut Seeded(seed));
+        let pairs = random_pairs::<K>(&mut Seeded::new(seed));
         let (bytes, summary) = collect(dir.path(), 1 << 30, &pairs);
         check(dir.path(), &bytes, &summary, &pairs);
         // The least budget holds 4,096 entries, so the larger cases spill several runs.

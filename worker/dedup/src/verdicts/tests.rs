@@ -25,7 +25,7 @@ fn verdict_files(dir: &Path, key_files: &[KeyFileRef]) -> Vec<PathBuf> {
 }
 
 fn key_files(dir: &Path, units: u32, keys_each: u64) -> Vec<KeyFileRef> {
-    let mut random = Seeded(3);
+    let mut random = Seeded::new(3);
     (0..units)
         .map(|unit| {
             let keys: Vec<u64> =

@@ -7,7 +7,7 @@
 
 use std::io::Read;
 
-use super::load::LoadError;
+use super::error::LoadError;
 use super::source::Source;
 
 /// Numbers that are added side by side; part of the fixed order of summation, not a CPU's width.

@@ -12,6 +12,7 @@
 //! ours (see `words`).
 
 mod best;
+mod error;
 mod load;
 mod matrix;
 mod output;
@@ -28,7 +29,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use best::LabelId;
-pub use load::LoadError;
+pub use error::LoadError;
 pub use words::{LineFeeds, Scratch};
 
 use source::Source;

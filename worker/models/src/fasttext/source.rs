@@ -8,7 +8,7 @@
 use std::io::Read;
 use std::ops::RangeInclusive;
 
-use super::load::LoadError;
+use super::error::LoadError;
 
 /// Number of bytes of a long array that are converted at a time.
 const BLOCK_BYTES: usize = 64 * 1024;

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use super::load::LoadError;
+use super::error::LoadError;
 use super::source::Source;
 
 /// The token that ends every line.

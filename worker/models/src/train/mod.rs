@@ -24,8 +24,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
+use thresher_domain::SplitMix64;
+
 use documents::{BadLines, read_texts};
-use random::Random;
 use supervised::Settings;
 use vocabulary::Builder;
 
@@ -120,7 +121,7 @@ fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String, V
         );
     }
     let mut corpus = builder.finish(args.min_count)?;
-    let mut random = Random::new(args.seed);
+    let mut random = SplitMix64::new(args.seed);
     random.shuffle(&mut corpus.examples);
     let settings = Settings { dimensions: args.dim.into(), rate: args.lr, epochs: args.epochs };
     let weights = supervised::train(&corpus, &settings, &mut random);

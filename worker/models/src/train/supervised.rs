@@ -4,7 +4,9 @@
 //! **Invariant:** sums run in one fixed order, and exponential and logarithm come from `libm`, so
 //! that the weights depend only on examples, settings and seed.
 
-use super::random::Random;
+use thresher_domain::SplitMix64;
+
+use super::random::symmetric;
 use super::vocabulary::Corpus;
 
 const LABELS: usize = 2;
@@ -25,12 +27,12 @@ pub(super) struct Weights {
     pub(super) last_loss: f64,
 }
 
-pub(super) fn train(corpus: &Corpus, settings: &Settings, random: &mut Random) -> Weights {
+pub(super) fn train(corpus: &Corpus, settings: &Settings, random: &mut SplitMix64) -> Weights {
     let dimensions = settings.dimensions;
     let scale = 1.0 / dimensions as f32;
     let cells = corpus.words.len() * dimensions;
     let mut weights = Weights {
-        input: (0..cells).map(|_| random.symmetric() * scale).collect(),
+        input: (0..cells).map(|_| symmetric(random) * scale).collect(),
         output: vec![0.0; LABELS * dimensions],
         last_loss: 0.0,
     };

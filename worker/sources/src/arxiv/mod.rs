@@ -12,13 +12,14 @@ mod mended;
 mod published;
 mod unusable;
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use thresher_job::{JobSpec, LatexRules, SourceSpec};
 
-use super::{Fate, Input, Met, Meta, Page, PlannedInput, Source, Take};
+use super::{Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source};
 use members::{Item, Members, is_tar};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
@@ -46,7 +47,7 @@ impl Source for Arxiv {
         job: &JobSpec,
         _: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
         let reader = HashedReader::up_to(input.open()?, piece.length);
@@ -58,56 +59,71 @@ impl Source for Arxiv {
         while let Some(item) = members.next().map_err(failed)? {
             let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
             if !directory {
-                one(job, record, item, take)?;
+                one(job, record, item, sink)?;
                 record += 1;
             }
         }
         let digest = members.into_input().finish().map_err(failed)?;
         if digest.bytes == 0 {
-            let fate = Fate::Quarantined { id: "", url: "", reason: REASON_EMPTY, detail: "" };
-            take(Met { offset: 0, record: 0, bytes: 0, fate })?;
+            let outcome =
+                RecordOutcome::Quarantined { id: "", url: "", reason: REASON_EMPTY, detail: "" };
+            sink(ReadRecord { offset: 0, record: 0, bytes: 0, outcome })?;
         }
         Ok(digest)
+    }
+
+    /// RedPajama identified the language of the text in lower case.
+    fn text_for_language<'t>(&self, job: &JobSpec, text: &'t str) -> Cow<'t, str> {
+        match job.arxiv.latex {
+            LatexRules::RedpajamaV1 => Cow::Owned(text.to_lowercase()),
+            LatexRules::Mended => Cow::Borrowed(text),
+        }
     }
 }
 
 /// What becomes of one member.
-fn one(job: &JobSpec, record: u64, item: Item, take: &mut Take<'_>) -> Result<(), UnitError> {
+fn one(job: &JobSpec, record: u64, item: Item, sink: &mut RecordSink<'_>) -> Result<(), UnitError> {
     let (at, name, modified, packed) = match item {
         Item::Member { at, name, modified, bytes } => (at, name, modified, bytes),
         Item::TooLarge { at, name, bytes } => {
             let detail = format!("the member has {bytes} bytes");
-            let fate = Fate::Quarantined {
+            let outcome = RecordOutcome::Quarantined {
                 id: &name,
                 url: "",
                 reason: "paper_too_large",
                 detail: &detail,
             };
-            return take(Met { offset: at, record, bytes: 0, fate });
+            return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
         Item::Damaged { at, detail } => {
-            let fate =
-                Fate::Quarantined { id: "", url: "", reason: "tar_damaged", detail: &detail };
-            return take(Met { offset: at, record, bytes: 0, fate });
+            let outcome = RecordOutcome::Quarantined {
+                id: "",
+                url: "",
+                reason: "tar_damaged",
+                detail: &detail,
+            };
+            return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
     };
     let id = arxiv_id(&name);
     let url = format!("https://arxiv.org/abs/{id}");
     let bytes = packed.len() as u64;
-    let mut tell = |fate: Fate<'_>| take(Met { offset: at, record, bytes, fate });
+    let mut emit =
+        |outcome: RecordOutcome<'_>| sink(ReadRecord { offset: at, record, bytes, outcome });
     let (id, url_of) = (id.as_str(), url.as_str());
-    let dropped = |reason, detail| Fate::Dropped { id, url: url_of, reason, detail };
-    let quarantined = |reason, detail| Fate::Quarantined { id, url: url_of, reason, detail };
+    let dropped = |reason, detail| RecordOutcome::Dropped { id, url: url_of, reason, detail };
+    let quarantined =
+        |reason, detail| RecordOutcome::Quarantined { id, url: url_of, reason, detail };
     if name.ends_with(".pdf") {
-        return tell(dropped("arxiv/pdf_only", ""));
+        return emit(dropped("arxiv/pdf_only", ""));
     }
     if !name.ends_with(".gz") {
-        return tell(dropped("arxiv/no_paper", &name));
+        return emit(dropped("arxiv/no_paper", &name));
     }
     let files = match tex_files(&packed, job.arxiv.max_paper_bytes.0) {
-        Ok(files) if files.is_empty() => return tell(dropped("arxiv/no_tex", "")),
+        Ok(files) if files.is_empty() => return emit(dropped("arxiv/no_tex", "")),
         Ok(files) => files,
-        Err((reason, detail)) => return tell(quarantined(reason, &detail)),
+        Err((reason, detail)) => return emit(quarantined(reason, &detail)),
     };
     let most = job.arxiv.max_paper_bytes.0 as usize;
     let text = match job.arxiv.latex {
@@ -115,11 +131,11 @@ fn one(job: &JobSpec, record: u64, item: Item, take: &mut Take<'_>) -> Result<()
         LatexRules::Mended => mended::text_of(&files, most),
     };
     match text {
-        Ok(text) if text.is_empty() => tell(dropped("arxiv/empty", "")),
+        Ok(text) if text.is_empty() => emit(dropped("arxiv/empty", "")),
         Ok(text) => {
             let date = iso_time(modified);
             let meta = meta_of(&name, id, &url, &date);
-            tell(Fate::Page(Page {
+            emit(RecordOutcome::Page(Page {
                 id,
                 url: &url,
                 date: &date,
@@ -131,9 +147,9 @@ fn one(job: &JobSpec, record: u64, item: Item, take: &mut Take<'_>) -> Result<()
         Err(error) => {
             let detail = error.to_string();
             match error {
-                Unusable::NotUtf8 { .. } => tell(dropped("arxiv/not_utf8", &detail)),
-                Unusable::MacroNotAscii { .. } => tell(dropped("arxiv/macro_not_ascii", &detail)),
-                Unusable::TooLarge { .. } => tell(quarantined("paper_too_large", &detail)),
+                Unusable::NotUtf8 { .. } => emit(dropped("arxiv/not_utf8", &detail)),
+                Unusable::MacroNotAscii { .. } => emit(dropped("arxiv/macro_not_ascii", &detail)),
+                Unusable::TooLarge { .. } => emit(quarantined("paper_too_large", &detail)),
             }
         }
     }

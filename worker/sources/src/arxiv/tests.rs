@@ -21,13 +21,14 @@ fn read(tar: &[u8], preset: &str) -> Vec<(String, String)> {
     let input = Input::sample("x.tar", "x.tar", tar, PathBuf::new());
     let mut told = Vec::new();
     let digest = Arxiv
-        .read(&job, &job.source[0], &input, &mut |met| {
-            told.push(match met.fate {
-                Fate::Page(page) => {
+        .read(&job, &job.source[0], &input, &mut |record| {
+            told.push(match record.outcome {
+                RecordOutcome::Page(page) => {
                     assert_eq!(page.date, "2023-11-14T22:13:20");
                     (page.url.to_owned(), page.text.to_owned())
                 }
-                Fate::Dropped { id, reason, .. } | Fate::Quarantined { id, reason, .. } => {
+                RecordOutcome::Dropped { id, reason, .. }
+                | RecordOutcome::Quarantined { id, reason, .. } => {
                     (id.to_owned(), reason.to_owned())
                 }
             });

@@ -19,7 +19,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use thresher_job::{JobSpec, SourceSpec};
 
-use super::{Fate, Input, Met, Meta, Page, PlannedInput, Source, Take, json_rows};
+use super::{
+    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, json_rows,
+};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
@@ -59,13 +61,13 @@ impl Source for Books {
         job: &JobSpec,
         _: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let name = input.path().strip_suffix(".gz").unwrap_or(input.path());
         if ![".json", ".jsonl", ".ndjson"].iter().any(|ending| name.ends_with(ending)) {
-            return read_file(job, input, take);
+            return read_file(job, input, sink);
         }
-        json_rows::read(job, input, take, |place, row: Row, take| {
+        json_rows::read(job, input, sink, |place, row: Row, sink| {
             let id = if row.url.is_empty() { &place.id } else { &row.url };
             let date = match &row.publication_date {
                 Value::String(text) => text.clone(),
@@ -77,7 +79,7 @@ impl Source for Books {
             };
             let meta = meta(&row.short_book_title, &row.publication_date, &row.url);
             let book = gutenberg::read(&row.text, job.books.cut_boilerplate);
-            take(place.met(fate(&Page {
+            sink(place.read_record(outcome(&Page {
                 id,
                 url: &row.url,
                 date: &date,
@@ -95,7 +97,7 @@ impl Source for Books {
 fn read_file(
     job: &JobSpec,
     input: &Input<'_>,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
     let limit = job.records.max_bytes.0;
     let mut reader = HashedReader::new(input.open()?);
@@ -104,11 +106,13 @@ fn read_file(
     bounded.map_err(|error| input.failed(&error))?;
     let digest = reader.finish().map_err(|error| input.failed(&error))?;
     let id = input.path();
-    let mut tell = |fate: Fate<'_>| take(Met { offset: 0, record: 0, bytes: digest.bytes, fate });
+    let mut emit = |outcome: RecordOutcome<'_>| {
+        sink(ReadRecord { offset: 0, record: 0, bytes: digest.bytes, outcome })
+    };
     if digest.bytes > limit {
         let detail = format!("a book of {} bytes", digest.bytes);
         let reason = "record_too_large";
-        tell(Fate::Quarantined { id, url: "", reason, detail: &detail })?;
+        emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
         return Ok(digest);
     }
     let text = match gutenberg::decode(&raw) {
@@ -116,7 +120,7 @@ fn read_file(
         Err(at) => {
             let detail = format!("byte {at} is no UTF-8, and the header names no encoding");
             let reason = "invalid_utf8";
-            tell(Fate::Quarantined { id, url: "", reason, detail: &detail })?;
+            emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
             return Ok(digest);
         }
     };
@@ -130,7 +134,7 @@ fn read_file(
         if numbered { format!("http://www.gutenberg.org/ebooks/{number}") } else { String::new() };
     let title = book.title.unwrap_or(stem);
     let meta = meta(title, &Value::Null, &url);
-    tell(fate(&Page {
+    emit(outcome(&Page {
         id,
         url: &url,
         date: book.released.unwrap_or_default(),
@@ -143,11 +147,16 @@ fn read_file(
     Ok(digest)
 }
 
-fn fate<'a>(page: &Page<'a>) -> Fate<'a> {
+fn outcome<'a>(page: &Page<'a>) -> RecordOutcome<'a> {
     if page.text.trim().is_empty() {
-        return Fate::Dropped { id: page.id, url: page.url, reason: "books/empty", detail: "" };
+        return RecordOutcome::Dropped {
+            id: page.id,
+            url: page.url,
+            reason: "books/empty",
+            detail: "",
+        };
     }
-    Fate::Page(Page { licence: Some(LICENCE), ..*page })
+    RecordOutcome::Page(Page { licence: Some(LICENCE), ..*page })
 }
 
 /// As RedPajama published it.

@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::json;
 use thresher_job::{JobSpec, SourceSpec};
 
-use super::{Fate, Input, Meta, Page, PlannedInput, Source, Take, json_rows};
+use super::commoncrawl::dump_in;
+use super::{Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Source, json_rows};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -35,6 +36,10 @@ struct Row {
 }
 
 impl Source for C4 {
+    fn dump_of<'p>(&self, path: &'p str) -> &'p str {
+        dump_in(path)
+    }
+
     fn pieces(
         &self,
         _: &JobSpec,
@@ -49,17 +54,18 @@ impl Source for C4 {
         job: &JobSpec,
         _: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let language = language_of(input.path());
-        json_rows::read(job, input, take, |place, row: Row, take| {
+        json_rows::read(job, input, sink, |place, row: Row, sink| {
             let Row { text, timestamp, url } = &row;
             if text.is_empty() {
-                let fate = Fate::Dropped { id: &place.id, url, reason: "c4/empty", detail: "" };
-                return take(place.met(fate));
+                let outcome =
+                    RecordOutcome::Dropped { id: &place.id, url, reason: "c4/empty", detail: "" };
+                return sink(place.read_record(outcome));
             }
             let meta = meta(&row, language);
-            take(place.met(Fate::Page(Page {
+            sink(place.read_record(RecordOutcome::Page(Page {
                 id: &place.id,
                 url,
                 date: timestamp,

@@ -9,7 +9,7 @@ mod wet;
 
 use thresher_job::{JobSpec, SourceSpec};
 
-use super::{Fate, Input, Met, Page, Source, Take};
+use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
 use thresher_text::html::{HtmlLimits, page_text};
@@ -25,7 +25,7 @@ impl Source for CommonCrawl {
         job: &JobSpec,
         _: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let limits = limits(job);
         let mut reader = WarcReader::new(input.open()?, limits);
@@ -33,18 +33,37 @@ impl Source for CommonCrawl {
             HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
         while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
             match item {
-                Item::Record(record) => read_record(job, &html, &record, take)?,
+                Item::Record(record) => read_record(job, &html, &record, sink)?,
                 Item::Quarantined(bad) => {
                     let header = bad.header();
                     let Named { id, url, .. } = named(&header);
-                    let fate =
-                        Fate::Quarantined { id, url, reason: bad.reason, detail: &bad.detail };
-                    take(Met { offset: bad.offset, record: bad.index, bytes: 0, fate })?;
+                    let outcome = RecordOutcome::Quarantined {
+                        id,
+                        url,
+                        reason: bad.reason,
+                        detail: &bad.detail,
+                    };
+                    sink(ReadRecord { offset: bad.offset, record: bad.index, bytes: 0, outcome })?;
                 }
             }
         }
         Ok(reader.input_digest())
     }
+
+    fn is_crawl(&self) -> bool {
+        true
+    }
+
+    fn dump_of<'p>(&self, path: &'p str) -> &'p str {
+        dump_in(path)
+    }
+}
+
+/// Returns the name of the dump in the path of an input, as CommonCrawl's paths contain it.
+pub(crate) fn dump_in(path: &str) -> &str {
+    let is_dump =
+        |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
+    path.split('/').find(is_dump).unwrap_or("")
 }
 
 fn limits(job: &JobSpec) -> WarcLimits {
@@ -81,19 +100,27 @@ fn read_record(
     job: &JobSpec,
     html: &HtmlLimits,
     record: &Record<'_>,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<(), UnitError> {
     let Named { id, url, date, payload_digest } = named(&record.header);
-    let mut tell = |fate: Fate<'_>| {
+    let mut emit = |outcome: RecordOutcome<'_>| {
         let bytes = record.body.len() as u64;
-        take(Met { offset: record.offset, record: record.index, bytes, fate })
+        sink(ReadRecord { offset: record.offset, record: record.index, bytes, outcome })
     };
     let least = job.commoncrawl.min_chars;
     let mut page = |title: &str, text: &str| {
         if has_chars(text, least) {
-            tell(Fate::Page(Page { id, url, date, title, text, payload_digest, ..Page::default() }))
+            emit(RecordOutcome::Page(Page {
+                id,
+                url,
+                date,
+                title,
+                text,
+                payload_digest,
+                ..Page::default()
+            }))
         } else {
-            tell(Fate::Dropped { id, url, reason: "commoncrawl/too_short", detail: "" })
+            emit(RecordOutcome::Dropped { id, url, reason: "commoncrawl/too_short", detail: "" })
         }
     };
     match record.header.warc_type().unwrap_or_default() {
@@ -101,17 +128,22 @@ fn read_record(
             Ok((title, text)) => page(title, text),
             Err(at) => {
                 let detail = format!("byte {at} of the body is no UTF-8");
-                tell(Fate::Quarantined { id, url, reason: "invalid_utf8", detail: &detail })
+                emit(RecordOutcome::Quarantined {
+                    id,
+                    url,
+                    reason: "invalid_utf8",
+                    detail: &detail,
+                })
             }
         },
         b"response" => match page_text(record.body, url, html) {
             Ok(found) => page(&found.title, &found.text),
             Err(error) => {
                 let detail = error.to_string();
-                tell(Fate::Dropped { id, url, reason: error.reason(), detail: &detail })
+                emit(RecordOutcome::Dropped { id, url, reason: error.reason(), detail: &detail })
             }
         },
-        other => tell(Fate::Dropped { id, url, reason: type_reason(other), detail: "" }),
+        other => emit(RecordOutcome::Dropped { id, url, reason: type_reason(other), detail: "" }),
     }
 }
 

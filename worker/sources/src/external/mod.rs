@@ -18,7 +18,8 @@
 use serde::Deserialize;
 use thresher_job::{JobSpec, SourceSpec};
 
-use super::{Fate, Input, Met, Meta, Page, Source, Take};
+use super::commoncrawl::dump_in;
+use super::{Input, Meta, Page, ReadRecord, RecordOutcome, RecordSink, Source};
 use crate::command::{Feed, Program, Reasons, command_line};
 use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
@@ -43,12 +44,16 @@ struct Given {
 }
 
 impl Source for External {
+    fn dump_of<'p>(&self, path: &'p str) -> &'p str {
+        dump_in(path)
+    }
+
     fn read(
         &self,
         job: &JobSpec,
         source: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let command = job
             .command(&source.reader)
@@ -70,7 +75,7 @@ impl Source for External {
                 reasons.check(reason).map_err(|why| program.answered(&line, &why))?;
             }
             let bytes = line.len() as u64;
-            tell(input, &given, record, bytes, take)?;
+            emit(input, &given, record, bytes, sink)?;
             record += 1;
         }
         program.end()?;
@@ -78,20 +83,20 @@ impl Source for External {
     }
 }
 
-fn tell(
+fn emit(
     input: &Input<'_>,
     given: &Given,
     record: u64,
     bytes: u64,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<(), UnitError> {
     let own = format!("{}#{record}", input.path());
     let id = if given.id.is_empty() { &own } else { &given.id };
     let url = &given.url;
     let named = |reason: &str| format!("external/{reason}");
     let reason = given.drop.as_deref().or(given.quarantine.as_deref()).map(named);
-    let fate = match (&given.text, &reason) {
-        (Some(text), _) if !text.is_empty() => Fate::Page(Page {
+    let outcome = match (&given.text, &reason) {
+        (Some(text), _) if !text.is_empty() => RecordOutcome::Page(Page {
             id,
             url,
             date: &given.date,
@@ -103,11 +108,13 @@ fn tell(
             meta: given.meta.as_ref(),
             withdrawn: None,
         }),
-        (_, None) => Fate::Dropped { id, url, reason: "external/empty", detail: "" },
-        (_, Some(reason)) if given.drop.is_some() => Fate::Dropped { id, url, reason, detail: "" },
-        (_, Some(reason)) => Fate::Quarantined { id, url, reason, detail: "" },
+        (_, None) => RecordOutcome::Dropped { id, url, reason: "external/empty", detail: "" },
+        (_, Some(reason)) if given.drop.is_some() => {
+            RecordOutcome::Dropped { id, url, reason, detail: "" }
+        }
+        (_, Some(reason)) => RecordOutcome::Quarantined { id, url, reason, detail: "" },
     };
-    take(Met { offset: 0, record, bytes, fate })
+    sink(ReadRecord { offset: 0, record, bytes, outcome })
 }
 
 #[cfg(test)]

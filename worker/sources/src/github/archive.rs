@@ -16,7 +16,7 @@ use thresher_job::JobSpec;
 
 use super::{CodeFile, Judged, licence};
 use crate::noted::{ErrorNote, Noted};
-use crate::{Fate, Input, Met, Meta, Take};
+use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_unit::UnitError;
@@ -41,12 +41,12 @@ fn is_zip(path: &str) -> bool {
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
-    let mut reading = Reading { job, input, licences: BTreeMap::new(), take, record: 0 };
+    let mut reading = Reading { job, input, licences: BTreeMap::new(), sink, record: 0 };
     let walk = if is_zip(input.path()) { walk_zip } else { walk_tar };
     walk(job, input, &mut |file| reading.note_licence(&file))?;
-    walk(job, input, &mut |file| reading.tell(file))?;
+    walk(job, input, &mut |file| reading.emit(file))?;
     input.digest()
 }
 
@@ -66,7 +66,7 @@ struct Reading<'a, 't> {
     input: &'a Input<'a>,
     /// Of repositories, by their folders.
     licences: BTreeMap<String, &'static str>,
-    take: &'a mut Take<'t>,
+    sink: &'a mut RecordSink<'t>,
     record: u64,
 }
 
@@ -94,31 +94,42 @@ impl Reading<'_, '_> {
         Ok(())
     }
 
-    fn tell(&mut self, entry: Entry<'_>) -> Result<(), UnitError> {
+    fn emit(&mut self, entry: Entry<'_>) -> Result<(), UnitError> {
         let record = self.record;
         self.record += 1;
         let id = format!("{}!{}", self.input.path(), entry.path);
         let (folder, path) = self.split(entry.path);
-        let take = &mut *self.take;
-        let mut met =
-            |fate: Fate<'_>| take(Met { offset: entry.offset, record, bytes: entry.bytes, fate });
+        let sink = &mut *self.sink;
+        let mut emit = |outcome: RecordOutcome<'_>| {
+            sink(ReadRecord { offset: entry.offset, record, bytes: entry.bytes, outcome })
+        };
         let content = match entry.content {
             Ok(content) => content,
             Err((reason, detail)) => {
-                return met(Fate::Quarantined { id: &id, url: "", reason, detail: &detail });
+                return emit(RecordOutcome::Quarantined {
+                    id: &id,
+                    url: "",
+                    reason,
+                    detail: &detail,
+                });
             }
         };
         let text = match simdutf8::compat::from_utf8(content) {
             Ok(text) if !text.contains('\0') => text,
             Ok(_) | Err(_) if content.contains(&0) => {
                 let reason = "github/binary";
-                return met(Fate::Dropped { id: &id, url: "", reason, detail: "" });
+                return emit(RecordOutcome::Dropped { id: &id, url: "", reason, detail: "" });
             }
             Ok(text) => text,
             Err(error) => {
                 let detail = format!("byte {} of the file is no UTF-8", error.valid_up_to());
                 let reason = "invalid_utf8";
-                return met(Fate::Quarantined { id: &id, url: "", reason, detail: &detail });
+                return emit(RecordOutcome::Quarantined {
+                    id: &id,
+                    url: "",
+                    reason,
+                    detail: &detail,
+                });
             }
         };
         let licence = self.licences.get(folder).copied().unwrap_or_default();
@@ -130,7 +141,7 @@ impl Reading<'_, '_> {
         columns.insert("size".into(), json!(entry.bytes));
         let file = CodeFile { path, licence, content: text, columns };
         let judged = Judged::of(&self.job.github, file);
-        met(judged.fate((&id, ""), path, licence))
+        emit(judged.outcome((&id, ""), path, licence))
     }
 }
 

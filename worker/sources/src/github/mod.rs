@@ -28,7 +28,9 @@ use md5::{Digest, Md5};
 use serde_json::json;
 use thresher_job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
 
-use super::{Fate, Input, Meta, Page, PlannedInput, Source, Take, json_rows};
+use super::{
+    Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Refusal, Source, json_rows,
+};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -59,14 +61,19 @@ impl Source for Github {
         job: &JobSpec,
         _: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         match input.path() {
-            _ if job.github.trees => tree::read(job, input, take),
-            path if path.ends_with(PARQUET) => parquet_rows::read(job, input, take),
-            path if archive::is_archive(path) => archive::read(job, input, take),
-            _ => rows::read(job, input, take),
+            _ if job.github.trees => tree::read(job, input, sink),
+            path if path.ends_with(PARQUET) => parquet_rows::read(job, input, sink),
+            path if archive::is_archive(path) => archive::read(job, input, sink),
+            _ => rows::read(job, input, sink),
         }
+    }
+
+    fn refuse_by_tokens(&self, job: &JobSpec, text: &str, tokens: Option<u64>) -> Option<Refusal> {
+        let reason = few_letters(&job.github, text, tokens)?;
+        Some(Refusal { reason, compared: job.github.compares == Compares::All })
     }
 }
 
@@ -80,7 +87,7 @@ struct CodeFile<'a> {
     columns: Meta,
 }
 
-/// What becomes of a file; the text is its own, so that the fate can point to it.
+/// What becomes of a file; the text is its own, so that the outcome can point to it.
 struct Judged {
     text: String,
     content_hash: String,
@@ -114,16 +121,16 @@ impl Judged {
         Self { text, content_hash, meta, dropped, compared }
     }
 
-    fn fate<'a>(
+    fn outcome<'a>(
         &'a self,
         (id, url): (&'a str, &'a str),
         path: &'a str,
         licence: &'a str,
-    ) -> Fate<'a> {
+    ) -> RecordOutcome<'a> {
         if let Some(reason) = self.dropped.filter(|_| !self.compared) {
-            return Fate::Dropped { id, url, reason, detail: "" };
+            return RecordOutcome::Dropped { id, url, reason, detail: "" };
         }
-        Fate::Page(Page {
+        RecordOutcome::Page(Page {
             id,
             url,
             title: path,
@@ -159,7 +166,7 @@ fn rule_broken(spec: &GithubSpec, path: &str, measured: &Measured) -> Option<&'s
 }
 
 /// The rule that needs a tokenizer; `None` for a job without it.
-pub fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
+fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
     let tokens = tokens.filter(|_| spec.min_letters_per_token > 0.0)?;
     let letters = measure::letters(text);
     let few = (letters as f64) < spec.min_letters_per_token * tokens as f64;

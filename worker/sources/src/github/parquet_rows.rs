@@ -18,7 +18,7 @@ use thresher_job::JobSpec;
 
 use super::{CodeFile, Judged};
 use crate::noted::Owned;
-use crate::{Fate, Input, Met, Meta, Take};
+use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::parquet_file::{ParquetFile, Unread};
 use thresher_unit::UnitError;
@@ -71,11 +71,11 @@ impl ChunkReader for Owned {
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
     let owned = input.owned()?;
     let noted = owned.noted();
-    let mut telling = Telling { job, input, take, record: 0 };
+    let mut telling = Telling { job, input, sink, record: 0 };
     let result = read_groups(owned, &mut telling);
     if let Some(error) = noted.take() {
         return Err(input.failed(&error));
@@ -154,16 +154,16 @@ fn named<T: AsRef<str>>(names: &[T]) -> String {
 struct Telling<'a, 't> {
     job: &'a JobSpec,
     input: &'a Input<'a>,
-    take: &'a mut Take<'t>,
+    sink: &'a mut RecordSink<'t>,
     record: u64,
 }
 
 impl Telling<'_, '_> {
     fn damaged(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
-        let fate = Fate::Quarantined { id: "", url: "", reason, detail };
+        let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
         let record = self.record;
         self.record += 1;
-        (self.take)(Met { offset, record, bytes: 0, fate })
+        (self.sink)(ReadRecord { offset, record, bytes: 0, outcome })
     }
 
     fn row(&mut self, offset: u64, row: &Row, all_bytes: u64) -> Result<(), UnitError> {
@@ -181,20 +181,31 @@ impl Telling<'_, '_> {
         };
         let content = column(row, "content").and_then(bytes_of);
         let bytes = content.map_or(0, <[u8]>::len) as u64;
-        let mut met = |fate: Fate<'_>| (self.take)(Met { offset, record, bytes, fate });
+        let mut emit =
+            |outcome: RecordOutcome<'_>| (self.sink)(ReadRecord { offset, record, bytes, outcome });
         if all_bytes > self.job.records.max_bytes.0 {
             let (reason, detail) = ("record_too_large", format!("{all_bytes} bytes"));
-            return met(Fate::Quarantined { id: &id, url: &url, reason, detail: &detail });
+            return emit(RecordOutcome::Quarantined {
+                id: &id,
+                url: &url,
+                reason,
+                detail: &detail,
+            });
         }
         let Some(content) = content else {
             let reason = "github/no_content";
-            return met(Fate::Dropped { id: &id, url: &url, reason, detail: "" });
+            return emit(RecordOutcome::Dropped { id: &id, url: &url, reason, detail: "" });
         };
         let content = match str::from_utf8(content) {
             Ok(content) => content,
             Err(error) => {
                 let (reason, detail) = ("invalid_utf8", format!("`content`: {error}"));
-                return met(Fate::Quarantined { id: &id, url: &url, reason, detail: &detail });
+                return emit(RecordOutcome::Quarantined {
+                    id: &id,
+                    url: &url,
+                    reason,
+                    detail: &detail,
+                });
             }
         };
         let others = row.get_column_iter().filter(|(name, _)| *name != "content");
@@ -208,7 +219,7 @@ impl Telling<'_, '_> {
         let licence = licences.find(known).unwrap_or_default().to_owned();
         let file = CodeFile { path, licence: &licence, content, columns };
         let judged = Judged::of(&self.job.github, file);
-        met(judged.fate((&id, &url), path, &licence))
+        emit(judged.outcome((&id, &url), path, &licence))
     }
 }
 

@@ -5,16 +5,16 @@ use serde_json::Value;
 use thresher_job::JobSpec;
 
 use super::{CodeFile, Judged};
-use crate::{Fate, Input, Meta, Take, json_rows};
+use crate::{Input, Meta, RecordOutcome, RecordSink, json_rows};
 use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
 
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
-    json_rows::read(job, input, take, |place, mut row: Meta, take| {
+    json_rows::read(job, input, sink, |place, mut row: Meta, sink| {
         let content = row.shift_remove("content");
         let text =
             |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -26,14 +26,24 @@ pub(super) fn read(
         let url = format!("https://github.com/{repository}/blob/{branch}/{path}");
         if path.is_empty() {
             let (reason, detail) = ("invalid_json", "the row has no `path`");
-            return take(place.met(Fate::Quarantined { id: &id, url: "", reason, detail }));
+            return sink(place.read_record(RecordOutcome::Quarantined {
+                id: &id,
+                url: "",
+                reason,
+                detail,
+            }));
         }
         let Some(Value::String(content)) = content else {
             let reason = "github/no_content";
-            return take(place.met(Fate::Dropped { id: &id, url: &url, reason, detail: "" }));
+            return sink(place.read_record(RecordOutcome::Dropped {
+                id: &id,
+                url: &url,
+                reason,
+                detail: "",
+            }));
         };
         let file = CodeFile { path: &path, licence: &licence, content: &content, columns: row };
         let judged = Judged::of(&job.github, file);
-        take(place.met(judged.fate((&id, &url), &path, &licence)))
+        sink(place.read_record(judged.outcome((&id, &url), &path, &licence)))
     })
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use thresher_job::JobSpec;
 
 use super::{CodeFile, Judged, licence};
-use crate::{Fate, Input, Met, Meta, Take};
+use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_unit::UnitError;
@@ -31,7 +31,7 @@ const LICENCE_FILES: [&str; 10] = [
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
-    take: &mut Take<'_>,
+    sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
     let limit = job.records.max_bytes.0;
     let mut reader = HashedReader::new(input.open()?);
@@ -40,21 +40,23 @@ pub(super) fn read(
     bounded.map_err(|error| input.failed(&error))?;
     let digest = reader.finish().map_err(|error| input.failed(&error))?;
     let id = input.path();
-    let mut met = |fate: Fate<'_>| take(Met { offset: 0, record: 0, bytes: digest.bytes, fate });
-    let quarantined = |reason, detail| Fate::Quarantined { id, url: "", reason, detail };
+    let mut emit = |outcome: RecordOutcome<'_>| {
+        sink(ReadRecord { offset: 0, record: 0, bytes: digest.bytes, outcome })
+    };
+    let quarantined = |reason, detail| RecordOutcome::Quarantined { id, url: "", reason, detail };
     if digest.bytes > limit {
-        met(quarantined("record_too_large", &format!("{} bytes", digest.bytes)))?;
+        emit(quarantined("record_too_large", &format!("{} bytes", digest.bytes)))?;
         return Ok(digest);
     }
     if content.contains(&0) {
-        met(Fate::Dropped { id, url: "", reason: "github/binary", detail: "" })?;
+        emit(RecordOutcome::Dropped { id, url: "", reason: "github/binary", detail: "" })?;
         return Ok(digest);
     }
     let text = match simdutf8::compat::from_utf8(&content) {
         Ok(text) => text,
         Err(error) => {
             let detail = format!("byte {} of the file is no UTF-8", error.valid_up_to());
-            met(quarantined("invalid_utf8", &detail))?;
+            emit(quarantined("invalid_utf8", &detail))?;
             return Ok(digest);
         }
     };
@@ -66,7 +68,7 @@ pub(super) fn read(
     columns.insert("license".into(), json!(licence));
     columns.insert("size".into(), json!(digest.bytes));
     let judged = Judged::of(&job.github, CodeFile { path, licence, content: text, columns });
-    met(judged.fate((id, ""), path, licence))?;
+    emit(judged.outcome((id, ""), path, licence))?;
     Ok(digest)
 }
 

@@ -22,7 +22,10 @@ use std::path::Path;
 use serde_json::Value;
 use thresher_job::{JobSpec, Schema, SourceSpec};
 
-use super::{Fate, Input, Joined, Met, Meta, Page, PlannedInput, Selected, Source, Take};
+use super::{
+    Input, Joined, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected,
+    Source,
+};
 use posts::{Post, Row, Rows};
 use sorter::{Sorted, Sorter};
 use threads::Thread;
@@ -68,9 +71,9 @@ impl Source for StackExchange {
         job: &JobSpec,
         source: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        let mut reading = Reading::new(job, source, (input.path(), input.scratch()), take);
+        let mut reading = Reading::new(job, source, (input.path(), input.scratch()), sink);
         if input.path().ends_with(".7z") {
             reading.archive(input)?;
             return input.digest();
@@ -94,7 +97,7 @@ struct Reading<'r, 't> {
     record: u64,
     /// Rows so far.
     row: u64,
-    take: &'r mut Take<'t>,
+    sink: &'r mut RecordSink<'t>,
 }
 
 impl<'r, 't> Reading<'r, 't> {
@@ -103,25 +106,34 @@ impl<'r, 't> Reading<'r, 't> {
         job: &'r JobSpec,
         source: &'r SourceSpec,
         (path, scratch): (&'r str, &Path),
-        take: &'r mut Take<'t>,
+        sink: &'r mut RecordSink<'t>,
     ) -> Self {
         let sorter = Sorter::new(scratch, job.stackexchange.sort_memory.0);
-        Self { job, source, site: sites::site_of(path), sorter, record: 0, row: 0, take }
+        Self { job, source, site: sites::site_of(path), sorter, record: 0, row: 0, sink }
     }
 
-    fn met(&mut self, offset: u64, bytes: u64, fate: Fate<'_>) -> Result<(), UnitError> {
+    fn emit(
+        &mut self,
+        offset: u64,
+        bytes: u64,
+        outcome: RecordOutcome<'_>,
+    ) -> Result<(), UnitError> {
         let record = self.record;
         self.record += 1;
-        (self.take)(Met { offset, record, bytes, fate })
+        (self.sink)(ReadRecord { offset, record, bytes, outcome })
     }
 
     fn bad(&mut self, at: (u64, u64), reason: &str, detail: &str) -> Result<(), UnitError> {
-        self.met(at.0, at.1, Fate::Quarantined { id: "", url: "", reason, detail })
+        self.emit(at.0, at.1, RecordOutcome::Quarantined { id: "", url: "", reason, detail })
     }
 
     fn dropped(&mut self, row: &Sorted, reason: &str) -> Result<(), UnitError> {
         let id = format!("{}/{}", self.site, row.post.id);
-        self.met(row.key.2, row.bytes, Fate::Dropped { id: &id, url: "", reason, detail: "" })
+        self.emit(
+            row.key.2,
+            row.bytes,
+            RecordOutcome::Dropped { id: &id, url: "", reason, detail: "" },
+        )
     }
 
     /// Sends every row on its way to its question.
@@ -189,8 +201,9 @@ impl<'r, 't> Reading<'r, 't> {
             if thread.bytes() + row.bytes > THREAD_BYTES {
                 let detail = format!("its thread has more than {THREAD_BYTES} bytes");
                 let (id, reason) = (format!("{}/{}", self.site, row.post.id), "thread_too_large");
-                let fate = Fate::Quarantined { id: &id, url: "", reason, detail: &detail };
-                return self.met(row.key.2, row.bytes, fate);
+                let outcome =
+                    RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail };
+                return self.emit(row.key.2, row.bytes, outcome);
             }
             thread.answers.push(row);
         } else if thread.question.is_some() {
@@ -214,8 +227,9 @@ impl<'r, 't> Reading<'r, 't> {
             Ok(text) => text,
             Err(detail) => {
                 let reason = "html_too_large";
-                let fate = Fate::Quarantined { id: &id, url: &url, reason, detail: &detail };
-                return self.met(at.0, at.1, fate);
+                let outcome =
+                    RecordOutcome::Quarantined { id: &id, url: &url, reason, detail: &detail };
+                return self.emit(at.0, at.1, outcome);
             }
         };
         let dump = self.source.dump.as_str();
@@ -232,7 +246,7 @@ impl<'r, 't> Reading<'r, 't> {
             meta.insert("answers".to_owned(), Value::from(thread.answers.len()));
         }
         let licence = thread.licences();
-        let fate = Fate::Page(Page {
+        let outcome = RecordOutcome::Page(Page {
             id: &id,
             url: &url,
             date: &date,
@@ -242,7 +256,7 @@ impl<'r, 't> Reading<'r, 't> {
             meta: Some(&meta),
             ..Page::default()
         });
-        self.met(at.0, at.1, fate)
+        self.emit(at.0, at.1, outcome)
     }
 }
 

@@ -13,7 +13,7 @@ use thresher_job::{JobSpec, SourceSpec};
 use super::posts::{Row, Rows};
 use super::sorter::{Sortable, Sorter};
 use super::{Reading, StackExchange, sorting};
-use crate::{GiveRow, Input, Joined, PartRows, Take};
+use crate::{GiveRow, Input, Joined, PartRows, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_unit::UnitError;
@@ -92,9 +92,9 @@ impl Joined for StackExchange {
         source: &SourceSpec,
         (path, scratch): (&str, &Path),
         rows: &mut PartRows<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<(), UnitError> {
-        let mut reading = Reading::new(job, source, (path, scratch), take);
+        let mut reading = Reading::new(job, source, (path, scratch), sink);
         rows(&mut |row| {
             let Scattered { at, bytes, row, .. } =
                 serde_json::from_slice(row).map_err(|error| {

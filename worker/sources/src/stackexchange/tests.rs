@@ -18,11 +18,11 @@ fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<(String, String)> {
     let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
     let mut told = Vec::new();
     let digest = StackExchange
-        .read(job, &job.source[0], &input, &mut |met| {
-            told.push(match met.fate {
-                Fate::Page(page) => (page.url.to_owned(), page.text.to_owned()),
-                Fate::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
-                Fate::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+        .read(job, &job.source[0], &input, &mut |record| {
+            told.push(match record.outcome {
+                RecordOutcome::Page(page) => (page.url.to_owned(), page.text.to_owned()),
+                RecordOutcome::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+                RecordOutcome::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
             });
             Ok(())
         })
@@ -36,13 +36,13 @@ fn joined(bytes: &[u8], job: &JobSpec) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let input = Input::sample("x", "x/Posts.xml", bytes, folder.path().join("scratch"));
     let mut answers = 0;
-    let mut take = |met: Met<'_>| {
-        if let Fate::Page(Page { meta: Some(meta), .. }) = met.fate {
+    let mut sink = |record: ReadRecord<'_>| {
+        if let RecordOutcome::Page(Page { meta: Some(meta), .. }) = record.outcome {
             answers += meta["answers"].as_u64().unwrap();
         }
         Ok(())
     };
-    StackExchange.read(job, &job.source[0], &input, &mut take).unwrap();
+    StackExchange.read(job, &job.source[0], &input, &mut sink).unwrap();
     answers
 }
 
@@ -115,8 +115,8 @@ fn refusals(bytes: &[u8]) -> Vec<(String, String)> {
     let path = "a.com.7z";
     let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
     let (job, mut told) = (job("thresher"), Vec::new());
-    let read = StackExchange.read(&job, &job.source[0], &input, &mut |met| {
-        if let Fate::Quarantined { reason, detail, .. } = met.fate {
+    let read = StackExchange.read(&job, &job.source[0], &input, &mut |record| {
+        if let RecordOutcome::Quarantined { reason, detail, .. } = record.outcome {
             told.push((reason.to_owned(), detail.to_owned()));
         }
         Ok(())
@@ -197,11 +197,11 @@ fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(St
         let mut give = |take: &mut dyn FnMut(&[u8]) -> Result<(), UnitError>| {
             rows.iter().try_for_each(|row| take(row))
         };
-        let gathered = StackExchange.gather(job, &job.source[0], place, &mut give, &mut |met| {
-            told.push(match met.fate {
-                Fate::Page(page) => (page.url.to_owned(), page.text.to_owned()),
-                Fate::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
-                Fate::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+        let gathered = StackExchange.gather(job, &job.source[0], place, &mut give, &mut |record| {
+            told.push(match record.outcome {
+                RecordOutcome::Page(page) => (page.url.to_owned(), page.text.to_owned()),
+                RecordOutcome::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
+                RecordOutcome::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
             });
             Ok(())
         });

@@ -18,7 +18,9 @@ use std::io::{self, Read};
 use serde_json::Value;
 use thresher_job::{JobSpec, SourceSpec};
 
-use super::{Fate, Input, Met, Meta, Page, PlannedInput, Selected, Source, Take};
+use super::{
+    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected, Source,
+};
 use crate::locate;
 use namespaces::{prefixes_of, siteinfo};
 use pages::{Found, PageFinder, WikiPage, parse};
@@ -72,7 +74,7 @@ impl Source for Wikipedia {
         job: &JobSpec,
         _: &SourceSpec,
         input: &Input<'_>,
-        take: &mut Take<'_>,
+        sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let dump = Dump::of(job, input)?;
         let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
@@ -80,7 +82,7 @@ impl Source for Wikipedia {
         let joined = !input.path().contains("-multistream");
         let mut streams = BzStreams::new(reader, piece.offset, piece.range().end, joined);
         let mut finder = PageFinder::new(job.wikipedia.max_page_bytes.0 as usize);
-        let mut reading = Reading { dump: &dump, record: 0, take };
+        let mut reading = Reading { dump: &dump, record: 0, sink };
         while streams.next_stream().map_err(|error| input.failed(&error))? {
             reading.stream(input, &mut streams, &mut finder)?;
         }
@@ -168,7 +170,7 @@ fn percent_encoded(title: &str) -> String {
 struct Reading<'r, 't> {
     dump: &'r Dump,
     record: u64,
-    take: &'r mut Take<'t>,
+    sink: &'r mut RecordSink<'t>,
 }
 
 impl Reading<'_, '_> {
@@ -203,7 +205,7 @@ impl Reading<'_, '_> {
     }
 
     fn bad(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
-        self.met(offset, 0, Fate::Quarantined { id: "", url: "", reason, detail })
+        self.emit(offset, 0, RecordOutcome::Quarantined { id: "", url: "", reason, detail })
     }
 
     fn empty_dump(&mut self, job: &JobSpec) -> Result<(), UnitError> {
@@ -212,10 +214,15 @@ impl Reading<'_, '_> {
         self.bad(0, "no_page", &detail)
     }
 
-    fn met(&mut self, offset: u64, bytes: u64, fate: Fate<'_>) -> Result<(), UnitError> {
+    fn emit(
+        &mut self,
+        offset: u64,
+        bytes: u64,
+        outcome: RecordOutcome<'_>,
+    ) -> Result<(), UnitError> {
         let record = self.record;
         self.record += 1;
-        (self.take)(Met { offset, record, bytes, fate })
+        (self.sink)(ReadRecord { offset, record, bytes, outcome })
     }
 
     fn page(&mut self, offset: u64, xml: &[u8]) -> Result<(), UnitError> {
@@ -223,13 +230,13 @@ impl Reading<'_, '_> {
         let page = match parse(xml) {
             Ok(page) => page,
             Err(detail) => {
-                let fate = Fate::Quarantined {
+                let outcome = RecordOutcome::Quarantined {
                     id: "",
                     url: "",
                     reason: "page_malformed",
                     detail: &detail,
                 };
-                return self.met(offset, bytes, fate);
+                return self.emit(offset, bytes, outcome);
             }
         };
         let dump = self.dump;
@@ -238,8 +245,8 @@ impl Reading<'_, '_> {
         let text = match dump.judge(&page) {
             Ok(text) => text,
             Err(reason) => {
-                let fate = Fate::Dropped { id: &id, url: &url, reason, detail: "" };
-                return self.met(offset, bytes, fate);
+                let outcome = RecordOutcome::Dropped { id: &id, url: &url, reason, detail: "" };
+                return self.emit(offset, bytes, outcome);
             }
         };
         let meta = Meta::from_iter([
@@ -248,7 +255,7 @@ impl Reading<'_, '_> {
             ("language".to_owned(), Value::from(dump.language.as_str())),
             ("timestamp".to_owned(), Value::from(dump.date.as_str())),
         ]);
-        let fate = Fate::Page(Page {
+        let outcome = RecordOutcome::Page(Page {
             id: &id,
             url: &url,
             date: &page.timestamp,
@@ -259,7 +266,7 @@ impl Reading<'_, '_> {
             meta: Some(&meta),
             ..Page::default()
         });
-        self.met(offset, bytes, fate)
+        self.emit(offset, bytes, outcome)
     }
 }
 

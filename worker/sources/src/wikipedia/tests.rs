@@ -33,17 +33,19 @@ fn dump() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Each record as a line: its number, its fate, and its id or reason.
+/// Each record as a line: its number, its outcome, and its id or reason.
 fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<String> {
     let input = Input::sample(path, path, bytes, PathBuf::new());
     let mut told = Vec::new();
     let digest = Wikipedia
-        .read(job, &job.source[0], &input, &mut |met| {
-            let record = met.record;
-            told.push(match met.fate {
-                Fate::Page(page) => format!("{record} {} {} {}", page.id, page.url, page.text),
-                Fate::Dropped { id, reason, .. } => format!("{record} {id} {reason}"),
-                Fate::Quarantined { reason, .. } => format!("{record} {reason}"),
+        .read(job, &job.source[0], &input, &mut |record| {
+            let number = record.record;
+            told.push(match record.outcome {
+                RecordOutcome::Page(page) => {
+                    format!("{number} {} {} {}", page.id, page.url, page.text)
+                }
+                RecordOutcome::Dropped { id, reason, .. } => format!("{number} {id} {reason}"),
+                RecordOutcome::Quarantined { reason, .. } => format!("{number} {reason}"),
             });
             Ok(())
         })
@@ -131,11 +133,11 @@ fn read_in_pieces(folder: &std::path::Path, target: u64) -> (Vec<Piece>, Vec<Str
         let row = InputRow { piece: Some(*piece), ..InputRow::named(name.to_owned()) };
         let location = thresher_storage::Location::from(folder.join(name).as_path());
         let input = Input::stored(location, &row, PathBuf::new()).unwrap();
-        let digest = Wikipedia.read(&job, &job.source[0], &input, &mut |met| {
-            told.push(match met.fate {
-                Fate::Page(page) => page.id.to_owned(),
-                Fate::Dropped { id, .. } => id.to_owned(),
-                Fate::Quarantined { reason, .. } => reason.to_owned(),
+        let digest = Wikipedia.read(&job, &job.source[0], &input, &mut |record| {
+            told.push(match record.outcome {
+                RecordOutcome::Page(page) => page.id.to_owned(),
+                RecordOutcome::Dropped { id, .. } => id.to_owned(),
+                RecordOutcome::Quarantined { reason, .. } => reason.to_owned(),
             });
             Ok(())
         });

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::StorageError;
 use super::super::commit::{CommitError, Committed};
+use super::name;
+use super::object::{Object, hash_of, put, remove};
 use super::read::{find, open};
-use super::upload::{Object, hash_of, put};
-use super::{name, remove};
 
 /// A longer object is not a record.
 const MAX_RECORD_BYTES: u64 = 4 << 10;

@@ -3,8 +3,9 @@
 
 use super::super::StorageError;
 use super::super::retry::ReadOptions;
-use super::engine::{Engine, engine};
+use super::engine::engine;
 use super::name;
+use super::object::remove;
 use super::upload::abort;
 
 /// An upload that was started and neither completed nor aborted.
@@ -62,22 +63,6 @@ pub fn unfinished(
         }
         (key_marker, id_marker) = (next_key, next_id);
     }
-}
-
-/// Deletes one object; a missing object counts as deleted.
-pub(super) fn remove(
-    engine: &Engine,
-    bucket: &str,
-    key: &str,
-    options: &ReadOptions,
-) -> Result<(), StorageError> {
-    let call = || {
-        let request = engine.client.delete_object().bucket(bucket).key(key);
-        request.set_request_payer(engine.payer()).send()
-    };
-    let location = name(bucket, key);
-    let removed = engine.ask_or(&location, options, &[404], call);
-    engine.runtime.block_on(removed).map(|_| ())
 }
 
 /// Deletes one object in the storage of this process.

@@ -21,7 +21,8 @@ use super::super::retry::ReadOptions;
 use super::commit_record::{self, CommitRecord};
 use super::engine::{Engine, engine};
 use super::name;
-use super::read::{find, open};
+use super::object::{Object, hash_of, put};
+use super::read::find;
 
 /// S3 numbers parts from 1 to this.
 const MAX_PARTS: usize = 10_000;
@@ -39,28 +40,11 @@ pub struct Upload {
     bytes: u64,
 }
 
-/// The object that an upload writes.
-#[derive(Clone)]
-pub(super) struct Object {
-    pub(super) engine: &'static Engine,
-    pub(super) bucket: String,
-    pub(super) key: String,
-    /// Key of the commit record.
-    pub(super) record_key: String,
-    pub(super) options: ReadOptions,
-}
-
 struct Multipart {
     id: String,
     /// One part is sent while the next is filled.
     sending: Option<JoinHandle<Result<CompletedPart, StorageError>>>,
     sent: Vec<CompletedPart>,
-}
-
-impl Object {
-    pub(super) fn location(&self) -> String {
-        name(&self.bucket, &self.key)
-    }
 }
 
 impl Upload {
@@ -278,33 +262,4 @@ fn put_small(
     let theirs = hash_of(object)?;
     ours.compare(&object.location(), &theirs)?;
     Ok(ours.already_there())
-}
-
-/// Puts an object in one request; returns false if the name is taken.
-pub(super) fn put(
-    object: &Object,
-    key: &str,
-    bytes: Bytes,
-    replace: bool,
-) -> Result<bool, StorageError> {
-    let Object { engine, bucket, options, .. } = object;
-    let condition = (!replace).then(|| "*".to_owned());
-    let call = || {
-        let request = engine.client.put_object().bucket(bucket).key(key);
-        let request = request.set_if_none_match(condition.clone());
-        let request = request.body(ByteStream::from(bytes.clone()));
-        request.set_request_payer(engine.payer()).send()
-    };
-    let location = name(bucket, key);
-    let placed = engine.ask_or(&location, options, &[412], call);
-    Ok(engine.runtime.block_on(placed)?.is_ok())
-}
-
-/// Returns the hash of the content that has the name now.
-pub(super) fn hash_of(object: &Object) -> Result<blake3::Hash, StorageError> {
-    let mut reader = open(&object.bucket, &object.key, 0..u64::MAX, &object.options)?;
-    let mut hasher = blake3::Hasher::new();
-    io::copy(&mut reader, &mut hasher)
-        .map_err(|error| StorageError::from_io(error, || object.location()))?;
-    Ok(hasher.finalize())
 }

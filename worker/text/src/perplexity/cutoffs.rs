@@ -1,38 +1,15 @@
 //! CCNet's cutoffs for each language: the perplexities below which 30 and 60 percent of the
 //! documents of a dump are. CCNet published them with its models, and they fit only those.
 
-/// A third of the documents of a language, with CCNet's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bucket {
-    /// The third with the lowest perplexities.
-    Head,
-    /// The third between the cutoffs.
-    Middle,
-    /// The third with the highest perplexities.
-    Tail,
-    /// The language has no model, or is not in the table.
-    All,
-}
+use thresher_domain::Bucket;
 
-impl Bucket {
-    /// Returns the bucket of a document.
-    pub fn of(language: &str, perplexity: f64) -> Self {
-        match cutoffs(language) {
-            None => Self::All,
-            Some((head, _)) if perplexity < head => Self::Head,
-            Some((_, middle)) if perplexity < middle => Self::Middle,
-            Some(_) => Self::Tail,
-        }
-    }
-
-    /// Returns its name in the job file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Middle => "middle",
-            Self::Tail => "tail",
-            Self::All => "all",
-        }
+/// Returns the bucket of a document.
+pub(super) fn bucket_of(language: &str, perplexity: f64) -> Bucket {
+    match cutoffs(language) {
+        None => Bucket::All,
+        Some((head, _)) if perplexity < head => Bucket::Head,
+        Some((_, middle)) if perplexity < middle => Bucket::Middle,
+        Some(_) => Bucket::Tail,
     }
 }
 
@@ -121,7 +98,7 @@ mod tests {
             ("zh", 1949.9, Bucket::Middle),
             ("sv", 1.0, Bucket::All),
         ] {
-            assert_eq!(Bucket::of(language, perplexity), bucket, "{language} {perplexity}");
+            assert_eq!(bucket_of(language, perplexity), bucket, "{language} {perplexity}");
         }
     }
 }

@@ -13,12 +13,14 @@
 mod cutoffs;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use thresher_domain::Bucket;
 use thresher_job::{MissingModel, PerplexitySpec};
 
-pub use cutoffs::{Bucket, cutoffs, languages};
+use cutoffs::bucket_of;
+pub use cutoffs::{cutoffs, languages};
 
 use crate::ccnet_document::normalise_document;
 use thresher_models::kenlm::{self, WordId};
@@ -41,6 +43,8 @@ pub enum PerplexityError {
 
 /// Scores documents; all threads share it.
 pub struct Perplexity {
+    /// The folder with the models of all languages.
+    folder: PathBuf,
     spec: PerplexitySpec,
     loaded: Mutex<BTreeMap<String, Loaded>>,
 }
@@ -77,13 +81,12 @@ impl Perplexity {
     ///
     /// Models of the languages that the job keeps must exist from the start.
     pub fn new(spec: &PerplexitySpec, keep: &[String]) -> Result<Option<Self>, PerplexityError> {
-        if matches!(spec.models.as_str(), "" | "none") {
-            return Ok(None);
-        }
+        let Some(folder) = spec.models.path() else { return Ok(None) };
         for language in keep {
-            find(spec, language)?;
+            find(folder, spec, language)?;
         }
-        Ok(Some(Self { spec: spec.clone(), loaded: Mutex::default() }))
+        let folder = folder.to_owned();
+        Ok(Some(Self { folder, spec: spec.clone(), loaded: Mutex::default() }))
     }
 
     /// Scores a document of a language.
@@ -94,10 +97,10 @@ impl Perplexity {
         text: &str,
     ) -> Result<Scored, PerplexityError> {
         let loaded = self.of(language);
-        match loaded.get_or_init(|| load(&self.spec, language)) {
+        match loaded.get_or_init(|| load(&self.folder, &self.spec, language)) {
             Ok(Some(models)) => {
                 let perplexity = models.perplexity(scratch, text);
-                let bucket = Bucket::of(language, perplexity);
+                let bucket = bucket_of(language, perplexity);
                 Ok(Scored { perplexity: Some(perplexity), bucket })
             }
             Ok(None) => Ok(Scored { perplexity: None, bucket: Bucket::All }),
@@ -122,15 +125,13 @@ impl Perplexity {
 /// Returns which languages' models a job may need and lacks, with a message for the first of them.
 /// A job that keeps every language may need those of all that CCNet has models of.
 pub fn missing_models(spec: &PerplexitySpec, keep: &[String]) -> Option<String> {
-    if matches!(spec.models.as_str(), "" | "none") {
-        return None;
-    }
+    let folder = spec.models.path()?;
     let kept: Vec<&str> = match keep {
         [] => languages().collect(),
         some => some.iter().map(String::as_str).collect(),
     };
     let mut refusals = kept.iter().filter_map(|language| {
-        let refusal = find(spec, language).err()?;
+        let refusal = find(folder, spec, language).err()?;
         Some((*language, refusal))
     });
     let (_, first) = refusals.next()?;
@@ -170,11 +171,11 @@ fn rounded_to_tenths(number: f64) -> f64 {
 
 /// Returns the paths of a language's models, or `None` if it has none.
 fn find(
+    folder: &Path,
     spec: &PerplexitySpec,
     language: &str,
 ) -> Result<Option<(PathBuf, PathBuf)>, PerplexityError> {
-    let path =
-        |template: &str| PathBuf::from(&spec.models).join(template.replace("{lang}", language));
+    let path = |template: &str| folder.join(template.replace("{lang}", language));
     let (pieces, model) = (path(&spec.sp), path(&spec.lm));
     let missing =
         [("SentencePiece model", &pieces, "sp.model"), ("KenLM model", &model, "arpa.bin")]
@@ -195,8 +196,12 @@ fn find(
     })
 }
 
-fn load(spec: &PerplexitySpec, language: &str) -> Result<Option<Models>, PerplexityError> {
-    let Some((pieces, model)) = find(spec, language)? else { return Ok(None) };
+fn load(
+    folder: &Path,
+    spec: &PerplexitySpec,
+    language: &str,
+) -> Result<Option<Models>, PerplexityError> {
+    let Some((pieces, model)) = find(folder, spec, language)? else { return Ok(None) };
     let unreadable =
         |error: String| PerplexityError::Unreadable { language: language.to_owned(), error };
     let pieces =
@@ -214,7 +219,7 @@ mod tests {
 
     fn spec(missing: MissingModel) -> PerplexitySpec {
         PerplexitySpec {
-            models: format!("{}/../testdata/lm", env!("CARGO_MANIFEST_DIR")),
+            models: format!("{}/../testdata/lm", env!("CARGO_MANIFEST_DIR")).into(),
             lm: "{lang}.arpa.bin".to_owned(),
             sp: "{lang}.sp.model".to_owned(),
             buckets: vec!["head".to_owned(), "middle".to_owned()],
@@ -240,7 +245,7 @@ mod tests {
             let perplexity = found.perplexity.unwrap();
             // Rounding accounts for half a tenth, and KenLM's score is given to 1e-4.
             assert!((perplexity - expected).abs() < 0.051, "{perplexity}, not {expected}: {text}");
-            assert_eq!(found.bucket, Bucket::of("fr", perplexity));
+            assert_eq!(found.bucket, bucket_of("fr", perplexity));
             checked += 1;
         }
         assert_eq!(checked, 25);

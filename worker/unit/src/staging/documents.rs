@@ -13,8 +13,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use thresher_proto::pb::Stage;
 
+use super::input_table::InputRow;
 use crate::{Tally, UnitError};
 use thresher_formats::blocks::{BlockCursor, BlockFile, BlockWriter, Compression, Damage, Kind};
+use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 
 /// Documents that passed the filters.
@@ -56,6 +58,22 @@ pub struct InputFacts {
     pub piece: Option<Piece>,
     pub bytes: u64,
     pub blake3: String,
+}
+
+impl InputFacts {
+    /// Describes what was read of the input `name`; refuses an input that differs from the listing.
+    pub fn of_read(name: &str, row: &InputRow, digest: InputDigest) -> Result<Self, UnitError> {
+        if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
+            return Err(UnitError::Fatal(format!(
+                "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs must \
+                 not change while a job runs; begin again with a new state directory",
+                digest.bytes
+            )));
+        }
+        let blake3 = digest.blake3.to_hex().to_string();
+        let (path, piece) = (row.path.clone(), row.piece);
+        Ok(Self { path, piece, bytes: digest.bytes, blake3 })
+    }
 }
 
 #[derive(Serialize, Deserialize)]

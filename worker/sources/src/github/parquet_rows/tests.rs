@@ -11,7 +11,7 @@ use parquet::schema::parser::parse_message_type;
 
 use super::super::Github;
 use crate::testing::{Seen, job, read_bytes, read_with};
-use crate::{Fate, Input, Source};
+use crate::{Input, RecordOutcome, Source};
 use thresher_formats::parquet_file::{ParquetFile, Unread};
 use thresher_formats::piece::Piece;
 use thresher_storage::Location;
@@ -254,8 +254,8 @@ fn pieces_give_every_row_group_once() {
                 ..InputRow::named("a.parquet".to_owned())
             };
             let input = Input::stored(Location::from(file.path()), &row, PathBuf::new()).unwrap();
-            let digest = Github.read(&job, &job.source[0], &input, &mut |met| {
-                if let Fate::Page(page) = met.fate {
+            let digest = Github.read(&job, &job.source[0], &input, &mut |record| {
+                if let RecordOutcome::Page(page) = record.outcome {
                     found.push(page.text.to_owned());
                 }
                 Ok(())

@@ -1,0 +1,163 @@
+//! The part of a survey that evaluates pages as PREPARE does and compresses as PUBLISH does.
+//!
+//! It keeps nothing but counts: documents go into an encoder whose output is only measured.
+
+use std::io::{self, Write};
+
+use zstd::stream::Encoder;
+
+use super::cpu_micros;
+use crate::stages::JobContext;
+use crate::stages::SourceRecipe;
+use crate::stages::pipeline::{Evaluation, Pipeline};
+use thresher_job::{JobSpec, SourceSpec};
+use thresher_sources::{Page, ReadRecord};
+use thresher_text::lines::count_chars;
+use thresher_unit::document::{Document, Scores};
+use thresher_unit::{Tally, UnitError};
+
+const PIECE_BYTES: usize = 1 << 20;
+
+/// What a job would publish of the sample's pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Published {
+    pub(super) documents: u64,
+    pub(super) json_bytes: u64,
+    pub(super) shard_bytes: u64,
+    pub(super) cpu_micros: u64,
+}
+
+/// Evaluates the pages of a sample, and compresses what would be published of them.
+pub(super) struct SampledDocuments<'a> {
+    job: &'a JobSpec,
+    source: &'a SourceSpec,
+    pipeline: Pipeline<'a>,
+    /// Demanded by the pipeline; a survey reports none of it.
+    tally: Tally,
+    sink: Compressed,
+}
+
+impl<'a> SampledDocuments<'a> {
+    pub(super) fn new(context: &'a JobContext, source: &'a SourceSpec) -> Result<Self, UnitError> {
+        Ok(Self {
+            job: &context.job,
+            source,
+            pipeline: Pipeline::start(context, source, SourceRecipe::of(&context.job, source))?,
+            tally: Tally::default(),
+            sink: Compressed::new(context.job.output.zstd_level)?,
+        })
+    }
+
+    /// CPU time of compressing, which PUBLISH will spend.
+    pub(super) fn publish_cpu_micros(&self) -> u64 {
+        self.sink.published.cpu_micros
+    }
+
+    /// Evaluates a page; `is_duplicate` answers for each of its lines in turn.
+    pub(super) fn page(
+        &mut self,
+        input: &str,
+        record: &ReadRecord<'_>,
+        page: &Page<'_>,
+        is_duplicate: impl FnMut() -> Result<bool, UnitError>,
+    ) -> Result<(), UnitError> {
+        match self.pipeline.evaluate(page, is_duplicate, &mut self.tally)? {
+            Evaluation::Kept(document) => {
+                let hash = blake3::hash(document.text.as_bytes()).to_hex();
+                self.sink.push(&Document {
+                    id: page.id,
+                    text: &document.text,
+                    source: &self.source.name,
+                    slice: self.source.slice.name(),
+                    url: page.url,
+                    date: page.date,
+                    dump: &self.source.dump,
+                    licence: page.licence,
+                    title: page.title,
+                    language: document.language,
+                    language_score: document.language_score,
+                    scores: Scores::default(),
+                    input,
+                    offset: record.offset,
+                    record: record.record,
+                    chars: count_chars(&document.text),
+                    bytes: document.text.len() as u64,
+                    lines: document.original.lines,
+                    original_chars: document.original.chars,
+                    original_lines: document.original.lines,
+                    content_hash: &hash,
+                    recipe: &self.job.job.preset,
+                    meta: page.meta,
+                })
+            }
+            Evaluation::Withdrawn { .. } | Evaluation::Dropped { .. } => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<Published, UnitError> {
+        self.pipeline.finish(&mut self.tally)?;
+        self.sink.finish()
+    }
+}
+
+/// Compresses lines as PUBLISH does, and forgets them.
+struct Compressed {
+    encoder: Encoder<'static, Counted>,
+    piece: Vec<u8>,
+    published: Published,
+}
+
+impl Compressed {
+    fn new(zstd_level: i32) -> Result<Self, UnitError> {
+        let encoder = Encoder::new(Counted::default(), zstd_level);
+        let encoder = encoder.map_err(|error| compressing(&error))?;
+        Ok(Self { encoder, piece: Vec::new(), published: Published::default() })
+    }
+
+    fn push(&mut self, document: &Document<'_>) -> Result<(), UnitError> {
+        serde_json::to_writer(&mut self.piece, document)
+            .map_err(|error| compressing(&error.into()))?;
+        self.piece.push(b'\n');
+        self.published.documents += 1;
+        if self.piece.len() >= PIECE_BYTES { self.compress() } else { Ok(()) }
+    }
+
+    fn finish(mut self) -> Result<Published, UnitError> {
+        self.compress()?;
+        let began = cpu_micros();
+        let counted = self.encoder.finish().map_err(|error| compressing(&error))?;
+        self.published.cpu_micros += cpu_micros() - began;
+        self.published.shard_bytes = counted.bytes;
+        Ok(self.published)
+    }
+
+    fn compress(&mut self) -> Result<(), UnitError> {
+        let began = cpu_micros();
+        self.encoder.write_all(&self.piece).map_err(|error| compressing(&error))?;
+        self.published.cpu_micros += cpu_micros() - began;
+        self.published.json_bytes += self.piece.len() as u64;
+        self.piece.clear();
+        Ok(())
+    }
+}
+
+fn compressing(error: &io::Error) -> UnitError {
+    UnitError::Fatal(format!("failed to compress a sample: {error}"))
+}
+
+/// Forgets what is written, but for its length.
+#[derive(Default)]
+struct Counted {
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
