@@ -1,7 +1,7 @@
-//! Worker processes on this machine: started, watched, and started again when they die.
+//! Worker processes on this machine: starts them, watches them, and restarts them when they die.
 //!
-//! **Invariant:** the job does not depend on them: a worker that outlives its coordinator goes on
-//! for as long as its lease, and is taken back by the next one.
+//! **Invariant:** the job does not depend on them: a worker that outlives its coordinator continues
+//! until its lease ends, and the next coordinator accepts it again.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -13,14 +13,15 @@ use anyhow::Context;
 use crate::clock;
 use crate::log_tail::end_of;
 
-/// A worker that dies so soon has not worked.
+/// A worker that exits sooner than this has not worked.
 const TOO_SOON: Duration = Duration::from_secs(3);
-/// So many points in a row are no accident. A worker that ends by itself before it has worked is
-/// misconfigured; one that is killed met somebody, or the memory limit, and may do better.
+/// Number of points in a row at which the run stops. A worker that exits by itself before it has
+/// worked is misconfigured; a killed one was stopped by a person or the memory limit, and a new one
+/// may succeed.
 const MAX_EARLY_POINTS: u32 = 50;
 const POINTS_ENDED: u32 = 10;
 const POINTS_KILLED: u32 = 1;
-/// Of a worker's last line that are kept.
+/// Number of bytes of a worker's last line that are kept.
 const LAST_WORDS_BYTES: usize = 300;
 
 /// How to start workers.
@@ -30,7 +31,7 @@ pub(crate) struct ChildOptions {
     pub(crate) state: PathBuf,
     pub(crate) slots: u32,
     pub(crate) epoch: u64,
-    /// Further ones.
+    /// Further arguments.
     pub(crate) arguments: Vec<String>,
 }
 
@@ -48,7 +49,7 @@ struct Running {
     log: PathBuf,
 }
 
-/// A worker that ended.
+/// A worker that exited.
 pub(crate) struct Ended {
     pub(crate) pid: u32,
     pub(crate) how: String,
@@ -86,7 +87,8 @@ impl Children {
         Ok(())
     }
 
-    /// Who ended since the last look; with `replace`, those that did not end well are replaced.
+    /// Returns the workers that exited since the last call; with `replace`, those that failed are
+    /// replaced.
     pub(crate) fn reap(&mut self, replace: bool) -> anyhow::Result<Vec<Ended>> {
         let mut ended = Vec::new();
         let mut index = 0;
@@ -109,7 +111,8 @@ impl Children {
             self.early_points = if lived < TOO_SOON { self.early_points + points } else { 0 };
             if self.early_points >= MAX_EARLY_POINTS {
                 anyhow::bail!(
-                    "workers keep dying as soon as they start; the last one {}:\n{}\nhint: see `{}`",
+                    "workers exit immediately after they start; the last one {}:\n{}\n\
+                     hint: see `{}`",
                     describe(status),
                     tail(&gone.log),
                     gone.log.display()
@@ -128,10 +131,10 @@ impl Children {
         self.running.is_empty()
     }
 
-    /// Ends those that are still there.
+    /// Kills the workers that still run.
     pub(crate) fn kill(&mut self) {
         for running in &mut self.running {
-            // It may have ended just now.
+            // It may have exited just now.
             let _ = running.child.kill();
             let _ = running.child.wait();
         }
@@ -150,26 +153,26 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
 fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit status {code}"),
+        (Some(code), _) => format!("exited with status {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended".to_owned(),
     }
 }
 
-/// What it said last, in one line: evidence for units that take their worker with them.
+/// Returns the last line of its log, as evidence for units that crash their worker.
 fn last_words(log: &Path) -> String {
-    // What Rust's runtime adds about backtraces says nothing of the cause.
+    // Rust's notes about backtraces say nothing about the cause.
     let says = |line: &&str| !line.is_empty() && !line.starts_with("note: ");
     match tail(log).lines().map(str::trim).rfind(says) {
         Some(line) if !line.is_empty() => {
             let end = line.floor_char_boundary(LAST_WORDS_BYTES);
-            format!("its last words: `{}` (`{}`)", &line[..end], log.display())
+            format!("its last line: `{}` (`{}`)", &line[..end], log.display())
         }
-        Some(_) | None => format!("it said nothing (`{}`)", log.display()),
+        Some(_) | None => format!("its log is empty (`{}`)", log.display()),
     }
 }
 
-/// The last lines that it wrote.
+/// Returns the last lines of its log.
 fn tail(log: &Path) -> String {
     let text = end_of(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(5).collect();

@@ -1,15 +1,15 @@
-//! From the job file to what the scheduler needs of it: a pure function, so that a replay gives the
-//! plan that was given at submission.
+//! Derives the plan for the scheduler from the job file. It is a pure function, so that a replay
+//! gives the same plan as at submission.
 
 use thresher_domain::{DOCUMENT_KEY, LINE_KEY};
 use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
 use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
-/// Beyond this a resolve stage would be all overhead.
+/// Largest number of key ranges; with more, a resolve stage would be mostly overhead.
 const MAX_RANGES: u32 = 1 << 16;
 
-/// The plan of a job.
+/// Returns the plan of a job.
 pub fn plan_of(job: &JobSpec) -> JobPlan {
     let plan_source =
         |source| SourcePlan { name: name_of(source), needs_lines: job.reads_twice(source) };
@@ -36,7 +36,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
     }
 }
 
-/// The plan of a job as the journal has it.
+/// Returns the plan of a job from its text in the journal.
 pub fn plan_of_text(resolved: &str) -> Result<JobPlan, JobError> {
     JobSpec::from_resolved(resolved).map(|job| plan_of(&job))
 }

@@ -1,4 +1,4 @@
-//! Signals that ask this process to stop.
+//! Handles signals that ask this process to stop.
 //!
 //! Batch systems warn with the signal that they are configured to send (USR1, USR2, URG), and end a
 //! job with INT and TERM, one after the other. All of them mean the same, however often they come.
@@ -14,7 +14,7 @@ use crate::wake::Waker;
 /// SIGURG has the same number on every Linux that we know.
 const URG: SignalKind = SignalKind::from_raw(23);
 
-/// Counts what came, and wakes who waits for it.
+/// Counts the signals received, and wakes the thread that waits for them.
 pub(crate) struct Signals {
     interrupts: Arc<AtomicU32>,
     others: Arc<AtomicU32>,
@@ -48,12 +48,12 @@ impl Signals {
         self.interrupts.load(Ordering::Relaxed) + self.others.load(Ordering::Relaxed) > 0
     }
 
-    /// True once, after the first signal.
+    /// Returns true once, after the first signal.
     pub(crate) fn first(&self) -> bool {
         self.seen() && !self.handled.replace(true)
     }
 
-    /// Whether somebody insists.
+    /// Returns whether a second INT came, which means to stop at once.
     pub(crate) fn again(&self) -> bool {
         self.interrupts.load(Ordering::Relaxed) > 1
     }

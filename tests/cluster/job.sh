@@ -99,5 +99,5 @@ processes() {
 workers() { processes thresher-worker "$1"; }
 has_worker() { [ -n "$(workers "$1")" ]; }
 
-# Times that a script began, by the records.
+# Number of starts of a script, by the records.
 begun() { grep -l '"what": "begun"' "$1"/corpus.state/allocations/*.json 2>/dev/null | wc -l; }

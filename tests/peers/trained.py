@@ -4,7 +4,7 @@
   trained.py path/to/thresher-worker ; from the repository's root
 
 Needs PyPI's fasttext-numpy2-wheel 0.9.2. Fails if fastText cannot read the file, if a second run gives
-other bytes, or if the model does not tell German from French.
+other bytes, or if the model does not distinguish German from French.
 """
 import json, os, subprocess, sys, tempfile
 

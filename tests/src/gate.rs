@@ -18,6 +18,7 @@ pub enum Moment {
 /// A predicate for the request to hold, which gets its head without the body.
 pub type Fits = fn(&str) -> bool;
 
+/// Holds one request at a time.
 #[derive(Default)]
 /// Holds one request at a time.
 pub struct Gate {

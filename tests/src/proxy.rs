@@ -26,15 +26,19 @@ const MAX_HEAD_BYTES: u64 = 64 << 10;
 const SLOW_PIECES: usize = 8;
 const SLOW_PAUSE: Duration = Duration::from_millis(20);
 
+/// A fault that a request can meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 /// A fault that a request can meet.
 pub enum Fault {
+    /// The request is forwarded without a fault.
     None,
     /// The connection is closed before the server receives the request.
     Reset,
     /// The server does what the request says, and its answer is dropped.
     LostAnswer,
+    /// The answer is 503 with the code `SlowDown`.
     SlowDown,
+    /// The answer is 500 with the code `InternalError`.
     InternalError,
     /// The body ends early.
     Truncated,

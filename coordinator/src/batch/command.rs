@@ -15,9 +15,7 @@ const SHOWN_CHARS: usize = 2000;
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The program cannot be started.
-    #[error(
-        "failed to run `{command}`: {source}\nhint: check that this node belongs to the batch system"
-    )]
+    #[error("failed to run `{command}`: {source}\nhint: run this on a node of the batch system")]
     Start { command: String, source: std::io::Error },
     /// The file for standard input cannot be opened.
     #[error("failed to open `{path}` for `{command}`: {source}")]

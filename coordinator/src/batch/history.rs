@@ -235,8 +235,8 @@ impl History {
         let idle = self.idle_runs();
         if limit > 0 && idle >= limit {
             return StartDecision::Stop(format!(
-                "no unit was done in {idle} allocations in a row; `thresher status` shows why, `thresher \
-                 resume` tries again"
+                "no unit was done in {idle} allocations in a row; `thresher status` shows why, \
+                 `thresher resume` tries again"
             ));
         }
         StartDecision::Run

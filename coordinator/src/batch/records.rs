@@ -83,13 +83,13 @@ pub enum Record {
 /// A record with its number and time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
-    #[serde(skip)]
     /// Number of the record, from the name of its file.
+    #[serde(skip)]
     pub number: u64,
     /// When the event happened.
     pub at_unix_seconds: u64,
-    #[serde(flatten)]
     /// The event.
+    #[serde(flatten)]
     pub record: Record,
 }
 
@@ -100,7 +100,10 @@ pub enum RecordsError {
     Private(#[from] PrivateFileError),
     #[error("failed to use `{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("`{}` is not a valid record of an allocation: {source}\nhint: move it away", path.display())]
+    #[error(
+        "`{}` is not a valid record of an allocation: {source}\nhint: move it away",
+        path.display()
+    )]
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("`{}` holds more than {MAX_RECORDS} records", .0.display())]
     TooMany(PathBuf),

@@ -24,13 +24,16 @@ const JOB: &str = "-job.toml";
 
 /// A submission that is checked and rendered, of which nothing has been done yet.
 pub struct Prepared {
+    /// The request, as it will be recorded.
     pub submission: Submission,
+    /// The text of the batch script.
     pub script_text: String,
     job_text: String,
     state: PathBuf,
 }
 
 impl Prepared {
+    /// Checks a job and a site, and renders the job file and the script, without writing anything.
     pub fn new(
         job: &JobSpec,
         site: SiteProfile,

@@ -1,8 +1,9 @@
-//! Reading the journal back: which segments count, how far, and every record in order.
+//! Reads the journal: determines which segments count and how far, and returns every record in
+//! order.
 //!
-//! Each epoch's first record names the segment that it goes on from and how much of that counts, so
-//! what a replaced coordinator still wrote after it was replaced is never read, in no later replay
-//! either. Invariant: bytes that a later epoch relied on are either read whole or an error.
+//! The first record of each epoch names the segment that it continues and how many of its bytes
+//! count, so what a coordinator wrote after it was replaced is never read, also in later replays.
+//! Invariant: bytes that a later epoch relied on are either read completely or an error.
 
 use std::collections::VecDeque;
 
@@ -13,14 +14,14 @@ use super::error::JournalError;
 use super::files::{JournalFiles, SegmentBytes};
 use super::frame::{Ending, FrameReader, HEADER_BYTES, Header, decode};
 
-/// A segment and how many of its bytes count.
+/// A segment and the number of its bytes that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) epoch: u64,
     pub(super) bytes: u64,
 }
 
-/// The journal's records, oldest first.
+/// The records of the journal, oldest first.
 pub struct Replay {
     files: Box<dyn JournalFiles>,
     segments: VecDeque<Counted>,
@@ -29,7 +30,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The records of `chain`.
+    /// Returns the records of `chain`.
     pub(super) fn new(files: Box<dyn JournalFiles>, chain: Vec<Counted>) -> Self {
         Self { files, segments: chain.into(), open: None, records: VecDeque::new() }
     }
@@ -53,12 +54,15 @@ impl Replay {
             }
             let frame =
                 reader.next_frame().map_err(|e| io_error(&*self.files, "read", epoch, e))?;
-            let decoded = frame.ok_or_else(|| "a frame that counted is gone".to_owned());
+            let decoded = frame.ok_or_else(|| "a frame that counted is missing".to_owned());
             let decoded = decoded.and_then(decode);
             self.records =
                 decoded.map_err(|what| damage(&*self.files, epoch, offset, what))?.into();
             if reader.offset() > segment.bytes {
-                let what = format!("a frame goes beyond byte {}, which ended it", segment.bytes);
+                let what = format!(
+                    "a frame extends beyond byte {}, at which the segment ends",
+                    segment.bytes
+                );
                 return Err(damage(&*self.files, epoch, offset, what));
             }
         }
@@ -79,7 +83,7 @@ impl Iterator for Replay {
     }
 }
 
-/// The segments that count among those of `epochs`, oldest first.
+/// Returns the segments that count among those of `epochs`, oldest first.
 pub(super) fn chain_below(
     files: &dyn JournalFiles,
     epochs: &[u64],
@@ -96,7 +100,7 @@ pub(super) fn chain_below(
     Ok(chain)
 }
 
-/// Adds the segments that a head goes on from, newest first.
+/// Adds the segments that a head continues, newest first.
 fn follow(
     files: &dyn JournalFiles,
     head: u64,
@@ -107,13 +111,13 @@ fn follow(
     while opened.previous_epoch > 0 {
         let counted = Counted { epoch: opened.previous_epoch, bytes: opened.previous_bytes };
         if counted.epoch >= from {
-            let what = format!("it goes on from the later epoch {}", counted.epoch);
+            let what = format!("it continues the later epoch {}", counted.epoch);
             return Err(damage(files, from, HEADER_BYTES as u64, what));
         }
         let reader = open_segment(files, counted.epoch)?;
         let mut reader = reader.map_err(|what| damage(files, counted.epoch, 0, what))?;
         let found = first_record(files, counted.epoch, &mut reader)?;
-        let what = || "its first record is gone".to_owned();
+        let what = || "its first record is missing".to_owned();
         opened = found.ok_or_else(|| damage(files, counted.epoch, HEADER_BYTES as u64, what()))?;
         from = counted.epoch;
         chain.push(counted);
@@ -121,8 +125,8 @@ fn follow(
     Ok(())
 }
 
-/// The newest segment with a first record: that record, and how many bytes are whole. `None` when
-/// its coordinator never got to write.
+/// Returns the first record of the newest segment that has one, and how many of its bytes are
+/// whole; `None` if its coordinator never wrote.
 fn read_head(
     files: &dyn JournalFiles,
     epoch: u64,
@@ -145,7 +149,7 @@ fn read_head(
     }
 }
 
-/// Whether nothing was written: too short for a header, or zeros all over.
+/// Returns whether nothing was written: the segment is too short for a header, or all zeros.
 fn is_blank(bytes: &dyn SegmentBytes) -> std::io::Result<bool> {
     if bytes.size_bytes() < HEADER_BYTES as u64 {
         return Ok(true);
@@ -164,7 +168,7 @@ fn is_blank(bytes: &dyn SegmentBytes) -> std::io::Result<bool> {
     }
 }
 
-/// The segment behind its header, or what is wrong with that.
+/// Opens the segment after its header, or returns what is wrong with the header.
 fn open_segment(
     files: &dyn JournalFiles,
     epoch: u64,
@@ -181,12 +185,12 @@ fn open_segment(
     }
     Ok(match Header::parse(&start[..filled]) {
         Ok(header) if header.epoch == epoch => Ok(FrameReader::new(bytes, header)),
-        Ok(header) => Err(format!("it says that it is of epoch {}", header.epoch)),
+        Ok(header) => Err(format!("its header has epoch {}", header.epoch)),
         Err(what) => Err(what),
     })
 }
 
-/// The record that begins every epoch, if there is a first frame.
+/// Returns the record that starts every epoch, if there is a first frame.
 fn first_record(
     files: &dyn JournalFiles,
     epoch: u64,
@@ -199,7 +203,7 @@ fn first_record(
     match records.into_iter().next().and_then(|record| record.event) {
         Some(Event::Opened(opened)) if opened.epoch == epoch => Ok(Some(opened)),
         Some(_) | None => {
-            let what = "it does not begin with the opening of its epoch".to_owned();
+            let what = "it does not start with the opening of its epoch".to_owned();
             Err(damage(files, epoch, offset, what))
         }
     }

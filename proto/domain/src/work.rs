@@ -1,4 +1,4 @@
-//! What is leased to a worker and what it reports.
+//! What is leased to a worker, and what the worker reports.
 
 use crate::{AttemptRef, CounterValue, UnitKey};
 
@@ -7,7 +7,7 @@ use crate::{AttemptRef, CounterValue, UnitKey};
 pub struct Lease {
     /// The attempt that the worker runs.
     pub unit: AttemptRef,
-    /// What the unit is to do.
+    /// What the unit has to do.
     pub payload: Payload,
     /// Bytes of input, for rates and estimates; 0 if unknown.
     pub cost_bytes: u64,
@@ -16,7 +16,7 @@ pub struct Lease {
     pub start_within_millis: Option<u32>,
 }
 
-/// What a unit is to do. Only workers know what planned bytes mean.
+/// What a unit has to do. Only workers can interpret planned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// LIST: the source's position in the job file.
@@ -79,7 +79,7 @@ pub struct LayoutPayload {
 /// A unit of a later stage, as a LIST or LAYOUT unit planned it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedUnit {
-    /// What the unit is to do.
+    /// What the unit has to do.
     pub payload: Vec<u8>,
     /// Bytes of input; 0 if unknown.
     pub cost_bytes: u64,
@@ -141,7 +141,7 @@ pub struct Listed {
 pub struct Failure {
     /// What follows from it.
     pub kind: FailureKind,
-    /// For people: what failed, where, and a hint.
+    /// Message for people: what failed, where, and a hint.
     pub error: String,
 }
 
@@ -172,9 +172,9 @@ pub enum Outcome {
     Done(Done),
     /// It ended without a result.
     Failed(Failure),
-    /// It was given back (drain, preemption); counts against nobody.
+    /// It was returned (drain, preemption), which does not count against any unit.
     Returned,
-    /// It continues, and planned some units.
+    /// It still runs, and has planned some units.
     Listed(Listed),
 }
 
@@ -185,14 +185,14 @@ pub struct Report {
     pub unit: AttemptRef,
     /// What happened.
     pub outcome: Outcome,
-    /// CPU time that the attempt took.
+    /// CPU time of the attempt.
     pub cpu_millis: u64,
-    /// Wall time that the attempt took.
+    /// Wall time of the attempt.
     pub wall_millis: u64,
 }
 
 impl Outcome {
-    /// Whether the attempt no longer runs.
+    /// Returns whether the attempt no longer runs.
     pub const fn is_end(&self) -> bool {
         match self {
             Self::Listed(_) => false,

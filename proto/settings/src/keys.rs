@@ -1,14 +1,13 @@
-//! Tables over tables, and keys that nobody knows.
+//! Merges tables, and finds unknown keys.
 //!
-//! The shape of the default job file is the list of known keys, so documenting a key and accepting
-//! it are the same act.
+//! The default job file is the list of known keys, so every key that is accepted is documented.
 
 use toml::{Table, Value};
 
 use crate::JobError;
 use crate::lines::{Path, Step, Written};
 
-/// Lays `upper` over `lower`: tables are merged, everything else is replaced.
+/// Merges `upper` into `lower`: tables are merged, everything else is replaced.
 pub fn overlay(lower: &mut Table, upper: &Table) {
     for (key, value) in upper {
         match (lower.get_mut(key), value) {
@@ -20,8 +19,8 @@ pub fn overlay(lower: &mut Table, upper: &Table) {
     }
 }
 
-/// Refuses the first key of `user` that `known` lacks, naming its line and the nearest known key.
-/// `optional` has the whole keys without a default, which `known` cannot have.
+/// Refuses the first key of `user` that `known` does not have, with its line and the most similar
+/// known key. `optional` has the whole keys without a default, which `known` cannot have.
 pub fn refuse_unknown(
     user: &Table,
     known: &Table,
@@ -31,7 +30,7 @@ pub fn refuse_unknown(
     walk(user, known, &mut Place { path: written.start(), optional, text: written.text })
 }
 
-/// Where a walk through a file has come to.
+/// The current position of a walk through a file.
 struct Place<'a> {
     path: Path,
     optional: &'a [String],

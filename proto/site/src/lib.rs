@@ -38,41 +38,70 @@ const SITES: [(&str, &str); 5] = [
 pub struct SiteProfile {
     /// Name of the profile; not a key of its file.
     pub name: String,
+    /// The batch system.
     pub system: System,
+    /// The program that starts workers on the nodes.
     pub launcher: Launcher,
+    /// How LSF assigns nodes.
     pub layout: Layout,
+    /// Where the state of Slurm's allocations is read.
     pub records: Records,
+    /// Cores per node that a worker uses; 0 for all that it finds.
     pub cores_per_node: u32,
+    /// Processors that Slurm counts per core.
     #[serde(default = "one_thread")]
     pub threads_per_core: u32,
+    /// Slurm's partition or LSF's queue; empty for the site's default.
     pub queue: String,
+    /// Quality of service; empty for the site's default.
     pub qos: String,
+    /// The quality of service of jobs that name none.
     #[serde(default)]
     pub default_qos: String,
+    /// Reservation; empty for none.
     pub reservation: String,
+    /// Project that allocations are charged to.
     pub account: String,
+    /// Whether the site refuses jobs without a project.
     pub account_required: bool,
+    /// Features that the nodes must have.
     pub features: Vec<String>,
+    /// Further options for `sbatch` or `bsub`.
     pub submit_options: Vec<String>,
+    /// Further options for the launcher.
     pub launch_options: Vec<String>,
+    /// Command that starts MPI ranks; empty if there is none.
     pub gang_launcher: String,
+    /// Number of ranks of a gang step; 0 for one per slot of all workers.
     pub gang_ranks: u32,
+    /// Modules that the script loads.
     pub modules: Vec<String>,
+    /// Variables that the script sets, as `NAME=value`.
     pub environment: Vec<String>,
+    /// Proxy for inputs on `https://`; empty for none.
     pub proxy: String,
+    /// Hosts that need no proxy.
     pub no_proxy: String,
+    /// Folder on the node-local disk; empty if there is none.
     pub local_dir: String,
+    /// Network interface that the coordinator listens on, or `auto`.
     pub interface: String,
+    /// Port that the coordinator listens on; 0 for any free one.
     pub port: u16,
+    /// Time before the end of the walltime at which the script gets the signal to drain.
     pub warn_before: Span,
+    /// How a chained job resumes.
     pub chain: Chain,
+    /// Longest chain that the site allows.
     pub max_chain: u32,
+    /// Number of allocations in a row without a done unit after which a chain stops.
     pub idle_allocations: u32,
+    /// What the site grants; everything if empty.
     #[serde(default)]
     pub bin: Vec<Bin>,
 }
 
-/// The default for submissions that were recorded before the key existed.
+/// Returns the default for submissions that were recorded before the key existed.
 const fn one_thread() -> u32 {
     1
 }
@@ -81,11 +110,17 @@ const fn one_thread() -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
+    /// The queue that the bin is for; empty for jobs that name none.
     pub queue: String,
+    /// The quality of service that the bin is for; empty for jobs that name none.
     pub qos: String,
+    /// Smallest number of nodes.
     pub min_nodes: u32,
+    /// Largest number of nodes.
     pub max_nodes: u32,
+    /// Longest walltime.
     pub max_time: Span,
+    /// Whether jobs may be chained.
     pub chain: bool,
 }
 
@@ -93,7 +128,9 @@ pub struct Bin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum System {
+    /// Slurm.
     Slurm,
+    /// IBM Spectrum LSF.
     Lsf,
 }
 
@@ -111,8 +148,11 @@ impl System {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Launcher {
+    /// Slurm's `srun`.
     Srun,
+    /// IBM's `jsrun`.
     Jsrun,
+    /// Open MPI's `mpirun`.
     Mpirun,
 }
 
@@ -120,7 +160,9 @@ pub enum Launcher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
+    /// Whole nodes by `-nnodes`; the script runs on a launch node.
     WholeNodes,
+    /// Slots by `-n`; the script runs on the first host.
     Slots,
 }
 
@@ -128,7 +170,9 @@ pub enum Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Records {
+    /// `squeue`, which forgets ended jobs.
     Queue,
+    /// `sacct`, which remembers them.
     Accounting,
 }
 
@@ -136,7 +180,9 @@ pub enum Records {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chain {
+    /// All allocations are queued at once, each after the one before.
     Dependency,
+    /// One allocation is put back into the queue under its id.
     Requeue,
 }
 
@@ -245,7 +291,7 @@ pub fn take_table(job: &mut Table, text: &str) -> Result<Table, JobError> {
         Some(Value::Table(site)) => {
             check_layer(&site, Written { text, under: "site" }).map(|()| site)
         }
-        Some(other) => Err(typed::key_is_no_table("site", &other, text)),
+        Some(other) => Err(typed::key_is_not_a_table("site", &other, text)),
     }
 }
 

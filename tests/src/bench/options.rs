@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+/// The options, with their defaults.
 #[derive(Debug)]
 /// The options, with their defaults.
 pub(crate) struct Options {

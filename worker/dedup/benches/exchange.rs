@@ -1,6 +1,6 @@
-//! What dedup costs in CPU: sorting the keys of one unit, and resolving ten million keys of eight
-//! units in worlds of threads. Prints CPU seconds and million keys a second, each beside a floor
-//! measured in the same run: the standard sort, and a plain copy through the same all-to-all.
+//! Measures the CPU cost of dedup: sorting the keys of one unit, and resolving ten million keys of
+//! eight units in worlds of threads. Prints CPU seconds and million keys per second, each with a
+//! lower bound from the same run: the standard sort, and a plain copy through the same all-to-all.
 //!
 //! Run with `cargo bench -p thresher-dedup --bench exchange`.
 
@@ -93,7 +93,7 @@ fn bench_resolve(
     Ok(())
 }
 
-/// As many bytes as the keys' messages, filled, exchanged and looked at once.
+/// Fills, exchanges and reads as many bytes as the messages of keys have.
 fn all_to_all_of(size: usize) -> Result<(), Box<dyn std::error::Error>> {
     let bytes = KEYS as usize * 12 / size / size;
     run_local(size, |comm| {
@@ -113,7 +113,7 @@ fn report(out: &mut impl Write, what: &str, seconds: f64, keys: u64) -> io::Resu
     writeln!(out, "{what:<48} {seconds:7.3} CPU s {rate:8.1} M keys/s")
 }
 
-/// CPU seconds of all threads in the best run: the machine may be shared.
+/// Returns the CPU seconds of all threads in the best run, because the machine may be shared.
 fn best_of(
     runs: usize,
     mut work: impl FnMut() -> Result<(), Box<dyn std::error::Error>>,
@@ -127,7 +127,7 @@ fn best_of(
     Ok(best)
 }
 
-/// User and system time of this process, from `/proc`, in ticks of 10 ms.
+/// Returns the user and system time of this process, from `/proc`, in ticks of 10 ms.
 fn cpu_seconds() -> Result<f64, Box<dyn std::error::Error>> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit(')').next().ok_or("no command in stat")?;

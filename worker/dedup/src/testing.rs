@@ -1,4 +1,4 @@
-//! What the tests of dedup share: seeded numbers and key files of made-up units.
+//! Seeded numbers and key files of generated units, for the tests of dedup.
 
 use std::fs;
 use std::path::Path;
@@ -32,9 +32,9 @@ impl Seeded {
 
 /// Keys that tests make from small numbers.
 pub(super) trait TestKey: HashKey + std::hash::Hash {
-    /// Spread like a hash.
+    /// Returns a key that is spread like a hash.
     fn spread(id: u64) -> Self;
-    /// At the ends of the key space, next to each other.
+    /// Returns a key near the ends of the key space, next to others.
     fn crowded(id: u64) -> Self;
 }
 
@@ -54,7 +54,7 @@ impl TestKey for u128 {
     }
 
     fn crowded(id: u64) -> Self {
-        // Half of them share their top bits.
+        // Half of the keys share their top bits.
         if id.is_multiple_of(2) { Self::from(id) } else { Self::MAX - (Self::from(id) << 63) }
     }
 }

@@ -18,7 +18,7 @@ use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use thiserror::Error;
 
-/// How much of an untrusted response may be held in memory.
+/// The limits of what is held of an untrusted response.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpLimits {
     /// Size of the status line and headers together.
@@ -64,6 +64,7 @@ pub struct BodyNotes {
     pub encoding_was_undone: bool,
 }
 
+/// Why a response cannot be split or decoded.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum HttpError {
     #[error("read an http response: {detail}")]

@@ -27,7 +27,9 @@ const PLAIN_BYTES: usize = 256 << 10;
 /// A line, or the reason why there is none.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item<'a> {
+    /// A line.
     Line(Line<'a>),
+    /// A part of the input that yields no line.
     Quarantined(BadLine),
 }
 
@@ -276,7 +278,9 @@ fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 /// Whether a piece starts inside a line of the piece before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InsideLine {
+    /// The byte before the piece belongs to a line that started earlier.
     Yes,
+    /// The piece starts at the start of a line.
     No,
 }
 

@@ -72,8 +72,11 @@ impl Default for WarcLimits {
     }
 }
 
+/// What [`WarcReader::next`] found.
 pub enum Item<'a> {
+    /// A record.
     Record(Record<'a>),
+    /// A record or region that cannot be read.
     Quarantined(Quarantined),
 }
 

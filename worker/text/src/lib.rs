@@ -1,7 +1,8 @@
-//! Decisions about a text: its normal forms, its language and how it scores.
+//! Decisions about a text: its normal forms, its language and its scores.
 //!
-//! Everything here is a function of the text, the job file and the models; nothing is read or
-//! written. The modules for CCNet's normal forms ([`ccnet_line`], [`ccnet_document`]) need no other.
+//! Everything here is a function of the text, the job file and the models; nothing is written, and
+//! only models are read. The modules of CCNet's normal forms ([`ccnet_line`], [`ccnet_document`])
+//! use no other module.
 
 pub mod ccnet_document;
 pub mod ccnet_line;

@@ -1,6 +1,6 @@
-//! What a unit counts: records in, and where each one went.
+//! The counts of a unit: the records that it read, and the outcome of each.
 //!
-//! **Invariant:** records in = kept + dropped + quarantined, whatever is counted in between.
+//! **Invariant:** records in = kept + dropped + quarantined, whatever else is counted.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,15 @@ use thresher_proto::pb::{Accounting, Count, CounterValue};
 /// The accounting of one unit, and further counts for the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
+    /// Number of records that were kept.
     pub kept: u64,
+    /// Records that were dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Records that were quarantined, by reason.
     pub quarantined: BTreeMap<String, u64>,
+    /// Size of the records that were read.
     pub bytes_in: u64,
+    /// Size of the records that were kept.
     pub bytes_kept: u64,
     /// Numbers that are not outcomes of records. They are written so that the unit's digest covers
     /// them, and not read back: only the coordinator adds them up.
@@ -24,22 +29,27 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts a dropped record.
     pub fn drop(&mut self, reason: &str) {
         add(&mut self.dropped, reason, 1);
     }
 
+    /// Counts a quarantined record.
     pub fn quarantine(&mut self, reason: &str) {
         add(&mut self.quarantined, reason, 1);
     }
 
+    /// Adds to a counter.
     pub fn count(&mut self, counter: Counter, more: u64) {
         *self.counters.entry(counter).or_default() += more;
     }
 
+    /// Returns the number of records that were read.
     pub fn records_in(&self) -> u64 {
         self.kept + self.dropped.values().sum::<u64>() + self.quarantined.values().sum::<u64>()
     }
 
+    /// Adds the counts of another unit or part.
     pub fn add(&mut self, other: &Self) {
         self.kept += other.kept;
         self.bytes_in += other.bytes_in;
@@ -56,7 +66,7 @@ impl Tally {
         }
     }
 
-    /// As the coordinator is told.
+    /// Converts the counts to the message for the coordinator.
     pub fn to_wire(&self, records_in: u64) -> Accounting {
         Accounting {
             records_in,
@@ -69,7 +79,7 @@ impl Tally {
     }
 }
 
-/// Returns counters as the coordinator gets them.
+/// Converts counters to messages for the coordinator.
 pub fn wire_counters(counters: impl IntoIterator<Item = (Counter, u64)>) -> Vec<CounterValue> {
     counters.into_iter().map(|(counter, value)| counter.with(value).into()).collect()
 }

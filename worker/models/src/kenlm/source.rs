@@ -28,7 +28,8 @@ pub enum LoadError {
     )]
     Version { name: String, version: String },
     #[error(
-        "KenLM model `{name}` was built on a machine with another number format (not 64-bit x86 or ARM)"
+        "KenLM model `{name}` was built on a machine with another number format, not on 64-bit \
+         x86 or ARM"
     )]
     OtherMachine { name: String },
     #[error(

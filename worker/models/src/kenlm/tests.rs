@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 
 fn testdata(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/lm").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/lm").join(name)
 }
 
 fn load(name: &str) -> Model {

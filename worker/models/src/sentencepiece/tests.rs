@@ -4,7 +4,7 @@ use super::proto::{ModelProto, NormaliserProto, PieceProto, TrainerProto};
 use super::*;
 
 fn testdata(name: &str) -> std::path::PathBuf {
-    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/lm").join(name)
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/lm").join(name)
 }
 
 fn pieces(model: &Model, scratch: &mut Scratch, text: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! One object and the requests that concern it alone: put it, hash what has its name, delete it.
+//! One object and its requests: put it, hash the content that has its name, delete it.
 
 use std::io;
 
@@ -11,13 +11,13 @@ use super::engine::Engine;
 use super::name;
 use super::read::open;
 
-/// An object, and how its requests are sent.
+/// An object, with the client and options of its requests.
 #[derive(Clone)]
 pub(super) struct Object {
     pub(super) engine: &'static Engine,
     pub(super) bucket: String,
     pub(super) key: String,
-    /// The key of its commit record.
+    /// Key of its commit record.
     pub(super) record_key: String,
     pub(super) options: ReadOptions,
 }
@@ -28,7 +28,7 @@ impl Object {
     }
 }
 
-/// Puts an object of one request; false when the name is taken.
+/// Puts an object in one request; returns false if the name is taken.
 pub(super) fn put(
     object: &Object,
     key: &str,
@@ -48,7 +48,7 @@ pub(super) fn put(
     Ok(engine.runtime.block_on(placed)?.is_ok())
 }
 
-/// The content that has the name now.
+/// Returns the hash of the content that has the name now.
 pub(super) fn hash_of(object: &Object) -> Result<blake3::Hash, StorageError> {
     let mut reader = open(&object.bucket, &object.key, 0..u64::MAX, &object.options)?;
     let mut hasher = blake3::Hasher::new();
@@ -57,7 +57,7 @@ pub(super) fn hash_of(object: &Object) -> Result<blake3::Hash, StorageError> {
     Ok(hasher.finalize())
 }
 
-/// Deletes an object. That it does not exist is not an error.
+/// Deletes an object; a missing object counts as deleted.
 pub(super) fn remove(
     engine: &Engine,
     bucket: &str,

@@ -1,5 +1,5 @@
-//! What attempts left behind under a prefix: uploads that nobody completes, and commit records that
-//! nobody needs any more.
+//! Finds what attempts left behind under a prefix: unfinished uploads, and commit records that are
+//! no longer needed.
 
 use super::super::StorageError;
 use super::super::retry::ReadOptions;
@@ -8,10 +8,12 @@ use super::name;
 use super::object::remove;
 use super::upload::abort;
 
-/// An upload that was begun and neither completed nor aborted.
+/// An upload that was started and neither completed nor aborted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
+    /// The bucket.
     pub bucket: String,
+    /// The key of the object.
     pub key: String,
     id: String,
 }
@@ -23,7 +25,7 @@ impl std::fmt::Display for Unfinished {
 }
 
 impl Unfinished {
-    /// Takes back what was sent.
+    /// Removes the parts that were sent.
     pub fn abort(&self, options: &ReadOptions) -> Result<(), StorageError> {
         let Self { bucket, key, id } = self;
         let engine = engine(&name(bucket, key))?;
@@ -31,7 +33,7 @@ impl Unfinished {
     }
 }
 
-/// Every unfinished upload to a key that begins with `prefix`.
+/// Returns every unfinished upload to a key that starts with `prefix`.
 pub fn unfinished(
     bucket: &str,
     prefix: &str,
@@ -63,7 +65,7 @@ pub fn unfinished(
     }
 }
 
-/// Deletes one object of the process's storage.
+/// Deletes one object in the storage of this process.
 pub fn remove_object(bucket: &str, key: &str, options: &ReadOptions) -> Result<(), StorageError> {
     remove(engine(&name(bucket, key))?, bucket, key, options)
 }

@@ -1,5 +1,5 @@
-//! Where CCNet cuts the documents of a language: the perplexities below which lie 30 and 60 of a
-//! hundred documents of a dump. CCNet published them with its models, and they fit only those.
+//! CCNet's cutoffs for each language: the perplexities below which 30 and 60 percent of the
+//! documents of a dump are. CCNet published them with its models, and they fit only those.
 
 use thresher_domain::Bucket;
 
@@ -13,19 +13,19 @@ pub(super) fn bucket_of(language: &str, perplexity: f64) -> Bucket {
     }
 }
 
-/// The 30th and 60th percentile of a language that CCNet has a model of.
+/// Returns the 30th and 60th percentile of a language that CCNet has a model of.
 pub fn cutoffs(language: &str) -> Option<(f64, f64)> {
     let at = CUTOFFS.binary_search_by(|(name, ..)| (*name).cmp(language)).ok()?;
     let (_, head, middle) = CUTOFFS[at];
     Some((head, middle))
 }
 
-/// The languages that CCNet has models of.
+/// Returns the languages that CCNet has models of.
 pub fn languages() -> impl Iterator<Item = &'static str> {
     CUTOFFS.iter().map(|(name, ..)| *name)
 }
 
-/// In the order of the languages.
+/// The cutoffs, sorted by language.
 const CUTOFFS: [(&str, f64, f64); 48] = [
     ("af", 540.0, 770.0),
     ("ar", 490.0, 790.0),
