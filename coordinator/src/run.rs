@@ -9,7 +9,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::journal::JournalError;
 use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
-use crate::wake::{Wakes, wakes};
+use crate::wake::{Waker, Wakes, wakes};
 use crate::worker_program::{refuse_obstacles, worker_program};
 
 /// How often progress is shown while no stage starts or ends.
@@ -222,16 +222,7 @@ impl Coordinator {
         };
         let (shut, closing) = oneshot::channel::<()>();
         let served = runtime.spawn(serve_on(listener, service, closing));
-        let driver = std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
-            // It must outlive the channel, so that the thread that is woken finds it closed.
-            let _ended = waker.clone().on_drop();
-            let received = received;
-            driver.run(&received, |effects| {
-                if effects.iter().any(is_news) {
-                    waker.wake();
-                }
-            })
-        })?;
+        let driver = spawn(driver, received, waker)?;
         let coordinator = Self {
             runtime,
             commands,
@@ -425,6 +416,24 @@ fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
         job.job.work_dir = work_dir.to_string_lossy().into_owned();
     }
     job
+}
+
+/// Runs the driver on a thread of its own, whose news and whose end wake this one.
+fn spawn(
+    driver: Driver,
+    commands: Receiver<Command>,
+    waker: Waker,
+) -> std::io::Result<JoinHandle<Result<(), JournalError>>> {
+    std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
+        // It must outlive the channel, so that the thread that is woken finds it closed.
+        let _ended = waker.clone().on_drop();
+        let commands = commands;
+        driver.run(&commands, |effects| {
+            if effects.iter().any(is_news) {
+                waker.wake();
+            }
+        })
+    })
 }
 
 /// Whether an effect is worth a look before the progress interval is over.

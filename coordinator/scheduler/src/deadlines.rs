@@ -3,7 +3,7 @@
 //! It reads the state and decides nothing. Invariant: nothing is due before [`Deadlines::next`], so
 //! the shell may sleep until then. Only the idle-node cutoff may be due up to a second earlier.
 
-use thresher_domain::Timestamp;
+use thresher_domain::{Timestamp, UnitKey};
 
 use crate::event::Event;
 use crate::forecast::{Forecast, StartWindow};
@@ -88,7 +88,10 @@ impl Deadlines<'_> {
     /// Whether nothing runs, and nothing that waits could end in time: nodes would be idle until
     /// the end of the allocation.
     fn is_stuck(&self) -> bool {
-        self.forecast.units.leased() == 0 && self.forecast.nothing_fits()
+        let units = self.forecast.units;
+        let Some(stage) = units.current_stage() else { return false };
+        let waits = units.table(stage).tally.waiting > 0;
+        waits && units.leased() == 0 && self.forecast.any_fitting(stage).is_none()
     }
 
     fn drain_gives_up(&self, until: Timestamp) -> Timestamp {
@@ -121,11 +124,21 @@ impl Deadlines<'_> {
         if units.table(stage).tally.waiting == 0 {
             return walltime.leasing_stops();
         }
-        let fitting = self.forecast.next_fitting(stage);
-        match fitting.and_then(|key| self.forecast.start_window(key)) {
-            Some(StartWindow::Millis(window)) => now.plus_millis(window.saturating_add(1)),
-            Some(StartWindow::Unlimited) => walltime.leasing_stops(),
-            None => soon,
+        let next = self.forecast.next_fitting(stage);
+        match next.or_else(|| self.forecast.any_fitting(stage)) {
+            // Nothing more that is examined fits, so running units are weighed against idle nodes.
+            _ if next.is_none() && units.leased() > 0 => soon,
+            Some(fitting) => self.stops_fitting(fitting, walltime),
+            None => now,
+        }
+    }
+
+    fn stops_fitting(&self, key: UnitKey, walltime: Walltime) -> Timestamp {
+        match self.forecast.start_window(key) {
+            Some(StartWindow::Millis(window)) => {
+                self.forecast.now.plus_millis(window.saturating_add(1))
+            }
+            Some(StartWindow::Unlimited) | None => walltime.leasing_stops(),
         }
     }
 }

@@ -52,12 +52,12 @@ impl Forecast<'_> {
         waiting.map(|ordinal| UnitKey { stage, ordinal }).find(|key| self.fits(*key))
     }
 
-    /// Whether units wait and none of them fits, however many are examined.
-    pub(crate) fn nothing_fits(&self) -> bool {
-        let Some(stage) = self.units.current_stage() else { return false };
+    /// Returns a waiting unit of the stage that fits, however many must be examined.
+    pub(crate) fn any_fitting(&self, stage: Stage) -> Option<UnitKey> {
         let table = self.units.table(stage);
         let mut waiting = table.waiting().chain(table.next_suspect());
-        table.tally.waiting > 0 && waiting.all(|ordinal| !self.fits(UnitKey { stage, ordinal }))
+        let ordinal = waiting.find(|ordinal| self.fits(UnitKey { stage, ordinal: *ordinal }))?;
+        Some(UnitKey { stage, ordinal })
     }
 
     /// Returns what a worker is sent for an attempt that it was just leased.

@@ -1,6 +1,6 @@
 //! The state of the job, and the handlers that work on parts of it.
 //!
-//! Each handler borrows only the parts that it uses: a glance at its fields says what it can change.
+//! Each handler borrows only the parts that it uses, so its fields say what it can change.
 
 use thresher_domain::Timestamp;
 

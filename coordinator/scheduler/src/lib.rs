@@ -27,13 +27,15 @@
 //! | `plan.rs` | a job in plain numbers |
 //! | `scheduler.rs` | the state of a coordinator, and the event that each handler serves |
 //! | `job.rs`, `lifecycle.rs`, `units.rs`, `workers.rs` | the state of the job, in parts |
-//! | `unit.rs`, `stage_table.rs`, `payloads.rs`, `listings.rs`, `running.rs`, `failure_history.rs`, `totals.rs` | what `units.rs` is made of |
-//! | `walltime.rs`, `duration_estimator.rs`, `forecast.rs` | the allocation's end, and what fits before it |
+//! | `unit.rs`, `stage_table.rs`, `payloads.rs`, `listings.rs` | what `units.rs` is made of |
+//! | `running.rs`, `failure_history.rs`, `totals.rs` | the same |
+//! | `walltime.rs`, `duration_estimator.rs`, `forecast.rs` | the allocation's end, and what fits |
 //! | `attempts.rs` | starts and ends of attempts |
 //! | `leasing.rs`, `speculation.rs`, `reattaching.rs` | which worker gets and keeps which unit |
 //! | `reporting.rs`, `losing.rs`, `failed_units.rs`, `outage.rs` | how attempts end |
 //! | `advancing.rs` | how stages start and end |
-//! | `draining.rs`, `deadlines.rs`, `idle_nodes.rs`, `returning.rs` | how a job stops before its end |
+//! | `draining.rs`, `deadlines.rs` | how a job stops before its end, and when |
+//! | `idle_nodes.rs`, `returning.rs` | what that costs, and what is returned |
 //! | `status.rs`, `explain.rs` | what people get to see |
 
 mod advancing;
