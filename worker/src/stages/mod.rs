@@ -24,6 +24,7 @@ mod publish;
 mod read;
 mod required;
 mod resolve;
+pub(crate) mod schemas;
 mod seal;
 mod stop;
 

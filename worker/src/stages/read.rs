@@ -17,7 +17,6 @@ use thresher_unit::staging::{InputFacts, InputRow};
 
 /// The input that is being read.
 pub(super) struct Reading<'a> {
-    pub(super) source: &'a SourceSpec,
     pub(super) path: &'a str,
     /// Its row in the source's input table.
     pub(super) number: u64,
@@ -42,7 +41,7 @@ pub(super) fn read_unit(
     let mut facts = Vec::with_capacity(rows.len());
     for (number, row) in (first as u64..).zip(rows) {
         let shard = shard_of(number, table.rows.len() as u64, shards);
-        let reading = Reading { source, path: &row.path, number, shard };
+        let reading = Reading { path: &row.path, number, shard };
         let mut sink = |record: ReadRecord<'_>| sink(&reading, record);
         let read = match source_of(source.slice)?.joined().filter(|_| row.piece.is_some()) {
             _ if row.missing => None,
