@@ -55,7 +55,22 @@ pub enum JournalError {
         /// What is wrong there.
         what: String,
     },
-    /// A record is larger than the limit for reading it back.
+    /// The state directory was written by another version of the program.
+    #[error(
+        "the state directory of the journal `{}` has version {found}, and this program reads version \
+         {known}\nhint: finish the job with the program that began it, or run it anew with a new \
+         state directory",
+        path.display()
+    )]
+    OtherVersion {
+        /// The newest segment.
+        path: PathBuf,
+        /// The version of the state directory.
+        found: u32,
+        /// The version that this program writes.
+        known: u32,
+    },
+    /// A record larger than can be read back.
     #[error(
         "a journal record of {bytes} bytes is over the limit of {limit}\n\
          hint: let workers report in smaller pieces"

@@ -20,8 +20,10 @@ use thresher_proto::pb::JournalRecord;
 use super::files::SegmentBytes;
 
 const MAGIC: [u8; 8] = *b"THRSHJNL";
-/// Version of the records' layout. Since 2, results name their counters by kind, not by text.
-const VERSION: u32 = 2;
+/// Version of everything in a state directory: the journal, and the files that units leave for each
+/// other. Raise it if one of them changes, so that a job which another version began is refused
+/// instead of misread. Every version has the same header.
+pub const STATE_VERSION: u32 = 2;
 pub(super) const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 12;
 /// Largest payload of a frame.
@@ -29,7 +31,17 @@ pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 /// Number of bytes read at once.
 const WINDOW_BYTES: usize = 1 << 20;
 
-/// The header of a segment.
+/// Why the header of a segment is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HeaderError {
+    #[error("{0}")]
+    Unreadable(&'static str),
+    /// The segment is whole, but of another version.
+    #[error("the state directory has version {0}, and this build reads version {STATE_VERSION}")]
+    OtherVersion(u32),
+}
+
+/// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) epoch: u64,
@@ -40,7 +52,7 @@ impl Header {
     pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&STATE_VERSION.to_le_bytes());
         bytes[12..20].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[20..28].copy_from_slice(&self.salt.to_le_bytes());
         let crc = crc32fast::hash(&bytes[..28]);
@@ -48,20 +60,20 @@ impl Header {
         bytes
     }
 
-    /// Reads the header, or returns what is wrong with it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// Reads the header of a segment.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
         if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
-            return Err("this is not a journal segment".to_owned());
+            return Err(HeaderError::Unreadable("this is not a journal segment"));
         }
         let word =
             |at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let long = |at| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
         if crc32fast::hash(&bytes[..28]) != word(28) {
-            return Err("the header's checksum is wrong".to_owned());
+            return Err(HeaderError::Unreadable("the header's checksum is wrong"));
         }
         match word(8) {
-            VERSION => Ok(Self { epoch: long(12), salt: long(20) }),
-            version => Err(format!("its version is {version}, and only {VERSION} is known")),
+            STATE_VERSION => Ok(Self { epoch: long(12), salt: long(20) }),
+            version => Err(HeaderError::OtherVersion(version)),
         }
     }
 
@@ -118,7 +130,7 @@ pub struct Frames {
 /// of a frame.
 pub fn read_frames(segment: &[u8]) -> Result<Frames, String> {
     let read = |error: io::Error| error.to_string();
-    let header = Header::parse(segment)?;
+    let header = Header::parse(segment).map_err(|error| error.to_string())?;
     let mut reader = FrameReader::new(Box::new(segment.to_vec()), header);
     let mut records = Vec::new();
     while let Some(payload) = reader.next_frame().map_err(read)? {

@@ -31,12 +31,12 @@ use thresher_proto::pb::{CoordinatorOpened, JournalRecord};
 
 pub use error::JournalError;
 pub use files::{Directory, JournalFiles, SegmentBytes, SegmentWriter};
-pub use frame::{Ending, Frames, read_frames};
+pub use frame::{Ending, Frames, STATE_VERSION, read_frames};
 pub use memory::{Fault, MemoryFiles};
 pub use replay::Replay;
 
 use frame::{Header, MAX_PAYLOAD_BYTES};
-use replay::{Counted, chain_below, io_error};
+use replay::{Counted, chain_below, io_error, refuse_other_version};
 
 /// Size above which a batch is committed in several frames, each with its own sync.
 const FRAME_BYTES: usize = 8 << 20;
@@ -229,6 +229,7 @@ fn take_epoch(files: &dyn JournalFiles) -> Result<Taken, JournalError> {
     for _ in 0..MAX_TRIES {
         let below =
             files.epochs().map_err(|e| io_error(files, "list the segments beside", 1, e))?;
+        refuse_other_version(files, &below)?;
         epoch = below.last().map_or(1, |last| last.saturating_add(1));
         match files.create(epoch) {
             Ok(segment) => return Ok(Taken { epoch, segment, below }),

@@ -11,8 +11,8 @@ use thresher_proto::pb::journal_record::Event;
 use thresher_proto::pb::{CoordinatorOpened, JournalRecord};
 
 use super::error::JournalError;
-use super::files::{JournalFiles, SegmentBytes};
-use super::frame::{Ending, FrameReader, HEADER_BYTES, Header, decode};
+use super::files::JournalFiles;
+use super::frame::{Ending, FrameReader, HEADER_BYTES, Header, HeaderError, STATE_VERSION, decode};
 
 /// A segment and the number of its bytes that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,6 @@ impl Replay {
             let Some((segment, reader)) = &mut self.open else {
                 let Some(segment) = self.segments.pop_front() else { return Ok(None) };
                 let reader = open_segment(&*self.files, segment.epoch)?;
-                let reader = reader.map_err(|what| damage(&*self.files, segment.epoch, 0, what))?;
                 self.open = Some((segment, reader));
                 continue;
             };
@@ -114,8 +113,7 @@ fn follow(
             let what = format!("it continues the later epoch {}", counted.epoch);
             return Err(damage(files, from, HEADER_BYTES as u64, what));
         }
-        let reader = open_segment(files, counted.epoch)?;
-        let mut reader = reader.map_err(|what| damage(files, counted.epoch, 0, what))?;
+        let mut reader = open_segment(files, counted.epoch)?;
         let found = first_record(files, counted.epoch, &mut reader)?;
         let what = || "its first record is missing".to_owned();
         opened = found.ok_or_else(|| damage(files, counted.epoch, HEADER_BYTES as u64, what()))?;
@@ -131,12 +129,10 @@ fn read_head(
     files: &dyn JournalFiles,
     epoch: u64,
 ) -> Result<Option<(CoordinatorOpened, u64)>, JournalError> {
-    let bytes = files.open(epoch).map_err(|e| io_error(files, "open", epoch, e))?;
-    if is_blank(&*bytes).map_err(|e| io_error(files, "read", epoch, e))? {
+    if is_blank(files, epoch)? {
         return Ok(None);
     }
-    let reader = open_segment(files, epoch)?;
-    let mut reader = reader.map_err(|what| damage(files, epoch, 0, what))?;
+    let mut reader = open_segment(files, epoch)?;
     let opened = first_record(files, epoch, &mut reader)?;
     let read = |e| io_error(files, "read", epoch, e);
     while reader.next_frame().map_err(read)?.is_some() {}
@@ -149,15 +145,31 @@ fn read_head(
     }
 }
 
-/// Returns whether nothing was written: the segment is too short for a header, or all zeros.
-fn is_blank(bytes: &dyn SegmentBytes) -> std::io::Result<bool> {
+/// Refuses a journal that another version wrote. It must be called before an epoch is taken: a
+/// coordinator of that version may be at work.
+pub(super) fn refuse_other_version(
+    files: &dyn JournalFiles,
+    epochs: &[u64],
+) -> Result<(), JournalError> {
+    for epoch in epochs.iter().rev().copied() {
+        if !is_blank(files, epoch)? {
+            return open_segment(files, epoch).map(|_| ());
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing was written: too short for a header, or zeros all over.
+fn is_blank(files: &dyn JournalFiles, epoch: u64) -> Result<bool, JournalError> {
+    let bytes = files.open(epoch).map_err(|e| io_error(files, "open", epoch, e))?;
     if bytes.size_bytes() < HEADER_BYTES as u64 {
         return Ok(true);
     }
     let mut chunk = vec![0; 1 << 16];
     let mut offset = 0;
     loop {
-        let read = bytes.read_at(offset, &mut chunk)?;
+        let read = bytes.read_at(offset, &mut chunk);
+        let read = read.map_err(|e| io_error(files, "read", epoch, e))?;
         if read == 0 {
             return Ok(true);
         }
@@ -168,11 +180,8 @@ fn is_blank(bytes: &dyn SegmentBytes) -> std::io::Result<bool> {
     }
 }
 
-/// Opens the segment after its header, or returns what is wrong with the header.
-fn open_segment(
-    files: &dyn JournalFiles,
-    epoch: u64,
-) -> Result<Result<FrameReader, String>, JournalError> {
+/// Opens a segment behind its header.
+fn open_segment(files: &dyn JournalFiles, epoch: u64) -> Result<FrameReader, JournalError> {
     let bytes = files.open(epoch).map_err(|e| io_error(files, "open", epoch, e))?;
     let mut start = [0; HEADER_BYTES];
     let mut filled = 0;
@@ -183,11 +192,17 @@ fn open_segment(
             read => filled += read,
         }
     }
-    Ok(match Header::parse(&start[..filled]) {
+    match Header::parse(&start[..filled]) {
         Ok(header) if header.epoch == epoch => Ok(FrameReader::new(bytes, header)),
-        Ok(header) => Err(format!("its header has epoch {}", header.epoch)),
-        Err(what) => Err(what),
-    })
+        Ok(header) => {
+            Err(damage(files, epoch, 0, format!("it says that it is of epoch {}", header.epoch)))
+        }
+        Err(HeaderError::OtherVersion(found)) => {
+            let path = files.path(epoch);
+            Err(JournalError::OtherVersion { path, found, known: STATE_VERSION })
+        }
+        Err(HeaderError::Unreadable(what)) => Err(damage(files, epoch, 0, what.to_owned())),
+    }
 }
 
 /// Returns the record that starts every epoch, if there is a first frame.

@@ -274,3 +274,23 @@ fn an_epoch_starts_with_its_opening() {
     let (mut journal, _) = Journal::open_in(MemoryFiles::new()).unwrap();
     let _ = journal.append(&record(1));
 }
+
+#[test]
+fn a_state_directory_of_another_version_is_refused_with_both_versions() {
+    let (files, _) = written(3);
+    let mut bytes = files.bytes(1).unwrap();
+    bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    let crc = crc32fast::hash(&bytes[..28]);
+    bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+    files.replace(1, bytes);
+    let opened = Journal::open_in(files.clone()).map(|_| ());
+    for refused in [opened, read(&files).map(|_| ())] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, JournalError::OtherVersion { found: 1, .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("has version 1") && text.contains("reads version 2"), "{text}");
+        assert!(text.contains("hint: "), "{text}");
+    }
+    // Its own coordinator may still be at work, and must not be replaced.
+    assert_eq!(files.bytes(2), None);
+}

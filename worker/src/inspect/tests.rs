@@ -11,7 +11,7 @@ use super::*;
 use crate::stages::{
     DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry,
 };
-use thresher_unit::document::{Document, DroppedRow, Scores};
+use serde_json::json;
 
 const SHARDS: [&str; 2] = ["documents/cc-00000.jsonl.zst", "documents/cc-00001.jsonl.zst"];
 const DROPPED: &str = "dropped/cc-00000.jsonl.zst";
@@ -75,38 +75,35 @@ fn hash_of(text: &str) -> String {
 }
 
 fn document(id: &str, url: &str, record: u64) -> String {
-    let document = Document {
-        id,
-        text: id,
-        source: "cc",
-        slice: "commoncrawl",
-        url,
-        date: "",
-        dump: "",
-        licence: None,
-        title: "",
-        language: Some("en"),
-        language_score: Some(0.5),
-        scores: Scores::default(),
-        input: "in.gz",
-        offset: record * 100,
-        record,
-        chars: 1,
-        bytes: 1,
-        lines: 1,
-        original_chars: 1,
-        original_lines: 1,
-        content_hash: &hash_of(id),
-        recipe: "thresher/0",
-        meta: None,
-    };
-    serde_json::to_string(&document).unwrap() + "\n"
+    let document = json!({
+        "id": id,
+        "text": id,
+        "source": "cc",
+        "url": url,
+        "language": "en",
+        "input": "in.gz",
+        "offset": record * 100,
+        "record": record,
+        "content_hash": hash_of(id),
+    });
+    format!("{document}\n")
 }
 
 fn row(id: &str, url: &str, (verdict, reason, detail): (&str, &str, &str)) -> String {
-    let (source, input) = ("cc", "in.gz");
-    let row = DroppedRow { id, url, verdict, reason, detail, source, input, offset: 7, record: 9 };
-    serde_json::to_string(&row).unwrap() + "\n"
+    let mut row = json!({
+        "id": id,
+        "url": url,
+        "verdict": verdict,
+        "reason": reason,
+        "source": "cc",
+        "input": "in.gz",
+        "offset": 7,
+        "record": 9,
+    });
+    if !detail.is_empty() {
+        row["detail"] = json!(detail);
+    }
+    format!("{row}\n")
 }
 
 fn write(output: &Path, path: &str, lines: &[String]) -> (u64, String, u64) {

@@ -24,7 +24,7 @@ use super::duplicates::Duplicates;
 use super::excluded::Excluded;
 use thresher_dedup::keys::{KeyCollector, KeysError};
 use thresher_unit::UnitError;
-use thresher_unit::staging::{DOCUMENTS, DocumentFile, UnitFacts};
+use thresher_unit::staging::{DocumentFile, DocumentSummary};
 
 /// Suffix of the file of excluded documents.
 pub(super) const SUFFIX: &str = "addresses";
@@ -32,35 +32,27 @@ pub(super) const SUFFIX: &str = "addresses";
 /// What one address takes in a hash set, spare room included.
 const ADDRESS_BYTES: u64 = 18;
 
-/// The addresses of a unit's documents while they are prepared.
+/// The addresses of an input's documents while they are prepared.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
-    /// Of each document.
-    addresses: Vec<u64>,
-    /// Of the input that is being read: the place of the first page and the key of the last.
+    /// By address: the place of the first page and the key of the last.
     input: BTreeMap<u64, (u32, u128)>,
 }
 
 impl AddressBook {
-    /// Adds the unit's next document.
-    pub(super) fn push(&mut self, url: &str, key: u128) {
-        let (address, place) = (xxh3_64(url.as_bytes()), self.addresses.len() as u32);
-        self.addresses.push(address);
+    /// Adds the document at `place`, and returns the hash of its address.
+    pub(super) fn add(&mut self, url: &str, key: u128, place: u32) -> u64 {
+        let address = xxh3_64(url.as_bytes());
         self.input.entry(address).or_insert((place, key)).1 = key;
+        address
     }
 
-    /// Hands the input's keys over: no page of it follows.
+    /// Adds the input's keys to those of the unit. It must be called after the input's last page.
     pub(super) fn end_input(&mut self, keys: &mut KeyCollector<u128>) -> Result<(), KeysError> {
         for (place, key) in std::mem::take(&mut self.input).into_values() {
             keys.push(key, place)?;
         }
         Ok(())
-    }
-
-    /// The address of each document.
-    pub(super) fn finish(mut self, keys: &mut KeyCollector<u128>) -> Result<Vec<u64>, KeysError> {
-        self.end_input(keys)?;
-        Ok(self.addresses)
     }
 }
 
@@ -74,7 +66,7 @@ pub(super) fn decide(
     let present = |number: &u32| unit.job_absent.binary_search(number).is_err();
     let (mut addressed, mut total) = (Vec::new(), 0);
     for number in (0..unit.job_units).filter(present) {
-        let count = facts(context, number)?.addresses.len() as u64;
+        let count = staged(context, number)?.addressed();
         if count > 0 {
             addressed.push(number);
             total += count;
@@ -86,16 +78,18 @@ pub(super) fn decide(
     for pass in 0..passes {
         let mut kept = HashSet::new();
         for number in &addressed {
-            let facts = facts(context, *number)?;
+            let summaries = staged(context, *number)?.summaries()?;
             let verdicts = duplicates.of(context, *number)?;
             let stays = |place| verdicts.as_ref().is_none_or(|v| !v.is_dropped(place));
-            let firsts = first_places(&facts);
+            let firsts = first_places(&summaries);
             let in_pass = firsts.filter(|(_, address)| pass_of(*address, passes) == pass);
             kept.extend(in_pass.filter(|(place, _)| stays(*place)).map(|(_, address)| address));
         }
         for number in addressed.iter().filter(|number| own.contains(number)) {
-            for (place, address) in (0..).zip(facts(context, *number)?.addresses) {
-                if pass_of(address, passes) == pass && !kept.contains(&address) {
+            let summaries = staged(context, *number)?.summaries()?;
+            for (place, address) in (0..).zip(summaries.iter().map(|summary| summary.address)) {
+                let in_pass = address.filter(|address| pass_of(*address, passes) == pass);
+                if in_pass.is_some_and(|address| !kept.contains(&address)) {
                     excluded.push(*number, place);
                 }
             }
@@ -105,9 +99,8 @@ pub(super) fn decide(
     Ok(excluded)
 }
 
-fn facts(context: &JobContext, unit: u32) -> Result<UnitFacts, UnitError> {
-    let path = context.work.unit_file(Stage::Prepare, unit, "documents");
-    DocumentFile::open(&path, DOCUMENTS, unit)?.facts()
+fn staged(context: &JobContext, unit: u32) -> Result<DocumentFile, UnitError> {
+    DocumentFile::open(&context.work.unit_file(Stage::Prepare, unit, "documents"), unit)
 }
 
 /// Which of the passes looks at an address.
@@ -115,14 +108,14 @@ fn pass_of(address: u64, passes: u64) -> u64 {
     ((u128::from(address) * u128::from(passes)) >> 64) as u64
 }
 
-/// The place of the first page of each address in each input, where alone its verdict counts.
-fn first_places(facts: &UnitFacts) -> impl Iterator<Item = (u32, u64)> {
+/// The place of the first page of each address in each input: only its verdict counts.
+fn first_places(summaries: &[DocumentSummary]) -> impl Iterator<Item = (u32, u64)> {
     let mut seen = HashSet::new();
-    let mut starts = facts.input_starts.iter().peekable();
-    (0_u32..).zip(&facts.addresses).filter_map(move |(place, address)| {
-        while starts.next_if(|start| **start <= place).is_some() {
+    (0_u32..).zip(summaries).filter_map(move |(place, summary)| {
+        if summary.starts_input {
             seen.clear();
         }
-        seen.insert(*address).then_some((place, *address))
+        let address = summary.address?;
+        seen.insert(address).then_some((place, address))
     })
 }

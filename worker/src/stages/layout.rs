@@ -9,7 +9,7 @@ use thresher_proto::pb::{self, LayoutUnit, PlannedUnit, PublishUnit, Stage};
 
 use super::drops::Drops;
 use super::{Finished, JobContext, Task};
-use thresher_unit::staging::{DOCUMENTS, DocumentFile};
+use thresher_unit::staging::DocumentFile;
 use thresher_unit::{UnitError, wire_counters};
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
@@ -23,13 +23,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             continue;
         }
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
-        let staged = DocumentFile::open(&path, DOCUMENTS, number)?;
-        let (sizes, withdrawn) = (staged.sizes()?, staged.facts()?.withdrawn);
+        let summaries = DocumentFile::open(&path, number)?.summaries()?;
         let drops = drops.of(context, number)?;
-        for (document, size) in (0_u32..).zip(sizes) {
-            let stays = withdrawn.binary_search(&document).is_err();
-            if stays && drops.reason(document).is_none() {
-                cutter.document(number, document, size);
+        for (place, summary) in (0_u32..).zip(&summaries) {
+            if !summary.is_withdrawn && drops.reason(place).is_none() {
+                cutter.document(number, place, summary.rendered_bytes);
             }
         }
     }

@@ -25,6 +25,7 @@ mod read;
 mod recipe;
 mod required;
 mod resolve;
+pub(crate) mod schemas;
 mod seal;
 mod stop;
 

@@ -12,7 +12,7 @@ use super::JobContext;
 use super::excluded::Excluded;
 use thresher_text::simhash::near_duplicates;
 use thresher_unit::UnitError;
-use thresher_unit::staging::{DOCUMENTS, DocumentFile};
+use thresher_unit::staging::DocumentFile;
 
 /// Suffix of the file of excluded documents.
 pub(super) const SUFFIX: &str = "near";
@@ -31,9 +31,13 @@ pub(super) fn decide(
             continue;
         }
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
-        let facts = DocumentFile::open(&path, DOCUMENTS, number)?.facts()?;
-        places.extend((0..facts.signatures.len() as u32).map(|place| (number, place)));
-        signatures.extend(facts.signatures);
+        let summaries = DocumentFile::open(&path, number)?.summaries()?;
+        for (place, signature) in (0..).zip(summaries.iter().map(|summary| summary.signature)) {
+            if let Some(signature) = signature {
+                places.push((number, place));
+                signatures.push(signature);
+            }
+        }
     }
     let mut near = Excluded::default();
     for ((number, place), is_near) in places.into_iter().zip(near_duplicates(&signatures)) {

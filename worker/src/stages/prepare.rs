@@ -6,14 +6,13 @@
 //!
 //! **Invariant:** each record gives a document or a drop row, never both, never neither.
 
-mod schemas;
 mod writer;
 
 use thresher_proto::pb::{InputsUnit, PrepareUnit, Stage};
 
-use self::writer::{Dropped, UnitWriter};
+use self::writer::UnitWriter;
 use super::lines::{next, refuse_changed};
-use super::pipeline::{Evaluation, Pipeline};
+use super::pipeline::{Evaluation, Pipeline, RecordPlace};
 use super::read::{Reading, read_unit};
 use super::recipe::SourceRecipe;
 use super::resolve::verdict_files;
@@ -21,6 +20,7 @@ use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_sources::{Page, ReadRecord, RecordOutcome};
 use thresher_unit::UnitError;
+use thresher_unit::staging::{RowVerdict, StagedRow};
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let PrepareUnit { inputs, line_ranges } = task.decode()?;
@@ -33,7 +33,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let mut preparing = Preparing {
         pipeline: Pipeline::start(context, source, *recipe)?,
         lines: LineVerdicts::read(context, recipe, number, line_ranges)?,
-        writer: UnitWriter::create(context, task, recipe)?,
+        writer: UnitWriter::create(context, task, source, *recipe)?,
     };
     let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, record| {
         task.stop.check()?;
@@ -89,33 +89,34 @@ struct Preparing<'j> {
 
 impl Preparing<'_> {
     fn record(&mut self, input: &Reading<'_>, record: &ReadRecord<'_>) -> Result<(), UnitError> {
-        self.writer.count_record(record);
+        let Self { pipeline, lines, writer } = self;
+        writer.start_record(input.number, record.bytes);
+        let place = RecordPlace { input: input.path, offset: record.offset, record: record.record };
         match record.outcome {
-            RecordOutcome::Page(page) => self.page(input, record, &page),
+            RecordOutcome::Page(page) => {
+                match pipeline.evaluate(&page, || lines.is_duplicate(), &mut writer.tally)? {
+                    Evaluation::Kept(document) => writer.keep(place, &page, &document),
+                    Evaluation::Withdrawn { text, reason } => {
+                        writer.withdraw(&dropped_page(place, &page, &reason), &page, &text)
+                    }
+                    Evaluation::Dropped { reason } => {
+                        writer.drop(&dropped_page(place, &page, &reason))
+                    }
+                }
+            }
             RecordOutcome::Dropped { id, url, reason, detail } => {
-                self.writer.drop(input, record, &Dropped { id, url, reason, detail })
+                let verdict = RowVerdict::Dropped;
+                writer.drop(&StagedRow { id, url, verdict, reason, detail, ..place.row() })
             }
             RecordOutcome::Quarantined { id, url, reason, detail } => {
-                self.writer.quarantine(input, record, &Dropped { id, url, reason, detail })
+                let verdict = RowVerdict::Quarantined;
+                writer.drop(&StagedRow { id, url, verdict, reason, detail, ..place.row() })
             }
         }
     }
+}
 
-    fn page(
-        &mut self,
-        input: &Reading<'_>,
-        record: &ReadRecord<'_>,
-        page: &Page<'_>,
-    ) -> Result<(), UnitError> {
-        let Self { pipeline, lines, writer } = self;
-        match pipeline.evaluate(page, || lines.is_duplicate(), &mut writer.tally)? {
-            Evaluation::Kept(document) => writer.keep(input, record, page, &document),
-            Evaluation::Withdrawn { text, reason } => {
-                writer.withdraw(input, record, page, &text, &reason)
-            }
-            Evaluation::Dropped { reason } => {
-                writer.drop(input, record, &Dropped::page(page, &reason))
-            }
-        }
-    }
+/// The row of a page that the recipe dropped.
+fn dropped_page<'a>(place: RecordPlace<'a>, page: &Page<'a>, reason: &'a str) -> StagedRow<'a> {
+    StagedRow { id: page.id, url: page.url, reason, ..place.row() }
 }

@@ -18,8 +18,8 @@ use thresher_unit::staging::{InputFacts, InputRow};
 
 /// The input that is being read.
 pub(super) struct Reading<'a> {
-    pub(super) source: &'a SourceSpec,
-    pub(super) recipe: &'a SourceRecipe,
+    source: &'a SourceSpec,
+    recipe: &'a SourceRecipe,
     pub(super) path: &'a str,
     /// Its row in the source's input table.
     pub(super) number: u64,

@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use serde::{Deserialize, Serialize};
-use thresher_job::{JobSpec, Schema};
 use thresher_proto::pb::{self, SealUnit, Stage};
 
 use super::publish::{PublishedFile, ShardFacts, facts_path};
-use super::{Finished, JobContext, Task, digest_of};
+use super::{Finished, JobContext, Task, digest_of, schemas};
 use thresher_formats::piece::Piece;
 use thresher_storage::{Output, ReadOptions, StorageError};
-use thresher_unit::staging::{DOCUMENTS, DocumentFile, hash_of};
+use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
 
 /// Shards are here, below the output directory.
@@ -149,7 +148,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
         format: 1,
         job_name: job.job.name.clone(),
         thresher: thresher_proto::VERSION.to_owned(),
-        schema: schema_name(job).to_owned(),
+        schema: schemas::name(job).to_owned(),
         recipe: job.recipe().resolved(),
         recipe_files: BTreeMap::new(),
         accounting: ManifestAccounting::default(),
@@ -162,7 +161,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
     let (mut prepared, mut published) = (Tally::default(), Tally::default());
     for number in (0..unit.units).filter(|number| unit.absent.binary_search(number).is_err()) {
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
-        let facts = DocumentFile::open(&path, DOCUMENTS, number)?.facts()?;
+        let facts = DocumentFile::open(&path, number)?.facts()?;
         prepared.add(&facts.tally);
         add_recipe_files(&mut manifest.recipe_files, facts.recipe_files)?;
         manifest.inputs.extend(facts.inputs.into_iter().map(|input| InputEntry {
@@ -235,11 +234,4 @@ fn shard_entry(file: PublishedFile) -> ShardEntry {
 fn dropped_entry(file: PublishedFile) -> DroppedEntry {
     let PublishedFile { path, bytes, blake3, lines, .. } = file;
     DroppedEntry { path, bytes, blake3, rows: lines }
-}
-
-fn schema_name(job: &JobSpec) -> &'static str {
-    match job.output.schema {
-        Schema::Uniform => "uniform/1",
-        Schema::RedpajamaV1 => "redpajama-v1",
-    }
 }

@@ -1,7 +1,6 @@
 //! What the readers of slices and the stages share: how a unit fails, what it counts, the documents
 //! that it publishes, and the files that it leaves for later stages.
 
-pub mod document;
 mod error;
 pub mod staging;
 mod tally;

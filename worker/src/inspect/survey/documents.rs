@@ -7,13 +7,11 @@ use std::io::{self, Write};
 use zstd::stream::Encoder;
 
 use super::cpu_micros;
-use crate::stages::JobContext;
-use crate::stages::SourceRecipe;
-use crate::stages::pipeline::{Evaluation, Pipeline};
-use thresher_job::{JobSpec, SourceSpec};
+use crate::stages::pipeline::{Evaluation, Pipeline, RecordPlace};
+use crate::stages::schemas::{Renderer, renderer};
+use crate::stages::{JobContext, SourceRecipe};
+use thresher_job::SourceSpec;
 use thresher_sources::{Page, ReadRecord};
-use thresher_text::lines::count_chars;
-use thresher_unit::document::{Document, Scores};
 use thresher_unit::{Tally, UnitError};
 
 const PIECE_BYTES: usize = 1 << 20;
@@ -29,8 +27,8 @@ pub(super) struct Published {
 
 /// Evaluates the pages of a sample, and compresses what would be published of them.
 pub(super) struct SampledDocuments<'a> {
-    job: &'a JobSpec,
     source: &'a SourceSpec,
+    renderer: Box<dyn Renderer + 'a>,
     pipeline: Pipeline<'a>,
     /// Demanded by the pipeline; a survey reports none of it.
     tally: Tally,
@@ -39,10 +37,11 @@ pub(super) struct SampledDocuments<'a> {
 
 impl<'a> SampledDocuments<'a> {
     pub(super) fn new(context: &'a JobContext, source: &'a SourceSpec) -> Result<Self, UnitError> {
+        let recipe = SourceRecipe::of(&context.job, source);
         Ok(Self {
-            job: &context.job,
             source,
-            pipeline: Pipeline::start(context, source, SourceRecipe::of(&context.job, source))?,
+            renderer: renderer(&context.job, source, recipe),
+            pipeline: Pipeline::start(context, source, recipe)?,
             tally: Tally::default(),
             sink: Compressed::new(context.job.output.zstd_level)?,
         })
@@ -63,32 +62,12 @@ impl<'a> SampledDocuments<'a> {
     ) -> Result<(), UnitError> {
         match self.pipeline.evaluate(page, is_duplicate, &mut self.tally)? {
             Evaluation::Kept(document) => {
-                let hash = blake3::hash(document.text.as_bytes()).to_hex();
-                self.sink.push(&Document {
-                    id: page.id,
-                    text: &document.text,
-                    source: &self.source.name,
-                    slice: self.source.slice.name(),
-                    url: page.url,
-                    date: page.date,
-                    dump: &self.source.dump,
-                    licence: page.licence,
-                    title: page.title,
-                    language: document.language,
-                    language_score: document.language_score,
-                    scores: Scores::default(),
-                    input,
-                    offset: record.offset,
-                    record: record.record,
-                    chars: count_chars(&document.text),
-                    bytes: document.text.len() as u64,
-                    lines: document.original.lines,
-                    original_chars: document.original.chars,
-                    original_lines: document.original.lines,
-                    content_hash: &hash,
-                    recipe: &self.job.job.preset,
-                    meta: page.meta,
-                })
+                let hash = blake3::hash(document.text.as_bytes());
+                let meta = document.meta(page);
+                let place = RecordPlace { input, offset: record.offset, record: record.record };
+                let staged = document.staged(self.source, place, page, hash, meta.as_deref());
+                let renderer = &self.renderer;
+                self.sink.push(|out| renderer.render(&staged, record.record, out))
             }
             Evaluation::Withdrawn { .. } | Evaluation::Dropped { .. } => Ok(()),
         }
@@ -114,10 +93,12 @@ impl Compressed {
         Ok(Self { encoder, piece: Vec::new(), published: Published::default() })
     }
 
-    fn push(&mut self, document: &Document<'_>) -> Result<(), UnitError> {
-        serde_json::to_writer(&mut self.piece, document)
-            .map_err(|error| compressing(&error.into()))?;
-        self.piece.push(b'\n');
+    /// Adds the line that `render` writes.
+    fn push(
+        &mut self,
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), UnitError> {
+        render(&mut self.piece).map_err(|error| compressing(&error))?;
         self.published.documents += 1;
         if self.piece.len() >= PIECE_BYTES { self.compress() } else { Ok(()) }
     }

@@ -12,6 +12,7 @@
 mod commands;
 mod language;
 mod quality;
+mod staged;
 
 use std::borrow::Cow;
 
@@ -30,6 +31,7 @@ use quality::{QualityScores, QualityScratch};
 
 pub use quality::QualityModels;
 pub(super) use quality::read_classifier;
+pub(crate) use staged::RecordPlace;
 
 /// The name of the rule that dropped a document; one that a command gives is not known before.
 pub(crate) type Reason = Cow<'static, str>;

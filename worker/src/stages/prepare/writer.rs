@@ -1,7 +1,6 @@
 //! The files that a PREPARE unit writes: staged documents, drop rows, and keys for the comparison.
 //!
-//! **Invariant:** keys and signatures are of the places in the documents file, each place once; a
-//! place that holds a drop row is among the withdrawn.
+//! **Invariant:** each place of the documents file has one summary, and at most one key.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,81 +9,45 @@ use blake3::Hash;
 use thresher_dedup::KEY_FILE;
 use thresher_dedup::keys::KeyCollector;
 use thresher_domain::{Counter, Measure};
-use thresher_job::{DocumentKey, JobSpec, Schema};
+use thresher_job::{DocumentKey, JobSpec, SourceSpec};
 use thresher_proto::pb::{self, Stage};
 
 use crate::stages::addresses::AddressBook;
-use crate::stages::pipeline::EvaluatedDocument;
-use crate::stages::read::Reading;
+use crate::stages::pipeline::{EvaluatedDocument, RecordPlace};
 use crate::stages::recipe::SourceRecipe;
+use crate::stages::schemas::{Renderer, rendered_bytes, renderer};
 use crate::stages::{JobContext, Task, digest_of};
-use thresher_sources::{Page, ReadRecord};
+use thresher_sources::Page;
 use thresher_storage::commit::AttemptFile;
 use thresher_text::page_url::normalise_url;
 use thresher_text::simhash::signature;
-use thresher_unit::document::DroppedRow;
 use thresher_unit::staging::{
-    DOCUMENTS, DROPPED, InputFacts, JsonLinesWriter, UnitFacts, create, hash_of, publish_blocks,
+    DOCUMENTS, DROPPED, DocumentSummary, DocumentWriter, DropWriter, InputFacts, RowVerdict,
+    Staged, StagedRow, UnitFacts, create, hash_of, publish_blocks,
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
 
-/// A record that is not published, and why.
-pub(super) struct Dropped<'a> {
-    pub(super) id: &'a str,
-    pub(super) url: &'a str,
-    pub(super) reason: &'a str,
-    pub(super) detail: &'a str,
-}
-
-impl<'a> Dropped<'a> {
-    /// A page that the recipe dropped.
-    pub(super) fn page(page: &Page<'a>, reason: &'a str) -> Self {
-        Self { id: page.id, url: page.url, reason, detail: "" }
-    }
-
-    fn row(
-        &self,
-        verdict: &'a str,
-        input: &Reading<'a>,
-        record: &ReadRecord<'_>,
-    ) -> DroppedRow<'a> {
-        let &Self { id, url, reason, detail } = self;
-        DroppedRow {
-            id,
-            url,
-            verdict,
-            reason,
-            detail,
-            source: &input.source.name,
-            input: input.path,
-            offset: record.offset,
-            record: record.record,
-        }
-    }
-}
-
 /// Writes the files of one unit, and counts what went into them.
 pub(super) struct UnitWriter<'j> {
-    pub(super) job: &'j JobSpec,
+    job: &'j JobSpec,
+    source: &'j SourceSpec,
+    recipe: SourceRecipe,
+    renderer: Box<dyn Renderer + 'j>,
     paths: Paths,
     key_file: AttemptFile,
     keys: KeyCollector<u128>,
-    pub(super) documents: JsonLinesWriter<AttemptFile>,
-    dropped: JsonLinesWriter<AttemptFile>,
-    pub(super) recipe: String,
+    documents: DocumentWriter<AttemptFile>,
+    dropped: DropWriter<AttemptFile>,
     pub(super) tally: Tally,
     records_in: u64,
-    signatures: Vec<u64>,
-    withdrawn: Vec<u32>,
     /// For sources whose documents are kept by their address.
     addresses: Option<AddressBook>,
-    /// The place of each input's first document.
-    input_starts: Vec<u32>,
-    /// The row of the input that the last document was of.
-    input: Option<u64>,
+    /// The row of the input that is being read, and of the one that the last document was of.
+    input: u64,
+    last_input: Option<u64>,
 }
 
 struct Paths {
@@ -97,7 +60,8 @@ impl<'j> UnitWriter<'j> {
     pub(super) fn create(
         context: &'j JobContext,
         task: &Task,
-        recipe: &SourceRecipe,
+        source: &'j SourceSpec,
+        recipe: SourceRecipe,
     ) -> Result<Self, UnitError> {
         let number = task.unit.ordinal;
         let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
@@ -109,88 +73,68 @@ impl<'j> UnitWriter<'j> {
             (create(&paths.documents, &task.tag)?, create(&paths.dropped, &task.tag)?);
         Ok(Self {
             job: &context.job,
+            source,
+            recipe,
+            renderer: renderer(&context.job, source, recipe),
             paths,
             key_file,
             keys: KeyCollector::new(number, SORT_BYTES, spill),
-            documents: JsonLinesWriter::new(documents, DOCUMENTS).map_err(|e| staging(&e))?,
-            dropped: JsonLinesWriter::new(dropped, DROPPED).map_err(|e| staging(&e))?,
-            recipe: format!("{}/{}", context.job.job.preset, thresher_proto::VERSION),
+            documents: DocumentWriter::new(documents).map_err(|error| staging(&error))?,
+            dropped: DropWriter::new(dropped).map_err(|error| staging(&error))?,
             tally: Tally::default(),
             records_in: 0,
-            signatures: Vec::new(),
-            withdrawn: Vec::new(),
             addresses: recipe.keeps_urls.then(AddressBook::default),
-            input_starts: Vec::new(),
-            input: None,
+            input: 0,
+            last_input: None,
         })
     }
 
-    /// Counts a record that was read, whatever becomes of it.
-    pub(super) fn count_record(&mut self, record: &ReadRecord<'_>) {
+    /// Counts a record of the source's input number `input`, whatever becomes of it.
+    pub(super) fn start_record(&mut self, input: u64, bytes: u64) {
+        self.input = input;
         self.records_in += 1;
-        self.tally.bytes_in += record.bytes;
+        self.tally.bytes_in += bytes;
     }
 
-    pub(super) fn drop(
-        &mut self,
-        input: &Reading<'_>,
-        record: &ReadRecord<'_>,
-        dropped: &Dropped<'_>,
-    ) -> Result<(), UnitError> {
-        self.tally.drop(dropped.reason);
-        self.dropped.push(&dropped.row("dropped", input, record)).map_err(|e| staging(&e))?;
-        Ok(())
-    }
-
-    pub(super) fn quarantine(
-        &mut self,
-        input: &Reading<'_>,
-        record: &ReadRecord<'_>,
-        dropped: &Dropped<'_>,
-    ) -> Result<(), UnitError> {
-        self.tally.quarantine(dropped.reason);
-        self.dropped.push(&dropped.row("quarantined", input, record)).map_err(|e| staging(&e))?;
-        Ok(())
+    /// Adds the row of a record that is not published.
+    pub(super) fn drop(&mut self, row: &StagedRow<'_>) -> Result<(), UnitError> {
+        match row.verdict {
+            RowVerdict::Dropped => self.tally.drop(row.reason),
+            RowVerdict::Quarantined => self.tally.quarantine(row.reason),
+        }
+        self.dropped.push(row).map_err(|error| staging(&error))
     }
 
     /// Drops a document, but lets it take part in the comparison: its place holds its drop row.
     pub(super) fn withdraw(
         &mut self,
-        input: &Reading<'_>,
-        record: &ReadRecord<'_>,
+        row: &StagedRow<'_>,
         page: &Page<'_>,
         text: &str,
-        reason: &str,
     ) -> Result<(), UnitError> {
-        let dropped = Dropped::page(page, reason);
-        if !input.recipe.compares_documents() {
-            return self.drop(input, record, &dropped);
+        if !self.recipe.compares_documents() {
+            return self.drop(row);
         }
-        self.push_keys(input, page, text)?;
-        self.withdrawn.push(self.tally.kept as u32);
-        self.documents.push(&dropped.row("dropped", input, record)).map_err(|e| staging(&e))?;
-        self.tally.kept += 1;
+        let keys = self.push_keys(page, text, blake3::hash(text.as_bytes()))?;
+        self.stage(&Staged::Withdrawn(*row), DocumentSummary { is_withdrawn: true, ..keys })?;
         Ok(())
     }
 
+    /// Stages a document that passed the recipe.
     pub(super) fn keep(
         &mut self,
-        input: &Reading<'_>,
-        record: &ReadRecord<'_>,
+        place: RecordPlace<'_>,
         page: &Page<'_>,
         document: &EvaluatedDocument<'_>,
     ) -> Result<(), UnitError> {
-        let hash = self.push_keys(input, page, &document.text)?;
-        let hex = hash.to_hex();
-        let written = match self.job.output.schema {
-            Schema::Uniform => self.uniform(input, record, page, document, &hex),
-            Schema::RedpajamaV1 => self.redpajama(input, record, page, document, &hex),
-        };
-        let bytes = written.map_err(|error| staging(&error))?;
+        let hash = blake3::hash(document.text.as_bytes());
+        let keys = self.push_keys(page, &document.text, hash)?;
+        let meta = document.meta(page);
+        let staged = document.staged(self.source, place, page, hash, meta.as_deref());
+        let json_bytes = self.stage(&Staged::Document(Box::new(staged)), keys)?;
         let text_bytes = document.text.len() as u64;
-        self.tally.kept += 1;
         self.tally.bytes_kept += text_bytes;
-        self.tally.count(Counter::StagedJsonBytes, bytes.into());
+        self.tally.count(Counter::StagedJsonBytes, json_bytes.into());
         if let Some(language) = document.language {
             let counter = |measure| Counter::Language { language: language.to_owned(), measure };
             self.tally.count(counter(Measure::Documents), 1);
@@ -199,31 +143,40 @@ impl<'j> UnitWriter<'j> {
         Ok(())
     }
 
-    /// Adds what the document is compared by, and returns the hash of its text.
+    /// Writes what is at the next place, and returns the bytes that it takes in a shard.
+    fn stage(&mut self, staged: &Staged<'_>, summary: DocumentSummary) -> Result<u32, UnitError> {
+        let rendered_bytes = rendered_bytes(&*self.renderer, self.source, staged)
+            .map_err(|error| staging(&error))?;
+        let summary = DocumentSummary { rendered_bytes, ..summary };
+        self.documents.push(staged, summary).map_err(|error| staging(&error))?;
+        self.tally.kept += 1;
+        Ok(rendered_bytes)
+    }
+
+    /// Adds what the next document is compared by, and returns what its summary holds of that.
     fn push_keys(
         &mut self,
-        input: &Reading<'_>,
         page: &Page<'_>,
         text: &str,
-    ) -> Result<Hash, UnitError> {
-        let hash = blake3::hash(text.as_bytes());
-        if self.input.replace(input.number) != Some(input.number) {
-            self.input_starts.push(self.tally.kept as u32);
-            if let Some(addresses) = &mut self.addresses {
-                addresses.end_input(&mut self.keys)?;
-            }
+        text_hash: Hash,
+    ) -> Result<DocumentSummary, UnitError> {
+        let place = self.tally.kept as u32;
+        let starts_input = self.last_input.replace(self.input) != Some(self.input);
+        let mut summary = DocumentSummary { starts_input, ..DocumentSummary::default() };
+        if let Some(addresses) = self.addresses.as_mut().filter(|_| starts_input) {
+            addresses.end_input(&mut self.keys)?;
         }
-        if input.recipe.dedups_documents {
-            let key = document_key(self.job, page, hash);
+        if self.recipe.dedups_documents {
+            let key = document_key(self.job, page, text_hash);
             match &mut self.addresses {
-                Some(addresses) => addresses.push(page.url, key),
-                None => self.keys.push(key, self.tally.kept as u32)?,
+                Some(addresses) => summary.address = Some(addresses.add(page.url, key, place)),
+                None => self.keys.push(key, place)?,
             }
         }
-        if input.recipe.compares_near {
-            self.signatures.push(signature(text));
+        if self.recipe.compares_near {
+            summary.signature = Some(signature(text));
         }
-        Ok(hash)
+        Ok(summary)
     }
 
     /// Completes the unit's files and commits them.
@@ -232,19 +185,13 @@ impl<'j> UnitWriter<'j> {
         recipe_files: BTreeMap<String, String>,
         inputs: Vec<InputFacts>,
     ) -> Result<pb::Done, UnitError> {
-        let addresses = self.addresses.unwrap_or_default().finish(&mut self.keys)?;
+        if let Some(addresses) = &mut self.addresses {
+            addresses.end_input(&mut self.keys)?;
+        }
         let (_, summary) = self.keys.finish(&mut self.key_file)?;
-        let facts = UnitFacts {
-            inputs,
-            recipe_files,
-            tally: self.tally,
-            signatures: self.signatures,
-            withdrawn: self.withdrawn,
-            addresses,
-            input_starts: self.input_starts,
-        };
+        let facts = UnitFacts { inputs, recipe_files, tally: self.tally };
         let documents = self.documents.finish(&facts).map_err(|error| staging(&error))?;
-        let dropped = self.dropped.finish(&()).map_err(|error| staging(&error))?;
+        let dropped = self.dropped.finish().map_err(|error| staging(&error))?;
         let hashes: [Hash; 3] = [
             hash_of(publish_blocks(documents, &self.paths.documents, DOCUMENTS)?),
             hash_of(publish_blocks(dropped, &self.paths.dropped, DROPPED)?),

@@ -5,7 +5,7 @@
 //! work/lines/<unit>.keys               line keys
 //! work/lines/<unit>.rows-<input>       rows of a piece, for the parts of its input (stages/join)
 //! work/resolve-lines/…                 verdicts on lines
-//! work/prepare/<unit>.documents        documents as JSON lines, with sizes  (documents)
+//! work/prepare/<unit>.documents        documents with their summaries       (documents)
 //! work/prepare/<unit>.dropped          a row for each dropped record        (documents)
 //! work/prepare/<unit>.keys             document keys
 //! work/resolve-documents/…             verdicts on documents
@@ -19,6 +19,8 @@
 
 mod documents;
 mod input_table;
+mod records;
+mod staged;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,11 @@ use std::path::{Path, PathBuf};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 
-pub use documents::{DOCUMENTS, DROPPED, DocumentFile, InputFacts, JsonLinesWriter, UnitFacts};
+pub use documents::{
+    DOCUMENTS, DROPPED, DocumentFile, DocumentWriter, DropFile, DropWriter, InputFacts, UnitFacts,
+};
 pub use input_table::{InputRow, InputTable};
+pub use staged::{DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabel, StagedRow};
 
 use crate::UnitError;
 use thresher_formats::blocks::{BlockFile, BlocksError, Kind};

@@ -1,0 +1,123 @@
+//! A file of lines on its way to the output, compressed.
+//!
+//! **Invariant:** the encoder is fed pieces of one size, so the file's bytes are a function of its
+//! lines. A file is one zstd frame: common readers stop after the first.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stages::JobContext;
+use thresher_storage::commit::CommitError;
+use thresher_storage::{OutputFile, StorageError};
+use thresher_unit::UnitError;
+use thresher_unit::staging::{bytes_of, hash_of};
+
+/// What the encoder is fed at once.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A published file, as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::stages) struct PublishedFile {
+    /// Below the output directory.
+    pub(in crate::stages) path: String,
+    pub(in crate::stages) bytes: u64,
+    pub(in crate::stages) blake3: String,
+    pub(in crate::stages) lines: u64,
+    pub(in crate::stages) json_bytes: u64,
+}
+
+/// A file of JSON lines on its way to the output; without a line there is no file.
+pub(super) struct OutputLines {
+    name: String,
+    encoder: zstd::stream::Encoder<'static, OutputFile>,
+    /// What the encoder gets next.
+    piece: Vec<u8>,
+    /// The line that is being rendered; the memory is reused.
+    line: Vec<u8>,
+    lines: u64,
+    json_bytes: u64,
+}
+
+impl OutputLines {
+    pub(super) fn new(context: &JobContext, name: &str, tag: &str) -> Result<Self, UnitError> {
+        let file = context.output.create(name, tag)?;
+        let encoder = encoder(file, context.job.output.zstd_level).map_err(|e| fail(name, &e))?;
+        let piece = Vec::with_capacity(PIECE_BYTES);
+        Ok(Self {
+            name: name.to_owned(),
+            encoder,
+            piece,
+            line: Vec::new(),
+            lines: 0,
+            json_bytes: 0,
+        })
+    }
+
+    /// Adds the line that `render` writes, and returns its bytes.
+    pub(super) fn line(
+        &mut self,
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<u64, UnitError> {
+        self.line.clear();
+        render(&mut self.line).map_err(|error| fail(&self.name, &error))?;
+        self.lines += 1;
+        self.json_bytes += self.line.len() as u64;
+        let mut rest = self.line.as_slice();
+        while !rest.is_empty() {
+            let room = PIECE_BYTES - self.piece.len();
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.piece.extend_from_slice(now);
+            rest = later;
+            if self.piece.len() == PIECE_BYTES {
+                self.encoder.write_all(&self.piece).map_err(|error| fail(&self.name, &error))?;
+                self.piece.clear();
+            }
+        }
+        Ok(self.line.len() as u64)
+    }
+
+    pub(super) fn finish(mut self) -> Result<Option<PublishedFile>, UnitError> {
+        if self.lines == 0 {
+            return Ok(None);
+        }
+        self.encoder.write_all(&self.piece).map_err(|error| fail(&self.name, &error))?;
+        let file = self.encoder.finish().map_err(|error| fail(&self.name, &error))?;
+        let committed = match file.commit() {
+            Err(CommitError::Different { path, ours, theirs }) => {
+                return Err(other(&path, &ours, &theirs));
+            }
+            result => result?,
+        };
+        Ok(Some(PublishedFile {
+            path: self.name,
+            bytes: bytes_of(committed),
+            blake3: hash_of(committed).to_hex().to_string(),
+            lines: self.lines,
+            json_bytes: self.json_bytes,
+        }))
+    }
+}
+
+fn encoder(file: OutputFile, level: i32) -> io::Result<zstd::stream::Encoder<'static, OutputFile>> {
+    let mut encoder = zstd::stream::Encoder::new(file, level)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
+
+fn fail(name: &str, error: &io::Error) -> UnitError {
+    let text = format!("failed to write the shard `{name}`: {error}");
+    match StorageError::of(error) {
+        Some(known) => UnitError::by(known.remedy_of_place(), text),
+        None => UnitError::writing(error, text),
+    }
+}
+
+fn other(path: &Path, ours: &blake3::Hash, theirs: &blake3::Hash) -> UnitError {
+    UnitError::Barred(format!(
+        "`{}` is there with other content (blake3 {theirs}, this job makes {ours})\nhint: it is of \
+         another job, or was changed; move it away, then run again",
+        path.display()
+    ))
+}
