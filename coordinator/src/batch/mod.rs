@@ -23,7 +23,7 @@ mod systems;
 
 pub use command::run_command;
 pub use history::{Allocation, Beginning, History, Next, REFUSED, Run, States, is_over};
-pub use log::told_by_log;
+pub use log::cause_in_log;
 pub use records::{Record, Records, Submission};
 pub use script::gang_program;
 pub use submission::{Prepared, submit_chain, withdraw, withdraw_waiting};
