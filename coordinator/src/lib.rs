@@ -17,6 +17,5 @@ pub mod run;
 pub mod service;
 mod signals;
 pub mod transport;
-pub mod worker_program;
 
 pub use thresher_scheduler as scheduler;

@@ -27,14 +27,15 @@ use crate::journal::JournalError;
 use crate::service::{METHODS, Service, is_over};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
-use crate::worker_program::{refuse_obstacles, worker_program};
+
+pub use crate::children::WorkerCommand;
 
 /// How often progress is shown and children are looked after.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long workers get to hear that the job is over.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Told how the job stands, again and again.
+/// Is called with the state of the job, again and again.
 pub type Progress = Box<dyn FnMut(&pb::StatusResponse) + Send>;
 
 /// What `thresher run` asks for.
@@ -44,8 +45,11 @@ pub struct RunOptions {
     pub workers: u32,
     /// Of each worker; the cores shared out when absent.
     pub slots: Option<u32>,
-    /// Further arguments of every worker.
-    pub worker_arguments: Vec<String>,
+    /// How to start one worker; the state directory and the slots are added.
+    pub worker: WorkerCommand,
+    /// Refuses a job that could not run, before an epoch is taken. It is passed in because only the
+    /// worker's code reads models and outputs.
+    pub check: fn(&JobSpec) -> anyhow::Result<()>,
     pub listen: Option<SocketAddr>,
     pub allocation: Allocation,
     /// Whether what fails once more may be missing in the output.
@@ -68,7 +72,8 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         state,
         workers,
         slots,
-        worker_arguments,
+        worker,
+        check,
         listen,
         allocation,
         accept_gaps,
@@ -79,9 +84,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         return Ok(status);
     }
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
-    // Found before an epoch is taken: without it nothing can run.
-    let program = worker_program()?;
-    refuse_obstacles(&job)?;
+    check(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
     if is_finished(&status) {
@@ -92,7 +95,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         coordinator.ask(Command::AcceptGaps)?;
     }
     let epoch = coordinator.epoch;
-    let child_options = ChildOptions { program, state, slots, epoch, arguments: worker_arguments };
+    let child_options = ChildOptions { worker, state, slots, epoch };
     let mut children = Children::start(child_options, workers)?;
     let ended = coordinator.watch(&mut progress, Some(&mut children));
     let status = match ended {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The folder with `thresher` and `thresher-worker`, built as this test was.
+/// The folder with the programs, built as this test was.
 fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -18,7 +18,7 @@ fn binaries() -> &'static Path {
         if std::env::var_os("THRESHER_TEST_BUILT").is_none() {
             let release = folder.ends_with("release").then_some("--release");
             let mut cargo = Command::new(env!("CARGO"));
-            // What a test's own cargo tells it makes some build scripts run again, each time.
+            // Variables of a test's own cargo make some build scripts run again, each time.
             for (name, _) in std::env::vars_os() {
                 if name.to_string_lossy().starts_with("CARGO_") {
                     cargo.env_remove(name);
@@ -41,8 +41,15 @@ pub fn thresher() -> Command {
     command("thresher")
 }
 
-/// `thresher-worker`, ready for arguments.
+/// `thresher worker`, ready for arguments.
 pub fn worker() -> Command {
+    let mut command = thresher();
+    command.arg("worker");
+    command
+}
+
+/// `thresher-worker`, the alias, ready for arguments.
+pub fn alias() -> Command {
     command("thresher-worker")
 }
 
@@ -74,8 +81,8 @@ pub fn workers_of(state: &Path) -> Vec<u32> {
     pids.filter(|pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-        words.first().is_some_and(|program| program.ends_with("thresher-worker"))
-            && words.contains(&state)
+        let [program, verb, ..] = words.as_slice() else { return false };
+        program.ends_with("/thresher") && verb == "worker" && words.contains(&state)
     })
     .collect()
 }

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use thresher_site::batch::shell_quoted;
 use thresher_site::{SiteProfile, System};
 
 use super::launcher::launch_words;
@@ -23,8 +24,8 @@ pub(super) struct ScriptValues<'a> {
     pub script: &'a Path,
     /// The job file, with every path absolute.
     pub job: &'a Path,
+    /// The program, which is coordinator and worker.
     pub thresher: &'a Path,
-    pub worker: &'a Path,
 }
 
 /// Why there is no script.
@@ -59,13 +60,12 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
         ("script", values.script),
         ("job", values.job),
         ("thresher", values.thresher),
-        ("worker", values.worker),
     ];
     for (name, path) in paths {
         let path = path.to_str().ok_or_else(|| ScriptError::Path(path.to_owned()))?;
-        text += &format!("{name}={}\n", quoted(path));
+        text += &format!("{name}={}\n", shell_quoted(path));
     }
-    text += &format!("interface={}\nport={}\n", quoted(&site.interface), site.port);
+    text += &format!("interface={}\nport={}\n", shell_quoted(&site.interface), site.port);
     text += &format!("local_dir={}\n", local_dir(&site.local_dir)?);
     text += &format!("worker_options=({})\n", words(&worker_options(values)?));
     text += &format!("launch=({})\n", words(&launch_words(site, *nodes)));
@@ -77,7 +77,7 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
 }
 
 fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError> {
-    let ScriptValues { site, worker, .. } = values;
+    let ScriptValues { site, thresher, .. } = values;
     let mut options = Vec::new();
     // Otherwise the worker takes all that it finds.
     if site.cores_per_node > 0 {
@@ -91,7 +91,7 @@ fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError>
     }
     options.extend(["--gang-launcher".to_owned(), site.gang_launcher.clone()]);
     // The worker itself may be a copy on the node's own disk.
-    let program = gang_program(worker);
+    let program = gang_program(thresher);
     let program = program.to_str().ok_or_else(|| ScriptError::Path(program.clone()))?;
     options.extend(["--gang-program".to_owned(), program.to_owned()]);
     if site.gang_ranks > 0 {
@@ -100,9 +100,9 @@ fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError>
     Ok(options)
 }
 
-/// Where all nodes find the program of a rank.
-pub fn gang_program(worker: &Path) -> PathBuf {
-    worker.with_file_name("thresher-gang")
+/// Returns where all nodes find the program of a rank: beside `thresher`.
+pub fn gang_program(thresher: &Path) -> PathBuf {
+    thresher.with_file_name("thresher-gang")
 }
 
 /// How a script asks to be run again under the same id.
@@ -120,12 +120,12 @@ fn environment(site: &SiteProfile) -> Result<String, ScriptError> {
     let proxies =
         [("http_proxy", &site.proxy), ("https_proxy", &site.proxy), ("no_proxy", &site.no_proxy)];
     for (name, value) in proxies.into_iter().filter(|(_, value)| !value.is_empty()) {
-        text += &format!("    export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", shell_quoted(value));
     }
     for pair in &site.environment {
         let split = pair.split_once('=').filter(|(name, _)| is_variable(name));
         let (name, value) = split.ok_or_else(|| ScriptError::Variable(pair.clone()))?;
-        text += &format!("    export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", shell_quoted(value));
     }
     text += "    return 0\n}\n";
     Ok(text)
@@ -145,17 +145,7 @@ fn local_dir(folder: &str) -> Result<String, ScriptError> {
 }
 
 fn words(list: &[String]) -> String {
-    list.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// One word of a shell, whatever stands in it.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:@%+=/".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    list.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -176,7 +166,6 @@ mod tests {
             script: Path::new("/proj/it's here/crawl.state/allocations/000001-script.sh"),
             job: Path::new("/proj/it's here/crawl.state/allocations/000001-job.toml"),
             thresher: Path::new("/proj/bin/thresher"),
-            worker: Path::new("/proj/bin/thresher-worker"),
         })
     }
 
@@ -243,7 +232,6 @@ mod tests {
             script: Path::new("/s/script.sh"),
             job: Path::new("/s/job.toml"),
             thresher: &path("thresher"),
-            worker: &path("thresher"),
         });
         std::fs::write(path("script.sh"), text.unwrap()).unwrap();
         let mut bash = std::process::Command::new("bash");
@@ -257,17 +245,20 @@ mod tests {
     #[test]
     fn a_module_that_does_not_load_ends_the_chain() {
         let old = "ModuleCmd_Load.c(213):ERROR:105: Unable to locate a modulefile for 'rust/1'";
-        // What `module` does, and what is told of it.
+        // What `module` does, and what is reported of it.
         let failing = [
             ("module() { [ \"$2\" != rust/1 ]; }".to_owned(), "(status 1)"),
             // Of old, it says so and ends with 0.
             (format!("module() {{ [ $2 = zlib/1 ] || echo \"{old}\" >&2; }}"), old),
             ("module() { [ $2 = zlib/1 ] || { echo gone >&2; return 3; }; }".to_owned(), "gone"),
         ];
-        for (module, told) in &failing {
+        for (module, reported) in &failing {
             let (code, asked, log) = run_with_module(module, "");
             let begins = "<allocation><begin><--state></s><--trouble><`module load rust/1` failed";
-            assert!(asked.starts_with(begins) && asked.contains(told), "{module}: {asked}{log}");
+            assert!(
+                asked.starts_with(begins) && asked.contains(reported),
+                "{module}: {asked}{log}"
+            );
             assert_eq!(code, Some(1), "{log}");
             assert!(log.contains("thresher: `module load rust/1` failed on"), "{log}");
             let (code, asked, log) = run_with_module(module, "worker");

@@ -35,7 +35,7 @@ impl Prepared {
         site: SiteProfile,
         (nodes, walltime, allocations): (u32, Duration, u32),
         state: &Path,
-        (thresher, worker): (&Path, &Path),
+        thresher: &Path,
     ) -> anyhow::Result<Self> {
         let records = Records::of(state);
         let submission = Submission {
@@ -55,7 +55,6 @@ impl Prepared {
             script: &submission.script,
             job: &submission.job,
             thresher,
-            worker,
         })?;
         let job_text = job.resolved();
         Ok(Self { submission, script_text, job_text, state: state.to_owned() })
@@ -132,7 +131,7 @@ pub fn submit_chain(
     Ok(ids)
 }
 
-/// Takes allocations back. They are told first, so that one which begins just now does nothing.
+/// Takes allocations back. It is recorded first, so that one which begins just now does nothing.
 pub fn withdraw(
     records: &Records,
     system: &dyn BatchSystem,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
-use thresher_proto::survey::{Sample, SourceSurvey, Survey};
+use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 
 /// Memory for each key in a gang unit, over all ranks. The worker's `dedup::budget` derives them.
 const LINE_KEY_BYTES: u64 = 93;
@@ -27,7 +27,7 @@ const SLOT_BYTES: u64 = 32 << 20;
 const DROP_ROW_BYTES: u64 = 80;
 /// The journal's records of one unit.
 const JOURNAL_UNIT_BYTES: u64 = 600;
-/// An allowance, as no sample tells it: reading, exchanging and deciding one key.
+/// An allowance for reading, exchanging and deciding one key, which no sample measures.
 const RESOLVE_NANOS_PER_KEY: u64 = 500;
 
 /// What this machine has.
