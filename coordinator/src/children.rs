@@ -3,15 +3,16 @@
 //! **Invariant:** the job does not depend on them: a worker that outlives its coordinator continues
 //! until its lease ends, and the next coordinator accepts it again.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use thresher_channel::log_end::read_log_end;
 
 use crate::clock;
-use crate::log_tail::end_of;
 
 /// A worker that exits sooner than this has not worked.
 const TOO_SOON: Duration = Duration::from_secs(3);
@@ -21,18 +22,26 @@ const TOO_SOON: Duration = Duration::from_secs(3);
 const MAX_EARLY_POINTS: u32 = 50;
 const POINTS_ENDED: u32 = 10;
 const POINTS_KILLED: u32 = 1;
-/// Number of bytes of a worker's last line that are kept.
+/// Number of lines of a worker's log that are shown, and the size of its end that is read for them.
+const TAIL_LINES: usize = 5;
+const TAIL_BYTES: u64 = 64 << 10;
+/// Length to which a worker's last line is cut.
 const LAST_WORDS_BYTES: usize = 300;
+
+/// The program that is a worker, and its first arguments.
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    pub program: PathBuf,
+    pub arguments: Vec<OsString>,
+}
 
 /// How to start workers.
 #[derive(Debug, Clone)]
 pub(crate) struct ChildOptions {
-    pub(crate) program: PathBuf,
+    pub(crate) worker: WorkerCommand,
     pub(crate) state: PathBuf,
     pub(crate) slots: u32,
     pub(crate) epoch: u64,
-    /// Further arguments.
-    pub(crate) arguments: Vec<String>,
 }
 
 /// The workers of this run.
@@ -68,21 +77,22 @@ impl Children {
     }
 
     fn spawn(&mut self) -> anyhow::Result<()> {
-        let ChildOptions { program, state, slots, epoch, arguments } = &self.options;
+        let ChildOptions { worker, state, slots, epoch } = &self.options;
         self.started += 1;
         let log = state.join("logs").join(format!("worker-{epoch}-{}.log", self.started));
         let file = open_log(&log)?;
-        let child = Command::new(program)
-            .arg("connect")
+        let child = Command::new(&worker.program)
+            .args(&worker.arguments)
             .arg("--state")
             .arg(state)
             .args(["--slots", &slots.to_string()])
-            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::from(file.try_clone()?))
             .stderr(Stdio::from(file))
             .spawn()
-            .with_context(|| format!("failed to start the worker `{}`", program.display()))?;
+            .with_context(|| {
+                format!("failed to start the worker `{}`", worker.program.display())
+            })?;
         self.running.push(Running { child, since: clock::instant(), log });
         Ok(())
     }
@@ -159,10 +169,12 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Returns the last line of its log, as evidence for units that crash their worker.
+/// Returns the last line that says why it ended: evidence for units that crash their worker.
 fn last_words(log: &Path) -> String {
-    // Rust's notes about backtraces say nothing about the cause.
-    let says = |line: &&str| !line.is_empty() && !line.starts_with("note: ");
+    // Neither advice nor what Rust's runtime adds about backtraces is the cause.
+    let says = |line: &&str| {
+        !line.is_empty() && !line.starts_with("note: ") && !line.starts_with("hint: ")
+    };
     match tail(log).lines().map(str::trim).rfind(says) {
         Some(line) if !line.is_empty() => {
             let end = line.floor_char_boundary(LAST_WORDS_BYTES);
@@ -172,9 +184,9 @@ fn last_words(log: &Path) -> String {
     }
 }
 
-/// Returns the last lines of its log.
+/// Returns the last lines that it wrote.
 fn tail(log: &Path) -> String {
-    let text = end_of(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().rev().take(5).collect();
+    let text = read_log_end(log, TAIL_BYTES).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(TAIL_LINES).collect();
     lines.into_iter().rev().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

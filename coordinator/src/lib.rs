@@ -12,13 +12,11 @@ pub mod figures;
 pub mod interface;
 pub mod job_plan;
 pub mod journal;
-mod log_tail;
 pub mod report;
 pub mod run;
 pub mod service;
 mod signals;
 pub mod transport;
 mod wake;
-pub mod worker_program;
 
 pub use thresher_scheduler as scheduler;

@@ -31,7 +31,8 @@ use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 use crate::wake::{Waker, Wakes, wakes};
-use crate::worker_program::{refuse_obstacles, worker_program};
+
+pub use crate::children::WorkerCommand;
 
 /// How often progress is shown while no stage starts or ends.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,7 +43,7 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 /// The same if the job is only drained: they wait for the next coordinator.
 const LAST_CALLS_OF_DRAIN: Duration = Duration::from_millis(100);
 
-/// Is given the state of the job whenever it is worth showing.
+/// Is called with the state of the job whenever it is worth showing.
 pub type Progress = Box<dyn FnMut(&pb::StatusResponse) + Send>;
 
 /// The options of `thresher run`.
@@ -52,8 +53,11 @@ pub struct RunOptions {
     pub workers: u32,
     /// Of each worker; the cores shared out when absent.
     pub slots: Option<u32>,
-    /// Further arguments of every worker.
-    pub worker_arguments: Vec<String>,
+    /// How to start one worker; the state directory and the slots are added.
+    pub worker: WorkerCommand,
+    /// Refuses a job that could not run, before an epoch is taken. It is passed in because only the
+    /// worker's code reads models and outputs.
+    pub check: fn(&JobSpec) -> anyhow::Result<()>,
     pub listen: Option<SocketAddr>,
     pub allocation: Allocation,
     /// Whether units that fail once more may be missing in the output.
@@ -76,7 +80,8 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         state,
         workers,
         slots,
-        worker_arguments,
+        worker,
+        check,
         listen,
         allocation,
         accept_gaps,
@@ -87,9 +92,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         return Ok(status);
     }
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
-    // Found before an epoch is taken: without it nothing can run.
-    let program = worker_program()?;
-    refuse_obstacles(&job)?;
+    check(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
     if status.state().is_final() {
@@ -100,7 +103,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         coordinator.ask(Command::AcceptFailedUnits)?;
     }
     let epoch = coordinator.epoch;
-    let child_options = ChildOptions { program, state, slots, epoch, arguments: worker_arguments };
+    let child_options = ChildOptions { worker, state, slots, epoch };
     let mut children = Children::start(child_options, workers)?;
     let ended = coordinator.watch(&mut progress, Some(&mut children));
     let status = match ended {

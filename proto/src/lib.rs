@@ -4,7 +4,6 @@
 //! back. The messages are documented in `proto/thresher/v1`.
 
 pub mod convert;
-pub mod survey;
 mod unit;
 
 /// How messages become bytes and back.

@@ -96,7 +96,8 @@ fn run(job: &Path, folder: tempfile::TempDir, change: impl FnOnce(&mut Command, 
 fn by_ranks(program: Library, launcher: Library, ranks: u32) -> impl FnOnce(&mut Command, &Path) {
     move |command, _| {
         command
-            .env("THRESHER_WORKER", program.program("thresher-worker"))
+            .arg("--gang-program")
+            .arg(program.program("thresher-gang"))
             .args(["--gang-launcher", launcher.launcher])
             .args(["--gang-ranks", &ranks.to_string()]);
     }

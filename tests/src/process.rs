@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Returns the folder with `thresher` and `thresher-worker`, built with the profile of this test.
+/// Returns the folder with the programs, built with the profile of this test.
 fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -42,8 +42,15 @@ pub fn thresher() -> Command {
     command("thresher")
 }
 
-/// Returns the command `thresher-worker`, without arguments.
+/// Returns the command `thresher worker`, ready for arguments.
 pub fn worker() -> Command {
+    let mut command = thresher();
+    command.arg("worker");
+    command
+}
+
+/// `thresher-worker`, the alias, ready for arguments.
+pub fn alias() -> Command {
     command("thresher-worker")
 }
 
@@ -75,8 +82,8 @@ pub fn workers_of(state: &Path) -> Vec<u32> {
     pids.filter(|pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-        words.first().is_some_and(|program| program.ends_with("thresher-worker"))
-            && words.contains(&state)
+        let [program, verb, ..] = words.as_slice() else { return false };
+        program.ends_with("/thresher") && verb == "worker" && words.contains(&state)
     })
     .collect()
 }

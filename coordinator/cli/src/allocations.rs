@@ -97,9 +97,9 @@ impl Allocations {
         let latest = shown.allocations.iter_mut().zip(&history.allocations).rev().take(SHOWN);
         for (row, allocation) in latest {
             if allocation.lacks_cause(states.get(&row.id)) {
-                let told = cause_in_log(state, &row.id);
-                row.why += if row.why.is_empty() || told.is_empty() { "" } else { "; " };
-                row.why += &told;
+                let cause = cause_in_log(state, &row.id);
+                row.why += if row.why.is_empty() || cause.is_empty() { "" } else { "; " };
+                row.why += &cause;
             }
         }
         // Whoever coordinates runs in the one that began last.
@@ -230,10 +230,10 @@ fn ended_or_ends(run: &Run) -> Option<u64> {
 }
 
 fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
-    let told = states.get(&allocation.id);
-    let (state, why) = allocation.describe(told);
+    let known = states.get(&allocation.id);
+    let (state, why) = allocation.describe(known);
     let last = allocation.runs.last();
-    let seconds = allocation.node_seconds(told, now);
+    let seconds = allocation.node_seconds(known, now);
     Row {
         id: allocation.id.clone(),
         state,

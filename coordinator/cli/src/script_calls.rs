@@ -34,6 +34,7 @@ pub(super) struct AllocationArgs {
 #[derive(Debug, Subcommand)]
 enum Moment {
     /// Print `run` and when the allocation ends, in Unix seconds; or why there is nothing to do
+    #[command(after_help = "Example:\n  thresher allocation begin --state out/corpus.state")]
     Begin {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
@@ -41,7 +42,10 @@ enum Moment {
         #[arg(long, value_name = "WHY")]
         trouble: Option<String>,
     },
-    /// Print what to tell the batch system: `done`, `requeue` or `failed`
+    /// Print the answer for the batch system: `done`, `requeue` or `failed`
+    #[command(
+        after_help = "Example:\n  thresher allocation end --state out/corpus.state --status 0"
+    )]
     End {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
@@ -98,7 +102,7 @@ fn give_up(state: &Path, why: &str) -> anyhow::Result<ExitCode> {
         print::note(&format!("taken out of the queue: {count} allocations of the chain"));
     }
     report_trouble(taken_back.map(|_| ()));
-    print::note("mend `modules` of the site, then `thresher submit` goes on from here");
+    print::note("fix `modules` of the site, then `thresher submit` continues from here");
     Ok(Exit::Done.into())
 }
 
@@ -177,7 +181,11 @@ fn ends(submission: &Submission, inside: &Inside) -> u64 {
     let asked = system.status(std::slice::from_ref(&inside.allocation)).and_then(|line| {
         let out = run_command(&line, ASK_LIMIT);
         let states = out.map_err(anyhow::Error::from).and_then(|o| Ok(system.parse_status(&o)?));
-        states.map_err(|error| tracing::warn!(%error, "the batch system tells no end")).ok()
+        states
+            .map_err(
+                |error| tracing::warn!(%error, "the batch system knows no end of the allocation"),
+            )
+            .ok()
     });
     let left = asked.into_iter().flatten().find_map(|(id, state)| match state {
         AllocationState::Running { time_left, .. } if id == inside.allocation => time_left,

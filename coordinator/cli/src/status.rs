@@ -1,4 +1,4 @@
-//! `status`: how the job stands, from its coordinator or, where none runs, from its journal.
+//! `status`: the state of a job, from its coordinator or, if none runs, from its journal.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,17 +17,17 @@ use thresher_coordinator::run::status_from_state;
 /// Clears the terminal and goes to its first column.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Show how a job stands
+/// Show the state of a job
 ///
-/// Asks the coordinator, or reads the journal where none runs. With `--watch` it goes on until the
-/// job is over.
+/// Asks the coordinator, or reads the journal if none runs. With `--watch` it repeats until the job
+/// is over.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher status job.toml --watch\n  \
                         thresher status --state out/corpus.state --json")]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     place: StatePlace,
-    /// Show it anew every few seconds, until the job is over
+    /// Show it again every few seconds, until the job is over
     #[arg(long)]
     watch: bool,
     /// Seconds between two looks

@@ -4,8 +4,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::log_tail::end_of;
+use thresher_channel::log_end::read_log_end;
 
+/// Number of bytes read from the end of the log, which says what ended an allocation.
+const MAX_READ_BYTES: u64 = 256 << 10;
 const SHOWN_CHARS: usize = 200;
 
 /// The start of the error that our own programs print last.
@@ -41,7 +43,7 @@ pub(super) fn log_path(state: &Path, id: &str) -> PathBuf {
 /// if there is no log.
 pub fn cause_in_log(state: &Path, id: &str) -> String {
     let path = log_path(state, id);
-    match end_of(&path) {
+    match read_log_end(&path, MAX_READ_BYTES) {
         Ok(text) => match last_error(&text) {
             Some(line) => format!("`{line}`, from {}", path.display()),
             None => format!("see {}", path.display()),

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use thresher_site::batch::shell_quoted;
 use thresher_site::{SiteProfile, System};
 
 use super::launcher::launch_words;
@@ -23,8 +24,8 @@ pub(super) struct ScriptValues<'a> {
     pub script: &'a Path,
     /// Path of the job file, in which every path is absolute.
     pub job: &'a Path,
+    /// The program, which is coordinator and worker.
     pub thresher: &'a Path,
-    pub worker: &'a Path,
 }
 
 /// Why a script cannot be rendered.
@@ -59,13 +60,12 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
         ("script", values.script),
         ("job", values.job),
         ("thresher", values.thresher),
-        ("worker", values.worker),
     ];
     for (name, path) in paths {
         let path = path.to_str().ok_or_else(|| ScriptError::Path(path.to_owned()))?;
-        text += &format!("{name}={}\n", quoted(path));
+        text += &format!("{name}={}\n", shell_quoted(path));
     }
-    text += &format!("interface={}\nport={}\n", quoted(&site.interface), site.port);
+    text += &format!("interface={}\nport={}\n", shell_quoted(&site.interface), site.port);
     text += &format!("local_dir={}\n", local_dir(&site.local_dir)?);
     text += &format!("worker_options=({})\n", words(&worker_options(values)?));
     text += &format!("launch=({})\n", words(&launch_words(site, *nodes)));
@@ -77,7 +77,7 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
 }
 
 fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError> {
-    let ScriptValues { site, worker, .. } = values;
+    let ScriptValues { site, thresher, .. } = values;
     let mut options = Vec::new();
     // Without this option, the worker uses all cores that it finds.
     if site.cores_per_node > 0 {
@@ -91,7 +91,7 @@ fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError>
     }
     options.extend(["--gang-launcher".to_owned(), site.gang_launcher.clone()]);
     // The worker itself may be a copy on the node's own disk.
-    let program = gang_program(worker);
+    let program = gang_program(thresher);
     let program = program.to_str().ok_or_else(|| ScriptError::Path(program.clone()))?;
     options.extend(["--gang-program".to_owned(), program.to_owned()]);
     if site.gang_ranks > 0 {
@@ -100,9 +100,9 @@ fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError>
     Ok(options)
 }
 
-/// Returns the path at which all nodes find the program of a rank.
-pub fn gang_program(worker: &Path) -> PathBuf {
-    worker.with_file_name("thresher-gang")
+/// Returns where all nodes find the program of a rank: beside `thresher`.
+pub fn gang_program(thresher: &Path) -> PathBuf {
+    thresher.with_file_name("thresher-gang")
 }
 
 /// Returns the shell function with which a script asks to be run again under the same id.
@@ -120,12 +120,12 @@ fn environment(site: &SiteProfile) -> Result<String, ScriptError> {
     let proxies =
         [("http_proxy", &site.proxy), ("https_proxy", &site.proxy), ("no_proxy", &site.no_proxy)];
     for (name, value) in proxies.into_iter().filter(|(_, value)| !value.is_empty()) {
-        text += &format!("    export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", shell_quoted(value));
     }
     for pair in &site.environment {
         let split = pair.split_once('=').filter(|(name, _)| is_variable(name));
         let (name, value) = split.ok_or_else(|| ScriptError::Variable(pair.clone()))?;
-        text += &format!("    export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", shell_quoted(value));
     }
     text += "    return 0\n}\n";
     Ok(text)
@@ -145,17 +145,7 @@ fn local_dir(folder: &str) -> Result<String, ScriptError> {
 }
 
 fn words(list: &[String]) -> String {
-    list.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// Quotes any text as one word of a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:@%+=/".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    list.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -176,7 +166,6 @@ mod tests {
             script: Path::new("/proj/it's here/crawl.state/allocations/000001-script.sh"),
             job: Path::new("/proj/it's here/crawl.state/allocations/000001-job.toml"),
             thresher: Path::new("/proj/bin/thresher"),
-            worker: Path::new("/proj/bin/thresher-worker"),
         })
     }
 
@@ -243,7 +232,6 @@ mod tests {
             script: Path::new("/s/script.sh"),
             job: Path::new("/s/job.toml"),
             thresher: &path("thresher"),
-            worker: &path("thresher"),
         });
         std::fs::write(path("script.sh"), text.unwrap()).unwrap();
         let mut bash = std::process::Command::new("bash");

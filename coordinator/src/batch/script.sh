@@ -52,11 +52,11 @@ settle() {
 # has lost its coordinator, or is not wanted: it may try again, but not for ever, because some
 # launchers leave their processes behind.
 work() {
-    local program=$worker early=0 ended=0 began copy scratch=()
+    local program=$thresher early=0 ended=0 began copy scratch=()
     if [ -n "$local_dir" ] && mkdir -p "$local_dir" 2>/dev/null; then
         scratch=(--scratch "$local_dir")
-        copy=$local_dir/thresher-worker.$$
-        if cp "$worker" "$copy" 2>/dev/null; then
+        copy=$local_dir/thresher.$$
+        if cp "$thresher" "$copy" 2>/dev/null; then
             program=$copy
             # shellcheck disable=SC2064
             trap "rm -f '$copy'" EXIT
@@ -65,7 +65,7 @@ work() {
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT USR1 USR2 URG
     while [ -z "$stopped" ]; do
         began=$SECONDS
-        "$program" connect --state "$state" ${scratch[@]+"${scratch[@]}"} \
+        "$program" worker connect --state "$state" ${scratch[@]+"${scratch[@]}"} \
             ${worker_options[@]+"${worker_options[@]}"} &
         child=$!
         settle "$child"

@@ -39,7 +39,7 @@ impl Prepared {
         site: SiteProfile,
         (nodes, walltime, allocations): (u32, Duration, u32),
         state: &Path,
-        (thresher, worker): (&Path, &Path),
+        thresher: &Path,
     ) -> anyhow::Result<Self> {
         let records = Records::of(state);
         let submission = Submission {
@@ -59,7 +59,6 @@ impl Prepared {
             script: &submission.script,
             job: &submission.job,
             thresher,
-            worker,
         })?;
         let job_text = job.resolved();
         Ok(Self { submission, script_text, job_text, state: state.to_owned() })

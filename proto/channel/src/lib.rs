@@ -15,6 +15,7 @@
 
 pub mod address;
 pub mod key_file;
+pub mod log_end;
 pub mod private_file;
 mod tls;
 mod unix;

@@ -12,7 +12,9 @@ mod state;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use request::{AllocationRequest, CommandLine, ID_PLACEHOLDER, RequestError, Rerun};
+pub use request::{
+    AllocationRequest, CommandLine, ID_PLACEHOLDER, RequestError, Rerun, shell_quoted,
+};
 pub use state::{AllocationState, Condition, Ending, Inside};
 
 /// Longest id that is accepted.

@@ -48,6 +48,7 @@ pub use stop::Stop;
 use crate::gang::Gang;
 use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
+use thresher_storage::commit::hash_file;
 use thresher_storage::{Output, StorageError};
 use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
@@ -243,12 +244,6 @@ fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
         LanguageView::Ccnet => View::RedpajamaV1,
     };
     Ok(Some(LanguageIdentifier::new(Arc::new(model), view)))
-}
-
-fn hash_file(path: &Path) -> std::io::Result<blake3::Hash> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(std::fs::File::open(path)?)?;
-    Ok(hasher.finalize())
 }
 
 /// One hash over the hashes of all that a unit wrote, in order.

@@ -7,7 +7,7 @@
 //! the directory can clean up after a killed process.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::{StorageError, takes_nothing};
@@ -155,19 +155,9 @@ impl Write for AttemptFile {
 
 /// Returns the BLAKE3 hash of a file's content.
 pub fn hash_file(path: &Path) -> io::Result<blake3::Hash> {
-    let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finalize()),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize())
 }
 
 /// A private file, which is removed when this is dropped, however that happens.

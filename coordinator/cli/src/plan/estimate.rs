@@ -10,7 +10,7 @@ use thresher_domain::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
 use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
-use thresher_proto::survey::{Sample, SourceSurvey, Survey};
+use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 
 /// Disk for a verdict on a duplicate: at most an ordinal.
 const VERDICT_FILE_BYTES: u64 = 4;
@@ -22,7 +22,7 @@ const SLOT_BYTES: u64 = 32 << 20;
 const DROP_ROW_BYTES: u64 = 80;
 /// The journal's records of one unit.
 const JOURNAL_UNIT_BYTES: u64 = 600;
-/// An allowance, as no sample tells it: reading, exchanging and deciding one key.
+/// An allowance for reading, exchanging and deciding one key, which no sample measures.
 const RESOLVE_NANOS_PER_KEY: u64 = 500;
 
 /// What this machine has.

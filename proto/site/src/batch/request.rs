@@ -197,16 +197,17 @@ impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.program)?;
         for argument in &self.arguments {
-            write!(f, " {}", quoted(argument))?;
+            write!(f, " {}", shell_quoted(argument))?;
         }
         match &self.stdin {
-            Some(path) => write!(f, " < {}", quoted(&path.to_string_lossy())),
+            Some(path) => write!(f, " < {}", shell_quoted(&path.to_string_lossy())),
             None => Ok(()),
         }
     }
 }
 
-fn quoted(text: &str) -> String {
+/// Returns the text as one word of a shell, whatever characters it has.
+pub fn shell_quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:@%+=/".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -3,12 +3,12 @@
 //! The caller decides how many ranks there are and what they do. Invariant: no rank waits for one
 //! that has ended, whether it returned, failed or panicked; a waiting rank gets an error at once.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::{CommError, Communicator};
+use thresher_formats::third_party::panic_text;
 
 /// How one rank of a local world failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,7 @@ where
         let result = match ended {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(RankFailure::Error(error)),
-            Err(payload) => Err(RankFailure::Panic(panic_message(payload.as_ref()))),
+            Err(payload) => Err(RankFailure::Panic(panic_text(payload.as_ref()).to_owned())),
         };
         let why = match &result {
             Ok(_) => "it returned before this collective".to_owned(),
@@ -74,13 +74,6 @@ where
         }
     }
     if ranks.is_empty() { Ok(values) } else { Err(WorldFailure { ranks }) }
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        return (*text).to_owned();
-    }
-    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "without a message".to_owned())
 }
 
 /// One rank's view of a world of threads, created by [`run_local`].

@@ -8,11 +8,13 @@
 
 use std::collections::HashMap;
 
+use super::TrainError;
+
 /// The word that ends a line, also if it occurs in a text, as in fastText.
 const END: &str = "</s>";
 const LABEL_PREFIX: &str = "__label__";
 /// fastText's own limit of different words.
-const WORDS_MAX: usize = 30_000_000;
+pub(super) const WORDS_MAX: usize = 30_000_000;
 
 pub(super) struct Builder {
     numbers: HashMap<Box<str>, u32>,
@@ -57,7 +59,7 @@ impl Builder {
     }
 
     /// Adds a document; line feeds in it are treated as spaces.
-    pub(super) fn add(&mut self, label: usize, text: &str) -> anyhow::Result<()> {
+    pub(super) fn add(&mut self, label: usize, text: &str) -> Result<(), TrainError> {
         let mut words = Vec::new();
         let spaces = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t' | '\x0B' | '\x0C' | '\0');
         let mut tokens = 1;
@@ -83,15 +85,14 @@ impl Builder {
         self.labels[label].count
     }
 
-    fn number(&mut self, word: &str) -> anyhow::Result<u32> {
+    fn number(&mut self, word: &str) -> Result<u32, TrainError> {
         if let Some(&number) = self.numbers.get(word) {
             self.words[number as usize].count += 1;
             return Ok(number);
         }
-        anyhow::ensure!(
-            self.words.len() < WORDS_MAX,
-            "more than {WORDS_MAX} different words\nhint: give fewer documents"
-        );
+        if self.words.len() == WORDS_MAX {
+            return Err(TrainError::TooManyWords);
+        }
         let number = self.words.len() as u32;
         self.words.push(Word { spelling: word.into(), count: 1 });
         self.numbers.insert(word.into(), number);
@@ -99,12 +100,14 @@ impl Builder {
     }
 
     /// Numbers the words again, without the rare ones.
-    pub(super) fn finish(self, min_count: u64) -> anyhow::Result<Corpus> {
+    pub(super) fn finish(self, min_count: u64) -> Result<Corpus, TrainError> {
         let Self { words, labels, mut examples, tokens, .. } = self;
         let mut order: Vec<u32> = (0..words.len() as u32).collect();
         order.retain(|&old| words[old as usize].count >= min_count);
         order.sort_by_key(|&old| std::cmp::Reverse(words[old as usize].count));
-        anyhow::ensure!(!order.is_empty(), "no word occurs `{min_count}` times");
+        if order.is_empty() {
+            return Err(TrainError::NoWords { min_count });
+        }
         let mut renumbered = vec![None; words.len()];
         for (new, &old) in (0_u32..).zip(&order) {
             renumbered[old as usize] = Some(new);
