@@ -307,8 +307,8 @@ impl Driver {
         }
     }
 
-    /// Returns one worker's part of the job's limit on requests to storage: an equal share among the
-    /// known workers and `more` that are about to register.
+    /// Returns one worker's part of the job's limit on requests to storage: an equal share among
+    /// the known workers and `more` that are about to register.
     fn request_rate(&self, more: u64) -> u64 {
         let whole = self.job.as_ref().map_or(0, |job| job.s3.max_requests_per_second);
         let workers = self.scheduler.worker_count() + more;

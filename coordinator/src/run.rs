@@ -190,8 +190,8 @@ impl Coordinator {
         let silent = refuse_second(&runtime, state)?;
         let driver = Driver::open(state, allocation.clone())?;
         if let Some(socket) = silent {
-            // The epoch is ours. The coordinator that did not answer is suspended or dead, and exits
-            // when it finds that out. It may be gone already, with its socket.
+            // The epoch is ours. The coordinator that did not answer is suspended or dead, and
+            // exits when it finds that out. It may be gone already, with its socket.
             let _ = std::fs::remove_file(socket);
         }
         let epoch = driver.epoch();
@@ -392,8 +392,8 @@ fn refuse_second(
     Ok(address.unix)
 }
 
-/// Returns the final status if an earlier run completed the job. Nothing is written then: no epoch is
-/// taken, and no keys or addresses change. The journal is only read if the output may be sealed.
+/// Returns the final status if an earlier run completed the job. Nothing is written then: no epoch
+/// is taken, and no keys or addresses change. The journal is only read if the output may be sealed.
 fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::StatusResponse>> {
     let output = &job.output.path;
     if !output.contains("://") && !Path::new(output).join("manifest.json").try_exists()? {

@@ -2,7 +2,8 @@
 //!
 //! No unit is to blame for an outage, and failing units permanently would lose what is only late.
 //! So they are retried for as long as the job's limit on outages; then the job stops, and the next
-//! coordinator resumes it. A unit that alone gets no answer, while others succeed, counts as failed.
+//! coordinator resumes it. A unit that alone gets no answer, while others succeed, counts as
+//! failed.
 
 use thresher_domain::Timestamp;
 

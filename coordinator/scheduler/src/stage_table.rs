@@ -103,8 +103,8 @@ impl StageTable {
         self.units.get(ordinal as usize).copied()
     }
 
-    /// Changes the state of a unit that exists. Leaving `Waiting` removes it from the lists of units
-    /// to lease; the way back is [`Self::wait`].
+    /// Changes the state of a unit that exists. Leaving `Waiting` removes it from the lists of
+    /// units to lease; the way back is [`Self::wait`].
     pub(crate) fn step(&mut self, ordinal: u32, step: Step, cost_bytes: u64) {
         let unit = &mut self.units[ordinal as usize];
         let before = unit.state;
@@ -160,8 +160,8 @@ impl StageTable {
         self.leased.iter().map(|(_, ordinal)| *ordinal)
     }
 
-    /// Lets a unit wait again, after a lease (`Release`), a result (`Reopen`) or a permanent failure
-    /// (`Retry`).
+    /// Lets a unit wait again, after a lease (`Release`), a result (`Reopen`) or a permanent
+    /// failure (`Retry`).
     pub(crate) fn wait(&mut self, ordinal: u32, step: Step, turn: Turn, cost_bytes: u64) {
         self.step(ordinal, step, cost_bytes);
         match turn {

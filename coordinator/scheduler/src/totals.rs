@@ -1,7 +1,7 @@
 //! Sums over a stage's results, by reason and by counter.
 //!
-//! Who adds what, and only once, is decided in `reporting.rs`. Invariant: `records_in` equals `kept`
-//! plus everything dropped and quarantined, since only balanced accountings are added.
+//! Who adds what, and only once, is decided in `reporting.rs`. Invariant: `records_in` equals
+//! `kept` plus everything dropped and quarantined, since only balanced accountings are added.
 
 use std::collections::BTreeMap;
 

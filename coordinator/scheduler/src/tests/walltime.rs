@@ -4,7 +4,8 @@ use super::*;
 
 const MARGIN: u64 = 10_000;
 
-/// With inputs listed, in an allocation that ends that many milliseconds from now. Each unit costs 10 bytes.
+/// With inputs listed, in an allocation that ends that many milliseconds from now. Each unit costs
+/// 10 bytes.
 fn room(inputs: u32, left: u64) -> Room {
     let mut room = Room::listed(true, inputs);
     room.give(&opened(2, room.now + left));
