@@ -272,20 +272,32 @@ mod tests {
         status.stages[0].counters.push(Counter::Inputs.with(9).into());
         status.stages[2].counters.push(removed.into());
         let value: serde_json::Value = serde_json::from_str(&report_json(&status, &job())).unwrap();
-        let expected = [
-            r#"{"bytes":10000000,"inputs":9,"left_out":["a.example","b.example"],"#,
-            r#""left_out_total":3,"sources":["commoncrawl"],"units":3}"#,
-            r#"[{"documents":55,"json_bytes":2750000,"llama_billion_tokens":852,"#,
-            r#""redpajama_billion_tokens":878,"slice":"commoncrawl"}]"#,
-            r#"[{"documents":40,"json_bytes":2000000,"language":"en"},"#,
-            r#"{"documents":15,"json_bytes":750000,"language":"de"}]"#,
-            r#"{"duplicate":400,"lines_in":1000,"removed":{"c4_quality/lorem_ipsum":3}}"#,
-            r#"{"buckets":{"en":{"head":40,"middle":20,"tail":7}},"#,
-            r#""tokens_by_language":{"de":500,"en":1500},"#,
-            r#""tokens_by_slice":{"commoncrawl":2000},"tokens_total":2000}"#,
-        ];
-        let found = ["inputs", "slices", "languages", "lines", "scores"];
-        assert_eq!(found.map(|key| value[key].to_string()).concat(), expected.concat());
+        let expected = serde_json::json!({
+            "inputs": {
+                "sources": ["commoncrawl"], "inputs": 9, "units": 3, "bytes": 10_000_000,
+                "left_out_total": 3, "left_out": ["a.example", "b.example"],
+            },
+            "slices": [{
+                "slice": "commoncrawl", "documents": 55, "json_bytes": 2_750_000,
+                "redpajama_billion_tokens": 878, "llama_billion_tokens": 852,
+            }],
+            "languages": [
+                {"language": "en", "documents": 40, "json_bytes": 2_000_000},
+                {"language": "de", "documents": 15, "json_bytes": 750_000},
+            ],
+            "lines": {
+                "lines_in": 1000, "duplicate": 400, "removed": {"c4_quality/lorem_ipsum": 3},
+            },
+            "scores": {
+                "buckets": {"en": {"head": 40, "middle": 20, "tail": 7}},
+                "tokens_total": 2000,
+                "tokens_by_slice": {"commoncrawl": 2000},
+                "tokens_by_language": {"de": 500, "en": 1500},
+            },
+        });
+        for (key, expected) in expected.as_object().unwrap() {
+            assert_eq!(&value[key], expected, "{key}");
+        }
     }
 
     #[test]

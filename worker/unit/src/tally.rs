@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serializer;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use thresher_domain::Counter;
 use thresher_proto::pb::{Accounting, Count, CounterValue};
 
