@@ -7,7 +7,7 @@ use thresher_proto::stage_name;
 
 use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span, utc};
 use thresher_coordinator::figures::{
-    self, Counted, Pace, Totals, by_size, held, waiting_and_leased,
+    Counted, Pace, Totals, by_size, held, waiting_and_leased,
 };
 
 /// Reasons that are named; the others are added up.

@@ -8,7 +8,6 @@
 
 use std::collections::HashSet;
 use std::io::Read;
-use std::path::Path;
 
 use rustix::time::{ClockId, clock_gettime};
 use thresher_job::{Bytes, JobSpec, LineHash, SourceSpec};

@@ -47,7 +47,7 @@ pub(crate) fn renderer<'j>(
 ) -> Box<dyn Renderer + 'j> {
     match job.output.schema {
         Schema::Uniform => Box::new(uniform::Uniform::new(job, source)),
-        Schema::RedpajamaV1 => Box::new(redpajama::Redpajama::new(source, recipe)),
+        Schema::RedpajamaV1 => Box::new(redpajama::Redpajama::new(recipe)),
     }
 }
 

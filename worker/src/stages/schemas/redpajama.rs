@@ -5,7 +5,6 @@
 
 use std::io::{self, Write};
 
-use thresher_job::SourceSpec;
 use thresher_unit::staging::StagedDocument;
 
 use super::Renderer;
@@ -14,18 +13,17 @@ use crate::stages::recipe::SourceRecipe;
 
 pub(super) const NAME: &str = "redpajama-v1";
 
-pub(super) struct Redpajama<'j> {
-    source: &'j SourceSpec,
+pub(super) struct Redpajama {
     recipe: SourceRecipe,
 }
 
-impl<'j> Redpajama<'j> {
-    pub(super) fn new(source: &'j SourceSpec, recipe: SourceRecipe) -> Self {
-        Self { source, recipe }
+impl Redpajama {
+    pub(super) fn new(recipe: SourceRecipe) -> Self {
+        Self { recipe }
     }
 }
 
-impl Renderer for Redpajama<'_> {
+impl Renderer for Redpajama {
     fn render(
         &self,
         document: &StagedDocument<'_>,
