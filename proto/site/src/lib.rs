@@ -426,7 +426,7 @@ mod tests {
         for (job, expected) in [
             (
                 "[site]\nqueue = \"a\"\ncores_per_node = \"many\"\n",
-                "the job file's `[site]` is not right: `site.cores_per_node` on line 3 is the \
+                "the job file's `[site]` is not valid: `site.cores_per_node` on line 3 is the \
                  string `many`, and must be a whole number from 0\nhint: write it like \
                  `cores_per_node = 0`",
             ),
