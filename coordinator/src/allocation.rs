@@ -1,8 +1,8 @@
-//! When the allocation around this coordinator ends, as the command line or the batch system's
-//! environment tells, and how long before that it stops.
+//! Determines when the allocation around this coordinator ends, from the command line or the batch
+//! system's environment, and how long before the end the coordinator stops.
 //!
-//! It asks no batch system and reads no clock. Invariant: what the command line says wins over the
-//! environment.
+//! It asks no batch system and reads no clock. Invariant: the command line takes precedence over
+//! the environment.
 
 use std::time::Duration;
 
@@ -11,37 +11,42 @@ use thresher_lsf::{Layout, Lsf};
 use thresher_site::batch::{BatchSystem, ParseError};
 use thresher_slurm::{Records, Slurm};
 
-/// Asked in this order. How a site gives out nodes does not matter here.
+/// The batch systems in the order in which they are tried. The layout of a site does not matter
+/// here.
 const BATCH_SYSTEMS: [&dyn BatchSystem; 2] =
     [&Slurm { records: Records::Queue }, &Lsf { layout: Layout::WholeNodes }];
 
-/// Long enough for a flush, a late signal, and the batch system's own time before it kills.
+/// Usual margin, long enough for a flush, a late signal, and the batch system's own time before it
+/// kills.
 const MARGIN: Duration = Duration::from_secs(300);
-/// In an allocation of at most [`SHORT`].
+/// Margin in an allocation of at most [`SHORT`].
 const SHORT_MARGIN: Duration = Duration::from_secs(120);
 const SHORT: Duration = Duration::from_secs(30 * 60);
-/// Of very short ones the margin takes at most this part.
+/// Divisor of the time of a very short allocation, which limits its margin.
 const MARGIN_PART: u32 = 4;
 
-/// What the command line says of the allocation.
+/// The options of the command line about the allocation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AllocationOptions {
+    /// When it ends.
     pub ends: Option<Timestamp>,
+    /// The margin before the end.
     pub margin: Option<Duration>,
 }
 
-/// What is known of the allocation around this process.
+/// What is known about the allocation around this process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allocation {
-    /// As its batch system names it; empty outside any.
+    /// Its id in the batch system; empty outside any.
     pub name: String,
+    /// When it ends, if known.
     pub ends: Option<Timestamp>,
-    /// How long before the end, or after a signal, nothing runs any more. Without, what runs may
+    /// Time before the end, or after a signal, in which nothing runs. `None` lets running units
     /// end.
     pub margin: Option<Duration>,
 }
 
-/// Why an allocation makes no sense.
+/// Why an allocation cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AllocationError {
     #[error(transparent)]
@@ -55,7 +60,7 @@ pub enum AllocationError {
 }
 
 impl Allocation {
-    /// Puts together what the command line and the environment say.
+    /// Combines the command line and the environment.
     pub fn find(
         now: Timestamp,
         options: AllocationOptions,
@@ -67,9 +72,9 @@ impl Allocation {
                 inside = system.inside(variable)?;
             }
         }
-        let told = inside.as_ref().and_then(|inside| inside.ends_unix_seconds);
-        let told = told.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
-        let ends = options.ends.or(told);
+        let ends = inside.as_ref().and_then(|inside| inside.ends_unix_seconds);
+        let ends = ends.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
+        let ends = options.ends.or(ends);
         let left = ends.map(|ends| Duration::from_millis(ends.millis_since(now)));
         if let (Some(margin), Some(left)) = (options.margin, left)
             && margin >= left
@@ -85,12 +90,12 @@ impl Allocation {
         })
     }
 
-    /// As messages carry it; 0 when none.
+    /// Returns the margin as messages encode it; 0 if there is none.
     pub fn margin_millis(&self) -> u32 {
         self.margin.map_or(0, |margin| u32::try_from(margin.as_millis()).unwrap_or(u32::MAX))
     }
 
-    /// Until when units may run on after a signal.
+    /// Returns the time until which units may run after a signal.
     pub fn until_after_signal(&self, now: Timestamp) -> Option<Timestamp> {
         self.margin.map(|_| now.plus_millis(u64::from(self.margin_millis() / 2).max(1)))
     }
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn slurm_tells_the_end_if_it_does_and_the_margin_follows() {
+    fn an_end_from_slurm_determines_the_margin() {
         let inside = [("SLURM_JOB_ID", "7"), ("SLURM_JOB_END_TIME", "8200")];
         let found = find(AllocationOptions::default(), &inside).unwrap();
         assert_eq!(found.name, "7");
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn lsf_tells_no_end_and_the_command_line_wins_over_slurm() {
+    fn lsf_gives_no_end_and_the_command_line_takes_precedence_over_slurm() {
         let lsf = [("LSB_JOBID", "12"), ("LSB_MCPU_HOSTS", "batch1 1 a01 42")];
         let found = find(AllocationOptions::default(), &lsf).unwrap();
         assert_eq!((found.name.as_str(), found.ends), ("12", None));

@@ -1,8 +1,9 @@
-//! Amounts as people read them: sizes, counts, rates, spans, times of day.
+//! Formats amounts for people: sizes, counts, rates, spans, times of day.
 //!
 //! Sizes are decimal (1 MB is 1,000,000 bytes), as disks and networks are sold.
 
-/// `3.21 GB`; three digits at least, and never rounded up to the next unit.
+/// Formats a size like `3.21 GB`, with three digits at least, and never rounded up to the next
+/// unit.
 pub fn bytes(amount: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if amount < 1000 {
@@ -27,7 +28,7 @@ pub fn bytes(amount: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// `1,234,567`.
+/// Formats a count like `1,234,567`.
 pub fn count(amount: u64) -> String {
     let digits = amount.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -40,7 +41,8 @@ pub fn count(amount: u64) -> String {
     text
 }
 
-/// ``3 of the listed: `a`, `b` and 1 more``, of so many of whom some are known by name.
+/// Formats ``3 of the listed: `a`, `b` and 1 more``, for `all` items of which some are known by
+/// name.
 pub fn left_out_words<T: AsRef<str>>(all: u64, names: &[T]) -> String {
     const NAMED: usize = 10;
     let named = names.iter().take(NAMED).map(|name| format!("`{}`", name.as_ref().escape_debug()));
@@ -52,7 +54,7 @@ pub fn left_out_words<T: AsRef<str>>(all: u64, names: &[T]) -> String {
     format!("{} of the listed: {}{more}", count(all), named.join(", "))
 }
 
-/// `12.3 MB/s`; a dash when no time has passed.
+/// Formats a rate like `12.3 MB/s`, or a dash if no time has passed.
 pub fn rate(amount: u64, millis: u64) -> String {
     match per_second(amount, millis) {
         Some(rate) => format!("{}/s", bytes(rate)),
@@ -60,12 +62,13 @@ pub fn rate(amount: u64, millis: u64) -> String {
     }
 }
 
+/// Returns the amount per second, or `None` if no time has passed.
 pub fn per_second(amount: u64, millis: u64) -> Option<u64> {
     let rate = (u128::from(amount) * 1000).checked_div(u128::from(millis))?;
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
-/// `0.4 s`, `12 s`, `3m 05s`, `2h 07m`, `4d 03h`.
+/// Formats a span like `0.4 s`, `12 s`, `3m 05s`, `2h 07m`, `4d 03h`.
 pub fn span(millis: u64) -> String {
     let seconds = millis / 1000;
     match seconds {
@@ -77,7 +80,7 @@ pub fn span(millis: u64) -> String {
     }
 }
 
-/// `12.3 %`; a dash of nothing.
+/// Formats a share like `12.3 %`, or a dash if the whole is zero.
 pub fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();
@@ -85,7 +88,7 @@ pub fn share(part: u64, whole: u64) -> String {
     format!("{:.1} %", part as f64 * 100.0 / whole as f64)
 }
 
-/// `2026-03-01 12:00:00 UTC` from Unix milliseconds; a dash for 0, which means not yet.
+/// Formats Unix milliseconds like `2026-03-01 12:00:00 UTC`, or a dash for 0, which means not yet.
 pub fn utc(millis: u64) -> String {
     let time = i64::try_from(millis).ok().filter(|millis| *millis > 0);
     match time.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()) {

@@ -1,36 +1,47 @@
-//! Worker processes on this machine: started, watched, and started again when they die.
+//! Worker processes on this machine: starts them, watches them, and restarts them when they die.
 //!
-//! **Invariant:** the job does not depend on them: a worker that outlives its coordinator goes on
-//! for as long as its lease, and is taken back by the next one.
+//! **Invariant:** the job does not depend on them: a worker that outlives its coordinator continues
+//! until its lease ends, and the next coordinator accepts it again.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use thresher_channel::log_end::read_log_end;
 
 use crate::clock;
 
-/// A worker that dies so soon has not worked.
+/// A worker that exits sooner than this has not worked.
 const TOO_SOON: Duration = Duration::from_secs(3);
-/// So many points in a row are no accident. A worker that ends by itself before it has worked is
-/// misconfigured; one that is killed met somebody, or the memory limit, and may do better.
+/// Number of points in a row at which the run stops. A worker that exits by itself before it has
+/// worked is misconfigured; a killed one was stopped by a person or the memory limit, and a new one
+/// may succeed.
 const MAX_EARLY_POINTS: u32 = 50;
 const POINTS_ENDED: u32 = 10;
 const POINTS_KILLED: u32 = 1;
-/// Of a worker's last line that are kept.
+/// Number of lines of a worker's log that are shown, and the size of its end that is read for them.
+const TAIL_LINES: usize = 5;
+const TAIL_BYTES: u64 = 64 << 10;
+/// Length to which a worker's last line is cut.
 const LAST_WORDS_BYTES: usize = 300;
+
+/// The program that is a worker, and its first arguments.
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    pub program: PathBuf,
+    pub arguments: Vec<OsString>,
+}
 
 /// How to start workers.
 #[derive(Debug, Clone)]
 pub(crate) struct ChildOptions {
-    pub(crate) program: PathBuf,
+    pub(crate) worker: WorkerCommand,
     pub(crate) state: PathBuf,
     pub(crate) slots: u32,
     pub(crate) epoch: u64,
-    /// Further ones.
-    pub(crate) arguments: Vec<String>,
 }
 
 /// The workers of this run.
@@ -47,7 +58,7 @@ struct Running {
     log: PathBuf,
 }
 
-/// A worker that ended.
+/// A worker that exited.
 pub(crate) struct Ended {
     pub(crate) pid: u32,
     pub(crate) how: String,
@@ -66,26 +77,28 @@ impl Children {
     }
 
     fn spawn(&mut self) -> anyhow::Result<()> {
-        let ChildOptions { program, state, slots, epoch, arguments } = &self.options;
+        let ChildOptions { worker, state, slots, epoch } = &self.options;
         self.started += 1;
         let log = state.join("logs").join(format!("worker-{epoch}-{}.log", self.started));
         let file = open_log(&log)?;
-        let child = Command::new(program)
-            .arg("connect")
+        let child = Command::new(&worker.program)
+            .args(&worker.arguments)
             .arg("--state")
             .arg(state)
             .args(["--slots", &slots.to_string()])
-            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::from(file.try_clone()?))
             .stderr(Stdio::from(file))
             .spawn()
-            .with_context(|| format!("failed to start the worker `{}`", program.display()))?;
+            .with_context(|| {
+                format!("failed to start the worker `{}`", worker.program.display())
+            })?;
         self.running.push(Running { child, since: clock::instant(), log });
         Ok(())
     }
 
-    /// Who ended since the last look; with `replace`, those that did not end well are replaced.
+    /// Returns the workers that exited since the last call; with `replace`, those that failed are
+    /// replaced.
     pub(crate) fn reap(&mut self, replace: bool) -> anyhow::Result<Vec<Ended>> {
         let mut ended = Vec::new();
         let mut index = 0;
@@ -108,7 +121,8 @@ impl Children {
             self.early_points = if lived < TOO_SOON { self.early_points + points } else { 0 };
             if self.early_points >= MAX_EARLY_POINTS {
                 anyhow::bail!(
-                    "workers keep dying as soon as they start; the last one {}:\n{}\nhint: see `{}`",
+                    "workers exit immediately after they start; the last one {}:\n{}\n\
+                     hint: see `{}`",
                     describe(status),
                     tail(&gone.log),
                     gone.log.display()
@@ -127,10 +141,10 @@ impl Children {
         self.running.is_empty()
     }
 
-    /// Ends those that are still there.
+    /// Kills the workers that still run.
     pub(crate) fn kill(&mut self) {
         for running in &mut self.running {
-            // It may have ended just now.
+            // It may have exited just now.
             let _ = running.child.kill();
             let _ = running.child.wait();
         }
@@ -149,29 +163,30 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
 fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit status {code}"),
+        (Some(code), _) => format!("exited with status {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended".to_owned(),
     }
 }
 
-/// What it said last, in one line: evidence for units that take their worker with them.
+/// Returns the last line that says why it ended: evidence for units that crash their worker.
 fn last_words(log: &Path) -> String {
-    // What Rust's runtime adds about backtraces says nothing of the cause.
-    let says = |line: &&str| !line.is_empty() && !line.starts_with("note: ");
+    // Neither advice nor what Rust's runtime adds about backtraces is the cause.
+    let says = |line: &&str| {
+        !line.is_empty() && !line.starts_with("note: ") && !line.starts_with("hint: ")
+    };
     match tail(log).lines().map(str::trim).rfind(says) {
         Some(line) if !line.is_empty() => {
             let end = line.floor_char_boundary(LAST_WORDS_BYTES);
-            format!("its last words: `{}` (`{}`)", &line[..end], log.display())
+            format!("its last line: `{}` (`{}`)", &line[..end], log.display())
         }
-        Some(_) | None => format!("it said nothing (`{}`)", log.display()),
+        Some(_) | None => format!("its log is empty (`{}`)", log.display()),
     }
 }
 
-/// The last lines that it wrote.
+/// Returns the last lines that it wrote.
 fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().rev().take(5).collect();
+    let text = read_log_end(log, TAIL_BYTES).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(TAIL_LINES).collect();
     lines.into_iter().rev().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

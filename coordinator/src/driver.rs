@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! service ─ Command ─→ [ batch ] → Scheduler::handle → Journal::append … commit → answers
-//!                         ↑ overdue workers, parked calls
+//!                         ↑ what is overdue, parked calls
 //! ```
 //! Runs on a thread of its own, since it waits for the disk. Whatever came in while the disk was
-//! busy is the next batch, so one fsync serves many calls.
+//! busy is the next batch, so one fsync serves many calls. Between batches it sleeps until the next
+//! deadline.
 //!
 //! **Invariant:** no answer leaves before the events of its batch are durable; after a journal
 //! error no answer leaves at all.
@@ -36,20 +37,20 @@ use parked::{Parked, ParkedCalls};
 pub(crate) use recovery::other_job;
 pub use recovery::{RecoveryError, read_scheduler};
 
-/// How often leases and parked calls are looked at when nothing happens.
-const TICK: Duration = Duration::from_millis(50);
-/// How often it is looked whether another coordinator took over, when nothing is written. Nobody
+/// The clock of deadlines counts milliseconds: it never sleeps for less.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+/// How often the driver checks whether another coordinator took over while nothing is written. None
 /// takes over in less: the first must not have answered for longer.
 const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// Commands handled with one fsync.
 const MAX_BATCH: usize = 4096;
-/// A parked call is answered after so long at the latest, whatever it asked for.
+/// A parked call is answered after this time at the latest, whatever it asked for.
 const MAX_PARKED_MILLIS: u64 = 30_000;
 
-/// Where an answer goes.
+/// The way back for an answer.
 pub type Reply<T> = oneshot::Sender<Result<T, Status>>;
 
-/// What the driver is asked.
+/// A request to the driver.
 pub enum Command {
     Register(RegisterRequest, Reply<pb::RegisterResponse>),
     Sync(SyncRequest, Reply<pb::SyncResponse>),
@@ -57,14 +58,14 @@ pub enum Command {
     Status(Reply<pb::StatusResponse>),
     Explain(UnitKey, Reply<pb::ExplainResponse>),
     Cancel(Reply<pb::CancelResponse>),
-    /// Goes on without what was set aside.
-    AcceptGaps(Reply<()>),
-    /// Running units may go on until then, or for as long as they take.
+    /// Continue without the units that failed permanently.
+    AcceptFailedUnits(Reply<()>),
+    /// Lease nothing more. Running units may end until then, or for as long as they take.
     Drain {
         until: Option<Timestamp>,
         reply: Reply<pb::DrainResponse>,
     },
-    /// A worker process on this host ended: what it held need not wait for its lease.
+    /// A worker process on this host ended, so its units need not wait for the end of its lease.
     WorkerExited {
         pid: u32,
         how: String,
@@ -89,7 +90,7 @@ pub struct Driver {
 type Answers = Vec<Box<dyn FnOnce() + Send>>;
 
 impl Driver {
-    /// Takes the next epoch of a state directory and goes on where the journal ends.
+    /// Takes the next epoch of a state directory and resumes where the journal ends.
     pub fn open(state: &Path, allocation: Allocation) -> Result<Self, RecoveryError> {
         let host = thresher_channel::address::host_name();
         let recovered = recovery::open(state, &host, &allocation)?;
@@ -119,10 +120,15 @@ impl Driver {
         self.scheduler.status(clock::now()).into()
     }
 
-    /// Works until told to stop. An error is the journal's, and nothing was answered after it.
-    pub fn run(mut self, commands: &Receiver<Command>) -> Result<(), JournalError> {
+    /// Works until it is told to stop. `follow` is shown the effects of each batch. An error is the
+    /// journal's, and nothing was answered after it.
+    pub fn run(
+        mut self,
+        commands: &Receiver<Command>,
+        mut follow: impl FnMut(&[Effect]),
+    ) -> Result<(), JournalError> {
         loop {
-            let first = match commands.recv_timeout(TICK) {
+            let first = match commands.recv_timeout(self.time_to_sleep()) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -142,14 +148,25 @@ impl Driver {
             self.check_replaced()?;
             answers.into_iter().for_each(|answer| answer());
             effects.iter().for_each(log);
+            follow(&effects);
             if stop {
                 return Ok(());
             }
         }
     }
 
-    /// A commit finds out whether another coordinator took over; so must one that only answers:
-    /// it may have been suspended for long since it looked last.
+    /// Returns the time until something is due, if no command comes before.
+    fn time_to_sleep(&self) -> Duration {
+        let now = clock::now();
+        let due = self.scheduler.next_deadline(now).into_iter().chain(self.parked.first_deadline());
+        let until_due = due.min().map(|due| Duration::from_millis(due.millis_since(now)));
+        let checked = clock::instant().duration_since(self.looked);
+        let until_check = LOOK_FOR_OTHERS.saturating_sub(checked);
+        until_due.map_or(until_check, |due| due.min(until_check)).max(SHORTEST_SLEEP)
+    }
+
+    /// Checks whether another coordinator took over, if that is not known. A commit does the same;
+    /// a driver that only answers may have been suspended for long since.
     fn check_replaced(&mut self) -> Result<(), JournalError> {
         let now = clock::instant();
         if now.duration_since(self.looked) >= LOOK_FOR_OTHERS {
@@ -193,9 +210,9 @@ impl Driver {
                 answer(answers, reply, Ok(pb::CancelResponse {}));
                 self.apply(Event::Cancelled, effects)
             }
-            Command::AcceptGaps(reply) => {
+            Command::AcceptFailedUnits(reply) => {
                 answer(answers, reply, Ok(()));
-                self.apply(Event::GapsAccepted, effects)
+                self.apply(Event::FailedUnitsAccepted, effects)
             }
             Command::Drain { until, reply } => {
                 answer(answers, reply, Ok(pb::DrainResponse {}));
@@ -290,8 +307,8 @@ impl Driver {
         }
     }
 
-    /// The job's limit on requests to storage, in equal parts among the workers that are known and
-    /// `more` that are about to be.
+    /// Returns one worker's part of the job's limit on requests to storage: an equal share among
+    /// the known workers and `more` that are about to register.
     fn request_rate(&self, more: u64) -> u64 {
         let whole = self.job.as_ref().map_or(0, |job| job.s3.max_requests_per_second);
         let workers = self.scheduler.worker_count() + more;
@@ -359,7 +376,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Asks again for those that wait, when there may be work, and answers those that waited long.
+    /// Repeats parked calls if there may be work, and answers those that have waited long enough.
     fn wake_parked(
         &mut self,
         effects: &mut Vec<Effect>,
@@ -379,22 +396,24 @@ impl Driver {
     }
 }
 
-/// Whoever asked may be gone; then nobody misses the answer.
+/// The caller may be gone; then nobody misses the answer.
 fn answer<T: Send + 'static>(answers: &mut Answers, reply: Reply<T>, result: Result<T, Status>) {
     answers.push(Box::new(move || drop(reply.send(result))));
 }
 
 fn log(effect: &Effect) {
     match effect {
-        Effect::StageBegan { stage, units } => {
-            tracing::info!(stage = stage.name(), units, "stage began");
+        Effect::StageStarted { stage, units } => {
+            tracing::info!(stage = stage.name(), units, "stage started");
         }
         Effect::StageEnded { stage } => {
             tracing::info!(stage = stage.name(), "stage ended");
         }
-        Effect::UnitSetAside { unit, error } => tracing::warn!(%unit, error, "unit set aside"),
+        Effect::UnitFailed { unit, error } => {
+            tracing::warn!(%unit, error, "unit failed permanently")
+        }
         Effect::AttemptFailed { unit, error } => tracing::warn!(%unit, error, "attempt failed"),
-        Effect::Alarm { unit, text } => tracing::error!(%unit, text, "two runs differ"),
+        Effect::Alarm { unit, text } => tracing::error!(%unit, text, "determinism violation"),
         Effect::ReportRefused { worker_id, unit, reason } => {
             tracing::warn!(worker_id, %unit, reason, "report refused");
         }

@@ -40,7 +40,7 @@ pub fn into_record(event: Event, now: Timestamp) -> pb::JournalRecord {
             Written::Drained(pb::JobDrained { until_millis: until.map_or(0, Timestamp::millis) })
         }
         Event::Cancelled => Written::Cancelled(pb::JobCancelled {}),
-        Event::GapsAccepted => Written::GapsAccepted(pb::GapsAccepted {}),
+        Event::FailedUnitsAccepted => Written::GapsAccepted(pb::GapsAccepted {}),
     };
     pb::JournalRecord { now_millis: now.millis(), event: Some(event) }
 }
@@ -68,7 +68,7 @@ pub fn from_record<E>(
             Event::Drained { until }
         }
         Written::Cancelled(pb::JobCancelled {}) => Event::Cancelled,
-        Written::GapsAccepted(pb::GapsAccepted {}) => Event::GapsAccepted,
+        Written::GapsAccepted(pb::GapsAccepted {}) => Event::FailedUnitsAccepted,
     };
     Ok((Timestamp::from_millis(record.now_millis), event))
 }
@@ -91,7 +91,7 @@ mod tests {
             Event::Drained { until },
             Event::Drained { until: None },
             Event::Cancelled,
-            Event::GapsAccepted,
+            Event::FailedUnitsAccepted,
             Event::Sync(SyncRequest { worker_id: 1, want: 2, ..SyncRequest::default() }),
             lost,
             registered,

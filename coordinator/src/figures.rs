@@ -4,13 +4,15 @@
 //!
 //! **Invariant:** records in = published + dropped + quarantined + unpublished.
 
+mod counted;
 #[cfg(any(test, feature = "testing"))]
 mod example;
 
 use std::collections::BTreeMap;
 
-use thresher_proto::pb::{self, JobState, Stage, StageStatus};
+use thresher_proto::pb::{self, Stage, StageStatus};
 
+pub use counted::{Counted, Measures, counters_by_name};
 #[cfg(any(test, feature = "testing"))]
 pub use example::example;
 
@@ -113,35 +115,8 @@ fn progress(stage: &StageStatus) -> (u64, u64) {
     }
 }
 
-/// The counts of one stage by name.
-pub fn counts(status: &pb::StatusResponse, stage: Stage) -> BTreeMap<&str, u64> {
-    let counts = of_stage(status, stage).map(|stage| stage.counts.as_slice()).unwrap_or_default();
-    counts.iter().map(|count| (count.name.as_str(), count.value)).collect()
-}
-
-/// What was listed and is not read, because a key of the job says so: how many, and those whose
-/// names are known.
-pub fn left_out(status: &pb::StatusResponse) -> (u64, Vec<&str>) {
-    let counts = counts(status, Stage::List);
-    let names = counts.keys().filter_map(|name| name.strip_prefix("left_out/")).collect();
-    (counts.get("left_out").copied().unwrap_or_default(), names)
-}
-
 pub fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&StageStatus> {
     status.stages.iter().find(|status| status.stage() == stage)
-}
-
-/// Whether anybody works at a job: else no unit is leased, and workers are those that were there
-/// last.
-pub const fn goes_on(state: JobState) -> bool {
-    match state {
-        JobState::None | JobState::Running => true,
-        JobState::Drained
-        | JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => false,
-    }
 }
 
 /// Units of a stage that wait, and that are leased: what was leased when the job ended is not done,
@@ -156,19 +131,6 @@ pub const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32, u32) {
 /// Units that a worker has in hand.
 pub const fn held(worker: &pb::WorkerStatus, live: bool) -> u32 {
     if live { worker.held } else { 0 }
-}
-
-/// The job's state in words.
-pub const fn state_name(state: JobState) -> &'static str {
-    match state {
-        JobState::None => "no job yet",
-        JobState::Running => "running",
-        JobState::Drained => "drained",
-        JobState::Complete => "complete",
-        JobState::CompleteWithGaps => "complete with gaps",
-        JobState::Failed => "failed",
-        JobState::Cancelled => "cancelled",
-    }
 }
 
 fn accounting(status: &pb::StatusResponse, stage: Stage) -> Option<&pb::Accounting> {

@@ -1,13 +1,13 @@
-//! The address of a network interface, by the name that a site profile gives it.
+//! Finds the address of a network interface by the name in a site profile.
 
 use std::net::{IpAddr, SocketAddr};
 
 use if_addrs::{IfAddr, get_if_addrs};
 
-/// Stands for the first interface that is up and is not the loopback.
+/// Name that selects the first interface that is up and is not the loopback.
 const AUTO: &str = "auto";
 
-/// Why there is nothing to listen on.
+/// Why there is no address to listen on.
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
     #[error("failed to list the network interfaces: {0}")]
@@ -19,7 +19,7 @@ pub enum InterfaceError {
     Unknown { name: String, known: String },
 }
 
-/// Where to listen for other nodes on this interface.
+/// Returns the address on this interface to listen on for other nodes.
 pub fn listen_address(name: &str, port: u16) -> Result<SocketAddr, InterfaceError> {
     let interfaces = get_if_addrs().map_err(InterfaceError::List)?;
     let named = interfaces.iter().map(|interface| (interface.name.as_str(), &interface.addr));
@@ -40,7 +40,7 @@ pub fn listen_address(name: &str, port: u16) -> Result<SocketAddr, InterfaceErro
     }
 }
 
-/// IPv4 first, which every node of every site has; never an address that needs a scope.
+/// Chooses IPv4 first, which every node of every site has, and never an address that needs a scope.
 fn choose(name: &str, addresses: &[(&str, IpAddr)]) -> Option<IpAddr> {
     let usable = |address: &IpAddr| match address {
         IpAddr::V4(_) => true,
@@ -52,11 +52,11 @@ fn choose(name: &str, addresses: &[(&str, IpAddr)]) -> Option<IpAddr> {
     };
     let mut fitting: Vec<IpAddr> =
         addresses.iter().filter(fits).map(|(_, address)| *address).filter(usable).collect();
-    // Stable: the system's order stays among equals.
+    // The sort is stable, so the system's order is kept among equal ones.
     fitting.sort_by_key(IpAddr::is_ipv6);
     match (fitting.first(), name) {
         (Some(address), _) => Some(*address),
-        // A machine by itself.
+        // The machine has no network.
         (None, AUTO) => choose("lo", addresses),
         (None, _) => None,
     }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_interface_is_told_with_those_that_are_there() {
+    fn a_missing_interface_is_reported_with_the_existing_ones() {
         assert_eq!(listen_address("lo", 7).unwrap().port(), 7);
         let error = listen_address("no-such", 0).unwrap_err().to_string();
         assert!(error.contains("`lo`"), "{error}");

@@ -1,18 +1,15 @@
-//! From the job file to what the scheduler needs of it: a pure function, so that a replay gives the
-//! plan that was given at submission.
+//! Derives the plan for the scheduler from the job file. It is a pure function, so that a replay
+//! gives the same plan as at submission.
 
+use thresher_domain::{DOCUMENT_KEY, LINE_KEY};
 use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
 
 use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
-/// Memory for a key in an exchange, over all ranks; the worker's `dedup::budget` has the formula.
-pub const LINE_KEY_BYTES: u64 = 93;
-/// The same for a document's key.
-pub const DOCUMENT_KEY_BYTES: u64 = 133;
-/// Beyond this a resolve stage would be all overhead.
+/// Largest number of key ranges; with more, a resolve stage would be mostly overhead.
 const MAX_RANGES: u32 = 1 << 16;
 
-/// The plan of a job.
+/// Returns the plan of a job.
 pub fn plan_of(job: &JobSpec) -> JobPlan {
     let plan_source =
         |source| SourcePlan { name: name_of(source), needs_lines: job.reads_twice(source) };
@@ -24,12 +21,12 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             lease_millis: job.units.lease.millis(),
             heartbeat_millis: job.units.heartbeat.millis(),
             retries: job.units.attempts,
-            stop_at_gaps: job.units.on_set_aside == OnSetAside::Stop,
+            stop_at_failed_units: job.units.on_set_aside == OnSetAside::Stop,
             outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
             dedup_budget_bytes: job.dedup.memory.0,
-            bytes_per_line_key: LINE_KEY_BYTES,
-            bytes_per_document_key: DOCUMENT_KEY_BYTES,
+            bytes_per_line_key: LINE_KEY.memory_bytes,
+            bytes_per_document_key: DOCUMENT_KEY.memory_bytes,
             max_ranges: MAX_RANGES,
         },
         lease_order: match job.units.order {
@@ -39,7 +36,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
     }
 }
 
-/// The plan of a job as the journal has it.
+/// Returns the plan of a job from its text in the journal.
 pub fn plan_of_text(resolved: &str) -> Result<JobPlan, JobError> {
     JobSpec::from_resolved(resolved).map(|job| plan_of(&job))
 }

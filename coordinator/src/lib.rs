@@ -17,6 +17,6 @@ pub mod run;
 pub mod service;
 mod signals;
 pub mod transport;
-pub mod worker_program;
+mod wake;
 
 pub use thresher_scheduler as scheduler;

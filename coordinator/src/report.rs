@@ -16,7 +16,7 @@ use thresher_job::JobSpec;
 use thresher_proto::pb::{self, Stage, StageStatus};
 use thresher_proto::stage_name;
 
-use crate::figures::{self, Pace, Totals};
+use crate::figures::{self, Counted, Pace, Totals};
 
 /// Of the layout of `report.json`.
 const FORMAT: u32 = 1;
@@ -61,7 +61,7 @@ struct Inputs<'a> {
     bytes: u64,
     /// Sites beyond `stackexchange.largest_sites`; by name the first of them.
     left_out_total: u64,
-    left_out: Vec<&'a str>,
+    left_out: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +85,7 @@ struct Language {
     json_bytes: u64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Lines {
     lines_in: u64,
     duplicate: u64,
@@ -129,6 +129,8 @@ pub fn report_markdown(status: &pb::StatusResponse, job: &JobSpec) -> String {
 
 impl<'a> Report<'a> {
     fn new(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Self {
+        let prepared = Counted::of(status, Stage::Prepare);
+        let published = Counted::of(status, Stage::Publish);
         Self {
             format: FORMAT,
             job: Job {
@@ -144,10 +146,10 @@ impl<'a> Report<'a> {
             },
             inputs: inputs(status, job),
             records: records(Totals::of(status)),
-            slices: slices::slices(status),
-            languages: languages(status),
-            lines: lines(status),
-            scores: scores::Scores::of(status),
+            slices: slices::slices(&published),
+            languages: languages(&published),
+            scores: scores::Scores::of(&prepared, &published),
+            lines: lines(prepared),
             stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
             set_aside: status.set_aside.iter().map(set_aside).collect(),
             alarms: &status.alarms,
@@ -156,16 +158,15 @@ impl<'a> Report<'a> {
 }
 
 fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
-    let (left_out_total, left_out) = figures::left_out(status);
+    let listed = Counted::of(status, Stage::List);
     let prepare = figures::of_stage(status, Stage::Prepare);
-    let listed = figures::counts(status, Stage::List).get("inputs").copied();
     Inputs {
         sources: job.source.iter().map(|source| source.name.as_str()).collect(),
-        inputs: listed.unwrap_or_default(),
+        inputs: listed.inputs,
         units: prepare.map(|stage| stage.units).unwrap_or_default(),
         bytes: prepare.map(|stage| stage.bytes).unwrap_or_default(),
-        left_out_total,
-        left_out,
+        left_out_total: listed.excluded_inputs,
+        left_out: listed.excluded_input_names,
     }
 }
 
@@ -185,43 +186,27 @@ fn records(totals: Totals) -> Records {
     }
 }
 
-/// From counts like `language/de/documents`; most documents first.
-fn languages(status: &pb::StatusResponse) -> Vec<Language> {
-    let mut found: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for (name, value) in figures::counts(status, Stage::Publish) {
-        let Some(rest) = name.strip_prefix("language/") else { continue };
-        match rest.rsplit_once('/') {
-            Some((language, "documents")) => found.entry(language).or_default().0 += value,
-            Some((language, "json_bytes")) => found.entry(language).or_default().1 += value,
-            Some(_) | None => {}
-        }
-    }
-    let mut languages: Vec<_> = found
-        .into_iter()
-        .map(|(language, (documents, json_bytes))| Language {
-            language: language.to_owned(),
-            documents,
-            json_bytes,
+/// Returns the languages of the published documents; most documents first.
+fn languages(published: &Counted) -> Vec<Language> {
+    // Tokens of documents without a language are counted under a language that has no documents.
+    let language = |(language, measures): (&String, &figures::Measures)| {
+        Some(Language {
+            language: language.clone(),
+            documents: measures.documents?,
+            json_bytes: measures.json_bytes.unwrap_or_default(),
         })
-        .collect();
+    };
+    let mut languages: Vec<_> = published.languages.iter().filter_map(language).collect();
     languages.sort_by(|a, b| b.documents.cmp(&a.documents).then(a.language.cmp(&b.language)));
     languages
 }
 
-fn lines(status: &pb::StatusResponse) -> Lines {
-    let mut lines = Lines::default();
-    for (name, value) in figures::counts(status, Stage::Prepare) {
-        match name {
-            "lines/in" => lines.lines_in = value,
-            "lines/duplicate" => lines.duplicate = value,
-            name => {
-                if let Some(rule) = name.strip_prefix("lines/removed/") {
-                    lines.removed.insert(rule.to_owned(), value);
-                }
-            }
-        }
+fn lines(prepared: Counted) -> Lines {
+    Lines {
+        lines_in: prepared.lines_in,
+        duplicate: prepared.duplicate_lines,
+        removed: prepared.removed_lines,
     }
-    lines
 }
 
 fn stage_report(stage: &StageStatus, status: &pb::StatusResponse) -> StageReport {
@@ -276,6 +261,43 @@ mod tests {
         assert_eq!(value["stages"][2]["retries"], 5);
         assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
         assert_eq!(value["job"]["complete"], false);
+    }
+
+    #[test]
+    fn the_keys_that_counters_fill_do_not_change() {
+        use thresher_domain::Counter;
+        let mut status = figures::example();
+        let rule = "c4_quality/lorem_ipsum".to_owned();
+        let removed = Counter::RemovedLines { rule }.with(3);
+        status.stages[0].counters.push(Counter::Inputs.with(9).into());
+        status.stages[2].counters.push(removed.into());
+        let value: serde_json::Value = serde_json::from_str(&report_json(&status, &job())).unwrap();
+        let expected = serde_json::json!({
+            "inputs": {
+                "sources": ["commoncrawl"], "inputs": 9, "units": 3, "bytes": 10_000_000,
+                "left_out_total": 3, "left_out": ["a.example", "b.example"],
+            },
+            "slices": [{
+                "slice": "commoncrawl", "documents": 55, "json_bytes": 2_750_000,
+                "redpajama_billion_tokens": 878, "llama_billion_tokens": 852,
+            }],
+            "languages": [
+                {"language": "en", "documents": 40, "json_bytes": 2_000_000},
+                {"language": "de", "documents": 15, "json_bytes": 750_000},
+            ],
+            "lines": {
+                "lines_in": 1000, "duplicate": 400, "removed": {"c4_quality/lorem_ipsum": 3},
+            },
+            "scores": {
+                "buckets": {"en": {"head": 40, "middle": 20, "tail": 7}},
+                "tokens_total": 2000,
+                "tokens_by_slice": {"commoncrawl": 2000},
+                "tokens_by_language": {"de": 500, "en": 1500},
+            },
+        });
+        for (key, expected) in expected.as_object().unwrap() {
+            assert_eq!(&value[key], expected, "{key}");
+        }
     }
 
     #[test]

@@ -1,15 +1,17 @@
-//! Runs a job to its end: the door that the command line knocks at.
+//! Runs a job to its end, for the command line.
 //!
 //! ```text
 //! state directory → Driver (thread) ← commands ← service (tokio) ← sockets
-//!                                   ← this loop: progress, children, signals
+//!                                   ← this thread: progress, children, signals
 //! ```
+//! This thread sleeps until an effect of the driver, a signal or the end of a child wakes it, or
+//! until progress is due.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use thresher_channel::address::{CoordinatorAddress, host_name};
@@ -17,6 +19,7 @@ use thresher_channel::{Credentials, Role, connect};
 use thresher_domain::AttemptRef;
 use thresher_job::JobSpec;
 use thresher_proto::pb;
+use thresher_scheduler::Effect;
 use tokio::sync::oneshot;
 
 use crate::allocation::Allocation;
@@ -24,36 +27,45 @@ use crate::children::{ChildOptions, Children};
 use crate::clock;
 use crate::driver::{Command, Driver, Reply, other_job, read_scheduler};
 use crate::journal::JournalError;
-use crate::service::{METHODS, Service, is_over};
+use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
-use crate::worker_program::{refuse_obstacles, worker_program};
+use crate::wake::{Waker, Wakes, wakes};
 
-/// How often progress is shown and children are looked after.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long workers get to hear that the job is over.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub use crate::children::WorkerCommand;
 
-/// Told how the job stands, again and again.
+/// How often progress is shown while no stage starts or ends.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long children get to exit after the job is over.
+const CHILDREN_EXIT: Duration = Duration::from_secs(5);
+/// How long workers elsewhere get to call once more and learn that the job is over.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+/// The same if the job is only drained: they wait for the next coordinator.
+const LAST_CALLS_OF_DRAIN: Duration = Duration::from_millis(100);
+
+/// Is called with the state of the job whenever it is worth showing.
 pub type Progress = Box<dyn FnMut(&pb::StatusResponse) + Send>;
 
-/// What `thresher run` asks for.
+/// The options of `thresher run`.
 pub struct RunOptions {
     pub job: JobSpec,
     pub state: PathBuf,
     pub workers: u32,
     /// Of each worker; the cores shared out when absent.
     pub slots: Option<u32>,
-    /// Further arguments of every worker.
-    pub worker_arguments: Vec<String>,
+    /// How to start one worker; the state directory and the slots are added.
+    pub worker: WorkerCommand,
+    /// Refuses a job that could not run, before an epoch is taken. It is passed in because only the
+    /// worker's code reads models and outputs.
+    pub check: fn(&JobSpec) -> anyhow::Result<()>,
     pub listen: Option<SocketAddr>,
     pub allocation: Allocation,
-    /// Whether what fails once more may be missing in the output.
+    /// Whether units that fail once more may be missing in the output.
     pub accept_gaps: bool,
     pub progress: Progress,
 }
 
-/// What `thresher serve` asks for.
+/// The options of `thresher serve`.
 pub struct ServeOptions {
     pub job: Option<JobSpec>,
     pub state: PathBuf,
@@ -68,7 +80,8 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         state,
         workers,
         slots,
-        worker_arguments,
+        worker,
+        check,
         listen,
         allocation,
         accept_gaps,
@@ -79,20 +92,18 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         return Ok(status);
     }
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
-    // Found before an epoch is taken: without it nothing can run.
-    let program = worker_program()?;
-    refuse_obstacles(&job)?;
+    check(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
-    if is_finished(&status) {
+    if status.state().is_final() {
         progress(&status);
         return coordinator.stop(status);
     }
     if accept_gaps {
-        coordinator.ask(Command::AcceptGaps)?;
+        coordinator.ask(Command::AcceptFailedUnits)?;
     }
     let epoch = coordinator.epoch;
-    let child_options = ChildOptions { program, state, slots, epoch, arguments: worker_arguments };
+    let child_options = ChildOptions { worker, state, slots, epoch };
     let mut children = Children::start(child_options, workers)?;
     let ended = coordinator.watch(&mut progress, Some(&mut children));
     let status = match ended {
@@ -102,7 +113,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
             return Err(coordinator.reason(error));
         }
     };
-    coordinator.farewell(&mut children)?;
+    coordinator.drain_workers(&mut children)?;
     coordinator.stop(status)
 }
 
@@ -115,13 +126,14 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
         Err(error) => return Err(coordinator.reason(error)),
     };
     // Workers of other places hear of the end at their next call.
-    std::thread::sleep(if is_finished(&status) { LOOK * 10 } else { LOOK });
+    let is_final = status.state().is_final();
+    std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
     coordinator.stop(status)
 }
 
 /// Cancels a job whose coordinator cannot be reached, by being its next coordinator for a moment.
-/// One that no coordinator has begun is written into the journal as `submitted`, so that nobody
-/// begins it later. Gives how the job stands then.
+/// A job that no coordinator has started is written into the journal as `submitted`, so that none
+/// starts it later. Returns the state of the job afterwards.
 pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Result<pb::JobState> {
     let coordinator = Coordinator::start(submitted, state, None, Allocation::default())?;
     coordinator.ask(Command::Cancel)?;
@@ -129,21 +141,21 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
     coordinator.stop(status).map(|status| status.state())
 }
 
-/// Writes into the journal, between two coordinators, that the job may go on without what was set
-/// aside.
+/// Writes into the journal, between two coordinators, that the job may continue without the units
+/// that failed permanently.
 pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
     let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
-    coordinator.ask(Command::AcceptGaps)?;
+    coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;
     coordinator.stop(status).map(|_| ())
 }
 
-/// How the job stands by the journal.
+/// Returns the status of the job according to the journal.
 pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
     Ok(read_scheduler(state)?.status(clock::now()).into())
 }
 
-/// Why a unit is where it is, by the journal.
+/// Explains a unit's state from the journal.
 pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
     let unit = unit.parse::<AttemptRef>()?.key;
     let scheduler = read_scheduler(state)?;
@@ -161,6 +173,8 @@ struct Coordinator {
     epoch: u64,
     work_dir: PathBuf,
     signals: Signals,
+    /// Effects of the driver, its end, signals and the ends of children.
+    wakes: Wakes,
     allocation: Allocation,
 }
 
@@ -176,8 +190,8 @@ impl Coordinator {
         let silent = refuse_second(&runtime, state)?;
         let driver = Driver::open(state, allocation.clone())?;
         if let Some(socket) = silent {
-            // The epoch is ours. Whoever was there and did not answer is suspended or dead, and
-            // ends when it finds that out. It may be gone already, with its socket.
+            // The epoch is ours. The coordinator that did not answer is suspended or dead, and
+            // exits when it finds that out. It may be gone already, with its socket.
             let _ = std::fs::remove_file(socket);
         }
         let epoch = driver.epoch();
@@ -187,7 +201,8 @@ impl Coordinator {
             Some(job) => PathBuf::from(&job.job.work_dir),
             None => work_dir,
         };
-        let signals = Signals::catch(&runtime)?;
+        let (waker, wakes) = wakes();
+        let signals = Signals::catch(&runtime, &waker)?;
         let config =
             ListenConfig { state: state.to_owned(), tcp: listen, limits: Limits::default() };
         let listener = runtime.block_on(Listener::bind(config))?;
@@ -210,18 +225,26 @@ impl Coordinator {
         };
         let (shut, closing) = oneshot::channel::<()>();
         let served = runtime.spawn(serve_on(listener, service, closing));
-        let driver = std::thread::Builder::new()
-            .name("driver".to_owned())
-            .spawn(move || driver.run(&received))?;
-        let coordinator =
-            Self { runtime, commands, driver, shut, served, epoch, work_dir, signals, allocation };
+        let driver = spawn(driver, received, waker)?;
+        let coordinator = Self {
+            runtime,
+            commands,
+            driver,
+            shut,
+            served,
+            epoch,
+            work_dir,
+            signals,
+            wakes,
+            allocation,
+        };
         if let Some(job) = job {
             coordinator.ask(|reply| Command::Submit(Box::new(job), reply))?;
         }
         Ok(coordinator)
     }
 
-    /// A question to the driver; when the driver has ended, its own error is the better answer.
+    /// Asks the driver. If the driver has ended, its own error is the better answer.
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> anyhow::Result<T> {
         let (reply, answer) = oneshot::channel();
         let ended = "the coordinator has stopped";
@@ -237,7 +260,7 @@ impl Coordinator {
         self.ask(Command::Status)
     }
 
-    /// Shows progress and looks after the children until nothing more happens.
+    /// Shows progress and replaces children until nothing more happens.
     fn watch(
         &self,
         progress: &mut dyn FnMut(&pb::StatusResponse),
@@ -249,7 +272,7 @@ impl Coordinator {
             }
             let status = self.status()?;
             progress(&status);
-            if is_over(&status) {
+            if status.state().is_over() {
                 return Ok(status);
             }
             if let Some(children) = children.as_deref_mut() {
@@ -257,7 +280,7 @@ impl Coordinator {
                 for ended in children.reap(replace)? {
                     let (pid, how) = (ended.pid, ended.how);
                     tracing::info!(pid, how, "worker ended");
-                    // The driver may have ended; the next status tells.
+                    // The driver may have ended; the next status shows that.
                     let _ = self.commands.send(Command::WorkerExited { pid, how });
                 }
             }
@@ -269,24 +292,28 @@ impl Coordinator {
                 self.ask(|reply| Command::Drain { until, reply })?;
             }
             if self.signals.again() {
-                bail!("stopped by a second signal\nhint: run again to go on");
+                bail!("stopped by a second signal\nhint: run the same command again to resume");
             }
-            std::thread::sleep(LOOK);
+            self.wakes.wait(PROGRESS_INTERVAL);
         }
     }
 
-    /// Waits for the children to hear of the end.
-    fn farewell(&self, children: &mut Children) -> anyhow::Result<()> {
-        let until: Instant = clock::instant() + FAREWELL;
-        while !children.is_empty() && clock::instant() < until {
+    /// Waits for the children to exit, and kills those that do not.
+    fn drain_workers(&self, children: &mut Children) -> anyhow::Result<()> {
+        let until = clock::instant() + CHILDREN_EXIT;
+        loop {
             children.reap(false)?;
-            std::thread::sleep(LOOK / 10);
+            let left = until.saturating_duration_since(clock::instant());
+            if children.is_empty() || left.is_zero() {
+                break;
+            }
+            self.wakes.wait(left);
         }
         children.kill();
         Ok(())
     }
 
-    /// Why it ended: what the driver says, where it has ended by itself, and else what was seen.
+    /// Returns why it ended: the driver's error if the driver ended by itself, otherwise `seen`.
     fn reason(self, seen: anyhow::Error) -> anyhow::Error {
         // Its channel closes a moment before its thread ends.
         let _ = self.commands.send(Command::Stop);
@@ -308,7 +335,7 @@ impl Coordinator {
             Err(_) => bail!("the coordinator panicked"),
         }
         self.runtime.shutdown_background();
-        if is_complete(&status) {
+        if status.state().is_complete() {
             empty(&self.work_dir)?;
         }
         Ok(status)
@@ -339,8 +366,8 @@ async fn serve_on(
         .await
 }
 
-/// A live coordinator of the same state directory is not pushed aside by accident. Gives the socket
-/// of one that was there and does not answer.
+/// Fails if a live coordinator has the state directory. Returns the socket of one that does not
+/// answer.
 fn refuse_second(
     runtime: &tokio::runtime::Runtime,
     state: &Path,
@@ -365,8 +392,8 @@ fn refuse_second(
     Ok(address.unix)
 }
 
-/// How the job ended, if an earlier run completed it. Nothing is written then: no epoch is taken,
-/// and nobody's keys or address change. The journal is only read where the output may be sealed.
+/// Returns the final status if an earlier run completed the job. Nothing is written then: no epoch
+/// is taken, and no keys or addresses change. The journal is only read if the output may be sealed.
 fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::StatusResponse>> {
     let output = &job.output.path;
     if !output.contains("://") && !Path::new(output).join("manifest.json").try_exists()? {
@@ -378,7 +405,7 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
     let resolved = job.resolved();
     match scheduler.job_toml() {
         Some(known) if known != resolved => bail!(other_job(state, known, &resolved)),
-        Some(_) if is_complete(&status) => {}
+        Some(_) if status.state().is_complete() => {}
         Some(_) | None => return Ok(None),
     }
     // The run that sealed it may have been killed before it did this.
@@ -386,7 +413,7 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
     Ok(Some(status))
 }
 
-/// The job with what only the state directory tells.
+/// Returns the job with what only the state directory determines.
 fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
     if job.job.work_dir.is_empty() {
         job.job.work_dir = work_dir.to_string_lossy().into_owned();
@@ -394,13 +421,34 @@ fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
     job
 }
 
-/// Whether no run can change anything any more.
-fn is_finished(status: &pb::StatusResponse) -> bool {
-    is_over(status) && status.state() != pb::JobState::Drained
+/// Runs the driver on a thread of its own, whose news and whose end wake this one.
+fn spawn(
+    driver: Driver,
+    commands: Receiver<Command>,
+    waker: Waker,
+) -> std::io::Result<JoinHandle<Result<(), JournalError>>> {
+    std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
+        // It must outlive the channel, so that the thread that is woken finds it closed.
+        let _ended = waker.clone().on_drop();
+        let commands = commands;
+        driver.run(&commands, |effects| {
+            if effects.iter().any(is_news) {
+                waker.wake();
+            }
+        })
+    })
 }
 
-fn is_complete(status: &pb::StatusResponse) -> bool {
-    matches!(status.state(), pb::JobState::Complete | pb::JobState::CompleteWithGaps)
+/// Whether an effect is worth a look before the progress interval is over.
+fn is_news(effect: &Effect) -> bool {
+    match effect {
+        Effect::StageStarted { .. } | Effect::StageEnded { .. } | Effect::JobEnded { .. } => true,
+        Effect::WorkAvailable
+        | Effect::UnitFailed { .. }
+        | Effect::AttemptFailed { .. }
+        | Effect::Alarm { .. }
+        | Effect::ReportRefused { .. } => false,
+    }
 }
 
 fn share_of_cores(workers: u32) -> u32 {

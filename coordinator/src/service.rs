@@ -122,7 +122,7 @@ impl Control for Service {
         tokio::spawn(async move {
             loop {
                 let status = service.ask(Command::Status).await;
-                let over = status.as_ref().map_or(true, is_over);
+                let over = status.as_ref().map_or(true, |status| status.state().is_over());
                 if sender.send(status).await.is_err() || over {
                     return;
                 }
@@ -163,14 +163,23 @@ fn refused(error: MalformedMessage) -> Status {
     ))
 }
 
-/// Whether nothing more will happen in this coordinator.
-pub fn is_over(status: &pb::StatusResponse) -> bool {
-    match status.state() {
-        pb::JobState::None | pb::JobState::Running => false,
-        pb::JobState::Drained
-        | pb::JobState::Complete
-        | pb::JobState::CompleteWithGaps
-        | pb::JobState::Failed
-        | pb::JobState::Cancelled => true,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn malformed_calls_are_refused_before_they_reach_the_driver() {
+        let (commands, received) = std::sync::mpsc::channel();
+        let service = Service::new(commands, |_| {});
+        let reports = vec![pb::Report::default()];
+        let call = pb::SyncRequest { reports, ..pb::SyncRequest::default() };
+        let refused = service.sync(Request::new(call)).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(refused.message().contains("hint: "), "{refused}");
+        let held = vec![pb::UnitRef { stage: 77, ordinal: 0, attempt: 1 }];
+        let registration = pb::RegisterRequest { held, ..pb::RegisterRequest::default() };
+        let refused = service.register(Request::new(registration)).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(received.try_recv().is_err());
     }
 }

@@ -1,30 +1,33 @@
-//! Signals that ask this process to stop.
+//! Handles signals that ask this process to stop.
 //!
-//! Batch systems warn with whatever they were told to (USR1, USR2, URG), and end a job with INT
-//! and TERM, one after the other: all of them mean the same, however often they come. Only a second
-//! INT, as a person at a terminal sends it, means to stop at once.
+//! Batch systems warn with the signal that they are configured to send (USR1, USR2, URG), and end a
+//! job with INT and TERM, one after the other. All of them mean the same, however often they come.
+//! Only a second INT, as a person at a terminal sends it, means to stop at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::wake::Waker;
+
 /// SIGURG has the same number on every Linux that we know.
 const URG: SignalKind = SignalKind::from_raw(23);
 
-/// Counts what came.
+/// Counts the signals received, and wakes the thread that waits for them.
 pub(crate) struct Signals {
     interrupts: Arc<AtomicU32>,
     others: Arc<AtomicU32>,
-    told: std::cell::Cell<bool>,
+    handled: std::cell::Cell<bool>,
 }
 
 impl Signals {
-    pub(crate) fn catch(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
+    /// Catches the signals from now on. A child that ends wakes too.
+    pub(crate) fn catch(runtime: &tokio::runtime::Runtime, waker: &Waker) -> std::io::Result<Self> {
         let signals = Self {
             interrupts: Arc::default(),
             others: Arc::default(),
-            told: std::cell::Cell::new(false),
+            handled: std::cell::Cell::new(false),
         };
         let others = [
             SignalKind::terminate(),
@@ -33,10 +36,11 @@ impl Signals {
             URG,
         ];
         let _inside = runtime.enter();
-        count(runtime, SignalKind::interrupt(), &signals.interrupts)?;
+        count(runtime, SignalKind::interrupt(), &signals.interrupts, waker)?;
         for kind in others {
-            count(runtime, kind, &signals.others)?;
+            count(runtime, kind, &signals.others, waker)?;
         }
+        count(runtime, SignalKind::child(), &Arc::default(), waker)?;
         Ok(signals)
     }
 
@@ -44,12 +48,12 @@ impl Signals {
         self.interrupts.load(Ordering::Relaxed) + self.others.load(Ordering::Relaxed) > 0
     }
 
-    /// True once, after the first signal.
+    /// Returns true once, after the first signal.
     pub(crate) fn first(&self) -> bool {
-        self.seen() && !self.told.replace(true)
+        self.seen() && !self.handled.replace(true)
     }
 
-    /// Whether somebody insists.
+    /// Returns whether a second INT came, which means to stop at once.
     pub(crate) fn again(&self) -> bool {
         self.interrupts.load(Ordering::Relaxed) > 1
     }
@@ -59,12 +63,14 @@ fn count(
     runtime: &tokio::runtime::Runtime,
     kind: SignalKind,
     counter: &Arc<AtomicU32>,
+    waker: &Waker,
 ) -> std::io::Result<()> {
     let mut signals = signal(kind)?;
-    let counter = Arc::clone(counter);
+    let (counter, waker) = (Arc::clone(counter), waker.clone());
     runtime.spawn(async move {
         while signals.recv().await.is_some() {
             counter.fetch_add(1, Ordering::Relaxed);
+            waker.wake();
         }
     });
     Ok(())

@@ -1,8 +1,8 @@
-//! Which hosts an allocation has: `LSB_MCPU_HOSTS` and the file that `LSB_DJOB_HOSTFILE` names,
-//! less the launch node.
+//! Reads the hosts of an allocation from `LSB_MCPU_HOSTS` and the file that `LSB_DJOB_HOSTFILE`
+//! names, and removes the launch node.
 //!
-//! Where nodes are given out whole, LSF puts the node that runs the script in front, with one slot.
-//! It is shared with everybody's scripts, and no worker may run there.
+//! If nodes are assigned whole, LSF lists the node that runs the script first, with one slot. That
+//! node is shared with the scripts of other users, and no worker may run there.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,23 @@ use thresher_site::batch::ParseError;
 
 use crate::Layout;
 
-/// Many times the largest machine that ran LSF.
+/// Limit of hosts, many times the largest machine that ran LSF.
 const HOSTS_MAX: usize = 65_536;
 const NAME_BYTES_MAX: usize = 255;
 
-/// How the sites that we know call launch nodes.
+/// How names of launch nodes start at the sites that we know.
 const LAUNCH_NAMES: [&str; 2] = ["batch", "login"];
 
-/// A host, and how many slots of it are ours.
+/// A host, and the number of its slots that belong to the allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostSlots {
-    /// As LSF spells it.
+    /// Name of the host, as LSF writes it.
     pub name: String,
-    /// Cores, usually.
+    /// Number of slots, usually cores.
     pub slots: u32,
 }
 
-/// Reads `batch2 1 a01n01 42 a01n02 42`; an empty text is an empty list.
+/// Reads a text such as `batch2 1 a01n01 42 a01n02 42`; an empty text is an empty list.
 pub fn parse_mcpu_hosts(text: &str) -> Result<Vec<HostSlots>, ParseError> {
     let mut hosts = Vec::new();
     let mut words = text.split_ascii_whitespace();
@@ -38,7 +38,7 @@ pub fn parse_mcpu_hosts(text: &str) -> Result<Vec<HostSlots>, ParseError> {
     Ok(hosts)
 }
 
-/// Reads a file with the name of a host in a line for every slot of it.
+/// Reads a file that has the name of a host in a line for each of its slots.
 pub fn parse_hostfile(text: &str) -> Result<Vec<HostSlots>, ParseError> {
     let mut hosts = Vec::new();
     for name in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -47,11 +47,11 @@ pub fn parse_hostfile(text: &str) -> Result<Vec<HostSlots>, ParseError> {
     Ok(hosts)
 }
 
-/// The names of the hosts that workers may use, each once, in LSF's order.
+/// Returns the names of the hosts that workers may use, each once, in LSF's order.
 pub fn compute_nodes(layout: Layout, hosts: Vec<HostSlots>) -> Vec<String> {
     let skipped = match layout {
         Layout::WholeNodes => usize::from(starts_with_launch_node(&hosts)),
-        // Here a first host with a single slot is as good as any.
+        // With this layout, a first host with a single slot is a compute node like any other.
         Layout::Slots { .. } => 0,
     };
     let mut seen = BTreeSet::new();
@@ -59,7 +59,8 @@ pub fn compute_nodes(layout: Layout, hosts: Vec<HostSlots>) -> Vec<String> {
     names.filter(|name| seen.insert(name.clone())).collect()
 }
 
-/// One slot in front of hosts with more, or in front of any under a launch node's name.
+/// Returns whether the first host is a launch node: it has one slot and the others have more, or it
+/// has a launch node's name.
 fn starts_with_launch_node(hosts: &[HostSlots]) -> bool {
     match hosts {
         [first, rest @ ..] if first.slots == 1 && !rest.is_empty() => {
@@ -70,7 +71,8 @@ fn starts_with_launch_node(hosts: &[HostSlots]) -> bool {
     }
 }
 
-/// LSF lists most slots of a host together: only the last one is looked at.
+/// Adds slots of a host. LSF lists most slots of a host together, so only the last host is
+/// compared.
 fn add(hosts: &mut Vec<HostSlots>, name: &str, slots: u32, text: &str) -> Result<(), ParseError> {
     let fine = name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -98,10 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn the_launch_node_is_no_part_of_the_allocation() {
+    fn the_launch_node_is_not_part_of_the_allocation() {
         let whole = Layout::WholeNodes;
         assert_eq!(nodes(whole, "batch2 1 a01n01 42 a01n02 42"), "a01n01 a01n02");
-        // Another site's name for it; and nodes of which one core each was given.
+        // Another site's name for it, and nodes of which one core each was given.
         assert_eq!(nodes(whole, "launch7 1 a01n01 42"), "a01n01");
         assert_eq!(nodes(whole, "batch2 1 a01n01 1 a01n02 1"), "a01n01 a01n02");
         assert_eq!(nodes(whole, "a01n01 1 a01n02 1"), "a01n01 a01n02");
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn where_slots_are_given_out_every_host_works() {
+    fn with_the_layout_of_slots_every_host_works() {
         assert_eq!(nodes(SLOTS, "h1 1 h2 4"), "h1 h2");
         assert_eq!(nodes(SLOTS, "batch2 1 h2 4"), "batch2 h2");
         assert_eq!(nodes(SLOTS, "h1 1 h2 4 h1 3"), "h1 h2");
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_machine_fits_and_no_list_is_endless() {
+    fn the_largest_machine_fits_and_every_list_is_bounded() {
         let list = |n: usize| (0..n).map(|i| format!("h{i:05} 42 ")).collect::<String>();
         assert_eq!(parse_mcpu_hosts(&list(4608)).unwrap().len(), 4608);
         let error = parse_mcpu_hosts(&list(HOSTS_MAX + 1)).unwrap_err();
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_list_of_hosts() {
+    fn invalid_lists_of_hosts_are_refused() {
         for text in ["h1", "h1 x", "h1 0", "h1 -1", "1 h1 2", "-h 1", "h;1 2", "h1 99999999999"] {
             assert!(parse_mcpu_hosts(text).is_err(), "{text:?}");
         }

@@ -1,9 +1,9 @@
-//! LSF: requests become `bsub` command lines; what `bsub`, `bjobs` and the environment say becomes
-//! values.
+//! The adapter of LSF: turns requests into `bsub` command lines, and the output of `bsub`, `bjobs`
+//! and the environment into values.
 //!
-//! It runs nothing, and reads no file, clock or environment by itself. Scripts and launchers
-//! (`jsrun`) are not its affair. Two kinds of site are known, see [`Layout`]: they differ in how
-//! nodes are asked for, how the script is handed over, and where it runs.
+//! It runs nothing, and reads no file, clock or environment by itself. It knows nothing of scripts
+//! and launchers (`jsrun`). Two kinds of site are supported, see [`Layout`]: they differ in how
+//! nodes are requested, how the script is passed, and where it runs.
 
 mod hosts;
 mod status;
@@ -18,31 +18,32 @@ use thresher_site::batch::{
 
 pub use hosts::{HostSlots, compute_nodes, parse_hostfile, parse_mcpu_hosts};
 
-/// A script that ends with this code is put back into the queue under the same id, when its request
-/// allowed that. LSF does not requeue what a signal ended.
+/// Exit code with which a script is put back into the queue under the same id, if its request
+/// allowed that. LSF does not requeue a script that was ended by a signal.
 pub const REQUEUE_EXIT_CODE: u8 = 99;
 
-/// Sent before the end to every process on the first host. Unlike USR1 it does no harm to one that
-/// does not expect it, such as the client of the launcher.
+/// Signal that is sent before the end to every process on the first host. Unlike USR1, it does no
+/// harm to a process that does not expect it, such as the client of the launcher.
 const WARNING_SIGNAL: &str = "URG";
 
-/// How a site gives out nodes.
+/// How a site assigns nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Whole nodes by `-nnodes` (IBM's CSM, as on Summit): `bsub SCRIPT` reads the script's
-    /// directives, and the script runs on a launch node, which is no part of the allocation.
+    /// directives, and the script runs on a launch node, which is not part of the allocation.
     WholeNodes,
-    /// Slots by `-n`, so many on every host: `bsub < SCRIPT`, which runs on the first host.
+    /// Slots by `-n`, the same number on every host: `bsub < SCRIPT` runs the script on the first
+    /// host.
     Slots {
-        /// All that a host has.
+        /// Number of slots of a host.
         per_node: NonZeroU32,
     },
 }
 
-/// The adapter.
+/// The adapter for LSF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lsf {
-    /// Of the site.
+    /// How the site assigns nodes.
     pub layout: Layout,
 }
 
@@ -57,14 +58,14 @@ impl BatchSystem for Lsf {
         let minutes = whole_minutes(request.walltime);
         let command = CommandLine::new("bsub")
             .short("J", Some(&request.name))
-            // LSF refuses seconds.
+            // LSF does not accept seconds.
             .short("W", Some(format!("{}:{:02}", minutes / 60, minutes % 60)))
             .short("P", request.account.as_ref())
             .short("q", request.queue.as_ref())
             .short("U", request.reservation.as_ref())
             .short("o", request.output.as_deref().map(file_pattern))
             .short("e", request.errors.as_deref().map(file_pattern))
-            // `done` would never start behind an allocation that its walltime ended.
+            // With `done`, an allocation would never start after one that its walltime ended.
             .short("w", request.after.as_ref().map(|id| format!("ended({id})")));
         let mut command = self.nodes(warning(command, request, minutes)?, request)?;
         command = match request.rerun {
@@ -80,7 +81,7 @@ impl BatchSystem for Lsf {
         }
     }
 
-    /// The last `Job <4711> is submitted to queue <batch>.`: sites print notices before it.
+    /// Reads the last `Job <4711> is submitted to queue <batch>.`: sites print notices before it.
     fn parse_submit(&self, out: &str) -> Result<AllocationId, ParseError> {
         let id = out.lines().rev().find_map(|line| {
             let (id, rest) = line.trim().strip_prefix("Job <")?.split_once('>')?;
@@ -98,13 +99,14 @@ impl BatchSystem for Lsf {
         status::parse_bjobs(out)
     }
 
-    /// INT, ten seconds later TERM, ten seconds later KILL.
+    /// Sends INT, ten seconds later TERM, ten seconds later KILL.
     fn cancel(&self, ids: &[AllocationId]) -> Option<CommandLine> {
         let command = CommandLine::new("bkill");
         (!ids.is_empty()).then(|| ids.iter().fold(command, |c, id| c.argument(id.as_str())))
     }
 
-    /// LSF tells neither restarts (`LSB_RESTART` is set after some of them only) nor the end.
+    /// Restarts and the end stay unknown: LSF sets `LSB_RESTART` only after some restarts, and has
+    /// no variable for the end.
     fn inside(
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
@@ -128,7 +130,7 @@ impl Lsf {
     ) -> Result<CommandLine, RequestError> {
         match self.layout {
             Layout::WholeNodes => {
-                // LSF takes the option once: all flags in one argument.
+                // LSF accepts the option once: all flags are in one argument.
                 let flags = (!request.features.is_empty()).then(|| request.features.join(" "));
                 Ok(command.short("nnodes", Some(request.nodes)).short("alloc_flags", flags))
             }
@@ -145,7 +147,7 @@ impl Lsf {
     }
 }
 
-/// LSF has names for neither, and a request must never be granted in part.
+/// Refuses what LSF has no names for, because a request must never be granted in part.
 fn refuse_what_is_unknown(request: &AllocationRequest) -> Result<(), RequestError> {
     match &request.qos {
         Some(qos) => Err(RequestError::Unsupported {
@@ -158,7 +160,7 @@ fn refuse_what_is_unknown(request: &AllocationRequest) -> Result<(), RequestErro
     }
 }
 
-/// Whole minutes, both options or none.
+/// Adds the warning in whole minutes: both options or none.
 fn warning(
     command: CommandLine,
     request: &AllocationRequest,
@@ -170,19 +172,19 @@ fn warning(
         return Err(RequestError::Value {
             what: "warning time",
             value: format!("{}s", lead.as_secs()),
-            hint: "LSF warns whole minutes before the end: ask for a longer walltime",
+            hint: "LSF warns whole minutes before the end: request a longer walltime",
         });
     }
     Ok(command.short("wt", Some(minutes)).short("wa", Some(WARNING_SIGNAL)))
 }
 
-/// Rounded up, so that nobody gets less than was asked for.
+/// Rounds up to whole minutes, so that an allocation never gets less time than requested.
 fn whole_minutes(time: Duration) -> u64 {
     let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
     seconds.div_ceil(60)
 }
 
-/// A path in which LSF fills in the id. It knows no way to write a plain `%J`.
+/// Returns a path in which LSF fills in the id. LSF has no way to write a plain `%J`.
 fn file_pattern(path: &str) -> String {
     path.replace(ID_PLACEHOLDER, "%J")
 }

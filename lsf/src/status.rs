@@ -1,8 +1,8 @@
-//! Where allocations stand: the question to `bjobs`, the reading of the answer, and the list of
-//! every state that LSF knows.
+//! The state of allocations: the `bjobs` command, its output, and the list of every state that LSF
+//! knows.
 //!
-//! Lines are fields between `|`, the freest text last, so that nothing in it can shift a field.
-//! With a delimiter `bjobs` cuts no field to a column's width.
+//! Lines are fields between `|`, with free text last, so that nothing in it can shift a field. With
+//! a delimiter, `bjobs` does not cut fields to a column's width.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ const FORMAT: &str = "jobid stat exit_code runtimelimit run_time exit_reason pen
     delimiter='|'";
 const FIELDS: usize = 7;
 
-/// LSF's way to say nothing.
+/// What LSF prints for an empty field.
 const NOTHING: &str = "-";
 
-/// Codes above this are signals, also where no reason is given.
+/// Codes above this are signals, even if no reason is given.
 const SIGNAL_BASE: u16 = 128;
 
-/// SIGUSR2 is what LSF sends when the time is over; nothing else of ours sends it.
+/// LSF sends SIGUSR2 when the walltime ends; nothing of ours sends it.
 const SIGUSR2: u8 = 12;
 
-/// What a state word means.
+/// The meaning of a state word.
 #[derive(Clone, Copy)]
 enum Meaning {
     Pending,
@@ -33,24 +33,25 @@ enum Meaning {
     Lost,
 }
 
-/// Every state, as `bjobs` spells it.
+/// Every state, as `bjobs` writes it.
 const STATES: &[(&str, Meaning)] = &[
     ("PEND", Meaning::Pending),
-    // Held, by its owner, an operator, or LSF after failed starts.
+    // It is held by its owner, an operator, or LSF after failed starts.
     ("PSUSP", Meaning::Pending),
     ("WAIT", Meaning::Pending),
     ("RUN", Meaning::Running(Condition::Working)),
     ("USUSP", Meaning::Running(Condition::Suspended)),
     ("SSUSP", Meaning::Running(Condition::Suspended)),
-    // The host does not answer; it may come back with the job alive.
+    // The host does not answer; it may come back with the job still running.
     ("UNKWN", Meaning::Running(Condition::Unreachable)),
     ("DONE", Meaning::Done),
     ("EXIT", Meaning::Exited),
-    // Killed while its host did not answer.
+    // It was killed while its host did not answer.
     ("ZOMBI", Meaning::Lost),
 ];
 
-/// Reasons of an end that say more than its code. Others keep the code, and their text is shown.
+/// Reasons that say more about an end than its code. Other reasons keep the code, and their text is
+/// shown.
 const EXIT_REASONS: &[(&str, Ending)] = &[
     ("TERM_RUNLIMIT", Ending::Walltime),
     ("TERM_PREEMPT", Ending::Preempted),
@@ -66,7 +67,7 @@ const EXIT_REASONS: &[(&str, Ending)] = &[
     ("TERM_CSM_ALLOC", Ending::NodeFailed),
 ];
 
-/// `-a` adds what ended within the last hour or so.
+/// Returns the command. `-a` adds jobs that ended within the last hour or so.
 pub(crate) fn bjobs(ids: &[AllocationId]) -> Option<CommandLine> {
     let command = CommandLine::new("bjobs").argument("-noheader").argument("-a");
     let command = command.short("o", Some(FORMAT));
@@ -78,7 +79,8 @@ pub(crate) fn parse_bjobs(out: &str) -> Result<Vec<(AllocationId, AllocationStat
     lines.map(parse_line).collect()
 }
 
-/// What `bjobs` says of an id that it has no record of, among its answers or beside them.
+/// Returns whether a line says that `bjobs` has no record of an id; such lines are mixed with the
+/// others.
 fn is_forgotten(line: &str) -> bool {
     line.starts_with("Job <") && line.ends_with("> is not found")
 }
@@ -109,7 +111,8 @@ fn said(reason: &str) -> String {
     if reason == NOTHING { String::new() } else { reason.to_owned() }
 }
 
-/// `TERM_RUNLIMIT: job killed after reaching LSF run time limit` says it; else the code does.
+/// Returns how it ended, by a reason such as `TERM_RUNLIMIT: job killed after reaching LSF run time
+/// limit`, else by the code.
 fn parse_ending(code: &str, reason: &str) -> Result<Ending, ParseError> {
     let name = reason.split([':', ' ']).next().unwrap_or_default();
     if let Some((_, ending)) = EXIT_REASONS.iter().find(|(known, _)| *known == name) {
@@ -131,7 +134,8 @@ fn parse_ending(code: &str, reason: &str) -> Result<Ending, ParseError> {
     }
 }
 
-/// Of a limit like `1440.0` (minutes) and a time like `16038 second(s)`.
+/// Returns the time left, from a limit such as `1440.0` (minutes) and a time such as `16038
+/// second(s)`.
 fn time_left(limit: &str, run_time: &str) -> Result<Option<Duration>, ParseError> {
     if limit == NOTHING || limit.is_empty() || run_time == NOTHING {
         return Ok(None);
@@ -206,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn one_call_asks_for_all_and_a_forgotten_id_is_left_out() {
+    fn one_call_covers_all_ids_and_a_forgotten_id_is_left_out() {
         let ids = ["7", "8"].map(|id| AllocationId::parse(id).unwrap());
         let asked = bjobs(&ids).unwrap();
         assert_eq!(asked.arguments[..3], ["-noheader", "-a", "-o"]);

@@ -1,4 +1,4 @@
-//! The adapter as the coordinator sees it, against texts of documented form (`testdata/SOURCE.md`).
+//! Tests the adapter through its trait, with texts of the documented form (`testdata/SOURCE.md`).
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ fn request() -> AllocationRequest {
 }
 
 #[test]
-fn whole_nodes_are_asked_for_with_the_script_as_an_argument() {
+fn whole_nodes_are_requested_with_the_script_as_an_argument() {
     let full = AllocationRequest {
         queue: Some("killable".to_owned()),
         account: Some("ABC123".to_owned()),
@@ -60,7 +60,7 @@ fn whole_nodes_are_asked_for_with_the_script_as_an_argument() {
 }
 
 #[test]
-fn slots_are_asked_for_with_the_script_as_input() {
+fn slots_are_requested_with_the_script_as_input() {
     assert_eq!(
         generic(42).submit(&request()).unwrap().to_string(),
         "bsub -J crawl -W 12:00 -n 3864 -R 'span[ptile=42]' -rn < /run/job.sh"
@@ -86,7 +86,7 @@ fn walltime_is_whole_minutes_rounded_up() {
 fn what_lsf_cannot_do_is_refused() {
     let qos = AllocationRequest { qos: Some("debug".to_owned()), ..request() };
     let error = SUMMIT.submit(&qos).unwrap_err().to_string();
-    assert!(error.contains("`lsf` knows no quality of service"), "{error}");
+    assert!(error.contains("`lsf` has no quality of service"), "{error}");
     let late = AllocationRequest {
         walltime: Duration::from_secs(120),
         warn_before: Some(Duration::from_secs(61)),
@@ -163,7 +163,7 @@ fn cancel_names_all_allocations_and_never_all_jobs() {
     assert_eq!(SUMMIT.cancel(&[]), None);
 }
 
-/// Every text with one character changed, and every beginning of it.
+/// Reads every text with one character changed, and every prefix of it.
 #[test]
 fn no_damaged_text_makes_a_reader_panic() {
     let texts = [

@@ -1,10 +1,9 @@
 //! The contracts: messages, ids, units and job file types that two parts must agree on.
 //!
-//! Of the project it only knows `thresher-domain`, to whose types `convert` turns messages and back. The
-//! messages are documented in `proto/thresher/v1`.
+//! Of the project it only knows `thresher-domain`, to whose types `convert` turns messages and
+//! back. The messages are documented in `proto/thresher/v1`.
 
 pub mod convert;
-pub mod survey;
 mod unit;
 
 /// How messages become bytes and back.

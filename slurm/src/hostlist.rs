@@ -1,14 +1,14 @@
 //! Slurm's compressed lists of nodes: `n[001-010,020],m3`, also with several brackets in a name.
 //!
-//! What comes out is bounded, whatever the text says; the order is Slurm's.
+//! The length of the result is bounded, whatever the text says; the order is Slurm's.
 
 use thresher_site::batch::ParseError;
 
-/// Seven times the largest machine that we know of.
+/// Limit of nodes, seven times the largest machine that we know of.
 const NODES_MAX: usize = 65_536;
 const NAME_BYTES_MAX: usize = 255;
 
-/// The names, one by one; an empty text is an empty list.
+/// Returns the names one by one; an empty text is an empty list.
 pub fn expand_hostlist(text: &str) -> Result<Vec<String>, ParseError> {
     let mut nodes = Vec::new();
     if text.is_empty() {
@@ -21,7 +21,7 @@ pub fn expand_hostlist(text: &str) -> Result<Vec<String>, ParseError> {
     Ok(nodes)
 }
 
-/// The parts between the commas that are in no bracket.
+/// Splits at the commas that are not in brackets.
 fn split_outside_brackets(text: &str) -> impl Iterator<Item = &str> {
     let mut in_brackets = false;
     text.split(move |c| {
@@ -34,7 +34,8 @@ fn split_outside_brackets(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// All names of one pattern: every bracket multiplies them, the last one counting fastest.
+/// Returns all names of one pattern: every bracket multiplies them, and the last one counts
+/// fastest.
 fn expand_name(pattern: &str, room: usize, whole: &str) -> Result<Vec<String>, ParseError> {
     let wrong = || ParseError::bad("node list", whole);
     let too_many = || ParseError::too_many("nodes", NODES_MAX, whole);
@@ -45,9 +46,9 @@ fn expand_name(pattern: &str, room: usize, whole: &str) -> Result<Vec<String>, P
     let mut rest = pattern;
     while !rest.is_empty() {
         let (plain, bracket) = match rest.split_once('[') {
-            Some((plain, behind)) => {
-                let (inside, behind) = behind.split_once(']').ok_or_else(wrong)?;
-                rest = behind;
+            Some((plain, after)) => {
+                let (inside, after) = after.split_once(']').ok_or_else(wrong)?;
+                rest = after;
                 (plain, Some(inside))
             }
             None => (std::mem::take(&mut rest), None),
@@ -72,7 +73,8 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_-.".contains(c)
 }
 
-/// `001-010,020` as digits, zeros kept. Outer `None`: not such a list; inner: more than `room`.
+/// Returns `001-010,020` as digits with their zeros. The outer `None` means that it is not such a
+/// list, the inner one that it has more than `room` items.
 fn expand_bracket(inside: &str, room: usize) -> Option<Option<Vec<String>>> {
     let mut numbers = Vec::new();
     for range in inside.split(',') {
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_end_is_refused_before_it_fills_the_memory() {
+    fn a_huge_list_is_refused_before_it_fills_the_memory() {
         for text in [
             "n[0-999999999999999999]",
             "n[0-65536]",
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_node_list() {
+    fn invalid_node_lists_are_refused() {
         for text in [
             ",", "n1,", "n[", "n]", "n[1", "n[]", "n[a]", "n[1-]", "n[-1]", "n[2-1]", "n[[1]]",
             "n[1,]", "n 1", "n[1-2-3]", "$(id)", "n[1 ]",

@@ -1,9 +1,9 @@
-//! Slurm: requests become `sbatch` command lines; what `sbatch`, `squeue`, `sacct` and the
-//! environment say becomes values.
+//! The adapter of Slurm: turns requests into `sbatch` command lines, and the output of `sbatch`,
+//! `squeue`, `sacct` and the environment into values.
 //!
-//! It runs nothing, and reads no file, clock or environment by itself. Scripts and launchers
-//! (`srun`) are not its affair. Every answer is asked for in a fixed format of ours, because the
-//! default tables are cut to column widths and the JSON changes shape between versions.
+//! It runs nothing, and reads no file, clock or environment by itself. It knows nothing of scripts
+//! and launchers (`srun`). Every answer is requested in a fixed format, because the default tables
+//! are cut to column widths and the JSON changes its form between versions.
 
 mod hostlist;
 mod status;
@@ -17,27 +17,28 @@ use thresher_site::batch::{
 pub use hostlist::expand_hostlist;
 pub use walltime::{parse_walltime, print_walltime};
 
-/// Sent to the script, and only to it, before the end. The processes that it started are told by
-/// the coordinator, which knows what they do.
+/// Signal that is sent to the script, and only to it, before the end. The coordinator informs the
+/// processes that the script started, because it knows what they do.
 const WARNING_SIGNAL: &str = "USR1";
 
-/// Slurm keeps the lead time in 16 bits.
+/// Slurm stores the lead time in 16 bits.
 const WARNING_SECONDS_MAX: u64 = 65_535;
 
-/// The adapter.
+/// The adapter for Slurm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Slurm {
-    /// Where states come from.
+    /// The command that provides states.
     pub records: Records,
 }
 
-/// Who is asked for the state of allocations.
+/// The command that is asked for the state of allocations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Records {
-    /// `squeue`: there on every cluster, but it forgets what ended some minutes ago.
+    /// `squeue`, which every cluster has, but which forgets allocations some minutes after their
+    /// end.
     #[default]
     Queue,
-    /// `sacct`: remembers everything and knows exit codes, where the site runs the database.
+    /// `sacct`, which remembers everything and knows exit codes, if the site runs the database.
     Accounting,
 }
 
@@ -62,13 +63,13 @@ impl BatchSystem for Slurm {
             .long("signal", warning(request)?)
             .long("output", request.output.as_deref().map(file_pattern))
             .long("error", request.errors.as_deref().map(file_pattern))
-            // Without it the second run of a requeued script wipes the output of the first.
+            // Without this, the second run of a requeued script overwrites the output of the first.
             .argument("--open-mode=append")
             .argument(match request.rerun {
                 Rerun::Allowed => "--requeue",
                 Rerun::Forbidden => "--no-requeue",
             })
-            // `afterok` would never start behind an allocation that its walltime ended.
+            // With `afterok`, an allocation would never start after one that its walltime ended.
             .long("dependency", request.after.as_ref().map(|id| format!("afterany:{id}")));
         command.arguments.extend_from_slice(&request.extra);
         Ok(command.argument(request.script_argument()?))
@@ -115,19 +116,20 @@ impl BatchSystem for Slurm {
                 Err(_) => Err(ParseError::bad(what, &text)),
             },
         };
-        // The count is unset, not 0, in the first run.
+        // The count is not set, rather than 0, in the first run.
         let restarts = number("SLURM_RESTART_COUNT", "count of restarts")?.unwrap_or(0);
         Ok(Some(Inside {
             allocation: AllocationId::parse(&id)?,
             nodes: expand_hostlist(&variable("SLURM_JOB_NODELIST").unwrap_or_default())?,
             restarts: Some(u32::try_from(restarts).unwrap_or(u32::MAX)),
-            // As planned at the start, whatever was changed later; Slurm 22.05 does not tell it.
+            // This is the end planned at the start, without later changes. Slurm 22.05 does not set
+            // it.
             ends_unix_seconds: number("SLURM_JOB_END_TIME", "end time in unix seconds")?,
         }))
     }
 }
 
-/// `B:` tells the script alone; it may come up to a minute earlier than asked.
+/// Returns the warning. With `B:`, only the script gets the signal, up to a minute early.
 fn warning(request: &AllocationRequest) -> Result<Option<String>, RequestError> {
     let Some(lead) = request.warn_before else { return Ok(None) };
     let seconds = walltime::whole_seconds(lead);
@@ -141,7 +143,7 @@ fn warning(request: &AllocationRequest) -> Result<Option<String>, RequestError> 
     Ok(Some(format!("B:{WARNING_SIGNAL}@{seconds}")))
 }
 
-/// A path in which Slurm fills in the id, and reads no other `%`.
+/// Returns a path in which Slurm fills in the id and interprets no other `%`.
 fn file_pattern(path: &str) -> String {
     path.replace('%', "%%").replace(ID_PLACEHOLDER, "%j")
 }

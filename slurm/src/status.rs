@@ -1,7 +1,7 @@
-//! Where allocations stand: the question to `squeue` or `sacct`, the reading of the answer, and the
-//! list of every state that Slurm knows.
+//! The state of allocations: the `squeue` and `sacct` commands, their output, and the list of every
+//! state that Slurm knows.
 //!
-//! Lines are fields between `|`, the free text last, so that nothing in it can shift a field.
+//! Lines are fields between `|`, with free text last, so that nothing in it can shift a field.
 
 use thresher_site::batch::{
     AllocationId, AllocationState, CommandLine, Condition, Ending, ParseError,
@@ -9,14 +9,14 @@ use thresher_site::batch::{
 
 use crate::walltime::parse_walltime;
 
-/// Id, state, number of nodes, time left, reason.
+/// The fields are id, state, number of nodes, time left, reason.
 const SQUEUE_FORMAT: &str = "%i|%T|%D|%L|%r";
 const SQUEUE_FIELDS: usize = 5;
 
 const SACCT_FORMAT: &str = "JobIDRaw,State,NNodes,ExitCode,Timelimit,Elapsed,Reason";
 const SACCT_FIELDS: usize = 7;
 
-/// What a state word means.
+/// The meaning of a state word.
 #[derive(Clone, Copy)]
 enum Meaning {
     Pending,
@@ -24,11 +24,11 @@ enum Meaning {
     Ended(Ending),
 }
 
-/// Every state and every flag that takes the place of one, as `squeue --format=%T` and `sacct`
-/// spell them.
+/// Every state, and every flag that is shown instead of one, as `squeue --format=%T` and `sacct`
+/// write them.
 const STATES: &[(&str, Meaning)] = &[
     ("PENDING", Meaning::Pending),
-    // Ended, and waiting to start again under the same id; the last three until somebody says so.
+    // It ended, and waits to start again under the same id; the last three wait for a command.
     ("REQUEUED", Meaning::Pending),
     ("REQUEUE_FED", Meaning::Pending),
     ("REQUEUE_HOLD", Meaning::Pending),
@@ -61,7 +61,7 @@ const STATES: &[(&str, Meaning)] = &[
 pub(crate) fn squeue(ids: &[AllocationId]) -> Option<CommandLine> {
     let mut list = joined(ids)?;
     if let [only] = ids {
-        // Asked for a single forgotten id, squeue fails instead of answering nothing.
+        // With a single id that it has forgotten, squeue fails instead of printing nothing.
         list = format!("{list},{only}");
     }
     let command = CommandLine::new("squeue")
@@ -140,7 +140,7 @@ fn meaning(command: &'static str, word: &str) -> Result<Meaning, ParseError> {
     known.map(|(_, meaning)| *meaning).ok_or_else(|| ParseError::unknown_state(command, word))
 }
 
-/// The last field takes the rest of the line.
+/// Splits a line into fields; the last one has the rest of the line.
 fn fields<'a, const N: usize>(
     command: &'static str,
     line: &'a str,
@@ -150,17 +150,17 @@ fn fields<'a, const N: usize>(
     parts.try_into().map_err(|_| ParseError::fields(command, line, N, found))
 }
 
-/// `None` is Slurm's way to say nothing.
+/// Returns the reason; Slurm writes `None` for an empty one.
 fn said(reason: &str) -> String {
     if reason == "None" { String::new() } else { reason.to_owned() }
 }
 
-/// Slurm 22.05 prints 9408 and 1024 like that, not as `1K`.
+/// Reads a number of nodes: Slurm 22.05 prints 9408 and 1024 like that, not as `1K`.
 fn parse_count(text: &str) -> Result<u32, ParseError> {
     text.parse().map_err(|_| ParseError::bad("number of nodes", text))
 }
 
-/// `3:0` is code 3, `0:9` signal 9.
+/// Reads an exit code: `3:0` is code 3, `0:9` signal 9.
 fn parse_exit(text: &str) -> Result<Ending, ParseError> {
     let wrong = || ParseError::bad("exit code", text);
     let (code, signal) = text.split_once(':').ok_or_else(wrong)?;
@@ -195,7 +195,7 @@ mod tests {
     fn an_unknown_state_is_an_error_that_names_it() {
         let error = parse_squeue("7|RUNNING|1|5:00|None\n8|BAKING|1|5:00|None\n").unwrap_err();
         assert_eq!(error, ParseError::unknown_state("squeue", "BAKING"));
-        // A name that was cut to a column's width is no name.
+        // A name that was cut to a column's width is not valid.
         let error = parse_sacct("7|CANCELLED+|1|0:0|1:00|1:00|None").unwrap_err();
         assert_eq!(error, ParseError::unknown_state("sacct", "CANCELLED+"));
     }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn one_call_asks_for_all_and_none_for_nothing() {
+    fn one_call_covers_all_ids_and_no_ids_need_no_call() {
         let ids: Vec<_> =
             ["7", "8"].into_iter().map(|id| AllocationId::parse(id).unwrap()).collect();
         let asked = squeue(&ids).unwrap().to_string();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_forgotten_id_is_no_failure_of_squeue() {
+    fn a_single_forgotten_id_does_not_make_squeue_fail() {
         let asked = squeue(&[AllocationId::parse("7").unwrap()]).unwrap().to_string();
         assert!(asked.ends_with("--jobs=7,7"), "{asked}");
         assert_eq!(parse_squeue(""), Ok(vec![]));

@@ -1,4 +1,4 @@
-//! The adapter as the coordinator sees it, against captured outputs (`testdata/SOURCE.md`).
+//! Tests the adapter through its trait, with captured outputs (`testdata/SOURCE.md`).
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -127,7 +127,7 @@ fn a_requeued_allocation_is_pending_again_and_a_late_one_timed_out() {
 }
 
 #[test]
-fn accounting_tells_codes_signals_and_who_cancelled() {
+fn accounting_reports_codes_signals_and_the_cancelling_user() {
     let out = include_str!("../testdata/sacct-slurm-documented.txt");
     let ended = |ending, reason: &str| AllocationState::Ended { ending, reason: reason.to_owned() };
     let working = AllocationState::Running {
@@ -182,7 +182,7 @@ fn cancel_names_all_allocations() {
     assert_eq!(QUEUE.cancel(&[]), None);
 }
 
-/// Every text with one character changed, and every beginning of it.
+/// Reads every text with one character changed, and every prefix of it.
 #[test]
 fn no_damaged_text_makes_a_reader_panic() {
     let texts = [

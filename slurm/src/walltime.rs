@@ -1,4 +1,4 @@
-//! Slurm's way of writing lengths of time. A bare number is minutes, not seconds.
+//! Slurm's notation for lengths of time. A bare number is minutes, not seconds.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use thresher_site::batch::ParseError;
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// Writes `HH:MM:SS`, or `D-HH:MM:SS` from a day on; a part of a second counts as a whole one.
+/// Writes `HH:MM:SS`, or `D-HH:MM:SS` from a day on; part of a second counts as a whole one.
 pub fn print_walltime(time: Duration) -> String {
     let seconds = whole_seconds(time);
     let (days, rest) = (seconds / DAY_SECONDS, seconds % DAY_SECONDS);
@@ -14,12 +14,12 @@ pub fn print_walltime(time: Duration) -> String {
     if days == 0 { clock } else { format!("{days}-{clock}") }
 }
 
-/// Reads `m`, `m:s`, `h:m:s`, `d-h`, `d-h:m`, `d-h:m:s`; `None` is a time without end, or one that
-/// Slurm does not tell.
+/// Reads `m`, `m:s`, `h:m:s`, `d-h`, `d-h:m`, `d-h:m:s`; returns `None` for an unlimited or unknown
+/// time.
 pub fn parse_walltime(text: &str) -> Result<Option<Duration>, ParseError> {
     match text {
         "UNLIMITED" | "INFINITE" | "NOT_SET" | "Partition_Limit" | "N/A" => return Ok(None),
-        // What is left of a time that is over.
+        // This is what is left of a time that has ended.
         "INVALID" => return Ok(Some(Duration::ZERO)),
         _ => {}
     }
@@ -27,7 +27,7 @@ pub fn parse_walltime(text: &str) -> Result<Option<Duration>, ParseError> {
     Ok(Some(Duration::from_secs(seconds)))
 }
 
-/// Rounded up.
+/// Rounds up to whole seconds.
 pub(crate) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
@@ -38,7 +38,7 @@ fn parse_seconds(text: &str) -> Option<u64> {
         None => (None, text),
     };
     let parts = clock.splitn(4, ':').map(number).collect::<Option<Vec<_>>>()?;
-    // Behind days the first number is hours; without days, two numbers end with seconds.
+    // After days, the first number is hours; without days, two numbers end with seconds.
     let (hours, minutes, seconds) = match (days, parts.as_slice()) {
         (_, &[h, m, s]) => (h, m, s),
         (None, &[m, s]) => (0, m, s),
@@ -50,7 +50,7 @@ fn parse_seconds(text: &str) -> Option<u64> {
     Some(days.unwrap_or(0) * DAY_SECONDS + hours * 3600 + minutes * 60 + seconds)
 }
 
-/// At most nine digits, so that no sum of them overflows.
+/// Reads at most nine digits, so that no sum of them overflows.
 fn number(text: &str) -> Option<u64> {
     let fine = (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if fine { text.parse().ok() } else { None }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_length_of_time() {
+    fn invalid_lengths_of_time_are_refused() {
         let texts = ["", ":", "1:", "1:2:3:4", "1-", "-1", "1-2-3", "1h", "+4", " 4", "9999999999"];
         for text in texts.into_iter().chain(["1-2:3:4:5", "unlimited"]) {
             assert!(parse_walltime(text).is_err(), "{text:?}");

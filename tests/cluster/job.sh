@@ -85,19 +85,24 @@ units_done() {
 mid_run() { [ "$(units_done "$1")" -ge 4 ] && [ ! -e "$1/corpus/manifest.json" ]; }
 complete() { [ -e "$1/corpus/manifest.json" ]; }
 
-# processes NAME FOLDER: ids of the job's processes of that program. Many cases look at the same
-# time through all that the clusters run, so what is not meant costs no process of its own.
+# has_verb PROCESS VERB: whether a process of /proc is `thresher VERB`; its words are in $words. Many
+# cases look at the same time through all that the clusters run, so this starts no process.
+has_verb() {
+    { mapfile -d '' -t words <"$1/cmdline"; } 2>/dev/null &&
+        [[ ${words[0]:-} == */thresher* ]] && [ "${words[1]:-}" = "$2" ]
+}
+
+# processes VERB FOLDER: ids of the job's processes of that verb.
 processes() {
-    local process name
+    local process words
     for process in /proc/[0-9]*; do
-        { read -r name <"$process/comm"; } 2>/dev/null && [ "$name" = "$1" ] || continue
-        tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qx "$2/corpus.state" &&
+        has_verb "$process" "$1" && [[ " ${words[*]} " == *" $2/corpus.state "* ]] &&
             echo "${process#/proc/}"
     done
 }
 
-workers() { processes thresher-worker "$1"; }
+workers() { processes worker "$1"; }
 has_worker() { [ -n "$(workers "$1")" ]; }
 
-# Times that a script began, by the records.
+# Number of starts of a script, by the records.
 begun() { grep -l '"what": "begun"' "$1"/corpus.state/allocations/*.json 2>/dev/null | wc -l; }

@@ -71,10 +71,10 @@ enter() {
 # link HOST up|down
 link() { ip -n "$prefix-sw" link set "$1" "$2"; }
 
-# processes_on HOST NAME: their ids.
+# processes_on HOST VERB: ids of the processes there of that verb (`has_verb` is of job.sh).
 processes_on() {
-    local process
+    local process words
     for process in $(ip netns pids "$prefix-$1"); do
-        [ "$(cat "/proc/$process/comm" 2>/dev/null)" != "$2" ] || echo "$process"
+        ! has_verb "/proc/$process" "$2" || echo "$process"
     done
 }

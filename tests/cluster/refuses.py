@@ -1,4 +1,4 @@
-"""An S3 server that knows nobody's keys: every request is refused as AWS refuses them. Its port is
+"""An S3 server that accepts no keys: it refuses every request like AWS. Its port is
 written into the file that is named."""
 
 import http.server

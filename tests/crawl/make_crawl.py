@@ -9,7 +9,7 @@ made up, under the reserved domain .example.  The layout is CommonCrawl's:
   OUT/truth.tsv.gz    one line a page, for tests to compare with
   OUT/summary.json    counts
 
-Each record is one gzip member; records and headers stand in the order of the
+Each record is one gzip member; records and headers are in the order of the
 crawl CC-MAIN-2024-22.  Equal inputs, options and library versions give equal
 bytes: every choice hangs on a hash of the page's name, never on a clock.
 
@@ -205,7 +205,7 @@ def read_body(path):
 def text_bytes(path):
     try:
         return len(to_text(read_body(path)[0])[0].encode("utf-8", "replace"))
-    except Exception as e:  # foreign bytes: a page that cannot be read is left out, and said so
+    except Exception as e:  # untrusted bytes: a page that cannot be read is left out and reported
         print("skipped `%s`: %r" % (path, e), file=sys.stderr)
         return 0
 

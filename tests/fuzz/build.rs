@@ -1,4 +1,4 @@
-//! Compiles the messages alone: the product's crate of them has gRPC beside them.
+//! Compiles only the messages, because the product's crate of messages includes gRPC.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=../../proto/thresher");

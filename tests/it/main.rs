@@ -1,6 +1,7 @@
 //! Whole-system tests, in one binary. Nobody depends on this package.
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there is a failure of the test")]
 
+mod alias;
 mod buckets;
 mod faults;
 mod oracle;

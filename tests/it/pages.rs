@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
-use thresher_job::JobSpec;
+use thresher_job::{JobSpec, Slice};
 use thresher_tests::job::root;
 
 /// What a job says besides its sources.
@@ -23,7 +23,7 @@ fn slices() -> Vec<PathBuf> {
     // The folder of the user's commands is no slice.
     let is_slice = |path: &PathBuf| path.is_dir() && !path.ends_with("command");
     let slices: Vec<PathBuf> = entries.filter(is_slice).collect();
-    assert_eq!(slices.len(), 8, "{slices:?}");
+    assert_eq!(slices.len(), Slice::ALL.len(), "{slices:?}");
     slices
 }
 

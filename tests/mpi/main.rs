@@ -1,5 +1,6 @@
-//! Gang units over real MPI: the same bytes as by threads, whatever library, number of ranks, or
-//! rank that dies. Run by `tests/mpi/run`, which builds a `thresher-gang` for each library.
+//! Gang units over real MPI: the bytes are the same as by threads, for any library, number of
+//! ranks, or rank that dies. `tests/mpi/run` builds a `thresher-gang` for each library and runs
+//! this.
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there is a failure of the test")]
 
 use std::path::{Path, PathBuf};
@@ -10,10 +11,10 @@ use thresher_storage::clock;
 use thresher_tests::job::JobText;
 use thresher_tests::process::{output, succeed, thresher};
 
-/// No job here takes so long, however busy the machine, unless ranks wait for one that is dead.
+/// Limit of a job's time, which is only exceeded if ranks wait for one that is dead.
 const LONG: Duration = Duration::from_secs(120);
 
-/// A library's folder below `THRESHER_MPI_BUILDS`, and its launcher.
+/// The folder of a library below `THRESHER_MPI_BUILDS`, and its launcher.
 #[derive(Clone, Copy)]
 struct Library {
     name: &'static str,
@@ -29,7 +30,7 @@ impl Library {
         Path::new(&builds).join(self.name).join(program)
     }
 
-    /// The launcher, ready for the rank's arguments.
+    /// Returns the launcher, ready for the rank's arguments.
     fn launch(self, ranks: u32) -> Command {
         let text = self.launcher.replace("{ranks}", &ranks.to_string());
         let mut words = text.split(' ');
@@ -39,15 +40,15 @@ impl Library {
     }
 }
 
-/// A job that ran: its manifest, and what its workers logged.
+/// A job that ran: its manifest, and the logs of its workers.
 struct Ran {
     manifest: String,
     log: String,
-    /// Dropped last: the state is in it.
+    /// The folder of the state, which is dropped last.
     folder: tempfile::TempDir,
 }
 
-/// Inputs of several runs: the name of their list is part of the recipe, so it stays the same.
+/// Inputs of several runs. The name of their list is part of the recipe, so it stays the same.
 struct Inputs(tempfile::TempDir);
 
 impl Inputs {
@@ -61,12 +62,12 @@ impl Inputs {
         ran
     }
 
-    /// Runs the sample's job, changed by `change`, which gets the folder of the job.
+    /// Runs the sample's job with the arguments that `change` adds; it gets the folder of the job.
     fn run(&self, change: impl FnOnce(&mut Command, &Path)) -> Ran {
         let folder = tempfile::tempdir().unwrap();
         let job = JobText::sample_times(2, self.0.path())
-            // Some 60,000 keys of lines in several ranges, so that each is resolved by a step of
-            // its own in which every rank has something for every other.
+            // Some 60,000 keys of lines in several ranges: each is resolved by a step of its own in
+            // which every rank has keys for every other.
             .append("[dedup]\nmemory = \"1MiB\"")
             .write(folder.path());
         run(&job, folder, change)
@@ -95,23 +96,24 @@ fn run(job: &Path, folder: tempfile::TempDir, change: impl FnOnce(&mut Command, 
 fn by_ranks(program: Library, launcher: Library, ranks: u32) -> impl FnOnce(&mut Command, &Path) {
     move |command, _| {
         command
-            .env("THRESHER_WORKER", program.program("thresher-worker"))
+            .arg("--gang-program")
+            .arg(program.program("thresher-gang"))
             .args(["--gang-launcher", launcher.launcher])
             .args(["--gang-ranks", &ranks.to_string()]);
     }
 }
 
-/// How often a text stands in the log.
+/// Returns how often a text occurs in the log.
 fn count(log: &str, text: &str) -> usize {
     log.matches(text).count()
 }
 
-/// How many steps of a stage began.
+/// Returns how many steps of a stage started.
 fn steps(log: &str, stage: &str) -> usize {
     log.lines().filter(|line| line.contains("gang step begins") && line.contains(stage)).count()
 }
 
-/// Ranks of a job that are alive, by their command lines.
+/// Returns the running ranks of a job, by their command lines.
 fn ranks_of(folder: &Path) -> Vec<String> {
     let folder = folder.to_string_lossy();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
@@ -141,7 +143,7 @@ fn a_job_has_the_same_bytes_by_threads_and_by_ranks_of_either_library() {
         for ranks in 1..=4 {
             let ran = inputs.run(by_ranks(library, library, ranks));
             assert!(ran.manifest == threads.manifest, "{} with {ranks} ranks", library.name);
-            // Every range of both stages, and none by threads instead.
+            // All ranges of both stages were resolved by ranks, and none by threads.
             assert!(steps(&ran.log, "resolve-lines") >= 4, "{}", ran.log);
             assert!(steps(&ran.log, "resolve-documents") >= 1, "{}", ran.log);
             assert_eq!(count(&ran.log, "gang step failed"), 0, "{}", ran.log);
@@ -150,19 +152,19 @@ fn a_job_has_the_same_bytes_by_threads_and_by_ranks_of_either_library() {
 }
 
 #[test]
-fn a_rank_killed_in_the_middle_of_a_unit_costs_another_launch_and_no_byte() {
+fn a_rank_killed_in_the_middle_of_a_unit_causes_another_launch_and_changes_no_byte() {
     let inputs = Inputs::new();
     let threads = inputs.run_by_threads();
     for (library, rank) in [(MPICH, 1), (OPEN_MPI, 0), (OPEN_MPI, 2)] {
-        let began = clock::now();
+        let started = clock::now();
         let ran = inputs.run(|command, folder| {
             let token = folder.join("kill-once");
             std::fs::write(&token, "").unwrap();
             command.env("THRESHER_GANG_FAULT", format!("{rank}:{}", token.display()));
             by_ranks(library, library, 3)(command, folder);
         });
-        // Nobody waited for the step's deadline, which is minutes away.
-        assert!(clock::now().duration_since(began) < LONG, "{}", ran.log);
+        // No rank waited for the deadline of the step, which is minutes away.
+        assert!(clock::now().duration_since(started) < LONG, "{}", ran.log);
         let killed = !ran.folder.path().join("kill-once").try_exists().unwrap();
         assert!(killed, "{}: the fault was not reached\n{}", library.name, ran.log);
         assert_eq!(count(&ran.log, "gang step failed"), 1, "{}", ran.log);

@@ -72,7 +72,7 @@ def reader(paths, cache):
     for path in paths:
         (cache / path.name).symlink_to(path.resolve(strict=True))
 
-    # It finds Content-Length by position. Since 2020 a header stands before it that was not there
+    # It finds Content-Length by position. Since 2020 a header comes before it that was not there
     # when cc_net was written, so that it would keep no document at all: hide that header.
     parse = process_wet_file.parse_doc
     process_wet_file.parse_doc = lambda headers, doc: parse(

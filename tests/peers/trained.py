@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Train a small classifier with Thresher, let fastText itself read it, and compare what both say.
 
-  trained.py path/to/thresher-worker ; from the repository's root
+  trained.py path/to/thresher ; from the repository's root
 
 Needs PyPI's fasttext-numpy2-wheel 0.9.2. Fails if fastText cannot read the file, if a second run gives
-other bytes, or if the model does not tell German from French.
+other bytes, or if the model does not distinguish German from French.
 """
 import json, os, subprocess, sys, tempfile
 

@@ -1,11 +1,11 @@
-//! A bucket with very many objects: a server that makes its listing up as it is asked, page by
-//! page, and counts what it is asked. All objects are of the same bytes, which may be more than fit
-//! into memory: some bytes, repeated.
+//! A bucket with very many objects: a server that generates its listing page by page, and counts
+//! requests. All objects have the same bytes: a piece of content, repeated, which may be more than
+//! fits into memory.
 //!
-//! It is strict about how pages follow each other, and knows nothing of keys: whoever asks may.
+//! It is strict about how pages follow each other, and does not check keys.
 //!
-//! **Invariant:** a page has a thousand objects, as S3's have, and goes on where the one before
-//! ended.
+//! **Invariant:** a page has a thousand objects, as in S3, and continues after the last object of
+//! the previous page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const PAGE_OBJECTS: u64 = 1000;
 const ETAG: &str = "\"0123456789abcdef0123456789abcdef\"";
 
-/// It ends with the process.
+/// A simulated bucket, which is served until the process ends.
 pub struct Bucket {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -26,26 +26,26 @@ struct Shared {
     objects: u64,
     content: Vec<u8>,
     repeated: u64,
-    /// One more object, of other bytes: a list of paths.
+    /// Content of one more object: a list of paths.
     listing: Vec<u8>,
     asked: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// The key of an object.
+/// Returns the key of an object.
 pub fn key(number: u64) -> String {
     format!("crawl/segments/{:03}/wet/{number:06}.warc.wet.gz", number / PAGE_OBJECTS)
 }
 
-/// The key of the list of all others.
+/// Key of the object that lists all others.
 pub const LISTING: &str = "crawl/wet.paths";
 
 impl Bucket {
-    /// So many objects, each of these bytes.
+    /// Starts a bucket with this number of objects of this content.
     pub fn start(objects: u64, content: Vec<u8>) -> io::Result<Self> {
         Self::start_repeating(objects, content, 1)
     }
 
-    /// The same, each of these bytes so many times over.
+    /// Starts a bucket whose objects hold the content `repeated` times.
     pub fn start_repeating(objects: u64, content: Vec<u8>, repeated: u64) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -56,18 +56,19 @@ impl Bucket {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let shared = Arc::clone(&serving);
-                // A client may hang up at any time.
+                // A client may close the connection at any time.
                 std::thread::spawn(move || shared.serve(&client).ok());
             }
         });
         Ok(Self { address, shared })
     }
 
+    /// Returns the URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How often what was asked since the last look: `list`, `get`, `head`, or what is `refused`.
+    /// Returns the number of requests since the last call: `list`, `get`, `head`, or `refused`.
     pub fn asked(&self) -> BTreeMap<&'static str, u64> {
         std::mem::take(&mut *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -90,7 +91,7 @@ impl Shared {
         let (path, query) = words.next().unwrap_or_default().split_once('?').unwrap_or_default();
         let (_, key) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
         if key.ends_with("manifest.json") {
-            // Nobody has published here.
+            // Nothing was published here.
             let mut client = client;
             return write!(client, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
         }
@@ -102,7 +103,7 @@ impl Shared {
             ("HEAD", _) => ("head", Some(self.content.clone()), self.repeated),
             _ => ("refused", None, 1),
         };
-        // Nobody has reason to ask for parts: nothing is ever cut here.
+        // Parts are never requested, because nothing is ever cut here.
         let body = body.filter(|_| !headers.iter().any(|line| line.starts_with("range:")));
         let what = if body.is_some() { what } else { "refused" };
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
@@ -116,7 +117,7 @@ impl Shared {
         (0..sent).try_for_each(|_| client.write_all(&body))
     }
 
-    /// A page of the listing; nothing for a question that S3 would not understand.
+    /// Returns a page of the listing, or `None` for a query that S3 would not accept.
     fn page(&self, query: &str) -> Option<String> {
         let asked: BTreeMap<&str, &str> =
             query.split('&').filter_map(|pair| pair.split_once('=')).collect();

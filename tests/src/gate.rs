@@ -1,7 +1,7 @@
-//! A gate in the proxy: it holds one request, so that a test can do something at that very moment,
-//! such as killing the process that waits for the answer.
+//! A gate in the proxy: it holds one request, so that a test can act at that moment, such as
+//! killing the process that waits for the answer.
 //!
-//! **Invariant:** only the first request that fits is held; all others pass.
+//! **Invariant:** only the first matching request is held; all others pass.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,16 +9,18 @@ use std::time::Duration;
 /// On which side of the server a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// The server has not heard of it, and will not.
+    /// The server has not received the request, and will not.
     Before,
-    /// The server has answered, and nobody will hear the answer.
+    /// The server has answered, and the client does not receive the answer.
     After,
 }
 
-/// Which request is held: its head is given without the body.
+/// A predicate for the request to hold, which gets its head without the body.
 pub type Fits = fn(&str) -> bool;
 
+/// Holds one request at a time.
 #[derive(Default)]
+/// Holds one request at a time.
 pub struct Gate {
     state: Mutex<State>,
     changed: Condvar,
@@ -29,18 +31,18 @@ enum State {
     #[default]
     Open,
     Armed(Fits, Moment),
-    /// The request has come; its moment has not.
+    /// The request has arrived; the moment to hold it has not.
     Taken,
     Holding,
 }
 
 impl Gate {
-    /// Holds the next request that fits.
+    /// Holds the next request that matches.
     pub fn arm(&self, fits: Fits, moment: Moment) {
         *self.lock() = State::Armed(fits, moment);
     }
 
-    /// Waits for a request to be held; false when none came in time.
+    /// Waits for a request to be held; returns false if none came in time.
     pub fn holds_within(&self, time: Duration) -> bool {
         let waits = |state: &mut State| !matches!(state, State::Holding);
         let waited = self.changed.wait_timeout_while(self.lock(), time, waits);
@@ -48,13 +50,13 @@ impl Gate {
         matches!(*state, State::Holding)
     }
 
-    /// Lets the held request go, without an answer, and holds none.
+    /// Releases the held request without an answer, and holds no further one.
     pub fn open(&self) {
         *self.lock() = State::Open;
         self.changed.notify_all();
     }
 
-    /// Whether this request is the one to be held then: the next one is not any more.
+    /// Returns whether this request is the one to hold; later ones are then not held.
     pub(crate) fn takes(&self, head: &str, moment: Moment) -> bool {
         let mut state = self.lock();
         let takes = matches!(*state, State::Armed(fits, when) if when == moment && fits(head));
@@ -64,7 +66,7 @@ impl Gate {
         takes
     }
 
-    /// The moment of the request that was taken: waits until the gate is opened.
+    /// Holds the request that was taken until the gate is opened.
     pub(crate) fn hold(&self) {
         let mut state = self.lock();
         if matches!(*state, State::Taken) {

@@ -1,8 +1,8 @@
-//! Jobs over the sample crawl that the repository carries.
+//! Jobs over the sample crawl in the repository.
 
 use std::path::{Path, PathBuf};
 
-/// The repository's root.
+/// Returns the root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
@@ -10,18 +10,19 @@ pub fn root() -> PathBuf {
         .expect("the repository is there")
 }
 
-/// The folder of the sample crawl and its models.
+/// Returns the folder of the sample crawl and its models.
 pub fn sample() -> PathBuf {
     root().join("deploy/sample")
 }
 
-/// A job file that is being written.
+/// The text of a job file.
 pub struct JobText {
     text: String,
 }
 
 impl JobText {
-    /// A job over some inputs: small units and shards, so that there is much to go wrong.
+    /// Starts a job over some inputs, with small units and shards, so that many things can go
+    /// wrong.
     pub fn over(base: &Path, listing: &str) -> Self {
         let model = sample().join("models/lid.176.ftz");
         let text = format!(
@@ -51,7 +52,8 @@ min_stop_words = 0
         Self { text }
     }
 
-    /// The sample's WET files, listed so many times: later copies are all duplicates.
+    /// Starts a job over the sample's WET files, listed `times` times: later copies are all
+    /// duplicates.
     pub fn sample_times(times: usize, folder: &Path) -> Self {
         let listing = "crawl-data/CC-MAIN-2024-10/wet.paths.gz";
         let mut paths = String::new();
@@ -63,12 +65,12 @@ min_stop_words = 0
         Self::over(&sample(), &list.to_string_lossy())
     }
 
-    /// A job file as it is written.
+    /// Starts with this text.
     pub fn of(text: String) -> Self {
         Self { text }
     }
 
-    /// Changes a line `key = …`, wherever it stands.
+    /// Changes a line `key = …`, in any table.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         let lines = self.text.lines().map(|line| match line.split_once(" = ") {
             Some((found, _)) if found == key => format!("{key} = {value}"),

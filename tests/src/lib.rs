@@ -1,5 +1,5 @@
 //! What whole-system tests share: the built binaries, jobs over the sample crawl, running and
-//! killing processes, a proxy that misbehaves. Nobody depends on this package.
+//! killing processes, a proxy that injects faults. No crate depends on this package.
 //!
 //! **Invariant:** a test sees what a user sees: processes, exit statuses, files.
 

@@ -1,4 +1,4 @@
-//! Processes of the system under test: started as a user would, watched, killed.
+//! Starts processes of the system under test as a user would, watches and kills them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The folder with `thresher` and `thresher-worker`, built as this test was.
+/// Returns the folder with the programs, built with the profile of this test.
 fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -14,11 +14,12 @@ fn binaries() -> &'static Path {
         let folder = test.parent().expect("a test lies in target/<profile> or its `deps`");
         let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
         let folder = folder.expect("`deps` lies in target/<profile>");
-        // Whoever ran `cargo build` before says so; else it is done here, or old ones were tested.
+        // The variable says that `cargo build` has run; otherwise build here, or old programs are
+        // tested.
         if std::env::var_os("THRESHER_TEST_BUILT").is_none() {
             let release = folder.ends_with("release").then_some("--release");
             let mut cargo = Command::new(env!("CARGO"));
-            // What a test's own cargo tells it makes some build scripts run again, each time.
+            // Variables that cargo sets for a test make some build scripts run again each time.
             for (name, _) in std::env::vars_os() {
                 if name.to_string_lossy().starts_with("CARGO_") {
                     cargo.env_remove(name);
@@ -36,13 +37,20 @@ fn binaries() -> &'static Path {
     })
 }
 
-/// `thresher`, ready for arguments.
+/// Returns the command `thresher`, without arguments.
 pub fn thresher() -> Command {
     command("thresher")
 }
 
-/// `thresher-worker`, ready for arguments.
+/// Returns the command `thresher worker`, ready for arguments.
 pub fn worker() -> Command {
+    let mut command = thresher();
+    command.arg("worker");
+    command
+}
+
+/// `thresher-worker`, the alias, ready for arguments.
+pub fn alias() -> Command {
     command("thresher-worker")
 }
 
@@ -52,12 +60,12 @@ fn command(name: &str) -> Command {
     command
 }
 
-/// Runs to the end.
+/// Runs a command to its end.
 pub fn output(command: &mut Command) -> Output {
     command.output().expect("the binary can be run")
 }
 
-/// Runs to the end and demands success.
+/// Runs a command to its end and returns its output; panics if it fails.
 pub fn succeed(command: &mut Command) -> String {
     let output = output(command);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -66,7 +74,7 @@ pub fn succeed(command: &mut Command) -> String {
     text
 }
 
-/// The worker processes of a state directory that are alive.
+/// Returns the running worker processes of a state directory.
 pub fn workers_of(state: &Path) -> Vec<u32> {
     let state = state.to_string_lossy();
     let entries = std::fs::read_dir("/proc").expect("there is /proc");
@@ -74,13 +82,13 @@ pub fn workers_of(state: &Path) -> Vec<u32> {
     pids.filter(|pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-        words.first().is_some_and(|program| program.ends_with("thresher-worker"))
-            && words.contains(&state)
+        let [program, verb, ..] = words.as_slice() else { return false };
+        program.ends_with("/thresher") && verb == "worker" && words.contains(&state)
     })
     .collect()
 }
 
-/// Looks until it is so, but not for ever.
+/// Waits until a condition holds; panics after two minutes.
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let step = std::time::Duration::from_millis(20);
     for _ in 0..6000 {
@@ -89,26 +97,26 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         }
         std::thread::sleep(step);
     }
-    panic!("in two minutes there was not {what}");
+    panic!("waited two minutes for {what}");
 }
 
-/// SIGKILL.
+/// Kills a process with SIGKILL.
 pub fn kill(pid: u32) {
     signal(pid, Signal::KILL);
 }
 
-/// Sends a signal; the process may have ended just now.
+/// Sends a signal; the process may have exited already.
 pub fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
     let _ = kill_process(pid, signal);
 }
 
-/// Suspends a process, and waits until none of its threads runs any more.
+/// Suspends a process, and waits until all its threads are stopped.
 pub fn suspend(pid: u32) {
     signal(pid, Signal::STOP);
     let is_stopped = |thread: std::fs::DirEntry| {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // The name before may have blanks in it.
+        // The name before it may contain blanks.
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     };
     eventually("a stopped process", || {
@@ -117,7 +125,7 @@ pub fn suspend(pid: u32) {
     });
 }
 
-/// Ends whatever a failed test left running.
+/// Kills the processes that a failed test left running.
 pub struct Leftovers(pub PathBuf);
 
 impl Drop for Leftovers {

@@ -1,15 +1,14 @@
-//! A proxy that misbehaves: between a client and a real HTTP server, it resets, stalls, cuts and
-//! lies, as networks and busy servers do.
+//! A proxy that injects faults: between a client and a real HTTP server, it resets and stalls
+//! connections, and truncates and falsifies answers, as networks and busy servers do.
 //!
 //! ```text
 //! client ── one request a connection ──▶ proxy ──▶ server
 //!        ◀── the answer, or a fault ────       ◀──
 //! ```
-//! Which request meets which fault is drawn from a seed in the order of arrival, and every fault is
-//! counted.
+//! The fault of a request is drawn from a seed in the order of arrival, and every fault is counted.
 //!
-//! **Invariant:** without a fault, what goes in comes out, but that connections are closed after
-//! one answer.
+//! **Invariant:** without a fault, the proxy forwards everything unchanged, except that connections
+//! are closed after one answer.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -22,19 +21,24 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::gate::{Gate, Moment};
 
-/// Longer heads are no HTTP.
+/// Size above which a head is not HTTP.
 const MAX_HEAD_BYTES: u64 = 64 << 10;
 const SLOW_PIECES: usize = 8;
 const SLOW_PAUSE: Duration = Duration::from_millis(20);
 
+/// A fault that a request can meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A fault that a request can meet.
 pub enum Fault {
+    /// The request is forwarded without a fault.
     None,
-    /// The connection is closed before the server hears of the request.
+    /// The connection is closed before the server receives the request.
     Reset,
-    /// The server does as it is told, and nobody hears of it.
+    /// The server does what the request says, and its answer is dropped.
     LostAnswer,
+    /// The answer is 503 with the code `SlowDown`.
     SlowDown,
+    /// The answer is 500 with the code `InternalError`.
     InternalError,
     /// The body ends early.
     Truncated,
@@ -42,31 +46,33 @@ pub enum Fault {
     Slow,
     /// The answer has an ETag that no object has.
     WrongEtag,
-    /// The keys were good until now.
+    /// The server refuses the keys as expired.
     Expired,
 }
 
-/// How often what happens, in a hundred requests.
+/// The probability of each fault, in percent of requests.
 #[derive(Clone, Debug)]
 pub struct Faults {
+    /// Seed of the random numbers.
     pub seed: u64,
+    /// The faults with their percentages.
     pub percent: Vec<(Fault, u32)>,
-    /// A busy server stays so for this many requests more.
+    /// Number of further requests for which a busy server stays busy.
     pub burst: u32,
 }
 
 impl Faults {
-    /// Forwards only.
+    /// Forwards everything.
     pub fn none() -> Self {
         Self { seed: 0, percent: Vec::new(), burst: 0 }
     }
 
-    /// The same whatever is asked.
+    /// Answers every request with this fault.
     pub fn always(fault: Fault) -> Self {
         Self { seed: 0, percent: vec![(fault, 100)], burst: 0 }
     }
 
-    /// Something of everything.
+    /// Injects some of every fault.
     pub fn all(seed: u64) -> Self {
         let percent = vec![
             (Fault::Reset, 3),
@@ -81,7 +87,7 @@ impl Faults {
     }
 }
 
-/// A proxy at work; it ends with the process.
+/// A running proxy, which ends with the process.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -97,58 +103,61 @@ struct Draws {
     faults: Faults,
     random: ChaCha8Rng,
     burst_left: u32,
-    met: BTreeMap<Fault, u64>,
+    fault_counts: BTreeMap<Fault, u64>,
 }
 
 impl Proxy {
-    /// Listens on the loopback interface, before `server` (`host:port`).
+    /// Listens on the loopback interface, in front of `server` (`host:port`).
     pub fn start(server: &str, faults: Faults) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let random = ChaCha8Rng::seed_from_u64(faults.seed);
-        let draws = Draws { faults, random, burst_left: 0, met: BTreeMap::new() };
+        let draws = Draws { faults, random, burst_left: 0, fault_counts: BTreeMap::new() };
         let (server, draws) = (server.to_owned(), Mutex::new(draws));
         let shared = Arc::new(Shared { server, draws, gate: Gate::default() });
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let shared = Arc::clone(&serving);
-                // Either side may hang up at any time: that is what this is for.
+                // Either side may close the connection at any time, which is the purpose of this
+                // proxy.
                 std::thread::spawn(move || shared.serve(&client).ok());
             }
         });
         Ok(Self { address, shared })
     }
 
+    /// Returns the URL of the proxy.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What holds requests.
+    /// Returns the gate that holds requests.
     pub fn gate(&self) -> &Gate {
         &self.shared.gate
     }
 
-    /// Misbehaves otherwise from now on.
+    /// Replaces the faults from now on.
     pub fn set(&self, faults: Faults) {
         let mut draws = self.shared.draws.lock().unwrap_or_else(PoisonError::into_inner);
         draws.random = ChaCha8Rng::seed_from_u64(faults.seed);
         draws.faults = faults;
     }
 
-    /// How many requests met which fault.
-    pub fn met(&self) -> BTreeMap<Fault, u64> {
-        self.shared.draws.lock().unwrap_or_else(PoisonError::into_inner).met.clone()
+    /// Returns how many requests met each fault.
+    pub fn fault_counts(&self) -> BTreeMap<Fault, u64> {
+        self.shared.draws.lock().unwrap_or_else(PoisonError::into_inner).fault_counts.clone()
     }
 
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> u64 {
-        self.met().values().sum()
+        self.fault_counts().values().sum()
     }
 }
 
 impl Shared {
-    /// What the next request meets. Only answers to reads lie about ETags: nobody can put an upload
-    /// together from parts with the wrong ones.
+    /// Draws the fault of the next request. Only answers to reads get wrong ETags, because no
+    /// upload can be completed from parts with wrong ones.
     fn draw(&self, reads: bool) -> Fault {
         let mut guard = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
         let draws = &mut *guard;
@@ -156,8 +165,8 @@ impl Shared {
         let mut fault = Fault::None;
         for (candidate, percent) in &draws.faults.percent {
             if left < *percent {
-                let lies = *candidate == Fault::WrongEtag;
-                fault = if lies && !reads { Fault::None } else { *candidate };
+                let wrong_etag = *candidate == Fault::WrongEtag;
+                fault = if wrong_etag && !reads { Fault::None } else { *candidate };
                 break;
             }
             left -= percent;
@@ -168,7 +177,7 @@ impl Shared {
         } else if fault == Fault::SlowDown {
             draws.burst_left = draws.faults.burst;
         }
-        *draws.met.entry(fault).or_default() += 1;
+        *draws.fault_counts.entry(fault).or_default() += 1;
         fault
     }
 
@@ -213,7 +222,7 @@ impl Shared {
     }
 }
 
-/// Hands the server's answer to the client, as the fault has it.
+/// Forwards the server's answer to the client, changed by the fault.
 fn answer(server: &TcpStream, client: &TcpStream, fault: Fault) -> io::Result<()> {
     let mut from_server = BufReader::new(server);
     let mut to_client = client;
@@ -270,13 +279,15 @@ fn refuse(mut client: &TcpStream, status: &str, code: &str) -> io::Result<()> {
         "HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     )?;
-    // Closing with unread bytes of the request would reset the answer away.
+    // Closing a connection with unread bytes of the request would reset it before the answer
+    // arrives.
     client.shutdown(Shutdown::Write)?;
     client.set_read_timeout(Some(Duration::from_millis(200)))?;
     io::copy(&mut client, &mut io::sink()).map(|_| ())
 }
 
-/// A request's or an answer's head with the empty line at its end; empty at the stream's end.
+/// Reads the head of a request or an answer, with the empty line at its end; empty at the end of
+/// the stream.
 fn read_head(stream: &mut impl BufRead) -> io::Result<String> {
     let mut head = String::new();
     let mut bounded = stream.take(MAX_HEAD_BYTES);
@@ -288,7 +299,7 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<String> {
     Ok(String::new())
 }
 
-/// The head with one header more, in place of one of the same name.
+/// Returns the head with a header added, which replaces one of the same name.
 fn with_header(head: &str, header: &str) -> String {
     let name = header.split(':').next().unwrap_or_default().to_lowercase();
     let others = head.trim_end().split("\r\n");
@@ -316,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_takes_the_place_of_its_namesake() {
+    fn a_header_replaces_one_of_the_same_name() {
         let head = "GET / HTTP/1.1\r\nHost: a\r\nconnection: keep-alive\r\n\r\n";
         let changed = with_header(head, "Connection: close");
         assert_eq!(changed, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -325,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_depends_on_the_seed_alone() {
+    fn the_faults_depend_only_on_the_seed() {
         let draws = |seed| {
             let proxy = Proxy::start("127.0.0.1:1", Faults::all(seed)).unwrap();
             (0..200).map(|_| proxy.shared.draw(true)).collect::<Vec<_>>()

@@ -43,7 +43,7 @@ const LEAST_GRACE: Duration = Duration::from_secs(1);
 /// Larger batches of reports go in several calls.
 const MAX_REPORTS: usize = 512;
 
-/// What a worker is told on its command line.
+/// What the command line of a worker says.
 #[derive(Debug, Clone)]
 pub struct AgentOptions {
     /// The state directory: holds the coordinator's address and the worker's keys.

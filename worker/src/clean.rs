@@ -6,32 +6,37 @@
 //! **Invariant:** nothing that a manifest could name is touched, and cleaning while a job runs
 //! costs it no more than attempts to be made again.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use crate::inspect::{DROPPED_FOLDER, SHARD_FOLDER, output_place, print_result, to_json};
+use crate::inspect::{DROPPED_FOLDER, SHARD_FOLDER, output_place};
 use thresher_storage::commit::is_private;
 use thresher_storage::{COMMIT_FOLDER, Location, ReadOptions, s3};
 
 const MANIFEST: &str = "manifest.json";
 
-/// Remove what killed attempts left behind
-#[derive(Debug, clap::Args)]
+/// Remove what killed attempts left behind: private files and unfinished uploads
+///
+/// Files that a manifest names are never removed.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  thresher clean job.toml\n  \
+                        thresher clean s3://bucket/corpus --dry-run")]
 pub struct CleanArgs {
-    /// Directory, `s3://bucket/prefix` or job file
+    /// Directory, `s3://bucket/prefix`, or job file
+    #[arg(value_name = "OUTPUT|JOB.toml")]
     pub output: String,
-    /// State directory of the job: its work files are cleaned too
+    /// State directory of the job, whose work files are cleaned too [default: `<output>.state`]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Nobody works on the output: clean it though it is not complete and no state tells
+    /// Clean an incomplete output that has no state directory: no job works on it any more
     #[arg(long)]
     pub abandoned: bool,
-    /// Only say what there is
+    /// Only list what would be removed
     #[arg(long)]
     pub dry_run: bool,
     /// Print JSON
@@ -48,21 +53,24 @@ pub struct Cleaned {
     pub commit_records: Vec<String>,
 }
 
-/// Cleans and prints.
-pub fn run_clean(args: &CleanArgs) -> anyhow::Result<ExitCode> {
-    let output = output_place(&args.output)?;
-    if args.state.is_none() && !args.abandoned && !args.dry_run && !is_complete(&output)? {
-        bail!(
-            "`{output}` has no manifest: a job may be at work on it\nhint: name its job file, or its \
-             state by `--state DIR`, so that this can be seen; `--abandoned` where there is none"
-        );
+impl CleanArgs {
+    /// Cleans what the arguments name. That no coordinator works on it is for the caller to check;
+    /// without a state directory to check, an output must be complete.
+    pub fn run(&self) -> anyhow::Result<Cleaned> {
+        let output = output_place(&self.output)?;
+        if self.state.is_none() && !self.abandoned && !self.dry_run && !is_complete(&output)? {
+            bail!(
+                "`{output}` has no manifest: a job may still work on it\nhint: name its job file, \
+                 or its state directory by `--state DIR`, so that this can be checked; use \
+                 `--abandoned` if there is none"
+            );
+        }
+        let mut cleaned = clean(&output, self.dry_run)?;
+        if let Some(state) = &self.state {
+            clean_folder(&state.join("work"), &mut cleaned)?;
+        }
+        Ok(cleaned)
     }
-    let mut cleaned = clean(&output, args.dry_run)?;
-    if let Some(state) = &args.state {
-        clean_folder(&state.join("work"), &mut cleaned)?;
-    }
-    print_result(&if args.json { to_json(&cleaned)? } else { text(&cleaned) })?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Whether a job has ended here, so that none can be at work.
@@ -164,20 +172,23 @@ fn clean_bucket(
     Ok(())
 }
 
-fn text(cleaned: &Cleaned) -> String {
-    let Cleaned { dry_run, files, uploads, commit_records } = cleaned;
-    let mut text = String::new();
-    for (what, names) in [("file", files), ("upload", uploads), ("commit record", commit_records)] {
-        names.iter().for_each(|name| text.push_str(&format!("{what} {name}\n")));
+impl fmt::Display for Cleaned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dry_run, files, uploads, commit_records } = self;
+        for (what, names) in
+            [("file", files), ("upload", uploads), ("commit record", commit_records)]
+        {
+            names.iter().try_for_each(|name| writeln!(f, "{what} {name}"))?;
+        }
+        let verb = if *dry_run { "would be removed" } else { "removed" };
+        writeln!(
+            f,
+            "{} unfinished files, {} unfinished uploads and {} commit records {verb}",
+            files.len(),
+            uploads.len(),
+            commit_records.len()
+        )
     }
-    let verb = if *dry_run { "would be removed" } else { "removed" };
-    text.push_str(&format!(
-        "{} unfinished files, {} unfinished uploads and {} commit records {verb}\n",
-        files.len(),
-        uploads.len(),
-        commit_records.len()
-    ));
-    text
 }
 
 #[cfg(test)]
@@ -218,12 +229,12 @@ mod tests {
             (with(true, false), true, false),
         ] {
             fs::write(&private, "half of it").unwrap();
-            assert_eq!(run_clean(&args).is_ok(), goes, "{args:?}");
+            assert_eq!(args.run().is_ok(), goes, "{args:?}");
             assert_eq!(private.try_exists().unwrap(), stays, "{args:?}");
         }
         fs::write(&private, "half of it").unwrap();
         fs::write(folder.path().join(MANIFEST), "{}").unwrap();
-        assert!(run_clean(&with(false, false)).is_ok());
+        assert!(with(false, false).run().is_ok());
         assert!(!private.try_exists().unwrap());
     }
 

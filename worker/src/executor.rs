@@ -16,6 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::signals;
 use crate::stages::{Finished, JobContext, Stop, run_unit};
+use thresher_formats::third_party::panic_text;
 use thresher_storage::clock;
 use thresher_unit::UnitError;
 
@@ -201,12 +202,4 @@ fn report(unit: Option<UnitRef>, outcome: Outcome, wall: Instant, cpu: Duration)
         cpu_millis: millis(clock::thread_cpu().saturating_sub(cpu)),
         wall_millis: millis(clock::now().duration_since(wall)),
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
 }

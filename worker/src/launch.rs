@@ -26,10 +26,10 @@ pub enum Launcher {
 pub struct Launch {
     pub launcher: Launcher,
     pub rank: u32,
-    /// PMIx alone does not tell it in the environment.
+    /// PMIx alone does not set it in the environment.
     pub size: Option<u32>,
     pub local_rank: Option<u32>,
-    /// The launcher's name for the node; not told by all.
+    /// The launcher's name for the node; not all launchers set it.
     pub node: Option<String>,
 }
 
@@ -184,7 +184,7 @@ fn read(
     })
 }
 
-/// `srun` speaks PMI or PMIx to its tasks, and tells more by its own variables. They are this
+/// `srun` speaks PMI or PMIx to its tasks, and gives more in its own variables. They are this
 /// step's when they give the same rank; else they are older than the launcher that was found.
 fn by_slurm(launch: Launch, lookup: &dyn Fn(&str) -> Option<String>) -> Launch {
     if !matches!(launch.launcher, Launcher::Pmi | Launcher::Pmix | Launcher::Pals) {

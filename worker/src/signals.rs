@@ -1,6 +1,6 @@
 //! Signals that ask this worker to end.
 //!
-//! Batch systems use whatever they were told to (USR1, USR2, URG), and end a job with INT and TERM,
+//! Batch systems use whatever they are configured to (USR1, USR2, URG), and end a job with INT and TERM,
 //! one after the other: all of them mean the same. It decides nothing.
 
 use std::future::poll_fn;
@@ -25,19 +25,19 @@ pub enum Asked {
 /// Whether this process was asked to end, for whoever has no `Signals`.
 static WAS_ASKED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
-/// Whether this process was asked to end, or is within the time given: batch systems tell all
+/// Whether this process was asked to end, or is within the time given: batch systems signal all
 /// processes of a job, one after the other.
 pub fn was_asked_within(limit: Duration) -> bool {
-    let (asked, told) = &WAS_ASKED;
+    let (asked, changed) = &WAS_ASKED;
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-    let waited = told.wait_timeout_while(asked, limit, |asked| !*asked);
+    let waited = changed.wait_timeout_while(asked, limit, |asked| !*asked);
     *waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
 fn remember_asked() {
-    let (asked, told) = &WAS_ASKED;
+    let (asked, changed) = &WAS_ASKED;
     *asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    told.notify_all();
+    changed.notify_all();
 }
 
 /// The signals of this process, caught from now on.

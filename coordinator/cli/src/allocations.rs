@@ -12,7 +12,7 @@ use thresher_site::batch::AllocationId;
 use super::status_text::columns;
 use thresher_coordinator::amounts::{share, span, utc};
 use thresher_coordinator::batch::{
-    Allocation, History, Records, Run, States, batch_system, run_command, told_by_log,
+    Allocation, History, Records, Run, States, batch_system, cause_in_log, run_command,
 };
 use thresher_coordinator::clock;
 use thresher_coordinator::figures::Pace;
@@ -97,9 +97,9 @@ impl Allocations {
         let latest = shown.allocations.iter_mut().zip(&history.allocations).rev().take(SHOWN);
         for (row, allocation) in latest {
             if allocation.lacks_cause(states.get(&row.id)) {
-                let told = told_by_log(state, &row.id);
-                row.why += if row.why.is_empty() || told.is_empty() { "" } else { "; " };
-                row.why += &told;
+                let cause = cause_in_log(state, &row.id);
+                row.why += if row.why.is_empty() || cause.is_empty() { "" } else { "; " };
+                row.why += &cause;
             }
         }
         // Whoever coordinates runs in the one that began last.
@@ -230,16 +230,16 @@ fn ended_or_ends(run: &Run) -> Option<u64> {
 }
 
 fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
-    let told = states.get(&allocation.id);
-    let (state, why) = allocation.standing(told);
+    let known = states.get(&allocation.id);
+    let (state, why) = allocation.describe(known);
     let last = allocation.runs.last();
-    let seconds = allocation.node_seconds(told, now);
+    let seconds = allocation.node_seconds(known, now);
     Row {
         id: allocation.id.clone(),
         state,
         nodes: last.map_or(allocation.nodes, |run| run.nodes),
         runs: allocation.runs.len(),
-        began_millis: last.map_or(0, |run| run.began_unix_seconds * 1000),
+        began_millis: last.map_or(0, |run| run.started_unix_seconds * 1000),
         ends_millis: last.and_then(ended_or_ends).unwrap_or(0) * 1000,
         node_hours: seconds as f64 / 3600.0,
         why,

@@ -1,57 +1,25 @@
-//! `clean`: has the leftovers of killed attempts removed, where no coordinator works on them.
+//! `clean`: removes the leftovers of killed attempts, if no coordinator works on the output.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::Args;
+use thresher_worker::clean::CleanArgs;
 
 use super::connection::{Reached, block_on, reach};
 use super::place::{load_job, state_directory};
-use thresher_coordinator::worker_program::pass_through;
+use super::{Exit, print};
 
-/// Remove what killed attempts left behind: private files and unfinished uploads
-///
-/// Nothing that a manifest names is touched.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  thresher clean job.toml\n  \
-                        thresher clean s3://bucket/corpus --dry-run")]
-pub(super) struct CleanArgs {
-    /// Directory, `s3://bucket/prefix`, or job file
-    #[arg(value_name = "OUTPUT|JOB.toml")]
-    output: PathBuf,
-    /// State directory of the job [default of a job file: `<output>.state`]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Nobody works on the output: clean it though it is not complete and no state tells
-    #[arg(long)]
-    abandoned: bool,
-    /// Only say what there is
-    #[arg(long)]
-    dry_run: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) fn clean(args: &CleanArgs) -> anyhow::Result<ExitCode> {
-    let state = args.state.clone().or_else(|| state_of(&args.output));
-    if let Some(state) = state.as_deref().filter(|_| !args.dry_run) {
+pub(super) fn clean(mut args: CleanArgs) -> anyhow::Result<ExitCode> {
+    args.state = args.state.or_else(|| state_of(Path::new(&args.output)));
+    if let Some(state) = args.state.as_deref().filter(|_| !args.dry_run) {
         refuse_running(state)?;
     }
-    let mut arguments: Vec<OsString> = vec!["clean".into()];
-    arguments.extend(args.json.then(|| "--json".into()));
-    arguments.extend(args.abandoned.then(|| "--abandoned".into()));
-    arguments.extend(args.dry_run.then(|| "--dry-run".into()));
-    if let Some(state) = state {
-        arguments.extend(["--state".into(), state.into()]);
-    }
-    arguments.extend(["--".into(), args.output.clone().into()]);
-    pass_through(&arguments)
+    print::answer(&args.run()?, args.json)?;
+    Ok(Exit::Done.into())
 }
 
-/// Of a job file that tells where its state is, or of a directory with a state beside it.
+/// Returns the state directory that a job file implies, or that is beside an output directory.
 fn state_of(output: &Path) -> Option<PathBuf> {
     let is_job = output.extension().is_some_and(|extension| extension == "toml");
     if is_job {
@@ -67,7 +35,7 @@ fn refuse_running(state: &Path) -> anyhow::Result<()> {
     if matches!(reached, Reached::Coordinator(_)) {
         bail!(
             "a coordinator works on this job\nhint: `thresher drain --state {}` first, or \
-             `--dry-run` to see what there is",
+             `--dry-run` to see what would be removed",
             state.display()
         );
     }

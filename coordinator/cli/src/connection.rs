@@ -15,7 +15,7 @@ pub(super) enum Reached {
 }
 
 /// Looks for the coordinator of a state directory. An error is one that a running coordinator
-/// would not mend: keys with a wrong mode, a damaged address.
+/// would not fix: keys with a wrong mode, a damaged address.
 pub(super) async fn reach(state: &Path) -> anyhow::Result<Reached> {
     let address = match CoordinatorAddress::read_in(state) {
         Ok(address) => address,

@@ -14,12 +14,11 @@ use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
 use super::{Exit, print};
 use thresher_coordinator::batch::{
-    Allocation, History, Record, Records, batch_system, is_over, withdraw, withdraw_waiting,
+    Allocation, History, Record, Records, batch_system, withdraw, withdraw_waiting,
 };
-use thresher_coordinator::figures::state_name;
 use thresher_coordinator::run::{cancel_in_state, status_from_state};
 
-/// Stop a job for good; what is published stays
+/// Stop a job permanently; files that are published stay
 ///
 /// A cancelled job cannot be resumed. To stop for now, use `thresher drain`.
 #[derive(Debug, Args)]
@@ -29,7 +28,7 @@ pub(super) struct CancelArgs {
     place: StatePlace,
 }
 
-/// Let running units end, then stop; a later `run` or `resume` goes on from there
+/// Let running units finish, then stop; a later `run` or `resume` continues
 ///
 /// Allocations that wait in a queue are taken out of it.
 #[derive(Debug, Args)]
@@ -60,7 +59,7 @@ pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
         (None, Some((_, history))) => cancel_unreached(&state, history)?,
     };
     if let Some((records, history)) = submitted {
-        tell_trouble(take_back(&records, &history, answered.is_some()));
+        note_failure(take_back(&records, &history, answered.is_some()));
     }
     cancelled(stands)?;
     print::note("the job is cancelled");
@@ -70,7 +69,7 @@ pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
 /// Whoever runs the job out of reach meets the higher epoch, and stops.
 fn cancel_unreached(state: &Path, history: &History) -> anyhow::Result<JobState> {
     let begun = status_from_state(state)?.state();
-    if is_over(begun) {
+    if begun.is_final() {
         return Ok(begun);
     }
     let submitted = match &history.submission {
@@ -93,16 +92,16 @@ fn cancelled(stands: JobState) -> anyhow::Result<()> {
         JobState::Complete | JobState::CompleteWithGaps | JobState::Failed => anyhow::bail!(
             "nothing to stop: the job is {} and stays so\nhint: the state directory and the output \
              may be removed",
-            state_name(stands)
+            stands.name()
         ),
         JobState::None | JobState::Running | JobState::Drained => anyhow::bail!(
             "the job was not cancelled: it is {}\nhint: `thresher status` shows it; try again",
-            state_name(stands)
+            stands.name()
         ),
     }
 }
 
-/// Allocations that wait; those that run too, where no coordinator could be told.
+/// Removes allocations that wait; those that run too, if no coordinator could be reached.
 fn take_back(records: &Records, history: &History, answered: bool) -> anyhow::Result<()> {
     let Some(submission) = &history.submission else { return Ok(()) };
     let ids = match answered {
@@ -121,7 +120,7 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
         records.add(Record::HeldByHand)?;
         withdrawn = history.waiting().len();
         let taken_back = withdraw_waiting(records, history, "the job was drained by hand");
-        tell_trouble(taken_back.map(|_| ()));
+        note_failure(taken_back.map(|_| ()));
     }
     let out_of_reach = block_on(async {
         match reach(&state).await? {
@@ -134,7 +133,9 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
     })?;
     match (out_of_reach, submitted) {
         (None, _) => {
-            print::note("running units end, then the coordinator stops; `thresher status` tells");
+            print::note(
+                "running units finish, then the coordinator stops; `thresher status` shows it",
+            );
         }
         (Some(why), Some((_, history))) if withdrawn > 0 => {
             print::note(&format!("{withdrawn} allocations were taken out of the queue"));
@@ -146,7 +147,7 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// An allocation that runs, and whose coordinator cannot be told.
+/// Refuses if an allocation runs whose coordinator cannot be reached.
 fn refuse_running(history: &History, why: &str) -> anyhow::Result<()> {
     let begun: Vec<_> = history.unsettled().filter(|a| !a.runs.is_empty()).collect();
     if begun.is_empty() {
@@ -154,20 +155,20 @@ fn refuse_running(history: &History, why: &str) -> anyhow::Result<()> {
     }
     let states = ask_states(history)?;
     let running =
-        |a: &&&Allocation| matches!(a.standing(states.get(&a.id)).0, "running" | "ending");
+        |a: &&&Allocation| matches!(a.describe(states.get(&a.id)).0, "running" | "ending");
     match begun.iter().find(running) {
         Some(running) => anyhow::bail!(
-            "allocation `{}` runs, and its coordinator was not told to drain: {}\nhint: nothing \
-             goes on behind it; try again, or end it by the batch system",
+            "allocation `{}` runs, and its coordinator could not be asked to drain: {}\nhint: no \
+             allocation follows it; try again, or end it by the batch system",
             running.id,
-            told(why)
+            without_hint(why)
         ),
         None => Ok(()),
     }
 }
 
 /// Batch systems refuse to end what ended just now; what begins later reads that it was taken back.
-fn tell_trouble(taken_back: anyhow::Result<()>) {
+fn note_failure(taken_back: anyhow::Result<()>) {
     if let Err(error) = taken_back {
         print::note(&format!("not every allocation was taken out of the queue: {error}"));
     }
@@ -182,13 +183,13 @@ fn submitted(state: &Path) -> anyhow::Result<Option<(Records, History)>> {
 
 fn nothing_to_stop(why: &str, state: &Path) -> anyhow::Error {
     anyhow::anyhow!(
-        "nothing to stop: {}\nhint: `thresher status --state {}` tells how the job stands",
-        told(why),
+        "nothing to stop: {}\nhint: `thresher status --state {}` shows the state of the job",
+        without_hint(why),
         state.display()
     )
 }
 
-/// Without the hint, which is for those who want to reach it.
-fn told(why: &str) -> &str {
+/// Returns the text without its hint, which is for people who want to reach the coordinator.
+fn without_hint(why: &str) -> &str {
     why.split("\nhint:").next().unwrap_or_default()
 }

@@ -1,37 +1,39 @@
-//! What the exit status says, so that scripts need not read text.
+//! What the exit status means, so that scripts need not read text.
 
 use std::process::ExitCode;
 
 use thresher_proto::pb::JobState;
 
-/// How a command ended. 2 is a wrong command line, and given by its parser.
+/// How a command ended. The parser of the command line adds 2, for wrong usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done; the job is complete.
     Done = 0,
-    /// Nothing came of it; the error was told.
+    /// It failed; the error is on stderr.
     Error = 1,
-    /// The job is complete, but for units that were set aside.
+    /// The job or output is complete, except for units that failed permanently.
     Gaps = 3,
-    /// The job failed for good, or was cancelled.
+    /// The job failed permanently, or was cancelled.
     JobFailed = 4,
     /// The job was drained or is not finished.
     Unfinished = 5,
+    /// An output differs from its manifest.
+    Differs = 6,
 }
 
-/// For `--help`. 6 is given by `thresher-worker verify`.
+/// The text for `--help`.
 pub(super) const EXIT_HELP: &str = "\
 Exit status:
   0  done; for `run` and `status`: the job is complete
-  1  error, told on stderr
+  1  error; its message is on stderr
   2  wrong usage
-  3  the job is complete, but units were set aside (see `thresher status`)
-  4  the job failed for good, or was cancelled
+  3  the job is complete, but units failed permanently (see `thresher status`)
+  4  the job failed permanently, or was cancelled
   5  the job was drained, or is not finished
   6  `verify` found differences";
 
 impl Exit {
-    /// Of the job that a command was about.
+    /// Returns the status for the state of a job.
     pub(super) const fn of_job(state: JobState) -> Self {
         match state {
             JobState::Complete => Self::Done,

@@ -1,4 +1,4 @@
-//! `explain`: why a unit is where it is.
+//! `explain`: the state of a unit, and why it is in that state.
 
 use std::process::ExitCode;
 
@@ -11,9 +11,9 @@ use super::place::StatePlace;
 use super::{Exit, print};
 use thresher_coordinator::run::explain_from_state;
 
-/// Tell why a unit is where it is
+/// Explain a unit's state
 ///
-/// Units are named as `status` and errors name them: `prepare/17`.
+/// The name of a unit is as in `status` and in errors: `prepare/17`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  thresher explain prepare/17 job.toml")]
 pub(super) struct ExplainArgs {

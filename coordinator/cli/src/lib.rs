@@ -1,11 +1,12 @@
-//! The command line: every verb, what it is asked for, and what it prints.
+//! The command line: every verb, its arguments, and what it prints.
 //!
 //! ```text
-//! arguments → a verb's file → run · RPC · journal · thresher-worker → result, exit status
+//! arguments → a verb's file → run · RPC · journal · the worker's functions → result, exit status
 //! ```
-//! Verbs parse, call and print; nothing is decided here that another program could want. What needs
-//! document bytes (`verify`, `trace`, the sample of `plan`) is done by `thresher-worker`, since the
-//! coordinator touches none.
+//! Verbs parse, call and print; nothing is decided here that another program could want. This crate
+//! is the only one that knows both coordinator and worker. What needs document bytes (`verify`,
+//! `trace`, the sample of `plan`) is the worker's, and the coordinator receives what it needs of a
+//! worker as values: a command line, and the check of a job.
 //!
 //! **Invariant:** results go to stdout, everything else to stderr.
 
@@ -27,12 +28,15 @@ mod status;
 mod status_json;
 mod status_text;
 mod submit;
-mod train;
 mod walltime;
+mod worker;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use thresher_worker::clean::CleanArgs;
+use thresher_worker::inspect::{ReportArgs, SurveyArgs, TraceArgs, VerifyArgs};
+use thresher_worker::train::TrainArgs;
 use tracing_subscriber::EnvFilter;
 
 pub use exit::Exit;
@@ -49,6 +53,7 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Serve(run::ServeArgs),
+    Worker(worker::WorkerArgs),
     Plan(plan::PlanArgs),
     Submit(submit::SubmitArgs),
     Resume(submit::ResumeArgs),
@@ -56,20 +61,25 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Cancel(control::CancelArgs),
     Drain(control::DrainArgs),
-    Verify(output::VerifyArgs),
-    Trace(output::TraceArgs),
-    Report(output::ReportArgs),
-    Clean(clean::CleanArgs),
-    Train(train::TrainArgs),
+    Verify(VerifyArgs),
+    Trace(TraceArgs),
+    Report(ReportArgs),
+    Clean(CleanArgs),
+    Survey(SurveyArgs),
+    Train(TrainArgs),
     DefaultJob(output::DefaultJobArgs),
     #[command(hide = true)]
     Allocation(script_calls::AllocationArgs),
 }
 
+/// What is printed unless `THRESHER_LOG` says otherwise. Outside of clouds the SDK's request for a
+/// role or a region is never answered; that is not worth a warning.
+const DEFAULT_LOG: &str = "warn,aws_config::imds=error";
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("THRESHER_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = EnvFilter::try_from_env("THRESHER_LOG").unwrap_or_else(|_| DEFAULT_LOG.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(print::has_colours())
@@ -88,6 +98,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => run::run(args),
         Verb::Serve(args) => run::serve(args),
+        Verb::Worker(args) => worker::worker(args),
         Verb::Plan(args) => plan::plan(&args),
         Verb::Submit(args) => submit::submit(&args),
         Verb::Resume(args) => submit::resume(&args),
@@ -98,8 +109,9 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Verify(args) => output::verify(&args),
         Verb::Trace(args) => output::trace(&args),
         Verb::Report(args) => output::report(&args),
-        Verb::Clean(args) => clean::clean(&args),
-        Verb::Train(args) => train::train(&args),
+        Verb::Clean(args) => clean::clean(args),
+        Verb::Survey(args) => output::survey_inputs(&args),
+        Verb::Train(args) => output::train(args),
         Verb::DefaultJob(args) => output::default_job(&args),
         Verb::Allocation(args) => script_calls::allocation(&args),
     }
@@ -117,11 +129,18 @@ mod tests {
 
     #[test]
     fn every_verb_says_what_it_does_and_how_it_is_written() {
-        for verb in Cli::command().get_subcommands() {
-            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            assert!(!about.is_empty() && !about.ends_with('.'), "{}: {about}", verb.get_name());
-            let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(after.contains("thresher "), "no example of `{}`", verb.get_name());
+        let mut commands = vec![Cli::command()];
+        let mut verbs = 0;
+        while let Some(command) = commands.pop() {
+            for verb in command.get_subcommands() {
+                let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+                assert!(!about.is_empty() && !about.ends_with('.'), "{}: {about}", verb.get_name());
+                let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(after.contains("thresher "), "no example of `{}`", verb.get_name());
+                commands.push(verb.clone());
+                verbs += 1;
+            }
         }
+        assert!(verbs > 18, "{verbs}");
     }
 }

@@ -1,4 +1,4 @@
-//! `thresher`: the program that people run. Everything it does stands in `cli`.
+//! `thresher`: the program that people run. The library of this crate has all that it does.
 
 use std::process::ExitCode;
 

@@ -1,54 +1,17 @@
-//! Verbs about what is there: `verify`, `trace`, `report`, `default-job`.
+//! Verbs that read documents or make a model: `verify`, `trace`, `report`, `survey`, `train`; and
+//! `default-job`, which reads nothing.
+//!
+//! Their arguments and functions are the worker's. Printing and exit statuses are decided here.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use thresher_job::{DEFAULT_FILTERS, DEFAULT_JOB};
+use thresher_job::{DEFAULT_JOB, JobSpec};
 use thresher_site::DEFAULT_SITE;
+use thresher_worker::inspect::{ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, survey};
+use thresher_worker::train::TrainArgs;
 
 use super::{Exit, print};
-use thresher_coordinator::worker_program::pass_through;
-
-/// Hash every shard of an output again and recount its records
-///
-/// Compares all with the manifest; exit status 6 says that something differs.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  thresher verify out/corpus && echo sound")]
-pub(super) struct VerifyArgs {
-    /// Directory, `s3://bucket/prefix` or web address with the manifest, or job file
-    output: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// Tell where a page was read, and what kept or dropped it
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  thresher trace out/corpus https://example.org/\n  \
-                        thresher trace out/corpus 4b1c… --json")]
-pub(super) struct TraceArgs {
-    /// Directory, `s3://bucket/prefix` or web address with the manifest, or job file
-    output: PathBuf,
-    /// URL, record id or content hash, whole
-    #[arg(value_name = "URL-or-ID")]
-    needle: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// Print the report of an output
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  thresher report out/corpus")]
-pub(super) struct ReportArgs {
-    /// Directory, `s3://bucket/prefix` or web address with the report, or job file
-    output: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
 
 /// Print a job file with every key, its default and its meaning
 #[derive(Debug, Args)]
@@ -56,28 +19,52 @@ pub(super) struct ReportArgs {
 pub(super) struct DefaultJobArgs {}
 
 pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let mut arguments: Vec<OsString> = vec!["verify".into()];
-    arguments.extend(args.json.then(|| "--json".into()));
-    arguments.extend(["--".into(), args.output.clone().into()]);
-    pass_through(&arguments)
+    let report = args.run()?;
+    print::answer(&report, args.json)?;
+    let exit = match report.sound {
+        false => Exit::Differs,
+        true if report.has_gaps() => Exit::Gaps,
+        true => Exit::Done,
+    };
+    Ok(exit.into())
 }
 
 pub(super) fn trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
-    let mut arguments: Vec<OsString> = vec!["trace".into()];
-    arguments.extend(args.json.then(|| "--json".into()));
-    arguments.extend(["--".into(), args.output.clone().into(), args.needle.clone().into()]);
-    pass_through(&arguments)
+    let trace = args.run()?;
+    print::answer(&trace, args.json)?;
+    if !trace.sightings.is_empty() {
+        return Ok(Exit::Done.into());
+    }
+    anyhow::ensure!(
+        args.json,
+        "`{}` is in no shard and among no dropped or quarantined records\nhint: write the complete \
+         URL, record id or content hash, as it is in the input, or the name of an input, to see \
+         its quarantined records",
+        args.needle
+    );
+    Ok(Exit::Error.into())
 }
 
 pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let mut arguments: Vec<OsString> = vec!["report".into()];
-    arguments.extend(args.json.then(|| "--json".into()));
-    arguments.extend(["--".into(), args.output.clone().into()]);
-    pass_through(&arguments)
+    print::result(&args.run()?)?;
+    Ok(Exit::Done.into())
+}
+
+pub(super) fn survey_inputs(args: &SurveyArgs) -> anyhow::Result<ExitCode> {
+    let survey = survey(&JobSpec::load(&args.job)?, args.sample.0)?;
+    print::answer(&survey, args.json)?;
+    Ok(Exit::Done.into())
+}
+
+pub(super) fn train(args: TrainArgs) -> anyhow::Result<ExitCode> {
+    let training = args.run()?;
+    training.warnings().for_each(|warning| print::note(&format!("warning: {warning}")));
+    print::result(&training.to_string())?;
+    Ok(Exit::Done.into())
 }
 
 pub(super) fn default_job(_: &DefaultJobArgs) -> anyhow::Result<ExitCode> {
-    let filters = DEFAULT_FILTERS.trim_end();
-    print::result(&format!("{}\n{filters}\n\n{DEFAULT_SITE}", DEFAULT_JOB.trim_end()))?;
+    let filters = thresher_filters::documentation();
+    print::result(&format!("{}\n{filters}\n{DEFAULT_SITE}", DEFAULT_JOB.trim_end()))?;
     Ok(Exit::Done.into())
 }

@@ -1,8 +1,11 @@
 //! The only writer to stdout and stderr: results to the one, everything about them to the other.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-/// Writes results. A reader that has seen enough (`| head`) is no error.
+use serde::Serialize;
+
+/// Writes results. A reader that has seen enough (`| head`) is not an error.
 pub(super) fn result(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -11,7 +14,16 @@ pub(super) fn result(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes what is no result. Where stderr is gone, nobody is left to be told of it.
+/// Writes an answer, as text for people or as JSON.
+pub(super) fn answer(answer: &(impl Display + Serialize), json: bool) -> anyhow::Result<()> {
+    let text = match json {
+        true => format!("{}\n", serde_json::to_string_pretty(answer)?),
+        false => answer.to_string(),
+    };
+    Ok(result(&text)?)
+}
+
+/// Writes anything that is not a result. If stderr is closed, there is no other place for it.
 pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -27,16 +39,16 @@ pub(super) fn error_text(error: &anyhow::Error) -> String {
     let mut hints = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
-        let (told, hint) = match text.split_once("\nhint:") {
-            Some((told, hint)) => (told, Some(hint.trim())),
+        let (message, hint) = match text.split_once("\nhint:") {
+            Some((message, hint)) => (message, Some(hint.trim())),
             None => (text.as_str(), None),
         };
         // Most of our errors quote their cause themselves.
-        if !body.contains(told) {
+        if !body.contains(message) {
             if !body.is_empty() {
                 body.push_str(": ");
             }
-            body.push_str(told);
+            body.push_str(message);
         }
         if let Some(hint) = hint.filter(|hint| !hints.contains(hint)) {
             hints.push_str("\nhint: ");
@@ -51,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_told_once_and_hints_last() {
+    fn causes_are_printed_once_and_hints_last() {
         let cause = anyhow::anyhow!("disk is full\nhint: make room");
         let error = cause.context("failed to write `a`: disk is full").context("failed to run");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! `run` and `serve`: a job from its file to its end, with or without workers of one's own.
+//! `run` and `serve`: a job from its file to its end, with or without local workers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,14 +12,16 @@ use thresher_proto::pb;
 use super::allocation::AllocationArgs;
 use super::place::{choose_state, load_job};
 use super::progress::Progress;
+use super::worker::{refuse_obstacles, worker_command};
 use super::{Exit, print, status_json, status_text};
 use thresher_coordinator::batch::{History, Records};
 use thresher_coordinator::interface::listen_address;
 use thresher_coordinator::run::{RunOptions, ServeOptions};
+use thresher_worker::connect::GangArgs;
 
 /// Run a job here: a coordinator in this process, workers as its children
 ///
-/// Run again, it goes on where it was, or says that the job is complete. The report is in
+/// If it was run before, it resumes, or prints that the job is already complete. The report is in
 /// REPORT.md beside the shards.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher run job.toml\n  \
@@ -46,15 +48,9 @@ pub(super) struct RunArgs {
     listen: Option<SocketAddr>,
     #[command(flatten)]
     allocation: AllocationArgs,
-    /// Resolve duplicates over MPI: the call that starts `{ranks}` ranks, as in
-    /// 'mpiexec -n {ranks}'; needs `thresher-gang` beside the worker
-    #[arg(long, value_name = "COMMAND")]
-    gang_launcher: Option<String>,
-    /// Ranks of such a step [default: the slots of a worker]
-    #[arg(long, value_name = "N", requires = "gang_launcher",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    gang_ranks: Option<u32>,
-    /// Go on without units that were set aside, should they fail once more
+    #[command(flatten)]
+    gang: GangArgs,
+    /// Complete the job without units that failed permanently, if they fail once more
     #[arg(long)]
     accept_gaps: bool,
     /// Print the final status as JSON
@@ -62,9 +58,9 @@ pub(super) struct RunArgs {
     json: bool,
 }
 
-/// Run a coordinator alone; workers join with `thresher-worker connect`
+/// Run a coordinator alone; workers join with `thresher worker connect`
 ///
-/// Without a job file it goes on with the job of its state directory, or waits for one.
+/// Without a job file it resumes the job of its state directory, or waits for one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher serve job.toml --listen 10.0.0.7:7070\n  \
                         thresher serve --state out/corpus.state")]
@@ -97,28 +93,21 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let job = load_job(&args.job, args.output.as_deref())?;
     let state = choose_state(args.state.as_deref(), &job)?;
-    let worker_arguments = worker_arguments(&args);
+    let worker = worker_command(args.gang.to_words())?;
     let mut progress = Progress::on_stderr();
     let status = thresher_coordinator::run::run(RunOptions {
         job,
         state,
         workers: args.workers,
         slots: args.slots,
-        worker_arguments,
+        worker,
+        check: refuse_obstacles,
         listen: args.listen,
         allocation: args.allocation.find()?,
         accept_gaps: args.accept_gaps,
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json, "the same `thresher run`")
-}
-
-/// What the workers are told as it was told here; they check it.
-fn worker_arguments(args: &RunArgs) -> Vec<String> {
-    let launcher = args.gang_launcher.as_ref().map(|launcher| ["--gang-launcher", launcher]);
-    let ranks = args.gang_ranks.map(|ranks| ranks.to_string());
-    let ranks = ranks.as_ref().map(|ranks| ["--gang-ranks", ranks]);
-    launcher.into_iter().chain(ranks).flatten().map(str::to_owned).collect()
 }
 
 pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {

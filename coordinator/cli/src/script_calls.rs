@@ -14,7 +14,7 @@ use thresher_site::batch::{AllocationState, Inside};
 
 use super::{Exit, print};
 use thresher_coordinator::batch::{
-    Beginning, History, Next, REFUSED, Record, Records, Submission, batch_system, run_command,
+    History, Next, REFUSED, Record, Records, StartDecision, Submission, batch_system, run_command,
     withdraw_waiting,
 };
 use thresher_coordinator::clock;
@@ -34,6 +34,7 @@ pub(super) struct AllocationArgs {
 #[derive(Debug, Subcommand)]
 enum Moment {
     /// Print `run` and when the allocation ends, in Unix seconds; or why there is nothing to do
+    #[command(after_help = "Example:\n  thresher allocation begin --state out/corpus.state")]
     Begin {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
@@ -41,7 +42,10 @@ enum Moment {
         #[arg(long, value_name = "WHY")]
         trouble: Option<String>,
     },
-    /// Print what to tell the batch system: `done`, `requeue` or `failed`
+    /// Print the answer for the batch system: `done`, `requeue` or `failed`
+    #[command(
+        after_help = "Example:\n  thresher allocation end --state out/corpus.state --status 0"
+    )]
     End {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
@@ -66,20 +70,20 @@ fn begin(state: &Path) -> anyhow::Result<ExitCode> {
     let (records, history, submission, inside) = surroundings(state)?;
     let id = inside.allocation.to_string();
     let Standing { job, units_done, .. } = standing(state);
-    let answer = match history.beginning(&id, job) {
-        Beginning::Stop(why) => {
+    let answer = match history.at_start(&id, job) {
+        StartDecision::Stop(why) => {
             let taken_back = withdraw_waiting(&records, &history, &why);
             report_trouble(taken_back.map(|_| ()));
             why
         }
-        Beginning::Run => {
+        StartDecision::Run => {
             let nodes = match inside.nodes.len() {
                 0 => submission.nodes,
                 nodes => u32::try_from(nodes).unwrap_or(u32::MAX),
             };
             let ends = ends(&submission, &inside);
             let ends_unix_seconds = Some(ends);
-            records.add(Record::Begun { id, nodes, ends_unix_seconds, units_done })?;
+            records.add(Record::Started { id, nodes, ends_unix_seconds, units_done })?;
             format!("run {ends}")
         }
     };
@@ -98,7 +102,7 @@ fn give_up(state: &Path, why: &str) -> anyhow::Result<ExitCode> {
         print::note(&format!("taken out of the queue: {count} allocations of the chain"));
     }
     report_trouble(taken_back.map(|_| ()));
-    print::note("mend `modules` of the site, then `thresher submit` goes on from here");
+    print::note("fix `modules` of the site, then `thresher submit` continues from here");
     Ok(Exit::Done.into())
 }
 
@@ -177,7 +181,11 @@ fn ends(submission: &Submission, inside: &Inside) -> u64 {
     let asked = system.status(std::slice::from_ref(&inside.allocation)).and_then(|line| {
         let out = run_command(&line, ASK_LIMIT);
         let states = out.map_err(anyhow::Error::from).and_then(|o| Ok(system.parse_status(&o)?));
-        states.map_err(|error| tracing::warn!(%error, "the batch system tells no end")).ok()
+        states
+            .map_err(
+                |error| tracing::warn!(%error, "the batch system knows no end of the allocation"),
+            )
+            .ok()
     });
     let left = asked.into_iter().flatten().find_map(|(id, state)| match state {
         AllocationState::Running { time_left, .. } if id == inside.allocation => time_left,

@@ -1,11 +1,11 @@
-//! `status`: how the job stands, from its coordinator or, where none runs, from its journal.
+//! `status`: the state of a job, from its coordinator or, if none runs, from its journal.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use thresher_proto::pb::{JobState, StatusRequest, StatusResponse};
+use thresher_proto::pb::{StatusRequest, StatusResponse};
 use tonic::Code;
 
 use super::allocations::{Allocations, Answers};
@@ -17,17 +17,17 @@ use thresher_coordinator::run::status_from_state;
 /// Clears the terminal and goes to its first column.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Show how a job stands
+/// Show the state of a job
 ///
-/// Asks the coordinator, or reads the journal where none runs. With `--watch` it goes on until the
-/// job is over.
+/// Asks the coordinator, or reads the journal if none runs. With `--watch` it repeats until the job
+/// is over.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher status job.toml --watch\n  \
                         thresher status --state out/corpus.state --json")]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     place: StatePlace,
-    /// Show it anew every few seconds, until the job is over
+    /// Show it again every few seconds, until the job is over
     #[arg(long)]
     watch: bool,
     /// Seconds between two looks
@@ -45,7 +45,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         let (status, answers) = look(&state)?;
         let allocations = Allocations::look(&state, &status, answers)?;
         print::result(&render(&status, &allocations, args)?)?;
-        if !args.watch || is_over(status.state()) {
+        if !args.watch || status.state().is_over() {
             return Ok(Exit::of_job(status.state()).into());
         }
         std::thread::sleep(Duration::from_secs(args.every));
@@ -90,15 +90,4 @@ fn render(
     let left = allocations.time_left(status).unwrap_or_default();
     let text = format!("{}{}{left}", status_text::table(status), allocations.text());
     Ok(if args.watch { format!("{CLEAR}{text}") } else { text })
-}
-
-const fn is_over(state: JobState) -> bool {
-    match state {
-        JobState::None | JobState::Running => false,
-        JobState::Drained
-        | JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => true,
-    }
 }

@@ -11,7 +11,7 @@ use thresher_proto::pb::{self, JobState};
 use thresher_proto::stage_name;
 
 use super::allocations::Allocations;
-use thresher_coordinator::figures::{goes_on, held, waiting_and_leased};
+use thresher_coordinator::figures::{counters_by_name, held, waiting_and_leased};
 
 /// Over several lines.
 pub(super) fn render(status: &pb::StatusResponse) -> anyhow::Result<String> {
@@ -74,7 +74,7 @@ struct Stage<'a> {
     started_millis: u64,
     ended_millis: u64,
     accounting: Accounting<'a>,
-    counts: BTreeMap<&'a str, u64>,
+    counts: BTreeMap<String, u64>,
 }
 
 #[derive(Serialize)]
@@ -107,7 +107,7 @@ struct SetAside<'a> {
 
 impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
     fn from(status: &'a pb::StatusResponse) -> Self {
-        let live = goes_on(status.state());
+        let live = !status.state().is_over();
         Self {
             job_name: &status.job_name,
             state: state_word(status.state()),
@@ -145,7 +145,7 @@ impl<'a> Stage<'a> {
             started_millis: stage.started_millis,
             ended_millis: stage.ended_millis,
             accounting: accounting(stage.accounting.as_ref()),
-            counts: counts(&stage.counts),
+            counts: counters_by_name(stage),
         }
     }
 }
@@ -213,7 +213,20 @@ mod tests {
         assert_eq!(value["state"], "complete-with-gaps");
         assert_eq!(value["stages"][2]["stage"], "prepare");
         assert_eq!(value["stages"][2]["accounting"]["dropped"]["language/low_score"], 8);
-        assert_eq!(value["stages"][3]["counts"]["language/de/documents"], 15);
+        assert_eq!(
+            value["stages"][3]["counts"],
+            serde_json::json!({
+                "language/de/documents": 15,
+                "language/de/json_bytes": 750_000,
+                "language/de/tokens": 500,
+                "language/en/documents": 40,
+                "language/en/json_bytes": 2_000_000,
+                "language/en/tokens": 1500,
+                "slice/commoncrawl/documents": 55,
+                "slice/commoncrawl/json_bytes": 2_750_000,
+                "slice/commoncrawl/tokens": 2000,
+            })
+        );
         assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
         assert_eq!(value["workers"][0]["host"], "node7");
         assert_eq!(value["accounting"]["records_in"], 0, "there even when the job has none");

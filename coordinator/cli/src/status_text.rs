@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use thresher_proto::pb::{self, JobState, StageStatus, StatusResponse};
+use thresher_proto::pb::{self, JobState, Stage, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
 use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span, utc};
 use thresher_coordinator::figures::{
-    self, Pace, Totals, by_size, goes_on, held, state_name, waiting_and_leased,
+    Counted, Pace, Totals, by_size, held, waiting_and_leased,
 };
 
 /// Reasons that are named; the others are added up.
@@ -50,7 +50,7 @@ fn headline(status: &StatusResponse) -> String {
     if status.state() == JobState::None {
         return "no job has begun here yet\n".to_owned();
     }
-    let mut text = format!("job `{}` is {}", status.job_name, state_name(status.state()));
+    let mut text = format!("job `{}` is {}", status.job_name, status.state().name());
     let (began, ended) = (status.submitted_millis, status.finished_millis);
     if began > 0 {
         let until = if ended > 0 { ended } else { status.now_millis };
@@ -79,7 +79,7 @@ fn stages(status: &StatusResponse) -> String {
         ]
         .map(str::to_owned),
     ];
-    let live = goes_on(status.state());
+    let live = !status.state().is_over();
     rows.extend(status.stages.iter().map(|stage| stage_row(stage, status.now_millis, live)));
     columns(&rows)
 }
@@ -124,7 +124,7 @@ fn workers(status: &StatusResponse) -> String {
     if status.workers.is_empty() {
         return String::new();
     }
-    let live = goes_on(status.state());
+    let live = !status.state().is_over();
     let mut rows = vec![["worker", "host", "pid", "slots", "held", "heard"].map(str::to_owned)];
     let heard = |worker: &pb::WorkerStatus| match (worker.lost, live) {
         (true, _) => "lost".to_owned(),
@@ -162,8 +162,9 @@ fn crew(workers: &[pb::WorkerStatus], live: bool) -> String {
 
 /// What the job does not read though it is listed: nobody must take a part for the whole.
 fn left_out(status: &StatusResponse) -> String {
-    let (all, names) = figures::left_out(status);
-    if all == 0 { String::new() } else { format!("\nleft out {}\n", left_out_words(all, &names)) }
+    let listed = Counted::of(status, Stage::List);
+    let (all, names) = (listed.excluded_inputs, &listed.excluded_input_names);
+    if all == 0 { String::new() } else { format!("\nleft out {}\n", left_out_words(all, names)) }
 }
 
 fn records(status: &StatusResponse) -> String {

@@ -13,17 +13,17 @@ use thresher_site::{Chain, SiteProfile, System, Wish};
 use super::allocations::ask_states;
 use super::place::{StatePlace, choose_state, load_job};
 use super::walltime::parse_walltime;
+use super::worker::refuse_obstacles;
 use super::{Exit, print};
 use thresher_coordinator::batch::{
     History, Prepared, Records, States, Submission, gang_program, submit_chain,
 };
 use thresher_coordinator::run::{accept_gaps_in_state, status_from_state};
-use thresher_coordinator::worker_program::{refuse_obstacles, worker_program};
 
 /// Submit a job to a batch system
 ///
-/// One batch script runs coordinator and workers in an allocation. What was done stays done: the
-/// next allocation goes on from there.
+/// One batch script runs coordinator and workers in an allocation. The next allocation resumes the
+/// job.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     thresher submit job.toml --site frontier -N 92 -t 6h -A ABC123 --chain 4\n  \
@@ -73,8 +73,8 @@ pub(super) struct SubmitArgs {
 
 /// Submit a job again as it was submitted before
 ///
-/// For a job whose allocations have ended: after the last link of a chain, a failure that was
-/// mended, or `thresher drain`.
+/// For a job whose allocations have ended: after the last one of a chain, a failure whose cause was
+/// fixed, or `thresher drain`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher resume job.toml\n  \
                         thresher resume --state out/corpus.state --chain 4")]
@@ -87,7 +87,7 @@ pub(super) struct ResumeArgs {
     /// Walltime of one allocation, instead of what it was before
     #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
     walltime: Option<Duration>,
-    /// Go on without units that were set aside, should they fail once more
+    /// Complete the job without units that failed permanently, if they fail once more
     #[arg(long)]
     accept_gaps: bool,
 }
@@ -99,8 +99,7 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     let wish = Wish { nodes: args.nodes, walltime: args.walltime, allocations: args.chain };
     site.check(wish)?;
     let thresher = std::env::current_exe().context("failed to find this program's own file")?;
-    let programs = (thresher.as_path(), &*worker_program()?);
-    let gang = gang_program(programs.1);
+    let gang = gang_program(&thresher);
     anyhow::ensure!(
         site.gang_launcher.is_empty() || gang.is_file(),
         "`gang_launcher` starts `{}`, which is not there\nhint: build it with the site's MPI \
@@ -108,7 +107,7 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
         gang.display()
     );
     let wished = (args.nodes, args.walltime, args.chain);
-    let prepared = Prepared::new(&job, site, wished, &state, programs)?;
+    let prepared = Prepared::new(&job, site, wished, &state, &thresher)?;
     if args.dry_run {
         let commands = prepared.commands()?;
         print::result(&format!("{}\n# --- submitted by\n", prepared.script_text))?;
@@ -121,7 +120,7 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
         return Ok(code);
     }
     refuse_obstacles(&job)?;
-    tell(&prepared.submit()?, &state)
+    note_submitted(&prepared.submit()?, &state)
 }
 
 pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
@@ -147,7 +146,7 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     if args.accept_gaps {
         accept_gaps_in_state(&state)?;
     }
-    tell(&submit_chain(&Records::create(&state)?, &submission, &state)?, &state)
+    note_submitted(&submit_chain(&Records::create(&state)?, &submission, &state)?, &state)
 }
 
 /// The profile with what the command line changes.
@@ -189,7 +188,7 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
     };
     match status.state() {
         JobState::Complete | JobState::CompleteWithGaps => {
-            print::note(&format!("job `{}` is complete already", status.job_name));
+            print::note(&format!("job `{}` is already complete", status.job_name));
             return Ok(Some(Exit::of_job(status.state()).into()));
         }
         JobState::Failed | JobState::Cancelled => bail!(over(&status)),
@@ -201,7 +200,7 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
         States::new()
     });
     for allocation in history.unsettled() {
-        let standing = allocation.standing(states.get(&allocation.id)).0;
+        let standing = allocation.describe(states.get(&allocation.id)).0;
         if matches!(standing, "queued" | "running" | "ending") {
             bail!(
                 "allocation `{}` of this job is {standing}\nhint: `thresher status` shows it, \
@@ -216,20 +215,20 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
 /// Why a job that is over without being complete is not begun again.
 fn over(status: &StatusResponse) -> String {
     let cancelled = status.state() == JobState::Cancelled;
-    let how = if cancelled { "was cancelled" } else { "failed for good" };
+    let how = if cancelled { "was cancelled" } else { "failed permanently" };
     let why = if status.reason.is_empty() { "" } else { ": " };
     format!(
-        "the job {how}{why}{}\nhint: begin anew with another `--state` and output",
+        "the job {how}{why}{}\nhint: start again with another `--state` and output",
         status.reason
     )
 }
 
-fn tell(ids: &[AllocationId], state: &Path) -> anyhow::Result<ExitCode> {
+fn note_submitted(ids: &[AllocationId], state: &Path) -> anyhow::Result<ExitCode> {
     for id in ids {
         print::result(&format!("{id}\n"))?;
     }
     print::note(&format!(
-        "submitted; `thresher status --state {}` tells how it stands",
+        "submitted; `thresher status --state {}` shows its state",
         state.display()
     ));
     Ok(Exit::Done.into())

@@ -6,7 +6,7 @@
 
 use thresher_domain::{AttemptRef, Directive, JobState, Lease, Stage};
 
-/// Whether an event changed anything but how long ago a worker was heard of.
+/// Whether an event changed more than the time of a worker's last call.
 #[must_use = "a change must be journaled before its effects are performed"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
@@ -14,6 +14,12 @@ pub enum Changed {
     Yes,
     /// Nothing to journal; the effects can be performed at once.
     No,
+}
+
+impl From<bool> for Changed {
+    fn from(changed: bool) -> Self {
+        if changed { Self::Yes } else { Self::No }
+    }
 }
 
 /// What follows from a worker's Sync.
@@ -69,7 +75,7 @@ pub enum Effect {
     /// callers again.
     WorkAvailable,
     /// Every earlier stage has no unit left to run.
-    StageBegan {
+    StageStarted {
         /// Which stage.
         stage: Stage,
         /// How many units it has to run.
@@ -80,8 +86,8 @@ pub enum Effect {
         /// Which stage.
         stage: Stage,
     },
-    /// A unit will not be tried again; the job goes on without it, or `JobEnded` follows.
-    UnitSetAside {
+    /// A unit failed permanently; the job continues without it, or `JobEnded` follows.
+    UnitFailed {
         /// Which one, with its last attempt.
         unit: AttemptRef,
         /// Why.
@@ -94,14 +100,14 @@ pub enum Effect {
         /// Why.
         error: String,
     },
-    /// Two runs of one unit gave different bytes: the promise of same bytes is broken.
+    /// Determinism violation: two attempts of one unit wrote different bytes.
     Alarm {
         /// Which unit.
         unit: AttemptRef,
         /// For people.
         text: String,
     },
-    /// A report said something impossible and was not used.
+    /// A report was impossible and was not used.
     ReportRefused {
         /// Who sent it.
         worker_id: u32,

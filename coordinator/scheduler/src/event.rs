@@ -5,7 +5,7 @@
 
 use thresher_domain::{CoordinatorOpened, RegisterRequest, SyncRequest, Timestamp};
 
-use crate::JobPlan;
+use crate::plan::JobPlan;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,11 +29,11 @@ pub enum Event {
     },
     /// A worker reports, asks for units, and renews its leases.
     Sync(SyncRequest),
-    /// A worker will not be heard of again: its lease ended, or the shell saw it die.
+    /// A worker is lost: its lease ended, or the shell saw it die.
     Lost {
         /// Which one.
         worker_id: u32,
-        /// For people, e.g. `not heard of for 60 s`.
+        /// For people, e.g. `it has not called for 60 s`.
         reason: String,
     },
     /// Somebody asked to stop after what runs, or the allocation ends.
@@ -44,6 +44,6 @@ pub enum Event {
     },
     /// Somebody asked to stop for good.
     Cancelled,
-    /// Somebody would rather have the output without what was set aside than wait for it.
-    GapsAccepted,
+    /// Somebody prefers the output without the units that failed permanently.
+    FailedUnitsAccepted,
 }

@@ -1,158 +1,146 @@
-//! Why a unit is where it is, in sentences. It reads the state and changes nothing.
+//! Why a unit is in its condition, in sentences. It reads the state and changes nothing.
 
 use thresher_domain::{Explanation, JobState, Stage, UnitCondition, UnitKey};
 
-use crate::job::{Job, Phase};
-use crate::unit::{Trouble, UnitState};
-use crate::{Scheduler, Timestamp};
+use crate::failure_history::FailureHistory;
+use crate::forecast::Forecast;
+use crate::job::Job;
+use crate::lifecycle::Phase;
+use crate::unit::UnitState;
+use crate::workers::Workers;
 
-impl Scheduler {
-    /// Why the unit is where it is; nothing when there is no such unit (yet).
-    pub fn explain(&self, now: Timestamp, key: UnitKey) -> Option<Explanation> {
-        let job = self.job.as_ref()?;
-        let key = job.find(key)?;
-        let trouble = job.troubles.get(&key);
-        let mut because = Vec::new();
-        let condition = match job.state(key) {
-            UnitState::Waiting => {
-                because.extend(why_waiting(now, job, key, trouble));
-                UnitCondition::Waiting
-            }
-            UnitState::Leased { .. } => {
-                because.extend(job.running(key).map(|copy| {
-                    format!(
-                        "leased to {} for {} s, attempt {}",
-                        self.workers.describe(copy.worker_id),
-                        now.millis_since(copy.since) / 1000,
-                        copy.attempt,
-                    )
-                }));
-                if because.len() > 1 {
-                    because.push("the first was slow, so idle slots try it too".into());
-                }
-                UnitCondition::Leased
-            }
+/// What an explanation is made of.
+pub(crate) struct Explaining<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) workers: &'a Workers,
+    pub(crate) forecast: Forecast<'a>,
+}
+
+impl Explaining<'_> {
+    /// Explains a unit of the job.
+    pub(crate) fn explain(&self, key: UnitKey) -> Explanation {
+        let units = &self.job.units;
+        let (condition, mut because) = match units.state(key) {
+            UnitState::Waiting => (UnitCondition::Waiting, self.why_waiting(key)),
+            UnitState::Leased { .. } => (UnitCondition::Leased, self.who_runs(key)),
             UnitState::Done { digest } => {
                 let digest = digest.swap_bytes();
-                because.push(format!("done; the digest of its output begins {digest:016x}"));
-                UnitCondition::Done
+                let done = format!("done; the digest of its output starts with {digest:016x}");
+                (UnitCondition::Done, vec![done])
             }
-            UnitState::SetAside => {
-                let error = trouble.and_then(|trouble| trouble.set_aside.as_deref());
-                because.push(format!("set aside: {}", error.unwrap_or("for no known reason")));
-                UnitCondition::Failed
+            UnitState::Failed => {
+                let error = units.history(key).and_then(|found| found.permanent_error.as_deref());
+                let error = error.unwrap_or("for no known reason");
+                (UnitCondition::Failed, vec![format!("failed permanently: {error}")])
             }
-            UnitState::Skipped => {
-                because.push(why_skipped(job, key));
-                UnitCondition::Skipped
+            UnitState::Skipped => (UnitCondition::Skipped, vec![self.why_skipped(key)]),
+        };
+        because.extend(units.history(key).into_iter().flat_map(past_failures));
+        Explanation { unit: units.newest(key), condition, because }
+    }
+
+    fn who_runs(&self, key: UnitKey) -> Vec<String> {
+        let running = self.job.units.running(key).map(|one| {
+            format!(
+                "leased to {} for {} s, attempt {}",
+                self.workers.describe(one.worker_id),
+                self.forecast.now.millis_since(one.since) / 1000,
+                one.attempt,
+            )
+        });
+        let mut because: Vec<String> = running.collect();
+        if because.len() > 1 {
+            because.push("the first attempt is slow, so an idle slot runs a second one".to_owned());
+        }
+        because
+    }
+
+    fn why_waiting(&self, key: UnitKey) -> Vec<String> {
+        let because = match &self.job.lifecycle.phase {
+            Phase::Running => self.what_it_waits_for(key),
+            Phase::Draining { .. } => "the job is draining: nothing is leased any more".to_owned(),
+            Phase::Drained => "the job is drained: `thresher resume` continues it".to_owned(),
+            Phase::Over { state, .. } => {
+                let ended = match state {
+                    JobState::Failed => "failed",
+                    JobState::Cancelled => "was cancelled",
+                    JobState::None
+                    | JobState::Running
+                    | JobState::Drained
+                    | JobState::Complete
+                    | JobState::CompleteWithGaps => "is complete",
+                };
+                format!("the job {ended}")
             }
         };
-        because.extend(trouble.into_iter().flat_map(history));
-        Some(Explanation { unit: key.attempt(job.attempt(key)), condition, because })
+        vec![because]
     }
-}
 
-fn why_waiting(now: Timestamp, job: &Job, key: UnitKey, trouble: Option<&Trouble>) -> Vec<String> {
-    match &job.phase {
-        Phase::Running => {}
-        Phase::Draining { .. } => {
-            return vec!["the job is draining: nothing is leased any more".into()];
-        }
-        Phase::Drained => return vec!["the job is drained: `thresher resume` goes on".into()],
-        Phase::Over { state, .. } => {
-            let ended = match state {
-                JobState::Failed => "failed",
-                JobState::Cancelled => "was cancelled",
-                JobState::None
-                | JobState::Running
-                | JobState::Drained
-                | JobState::Complete
-                | JobState::CompleteWithGaps => "is complete",
-            };
-            return vec![format!("the job {ended}")];
+    fn what_it_waits_for(&self, key: UnitKey) -> String {
+        let units = &self.job.units;
+        if let Some(current) = units.current_stage().filter(|current| *current < key.stage) {
+            let table = units.table(current);
+            let left = table.tally.waiting + table.tally.leased;
+            format!("waits for stage `{current}`: {left} of {} units are left", table.to_run())
+        } else if !self.forecast.fits(key) {
+            self.why_it_does_not_fit(key)
+        } else if units.is_suspect(key) {
+            "waits for a worker that runs nothing else: workers were lost while they ran it"
+                .to_owned()
+        } else if key.stage.is_gang() {
+            "waits for a worker that runs nothing else: it needs all ranks".to_owned()
+        } else {
+            let waiting = units.table(key.stage).tally.waiting;
+            format!("waits for a free slot, as one of {waiting} units")
         }
     }
-    let mut because = Vec::new();
-    if let Some(current) = job.current_stage().filter(|current| *current < key.stage) {
-        let table = job.stage(current);
-        let left = table.tally.waiting + table.tally.leased;
-        because.push(format!(
-            "waits for stage `{}`: {left} of {} units are left",
-            current.name(),
-            table.to_run(),
-        ));
-    } else if job.slack(now, key).is_none() {
-        because.push(why_it_does_not_fit(now, job, key));
-    } else if trouble.is_some_and(Trouble::is_suspect) {
-        because.push(
-            "waits for a worker that runs nothing else: workers were lost while they ran it".into(),
-        );
-    } else if key.stage.is_gang() {
-        because.push("waits for a worker that runs nothing else: it needs all ranks".into());
-    } else {
-        let waiting = job.stage(key.stage).tally.waiting;
-        because.push(format!("waits for a free slot, as one of {waiting} units"));
-    }
-    because
-}
 
-/// In whole seconds, since the end of an allocation is known no better.
-fn why_it_does_not_fit(now: Timestamp, job: &Job, key: UnitKey) -> String {
-    let left = job.horizon.map_or(0, |horizon| horizon.stops().millis_since(now)) / 1000;
-    match job.predict_millis(key) {
-        Some(millis) => format!(
-            "waits for the next allocation: it takes up to {} s, as others of its stage did, and \
-             this one hands out work for {left} s more",
-            millis.div_ceil(1000),
-        ),
-        None => format!(
-            "waits for the next allocation: how long it takes is not known, and this one hands \
-             out work for {left} s more",
-        ),
+    /// In whole seconds, since the end of an allocation is not known more precisely.
+    fn why_it_does_not_fit(&self, key: UnitKey) -> String {
+        let Forecast { now, walltime, .. } = self.forecast;
+        let left = walltime.map_or(0, |walltime| walltime.leasing_stops().millis_since(now)) / 1000;
+        match self.forecast.upper_bound_millis(key) {
+            Some(millis) => format!(
+                "waits for the next allocation: it takes up to {} s, as others of its stage did, \
+                 and this one starts units for {left} s more",
+                millis.div_ceil(1000),
+            ),
+            None => format!(
+                "waits for the next allocation: how long it takes is not known, and this one \
+                 starts units for {left} s more",
+            ),
+        }
+    }
+
+    fn why_skipped(&self, key: UnitKey) -> String {
+        let source_name = |source: usize| {
+            self.job.plan.sources.get(source).map_or("", |source| source.name.as_str())
+        };
+        if key.stage == Stage::Layout {
+            return format!("source `{}` could not be listed", source_name(key.ordinal as usize));
+        }
+        let spans = &self.job.units.spans;
+        let source = spans.iter().position(|span| span.contains(&key.ordinal));
+        format!("lines of source `{}` are not deduplicated", source.map_or("", source_name))
     }
 }
 
-fn why_skipped(job: &Job, key: UnitKey) -> String {
-    let source = match key.stage {
-        Stage::Layout => Some(key.ordinal as usize),
-        Stage::Lines => job.spans.iter().position(|span| span.contains(&key.ordinal)),
-        Stage::List
-        | Stage::ResolveLines
-        | Stage::Prepare
-        | Stage::ResolveDocuments
-        | Stage::Publish
-        | Stage::Seal => None,
-    };
-    let name = source.and_then(|source| job.plan.sources.get(source)).map_or("", |s| &s.name);
-    match key.stage {
-        Stage::Layout => format!("source `{name}` could not be listed"),
-        Stage::List
-        | Stage::Lines
-        | Stage::ResolveLines
-        | Stage::Prepare
-        | Stage::ResolveDocuments
-        | Stage::Publish
-        | Stage::Seal => format!("lines of source `{name}` are not deduplicated"),
-    }
-}
-
-fn history(trouble: &Trouble) -> Vec<String> {
-    let mut told: Vec<String> = trouble
-        .failed
-        .iter()
+fn past_failures(history: &FailureHistory) -> Vec<String> {
+    let failed = history.latest.iter();
+    let mut past: Vec<String> = failed
         .map(|failed| format!("attempt {} failed: {}", failed.attempt, failed.error))
         .collect();
-    if trouble.crashes > 0 {
-        told.push(format!(
+    if history.crashes > 0 {
+        past.push(format!(
             "{} workers were lost while they ran it, {} of them running nothing else",
-            trouble.crashes, trouble.crashes_alone,
+            history.crashes, history.crashes_alone,
         ));
     }
-    if trouble.repairs > 0 {
-        told.push(format!(
-            "ran again {} times because what it wrote was found damaged",
-            trouble.repairs
+    if history.repairs > 0 {
+        past.push(format!(
+            "ran again {} times because its output was found damaged",
+            history.repairs
         ));
     }
-    told
+    past
 }

@@ -1,43 +1,27 @@
-//! The job's state, and the few moves that everything else is made of: give up a lease, stop the
-//! job.
+//! The state of the job, and the handlers that work on parts of it.
 //!
-//! Invariant: every change of a unit keeps three things in step: its stage's table, its worker's
-//! `held`, and its trouble.
+//! Each handler borrows only the parts that it uses, so its fields say what it can change.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use thresher_domain::Timestamp;
 
-use thresher_domain::{AttemptRef, JobState, Stage, UnitKey};
-
-use crate::horizon::Horizon;
+use crate::advancing::Advancing;
+use crate::attempts::Attempts;
+use crate::deadlines::Deadlines;
+use crate::draining::Draining;
+use crate::effect::Effect;
+use crate::failed_units::FailedUnits;
+use crate::forecast::Forecast;
+use crate::leasing::Leasing;
+use crate::lifecycle::Lifecycle;
+use crate::losing::Losing;
 use crate::outage::Outage;
-use crate::payload::{Listing, Payloads};
-use crate::stage::{StageTable, Turn};
-use crate::twins::Copies;
-use crate::unit::{Step, Trouble, UnitState, bounded};
-use crate::worker::Workers;
-use crate::{Effect, JobPlan, Timestamp};
-
-/// Alarms that are remembered; later ones are only told.
-const MAX_ALARMS: usize = 100;
-
-/// Whether the job goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Running,
-    /// Nothing is leased any more; some units still run, until then at the longest.
-    Draining {
-        until: Option<Timestamp>,
-    },
-    /// Nothing runs. The next coordinator goes on.
-    Drained,
-    /// Final.
-    Over {
-        state: JobState,
-        reason: String,
-        finished: Timestamp,
-    },
-}
+use crate::plan::JobPlan;
+use crate::reattaching::Reattaching;
+use crate::reporting::{ReportContext, Reporting};
+use crate::returning::Returning;
+use crate::units::Units;
+use crate::walltime::Walltime;
+use crate::workers::Workers;
 
 /// The one job of a coordinator.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,160 +29,143 @@ pub(crate) struct Job {
     pub(crate) plan: JobPlan,
     pub(crate) job_toml: String,
     pub(crate) submitted: Timestamp,
-    pub(crate) phase: Phase,
-    /// Why nothing can go on until somebody acts; the next coordinator tries again.
-    pub(crate) barred: Option<String>,
-    /// It would be the same for the next coordinator, if nobody acted.
-    pub(crate) refused: bool,
-    /// Whether somebody wants the output without what was set aside.
-    pub(crate) gaps_accepted: bool,
+    /// The walltime of the allocation that the coordinator runs in.
+    pub(crate) walltime: Option<Walltime>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) units: Units,
     pub(crate) outage: Outage,
-    /// Of the allocation that the coordinator runs in.
-    pub(crate) horizon: Option<Horizon>,
-    pub(crate) stages: Vec<StageTable>,
-    /// Payloads of LINES and PREPARE.
-    pub(crate) inputs: Payloads,
-    /// Which units of LINES and PREPARE belong to each source.
-    pub(crate) spans: Vec<Range<u32>>,
-    /// Payloads of PUBLISH.
-    pub(crate) shards: Payloads,
-    /// What attempts of LIST and LAYOUT units have planned, until their stage is over.
-    pub(crate) listings: BTreeMap<(UnitKey, u32), Listing>,
-    pub(crate) troubles: BTreeMap<UnitKey, Trouble>,
-    /// Of leased units that have had a second copy since they last waited.
-    pub(crate) copies: BTreeMap<UnitKey, Copies>,
+    /// Determinism violations, for people.
     pub(crate) alarms: Vec<String>,
-    /// Whether something became leaseable since the last effects.
-    pub(crate) stirred: bool,
 }
 
 impl Job {
-    pub(crate) fn new(plan: JobPlan, job_toml: String, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        plan: JobPlan,
+        job_toml: String,
+        submitted: Timestamp,
+        walltime: Option<Walltime>,
+    ) -> Self {
         Self {
             plan,
             job_toml,
-            submitted: now,
-            phase: Phase::Running,
-            barred: None,
-            refused: false,
-            gaps_accepted: false,
+            submitted,
+            walltime,
+            lifecycle: Lifecycle::new(),
+            units: Units::new(),
             outage: Outage::default(),
-            horizon: None,
-            stages: Stage::ALL.into_iter().map(StageTable::new).collect(),
-            inputs: Payloads::default(),
-            spans: Vec::new(),
-            shards: Payloads::default(),
-            listings: BTreeMap::new(),
-            troubles: BTreeMap::new(),
-            copies: BTreeMap::new(),
             alarms: Vec::new(),
-            stirred: false,
         }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        match self.phase {
-            Phase::Running | Phase::Draining { .. } | Phase::Drained => false,
-            Phase::Over { .. } => true,
+    pub(crate) fn forecast(&self, now: Timestamp) -> Forecast<'_> {
+        Forecast { now, walltime: self.walltime, units: &self.units }
+    }
+
+    pub(crate) fn deadlines<'a>(&'a self, now: Timestamp, workers: &'a Workers) -> Deadlines<'a> {
+        Deadlines {
+            limits: &self.plan.limits,
+            lifecycle: &self.lifecycle,
+            forecast: self.forecast(now),
+            workers,
         }
     }
 
-    pub(crate) fn stage(&self, stage: Stage) -> &StageTable {
-        &self.stages[stage.index()]
+    pub(crate) fn returning<'a>(&'a self, now: Timestamp, workers: &'a Workers) -> Returning<'a> {
+        Returning { phase: &self.lifecycle.phase, forecast: self.forecast(now), workers }
     }
 
-    pub(crate) fn stage_mut(&mut self, stage: Stage) -> &mut StageTable {
-        &mut self.stages[stage.index()]
+    pub(crate) fn attempts<'a>(&'a mut self, workers: &'a mut Workers) -> Attempts<'a> {
+        Attempts { units: &mut self.units, workers }
     }
 
-    /// The unit, if there is such a unit.
-    pub(crate) fn find(&self, key: UnitKey) -> Option<UnitKey> {
-        self.stage(key.stage).unit(key.ordinal).map(|_| key)
-    }
-
-    pub(crate) fn state(&self, key: UnitKey) -> UnitState {
-        self.unit(key).state
-    }
-
-    pub(crate) fn attempt(&self, key: UnitKey) -> u32 {
-        self.unit(key).attempt
-    }
-
-    fn unit(&self, key: UnitKey) -> crate::unit::Unit {
-        self.stage(key.stage).unit(key.ordinal).expect("keys are made by `find` or from a table")
-    }
-
-    pub(crate) fn cost_bytes(&self, key: UnitKey) -> u64 {
-        match key.stage {
-            Stage::Lines | Stage::Prepare => self.inputs.cost_bytes(key.ordinal),
-            Stage::Publish => self.shards.cost_bytes(key.ordinal),
-            Stage::List
-            | Stage::ResolveLines
-            | Stage::ResolveDocuments
-            | Stage::Layout
-            | Stage::Seal => 0,
-        }
-    }
-
-    pub(crate) fn trouble(&mut self, key: UnitKey) -> &mut Trouble {
-        self.troubles.entry(key).or_default()
-    }
-
-    /// Whether the attempt wrote what was found damaged since: its result is of no use.
-    pub(crate) fn is_stale(&self, unit: AttemptRef) -> bool {
-        self.troubles.get(&unit.key).is_some_and(|trouble| unit.attempt <= trouble.damaged_attempt)
-    }
-
-    /// Whether the attempt's failure was counted already. A registration that was long on its way
-    /// may still name it as held; the failure that is then told again must not count again.
-    pub(crate) fn has_failed(&self, unit: AttemptRef) -> bool {
-        self.troubles.get(&unit.key).is_some_and(|trouble| unit.attempt == trouble.failed_attempt)
-    }
-
-    /// Takes the unit off the workers that it is leased to, if it is.
-    pub(crate) fn unhold(&mut self, workers: &mut Workers, key: UnitKey) {
-        self.running(key).for_each(|copy| workers.release(copy.worker_id, key));
-        self.copies.remove(&key);
-    }
-
-    /// Ends a lease without a result; the unit waits for its next turn.
-    pub(crate) fn release(&mut self, workers: &mut Workers, key: UnitKey) {
-        self.unhold(workers, key);
-        self.wait(key, Step::Release);
-    }
-
-    pub(crate) fn wait(&mut self, key: UnitKey, step: Step) {
-        let suspect = self.troubles.get(&key).is_some_and(Trouble::is_suspect);
-        let turn = if suspect { Turn::Alone } else { Turn::Next };
-        let cost_bytes = self.cost_bytes(key);
-        self.stage_mut(key.stage).wait(key.ordinal, step, turn, cost_bytes);
-        self.stirred = true;
-    }
-
-    /// Ends the job for good.
-    pub(crate) fn end(
-        &mut self,
+    pub(crate) fn reattaching<'a>(
+        &'a mut self,
         now: Timestamp,
-        state: JobState,
-        reason: String,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.is_over() {
-            return;
-        }
-        self.phase = Phase::Over { state, reason: reason.clone(), finished: now };
-        self.stirred = true;
-        effects.push(Effect::JobEnded { state, reason });
+        workers: &'a mut Workers,
+        worker_id: u32,
+    ) -> Reattaching<'a> {
+        Reattaching { now, worker_id, attempts: self.attempts(workers) }
     }
 
-    pub(crate) fn alarm(&mut self, unit: AttemptRef, text: String, effects: &mut Vec<Effect>) {
-        if self.alarms.len() < MAX_ALARMS {
-            self.alarms.push(bounded(&text));
+    pub(crate) fn leasing<'a>(
+        &'a mut self,
+        now: Timestamp,
+        workers: &'a mut Workers,
+    ) -> Leasing<'a> {
+        Leasing {
+            now,
+            limits: &self.plan.limits,
+            walltime: self.walltime,
+            attempts: Attempts { units: &mut self.units, workers },
         }
-        effects.push(Effect::Alarm { unit, text });
     }
 
-    pub(crate) fn leased(&self) -> u32 {
-        self.stages.iter().map(|stage| stage.tally.leased).sum()
+    pub(crate) fn reporting<'a>(
+        &'a mut self,
+        context: ReportContext,
+        workers: &'a mut Workers,
+        effects: &'a mut Vec<Effect>,
+    ) -> Reporting<'a> {
+        Reporting {
+            context,
+            limits: &self.plan.limits,
+            walltime: self.walltime,
+            attempts: Attempts { units: &mut self.units, workers },
+            lifecycle: &mut self.lifecycle,
+            outage: &mut self.outage,
+            alarms: &mut self.alarms,
+            effects,
+        }
+    }
+
+    pub(crate) fn losing<'a>(
+        &'a mut self,
+        now: Timestamp,
+        workers: &'a mut Workers,
+        effects: &'a mut Vec<Effect>,
+    ) -> Losing<'a> {
+        let walltime = self.walltime;
+        Losing {
+            crash_limit: self.plan.limits.crash_limit,
+            blames_units: self.lifecycle.blames_units(now, walltime),
+            failed_units: FailedUnits {
+                attempts: Attempts { units: &mut self.units, workers },
+                draining: Draining { now, walltime, lifecycle: &mut self.lifecycle, effects },
+            },
+        }
+    }
+
+    pub(crate) fn draining<'a>(
+        &'a mut self,
+        now: Timestamp,
+        effects: &'a mut Vec<Effect>,
+    ) -> Draining<'a> {
+        Draining { now, walltime: self.walltime, lifecycle: &mut self.lifecycle, effects }
+    }
+
+    pub(crate) fn advancing<'a>(
+        &'a mut self,
+        now: Timestamp,
+        effects: &'a mut Vec<Effect>,
+    ) -> Advancing<'a> {
+        Advancing {
+            now,
+            plan: &self.plan,
+            walltime: self.walltime,
+            units: &mut self.units,
+            lifecycle: &mut self.lifecycle,
+            effects,
+        }
+    }
+
+    /// Ends a drain if nothing runs any more, and adds the effect that wakes those who wait.
+    pub(crate) fn settle(&mut self, effects: &mut Vec<Effect>) {
+        if self.lifecycle.is_draining() && self.units.leased() == 0 {
+            self.lifecycle.finish_drain(effects);
+        }
+        let work_available = std::mem::take(&mut self.units.work_available);
+        if std::mem::take(&mut self.lifecycle.directive_changed) || work_available {
+            effects.push(Effect::WorkAvailable);
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! What a job is to the scheduler: plain numbers and names, made of the job file by others.
+//! A job as the scheduler sees it: plain numbers and names, made from the job file by others.
 //!
 //! Invariant: the plan decides which units exist and in which order they are leased, never what
 //! is in the output.
 
-/// A job, as far as the scheduler cares.
+/// A job, without anything that the scheduler does not need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobPlan {
     /// The job's name, for status.
@@ -39,17 +39,18 @@ pub enum LeaseOrder {
 /// Numbers that bound the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A worker is lost when not heard of for so long.
+    /// A worker is lost if it does not call for this long.
     pub lease_millis: u32,
-    /// How often a worker should be heard of.
+    /// How often a worker should call.
     pub heartbeat_millis: u32,
-    /// Failed attempts after which a unit is set aside.
+    /// Number of failed attempts after which a unit fails permanently.
     pub retries: u32,
-    /// Whether the job stops at a stage's end when units of it were set aside.
-    pub stop_at_gaps: bool,
-    /// How long servers may leave everybody without an answer.
+    /// Whether the job stops at the end of a stage whose units failed permanently.
+    pub stop_at_failed_units: bool,
+    /// How long servers may leave every unit without an answer.
     pub outage_millis: u64,
-    /// Times a unit may take its worker with it while running alone, before it is set aside.
+    /// Number of workers that a unit may take with it while running alone, before it fails
+    /// permanently.
     pub crash_limit: u32,
     /// Memory that the keys of one gang unit may use.
     pub dedup_budget_bytes: u64,
@@ -67,7 +68,7 @@ impl Default for Limits {
             lease_millis: 60_000,
             heartbeat_millis: 10_000,
             retries: 3,
-            stop_at_gaps: false,
+            stop_at_failed_units: false,
             outage_millis: 600_000,
             crash_limit: 3,
             dedup_budget_bytes: 1 << 30,

@@ -1,82 +1,88 @@
-//! How the job stands, for people and programs. It reads the state and changes nothing.
+//! The state of the job, for people and programs. It reads the state and changes nothing.
 
-use thresher_domain::{FailedUnit, JobState, Stage, StageStatus, Status, Timestamp};
+use thresher_domain::{AllocationEnd, FailedUnit, JobState, Stage, StageStatus, Status, Timestamp};
 
-use crate::Scheduler;
-use crate::job::{Job, Phase};
-use crate::stage::StageTable;
-use crate::unit::UnitState;
+use crate::job::Job;
+use crate::lifecycle::Phase;
+use crate::stage_table::StageTable;
+use crate::workers::Workers;
 
-/// Failed units listed in one answer; the stages' counts have them all.
+/// Number of failed units listed in one answer; the stages' counts have all of them.
 const MAX_LISTED: usize = 1000;
 
-impl Scheduler {
-    /// Everything that can be said about the job.
-    pub fn status(&self, now: Timestamp) -> Status {
+/// What a status is made of.
+pub(crate) struct StatusView<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) epoch: u64,
+    pub(crate) allocation: Option<&'a AllocationEnd>,
+    pub(crate) workers: &'a Workers,
+    pub(crate) job: Option<&'a Job>,
+}
+
+impl StatusView<'_> {
+    pub(crate) fn status(&self) -> Status {
         let common = Status {
             epoch: self.epoch,
-            now,
+            now: self.now,
             workers: self.workers.status(),
-            allocation: self.allocation.clone(),
+            allocation: self.allocation.cloned(),
             ..Status::default()
         };
-        let Some(job) = &self.job else { return common };
-        let barred = job.barred.as_deref().unwrap_or_default();
-        let (state, reason, finished) = match &job.phase {
-            Phase::Running | Phase::Draining { .. } => (JobState::Running, barred, None),
-            Phase::Drained => (JobState::Drained, barred, None),
+        let Some(job) = self.job else { return common };
+        let blocked = job.lifecycle.blocked.as_deref().unwrap_or_default();
+        let (state, reason, finished) = match &job.lifecycle.phase {
+            Phase::Running | Phase::Draining { .. } => (JobState::Running, blocked, None),
+            Phase::Drained => (JobState::Drained, blocked, None),
             Phase::Over { state, reason, finished } => (*state, reason.as_str(), Some(*finished)),
         };
-        let accounting =
-            job.stage(Stage::Prepare).totals.accounting_less(&job.stage(Stage::Publish).totals);
+        let published = &job.units.table(Stage::Publish).totals;
+        let accounting = job.units.table(Stage::Prepare).totals.accounting_less(published);
         Status {
             job_name: job.plan.name.clone(),
             state,
             reason: reason.to_owned(),
             submitted: Some(job.submitted),
             finished,
-            stages: job.stages.iter().map(stage_status).collect(),
+            stages: job.units.tables().iter().map(stage_status).collect(),
             accounting: Some(accounting),
             failed_units: failed_units(job),
             alarms: job.alarms.clone(),
-            draining: matches!(job.phase, Phase::Draining { .. }),
-            refused: job.refused,
+            draining: job.lifecycle.is_draining(),
+            refused: job.lifecycle.refused,
             output: job.plan.output.clone(),
             ..common
         }
     }
 }
 
-fn stage_status(stage: &StageTable) -> StageStatus {
+fn stage_status(table: &StageTable) -> StageStatus {
     StageStatus {
-        stage: stage.stage,
-        units: stage.to_run(),
-        waiting: stage.tally.waiting,
-        leased: stage.tally.leased,
-        done: stage.tally.done,
-        failed: stage.tally.set_aside,
-        bytes: stage.bytes,
-        bytes_done: stage.bytes_done,
-        cpu_millis: stage.cpu_millis,
-        wall_millis: stage.wall_millis,
-        started: stage.started,
-        ended: stage.ended.filter(|_| stage.to_run() > 0),
-        retries: stage.retries,
-        accounting: stage.totals.accounting(),
-        counts: stage.totals.counts.to_vec(),
-        planned: stage.planned,
+        stage: table.stage,
+        units: table.to_run(),
+        waiting: table.tally.waiting,
+        leased: table.tally.leased,
+        done: table.tally.done,
+        failed: table.tally.failed,
+        bytes: table.bytes,
+        bytes_done: table.bytes_done,
+        cpu_millis: table.cpu_millis,
+        wall_millis: table.wall_millis,
+        started: table.started,
+        ended: table.ended.filter(|_| table.to_run() > 0),
+        retries: table.retries,
+        accounting: table.totals.accounting(),
+        counters: table.totals.counters(),
+        planned: table.planned,
     }
 }
 
 fn failed_units(job: &Job) -> Vec<FailedUnit> {
-    job.troubles
-        .iter()
-        .filter(|(key, _)| job.state(**key) == UnitState::SetAside)
-        .map(|(key, trouble)| FailedUnit {
-            unit: *key,
-            error: trouble.set_aside.clone().unwrap_or_default(),
-            attempts: job.attempt(*key),
+    let failed = job.units.failed().take(MAX_LISTED);
+    failed
+        .map(|(unit, history)| FailedUnit {
+            unit,
+            error: history.permanent_error.clone().unwrap_or_default(),
+            attempts: job.units.newest(unit).attempt,
         })
-        .take(MAX_LISTED)
         .collect()
 }

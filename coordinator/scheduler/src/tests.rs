@@ -6,12 +6,14 @@
 mod ends;
 mod leases;
 mod reports;
-mod twins;
+mod speculation;
+
 mod walltime;
 
 use thresher_domain::{
-    AttemptRef, CoordinatorOpened, Directive, Done, Failure, FailureKind, Lease, Listed, Outcome,
-    Payload, PlannedUnit, RegisterRequest, Report, StageStatus, SyncRequest, UnitKey,
+    AllocationEnd, AttemptRef, CoordinatorOpened, Directive, Done, Failure, FailureKind, JobState,
+    Lease, Listed, Outcome, Payload, PlannedUnit, RegisterRequest, Report, Stage, StageStatus,
+    SyncRequest, UnitKey,
 };
 
 use super::*;
@@ -53,7 +55,7 @@ impl Room {
         room
     }
 
-    /// With so many inputs listed by worker 1.
+    /// With that number of inputs, listed by worker 1.
     fn listed(needs_lines: bool, inputs: u32) -> Self {
         Self::listed_with(needs_lines, inputs, |_| {})
     }
@@ -105,7 +107,7 @@ impl Room {
         (synced.answer, effects)
     }
 
-    /// What an idle worker gets when it wants so many.
+    /// What an idle worker is leased when it wants that many units.
     fn lease(&mut self, worker_id: u32, want: u32) -> Vec<Lease> {
         self.ask(SyncRequest { worker_id, want, idle: true, ..SyncRequest::default() })
     }
@@ -146,7 +148,7 @@ impl Room {
         let now = Timestamp::from_millis(self.now);
         self.scheduler
             .explain(now, unit.key)
-            .map_or_else(|| "none".to_owned(), |told| told.condition.name().to_owned())
+            .map_or_else(|| "none".to_owned(), |explained| explained.condition.name().to_owned())
     }
 
     fn row(&self, stage: Stage) -> StageStatus {

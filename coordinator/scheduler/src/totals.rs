@@ -1,56 +1,93 @@
-//! Sums over a stage's results, by name.
+//! Sums over a stage's results, by reason and by counter.
 //!
-//! Who adds what, and only once, is decided in `report.rs`. Invariant: `records_in` equals `kept`
-//! plus everything dropped and quarantined, since only balanced accountings are added.
+//! Who adds what, and only once, is decided in `reporting.rs`. Invariant: `records_in` equals
+//! `kept` plus everything dropped and quarantined, since only balanced accountings are added.
 
 use std::collections::BTreeMap;
 
-use thresher_domain::{Accounting, Count, Done};
+use thresher_domain::{Accounting, Count, Counter, CounterValue, Done};
 
-/// Distinct names kept in one list; what comes after is counted under [`OTHER`].
+/// Distinct names kept in one list; what comes after is counted under [`Name::other`].
 const MAX_NAMES: usize = 4096;
-/// Longer names are counted under [`OTHER`] too.
+/// Longer names are counted under [`Name::other`] too.
 const MAX_NAME_BYTES: usize = 200;
-/// Where counts with too long a name, or one too many, go.
-const OTHER: &str = "other_names";
+/// What numbers are added up by. Parts of it come from workers, so there may be any number of
+/// different ones, of any length.
+trait Name: Clone + Ord {
+    /// Returns the name under which numbers are added up whose own name is one too many, or too
+    /// long.
+    fn other() -> Self;
 
-/// Numbers by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts(BTreeMap<Box<str>, u64>);
+    /// Returns the length of the name as it is published, in bytes.
+    fn published_bytes(&self) -> usize;
+}
 
-impl Counts {
-    pub(crate) fn add(&mut self, counts: &[Count]) {
-        for count in counts {
-            self.add_one(&count.name, count.value);
-        }
+/// A reason for which records were dropped or quarantined.
+impl Name for String {
+    fn other() -> Self {
+        Counter::OtherNames.name()
     }
 
-    fn add_one(&mut self, name: &str, value: u64) {
+    fn published_bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Name for Counter {
+    fn other() -> Self {
+        Self::OtherNames
+    }
+
+    fn published_bytes(&self) -> usize {
+        self.name().len()
+    }
+}
+
+/// A bounded number of sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sums<N>(BTreeMap<N, u64>);
+
+impl<N> Default for Sums<N> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<N: Name> Sums<N> {
+    fn add(&mut self, name: &N, value: u64) {
         if let Some(sum) = self.0.get_mut(name) {
             *sum = sum.saturating_add(value);
             return;
         }
-        let room = name.len() <= MAX_NAME_BYTES && self.0.len() < MAX_NAMES;
-        let name = if room { name } else { OTHER };
-        let sum = self.0.entry(name.into()).or_default();
+        let room = self.0.len() < MAX_NAMES && name.published_bytes() <= MAX_NAME_BYTES;
+        let name = if room { name.clone() } else { N::other() };
+        let sum = self.0.entry(name).or_default();
         *sum = sum.saturating_add(value);
     }
 
-    pub(crate) fn sum(&self) -> u64 {
+    fn sum(&self) -> u64 {
         self.0.values().fold(0, |sum, value| sum.saturating_add(*value))
-    }
-
-    /// Sorted by name.
-    pub(crate) fn to_vec(&self) -> Vec<Count> {
-        self.0.iter().map(|(name, value)| Count { name: (&**name).into(), value: *value }).collect()
     }
 
     fn merged(&self, other: &Self) -> Self {
         let mut both = self.clone();
         for (name, value) in &other.0 {
-            both.add_one(name, *value);
+            both.add(name, *value);
         }
         both
+    }
+}
+
+impl Sums<String> {
+    fn add_all(&mut self, counts: &[Count]) {
+        for Count { name, value } in counts {
+            self.add(name, *value);
+        }
+    }
+
+    /// Returns the sums, sorted by reason.
+    fn to_vec(&self) -> Vec<Count> {
+        self.0.iter().map(|(name, value)| Count { name: name.clone(), value: *value }).collect()
     }
 }
 
@@ -61,9 +98,9 @@ pub(crate) struct Totals {
     kept: u64,
     bytes_in: u64,
     bytes_kept: u64,
-    dropped: Counts,
-    quarantined: Counts,
-    pub(crate) counts: Counts,
+    dropped: Sums<String>,
+    quarantined: Sums<String>,
+    counters: Sums<Counter>,
     /// Keys handed to the resolve stage that follows.
     pub(crate) keys: u64,
 }
@@ -75,11 +112,18 @@ impl Totals {
             self.kept = self.kept.saturating_add(accounting.kept);
             self.bytes_in = self.bytes_in.saturating_add(accounting.bytes_in);
             self.bytes_kept = self.bytes_kept.saturating_add(accounting.bytes_kept);
-            self.dropped.add(&accounting.dropped);
-            self.quarantined.add(&accounting.quarantined);
+            self.dropped.add_all(&accounting.dropped);
+            self.quarantined.add_all(&accounting.quarantined);
         }
-        self.counts.add(&done.counts);
+        for CounterValue { counter, value } in &done.counters {
+            self.counters.add(counter, *value);
+        }
         self.keys = self.keys.saturating_add(done.keys);
+    }
+
+    /// Returns the sums of the counters, sorted by counter.
+    pub(crate) fn counters(&self) -> Vec<CounterValue> {
+        self.counters.0.iter().map(|(counter, value)| counter.clone().with(*value)).collect()
     }
 
     pub(crate) fn accounting(&self) -> Accounting {
@@ -161,13 +205,26 @@ mod tests {
 
     #[test]
     fn names_are_bounded_and_nothing_is_lost() {
-        let mut counts = Counts::default();
+        let mut sums = Sums::default();
         for i in 0..MAX_NAMES as u64 + 10 {
-            counts.add(&[count(&format!("name{i}"), 1)]);
+            sums.add_all(&[count(&format!("name{i}"), 1)]);
         }
-        counts.add(&[count(&"x".repeat(MAX_NAME_BYTES + 1), 1)]);
-        assert_eq!(counts.sum(), MAX_NAMES as u64 + 11);
-        assert!(counts.to_vec().len() <= MAX_NAMES + 1);
-        assert!(counts.to_vec().contains(&count(OTHER, 11)));
+        sums.add_all(&[count(&"x".repeat(MAX_NAME_BYTES + 1), 1)]);
+        assert_eq!(sums.sum(), MAX_NAMES as u64 + 11);
+        assert!(sums.to_vec().len() <= MAX_NAMES + 1);
+        assert!(sums.to_vec().contains(&count("other_names", 11)));
+    }
+
+    #[test]
+    fn labels_of_counters_are_bounded_and_nothing_is_lost() {
+        let removed = |rule: String| Counter::RemovedLines { rule };
+        let mut sums = Sums::default();
+        for i in 0..MAX_NAMES as u64 + 10 {
+            sums.add(&removed(format!("rule{i}")), 1);
+        }
+        sums.add(&removed("x".repeat(MAX_NAME_BYTES)), 1);
+        assert_eq!(sums.sum(), MAX_NAMES as u64 + 11);
+        assert!(sums.0.len() <= MAX_NAMES + 1);
+        assert_eq!(sums.0[&Counter::OtherNames], 11);
     }
 }

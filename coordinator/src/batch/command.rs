@@ -1,5 +1,5 @@
-//! Runs a batch system's commands: with a time limit, bounded output, and an error that shows what
-//! was run. A controller that is down makes its clients wait for minutes.
+//! Runs a batch system's commands, with a time limit, bounded output, and an error that shows the
+//! command. Clients of a controller that is down wait for minutes.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,26 +7,31 @@ use std::time::Duration;
 use thresher_site::batch::CommandLine;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// More than any answer that is asked for here.
+/// Limit of a command's output, larger than any answer that is expected here.
 const MAX_OUTPUT_BYTES: u64 = 8 << 20;
 const SHOWN_CHARS: usize = 2000;
 
 /// Why a command gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    #[error("failed to run `{command}`: {source}\nhint: is this a node of the batch system?")]
+    /// The program cannot be started.
+    #[error("failed to run `{command}`: {source}\nhint: run this on a node of the batch system")]
     Start { command: String, source: std::io::Error },
+    /// The file for standard input cannot be opened.
     #[error("failed to open `{path}` for `{command}`: {source}")]
     Input { command: String, path: String, source: std::io::Error },
+    /// The command did not end in time and was killed.
     #[error("`{command}` did not end within {limit:?}\nhint: the batch system may be down")]
     TooSlow { command: String, limit: Duration },
+    /// The command failed; `said` is the end of its output.
     #[error("`{command}` ended with {status}:\n{said}")]
     Failed { command: String, status: String, said: String },
+    /// The output cannot be read.
     #[error("failed to read the answer of `{command}`: {source}")]
     Output { command: String, source: std::io::Error },
 }
 
-/// Runs it to its end and gives what it printed to stdout.
+/// Runs the command to its end and returns what it printed to stdout.
 pub fn run_command(line: &CommandLine, limit: Duration) -> Result<String, CommandError> {
     let command = line.to_string();
     let output = |source| CommandError::Output { command: command.clone(), source };
@@ -35,7 +40,7 @@ pub fn run_command(line: &CommandLine, limit: Duration) -> Result<String, Comman
     runtime.block_on(async {
         match tokio::time::timeout(limit, to_its_end(line, &command)).await {
             Ok(answer) => answer,
-            // Dropped, the child is killed.
+            // The child is killed when it is dropped.
             Err(_) => Err(CommandError::TooSlow { command: command.clone(), limit }),
         }
     })
@@ -87,7 +92,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_command_gives_its_output_or_says_what_it_said() {
+    fn a_command_returns_its_output_or_an_error_with_its_stderr() {
         let echo = CommandLine::new("echo").argument("a b");
         assert_eq!(run_command(&echo, LONG).unwrap(), "a b\n");
         let fails = CommandLine::new("sh").argument("-c").argument("echo no >&2; exit 3");
@@ -98,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_end_is_ended() {
+    fn a_command_that_does_not_end_is_killed() {
         let slow = CommandLine::new("sleep").argument("600");
         let error = run_command(&slow, Duration::from_millis(50)).unwrap_err();
         assert!(matches!(error, CommandError::TooSlow { .. }), "{error}");
     }
 
     #[test]
-    fn a_script_is_given_on_standard_input() {
+    fn a_script_is_passed_on_standard_input() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job.sh");
         std::fs::write(&path, "hello").unwrap();

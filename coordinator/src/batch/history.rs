@@ -1,5 +1,5 @@
-//! What the records of allocations mean together, and what follows from it. Pure: records in,
-//! answers out; the same records give the same answer on every host.
+//! The history of a job's allocations, and the decisions that follow from it. Pure: the same
+//! records give the same answer on every host.
 
 use std::collections::BTreeMap;
 
@@ -9,93 +9,107 @@ use thresher_site::batch::{AllocationId, AllocationState, Ending};
 
 use super::records::{Record, Stamped, Submission};
 
-/// A run that was killed before its end counts as one without progress only when it had so long.
+/// Shortest duration of a run that counts as one without progress although it was killed before its
+/// end.
 const FAIR_CHANCE_SECONDS: u64 = 600;
 
-/// In the place of a signal's name: the launcher could not start workers.
+/// Value used instead of a signal's name if the launcher could not start workers.
 const LAUNCHER: &str = "launcher";
 
-/// Why a chain ends before its time.
+/// Why a chain ends early: the next allocation would stop for the same reason.
 pub const REFUSED: &str =
-    "the one before stopped for what people must mend; `thresher resume` goes on then";
+    "the previous one stopped for a cause that a person must fix; then run `thresher resume`";
 
-/// All that is known.
+/// Everything that the records say.
 #[derive(Debug, Default, PartialEq)]
 pub struct History {
-    /// What was asked for last.
+    /// The last request for allocations.
     pub submission: Option<Submission>,
-    /// In the order in which the batch system took them.
+    /// The allocations, in the order in which the batch system accepted them.
     pub allocations: Vec<Allocation>,
-    /// When a person last wanted the job to stop, as a record's number.
+    /// Number of the last record with which a person asked the job to stop.
     held_by_hand: Option<u64>,
-    /// The number of the last request.
+    /// Number of the record of the last request.
     requested: u64,
 }
 
-/// One allocation, by its id.
+/// One allocation, with its runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Allocation {
+    /// Its id in the batch system.
     pub id: String,
+    /// Number of nodes requested.
     pub nodes: u32,
+    /// Its time limit.
     pub walltime_seconds: u64,
-    /// Each start of its script.
+    /// The starts of its script.
     pub runs: Vec<Run>,
-    /// Why it was taken back.
+    /// Why it was withdrawn, if it was.
     pub withdrawn: Option<String>,
     submitted: u64,
-    /// It belongs to the last request.
+    /// Whether it belongs to the last request.
     current: bool,
 }
 
-/// One start of a script, and its end where that is known.
+/// One start of a script, and its end if it was recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    pub began_unix_seconds: u64,
+    /// When the script started.
+    pub started_unix_seconds: u64,
+    /// Number of nodes that it had.
     pub nodes: u32,
+    /// When its walltime ends, if known.
     pub ends_unix_seconds: Option<u64>,
+    /// Units of the job that were done when it started.
     pub units_before: u64,
+    /// How it ended, if it recorded that.
     pub end: Option<RunEnd>,
     number: u64,
 }
 
-/// How a script came to its end by itself.
+/// How a script ended by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunEnd {
+    /// When it ended.
     pub at_unix_seconds: u64,
     /// Exit status of the coordinator.
     pub status: i32,
-    /// The signal that asked for it; empty when none did.
+    /// The signal that asked for the end; empty if none did.
     pub asked: String,
+    /// Units of the job that were done at the end.
     pub units_after: u64,
-    /// What stopped the job; empty when nothing did.
+    /// What stopped the job; empty if nothing did.
     pub reason: String,
-    /// It would stop the next one too.
+    /// Whether the same cause would stop the next allocation too.
     pub refused: bool,
 }
 
-/// What a script that begins is to do.
+/// What a script that starts has to do.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Beginning {
+pub enum StartDecision {
+    /// Run the job.
     Run,
-    /// End at once, and why; whatever waits behind it is taken back.
+    /// End at once, for this reason; allocations that wait after it are withdrawn.
     Stop(String),
 }
 
-/// What a script that ends is to tell its batch system.
+/// What a script that ends has to report to its batch system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing more to do here.
+    /// This allocation is done.
     Done,
-    /// Nothing more to do at all: whatever waits behind it is taken back.
+    /// The job is over: allocations that wait after it are withdrawn.
     Over,
-    /// Nothing more to do until people act: whatever waits behind it is taken back.
+    /// The job cannot continue until a person acts: allocations that wait after it are withdrawn.
     Refused,
-    /// Run me again under the same id.
+    /// Run the script again under the same id.
     Requeue,
+    /// The allocation failed.
     Failed,
 }
 
 impl History {
+    /// Reads the records, in their order.
     pub fn of(records: &[Stamped]) -> Self {
         let mut history = Self::default();
         for stamped in records {
@@ -113,16 +127,16 @@ impl History {
                 self.allocations.iter_mut().for_each(|allocation| allocation.current = false);
             }
             Record::Submitted { id } => drop(self.entry(id, number)),
-            Record::Begun { id, nodes, ends_unix_seconds, units_done } => {
+            Record::Started { id, nodes, ends_unix_seconds, units_done } => {
                 let run = Run {
-                    began_unix_seconds: at,
+                    started_unix_seconds: at,
                     nodes: *nodes,
                     ends_unix_seconds: *ends_unix_seconds,
                     units_before: *units_done,
                     end: None,
                     number,
                 };
-                // Its script may begin before whoever submitted it has come to say so.
+                // A script may start before the record of its submission is written.
                 self.entry(id, number).runs.push(run);
             }
             Record::Ended { id, status, asked, units_done, reason, refused } => {
@@ -147,7 +161,7 @@ impl History {
         }
     }
 
-    /// The allocation of the last request with this id, new when it has none.
+    /// Returns the allocation of the last request with this id, and adds one if there is none.
     fn entry(&mut self, id: &str, number: u64) -> &mut Allocation {
         let known = self.allocations.iter().rposition(|a| a.id == id);
         let known = known.filter(|at| self.allocations[*at].current || !self.is_settled(*at));
@@ -171,18 +185,20 @@ impl History {
         self.allocations[at].runs.last().is_some_and(|run| run.end.is_some())
     }
 
-    /// Batch systems use ids again after years: the last one is meant.
+    /// Changes the last allocation with this id: batch systems reuse ids after years.
     fn with(&mut self, id: &str, change: impl FnOnce(&mut Allocation)) {
         if let Some(found) = self.allocations.iter_mut().rev().find(|a| a.id == id) {
             change(found);
         }
     }
 
+    /// Returns the last allocation with this id.
     pub fn allocation(&self, id: &str) -> Option<&Allocation> {
         self.allocations.iter().rev().find(|allocation| allocation.id == id)
     }
 
-    /// Those whose end nobody recorded: the batch system is to be asked.
+    /// Returns the allocations whose end was not recorded, so that the batch system has to be
+    /// asked.
     pub fn unsettled(&self) -> impl Iterator<Item = &Allocation> {
         self.allocations.iter().filter(|allocation| match allocation.runs.last() {
             None => allocation.withdrawn.is_none(),
@@ -190,7 +206,7 @@ impl History {
         })
     }
 
-    /// Those that wait behind the one that runs, and never ran.
+    /// Returns the allocations of the last request that wait and have never run.
     pub fn waiting(&self) -> Vec<AllocationId> {
         let waiting = self
             .allocations
@@ -199,35 +215,36 @@ impl History {
         waiting.filter_map(|allocation| AllocationId::parse(&allocation.id).ok()).collect()
     }
 
-    /// What the script of this allocation does at its start.
-    pub fn beginning(&self, id: &str, job: JobState) -> Beginning {
-        if is_over(job) {
-            return Beginning::Stop("the job is over".to_owned());
+    /// Returns what the script of this allocation has to do at its start.
+    pub fn at_start(&self, id: &str, job: JobState) -> StartDecision {
+        if job.is_final() {
+            return StartDecision::Stop("the job is over".to_owned());
         }
-        let Some(allocation) = self.allocation(id) else { return Beginning::Run };
+        let Some(allocation) = self.allocation(id) else { return StartDecision::Run };
         if let Some(why) = &allocation.withdrawn {
-            return Beginning::Stop(why.clone());
+            return StartDecision::Stop(why.clone());
         }
         if self.held_since(allocation.submitted) {
-            let hint = "it was drained by hand; `thresher resume` goes on";
-            return Beginning::Stop(hint.to_owned());
+            let hint = "it was drained by hand; run `thresher resume` to resume it";
+            return StartDecision::Stop(hint.to_owned());
         }
         if self.runs().last().and_then(|run| run.end.as_ref()).is_some_and(|end| end.refused) {
-            return Beginning::Stop(REFUSED.to_owned());
+            return StartDecision::Stop(REFUSED.to_owned());
         }
         let limit = self.submission.as_ref().map_or(u32::MAX, |s| s.site.idle_allocations);
         let idle = self.idle_runs();
         if limit > 0 && idle >= limit {
-            return Beginning::Stop(format!(
-                "{idle} allocations in a row did no unit; `thresher status` tells why, `thresher \
-                 resume` tries again"
+            return StartDecision::Stop(format!(
+                "no unit was done in {idle} allocations in a row; `thresher status` shows why, \
+                 `thresher resume` tries again"
             ));
         }
-        Beginning::Run
+        StartDecision::Run
     }
 
-    /// What the script of this allocation says at its end, by its coordinator's exit status, the
-    /// signal that asked for it, and whether the next allocation would be `refused` what it needs.
+    /// Returns what the script of this allocation has to report at its end, from its coordinator's
+    /// exit status, the signal that asked for the end, and whether the next allocation would be
+    /// `refused` for the same cause.
     pub fn next(&self, id: &str, status: i32, asked: &str, refused: bool) -> Next {
         match status {
             0 | 3 | 4 => return Next::Over,
@@ -253,7 +270,7 @@ impl History {
         self.held_by_hand.is_some_and(|held| held > number && held > self.requested)
     }
 
-    /// Of the last request, in the order in which they began.
+    /// Returns the runs of the last request, in the order in which they started.
     fn runs(&self) -> Vec<&Run> {
         let current = self.allocations.iter().filter(|allocation| allocation.current);
         let mut runs: Vec<&Run> = current.flat_map(|allocation| &allocation.runs).collect();
@@ -261,8 +278,8 @@ impl History {
         runs
     }
 
-    /// Runs of the last request, the latest ones, in which no unit was done though they had the
-    /// chance.
+    /// Returns the number of latest runs of the last request in which no unit was done although
+    /// they had enough time.
     fn idle_runs(&self) -> u32 {
         let runs = self.runs();
         let mut idle = 0;
@@ -272,7 +289,7 @@ impl History {
                 (Some(end), _) => (end.units_after > run.units_before, u64::MAX),
                 (None, Some(later)) => (
                     later.units_before > run.units_before,
-                    later.began_unix_seconds.saturating_sub(run.began_unix_seconds),
+                    later.started_unix_seconds.saturating_sub(run.started_unix_seconds),
                 ),
                 (None, None) => continue,
             };
@@ -287,25 +304,25 @@ impl History {
 }
 
 impl Allocation {
-    /// Seconds of nodes that were held, as far as is known: a run whose end nobody recorded ended
-    /// when the next began, or by its walltime, or lasts.
+    /// Returns the node seconds used, as far as is known: a run whose end was not recorded ended
+    /// when the next one started, or at the end of its walltime, or still runs.
     pub fn node_seconds(&self, state: Option<&AllocationState>, now_unix_seconds: u64) -> u64 {
         let runs_now = matches!(state, Some(AllocationState::Running { .. }));
         let mut sum = 0;
         for (index, run) in self.runs.iter().enumerate() {
-            let last = run.began_unix_seconds.saturating_add(self.walltime_seconds);
+            let last = run.started_unix_seconds.saturating_add(self.walltime_seconds);
             let ended = match (&run.end, self.runs.get(index + 1)) {
                 (Some(end), _) => end.at_unix_seconds,
-                (None, Some(later)) => later.began_unix_seconds.min(last),
+                (None, Some(later)) => later.started_unix_seconds.min(last),
                 (None, None) if runs_now => now_unix_seconds,
                 (None, None) => now_unix_seconds.min(last),
             };
-            sum += ended.saturating_sub(run.began_unix_seconds) * u64::from(run.nodes);
+            sum += ended.saturating_sub(run.started_unix_seconds) * u64::from(run.nodes);
         }
         sum
     }
 
-    /// Whether it came to nothing, and neither the records nor the batch system say why.
+    /// Returns whether it failed, and neither the records nor the batch system say why.
     pub fn lacks_cause(&self, state: Option<&AllocationState>) -> bool {
         let failed =
             matches!(state, Some(AllocationState::Ended { ending: Ending::Failed { .. }, .. }));
@@ -318,20 +335,20 @@ impl Allocation {
         }
     }
 
-    /// In words: queued, running, ended and why. What the batch system says comes first, where it
-    /// says anything.
-    pub fn standing(&self, state: Option<&AllocationState>) -> (&'static str, String) {
+    /// Returns its state in one word (queued, running, ended), and the reason. What the batch
+    /// system says comes first, if it says anything.
+    pub fn describe(&self, state: Option<&AllocationState>) -> (&'static str, String) {
         let last = self.runs.last();
         let own = last.and_then(|run| Some((run, run.end.as_ref()?))).map(|(run, end)| {
             let why = match end.status {
                 0 => "the job was complete".to_owned(),
-                3 => "the job was complete but for units set aside".to_owned(),
+                3 => "the job was complete except for missing units".to_owned(),
                 4 => "the job failed or was cancelled".to_owned(),
                 5 if !end.reason.is_empty() => {
                     format!("stopped: {}", end.reason.lines().next().unwrap_or_default())
                 }
                 5 if end.asked.is_empty() => "drained".to_owned(),
-                5 => format!("drained, asked by {}", end.asked),
+                5 => format!("drained, requested by {}", end.asked),
                 status => format!("the coordinator ended with status {status}"),
             };
             format!("{why}; {} units done", end.units_after.saturating_sub(run.units_before))
@@ -354,7 +371,7 @@ impl Allocation {
                 (Some(why), true) => ("withdrawn", why.clone()),
                 (_, false) => (
                     "unknown",
-                    "it began, no end was recorded, the batch system does not say".to_owned(),
+                    "it started, no end was recorded, and the batch system does not say".to_owned(),
                 ),
                 (None, true) => ("unknown", "submitted; the batch system does not say".to_owned()),
             },
@@ -362,18 +379,7 @@ impl Allocation {
     }
 }
 
-/// Whether no allocation could do anything for a job any more.
-pub const fn is_over(job: JobState) -> bool {
-    match job {
-        JobState::Complete
-        | JobState::CompleteWithGaps
-        | JobState::Failed
-        | JobState::Cancelled => true,
-        JobState::None | JobState::Running | JobState::Drained => false,
-    }
-}
-
-/// States by id, for those who look up.
+/// States of allocations, by id.
 pub type States = BTreeMap<String, AllocationState>;
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! The one command that starts a process on every node of an allocation.
+//! The command that starts a process on every node of an allocation.
 //!
-//! Each has its own way to end all processes when one ends; every option here is against that. MPI
-//! is not initialised: a launcher that waits for it would end or hang when a worker is lost.
+//! Each launcher has its own way to end all processes when one ends; every option here prevents
+//! that. MPI is not initialised: a launcher that waits for it would end or hang when a worker is
+//! lost.
 
 use thresher_site::{Launcher, SiteProfile};
 
-/// Program and arguments; what is to be started comes behind them.
+/// Returns the program and its arguments; the command to start comes after them.
 pub(super) fn launch_words(site: &SiteProfile, nodes: u32) -> Vec<String> {
     let mut words: Vec<String> = match site.launcher {
         Launcher::Srun => srun(site, nodes),
@@ -20,26 +21,26 @@ fn srun(site: &SiteProfile, nodes: u32) -> Vec<String> {
     let mut words =
         vec!["srun".to_owned(), format!("--nodes={nodes}"), format!("--ntasks={nodes}")];
     if site.cores_per_node > 0 {
-        // Since Slurm 22.05 a step no longer takes this from the allocation.
+        // Since Slurm 22.05 a step does not inherit this from the allocation.
         let processors = site.cores_per_node.saturating_mul(site.threads_per_core);
         words.push(format!("--cpus-per-task={processors}"));
     }
     let rest = [
         "--ntasks-per-node=1",
         "--mpi=none",
-        // Neither a lost node nor a lost worker ends the others.
+        // The loss of a node or worker does not end the others.
         "--no-kill",
         "--kill-on-bad-exit=0",
         "--wait=0",
         "--cpu-bind=none",
-        // Steps for gang units run beside it.
+        // Steps for gang units run at the same time.
         "--overlap",
     ];
     words.extend(rest.map(str::to_owned));
     words
 }
 
-/// One resource set on each host, with all of it.
+/// Requests one resource set on each host, with all of the host.
 fn jsrun(site: &SiteProfile, nodes: u32) -> Vec<String> {
     let cores = match site.cores_per_node {
         0 => "ALL_CPUS".to_owned(),
@@ -61,7 +62,7 @@ fn mpirun(nodes: u32) -> Vec<String> {
         "ppr:1:node",
         "--bind-to",
         "none",
-        // Without it the death of one ends all.
+        // Without this, the death of one process ends all.
         "--enable-recovery",
     ];
     words.map(str::to_owned).to_vec()

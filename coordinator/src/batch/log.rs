@@ -1,19 +1,20 @@
-//! What an allocation's script, its launcher and its coordinator wrote: where it is, and which line
-//! of it tells why nothing came of the allocation.
+//! The log of an allocation, written by its script, launcher and coordinator: its path, and the
+//! line that says why the allocation failed.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Of the log's end; what ended an allocation stands there.
+use thresher_channel::log_end::read_log_end;
+
+/// Number of bytes read from the end of the log, which says what ended an allocation.
 const MAX_READ_BYTES: u64 = 256 << 10;
 const SHOWN_CHARS: usize = 200;
 
-/// The beginning of our own programs' last words.
+/// The start of the error that our own programs print last.
 const OWN_ERROR: &str = "error: ";
-/// Of lines of the script, which tells what others' words led to.
+/// Part of every line of the script, which reports failures of other programs.
 const OF_SCRIPT: &str = " thresher: ";
-/// What other programs say when they do not do what they were asked for.
+/// Words in the errors of other programs.
 const WORDS: [&str; 16] = [
     "error",
     "unrecognized",
@@ -33,18 +34,18 @@ const WORDS: [&str; 16] = [
     "panicked",
 ];
 
-/// Where the batch system writes it, as the submission asks.
+/// Returns the path to which the batch system writes the log, as the submission requests.
 pub(super) fn log_path(state: &Path, id: &str) -> PathBuf {
     state.join("logs").join(format!("allocation-{id}.log"))
 }
 
-/// Where the cause of an end is to be found, and the cause as far as the log has it; empty when
-/// there is no log.
-pub fn told_by_log(state: &Path, id: &str) -> String {
+/// Returns where to look for the cause of an end, and the cause itself if the log shows it; empty
+/// if there is no log.
+pub fn cause_in_log(state: &Path, id: &str) -> String {
     let path = log_path(state, id);
-    match end_of(&path) {
+    match read_log_end(&path, MAX_READ_BYTES) {
         Ok(text) => match last_error(&text) {
-            Some(line) => format!("`{line}`, says {}", path.display()),
+            Some(line) => format!("`{line}`, from {}", path.display()),
             None => format!("see {}", path.display()),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -52,17 +53,8 @@ pub fn told_by_log(state: &Path, id: &str) -> String {
     }
 }
 
-fn end_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let long = file.metadata()?.len();
-    file.seek(SeekFrom::Start(long.saturating_sub(MAX_READ_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_READ_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The last words of the coordinator, else those of whoever did not do what it was asked for, else
-/// those of the script.
+/// Returns the last error of the coordinator, else that of another program, else that of the
+/// script.
 fn last_error(log: &str) -> Option<String> {
     let of_others = |line: &&str| {
         let line = line.to_lowercase();
@@ -95,7 +87,7 @@ job `cluster` is drained (5.1 s, submitted 2026-11-28 13:00:00 UTC)
 ";
 
     #[test]
-    fn the_line_that_tells_why_is_found() {
+    fn the_line_with_the_cause_is_found() {
         let coordinator = "srun: error: n1: task 0: Killed\nerror: there is no interface `nope0`\n\
                            hint: choose one of `lo`\n2026 thresher: the coordinator failed\n";
         let script = "all is well\n2026-11-28T13:00:00Z thresher: failed to load the modules\n";
@@ -115,18 +107,18 @@ job `cluster` is drained (5.1 s, submitted 2026-11-28 13:00:00 UTC)
     }
 
     #[test]
-    fn a_log_is_named_whether_it_tells_anything_or_not() {
+    fn a_log_is_named_whether_it_shows_a_cause_or_not() {
         let state = tempfile::tempdir().unwrap();
-        assert_eq!(told_by_log(state.path(), "7"), "");
+        assert_eq!(cause_in_log(state.path(), "7"), "");
         let path = log_path(state.path(), "7");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, LAUNCHER).unwrap();
-        let told = told_by_log(state.path(), "7");
-        assert_eq!(told, format!("`srun: unrecognized option '--nope'`, says {}", path.display()));
+        let cause = cause_in_log(state.path(), "7");
+        assert_eq!(cause, format!("`srun: unrecognized option '--nope'`, from {}", path.display()));
         std::fs::write(&path, "nothing\n").unwrap();
-        assert_eq!(told_by_log(state.path(), "7"), format!("see {}", path.display()));
-        // Only the end of a long one is read.
+        assert_eq!(cause_in_log(state.path(), "7"), format!("see {}", path.display()));
+        // Only the end of a long log is read.
         std::fs::write(&path, format!("error: old\n{}", "well\n".repeat(60_000))).unwrap();
-        assert_eq!(told_by_log(state.path(), "7"), format!("see {}", path.display()));
+        assert_eq!(cause_in_log(state.path(), "7"), format!("see {}", path.display()));
     }
 }

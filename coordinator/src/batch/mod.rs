@@ -1,4 +1,4 @@
-//! Allocations of a batch system: asking for them, what runs in them, and what became of them.
+//! Allocations of a batch system: submitting them, their scripts, and their records.
 //!
 //! ```text
 //! thresher submit → site + wish → script ─┐                       ┌→ `thresher serve`, launcher
@@ -6,11 +6,11 @@
 //!                                                                 └→ `allocation begin | end`
 //!          STATE/allocations/*.json ← records ← all of these;  history = the fold of them
 //! ```
-//! The adapters (`slurm/`, `lsf/`) turn values into command lines and text into values; here the
-//! commands are run. Nothing of it is known to the scheduler.
+//! The adapters (`slurm/`, `lsf/`) turn values into command lines and text into values; this module
+//! runs the commands. The scheduler knows nothing of allocations.
 //!
-//! **Invariant:** what is recorded is never changed: each record is a file of its own, made whole
-//! and exclusively, so several hosts may write at once.
+//! **Invariant:** a record never changes: each is a file of its own, created whole and exclusively,
+//! so that several hosts may write at once.
 
 mod command;
 mod history;
@@ -22,8 +22,8 @@ mod submission;
 mod systems;
 
 pub use command::run_command;
-pub use history::{Allocation, Beginning, History, Next, REFUSED, Run, States, is_over};
-pub use log::told_by_log;
+pub use history::{Allocation, History, Next, REFUSED, Run, StartDecision, States};
+pub use log::cause_in_log;
 pub use records::{Record, Records, Submission};
 pub use script::gang_program;
 pub use submission::{Prepared, submit_chain, withdraw, withdraw_waiting};

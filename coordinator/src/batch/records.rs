@@ -1,9 +1,9 @@
-//! What is known about a job's allocations: a small file for each thing that happened, in
-//! `allocations/` of the state directory.
+//! The records of a job's allocations: a small file for each event, in `allocations/` of the state
+//! directory.
 //!
-//! Files are numbered in the order in which they came, and made by link: whole or not at all, and
-//! never over another. Several hosts may do so at once, without a lock. What the records mean
-//! together is `history`'s.
+//! Files are numbered in the order of the events and created by link: whole or not at all, and
+//! never over another. Several hosts may do so at once, without a lock. `history` interprets the
+//! records.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -17,67 +17,78 @@ use thresher_site::SiteProfile;
 
 use crate::clock;
 
-/// The folder in the state directory.
+/// Name of the folder in the state directory.
 const FOLDER: &str = "allocations";
 const RECORD: &str = ".json";
-/// No job has so many; a folder with more is not ours.
+/// Limit of records; a folder with more was not written by this program.
 const MAX_RECORDS: usize = 100_000;
 const MAX_RECORD_BYTES: u64 = 1 << 20;
 
-/// What somebody asked for: enough to ask again.
+/// A request for allocations, with everything needed to repeat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Submission {
+    /// The site, with all settings applied.
     pub site: SiteProfile,
+    /// Nodes of each allocation.
     pub nodes: u32,
+    /// Time limit of each allocation.
     pub walltime_seconds: u64,
-    /// In a chain.
+    /// Number of allocations in the chain.
     pub allocations: u32,
+    /// Name of the job.
     pub job_name: String,
+    /// Path of the copy of the job file.
     pub job: PathBuf,
+    /// Path of the script.
     pub script: PathBuf,
 }
 
 impl Submission {
+    /// Returns the time limit of each allocation.
     pub fn walltime(&self) -> Duration {
         Duration::from_secs(self.walltime_seconds)
     }
 }
 
-/// One thing that happened.
+/// An event in the life of a job's allocations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Record {
-    /// Somebody asked for allocations; what follows belongs to it.
+    /// Somebody requested allocations; the records that follow belong to this request.
     Requested(Box<Submission>),
-    /// The batch system took one.
+    /// The batch system accepted an allocation.
     Submitted { id: String },
-    /// Its script began, for the first time or again.
-    Begun { id: String, nodes: u32, ends_unix_seconds: Option<u64>, units_done: u64 },
-    /// Its script came to its end.
+    /// The script of an allocation started, for the first time or again.
+    #[serde(rename = "begun")]
+    Started { id: String, nodes: u32, ends_unix_seconds: Option<u64>, units_done: u64 },
+    /// The script of an allocation ended.
     Ended {
         id: String,
         status: i32,
         asked: String,
         units_done: u64,
-        /// What stopped the job, when something did.
+        /// What stopped the job, if something did.
         #[serde(default)]
         reason: String,
-        /// It would stop the next allocation too.
+        /// Whether the same cause would stop the next allocation too.
         #[serde(default)]
         refused: bool,
     },
-    /// It was taken back before it began, or is to do nothing when it does.
+    /// An allocation was withdrawn before it started, or must do nothing when it starts.
     Withdrawn { id: String, why: String },
     /// A person wants the job to stop for now.
     HeldByHand,
 }
 
-/// A record with its place and time.
+/// A record with its number and time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
+    /// Number of the record, from the name of its file.
     #[serde(skip)]
     pub number: u64,
+    /// When the event happened.
     pub at_unix_seconds: u64,
+    /// The event.
     #[serde(flatten)]
     pub record: Record,
 }
@@ -89,7 +100,10 @@ pub enum RecordsError {
     Private(#[from] PrivateFileError),
     #[error("failed to use `{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("`{}` is no record of an allocation: {source}\nhint: move it away", path.display())]
+    #[error(
+        "`{}` is not a valid record of an allocation: {source}\nhint: move it away",
+        path.display()
+    )]
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("`{}` holds more than {MAX_RECORDS} records", .0.display())]
     TooMany(PathBuf),
@@ -102,12 +116,13 @@ pub struct Records {
 }
 
 impl Records {
-    /// For reading; a state directory without any has none.
+    /// Returns the records for reading; a state directory without the folder has none.
     pub fn of(state: &Path) -> Self {
         Self { folder: state.join(FOLDER) }
     }
 
-    /// For writing too: the folder is made, private.
+    /// Returns the records for writing too, and creates the folder, which only its owner may
+    /// access.
     pub fn create(state: &Path) -> Result<Self, RecordsError> {
         if let Some(parent) = state.parent() {
             fs::create_dir_all(parent).map_err(|source| io_error(parent, source))?;
@@ -120,7 +135,7 @@ impl Records {
         Ok(records)
     }
 
-    /// All records, in their order.
+    /// Reads all records, in their order.
     pub fn read(&self) -> Result<Vec<Stamped>, RecordsError> {
         let mut records = Vec::new();
         for (number, path) in self.numbered(RECORD)? {
@@ -135,7 +150,7 @@ impl Records {
         Ok(records)
     }
 
-    /// Adds a record behind all others; durable when this returns.
+    /// Adds a record after all others, durably.
     pub fn add(&self, record: Record) -> Result<Stamped, RecordsError> {
         let at_unix_seconds = clock::now().millis() / 1000;
         let mut stamped = Stamped { number: 0, at_unix_seconds, record };
@@ -146,18 +161,18 @@ impl Records {
         Ok(stamped)
     }
 
-    /// Puts a file that is no record, like a script, under the next number.
+    /// Writes a file that is not a record, such as a script, under the next number.
     pub fn put(&self, ending: &str, bytes: &[u8]) -> Result<PathBuf, RecordsError> {
         Ok(self.place(ending, bytes)?.1)
     }
 
-    /// Where the next file with this ending would be.
+    /// Returns the path that the next file with this ending would have.
     pub fn next_path(&self, ending: &str) -> Result<PathBuf, RecordsError> {
         let last = self.numbered(ending)?.pop().map_or(0, |(number, _)| number);
         Ok(self.path(last + 1, ending))
     }
 
-    /// Written beside, made durable, then linked to the first number that is free.
+    /// Writes a temporary file, syncs it, and links it to the first free number.
     fn place(&self, ending: &str, bytes: &[u8]) -> Result<(u64, PathBuf), RecordsError> {
         let beside = self.folder.join(format!(
             ".{}-{}{ending}",
@@ -182,7 +197,7 @@ impl Records {
                 Err(source) => break Err(io_error(&path, source)),
             }
         };
-        // What is left behind is overwritten by the next process of this name.
+        // A file that is left behind is overwritten by the next process of this name.
         let _ = fs::remove_file(&beside);
         let synced = fs::File::open(&self.folder).and_then(|folder| folder.sync_all());
         synced.map_err(|source| io_error(&self.folder, source))?;
@@ -234,7 +249,7 @@ mod tests {
             for writer in 0..4 {
                 let state = &state;
                 scope.spawn(move || {
-                    // Of one process they share the name of the file beside; hosts do not.
+                    // Writers in one process share the name of the temporary file; hosts do not.
                     let records = Records::of(state);
                     let id = writer.to_string();
                     let text =
@@ -255,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_is_told_with_its_path() {
+    fn a_damaged_record_is_reported_with_its_path() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         let records = Records::create(&state).unwrap();

@@ -1,39 +1,40 @@
-//! The batch script as text: what differs between sites and jobs as assignments in front, then
+//! Renders the batch script: assignments with what differs between sites and jobs, then
 //! `script.sh`, which is the same everywhere.
 //!
-//! **Invariant:** nothing secret stands in it, and no value can be read as a piece of shell: each
+//! **Invariant:** the script holds nothing secret, and no value can be read as shell syntax: each
 //! is one quoted word.
 
 use std::path::{Path, PathBuf};
 
+use thresher_site::batch::shell_quoted;
 use thresher_site::{SiteProfile, System};
 
 use super::launcher::launch_words;
 
 const BODY: &str = include_str!("script.sh");
 
-/// What a script is made from.
+/// The values from which a script is made.
 #[derive(Debug)]
 pub(super) struct ScriptValues<'a> {
     pub job_name: &'a str,
     pub site: &'a SiteProfile,
     pub nodes: u32,
     pub state: &'a Path,
-    /// Where the script itself will be, for all nodes to see.
+    /// Path of the script itself, which all nodes must be able to read.
     pub script: &'a Path,
-    /// The job file, with every path absolute.
+    /// Path of the job file, in which every path is absolute.
     pub job: &'a Path,
+    /// The program, which is coordinator and worker.
     pub thresher: &'a Path,
-    pub worker: &'a Path,
 }
 
-/// Why there is no script.
+/// Why a script cannot be rendered.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum ScriptError {
-    #[error("the path `{}` is no UTF-8\nhint: choose another", .0.display())]
+    #[error("the path `{}` is not valid UTF-8\nhint: choose another one", .0.display())]
     Path(PathBuf),
     #[error(
-        "`{0}` is no folder for `local_dir`\n\
+        "`{0}` is not a valid `local_dir`\n\
          hint: write an absolute path of letters, digits, `_-./` and names like `$USER`"
     )]
     LocalDir(String),
@@ -42,11 +43,11 @@ pub(super) enum ScriptError {
          hint: write it where the number of ranks belongs, as in `srun --ntasks={{ranks}}`"
     )]
     GangLauncher(String),
-    #[error("`{0}` sets no variable\nhint: write `NAME=value` in `environment`")]
+    #[error("`{0}` does not set a variable\nhint: write `NAME=value` in `environment`")]
     Variable(String),
 }
 
-/// The whole text.
+/// Renders the whole script.
 pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
     let ScriptValues { job_name, site, nodes, .. } = values;
     let mut text = format!(
@@ -59,13 +60,12 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
         ("script", values.script),
         ("job", values.job),
         ("thresher", values.thresher),
-        ("worker", values.worker),
     ];
     for (name, path) in paths {
         let path = path.to_str().ok_or_else(|| ScriptError::Path(path.to_owned()))?;
-        text += &format!("{name}={}\n", quoted(path));
+        text += &format!("{name}={}\n", shell_quoted(path));
     }
-    text += &format!("interface={}\nport={}\n", quoted(&site.interface), site.port);
+    text += &format!("interface={}\nport={}\n", shell_quoted(&site.interface), site.port);
     text += &format!("local_dir={}\n", local_dir(&site.local_dir)?);
     text += &format!("worker_options=({})\n", words(&worker_options(values)?));
     text += &format!("launch=({})\n", words(&launch_words(site, *nodes)));
@@ -77,9 +77,9 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
 }
 
 fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError> {
-    let ScriptValues { site, worker, .. } = values;
+    let ScriptValues { site, thresher, .. } = values;
     let mut options = Vec::new();
-    // Otherwise the worker takes all that it finds.
+    // Without this option, the worker uses all cores that it finds.
     if site.cores_per_node > 0 {
         options.extend(["--slots".to_owned(), site.cores_per_node.to_string()]);
     }
@@ -91,7 +91,7 @@ fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError>
     }
     options.extend(["--gang-launcher".to_owned(), site.gang_launcher.clone()]);
     // The worker itself may be a copy on the node's own disk.
-    let program = gang_program(worker);
+    let program = gang_program(thresher);
     let program = program.to_str().ok_or_else(|| ScriptError::Path(program.clone()))?;
     options.extend(["--gang-program".to_owned(), program.to_owned()]);
     if site.gang_ranks > 0 {
@@ -100,12 +100,12 @@ fn worker_options(values: &ScriptValues<'_>) -> Result<Vec<String>, ScriptError>
     Ok(options)
 }
 
-/// Where all nodes find the program of a rank.
-pub fn gang_program(worker: &Path) -> PathBuf {
-    worker.with_file_name("thresher-gang")
+/// Returns where all nodes find the program of a rank: beside `thresher`.
+pub fn gang_program(thresher: &Path) -> PathBuf {
+    thresher.with_file_name("thresher-gang")
 }
 
-/// How a script asks to be run again under the same id.
+/// Returns the shell function with which a script asks to be run again under the same id.
 fn requeue(system: System) -> String {
     match system {
         System::Slurm => "requeue() { scontrol requeue \"$SLURM_JOB_ID\"; }\n".to_owned(),
@@ -115,17 +115,17 @@ fn requeue(system: System) -> String {
 
 fn environment(site: &SiteProfile) -> Result<String, ScriptError> {
     let mut text = format!("modules=({})\n", words(&site.modules));
-    // Called when these are loaded: what the site sets stands above what a module sets.
+    // It is called after the modules are loaded: what the site sets overrides what a module sets.
     text += "environment() {\n";
     let proxies =
         [("http_proxy", &site.proxy), ("https_proxy", &site.proxy), ("no_proxy", &site.no_proxy)];
     for (name, value) in proxies.into_iter().filter(|(_, value)| !value.is_empty()) {
-        text += &format!("    export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", shell_quoted(value));
     }
     for pair in &site.environment {
         let split = pair.split_once('=').filter(|(name, _)| is_variable(name));
         let (name, value) = split.ok_or_else(|| ScriptError::Variable(pair.clone()))?;
-        text += &format!("    export {name}={}\n", quoted(value));
+        text += &format!("    export {name}={}\n", shell_quoted(value));
     }
     text += "    return 0\n}\n";
     Ok(text)
@@ -136,7 +136,7 @@ fn is_variable(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// In double quotes, since the node fills in its variables.
+/// Quotes with double quotes, because variables are expanded on the node.
 fn local_dir(folder: &str) -> Result<String, ScriptError> {
     let fine = folder.is_empty()
         || folder.starts_with(['/', '$'])
@@ -145,17 +145,7 @@ fn local_dir(folder: &str) -> Result<String, ScriptError> {
 }
 
 fn words(list: &[String]) -> String {
-    list.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// One word of a shell, whatever stands in it.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:@%+=/".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    list.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -176,11 +166,10 @@ mod tests {
             script: Path::new("/proj/it's here/crawl.state/allocations/000001-script.sh"),
             job: Path::new("/proj/it's here/crawl.state/allocations/000001-job.toml"),
             thresher: Path::new("/proj/bin/thresher"),
-            worker: Path::new("/proj/bin/thresher-worker"),
         })
     }
 
-    /// Compares with `testdata/SITE.sh`; rewrites it instead when THRESHER_BLESS is set.
+    /// Compares with `testdata/SITE.sh`, or writes that file if THRESHER_BLESS is set.
     fn golden(site: &str) {
         let head = script(site, "").unwrap();
         let head = head.strip_suffix(BODY).unwrap();
@@ -194,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn every_site_has_the_script_that_was_looked_at() {
+    fn every_site_has_its_reviewed_script() {
         for site in ["frontier", "perlmutter", "summit", "generic-slurm", "generic-lsf"] {
             golden(site);
         }
     }
 
     #[test]
-    fn bash_takes_every_script() {
+    fn bash_accepts_every_script() {
         let job = "[site]\nenvironment = [\"A=x'; exit 1; '\"]\nmodules = [\"rust/1 $(id)\"]";
         for site in ["frontier", "generic-lsf"] {
             let folder = tempfile::tempdir().unwrap();
@@ -210,7 +199,7 @@ mod tests {
             std::fs::write(&path, &text).unwrap();
             let checked = std::process::Command::new("bash").arg("-n").arg(&path).output().unwrap();
             assert!(checked.status.success(), "{checked:?}");
-            // What stands before the functions is run as it is.
+            // The part before the functions is run unchanged.
             let head = text.strip_suffix(BODY).unwrap();
             let words = "\"${modules[0]}\" \"$A\" \"$state\" \"${launch[0]}\"";
             let run = format!("{head}\nenvironment\nprintf '%s\\n' {words}");
@@ -224,8 +213,8 @@ mod tests {
         }
     }
 
-    /// Runs a script with two modules, `module` being what is given and `thresher` a program that
-    /// says what it was asked and what it sees; gives status, stdout and stderr.
+    /// Runs a script with two modules, with `module` as given and a `thresher` that prints its
+    /// arguments and what it sees; returns status, stdout and stderr.
     fn run_with_module(module: &str, role: &str) -> (Option<i32>, String, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -243,7 +232,6 @@ mod tests {
             script: Path::new("/s/script.sh"),
             job: Path::new("/s/job.toml"),
             thresher: &path("thresher"),
-            worker: &path("thresher"),
         });
         std::fs::write(path("script.sh"), text.unwrap()).unwrap();
         let mut bash = std::process::Command::new("bash");
@@ -257,17 +245,17 @@ mod tests {
     #[test]
     fn a_module_that_does_not_load_ends_the_chain() {
         let old = "ModuleCmd_Load.c(213):ERROR:105: Unable to locate a modulefile for 'rust/1'";
-        // What `module` does, and what is told of it.
+        // What `module` does, and part of the message.
         let failing = [
             ("module() { [ \"$2\" != rust/1 ]; }".to_owned(), "(status 1)"),
-            // Of old, it says so and ends with 0.
+            // Old versions print the error and exit with 0.
             (format!("module() {{ [ $2 = zlib/1 ] || echo \"{old}\" >&2; }}"), old),
             ("module() { [ $2 = zlib/1 ] || { echo gone >&2; return 3; }; }".to_owned(), "gone"),
         ];
-        for (module, told) in &failing {
+        for (module, message) in &failing {
             let (code, asked, log) = run_with_module(module, "");
             let begins = "<allocation><begin><--state></s><--trouble><`module load rust/1` failed";
-            assert!(asked.starts_with(begins) && asked.contains(told), "{module}: {asked}{log}");
+            assert!(asked.starts_with(begins) && asked.contains(message), "{module}: {asked}{log}");
             assert_eq!(code, Some(1), "{log}");
             assert!(log.contains("thresher: `module load rust/1` failed on"), "{log}");
             let (code, asked, log) = run_with_module(module, "worker");
@@ -283,7 +271,7 @@ mod tests {
         let fine = [
             "module() { export SEEN=$2 SET=$2; }",
             "module() { export SEEN=$2; : $never_set; echo 'a warning' >&2; }",
-            // Where the status can be relied on.
+            // Here the status can be relied on.
             "export MODULES_CMD=x; module() { export SEEN=$2; echo 'ERROR: of another' >&2; }",
         ];
         for module in fine {
@@ -294,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_are_started_by_the_launcher_that_the_site_names() {
+    fn ranks_are_started_by_the_launcher_of_the_site() {
         let job = "[site]\ngang_launcher = 'srun -n {ranks}'\ngang_ranks = 64";
         let text = script("generic-slurm", job).unwrap();
         let options = "worker_options=(--gang-launcher 'srun -n {ranks}' \
@@ -305,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_read_as_shell_is_refused() {
+    fn values_that_would_be_read_as_shell_are_refused() {
         for folder in ["relative", "/tmp/$(id)", "/tmp/a b", "/tmp/\"x"] {
             let refused = script("frontier", &format!("[site]\nlocal_dir = '{folder}'"));
             assert_eq!(refused, Err(ScriptError::LocalDir(folder.to_owned())));

@@ -1,14 +1,14 @@
-# Needs bash 4.2 and coreutils. Asked to stop by any signal, it lets the coordinator drain, and says
-# to the batch system at the end: done, run me again, or failed. Whether a job begins or goes on is
-# decided by the state directory alone.
+# Needs bash 4.2 and coreutils. When any signal asks the script to stop, it lets the coordinator
+# drain, and reports to the batch system at the end: done, run me again, or failed. Only the state
+# directory decides whether a job starts or resumes.
 
 set -u
 umask 077
 
 say() { printf '%s thresher: %s\n' "$(date -u +%FT%TZ)" "$*" >&2; }
 
-# Loads what the site names; $trouble says what failed. Old ones of `module` (before Modules 4; they
-# set neither variable) end with 0 whatever happens, and say ERROR.
+# Loads the modules of the site; $trouble says what failed. Old versions of `module` (before Modules
+# 4; they set neither variable) exit with 0 in every case, and print ERROR.
 load_modules() {
     local module said file status
     set +u
@@ -31,7 +31,7 @@ load_modules() {
     set -u
 }
 
-# Waits for a process to its end, however often a trap cuts the wait short; its status is in $code.
+# Waits until a process ends, even if traps interrupt the wait; sets $code to its status.
 settle() {
     local again
     while :; do
@@ -48,15 +48,15 @@ settle() {
 
 # --- on every node, started by the launcher ---
 
-# A worker that is killed is started again, so that its node does not stand idle. One that ends by
-# itself has lost its coordinator, or is not wanted: it may try again, but not for ever, since
-# some launchers leave their processes behind.
+# Restarts a worker that is killed, so that its node does not stay idle. One that exits by itself
+# has lost its coordinator, or is not wanted: it may try again, but not for ever, because some
+# launchers leave their processes behind.
 work() {
-    local program=$worker early=0 ended=0 began copy scratch=()
+    local program=$thresher early=0 ended=0 began copy scratch=()
     if [ -n "$local_dir" ] && mkdir -p "$local_dir" 2>/dev/null; then
         scratch=(--scratch "$local_dir")
-        copy=$local_dir/thresher-worker.$$
-        if cp "$worker" "$copy" 2>/dev/null; then
+        copy=$local_dir/thresher.$$
+        if cp "$thresher" "$copy" 2>/dev/null; then
             program=$copy
             # shellcheck disable=SC2064
             trap "rm -f '$copy'" EXIT
@@ -65,7 +65,7 @@ work() {
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT USR1 USR2 URG
     while [ -z "$stopped" ]; do
         began=$SECONDS
-        "$program" connect --state "$state" ${scratch[@]+"${scratch[@]}"} \
+        "$program" worker connect --state "$state" ${scratch[@]+"${scratch[@]}"} \
             ${worker_options[@]+"${worker_options[@]}"} &
         child=$!
         settle "$child"
@@ -73,7 +73,7 @@ work() {
         [ "$code" -gt 128 ] || ended=$((ended + 1))
         if [ $((SECONDS - began)) -lt 20 ]; then early=$((early + 1)); else early=0; fi
         if [ "$ended" -ge 3 ] || [ "$early" -ge 10 ]; then
-            say "the worker on $(uname -n) ends again and again, last with status $code"
+            say "the worker on $(uname -n) keeps exiting, last with status $code"
             return "$code"
         fi
         [ -n "$stopped" ] || sleep 1
@@ -83,7 +83,7 @@ work() {
 
 # --- once in an allocation ---
 
-# One call of the launcher for all workers, made again when all of them are lost.
+# Calls the launcher for all workers, and again when all of them are lost.
 launch_all() {
     local early=0 began
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM
@@ -117,7 +117,7 @@ drain() {
     kill -TERM "$coordinator" 2>/dev/null
 }
 
-# Workers have heard of the end, or never will.
+# Stops the launcher. By now the workers know that the job ends, or never will.
 stop_launcher() {
     local tries=0
     while kill -0 "$launcher" 2>/dev/null; do
@@ -133,7 +133,7 @@ stop_launcher() {
 
 allocation() {
     local crashes=0 status answer
-    # No allocation behind this one would fare better.
+    # An allocation after this one would fail in the same way.
     if [ -n "$trouble" ]; then
         say "$trouble"
         "$thresher" allocation begin --state "$state" --trouble "$trouble" >&2
@@ -158,7 +158,7 @@ allocation() {
     while :; do
         settle "$coordinator"
         status=$code
-        # Killed, and not told to stop: the workers wait for the next one.
+        # It was killed without a request to stop: the workers wait for the next coordinator.
         [ "$status" -gt 128 ] && [ -z "$asked" ] && [ "$crashes" -lt 5 ] || break
         crashes=$((crashes + 1))
         say "the coordinator was killed (status $status): starting another"

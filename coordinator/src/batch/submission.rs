@@ -1,4 +1,4 @@
-//! From a wish to allocations: files in the state directory, then the batch system's commands.
+//! Submits allocations: writes files in the state directory, then runs the batch system's commands.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,28 +14,32 @@ use super::records::{Record, Records, Submission};
 use super::script::{ScriptValues, render};
 use super::systems::{batch_system, request};
 
-/// A busy controller takes its time; a hanging one must not hold a person for ever.
+/// Limit for submitting. A busy controller takes its time; a hanging one must not block a person
+/// for ever.
 const SUBMIT_LIMIT: Duration = Duration::from_secs(120);
 const CANCEL_LIMIT: Duration = Duration::from_secs(60);
 
 const SCRIPT: &str = "-script.sh";
 const JOB: &str = "-job.toml";
 
-/// All that is to be submitted, and nothing done yet.
+/// A submission that is checked and rendered, of which nothing has been done yet.
 pub struct Prepared {
+    /// The request, as it will be recorded.
     pub submission: Submission,
+    /// The text of the batch script.
     pub script_text: String,
     job_text: String,
     state: PathBuf,
 }
 
 impl Prepared {
+    /// Checks a job and a site, and renders the job file and the script, without writing anything.
     pub fn new(
         job: &JobSpec,
         site: SiteProfile,
         (nodes, walltime, allocations): (u32, Duration, u32),
         state: &Path,
-        (thresher, worker): (&Path, &Path),
+        thresher: &Path,
     ) -> anyhow::Result<Self> {
         let records = Records::of(state);
         let submission = Submission {
@@ -55,18 +59,17 @@ impl Prepared {
             script: &submission.script,
             job: &submission.job,
             thresher,
-            worker,
         })?;
         let job_text = job.resolved();
         Ok(Self { submission, script_text, job_text, state: state.to_owned() })
     }
 
-    /// The commands that will be run, as a person would type them.
+    /// Returns the commands that will be run, as a person would type them.
     pub fn commands(&self) -> anyhow::Result<Vec<String>> {
         let system = batch_system(&self.submission.site);
         let mut commands = Vec::new();
         for link in 0..links(&self.submission) {
-            // Its id is not known before.
+            // The id of the previous allocation is not known yet.
             let after = (link > 0).then(|| AllocationId::parse("ID-OF-THE-ONE-BEFORE"));
             let request = request(
                 &self.submission,
@@ -79,7 +82,7 @@ impl Prepared {
         Ok(commands)
     }
 
-    /// Writes the files and submits.
+    /// Writes the files and submits the allocations.
     pub fn submit(self) -> anyhow::Result<Vec<AllocationId>> {
         let records = Records::create(&self.state)?;
         for (ending, text, path) in [
@@ -98,7 +101,7 @@ impl Prepared {
     }
 }
 
-/// How many allocations are queued at once.
+/// Returns how many allocations are queued at once.
 fn links(submission: &Submission) -> u32 {
     match submission.site.chain {
         Chain::Dependency => submission.allocations,
@@ -106,7 +109,7 @@ fn links(submission: &Submission) -> u32 {
     }
 }
 
-/// Records the request, then submits its allocations, each behind the one before.
+/// Records the request, then submits its allocations, each after the previous one.
 pub fn submit_chain(
     records: &Records,
     submission: &Submission,
@@ -132,7 +135,8 @@ pub fn submit_chain(
     Ok(ids)
 }
 
-/// Takes allocations back. They are told first, so that one which begins just now does nothing.
+/// Withdraws allocations. The records are written first, so that an allocation that starts at this
+/// moment does nothing.
 pub fn withdraw(
     records: &Records,
     system: &dyn BatchSystem,
@@ -148,7 +152,7 @@ pub fn withdraw(
     Ok(())
 }
 
-/// The same for all that wait, by what the records say.
+/// Withdraws all allocations that wait, according to the records.
 pub fn withdraw_waiting(records: &Records, history: &History, why: &str) -> anyhow::Result<usize> {
     let waiting = history.waiting();
     if let Some(submission) = &history.submission {

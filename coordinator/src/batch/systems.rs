@@ -1,4 +1,4 @@
-//! Which adapter serves a site, and the request that it is given.
+//! The adapter of a site, and the request that it is given.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use thresher_slurm::{Records as SlurmRecords, Slurm};
 use super::log::log_path;
 use super::records::Submission;
 
-/// A warning comes at most this part of the walltime before its end.
+/// Largest part of the walltime that the warning may come before the end, as a divisor.
 const WARNING_SHARE: u32 = 3;
 
-/// The adapter of a site.
+/// Returns the adapter of a site.
 pub fn batch_system(site: &SiteProfile) -> Box<dyn BatchSystem> {
     match site.system {
         System::Slurm => Box::new(Slurm {
@@ -36,7 +36,7 @@ fn lsf_layout(site: &SiteProfile) -> LsfLayout {
     }
 }
 
-/// What is asked of the batch system for one link of a chain.
+/// Returns the request for one allocation of a chain.
 pub(super) fn request(
     submission: &Submission,
     state: &Path,
@@ -56,7 +56,7 @@ pub(super) fn request(
         qos: named(&site.qos),
         reservation: named(&site.reservation),
         features: site.features.clone(),
-        // A warning that comes at the start would leave nothing to do.
+        // A warning that comes at the start would leave no time for work.
         warn_before: Some(site.warn_before.0.min(walltime / WARNING_SHARE))
             .filter(|lead| !lead.is_zero()),
         output: Some(log.to_string_lossy().into_owned()),

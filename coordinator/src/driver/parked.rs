@@ -28,6 +28,11 @@ impl ParkedCalls {
         self.calls.insert(call.request.worker_id, call);
     }
 
+    /// Returns when the first call has waited long enough.
+    pub(super) fn first_deadline(&self) -> Option<Timestamp> {
+        self.calls.values().map(|call| call.until).min()
+    }
+
     pub(super) fn forget(&mut self, worker_id: u32) {
         self.calls.remove(&worker_id);
     }

@@ -28,13 +28,13 @@ pub enum RecoveryError {
     Job(#[from] JobError),
 }
 
-/// What a new coordinator begins with.
+/// What a new coordinator starts with.
 pub(super) struct Recovered {
     pub(super) scheduler: Scheduler,
     pub(super) journal: Journal,
 }
 
-/// Where a job's journal is.
+/// Returns the folder of a job's journal.
 fn journal_directory(state: &Path) -> PathBuf {
     state.join("journal")
 }
@@ -85,13 +85,14 @@ fn replayed(replay: Replay) -> Result<Scheduler, RecoveryError> {
     for record in replay {
         let (now, event) = from_record(record?, plan_of_text)?;
         let _ = scheduler.handle(now, &event, &mut effects);
-        // They were performed, or whoever waits for them asks again.
+        // They were performed, or their receivers ask again.
         effects.clear();
     }
     Ok(scheduler)
 }
 
-/// What to say to somebody who brings another job, with the first line that differs.
+/// Returns the error for a job that differs from the state directory's, with the first line that
+/// differs.
 pub(crate) fn other_job(state: &Path, known: &str, given: &str) -> String {
     let differing = known.lines().zip(given.lines()).find(|(known, given)| known != given);
     let detail = differing.map_or_else(String::new, |(known, given)| {

@@ -1,5 +1,6 @@
 //! An invented status of a small job, for the tests of everything that shows one.
 
+use thresher_domain::{Bucket, Counter, Measure};
 use thresher_proto::pb::{self, JobState, Stage, StageStatus};
 
 /// A status of a small job at its end, for the tests of everything that shows one.
@@ -16,13 +17,14 @@ pub fn example() -> pb::StatusResponse {
         bytes_in: 5_000_000,
         bytes_kept: 3_000_000,
     });
-    prepare.counts = vec![
-        count("bucket/en/head", 40),
-        count("bucket/en/middle", 20),
-        count("bucket/en/tail", 7),
-        count("lines/duplicate", 400),
-        count("lines/in", 1000),
-    ];
+    let bucket = |bucket| Counter::Bucket { language: "en".to_owned(), bucket };
+    prepare.counters = counters([
+        (bucket(Bucket::Head), 40),
+        (bucket(Bucket::Middle), 20),
+        (bucket(Bucket::Tail), 7),
+        (Counter::DuplicateLines, 400),
+        (Counter::LinesIn, 1000),
+    ]);
     let mut publish = stage(Stage::Publish, 1, 3_000_000);
     publish.accounting = Some(pb::Accounting {
         records_in: 60,
@@ -32,17 +34,29 @@ pub fn example() -> pb::StatusResponse {
         bytes_in: 3_000_000,
         bytes_kept: 2_750_000,
     });
-    publish.counts = vec![
-        count("language/de/documents", 15),
-        count("language/de/json_bytes", 750_000),
-        count("language/en/documents", 40),
-        count("language/en/json_bytes", 2_000_000),
-        count("slice/commoncrawl/documents", 55),
-        count("slice/commoncrawl/json_bytes", 2_750_000),
-        count("language/de/tokens", 500),
-        count("language/en/tokens", 1500),
-        count("slice/commoncrawl/tokens", 2000),
-    ];
+    let language =
+        |language: &str, measure| Counter::Language { language: language.to_owned(), measure };
+    let slice = |measure| Counter::Slice { slice: "commoncrawl".to_owned(), measure };
+    publish.counters = counters([
+        (language("de", Measure::Documents), 15),
+        (language("de", Measure::JsonBytes), 750_000),
+        (language("en", Measure::Documents), 40),
+        (language("en", Measure::JsonBytes), 2_000_000),
+        (slice(Measure::Documents), 55),
+        (slice(Measure::JsonBytes), 2_750_000),
+        (language("de", Measure::Tokens), 500),
+        (language("en", Measure::Tokens), 1500),
+        (slice(Measure::Tokens), 2000),
+    ]);
+    let excluded = |input: &str| Counter::ExcludedInput { input: input.to_owned() };
+    let list = StageStatus {
+        counters: counters([
+            (Counter::ExcludedInputs, 3),
+            (excluded("a.example"), 1),
+            (excluded("b.example"), 1),
+        ]),
+        ..stage(Stage::List, 1, 0)
+    };
     pb::StatusResponse {
         job_name: "small".to_owned(),
         state: JobState::CompleteWithGaps.into(),
@@ -51,17 +65,7 @@ pub fn example() -> pb::StatusResponse {
         now_millis: 1_772_366_403_000,
         submitted_millis: 1_772_366_400_000,
         finished_millis: 1_772_366_403_000,
-        stages: vec![
-            StageStatus {
-                counts: [("left_out", 3), ("left_out/a.example", 1), ("left_out/b.example", 1)]
-                    .map(|(name, value)| count(name, value))
-                    .to_vec(),
-                ..stage(Stage::List, 1, 0)
-            },
-            stage(Stage::Lines, 3, 10_000_000),
-            prepare,
-            publish,
-        ],
+        stages: vec![list, stage(Stage::Lines, 3, 10_000_000), prepare, publish],
         workers: vec![example_worker()],
         set_aside: vec![pb::SetAside {
             unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal: 1, attempt: 3 }),
@@ -75,6 +79,10 @@ pub fn example() -> pb::StatusResponse {
 
 fn count(name: &str, value: u64) -> pb::Count {
     pb::Count { name: name.to_owned(), value }
+}
+
+fn counters<const N: usize>(counters: [(Counter, u64); N]) -> Vec<pb::CounterValue> {
+    counters.map(|(counter, value)| counter.with(value).into()).into()
 }
 
 fn stage(stage: Stage, units: u32, bytes: u64) -> StageStatus {

@@ -1,36 +1,37 @@
-//! Why the journal can't go on, for the person who has to act on it.
+//! Errors of the journal, with messages for the person who has to fix the cause.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What went wrong with the journal. None of these can be retried by the same coordinator.
+/// What went wrong with the journal. The same coordinator cannot retry any of these.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another coordinator took over.
     #[error(
         "coordinator of epoch {epoch} was replaced by that of epoch {by}\n\
-         hint: nothing is lost; look at the newer coordinator, or stop it before starting another"
+         hint: nothing is lost; use the newer coordinator, or stop it before you start another"
     )]
     Fenced {
         /// The epoch of this coordinator.
         epoch: u64,
-        /// An epoch that was taken since.
+        /// An epoch that was taken later.
         by: u64,
     },
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("could not {action} `{}`\nhint: {}", path.display(), hint(source))]
     Io {
-        /// What was tried, e.g. `write`.
+        /// What was attempted, e.g. `write`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What it answered.
+        /// The error of the file system.
         source: io::Error,
     },
-    /// An earlier error left the end of the file unknown; nothing may be written after it.
+    /// The end of the file is unknown after an earlier error; nothing may be written after it.
     #[error(
-        "journal `{}` is closed since an earlier error: {first}\n\
-         hint: mend the cause and start the coordinator again; it goes on from the last whole record",
+        "journal `{}` is closed after an earlier error: {first}\n\
+         hint: fix the cause and start the coordinator again; it resumes from the last complete \
+         record",
         path.display()
     )]
     Poisoned {
@@ -39,17 +40,17 @@ pub enum JournalError {
         /// The first error, with its hint.
         first: String,
     },
-    /// Records that were written whole can't be read any more.
+    /// Records that were written completely cannot be read any more.
     #[error(
         "journal `{}` is damaged at byte {offset}: {what}\n\
          hint: restore the file from a copy; without one, move the state directory away and run \
-         the job anew",
+         the job again",
         path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where the first unreadable byte is.
+        /// Offset of the first unreadable byte.
         offset: u64,
         /// What is wrong there.
         what: String,
@@ -75,12 +76,12 @@ pub enum JournalError {
          hint: let workers report in smaller pieces"
     )]
     TooBig {
-        /// Its size.
+        /// Size of the record.
         bytes: usize,
-        /// What is allowed.
+        /// Largest size.
         limit: usize,
     },
-    /// Others took every epoch that was tried.
+    /// Other coordinators took every epoch that was tried.
     #[error(
         "could not take an epoch in `{}`: other coordinators were faster {tries} times\n\
          hint: start only one coordinator on this state directory",
@@ -89,7 +90,7 @@ pub enum JournalError {
     Crowded {
         /// The segment that was tried last.
         path: PathBuf,
-        /// How often it was tried.
+        /// Number of tries.
         tries: u32,
     },
 }
@@ -100,13 +101,14 @@ fn hint(source: &io::Error) -> &'static str {
     };
     let kind = source.kind();
     if matches!(kind, StorageFull | QuotaExceeded) {
-        "free some space or raise the quota, then start again; it goes on from the last whole record"
+        "free some space or raise the quota, then start again; it resumes from the last complete \
+         record"
     } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
         "the state directory must be on a file system that you can write to"
     } else if kind == NotFound {
-        "was the state directory moved or purged while the job ran?"
+        "check whether the state directory was moved or purged while the job ran"
     } else {
-        "check the file system of the state directory, then start again; it goes on from the last \
-         whole record"
+        "check the file system of the state directory, then start again; it resumes from the last \
+         complete record"
     }
 }

@@ -1,7 +1,8 @@
-//! The few things that the journal asks of a file system, so that tests can make each of them fail.
+//! The operations that the journal needs of a file system, as a trait, so that tests can make each
+//! of them fail.
 //!
-//! It uses only what every POSIX parallel file system keeps its promises about: exclusive create,
-//! write at the end, fdatasync, and a look whether a name exists. No locks, no mmap, no rename.
+//! It uses only operations on which every POSIX parallel file system is reliable: exclusive create,
+//! write at the end, fdatasync, and a check whether a name exists. No locks, no mmap, no rename.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,21 +11,21 @@ use std::path::{Path, PathBuf};
 
 /// A directory of segments, one per epoch.
 pub trait JournalFiles: Send {
-    /// The epochs that have a segment, smallest first.
+    /// Returns the epochs that have a segment, smallest first.
     fn epochs(&self) -> io::Result<Vec<u64>>;
     /// Creates the segment of an epoch, durably, or fails with `AlreadyExists`.
     fn create(&self, epoch: u64) -> io::Result<Box<dyn SegmentWriter>>;
     /// Opens the segment of an epoch for reading.
     fn open(&self, epoch: u64) -> io::Result<Box<dyn SegmentBytes>>;
-    /// Whether the epoch has a segment.
+    /// Returns whether the epoch has a segment.
     fn exists(&self, epoch: u64) -> io::Result<bool>;
-    /// What to call the segment in messages.
+    /// Returns the name of the segment in messages.
     fn path(&self, epoch: u64) -> PathBuf;
 }
 
-/// The end of a segment.
+/// The end of a segment, to which bytes are written.
 pub trait SegmentWriter: Send {
-    /// Writes some of the bytes and says how many.
+    /// Writes some of the bytes and returns how many.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Returns when everything written is durable.
     fn sync(&mut self) -> io::Result<()>;
@@ -32,9 +33,9 @@ pub trait SegmentWriter: Send {
 
 /// A segment as it was when it was opened.
 pub trait SegmentBytes: Send {
-    /// How long it was.
+    /// Returns its size at that time.
     fn size_bytes(&self) -> u64;
-    /// Reads some bytes from an offset and says how many; 0 at the end.
+    /// Reads some bytes from an offset and returns how many; 0 at the end.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 }
 
@@ -45,7 +46,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The directory, made if it is not there yet.
+    /// Returns the directory, which is created if it does not exist.
     pub fn create(path: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -54,7 +55,7 @@ impl Directory {
         Ok(Self::existing(path))
     }
 
-    /// The directory, for reading; one that is not there has no segments.
+    /// Returns the directory for reading; a missing one has no segments.
     pub fn existing(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }

@@ -6,9 +6,9 @@
 //! ```
 //! All numbers are little-endian. A payload is one or more records, each after its length as a
 //! varint. What is committed together is one frame: the next frame is only written after this one
-//! is durable, so a damaged frame with a whole one behind it never comes from a crash. The marker
-//! is taken from the segment's random salt, so that frames can be found again behind damage, and
-//! old blocks of other files are not taken for frames.
+//! is durable, so a damaged frame with a whole one after it never comes from a crash. The marker is
+//! taken from the segment's random salt, so that frames can be found again after damage, and old
+//! blocks of other files are not taken for frames.
 //!
 //! Nothing here panics or allocates without bound, whatever the bytes are.
 
@@ -26,9 +26,9 @@ const MAGIC: [u8; 8] = *b"THRSHJNL";
 pub const STATE_VERSION: u32 = 2;
 pub(super) const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 12;
-/// The most that a frame's payload may have.
+/// Largest payload of a frame.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
-/// How much is read at once.
+/// Number of bytes read at once.
 const WINDOW_BYTES: usize = 1 << 20;
 
 /// Why the header of a segment is refused.
@@ -104,30 +104,30 @@ impl Header {
 /// How the frames of a segment end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// With its last byte.
+    /// The last frame ends with the last byte.
     Whole,
-    /// In bytes that are no frame, with no frame behind them: a commit that was cut short.
+    /// Bytes that are not a frame follow, and no frame after them: a commit was cut short.
     Torn,
-    /// In bytes that are no frame, with a whole frame behind them: the file was damaged.
+    /// Bytes that are not a frame follow, and a whole frame after them: the file was damaged.
     Damaged {
-        /// Where that frame is.
+        /// Offset of that frame.
         next_frame: u64,
     },
 }
 
-/// Everything that can be read of a segment.
+/// Everything that can be read from a segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frames {
     /// The records of all whole frames before the ending.
     pub records: Vec<JournalRecord>,
-    /// Where the last of those frames ends.
+    /// Offset of the end of the last of those frames.
     pub valid_bytes: u64,
-    /// What follows there.
+    /// What follows at that offset.
     pub ending: Ending,
 }
 
-/// Reads a whole segment from memory, or says what is wrong with its header or with the records of
-/// a frame.
+/// Reads a whole segment from memory, or returns what is wrong with its header or with the records
+/// of a frame.
 pub fn read_frames(segment: &[u8]) -> Result<Frames, String> {
     let read = |error: io::Error| error.to_string();
     let header = Header::parse(segment).map_err(|error| error.to_string())?;
@@ -140,17 +140,17 @@ pub fn read_frames(segment: &[u8]) -> Result<Frames, String> {
     Ok(Frames { records, valid_bytes: reader.offset(), ending })
 }
 
-/// The records of a payload.
+/// Returns the records of a payload.
 pub(super) fn decode(mut payload: &[u8]) -> Result<Vec<JournalRecord>, String> {
     let mut records = Vec::new();
     while !payload.is_empty() {
         let record = JournalRecord::decode_length_delimited(&mut payload);
-        records.push(record.map_err(|error| format!("a frame holds no record: {error}"))?);
+        records.push(record.map_err(|error| format!("a frame has an invalid record: {error}"))?);
     }
     Ok(records)
 }
 
-/// Goes through the frames of a segment, with one frame in memory at a time.
+/// Reads the frames of a segment, with one frame in memory at a time.
 pub(super) struct FrameReader {
     bytes: Box<dyn SegmentBytes>,
     header: Header,
@@ -164,12 +164,12 @@ impl FrameReader {
         Self { bytes, header, offset: HEADER_BYTES as u64, window: Vec::new(), window_at: 0 }
     }
 
-    /// Where the last frame that was read ends.
+    /// Returns the offset of the end of the last frame that was read.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The payload of the next frame, if a whole one follows.
+    /// Returns the payload of the next frame, if a whole one follows.
     pub(super) fn next_frame(&mut self) -> io::Result<Option<&[u8]>> {
         let start = self.offset;
         let Some(length) = self.check_frame(start)? else { return Ok(None) };
@@ -178,7 +178,7 @@ impl FrameReader {
         Ok(Some(payload))
     }
 
-    /// What follows the last frame that was read.
+    /// Returns what follows the last frame that was read.
     pub(super) fn ending(&mut self) -> io::Result<Ending> {
         if self.offset >= self.bytes.size_bytes() {
             return Ok(Ending::Whole);
@@ -202,7 +202,7 @@ impl FrameReader {
         }
     }
 
-    /// The length of the payload of the frame at an offset, if a whole frame is there.
+    /// Returns the length of the payload of the frame at an offset, if a whole frame is there.
     fn check_frame(&mut self, at: u64) -> io::Result<Option<usize>> {
         let header = self.header;
         let head = self.at_most(at, FRAME_HEAD_BYTES)?;
@@ -218,7 +218,7 @@ impl FrameReader {
         Ok(whole.then_some(length))
     }
 
-    /// The bytes from an offset on: so many, or fewer at the end of the segment.
+    /// Returns `length` bytes from an offset on, or fewer at the end of the segment.
     fn at_most(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         let left = self.bytes.size_bytes().saturating_sub(offset);
         let length = length.min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -1,4 +1,4 @@
-//! Segments in memory, whose operations can be made to fail: for tests and simulations.
+//! Segments in memory, with operations that can be made to fail, for tests and simulations.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::files::{JournalFiles, SegmentBytes, SegmentWriter};
 
-/// A directory of segments in memory. Clones are the same directory.
+/// A directory of segments in memory. Clones refer to the same directory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryFiles {
     state: Arc<Mutex<State>>,
@@ -16,7 +16,7 @@ pub struct MemoryFiles {
 #[derive(Debug, Default)]
 struct State {
     segments: BTreeMap<u64, Vec<u8>>,
-    /// Creations, writes and syncs so far.
+    /// Number of creations, writes and syncs so far.
     operations: u64,
     faults: BTreeMap<u64, Fault>,
 }
@@ -24,19 +24,19 @@ struct State {
 /// How one operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// With this error number.
+    /// It returns this error number.
     Fails(i32),
-    /// A write that takes only so many bytes, without an error.
+    /// It is a write that takes only this many bytes, without an error.
     Short(usize),
 }
 
 impl MemoryFiles {
-    /// Without segments.
+    /// Returns a directory without segments.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Creations, writes and syncs so far.
+    /// Returns the number of creations, writes and syncs so far.
     pub fn operations(&self) -> u64 {
         self.lock().operations
     }
@@ -46,17 +46,17 @@ impl MemoryFiles {
         self.lock().faults.insert(n, fault);
     }
 
-    /// The bytes of a segment.
+    /// Returns the bytes of a segment.
     pub fn bytes(&self, epoch: u64) -> Option<Vec<u8>> {
         self.lock().segments.get(&epoch).cloned()
     }
 
-    /// Puts other bytes into a segment.
+    /// Replaces the bytes of a segment.
     pub fn replace(&self, epoch: u64, bytes: Vec<u8>) {
         self.lock().segments.insert(epoch, bytes);
     }
 
-    /// A directory of its own with the same segments.
+    /// Returns a separate directory with the same segments.
     pub fn copied(&self) -> Self {
         let segments = self.lock().segments.clone();
         let state = State { segments, ..State::default() };

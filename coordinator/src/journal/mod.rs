@@ -1,15 +1,15 @@
-//! The journal: every event that changed the scheduler, durable before anybody acts on it.
+//! The journal: every event that changed the scheduler, made durable before anybody acts on it.
 //!
-//! One segment file per epoch. Taking the next epoch is creating its file exclusively; a
-//! coordinator that finds a higher epoch after a commit was replaced, and stops. That holds on any
-//! POSIX file system whose exclusive create and look-up by name are coherent (Lustre, GPFS, local
-//! ones; NFS only after its attribute cache has expired). No lock, no mmap, no rename.
+//! There is one segment file per epoch. A coordinator takes the next epoch by creating its file
+//! exclusively; if it finds a higher epoch after a commit, it was replaced, and stops. That holds
+//! on any POSIX file system whose exclusive create and look-up by name are coherent (Lustre, GPFS,
+//! local ones; NFS only after its attribute cache has expired). No lock, no mmap, no rename.
 //!
 //! ```text
 //! Journal::open ──▶ replay every record ──▶ append(opening) ──▶ append … commit ──▶ effects
 //! ```
 //!
-//! It does not know what records mean, apart from the one that begins each epoch. Every call may
+//! It does not know what records mean, apart from the one that starts each epoch. Every call may
 //! block on the file system. **Invariant:** when [`Journal::commit`] returns `Ok`, every appended
 //! record is durable, and no other coordinator had taken over before that.
 
@@ -38,9 +38,9 @@ pub use replay::Replay;
 use frame::{Header, MAX_PAYLOAD_BYTES};
 use replay::{Counted, chain_below, io_error, refuse_other_version};
 
-/// A batch beyond this is committed in several frames, each with its own sync.
+/// Size above which a batch is committed in several frames, each with its own sync.
 const FRAME_BYTES: usize = 8 << 20;
-/// How often an epoch is tried for when others are faster.
+/// Number of attempts to take an epoch if other coordinators are faster.
 const MAX_TRIES: u32 = 10;
 
 /// The segment of this coordinator's epoch.
@@ -52,7 +52,7 @@ pub struct Journal {
     /// Whether the opening was appended.
     opened: bool,
     /// Whether the header is in the file.
-    begun: bool,
+    started: bool,
     /// Payloads that are full.
     full: Vec<Vec<u8>>,
     /// The payload that records are appended to.
@@ -68,8 +68,8 @@ enum Closed {
 }
 
 impl Journal {
-    /// Takes the next epoch in the directory, which is made if need be. The replay gives every
-    /// record of the epochs before; then [`Self::opening`] must be appended first.
+    /// Takes the next epoch in the directory, which is created if needed. The replay returns every
+    /// record of the epochs before; after it, [`Self::opening`] must be appended first.
     pub fn open(directory: &Path) -> Result<(Self, Replay), JournalError> {
         let files = Directory::create(directory).map_err(|source| JournalError::Io {
             action: "create",
@@ -79,7 +79,7 @@ impl Journal {
         Self::open_in(files)
     }
 
-    /// The same in other files.
+    /// Does the same in other files.
     pub fn open_in<F>(files: F) -> Result<(Self, Replay), JournalError>
     where
         F: JournalFiles + Clone + 'static,
@@ -92,7 +92,7 @@ impl Journal {
             header: Header { epoch, salt: RandomState::new().build_hasher().finish() },
             previous: chain.last().copied(),
             opened: false,
-            begun: false,
+            started: false,
             full: Vec::new(),
             payload: Vec::new(),
             closed: None,
@@ -100,12 +100,12 @@ impl Journal {
         Ok((journal, Replay::new(Box::new(files), chain)))
     }
 
-    /// The epoch that this coordinator took.
+    /// Returns the epoch that this coordinator took.
     pub fn epoch(&self) -> u64 {
         self.header.epoch
     }
 
-    /// What the first record of this epoch must say; the caller fills in who it is.
+    /// Returns the first record of this epoch; the caller adds its own identity.
     pub fn opening(&self) -> CoordinatorOpened {
         CoordinatorOpened {
             epoch: self.header.epoch,
@@ -118,12 +118,12 @@ impl Journal {
     /// Adds a record to the next commit.
     ///
     /// # Panics
-    /// When the first record isn't the opening of this epoch.
+    /// Panics if the first record is not the opening of this epoch.
     pub fn append(&mut self, record: &JournalRecord) -> Result<(), JournalError> {
         self.check_open()?;
         if !self.opened {
-            let begins = matches!(&record.event, Some(Event::Opened(o)) if o.epoch == self.epoch());
-            assert!(begins, "the first record of an epoch must be its opening");
+            let starts = matches!(&record.event, Some(Event::Opened(o)) if o.epoch == self.epoch());
+            assert!(starts, "the first record of an epoch must be its opening");
             self.opened = true;
         }
         let bytes = record.encoded_len();
@@ -133,13 +133,13 @@ impl Journal {
         if !self.payload.is_empty() && self.payload.len() + bytes > FRAME_BYTES {
             self.full.push(std::mem::take(&mut self.payload));
         }
-        // The same as `encode_length_delimited`, which has to measure the record once more.
+        // This does what `encode_length_delimited` does, which would measure the record once more.
         prost::encoding::encode_varint(bytes as u64, &mut self.payload);
         record.encode_raw(&mut self.payload);
         Ok(())
     }
 
-    /// Makes everything that was appended durable. Only after this may its effects be performed.
+    /// Makes everything that was appended durable. Its effects may be performed only after this.
     pub fn commit(&mut self) -> Result<(), JournalError> {
         self.check_open()?;
         let full = std::mem::take(&mut self.full);
@@ -159,7 +159,7 @@ impl Journal {
 
     fn write_frame(&mut self, payload: &[u8]) -> Result<(), JournalError> {
         let mut bytes = Vec::new();
-        if !std::mem::replace(&mut self.begun, true) {
+        if !std::mem::replace(&mut self.started, true) {
             bytes.extend_from_slice(&self.header.to_bytes());
         }
         self.header.frame(payload, &mut bytes);
@@ -167,14 +167,15 @@ impl Journal {
         self.segment.sync().map_err(|source| self.fail("sync", source))
     }
 
-    /// Fails when another coordinator has taken over, also while there is nothing to write.
+    /// Returns an error if another coordinator has taken over, also while there is nothing to
+    /// write.
     pub fn check_replaced(&mut self) -> Result<(), JournalError> {
         self.check_open()?;
         self.check_fence()
     }
 
-    /// Epochs are taken one after the other and never given back, so the next one's segment is
-    /// there if any higher one is.
+    /// Checks that no higher epoch exists. Epochs are taken one after the other and never returned,
+    /// so if any higher one exists, the segment of the next one does.
     fn check_fence(&mut self) -> Result<(), JournalError> {
         let next = self.epoch() + 1;
         if self.files.exists(next).map_err(|source| self.fail("look for", source))? {
@@ -202,27 +203,27 @@ impl Journal {
     }
 }
 
-/// Every record of a directory, without taking an epoch: for looking at a job while no
-/// coordinator runs. A directory that is not there has none.
+/// Reads every record of a directory without taking an epoch, to inspect a job while no coordinator
+/// runs. A missing directory has none.
 pub fn replay(directory: &Path) -> Result<Replay, JournalError> {
     replay_in(Directory::existing(directory))
 }
 
-/// The same in other files.
+/// Does the same in other files.
 pub fn replay_in<F: JournalFiles + 'static>(files: F) -> Result<Replay, JournalError> {
     let epochs = files.epochs().map_err(|e| io_error(&files, "list the segments beside", 1, e))?;
     let chain = chain_below(&files, &epochs)?;
     Ok(Replay::new(Box::new(files), chain))
 }
 
-/// A new epoch, and those before it.
+/// A new epoch, and the segments before it.
 struct Taken {
     epoch: u64,
     segment: Box<dyn SegmentWriter>,
     below: Vec<u64>,
 }
 
-/// Creates the next epoch's segment.
+/// Creates the segment of the next epoch.
 fn take_epoch(files: &dyn JournalFiles) -> Result<Taken, JournalError> {
     let mut epoch = 0;
     for _ in 0..MAX_TRIES {

@@ -1,8 +1,9 @@
-//! Reading the journal back: which segments count, how far, and every record in order.
+//! Reads the journal: determines which segments count and how far, and returns every record in
+//! order.
 //!
-//! Each epoch's first record names the segment that it goes on from and how much of that counts, so
-//! what a replaced coordinator still wrote after it was replaced is never read, in no later replay
-//! either. Invariant: bytes that a later epoch relied on are either read whole or an error.
+//! The first record of each epoch names the segment that it continues and how many of its bytes
+//! count, so what a coordinator wrote after it was replaced is never read, also in later replays.
+//! Invariant: bytes that a later epoch relied on are either read completely or an error.
 
 use std::collections::VecDeque;
 
@@ -13,14 +14,14 @@ use super::error::JournalError;
 use super::files::JournalFiles;
 use super::frame::{Ending, FrameReader, HEADER_BYTES, Header, HeaderError, STATE_VERSION, decode};
 
-/// A segment and how many of its bytes count.
+/// A segment and the number of its bytes that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) epoch: u64,
     pub(super) bytes: u64,
 }
 
-/// The journal's records, oldest first.
+/// The records of the journal, oldest first.
 pub struct Replay {
     files: Box<dyn JournalFiles>,
     segments: VecDeque<Counted>,
@@ -29,7 +30,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The records of `chain`.
+    /// Returns the records of `chain`.
     pub(super) fn new(files: Box<dyn JournalFiles>, chain: Vec<Counted>) -> Self {
         Self { files, segments: chain.into(), open: None, records: VecDeque::new() }
     }
@@ -52,12 +53,15 @@ impl Replay {
             }
             let frame =
                 reader.next_frame().map_err(|e| io_error(&*self.files, "read", epoch, e))?;
-            let decoded = frame.ok_or_else(|| "a frame that counted is gone".to_owned());
+            let decoded = frame.ok_or_else(|| "a frame that counted is missing".to_owned());
             let decoded = decoded.and_then(decode);
             self.records =
                 decoded.map_err(|what| damage(&*self.files, epoch, offset, what))?.into();
             if reader.offset() > segment.bytes {
-                let what = format!("a frame goes beyond byte {}, which ended it", segment.bytes);
+                let what = format!(
+                    "a frame extends beyond byte {}, at which the segment ends",
+                    segment.bytes
+                );
                 return Err(damage(&*self.files, epoch, offset, what));
             }
         }
@@ -78,7 +82,7 @@ impl Iterator for Replay {
     }
 }
 
-/// The segments that count among those of `epochs`, oldest first.
+/// Returns the segments that count among those of `epochs`, oldest first.
 pub(super) fn chain_below(
     files: &dyn JournalFiles,
     epochs: &[u64],
@@ -95,7 +99,7 @@ pub(super) fn chain_below(
     Ok(chain)
 }
 
-/// Adds the segments that a head goes on from, newest first.
+/// Adds the segments that a head continues, newest first.
 fn follow(
     files: &dyn JournalFiles,
     head: u64,
@@ -106,12 +110,12 @@ fn follow(
     while opened.previous_epoch > 0 {
         let counted = Counted { epoch: opened.previous_epoch, bytes: opened.previous_bytes };
         if counted.epoch >= from {
-            let what = format!("it goes on from the later epoch {}", counted.epoch);
+            let what = format!("it continues the later epoch {}", counted.epoch);
             return Err(damage(files, from, HEADER_BYTES as u64, what));
         }
         let mut reader = open_segment(files, counted.epoch)?;
         let found = first_record(files, counted.epoch, &mut reader)?;
-        let what = || "its first record is gone".to_owned();
+        let what = || "its first record is missing".to_owned();
         opened = found.ok_or_else(|| damage(files, counted.epoch, HEADER_BYTES as u64, what()))?;
         from = counted.epoch;
         chain.push(counted);
@@ -119,8 +123,8 @@ fn follow(
     Ok(())
 }
 
-/// The newest segment with a first record: that record, and how many bytes are whole. `None` when
-/// its coordinator never got to write.
+/// Returns the first record of the newest segment that has one, and how many of its bytes are
+/// whole; `None` if its coordinator never wrote.
 fn read_head(
     files: &dyn JournalFiles,
     epoch: u64,
@@ -201,7 +205,7 @@ fn open_segment(files: &dyn JournalFiles, epoch: u64) -> Result<FrameReader, Jou
     }
 }
 
-/// The record that begins every epoch, if there is a first frame.
+/// Returns the record that starts every epoch, if there is a first frame.
 fn first_record(
     files: &dyn JournalFiles,
     epoch: u64,
@@ -214,7 +218,7 @@ fn first_record(
     match records.into_iter().next().and_then(|record| record.event) {
         Some(Event::Opened(opened)) if opened.epoch == epoch => Ok(Some(opened)),
         Some(_) | None => {
-            let what = "it does not begin with the opening of its epoch".to_owned();
+            let what = "it does not start with the opening of its epoch".to_owned();
             Err(damage(files, epoch, offset, what))
         }
     }

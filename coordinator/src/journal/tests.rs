@@ -1,5 +1,5 @@
-//! What survives: torn tails, flipped bytes, failing writes, replaced coordinators. Faults come
-//! from the segments in memory; one test fills a real file system.
+//! Which records survive torn tails, flipped bytes, failing writes and replaced coordinators.
+//! Faults come from the segments in memory; one test fills a real file system.
 
 mod full_disk;
 
@@ -12,13 +12,13 @@ const NONE: [u64; 0] = [];
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// A record that can be told from others.
+/// Returns a record that differs from those with other numbers.
 fn record(number: u64) -> JournalRecord {
     let lost = pb::WorkerLost { worker_id: number as u32, reason: "x".repeat(number as usize % 7) };
     JournalRecord { now_millis: number, event: Some(Event::Lost(lost)) }
 }
 
-/// A journal that wrote its opening, and the numbers of the records before that.
+/// Returns a journal that wrote its opening, and the numbers of the records before that.
 fn open(files: &MemoryFiles) -> (Journal, Vec<u64>) {
     let (mut journal, replay) = Journal::open_in(files.clone()).unwrap();
     let before = numbers(replay);
@@ -31,7 +31,7 @@ fn opening(journal: &Journal) -> JournalRecord {
     JournalRecord { now_millis: 0, event: Some(Event::Opened(journal.opening())) }
 }
 
-/// The numbers of all records that are no openings.
+/// Returns the numbers of all records that are not openings.
 fn numbers(replay: Replay) -> Vec<u64> {
     let records = replay.map(|record| record.unwrap());
     records.map(|record| record.now_millis).filter(|number| *number > 0).collect()
@@ -42,7 +42,7 @@ fn read(files: &MemoryFiles) -> Result<Vec<u64>, JournalError> {
     Ok(records?.iter().map(|record| record.now_millis).filter(|number| *number > 0).collect())
 }
 
-/// A journal of one epoch with one record in each commit, and where each commit ends.
+/// Returns a journal of one epoch with one record in each commit, and the end of each commit.
 fn written(commits: u64) -> (MemoryFiles, Vec<usize>) {
     let files = MemoryFiles::new();
     let (mut journal, _) = open(&files);
@@ -70,7 +70,7 @@ fn records_come_back_in_order_over_several_epochs() {
 }
 
 #[test]
-fn what_was_appended_and_not_committed_is_not_there() {
+fn records_that_were_not_committed_are_not_read() {
     let files = MemoryFiles::new();
     let (mut journal, _) = open(&files);
     journal.append(&record(1)).unwrap();
@@ -93,12 +93,12 @@ fn a_tail_torn_at_any_byte_loses_only_the_commit_that_it_cuts() {
         assert_eq!(before, expected);
         journal.append(&record(99)).unwrap();
         journal.commit().unwrap();
-        assert_eq!(read(&torn).unwrap().last(), Some(&99), "it goes on behind byte {length}");
+        assert_eq!(read(&torn).unwrap().last(), Some(&99), "it continues after byte {length}");
     }
 }
 
 #[test]
-fn a_tail_of_zeros_or_of_another_file_is_a_torn_one() {
+fn a_tail_of_zeros_or_of_another_file_counts_as_torn() {
     let (files, _) = written(2);
     let whole = files.bytes(1).unwrap();
     let (others, _) = written(5);
@@ -127,7 +127,10 @@ fn a_flipped_bit_is_found_wherever_it_is() {
             other => panic!("byte {at} flipped: {other:?}"),
         }
         if at < last {
-            assert!(Journal::open_in(flipped).is_err(), "nobody writes behind damage, byte {at}");
+            assert!(
+                Journal::open_in(flipped).is_err(),
+                "nothing is written after damage, byte {at}"
+            );
         }
     }
 }
@@ -145,11 +148,11 @@ fn a_frame_that_a_later_epoch_relied_on_must_be_there() {
 }
 
 #[test]
-fn a_failed_write_or_sync_closes_the_journal_and_the_next_one_goes_on() {
+fn a_failed_write_or_sync_closes_the_journal_and_the_next_one_resumes() {
     for (errno, hint) in [(ENOSPC, "hint: free some space"), (EIO, "hint: check the file system")] {
         for operation in 0..2 {
             let (files, _) = written(2);
-            // `written` let go of its journal; a coordinator goes on from it.
+            // `written` has dropped its journal; a coordinator resumes from it.
             let (mut journal, _) = open(&files);
             files.fail_at(files.operations() + operation, Fault::Fails(errno));
             journal.append(&record(3)).unwrap();
@@ -159,9 +162,9 @@ fn a_failed_write_or_sync_closes_the_journal_and_the_next_one_goes_on() {
             assert!(matches!(again, JournalError::Poisoned { .. }), "{again}");
             assert!(matches!(journal.commit(), Err(JournalError::Poisoned { .. })));
             let (_, before) = open(&files);
-            // After a failed sync the bytes may or may not be there: here they are.
-            let got_through = if operation == 1 { vec![1, 2, 3] } else { vec![1, 2] };
-            assert_eq!(before, got_through);
+            // After a failed sync the bytes may or may not be in the file: here they are.
+            let durable = if operation == 1 { vec![1, 2, 3] } else { vec![1, 2] };
+            assert_eq!(before, durable);
         }
     }
 }
@@ -199,7 +202,7 @@ fn an_epoch_that_cannot_be_created_is_an_error_with_its_path() {
 }
 
 #[test]
-fn a_replaced_coordinator_is_told_and_what_it_wrote_never_counts() {
+fn a_replaced_coordinator_gets_an_error_and_its_later_records_never_count() {
     let files = MemoryFiles::new();
     let (mut old, _) = open(&files);
     old.append(&record(1)).unwrap();
@@ -216,7 +219,7 @@ fn a_replaced_coordinator_is_told_and_what_it_wrote_never_counts() {
 }
 
 #[test]
-fn what_the_replaced_one_wrote_before_the_next_opened_does_not_count_once_it_opens() {
+fn records_of_a_replaced_coordinator_do_not_count_once_the_next_one_opens() {
     let files = MemoryFiles::new();
     let (mut old, _) = open(&files);
     let (mut new, replay) = Journal::open_in(files.clone()).unwrap();
@@ -229,7 +232,7 @@ fn what_the_replaced_one_wrote_before_the_next_opened_does_not_count_once_it_ope
 }
 
 #[test]
-fn epochs_that_never_wrote_are_passed_over() {
+fn epochs_that_never_wrote_are_skipped() {
     let (files, _) = written(2);
     for _ in 0..3 {
         let (_journal, replay) = Journal::open_in(files.clone()).unwrap();
@@ -267,7 +270,7 @@ fn a_batch_beyond_one_frame_comes_back_whole() {
 
 #[test]
 #[should_panic(expected = "the first record of an epoch must be its opening")]
-fn an_epoch_begins_with_its_opening() {
+fn an_epoch_starts_with_its_opening() {
     let (mut journal, _) = Journal::open_in(MemoryFiles::new()).unwrap();
     let _ = journal.append(&record(1));
 }

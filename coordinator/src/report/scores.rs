@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
+use thresher_domain::Bucket;
 use thresher_job::Slice;
-use thresher_proto::pb::{self, Stage};
 
 use crate::amounts::{count, share};
-use crate::figures;
+use crate::figures::{Counted, Measures, by_size};
 
 /// Languages with their own row.
 const LANGUAGES_SHOWN: usize = 30;
 
 /// What models said of the documents; empty where the job did without.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Scores {
     /// Pages that were scored, by language and bucket, before any was dropped for it.
-    buckets: BTreeMap<String, BTreeMap<String, u64>>,
+    buckets: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// Of the published documents.
     tokens_total: u64,
     tokens_by_slice: BTreeMap<String, u64>,
@@ -26,26 +26,20 @@ pub(super) struct Scores {
 }
 
 impl Scores {
-    /// From counts like `bucket/de/head` and `slice/commoncrawl/tokens`.
-    pub(super) fn of(status: &pb::StatusResponse) -> Self {
-        let mut scores = Self::default();
-        for (name, value) in figures::counts(status, Stage::Prepare) {
-            let Some(rest) = name.strip_prefix("bucket/") else { continue };
-            if let Some((language, bucket)) = rest.rsplit_once('/') {
-                let buckets = scores.buckets.entry(language.to_owned()).or_default();
-                *buckets.entry(bucket.to_owned()).or_default() += value;
-            }
+    /// Returns the scores of the documents that were prepared, and the tokens of those that were
+    /// published.
+    pub(super) fn of(prepared: &Counted, published: &Counted) -> Self {
+        let named = |(bucket, pages): (&Bucket, &u64)| (bucket.name(), *pages);
+        let buckets = prepared.buckets.iter();
+        let tokens_by_slice = tokens(&published.slices);
+        Self {
+            buckets: buckets
+                .map(|(language, pages)| (language.clone(), pages.iter().map(named).collect()))
+                .collect(),
+            tokens_total: tokens_by_slice.values().sum(),
+            tokens_by_slice,
+            tokens_by_language: tokens(&published.languages),
         }
-        for (name, value) in figures::counts(status, Stage::Publish) {
-            let Some(name) = name.strip_suffix("/tokens") else { continue };
-            if let Some(slice) = name.strip_prefix("slice/") {
-                scores.tokens_by_slice.insert(slice.to_owned(), value);
-                scores.tokens_total += value;
-            } else if let Some(language) = name.strip_prefix("language/") {
-                scores.tokens_by_language.insert(language.to_owned(), value);
-            }
-        }
-        scores
     }
 
     pub(super) fn write(&self, page: &mut String) -> std::fmt::Result {
@@ -63,8 +57,12 @@ impl Scores {
         rows.sort_by_key(|(_, buckets)| std::cmp::Reverse(buckets.values().sum::<u64>()));
         for (language, buckets) in rows.into_iter().take(LANGUAGES_SHOWN) {
             write!(page, "| `{language}` | {} |", count(buckets.values().sum()))?;
-            for bucket in ["head", "middle", "tail", "all"] {
-                write!(page, " {} |", count(buckets.get(bucket).copied().unwrap_or_default()))?;
+            for bucket in Bucket::ALL {
+                write!(
+                    page,
+                    " {} |",
+                    count(buckets.get(bucket.name()).copied().unwrap_or_default())
+                )?;
             }
             writeln!(page)?;
         }
@@ -91,10 +89,16 @@ impl Scores {
         }
         writeln!(page, "| **total** | **{}** | | 1.2 T | 1.25 T |", count(total))?;
         writeln!(page, "\n| language | tokens | share |\n|---|---:|---:|")?;
-        let rows = figures::by_size(&self.tokens_by_language);
+        let rows = by_size(&self.tokens_by_language);
         for (language, tokens) in rows.into_iter().take(LANGUAGES_SHOWN) {
             writeln!(page, "| `{language}` | {} | {} |", count(tokens), share(tokens, total))?;
         }
         writeln!(page)
     }
+}
+
+/// Returns the tokens of the groups whose tokens were counted.
+fn tokens(groups: &BTreeMap<String, Measures>) -> BTreeMap<String, u64> {
+    let counted = groups.iter().filter_map(|(name, measures)| Some((name, measures.tokens?)));
+    counted.map(|(name, tokens)| (name.clone(), tokens)).collect()
 }

@@ -2,15 +2,13 @@
 //!
 //! **Invariant:** the documents of the slices add up to those that were published.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
 use thresher_job::Slice;
-use thresher_proto::pb::{self, Stage};
 
 use crate::amounts::{bytes, count};
-use crate::figures;
+use crate::figures::Counted;
 
 /// What was published of one slice.
 #[derive(Debug, Serialize)]
@@ -23,19 +21,16 @@ pub(super) struct SliceReport {
     llama_billion_tokens: Option<u32>,
 }
 
-/// From counts like `slice/c4/documents`, in the order of RedPajama's table.
-pub(super) fn slices(status: &pb::StatusResponse) -> Vec<SliceReport> {
-    let counts: BTreeMap<_, _> = figures::counts(status, Stage::Publish).into_iter().collect();
-    let of = |slice: Slice, what: &str| {
-        counts.get(format!("slice/{}/{what}", slice.name()).as_str()).copied()
-    };
+/// Returns the slices of the published documents, in the order of RedPajama's table.
+pub(super) fn slices(published: &Counted) -> Vec<SliceReport> {
     let row = |slice: Slice| {
-        let documents = of(slice, "documents")?;
+        let measures = published.slices.get(slice.name())?;
+        let documents = measures.documents?;
         let published = slice.published_tokens();
         Some(SliceReport {
             slice: slice.name(),
             documents,
-            json_bytes: of(slice, "json_bytes").unwrap_or_default(),
+            json_bytes: measures.json_bytes.unwrap_or_default(),
             redpajama_billion_tokens: published.map(|tokens| tokens.redpajama),
             llama_billion_tokens: published.map(|tokens| tokens.llama),
         })

@@ -1,10 +1,10 @@
-//! The two loops that accept connections, and that nothing from outside can end.
+//! The two loops that accept connections, which nothing from outside can end.
 //!
-//! Whom a certificate names is decided in `tls`, whom a user id admits in `unix`, who makes room
-//! in `half_open`.
+//! `tls` maps certificates to roles, `unix` checks user ids, and `half_open` chooses which
+//! handshake makes room.
 //!
-//! **Invariant:** no error of `accept` ends a loop: out of file descriptors, it waits a little and
-//! goes on. What strangers do is logged seldom, with a count, so that they cannot fill a disk.
+//! **Invariant:** no error of `accept` ends a loop: without file descriptors, it waits a little and
+//! continues. Refused connections are logged seldom, with a count, so that they cannot fill a disk.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -26,10 +26,11 @@ use super::{Limits, tls};
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 const WARNING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// File descriptors that the coordinator needs beside its connections: journal, sockets, logs.
+/// Number of file descriptors that the coordinator needs besides connections: journal, sockets,
+/// logs.
 const OTHER_DESCRIPTORS: u64 = 512;
 
-/// The way to tonic for a bounded number of connections.
+/// Passes a bounded number of connections to tonic.
 #[derive(Clone)]
 pub(super) struct Door {
     out: mpsc::Sender<Connection>,
@@ -53,14 +54,15 @@ impl Door {
             return Outcome::Full;
         };
         tracing::debug!(peer = &*peer.who, "accepted a connection");
-        // It fails only when the server is going away, and then the connection may as well.
+        // Sending fails only when the server is shutting down, and then the connection may end as
+        // well.
         let _ = self.out.send(Connection::new(stream, peer, place)).await;
         Outcome::Admitted
     }
 }
 
-/// Raises this process's limit of open files towards what `max_connections` need, as far as
-/// the site allows.
+/// Raises this process's limit of open files towards the number that `max_connections` need, as far
+/// as the site allows.
 pub(super) fn raise_open_file_limit(max_connections: usize) {
     let wanted = max_connections as u64 + OTHER_DESCRIPTORS;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -79,7 +81,7 @@ pub(super) fn raise_open_file_limit(max_connections: usize) {
 }
 
 pub(super) async fn accept_unix(listener: UnixListener, door: Door, admission: Admission) {
-    let mut complaints = Complaints::default();
+    let mut failures = Failures::default();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -87,9 +89,9 @@ pub(super) async fn accept_unix(listener: UnixListener, door: Door, admission: A
                     Ok(peer) => door.admit(Stream::Unix(stream), peer).await,
                     Err(error) => Outcome::Refused(error),
                 };
-                complaints.note(&outcome);
+                failures.note(&outcome);
             }
-            Err(error) => complaints.pause_after(&error).await,
+            Err(error) => failures.pause_after(&error).await,
         }
     }
 }
@@ -100,7 +102,7 @@ pub(super) async fn accept_tcp(
     limits: Limits,
     door: Door,
 ) {
-    let mut complaints = Complaints::default();
+    let mut failures = Failures::default();
     let mut half_open = HalfOpen::<AbortHandle>::new(limits.max_half_open, limits.half_open_grace);
     let mut handshakes = JoinSet::new();
     loop {
@@ -110,10 +112,11 @@ pub(super) async fn accept_tcp(
             Some(ended) = handshakes.join_next_with_id() => {
                 let id = match ended {
                     Ok((id, outcome)) => {
-                        complaints.note(&outcome);
+                        failures.note(&outcome);
                         id
                     }
-                    // Pushed out and forgotten already, or a panic, which costs its peer alone.
+                    // It was displaced and removed already, or it panicked, which costs only its
+                    // peer.
                     Err(error) => error.id(),
                 };
                 half_open.remove(|handshake| handshake.id() == id);
@@ -128,10 +131,10 @@ pub(super) async fn accept_tcp(
                     let arrival = Instant::now();
                     if let Some(pushed_out) = half_open.admit(address.ip(), arrival, handle) {
                         pushed_out.abort();
-                        complaints.pushed_out();
+                        failures.pushed_out();
                     }
                 }
-                Err(error) => complaints.pause_after(&error).await,
+                Err(error) => failures.pause_after(&error).await,
             },
         }
     }
@@ -151,9 +154,9 @@ async fn handshake(
     }
 }
 
-/// Counts what went wrong, and says so once in a while.
+/// Counts failures, and logs them once in a while.
 #[derive(Default)]
-struct Complaints {
+struct Failures {
     accept_errors: u64,
     full: u64,
     refused: u64,
@@ -163,7 +166,7 @@ struct Complaints {
     last_warning: Option<Instant>,
 }
 
-impl Complaints {
+impl Failures {
     fn note(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Admitted => return,
@@ -182,7 +185,7 @@ impl Complaints {
         self.warn_seldom();
     }
 
-    /// A peer that is gone again costs no pause; a lack of descriptors or memory does, or the loop
+    /// A peer that is gone again causes no pause; a lack of descriptors or memory does, or the loop
     /// would spin on the connection that stays in the kernel's queue.
     async fn pause_after(&mut self, error: &io::Error) {
         let peer_is_gone = matches!(

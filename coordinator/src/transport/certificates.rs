@@ -2,15 +2,17 @@
 //!
 //! ```text
 //!   <state>/keys/           0700
-//!     ca.pem                the authority's certificate; its key is thrown away
+//!     ca.pem                the authority's certificate; its key is not kept
 //!     server.pem            the coordinator's certificate and key
 //!     worker.pem operator.pem viewer.pem
 //! ```
 //!
-//! A restarted coordinator takes the keys it finds, so that workers which still run come back.
+//! A restarted coordinator uses the keys that it finds, so that workers that still run can
+//! reconnect.
 //!
-//! **Invariant:** the folder appears whole, by one rename, or not at all; and since the authority's
-//! key is never written, no one can make a further certificate of this run, not even its owner.
+//! **Invariant:** the folder appears whole, by one rename, or not at all; and because the
+//! authority's key is never written, nobody can make a further certificate of this run, not even
+//! its owner.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -33,10 +35,11 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 const SERVER_FILE: &str = "server.pem";
 
-/// The role stands in the certificate as a URI, so that no host name can be mistaken for one.
+/// The role is in the certificate as a URI, so that no host name can be mistaken for one.
 const ROLE_URI_PREFIX: &str = "thresher:role:";
 
-/// Attempts at a name for the folder in the making; each taken one is a crash of an earlier start.
+/// Number of names to try for the temporary folder; each existing one was left by a crash of an
+/// earlier start.
 const MAX_FOLDER_ATTEMPTS: u32 = 1000;
 
 /// Why there are no keys.
@@ -52,14 +55,16 @@ pub enum CertificateError {
     Folder { path: PathBuf, source: io::Error },
 }
 
-/// What the coordinator needs of the run's keys.
+/// The keys that the coordinator needs.
 #[derive(Debug)]
 pub struct ServerKeys {
+    /// The coordinator's certificate and key.
     pub identity: Identity,
+    /// The certificate of the run's authority.
     pub authority: RootCertStore,
 }
 
-/// Takes the keys of this state directory, or makes them where there are none.
+/// Uses the keys of this state directory, or creates them if there are none.
 pub fn load_or_create(state: &Path) -> Result<ServerKeys, CertificateError> {
     let keys = state.join(KEYS_DIRECTORY);
     match check_private_directory(&keys) {
@@ -72,7 +77,7 @@ pub fn load_or_create(state: &Path) -> Result<ServerKeys, CertificateError> {
     Ok(ServerKeys { identity, authority })
 }
 
-/// The role that a certificate names. The TLS library has checked its chain before.
+/// Returns the role in a certificate, whose chain the TLS library has verified before.
 pub fn role_in_certificate(certificate: &[u8]) -> Option<Role> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
@@ -87,7 +92,7 @@ pub fn role_in_certificate(certificate: &[u8]) -> Option<Role> {
     }
 }
 
-/// Makes all files in a folder beside, then moves it into place.
+/// Creates all files in a temporary folder, then moves it into place.
 fn create(state: &Path, keys: &Path) -> Result<(), CertificateError> {
     let folder = new_folder(state)?;
     for (name, pem) in generate()? {
@@ -96,7 +101,7 @@ fn create(state: &Path, keys: &Path) -> Result<(), CertificateError> {
     sync_directory(&folder)?;
     match fs::rename(&folder, keys) {
         Ok(()) => Ok(sync_directory(state)?),
-        // Another start was quicker: its keys are the run's. Ours were never used by anyone.
+        // Another start was faster, and its keys are the run's. Ours were never used.
         Err(error)
             if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) =>
         {
@@ -123,7 +128,7 @@ fn new_folder(state: &Path) -> Result<PathBuf, CertificateError> {
     }
 }
 
-/// Every file of the folder. The authority's key lives no longer than this function.
+/// Returns every file of the folder. The authority's key exists only within this function.
 fn generate() -> Result<Vec<(&'static str, String)>, CertificateError> {
     let authority = CertifiedIssuer::self_signed(authority_params(), KeyPair::generate()?)?;
     let mut files = vec![(CA_FILE, authority.pem())];
@@ -153,7 +158,8 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-/// The purpose keeps a role's key from posing as the coordinator, and the other way round.
+/// Restricts the purpose, so that a role's key cannot act as the coordinator, or the other way
+/// round.
 fn leaf_params(
     name: &str,
     subject: SanType,
@@ -167,8 +173,8 @@ fn leaf_params(
     params
 }
 
-/// The dates stay as wide as the library has them: the keys die with the state directory, and a
-/// node whose clock is off must not be locked out of the run.
+/// The validity stays as wide as the library sets it: the keys are removed with the state
+/// directory, and a node whose clock is wrong must not be locked out of the run.
 fn named_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -209,11 +215,11 @@ mod tests {
             let text = String::from_utf8_lossy(bytes);
             assert_eq!(text.contains("PRIVATE KEY"), name != CA_FILE, "{name}");
         }
-        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1, "no other file is left");
     }
 
     #[test]
-    fn a_restart_takes_the_keys_it_finds() {
+    fn a_restart_uses_the_keys_it_finds() {
         let state = tempfile::tempdir().unwrap();
         load_or_create(state.path()).unwrap();
         let folder = state.path().join(KEYS_DIRECTORY);
@@ -223,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slower_of_two_starts_takes_the_keys_of_the_quicker() {
+    fn the_slower_of_two_starts_uses_the_keys_of_the_faster() {
         let state = tempfile::tempdir().unwrap();
         load_or_create(state.path()).unwrap();
         let folder = state.path().join(KEYS_DIRECTORY);
@@ -234,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_left_by_a_crashed_start_is_no_hindrance() {
+    fn a_folder_left_by_a_crashed_start_does_not_prevent_a_start() {
         let state = tempfile::tempdir().unwrap();
         let left = new_folder(state.path()).unwrap();
         load_or_create(state.path()).unwrap();

@@ -1,6 +1,6 @@
-//! One authenticated connection, whatever carries it, and the peer at its other end.
+//! An authenticated connection over either transport, and its peer.
 //!
-//! **Invariant:** it holds its place among the allowed number until it is dropped.
+//! **Invariant:** it counts against the limit of connections until it is dropped.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,16 +14,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-/// Who is at the other end. Each request carries it in its extensions.
+/// The peer of a connection. Each request has it in its extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// What it may be: one role by certificate, every role for our own user on this node.
+    /// Its roles: one by certificate, or every role for our own user on this node.
     pub roles: &'static [Role],
-    /// For messages: role and address, or user and process.
+    /// Its description for messages: role and address, or user and process.
     pub who: Arc<str>,
 }
 
-/// A byte stream of an authenticated peer.
+/// The byte stream of an authenticated peer.
 pub struct Connection {
     stream: Stream,
     peer: Peer,

@@ -1,12 +1,13 @@
-//! Which handshakes are under way, and which makes room when they are too many.
+//! Keeps track of the handshakes in progress, and decides which one makes room if there are too
+//! many.
 //!
-//! Pure bookkeeping: it reads no clock and owns no socket.
+//! This is pure bookkeeping: it reads no clock and owns no socket.
 //!
-//! A plain limit would let a few hundred silent connections shut everyone out for a whole time-out.
-//! So when all places are taken, the next peer takes that of one who has had a fair time: first of
-//! the address that holds the most places, so that a flood from one node costs that node. Within
-//! the fair time nobody is pushed out: ten thousand workers that start at once wait in the
-//! kernel's queue instead of pushing each other out for ever.
+//! With a plain limit, a few hundred silent connections could shut everybody out for a whole
+//! time-out. So when all places are taken, the next peer displaces one that has had its grace
+//! period: first of the address that holds the most places, so that a flood from one node harms
+//! that node. Within the grace period nobody is displaced: ten thousand workers that start at once
+//! wait in the kernel's queue instead of displacing each other for ever.
 //!
 //! **Invariant:** there are never more than `limit` entries.
 
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 pub(super) struct HalfOpen<T> {
     limit: usize,
     grace: Duration,
-    /// In order of arrival.
+    /// The handshakes in order of arrival.
     entries: VecDeque<Entry<T>>,
 }
 
@@ -35,7 +36,8 @@ impl<T> HalfOpen<T> {
         Self { limit, grace, entries: VecDeque::new() }
     }
 
-    /// When the next peer may come in, unless a handshake ends before; `None` is at once.
+    /// Returns when the next peer may be admitted, unless a handshake ends before; `None` means at
+    /// once.
     pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
         if self.entries.len() < self.limit {
             return None;
@@ -44,7 +46,8 @@ impl<T> HalfOpen<T> {
         (due > now).then_some(due)
     }
 
-    /// Notes a handshake; returns the one that it pushed out. Only when `closed_until` is `None`.
+    /// Adds a handshake and returns the one that it displaced. Call it only if `closed_until` is
+    /// `None`.
     pub(super) fn admit(&mut self, from: IpAddr, now: Instant, handshake: T) -> Option<T> {
         let pushed_out = if self.entries.len() < self.limit { None } else { self.push_out(now) };
         self.entries.push_back(Entry { from, since: now, handshake });
@@ -52,7 +55,7 @@ impl<T> HalfOpen<T> {
         pushed_out
     }
 
-    /// Forgets a handshake that has ended.
+    /// Removes a handshake that has ended.
     pub(super) fn remove(&mut self, is_it: impl Fn(&T) -> bool) {
         if let Some(index) = self.entries.iter().position(|entry| is_it(&entry.handshake)) {
             self.entries.remove(index);
@@ -65,7 +68,7 @@ impl<T> HalfOpen<T> {
             *places.entry(entry.from).or_default() += 1;
         }
         let had_fair_time = self.entries.iter().take_while(|entry| entry.since + self.grace <= now);
-        // `max_by_key` takes the last of equals: reversed, that is the one who came first.
+        // `max_by_key` returns the last of equal ones: reversed, that is the one that came first.
         let (index, _) = had_fair_time
             .enumerate()
             .collect::<Vec<_>>()
@@ -87,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_pushed_out_within_the_fair_time() {
+    fn no_handshake_is_displaced_within_the_grace_period() {
         let start = Instant::now();
         let mut half_open = HalfOpen::new(3, GRACE);
         for handshake in 0..3 {
@@ -114,19 +117,20 @@ mod tests {
         assert_eq!(
             half_open.admit(node(2), later, "flood 5"),
             Some("early worker"),
-            "those of the flood that are left have not had their fair time"
+            "the rest of the flood is still within its grace period"
         );
     }
 
     #[test]
-    fn a_flood_from_another_node_never_pushes_out_a_worker_with_a_slow_link() {
+    fn a_flood_from_another_node_never_displaces_a_worker_with_a_slow_link() {
         let start = Instant::now();
         let mut half_open = HalfOpen::new(8, GRACE);
         half_open.admit(node(1), start, 0);
         let mut now = start;
         for flood in 1..1000 {
             now = half_open.closed_until(now).unwrap_or(now);
-            // At most half the flood is ever young, so an old one of it is always at hand.
+            // At most half of the flood is within its grace period, so there is always an old
+            // handshake of it.
             now += GRACE / 4;
             assert_ne!(half_open.admit(node(2), now, flood), Some(0));
         }

@@ -1,4 +1,5 @@
-//! The coordinator's door: listens, finds out who calls, and lets each role call what is its own.
+//! The transport of the coordinator: listens, authenticates peers, and lets each role call its
+//! methods.
 //!
 //! ```text
 //!   Unix socket, 0700 folder ──peer's user id──┐
@@ -6,11 +7,11 @@
 //!   one TCP address ──half-open──TLS 1.3───────┘   (Peer)      limits   table
 //! ```
 //!
-//! It leaves to the services what a call does, and to their table who may call what. The other
-//! end is `thresher_channel`.
+//! The services implement the calls, and their table says who may call what. `thresher_channel` is
+//! the client's side.
 //!
-//! **Invariant:** a connection that reaches a service has shown who it is; before that it costs
-//! one place among a bounded number, for a bounded time.
+//! **Invariant:** a connection that reaches a service is authenticated; before that it takes one of
+//! a bounded number of places for a bounded time.
 
 mod accept;
 pub mod certificates;
@@ -42,7 +43,7 @@ pub use connection::{Connection, Peer};
 pub use roles::{MethodRoles, RoleLayer, RolePolicy};
 pub use thresher_channel::Role;
 
-/// The largest message that a service decodes. Each service sets it on itself:
+/// The largest message that a service decodes. Each service sets it itself:
 /// `XServer::new(..).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)`.
 pub const MAX_DECODED_MESSAGE_BYTES: usize = 4 << 20;
 
@@ -54,35 +55,36 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the kernel keeps for us between two looks; it trims this to `net.core.somaxconn`.
+/// Length of the kernel's queue of new connections; the kernel limits it to `net.core.somaxconn`.
 const TCP_BACKLOG: u32 = 4096;
 
-/// Connections that wait for tonic to take them. It takes them at once.
+/// Number of accepted connections that wait for tonic, which takes them at once.
 const ACCEPTED_CONNECTIONS: usize = 64;
 
-/// Where to listen.
+/// The sockets to listen on.
 #[derive(Clone, Debug)]
 pub struct ListenConfig {
-    /// The state directory: its keys are the run's, and its Unix socket is always offered.
+    /// The state directory, which has the run's keys, and whose Unix socket is always offered.
     pub state: PathBuf,
-    /// The one address for other nodes; port 0 takes a free one. `None` serves this node alone.
+    /// The address for other nodes; port 0 selects a free one. `None` serves this node only.
     pub tcp: Option<SocketAddr>,
+    /// Limits of connections.
     pub limits: Limits,
 }
 
-/// What strangers and friends may take up.
+/// Limits of what peers may use, authenticated or not.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// A TCP peer has this long from its connection to the end of its handshake.
+    /// Time that a TCP peer has from its connection to the end of its handshake.
     pub handshake_timeout: Duration,
-    /// Handshakes under way at once.
+    /// Largest number of handshakes at a time.
     pub max_half_open: usize,
-    /// When so many are under way, one that is older than this makes room for the next.
+    /// At that number, a handshake that is older than this makes room for the next.
     pub half_open_grace: Duration,
-    /// TCP connections that have shown who they are.
+    /// Largest number of authenticated TCP connections.
     pub max_connections: usize,
-    /// Connections on the Unix socket: a number of their own, so that the operator on this node
-    /// gets in however many workers there are.
+    /// Largest number of connections on the Unix socket. It is separate, so that the operator on
+    /// this node can connect however many workers there are.
     pub max_local_connections: usize,
 }
 
@@ -98,7 +100,7 @@ impl Default for Limits {
     }
 }
 
-/// Why nothing listens.
+/// Why the coordinator cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     #[error(transparent)]
@@ -110,18 +112,18 @@ pub enum ListenError {
     #[error("failed to listen on `{address}`: {source}\nhint: {hint}", hint = bind_hint(source))]
     Tcp { address: SocketAddr, source: io::Error },
     #[error(
-        "`{0}` stands for every interface of this node\n\
-         hint: give the address of the one that the workers use"
+        "`{0}` means every interface of this node\n\
+         hint: write the address of the interface that the workers use"
     )]
     EveryInterface(SocketAddr),
     #[error(
-        "`{0}` is no address to listen on\n\
+        "`{0}` is not a valid address to listen on\n\
          hint: write `10.0.0.3`, `10.0.0.3:7070` or `[fd00::3]:7070`, of one interface of this node"
     )]
     NotAnAddress(String),
 }
 
-/// Reads what a person writes for [`ListenConfig::tcp`]: an address, with or without a port.
+/// Reads an address that a person writes for [`ListenConfig::tcp`], with or without a port.
 pub fn parse_listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     let address = text
         .parse::<SocketAddr>()
@@ -130,7 +132,7 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, ListenError> {
     refuse_every_interface(address)
 }
 
-/// Bound sockets that accept nobody yet, so that their addresses can be published first.
+/// Sockets that are bound but do not accept yet, so that their addresses can be published first.
 pub struct Listener {
     limits: Limits,
     unix: unix::Bound,
@@ -138,11 +140,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes or makes the run's keys and binds the Unix socket and the TCP address.
+    /// Loads or creates the run's keys, and binds the Unix socket and the TCP address.
     pub async fn bind(config: ListenConfig) -> Result<Self, ListenError> {
         let ListenConfig { state, tcp, limits } = config;
         let tcp = tcp.map(refuse_every_interface).transpose()?;
-        // The keys come first in any case: they are the operator's way in from another node.
+        // The keys are needed in any case: with them the operator connects from another node.
         let keys = certificates::load_or_create(&state)?;
         let unix = unix::bind(&state).await?;
         let tcp = match tcp {
@@ -157,17 +159,17 @@ impl Listener {
         Ok(Self { limits, unix, tcp })
     }
 
-    /// The Unix socket, for the address file.
+    /// Returns the path of the Unix socket, for the address file.
     pub fn unix_path(&self) -> &Path {
         self.unix.path()
     }
 
-    /// The TCP address with its true port, for the address file.
+    /// Returns the TCP address with the port that was bound, for the address file.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref().map(|(_, address, _)| *address)
     }
 
-    /// Starts to accept. Must be called inside a tokio runtime.
+    /// Starts to accept connections. Must be called inside a tokio runtime.
     pub fn incoming(self) -> Incoming {
         let (sender, connections) = mpsc::channel(ACCEPTED_CONNECTIONS);
         let mut loops = JoinSet::new();
@@ -183,7 +185,7 @@ impl Listener {
 }
 
 /// The authenticated connections of both sockets, for tonic's `serve_with_incoming_shutdown`.
-/// Dropping it closes the sockets; connections handed out before live on.
+/// Dropping it closes the sockets; connections that were returned before stay open.
 pub struct Incoming {
     connections: mpsc::Receiver<Connection>,
     _loops: JoinSet<()>,
@@ -198,7 +200,8 @@ impl Stream for Incoming {
     }
 }
 
-/// A server with our limits, and with the table in front of whatever is added to it.
+/// Returns a server with our limits, and with the table in front of every service that is added to
+/// it.
 pub fn server(policy: RolePolicy) -> Server<Stack<RoleLayer, Identity>> {
     Server::builder()
         .max_frame_size(MAX_FRAME_BYTES)

@@ -1,10 +1,10 @@
-//! Who may call what: one table of methods and roles, asked for every call of every service.
+//! Authorisation: one table of methods and roles, which is checked for every call of every service.
 //!
-//! The table itself is the service's; who a peer is was settled when it connected. Health and
-//! reflection are in every table, for any peer that was let in.
+//! The service provides the table; the role of a peer was determined when it connected. Health and
+//! reflection are in every table, for every authenticated peer.
 //!
-//! **Invariant:** a method that is not in the table is denied to everyone, so a new method is
-//! closed until somebody writes down whose it is.
+//! **Invariant:** a method that is not in the table is denied to everybody, so a new method cannot
+//! be called until its roles are written down.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,10 +21,10 @@ use tower::{Layer, Service};
 
 use super::Peer;
 
-/// A method's path as HTTP/2 carries it, `/package.Service/Method`, and who may call it.
+/// The path of a method in HTTP/2, `/package.Service/Method`, and the roles that may call it.
 pub type MethodRoles = (&'static str, &'static [Role]);
 
-/// What any peer may call: it tells nothing of the job.
+/// Methods that every peer may call, because they reveal nothing about the job.
 const OPEN_TO_ALL: &[MethodRoles] = &[
     ("/grpc.health.v1.Health/Check", Role::ALL),
     ("/grpc.health.v1.Health/List", Role::ALL),
@@ -33,20 +33,21 @@ const OPEN_TO_ALL: &[MethodRoles] = &[
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Role::ALL),
 ];
 
-/// A denied method's name goes back in a header, and peers choose its length.
+/// Limit of a denied method's name, which is returned in a header and whose length the peer
+/// chooses.
 const MAX_SHOWN_METHOD_CHARS: usize = 120;
 
-/// The table.
+/// The table of methods and roles.
 #[derive(Clone, Debug)]
 pub struct RolePolicy {
     methods: Arc<BTreeMap<&'static str, &'static [Role]>>,
 }
 
 impl RolePolicy {
-    /// Makes the table of these methods, with health and reflection.
+    /// Creates the table of these methods, with health and reflection.
     ///
     /// # Panics
-    /// When a method is listed twice: two answers to one question is a mistake in the program.
+    /// Panics if a method is listed twice, which is a defect of the program.
     pub fn new(entries: &[MethodRoles]) -> Self {
         let mut methods = BTreeMap::new();
         for &(path, roles) in OPEN_TO_ALL.iter().chain(entries) {
@@ -56,21 +57,22 @@ impl RolePolicy {
         Self { methods: Arc::new(methods) }
     }
 
-    /// Whether a role may call a method.
+    /// Returns whether a role may call a method.
     pub fn may(&self, role: Role, path: &str) -> bool {
         self.methods.get(path).is_some_and(|roles| roles.contains(&role))
     }
 
-    /// Every method in the table, so that a test can hold it against the services' descriptors.
+    /// Returns every method in the table, so that a test can compare it with the services'
+    /// descriptors.
     pub fn methods(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.methods.keys().copied()
     }
 
-    /// Lets a call through, or says why not.
+    /// Allows a call, or returns why it is denied.
     pub fn check(&self, peer: Option<&Peer>, path: &str) -> Result<(), Status> {
-        // Every connection of ours carries its peer; a server wired otherwise must not serve.
+        // Every connection of ours has its peer; a server that is set up otherwise must not serve.
         let Some(peer) = peer else {
-            return Err(Status::unauthenticated("this connection has shown no role"));
+            return Err(Status::unauthenticated("this connection is not authenticated"));
         };
         if peer.roles.iter().any(|&role| self.may(role, path)) {
             return Ok(());
@@ -87,7 +89,7 @@ impl RolePolicy {
             }
             None => format!(
                 "role {roles} may not call `{method}`, which this coordinator does not know\n\
-                 hint: is the other side of the same version?"
+                 hint: check that both sides have the same version"
             ),
         }))
     }
@@ -100,7 +102,7 @@ pub struct RoleLayer {
 }
 
 impl RoleLayer {
-    /// A layer that asks this table.
+    /// Returns a layer that checks calls with this table.
     pub fn new(policy: RolePolicy) -> Self {
         Self { policy }
     }
@@ -114,7 +116,7 @@ impl<S> Layer<S> for RoleLayer {
     }
 }
 
-/// The services behind the table.
+/// A service that is protected by the table.
 #[derive(Clone, Debug)]
 pub struct RoleGate<S> {
     inner: S,
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_names_role_and_method_and_the_keys_that_would_do() {
+    fn a_denial_names_role_method_and_the_keys_to_use() {
         let policy = RolePolicy::new(TABLE);
         let denial = policy.check(Some(&peer(&[Role::Worker])), "/t.Control/Status").unwrap_err();
         for part in ["`worker`", "`/t.Control/Status`", "viewer.pem or operator.pem"] {
@@ -205,7 +207,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "listed twice")]
-    fn a_method_listed_twice_is_a_mistake_in_the_program() {
+    fn a_method_listed_twice_is_a_defect_of_the_program() {
         RolePolicy::new(&[TABLE[0], TABLE[0]]);
     }
 }

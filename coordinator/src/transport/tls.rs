@@ -1,7 +1,7 @@
-//! The server's side of TLS 1.3: who may finish a handshake, and as what.
+//! The server's side of TLS 1.3: which peers may finish a handshake, and with which role.
 //!
-//! **Invariant:** a finished handshake has a certificate of this run's authority with exactly one
-//! role in it; every connection shows it anew, for no session is ever resumed.
+//! **Invariant:** a peer that finished a handshake has a certificate of this run's authority with
+//! exactly one role in it; every connection sends it again, because no session is ever resumed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use super::Peer;
 use super::certificates::{ServerKeys, role_in_certificate};
 
-/// Why the keys cannot serve.
+/// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("the authority's certificate cannot be used: {0}")]
@@ -47,7 +47,7 @@ pub(super) fn acceptor(keys: ServerKeys) -> Result<TlsAcceptor, TlsError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Runs one handshake to its end, however long the peer takes: the caller sets the limit.
+/// Runs one handshake to its end, however long the peer takes: the caller limits the time.
 pub(super) async fn shake_hands(
     acceptor: TlsAcceptor,
     stream: TcpStream,
@@ -58,7 +58,7 @@ pub(super) async fn shake_hands(
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let role = certificate.and_then(|certificate| role_in_certificate(certificate));
     let Some(role) = role else {
-        return Err(io::Error::other("the certificate names no role"));
+        return Err(io::Error::other("the certificate has no role"));
     };
     let peer = Peer { roles: only(role), who: format!("{role} at {address}").into() };
     Ok((stream, peer))

@@ -1,12 +1,12 @@
-//! The Unix socket: where it lies, how a stale one is replaced, and whom it admits.
+//! The Unix socket: its location, the replacement of a stale one, and the peers that it admits.
 //!
-//! It lies in `<state>/socket/` where that path fits into a socket address (107 bytes). State
-//! directories on parallel file systems are often longer, and some file systems take no sockets:
-//! then it lies in a private folder of `/tmp`, named after user and state directory, else in one
-//! of `$XDG_RUNTIME_DIR`. `/tmp` comes first because the other is removed when its user logs out,
-//! while the coordinator goes on. Clients learn the place from the address file.
+//! It is in `<state>/socket/` if that path fits into a socket address (107 bytes). Paths of state
+//! directories on parallel file systems are often longer, and some file systems do not support
+//! sockets: then it is in a private folder of `/tmp`, named after user and state directory, else in
+//! one of `$XDG_RUNTIME_DIR`. `/tmp` comes first because the other is removed when its user logs
+//! out, while the coordinator continues. Clients read the path from the address file.
 //!
-//! **Invariant:** the folder is ours alone before the socket is in it, and each peer is our user.
+//! **Invariant:** the folder is private before the socket is in it, and each peer is our user.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -26,7 +26,7 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 const SOCKET_FILE: &str = "coordinator.sock";
 const SHORT_FOLDERS: &str = "/tmp";
 
-/// A live coordinator's kernel answers at once; only a full queue makes us wait.
+/// The kernel of a running coordinator answers at once; only a full queue causes a wait.
 const LIVENESS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why there is no socket.
@@ -45,7 +45,7 @@ pub enum SocketError {
     Bind { path: PathBuf, source: io::Error },
 }
 
-/// A bound socket that accepts nobody yet.
+/// A socket that is bound but does not accept yet.
 pub(super) struct Bound {
     listener: UnixListener,
     file: SocketFile,
@@ -61,7 +61,7 @@ impl Bound {
     }
 }
 
-/// The socket's entry in its folder, removed with the server that made it.
+/// The socket's entry in its folder, which is removed with the server that made it.
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: Option<(u64, u64)>,
@@ -69,7 +69,7 @@ pub(super) struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // A coordinator that took our place has an entry of its own under the same name.
+        // A coordinator that replaced this one has an entry of its own under the same name.
         if self.identity.is_some() && identity(&self.path) == self.identity {
             let _ = fs::remove_file(&self.path);
         }
@@ -84,7 +84,8 @@ pub(super) async fn bind(state: &Path) -> Result<Bound, SocketError> {
     bind_in_first(&folders(&state, own_uid(), runtime.as_deref())).await
 }
 
-/// Tries one folder after the other; the error is that of the first, the one people expect.
+/// Tries one folder after the other; returns the error of the first, which is the one people
+/// expect.
 async fn bind_in_first(folders: &[PathBuf]) -> Result<Bound, SocketError> {
     let mut first_error = None;
     for folder in folders {
@@ -99,8 +100,9 @@ async fn bind_in_first(folders: &[PathBuf]) -> Result<Bound, SocketError> {
     Err(first_error.expect("the list of folders is never empty, and each gave an error"))
 }
 
-/// A file system without sockets, and a name in `/tmp` that another user took first, are no reason
-/// to give up. A live coordinator is, and so is a folder of our own that is open to others.
+/// Returns whether to try the next folder: if the file system does not support sockets, or another
+/// user took the name in `/tmp` first. A running coordinator is an error, and so is a folder of our
+/// own that is open to others.
 fn may_do_elsewhere(error: &SocketError) -> bool {
     match error {
         SocketError::Bind { source, .. } => {
@@ -111,7 +113,8 @@ fn may_do_elsewhere(error: &SocketError) -> bool {
     }
 }
 
-/// Where the socket may lie, best first. Never empty: the folder in `/tmp` always fits.
+/// Returns the possible folders, best first. There is always one, because the folder in `/tmp`
+/// always fits.
 fn folders(state: &Path, uid: u32, runtime: Option<&Path>) -> Vec<PathBuf> {
     let digest = blake3::hash(state.as_os_str().as_bytes()).to_hex();
     let short = &digest[..16];
@@ -146,7 +149,8 @@ async fn bind_in(folder: &Path) -> Result<Bound, SocketError> {
     Ok(Bound { listener, file: SocketFile { path, identity } })
 }
 
-/// The kernel refuses a connection to a socket whose process is gone. Anything else counts as life.
+/// Returns whether a process listens: the kernel refuses a connection if it is gone. Any other
+/// result counts as alive.
 async fn is_alive(path: &Path) -> bool {
     match tokio::time::timeout(LIVENESS_TIMEOUT, UnixStream::connect(path)).await {
         Ok(Ok(_stream)) => true,
@@ -160,8 +164,8 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Whom the socket admits: the processes of one user, with every role. The kernel tells who they
-/// were when they connected.
+/// The peers that the socket admits: the processes of one user, with every role. The kernel reports
+/// the user id of a peer at the time of its connection.
 pub(super) struct Admission {
     uid: u32,
 }
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_that_somebody_took_first_is_passed_over_but_an_open_folder_of_ours_is_not() {
+    async fn a_name_that_is_taken_is_skipped_but_an_open_folder_of_ours_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let taken = home.path().join("taken");
         fs::write(&taken, b"").unwrap();
@@ -235,18 +239,19 @@ mod tests {
         assert!(bound.path().starts_with(&free));
         drop(bound);
 
-        let error = bind_in_first(std::slice::from_ref(&taken)).await.err().expect("no place");
+        let error =
+            bind_in_first(std::slice::from_ref(&taken)).await.err().expect("no folder is left");
         assert!(error.to_string().contains("taken"), "{error}");
 
         let open = home.path().join("open");
         ensure_private_directory(&open).unwrap();
         fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
-        let error = bind_in_first(&[open, free]).await.err().expect("somebody may have been in");
+        let error = bind_in_first(&[open, free]).await.err().expect("others had access");
         assert!(error.to_string().contains("0755"), "{error}");
     }
 
     #[tokio::test]
-    async fn a_server_that_ends_late_does_not_remove_its_successors_socket() {
+    async fn a_server_that_ends_late_keeps_its_successors_socket() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("socket");
         let old = bind_in(&folder).await.unwrap();

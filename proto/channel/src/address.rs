@@ -1,10 +1,10 @@
-//! `coordinator.json`: where the coordinator of a state directory can be reached.
+//! `coordinator.json`: the address of a state directory's coordinator.
 //!
-//! It holds no secret, but it is private all the same: who could change it could send workers
-//! elsewhere. Whether the coordinator still lives is for the caller to find out by connecting;
-//! which of two wins is decided by the epoch's own file.
+//! It holds no secret, but it is private all the same, because anybody who could change it could
+//! send workers elsewhere. The caller finds out by connecting whether the coordinator still runs;
+//! the file of the epoch decides which of two coordinators is valid.
 //!
-//! **Invariant:** a reader sees a whole file or none: it is written beside and renamed over.
+//! **Invariant:** a reader sees a whole file or none: it is written under another name and renamed.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -22,20 +22,20 @@ pub const ADDRESS_FILE: &str = "coordinator.json";
 
 const MAX_ADDRESS_FILE_BYTES: u64 = 64 << 10;
 
-/// Where to reach a coordinator, and which one it is.
+/// The address of a coordinator, and its identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoordinatorAddress {
-    /// The Unix socket, for processes on `host`.
+    /// Path of the Unix socket, for processes on `host`.
     pub unix: Option<PathBuf>,
-    /// The TCP address, for processes elsewhere.
+    /// TCP address, for processes elsewhere.
     pub tcp: Option<SocketAddr>,
-    /// Grows with each coordinator of this state directory.
+    /// The epoch, which grows with each coordinator of this state directory.
     pub epoch: u64,
-    /// The coordinator's process on `host`.
+    /// Process id of the coordinator on `host`.
     pub pid: u32,
-    /// The node it runs on.
+    /// Name of the node on which it runs.
     pub host: String,
-    /// The version of Thresher that wrote this.
+    /// Version of Thresher that wrote this.
     pub version: String,
 }
 
@@ -44,23 +44,25 @@ pub struct CoordinatorAddress {
 pub enum AddressError {
     #[error(
         "no coordinator has left its address in `{path}`\n\
-         hint: is the coordinator running, and is this its state directory?"
+         hint: check that the coordinator is running and that this is its state directory"
     )]
     Missing { path: PathBuf },
     #[error("failed to trust the coordinator's address: {0}")]
     Private(#[source] PrivateFileError),
-    #[error("`{path}` is no coordinator address: {source}\nhint: start the coordinator again")]
+    #[error(
+        "`{path}` is not a valid coordinator address: {source}\nhint: start the coordinator again"
+    )]
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("failed to write the coordinator's address to `{path}`: {source}")]
     Write { path: PathBuf, source: io::Error },
 }
 
 impl AddressError {
-    /// Whether a coordinator that starts later would mend it.
+    /// Returns whether a coordinator that starts later would fix it.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Missing { .. } => true,
-            // An I/O error of a parallel file system in trouble passes; a wrong mode does not.
+            // An I/O error of a parallel file system may pass; a wrong mode does not.
             Self::Private(PrivateFileError::Io { .. }) => true,
             Self::Private(_) | Self::Malformed { .. } | Self::Write { .. } => false,
         }
@@ -81,12 +83,12 @@ impl CoordinatorAddress {
             .map_err(|source| AddressError::Malformed { path: path.into(), source })
     }
 
-    /// Reads the address from its place in a state directory.
+    /// Reads the address from the state directory.
     pub fn read_in(state: &Path) -> Result<Self, AddressError> {
         Self::read(&state.join(ADDRESS_FILE))
     }
 
-    /// Puts the address in its place in a state directory.
+    /// Writes the address into the state directory.
     pub fn write_in(&self, state: &Path) -> Result<(), AddressError> {
         let path = state.join(ADDRESS_FILE);
         let write_error = |source| AddressError::Write { path: path.clone(), source };
@@ -105,7 +107,7 @@ impl CoordinatorAddress {
     }
 }
 
-/// The name of this node, as `CoordinatorAddress::host` has it.
+/// Returns the name of this node, for comparison with [`CoordinatorAddress::host`].
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -136,11 +138,11 @@ mod tests {
         }
         let metadata = fs::metadata(state.path().join(ADDRESS_FILE)).unwrap();
         assert_eq!(metadata.mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1, "no other file is left");
     }
 
     #[test]
-    fn a_missing_a_foreign_and_an_open_file_are_told_apart() {
+    fn missing_invalid_and_public_files_have_different_errors() {
         let state = tempfile::tempdir().unwrap();
         let path = state.path().join(ADDRESS_FILE);
         let error = CoordinatorAddress::read(&path).unwrap_err();

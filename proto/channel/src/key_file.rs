@@ -1,6 +1,6 @@
-//! Reads the run's certificates and keys (PEM) from files that only their owner may see.
+//! Reads the run's certificates and keys (PEM) from files that only their owner may read.
 //!
-//! Making them is the coordinator's; judging a peer's certificate is the TLS library's.
+//! The coordinator creates them, and the TLS library verifies a peer's certificate.
 //!
 //! **Invariant:** no key ever reaches a message: neither `Debug` nor an error prints bytes of one.
 
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::private_file::{PrivateFileError, check_private_directory, read_private_file};
 
-/// Ours are under 2 KiB; a chain that a site might put in their place is under 16.
+/// Limit of a key file. Ours are under 2 KiB, and a chain from a site instead is under 16 KiB.
 const MAX_KEY_FILE_BYTES: u64 = 64 << 10;
 
 /// Why a key file is not used.
@@ -22,7 +22,7 @@ pub enum KeyFileError {
     #[error("failed to trust the key file: {0}")]
     Private(#[from] PrivateFileError),
     #[error(
-        "`{path}` holds no {missing}\n\
+        "`{path}` has no {missing}\n\
          hint: copy it again, whole, from the `keys` folder of the run's state directory"
     )]
     Missing { path: PathBuf, missing: &'static str },
@@ -32,7 +32,9 @@ pub enum KeyFileError {
 
 /// A certificate chain and its key.
 pub struct Identity {
+    /// The certificates, starting with that of this peer.
     pub chain: Vec<CertificateDer<'static>>,
+    /// The private key of the first certificate.
     pub key: PrivateKeyDer<'static>,
 }
 
@@ -43,11 +45,11 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads a file that holds a certificate chain and its key.
+    /// Reads a file with a certificate chain and its key.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         let bytes = read_private_pem(path)?;
         let chain = certificates(&bytes, path)?;
-        // The parser's own error is dropped: it may quote the line it stumbled over.
+        // The parser's own error is dropped, because it may quote the line at which it failed.
         let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_quoted| {
             KeyFileError::Missing { path: path.into(), missing: "readable private key" }
         })?;
@@ -68,7 +70,8 @@ pub fn read_authority(path: &Path) -> Result<RootCertStore, KeyFileError> {
     Ok(roots)
 }
 
-/// The folder is checked too: whoever may write there can put other keys in their place.
+/// Reads a private file, and checks its folder too: anybody who may write there can put other keys
+/// in their place.
 fn read_private_pem(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     if let Some(folder) = path.parent() {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

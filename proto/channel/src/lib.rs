@@ -1,20 +1,21 @@
-//! The way to the coordinator, for workers and for the command line.
+//! The connection to the coordinator, for workers and for the command line.
 //!
 //! ```text
 //!   <state>/coordinator.json ──address──▶ Dialer ──┬─ Unix socket: same node, same user
 //!   <state>/keys/<role>.pem ──key_file──▶          └─ TCP, TLS 1.3, certificates both ways
 //! ```
 //!
-//! It leaves to its callers when to try again, and to the generated clients every message. A
-//! channel is handed out only after the coordinator has accepted this peer: both transports wait
-//! for the coordinator's first bytes, so that a refusal is an error here and not a riddle at the
+//! The callers decide when to retry, and the generated clients send the messages. A channel is
+//! returned only after the coordinator has accepted this peer: both transports wait for the
+//! coordinator's first bytes, so that a refusal is an error here and not an unclear one at the
 //! first call.
 //!
-//! **Invariant:** nothing is sent before the other side has shown who it is: on a Unix socket by
-//! its owner and user id, over TCP by a certificate of this run's own authority.
+//! **Invariant:** nothing is sent before the other side is authenticated: on a Unix socket by its
+//! owner and user id, over TCP by a certificate of this run's own authority.
 
 pub mod address;
 pub mod key_file;
+pub mod log_end;
 pub mod private_file;
 mod tls;
 mod unix;
@@ -32,17 +33,17 @@ use address::{ADDRESS_FILE, AddressError, CoordinatorAddress};
 use key_file::KeyFileError;
 use private_file::PrivateFileError;
 
-/// The name in the coordinator's certificate. It stands for the run, not for a machine, so that
-/// a restarted coordinator may listen on another node and another port with the same keys.
+/// The name in the coordinator's certificate. It identifies the run, not a machine, so that a
+/// restarted coordinator may listen on another node and another port with the same keys.
 pub const SERVER_NAME: &str = "thresher-coordinator";
 
-/// The folder of a state directory that holds the run's keys.
+/// Name of the folder in a state directory with the run's keys.
 pub const KEYS_DIRECTORY: &str = "keys";
 
-/// The certificate of the run's authority, in the folder of the keys.
+/// Name of the file in the folder of keys with the certificate of the run's authority.
 pub const CA_FILE: &str = "ca.pem";
 
-/// Covers the whole way in: connect, handshake, and the coordinator's first bytes.
+/// Limit of the whole connection: connect, handshake, and the coordinator's first bytes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -50,22 +51,22 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
 
-/// What a peer may be. The coordinator's table says which methods each role may call.
+/// The role of a peer. The coordinator's table lists which methods each role may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Leases units and reports on them.
+    /// The peer leases units and reports on them.
     Worker,
-    /// Submits, cancels, drains.
+    /// The peer submits, cancels and drains.
     Operator,
-    /// Watches.
+    /// The peer reads the state of the job.
     Viewer,
 }
 
 impl Role {
-    /// Every role, in the order in which they are shown.
+    /// All roles, in the order in which they are shown.
     pub const ALL: &'static [Self] = &[Self::Worker, Self::Operator, Self::Viewer];
 
-    /// The role's word in certificates, file names and messages.
+    /// Returns the name of the role in certificates, file names and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Worker => "worker",
@@ -74,7 +75,7 @@ impl Role {
         }
     }
 
-    /// The name of the file with this role's certificate and key.
+    /// Returns the name of the file with this role's certificate and key.
     pub fn key_file_name(self) -> &'static str {
         match self {
             Self::Worker => "worker.pem",
@@ -90,28 +91,28 @@ impl Display for Role {
     }
 }
 
-/// How this process shows who it is. It holds paths, never key material.
+/// How this process authenticates. It holds paths, never keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// By its user id, on the coordinator's own node.
+    /// This process authenticates by its user id, on the coordinator's own node.
     Unix,
-    /// By a certificate, from anywhere.
+    /// This process authenticates by a certificate, from any node.
     File {
-        /// Certificate and key of this peer's role.
+        /// File with the certificate and key of this peer's role.
         identity: PathBuf,
-        /// Certificate of the run's authority.
+        /// File with the certificate of the run's authority.
         ca: PathBuf,
     },
 }
 
 impl Credentials {
-    /// The files of `role` in a folder of keys.
+    /// Returns the files of `role` in a folder of keys.
     pub fn in_directory(keys: &Path, role: Role) -> Self {
         Self::File { identity: keys.join(role.key_file_name()), ca: keys.join(CA_FILE) }
     }
 
-    /// The socket when the coordinator runs on this node, else the files of `role` in its state
-    /// directory.
+    /// Chooses the socket if the coordinator runs on this node, else the files of `role` in its
+    /// state directory.
     pub fn choose(address: &CoordinatorAddress, state: &Path, role: Role) -> Self {
         if address.unix.is_some() && address.host == address::host_name() {
             Self::Unix
@@ -129,24 +130,25 @@ pub enum ConnectError {
     #[error(transparent)]
     Keys(#[from] KeyFileError),
     #[error(
-        "the coordinator of `{host}` listens on no {transport}\nhint: {hint}",
-        hint = "ask it through the other transport, or start it with this one"
+        "the coordinator of `{host}` does not listen on a {transport}\nhint: {hint}",
+        hint = "connect through the other transport, or start it with this one"
     )]
     NotOffered { host: String, transport: &'static str },
     #[error("failed to trust the directory of the coordinator's socket: {0}")]
     SocketDirectory(#[source] PrivateFileError),
     #[error(
         "failed to reach the coordinator at `{endpoint}`: {source}\n\
-         hint: is the coordinator running? start it with `thresher run` or `thresher serve`"
+         hint: check that the coordinator is running; `thresher run` and `thresher serve` start \
+         it"
     )]
     Unreachable { endpoint: String, source: std::io::Error },
     #[error(
         "no answer from `{endpoint}` within {seconds} s\n\
-         hint: is the coordinator alive, and does the network let this node reach it?"
+         hint: check that the coordinator runs and that this node can reach it over the network"
     )]
     TimedOut { endpoint: String, seconds: u64 },
     #[error(
-        "whoever listens at `{endpoint}` is not this run's coordinator: {reason}\n\
+        "the process that listens at `{endpoint}` is not this run's coordinator: {reason}\n\
          hint: `{ADDRESS_FILE}` and the keys must come from the same state directory"
     )]
     NotOurCoordinator { endpoint: String, reason: String },
@@ -160,9 +162,9 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether the same call may succeed later with nothing changed on this side. A coordinator
-    /// that restarts or is full looks like any of these for a while, and so does a stranger who
-    /// took its old port: no one out there may make a worker give up.
+    /// Returns whether the same call may succeed later without a change on this side. A coordinator
+    /// that restarts or is full causes any of these errors for a while, and so does another program
+    /// that took its old port: no error from outside may make a worker give up.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Address(error) => error.may_pass(),
@@ -177,7 +179,7 @@ impl ConnectError {
     }
 }
 
-/// Opens a channel to this address. The channel connects again to the same address by itself.
+/// Opens a channel to this address, which reconnects to the same address by itself.
 pub async fn connect(
     address: &CoordinatorAddress,
     credentials: &Credentials,
@@ -185,8 +187,8 @@ pub async fn connect(
     open(AddressSource::Fixed(address.clone()), credentials).await
 }
 
-/// Opens a channel to the coordinator of a state directory. Each time it connects anew it reads
-/// the address file again, and so follows a restarted coordinator to its new port or node.
+/// Opens a channel to the coordinator of a state directory. It reads the address file again at each
+/// reconnection, and so follows a restarted coordinator to its new port or node.
 pub async fn follow(state: &Path, credentials: &Credentials) -> Result<Channel, ConnectError> {
     open(AddressSource::File(state.join(ADDRESS_FILE)), credentials).await
 }
@@ -209,7 +211,7 @@ struct Dialer {
     proof: Proof,
 }
 
-/// A connected byte stream, whatever carries it.
+/// A connected byte stream over any transport.
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
@@ -270,7 +272,7 @@ async fn open(source: AddressSource, credentials: &Credentials) -> Result<Channe
     }
 }
 
-/// The address in the URI is never dialled: it only names the authority in the requests.
+/// The address in the URI is never dialled; it is only the authority in the requests.
 fn endpoint() -> Endpoint {
     Endpoint::from_static("http://thresher-coordinator")
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -281,8 +283,8 @@ fn endpoint() -> Endpoint {
         .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
 }
 
-/// Tonic boxes what the connector says, and calls it "transport error". Here the cause waits for
-/// `open`; a call that fails later, on a lost channel, carries its text.
+/// Holds the error of the last connection for `open`, because Tonic wraps it and calls it
+/// "transport error". A call that fails later, on a lost channel, has its text.
 #[derive(Clone, Default)]
 struct LastError(Arc<Mutex<Option<ConnectError>>>);
 

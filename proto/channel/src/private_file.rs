@@ -1,9 +1,9 @@
-//! Files and directories that only their owner may see: made so, and refused when they are not.
+//! Files and directories that only their owner may access: created so, and refused if they are not.
 //!
-//! It leaves what the bytes mean to others. Parallel file systems are shared by a whole site, so
-//! the mode is the only wall; `umask`, a copy or a restore from backup may have lowered it.
+//! What the bytes mean is left to others. Parallel file systems are shared by a whole site, so the
+//! mode is the only protection; `umask`, a copy or a restore from backup may have changed it.
 //!
-//! **Invariant:** the checks look at the opened file, not at its name, so nothing can be exchanged
+//! **Invariant:** the checks examine the opened file, not its name, so nothing can be exchanged
 //! between check and use; a symbolic link is not followed in the last component.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -18,7 +18,7 @@ const PRIVATE_FILE_MODE: u32 = 0o600;
 const OTHERS_MASK: u32 = 0o077;
 const PERMISSION_MASK: u32 = 0o7777;
 
-/// Why a file or directory is not taken for private.
+/// Why a file or directory is not accepted as private.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
     #[error("failed to open `{path}`: {source}")]
@@ -30,29 +30,29 @@ pub enum PrivateFileError {
     WrongOwner { path: PathBuf, owner: u32, expected: u32 },
     #[error(
         "`{path}` has mode {mode:04o}, others than its owner may use it\n\
-         hint: if no one has, run `chmod {wanted:o} {path}`; \
-         else make new keys in a new state directory"
+         hint: if nobody did, run `chmod {wanted:o} {path}`; \
+         otherwise start with new keys in a new state directory"
     )]
     WrongMode { path: PathBuf, mode: u32, wanted: u32 },
     #[error("`{path}` is not {wanted}\nhint: move it away")]
     WrongKind { path: PathBuf, wanted: &'static str },
-    #[error("`{path}` is larger than {max_bytes} bytes\nhint: it is not a file of ours")]
+    #[error("`{path}` is larger than {max_bytes} bytes\nhint: this program did not write it")]
     TooLarge { path: PathBuf, max_bytes: u64 },
 }
 
 impl PrivateFileError {
-    /// Whether there is no such file (yet).
+    /// Returns whether the file does not exist (yet).
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == ErrorKind::NotFound)
     }
 }
 
-/// The user that this process acts as.
+/// Returns the effective user id of this process.
 pub fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Makes a directory for the owner alone, or takes one that is.
+/// Creates a directory for the owner alone, or checks that an existing one is.
 pub fn ensure_private_directory(path: &Path) -> Result<(), PrivateFileError> {
     match DirBuilder::new().mode(PRIVATE_DIRECTORY_MODE).create(path) {
         Ok(()) => {}
@@ -62,7 +62,7 @@ pub fn ensure_private_directory(path: &Path) -> Result<(), PrivateFileError> {
     check_private_directory(path)
 }
 
-/// Refuses a directory that others may enter, or that is another's.
+/// Refuses a directory that other users may enter, or that belongs to another user.
 pub fn check_private_directory(path: &Path) -> Result<(), PrivateFileError> {
     let metadata = fs::symlink_metadata(path).map_err(|source| io_error(path, source))?;
     if !metadata.is_dir() {
@@ -71,9 +71,9 @@ pub fn check_private_directory(path: &Path) -> Result<(), PrivateFileError> {
     check_owner_and_mode(path, &metadata, own_uid(), PRIVATE_DIRECTORY_MODE)
 }
 
-/// Reads a whole file of at most `max_bytes`, and refuses one that others may read.
+/// Reads a whole file of at most `max_bytes`, and refuses one that other users may read.
 pub fn read_private_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, PrivateFileError> {
-    // Without NONBLOCK a named pipe put in the file's place would hold us up for ever.
+    // Without NONBLOCK, opening a named pipe in the file's place would block for ever.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new()
         .read(true)
@@ -93,7 +93,7 @@ pub fn read_private_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, Private
     Ok(bytes)
 }
 
-/// Writes a new file for the owner alone, durably; a file of that name is an error.
+/// Writes a new file for the owner alone, durably; an existing file of that name is an error.
 pub fn create_private_file(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
     let write = || -> io::Result<()> {
         let mut file =
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_may_read_or_write_is_refused_with_the_command_that_mends_it() {
+    fn a_file_that_others_may_read_or_write_is_refused_with_the_command_that_fixes_it() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("key");
         create_private_file(&path, b"secret").unwrap();
@@ -172,7 +172,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("keys");
         ensure_private_directory(&path).unwrap();
-        ensure_private_directory(&path).expect("a private one is taken");
+        ensure_private_directory(&path).expect("a private directory is accepted");
         for mode in [0o755, 0o710, 0o701, 0o750] {
             chmod(&path, mode);
             let error = ensure_private_directory(&path).unwrap_err();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_user_is_refused() {
+    fn files_of_another_user_are_refused() {
         let home = tempfile::tempdir().unwrap();
         let metadata = fs::metadata(home.path()).unwrap();
         let another = own_uid() + 1;

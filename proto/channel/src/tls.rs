@@ -1,7 +1,7 @@
-//! The client's side of TLS 1.3 with certificates both ways.
+//! The client's side of TLS 1.3 with certificates on both sides.
 //!
 //! **Invariant:** only this run's authority is trusted, and only the coordinator's name; the
-//! machine's own certificate store plays no part.
+//! machine's own certificate store is not used.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ use tokio_rustls::rustls::{self, ClientConfig};
 use super::key_file::{Identity, KeyFileError, read_authority};
 use super::{ConnectError, SERVER_NAME};
 
-/// The only protocol spoken inside.
+/// The only protocol used inside TLS.
 const HTTP2: &[u8] = b"h2";
 
-/// Keys loaded once, for every connection of a channel.
+/// Keys that are loaded once, for every connection of a channel.
 #[derive(Clone)]
 pub(super) struct Client {
     connector: TlsConnector,
@@ -45,7 +45,7 @@ impl Client {
             .with_client_auth_cert(chain, key)
             .map_err(unusable)?;
         config.alpn_protocols = vec![HTTP2.to_vec()];
-        // The coordinator gives no tickets: each connection shows its certificate again.
+        // The coordinator issues no tickets: each connection sends its certificate again.
         config.resumption = Resumption::disabled();
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
@@ -61,8 +61,8 @@ impl Client {
         let name = ServerName::try_from(SERVER_NAME).expect("a constant that is a valid name");
         let connected = self.connector.connect(name, socket).await;
         let mut stream = connected.map_err(|error| classify(address, error))?;
-        // In TLS 1.3 the client is done before the server has looked at its certificate. An HTTP/2
-        // server speaks first, so its first bytes say that it has accepted ours.
+        // In TLS 1.3 the client finishes before the server has checked its certificate. An HTTP/2
+        // server sends first, so its first bytes show that it has accepted ours.
         match stream.fill_buf().await {
             Ok([]) => Err(refused(address, "it closed the connection")),
             Ok(_settings) => Ok(stream),

@@ -1,7 +1,7 @@
 //! The client's side of the Unix socket.
 //!
-//! **Invariant:** we speak only to a process of our own user, in a directory of our own: whoever
-//! owns a path in `/tmp` first may listen there.
+//! **Invariant:** we connect only to a process of our own user, in a directory of our own, because
+//! the first owner of a path in `/tmp` may listen there.
 
 use std::io;
 use std::path::Path;
@@ -41,8 +41,8 @@ pub(super) async fn dial(path: &Path) -> Result<UnixStream, ConnectError> {
     }
 }
 
-/// An HTTP/2 server speaks first, so its first byte says that it has let us in, and an end of the
-/// stream that it has not.
+/// Waits for the first byte. An HTTP/2 server sends first, so the byte shows that it has accepted
+/// us, and the end of the stream that it has not.
 async fn await_first_byte(stream: &UnixStream) -> io::Result<bool> {
     loop {
         stream.readable().await?;

@@ -24,26 +24,26 @@ pub struct RegisterRequest {
 pub struct SyncRequest {
     /// The worker's id from its registration.
     pub worker_id: u32,
-    /// Number of units that it would take now.
+    /// Number of units that it can accept now.
     pub want: u32,
     /// Whether it runs and holds nothing, so that it can take a unit that must run alone.
     pub idle: bool,
     /// What happened since its last call.
     pub reports: Vec<Report>,
-    /// Whether the answer to an earlier call never came. `held` then lists all that it holds.
+    /// Whether the answer to an earlier call was lost. `held` then lists all units that it holds.
     pub resync: bool,
     /// See `resync`.
     pub held: Vec<AttemptRef>,
-    /// How long the coordinator may hold the call while there is no work.
+    /// Time for which the coordinator may hold the call while there is no work.
     pub wait_millis: u32,
     /// Counts the calls of this registration from 1; 0 if not counted. A call with a smaller number
     /// than was seen before was given up by the worker.
     pub sequence: u64,
-    /// Set after a signal told the worker to exit: it will within that time. 0 if it stays.
+    /// Time within which the worker exits because of a signal; 0 if it stays.
     pub leaves_within_millis: u32,
 }
 
-/// What a worker is to do next.
+/// What a worker must do next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Directive {
     /// Keep working.
@@ -77,6 +77,6 @@ pub struct CoordinatorOpened {
 pub struct PreviousEpoch {
     /// Its epoch.
     pub epoch: u64,
-    /// How many of its bytes count; later ones are never read.
+    /// Number of its bytes that count; later ones are never read.
     pub bytes: u64,
 }

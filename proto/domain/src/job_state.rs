@@ -21,8 +21,8 @@ pub enum JobState {
 }
 
 impl JobState {
-    /// Whether the coordinator that reports this state has nothing left to do. A drained job
-    /// resumes with the next coordinator; see [`Self::is_final`].
+    /// Returns whether the coordinator that reports this state has nothing left to do. A drained
+    /// job resumes with the next coordinator; see [`Self::is_final`].
     pub const fn is_over(self) -> bool {
         match self {
             Self::None | Self::Running => false,
@@ -34,12 +34,12 @@ impl JobState {
         }
     }
 
-    /// Whether no coordinator can change the job any more.
+    /// Returns whether no coordinator can change the job any more.
     pub const fn is_final(self) -> bool {
         self.is_over() && !matches!(self, Self::Drained)
     }
 
-    /// Whether the output is sealed: it has a manifest.
+    /// Returns whether the output is sealed: it has a manifest.
     pub const fn is_complete(self) -> bool {
         matches!(self, Self::Complete | Self::CompleteWithGaps)
     }

@@ -3,13 +3,15 @@
 //!
 //! Messages on the wire and in the journal are converted to these types at the edge
 //! (`thresher-proto`, `convert`), which refuses what is malformed. So code behind the edge never
-//! meets a stage that is unspecified, a report without a unit or a number that stands for a name.
+//! meets a stage that is unspecified, a report without a unit or a number in place of a name.
 //!
 //! **Invariant:** nothing here knows how a value is encoded, and this crate depends on no runtime,
 //! no transport and no other crate of the project.
 
 mod coordination;
+mod counter;
 mod job_state;
+mod key_budget;
 mod random;
 mod stage;
 mod status;
@@ -18,7 +20,9 @@ mod unit;
 mod work;
 
 pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, SyncRequest};
+pub use counter::{Bucket, Counter, CounterValue, Measure};
 pub use job_state::JobState;
+pub use key_budget::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
 pub use random::SplitMix64;
 pub use stage::Stage;
 pub use status::{

@@ -65,7 +65,7 @@ impl Stage {
         self as usize - 1
     }
 
-    /// Whether a unit of the stage needs all ranks of a worker at once.
+    /// Returns whether a unit of the stage needs all ranks of a worker at once.
     pub const fn is_gang(self) -> bool {
         match self {
             Self::ResolveLines | Self::ResolveDocuments => true,

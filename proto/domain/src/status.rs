@@ -1,8 +1,8 @@
 //! The state of a job, for people and programs.
 
-use crate::{Accounting, AttemptRef, Count, JobState, Stage, Timestamp, UnitKey};
+use crate::{Accounting, AttemptRef, CounterValue, JobState, Stage, Timestamp, UnitKey};
 
-/// Everything that can be said about a job.
+/// The state of a job, with everything that is reported about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// The job's name; empty without a job.
@@ -13,23 +13,23 @@ pub struct Status {
     pub reason: String,
     /// The epoch of the coordinator.
     pub epoch: u64,
-    /// When all this is true.
+    /// The time to which all of this refers.
     pub now: Timestamp,
     /// When the job was submitted.
     pub submitted: Option<Timestamp>,
-    /// When the job ended for good.
+    /// When the job ended permanently.
     pub finished: Option<Timestamp>,
     /// Every stage, in order; none without a job.
     pub stages: Vec<StageStatus>,
-    /// Workers that are known, and the latest of those that were lost.
+    /// Known workers, and the latest of those that were lost.
     pub workers: Vec<WorkerStatus>,
-    /// Over the whole job: of PREPARE, less what PUBLISH removed as duplicates.
+    /// Totals of the whole job: those of PREPARE, without what PUBLISH removed as duplicates.
     pub accounting: Option<Accounting>,
     /// Units that failed permanently.
     pub failed_units: Vec<FailedUnit>,
     /// Determinism violations: two attempts of one unit wrote different bytes.
     pub alarms: Vec<String>,
-    /// Where the output goes.
+    /// Location of the output.
     pub output: String,
     /// The allocation that the coordinator runs in; `None` if nothing is known about it.
     pub allocation: Option<AllocationEnd>,
@@ -43,16 +43,16 @@ pub struct Status {
 /// The allocation around a coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllocationEnd {
-    /// Its name in the batch system; empty if unknown.
+    /// Its id in the batch system; empty if unknown.
     pub allocation: String,
     /// When it ends, if that is known.
     pub ends: Option<Timestamp>,
-    /// How long before the end nothing runs any more.
+    /// Time before the end in which nothing runs.
     pub margin_millis: u32,
 }
 
 impl AllocationEnd {
-    /// Whether anything is known about the allocation.
+    /// Returns whether anything is known about the allocation.
     pub fn is_known(&self) -> bool {
         !self.allocation.is_empty() || self.ends.is_some()
     }
@@ -61,7 +61,7 @@ impl AllocationEnd {
 /// The state of one stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageStatus {
-    /// Which stage.
+    /// The stage.
     pub stage: Stage,
     /// Units that the job needs.
     pub units: u32,
@@ -89,8 +89,8 @@ pub struct StageStatus {
     pub retries: u32,
     /// The sums of all results.
     pub accounting: Accounting,
-    /// Further sums of all results, by name.
-    pub counts: Vec<Count>,
+    /// Further sums of all results.
+    pub counters: Vec<CounterValue>,
     /// Whether the stage's units are known.
     pub planned: bool,
 }
@@ -108,7 +108,7 @@ pub struct WorkerStatus {
     pub slots: u32,
     /// Number of units that it holds.
     pub held: u32,
-    /// When it called last.
+    /// When it last called.
     pub last_seen: Timestamp,
     /// Whether it was declared lost.
     pub lost: bool,
@@ -117,15 +117,15 @@ pub struct WorkerStatus {
 /// A unit that failed permanently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedUnit {
-    /// Which unit.
+    /// The unit.
     pub unit: UnitKey,
-    /// Why.
+    /// Why it failed.
     pub error: String,
     /// Number of attempts.
     pub attempts: u32,
 }
 
-/// What a unit does at the moment, in one word.
+/// What a unit does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitCondition {
     /// It waits to be leased.
@@ -160,6 +160,6 @@ pub struct Explanation {
     pub unit: AttemptRef,
     /// Its condition.
     pub condition: UnitCondition,
-    /// Sentences, most important first.
+    /// The reasons as sentences, most important first.
     pub because: Vec<String>,
 }

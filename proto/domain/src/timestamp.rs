@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// Returns the moment that many milliseconds after the start of 1970.
+    /// Returns the time that many milliseconds after the start of 1970.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
@@ -17,17 +17,17 @@ impl Timestamp {
         self.0
     }
 
-    /// Returns the milliseconds from `earlier` to this moment; 0 if a clock went back.
+    /// Returns the milliseconds from `earlier` to this time; 0 if a clock went back.
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Returns the moment that many milliseconds later.
+    /// Returns the time that many milliseconds later.
     pub const fn plus_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Returns the moment that many milliseconds earlier, at the earliest the start of 1970.
+    /// Returns the time that many milliseconds earlier, at the earliest the start of 1970.
     pub const fn minus_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_sub(millis))
     }

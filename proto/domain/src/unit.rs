@@ -55,7 +55,7 @@ impl fmt::Display for AttemptRef {
 
 /// A text that is not the name of a unit.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` names no unit\nhint: write a stage and a number, like `prepare/17`")]
+#[error("`{0}` is not a valid name of a unit\nhint: write a stage and a number, like `prepare/17`")]
 pub struct UnitNameError(String);
 
 impl FromStr for AttemptRef {

@@ -1,13 +1,13 @@
-//! What is leased to a worker and what it reports.
+//! What is leased to a worker, and what the worker reports.
 
-use crate::{AttemptRef, UnitKey};
+use crate::{AttemptRef, CounterValue, UnitKey};
 
 /// The right to run a unit until the worker's lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The attempt that the worker runs.
     pub unit: AttemptRef,
-    /// What the unit is to do.
+    /// What the unit has to do.
     pub payload: Payload,
     /// Bytes of input, for rates and estimates; 0 if unknown.
     pub cost_bytes: u64,
@@ -16,7 +16,7 @@ pub struct Lease {
     pub start_within_millis: Option<u32>,
 }
 
-/// What a unit is to do. Only workers know what planned bytes mean.
+/// What a unit has to do. Only workers can interpret planned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// LIST: the source's position in the job file.
@@ -79,18 +79,19 @@ pub struct LayoutPayload {
 /// A unit of a later stage, as a LIST or LAYOUT unit planned it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedUnit {
-    /// What the unit is to do.
+    /// What the unit has to do.
     pub payload: Vec<u8>,
     /// Bytes of input; 0 if unknown.
     pub cost_bytes: u64,
 }
 
-/// A counted name, such as `gopher_quality/too_few_words` = 17.
+/// Number of records of one reason, such as `gopher_quality/too_few_words` = 17. Filters and the
+/// user's commands choose the names of reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// What was counted.
+    /// The reason.
     pub name: String,
-    /// How often.
+    /// Number of records.
     pub value: u64,
 }
 
@@ -122,8 +123,8 @@ pub struct Done {
     pub digest: Vec<u8>,
     /// Distinct keys for the resolve stage that follows.
     pub keys: u64,
-    /// Further numbers for the report, added up by name.
-    pub counts: Vec<Count>,
+    /// Further numbers for the report, which are added up by counter.
+    pub counters: Vec<CounterValue>,
 }
 
 /// A piece of what a LIST or LAYOUT unit planned, reported before its result. Piece 0 starts over.
@@ -140,7 +141,7 @@ pub struct Listed {
 pub struct Failure {
     /// What follows from it.
     pub kind: FailureKind,
-    /// For people: what failed, where, and a hint.
+    /// Message for people: what failed, where, and a hint.
     pub error: String,
 }
 
@@ -171,9 +172,9 @@ pub enum Outcome {
     Done(Done),
     /// It ended without a result.
     Failed(Failure),
-    /// It was given back (drain, preemption); counts against nobody.
+    /// It was returned (drain, preemption), which does not count against any unit.
     Returned,
-    /// It continues, and planned some units.
+    /// It still runs, and has planned some units.
     Listed(Listed),
 }
 
@@ -184,14 +185,14 @@ pub struct Report {
     pub unit: AttemptRef,
     /// What happened.
     pub outcome: Outcome,
-    /// CPU time that the attempt took.
+    /// CPU time of the attempt.
     pub cpu_millis: u64,
-    /// Wall time that the attempt took.
+    /// Wall time of the attempt.
     pub wall_millis: u64,
 }
 
 impl Outcome {
-    /// Whether the attempt no longer runs.
+    /// Returns whether the attempt no longer runs.
     pub const fn is_end(&self) -> bool {
         match self {
             Self::Listed(_) => false,

@@ -8,7 +8,7 @@
 //! **Invariant:** [`JobSpec::resolved`] of one job gives the same text on every machine, and
 //! reading that text gives the same job: workers, journal and manifest all carry it.
 
-pub mod filters;
+mod model_choice;
 mod models;
 mod s3;
 mod slice;
@@ -21,8 +21,10 @@ use std::path::{Path, PathBuf};
 use thresher_settings::{Written, keys, typed};
 use toml::{Table, Value};
 
+pub use thresher_filters::FiltersSpec;
 pub use thresher_settings::{Bytes, JobError, Span};
 
+pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
@@ -32,10 +34,9 @@ pub use text_slices::{
     AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,
 };
 
-/// Every key with its default and its meaning.
+/// Every key with its default and its meaning, but for `[filters]`, which each filter documents
+/// itself ([`thresher_filters::documentation`]).
 pub const DEFAULT_JOB: &str = include_str!("default.toml");
-/// The part of [`DEFAULT_JOB`] about document filters.
-pub const DEFAULT_FILTERS: &str = include_str!("filters.default.toml");
 const REDPAJAMA_V1: &str = include_str!("redpajama-v1.toml");
 const C4: &str = include_str!("c4.toml");
 
@@ -65,7 +66,7 @@ impl JobSpec {
         let templates = LISTS.map(|list| (list, template(&mut job, list)));
         let known = with_templates(&job, &templates);
         let written = Written { text, under: "" };
-        keys::refuse_unknown(&user, &known, written)?;
+        keys::refuse_unknown(&user, &known, &keys_without_default(), written)?;
         let preset = user
             .get("job")
             .and_then(|job| job.get("preset"))
@@ -81,6 +82,7 @@ impl JobSpec {
             fill(&mut job, list, template);
         }
         let mut spec: Self = typed::read(job, &known, written)?;
+        spec.filters = spec.filters.completed(written)?;
         spec.make_absolute(folder);
         spec.check()?;
         Ok(spec)
@@ -112,12 +114,10 @@ impl JobSpec {
         if !self.output.path.is_empty() {
             self.output.path = absolute(folder, &self.output.path);
         }
-        for path in self.model_paths() {
-            *path = absolute(folder, path);
+        for model in self.models_mut() {
+            model.change_path(|path| absolute(folder, path));
         }
-        if let Some(list) = &mut self.filters.c4_quality.bad_words_file {
-            *list = PathBuf::from(absolute(folder, &list.to_string_lossy()));
-        }
+        self.filters.change_files(|path| absolute(folder, path));
     }
 }
 
@@ -145,8 +145,15 @@ fn absolute(folder: &Path, path: &str) -> String {
 
 fn default_table() -> Table {
     let mut job = embedded(DEFAULT_JOB);
-    keys::overlay(&mut job, &embedded(DEFAULT_FILTERS));
+    job.insert("filters".to_owned(), Value::Table(thresher_filters::default_sections()));
     job
+}
+
+/// Keys that the defaults show in a comment only.
+fn keys_without_default() -> Vec<String> {
+    let mut keys = thresher_filters::keys_without_default();
+    keys.push("source.steps".to_owned());
+    keys
 }
 
 fn embedded(text: &str) -> Table {

@@ -3,16 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobError, JobSpec, Slice, Step};
+use super::{JobError, JobSpec, ModelChoice, Slice, Step};
 
-/// What a job writes to do without a model.
-const NONE: &str = "none";
 const BUCKETS: [&str; 4] = ["head", "middle", "tail", "all"];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerplexitySpec {
-    pub models: String,
+    pub models: ModelChoice,
     pub lm: String,
     pub sp: String,
     pub buckets: Vec<String>,
@@ -30,7 +28,7 @@ pub enum MissingModel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSpec {
-    pub model: String,
+    pub model: ModelChoice,
     pub label: String,
     pub min_score: f64,
 }
@@ -38,19 +36,18 @@ pub struct ClassifierSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokensSpec {
-    pub tokenizer: String,
+    pub tokenizer: ModelChoice,
 }
 
 impl JobSpec {
-    /// The files of the models, which a job file may give relative to itself.
-    pub(super) fn model_paths(&mut self) -> impl Iterator<Item = &mut String> {
-        let paths = [
+    /// Every model of the job. A job file may give their paths relative to itself.
+    pub(super) fn models_mut(&mut self) -> [&mut ModelChoice; 4] {
+        [
             &mut self.language.model,
             &mut self.perplexity.models,
             &mut self.classifier.model,
             &mut self.tokens.tokenizer,
-        ];
-        paths.into_iter().filter(|path| !matches!(path.as_str(), "" | NONE))
+        ]
     }
 
     /// Refuses models that no run could use.
@@ -58,7 +55,7 @@ impl JobSpec {
         let not_set = |key: &str, hint: &str| Err(JobError::invalid(key, "not set", hint));
         // A job without pages to score need not say how.
         let scored = self.source.iter().any(|source| self.has_step(source, Step::Quality));
-        if scored && self.perplexity.models.is_empty() {
+        if scored && self.perplexity.models.is_open() {
             return not_set(
                 "perplexity.models",
                 "name the folder with CCNet's `<language>.arpa.bin` and `<language>.sp.model` \
@@ -66,7 +63,7 @@ impl JobSpec {
                  of every quality, unscored",
             );
         }
-        if scored && self.classifier.model.is_empty() {
+        if scored && self.classifier.model.is_open() {
             return not_set(
                 "classifier.model",
                 "name a fastText model (RedPajama's: \
@@ -76,7 +73,7 @@ impl JobSpec {
             );
         }
         let code = self.source.iter().any(|source| source.slice == Slice::Github);
-        if code && self.github.min_letters_per_token > 0.0 && self.tokens.tokenizer.is_empty() {
+        if code && self.github.min_letters_per_token > 0.0 && self.tokens.tokenizer.is_open() {
             return not_set(
                 "tokens.tokenizer",
                 "code is judged by its letters per token: name GPT-NeoX-20B's or Pythia's \
@@ -85,7 +82,8 @@ impl JobSpec {
                  tokens and keep code whatever its letters per token",
             );
         }
-        if scored && self.perplexity.models != NONE && self.language.model == NONE {
+        if scored && self.perplexity.models.path().is_some() && self.language.model.path().is_none()
+        {
             let hint = "set `language.model`, or `perplexity.models = \"none\"`";
             let problem = "set, but needs languages, and `language.model` is `none`";
             return Err(JobError::invalid("perplexity.models", problem, hint));

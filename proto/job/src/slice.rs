@@ -5,6 +5,8 @@
 //!
 //! **Invariant:** names are those of the job file, and every slice has a place in every table.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The parts of a corpus, each with a reader and a recipe of its own.
@@ -31,8 +33,15 @@ pub struct PublishedTokens {
     pub llama: u32,
 }
 
+/// What everything but the reader of a slice has to know of it.
+struct Facts {
+    name: &'static str,
+    published: Option<PublishedTokens>,
+    joins_rows: bool,
+}
+
 impl Slice {
-    /// In the order of RedPajama's table.
+    /// Every slice, in the order of RedPajama's table.
     pub const ALL: [Self; 8] = [
         Self::Commoncrawl,
         Self::C4,
@@ -44,33 +53,47 @@ impl Slice {
         Self::External,
     ];
 
-    /// Its name, as in the job file.
-    pub const fn name(self) -> &'static str {
+    const fn facts(self) -> Facts {
         match self {
-            Self::Commoncrawl => "commoncrawl",
-            Self::C4 => "c4",
-            Self::Github => "github",
-            Self::Arxiv => "arxiv",
-            Self::Books => "books",
-            Self::Wikipedia => "wikipedia",
-            Self::Stackexchange => "stackexchange",
-            Self::External => "external",
+            Self::Commoncrawl => Facts::new("commoncrawl").with_tokens(878, 852),
+            Self::C4 => Facts::new("c4").with_tokens(175, 190),
+            Self::Github => Facts::new("github").with_tokens(59, 100),
+            Self::Books => Facts::new("books").with_tokens(26, 25),
+            Self::Arxiv => Facts::new("arxiv").with_tokens(28, 33),
+            Self::Wikipedia => Facts::new("wikipedia").with_tokens(24, 25),
+            Self::Stackexchange => Facts::new("stackexchange").with_tokens(20, 27).joining_rows(),
+            Self::External => Facts::new("external"),
         }
     }
 
-    /// The published sizes; a user's own source has none.
+    /// Returns the name that the slice has in the job file.
+    pub const fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Returns the size that the published corpora have, or `None` for a user's own documents.
     pub const fn published_tokens(self) -> Option<PublishedTokens> {
-        let (redpajama, llama) = match self {
-            Self::Commoncrawl => (878, 852),
-            Self::C4 => (175, 190),
-            Self::Github => (59, 100),
-            Self::Books => (26, 25),
-            Self::Arxiv => (28, 33),
-            Self::Wikipedia => (24, 25),
-            Self::Stackexchange => (20, 27),
-            Self::External => return None,
-        };
-        Some(PublishedTokens { redpajama, llama })
+        self.facts().published
+    }
+
+    /// Returns whether a document is put together from rows anywhere in an input, so that inputs
+    /// are read twice.
+    pub const fn joins_rows(self) -> bool {
+        self.facts().joins_rows
+    }
+}
+
+impl Facts {
+    const fn new(name: &'static str) -> Self {
+        Self { name, published: None, joins_rows: false }
+    }
+
+    const fn with_tokens(self, redpajama: u32, llama: u32) -> Self {
+        Self { published: Some(PublishedTokens { redpajama, llama }), ..self }
+    }
+
+    const fn joining_rows(self) -> Self {
+        Self { joins_rows: true, ..self }
     }
 }
 
@@ -94,32 +117,5 @@ pub enum Step {
     Near,
 }
 
-/// The steps of each slice.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StepsSpec {
-    pub commoncrawl: Vec<Step>,
-    pub c4: Vec<Step>,
-    pub github: Vec<Step>,
-    pub arxiv: Vec<Step>,
-    pub books: Vec<Step>,
-    pub wikipedia: Vec<Step>,
-    pub stackexchange: Vec<Step>,
-    pub external: Vec<Step>,
-}
-
-impl StepsSpec {
-    /// The steps of a slice.
-    pub fn of(&self, slice: Slice) -> &[Step] {
-        match slice {
-            Slice::Commoncrawl => &self.commoncrawl,
-            Slice::C4 => &self.c4,
-            Slice::Github => &self.github,
-            Slice::Arxiv => &self.arxiv,
-            Slice::Books => &self.books,
-            Slice::Wikipedia => &self.wikipedia,
-            Slice::Stackexchange => &self.stackexchange,
-            Slice::External => &self.external,
-        }
-    }
-}
+/// The steps of each slice, by its name. The default job file has an entry for every slice.
+pub type StepsSpec = BTreeMap<String, Vec<Step>>;

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::filters::FiltersSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
 use super::slices::{BooksSpec, CommandSpec, GithubSpec, RecordsSpec};
 use super::text_slices::{ArxivSpec, StackExchangeSpec, WikipediaSpec};
-use super::{Bytes, ClassifierSpec, JobError, PerplexitySpec, Span, TokensSpec};
+use super::{
+    Bytes, ClassifierSpec, FiltersSpec, JobError, ModelChoice, PerplexitySpec, Span, TokensSpec,
+};
 
 /// A whole job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,7 +207,7 @@ pub enum KeepBy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageSpec {
-    pub model: String,
+    pub model: ModelChoice,
     pub keep: Vec<String>,
     pub min_score: f32,
     pub view: LanguageView,
@@ -255,12 +256,10 @@ impl JobSpec {
         for command in &mut recipe.command {
             command.folder.clear();
         }
-        for model in recipe.model_paths() {
-            *model = file_name(model);
+        for model in recipe.models_mut() {
+            model.change_path(file_name);
         }
-        if let Some(list) = &mut recipe.filters.c4_quality.bad_words_file {
-            *list = file_name(&list.to_string_lossy()).into();
-        }
+        recipe.filters.change_files(file_name);
         let defaults = UnitsSpec::result_neutral(self.units.target_bytes);
         recipe.units = defaults;
         recipe.dedup.memory = Bytes(0);
@@ -276,27 +275,23 @@ impl JobSpec {
 
     /// Whether the source's documents go through a step.
     pub fn has_step(&self, source: &SourceSpec, step: Step) -> bool {
-        let own = || self.steps.of(source.slice);
-        source.steps.as_deref().unwrap_or_else(own).contains(&step)
+        let steps = source.steps.as_ref().or_else(|| self.steps.get(source.slice.name()));
+        steps.is_some_and(|steps| steps.contains(&step))
     }
 
     /// The files that decide what is published, by the key that names them. Paths differ between
     /// machines, so two recipes are equal only if the content of these is.
-    pub fn recipe_files(&self) -> Vec<(&'static str, PathBuf)> {
-        let mut files = Vec::new();
-        if self.language.model != "none" {
-            files.push(("language.model", PathBuf::from(&self.language.model)));
-        }
-        if !matches!(self.classifier.model.as_str(), "" | "none") {
-            files.push(("classifier.model", PathBuf::from(&self.classifier.model)));
-        }
-        if !matches!(self.tokens.tokenizer.as_str(), "" | "none") {
-            files.push(("tokens.tokenizer", PathBuf::from(&self.tokens.tokenizer)));
-        }
-        let c4 = &self.filters.c4_quality;
-        if let Some(list) = c4.bad_words_file.as_ref().filter(|_| c4.enabled) {
-            files.push(("filters.c4_quality.bad_words_file", list.clone()));
-        }
+    pub fn recipe_files(&self) -> Vec<(String, PathBuf)> {
+        let models = [
+            ("language.model", &self.language.model),
+            ("classifier.model", &self.classifier.model),
+            ("tokens.tokenizer", &self.tokens.tokenizer),
+        ];
+        let named = |(key, model): (&str, &ModelChoice)| {
+            Some((String::from(key), model.path()?.to_owned()))
+        };
+        let mut files: Vec<_> = models.into_iter().filter_map(named).collect();
+        files.extend(self.filters.files());
         files
     }
 
@@ -308,19 +303,7 @@ impl JobSpec {
     /// Whether its inputs are read before PREPARE does: for their lines, or since rows of one piece
     /// belong to documents of another.
     pub fn reads_twice(&self, source: &SourceSpec) -> bool {
-        self.dedups_lines(source) || source.slice == Slice::Stackexchange
-    }
-
-    /// Whether the source's documents take part in document dedup.
-    pub fn dedups_documents(&self, source: &SourceSpec) -> bool {
-        self.has_step(source, Step::Documents) && self.dedup.documents.policy != DedupPolicy::Off
-    }
-
-    /// Whether the source's documents are kept by the address of the first of their kind.
-    pub fn keeps_urls(&self, source: &SourceSpec) -> bool {
-        self.dedup.documents.keep == KeepBy::Url
-            && source.slice == Slice::Commoncrawl
-            && self.dedups_documents(source)
+        self.dedups_lines(source) || source.slice.joins_rows()
     }
 
     /// Has the job publish elsewhere: an absolute path or an address.
@@ -361,7 +344,9 @@ impl JobSpec {
         }
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
                     identification), or write \"none\" to keep documents of every language untold";
-        require("language.model", &self.language.model, hint)?;
+        if self.language.model.is_open() {
+            return Err(JobError::invalid("language.model", "not set", hint));
+        }
         self.check_models()?;
         self.s3.check()?;
         self.check_numbers()
@@ -442,7 +427,7 @@ impl JobSpec {
             let problem = format!("`{}`", self.language.min_score);
             return Err(JobError::invalid("language.min_score", problem, "choose 0.0 to 1.0"));
         }
-        Ok(self.filters.validate()?)
+        Ok(())
     }
 }
 

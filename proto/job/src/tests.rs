@@ -29,7 +29,7 @@ fn a_small_job_gets_every_default_and_absolute_paths() {
     assert_eq!(job.output.path, "/jobs/here/out");
     assert_eq!(job.units.attempts, 3);
     assert_eq!(job.dedup.lines.policy, DedupPolicy::KeepFirst);
-    assert!(job.filters.gopher_quality.enabled);
+    assert!(job.filters.is_enabled("gopher_quality"));
 }
 
 /// What the preset `redpajama-v1` must be told when its models are not at hand.
@@ -62,10 +62,14 @@ fn the_resolved_text_reads_back_as_the_same_job() {
 #[test]
 fn the_preset_of_c4_has_the_values_of_its_published_code() {
     let job = parse(&SMALL.replace("small\"", "s\"\npreset = \"c4\"")).unwrap();
-    let rules = &job.filters.c4_quality;
-    assert_eq!((rules.min_words_per_line, rules.min_sentences), (5, 3));
-    assert_eq!((rules.max_page_chars, rules.end_marks.as_str()), (Some(190_000), ".?!\""));
-    assert!(rules.require_end_mark && !job.filters.gopher_quality.enabled);
+    let rules = job.filters.section("c4_quality").unwrap();
+    let count = |key: &str| rules[key].as_integer().unwrap();
+    assert_eq!((count("min_words_per_line"), count("min_sentences")), (5, 3));
+    assert_eq!((count("max_page_chars"), rules["end_marks"].as_str()), (190_000, Some(".?!\"")));
+    assert!(
+        rules["require_end_mark"].as_bool() == Some(true)
+            && !job.filters.is_enabled("gopher_quality")
+    );
     assert_eq!(job.dedup.documents.key, DocumentKey::Url);
 }
 
@@ -86,7 +90,7 @@ fn commands_and_sources_must_fit_together() {
 fn a_source_may_have_its_own_steps() {
     let job = parse(&SMALL.replace("listing", "steps = [\"documents\"]\nlisting")).unwrap();
     let source = &job.source[0];
-    assert!(!job.dedups_lines(source) && job.dedups_documents(source));
+    assert!(!job.dedups_lines(source) && job.has_step(source, Step::Documents));
     let code = SMALL.replace("commoncrawl", "github");
     let refusal = parse(&code).unwrap_err().to_string();
     for part in ["`tokens.tokenizer`", "letters per token", "pythia-6.9b", "\"none\""] {
@@ -100,6 +104,13 @@ fn a_source_may_have_its_own_steps() {
 }
 
 #[test]
+fn every_slice_has_its_steps_in_the_default_job() {
+    let job = parse(SMALL).unwrap();
+    let named: std::collections::BTreeSet<&str> = job.steps.keys().map(String::as_str).collect();
+    assert_eq!(named, Slice::ALL.map(Slice::name).into());
+}
+
+#[test]
 fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
     let text = SMALL.replace("small\"", "s\"\npreset = \"redpajama-v1\"");
     let refusal = parse(&text).unwrap_err().to_string();
@@ -108,7 +119,7 @@ fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
     let job = parse(&text).unwrap();
     assert_eq!(job.dedup.lines.policy, DedupPolicy::DropAll);
     assert_eq!(job.dedup.lines.hash, LineHash::Sha1);
-    assert!(!job.filters.gopher_quality.enabled);
+    assert!(!job.filters.is_enabled("gopher_quality"));
     let text = format!("{text}\n[dedup.lines]\npolicy = \"off\"\n");
     assert_eq!(
         parse(&text).unwrap().dedup.lines.policy,
@@ -140,7 +151,7 @@ fn wrong_values_are_refused_by_name() {
         assert!(error.contains(words), "{change:?}: {error}");
     }
     let error = parse(&format!("{SMALL}shard_bytes = \"5 parsec\"")).unwrap_err().to_string();
-    assert!(error.contains("`5 parsec` is no size"), "{error}");
+    assert!(error.contains("`5 parsec` is not a valid size"), "{error}");
 }
 
 #[test]
@@ -156,7 +167,7 @@ fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_ther
         ),
         (
             format!("{SMALL}shard_bytes = \"5 parsec\""),
-            "`output.shard_bytes` on line 12 is wrong: `5 parsec` is no size; write",
+            "`output.shard_bytes` on line 12 is wrong: `5 parsec` is not a valid size; write",
         ),
         (
             SMALL.replace("\"commoncrawl\"", "\"commoncrwl\""),
@@ -197,11 +208,11 @@ fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
             SMALL.replace("listing =", "reader = \"mine\"\nlisting =") + command,
             "`source[0].reader` is `mine`, and slice `commoncrawl` has its own",
         ),
-        (format!("{SMALL}{command}timeout = \"0s\"\n"), "`command[0].timeout` is no time"),
+        (format!("{SMALL}{command}timeout = \"0s\"\n"), "`command[0].timeout` is not a valid time"),
         (SMALL.replace("\"out\"", "\"s3://\""), "`output.path` is `s3://`, which names no bucket"),
         (
             format!("{SMALL}\n[filters.gopher_quality]\nmin_words = 9\nmax_words = 5\n"),
-            "`filters.gopher_quality.min_words` is above",
+            "`filters.gopher_quality.min_words` on line 14 is above `filters.gopher_quality.max_words`",
         ),
     ] {
         let error = parse(&text).unwrap_err().to_string();

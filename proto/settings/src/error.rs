@@ -1,4 +1,4 @@
-//! Why a job file is refused, told to the person who wrote it.
+//! Why a job file is refused, with messages for the person who wrote it.
 
 use std::path::PathBuf;
 
@@ -10,48 +10,45 @@ pub enum JobError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// Not TOML.
-    #[error("the job file is no valid TOML\n{0}")]
+    /// The file is not valid TOML.
+    #[error("the job file is not valid TOML\n{0}")]
     Syntax(String),
-    /// A key that means nothing.
+    /// The file has an unknown key.
     #[error(
         "unknown key `{key}`{}{}",
         line.map(|line| format!(" on line {line}")).unwrap_or_default(),
         nearest_or_known(nearest.as_deref(), table.as_deref())
     )]
     UnknownKey {
-        /// The key with the tables around it.
+        /// The key with its tables.
         key: String,
-        /// Where it seems to stand.
+        /// The line on which it seems to be.
         line: Option<usize>,
-        /// The known key that is most like it.
+        /// The known key that is most similar to it.
         nearest: Option<String>,
-        /// The table that it stands in.
+        /// The table that it is in.
         table: Option<String>,
     },
-    /// A value of the wrong kind.
+    /// A value has the wrong type.
     #[error(
         "`{key}`{} {problem}{}",
         line.map(|line| format!(" on line {line}")).unwrap_or_default(),
         hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default()
     )]
     Value {
-        /// The key with the tables around it, entries of lists counted from 0.
+        /// The key with its tables; entries of lists are counted from 0.
         key: String,
-        /// Where it stands, when the file has it.
+        /// The line that it is on, if the file has it.
         line: Option<usize>,
         /// What it is, and what it must be.
         problem: String,
         /// What to do.
         hint: Option<String>,
     },
-    /// A threshold of a filter that means nothing.
-    #[error("{0}")]
-    Threshold(String),
-    /// A value that is not allowed, and what to do.
+    /// A value is not allowed.
     #[error("`{key}` is {problem}\nhint: {hint}")]
     Invalid {
         /// The key.
@@ -64,14 +61,17 @@ pub enum JobError {
 }
 
 impl JobError {
+    /// Returns the error for a file that is not valid TOML.
     pub fn syntax(error: &toml::de::Error) -> Self {
         Self::Syntax(error.to_string())
     }
 
+    /// Returns the error for a value that is not allowed.
     pub fn invalid(key: &str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { key: key.to_owned(), problem: problem.into(), hint: hint.into() }
     }
 
+    /// Returns the error for a value that is not among the `known` ones.
     pub fn choice<const N: usize>(key: &str, found: &str, known: [&str; N]) -> Self {
         let known = known.map(|name| format!("`{name}`")).join(", ");
         Self::invalid(key, format!("`{found}`, which is unknown"), format!("choose one of {known}"))

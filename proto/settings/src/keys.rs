@@ -1,18 +1,13 @@
-//! Tables over tables, and keys that nobody knows.
+//! Merges tables, and finds unknown keys.
 //!
-//! The shape of the default job file is the list of known keys, so documenting a key and accepting
-//! it are the same act.
+//! The default job file is the list of known keys, so every key that is accepted is documented.
 
 use toml::{Table, Value};
 
 use crate::JobError;
 use crate::lines::{Path, Step, Written};
 
-/// Keys that have no default, and so stand commented out in the default file.
-const KEYS_WITHOUT_DEFAULT: [&str; 3] =
-    ["filters.c4_quality.max_page_chars", "filters.c4_quality.bad_words_file", "source.steps"];
-
-/// Lays `upper` over `lower`: tables are merged, everything else is replaced.
+/// Merges `upper` into `lower`: tables are merged, everything else is replaced.
 pub fn overlay(lower: &mut Table, upper: &Table) {
     for (key, value) in upper {
         match (lower.get_mut(key), value) {
@@ -24,47 +19,60 @@ pub fn overlay(lower: &mut Table, upper: &Table) {
     }
 }
 
-/// Refuses the first key of `user` that `known` lacks, naming its line and the nearest known key.
-pub fn refuse_unknown(user: &Table, known: &Table, written: Written<'_>) -> Result<(), JobError> {
-    walk(user, known, &mut written.start(), written.text)
+/// Refuses the first key of `user` that `known` does not have, with its line and the most similar
+/// known key. `optional` has the whole keys without a default, which `known` cannot have.
+pub fn refuse_unknown(
+    user: &Table,
+    known: &Table,
+    optional: &[String],
+    written: Written<'_>,
+) -> Result<(), JobError> {
+    walk(user, known, &mut Place { path: written.start(), optional, text: written.text })
 }
 
-fn walk(user: &Table, known: &Table, path: &mut Path, text: &str) -> Result<(), JobError> {
+/// The current position of a walk through a file.
+struct Place<'a> {
+    path: Path,
+    optional: &'a [String],
+    text: &'a str,
+}
+
+fn walk(user: &Table, known: &Table, place: &mut Place<'_>) -> Result<(), JobError> {
     for (key, value) in user {
-        path.push(Step::Key(key.clone()));
+        place.path.push(Step::Key(key.clone()));
         let Some(pattern) = known.get(key) else {
-            if KEYS_WITHOUT_DEFAULT.contains(&path.without_items().as_str()) {
-                path.pop();
+            if place.optional.contains(&place.path.without_items()) {
+                place.path.pop();
                 continue;
             }
-            return Err(unknown(key, path, known, text));
+            return Err(unknown(key, place, known));
         };
         match (value, pattern) {
-            (Value::Table(inner), Value::Table(pattern)) => walk(inner, pattern, path, text)?,
+            (Value::Table(inner), Value::Table(pattern)) => walk(inner, pattern, place)?,
             (Value::Array(items), Value::Array(patterns)) => {
                 let Some(Value::Table(pattern)) = patterns.first() else {
-                    path.pop();
+                    place.path.pop();
                     continue;
                 };
                 for (item, table) in items.iter().enumerate() {
                     let Value::Table(table) = table else { continue };
-                    path.push(Step::Item(item));
-                    walk(table, pattern, path, text)?;
-                    path.pop();
+                    place.path.push(Step::Item(item));
+                    walk(table, pattern, place)?;
+                    place.path.pop();
                 }
             }
             _ => {}
         }
-        path.pop();
+        place.path.pop();
     }
     Ok(())
 }
 
-fn unknown(key: &str, path: &Path, known: &Table, text: &str) -> JobError {
-    let full = path.without_items();
+fn unknown(key: &str, place: &Place<'_>, known: &Table) -> JobError {
+    let full = place.path.without_items();
     let table = full.strip_suffix(key).unwrap_or_default();
     let mut candidates: Vec<&str> = known.keys().map(String::as_str).collect();
-    candidates.extend(KEYS_WITHOUT_DEFAULT.iter().filter_map(|k| k.strip_prefix(table)));
+    candidates.extend(place.optional.iter().filter_map(|k| k.strip_prefix(table)));
     let nearest = candidates
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(name, key), name))
@@ -72,5 +80,5 @@ fn unknown(key: &str, path: &Path, known: &Table, text: &str) -> JobError {
         .filter(|(distance, name)| *distance <= name.len().max(key.len()) / 2)
         .map(|(_, name)| name.to_owned());
     let table = table.strip_suffix('.').map(str::to_owned);
-    JobError::UnknownKey { key: full, line: path.line_in(text), nearest, table }
+    JobError::UnknownKey { key: full, line: place.path.line_in(place.text), nearest, table }
 }

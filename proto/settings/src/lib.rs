@@ -1,8 +1,8 @@
 //! Reads settings from TOML in layers: defaults, a preset, the user's file.
 //!
-//! The defaults are the list of known keys. A key that they lack and a value of another kind than
-//! theirs are refused with the line, the whole key and a hint. The job file and the profiles of
-//! sites are both read with it, so it knows neither.
+//! The defaults are the list of known keys. An unknown key, or a value of another type than the
+//! default, is refused with the line, the whole key and a hint. The job file and the profiles of
+//! sites are both read with this crate, which knows neither.
 
 mod error;
 pub mod keys;

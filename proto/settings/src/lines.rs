@@ -1,57 +1,58 @@
-//! Where a key stands: its path through tables and lists, and the line of the text on which it is
-//! set.
+//! The location of a key: its path through tables and lists, and the line of the text on which it
+//! is set.
 
 use std::fmt;
 
 use toml::de::{DeArray, DeTable};
 
-/// What tables were written as, for those who tell what is wrong with them.
+/// The text from which tables were read, for error messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
-    /// The whole file; empty when there is none.
+    /// The whole file; empty if there is none.
     pub text: &'a str,
-    /// The table of the file that is meant; empty for all of it.
+    /// The table of the file that is meant, as `table.inner`; empty for the whole file.
     pub under: &'a str,
 }
 
-/// One step from a value to one inside it.
+/// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// The key of a table.
     Key(String),
+    /// The position in a list, counted from 0.
     Item(usize),
 }
 
-/// Steps from the whole file to a value.
+/// The steps from the whole file to a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
 
 impl Written<'_> {
-    /// The path of the table that is meant.
+    /// Returns the path of the table that is meant.
     pub fn start(&self) -> Path {
-        let mut path = Path::default();
-        if !self.under.is_empty() {
-            path.push(Step::Key(self.under.to_owned()));
-        }
-        path
+        let keys = self.under.split('.').filter(|key| !key.is_empty());
+        Path(keys.map(|key| Step::Key(key.to_owned())).collect())
     }
 }
 
 impl Path {
+    /// Appends a step.
     pub fn push(&mut self, step: Step) {
         self.0.push(step);
     }
 
+    /// Removes the last step.
     pub fn pop(&mut self) {
         self.0.pop();
     }
 
-    /// `source.listing`, whichever source it is.
+    /// Returns the path without positions in lists: `source.listing` for every source.
     pub fn without_items(&self) -> String {
         let keys = self.0.iter().filter(|step| matches!(step, Step::Key(_)));
         Self(keys.cloned().collect()).to_string()
     }
 
-    /// The first line of what is there; none when the text has no such key.
+    /// Returns the first line of the value, or `None` if the text has no such key.
     pub fn line_in(&self, text: &str) -> Option<usize> {
         let whole = DeTable::parse(text).ok()?;
         let mut table = Some(whole.get_ref());

@@ -37,7 +37,7 @@ impl FromStr for Bytes {
     fn from_str(text: &str) -> Result<Self, String> {
         measure(text, &SIZES)
             .map(Self)
-            .ok_or_else(|| format!("`{text}` is no size; write it like `64MiB` or `2GB`"))
+            .ok_or_else(|| format!("`{text}` is not a valid size; write it like `64MiB` or `2GB`"))
     }
 }
 
@@ -47,11 +47,11 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, String> {
         measure(text, &TIMES)
             .map(|millis| Self(Duration::from_millis(millis)))
-            .ok_or_else(|| format!("`{text}` is no time; write it like `30s` or `2h`"))
+            .ok_or_else(|| format!("`{text}` is not a valid time; write it like `30s` or `2h`"))
     }
 }
 
-/// Reads `<number><unit>`, where the number may have a fraction.
+/// Reads `<number><unit>`, in which the number may have a fraction.
 fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -109,7 +109,7 @@ as_text!(Bytes);
 as_text!(Span);
 
 impl Span {
-    /// In milliseconds, as messages carry it.
+    /// Returns the span in milliseconds, as messages encode it.
     pub fn millis(self) -> u32 {
         u32::try_from(self.0.as_millis()).unwrap_or(u32::MAX)
     }

@@ -1,5 +1,5 @@
-//! Tables become values. One of the wrong kind is told with its line, its whole key, and what
-//! belongs there, which the defaults show.
+//! Converts tables to values. A value of the wrong type is reported with its line, its whole key,
+//! and an example from the defaults.
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
@@ -8,10 +8,10 @@ use toml::{Table, Value};
 use crate::JobError;
 use crate::lines::{Path, Step, Written};
 
-/// A default that is longer shows nothing.
+/// A longer default is not shown as an example.
 const MAX_SHOWN_CHARS: usize = 60;
 
-/// Reads `table`, in which nothing is left out; `known` has every key with its default.
+/// Reads `table`, which must be complete; `known` has every key with its default.
 pub fn read<T: DeserializeOwned>(
     table: Table,
     known: &Table,
@@ -23,9 +23,9 @@ pub fn read<T: DeserializeOwned>(
         let mut last = written.under.to_owned();
         for segment in error.path() {
             match segment {
-                // The fields of a table are read from a list, too.
+                // A table's fields could be read from a list, too.
                 Segment::Seq { .. } if matches!(example, Some(Value::Table(_))) => {
-                    return no_table(path, "a list", written.text);
+                    return not_a_table(path, "a list", written.text);
                 }
                 Segment::Seq { index } => path.push(Step::Item(*index)),
                 Segment::Map { key } => {
@@ -37,37 +37,46 @@ pub fn read<T: DeserializeOwned>(
             }
         }
         let example = example.as_ref().and_then(|example| write_it_like(&path, &last, example));
-        let (problem, hint) = told(error.inner().message(), example);
+        let (problem, hint) = explained(error.inner().message(), example);
         JobError::Value { key: path.to_string(), line: path.line_in(written.text), problem, hint }
     })
 }
 
-/// For a key of the whole file that must be a table, and is not.
-pub fn key_is_no_table(key: &str, found: &Value, text: &str) -> JobError {
+/// Returns the error for a value of the right type; `key` is a key of the table that `written`
+/// means.
+pub fn refuse(key: &str, problem: &str, hint: &str, written: Written<'_>) -> JobError {
+    let mut path = written.start();
+    path.push(Step::Key(key.to_owned()));
+    let (problem, hint) = (problem.to_owned(), Some(hint.to_owned()));
+    JobError::Value { key: path.to_string(), line: path.line_in(written.text), problem, hint }
+}
+
+/// Returns the error for a key of the whole file that must be a table.
+pub fn key_is_not_a_table(key: &str, found: &Value, text: &str) -> JobError {
     let mut path = Path::default();
     path.push(Step::Key(key.to_owned()));
     let found = match found.is_array() {
         true => "a list".to_owned(),
         false => format!("the {} `{found}`", found.type_str()),
     };
-    no_table(path, &found, text)
+    not_a_table(path, &found, text)
 }
 
-fn no_table(path: Path, found: &str, text: &str) -> JobError {
+fn not_a_table(path: Path, found: &str, text: &str) -> JobError {
     let key = path.to_string();
     let problem = format!("is {found}, and must be a table");
     let hint = Some(format!("write it as `[{key}]`"));
     JobError::Value { key, line: path.line_in(text), problem, hint }
 }
 
-/// The example of a key, in a table or in the entries of a list of them.
+/// Returns the example of a key, in a table or in the entries of a list of tables.
 fn below(example: &Value, key: &str) -> Option<Value> {
     let entry = || example.as_array()?.first()?.as_table();
     example.as_table().or_else(entry)?.get(key).cloned()
 }
 
-/// A message of serde in the words of people who write job files, and what to do.
-fn told(message: &str, example: Option<String>) -> (String, Option<String>) {
+/// Rewrites a message of serde in terms of the job file, and adds a hint.
+fn explained(message: &str, example: Option<String>) -> (String, Option<String>) {
     let kind = ["invalid type: ", "invalid value: "];
     let kind = kind.iter().find_map(|kind| message.strip_prefix(kind));
     if let Some((found, expected)) = kind.and_then(|rest| rest.split_once(", expected ")) {
@@ -79,7 +88,7 @@ fn told(message: &str, example: Option<String>) -> (String, Option<String>) {
         let hint = format!("choose one of {choices}");
         return (format!("is {found}, which is unknown"), Some(hint));
     }
-    // What reads a word says how it is written.
+    // The type that reads a string says how it is written.
     (format!("is wrong: {message}"), None)
 }
 

@@ -1,10 +1,10 @@
-//! What the coordinator and a batch system's adapter agree on: values in, command lines out; text
-//! in, values out.
+//! The contract between the coordinator and the adapter of a batch system: values in, command lines
+//! out; text in, values out.
 //!
-//! Whoever runs the commands (with a time limit, a log and a dry run) is the coordinator's affair,
-//! and so are scripts and sites. An adapter is pure: no process, file, clock or environment of its
-//! own. One status call covers all allocations, and a word that the adapter does not know is an
-//! error which names it, never a guess.
+//! The coordinator runs the commands (with a time limit, a log and a dry run) and knows scripts and
+//! sites. An adapter is pure: it uses no process, file, clock or environment of its own. One status
+//! call covers all allocations, and a word that the adapter does not know is an error that names
+//! it, never a guess.
 
 mod request;
 mod state;
@@ -12,49 +12,52 @@ mod state;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use request::{AllocationRequest, CommandLine, ID_PLACEHOLDER, RequestError, Rerun};
+pub use request::{
+    AllocationRequest, CommandLine, ID_PLACEHOLDER, RequestError, Rerun, shell_quoted,
+};
 pub use state::{AllocationState, Condition, Ending, Inside};
 
-/// Longest id that is taken, and longest piece of foreign text that an error repeats.
+/// Longest id that is accepted.
 const ID_BYTES_MAX: usize = 64;
+// Longest part of the batch system's text that an error repeats.
 const QUOTED_CHARS_MAX: usize = 120;
 
-/// A batch system: how to ask it, and how to read its answers.
+/// A batch system: how to send requests to it, and how to read its answers.
 pub trait BatchSystem: Sync {
-    /// As in job files and messages: `slurm`.
+    /// Returns the name of the batch system in job files and messages, such as `slurm`.
     fn name(&self) -> &'static str;
 
-    /// The command that asks for an allocation, or why this system cannot give such a one.
+    /// Returns the command that requests an allocation, or why this system cannot give such a one.
     fn submit(&self, request: &AllocationRequest) -> Result<CommandLine, RequestError>;
 
-    /// Reads what the submitting command printed.
+    /// Reads the output of the command that submits.
     fn parse_submit(&self, out: &str) -> Result<AllocationId, ParseError>;
 
-    /// The command that tells the state of all of `ids`; nothing to ask when there are none.
+    /// Returns the command that prints the state of all of `ids`, or `None` if there are none.
     fn status(&self, ids: &[AllocationId]) -> Option<CommandLine>;
 
-    /// Reads what that command printed, in its order. An allocation that it left out is one that
-    /// the batch system has forgotten: that says nothing about how it ended.
+    /// Reads the output of that command, in its order. An allocation that is missing from the
+    /// output is one that the batch system has forgotten, which does not say how it ended.
     fn parse_status(&self, out: &str) -> Result<Vec<(AllocationId, AllocationState)>, ParseError>;
 
-    /// The command that ends all of `ids`, pending or running; nothing to do when there are none.
+    /// Returns the command that ends all of `ids`, pending or running, or `None` if there are none.
     fn cancel(&self, ids: &[AllocationId]) -> Option<CommandLine>;
 
-    /// What the environment of a process says about the allocation around it: `None` outside any.
+    /// Reads from the environment of a process what allocation it runs in; `None` outside any.
     fn inside(
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Option<Inside>, ParseError>;
 }
 
-/// An allocation, by the name that its batch system gave it. It is safe to put in a command line:
-/// it never looks like an option, a list or a word of the shell.
+/// An allocation, by the id that its batch system gave it. It is safe in a command line: it never
+/// looks like an option, a list or shell syntax.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AllocationId(String);
 
 impl AllocationId {
-    /// Takes `4711`, `4711.server`, `f2xJ9`: letters, digits and `._-[]`, a letter or digit first.
-    /// Never `0`, which stands for all jobs of the user in LSF.
+    /// Accepts ids such as `4711`, `4711.server`, `f2xJ9`: letters, digits and `._-[]`, starting
+    /// with a letter or digit. Rejects `0`, which means all jobs of the user in LSF.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let fine = text.len() <= ID_BYTES_MAX
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -63,7 +66,7 @@ impl AllocationId {
         if fine { Ok(Self(text.to_owned())) } else { Err(ParseError::bad("allocation id", text)) }
     }
 
-    /// As the batch system spells it.
+    /// Returns the id as the batch system writes it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -78,89 +81,89 @@ impl fmt::Display for AllocationId {
 /// Why a batch system's text cannot be read.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ParseError {
-    /// A state that the adapter has never heard of.
+    /// The output names a state that the adapter does not know.
     #[error(
-        "`{command}` names a state that is not known: `{word}`\n\
+        "`{command}` printed an unknown state: `{word}`\n\
          hint: this version of the batch system may be newer than this program; report the word"
     )]
     UnknownState {
         /// The program that printed it.
         command: &'static str,
-        /// As printed.
+        /// The word as printed.
         word: String,
     },
 
-    /// The submitting command did not say what it submitted.
+    /// The submitting command did not print the id of what it submitted.
     #[error("`{command}` printed no allocation id: `{text}`")]
     NoAllocationId {
         /// The program that was run.
         command: &'static str,
-        /// What it printed, cut short.
+        /// What it printed, truncated.
         text: String,
     },
 
-    /// A line with too few or too many fields.
+    /// A line has too few or too many fields.
     #[error("`{command}` printed {found} fields instead of {expected}: `{line}`")]
     Fields {
         /// The program that printed it.
         command: &'static str,
-        /// The whole line, cut short.
+        /// The whole line, truncated.
         line: String,
-        /// Fields that were asked for.
+        /// Number of fields requested.
         expected: usize,
-        /// Fields that came.
+        /// Number of fields in the line.
         found: usize,
     },
 
-    /// A number, time, id or name that does not read as one.
-    #[error("`{text}` is no {what}")]
+    /// A number, time, id or name is not valid.
+    #[error("`{text}` is not a valid {what}")]
     Value {
-        /// What was wanted: `walltime`, `node list`.
+        /// What was expected: `walltime`, `node list`.
         what: &'static str,
-        /// What was found, cut short.
+        /// What was found, truncated.
         text: String,
     },
 
-    /// A text that stands for more than anybody has.
-    #[error("`{text}` stands for more than {limit} {what}")]
+    /// A text expands to more items than the limit.
+    #[error("`{text}` expands to more than {limit} {what}")]
     TooMany {
-        /// Of which there are too many.
+        /// Kind of the items.
         what: &'static str,
-        /// How many are taken.
+        /// Largest number of items that is accepted.
         limit: usize,
-        /// What was found, cut short.
+        /// What was found, truncated.
         text: String,
     },
 }
 
 impl ParseError {
-    /// `text` is no `what`.
+    /// Returns the error that `text` is not a valid `what`.
     pub fn bad(what: &'static str, text: &str) -> Self {
         Self::Value { what, text: cut(text).into_owned() }
     }
 
-    /// `word` is a state that `command` is not known to print.
+    /// Returns the error that `command` printed the unknown state `word`.
     pub fn unknown_state(command: &'static str, word: &str) -> Self {
         Self::UnknownState { command, word: cut(word).into_owned() }
     }
 
-    /// `command` submitted, but `out` holds no id.
+    /// Returns the error that the output `out` of a submitting `command` has no id.
     pub fn no_id(command: &'static str, out: &str) -> Self {
         Self::NoAllocationId { command, text: cut(out.trim()).into_owned() }
     }
 
-    /// `line` of `command` has not the number of fields that were asked for.
+    /// Returns the error that `line` of `command` does not have the expected number of fields.
     pub fn fields(command: &'static str, line: &str, expected: usize, found: usize) -> Self {
         Self::Fields { command, line: cut(line).into_owned(), expected, found }
     }
 
-    /// `text` stands for more than `limit` `what`.
+    /// Returns the error that `text` expands to more than `limit` `what`.
     pub fn too_many(what: &'static str, limit: usize, text: &str) -> Self {
         Self::TooMany { what, limit, text: cut(text).into_owned() }
     }
 }
 
-/// As much of a foreign text as a message can bear.
+/// Truncates untrusted text to a length that fits a message.
 fn cut(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(QUOTED_CHARS_MAX) {
         None => Cow::Borrowed(text),

@@ -1,6 +1,7 @@
-//! Whether a site grants what somebody wishes: nodes for a time in a queue.
+//! Decides whether a site grants a request: nodes for some time in a queue.
 //!
-//! It decides before anything is submitted, because batch systems accept what they will never run.
+//! This is checked before anything is submitted, because batch systems accept requests that never
+//! run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,36 +9,46 @@ use std::time::Duration;
 use super::{Bin, Conflict, SiteProfile};
 use thresher_settings::Span;
 
-/// What somebody wishes of a site.
+/// The size of a job that somebody wants to submit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
+    /// Number of nodes.
     pub nodes: u32,
+    /// Time limit of each allocation.
     pub walltime: Duration,
-    /// Allocations, one after the other.
+    /// Number of allocations, one after the other.
     pub allocations: u32,
 }
 
-/// Why a site does not grant it; each says what it would grant.
+/// Why a site does not grant a request. Each message says what it would grant.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum BinError {
     #[error(transparent)]
+    /// Keys of the profile contradict each other.
     Conflict(#[from] Conflict),
-    #[error("site `{site}` knows no {what} `{word}`\nhint: {hint}")]
+    /// No bin of the site has this queue or quality of service.
+    #[error("site `{site}` has no {what} `{word}`\nhint: {hint}")]
     UnknownQueue { site: String, what: &'static str, word: String, hint: String },
-    #[error("site `{site}` has bins for named ones only, and no {what} is named\nhint: {hint}")]
+    /// The site has no bin for jobs that name no queue or quality of service.
+    #[error("site `{site}` requires a {what}, but none is named\nhint: {hint}")]
     Unnamed { site: String, what: &'static str, hint: String },
-    #[error("site `{site}` gives no {nodes} nodes to one job\nhint: {hint}")]
+    /// No bin has this number of nodes.
+    #[error("site `{site}` does not give {nodes} nodes to one job\nhint: {hint}")]
     Nodes { site: String, nodes: u32, hint: String },
+    /// The bin of this number of nodes gives less time.
     #[error(
         "{nodes} nodes for {walltime} is more than site `{site}` grants: at most {granted}\n\
          hint: {hint}"
     )]
     Walltime { site: String, nodes: u32, walltime: String, granted: String, hint: String },
-    #[error("site `{site}` lets no job be chained here\nhint: leave out `--chain`")]
+    /// Jobs in this bin may not be chained.
+    #[error("site `{site}` does not allow chained jobs here\nhint: leave out `--chain`")]
     NoChain { site: String },
+    /// The chain is longer than the site allows.
     #[error("site `{site}` queues at most {limit} allocations of a chain, not {wished}")]
     LongChain { site: String, limit: u32, wished: u32 },
-    #[error("site `{site}` charges every allocation to a project\nhint: name it, `-A PROJECT`")]
+    /// The site requires a project.
+    #[error("site `{site}` charges every allocation to a project\nhint: name it with `-A PROJECT`")]
     NoAccount { site: String },
 }
 
@@ -78,7 +89,7 @@ impl SiteProfile {
         Ok(())
     }
 
-    /// The bins of the chosen queue and quality of service; none when the site has no bins.
+    /// Returns the bins of the chosen queue and quality of service; none if the site has no bins.
     fn bins_of_queue(&self) -> Result<Vec<&Bin>, BinError> {
         let of_queue: Vec<&Bin> = self.bin.iter().filter(|bin| bin.queue == self.queue).collect();
         if of_queue.is_empty() && !self.bin.is_empty() {
@@ -92,7 +103,7 @@ impl SiteProfile {
         if !own.is_empty() || of_queue.is_empty() {
             return Ok(own);
         }
-        // To name the default is the same as to name none.
+        // Naming the default means the same as naming none.
         if !any.is_empty() && self.qos == self.default_qos {
             return Ok(any);
         }
@@ -113,14 +124,14 @@ impl SiteProfile {
         let names = known.iter().filter(|name| !name.is_empty());
         let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         let mut ways = Vec::new();
-        // Bins without a name are those of whoever names none.
+        // Bins without a name apply to jobs that name none.
         if known.contains("") {
             ways.push(format!("leave out the {what}"));
         }
         if !names.is_empty() {
-            ways.push(format!("choose one of {} by `{option}`", names.join(", ")));
+            ways.push(format!("choose one of {} with `{option}`", names.join(", ")));
         }
-        ways.push("describe it by a `[[site.bin]]` in the job file".to_owned());
+        ways.push("describe it in a `[[site.bin]]` in the job file".to_owned());
         let hint = ways.join(", or ");
         let site = self.name.clone();
         match word {
@@ -134,7 +145,7 @@ fn range(bin: &Bin) -> String {
     format!("{}–{} nodes", bin.min_nodes, bin.max_nodes)
 }
 
-/// The same nodes for less time, and the nearest bin that gives the time.
+/// Returns the longest time for the same nodes, and the nearest bin that grants the time.
 fn what_fits(bins: &[&Bin], longest: &Bin, walltime: Duration) -> String {
     let shorter = format!("`-t {}` fits", longest.max_time);
     let larger = bins
@@ -145,7 +156,7 @@ fn what_fits(bins: &[&Bin], longest: &Bin, walltime: Duration) -> String {
         Some(bin) => {
             format!("{shorter}; {walltime} is for {}", range(bin), walltime = Span(walltime))
         }
-        None => format!("{shorter}; a longer job is chained, `--chain K`"),
+        None => format!("{shorter}; for a longer job, chain allocations with `--chain K`"),
     }
 }
 
@@ -205,43 +216,43 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_there_are_told_with_those_that_are() {
+    fn unknown_names_are_refused_with_the_known_ones() {
         let perlmutter = |more: &str| {
             let job = format!("[site]\naccount = \"m1\"\n{more}");
             SiteProfile::choose("perlmutter", &job).unwrap()
         };
         let own = "[site]\n[[site.bin]]\nqueue = \"mine\"";
         let generic = SiteProfile::choose("generic-slurm", own).unwrap();
-        let way = ", or describe it by a `[[site.bin]]` in the job file";
+        let way = ", or describe it in a `[[site.bin]]` in the job file";
         let cases = [
             (
                 frontier("qos = \"nonsense\""),
-                "site `frontier` knows no quality of service `nonsense`\nhint: leave out the \
-                 quality of service, or choose one of `debug`, `normal` by `-q`",
+                "site `frontier` has no quality of service `nonsense`\nhint: leave out the \
+                 quality of service, or choose one of `debug`, `normal` with `-q`",
             ),
             (
                 perlmutter("qos = \"premier\""),
-                "site `perlmutter` knows no quality of service `premier`\nhint: choose one of \
-                 `debug`, `preempt`, `regular` by `-q`",
+                "site `perlmutter` has no quality of service `premier`\nhint: choose one of \
+                 `debug`, `preempt`, `regular` with `-q`",
             ),
             (
                 perlmutter("qos = \"\""),
-                "site `perlmutter` has bins for named ones only, and no quality of service is \
-                 named\nhint: choose one of `debug`, `preempt`, `regular` by `-q`",
+                "site `perlmutter` requires a quality of service, but none is \
+                 named\nhint: choose one of `debug`, `preempt`, `regular` with `-q`",
             ),
             (
                 perlmutter("queue = \"x\""),
-                "site `perlmutter` knows no queue `x`\nhint: leave out the queue",
+                "site `perlmutter` has no queue `x`\nhint: leave out the queue",
             ),
             (
                 generic,
-                "site `generic-slurm` has bins for named ones only, and no queue is named\n\
-                 hint: choose one of `mine` by `-p`",
+                "site `generic-slurm` requires a queue, but none is named\n\
+                 hint: choose one of `mine` with `-p`",
             ),
         ];
-        for (site, told) in cases {
+        for (site, expected) in cases {
             let error = site.check(wish(1, 1)).unwrap_err().to_string();
-            assert_eq!(error, format!("{told}{way}"));
+            assert_eq!(error, format!("{expected}{way}"));
         }
     }
 

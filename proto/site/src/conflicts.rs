@@ -1,27 +1,34 @@
-//! Keys of a site that cannot go together, whatever the batch system thinks of each: a launcher of
-//! another system, options of another command, options that the program itself gives.
+//! Finds keys of a site that cannot be combined: a launcher of another batch system, options of
+//! another command, options that the program itself passes.
 //!
-//! Only what cannot work is refused. Whether a site knows a queue or a constraint is for its bins
-//! and for the batch system to say. Shortened long options (`--nod=2`) are not recognised.
+//! Only what cannot work is refused. Whether a site has a queue or a constraint is for its bins and
+//! for the batch system to decide. Abbreviated long options (`--nod=2`) are not recognised.
 
 use super::{Chain, Launcher, Layout, SiteProfile, System, Wish};
 
-/// A key whose value cannot work with the others.
+/// A key whose value cannot work together with the others.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("`{key}` of site `{site}` is `{value}`, {problem}\nhint: {hint}")]
 pub struct Conflict {
+    /// Name of the site.
     pub site: String,
+    /// The key.
     pub key: &'static str,
+    /// Its value.
     pub value: String,
+    /// Why the value cannot work, as the end of a sentence.
     pub problem: String,
+    /// What to write instead.
     pub hint: String,
 }
 
-/// Options that `sbatch` or `bsub` is given anyhow: their names, and what is used instead.
+/// Options that the program passes to `sbatch` or `bsub` itself.
 struct Taken {
+    /// Names of the options.
     names: &'static [&'static str],
+    /// How to set them instead.
     instead: &'static str,
-    /// Whether it is given in this submission.
+    /// Whether the program passes them in this submission.
     given: bool,
 }
 
@@ -29,11 +36,12 @@ const fn taken(names: &'static [&'static str], instead: &'static str, given: boo
     Taken { names, instead, given }
 }
 
-/// Short options of `sbatch` that want a value: one without it would take the script for it.
+/// Short options of `sbatch` that need a value: without one, `sbatch` would read the script as the
+/// value.
 const SBATCH_WITH_VALUE: &str = "AaBbCcDdeFGiJLMmNnopqStwx";
 
 impl SiteProfile {
-    /// Refuses what cannot work; with everything applied, before anything is made of it.
+    /// Refuses what cannot work, after all layers are applied and before the profile is used.
     pub(super) fn refuse_conflicts(&self, wish: Wish) -> Result<(), Conflict> {
         self.refuse_launchers()?;
         self.refuse_numbers()?;
@@ -70,13 +78,13 @@ impl SiteProfile {
             return Err(self.conflict("launcher", value, problem, hint));
         }
         let first = self.gang_launcher.split_whitespace().next().unwrap_or_default();
-        let foreign = match self.system {
+        let other = match self.system {
             System::Slurm => "jsrun",
             System::Lsf => "srun",
         };
-        if first.rsplit('/').next() == Some(foreign) {
-            let problem = format!("but there is no `{foreign}` where `system = \"{system}\"`");
-            let hint = "write the call that starts ranks of MPI there, or `\"\"` for none";
+        if first.rsplit('/').next() == Some(other) {
+            let problem = format!("but `system = \"{system}\"` has no `{other}`");
+            let hint = "write the command that starts MPI ranks there, or `\"\"` for none";
             return Err(self.conflict("gang_launcher", &self.gang_launcher, problem, hint));
         }
         Ok(())
@@ -84,7 +92,7 @@ impl SiteProfile {
 
     fn refuse_numbers(&self) -> Result<(), Conflict> {
         if self.threads_per_core == 0 {
-            let hint = "write 1, or 2 where Slurm counts each hardware thread";
+            let hint = "write 1, or 2 if Slurm counts each hardware thread";
             return Err(self.conflict("threads_per_core", "0", "which leaves no processor", hint));
         }
         if let Some(bin) = self.bin.iter().find(|bin| bin.min_nodes > bin.max_nodes) {
@@ -104,14 +112,14 @@ impl SiteProfile {
             return Ok(());
         }
         if self.cores_per_node == 0 {
-            let problem = "so nobody knows how many slots to ask for on each host";
+            let problem = "which does not say how many slots to request on each host";
             let hint =
                 "write the slots of a host (`MAX` of `bhosts`), or `layout = \"whole-nodes\"`";
             return Err(self.conflict("cores_per_node", "0", problem, hint));
         }
         match self.features.first() {
             Some(feature) => {
-                let problem = "and `bsub` has no option for it where hosts are given out by slots";
+                let problem = "and `bsub` has no option for it with `layout = \"slots\"`";
                 let hint = "write `submit_options = [\"-R\", \"select[NAME]\"]`";
                 Err(self.conflict("features", feature, problem, hint))
             }
@@ -129,8 +137,8 @@ impl SiteProfile {
         };
         match self.submit_options.first() {
             Some(first) if !first.starts_with('-') => {
-                let problem = format!("which `{command}` would take for the script");
-                let hint = "begin with an option; each word is one string of the list";
+                let problem = format!("which `{command}` would read as the script");
+                let hint = "start with an option; each word is one string of the list";
                 return conflict(first, problem, hint);
             }
             Some(_) | None => {}
@@ -141,12 +149,12 @@ impl SiteProfile {
             let long = option.starts_with("--") && option.len() > 2;
             if long && self.system == System::Lsf {
                 let problem = format!("which `{command}` does not know");
-                let hint = "its options have one hyphen: `-x` for hosts of one's own, `-app NAME`";
+                let hint = "its options have one hyphen: `-x` for exclusive hosts, `-app NAME`";
                 return conflict(option, problem, hint);
             }
             let found = taken.iter().find(|taken| self.names(taken, option, next));
             if let Some(found) = found {
-                let problem = format!("beside what the program itself gives to `{command}`");
+                let problem = format!("which the program itself passes to `{command}`");
                 return conflict(option, problem, found.instead);
             }
             let word = option.split(['=', '"', '\'']).next().unwrap_or_default();
@@ -160,13 +168,14 @@ impl SiteProfile {
             && last.len() == 1
             && SBATCH_WITH_VALUE.contains(last)
         {
-            let problem = "which would take the script for its value".to_owned();
-            return conflict(&format!("-{last}"), problem, "write its value behind it");
+            let problem = "which would read the script as its value".to_owned();
+            return conflict(&format!("-{last}"), problem, "write its value after it");
         }
         Ok(())
     }
 
-    /// Whether this word is one of those options; LSF's may depend on what comes `next`.
+    /// Returns whether this word is one of those options; for LSF this may depend on the word
+    /// `next`.
     fn names(&self, taken: &Taken, option: &str, next: Option<&str>) -> bool {
         taken.given
             && taken.names.iter().any(|name| match self.system {
@@ -174,7 +183,7 @@ impl SiteProfile {
                     .strip_prefix("--")
                     .and_then(|option| option.split(['=', ' ']).next())
                     .is_some_and(|option| option == *name),
-                // The value may stand in the same word.
+                // The value may be in the same word.
                 System::Slurm => {
                     option.strip_prefix('-').is_some_and(|option| option.starts_with(name))
                 }
@@ -200,12 +209,16 @@ impl SiteProfile {
                 taken(account_, "the project is `account`, or `-A PROJECT`", account),
                 taken(queue_, "the queue is `queue`, or `-p NAME`", queue),
                 taken(reservation_, "the reservation is `reservation`", reservation),
-                taken(after, "leave out `--chain`, which puts each allocation behind one", chained),
+                taken(
+                    after,
+                    "leave out `--chain`, which queues each allocation after another",
+                    chained,
+                ),
                 taken(waits, "leave it out: `submit` does not wait for the allocation", true),
             ]
         };
         let whole = self.layout == Layout::WholeNodes;
-        let rerun = "leave it out: a job goes on by itself wherever it is started again";
+        let rerun = "leave it out: a job resumes by itself when it is started again";
         let single = "leave it out: a job has one coordinator at a time";
         let (nodes, warning) = ("the nodes are `-N N`", "the warning's time is `warn_before`");
         let mut all = match self.system {
@@ -259,7 +272,7 @@ mod tests {
     use super::*;
     const WISH: Wish = Wish { nodes: 2, walltime: Duration::from_secs(1800), allocations: 1 };
 
-    /// What is told, if it is refused.
+    /// Returns the message, if the profile is refused.
     fn refused(name: &str, job: &str, allocations: u32) -> Option<String> {
         let job = format!("[site]\naccount = \"ABC123\"\n{job}");
         let site = SiteProfile::choose(name, &job).unwrap();
@@ -267,8 +280,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_go_together_is_refused_with_key_value_and_what_fits() {
-        // Site, `[site]`, key, value, what fits.
+    fn conflicting_keys_are_refused_with_key_value_and_hint() {
+        // Site, `[site]`, key, value, part of the hint.
         let cases = [
             ("generic-slurm", "system = 'lsf'", "launcher", "srun", "`jsrun` or `mpirun`"),
             ("generic-slurm", "launcher = 'jsrun'", "launcher", "jsrun", "`srun` or `mpirun`"),
@@ -278,9 +291,9 @@ mod tests {
                 "system = 'lsf'\nlauncher = 'mpirun'\ncores_per_node = 8",
                 "submit_options",
                 "--exclusive",
-                "`-x` for hosts of one's own",
+                "`-x` for exclusive hosts",
             ),
-            ("generic-lsf", "system = 'slurm'", "submit_options", "-x", "its value behind it"),
+            ("generic-lsf", "system = 'slurm'", "submit_options", "-x", "its value after it"),
             ("generic-lsf", "cores_per_node = 0", "cores_per_node", "0", "`MAX` of `bhosts`"),
             ("generic-lsf", "features = ['nvme']", "features", "nvme", "select[NAME]"),
             ("summit", "qos = 'debug'", "qos", "debug", "name the queue"),
@@ -290,7 +303,7 @@ mod tests {
                 "gang_launcher = '/opt/jsrun -n {ranks}'",
                 "gang_launcher",
                 "/opt/jsrun -n {ranks}",
-                "ranks of MPI",
+                "MPI ranks",
             ),
             (
                 "generic-slurm",
@@ -301,16 +314,19 @@ mod tests {
             ),
         ];
         for (name, job, key, value, fits) in cases {
-            let told = refused(name, job, 1).unwrap();
-            let begins = format!("`{key}` of site `{name}` is `{value}`");
-            assert!(told.starts_with(&begins), "{job}: {told}");
-            assert!(told.split("\nhint: ").nth(1).is_some_and(|h| h.contains(fits)), "{told}");
+            let message = refused(name, job, 1).unwrap();
+            let start = format!("`{key}` of site `{name}` is `{value}`");
+            assert!(message.starts_with(&start), "{job}: {message}");
+            assert!(
+                message.split("\nhint: ").nth(1).is_some_and(|h| h.contains(fits)),
+                "{message}"
+            );
         }
     }
 
     #[test]
-    fn options_that_the_program_gives_are_refused_where_it_gives_them() {
-        // Site, options, allocations, the option that is told, what is used instead.
+    fn options_that_the_program_passes_are_refused_with_the_key_to_use() {
+        // Site, options, allocations, the option in the message, what to use instead.
         let cases: [(_, &[&str], _, _, _); 27] = [
             ("generic-slurm", &["--nodes=5"], 1, "--nodes=5", "`-N N`"),
             ("generic-slurm", &["-x", "n3", "-N", "5"], 1, "-N", "`-N N`"),
@@ -322,14 +338,14 @@ mod tests {
             ("perlmutter", &["--qos=debug"], 1, "--qos=debug", "`-q NAME`"),
             ("frontier", &["-C", "nvme"], 1, "-C", "`features`"),
             ("generic-slurm", &["-o", "log"], 1, "-o", "logs/allocation-ID.log"),
-            ("generic-slurm", &["--open-mode=truncate"], 1, "--open-mode=truncate", "goes on"),
-            ("generic-slurm", &["--no-requeue"], 1, "--no-requeue", "goes on by itself"),
+            ("generic-slurm", &["--open-mode=truncate"], 1, "--open-mode=truncate", "resumes"),
+            ("generic-slurm", &["--no-requeue"], 1, "--no-requeue", "resumes by itself"),
             ("generic-slurm", &["--signal=USR1@60"], 1, "--signal=USR1@60", "`warn_before`"),
             ("generic-slurm", &["-d", "afterok:7"], 2, "-d", "`--chain`"),
             ("generic-slurm", &["--array=0-3"], 1, "--array=0-3", "one coordinator"),
             ("generic-slurm", &["--wait"], 1, "--wait", "does not wait"),
             ("generic-slurm", &["--mem 0"], 1, "--mem 0", "`--name=value`"),
-            ("generic-slurm", &["my.sh"], 1, "my.sh", "begin with an option"),
+            ("generic-slurm", &["my.sh"], 1, "my.sh", "start with an option"),
             ("summit", &["-nnodes", "5"], 1, "-nnodes", "`-N N`"),
             ("summit", &["-csm", "y"], 1, "-csm", "`-N N`"),
             ("summit", &["-alloc_flags", "gpumps"], 1, "-alloc_flags", "`features`"),
@@ -342,10 +358,13 @@ mod tests {
         ];
         for (name, options, allocations, value, fits) in cases {
             let job = format!("submit_options = {options:?}");
-            let told = refused(name, &job, allocations).unwrap();
-            let begins = format!("`submit_options` of site `{name}` is `{value}`, ");
-            assert!(told.starts_with(&begins), "{job}: {told}");
-            assert!(told.split("\nhint: ").nth(1).is_some_and(|h| h.contains(fits)), "{told}");
+            let message = refused(name, &job, allocations).unwrap();
+            let start = format!("`submit_options` of site `{name}` is `{value}`, ");
+            assert!(message.starts_with(&start), "{job}: {message}");
+            assert!(
+                message.split("\nhint: ").nth(1).is_some_and(|h| h.contains(fits)),
+                "{message}"
+            );
         }
     }
 

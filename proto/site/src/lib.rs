@@ -1,9 +1,9 @@
 //! A site's profile: its batch system, its nodes, and what it grants.
 //!
-//! Read in layers, the later one winning: `default.toml` (embedded; it is the reference), the
-//! profile that was chosen, the job file's `[site]` table, keys that the command line sets.
+//! It is read in layers, of which later ones take precedence: `default.toml` (embedded; it is the
+//! reference), the chosen profile, the job file's `[site]` table, and keys set on the command line.
 //!
-//! **Invariant:** nothing of a site gets into a job's recipe: the same job gives the same bytes
+//! **Invariant:** no setting of a site is part of a job's recipe: the same job gives the same bytes
 //! wherever it runs.
 
 pub mod batch;
@@ -20,10 +20,10 @@ use thresher_settings::{JobError, Span, Written, keys, typed};
 pub use bins::{BinError, Wish};
 pub use conflicts::Conflict;
 
-/// Every key with its default and its meaning, as a job file writes them.
+/// The reference of all keys, with their defaults and meaning, as a job file writes them.
 pub const DEFAULT_SITE: &str = include_str!("default.toml");
 
-/// The profiles that are always there.
+/// The built-in profiles.
 const SITES: [(&str, &str); 5] = [
     ("frontier", include_str!("../../../deploy/sites/frontier.toml")),
     ("perlmutter", include_str!("../../../deploy/sites/perlmutter.toml")),
@@ -32,73 +32,110 @@ const SITES: [(&str, &str); 5] = [
     ("generic-lsf", include_str!("../../../deploy/sites/generic-lsf.toml")),
 ];
 
-/// A site. What each key means stands in `default.toml`.
+/// The settings of a site. `default.toml` documents each key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteProfile {
-    /// Of the profile; no key of its file.
+    /// Name of the profile; not a key of its file.
     pub name: String,
+    /// The batch system.
     pub system: System,
+    /// The program that starts workers on the nodes.
     pub launcher: Launcher,
+    /// How LSF assigns nodes.
     pub layout: Layout,
+    /// Where the state of Slurm's allocations is read.
     pub records: Records,
+    /// Cores per node that a worker uses; 0 for all that it finds.
     pub cores_per_node: u32,
+    /// Processors that Slurm counts per core.
     #[serde(default = "one_thread")]
     pub threads_per_core: u32,
+    /// Slurm's partition or LSF's queue; empty for the site's default.
     pub queue: String,
+    /// Quality of service; empty for the site's default.
     pub qos: String,
+    /// The quality of service of jobs that name none.
     #[serde(default)]
     pub default_qos: String,
+    /// Reservation; empty for none.
     pub reservation: String,
+    /// Project that allocations are charged to.
     pub account: String,
+    /// Whether the site refuses jobs without a project.
     pub account_required: bool,
+    /// Features that the nodes must have.
     pub features: Vec<String>,
+    /// Further options for `sbatch` or `bsub`.
     pub submit_options: Vec<String>,
+    /// Further options for the launcher.
     pub launch_options: Vec<String>,
+    /// Command that starts MPI ranks; empty if there is none.
     pub gang_launcher: String,
+    /// Number of ranks of a gang step; 0 for one per slot of all workers.
     pub gang_ranks: u32,
+    /// Modules that the script loads.
     pub modules: Vec<String>,
+    /// Variables that the script sets, as `NAME=value`.
     pub environment: Vec<String>,
+    /// Proxy for inputs on `https://`; empty for none.
     pub proxy: String,
+    /// Hosts that need no proxy.
     pub no_proxy: String,
+    /// Folder on the node-local disk; empty if there is none.
     pub local_dir: String,
+    /// Network interface that the coordinator listens on, or `auto`.
     pub interface: String,
+    /// Port that the coordinator listens on; 0 for any free one.
     pub port: u16,
+    /// Time before the end of the walltime at which the script gets the signal to drain.
     pub warn_before: Span,
+    /// How a chained job resumes.
     pub chain: Chain,
+    /// Longest chain that the site allows.
     pub max_chain: u32,
+    /// Number of allocations in a row without a done unit after which a chain stops.
     pub idle_allocations: u32,
+    /// What the site grants; everything if empty.
     #[serde(default)]
     pub bin: Vec<Bin>,
 }
 
-/// In what was submitted before there was the key.
+/// Returns the default for submissions that were recorded before the key existed.
 const fn one_thread() -> u32 {
     1
 }
 
-/// What a site grants to some counts of nodes.
+/// What a site grants to a range of node counts in a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
+    /// The queue that the bin is for; empty for jobs that name none.
     pub queue: String,
+    /// The quality of service that the bin is for; empty for jobs that name none.
     pub qos: String,
+    /// Smallest number of nodes.
     pub min_nodes: u32,
+    /// Largest number of nodes.
     pub max_nodes: u32,
+    /// Longest walltime.
     pub max_time: Span,
+    /// Whether jobs may be chained.
     pub chain: bool,
 }
 
-/// A batch system that there is an adapter for.
+/// A batch system that has an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum System {
+    /// Slurm.
     Slurm,
+    /// IBM Spectrum LSF.
     Lsf,
 }
 
 impl System {
-    /// As the key has it.
+    /// Returns the value of the key `system` for this batch system.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Slurm => "slurm",
@@ -107,66 +144,76 @@ impl System {
     }
 }
 
-/// What starts processes on the nodes of an allocation.
+/// The program that starts processes on the nodes of an allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Launcher {
+    /// Slurm's `srun`.
     Srun,
+    /// IBM's `jsrun`.
     Jsrun,
+    /// Open MPI's `mpirun`.
     Mpirun,
 }
 
-/// How LSF gives out nodes.
+/// How LSF assigns nodes to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
+    /// Whole nodes by `-nnodes`; the script runs on a launch node.
     WholeNodes,
+    /// Slots by `-n`; the script runs on the first host.
     Slots,
 }
 
-/// Whom Slurm's allocations are asked from.
+/// Which of Slurm's commands is asked about allocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Records {
+    /// `squeue`, which forgets ended jobs.
     Queue,
+    /// `sacct`, which remembers them.
     Accounting,
 }
 
-/// How a job goes on in the next allocation.
+/// How a job resumes in the next allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chain {
+    /// All allocations are queued at once, each after the one before.
     Dependency,
+    /// One allocation is put back into the queue under its id.
     Requeue,
 }
 
-/// Why there is no such site, or not like this.
+/// Why a site profile cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     #[error(
-        "there is no site `{name}`\nhint: choose one of {known}, or write `--site path.toml`",
+        "unknown site `{name}`\nhint: choose one of {known}, or write `--site path.toml`",
         known = SITES.map(|(name, _)| format!("`{name}`")).join(", ")
     )]
     Unknown { name: String },
     #[error("failed to read the site profile `{}`: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("the site profile `{name}` is not right: {source}")]
+    #[error("the site profile `{name}` is not valid: {source}")]
     Profile { name: String, source: JobError },
-    #[error("the job file's `[site]` is not right: {0}")]
+    #[error("the job file's `[site]` is not valid: {0}")]
     Job(JobError),
-    #[error("`--set {given}` sets no key of a site\nhint: write `--set KEY=VALUE`")]
+    #[error("`--set {given}` is not a key and a value\nhint: write `--set KEY=VALUE`")]
     NoKey { given: String },
-    #[error("`--set {given}` is not right: {source}")]
+    #[error("`--set {given}` is not valid: {source}")]
     Set { given: String, source: JobError },
 }
 
 impl SiteProfile {
-    /// The site called `name` (or the profile at that path), as changed by a job file's text.
+    /// Reads the built-in site `name`, or the profile at that path, and applies a job file's
+    /// `[site]` table.
     pub fn choose(name: &str, job_text: &str) -> Result<Self, SiteError> {
         Self::choose_with(name, job_text, &[])
     }
 
-    /// The same with keys that are `set` above all others, each written `KEY=VALUE`.
+    /// Does the same, then applies the keys of `set`, each written `KEY=VALUE`.
     pub fn choose_with(name: &str, job_text: &str, set: &[String]) -> Result<Self, SiteError> {
         let embedded = SITES.iter().find(|(known, _)| *known == name);
         let text = match embedded {
@@ -191,7 +238,7 @@ impl SiteProfile {
             check_layer(&one, Written { text: "", under: "" }).map_err(source)?;
             keys::overlay(&mut overrides, &one);
         }
-        // Each layer is right by itself, so no text is to be blamed here.
+        // Each layer was checked by itself, so errors here have no text to point at.
         let nowhere = Written { text: "", under: "" };
         Self::layered(&short, &[&profile, &overrides], nowhere).map_err(SiteError::Job)
     }
@@ -216,45 +263,46 @@ impl SiteProfile {
     }
 }
 
-/// Puts the bins of the layer below before those of `site`, but for those that it describes anew:
-/// with the same queue and quality of service. An empty list takes all away.
+/// Puts the bins of the layer below before those of `site`, except bins that `site` describes
+/// again, with the same queue and quality of service. An empty list removes all.
 fn join_bins(site: &mut Table, below: Option<Value>) {
     let Some(Value::Array(mut bins)) = below else { return };
     let given = match site.get_mut("bin") {
         None => Vec::new(),
         Some(Value::Array(given)) if !given.is_empty() => std::mem::take(given),
-        // None, or no list: to be told by whoever reads it.
+        // The value is missing or not a list; the reader of the table reports it.
         Some(_) => return,
     };
     let name = |bin: &Value| {
         ["queue", "qos"]
             .map(|key| bin.get(key).and_then(Value::as_str).unwrap_or_default().to_owned())
     };
-    let anew: Vec<_> = given.iter().map(name).collect();
-    bins.retain(|bin| !anew.contains(&name(bin)));
+    let replaced: Vec<_> = given.iter().map(name).collect();
+    bins.retain(|bin| !replaced.contains(&name(bin)));
     bins.extend(given);
     site.insert("bin".to_owned(), Value::Array(bins));
 }
 
-/// Takes the `[site]` table out of a job's, and refuses one with keys that mean nothing or values
-/// that cannot be; for those who only read the job, too.
+/// Removes the `[site]` table from a job's, and refuses a table with unknown keys or invalid
+/// values, also for callers that only read the job.
 pub fn take_table(job: &mut Table, text: &str) -> Result<Table, JobError> {
     match job.remove("site") {
         None => Ok(Table::new()),
         Some(Value::Table(site)) => {
             check_layer(&site, Written { text, under: "site" }).map(|()| site)
         }
-        Some(other) => Err(typed::key_is_no_table("site", &other, text)),
+        Some(other) => Err(typed::key_is_not_a_table("site", &other, text)),
     }
 }
 
-/// Whether one layer is right by itself: over the defaults, and nothing else.
+/// Checks one layer by itself, applied to the defaults only.
 fn check_layer(layer: &Table, written: Written<'_>) -> Result<(), JobError> {
-    keys::refuse_unknown(layer, &known(), written)?;
+    keys::refuse_unknown(layer, &known(), &[], written)?;
     SiteProfile::layered("site", &[layer], written).map(|_| ())
 }
 
-/// `KEY=VALUE` as a table of one key: the value as TOML, where it is, and else the word itself.
+/// Reads `KEY=VALUE` as a table of one key. The value is read as TOML if it is valid TOML, else as
+/// a string.
 fn set_by(given: &str) -> Option<Table> {
     let (key, text) = given.split_once('=')?;
     let toml: Option<Table> = format!("value = {text}").parse().ok();
@@ -263,7 +311,7 @@ fn set_by(given: &str) -> Option<Table> {
     Some(Table::from_iter([(key.trim().to_owned(), value)]))
 }
 
-/// The job file's `[site]` table.
+/// Returns the job file's `[site]` table.
 fn overrides(job_text: &str) -> Result<Table, JobError> {
     take_table(&mut table(job_text)?, job_text)
 }
@@ -272,14 +320,14 @@ fn table(text: &str) -> Result<Table, JobError> {
     text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))
 }
 
-/// Every key with its default, those of a bin among them.
+/// Returns every key with its default, including the keys of a bin.
 fn known() -> Table {
     let (mut known, bin) = defaults();
     known.insert("bin".to_owned(), Value::Array(vec![Value::Table(bin)]));
     known
 }
 
-/// The keys with their defaults, and those of a bin.
+/// Returns the keys with their defaults, and those of a bin.
 fn defaults() -> (Table, Table) {
     let mut whole: Table = DEFAULT_SITE.parse().expect("the embedded site is TOML, as tests prove");
     let Some(Value::Table(mut site)) = whole.remove("site") else { return Default::default() };
@@ -298,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_site_that_is_always_there_reads_and_is_named_like_its_file() {
+    fn every_built_in_site_is_valid_and_named_like_its_file() {
         for (name, _) in SITES {
             let site = SiteProfile::choose(name, "").unwrap();
             assert_eq!(site.name, name);
@@ -320,14 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bin_is_added_or_describes_its_queue_anew() {
+    fn a_bin_is_added_or_replaces_those_of_its_queue() {
         let bins = |name: &str, job: &str| {
             let site = SiteProfile::choose(name, job).unwrap();
-            let told = |bin: &Bin| format!("{}/{} {}", bin.queue, bin.qos, bin.max_nodes);
-            site.bin.iter().map(told).collect::<Vec<_>>().join(", ")
+            let line = |bin: &Bin| format!("{}/{} {}", bin.queue, bin.qos, bin.max_nodes);
+            site.bin.iter().map(line).collect::<Vec<_>>().join(", ")
         };
         let (batch, debug) = ("batch/ 91, batch/ 183, batch/ 9472", "batch/debug 9472");
-        // Of Frontier: the job's `[site]`, the bins that there are then.
+        // The job's `[site]` for Frontier, and the bins that result.
         let cases = [
             ("", format!("{batch}, {debug}, extended/ 64")),
             (
@@ -362,20 +410,20 @@ mod tests {
         assert_eq!((site.interface.as_str(), site.cores_per_node), ("hsn1", 64));
         assert_eq!(site.submit_options, ["-S", "0"]);
         assert_eq!(choose(&["warn_before = \"2m\""]).unwrap().warn_before.to_string(), "2m");
-        for (given, told) in [
+        for (given, expected) in [
             ("cores_per_nod=4", "did you mean `cores_per_node`?"),
-            ("cores_per_node=many", "`--set cores_per_node=many` is not right"),
+            ("cores_per_node=many", "`--set cores_per_node=many` is not valid"),
             ("cores_per_node", "--set KEY=VALUE"),
             ("system=pbs", "pbs"),
         ] {
             let error = choose(&[given]).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 
     #[test]
-    fn a_value_of_the_wrong_kind_is_told_with_line_and_key() {
-        for (job, told) in [
+    fn a_value_of_the_wrong_kind_is_reported_with_line_and_key() {
+        for (job, expected) in [
             (
                 "[site]\nqueue = \"a\"\ncores_per_node = \"many\"\n",
                 "the job file's `[site]` is not right: `site.cores_per_node` on line 3 is the \
@@ -385,7 +433,7 @@ mod tests {
             ("[site]\nsystem = \"pbs\"\n", "`site.system` on line 2 is `pbs`, which is unknown"),
             (
                 "[[site.bin]]\nqos = \"a\"\n[[site.bin]]\nmax_time = \"1 week\"\n",
-                "`site.bin[1].max_time` on line 4 is wrong: `1 week` is no time",
+                "`site.bin[1].max_time` on line 4 is wrong: `1 week` is not a valid time",
             ),
             (
                 "[site]\nbin = 5\n",
@@ -396,7 +444,7 @@ mod tests {
             ("[site]\nport = 70000\n", "must be a whole number from 0 to 65535"),
         ] {
             let error = SiteProfile::choose("frontier", job).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}\nlacks\n{told}");
+            assert!(error.contains(expected), "{error}\nlacks\n{expected}");
             assert!(error.matches("hint: ").count() <= 1, "{error}");
         }
         let folder = tempfile::tempdir().unwrap();
@@ -409,8 +457,8 @@ mod tests {
     #[test]
     fn an_unknown_key_or_site_is_refused_with_what_was_meant() {
         let error = SiteProfile::choose("frontier", "[site]\ninterfaces = \"lo\"\n").unwrap_err();
-        let told = "unknown key `site.interfaces` on line 2\nhint: did you mean `interface`?";
-        assert!(error.to_string().ends_with(told), "{error}");
+        let expected = "unknown key `site.interfaces` on line 2\nhint: did you mean `interface`?";
+        assert!(error.to_string().ends_with(expected), "{error}");
         let error = SiteProfile::choose("frontir", "").unwrap_err();
         assert!(error.to_string().contains("`frontier`"), "{error}");
         let folder = tempfile::tempdir().unwrap();

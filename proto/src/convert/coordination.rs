@@ -107,7 +107,7 @@ impl From<CoordinatorOpened> for pb::CoordinatorOpened {
     }
 }
 
-/// Converts a moment of the wire, where 0 stands for none.
+/// Converts a moment of the wire, where 0 means none.
 fn moment(millis: u64) -> Option<Timestamp> {
     (millis > 0).then_some(Timestamp::from_millis(millis))
 }

@@ -21,6 +21,9 @@ pub enum MalformedMessage {
     /// A failure because of a damaged file does not name the unit that wrote the file.
     #[error("a failure because of a damaged file does not name the unit that wrote it")]
     MissingProducer,
+    /// A counter was left out, or is not one of those that this version knows.
+    #[error("a number of a result has no counter that this version knows")]
+    UnknownCounter,
     /// A registration in the journal has no request.
     #[error("the registration of a worker has no request")]
     MissingRequest,

@@ -8,6 +8,7 @@
 //! converts hundreds of thousands of reports per second.
 
 mod coordination;
+mod counter;
 mod error;
 mod payload;
 mod status;

@@ -29,7 +29,7 @@ pub fn lease_to_wire(lease: Lease, report: impl FnOnce() -> SealReport) -> pb::L
         unit: Some(unit.into()),
         payload: encode(payload, report),
         cost_bytes,
-        // On the wire 0 stands for no end.
+        // On the wire 0 means no end.
         start_within_millis: start_within_millis.map_or(0, |millis| millis.max(1)),
     }
 }

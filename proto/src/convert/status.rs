@@ -4,7 +4,7 @@ use thresher_domain::{
     AllocationEnd, Explanation, FailedUnit, JobState, StageStatus, Status, Timestamp, WorkerStatus,
 };
 
-use super::work::counts_to_wire;
+use super::counter::counters_to_wire;
 use crate::{VERSION, pb};
 
 impl From<JobState> for pb::JobState {
@@ -35,11 +35,26 @@ impl From<pb::JobState> for JobState {
     }
 }
 
-impl pb::StatusResponse {
-    /// Returns the state of the job with its predicates. A number of a newer version counts as no
-    /// job.
-    pub fn job_state(&self) -> JobState {
-        self.state().into()
+/// The predicates of [`JobState`], for those who hold messages.
+impl pb::JobState {
+    /// Whether the coordinator that reports this state has nothing left to do.
+    pub fn is_over(self) -> bool {
+        JobState::from(self).is_over()
+    }
+
+    /// Whether no coordinator can change the job any more.
+    pub fn is_final(self) -> bool {
+        JobState::from(self).is_final()
+    }
+
+    /// Whether the output is sealed.
+    pub fn is_complete(self) -> bool {
+        JobState::from(self).is_complete()
+    }
+
+    /// Returns the state in words, for people.
+    pub fn name(self) -> &'static str {
+        JobState::from(self).name()
     }
 }
 
@@ -90,9 +105,9 @@ impl From<StageStatus> for pb::StageStatus {
             ended_millis: millis(stage.ended),
             retries: stage.retries,
             accounting: Some(stage.accounting.into()),
-            counts: counts_to_wire(stage.counts),
             planned: stage.planned,
             wall_millis: stage.wall_millis,
+            counters: counters_to_wire(stage.counters),
         }
     }
 }
@@ -118,7 +133,7 @@ impl From<Explanation> for pb::ExplainResponse {
     }
 }
 
-/// Converts a moment for the wire, where 0 stands for none.
+/// Converts a moment for the wire, where 0 means none.
 fn millis(moment: Option<Timestamp>) -> u64 {
     moment.map_or(0, Timestamp::millis)
 }

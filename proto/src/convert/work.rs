@@ -4,6 +4,7 @@ use thresher_domain::{
     Accounting, AttemptRef, Count, Done, Failure, FailureKind, Listed, Outcome, PlannedUnit, Report,
 };
 
+use super::counter::{counters_from_wire, counters_to_wire};
 use super::{MalformedMessage, unit};
 use crate::pb;
 
@@ -13,7 +14,7 @@ impl TryFrom<pb::Report> for Report {
     fn try_from(report: pb::Report) -> Result<Self, MalformedMessage> {
         let pb::Report { unit, outcome, cpu_millis, wall_millis } = report;
         let outcome = match outcome.ok_or(MalformedMessage::MissingOutcome)? {
-            pb::report::Outcome::Done(done) => Outcome::Done(done.into()),
+            pb::report::Outcome::Done(done) => Outcome::Done(done.try_into()?),
             pb::report::Outcome::Failed(failed) => Outcome::Failed(failed.try_into()?),
             pb::report::Outcome::Returned(pb::Returned {}) => Outcome::Returned,
             pb::report::Outcome::Listed(listed) => Outcome::Listed(listed.into()),
@@ -35,19 +36,21 @@ impl From<Report> for pb::Report {
     }
 }
 
-impl From<pb::Done> for Done {
-    fn from(done: pb::Done) -> Self {
-        let pb::Done { accounting, digest, keys, counts } = done;
+impl TryFrom<pb::Done> for Done {
+    type Error = MalformedMessage;
+
+    fn try_from(done: pb::Done) -> Result<Self, MalformedMessage> {
+        let pb::Done { accounting, digest, keys, counters } = done;
         let accounting = accounting.map(Accounting::from);
-        Self { accounting, digest, keys, counts: counts_from_wire(counts) }
+        Ok(Self { accounting, digest, keys, counters: counters_from_wire(counters)? })
     }
 }
 
 impl From<Done> for pb::Done {
     fn from(done: Done) -> Self {
-        let Done { accounting, digest, keys, counts } = done;
+        let Done { accounting, digest, keys, counters } = done;
         let accounting = accounting.map(pb::Accounting::from);
-        Self { accounting, digest, keys, counts: counts_to_wire(counts) }
+        Self { accounting, digest, keys, counters: counters_to_wire(counters) }
     }
 }
 
@@ -131,7 +134,7 @@ fn counts_from_wire(counts: Vec<pb::Count>) -> Vec<Count> {
 }
 
 /// Converts counts back, in place.
-pub(super) fn counts_to_wire(counts: Vec<Count>) -> Vec<pb::Count> {
+fn counts_to_wire(counts: Vec<Count>) -> Vec<pb::Count> {
     counts.into_iter().map(|Count { name, value }| pb::Count { name, value }).collect()
 }
 
@@ -139,6 +142,7 @@ pub(super) fn counts_to_wire(counts: Vec<Count>) -> Vec<pb::Count> {
 mod tests {
     use super::*;
     use pb::failed::Kind;
+    use thresher_domain::Counter;
 
     fn report(outcome: pb::report::Outcome) -> pb::Report {
         let unit = pb::UnitRef { stage: pb::Stage::Prepare.into(), ordinal: 3, attempt: 2 };
@@ -164,7 +168,7 @@ mod tests {
             accounting: Some(accounting),
             digest: vec![1, 2],
             keys: 4,
-            counts: count("lines/in"),
+            counters: vec![Counter::LinesIn.with(7).into()],
         };
         let units = vec![pb::PlannedUnit { payload: vec![3], cost_bytes: 8 }];
         let producer = pb::UnitRef { stage: pb::Stage::Lines.into(), ordinal: 4, attempt: 0 };

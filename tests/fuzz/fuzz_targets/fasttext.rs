@@ -1,4 +1,4 @@
-//! A fastText model: refused, or it labels any text.
+//! Checks that a fastText model is refused or labels any text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Foreign bytes between two sound members: whatever they are, the second member is read.
+//! Checks that the second of two intact members is read, whatever bytes are between them.
 #![no_main]
 
 use std::io::Write;

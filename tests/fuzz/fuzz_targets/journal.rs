@@ -1,5 +1,6 @@
-//! Foreign segments never panic, and only whole frames before any damage count. The input is read
-//! as a segment, as a frame with a right checksum, and as places where a sound segment is damaged.
+//! Checks that arbitrary segments never panic, and that only whole frames before any damage count.
+//! The input is read as a segment, as a frame with a right checksum, and as positions at which an
+//! intact segment is damaged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +8,7 @@ use thresher_fuzz::journal::{Ending, Journal, MemoryFiles, read_frames};
 use thresher_fuzz::pb::journal_record::Event;
 use thresher_fuzz::pb::{JournalRecord, WorkerLost};
 
-/// Reading stops at the same place when nothing follows it.
+/// Checks that reading stops at the same position if nothing follows it.
 fn read_as_segment(bytes: &[u8]) {
     let Ok(frames) = read_frames(bytes) else { return };
     let valid = &bytes[..frames.valid_bytes as usize];
@@ -19,7 +20,7 @@ fn read_as_segment(bytes: &[u8]) {
     }
 }
 
-/// The input as the payload of a frame: what a checksum can't catch.
+/// Reads the input as the payload of a frame, which a checksum cannot protect.
 fn read_as_payload(payload: &[u8]) {
     let mut bytes = b"THRSHJNL\x01\0\0\0\x01\0\0\0\0\0\0\0saltsalt".to_vec();
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());

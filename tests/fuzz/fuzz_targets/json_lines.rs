@@ -1,4 +1,4 @@
-//! JSON lines: pieces cut anywhere give each line once; gzip or not.
+//! Checks that pieces of JSON lines, cut anywhere, yield each line once, gzipped or not.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A language model file: refused, or it scores any words.
+//! Checks that a language model file is refused or scores any words.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A Parquet file, as The Stack is read: rows or damage, whatever its library panics about.
+//! Reads a Parquet file like The Stack: as rows or damage, whatever its library panics on.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

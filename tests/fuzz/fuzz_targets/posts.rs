@@ -1,4 +1,4 @@
-//! Rows of a `Posts.xml`: pieces cut anywhere give each row of the file once.
+//! Checks that pieces of a `Posts.xml`, cut anywhere, yield each row of the file once.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A SentencePiece model: refused, or it cuts any text.
+//! Checks that a SentencePiece model is refused or splits any text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A 7z archive, as sites are read: no panic, and no memory beyond what is allowed.
+//! Reads a 7z archive as sites are read: without a panic, and within the memory limit.
 #![no_main]
 
 use std::io::{Cursor, Read};

@@ -1,4 +1,4 @@
-//! A tar: members lie inside it and in order; any bytes, from any block on.
+//! Checks that members of a tar are inside it and in order, for any bytes and from any block on.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A `tokenizer.json`: refused, or it counts.
+//! Checks that a `tokenizer.json` is refused or counts tokens.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

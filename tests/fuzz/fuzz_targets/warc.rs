@@ -1,4 +1,5 @@
-//! Foreign bytes as a WARC file: no panic, and the same items however the input is cut into reads.
+//! Reads arbitrary bytes as a WARC file: without a panic, and with the same items for any size of
+//! reads.
 #![no_main]
 
 use std::io::{Read, Result};

@@ -1,4 +1,4 @@
-//! Foreign records: gzipped and plain they give the same sound bodies.
+//! Checks that arbitrary records yield the same intact bodies gzipped and plain.
 #![no_main]
 
 use std::io::Write;
@@ -23,7 +23,8 @@ fn bodies(input: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    // A sound first record makes it a plain file by its look, and records share the member.
+    // An intact first record makes it a plain file by its first bytes, and records share the
+    // member.
     let plain = [INFO, data].concat();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&plain).expect("memory gives no errors");

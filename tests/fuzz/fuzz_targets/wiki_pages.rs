@@ -1,4 +1,4 @@
-//! A dump's XML, in reads of any size, gives the same pages.
+//! Checks that a dump's XML, in reads of any size, yields the same pages.
 #![no_main]
 
 use std::io::{Read, Result};

@@ -1,4 +1,4 @@
-//! Any text is stripped without a panic, in time, to no more than entities can make of it.
+//! Strips any text without a panic, in time, to no more than its entities can expand to.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! arXiv's parsers, without what opens inputs and tells of papers.
+//! arXiv's parsers, without the code that opens inputs and reports papers.
 
 #[path = "../../../worker/sources/src/arxiv/macros.rs"]
 mod macros;
@@ -13,13 +13,13 @@ mod unusable;
 
 use unusable::Unusable;
 
-/// The text by the published rules and by ours; none of a paper that is refused.
+/// Returns the text by the published rules and by ours; `None` for a paper that is refused.
 pub fn texts(tex: &[u8], max_bytes: usize) -> [Option<String>; 2] {
     let files = [("a.tex".to_owned(), tex.to_vec())];
     [published::text_of(&files, max_bytes).ok(), mended::text_of(&files, max_bytes).ok()]
 }
 
-/// Where the members of a tar begin, and how many bytes each has.
+/// Returns the offset and size of each member of a tar.
 pub fn members(tar: &[u8], from: u64, until: u64) -> Vec<(u64, u64)> {
     let mut found = Vec::new();
     let rest = tar.get(from as usize..).unwrap_or_default();
@@ -34,7 +34,7 @@ pub fn members(tar: &[u8], from: u64, until: u64) -> Vec<(u64, u64)> {
     found
 }
 
-/// Whether bytes begin a tar.
+/// Returns whether bytes start a tar.
 pub fn is_tar(bytes: &[u8]) -> bool {
     members::is_tar(bytes)
 }

@@ -1,8 +1,8 @@
-//! What the fuzz targets read foreign bytes with: the product's crates of formats and models, and by
-//! path those of its modules whose crates would bring servers and storage clients with them, all of
-//! which would be built once more with libFuzzer's coverage. **Invariant:** nothing here is a copy.
+//! The code that the fuzz targets test: the product's crates of formats and models, and by path
+//! those modules whose crates depend on servers and storage clients, all of which would be built
+//! once more with libFuzzer's coverage. **Invariant:** nothing here is a copy.
 
-// The journal names its messages by the crate that has them.
+// The journal refers to its messages by the name of their crate.
 extern crate self as thresher_proto;
 
 pub use thresher_formats as formats;
@@ -14,8 +14,8 @@ pub mod journal;
 pub mod stackexchange;
 pub mod wikipedia;
 
-/// libFuzzer's hook ends the process before anybody can catch a panic. Without it, what nobody
-/// catches is still found.
+/// Removes libFuzzer's hook, which ends the process before a panic can be caught. Panics that
+/// nobody catches are still found.
 pub fn let_panics_be_caught() {
     std::panic::set_hook(Box::new(|_| {}));
 }

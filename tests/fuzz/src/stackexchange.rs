@@ -5,7 +5,7 @@ mod posts;
 
 use crate::formats::piece::Piece;
 
-/// Where the rows of a piece begin, how long they are, and what they are.
+/// Returns the offset, length and content of each row of a piece.
 pub fn rows(file: &[u8], piece: Piece, max_bytes: usize) -> Vec<(u64, u64, String)> {
     let from = (piece.offset as usize).min(file.len());
     let inside = from > 0 && file[from - 1] != b'\n';

@@ -1,4 +1,4 @@
-//! Wikipedia's parsers, without what opens dumps.
+//! Wikipedia's parsers, without the code that opens dumps.
 
 #[path = "../../../worker/sources/src/wikipedia/namespaces.rs"]
 pub mod namespaces;

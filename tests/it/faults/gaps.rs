@@ -42,7 +42,7 @@ fn a_job_that_stops_at_gaps_is_whole_once_their_cause_is_mended() {
         let stopped = output(&mut run(&job, &state));
         let said = String::from_utf8_lossy(&stopped.stdout);
         assert_eq!(stopped.status.code(), Some(UNFINISHED), "{said}");
-        assert!(said.contains("set aside, the first `prepare/"), "{said}");
+        assert!(said.contains("failed permanently, the first `prepare/"), "{said}");
         assert!(said.contains("exit status: 7"), "{said}");
         assert!(!corpus.join("manifest.json").try_exists().unwrap());
     }

@@ -42,7 +42,7 @@ fn put(path: PathBuf, bytes: &[u8]) {
 /// Rows as BigQuery exports them; a few twice, and some that are damaged.
 fn code_rows() -> Vec<u8> {
     let mut lines = Vec::new();
-    let files = files_of("worker/text/src/filters");
+    let files = files_of("worker/filters/src");
     for (path, content) in files.iter().chain(&files[..2]) {
         let row = json!({"id": "", "repo_name": "a/b", "ref": "refs/heads/main", "path": path,
                          "license": "apache-2.0", "content": content});

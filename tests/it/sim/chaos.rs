@@ -17,7 +17,7 @@ const MAX_LOSSES: u32 = 3;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Death {
     BeforeAppend,
-    /// The file system takes only so many bytes, then fails.
+    /// The file system takes that many bytes, then fails.
     Torn {
         bytes: usize,
         errno: i32,
@@ -46,7 +46,7 @@ pub(crate) enum Mishap {
         millis: u64,
     },
     Preempted,
-    /// A signal tells it to end within so long.
+    /// It exits within that time because of a signal.
     Leaves {
         millis: u64,
     },
@@ -140,8 +140,8 @@ impl Chaos {
         }
     }
 
-    /// Whether the storage says no to a whole job just now.
-    pub(crate) fn bars(&mut self, now: u64) -> bool {
+    /// Whether the storage refuses the whole job just now.
+    pub(crate) fn blocks(&mut self, now: u64) -> bool {
         let chance = self.mishap / 5.0;
         self.rolls(now, chance)
     }

@@ -1,5 +1,5 @@
 //! A simulated worker process: registers, asks, runs units for some virtual time, reports, repeats
-//! what was not answered, and goes on after it was lost.
+//! what was not answered, and continues after it was lost.
 
 use thresher_domain::{
     AttemptRef, Directive, Failure, FailureKind, Lease, Outcome, RegisterRequest, Report,
@@ -16,7 +16,7 @@ pub(crate) struct Run {
     pub(crate) ends_at: u64,
     pub(crate) end: End,
     pub(crate) began_at: u64,
-    /// It was told to give the unit up, and said so; the run goes on.
+    /// It was told to return the unit, and did; the run continues.
     pub(crate) given_up: bool,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Machine {
     drains: bool,
     /// Does nothing before that.
     pub(crate) wakes_at: u64,
-    /// A signal told it to end by then.
+    /// When it exits because of a signal.
     pub(crate) leaves_at: Option<u64>,
 }
 
@@ -97,7 +97,7 @@ impl Machine {
     }
 
     /// The storage lets nobody of this job in.
-    pub(crate) fn report_barred(&mut self, run: &Run) {
+    pub(crate) fn report_blocked(&mut self, run: &Run) {
         self.report_failure(run, FailureKind::Blocked, "the keys have expired");
     }
 
@@ -115,7 +115,7 @@ impl Machine {
         }
     }
 
-    /// Gives back what it was told to. The slots go on, and may come to a result.
+    /// Returns the units that the answer names. Their slots continue, and may come to a result.
     fn give_up(&mut self, units: &[AttemptRef]) {
         let mut runs = std::mem::take(&mut self.running);
         for run in runs.iter_mut().filter(|run| units.contains(&run.unit) && !run.given_up) {
@@ -125,7 +125,7 @@ impl Machine {
         self.running = runs;
     }
 
-    /// What to say next, with at most so many reports; and how many those are.
+    /// Returns the next call, with at most `most` reports, and their number.
     pub(crate) fn request(
         &mut self,
         now: u64,
@@ -182,12 +182,13 @@ impl Machine {
         self.worker_id = None;
     }
 
-    /// The answer to a call with so many reports.
+    /// Takes the answer to a call with `sent` reports.
     pub(crate) fn answered(
         &mut self,
         sent: usize,
         leases: &[Lease],
-        (directive, give_up): (Directive, &[AttemptRef]),
+        directive: Directive,
+        give_up: &[AttemptRef],
     ) {
         self.unreported.drain(..sent);
         self.give_up(give_up);

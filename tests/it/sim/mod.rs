@@ -64,14 +64,14 @@ fn every_simulated_world_keeps_every_promise() {
         return;
     }
     let seeds = number("THRESHER_SIM_SEEDS").unwrap_or(DEFAULT_SEEDS);
-    let mut told = world::Told::default();
+    let mut tally = world::Tally::default();
     for job in 0..seeds.div_ceil(WORLDS_PER_JOB) {
         let first = run(job * WORLDS_PER_JOB);
-        told.add(&first.told);
+        tally.add(&first.tally);
         for world in 1..WORLDS_PER_JOB {
             let seed = job * WORLDS_PER_JOB + world;
             let other = run(seed);
-            told.add(&other.told);
+            tally.add(&other.tally);
             assert!(
                 first.is_same(&other),
                 "seed {seed} ended otherwise than seed {}:\n{other:#?}\n{first:#?}",
@@ -79,13 +79,13 @@ fn every_simulated_world_keeps_every_promise() {
             );
         }
     }
-    println!("{seeds} worlds: {told:?}");
-    told.assert_everything_happened(seeds);
+    println!("{seeds} worlds: {tally:?}");
+    tally.assert_everything_happened(seeds);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_world() {
     let (first, second) = (run(7), run(7));
     assert!(first.is_same(&second));
-    assert_eq!(first.told, second.told);
+    assert_eq!(first.tally, second.tally);
 }

@@ -29,6 +29,8 @@ impl Allocation {
 /// A running coordinator.
 pub(crate) struct Shell {
     pub(crate) scheduler: Scheduler,
+    /// Until when the driver would sleep if nothing else happened.
+    pub(crate) deadline: Option<Timestamp>,
     journal: Journal,
 }
 
@@ -36,7 +38,7 @@ pub(crate) struct Shell {
 pub(crate) struct Remains {
     /// States that replay may give: whether the last record got through is not always known.
     pub(crate) expected: Vec<Scheduler>,
-    /// When the last event was handled, and what followed, for the case that its record got through.
+    /// When the last event was handled, and what followed, in case its record got through.
     pub(crate) last: Option<(Timestamp, Event, Consequence)>,
     journal: Journal,
 }
@@ -74,7 +76,7 @@ impl Shell {
             allocation: allocation.end(),
             ..journal.opening().into()
         });
-        (Self { scheduler, journal }, opening)
+        (Self { scheduler, deadline: None, journal }, opening)
     }
 
     pub(crate) fn handle(
@@ -95,6 +97,7 @@ impl Shell {
             event => (None, self.scheduler.handle(now, event, &mut effects)),
         };
         let consequence = Consequence { answer, effects };
+        self.deadline = self.scheduler.next_deadline(now);
         if changed == Changed::No {
             if let Some(before) = before {
                 assert_eq!(before, self.scheduler, "an event that changed nothing changed nothing");

@@ -3,8 +3,8 @@
 
 use prost::Message as _;
 use thresher_domain::{
-    Accounting, AttemptRef, Done, Failure, FailureKind, LayoutPayload, Lease, Listed, Outcome,
-    Payload, PlannedUnit, Stage, UnitKey,
+    Accounting, Done, Failure, FailureKind, LayoutPayload, Lease, Listed, Outcome, Payload,
+    PlannedUnit, Stage, UnitKey,
 };
 use thresher_proto::pb::PublishUnit;
 
@@ -70,8 +70,7 @@ fn planned_inputs(payload: &Payload) -> &[u8] {
 }
 
 fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> {
-    let unit: AttemptRef = lease.unit;
-    let stage = unit.key.stage;
+    let (unit, stage) = (lease.unit, lease.unit.key.stage);
     let mut hash = blake3::Hasher::new();
     hash.update(&[stage as u8]);
     hash.update(&unit.key.ordinal.to_le_bytes());

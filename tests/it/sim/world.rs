@@ -12,17 +12,19 @@ use super::chaos::{Call, Chaos, Mishap};
 use super::files::Files;
 use super::machine::{Machine, Run};
 use super::properties::outcome::Outcome;
-use super::properties::{Properties, Seen};
+use super::properties::{self, Properties, Seen};
 use super::shell::{Consequence, Handled, Remains, Shell};
 use super::truth::{Fate, Truth};
 use super::work::{self, End};
 
+/// The virtual time at which every world starts.
+const BEGIN_MILLIS: u64 = 1_000_000;
 /// A job that has not ended by then never will.
 const MAX_MILLIS: u64 = 60 * 60 * 1000;
 
 /// How often the things happened that a simulation is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Tally {
     restarts: u64,
     records_that_got_through: u64,
     workers_lost: u64,
@@ -30,16 +32,16 @@ pub(crate) struct Told {
     delayed: u64,
     damaged: u64,
     drained: u64,
-    barred: u64,
+    blocked: u64,
     left: u64,
     given_up: u64,
     allocations_ended: u64,
-    twins: u64,
-    set_aside: u64,
+    speculative: u64,
+    failed_units: u64,
     steps: u64,
 }
 
-impl Told {
+impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.restarts += other.restarts;
         self.records_that_got_through += other.records_that_got_through;
@@ -48,12 +50,12 @@ impl Told {
         self.delayed += other.delayed;
         self.damaged += other.damaged;
         self.drained += other.drained;
-        self.barred += other.barred;
+        self.blocked += other.blocked;
         self.left += other.left;
         self.given_up += other.given_up;
         self.allocations_ended += other.allocations_ended;
-        self.twins += other.twins;
-        self.set_aside += other.set_aside;
+        self.speculative += other.speculative;
+        self.failed_units += other.failed_units;
         self.steps += other.steps;
     }
 
@@ -67,12 +69,12 @@ impl Told {
             self.delayed,
             self.damaged,
             self.drained,
-            self.barred,
+            self.blocked,
             self.left,
             self.given_up,
             self.allocations_ended,
-            self.twins,
-            self.set_aside,
+            self.speculative,
+            self.failed_units,
         ];
         assert!(seeds < 100 || rare.iter().all(|n| *n >= seeds / 100), "too calm: {self:?}");
     }
@@ -101,7 +103,7 @@ pub(crate) struct World<'a> {
     remains: Option<Box<Remains>>,
     properties: Properties,
     ended: Option<JobState>,
-    told: Told,
+    tally: Tally,
 }
 
 impl<'a> World<'a> {
@@ -115,7 +117,7 @@ impl<'a> World<'a> {
             truth,
             plan,
             chaos,
-            now: 1_000_000,
+            now: BEGIN_MILLIS,
             agenda: BTreeMap::new(),
             planned: 0,
             machines,
@@ -125,23 +127,26 @@ impl<'a> World<'a> {
             remains: None,
             properties: Properties::default(),
             ended: None,
-            told: Told::default(),
+            tally: Tally::default(),
         }
     }
 
     /// Runs the job to its end.
     pub(crate) fn run(mut self) -> Outcome {
-        let begin = self.now;
         for machine in 0..self.machines.len() {
             self.later(0, Action::Machine(machine));
         }
         self.bring_up();
-        // A coordinator that made the end durable and died comes up again to tell of it.
+        // A coordinator that made the end durable and died comes up again to report it.
         while self.ended.is_none() || self.shell.is_none() {
             let (at, action) = self.agenda.pop_first().expect("machines never stop asking");
             self.now = at.0;
-            assert!(self.now < begin + MAX_MILLIS, "the job never ends: {:#?}", self.status());
-            self.told.steps += 1;
+            assert!(
+                self.now < BEGIN_MILLIS + MAX_MILLIS,
+                "the job never ends: {:#?}",
+                self.status()
+            );
+            self.tally.steps += 1;
             self.declare_lost();
             match action {
                 Action::Machine(machine) => self.turn(machine),
@@ -152,14 +157,14 @@ impl<'a> World<'a> {
                 Action::AllocationEnds(epoch) => self.end_allocation(epoch),
             }
         }
-        let shell = self.shell.take().expect("whoever ended the job lives");
+        let shell = self.shell.take().expect("the coordinator that ended the job is up");
         self.properties.at_end(&shell.scheduler, self.truth, Timestamp::from_millis(self.now));
-        let told = Told {
-            set_aside: self.properties.set_aside_count(),
-            twins: self.properties.twins_count(),
-            ..self.told
+        let tally = Tally {
+            failed_units: self.properties.failed_units_count(),
+            speculative: self.properties.speculative_count(),
+            ..self.tally
         };
-        Outcome::of(&shell.scheduler, &self.files, told)
+        Outcome::of(&shell.scheduler, &self.files, tally)
     }
 
     fn later(&mut self, millis: u64, action: Action) {
@@ -168,7 +173,7 @@ impl<'a> World<'a> {
     }
 
     fn chaos_time(&self) -> u64 {
-        self.now - 1_000_000
+        self.now - BEGIN_MILLIS
     }
 
     fn status(&self) -> Option<Status> {
@@ -215,7 +220,7 @@ impl<'a> World<'a> {
         for effect in effects {
             let Effect::JobEnded { state, .. } = effect else { continue };
             if *state == JobState::Drained {
-                self.told.drained += 1;
+                self.tally.drained += 1;
                 let shell = self.shell.take().expect("it just answered");
                 self.remains = Some(Box::new(shell.stop()));
                 self.later(3000, Action::CoordinatorUp);
@@ -237,7 +242,7 @@ impl<'a> World<'a> {
         }
         let mut replaced = None;
         if let Some(mut remains) = self.remains.take() {
-            self.told.restarts += 1;
+            self.tally.restarts += 1;
             let found = remains.expected.iter().position(|state| *state == shell.scheduler);
             let found = found.unwrap_or_else(|| {
                 let expected = remains.expected.last().expect("some state is expected");
@@ -246,7 +251,7 @@ impl<'a> World<'a> {
             if let Some((at, event, consequence)) = remains.last.take()
                 && found + 1 == remains.expected.len()
             {
-                self.told.records_that_got_through += 1;
+                self.tally.records_that_got_through += 1;
                 self.look(at, &event, &consequence, &shell);
                 let ended = consequence.effects.iter().find_map(|effect| match effect {
                     Effect::JobEnded { state, .. } if *state != JobState::Drained => Some(*state),
@@ -276,7 +281,7 @@ impl<'a> World<'a> {
         if self.shell.as_ref().is_none_or(|shell| shell.scheduler.epoch() != epoch) {
             return;
         }
-        self.told.allocations_ended += 1;
+        self.tally.allocations_ended += 1;
         let shell = self.shell.take().expect("it was just looked at");
         self.remains = Some(Box::new(shell.stop()));
         let wakes_at = self.now + 1000;
@@ -285,12 +290,14 @@ impl<'a> World<'a> {
     }
 
     fn declare_lost(&mut self) {
+        let Some(shell) = &self.shell else { return };
         let now = Timestamp::from_millis(self.now);
-        let overdue = self.shell.as_ref().map(|shell| shell.scheduler.overdue(now));
-        for event in overdue.unwrap_or_default() {
+        let overdue = shell.scheduler.overdue(now);
+        properties::deadlines::look(now, shell.deadline, &overdue);
+        for event in overdue {
             let is_loss = matches!(event, Event::Lost { .. });
             if self.coordinator(&event).is_some() && is_loss {
-                self.told.workers_lost += 1;
+                self.tally.workers_lost += 1;
             }
         }
     }
@@ -317,14 +324,14 @@ impl<'a> World<'a> {
             }
             Mishap::Damage(choice) => {
                 self.files.damage(choice);
-                self.told.damaged += 1;
+                self.tally.damaged += 1;
             }
             Mishap::Drain => {
                 self.coordinator(&Event::Drained { until: None });
             }
         }
         if self.machines[number].leaves_at.is_some_and(|at| at <= self.now) {
-            self.told.left += 1;
+            self.tally.left += 1;
             self.machines[number].give_back();
             self.call(number);
             return self.machines[number].restart(self.now + 500);
@@ -342,15 +349,15 @@ impl<'a> World<'a> {
         let unit = run.unit;
         let most = self.truth.limits.retries - 1;
         let pieces = self.chaos.dice.random_range(1..6);
+        let time = self.chaos_time();
         let machine = &mut self.machines[number];
         match &run.end {
             End::Kills => return false,
             End::Fails(_) => machine.report(&run, run.end.outcomes(pieces)),
             End::Result { done, .. } => {
-                let time = self.now - 1_000_000;
-                if self.chaos.bars(time) {
-                    self.told.barred += 1;
-                    machine.report_barred(&run);
+                if self.chaos.blocks(time) {
+                    self.tally.blocked += 1;
+                    machine.report_blocked(&run);
                     return true;
                 }
                 if !done.digest.is_empty() && self.chaos.fails(time, unit.key, most) {
@@ -378,13 +385,13 @@ impl<'a> World<'a> {
             Call::RequestLost => None,
             Call::Answered => self.coordinator(&event),
             Call::AnswerLost => {
-                self.told.answers_lost += 1;
+                self.tally.answers_lost += 1;
                 self.coordinator(&event);
                 None
             }
             Call::Delayed { millis } => {
                 if let Event::Sync(request) = event {
-                    self.told.delayed += 1;
+                    self.tally.delayed += 1;
                     self.later(millis, Action::Late(Box::new(request)));
                 }
                 None
@@ -398,8 +405,8 @@ impl<'a> World<'a> {
         match answer.expect("a call that was handled has an answer") {
             SyncAnswer::UnknownWorker => machine.unknown(),
             SyncAnswer::Answer { leases, directive, give_up } => {
-                self.told.given_up += give_up.len() as u64;
-                machine.answered(sent, &leases, (directive, &give_up));
+                self.tally.given_up += give_up.len() as u64;
+                machine.answered(sent, &leases, directive, &give_up);
                 for lease in leases {
                     let unit = lease.unit;
                     let end = work::run(self.truth, &self.files, &lease);

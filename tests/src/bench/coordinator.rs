@@ -1,10 +1,11 @@
-//! The real coordinator, alone in a child process, under simulated workers on TLS connections.
+//! Measures the real coordinator, alone in a child process, under simulated workers on TLS
+//! connections.
 //!
 //! ```text
 //! child: thresher serve --listen 127.0.0.1:0  ←TLS, certificates←  load (this process)
 //! ```
-//! Its CPU and memory are read from procfs while it lives; afterwards its journal is weighed and
-//! replayed by `thresher status`.
+//! Its CPU and memory are read from procfs while it runs; afterwards the size of its journal is
+//! measured, and `thresher status` replays it.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +22,7 @@ use crate::options::Options;
 use crate::pipelines::{job_text, program};
 use crate::table::Row;
 
-/// How long the coordinator may take to listen, and to end.
+/// How long the coordinator may take to listen, and to exit.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -45,12 +46,12 @@ pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
     runtime.block_on(load::list(&load, &mut workers[0]))?;
     let waiting_bytes = cpu::resident_bytes(pid)?;
 
-    let (began, cpu_began, own_began) =
+    let (started, cpu_started, own_started) =
         (cpu::wall(), cpu::of_process(pid)?, cpu::of_this_process());
     let (workers, calls) = runtime.block_on(load::run(&load, workers))?;
-    let seconds = began.elapsed().as_secs_f64();
-    let cpu_seconds = cpu::of_process(pid)? - cpu_began;
-    let own_seconds = cpu::of_this_process() - own_began;
+    let seconds = started.elapsed().as_secs_f64();
+    let cpu_seconds = cpu::of_process(pid)? - cpu_started;
+    let own_seconds = cpu::of_this_process() - own_started;
     let peak_bytes = cpu::resident_bytes(pid)?;
     runtime.block_on(load::finish(workers))?;
     child.wait()?;
@@ -92,7 +93,7 @@ fn throughput(units: f64, seconds: f64, cpu_seconds: f64, own_seconds: f64) {
         reached: rate >= 200_000.0,
     }
     .print();
-    // What two cores would give that nobody else used: load and coordinator share them.
+    // The rate on two cores without other load, since the load and the coordinator share them.
     let alone = 2.0 * units / (cpu_seconds + own_seconds);
     Row {
         figure: "units a second, by CPU of both",
@@ -123,9 +124,9 @@ fn replay(state: &Path, units: f64) -> anyhow::Result<()> {
     let unit_bytes = journal_bytes as f64 / units;
     let mut status = Command::new(program("thresher")?);
     status.arg("status").arg("--state").arg(state);
-    let began = cpu::wall();
+    let started = cpu::wall();
     let (cpu_seconds, _) = cpu::of_command(&mut status)?;
-    let seconds = began.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
     println!(
         "# journal {unit_bytes:.1} B a unit (HyperQueue 33 B); replay {seconds:.2} s by the clock"
     );
@@ -145,7 +146,7 @@ fn replay(state: &Path, units: f64) -> anyhow::Result<()> {
 fn serve(folder: &Path, state: &Path) -> anyhow::Result<Child> {
     let job = folder.join("job.toml");
     let text = job_text(folder, "thresher", "none", "", &folder.join("out"));
-    // Whoever runs this may share the cores: a worker that waits for them is not lost.
+    // The cores may be shared with other programs: a worker that waits for them is not lost.
     fs::write(
         &job,
         text + "[dedup.lines]\npolicy = \"off\"\n[units]\nlease = \"10m\"\nheartbeat = \"60s\"\n",
@@ -162,42 +163,42 @@ fn serve(folder: &Path, state: &Path) -> anyhow::Result<Child> {
 }
 
 fn wait_for_address(state: &Path, child: &mut Child) -> anyhow::Result<CoordinatorAddress> {
-    let began = cpu::wall();
+    let started = cpu::wall();
     loop {
         match CoordinatorAddress::read_in(state) {
             Ok(address) => return Ok(address),
-            Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
+            Err(error) if started.elapsed() > PATIENCE => return Err(error.into()),
             Err(_) => {}
         }
         if let Some(status) = child.try_wait()? {
-            bail!("the coordinator ended with {status}");
+            bail!("the coordinator exited with {status}");
         }
         std::thread::sleep(LOOK);
     }
 }
 
-/// A child that does not outlive this.
+/// A child that is killed when this is dropped.
 struct Served(Child);
 
 impl Served {
     fn wait(&mut self) -> anyhow::Result<()> {
-        let began = cpu::wall();
-        while began.elapsed() < PATIENCE {
+        let started = cpu::wall();
+        while started.elapsed() < PATIENCE {
             if let Some(status) = self.0.try_wait()? {
                 if status.success() {
                     return Ok(());
                 }
-                bail!("the coordinator ended with {status}");
+                bail!("the coordinator exited with {status}");
             }
             std::thread::sleep(LOOK);
         }
-        bail!("the coordinator did not end")
+        bail!("the coordinator did not exit")
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It has ended, or is of no more use.
+        // It has exited, or is not needed any more.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

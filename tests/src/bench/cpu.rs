@@ -1,4 +1,4 @@
-//! CPU seconds: of this process, of its children, of another process.
+//! CPU seconds of this process, of its children, or of another process.
 
 use std::fs;
 use std::path::Path;
@@ -8,37 +8,38 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Of procfs: the kernel shows 100 to programs whatever its own clock does.
+/// Clock ticks in procfs: the kernel reports 100 to programs whatever its own clock is.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Of this process, all threads.
+/// Returns the CPU seconds of this process, all threads.
 pub(crate) fn of_this_process() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// Of a child that runs to its end here, with all its own children; and what it printed.
+/// Runs a child to its end, and returns its CPU seconds, with those of its children, and its
+/// output.
 pub(crate) fn of_command(command: &mut Command) -> anyhow::Result<(f64, Vec<u8>)> {
     let before = of_ended_children()?;
     let output = command.output().with_context(|| format!("failed to run {command:?}"))?;
     if !output.status.success() {
-        bail!("{command:?} ended with {}: {}", output.status, error_text(&output.stderr));
+        bail!("{command:?} exited with {}: {}", output.status, error_text(&output.stderr));
     }
     Ok((of_ended_children()? - before, output.stdout))
 }
 
-/// Of a process that lives.
+/// Returns the CPU seconds of a running process.
 pub(crate) fn of_process(pid: u32) -> anyhow::Result<f64> {
     let ticks = ticks(Path::new(&format!("/proc/{pid}/stat")))?;
     Ok((ticks[0] + ticks[1]) as f64 / TICKS_PER_SECOND)
 }
 
-/// Memory that a process holds.
+/// Returns the memory that a process holds now.
 pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     status_bytes(pid, "VmRSS:")
 }
 
-/// The most memory that a process has held so far.
+/// Returns the largest memory that a process has held so far.
 pub(crate) fn peak_bytes(pid: u32) -> anyhow::Result<u64> {
     status_bytes(pid, "VmHWM:")
 }
@@ -50,7 +51,7 @@ fn status_bytes(pid: u32, name: &str) -> anyhow::Result<u64> {
     Ok(kibibytes.with_context(|| format!("`{name}` is missing"))?.trim().parse::<u64>()? << 10)
 }
 
-/// The processes that a process has started and that live.
+/// Returns the running children of a process.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let lists = threads.flatten().map(|thread| thread.path().join("children"));
@@ -61,24 +62,25 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+/// Returns the current time of the monotonic clock.
 pub(crate) fn wall() -> Instant {
     Instant::now()
 }
 
-/// Of all children that have ended, with their own.
+/// Returns the CPU seconds of all children that have exited, with their own children.
 pub(crate) fn of_ended_children() -> anyhow::Result<f64> {
     let ticks = ticks(Path::new("/proc/self/stat"))?;
     Ok((ticks[2] + ticks[3]) as f64 / TICKS_PER_SECOND)
 }
 
-/// utime, stime, cutime and cstime of a `stat` file of procfs.
+/// Reads utime, stime, cutime and cstime of a `stat` file of procfs.
 fn ticks(path: &Path) -> anyhow::Result<[u64; 4]> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    // The name in parentheses may hold anything.
+    // The name in parentheses may hold any character.
     let (_, rest) = text.rsplit_once(')').context("no process name")?;
     let numbers: Vec<u64> =
         rest.split_whitespace().skip(11).take(4).map(str::parse).collect::<Result<_, _>>()?;
-    numbers.try_into().ok().context("a `stat` file with fewer fields")
+    numbers.try_into().ok().context("the `stat` file has too few fields")
 }
 
 fn error_text(stderr: &[u8]) -> String {

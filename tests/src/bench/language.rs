@@ -1,6 +1,6 @@
-//! Language identification beside fastText's own Python wheel, on the pages of WET files.
+//! Compares language identification with fastText's own Python wheel, on the pages of WET files.
 //!
-//! Neither side counts reading the files and loading the model.
+//! Reading the files and loading the model are not counted for either side.
 
 use std::fs::File;
 use std::hint::black_box;

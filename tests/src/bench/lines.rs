@@ -1,7 +1,8 @@
-//! The LINES stage beside a bare libdeflate loop over the same files, in this process.
+//! Compares the LINES stage with a bare libdeflate loop over the same files, in this process.
 //!
-//! The floor reads a file whole and inflates its members one by one into the same buffer. Ours is
-//! the real unit: read, frame, hash the input, normalise and hash lines, sort keys, write, fsync.
+//! The lower bound reads a file whole and inflates its members one by one into the same buffer. Our
+//! side is the real unit: read, frame, hash the input, normalise and hash lines, sort keys, write,
+//! fsync.
 
 #![expect(unsafe_code, reason = "the floor is the C library itself, without our wrapper")]
 
@@ -10,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use prost::Message;
+use thresher_domain::{Counter, CounterValue};
 use thresher_job::JobSpec;
 use thresher_proto::pb::{Lease, ListUnit, PlannedUnit, Stage, UnitRef};
 use thresher_worker::stages::{JobContext, Stop, run_unit};
@@ -19,7 +21,7 @@ use crate::options::Options;
 use crate::pipelines::{job_text, link_inputs};
 use crate::table::{Row, median};
 
-/// Text and lines that a run of the stage read.
+/// Size of the text and number of lines that a run of the stage read.
 #[derive(Default)]
 struct Read {
     lines: u64,
@@ -71,11 +73,15 @@ fn stage(inputs: &Path, work: &Path) -> anyhow::Result<Read> {
     for (ordinal, unit) in (0..).zip(planned) {
         let done = run(&context, Stage::Lines, ordinal, unit)?.done;
         read.text_bytes += done.accounting.map_or(0, |accounting| accounting.bytes_kept);
-        let lines = done.counts.iter().filter(|count| count.name == "lines");
-        read.lines += lines.map(|count| count.value).sum::<u64>();
+        for counted in done.counters {
+            let CounterValue { counter, value } = counted.try_into()?;
+            if counter == Counter::Lines {
+                read.lines += value;
+            }
+        }
     }
     if read.lines == 0 {
-        bail!("the inputs have no line");
+        bail!("the inputs have no lines");
     }
     Ok(read)
 }
@@ -96,12 +102,12 @@ fn run(
     run_unit(context, &lease, &Stop::default()).with_context(|| format!("unit `{reference}`"))
 }
 
-/// The bytes that a file of small gzip members gives.
+/// Returns the inflated size of a file of small gzip members.
 fn inflate(file: &Path) -> anyhow::Result<u64> {
     let input = fs::read(file).with_context(|| file.display().to_string())?;
     let mut output = vec![0_u8; 8 << 20];
     let (mut at, mut total) = (0, 0);
-    // SAFETY: freed once, below; nothing between returns early.
+    // SAFETY: it is freed once, below; nothing in between returns early.
     let decompressor = unsafe { libdeflate_sys::libdeflate_alloc_decompressor() };
     let mut result = 0;
     while at < input.len() && result == 0 {
@@ -122,7 +128,7 @@ fn inflate(file: &Path) -> anyhow::Result<u64> {
         at += consumed;
         total += produced as u64;
     }
-    // SAFETY: allocated above, and not used after this.
+    // SAFETY: it was allocated above and is not used after this.
     unsafe { libdeflate_sys::libdeflate_free_decompressor(decompressor) };
     if result != 0 {
         bail!("`{}` is damaged at byte {at}, or has a member over 8 MiB", file.display());

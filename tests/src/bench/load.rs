@@ -1,12 +1,14 @@
-//! Simulated workers: they speak the protocol as real ones do, and answer every unit at once.
+//! Simulated workers, which speak the protocol like real ones and report every unit as done at
+//! once.
 //!
-//! Each has its own connection and one call at a time, which reports the units of the call before
-//! and asks for as many again. The report of a unit is as large as a real one's.
+//! Each has its own connection and one call at a time, which reports the units of the previous call
+//! and requests as many again. The report of a unit is as large as a real one.
 
 use anyhow::{Context, bail};
 use prost::Message;
 use thresher_channel::address::CoordinatorAddress;
 use thresher_channel::{Credentials, connect as dial};
+use thresher_domain::{Counter, Measure};
 use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::report::Outcome;
 use thresher_proto::pb::{
@@ -17,9 +19,10 @@ use tonic::transport::Channel;
 
 const UNITS_PER_PIECE: u32 = 10_000;
 const WAIT_MILLIS: u32 = 1000;
-/// Answers without work that a worker takes before it gives up.
+/// Number of answers without work after which a worker gives up.
 const MAX_IDLE_CALLS: u32 = 30;
 
+/// What the simulated workers do.
 pub(crate) struct Load {
     pub(crate) address: CoordinatorAddress,
     pub(crate) credentials: Credentials,
@@ -32,11 +35,11 @@ pub(crate) struct SimulatedWorker {
     client: CoordinationClient<Channel>,
     worker_id: u32,
     sequence: u64,
-    /// Leased, and to be reported with the next call.
+    /// Units that are leased and will be reported with the next call.
     held: Vec<Lease>,
 }
 
-/// Registers every worker on a connection of its own.
+/// Registers each worker on a connection of its own.
 pub(crate) async fn connect(load: &Load) -> anyhow::Result<Vec<SimulatedWorker>> {
     let mut workers = Vec::with_capacity(load.connections);
     for number in 0..load.connections {
@@ -50,7 +53,7 @@ pub(crate) async fn connect(load: &Load) -> anyhow::Result<Vec<SimulatedWorker>>
             held: Vec::new(),
             ..RegisterRequest::default()
         };
-        // The job is submitted just after the socket opens.
+        // The job is submitted shortly after the socket opens.
         let mut registered = client.register(request.clone()).await;
         for _ in 0..MAX_IDLE_CALLS {
             if registered.is_ok() {
@@ -65,7 +68,7 @@ pub(crate) async fn connect(load: &Load) -> anyhow::Result<Vec<SimulatedWorker>>
     Ok(workers)
 }
 
-/// Takes the LIST unit and plans the job's units.
+/// Runs the LIST unit, which plans the job's units.
 pub(crate) async fn list(load: &Load, worker: &mut SimulatedWorker) -> anyhow::Result<()> {
     worker.sync(1, Vec::new()).await?;
     let lease = worker.held.pop().context("there was no LIST unit")?;
@@ -84,7 +87,7 @@ pub(crate) async fn list(load: &Load, worker: &mut SimulatedWorker) -> anyhow::R
     Ok(())
 }
 
-/// All workers until every planned unit is reported; how many calls that took.
+/// Runs all workers until every planned unit is reported; returns the units and calls.
 pub(crate) async fn run(
     load: &Load,
     workers: Vec<SimulatedWorker>,
@@ -104,7 +107,7 @@ pub(crate) async fn run(
                     let goes_on = |lease: &Lease| {
                         lease.unit.is_some_and(|unit| unit.stage() == Stage::Prepare)
                     };
-                    // Nothing is left, or the next stage has begun.
+                    // No work is left, or the next stage has started.
                     if !worker.held.first().is_some_and(goes_on) {
                         return anyhow::Ok((worker, units, calls));
                     }
@@ -125,7 +128,7 @@ pub(crate) async fn run(
     Ok((workers, calls))
 }
 
-/// The stages that follow, until the job is over.
+/// Runs the stages that follow until the job has ended.
 pub(crate) async fn finish(mut workers: Vec<SimulatedWorker>) -> anyhow::Result<()> {
     let holds = workers.iter().position(|worker| !worker.held.is_empty());
     let worker = &mut workers[holds.unwrap_or(0)];
@@ -163,7 +166,7 @@ impl SimulatedWorker {
     }
 }
 
-/// What PREPARE says of a unit of its own.
+/// Returns a report like that of a unit of PREPARE.
 fn done(unit: UnitRef) -> Report {
     let count = |name: &str, value| Count { name: name.to_owned(), value };
     let is_prepare = unit.stage() == Stage::Prepare;
@@ -180,15 +183,19 @@ fn done(unit: UnitRef) -> Report {
         bytes_kept: 90_123_456,
     });
     let digest = if is_prepare { vec![7; 32] } else { Vec::new() };
-    let counts = match is_prepare {
+    let documents = |language: &str| Counter::Language {
+        language: language.to_owned(),
+        measure: Measure::Documents,
+    };
+    let counters = match is_prepare {
         true => vec![
-            count("lines/in", 2_000_000),
-            count("lines/duplicate", 700_000),
-            count("language/en/documents", 14_000),
-            count("language/de/documents", 3_000),
+            Counter::LinesIn.with(2_000_000).into(),
+            Counter::DuplicateLines.with(700_000).into(),
+            documents("en").with(14_000).into(),
+            documents("de").with(3_000).into(),
         ],
         false => Vec::new(),
     };
-    let outcome = Some(Outcome::Done(Done { accounting, digest, keys: 0, counts }));
+    let outcome = Some(Outcome::Done(Done { accounting, digest, keys: 0, counters }));
     Report { unit: Some(unit), outcome, cpu_millis: 41_000, wall_millis: 43_000 }
 }

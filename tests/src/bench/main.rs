@@ -1,4 +1,5 @@
-//! `thresher-bench`: each figure of ours beside its floor or peer, taken in the same sitting.
+//! `thresher-bench` measures each of our figures together with its lower bound or peer, in one
+//! session.
 //!
 //! ```text
 //! thresher-bench data  … WET files      → lines · ccnet · filters · language
@@ -6,10 +7,11 @@
 //! thresher-bench slices · tokens        → every slice's steps; tokens beside the library
 //! thresher-bench memory …               → the same job with 8 GiB and 64 MiB for its keys
 //! ```
-//! `tests/bench` makes the crawl and the peers that this needs. Times are CPU seconds, user and
-//! system, since the machines that run it are shared; the two sides of a ratio alternate.
+//! `tests/bench` makes the crawl and installs the peers that this needs. Times are CPU seconds,
+//! user and system, because the machines that run it are shared; the two sides of a ratio
+//! alternate.
 //!
-//! **Invariant:** a figure is printed only when both sides did their work to the end.
+//! **Invariant:** a figure is printed only if both sides completed their work.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -37,7 +39,7 @@ const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let Some(name) = arguments.next() else { anyhow::bail!("no bench was named\n{USAGE}") };
+    let Some(name) = arguments.next() else { anyhow::bail!("no benchmark was named\n{USAGE}") };
     let options = Options::parse(arguments)?;
     match name.as_str() {
         "lines" => lines::bench(&options),
@@ -48,6 +50,6 @@ fn main() -> anyhow::Result<()> {
         "tokens" => slices::tokens(&options),
         "memory" => memory::bench(&options),
         "coordinator" => coordinator::bench(&options),
-        _ => anyhow::bail!("there is no bench `{name}`\n{USAGE}"),
+        _ => anyhow::bail!("unknown benchmark `{name}`\n{USAGE}"),
     }
 }

@@ -1,8 +1,9 @@
-//! Little memory for keys beside plenty: the same bytes, in more key ranges, and less of it held.
+//! Compares a job with little memory for keys to one with plenty: the bytes are the same, the key
+//! ranges are more, and the memory is less.
 //!
-//! The inputs are made here, since a real crawl of this many different lines is large: each record
-//! has lines of its own and some that other records have too. Peak memory is what the kernel
-//! noted (`VmHWM`) of the coordinator and of its workers.
+//! The inputs are generated, because a real crawl with this many different lines is large: each
+//! record has lines of its own and some that other records have too. Peak memory is what the kernel
+//! recorded (`VmHWM`) for the coordinator and its workers.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -14,24 +15,27 @@ use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use thresher_domain::{LINE_KEY, SplitMix64};
+
 use crate::cpu;
 use crate::options::Options;
 use crate::pipelines::{job_text, program};
 
-/// A tenth of the lines is taken from a pool that all records share.
+/// One line in this many is taken from a pool that all records share.
 const SHARED_ONE_IN: u64 = 10;
 const LINES_PER_RECORD: u64 = 100;
 const RECORDS_PER_FILE: u64 = 5_000;
 const LOOK: Duration = Duration::from_millis(20);
-/// What a line key takes in an exchange, by the planner's formula.
-const KEY_BYTES: u64 = 93;
 
 pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(&options.folder)?;
     let inputs = folder.path().join("in");
     fs::create_dir(&inputs)?;
     let lines = make_inputs(&inputs, u64::from(options.units) * 6)?;
-    println!("# {lines} lines; their keys need about {} MB at once", lines * KEY_BYTES / 1_000_000);
+    println!(
+        "# {lines} lines; their keys need about {} MB at once",
+        lines * LINE_KEY.memory_bytes / 1_000_000
+    );
     let mut manifests = Vec::new();
     for memory in ["8GiB", "64MiB"] {
         let place = folder.path().join(memory);
@@ -53,7 +57,7 @@ pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
     if manifests[0] != manifests[1] {
         bail!("the two manifests differ");
     }
-    println!("the manifests, and with them all shards, are the same");
+    println!("the manifests are the same, and so are all shards");
     Ok(())
 }
 
@@ -89,7 +93,7 @@ fn run(inputs: &Path, place: &Path, memory: &str) -> anyhow::Result<Peaks> {
     Ok(Peaks { ranges, worker_bytes, coordinator_bytes, cpu_seconds })
 }
 
-/// Lets a child run to its end, looking at it again and again; what it printed.
+/// Calls `look` repeatedly until a child exits; returns its output.
 fn watched(mut child: Child, mut look: impl FnMut(u32)) -> anyhow::Result<Vec<u8>> {
     while child.try_wait()?.is_none() {
         look(child.id());
@@ -97,12 +101,12 @@ fn watched(mut child: Child, mut look: impl FnMut(u32)) -> anyhow::Result<Vec<u8
     }
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        bail!("thresher ended with {}", output.status);
+        bail!("thresher exited with {}", output.status);
     }
     Ok(output.stdout)
 }
 
-/// WET files with at least so many lines; returns how many.
+/// Writes WET files with at least `least` lines; returns the number of lines.
 fn make_inputs(folder: &Path, least: u64) -> anyhow::Result<u64> {
     let records = least.div_ceil(LINES_PER_RECORD);
     let mut file: Option<BufWriter<File>> = None;
@@ -123,9 +127,10 @@ fn wet_record(record: u64, lines: u64) -> Vec<u8> {
     let mut body = b"A title\n".to_vec();
     for line in record * LINES_PER_RECORD..(record + 1) * LINES_PER_RECORD {
         let shared = line % SHARED_ONE_IN == 0;
-        let name = if shared { mixed(line) % (lines / SHARED_ONE_IN / 4 + 1) } else { line };
-        let words = mixed(name << 1 | u64::from(shared));
-        // In letters: digits are all one to line dedup.
+        let name =
+            if shared { SplitMix64::at(line) % (lines / SHARED_ONE_IN / 4 + 1) } else { line };
+        let words = SplitMix64::at(name << 1 | u64::from(shared));
+        // Numbers are written in letters, because line dedup treats all digits alike.
         let letters = words.to_be_bytes().map(|byte| [b'a' + (byte >> 4), b'a' + (byte & 15)]);
         body.extend_from_slice(b"the line ");
         body.extend_from_slice(letters.as_flattened());
@@ -141,12 +146,4 @@ fn wet_record(record: u64, lines: u64) -> Vec<u8> {
     whole.append(&mut body);
     whole.extend_from_slice(b"\r\n\r\n");
     whole
-}
-
-/// A number's bits, mixed (the finaliser of SplitMix64, Steele et al. 2014).
-fn mixed(number: u64) -> u64 {
-    let mut bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

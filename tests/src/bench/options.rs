@@ -1,23 +1,25 @@
-//! What the command line asks for.
+//! The options of the command line.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+/// The options, with their defaults.
 #[derive(Debug)]
+/// The options, with their defaults.
 pub(crate) struct Options {
     pub(crate) files: Vec<PathBuf>,
-    /// Of the peers' environment.
+    /// The Python interpreter of the peers' environment.
     pub(crate) python: PathBuf,
     /// The folder of the peers' scripts.
     pub(crate) peers: PathBuf,
     pub(crate) model: PathBuf,
-    /// Where state directories and outputs go, and are removed from.
+    /// Folder in which state directories and outputs are created and removed.
     pub(crate) folder: PathBuf,
     pub(crate) rounds: usize,
     pub(crate) units: u32,
     pub(crate) connections: usize,
-    /// Units that a simulated worker holds.
+    /// Number of units that a simulated worker holds.
     pub(crate) batch: u32,
 }
 
@@ -39,8 +41,9 @@ impl Options {
                 options.files.push(word.into());
                 continue;
             };
-            let value = arguments.next().with_context(|| format!("`{word}` lacks its value"))?;
-            let number = || value.parse::<u32>().with_context(|| format!("`{value}` is no number"));
+            let value = arguments.next().with_context(|| format!("`{word}` needs a value"))?;
+            let number =
+                || value.parse::<u32>().with_context(|| format!("`{value}` is not a number"));
             match name {
                 "python" => options.python = value.into(),
                 "peers" => options.peers = value.into(),
@@ -50,7 +53,7 @@ impl Options {
                 "units" => options.units = number()?.max(1),
                 "connections" => options.connections = number()?.max(1) as usize,
                 "batch" => options.batch = number()?.max(1),
-                _ => bail!("there is no option `{word}`"),
+                _ => bail!("unknown option `{word}`"),
             }
         }
         Ok(options)

@@ -1,7 +1,8 @@
-//! Whole runs of `thresher` beside the peer that does the same work, each as a child process.
+//! Compares whole runs of `thresher` with the peer that does the same work, each as a child
+//! process.
 //!
-//! Ours counts coordinator and workers, start-up, fsyncs and the manifest; the peer's import time
-//! counts too.
+//! Our time includes the coordinator, the workers, start-up, fsyncs and the manifest; the peer's
+//! time includes its imports.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +15,7 @@ use crate::cpu;
 use crate::options::Options;
 use crate::table::{Row, median};
 
-/// The CCNet-shaped part of `redpajama-v1`: lines, dedup over all files, language, JSONL.
+/// The part of `redpajama-v1` that CCNet does: lines, dedup over all files, language, JSONL.
 const CCNET: &str = "[dedup.lines]\nshards = 1\n[dedup.documents]\npolicy = \"off\"\n\
                      [perplexity]\nmodels = \"none\"\n[classifier]\nmodel = \"none\"\n";
 
@@ -22,7 +23,7 @@ const CCNET: &str = "[dedup.lines]\nshards = 1\n[dedup.documents]\npolicy = \"of
 const FILTERS: &str = "[commoncrawl]\nmin_chars = 0\n[dedup.lines]\npolicy = \"off\"\n\
                        [dedup.documents]\npolicy = \"off\"\n";
 
-/// What is compared.
+/// A comparison of one of our runs with a peer's.
 struct Pair<'a> {
     figure: &'a str,
     preset: &'a str,
@@ -66,7 +67,8 @@ pub(crate) fn filters(options: &Options) -> anyhow::Result<()> {
     )
 }
 
-/// One peer run between ours: it takes so long that drift would show between ours.
+/// Runs the peer between two of our runs: it takes so long that drift of the machine would show
+/// between ours.
 fn compare(options: &Options, pair: &Pair<'_>) -> anyhow::Result<()> {
     let files = options.need_files()?;
     let folder = tempfile::tempdir_in(&options.folder)?;
@@ -118,7 +120,7 @@ fn run_ours(pair: &Pair<'_>, inputs: &Path, model: &Path, place: &Path) -> anyho
     Ok(seconds)
 }
 
-/// A job over a folder of inputs. `language` continues the line of the model's path.
+/// Returns a job over a folder of inputs. `language` continues the line of the model's path.
 pub(crate) fn job_text(
     inputs: &Path,
     preset: &str,
@@ -136,7 +138,7 @@ pub(crate) fn job_text(
     )
 }
 
-/// A folder that holds the files, in the order given.
+/// Links the files into a folder, in the order given.
 pub(crate) fn link_inputs(files: &[PathBuf], folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     for (number, file) in files.iter().enumerate() {
@@ -146,11 +148,11 @@ pub(crate) fn link_inputs(files: &[PathBuf], folder: &Path) -> anyhow::Result<()
     Ok(())
 }
 
-/// A program of ours, built beside this one.
+/// Returns the path of one of our programs, which was built beside this one.
 pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     if !path.is_file() {
-        bail!("`{}` is not there\nhint: cargo build --release", path.display());
+        bail!("`{}` does not exist\nhint: cargo build --release", path.display());
     }
     Ok(path)
 }

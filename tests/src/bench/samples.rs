@@ -1,5 +1,5 @@
-//! Inputs of every slice, made of what the repository carries: real pages, posts and code, and
-//! papers that are made up around real prose.
+//! Inputs of every slice, made from data in the repository: real pages, posts and code, and
+//! generated papers around real prose.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use thresher_tests::job::{root, sample};
 
 use crate::slices::gunzipped;
 
-/// An input has about so many bytes.
+/// Approximate size of an input.
 const TARGET_BYTES: usize = 8 << 20;
 
 /// One input of a slice.
@@ -21,14 +21,14 @@ pub(crate) struct Sample {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Writes GPT-NeoX-20B's tokenizer, and gives its path.
+/// Writes the tokenizer of GPT-NeoX-20B and returns its path.
 pub(crate) fn tokenizer(path: &Path) -> anyhow::Result<String> {
     let packed = std::fs::read(root().join("worker/testdata/tokens/gpt-neox-20b.json.gz"))?;
     std::fs::write(path, gunzipped(&packed)?)?;
     Ok(path.display().to_string())
 }
 
-/// An input of each slice, in the order of RedPajama's table.
+/// Returns an input of each slice, in the order of RedPajama's table.
 pub(crate) fn samples() -> anyhow::Result<Vec<Sample>> {
     let of = |slice, name: &str, bytes| Sample { slice, name: name.to_owned(), bytes };
     Ok(vec![
@@ -42,7 +42,7 @@ pub(crate) fn samples() -> anyhow::Result<Vec<Sample>> {
     ])
 }
 
-/// Members of gzip and streams of bzip2 may follow each other.
+/// Repeats bytes up to the target size; members of gzip and streams of bzip2 may be concatenated.
 fn repeated(bytes: &[u8]) -> Vec<u8> {
     bytes.repeat(TARGET_BYTES.div_ceil(bytes.len().max(1)))
 }
@@ -69,7 +69,7 @@ fn c4() -> anyhow::Result<Vec<u8>> {
     Ok(std::fs::read(root().join("worker/sources/src/c4/testdata/c4-sample.01.json.gz"))?)
 }
 
-/// This repository's own code, in BigQuery's form.
+/// Returns this repository's own code, in the format of BigQuery.
 fn code() -> anyhow::Result<Vec<u8>> {
     let mut rows = Vec::new();
     for folder in ["worker", "coordinator", "proto", "tests/it"] {
@@ -83,7 +83,7 @@ fn code() -> anyhow::Result<Vec<u8>> {
     gzip(&rows)
 }
 
-/// Paragraphs of Wikipedia's articles, as one long text.
+/// Returns paragraphs of Wikipedia articles as one long text.
 fn prose() -> anyhow::Result<String> {
     let rows = String::from_utf8(data("lm/reference_scores.jsonl")?)?;
     let mut text = String::new();
@@ -132,7 +132,7 @@ fn dump() -> anyhow::Result<Vec<u8>> {
     Ok(all)
 }
 
-/// A real site, again and again under other ids.
+/// Returns the posts of a real site, repeated with new ids.
 fn posts() -> anyhow::Result<Vec<u8>> {
     let site = String::from_utf8(data("stackexchange/Posts.xml")?)?;
     let rows: Vec<&str> =

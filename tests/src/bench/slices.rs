@@ -1,8 +1,8 @@
-//! Megabytes of input for a CPU second, slice by slice, with what each step takes.
+//! Measures megabytes of input per CPU second for each slice, and the time of each step.
 //!
-//! Inputs are what the repository carries, repeated until they are large enough to measure; so the
-//! figures compare steps and slices, and a job's own data is measured by `thresher plan`. Steps are
-//! those of the default preset, on one thread, without disk and network.
+//! Inputs are data of the repository, repeated until they are large enough to measure; so the
+//! figures compare steps and slices, and `thresher plan` measures a job's own data. Steps are those
+//! of the default preset, on one thread, without disk and network.
 
 use std::hint::black_box;
 use std::io::Read;
@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::json;
+use thresher_filters as filters;
 use thresher_job::{JobSpec, Step};
 use thresher_models::tokens::TokenCounter;
 use thresher_sources::{Input, RecordOutcome, source_of};
 use thresher_text::ccnet_line::{line_hash_xxh3, normalise_line};
-use thresher_text::filters;
 use thresher_text::language::{LanguageScratch, View};
 use thresher_text::lines::lines;
 use thresher_worker::stages::JobContext;
@@ -24,7 +24,7 @@ use crate::options::Options;
 use crate::samples::{Sample, samples, tokenizer};
 use crate::table::median;
 
-/// CPU seconds of each step; a step that the slice lacks takes none.
+/// CPU seconds of each step; zero for a step that the slice does not have.
 #[derive(Default)]
 struct Steps {
     read: f64,
@@ -94,20 +94,20 @@ fn job_of(options: &Options, sample: &Sample, tokenizer: &str) -> anyhow::Result
     Ok(JobSpec::parse(&text, std::path::Path::new("/"))?)
 }
 
-/// One round; also the bytes of the texts that were read.
+/// Runs one round; also returns the size of the texts that were read.
 fn measure(
     context: &JobContext,
     sample: &Sample,
     scratch: PathBuf,
 ) -> anyhow::Result<(Steps, usize)> {
     let (job, source) = (&context.job, &context.job.source[0]);
-    let reader = source_of(source.slice)?;
+    let reader = source_of(source.slice);
     let input = Input::sample(&sample.name, &sample.name, &sample.bytes, scratch);
     let mut steps = Steps::default();
-    let mut began = cpu::of_this_process();
+    let mut started = cpu::of_this_process();
     let mut lap = || {
         let now = cpu::of_this_process();
-        now - std::mem::replace(&mut began, now)
+        now - std::mem::replace(&mut started, now)
     };
     let mut bytes = 0;
     reader.read(job, source, &input, &mut |record| {
@@ -145,7 +145,7 @@ fn measure(
     if job.has_step(source, Step::Filters) {
         let mut scratch = filters::Scratch::default();
         for text in &texts {
-            black_box(scorers.filters.judge(text, &mut scratch));
+            black_box(scorers.filters.judge(filters::Document::of_text(text), &mut scratch));
         }
         steps.filters = lap();
     }
@@ -158,7 +158,7 @@ fn measure(
     Ok((steps, bytes))
 }
 
-/// Hash, JSON and compression, as of a shard.
+/// Hashes, renders and compresses the texts as for a shard.
 fn publish(texts: &[String]) -> anyhow::Result<()> {
     let mut encoder = zstd::stream::Encoder::new(std::io::sink(), 3)?;
     for text in texts {
@@ -169,7 +169,8 @@ fn publish(texts: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tokens beside the library that everybody uses, over the texts of all slices.
+/// Compares token counts and times with the library that everybody uses, over the texts of all
+/// slices.
 pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(&options.folder)?;
     let file = tokenizer(&folder.path().join("tokenizer.json"))?;
@@ -179,7 +180,7 @@ pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
         let job = job_of(options, &sample, "none")?;
         let input = Input::sample(&sample.name, &sample.name, &sample.bytes, PathBuf::new());
         let mut room = 3_000_000_usize;
-        source_of(job.source[0].slice)?.read(&job, &job.source[0], &input, &mut |record| {
+        source_of(job.source[0].slice).read(&job, &job.source[0], &input, &mut |record| {
             if let RecordOutcome::Page(page) = record.outcome
                 && let Some(left) = room.checked_sub(page.text.len())
             {
@@ -194,9 +195,9 @@ pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
     std::fs::write(&rows, lines.join("\n"))?;
     let (mut ours, mut theirs, mut version) = (Vec::new(), Vec::new(), String::new());
     for _ in 0..options.rounds {
-        let began = cpu::of_this_process();
+        let started = cpu::of_this_process();
         let counted: u64 = texts.iter().map(|text| counter.count(text)).sum::<Result<_, _>>()?;
-        ours.push(cpu::of_this_process() - began);
+        ours.push(cpu::of_this_process() - started);
         let mut peer = std::process::Command::new(&options.python);
         peer.arg(options.peers.join("tokens.py")).arg(&rows).arg("--tokenizer").arg(&file);
         let (_, printed) = cpu::of_command(&mut peer)?;
@@ -219,7 +220,7 @@ pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a gzip file.
+/// Inflates gzip data.
 pub(crate) fn gunzipped(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut text)?;

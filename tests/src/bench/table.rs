@@ -1,10 +1,10 @@
-//! How figures are printed: one line each, with what it was compared to and what was aimed at.
+//! Prints figures: one line each, with the value that it was compared to and the goal.
 
 /// One figure.
 pub(crate) struct Row<'a> {
     pub(crate) figure: &'a str,
     pub(crate) ours: String,
-    /// The floor or the peer, in the same sitting.
+    /// Value of the lower bound or the peer, from the same session.
     pub(crate) other: String,
     pub(crate) ratio: String,
     pub(crate) aim: &'a str,
@@ -19,7 +19,7 @@ impl Row<'_> {
     }
 }
 
-/// The middle one; of an even number, the greater of the two.
+/// Returns the median; of an even number of values, the greater of the middle two.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

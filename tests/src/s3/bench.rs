@@ -1,5 +1,5 @@
-//! What our reader and writer cost beside plain requests of the same SDK, in the same sitting, and
-//! how long `thresher plan` takes over a dump.
+//! Measures the cost of our reader and writer beside plain requests of the same SDK, in one
+//! session, and the time of `thresher plan` over a dump.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::{Server, cpu};
 const OBJECT_BYTES: usize = 128 << 20;
 const PART_BYTES: usize = 8 << 20;
 const ROUNDS: u32 = 3;
-/// As one dump of CommonCrawl has.
+/// Number of objects in a dump of CommonCrawl.
 const DUMP_OBJECTS: u64 = 90_000;
 const ONE_INPUT: &str = "crawl-data/CC-MAIN-2024-10/segments/1707947473865.0/wet/\
                          CC-MAIN-20240220211055-20240221001055-00000.warc.wet.gz";
@@ -61,7 +61,8 @@ pub(crate) fn bench(server: &Server) -> anyhow::Result<()> {
     plan_a_dump()
 }
 
-/// Over objects that are made up as they are listed: no server here would be filled so soon.
+/// Plans a dump whose objects are generated as they are listed, because filling a server here would
+/// take too long.
 fn plan_a_dump() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let dump = Bucket::start(DUMP_OBJECTS, std::fs::read(sample().join(ONE_INPUT))?)?;
@@ -70,7 +71,7 @@ fn plan_a_dump() -> anyhow::Result<()> {
         let text = JobText::over(Path::new("s3://dumps"), listing);
         let job = text.set("path", "\"s3://dumps/out\"").append(&table).write(folder.path());
         let mut cost = Cost::default();
-        // Whether it would fit here does not matter.
+        // The test does not depend on whether the output would fit here.
         let mut plan = thresher();
         plan.arg("plan").arg(job).current_dir(folder.path());
         measure(&mut cost, || plan.output().map(drop).map_err(Into::into))?;
@@ -85,14 +86,14 @@ fn measure(cost: &mut Cost, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow:
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
     };
-    let (began, began_cpu) = (wall(), cpu::of_this_process());
+    let (started, started_cpu) = (wall(), cpu::of_this_process());
     run()?;
-    cost.wall += wall() - began;
-    cost.cpu += cpu::of_this_process() - began_cpu;
+    cost.wall += wall() - started;
+    cost.cpu += cpu::of_this_process() - started_cpu;
     Ok(())
 }
 
-/// As a slot reads.
+/// Reads like a slot of a worker.
 fn read_ours(place: &Place) -> anyhow::Result<()> {
     let mut reader = thresher_storage::open(&place.at("read"), &ReadOptions::default())?;
     let (mut buffer, mut bytes) = (vec![0; 256 << 10], 0);
@@ -122,8 +123,8 @@ fn read_plain(plain: &Plain, key: &str) -> anyhow::Result<()> {
 fn put_parts(plain: &Plain, key: &str, content: &[u8]) -> anyhow::Result<()> {
     let Plain { runtime, client, bucket } = plain;
     runtime.block_on(async {
-        let begun = client.create_multipart_upload().bucket(bucket).key(key).send().await?;
-        let id = begun.upload_id().context("an upload has an id")?;
+        let created = client.create_multipart_upload().bucket(bucket).key(key).send().await?;
+        let id = created.upload_id().context("an upload has an id")?;
         let mut parts = Vec::new();
         for (number, part) in (1..).zip(content.chunks(PART_BYTES)) {
             let request = client.upload_part().bucket(bucket).key(key).upload_id(id);

@@ -1,4 +1,5 @@
-//! The service of a cloud machine that tells its role's keys, as far as clients ask for them.
+//! The metadata service of a cloud machine, which returns the keys of its role, as far as clients
+//! use it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// It ends with the process.
+/// A simulated metadata service, which runs until the process ends.
 pub(crate) struct InstanceRole {
     address: SocketAddr,
     asked: Arc<AtomicU32>,
@@ -24,7 +25,7 @@ impl InstanceRole {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 all.fetch_add(1, Ordering::Relaxed);
-                // A client may hang up at any time.
+                // A client may close the connection at any time.
                 let _ = answer(&client, &key, &secret, &counted);
             }
         });
@@ -35,12 +36,12 @@ impl InstanceRole {
         format!("http://{}", self.address)
     }
 
-    /// How often anything was asked.
+    /// Returns the number of requests.
     pub(crate) fn reached(&self) -> u32 {
         self.reached.load(Ordering::Relaxed)
     }
 
-    /// How often the keys were told.
+    /// Returns how often the keys were returned.
     pub(crate) fn asked(&self) -> u32 {
         self.asked.load(Ordering::Relaxed)
     }
@@ -54,7 +55,8 @@ fn answer(
 ) -> std::io::Result<()> {
     let mut lines = BufReader::new(client).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
-    // All are read: closing with unread ones would reset the answer away.
+    // All headers are read, because closing the connection with unread ones would reset it before
+    // the answer arrives.
     let headers: Vec<String> =
         lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
     let is_token =
@@ -63,7 +65,7 @@ fn answer(
     let path = request.split(' ').nth(1).unwrap_or_default();
     let (status, body) = match path {
         "/latest/api/token" if request.starts_with("PUT") => ("200 OK", "a-token".to_owned()),
-        // Only the second version of the service is spoken: keys are for who has a token.
+        // Only version 2 of the service is supported: keys require a token.
         _ if !has_token => ("401 Unauthorized", String::new()),
         ROLE => ("200 OK", "a-role".to_owned()),
         _ if path.strip_prefix(ROLE) == Some("a-role") => {

@@ -1,4 +1,5 @@
-//! Whole jobs between disk and S3: the same bytes whatever lies between. `kills` is about who dies.
+//! Whole jobs between disk and S3, which must publish the same bytes. `kills` is about killed
+//! processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,24 +16,24 @@ use crate::objects::Plain;
 use crate::places::Place;
 use crate::{Server, case, keys, kills};
 
-/// As a pattern it means the same on disk and in a bucket.
+/// A pattern that means the same on disk and in a bucket.
 const LISTING: &str = "crawl-data/CC-MAIN-2024-10/segments/*/wet/*.warc.wet.gz";
 const REQUESTS_PER_SECOND: u32 = 40;
-/// Longer nothing here takes.
+/// Limit of every wait, longer than any of them takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The files of an output, by their names below it.
+/// The files of an output, by their names relative to it.
 pub(crate) type Published = BTreeMap<String, blake3::Hash>;
 
-/// What the jobs of one run share.
+/// The data that the jobs of one run share.
 pub(crate) struct Jobs<'a> {
     pub(crate) server: &'a Server,
     pub(crate) plain: Plain,
-    /// Of the job files and state directories.
+    /// Folder of the job files and state directories.
     pub(crate) folder: tempfile::TempDir,
-    /// What the quiet job on disk published.
+    /// What the job on disk, without faults, published.
     pub(crate) reference: Published,
-    /// The sample's pages in the bucket.
+    /// Location of the sample's pages in the bucket.
     inputs: String,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// `thresher run`, quicker than a user would.
+    /// Returns the command `thresher run`, with shorter intervals than a user needs.
     pub(crate) fn run(&self) -> Command {
         let mut command = thresher();
         command.arg("run").arg(&self.file).arg("--state").arg(&self.state);
@@ -56,7 +57,7 @@ impl Job {
 pub(crate) fn check(server: &Server) -> anyhow::Result<()> {
     let jobs = Jobs::new(server)?;
     ensure!(jobs.reference.len() > 3, "the reference has {} files", jobs.reference.len());
-    case("from S3 to S3: the bytes of the job on disk, and no secret told", || jobs.quiet())?;
+    case("from S3 to S3: the bytes of the job on disk, and no secret shown", || jobs.quiet())?;
     kills::check(&jobs)?;
     case("an input that changed is refused by name", || jobs.changed())?;
     case("no more requests than the job may make", || jobs.paced())?;
@@ -76,7 +77,7 @@ impl<'a> Jobs<'a> {
         Ok(jobs)
     }
 
-    /// The sample's pages by their names.
+    /// Returns the sample's pages by their names.
     pub(crate) fn sample(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let read = |path: PathBuf| {
             let name = path.strip_prefix(sample())?.to_string_lossy().into_owned();
@@ -85,23 +86,23 @@ impl<'a> Jobs<'a> {
         glob(&sample().join(LISTING))?.into_iter().map(read).collect()
     }
 
-    /// The job of the reference, from the bucket to a new prefix of it.
+    /// Returns the job of the reference, from the bucket to a new prefix of it.
     pub(crate) fn job(&self, name: &str, endpoint: &str, more: &str) -> anyhow::Result<Job> {
         self.sample_job(name, &format!("endpoint = \"{endpoint}\"\n{more}"))
     }
 
-    /// The same with any table `[s3]`.
+    /// Returns the same job with any table `[s3]`.
     pub(crate) fn sample_job(&self, name: &str, s3: &str) -> anyhow::Result<Job> {
         self.job_of(text(Path::new(&self.inputs)), name, s3)
     }
 
-    /// Any job to a new prefix of the bucket; `s3` is the table of that name.
+    /// Returns any job to a new prefix of the bucket; `s3` is the table of that name.
     pub(crate) fn job_of(&self, text: JobText, name: &str, s3: &str) -> anyhow::Result<Job> {
         let output = Place::s3(&self.server.bucket)?.output.root().to_string();
         job_in(self.folder.path(), name, text, output, s3)
     }
 
-    /// Any job to any place.
+    /// Returns any job to any location.
     pub(crate) fn job_to(
         &self,
         output: &Path,
@@ -112,7 +113,7 @@ impl<'a> Jobs<'a> {
         job_in(self.folder.path(), name, text, output.to_string_lossy().into_owned(), s3)
     }
 
-    /// The names below an output in the bucket, all of them.
+    /// Returns all names below an output in the bucket.
     pub(crate) fn names(&self, output: &str) -> anyhow::Result<Vec<String>> {
         let prefix = format!("{}/", key_of(output, self.server));
         let request = self.plain.client.list_objects_v2().bucket(&self.server.bucket);
@@ -122,7 +123,7 @@ impl<'a> Jobs<'a> {
         Ok(keys.map(str::to_owned).collect())
     }
 
-    /// The keys of the uploads below an output that nobody has ended.
+    /// Returns the keys of the unfinished uploads below an output.
     pub(crate) fn uploads(&self, output: &str) -> anyhow::Result<Vec<String>> {
         let uploads = self.plain.client.list_multipart_uploads().bucket(&self.server.bucket);
         let below = uploads.prefix(format!("{}/", key_of(output, self.server)));
@@ -130,7 +131,7 @@ impl<'a> Jobs<'a> {
         Ok(found.uploads().iter().filter_map(|upload| upload.key().map(str::to_owned)).collect())
     }
 
-    /// The files of an output in the bucket, read by plain requests.
+    /// Returns the files of an output in the bucket, read by plain requests.
     fn published(&self, output: &str) -> anyhow::Result<Published> {
         let prefix = key_of(output, self.server);
         let names = self.names(output)?.into_iter().filter(|name| is_compared(name));
@@ -142,12 +143,12 @@ impl<'a> Jobs<'a> {
             .collect()
     }
 
-    /// The output is the reference's, byte for byte.
+    /// Checks that the output equals the reference, byte for byte.
     pub(crate) fn same(&self, job: &Job) -> anyhow::Result<()> {
         same_files(&self.published(&job.output)?, &self.reference)
     }
 
-    /// The same of any reference, and our own means find the output sound.
+    /// Checks the same for any reference, and that our own verbs accept the output.
     pub(crate) fn compare(&self, job: &Job, reference: &Published) -> anyhow::Result<()> {
         same_files(&self.published(&job.output)?, reference)?;
         let said = succeed(thresher().arg("verify").arg(&job.file));
@@ -160,8 +161,8 @@ impl<'a> Jobs<'a> {
         Ok(())
     }
 
-    /// What the state directory, the output, the command lines and the verbs tell of the secret:
-    /// nothing, even where everything is logged.
+    /// Checks that the state directory, the output, the command lines and the output of verbs never
+    /// contain the secret, even if everything is logged.
     fn quiet(&self) -> anyhow::Result<()> {
         let job = self.job("quiet", &self.server.url(), "")?;
         let secret = std::env::var("AWS_SECRET_ACCESS_KEY")?;
@@ -182,36 +183,36 @@ impl<'a> Jobs<'a> {
         let ended = running.join().ok().context("the watcher panicked")??;
         ensure!(ended.status.success() && looked > 1, "{}, {looked} looks", ended.status);
         self.compare(&job, &self.reference)?;
-        let mut told = vec![("run".to_owned(), [ended.stdout, ended.stderr].concat())];
+        let mut texts = vec![("run".to_owned(), [ended.stdout, ended.stderr].concat())];
         for verb in [&["status", "--json"][..], &["status"], &["explain", "prepare/0"]] {
             let said = output(thresher().args(verb).arg("--state").arg(&job.state));
-            told.push((verb.join(" "), [said.stdout, said.stderr].concat()));
+            texts.push((verb.join(" "), [said.stdout, said.stderr].concat()));
         }
         let script =
             ["submit", "--site", "generic-slurm", "-N", "1", "-t", "1h", "--dry-run", "--state"];
         let state = self.folder.path().join("submitted.state");
         let said = succeed(thresher().args(script).arg(state).arg(&job.file));
         ensure!(said.contains("srun"), "there is no batch script to look at");
-        told.push(("submit".to_owned(), said.into_bytes()));
+        texts.push(("submit".to_owned(), said.into_bytes()));
         let mut logged = 0;
         for file in files_below(&job.state)? {
             let bytes = std::fs::read(&file)?;
             let is_log = file.extension().is_some_and(|extension| extension == "log");
             logged += if is_log { bytes.len() } else { 0 };
-            told.push((file.display().to_string(), bytes));
+            texts.push((file.display().to_string(), bytes));
         }
-        ensure!(logged > 100_000, "only {logged} bytes were logged: this shows nothing");
+        ensure!(logged > 100_000, "only {logged} bytes were logged: this proves nothing");
         for name in self.names(&job.output)? {
             let key = key_of(&format!("{}/{name}", job.output), self.server);
-            told.push((name, self.plain.get(&key)?));
+            texts.push((name, self.plain.get(&key)?));
         }
-        let told: Vec<_> = told.iter().filter(|(_, bytes)| holds(bytes, &secret)).collect();
-        let places: Vec<&String> = told.iter().map(|(place, _)| place).collect();
+        let leaks: Vec<_> = texts.iter().filter(|(_, bytes)| holds(bytes, &secret)).collect();
+        let places: Vec<&String> = leaks.iter().map(|(place, _)| place).collect();
         ensure!(places.is_empty(), "the secret is in {places:?}");
         Ok(())
     }
 
-    /// URL and content hash of the first document.
+    /// Returns the URL and content hash of the first document.
     fn a_page(&self, output: &str, reference: &Published) -> anyhow::Result<(String, String)> {
         let shard = reference.keys().find(|name| name.starts_with("documents/"));
         let shard = shard.context("there is a shard")?;
@@ -223,8 +224,8 @@ impl<'a> Jobs<'a> {
         Ok((field("url")?, field("content_hash")?))
     }
 
-    /// The bucket's listing is what an input is measured by, whatever happens to the object
-    /// between the listing and the first look at it.
+    /// Checks that an input is compared with the bucket's listing, whatever happens to the object
+    /// between the listing and the first read.
     fn changed(&self) -> anyhow::Result<()> {
         let original = std::fs::read(glob(&sample().join(LISTING))?.first().context("an input")?)?;
         let mut other = original.clone();
@@ -263,7 +264,7 @@ impl<'a> Jobs<'a> {
         let after = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let seconds = (after.tv_sec - before.tv_sec + 1) as u64;
         let requests = proxy.requests();
-        // A worker may save up a second, and was alone at first.
+        // A worker may save up the requests of a second, and one worker was alone at first.
         let most = u64::from(REQUESTS_PER_SECOND) * (seconds + 2);
         println!("    {requests} requests in {seconds} s at most");
         ensure!(requests > 10 && requests <= most, "{requests} requests in {seconds} s");
@@ -271,12 +272,13 @@ impl<'a> Jobs<'a> {
     }
 }
 
-/// A job over the sample's pages, with many small shards: each is a request to lose.
+/// Returns a job over the sample's pages, with many small shards, each of which is a request that
+/// can be lost.
 pub(crate) fn text(inputs: &Path) -> JobText {
     JobText::over(inputs, LISTING).set("shard_bytes", "\"40kB\"")
 }
 
-/// Runs a job on disk; what it publishes there.
+/// Runs a job on disk and returns what it published there.
 pub(crate) fn published_on_disk(
     folder: &Path,
     name: &str,
@@ -288,7 +290,7 @@ pub(crate) fn published_on_disk(
     on_disk(&output)
 }
 
-/// The files of an output on disk.
+/// Returns the files of an output on disk.
 pub(crate) fn on_disk(output: &Path) -> anyhow::Result<Published> {
     let mut found = Published::new();
     for path in files_below(output)? {
@@ -327,7 +329,7 @@ pub(crate) fn key_of(place: &str, server: &Server) -> String {
     place.strip_prefix(&prefix).unwrap_or(place).to_owned()
 }
 
-/// The reports hold times, the commit records are of S3 alone.
+/// Returns whether a file is compared: reports contain times, and commit records exist only in S3.
 fn is_compared(name: &str) -> bool {
     !matches!(name, "report.json" | "REPORT.md") && !name.starts_with(".commits/")
 }
@@ -348,7 +350,7 @@ fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The files that the sample's pattern means.
+/// Returns the files that match the sample's pattern.
 fn glob(pattern: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let root = pattern.ancestors().nth(4).context("the pattern has four levels")?;
     let is_input = |path: &PathBuf| path.to_string_lossy().ends_with(".warc.wet.gz");

@@ -1,7 +1,8 @@
-//! Whose keys sign requests, which certificates are trusted, and how a job ends that is refused.
+//! Checks which keys sign requests, which certificates are trusted, and how a job ends if it is
+//! refused.
 //!
-//! **Invariant:** each job gets an environment of its own, so that only the means under test can
-//! have led to the keys.
+//! **Invariant:** each job gets an environment of its own, so that only the method under test can
+//! have provided the keys.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,27 +23,28 @@ use crate::{Server, case};
 /// A user of the strict server who owns nothing; see `tests/s3/ceph`.
 const STRANGER: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "stranger-key"), ("AWS_SECRET_ACCESS_KEY", "stranger-secret")];
-/// After so many requests the keys of the test are no good any more.
+/// Number of requests after which the keys of the test expire.
 const REQUESTS_BEFORE_EXPIRY: u64 = 30;
 
 pub(crate) fn check(jobs: &Jobs<'_>) -> anyhow::Result<()> {
-    case("keys of a profile, which goes before the environment if the job names it", || {
-        profiles(jobs)
-    })?;
+    case(
+        "keys of a profile, which takes precedence over the environment if the job names it",
+        || profiles(jobs),
+    )?;
     case("keys of an instance role", || instance_role(jobs))?;
-    case("no keys: told at once", || no_keys(jobs))?;
+    case("no keys: reported at once", || no_keys(jobs))?;
     case("a server with a certificate of a private authority", || private_authority(jobs))?;
-    case("keys that expire end the job, which goes on with new ones", || expired(jobs))?;
+    case("keys that expire stop the job, which resumes with new ones", || expired(jobs))?;
     case("a bucket that does not exist is named", || no_bucket(jobs))?;
     if !jobs.server.lenient {
         case("public objects are read without keys", || anonymous(jobs))?;
-        case("a wrong key ends the job with what to do", || wrong_key(jobs))?;
-        case("somebody else's bucket ends the job with what to do", || not_ours(jobs))?;
+        case("a wrong key stops the job with a hint", || wrong_key(jobs))?;
+        case("somebody else's bucket stops the job with a hint", || not_ours(jobs))?;
     }
     Ok(())
 }
 
-/// Takes every key away.
+/// Removes all keys from the environment of a command.
 fn without_keys(mut command: Command) -> Command {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"] {
         command.env_remove(name);
@@ -50,12 +52,12 @@ fn without_keys(mut command: Command) -> Command {
     command
 }
 
-/// The keys of this run, as a test puts them elsewhere.
+/// Returns the keys of this run, for a test that puts them elsewhere.
 fn keys() -> anyhow::Result<(String, String)> {
     Ok((std::env::var("AWS_ACCESS_KEY_ID")?, std::env::var("AWS_SECRET_ACCESS_KEY")?))
 }
 
-/// The command fails, and says all this.
+/// Checks that the command fails, and that its output contains all words.
 fn refused(command: &mut Command, words: &[&str]) -> anyhow::Result<String> {
     let ended = output(command);
     let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
@@ -84,7 +86,7 @@ fn profiles(jobs: &Jobs<'_>) -> anyhow::Result<()> {
         command.env_remove("AWS_CONFIG_FILE").env_remove("AWS_SHARED_CREDENTIALS_FILE");
         command
     };
-    // The address of the server is the profile's too.
+    // The profile provides the address of the server, too.
     let job = jobs.sample_job("profile-environment", "")?;
     succeed(at_home(&job).env("AWS_PROFILE", "ours"));
     jobs.same(&job)?;
@@ -99,12 +101,12 @@ fn profiles(jobs: &Jobs<'_>) -> anyhow::Result<()> {
 fn instance_role(jobs: &Jobs<'_>) -> anyhow::Result<()> {
     let (key, secret) = keys()?;
     let role = InstanceRole::start(key, secret)?;
-    // Outside of clouds nobody would answer, so nothing is asked that is known.
+    // Outside of clouds nothing would answer; and keys that are known must not be requested.
     let job = jobs.job("no-instance", &jobs.server.url(), "")?;
     let mut command = job.run();
     command.env_remove("AWS_EC2_METADATA_DISABLED");
     succeed(command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", role.url()));
-    ensure!(role.reached() == 0, "the machine was asked for what was known");
+    ensure!(role.reached() == 0, "the metadata service was asked although keys were known");
     let job = jobs.job("instance", &jobs.server.url(), "")?;
     let mut command = without_keys(job.run());
     command.env_remove("AWS_EC2_METADATA_DISABLED");
@@ -194,7 +196,7 @@ fn wrong_key(jobs: &Jobs<'_>) -> anyhow::Result<()> {
     let job = jobs.job("denied", &jobs.server.url(), "")?;
     let words = ["s3://", &jobs.server.bucket, "403", "hint:", "AWS_SECRET_ACCESS_KEY"];
     let said = refused(job.run().env("AWS_SECRET_ACCESS_KEY", "wrong-secret"), &words)?;
-    ensure!(!said.contains("wrong-secret"), "the secret is told: {said}");
+    ensure!(!said.contains("wrong-secret"), "the secret is shown: {said}");
     Ok(())
 }
 
@@ -202,7 +204,7 @@ fn not_ours(jobs: &Jobs<'_>) -> anyhow::Result<()> {
     let job = jobs.job("not-ours", &jobs.server.url(), "")?;
     let words = ["s3://", &jobs.server.bucket, "403", "AccessDenied", "owner", "hint:"];
     refused(job.run().envs(STRANGER), &words)?;
-    // Told before the work is done, when only the output is not ours.
+    // The refusal comes before the work is done, if only the output is not ours.
     let text = crate::jobs::text(&thresher_tests::job::sample());
     let output = Place::s3(&jobs.server.bucket)?.output.root().to_string();
     let table = format!("endpoint = \"{}\"", jobs.server.url());

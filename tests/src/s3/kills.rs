@@ -1,7 +1,8 @@
-//! Jobs from S3 to S3 whose workers and coordinators are killed: at requests drawn from a seed,
-//! while the network misbehaves, and at each step of an upload in parts.
+//! Runs jobs from S3 to S3 whose workers and coordinators are killed: at requests drawn from a
+//! seed, while the network injects faults, and at each step of a multipart upload.
 //!
-//! **Invariant:** moments are told by requests, never by time, so they are met on any machine.
+//! **Invariant:** the moments are defined by requests, never by time, so they are the same on any
+//! machine.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,12 +23,12 @@ use crate::case;
 use crate::jobs::{Job, Jobs, PATIENCE, Published, key_of, published_on_disk};
 use crate::places::Place;
 
-/// After so many kills a job is left alone, so that it ends.
+/// Number of kills after which a job is left alone, so that it ends.
 const MAX_KILLS: u32 = 10;
 /// Requests between two kills.
 const PAUSE: std::ops::Range<u64> = 2..10;
 const LOOK: Duration = Duration::from_millis(2);
-/// Pages of what does not compress: a shard of them is sent in parts.
+/// The pages do not compress, so that a shard of them is uploaded in parts.
 const FILES: u64 = 3;
 const PAGES: u64 = 300;
 const PAGE_LETTERS: usize = 30_000;
@@ -35,7 +36,7 @@ const PARTS: &str = "part_bytes = \"5MiB\"\n";
 const MANY_SHARDS: &str = "\"14MB\"";
 const ONE_SHARD: &str = "\"1GB\"";
 
-/// The steps of publishing a large object, by the request that begins or ends each.
+/// The steps of publishing a large object, by the request that starts or ends each.
 const STEPS: &[(&str, Fits, Moment)] = &[
     ("in the middle of its parts", is_second_part, Moment::Before),
     ("before it is claimed", is_claim, Moment::Before),
@@ -63,7 +64,7 @@ pub(crate) fn check(jobs: &Jobs<'_>) -> anyhow::Result<()> {
         under_fire(jobs, &proxy, &job, &jobs.reference, 11)
     })?;
     let large = Large::new(jobs)?;
-    case("the same where shards are sent in parts", || {
+    case("the same if shards are sent in parts", || {
         let proxy = Proxy::start(&jobs.server.address, Faults::all(12))?;
         let (reference, job) = large.job(jobs, "fire-parts", MANY_SHARDS, &proxy)?;
         under_fire(jobs, &proxy, &job, &reference, 12)
@@ -74,7 +75,7 @@ pub(crate) fn check(jobs: &Jobs<'_>) -> anyhow::Result<()> {
     )
 }
 
-/// Inputs whose shards are larger than a part, where they are on disk and in the bucket.
+/// Inputs whose shards are larger than a part, on disk and in the bucket.
 struct Large {
     folder: PathBuf,
     inputs: String,
@@ -93,7 +94,7 @@ impl Large {
         Ok(Self { folder, inputs })
     }
 
-    /// What a job on disk makes of it, and the same job in the bucket.
+    /// Returns what a job on disk publishes, and the same job in the bucket.
     fn job(
         &self,
         jobs: &Jobs<'_>,
@@ -128,7 +129,7 @@ impl Large {
             ensure!(has_shard == completed, "killed {step}, there are {there:?}");
             let uploads = jobs.uploads(&job.output)?;
             ensure!(uploads.is_empty() == completed, "killed {step}, uploads are {uploads:?}");
-            // Every other time the leftovers stay, and are in nobody's way.
+            // Every other time the leftovers stay, and do not disturb later attempts.
             if step.contains("middle") || step.contains("before it is completed") {
                 clean(jobs, &job)?;
             }
@@ -140,8 +141,8 @@ impl Large {
     }
 }
 
-/// Runs the job to its end while processes are killed as the requests come in; then compares,
-/// cleans, and looks at what is left.
+/// Runs the job to its end while processes are killed as requests arrive; then compares the output,
+/// cleans, and checks what is left.
 fn under_fire(
     jobs: &Jobs<'_>,
     proxy: &Proxy,
@@ -157,10 +158,13 @@ fn under_fire(
             break status;
         }
     };
-    ensure!(status.success(), "the job ended with {status}");
+    ensure!(status.success(), "the job exited with {status}");
     let Kills { workers, coordinators, .. } = kills;
-    println!("    killed: {workers} workers, {coordinators} coordinators; {:?}", proxy.met());
-    ensure!(workers > 1 && coordinators > 1, "too few were killed: this shows little");
+    println!(
+        "    killed: {workers} workers, {coordinators} coordinators; {:?}",
+        proxy.fault_counts()
+    );
+    ensure!(workers > 1 && coordinators > 1, "too few were killed: this proves little");
     proxy.set(Faults::none());
     jobs.compare(job, reference)?;
     clean(jobs, job)?;
@@ -175,7 +179,8 @@ struct Kills {
 }
 
 impl Kills {
-    /// Kills now a worker, now the coordinator; what the coordinator ended with by itself.
+    /// Kills workers and coordinators in turn; returns the exit status of a coordinator that was
+    /// not killed.
     fn watch(
         &mut self,
         child: &mut Child,
@@ -205,7 +210,7 @@ impl Kills {
     }
 }
 
-/// Ends the coordinator and its workers, as a node that loses power.
+/// Kills the coordinator and its workers, as a node that loses power would.
 fn kill_all(child: &mut Child, job: &Job) -> anyhow::Result<()> {
     child.kill()?;
     child.wait()?;
@@ -216,7 +221,7 @@ fn kill_all(child: &mut Child, job: &Job) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `thresher clean` ends every upload, and finds nothing when it is called again.
+/// Checks that `thresher clean` ends every upload, and finds nothing when it is called again.
 fn clean(jobs: &Jobs<'_>, job: &Job) -> anyhow::Result<()> {
     let before = jobs.uploads(&job.output)?.len();
     let cleaning = || {
@@ -237,7 +242,7 @@ fn clean(jobs: &Jobs<'_>, job: &Job) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nothing is below the output but what was published and the reports.
+/// Checks that the output has only what was published and the reports.
 fn only_what_is_named(jobs: &Jobs<'_>, job: &Job, reference: &Published) -> anyhow::Result<()> {
     let names = jobs.names(&job.output)?;
     let strange = names.iter().filter(|name| {
@@ -248,7 +253,7 @@ fn only_what_is_named(jobs: &Jobs<'_>, job: &Job, reference: &Published) -> anyh
     Ok(())
 }
 
-/// A WET file whose documents compress little.
+/// Returns a WET file whose documents compress little.
 fn pages_of_noise(number: u64) -> anyhow::Result<Vec<u8>> {
     let mut random = ChaCha8Rng::seed_from_u64(number);
     let mut file = GzEncoder::new(Vec::new(), Compression::fast());

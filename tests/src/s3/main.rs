@@ -1,4 +1,4 @@
-//! `thresher-s3`: our storage against a real server that speaks S3, and what it costs.
+//! `thresher-s3` checks our storage against a real server that speaks S3, and measures its cost.
 //!
 //! ```text
 //! thresher-s3 check  --server HOST:PORT --bucket NAME    storage (memory, disk, S3), then jobs
@@ -6,12 +6,13 @@
 //! thresher-s3 bench  --server HOST:PORT --bucket NAME    MB/s and CPU beside plain requests
 //! ```
 //! `tests/s3/run` starts the servers. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
-//! Each case is told by name when it has passed; the first that fails ends all with its reason.
+//! The name of each case is printed when it has passed; the first failure ends the program with its
+//! reason.
 //!
 //! **Invariant:** a job is run as a user runs it, by processes; only the storage cases call the
 //! worker's code.
 
-#![expect(clippy::print_stdout, reason = "a check says what it has checked")]
+#![expect(clippy::print_stdout, reason = "a check prints what it has checked")]
 
 mod bench;
 mod cpu;
@@ -33,7 +34,7 @@ const USAGE: &str = "thresher-s3 check|jobs|bench --server HOST:PORT --bucket NA
 struct Server {
     address: String,
     bucket: String,
-    /// It takes any key, so refusals cannot be tested against it.
+    /// Whether it accepts any key, so that refusals cannot be tested against it.
     lenient: bool,
 }
 
@@ -52,7 +53,7 @@ fn main() -> anyhow::Result<()> {
             "--lenient" => lenient = true,
             "--server" => address = arguments.next(),
             "--bucket" => bucket = arguments.next(),
-            _ => bail!("there is no option `{word}`\n{USAGE}"),
+            _ => bail!("unknown option `{word}`\n{USAGE}"),
         }
     }
     let address = address.context(USAGE)?;
@@ -66,11 +67,11 @@ fn main() -> anyhow::Result<()> {
         "jobs" => jobs::check(&server),
         "keys" => keys::check(&jobs::Jobs::new(&server)?),
         "bench" => bench::bench(&server),
-        _ => bail!("there is no `{what}`\n{USAGE}"),
+        _ => bail!("unknown command `{what}`\n{USAGE}"),
     }
 }
 
-/// Runs one case.
+/// Runs one case and prints its name.
 fn case(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     run().with_context(|| format!("FAILED: {name}"))?;
     println!("ok  {name}");

@@ -1,4 +1,4 @@
-//! Objects put and read by plain requests, signed by the SDK and by nothing of ours.
+//! Writes and reads objects by plain requests, signed by the SDK without our code.
 
 use anyhow::Context;
 use aws_sdk_s3::Client;
@@ -10,7 +10,7 @@ use aws_smithy_http_client::tls;
 
 use crate::Server;
 
-/// A client and a runtime of its own.
+/// A client with a runtime of its own.
 pub(crate) struct Plain {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) client: Client,
@@ -53,7 +53,7 @@ impl Plain {
     }
 }
 
-/// The bucket may be there from an earlier run.
+/// Creates the bucket, which may exist from an earlier run.
 pub(crate) fn make_bucket(server: &Server) -> anyhow::Result<()> {
     let plain = Plain::new(server)?;
     let made = plain.runtime.block_on(plain.client.create_bucket().bucket(&server.bucket).send());

@@ -1,4 +1,4 @@
-//! The places that every storage case runs against: the same cases, the same expectations.
+//! The places that every storage case runs against, with the same expectations.
 
 use std::io::{Read, Write};
 
@@ -12,7 +12,7 @@ use thresher_storage::{Location, Output, ReadOptions};
 pub(crate) struct Place {
     pub(crate) kind: &'static str,
     pub(crate) output: Output,
-    /// Answers may be lost on the way.
+    /// Whether answers may be lost on the way.
     pub(crate) loses_answers: bool,
     _folder: Option<tempfile::TempDir>,
 }
@@ -22,7 +22,7 @@ impl Place {
         Self::folder("disk", tempfile::tempdir()?)
     }
 
-    /// A file system that is in memory, and another one than the disk's.
+    /// Returns a file system in memory, which differs from that of the disk.
     pub(crate) fn memory() -> anyhow::Result<Self> {
         Self::folder("memory", tempfile::tempdir_in("/dev/shm")?)
     }
@@ -32,7 +32,7 @@ impl Place {
         Ok(Self { kind, output, loses_answers: false, _folder: Some(folder) })
     }
 
-    /// A prefix that nobody used before.
+    /// Returns a prefix that was not used before.
     pub(crate) fn s3(bucket: &str) -> anyhow::Result<Self> {
         let unique = tempfile::tempdir()?;
         let name = unique.path().file_name().context("a folder has a name")?.to_string_lossy();
@@ -44,7 +44,7 @@ impl Place {
         self.output.root().join(name)
     }
 
-    /// Writes and commits; both errors are the commit's.
+    /// Writes and commits; both errors are reported as errors of the commit.
     pub(crate) fn publish(
         &self,
         name: &str,
@@ -52,7 +52,7 @@ impl Place {
         bytes: &[u8],
     ) -> Result<Committed, CommitError> {
         let mut file = self.output.create(name, tag)?;
-        // In pieces that fit no boundary.
+        // The pieces fit no boundary.
         for piece in bytes.chunks(1_000_003) {
             let written = file.write_all(piece);
             written.map_err(|error| file.explain(error))?;
@@ -69,11 +69,11 @@ impl Place {
     pub(crate) fn names(&self, folder: &str) -> anyhow::Result<Vec<String>> {
         let names =
             thresher_storage::names_below(self.output.root(), folder, &ReadOptions::default())?;
-        names.context("the place tells no names")
+        names.context("the place lists no names")
     }
 }
 
-/// Bytes that do not compress and tell where they are cut.
+/// Returns bytes that do not compress and differ at every position, so that a wrong cut is noticed.
 pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut noise = vec![0; bytes];
     ChaCha8Rng::seed_from_u64(seed).fill_bytes(&mut noise);

@@ -1,4 +1,4 @@
-//! What every place keeps to, memory, disk or S3; and what only S3 has to.
+//! What every place guarantees, whether memory, disk or S3; and what S3 must guarantee in addition.
 
 use std::io::Read;
 
@@ -12,9 +12,9 @@ use crate::objects::Plain;
 use crate::places::{Place, noise};
 use crate::{Server, case};
 
-/// The smallest that S3 takes.
+/// The smallest part that S3 accepts.
 const PART_BYTES: usize = 5 << 20;
-/// More than one page of a listing.
+/// Number of objects that need more than one page of a listing.
 const MANY_OBJECTS: usize = 1_100;
 const RIVALS: u64 = 8;
 
@@ -33,23 +33,27 @@ pub(crate) fn check(server: &Server) -> anyhow::Result<()> {
             proxy.set(Faults::all(7));
         }
         let named = |what: &str| format!("{}: {what}", place.kind);
-        case(&named("what is committed is there whole, and not before"), || appears(&place))?;
+        case(&named("a committed file appears whole, and not before"), || appears(&place))?;
         case(&named("a file that is dropped leaves nothing"), || dropped(&place))?;
-        case(&named("an equal twin is fine, a different one an alarm"), || twins(&place))?;
-        case(&named("of many rivals one wins, whole"), || rivals(&place))?;
-        case(&named("what is replaced is replaced"), || replaced(&place))?;
-        case(&named("a stranger's object is not overwritten"), || stranger(&place, server))?;
+        case(&named("a second equal commit is fine, a different one an error"), || {
+            second_commits(&place)
+        })?;
+        case(&named("one of many concurrent writers wins, whole"), || concurrent_writers(&place))?;
+        case(&named("a file that may be replaced is replaced"), || replaced(&place))?;
+        case(&named("an object of another program is not overwritten"), || {
+            third_party(&place, server)
+        })?;
         case(&named("a range is read to its bounds"), || ranges(&place))?;
-        case(&named("what is not there is named"), || missing(&place))?;
+        case(&named("a missing object is named"), || missing(&place))?;
     }
     let place = Place::s3(&server.bucket)?;
-    let seen = proxy.met();
+    let counts = proxy.fault_counts();
     proxy.set(Faults::none());
     case("S3: a listing of many pages is whole and in order", || pages(&place, server))?;
     case("S3: an object that changed is refused by name", || changed(&place, server))?;
     case("S3: an upload whose process died is found and ended", || unfinished(&place))?;
-    case("the proxy has done of everything", || {
-        let met = seen;
+    case("the proxy has injected every fault", || {
+        let met = counts;
         println!("    {met:?}");
         let all = [
             Fault::Reset,
@@ -78,9 +82,9 @@ fn appears(place: &Place) -> anyhow::Result<()> {
         let hash = blake3::hash(&content);
         let expected = Committed::Published { blake3: hash, bytes: bytes as u64 };
         let committed = file.commit()?;
-        // A lost answer makes a writer its own twin.
-        let twin = Committed::AlreadyThere { blake3: hash, bytes: bytes as u64 };
-        ensure!(committed == expected || committed == twin, "{committed:?}");
+        // A writer whose answer was lost finds its own file.
+        let own = Committed::AlreadyThere { blake3: hash, bytes: bytes as u64 };
+        ensure!(committed == expected || committed == own, "{committed:?}");
         ensure!(place.read(&name)? == content, "`{name}` of {bytes} bytes reads back otherwise");
         let size = thresher_storage::size(&place.at(&name), &ReadOptions::default())?;
         ensure!(size == Some(bytes as u64), "size {size:?}");
@@ -104,13 +108,14 @@ fn no_uploads(place: &Place) -> anyhow::Result<()> {
     let Location::S3 { bucket, key } = place.output.root() else { return Ok(()) };
     let options = ReadOptions::default();
     let left = s3::unfinished(bucket, key, &options)?;
-    // Who never heard that an upload began cannot end it: that is what cleaning is for.
+    // A writer that did not receive the answer to the start of an upload cannot end it; cleaning
+    // does.
     ensure!(left.is_empty() || place.loses_answers, "{left:?}");
     left.iter().try_for_each(|upload| upload.abort(&options))?;
     Ok(())
 }
 
-fn twins(place: &Place) -> anyhow::Result<()> {
+fn second_commits(place: &Place) -> anyhow::Result<()> {
     for bytes in [1000, PART_BYTES + 1] {
         let name = format!("twins/{bytes}");
         let (ours, other) = (noise(1, bytes), noise(2, bytes));
@@ -119,7 +124,7 @@ fn twins(place: &Place) -> anyhow::Result<()> {
         ensure!(matches!(again, Committed::AlreadyThere { .. }), "{again:?}");
         let different = place.publish(&name, "a3", &other);
         let Err(CommitError::Different { ours: made, theirs, .. }) = different else {
-            anyhow::bail!("a different twin is not noticed: {different:?}")
+            anyhow::bail!("a different second commit is not reported: {different:?}")
         };
         ensure!(made == blake3::hash(&other) && theirs == blake3::hash(&ours));
         ensure!(place.read(&name)? == ours, "the first one was replaced");
@@ -127,7 +132,7 @@ fn twins(place: &Place) -> anyhow::Result<()> {
     no_uploads(place)
 }
 
-fn rivals(place: &Place) -> anyhow::Result<()> {
+fn concurrent_writers(place: &Place) -> anyhow::Result<()> {
     for bytes in [1000, PART_BYTES + 1] {
         let name = format!("rivals/{bytes}");
         let contents: Vec<Vec<u8>> = (0..RIVALS).map(|seed| noise(seed, bytes)).collect();
@@ -144,13 +149,13 @@ fn rivals(place: &Place) -> anyhow::Result<()> {
         let mut winners = 0;
         for (content, outcome) in contents.iter().zip(outcomes) {
             let won = blake3::hash(content) == found;
-            match outcome.context("a rival panicked")? {
+            match outcome.context("a writer panicked")? {
                 Ok(committed) => {
-                    ensure!(won, "{committed:?} said to one whose bytes are not there");
+                    ensure!(won, "{committed:?} returned to a writer whose bytes are not there");
                     winners += 1;
                 }
                 Err(CommitError::Different { theirs, .. }) => {
-                    ensure!(!won && theirs == found, "the alarm names another winner");
+                    ensure!(!won && theirs == found, "the error names another winner");
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -173,14 +178,14 @@ fn replaced(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn stranger(place: &Place, server: &Server) -> anyhow::Result<()> {
+fn third_party(place: &Place, server: &Server) -> anyhow::Result<()> {
     let (theirs, ours) = (noise(1, PART_BYTES + 1), noise(2, PART_BYTES + 1));
     match place.at("stranger") {
         Location::S3 { key, .. } => Plain::new(server)?.put(&key, theirs.clone())?,
         Location::Path(path) => std::fs::write(path, &theirs)?,
         Location::Http(_) => {}
     }
-    // Twice: the first try must not make way for the second.
+    // Twice, because the first attempt must not make the second one succeed.
     for tag in ["a1", "a2"] {
         let refused = place.publish("stranger", tag, &ours);
         ensure!(matches!(refused, Err(CommitError::Different { .. })), "{refused:?}");
@@ -273,11 +278,11 @@ fn unfinished(place: &Place) -> anyhow::Result<()> {
     let Location::S3 { bucket, key } = place.at("unfinished") else { return Ok(()) };
     let mut file = place.output.create("unfinished/file", "a1")?;
     std::io::Write::write_all(&mut file, &noise(1, PART_BYTES + 1))?;
-    // As if the process had been killed: nobody cleans up.
+    // Acts as if the process had been killed, so that nothing cleans up.
     std::mem::forget(file);
     let options = ReadOptions::default();
     let left = s3::unfinished(&bucket, &key, &options)?;
-    // A lost answer to the first request begins a second upload.
+    // A lost answer to the first request starts a second upload.
     ensure!(!left.is_empty(), "no upload is found");
     left.iter().try_for_each(|upload| upload.abort(&options))?;
     let left = s3::unfinished(&bucket, &key, &options)?;

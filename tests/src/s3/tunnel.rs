@@ -1,4 +1,5 @@
-//! TLS before a server that speaks plain HTTP, with a certificate of an authority made for it.
+//! A TLS proxy in front of a server that speaks plain HTTP, with a certificate of an authority made
+//! for it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ impl Tunnel {
         format!("https://{}", self.address)
     }
 
-    /// The authority's certificate, as PEM.
+    /// Returns the authority's certificate as PEM.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
@@ -53,7 +54,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, server: String) {
     while let Ok((client, _)) = listener.accept().await {
         let (acceptor, server) = (acceptor.clone(), server.clone());
         tokio::spawn(async move {
-            // Who does not trust the certificate hangs up.
+            // A client that does not trust the certificate closes the connection.
             let Ok(mut client) = acceptor.accept(client).await else { return };
             let Ok(mut server) = TcpStream::connect(server).await else { return };
             let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;

@@ -1,6 +1,6 @@
-//! What dedup costs in CPU: sorting the keys of one unit, and resolving ten million keys of eight
-//! units in worlds of threads. Prints CPU seconds and million keys a second, each beside a floor
-//! measured in the same run: the standard sort, and a plain copy through the same all-to-all.
+//! Measures the CPU cost of dedup: sorting the keys of one unit, and resolving ten million keys of
+//! eight units in worlds of threads. Prints CPU seconds and million keys per second, each with a
+//! lower bound from the same run: the standard sort, and a plain copy through the same all-to-all.
 //!
 //! Run with `cargo bench -p thresher-dedup --bench exchange`.
 
@@ -13,6 +13,7 @@ use thresher_dedup::comm::local::run_local;
 use thresher_dedup::exchange::{KeyFileRef, ResolveTask, resolve_on_threads};
 use thresher_dedup::keys::KeyCollector;
 use thresher_dedup::{KeyRange, Policy};
+use thresher_domain::SplitMix64;
 
 const UNITS: u32 = 8;
 const KEYS: u64 = 10_000_000;
@@ -30,7 +31,7 @@ fn bench_collector(
     out: &mut impl Write,
     dir: &std::path::Path,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let keys: Vec<u64> = (0..SORTED_KEYS).map(mix).collect();
+    let keys: Vec<u64> = (0..SORTED_KEYS).map(SplitMix64::at).collect();
     let floor = best_of(3, || {
         let mut pairs: Vec<(u64, u32)> = keys.iter().copied().zip(0..).collect();
         pairs.sort_unstable();
@@ -63,8 +64,8 @@ fn bench_resolve(
         // One key in four has another copy, mostly in another unit.
         for ordinal in 0..(KEYS / u64::from(UNITS)) as u32 {
             let id = u64::from(ordinal) * u64::from(UNITS) + u64::from(unit);
-            let id = if id % 8 == 5 { mix(id) % KEYS } else { id };
-            collector.push(mix(id), ordinal)?;
+            let id = if id % 8 == 5 { SplitMix64::at(id) % KEYS } else { id };
+            collector.push(SplitMix64::at(id), ordinal)?;
         }
         let path = dir.join(format!("keys-{unit}"));
         collector.finish(fs::File::create(&path)?)?;
@@ -92,7 +93,7 @@ fn bench_resolve(
     Ok(())
 }
 
-/// As many bytes as the keys' messages, filled, exchanged and looked at once.
+/// Fills, exchanges and reads as many bytes as the messages of keys have.
 fn all_to_all_of(size: usize) -> Result<(), Box<dyn std::error::Error>> {
     let bytes = KEYS as usize * 12 / size / size;
     run_local(size, |comm| {
@@ -112,7 +113,7 @@ fn report(out: &mut impl Write, what: &str, seconds: f64, keys: u64) -> io::Resu
     writeln!(out, "{what:<48} {seconds:7.3} CPU s {rate:8.1} M keys/s")
 }
 
-/// CPU seconds of all threads in the best run: the machine may be shared.
+/// Returns the CPU seconds of all threads in the best run, because the machine may be shared.
 fn best_of(
     runs: usize,
     mut work: impl FnMut() -> Result<(), Box<dyn std::error::Error>>,
@@ -126,17 +127,10 @@ fn best_of(
     Ok(best)
 }
 
-/// User and system time of this process, from `/proc`, in ticks of 10 ms.
+/// Returns the user and system time of this process, from `/proc`, in ticks of 10 ms.
 fn cpu_seconds() -> Result<f64, Box<dyn std::error::Error>> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit(')').next().ok_or("no command in stat")?;
     let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
     Ok(ticks.sum::<Result<u64, _>>()? as f64 / 100.0)
-}
-
-fn mix(mut value: u64) -> u64 {
-    value = value.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }

@@ -1,16 +1,15 @@
-//! Resolving one key range: all ranks bring the keys of their units together and learn what to
-//! drop.
+//! Resolves one key range: all ranks exchange the keys of their units and learn which to drop.
 //!
 //! ```text
 //! rank (units u with u mod size = rank)                 owner (keys that spread to it)
 //!   key files ── slice of the range ──→ key + position ──→ sort, group, decide
 //!   verdict file ←── ordinals by unit ←── positions to drop ──┘
 //! ```
-//! It goes in rounds over slices of the hash space; their number follows from the budget and is
-//! the same on all ranks. The keys of the next round are read while this one is exchanged and
-//! decided. Before each collective the ranks agree that none has failed, so that a
-//! damaged file ends the gang unit on every rank with its own error on one. Naming and
-//! publishing the output is the caller's; another try is another world.
+//! The exchange runs in rounds over slices of the hash space; their number follows from the budget
+//! and is the same on all ranks. The keys of the next round are read while this one is exchanged
+//! and decided. Before each collective the ranks agree that none has failed, so that a damaged file
+//! ends the gang unit on every rank, with its own error on one. The caller names and publishes the
+//! output; a retry needs a new world.
 //!
 //! Invariant: the set of drops is a function of the key files and the policy alone. Every key sent
 //! is decided once and every drop decided arrives, or the result is an error.
@@ -36,7 +35,7 @@ use crate::comm::local::{RankFailure, WorldFailure, run_local};
 use crate::comm::{CommError, Communicator};
 use thresher_formats::blocks::BlocksError;
 
-/// Below this a round would hold a few dozen keys.
+/// Smallest budget; with less, a round would hold only a few dozen keys.
 const MIN_BUDGET_BYTES: u64 = 4 << 10;
 
 /// The key file of one unit.
@@ -44,38 +43,38 @@ const MIN_BUDGET_BYTES: u64 = 4 << 10;
 pub struct KeyFileRef {
     /// The canonical number of the unit.
     pub unit: u32,
-    /// Where its key file is.
+    /// Path of its key file.
     pub path: PathBuf,
 }
 
-/// What one gang unit resolves; the same on every rank but for the budget.
+/// The work of one gang unit; the same on every rank except for the budget.
 #[derive(Debug, Clone, Copy)]
 pub struct ResolveTask<'a> {
     /// The key files of all units of the stage, in any order.
     pub key_files: &'a [KeyFileRef],
-    /// The part of the key space.
+    /// The part of the key space to resolve.
     pub range: KeyRange,
-    /// Which occurrences go.
+    /// Which occurrences are dropped.
     pub policy: Policy,
     /// The memory that this rank may use.
     pub budget_bytes: u64,
 }
 
-/// What a range came to, over all ranks; the same on each, and in every world.
+/// The counts of a range over all ranks; the same on each rank, and in every world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ResolveTally {
-    /// Entries of key files: keys distinct within their unit.
+    /// Number of entries in key files: keys that are distinct within their unit.
     pub keys: u64,
-    /// Keys distinct over all units.
+    /// Number of keys that are distinct over all units.
     pub distinct: u64,
-    /// Entries to drop. Repeats within a unit are not among them.
+    /// Number of entries to drop, without the repeats within a unit.
     pub dropped: u64,
 }
 
 /// Why a range was not resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// A unit's key file cannot be read: have the unit run again.
+    /// A unit's key file cannot be read; the unit has to run again.
     #[error("failed to read the keys of unit `{unit}`: {source}")]
     KeyFile {
         /// The unit.
@@ -83,7 +82,7 @@ pub enum ResolveError {
         /// What is wrong with its file.
         source: BlocksError,
     },
-    /// A key file is another unit's.
+    /// A key file belongs to another unit.
     #[error("`{}` holds the keys of unit `{found}`, expected `{expected}`", file.display())]
     WrongUnit {
         /// The key file.
@@ -107,14 +106,14 @@ pub enum ResolveError {
     /// The verdict file could not be written.
     #[error("failed to write the verdict file: {0}")]
     Output(#[source] io::Error),
-    /// Another rank has failed; its own error says why.
-    #[error("rank `{rank}` could not go on\n\nhint: see that rank's error")]
+    /// Another rank failed; its own error says why.
+    #[error("rank `{rank}` failed\n\nhint: see that rank's error")]
     OtherRank {
         /// The highest rank that failed.
         rank: usize,
     },
-    /// What another rank sent is no message of this exchange.
-    #[error("rank `{from}` sent bytes that are no message")]
+    /// A rank received bytes that are not a message of this exchange.
+    #[error("rank `{from}` sent an invalid message")]
     Message {
         /// The sender.
         from: usize,
@@ -122,29 +121,29 @@ pub enum ResolveError {
     /// Keys or verdicts were lost on the way.
     #[error("`{sent}` {what} were sent and `{received}` arrived")]
     Lost {
-        /// What was counted.
+        /// What was counted: keys or verdicts.
         what: &'static str,
-        /// By the senders.
+        /// Number counted by the senders.
         sent: u64,
-        /// By the receivers.
+        /// Number counted by the receivers.
         received: u64,
     },
-    /// A rank on a thread panicked: a defect of this program.
+    /// A rank on a thread panicked, which is a defect of this program.
     #[error("rank `{rank}` panicked: {message}")]
     Panicked {
         /// The rank.
         rank: usize,
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
-    /// The ranks can no longer talk to each other.
+    /// The ranks can no longer communicate.
     #[error(transparent)]
     Comm(#[from] CommError),
 }
 
 /// Resolves one key range together with the other ranks of the world, writes the drops of this
-/// rank's units to `out`, and gives it back with the tally. The file belongs under the name that
-/// [`verdict_file_name`] gives.
+/// rank's units to `out`, and returns it with the tally. The file must get the name that
+/// [`verdict_file_name`] returns.
 pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
     comm: &mut C,
     task: &ResolveTask<'_>,
@@ -187,7 +186,8 @@ pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
     Ok((out, tally))
 }
 
-/// The part of a round that needs the other ranks: keys to their owners, verdicts back.
+/// Does the part of a round that needs the other ranks: sends keys to their owners, and verdicts
+/// back.
 fn go_through<K: HashKey, C: Communicator + ?Sized, W: Write>(
     comm: &mut C,
     round: &mut Round,
@@ -203,7 +203,7 @@ fn go_through<K: HashKey, C: Communicator + ?Sized, W: Write>(
 }
 
 impl ResolveError {
-    /// Whether it only says that another rank, with an error of its own, has failed.
+    /// Returns whether it only says that another rank, with an error of its own, has failed.
     pub fn is_echo(&self) -> bool {
         matches!(self, Self::OtherRank { .. } | Self::Comm(CommError::RankLost { .. }))
     }
@@ -233,12 +233,12 @@ pub fn resolve_on_threads<K: HashKey, W: Write + Send>(
     }
 }
 
-/// The name under which readers look for the file that this rank writes.
+/// Returns the name under which readers look for the file that this rank writes.
 pub fn verdict_file_name<C: Communicator + ?Sized>(comm: &C, range: KeyRange) -> VerdictFileName {
     VerdictFileName { range, rank: comm.rank() as u32, world: comm.size() as u32 }
 }
 
-/// Of all ranks' errors the first that is not an echo of another.
+/// Returns the first of all ranks' errors that does not only repeat another's.
 fn first_cause(ranks: Vec<(usize, RankFailure<ResolveError>)>) -> ResolveError {
     let mut errors: Vec<ResolveError> = ranks
         .into_iter()
@@ -251,7 +251,7 @@ fn first_cause(ranks: Vec<(usize, RankFailure<ResolveError>)>) -> ResolveError {
     errors.swap_remove(cause)
 }
 
-/// Ends the exchange on every rank when one of them has an error.
+/// Ends the exchange on every rank if one of them has an error.
 fn agree<T, C: Communicator + ?Sized>(
     comm: &mut C,
     result: Result<T, ResolveError>,
@@ -290,8 +290,8 @@ fn check_same_task<K: HashKey>(
     }
 }
 
-/// Opens the files of this rank's units, in the order of the units, and closes them again: there
-/// may be more of them than a process may have open. What stays is the index of the range.
+/// Opens the files of this rank's units, in the order of the units, and closes them again, because
+/// there may be more of them than a process may have open. The index of the range is kept.
 fn open_own_files<K: HashKey>(
     rank: usize,
     size: usize,
@@ -314,8 +314,8 @@ fn open_own_files<K: HashKey>(
     Ok(files)
 }
 
-/// As many rounds as the rank with the least room needs: for its own keys, and for its even share
-/// of all keys. Where there are several, there is one being read beside the one under way.
+/// Returns the number of rounds that the rank with the least room needs, for its own keys and for
+/// its even share of all keys. If there are several rounds, one is read while another is exchanged.
 fn count_rounds<K: HashKey>(
     comm: &mut (impl Communicator + ?Sized),
     files: &[KeyFile<K>],
@@ -334,7 +334,7 @@ fn count_rounds<K: HashKey>(
     Ok(comm.all_reduce_max(rounds)?)
 }
 
-/// Adds the ranks' counts up and checks that nothing was lost between them.
+/// Adds up the ranks' counts and checks that nothing was lost between them.
 fn settle(
     comm: &mut (impl Communicator + ?Sized),
     round: &Round,

@@ -1,22 +1,22 @@
-//! What the rest of dedup asks of a key: bytes, an order that begins with its top bits, and a cheap
-//! even spread. Keys are hashes; they are cut, spread and sorted as evenly distributed numbers, and
-//! nothing but speed and balance is lost when they are not.
+//! The properties of a key that dedup needs: bytes, an order that starts with its top bits, and a
+//! cheap even spread. Keys are hashes; they are cut, spread and sorted as evenly distributed
+//! numbers. If they are not, dedup is only slower and less balanced.
 
-/// A hash that dedup goes by: `u64` for lines, `u128` (16 bytes of blake3) for documents.
+/// A hash that identifies content: `u64` for lines, `u128` (16 bytes of BLAKE3) for documents.
 pub trait HashKey: Copy + Ord + Send + Sync + std::fmt::Debug + 'static {
-    /// Bytes of a key in files and messages.
+    /// Size of a key in files and messages.
     const BYTES: usize;
 
     /// A key with a tag that orders after it: an ordinal or a position.
     type Tagged: Copy + Ord + Send + Sync;
 
-    /// The value before any key is put there.
+    /// The value of an empty entry.
     const BLANK: Self::Tagged;
 
-    /// The 64 most significant bits.
+    /// Returns the 64 most significant bits.
     fn top(self) -> u64;
 
-    /// Which of `ranks` decides about this key: independent of the top bits' order.
+    /// Returns which of `ranks` decides about this key, independently of the order of the top bits.
     #[inline]
     fn owner(self, ranks: usize) -> usize {
         // Fibonacci hashing, so that neighbours in the key space go to different ranks.
@@ -24,13 +24,13 @@ pub trait HashKey: Copy + Ord + Send + Sync + std::fmt::Debug + 'static {
         ((mixed * ranks as u64) >> 32) as usize
     }
 
-    /// The 64 least significant bits.
+    /// Returns the 64 least significant bits.
     fn low(self) -> u64;
 
-    /// As a label of blocks, in the same order.
+    /// Returns the key as a label of blocks, in the same order.
     fn label(self) -> u128;
 
-    /// The top bits of a key behind a label.
+    /// Returns the top bits of the key of a label.
     fn top_of_label(label: u128) -> u64;
 
     /// Writes the key's `BYTES` bytes.
@@ -39,10 +39,10 @@ pub trait HashKey: Copy + Ord + Send + Sync + std::fmt::Debug + 'static {
     /// Reads what `put` wrote.
     fn get(bytes: &[u8]) -> Self;
 
-    /// Joins key and tag.
+    /// Joins a key and a tag.
     fn tag(self, tag: u64) -> Self::Tagged;
 
-    /// The inverse of `tag`.
+    /// Splits what `tag` joined.
     fn untag(tagged: Self::Tagged) -> (Self, u64);
 }
 
@@ -96,7 +96,7 @@ impl HashKey for u64 {
 
 impl HashKey for u128 {
     const BYTES: usize = 16;
-    /// Not a `(u128, u64)`: that would take 32 bytes.
+    /// A `(u128, u64)` would take 32 bytes.
     type Tagged = [u64; 3];
     const BLANK: [u64; 3] = [0; 3];
 

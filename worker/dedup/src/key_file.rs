@@ -1,10 +1,10 @@
 //! The key file of one unit: every distinct key once, sorted, with its smallest ordinal and whether
 //! the unit repeats it; then the ordinals that are second or later copies within the unit.
 //!
-//! A block of keys is a column of keys and a column of ordinals, whose lowest bit says «repeated».
-//! Its label is its first key, so that a span of keys is found from the index. Who made the keys
-//! and who compares them is not known here. Invariant: equal sets of `(key, ordinal)` give equal
-//! bytes, in whatever order and with whatever memory they were collected.
+//! A block of keys is a column of keys and a column of ordinals, whose lowest bit means «repeated».
+//! Its label is its first key, so that a span of keys is found from the index. This file does not
+//! know where keys come from and how they are compared. Invariant: equal sets of `(key, ordinal)`
+//! give equal bytes, for any order and memory in which they were collected.
 
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -22,24 +22,25 @@ use thresher_formats::blocks::{
 
 /// The kind of block file that a key file is.
 pub const KEY_FILE: Kind = Kind(*b"KEYS");
-/// 48 kB of line keys: small enough that a span of keys reads little beside it.
+/// Number of entries per block, 48 kB of line keys: small enough that reading a span reads little
+/// else.
 pub(super) const ENTRIES_PER_BLOCK: usize = 4096;
 const REPEATS_BLOCK_BYTES: usize = 64 << 10;
 const ORDINAL_BYTES: usize = 4;
 
-/// What a key file says of itself.
+/// The metadata of a key file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyFileSummary {
     /// The canonical number of the unit.
     pub unit: u32,
-    /// Bytes of a key: 8 for lines, 16 for documents.
+    /// Size of a key: 8 bytes for lines, 16 for documents.
     pub key_bytes: u32,
-    /// Distinct keys, which is the number of entries.
+    /// Number of distinct keys, which is the number of entries.
     pub distinct: u64,
-    /// Ordinals that repeat a key of a smaller ordinal of the unit.
+    /// Number of ordinals that repeat a key of a smaller ordinal of the unit.
     pub repeats: u64,
-    /// Blocks of keys; the blocks after them hold the repeats.
+    /// Number of blocks of keys; the blocks after them hold the repeats.
     key_blocks: u64,
 }
 
@@ -54,13 +55,13 @@ pub struct KeyEntry<K> {
     pub repeated: bool,
 }
 
-/// An ordinal with the mark «repeated» as its lowest bit, so that the order stays.
+/// Puts the mark «repeated» into the lowest bit of an ordinal, which keeps the order.
 #[inline]
 pub(super) fn mark(ordinal: u32, repeated: bool) -> u32 {
     ordinal << 1 | u32::from(repeated)
 }
 
-/// The inverse of [`mark`].
+/// Splits what [`mark`] joined.
 #[inline]
 pub(super) fn unmark(marked: u32) -> (u32, bool) {
     (marked >> 1, marked & 1 == 1)
@@ -86,7 +87,7 @@ impl<K: HashKey, W: Write> KeyFileWriter<K, W> {
         })
     }
 
-    /// Entries come in strictly ascending order of their keys.
+    /// Adds an entry; entries must come in strictly ascending order of their keys.
     pub(super) fn push(&mut self, entry: KeyEntry<K>) -> io::Result<()> {
         self.first.get_or_insert(entry.key);
         let end = self.keys.len();
@@ -151,13 +152,14 @@ fn write_repeats<W: Write>(blocks: &mut BlockWriter<W>, repeats: &OrdinalSet) ->
 pub struct KeyFile<K> {
     blocks: BlockFile,
     summary: KeyFileSummary,
-    /// The blocks of keys that the index still knows.
+    /// The blocks of keys that the index still has.
     keys: Range<usize>,
     key: PhantomData<K>,
 }
 
 impl<K: HashKey> KeyFile<K> {
-    /// Opens a key file with keys of this width; its index is verified, its blocks when read.
+    /// Opens a key file with keys of this width. Its index is verified now, its blocks when they
+    /// are read.
     pub fn open(path: &Path) -> Result<Self, BlocksError> {
         let blocks = BlockFile::open(path, KEY_FILE)?;
         let damaged = |why| blocks.damaged(0, Damage::Layout(why));
@@ -178,7 +180,7 @@ impl<K: HashKey> KeyFile<K> {
         Ok(Self { blocks, summary, keys, key: PhantomData })
     }
 
-    /// What the file says of itself.
+    /// Returns the metadata of the file.
     pub fn summary(&self) -> &KeyFileSummary {
         &self.summary
     }
@@ -195,13 +197,13 @@ impl<K: HashKey> KeyFile<K> {
         })
     }
 
-    /// The ordinals that repeat a key of a smaller ordinal of the same unit.
+    /// Returns the ordinals that repeat a key of a smaller ordinal of the same unit.
     ///
     /// # Panics
-    /// After `restrict`, which forgets where they are.
+    /// Panics after `restrict`, which drops their index.
     pub fn repeats(&self) -> Result<OrdinalSet, BlocksError> {
         let keys = usize::try_from(self.summary.key_blocks).unwrap_or(usize::MAX);
-        assert_eq!(self.keys, 0..keys, "a restricted file has forgotten its repeats");
+        assert_eq!(self.keys, 0..keys, "the index of a restricted file has no repeats");
         let mut repeats = OrdinalSet::default();
         let mut cursor = self.blocks.blocks(keys..self.blocks.entries().len())?;
         while let Some(block) = cursor.next_block()? {
@@ -216,7 +218,7 @@ impl<K: HashKey> KeyFile<K> {
         Ok(repeats)
     }
 
-    /// Forgets the index of everything outside the span, and closes the file until it is read.
+    /// Drops the index of everything outside the span, and closes the file until it is read.
     pub(super) fn restrict(&mut self, span: Span) {
         let keep = self.overlapping(span);
         self.keys = 0..keep.len();
@@ -224,7 +226,7 @@ impl<K: HashKey> KeyFile<K> {
         self.blocks.release();
     }
 
-    /// At least the number of entries in the span, as far as the index tells.
+    /// Returns an upper bound of the number of entries in the span, from the index.
     pub(super) fn at_most(&self, span: Span) -> u64 {
         let blocks = &self.blocks.entries()[self.overlapping(span)];
         blocks.iter().map(|entry| u64::from(entry.count)).sum()
@@ -249,7 +251,7 @@ impl<K: HashKey> KeyFile<K> {
         Ok(())
     }
 
-    /// All entries of block `number`, for a merge that holds one block of each file.
+    /// Returns all entries of block `number`, for a merge that holds one block of each file.
     pub(super) fn block(&self, number: usize) -> Result<Option<Vec<(K, u32)>>, BlocksError> {
         if number >= self.keys.end {
             return Ok(None);
@@ -279,11 +281,11 @@ impl<K: HashKey> KeyFile<K> {
         Ok(true)
     }
 
-    /// The blocks of keys that may hold keys of the span.
+    /// Returns the blocks of keys that may hold keys of the span.
     fn overlapping(&self, span: Span) -> Range<usize> {
         let keys = &self.blocks.entries()[self.keys.clone()];
         let end = keys.partition_point(|entry| K::top_of_label(entry.label) <= span.last);
-        // The block before the first that begins inside may end inside, even at its first value.
+        // The block before the first that starts inside may end inside, even at its first value.
         let begin = keys.partition_point(|entry| K::top_of_label(entry.label) < span.first);
         begin.saturating_sub(1).min(end)..end
     }

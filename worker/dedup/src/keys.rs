@@ -1,13 +1,13 @@
-//! Collecting the keys of one unit: push in any order, finish to a key file.
+//! Collects the keys of one unit: they are pushed in any order and written to a key file.
 //!
 //! ```text
 //! push … push │ buffer full: sort, drop local repeats, spill a sorted run │ push … finish
 //! finish: nothing spilled: sort and write       spilled: spill the rest, merge the runs
 //! ```
-//! It hashes nothing and names no published file; spilled runs are its own, in a directory that the
-//! caller gives, and are removed when it is dropped. Invariant: the bytes written depend only on
-//! the set of `(key, ordinal)` pairs pushed, and memory stays within the budget, apart from one
-//! bit for each ordinal up to the last repeated one and one block for each spilled run.
+//! It hashes nothing and names no published file; spilled runs are its own, in a directory chosen
+//! by the caller, and are removed when it is dropped. Invariant: the bytes written depend only on
+//! the set of `(key, ordinal)` pairs pushed, and memory stays within the budget, apart from one bit
+//! for each ordinal up to the last repeated one and one block for each spilled run.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -22,9 +22,10 @@ use super::position::Span;
 use super::sort::sort_tagged;
 use thresher_formats::blocks::BlocksError;
 
-/// Chunks instead of one vector, so that growing copies and doubles nothing.
+/// Entries per chunk. Chunks are used instead of one vector, which would be copied and doubled to
+/// grow.
 const CHUNK_ENTRIES: usize = 1 << 16;
-/// Fewer entries than this in memory and a run would not fill a block.
+/// With fewer entries than this in memory, a run would not fill a block.
 const MIN_ENTRIES: usize = 4096;
 
 /// Why keys cannot be collected.
@@ -38,7 +39,7 @@ pub enum KeysError {
         /// The ordinal pushed.
         ordinal: u32,
     },
-    /// The caller's sink refused.
+    /// The caller's sink returned an error.
     #[error("failed to write the key file: {0}")]
     Output(#[source] io::Error),
     /// A spilled run could not be written.
@@ -46,7 +47,7 @@ pub enum KeysError {
     Spill {
         /// The run's file.
         file: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         source: io::Error,
     },
     /// A spilled run could not be read back.
@@ -62,7 +63,7 @@ pub struct KeyCollector<K: HashKey> {
     full: Vec<Chunk<K>>,
     filling: Chunk<K>,
     runs: Vec<SpilledRun>,
-    /// Behind the runs, so that they are gone from it before it goes itself.
+    /// Declared after the runs, so that they are removed from the directory before it is.
     made_dir: Option<MadeDirectory>,
     repeats: OrdinalSet,
 }
@@ -73,12 +74,12 @@ struct Chunk<K> {
 }
 
 impl<K: HashKey> KeyCollector<K> {
-    /// Memory that one entry takes at the worst moment, the sort.
+    /// Memory of one entry at the time of the largest use, the sort.
     pub const ENTRY_BYTES: usize = K::BYTES + 4 + size_of::<K::Tagged>();
 
-    /// For the unit of this canonical number. When more than `budget_bytes` are needed, sorted runs
-    /// go to `spill_dir`, which no other collector of the same unit uses at the same time. It is
-    /// made when it is needed, and then removed in the end.
+    /// Creates a collector for the unit of this canonical number. If more than `budget_bytes` are
+    /// needed, sorted runs go to `spill_dir`, which no other collector of the same unit may use at
+    /// the same time. The folder is created when it is needed, and then removed at the end.
     pub fn new(unit: u32, budget_bytes: usize, spill_dir: impl Into<PathBuf>) -> Self {
         Self {
             unit,
@@ -108,7 +109,7 @@ impl<K: HashKey> KeyCollector<K> {
         Ok(())
     }
 
-    /// Writes the key file, and gives the sink back with what the file says of itself.
+    /// Writes the key file, and returns the sink with the metadata of the file.
     pub fn finish<W: Write>(mut self, out: W) -> Result<(W, KeyFileSummary), KeysError> {
         let mut writer = KeyFileWriter::new(out).map_err(KeysError::Output)?;
         if self.runs.is_empty() {
@@ -124,7 +125,7 @@ impl<K: HashKey> KeyCollector<K> {
         self.full.len() * CHUNK_ENTRIES + self.filling.keys.len()
     }
 
-    /// Empties the buffer into the writer: each key once, its other ordinals into the repeats.
+    /// Moves the buffer into the writer: each key once, its other ordinals as repeats.
     fn drain_sorted<W: Write>(&mut self, writer: &mut KeyFileWriter<K, W>) -> io::Result<()> {
         let sorted = sort_tagged::<K, _>(Span::WHOLE, self.buffered(), || {
             self.full.iter().chain([&self.filling]).flat_map(Chunk::entries)
@@ -172,7 +173,8 @@ impl<K: HashKey> KeyCollector<K> {
         Ok(())
     }
 
-    /// Merges the runs; a key's first ordinal in a run is a repeat when another run has a smaller.
+    /// Merges the runs; a key's first ordinal in a run is a repeat if another run has a smaller
+    /// one.
     fn merge<W: Write>(&mut self, writer: &mut KeyFileWriter<K, W>) -> Result<(), KeysError> {
         let mut runs = Vec::with_capacity(self.runs.len());
         let mut heads = BinaryHeap::with_capacity(self.runs.len());
@@ -215,8 +217,8 @@ impl<K: HashKey> Chunk<K> {
     }
 }
 
-/// A run's file, removed with its owner. That it may stay behind is no fault: the directory is
-/// the attempt's own.
+/// A run's file, which is removed with its owner. It does no harm if it stays, because the
+/// directory belongs to the attempt.
 struct SpilledRun(PathBuf);
 
 impl Drop for SpilledRun {
@@ -225,11 +227,11 @@ impl Drop for SpilledRun {
     }
 }
 
-/// A directory that was not there before, removed with its owner when it is empty.
+/// A directory that this created, which is removed with its owner if it is empty.
 struct MadeDirectory(PathBuf);
 
 impl MadeDirectory {
-    /// Nothing when it is there already.
+    /// Creates the directory; returns `None` if it exists already.
     fn make(path: &Path) -> io::Result<Option<Self>> {
         match fs::create_dir(path) {
             Ok(()) => Ok(Some(Self(path.to_owned()))),

@@ -1,4 +1,4 @@
-//! Exact duplicates across all units of a stage, found by the hashes of their content.
+//! Finds exact duplicates across all units of a stage by the hashes of their content.
 //!
 //! ```text
 //! a unit     KeyCollector   ── push(key, ordinal) … finish ──→  key file: keys, local repeats
@@ -6,10 +6,10 @@
 //! a unit     VerdictSet     ── verdict files + its own key file ──→  is_dropped(ordinal)
 //! ```
 //! A [`Position`] is the total order that decides: the unit's canonical number, then the ordinal of
-//! the line or document in it. What is known of a key is its smallest position and whether there
-//! is another one; merging that is associative, commutative and idempotent, so that the drops do
-//! not depend on the number of ranks, ranges or rounds, nor on any order. This module hashes
-//! nothing, names no files and knows no stage.
+//! the line or document in it. For each key, the smallest position is kept, and whether there is
+//! another one. Merging these is associative, commutative and idempotent, so the drops do not
+//! depend on the number of ranks, ranges or rounds, nor on any order. This crate hashes nothing,
+//! names no files and knows no stage.
 
 pub mod budget;
 pub mod comm;

@@ -1,14 +1,14 @@
 //! Sets of ordinals within a unit: in memory a bitmap by pages, in files the shorter of bitmap and
-//! deltas for each page. Knows neither files nor units. Invariant: decoding never panics, and
+//! deltas for each page. It knows neither files nor units. Invariant: decoding never panics, and
 //! allocates at most one page of 8 KiB for each encoded page and 32,768 pages in all.
 
-/// The largest ordinal: one bit of 32 is needed beside it.
+/// The largest ordinal, which leaves one of 32 bits free for a mark.
 pub const MAX_ORDINAL: u32 = (1 << 31) - 1;
 
 const PAGE_BITS: usize = 1 << 16;
 const PAGE_WORDS: usize = PAGE_BITS / 64;
 const BITMAP_BYTES: usize = PAGE_BITS / 8;
-/// Page number, form, number of ordinals less one.
+/// Size of page number, form, and number of ordinals less one.
 const PAGE_HEADER_BYTES: usize = 5;
 const FORM_DELTAS: u8 = 0;
 const FORM_BITMAP: u8 = 1;
@@ -24,7 +24,7 @@ impl OrdinalSet {
     /// Adds an ordinal.
     ///
     /// # Panics
-    /// When it is beyond [`MAX_ORDINAL`].
+    /// Panics if it exceeds [`MAX_ORDINAL`].
     pub fn insert(&mut self, ordinal: u32) {
         assert!(ordinal <= MAX_ORDINAL, "ordinal `{ordinal}` is beyond the limit");
         let page = self.page_mut(ordinal as usize / PAGE_BITS);
@@ -36,7 +36,7 @@ impl OrdinalSet {
         self.count += u64::from(is_new);
     }
 
-    /// Whether the ordinal is in the set.
+    /// Returns whether the ordinal is in the set.
     pub fn contains(&self, ordinal: u32) -> bool {
         let bit = ordinal as usize % PAGE_BITS;
         match self.pages.get(ordinal as usize / PAGE_BITS) {
@@ -45,12 +45,12 @@ impl OrdinalSet {
         }
     }
 
-    /// How many ordinals are in the set.
+    /// Returns the number of ordinals in the set.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The ordinals, ascending.
+    /// Returns the ordinals, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.pages.iter().enumerate().flat_map(|(number, page)| {
             page.iter().flat_map(move |page| {
@@ -59,7 +59,7 @@ impl OrdinalSet {
         })
     }
 
-    /// The ordinals, ascending, in pages as [`encode_page`] takes them; none is empty.
+    /// Returns the ordinals, ascending, in pages as [`encode_page`] takes them; no page is empty.
     pub(super) fn pages(&self) -> impl Iterator<Item = Vec<u32>> + '_ {
         self.pages.iter().enumerate().filter_map(|(number, page)| {
             let bits = bits_of(page.as_ref()?.as_slice());
@@ -125,12 +125,12 @@ impl Extend<u32> for OrdinalSet {
     }
 }
 
-/// Bytes that no encoder wrote.
+/// The error for bytes that no encoder wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadOrdinals;
 
-/// Encodes the first page's worth of ascending, distinct ordinals and returns how many it took.
-/// Equal ordinals always give equal bytes.
+/// Encodes the first page of ascending, distinct ordinals and returns how many it has. Equal
+/// ordinals always give equal bytes.
 pub(super) fn encode_page(ordinals: &[u32], bytes: &mut Vec<u8>) -> usize {
     let Some(first) = ordinals.first() else { return 0 };
     let number = *first as usize / PAGE_BITS;
@@ -160,7 +160,7 @@ pub(super) fn encode_page(ordinals: &[u32], bytes: &mut Vec<u8>) -> usize {
     count
 }
 
-/// The largest encoding of one page.
+/// Size of the largest encoding of one page.
 pub(super) const MAX_PAGE_BYTES: usize = PAGE_HEADER_BYTES + BITMAP_BYTES;
 
 fn decode_deltas<'a>(
@@ -182,7 +182,7 @@ fn decode_deltas<'a>(
     Ok(bytes)
 }
 
-/// Seven bits a byte, the low ones first.
+/// Writes seven bits per byte, the low ones first.
 fn put_varint(mut value: usize, bytes: &mut Vec<u8>) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
@@ -191,7 +191,7 @@ fn put_varint(mut value: usize, bytes: &mut Vec<u8>) {
     bytes.push(value as u8);
 }
 
-/// At most three bytes: a delta is smaller than a page.
+/// Reads at most three bytes, because a delta is smaller than a page.
 fn take_varint(bytes: &[u8]) -> Result<(usize, &[u8]), BadOrdinals> {
     let mut value = 0;
     for (index, byte) in bytes.iter().take(3).enumerate() {

@@ -1,9 +1,9 @@
-//! The order of occurrences and the cuts of the key space: small values without behaviour.
+//! The order of occurrences and the parts of the key space: small values without behaviour.
 //! Invariant: the spans of all ranges, and the slices of a span, cover it once, without a gap.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a key occurs. The derived order, unit before ordinal, is the order that dedup goes by.
+/// Where a key occurs. The derived order, unit before ordinal, is the one by which dedup decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The canonical number of the unit.
@@ -13,30 +13,30 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position as one number of the same order.
+    /// Returns the position as one number with the same order.
     #[inline]
     pub fn pack(self) -> u64 {
         u64::from(self.unit) << 32 | u64::from(self.ordinal)
     }
 
-    /// The inverse of [`Position::pack`].
+    /// Returns the position that [`Position::pack`] packed.
     #[inline]
     pub fn unpack(packed: u64) -> Self {
         Self { unit: (packed >> 32) as u32, ordinal: packed as u32 }
     }
 }
 
-/// Which occurrences of a repeated key go.
+/// Which occurrences of a repeated key are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
-    /// All but the one with the smallest position.
+    /// All but the one with the smallest position are dropped.
     KeepFirst,
-    /// All of them, as CCNet does.
+    /// All of them are dropped, as in CCNet.
     DropAll,
 }
 
-/// One of `of` even parts of the key space: what one gang unit resolves.
+/// One of `of` even parts of the key space, which one gang unit resolves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "[u32; 2]", try_from = "[u32; 2]")]
 pub struct KeyRange {
@@ -45,25 +45,25 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
-    /// All keys.
+    /// The whole key space.
     pub const WHOLE: Self = Self { index: 0, of: 1 };
 
-    /// Part `index` of `of`; `None` when there is no such part.
+    /// Returns part `index` of `of`, or `None` if there is no such part.
     pub fn new(index: u32, of: u32) -> Option<Self> {
         (index < of).then_some(Self { index, of })
     }
 
-    /// Which part this is.
+    /// Returns the number of this part.
     pub fn index(self) -> u32 {
         self.index
     }
 
-    /// How many parts there are.
+    /// Returns how many parts there are.
     pub fn of(self) -> u32 {
         self.of
     }
 
-    /// The keys of this part, by their top 64 bits.
+    /// Returns the keys of this part, by their top 64 bits.
     pub fn span(self) -> Span {
         Span::WHOLE
             .slice(u64::from(self.index), u64::from(self.of))
@@ -85,7 +85,7 @@ impl TryFrom<[u32; 2]> for KeyRange {
     }
 }
 
-/// A run of the key space by the keys' top 64 bits, both ends included.
+/// An interval of the key space by the keys' top 64 bits, including both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// The smallest value in it.
@@ -95,17 +95,17 @@ pub struct Span {
 }
 
 impl Span {
-    /// Every key.
+    /// The span of all keys.
     pub const WHOLE: Self = Self { first: 0, last: u64::MAX };
 
-    /// Whether a key with these top bits is inside.
+    /// Returns whether a key with these top bits is inside.
     #[inline]
     pub fn contains(self, top: u64) -> bool {
         self.first <= top && top <= self.last
     }
 
-    /// Part `index` of `of` even ones, below 2^63 of them; `None` when that part is empty, for the
-    /// span has fewer values than there are parts.
+    /// Returns part `index` of `of` even ones, of which there must be fewer than 2^63; `None` if
+    /// that part is empty because the span has fewer values than there are parts.
     pub fn slice(self, index: u64, of: u64) -> Option<Self> {
         assert!(index < of && of < 1 << 63, "part `{index}` of `{of}` is not a part");
         let width = self.width();
@@ -116,7 +116,7 @@ impl Span {
         (begin < end).then(|| Self { first: at(begin), last: at(end - 1) })
     }
 
-    /// How many values it has, up to 2^64.
+    /// Returns how many values it has, up to 2^64.
     pub fn width(self) -> u128 {
         u128::from(self.last - self.first) + 1
     }

@@ -1,17 +1,17 @@
-//! Sorting tagged hashes: one scatter by the top bits into buckets that fit the first cache, then a
-//! comparison sort of each. Keys that are not spread evenly make it slower, never wrong.
+//! Sorts tagged hashes: one scatter by the top bits into buckets that fit the first-level cache,
+//! then a comparison sort of each. Keys that are not spread evenly make it slower, never wrong.
 
 use super::key::HashKey;
 use super::position::Span;
 
-/// Entries per bucket aimed at: 16 kB of `u64` keys with their tags.
+/// Target number of entries per bucket: 16 kB of `u64` keys with their tags.
 const BUCKET_ENTRIES: usize = 1024;
-/// More buckets than this and the scatter misses the TLB at every entry.
+/// With more buckets than this, the scatter misses the TLB at every entry.
 const MAX_BUCKETS: usize = 1 << 13;
 
 /// Sorts the entries that `source` yields, by key and then tag. `source` is run twice and must
-/// yield the same both times. Keys outside `span` are only sorted among their equals.
-// `for_each` rather than `for`: over a flattened iterator it is nested loops, and twice as fast.
+/// yield the same entries both times. Keys outside `span` are only sorted among equal ones.
+// `for_each` is twice as fast as `for` here: over a flattened iterator it becomes nested loops.
 pub(super) fn sort_tagged<K: HashKey, I: Iterator<Item = (K, u64)>>(
     span: Span,
     count: usize,
@@ -19,7 +19,7 @@ pub(super) fn sort_tagged<K: HashKey, I: Iterator<Item = (K, u64)>>(
 ) -> Vec<K::Tagged> {
     let buckets = (count / BUCKET_ENTRIES).clamp(1, MAX_BUCKETS);
     let scale = Scale::new(span, buckets);
-    // `ends[b]` first counts bucket b + 1, then is where bucket b's next entry goes.
+    // `ends[b]` first counts bucket b + 1, then is the position of bucket b's next entry.
     let mut ends = vec![0usize; scale.buckets + 1];
     source().for_each(|(key, _)| ends[scale.bucket(key.top()) + 1] += 1);
     let mut total = 0;
@@ -41,7 +41,7 @@ pub(super) fn sort_tagged<K: HashKey, I: Iterator<Item = (K, u64)>>(
     sorted
 }
 
-/// Maps top bits to buckets, monotonously, by one multiplication.
+/// Maps top bits to buckets, monotonically, by one multiplication.
 struct Scale {
     first: u64,
     buckets: usize,
@@ -52,7 +52,7 @@ impl Scale {
     fn new(span: Span, buckets: usize) -> Self {
         let width = span.width();
         let buckets = if (buckets as u128) < width { buckets } else { 1 };
-        // Fits 64 bits since buckets < width, or there is one bucket, where 0 will do.
+        // Fits 64 bits because buckets < width, or there is one bucket, for which 0 is right.
         let factor = if buckets == 1 { 0 } else { ((buckets as u128) << 64) / width };
         Self { first: span.first, buckets, factor: factor as u64 }
     }
@@ -61,7 +61,7 @@ impl Scale {
     fn bucket(&self, top: u64) -> usize {
         let distance = top.wrapping_sub(self.first);
         let bucket = (u128::from(distance) * u128::from(self.factor)) >> 64;
-        // A key outside the span is still with its equals.
+        // A key outside the span is still together with its equals.
         (bucket as usize).min(self.buckets - 1)
     }
 }

@@ -1,19 +1,24 @@
-//! What the tests of dedup share: seeded numbers and key files of made-up units.
+//! Seeded numbers and key files of generated units, for the tests of dedup.
 
 use std::fs;
 use std::path::Path;
+
+use thresher_domain::SplitMix64;
 
 use super::exchange::KeyFileRef;
 use super::key::HashKey;
 use super::keys::KeyCollector;
 
-/// splitmix64: the same numbers for the same seed for ever.
-pub(super) struct Seeded(pub(super) u64);
+/// Seeded numbers for tests.
+pub(super) struct Seeded(SplitMix64);
 
 impl Seeded {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
+    }
+
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
+        self.0.next_u64()
     }
 
     pub(super) fn below(&mut self, limit: u64) -> u64 {
@@ -21,29 +26,21 @@ impl Seeded {
     }
 
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end as u64 + 1) as usize);
-        }
+        self.0.shuffle(items);
     }
-}
-
-fn mix(mut value: u64) -> u64 {
-    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 /// Keys that tests make from small numbers.
 pub(super) trait TestKey: HashKey + std::hash::Hash {
-    /// Spread like a hash.
+    /// Returns a key that is spread like a hash.
     fn spread(id: u64) -> Self;
-    /// At the ends of the key space, next to each other.
+    /// Returns a key near the ends of the key space, next to others.
     fn crowded(id: u64) -> Self;
 }
 
 impl TestKey for u64 {
     fn spread(id: u64) -> Self {
-        mix(id)
+        SplitMix64::at(id)
     }
 
     fn crowded(id: u64) -> Self {
@@ -53,11 +50,11 @@ impl TestKey for u64 {
 
 impl TestKey for u128 {
     fn spread(id: u64) -> Self {
-        Self::from(mix(id)) << 64 | Self::from(mix(id ^ 0xABCD))
+        Self::from(SplitMix64::at(id)) << 64 | Self::from(SplitMix64::at(id ^ 0xABCD))
     }
 
     fn crowded(id: u64) -> Self {
-        // Half of them share their top bits.
+        // Half of the keys share their top bits.
         if id.is_multiple_of(2) { Self::from(id) } else { Self::MAX - (Self::from(id) << 63) }
     }
 }

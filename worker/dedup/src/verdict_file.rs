@@ -1,10 +1,10 @@
-//! The verdict file of one rank for one key range: for each unit of the rank the dropped ordinals.
+//! The verdict file of one rank for one key range: the dropped ordinals of each unit of the rank.
 //!
 //! Drops come in any order and are sorted and written in batches when the memory for them is full.
 //! A block holds sections of ascending units, and is labelled with its batch and first unit, so
 //! that one unit's sections are found from the index. The first batch has a section for every unit
-//! of the rank, empty or not: a unit that was not compared cannot be taken for one without drops.
-//! Combining ranges, ranks and local repeats is left to [`super::verdicts`].
+//! of the rank, empty or not, so that a unit that was not compared is not treated as one without
+//! drops. [`super::verdicts`] combines ranges, ranks and local repeats.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,12 +20,12 @@ pub const VERDICT_FILE: Kind = Kind(*b"VERD");
 const BLOCK_BYTES: usize = 64 << 10;
 const SECTION_HEADER_BYTES: usize = 8;
 
-/// What a verdict file says of itself.
+/// The metadata of a verdict file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerdictSummary {
     pub(super) range: KeyRange,
-    /// The units of the file are those whose number leaves `rank` when divided by `world`.
+    /// The units of the file are those whose number modulo `world` is `rank`.
     pub(super) rank: u32,
     pub(super) world: u32,
     pub(super) policy: Policy,
@@ -62,7 +62,7 @@ impl<W: Write> VerdictFileWriter<W> {
         })
     }
 
-    /// Records one drop; its unit is the file's, and no position comes twice.
+    /// Records one drop; its unit must be one of the file's, and no position may come twice.
     pub(super) fn push(&mut self, position: u64) -> io::Result<()> {
         self.pending.push(position);
         if self.pending.len() >= self.pending_limit {
@@ -71,7 +71,7 @@ impl<W: Write> VerdictFileWriter<W> {
         Ok(())
     }
 
-    /// How many drops were recorded.
+    /// Returns the number of drops recorded.
     pub(super) fn dropped(&self) -> u64 {
         self.summary.dropped + self.pending.len() as u64
     }
@@ -94,16 +94,16 @@ impl<W: Write> VerdictFileWriter<W> {
             let end = rest.partition_point(|packed| unit_of(*packed) <= *unit);
             ordinals.clear();
             ordinals.extend(rest[..end].iter().map(|packed| Position::unpack(*packed).ordinal));
-            if let Some(stranger) = rest[..end].first().filter(|p| unit_of(**p) != *unit) {
-                return Err(not_of_this_rank(unit_of(*stranger)));
+            if let Some(other) = rest[..end].first().filter(|p| unit_of(**p) != *unit) {
+                return Err(not_of_this_rank(unit_of(*other)));
             }
             rest = &rest[end..];
             if self.summary.batches == 0 || !ordinals.is_empty() {
                 batch.add_unit(&mut self.blocks, *unit, &ordinals)?;
             }
         }
-        if let Some(stranger) = rest.first() {
-            return Err(not_of_this_rank(unit_of(*stranger)));
+        if let Some(other) = rest.first() {
+            return Err(not_of_this_rank(unit_of(*other)));
         }
         batch.flush(&mut self.blocks)?;
         self.summary.dropped += pending.len() as u64;
@@ -136,7 +136,7 @@ impl Batch {
         Self { number, payload: Vec::new(), first_unit: None, count: 0 }
     }
 
-    /// Adds the unit's section, cut in several where a block is full.
+    /// Adds the unit's section, split if a block is full.
     fn add_unit<W: Write>(
         &mut self,
         blocks: &mut BlockWriter<W>,
@@ -197,12 +197,12 @@ impl VerdictFile {
         &self.summary
     }
 
-    /// Adds the unit's drops to the set; `false` when the file has nothing about the unit.
+    /// Adds the unit's drops to the set; returns `false` if the file has nothing about the unit.
     pub(super) fn add_unit(&self, unit: u32, set: &mut OrdinalSet) -> Result<bool, BlocksError> {
         let mut found = false;
         for batch in 0..self.summary.batches {
             let entries = self.blocks.entries();
-            // Sections of the unit may begin in the last block that begins with a smaller unit.
+            // Sections of the unit may start in the last block that starts with a smaller unit.
             let begin = entries.partition_point(|entry| entry.label < label(batch, unit));
             let end = entries.partition_point(|entry| entry.label <= label(batch, unit));
             if end == 0 {
@@ -224,7 +224,7 @@ impl VerdictFile {
     }
 }
 
-/// Adds the sections of `unit` in one block; `None` when the bytes are no sections.
+/// Adds the sections of `unit` in one block; returns `None` if the bytes are not valid sections.
 fn add_sections(mut bytes: &[u8], unit: u32, set: &mut OrdinalSet) -> Option<bool> {
     let mut found = false;
     while !bytes.is_empty() {

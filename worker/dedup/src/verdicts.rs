@@ -1,7 +1,7 @@
 //! What a unit must drop: the verdicts of every key range, and its own local repeats.
 //!
-//! Names the verdict files, so that whoever lists a directory or an outcome knows from the name
-//! which of them concern a unit; opens only those. Writing them is the exchange's.
+//! The name of a verdict file says which units it concerns, so that readers of a directory or an
+//! outcome open only those. The exchange writes the files.
 //! Invariant: a set is complete or an error. Every range is there exactly once for the unit, and
 //! each file states that it compared the unit.
 
@@ -15,8 +15,8 @@ use super::position::KeyRange;
 use super::verdict_file::VerdictFile;
 use thresher_formats::blocks::BlocksError;
 
-/// Which verdict file: its range, its rank and the size of the world that made it. Its `Display` is
-/// the file's name, `verdicts-00002-of-00009-rank-00000-of-00004`.
+/// The identity of a verdict file: its range, its rank and the size of the world that made it. Its
+/// `Display` is the name of the file, `verdicts-00002-of-00009-rank-00000-of-00004`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerdictFileName {
     /// The key range that the world resolved.
@@ -36,7 +36,7 @@ impl fmt::Display for VerdictFileName {
 }
 
 impl VerdictFileName {
-    /// Reads the name from a path's last part; what follows a dot does not matter.
+    /// Reads the name from the last part of a path; what follows a dot is ignored.
     pub fn parse(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let name = name.split('.').next()?.strip_prefix("verdicts-")?;
@@ -48,16 +48,16 @@ impl VerdictFileName {
         (rank < world).then_some(Self { range, rank, world })
     }
 
-    /// Whether the file is the one of its range and world that is for this unit.
+    /// Returns whether this file, among those of its range and world, is for this unit.
     pub fn concerns(&self, unit: u32) -> bool {
         unit % self.world == self.rank
     }
 }
 
-/// Why a unit's verdicts cannot be had.
+/// Why a unit's verdicts cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VerdictsError {
-    /// A verdict file cannot be read: have its key range resolved again.
+    /// A verdict file cannot be read; its key range has to be resolved again.
     #[error("failed to read the verdicts of key range `{}`: {source}", range.index())]
     VerdictFile {
         /// The range whose gang unit wrote the file.
@@ -65,7 +65,7 @@ pub enum VerdictsError {
         /// What is wrong with it.
         source: BlocksError,
     },
-    /// The unit's key file cannot be read: have the unit run again.
+    /// The unit's key file cannot be read; the unit has to run again.
     #[error("failed to read the local repeats of unit `{unit}`: {source}")]
     KeyFile {
         /// The unit that wrote the file.
@@ -73,12 +73,12 @@ pub enum VerdictsError {
         /// What is wrong with it.
         source: BlocksError,
     },
-    /// The key file is another unit's.
+    /// The key file belongs to another unit.
     #[error("`{}` holds the keys of unit `{found}`, expected `{expected}`", file.display())]
     WrongUnit {
         /// The key file.
         file: PathBuf,
-        /// The unit asked for.
+        /// The unit that was requested.
         expected: u32,
         /// The unit in the file.
         found: u32,
@@ -86,12 +86,12 @@ pub enum VerdictsError {
     /// A path does not end in a verdict file's name.
     #[error("`{}` is not named like a verdict file", .0.display())]
     Name(PathBuf),
-    /// The content states another range, rank or world than the name.
-    #[error("`{}` does not hold what its name says", .0.display())]
+    /// The content has another range, rank or world than the name.
+    #[error("`{}` has other content than its name says", .0.display())]
     Misnamed(PathBuf),
-    /// The files belong to different numbers of ranges, or one range is there twice.
+    /// The files belong to different numbers of ranges, or one range occurs twice.
     #[error(
-        "`{}` does not go with the other verdict files\n\nhint: pass the files of one stage",
+        "`{}` does not match the other verdict files\n\nhint: pass the files of one stage",
         .0.display()
     )]
     Surplus(PathBuf),
@@ -112,8 +112,8 @@ pub struct VerdictSet {
 }
 
 impl VerdictSet {
-    /// Reads the verdicts on one unit out of all verdict files of a stage, and its local repeats
-    /// out of its key file. The repeats go under either policy: keep-first keeps an earlier one,
+    /// Reads the verdicts on one unit from all verdict files of a stage, and its local repeats from
+    /// its key file. The repeats are dropped under either policy: keep-first keeps an earlier one,
     /// and drop-all drops the first through the exchange.
     pub fn load<K: HashKey>(
         files: &[PathBuf],
@@ -144,23 +144,24 @@ impl VerdictSet {
         Ok(Self { dropped })
     }
 
-    /// Whether this line or document is to be dropped as a duplicate.
+    /// Returns whether this line or document is to be dropped as a duplicate.
     pub fn is_dropped(&self, ordinal: u32) -> bool {
         self.dropped.contains(ordinal)
     }
 
-    /// How many are to be dropped.
+    /// Returns the number of ordinals to drop.
     pub fn count(&self) -> u64 {
         self.dropped.count()
     }
 
-    /// The ordinals to be dropped, ascending.
+    /// Returns the ordinals to drop, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.dropped.iter()
     }
 }
 
-/// The one file of each range that concerns the unit, by range; all ranges or an error.
+/// Returns the one file of each range that concerns the unit, by range, or an error if one is
+/// missing.
 fn files_concerning(
     files: &[PathBuf],
     unit: u32,

@@ -1,7 +1,9 @@
-//! CPU of reading WARC or WET records beside the floor: a bare libdeflate loop over the same bytes.
+//! Compares the CPU time of reading WARC or WET records with a lower bound: a bare libdeflate loop
+//! over the same bytes.
 //!
-//! `cargo bench -p thresher-formats --bench warc_inflate -- FILE.gz…`; without files, a file is made
-//! from the fixture's text. Rounds alternate, and the quickest of each is told, in CPU seconds.
+//! `cargo bench -p thresher-formats --bench warc_inflate -- FILE.gz…`; without files, the bench
+//! makes one from the text of the fixture. Rounds alternate, and the shortest time of each is
+//! printed, in CPU seconds.
 
 #![expect(unsafe_code, reason = "the floor is the C library itself, without our wrapper")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -67,7 +69,7 @@ fn floor(input: &[u8]) -> [u64; 2] {
                 &raw mut consumed,
                 &raw mut produced,
             );
-            assert_eq!(result, 0, "the bench wants a sound file of small members");
+            assert_eq!(result, 0, "the bench needs an undamaged file of small members");
             at += consumed;
             total += produced as u64;
             members += 1;
@@ -116,7 +118,7 @@ fn warc(input: &[u8]) -> [u64; 2] {
     }
 }
 
-/// Copies as a file would.
+/// Copies into the caller's buffer, as reading a file would.
 struct Unbuffered<'a>(&'a [u8]);
 
 impl Read for Unbuffered<'_> {

@@ -6,12 +6,13 @@
 //! footer        number of blocks · caller's metadata · the block headers again, as an index
 //! trailer       footer length · checksum · magic
 //! ```
-//! A block's *label* (a first key, an ordinal) and *count* are the caller's: they let a reader pick
-//! blocks from the index alone. What the payloads mean, names and publishing are left to callers.
+//! A block's *label* (a first key, an ordinal) and *count* are chosen by the caller, so that a
+//! reader can select blocks from the index alone. This module does not know what payloads mean, and
+//! does not name or publish files.
 //!
-//! Invariant: a byte that changed since it was written is never handed out. Reading gives what was
-//! written or [`BlocksError::Damaged`], which names file, offset and cause, so that the unit that
-//! made the file can run again. No allocation is larger than the file or [`MAX_BLOCK_BYTES`].
+//! Invariant: a byte that changed since it was written is never returned. A read returns what was
+//! written or [`BlocksError::Damaged`], which names the file, offset and cause, so that the unit
+//! that made the file can run again. No allocation is larger than the file or [`MAX_BLOCK_BYTES`].
 
 mod layout;
 mod reader;
@@ -27,7 +28,8 @@ pub use layout::{BlockEntry, MAX_BLOCK_BYTES};
 pub use reader::{Block, BlockCursor, BlockFile};
 pub use writer::{BlockWriter, Compression};
 
-/// What a file holds, four ASCII letters in its header: a file of one kind is not read as another.
+/// What a file holds, as four ASCII letters in its header, so that a file of one kind is never read
+/// as another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Kind(pub [u8; 4]);
 
@@ -46,7 +48,7 @@ impl fmt::Debug for Kind {
 /// Why a block file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BlocksError {
-    /// The bytes are not those that were written: have the unit that made the file run again.
+    /// The bytes differ from those that were written; the unit that made the file has to run again.
     #[error(
         "`{}` is damaged at byte {offset}: {what}\n\nhint: run the unit that wrote it again",
         file.display()
@@ -54,17 +56,17 @@ pub enum BlocksError {
     Damaged {
         /// The file.
         file: PathBuf,
-        /// Where in the file the damaged part begins.
+        /// Offset in the file at which the damaged part starts.
         offset: u64,
         /// What is wrong there.
         what: Damage,
     },
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("failed to read `{}`: {source}", file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         source: io::Error,
     },
 }
@@ -72,27 +74,27 @@ pub enum BlocksError {
 /// What is wrong with a damaged file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// The first bytes are not a block file's, or the version is another.
+    /// The file does not start like a block file, or it has another version.
     #[error("not a block file of this version")]
     Magic,
-    /// A block file, of another kind.
+    /// The file is a block file of another kind.
     #[error("the file is of kind `{found}`, expected `{expected}`")]
     Kind {
-        /// The kind that the reader asked for.
+        /// The kind that the reader expects.
         expected: Kind,
-        /// The kind that the file states.
+        /// The kind in the header of the file.
         found: Kind,
     },
-    /// The file ends before what its index or trailer promises.
+    /// The file ends before its index or trailer says that it does.
     #[error("the file is cut short")]
     Truncated,
-    /// The bytes do not have their checksum.
+    /// A checksum does not match its bytes.
     #[error("wrong checksum")]
     Checksum,
-    /// The checksum holds but the lengths and fields contradict each other.
+    /// The checksum matches, but lengths or fields contradict each other.
     #[error("{0}")]
     Layout(&'static str),
-    /// The payload does not decompress to its stated length.
+    /// The payload does not decompress to the length in its header.
     #[error("payload does not decompress to its length")]
     Compression,
 }

@@ -1,4 +1,5 @@
-//! Multi-member gzip at libdeflate's speed, in bounded memory, past any damage.
+//! A reader of multi-member gzip at libdeflate's speed, in bounded memory, that continues after
+//! damage.
 //!
 //! ```text
 //!   Read ─► Window (hashed, exact offsets) ─► does the member fit? ─ yes ─► Inflater ─► a piece
@@ -6,12 +7,13 @@
 //!                       └───────────── resync ◄── damage ◄──────────────────┘
 //! ```
 //!
-//! Members are tried whole; those too large for the buffers, and damaged ones, are inflated in
-//! pieces. Damage is an event with its place in the input; reading goes on at the next member that
-//! really inflates. Input that is not gzip passes through as one endless member. What the bytes
-//! mean is left to the caller. Invariants: a member never costs more memory than the constants
-//! below; what was decoded before a damage is handed out; an error of the input is an `Err` and can
-//! be retried.
+//! A member is first inflated whole. One that is too large for the buffers, or damaged, is inflated
+//! in pieces. Damage is an event with its location in the input; reading continues at the next
+//! member that inflates. Input that is not gzip passes through as one member. The caller decides
+//! what the bytes mean.
+//!
+//! Invariants: no member needs more memory than the constants below allow; what was decoded before
+//! damage is returned; an error of the input is an `Err` and can be retried.
 
 mod header;
 mod resync;
@@ -29,34 +31,37 @@ use window::Window;
 
 pub use window::InputDigest;
 
-/// Bad deflate data, wrong checksum or length.
+/// Reason of a member with invalid deflate data, or a wrong checksum or length.
 pub const REASON_DAMAGED: &str = "gzip_damaged";
-/// The input ends inside a member.
+/// Reason of an input that ends inside a member.
 pub const REASON_TRUNCATED: &str = "gzip_truncated";
-/// Bytes between members that are no member.
+/// Reason of bytes between members that are not a member.
 pub const REASON_GARBAGE: &str = "gzip_garbage";
-/// A member that inflates beyond all measure.
+/// Reason of a member that inflates to more than [`GzipLimits`] allows.
 pub const REASON_BOMB: &str = "gzip_bomb";
 
-/// Compressed bytes kept in view; most members fit, so one attempt is enough.
+/// Compressed bytes to read before a member is inflated; most members fit, so one attempt is
+/// enough.
 const LOOKAHEAD_BYTES: usize = 128 << 10;
 /// Longest compressed member that is inflated whole.
 const WINDOW_MAX_BYTES: usize = 4 << 20;
-/// Longest inflated member that is handed out whole.
+/// Longest inflated member that is returned whole.
 const OUTPUT_MAX_BYTES: usize = 8 << 20;
 const OUTPUT_FIRST_BYTES: usize = 256 << 10;
 /// Size of the pieces of a larger member.
 const PIECE_BYTES: usize = 256 << 10;
-/// A damaged member may swallow its successors before the damage shows; so far back they are found.
+/// How far the reader can go back: a damaged member may consume the members after it before the
+/// damage is detected.
 const HISTORY_BYTES: usize = 1 << 20;
-/// Reading the same bytes again after damage may cost this much, plus four times the input.
+/// Bytes that may be read again after damage, in addition to four times the input.
 const REWORK_FREE_BYTES: u64 = 64 << 20;
 
-/// When a member is a bomb: it passes both limits.
+/// The limits that define a bomb: a member that exceeds both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GzipLimits {
+    /// Inflated bytes.
     pub member_max_bytes: u64,
-    /// Inflated bytes per compressed byte; deflate cannot pass 1032.
+    /// Inflated bytes per compressed byte; deflate cannot exceed 1032.
     pub member_max_ratio: u64,
 }
 
@@ -66,35 +71,38 @@ impl Default for GzipLimits {
     }
 }
 
-/// What `GzipReader::next_event` met.
+/// What `GzipReader::next_event` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// `piece()` holds the next bytes of the member at `member_offset()`. `last`: the member ends
-    /// with it and is whole. A piece may be empty.
+    /// `piece()` returns the next bytes of the member at `member_offset()`. A piece may be empty.
     Piece {
+        /// The member ends with this piece and is intact.
         last: bool,
     },
-    /// The member of the last pieces, or bytes between members, cannot be read. The next piece is
-    /// of another member.
+    /// The member of the last pieces, or the bytes between two members, cannot be read. The next
+    /// piece belongs to another member.
     Damage(Damage),
+    /// The input has ended.
     End,
 }
 
-/// A place in the input that cannot be read.
+/// A part of the input that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where it starts: the member's offset in the compressed input.
+    /// Offset in the compressed input at which it starts: that of the member.
     pub offset: u64,
+    /// One of the reasons above.
     pub reason: &'static str,
+    /// What is wrong, for people.
     pub detail: String,
 }
 
-/// Pulls inflated pieces out of gzip or plain input.
+/// Reads gzip or plain input and returns it as inflated pieces.
 pub struct GzipReader<R> {
     window: Window<R>,
     inflater: Inflater,
     output: Vec<u8>,
-    /// Bytes of `output`, or for plain input of the window, that are the current piece.
+    /// Size of the current piece, in `output` or, for plain input, in the window.
     piece_bytes: usize,
     state: State,
     limits: GzipLimits,
@@ -108,7 +116,8 @@ enum State {
     Start,
     Between,
     Streaming(Box<Stream>),
-    /// A damage was met, its end is not known. `resume_at`: where the search starts.
+    /// The member is damaged and its end is not known. The search for the next one starts at
+    /// `resume_at`.
     Broken {
         damage: Damage,
         resume_at: u64,
@@ -119,6 +128,7 @@ enum State {
 }
 
 impl<R: Read> GzipReader<R> {
+    /// Creates a reader that treats a member beyond `limits` as a bomb.
     pub fn new(input: R, limits: GzipLimits) -> Self {
         Self {
             window: Window::new(input),
@@ -133,7 +143,7 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
-    /// Moves on. An `Err` comes from the input alone; the call may then be repeated.
+    /// Returns the next event. An `Err` comes from the input only; the call may then be repeated.
     pub fn next_event(&mut self) -> io::Result<Event> {
         loop {
             let event = match &mut self.state {
@@ -151,7 +161,8 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
-    /// The bytes of the last `Event::Piece`; valid until the next call of `next_event`.
+    /// Returns the bytes of the last `Event::Piece`; they are valid until the next call of
+    /// `next_event`.
     pub fn piece(&self) -> &[u8] {
         match self.state {
             State::Plain => &self.window.unread()[..self.piece_bytes],
@@ -164,17 +175,18 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
-    /// Where the member of the last piece starts in the compressed input; 0 for plain input.
+    /// Returns the offset in the compressed input of the last piece's member; 0 for plain input.
     pub fn member_offset(&self) -> u64 {
         self.member_offset
     }
 
-    /// Whether the input is not gzip and passes through. Known after the first event.
+    /// Returns whether the input is not gzip and passes through. This is known after the first
+    /// event.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// Length and hash of the input read so far: of all of it after `Event::End`.
+    /// Returns the length and hash of the input read so far, which is all of it after `Event::End`.
     pub fn input_digest(&self) -> InputDigest {
         self.window.digest()
     }
@@ -218,7 +230,7 @@ impl<R: Read> GzipReader<R> {
         self.member_offset = self.window.offset();
         let magic = bytes.len().min(MAGIC.len());
         if bytes[..magic] != MAGIC[..magic] {
-            return self.meet_garbage();
+            return self.skip_garbage();
         }
         match self.inflate_whole()? {
             Some(produced) => {
@@ -232,9 +244,10 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
-    /// Inflates the member at the window's start if it is sound and fits; else moves nothing.
+    /// Inflates the member at the start of the window if it is intact and fits; otherwise consumes
+    /// nothing.
     fn inflate_whole(&mut self) -> io::Result<Option<usize>> {
-        // Larger members take the way on which bombs are recognised.
+        // Larger members are streamed, which is where bombs are detected.
         let limit = usize::try_from(self.limits.member_max_bytes).unwrap_or(usize::MAX);
         let output_max = OUTPUT_MAX_BYTES.min(limit);
         if self.output.is_empty() {
@@ -260,8 +273,8 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
-    /// Zeros up to the end are padding, as tapes and block devices leave it; all else is garbage.
-    fn meet_garbage(&mut self) -> io::Result<Option<Event>> {
+    /// Skips what is not a member. Zeros up to the end are the padding of tapes and block devices.
+    fn skip_garbage(&mut self) -> io::Result<Option<Event>> {
         loop {
             self.window.fill(LOOKAHEAD_BYTES, 0)?;
             let bytes = self.window.unread();
@@ -283,15 +296,15 @@ impl<R: Read> GzipReader<R> {
 
     fn stream(&mut self) -> io::Result<Event> {
         let State::Streaming(stream) = &mut self.state else {
-            unreachable!("called in this state alone")
+            unreachable!("called in this state only")
         };
         self.piece_bytes = 0;
         let room = self.output.len().min(PIECE_BYTES);
         let mut filled = 0;
         let step = match stream.step(&mut self.window, &mut self.output[..room], &mut filled) {
             Ok(step) => step,
-            // What was inflated before the error goes out first; the error, if it stays, comes
-            // next.
+            // What was inflated before the error is returned first; the error, if it persists,
+            // comes with the next call.
             Err(_) if filled > 0 => Step::More,
             Err(error) => return Err(error),
         };
@@ -312,8 +325,8 @@ impl<R: Read> GzipReader<R> {
             }
             Step::Broken { reason, detail, at_end } => {
                 let here = self.window.offset();
-                // A member whose data ended where it should have was damaged inside; then the next
-                // one follows, and what looks like a member inside it is its content.
+                // If the data of a member ended where it should, the damage is inside it and the
+                // next member follows; anything inside it that looks like a member is its content.
                 let next_follows = at_end && resync::plausible(self.window.unread());
                 let resume_at = if next_follows { here } else { offset + 1 };
                 let damage = Damage { offset, reason, detail };
@@ -327,14 +340,15 @@ impl<R: Read> GzipReader<R> {
         let State::Broken { damage, resume_at } =
             std::mem::replace(&mut self.state, State::Between)
         else {
-            unreachable!("called in this state alone")
+            unreachable!("called in this state only")
         };
         if self.window.offset() < resume_at {
-            // The header itself is what is wrong, and nothing of it was consumed.
+            // The header itself is wrong, and none of it was consumed.
             self.window.consume(1);
         }
         let here = self.window.offset();
-        // Nested headers could make reading quadratic; past the allowance the search only goes on.
+        // Nested headers could make reading quadratic; beyond the allowance, the search continues
+        // without going back.
         let again = here - resume_at;
         if self.rework_bytes + again <= REWORK_FREE_BYTES + 4 * here {
             self.rework_bytes += again;
@@ -348,7 +362,7 @@ impl<R: Read> GzipReader<R> {
         let found = resync::find_member(&mut self.window)?;
         let State::Searching(mut damage) = std::mem::replace(&mut self.state, State::Between)
         else {
-            unreachable!("called in this state alone")
+            unreachable!("called in this state only")
         };
         if found && damage.reason == REASON_TRUNCATED {
             damage.reason = REASON_DAMAGED;

@@ -1,12 +1,12 @@
-//! Reading with length and hash taken on the way.
+//! A reader that computes the length and hash of what it reads.
 //!
-//! **Invariant:** every byte that was read went through the hash once, in order, up to the limit.
+//! **Invariant:** every byte that was read, up to the limit, was hashed once, in order.
 
 use std::io::{self, Read};
 
 use super::gzip::InputDigest;
 
-/// Hashes what is read, up to a limit; what lies beyond is read but not hashed.
+/// Hashes what is read, up to a limit; bytes after the limit are read but not hashed.
 pub struct HashedReader<R> {
     input: R,
     hasher: blake3::Hasher,
@@ -15,6 +15,7 @@ pub struct HashedReader<R> {
 }
 
 impl<R: Read> HashedReader<R> {
+    /// Hashes all of the input.
     pub fn new(input: R) -> Self {
         Self::up_to(input, u64::MAX)
     }
@@ -24,7 +25,8 @@ impl<R: Read> HashedReader<R> {
         Self { input, hasher: blake3::Hasher::new(), bytes: 0, limit }
     }
 
-    /// Reads what is left up to the limit, and says what there was.
+    /// Reads the rest up to the limit, and returns the length and hash of all that was read up to
+    /// there.
     pub fn finish(mut self) -> io::Result<InputDigest> {
         let left = self.limit - self.bytes;
         io::copy(&mut self.by_ref().take(left), &mut io::sink())?;
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_of_all_that_lies_before_the_limit_however_much_was_read() {
+    fn the_digest_covers_all_bytes_before_the_limit_however_much_was_read() {
         for (read, limit) in [(0, 4), (3, 4), (9, 4), (10, 4), (2, 99)] {
             let mut reader = HashedReader::up_to(&b"0123456789"[..], limit);
             reader.read_exact(&mut vec![0; read]).unwrap();

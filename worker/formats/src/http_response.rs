@@ -1,14 +1,14 @@
 //! An HTTP/1.x response as crawlers store it in a WARC `response` record: head, then body.
 //!
-//! Splits the payload, and undoes chunked transfer and content encodings where they are really
-//! there: CommonCrawl stores bodies decoded, other crawlers store the raw stream, and some store
+//! Splits the payload, and undoes chunked transfer and content encodings if they are really
+//! present: CommonCrawl stores decoded bodies, other crawlers store the raw stream, and some store
 //! decoded bodies under the headers of the raw one. Charset and markup are left to `html`.
 //!
-//! Declared lengths are never trusted: the record frames the payload, so the body is all that
-//! follows the head, and a `Content-Length` that disagrees is only noted in [`BodyNotes`]. A body
-//! that ends early (crawlers cut long ones) is kept as far as it decodes, and noted too.
+//! Declared lengths are not trusted: the record frames the payload, so the body is all that follows
+//! the head, and a `Content-Length` that differs is only noted in [`BodyNotes`]. A body that ends
+//! early (crawlers cut long ones) is kept as far as it decodes, and noted too.
 //!
-//! Invariant: no input makes it hold more than the limits allow, and none makes it panic.
+//! Invariant: no input makes this module hold more than the limits allow, or panic.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
@@ -18,13 +18,14 @@ use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use thiserror::Error;
 
-/// How much of a foreign response may be held.
+/// The limits of what is held of an untrusted response.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpLimits {
-    /// Status line and headers together.
+    /// Size of the status line and headers together.
     pub head_bytes: usize,
+    /// Number of headers.
     pub headers: usize,
-    /// The body after each decoding step; stops compression bombs.
+    /// Size of the body after each decoding step; this stops compression bombs.
     pub body_bytes: usize,
 }
 
@@ -34,32 +35,36 @@ impl Default for HttpLimits {
     }
 }
 
-/// Status and headers; the body stays encoded until [`HttpResponse::body`] is asked for it.
+/// Status and headers; the body stays encoded until [`HttpResponse::body`] is called.
 #[derive(Debug)]
 pub struct HttpResponse<'a> {
+    /// The status code, such as 200.
     pub status: u16,
     headers: Vec<(String, String)>,
     raw_body: &'a [u8],
 }
 
-/// A decoded body and what was odd about it.
+/// A decoded body, and what was unusual about it.
 #[derive(Debug)]
 pub struct HttpBody<'a> {
+    /// The body, borrowed if it was not encoded.
     pub bytes: Cow<'a, [u8]>,
+    /// What was unusual about it.
     pub notes: BodyNotes,
 }
 
-/// Oddities that are tolerated, for the caller to count.
+/// Deviations that are tolerated and that the caller counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BodyNotes {
-    /// A chunked or compressed body ended early; what decoded until there is kept.
+    /// A chunked or compressed body ended early; the part that decodes is kept.
     pub cut_short: bool,
-    /// `Content-Length` differs from the stored body.
+    /// `Content-Length` differs from the length of the stored body.
     pub length_disagrees: bool,
-    /// A header names an encoding that the body does not have; it was taken as it is.
+    /// A header names an encoding that the body does not have; the body was kept unchanged.
     pub encoding_was_undone: bool,
 }
 
+/// Why a response cannot be split or decoded.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum HttpError {
     #[error("read an http response: {detail}")]
@@ -73,7 +78,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// The counted name of the drop.
+    /// Returns the reason under which the record is counted.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "http_malformed",
@@ -85,7 +90,7 @@ impl HttpError {
 }
 
 impl<'a> HttpResponse<'a> {
-    /// Splits head and body. The body begins after the first empty line.
+    /// Splits head and body. The body starts after the first empty line.
     pub fn split(payload: &'a [u8], limits: &HttpLimits) -> Result<Self, HttpError> {
         let window = &payload[..payload.len().min(limits.head_bytes)];
         let head = with_known_version(window);
@@ -117,19 +122,19 @@ impl<'a> HttpResponse<'a> {
         Ok(Self { status, headers, raw_body: &payload[head_bytes..] })
     }
 
-    /// The first header of this (lower-case) name.
+    /// Returns the value of the first header of this name, which is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body with its transfer and content encodings undone.
+    /// Returns the body with its transfer and content encodings undone.
     pub fn body(&self, limits: &HttpLimits) -> Result<HttpBody<'a>, HttpError> {
         let mut notes = BodyNotes::default();
         let mut bytes = Cow::Borrowed(self.raw_body);
         let declared = self.header("content-length").and_then(|value| value.parse::<u64>().ok());
         notes.length_disagrees = declared.is_some_and(|n| n != self.raw_body.len() as u64);
         if self.tokens("transfer-encoding").any(|token| token == "chunked") {
-            // A chunked message has no length of its own to disagree with.
+            // A chunked message has no length that a header could contradict.
             notes.length_disagrees = false;
             match unchunk(self.raw_body)? {
                 Some(chunks) => {
@@ -153,7 +158,7 @@ impl<'a> HttpResponse<'a> {
         Ok(HttpBody { bytes, notes })
     }
 
-    /// The comma-separated tokens of all headers of this name, lower-case.
+    /// Returns the comma-separated tokens of all headers of this name, in lower case.
     fn tokens(&self, name: &'static str) -> impl Iterator<Item = String> {
         self.headers
             .iter()
@@ -164,13 +169,14 @@ impl<'a> HttpResponse<'a> {
     }
 }
 
-/// Stacked encodings beyond this are an attack, not a page.
+/// Limit of stacked encodings; a page with more is an attack.
 const MAX_ENCODINGS: usize = 4;
 
-/// zstd for the web is bounded to windows of 8 MiB (RFC 9659).
+/// Limit of zstd windows on the web: 8 MiB (RFC 9659).
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Crawlers that speak HTTP/2 write `HTTP/2 200`; the parser knows only 1.0 and 1.1.
+/// Replaces the version: crawlers that speak HTTP/2 write `HTTP/2 200`, and the parser knows only
+/// 1.0 and 1.1.
 fn with_known_version(window: &[u8]) -> Cow<'_, [u8]> {
     let known = window.starts_with(b"HTTP/1.");
     let version_end = window.iter().take(10).position(|&byte| byte == b' ');
@@ -187,10 +193,10 @@ struct Chunks {
     cut_short: bool,
 }
 
-/// Undoes chunked coding; `None` when the body is not chunked, whatever its header says.
+/// Undoes chunked coding; returns `None` if the body is not chunked, whatever its header says.
 ///
-/// The first chunk decides: it must have a size line and either end in a line break or reach the
-/// end of the payload. After that a bad size line is damage.
+/// The first chunk decides: it must have a size line, and end in a line break or reach the end of
+/// the payload. After that, an invalid size line is damage.
 fn unchunk(body: &[u8]) -> Result<Option<Chunks>, HttpError> {
     let mut bytes = Vec::new();
     let mut rest = body;
@@ -226,14 +232,14 @@ fn unchunk(body: &[u8]) -> Result<Option<Chunks>, HttpError> {
     }
 }
 
-/// A size line that the end of the payload cut is shorter than this.
+/// Length below which an incomplete size line at the end of the payload counts as cut off.
 const MAX_CUT_SIZE_LINE: usize = 32;
 
 fn line_break_bytes(bytes: &[u8]) -> usize {
     if bytes.starts_with(b"\r\n") { 2 } else { usize::from(bytes.starts_with(b"\n")) }
 }
 
-/// One decoding step.
+/// Undoes one encoding.
 fn decoded<'a>(
     encoding: &str,
     bytes: Cow<'a, [u8]>,
@@ -246,7 +252,7 @@ fn decoded<'a>(
     let present = match encoding {
         "gzip" | "x-gzip" => bytes.starts_with(&GZIP_MAGIC),
         "zstd" => bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
-        // These have no magic number, but neither can begin a page of markup and decode.
+        // These have no magic number, but neither can start like a page of markup and still decode.
         "deflate" => is_zlib(&bytes) || !looks_like_markup(&bytes),
         "br" => !looks_like_markup(&bytes),
         _ => {
@@ -285,7 +291,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 type Drained = (Vec<u8>, std::io::Result<()>);
 
-/// All members; bytes after the last one are ignored, as browsers do.
+/// Inflates all members; bytes after the last one are ignored, as browsers do.
 fn gunzip(bytes: &[u8], limit: usize) -> Drained {
     let mut out = Vec::new();
     let mut rest = bytes;
@@ -312,7 +318,8 @@ fn unzstd(bytes: &[u8], limit: usize) -> Drained {
     }
 }
 
-/// By the streaming call: the crate's readers report a cut stream and a damaged one alike.
+/// Uses the streaming call, because the crate's readers do not distinguish a cut stream from a
+/// damaged one.
 fn unbrotli(bytes: &[u8], limit: usize) -> Drained {
     let alloc = StandardAlloc::default;
     let mut state = BrotliState::new_strict(alloc(), alloc(), alloc());

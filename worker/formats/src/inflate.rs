@@ -1,8 +1,8 @@
-//! The door to libdeflate, the fastest inflater, and the only `unsafe` file of the formats.
+//! The wrapper of libdeflate, the fastest inflater, and the only file of this crate with `unsafe`.
 //!
 //! It inflates one whole gzip member from memory to memory. Members that do not fit, streaming and
-//! explanations of damage are left to `gzip`. Invariant: the counts it hands out never pass the
-//! lengths of the slices it was given.
+//! explanations of damage are left to `gzip`. Invariant: the counts that it returns never exceed
+//! the lengths of the slices it was given.
 
 #![expect(unsafe_code, reason = "libdeflate is a C library; its calls are wrapped here, once")]
 
@@ -10,14 +10,15 @@ use std::ptr::NonNull;
 
 use libdeflate_sys as sys;
 
-/// What became of an attempt to inflate one member.
+/// Result of an attempt to inflate one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inflated {
-    /// The member ended and its checksum is right.
+    /// The member has ended and its checksum matches.
     Done { consumed: usize, produced: usize },
     /// The output is too small for the member.
     OutputFull,
-    /// Damaged, or cut off by the end of the input; libdeflate does not tell which.
+    /// The member is damaged, or cut off by the end of the input; libdeflate does not distinguish
+    /// these.
     Bad,
 }
 
@@ -32,7 +33,7 @@ unsafe impl Send for Inflater {}
 
 impl Inflater {
     pub(super) fn new() -> Self {
-        // SAFETY: no preconditions; null means that memory is out.
+        // SAFETY: no preconditions; null means that memory is exhausted.
         let raw = unsafe { sys::libdeflate_alloc_decompressor() };
         let raw =
             NonNull::new(raw).expect("the allocator gives the decompressor its few kilobytes");

@@ -1,14 +1,14 @@
-//! Lines of JSON lines files, plain or gzip, in bounded memory, past any damage.
+//! A reader of JSON lines files, plain or gzip, in bounded memory, that continues after damage.
 //!
 //! ```text
 //! bytes → gzip or plain → lines (bounded) → Line | Quarantined
 //! ```
-//! A line is bytes: what it holds is for the caller to parse. Of a line that is too long, and
-//! around damaged gzip data, only the place is told; reading goes on at the next line feed that is
-//! certain. Plain input can be read from its middle.
+//! A line is bytes: the caller parses what it holds. A line that is too long, and lines near
+//! damaged gzip data, are reported by their location only; reading continues after the next line
+//! feed that is certain. Plain input can be read from its middle.
 //!
-//! **Invariant:** a line belongs to the piece in which it begins; offsets count the text's bytes,
-//! after decompression.
+//! **Invariant:** a line belongs to the piece in which it starts; offsets count the bytes of the
+//! text, after decompression.
 
 use std::io::{self, Read};
 
@@ -16,37 +16,44 @@ use super::gzip::{Damage, Event, GzipLimits, GzipReader, InputDigest};
 use super::hashed::HashedReader;
 use super::piece::Piece;
 
-/// A line that is longer than the limit.
+/// Reason of a line that is longer than the limit.
 pub const REASON_TOO_LONG: &str = "line_too_long";
-/// An input without a byte in it.
+/// Reason of an input of zero bytes.
 pub const REASON_EMPTY: &str = "empty_input";
 
-/// What is read of plain input at once.
+/// Size of a read of plain input.
 const PLAIN_BYTES: usize = 256 << 10;
 
-/// A line, or why there is none.
+/// A line, or the reason why there is none.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item<'a> {
+    /// A line.
     Line(Line<'a>),
+    /// A part of the input that yields no line.
     Quarantined(BadLine),
 }
 
-/// One line without its line feed; blank lines are left out.
+/// One line without its line feed. Blank lines are skipped.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line<'a> {
+    /// Offset in the text.
     pub offset: u64,
-    /// Within the piece, quarantined ones counted.
+    /// Number of the line within the piece; quarantined lines are counted.
     pub number: u64,
+    /// The bytes of the line.
     pub bytes: &'a [u8],
 }
 
-/// A place that gives no line.
+/// A part of the input that yields no line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
-    /// In the text; of damaged gzip data, in the compressed input.
+    /// Offset in the text; for damaged gzip data, in the compressed input.
     pub offset: u64,
+    /// Number of the line within the piece.
     pub number: u64,
+    /// The reason under which it is counted.
     pub reason: &'static str,
+    /// What is wrong, for people.
     pub detail: String,
 }
 
@@ -55,23 +62,23 @@ enum Bytes<R> {
     Plain { input: Box<HashedReader<R>>, buffer: Vec<u8>, filled: usize },
 }
 
-/// Reads lines.
+/// Reads the lines of an input or a piece.
 pub struct LineReader<R> {
     bytes: Bytes<R>,
     line_max_bytes: usize,
-    /// Lines that begin here or later belong to the next piece.
+    /// A line that starts here or later belongs to the next piece.
     end: u64,
-    /// Where `at` is in the text.
+    /// Offset in the text of the current bytes.
     offset: u64,
-    /// In the current bytes.
+    /// Position of the reader in the current bytes.
     at: usize,
-    /// The begin of a line that reaches over several reads.
+    /// The start of a line that extends over several reads.
     carry: Vec<u8>,
-    /// The line that was handed out, if it was carried.
+    /// The line that was returned last, if it was carried.
     carried: Vec<u8>,
-    /// Bytes of the line so far, those that were not kept included.
+    /// Length of the line so far, including bytes that were not kept.
     line_bytes: u64,
-    /// Nothing is certain up to the next line feed.
+    /// Whether bytes up to the next line feed cannot be used.
     lost: bool,
     number: u64,
     ended: bool,
@@ -86,14 +93,14 @@ enum More {
 }
 
 impl<R: Read> LineReader<R> {
-    /// A whole input, plain or gzip.
+    /// Reads a whole input, plain or gzip.
     pub fn whole(input: R, line_max_bytes: usize, gzip: GzipLimits) -> Self {
         let bytes = Bytes::Gzip(Box::new(GzipReader::new(input, gzip)));
         Self::new(bytes, line_max_bytes, 0, u64::MAX, false)
     }
 
-    /// A piece of a plain input; `input` begins where the piece does. `inside_line`: the byte
-    /// before it is no line feed.
+    /// Reads a piece of a plain input; `input` starts where the piece does. `inside_line`: whether
+    /// the byte before it is not a line feed.
     pub fn piece(input: R, line_max_bytes: usize, piece: Piece, inside_line: InsideLine) -> Self {
         let input = HashedReader::up_to(input, piece.length);
         let bytes =
@@ -119,11 +126,11 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// Moves on. An `Err` comes from the input alone.
+    /// Returns the next line or quarantined part. An `Err` comes from the input only.
     pub fn next_item(&mut self) -> io::Result<Option<Item<'_>>> {
         loop {
-            let begins_later = self.lost && self.offset >= self.end;
-            if self.ended || self.begin() >= self.end || begins_later {
+            let starts_later = self.lost && self.offset >= self.end;
+            if self.ended || self.start() >= self.end || starts_later {
                 return Ok(None);
             }
             let rest = &self.bytes.view()[self.at..];
@@ -137,7 +144,7 @@ impl<R: Read> LineReader<R> {
                 }
                 continue;
             };
-            let begin = self.begin();
+            let start = self.start();
             let (from, length) = (self.at, self.line_bytes + feed as u64);
             if self.keeps(feed) && !self.carry.is_empty() {
                 self.carry.extend_from_slice(&self.bytes.view()[from..from + feed]);
@@ -153,18 +160,18 @@ impl<R: Read> LineReader<R> {
             self.number += 1;
             let number = self.number - 1;
             if length > self.line_max_bytes as u64 {
-                return Ok(Some(Item::Quarantined(too_long(begin, number, length))));
+                return Ok(Some(Item::Quarantined(too_long(start, number, length))));
             }
             let bytes = match self.carried.is_empty() {
                 true => &self.bytes.view()[from..from + feed],
                 false => self.carried.as_slice(),
             };
-            let bytes = without_mark(begin, bytes);
-            return Ok(Some(Item::Line(Line { offset: begin, number, bytes })));
+            let bytes = without_mark(start, bytes);
+            return Ok(Some(Item::Line(Line { offset: start, number, bytes })));
         }
     }
 
-    /// Length and hash of what was read; reads the rest of the piece first.
+    /// Reads the rest of the piece, and returns the length and hash of what was read.
     pub fn finish(self) -> io::Result<InputDigest> {
         match self.bytes {
             Bytes::Gzip(mut gzip) => {
@@ -175,8 +182,8 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// Where the current line begins.
-    fn begin(&self) -> u64 {
+    /// Returns the offset at which the current line starts.
+    fn start(&self) -> u64 {
         self.offset - self.line_bytes
     }
 
@@ -185,16 +192,16 @@ impl<R: Read> LineReader<R> {
     }
 
     fn last_line(&mut self) -> Option<Item<'_>> {
-        let (begin, length) = (self.begin(), self.line_bytes);
+        let (start, length) = (self.start(), self.line_bytes);
         self.number += 1;
         let number = self.number - 1;
         if length > self.line_max_bytes as u64 {
-            return Some(Item::Quarantined(too_long(begin, number, length)));
+            return Some(Item::Quarantined(too_long(start, number, length)));
         }
-        Some(Item::Line(Line { offset: begin, number, bytes: without_mark(begin, &self.carry) }))
+        Some(Item::Line(Line { offset: start, number, bytes: without_mark(start, &self.carry) }))
     }
 
-    /// Takes the rest of the current bytes into the line and goes on to the next ones.
+    /// Adds the rest of the current bytes to the line and reads the next ones.
     fn carry_on(&mut self) -> io::Result<Option<BadLine>> {
         let rest = self.bytes.view().len() - self.at;
         if self.keeps(rest) {
@@ -250,7 +257,7 @@ impl<R: Read> Bytes<R> {
                 Event::End => More::End,
             }),
             Self::Plain { input, buffer, filled } => {
-                // What was handed out is gone before an error can end this.
+                // What was returned is gone before an error can end this.
                 *filled = 0;
                 *filled = retry(|| input.read(buffer))?;
                 Ok(if *filled > 0 { More::Some } else { More::End })
@@ -268,14 +275,16 @@ fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// Whether a piece begins inside a line of the piece before it.
+/// Whether a piece starts inside a line of the piece before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InsideLine {
+    /// The byte before the piece belongs to a line that started earlier.
     Yes,
+    /// The piece starts at the start of a line.
     No,
 }
 
-/// A text may begin with a byte order mark, which is no part of its first line.
+/// Removes the byte order mark with which a text may start; it is not part of the first line.
 fn without_mark(offset: u64, line: &[u8]) -> &[u8] {
     let marked = if offset == 0 { line.strip_prefix(b"\xef\xbb\xbf") } else { None };
     marked.unwrap_or(line)
@@ -326,13 +335,13 @@ mod tests {
         assert_eq!(whole(text), lines);
         assert_eq!(whole(&gzip(text)), lines);
         let members = [gzip(b"one\n\ntw"), gzip(b"o\nth"), gzip(b"ree")].concat();
-        assert_eq!(whole(&members), lines, "a line may reach over members");
+        assert_eq!(whole(&members), lines, "a line may extend over members");
         assert_eq!(whole(b""), [(0, 0, Err(REASON_EMPTY))]);
         assert_eq!(whole(b"\n\n"), []);
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    fn a_byte_order_mark_is_not_part_of_the_first_line() {
         let lines = vec![(0, 0, Ok("a".to_owned())), (5, 1, Ok("\u{feff}b".to_owned()))];
         assert_eq!(whole("\u{feff}a\n\u{feff}b".as_bytes()), lines);
         assert_eq!(whole(&gzip("\u{feff}a".as_bytes())), lines[..1]);

@@ -1,5 +1,5 @@
-//! File formats: bytes to records and back. No policy lives here: what a record means, and what it
-//! is worth, is for recipes and filters to say.
+//! File formats: from bytes to records and back. This crate holds no policy: recipes and filters
+//! decide what a record means and whether it is kept.
 
 pub mod blocks;
 pub mod gzip;

@@ -1,10 +1,11 @@
-//! Parquet files, row group by row group.
+//! A reader of Parquet files, row group by row group.
 //!
-//! The library reads what is whole well, and panics over much that is damaged; here a panic of its
-//! is damage like any other. It unpacks pages as a whole, whatever their size, so `held` looks at
-//! them first. Columns and what rows mean are the slice's business.
+//! The library reads undamaged files well, and panics on many damaged ones; here such a panic is
+//! damage like any other. It unpacks a page as a whole, whatever its size, so `held` checks page
+//! sizes first. The slice knows the columns and what rows mean.
 //!
-//! **Invariant:** whatever the bytes, reading ends with rows or with a word on what is wrong.
+//! **Invariant:** whatever the bytes, reading ends with rows or with a description of what is
+//! wrong.
 
 mod held;
 
@@ -19,30 +20,31 @@ use parquet::record::{Field, Row};
 use crate::third_party;
 use held::{Bounded, Held};
 
-/// Rows of a group may come to this, whatever the group takes in the file.
+/// Total size that the rows of a group may reach, whatever the group takes in the file.
 const FREE_BYTES: u64 = 1 << 30;
-/// Rows of a group come to so many times what it takes in the file; packers alone get to a
-/// thousand, and a dictionary, which has a value once, to any number.
+/// Factor between a group's size in the file and the largest total size of its rows. Compression
+/// alone reaches about a thousand; a dictionary, which stores a value once, has no bound.
 const EXPANSION: u64 = 1024;
 
-/// A file whose directory was read.
+/// A file whose metadata has been read.
 pub struct ParquetFile<R: ChunkReader> {
     reader: SerializedFileReader<Bounded<R>>,
     held: Arc<Held>,
     length: u64,
 }
 
-/// Why a row group is not read, or not further.
+/// Why a row group, or the rest of one, is not read.
 #[derive(Debug)]
 pub enum Unread {
+    /// The file is damaged, as described.
     Damaged(String),
-    /// Sound as far as it was seen, but it takes more memory or time than it may.
+    /// The rows read so far are intact, but the group needs more memory or time than it may use.
     TooLarge(String),
 }
 
 impl<R: ChunkReader + 'static> ParquetFile<R> {
-    /// Reads the directory at the file's end; an error says what is wrong with it. Pages of more
-    /// than `page_bytes` together are not unpacked.
+    /// Reads the metadata at the end of the file; an error describes what is wrong with it. Pages
+    /// that take more than `page_bytes` together are not unpacked.
     pub fn open(reader: R, page_bytes: u64) -> Result<Self, String> {
         let (length, held) = (reader.len(), Arc::new(Held::up_to(page_bytes)));
         let bounded = Bounded { input: reader, held: Arc::clone(&held) };
@@ -50,18 +52,18 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         Ok(Self { reader, held, length })
     }
 
-    /// How many row groups there are.
+    /// Returns the number of row groups.
     pub fn groups(&self) -> usize {
         self.reader.num_row_groups()
     }
 
-    /// The names of the columns, as rows have them.
+    /// Returns the names of the columns, in the order of a row's values.
     pub fn columns(&self) -> Vec<String> {
         let schema = self.reader.metadata().file_metadata().schema();
         schema.get_fields().iter().map(|field| field.name().to_owned()).collect()
     }
 
-    /// Where the first column of a group begins.
+    /// Returns the offset in the file of the first column of a group.
     pub fn begin(&self, group: usize) -> Result<u64, String> {
         caught(|| {
             let group = self.reader.metadata().row_group(group);
@@ -69,8 +71,8 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         })
     }
 
-    /// Gives the rows of a group, with the bytes of each, up to what is wrong with it; the outer
-    /// error is the taker's.
+    /// Passes each row of a group, with its size, to `each`, up to the first error in the group.
+    /// The outer error is the one that `each` returned.
     pub fn rows<E>(
         &self,
         group: usize,
@@ -80,7 +82,7 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
             let group = self.reader.get_row_group(group)?;
             self.held.begin(group.metadata())?;
             let schema = self.reader.metadata().file_metadata().schema_descr_ptr();
-            // A batch holds the pages that its rows lie in, which may be one for each.
+            // A batch holds the pages of its rows, which may be one page for each row.
             let rows = TreeBuilder::new().with_batch_size(1).as_iter(schema, &*group)?;
             Ok((rows, self.most_bytes(group.metadata()), group.metadata().num_rows()))
         });
@@ -112,7 +114,7 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         }
     }
 
-    /// What the rows of a group may come to.
+    /// Returns the largest total size of the rows of a group.
     fn most_bytes(&self, group: &RowGroupMetaData) -> u64 {
         let lengths = group.columns().iter().map(|column| column.byte_range().1);
         let stored = lengths.fold(0, u64::saturating_add);
@@ -131,7 +133,7 @@ fn after(count: u64, all: i64, why: &str) -> String {
     format!("after {count} of {all} rows: {why}")
 }
 
-/// What the texts of a value take, with a little for each value.
+/// Returns the size of the texts of a value, plus a constant for each other value.
 fn bytes_of(field: &Field) -> u64 {
     match field {
         Field::Str(text) => text.len() as u64,

@@ -1,22 +1,24 @@
 //! A part of an input, for inputs that are too large for one unit.
 //!
-//! **Invariant:** a record belongs to the piece in which it begins, so that pieces which cover an
-//! input without a gap give each of its records once.
+//! **Invariant:** a record belongs to the piece in which it starts, so that pieces that cover an
+//! input without a gap contain each of its records once.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of an input; the records that begin in them are read, to their ends.
+/// A range of bytes of an input. The records that start in it are read, to their ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
+    /// Offset of the first byte.
     pub offset: u64,
+    /// Number of bytes.
     pub length: u64,
 }
 
 impl Piece {
-    /// Nearly equal pieces of about `target_bytes` that cover `bytes`; none for an input that is
-    /// small enough to stay whole.
+    /// Returns nearly equal pieces of about `target_bytes` that cover `bytes`, or none if the input
+    /// is small enough to stay whole.
     pub fn even(bytes: u64, target_bytes: u64) -> Vec<Self> {
         let count = bytes / target_bytes.max(1);
         if count < 2 {
@@ -26,7 +28,7 @@ impl Piece {
         (0..count).map(|n| Self { offset: at(n), length: at(n + 1) - at(n) }).collect()
     }
 
-    /// The places that belong to it.
+    /// Returns the range of offsets in the piece.
     pub fn range(self) -> Range<u64> {
         self.offset..self.offset.saturating_add(self.length)
     }

@@ -1,18 +1,19 @@
-//! Records out of WARC, WET and WAT files, gzipped or plain.
+//! A reader of records in WARC, WET and WAT files, gzipped or plain.
 //!
-//! A pull parser: framed by Content-Length, checked against what follows the body and against the
-//! member's end. What a record means, and whether its bytes are text, is left to the caller.
-//! Invariants: every record met is one `Item`, and so is every damaged region of the input; a
-//! damage takes the record in hand with it; memory stays below the limits whatever the input says;
-//! the items do not depend on how the input is cut into reads. An error of the input is an `Err`,
+//! A pull parser: Content-Length frames a record and is checked against what follows the body and
+//! against the end of the member. The caller decides what a record means and whether its bytes are
+//! text.
+//! Invariants: every record is one `Item`, and so is every damaged region of the input; damage
+//! includes the record that was being read; memory stays below the limits whatever the input says;
+//! the items do not depend on how the input is split into reads. An error of the input is an `Err`,
 //! never a quarantine.
 //!
-//! A record whose length does not fit costs the rest of its member where members hold one record
-//! each, as CommonCrawl's do; elsewhere the next line that starts a record is searched, also in the
-//! body of a record that is too large to be held (`step_over`).
+//! A record whose length does not fit costs the rest of its member if members hold one record each,
+//! as those of CommonCrawl do. Otherwise the next line that starts a record is searched, also in
+//! the body of a record that is too large to be held (`step_over`).
 
 mod header;
-mod source;
+mod member_bytes;
 #[cfg(test)]
 mod tests;
 
@@ -22,35 +23,41 @@ use memchr::memmem::Finder;
 
 use super::gzip::{Damage, GzipLimits, GzipReader, InputDigest};
 use header::{Defect, shown, version_line};
-use source::{Boundary, Source};
+use member_bytes::{Boundary, MemberBytes};
 
 pub use header::Header;
 
-/// The head of a record is not what the format says.
+/// Reason of a record whose head does not follow the format.
 pub const REASON_HEADER_MALFORMED: &str = "warc_header_malformed";
-/// The head passes the limit of bytes or fields.
+/// Reason of a head that exceeds the limit of bytes or fields.
 pub const REASON_HEADER_TOO_LARGE: &str = "warc_header_too_large";
+/// Reason of a head without a Content-Length.
 pub const REASON_CONTENT_LENGTH_MISSING: &str = "content_length_missing";
-/// Not a number, or another than the body's length.
+/// Reason of a Content-Length that is not a number, or differs from the length of the body.
 pub const REASON_CONTENT_LENGTH_WRONG: &str = "content_length_wrong";
-/// The body passes the limit; it was stepped over.
+/// Reason of a body that exceeds the limit; it is skipped.
 pub const REASON_RECORD_TOO_LARGE: &str = "record_too_large";
-/// Plain input ends inside the record.
+/// Reason of plain input that ends inside the record.
 pub const REASON_RECORD_TRUNCATED: &str = "record_truncated";
-/// The input holds no byte.
+/// Reason of an input of zero bytes.
 pub const REASON_EMPTY_INPUT: &str = "empty_input";
 
-/// Ends the head, and follows the body.
+/// The bytes at the end of the head and after the body.
 const TWO_LINE_ENDS: &[u8] = b"\r\n\r\n";
 const RECORD_START: &[u8] = b"WARC/";
-/// The longest version line that is known: `WARC/0.17` and its line end.
+/// Length of the longest known version line: `WARC/0.17` and its line end.
 const VERSION_MAX_BYTES: usize = 11;
 
+/// The limits of what the reader holds in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WarcLimits {
+    /// Size of a record's head.
     pub header_max_bytes: usize,
+    /// Number of fields in a head.
     pub header_max_fields: usize,
+    /// Size of a record's body.
     pub record_max_bytes: usize,
+    /// When a gzip member is a bomb.
     pub gzip: GzipLimits,
 }
 
@@ -65,68 +72,77 @@ impl Default for WarcLimits {
     }
 }
 
+/// What [`WarcReader::next`] found.
 pub enum Item<'a> {
+    /// A record.
     Record(Record<'a>),
+    /// A record or region that cannot be read.
     Quarantined(Quarantined),
 }
 
-/// A sound record.
+/// A record without defects.
 pub struct Record<'a> {
+    /// The named fields.
     pub header: Header<'a>,
+    /// The bytes that follow the head.
     pub body: &'a [u8],
-    /// Where the gzip member starts that holds it; in plain input, where the record itself starts.
+    /// Offset of the gzip member that holds the record; in plain input, of the record itself.
     pub offset: u64,
     /// Number of the item in the input.
     pub index: u64,
 }
 
-/// A record or a region of the input that cannot be read.
+/// A record, or a region of the input, that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
+    /// Offset of the gzip member, or in plain input of the record or region.
     pub offset: u64,
     /// Number of the item in the input.
     pub index: u64,
+    /// The reason under which it is counted.
     pub reason: &'static str,
+    /// What is wrong, for people.
     pub detail: String,
     head: Vec<u8>,
 }
 
 impl Quarantined {
-    /// The record's head as far as it could be read; without fields where it could not.
+    /// Returns the record's head as far as it could be read; it has no fields if it could not.
     pub fn header(&self) -> Header<'_> {
         Header::new(&self.head)
     }
 }
 
-/// Pulls records out of an input.
+/// Reads the records of an input one after the other.
 pub struct WarcReader<R> {
-    source: Source<R>,
+    source: MemberBytes<R>,
     limits: WarcLimits,
     next_index: u64,
-    /// Bytes of the record that was handed out last.
+    /// Size of the record that was returned last.
     pending: usize,
-    /// Whether a member was seen to hold more than one record.
+    /// Whether a member held more than one record.
     shared_members: bool,
-    /// The head of the record in hand, where a defect behind it was found.
+    /// The head of the current record, kept if a defect after it is found.
     head: Vec<u8>,
-    /// Made once: making it costs as much as using it on a head.
+    /// Created once, because creating it costs as much as searching a head.
     head_end: Finder<'static>,
 }
 
-/// What the framing came to.
+/// Result of finding the start and end of a record.
 enum Framed {
     Record { header_bytes: usize, body_bytes: usize },
     Defect(Defect),
     Damage(Damage),
 }
 
-/// Where the search for the next record came to its end.
+/// The damage at which the search for the next record ended, if any.
 type Stopped = Option<Damage>;
 
 impl<R: Read> WarcReader<R> {
+    /// Creates a reader with these limits.
     pub fn new(input: R, limits: WarcLimits) -> Self {
         let gzip = GzipReader::new(input, limits.gzip);
-        let source = Source::new(gzip);
+        let source = MemberBytes::new(gzip);
         Self {
             source,
             limits,
@@ -138,8 +154,8 @@ impl<R: Read> WarcReader<R> {
         }
     }
 
-    /// The next record or quarantine; `None` at the end of the input. An `Err` comes from the
-    /// input.
+    /// Returns the next record or quarantined region, or `None` at the end of the input. An `Err`
+    /// comes from the input.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
         self.source.consume(std::mem::take(&mut self.pending));
@@ -175,13 +191,14 @@ impl<R: Read> WarcReader<R> {
         }
     }
 
-    /// Length and hash of the compressed input; of all of it once `next` has said `None`.
+    /// Returns the length and hash of the compressed input read so far, which is all of it after
+    /// `next` has returned `None`.
     pub fn input_digest(&self) -> InputDigest {
         self.source.gzip.input_digest()
     }
 
-    /// Stands at the start of the next record, or before a damage, or at the end of an empty input;
-    /// `false` at the end of any other.
+    /// Moves to the start of the next record, to damage, or to the end of an empty input; returns
+    /// `false` at the end of any other input.
     fn seek_record(&mut self) -> io::Result<bool> {
         loop {
             if self.source.fill(1)? {
@@ -203,7 +220,7 @@ impl<R: Read> WarcReader<R> {
         if gzip.is_plain() { self.source.position() } else { gzip.member_offset() }
     }
 
-    /// Measures the record in view, or finds out what is wrong with it and steps over it.
+    /// Measures the record in view, or finds out what is wrong with it and skips it.
     fn frame(&mut self) -> io::Result<Framed> {
         let first = self.source.position() == 0;
         if !first {
@@ -217,14 +234,14 @@ impl<R: Read> WarcReader<R> {
         };
         let stopped = self.resync(first)?;
         let (reason, detail) = defect;
-        // Where another record follows, it was the length that reached too far.
+        // If another record follows, the length was too large.
         let follows = reason == REASON_RECORD_TRUNCATED && !self.source.view().is_empty();
         let reason = if follows { REASON_CONTENT_LENGTH_WRONG } else { reason };
         Ok(stopped.map_or(Framed::Defect((reason, detail)), Framed::Damage))
     }
 
-    /// The lengths of head and body. After a defect the source stands behind the head, or where the
-    /// search for the next record may start.
+    /// Returns the lengths of head and body. After a defect the source is after the head, or at the
+    /// position where the search for the next record may start.
     fn measure(&mut self, first: bool) -> io::Result<Result<(usize, usize), Defect>> {
         let header_bytes = match self.find_header()? {
             Ok(header_bytes) => header_bytes,
@@ -253,14 +270,14 @@ impl<R: Read> WarcReader<R> {
         Ok(checked.map(|()| (header_bytes, body_bytes)))
     }
 
-    /// Steps behind the head, which tells whose record it is.
+    /// Skips the head and keeps a copy, which identifies the record.
     fn keep_head(&mut self, header_bytes: usize) {
         let view = self.source.view();
         self.head = view[..header_bytes.min(view.len())].to_vec();
         self.source.consume(self.head.len());
     }
 
-    /// The length of the head, its empty line included.
+    /// Returns the length of the head, including its empty line.
     fn find_header(&mut self) -> io::Result<Result<usize, Defect>> {
         let mut searched = 0;
         loop {
@@ -285,8 +302,8 @@ impl<R: Read> WarcReader<R> {
         }
     }
 
-    /// A record of `record_bytes` is followed by two line ends and then by the member's end or by
-    /// the next record.
+    /// Checks that a record of `record_bytes` is followed by two line ends, and then by the end of
+    /// the member or by the next record.
     fn check_end(&mut self, record_bytes: usize) -> io::Result<Result<(), Defect>> {
         let end = record_bytes + TWO_LINE_ENDS.len();
         if !self.source.fill(end)? {
@@ -304,7 +321,7 @@ impl<R: Read> WarcReader<R> {
         if next.is_empty() && damaged {
             return Ok(Err((REASON_CONTENT_LENGTH_WRONG, "damage follows".to_owned())));
         }
-        // A start that is cut off is the next record's misfortune.
+        // A start that is cut off is a defect of the next record.
         if RECORD_START.starts_with(next) {
             return Ok(Ok(()));
         }
@@ -312,8 +329,8 @@ impl<R: Read> WarcReader<R> {
         Ok(Err((REASON_CONTENT_LENGTH_WRONG, text)))
     }
 
-    /// Steps over a record that is too large, in bounded memory. Its length is not trusted: where
-    /// another record may begin before it is over, the source is left there if the length lies.
+    /// Skips a record that is too large, in bounded memory. Its length is not trusted: if another
+    /// record may start before it ends, and the length is wrong, the source stays there.
     fn step_over(
         &mut self,
         first_in_member: bool,
@@ -336,9 +353,10 @@ impl<R: Read> WarcReader<R> {
         Ok((REASON_RECORD_TOO_LARGE, text))
     }
 
-    /// Whether a record that is said to reach to `end` is over where another seems to begin. What
-    /// follows `end` tells, where that is no further than a record may be long; of a longer one,
-    /// whether the other is sound, which is wrong only for a record that quotes whole ones.
+    /// Returns whether a record that is said to extend to `end` ends where another seems to start.
+    /// If `end` is no further than the limit of a record, what follows `end` decides. Otherwise it
+    /// is whether the other record is valid, which is wrong only for a record that quotes whole
+    /// ones.
     fn ends_before(&mut self, end: u64) -> io::Result<bool> {
         let left = end.saturating_sub(self.source.position());
         let near = usize::try_from(left).ok().filter(|it| *it <= self.limits.record_max_bytes);
@@ -358,7 +376,7 @@ impl<R: Read> WarcReader<R> {
         }
     }
 
-    /// Moves past the version line, or a byte at least, so that the search cannot find it again.
+    /// Skips the version line, or at least a byte, so that the search cannot find it again.
     fn step_into_record(&mut self) {
         let view = self.source.view();
         let step = version_line(view).unwrap_or(1).min(view.len());
@@ -373,8 +391,8 @@ impl<R: Read> WarcReader<R> {
         }
     }
 
-    /// After a defect: goes to the next record, or to the member's end. A damage met on the way
-    /// takes the record with it.
+    /// Moves to the next record after a defect, or to the end of the member. Damage found on the
+    /// way includes the record.
     fn resync(&mut self, first_in_member: bool) -> io::Result<Stopped> {
         if self.one_a_member(first_in_member) {
             self.source.skip(u64::MAX)?;
@@ -387,18 +405,18 @@ impl<R: Read> WarcReader<R> {
         })
     }
 
-    /// Whether the record in hand has its member for itself, as far as can be told.
+    /// Returns whether the current record has its member to itself, as far as is known.
     fn one_a_member(&self, first_in_member: bool) -> bool {
         first_in_member
             && !self.shared_members
             && !self.source.gzip.is_plain()
-            && self.source.members_begun() > 1
+            && self.source.members_started() > 1
     }
 
-    /// Moves to the next line that is a version line; `false` if the boundary or `end` comes first,
-    /// a position in the member.
+    /// Moves to the next version line; returns `false` if the boundary or `end`, a position in the
+    /// member, comes first.
     fn find_record_start(&mut self, end: u64) -> io::Result<bool> {
-        // The bytes before the view are a head's end or the middle of a line.
+        // The bytes before the view are the end of a head or the middle of a line.
         let mut before = b'\n';
         loop {
             let view = self.source.view();

@@ -15,6 +15,7 @@
 pub mod classifier;
 pub mod fasttext;
 pub mod kenlm;
+mod model_file;
 pub mod sentencepiece;
 pub mod tokens;
 pub mod train;

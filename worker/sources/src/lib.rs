@@ -1,4 +1,4 @@
-//! Where documents come from: one folder for each slice, and one entry in `SOURCES`.
+//! Where documents come from: one folder for each slice, and one entry in [`source_of`].
 //!
 //! ```text
 //! listing → input → pieces (units) → read → records: page · dropped · quarantined
@@ -6,8 +6,8 @@
 //! A source cuts inputs into pieces and turns a piece's bytes into records; which lines and pages
 //! stay is for the steps that the job file gives the slice (`[steps]`), for stages and filters.
 //!
-//! To add a slice: a folder here whose type is a [`Source`], an entry in `SOURCES`, a variant of
-//! the job file's `Slice`, and its line in `[steps]` of the default job.
+//! To add a slice: a folder here whose type is a [`Source`], an entry in [`source_of`], a variant
+//! of the job file's `Slice`, and its line in `[steps]` of the default job.
 
 pub mod arxiv;
 pub mod books;
@@ -27,34 +27,34 @@ mod testing;
 pub mod wikipedia;
 
 use thresher_job::Slice;
-use thresher_unit::UnitError;
 
 pub use input::{Input, Seekable};
 pub use locate::locate;
 pub use source::*;
 
-/// The slices that this build can read.
-const SOURCES: &[(Slice, &dyn Source)] = &[
-    (Slice::Commoncrawl, &commoncrawl::CommonCrawl),
-    (Slice::C4, &c4::C4),
-    (Slice::Github, &github::Github),
-    (Slice::Arxiv, &arxiv::Arxiv),
-    (Slice::Books, &books::Books),
-    (Slice::Wikipedia, &wikipedia::Wikipedia),
-    (Slice::Stackexchange, &stackexchange::StackExchange),
-    (Slice::External, &external::External),
-];
+/// Returns the reader of a slice.
+pub fn source_of(slice: Slice) -> &'static dyn Source {
+    match slice {
+        Slice::Commoncrawl => &commoncrawl::CommonCrawl,
+        Slice::C4 => &c4::C4,
+        Slice::Github => &github::Github,
+        Slice::Arxiv => &arxiv::Arxiv,
+        Slice::Books => &books::Books,
+        Slice::Wikipedia => &wikipedia::Wikipedia,
+        Slice::Stackexchange => &stackexchange::StackExchange,
+        Slice::External => &external::External,
+    }
+}
 
-/// The reader of a slice, or why there is none.
-pub fn source_of(slice: Slice) -> Result<&'static dyn Source, UnitError> {
-    let found = SOURCES.iter().find(|(known, _)| *known == slice);
-    found.map(|(_, source)| *source).ok_or_else(|| {
-        let known: Vec<String> =
-            SOURCES.iter().map(|(slice, _)| format!("`{}`", slice.name())).collect();
-        UnitError::Fatal(format!(
-            "this build has no reader for the slice `{}`\nhint: it reads {}",
-            slice.name(),
-            known.join(", ")
-        ))
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_job_file_knows_which_slices_join_rows() {
+        for slice in Slice::ALL {
+            let joins = source_of(slice).joined().is_some();
+            assert_eq!(slice.joins_rows(), joins, "{}", slice.name());
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What a slice provides: [`Source`], and what it hands to the stages: records with their outcome.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use thresher_formats::gzip::InputDigest;
@@ -104,7 +105,16 @@ impl From<Vec<InputRow>> for Selected {
     }
 }
 
-/// The reader of one slice.
+/// Why a slice's own rule drops a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The name of the rule, as `slice/rule`.
+    pub reason: &'static str,
+    /// Whether the document still takes part in the comparison of documents.
+    pub compared: bool,
+}
+
+/// The reader of one slice, and the rules that only this slice has.
 pub trait Source: Sync {
     /// Those of the listed inputs that are read.
     fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
@@ -141,6 +151,33 @@ pub trait Source: Sync {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError>;
+
+    /// Returns whether the inputs are a crawl of the web: its pages can be kept by address, and the
+    /// schema `redpajama-v1` names them after their line, as CCNet does.
+    fn is_crawl(&self) -> bool {
+        false
+    }
+
+    /// Returns the name of the CommonCrawl dump that the path of an input contains, or an empty
+    /// text.
+    fn dump_of<'p>(&self, path: &'p str) -> &'p str {
+        let _ = path;
+        ""
+    }
+
+    /// Returns the text by which the language of a document is identified when no document is
+    /// dropped for its language.
+    fn text_for_language<'t>(&self, job: &JobSpec, text: &'t str) -> Cow<'t, str> {
+        let _ = job;
+        Cow::Borrowed(text)
+    }
+
+    /// Applies the slice's rules that need the number of tokens. Tokens are counted last, so these
+    /// rules see the text as it is published.
+    fn refuse_by_tokens(&self, job: &JobSpec, text: &str, tokens: Option<u64>) -> Option<Refusal> {
+        let _ = (job, text, tokens);
+        None
+    }
 }
 
 /// An input before it is cut.

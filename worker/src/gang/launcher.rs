@@ -23,10 +23,16 @@ pub enum LauncherError {
 /// A launcher call up to the program that it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LauncherTemplate {
+    text: String,
     words: Vec<String>,
 }
 
 impl LauncherTemplate {
+    /// Returns the text that it was made from.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn words(&self, ranks: u32) -> Vec<OsString> {
         let ranks = ranks.to_string();
         self.words.iter().map(|word| word.replace(RANKS, &ranks).into()).collect()
@@ -42,7 +48,7 @@ impl std::str::FromStr for LauncherTemplate {
         if !words.iter().skip(1).any(|word| word.contains(RANKS)) {
             return Err(LauncherError::NoRanks(text.to_owned()));
         }
-        Ok(Self { words })
+        Ok(Self { text: text.to_owned(), words })
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use thresher_channel::log_end::read_log_end;
 
 /// The first line of the pipe: without it a rank does not take the end of its input for our end.
 pub const HELLO: &str = "leader";
@@ -25,7 +26,7 @@ pub const HELLO: &str = "leader";
 pub(super) const OUTPUT: &str = "output.txt";
 /// Between asking the launcher to end and killing it.
 const GRACE: Duration = Duration::from_secs(5);
-/// So much of the end of the output goes into an error.
+/// Size of the end of the output that is part of an error.
 const TAIL_BYTES: u64 = 2048;
 
 /// How a step ended.
@@ -94,7 +95,7 @@ pub(super) fn run(
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let mut tether = child.stdin.take();
     if let Some(pipe) = &mut tether {
-        // A launcher that has ended already is told by its status.
+        // A launcher that has already ended is known by its status.
         let _ = writeln!(pipe, "{HELLO}");
     }
     // It ends with the launcher; nobody waits for one that cannot even be killed.
@@ -109,7 +110,7 @@ pub(super) fn run(
     end
 }
 
-/// What a launcher tells its own processes, this worker among them: another launcher would take
+/// What a launcher sets for its own processes, this worker among them: another launcher would take
 /// itself, or its ranks, for parts of that world.
 const OF_A_WORLD: [&str; 9] = [
     "OMPI_COMM_",
@@ -169,17 +170,8 @@ fn kill(group: Option<Pid>, events: &Receiver<Event>) {
 
 /// The end of what was printed.
 fn tail(output: &Path) -> String {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(output)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().unwrap_or_default();
     // Open MPI prints NUL bytes in its version.
-    String::from_utf8_lossy(&bytes).replace('\0', "").trim().to_owned()
+    read_log_end(output, TAIL_BYTES).unwrap_or_default().replace('\0', "").trim().to_owned()
 }
 
 impl std::fmt::Display for StepEnd {

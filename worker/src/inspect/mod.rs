@@ -1,29 +1,27 @@
-//! Looking at inputs and outputs outside of a job: `verify`, `trace`, `report`, `survey`
-//! and `check`.
+//! Looking at inputs and outputs outside of a job: `verify`, `trace`, `report` and `survey`.
 //!
-//! Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows) and
+//! Each verb has its arguments and its function here; printing and exit statuses are the command
+//! line's. Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows) and
 //! `document`; this folder only reads them back.
 //!
 //! **Invariant:** an answer depends on the files alone: threads share the reading, and their
 //! findings are put in the order of the manifest.
 
-mod check;
 mod lines;
 mod report;
 mod survey;
 mod trace;
 mod verify;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use check::{CheckArgs, run_check};
-pub use report::{ReportArgs, run_report};
-pub use survey::{SurveyArgs, SurveyError, run_survey, survey};
-pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, run_trace, trace};
-pub use verify::{DROPPED_FOLDER, Difference, VerifyArgs, VerifyReport, run_verify, verify};
+pub use report::ReportArgs;
+pub use survey::{Sample, SourceSurvey, Survey, SurveyArgs, SurveyError, survey};
+pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, trace};
+pub use verify::{DROPPED_FOLDER, Difference, VerifyArgs, VerifyReport, verify};
 
 use thresher_job::JobSpec;
 
@@ -43,17 +41,17 @@ const MAX_THREADS: usize = 8;
 pub enum InspectError {
     #[error(
         "`{path}` is not there\nhint: an output has a manifest when its job is complete; \
-         `thresher status` tells how it stands"
+         `thresher status` shows its state"
     )]
     NoManifest { path: Location },
-    #[error("`{path}` is no manifest of this version: {reason}")]
+    #[error("`{path}` is not a manifest of this version: {reason}")]
     BadManifest { path: Location, reason: String },
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// The place that a person names: a directory, an address, or a job file, which also tells how its
-/// storage is reached.
+/// Returns the location that a person names: a directory, an address, or a job file, which also
+/// configures the access to its storage.
 pub(crate) fn output_place(text: &str) -> anyhow::Result<Location> {
     if !text.ends_with(".toml") {
         return Ok(text.parse()?);
@@ -121,19 +119,6 @@ fn in_parallel<T: Sync, R: Send>(
 /// As many as there are cores, within reason.
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_THREADS)
-}
-
-/// Writes a result to stdout. A reader that has seen enough (`| head`) is no error.
-pub(crate) fn print_result(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
-}
-
-pub(crate) fn to_json(value: &impl serde::Serialize) -> anyhow::Result<String> {
-    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 #[cfg(test)]

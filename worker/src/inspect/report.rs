@@ -1,28 +1,30 @@
-//! `report`: what a job wrote about itself beside its shards, printed from wherever it is.
-
-use std::process::ExitCode;
+//! `report`: what a job wrote about itself beside its shards, read from any location.
 
 use anyhow::Context;
 
-use super::{output_place, print_result, read_whole};
+use super::{output_place, read_whole};
 
 /// Print the report of an output
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  thresher report out/corpus")]
 pub struct ReportArgs {
-    /// Directory, address or job file
+    /// Directory, `s3://bucket/prefix` or web address with the report, or job file
     pub output: String,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Prints the report.
-pub fn run_report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let name = if args.json { "report.json" } else { "REPORT.md" };
-    let place = output_place(&args.output)?.join(name);
-    let text = read_whole(&place).with_context(|| {
-        format!("failed to read the report `{place}`\nhint: it is written when a job is complete")
-    })?;
-    print_result(&String::from_utf8_lossy(&text))?;
-    Ok(ExitCode::SUCCESS)
+impl ReportArgs {
+    /// Reads the report of the output that the arguments name, as Markdown or as JSON.
+    pub fn run(&self) -> anyhow::Result<String> {
+        let name = if self.json { "report.json" } else { "REPORT.md" };
+        let place = output_place(&self.output)?.join(name);
+        let text = read_whole(&place).with_context(|| {
+            format!(
+                "failed to read the report `{place}`\nhint: it is written when a job is complete"
+            )
+        })?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
 }

@@ -7,19 +7,14 @@
 //! **Invariant:** memory is bounded by the sample's size, whatever the inputs inflate to.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 use thresher_job::{Bytes, JobSpec, LineHash, SourceSpec};
 use thresher_proto::pb::Stage;
-use thresher_proto::survey::{Sample, SourceSurvey, Survey};
 
 use self::documents::SampledDocuments;
-use super::{print_result, to_json};
+pub use self::figures::{Sample, SourceSurvey, Survey};
 use crate::stages::{JobContext, list};
 use thresher_sources::{Input, Page, ReadRecord, RecordOutcome, Selected, source_of};
 use thresher_storage::ReadOptions;
@@ -29,21 +24,25 @@ use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
 mod documents;
+mod figures;
 
 /// A sample is spread over so many inputs, where there are as many.
 const SPREAD: u64 = 4;
 const MAX_SAMPLED_INPUTS: u64 = 256;
-/// Less of an input tells little.
+/// A smaller part of an input is not representative.
 const MIN_INPUT_SAMPLE_BYTES: u64 = 256 << 10;
 /// Text beyond so many times the sample's size is not looked at: it is a bomb's.
 const MAX_EXPANSION: u64 = 16;
 
-/// List a job's inputs and measure a sample of them
+/// List the inputs of a job and measure a sample of them
+///
+/// `thresher plan` estimates from these figures what the whole job needs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  thresher survey job.toml --sample 64MB")]
 pub struct SurveyArgs {
-    /// Job file; `-` reads a resolved one from stdin
+    /// Job file
     #[arg(value_name = "JOB.toml")]
-    pub job: PathBuf,
+    pub job: std::path::PathBuf,
     /// Compressed bytes to read of each source
     #[arg(long, value_name = "SIZE", default_value = "8MB")]
     pub sample: Bytes,
@@ -58,24 +57,6 @@ pub struct SurveyArgs {
 pub struct SurveyError {
     pub source_name: String,
     pub error: UnitError,
-}
-
-/// Surveys and prints.
-pub fn run_survey(args: &SurveyArgs) -> anyhow::Result<ExitCode> {
-    let job = job_of(&args.job)?;
-    let survey = survey(&job, args.sample.0)?;
-    print_result(&if args.json { to_json(&survey)? } else { text(&survey) })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The job of a file, or of stdin, resolved.
-pub(super) fn job_of(path: &Path) -> anyhow::Result<JobSpec> {
-    if path.as_os_str() != "-" {
-        return Ok(JobSpec::load(path)?);
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("failed to read stdin")?;
-    Ok(JobSpec::from_resolved(&text)?)
 }
 
 /// Lists every source and measures up to `sample_bytes` of each.
@@ -93,7 +74,8 @@ pub fn survey(job: &JobSpec, sample_bytes: u64) -> Result<Survey, SurveyError> {
 
 fn model_bytes(job: &JobSpec) -> u64 {
     // A model that is not there is reported by those who load it.
-    std::fs::metadata(Path::new(&job.language.model)).map(|file| file.len()).unwrap_or_default()
+    let file = job.language.model.path().and_then(|path| std::fs::metadata(path).ok());
+    file.map(|file| file.len()).unwrap_or_default()
 }
 
 fn survey_source(
@@ -205,22 +187,19 @@ impl<'a> Sampling<'a> {
         let sample = &mut self.sample;
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
         let mut room = Room::of(raw);
-        source_of(self.source.slice)?.read(
-            job,
-            self.source,
-            input,
-            &mut |record: ReadRecord<'_>| {
-                sample.records += 1;
-                sample.record_bytes += record.bytes;
-                let Some(page) = room.page(&record) else { return Ok(()) };
-                sample.pages += 1;
-                sample.page_bytes += page.text.len() as u64;
-                for line in lines(page.text) {
-                    keys.push(hash(normalise_line(line, &mut normal)));
-                }
-                Ok(())
-            },
-        )?;
+        source_of(self.source.slice).read(job, self.source, input, &mut |record: ReadRecord<
+            '_,
+        >| {
+            sample.records += 1;
+            sample.record_bytes += record.bytes;
+            let Some(page) = room.page(&record) else { return Ok(()) };
+            sample.pages += 1;
+            sample.page_bytes += page.text.len() as u64;
+            for line in lines(page.text) {
+                keys.push(hash(normalise_line(line, &mut normal)));
+            }
+            Ok(())
+        })?;
         Ok(keys)
     }
 
@@ -233,7 +212,7 @@ impl<'a> Sampling<'a> {
         let mut room = Room::of(raw);
         let mut stays = stays.iter().copied();
         let (job, documents) = (&self.context.job, &mut self.documents);
-        let source = source_of(self.source.slice)?;
+        let source = source_of(self.source.slice);
         source.read(
             job,
             self.source,
@@ -287,29 +266,6 @@ impl Room {
 fn cpu_micros() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
-}
-
-fn text(survey: &Survey) -> String {
-    let mut text = String::new();
-    for source in &survey.sources {
-        let Sample { bytes, records, pages, documents, .. } = source.sample;
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "source `{}`: {} inputs ({} missing), {} bytes, {} units\n  sample: {bytes} bytes, \
-             {records} records, {pages} pages, {documents} documents; CPU: lines {} us, prepare {} \
-             us, publish {} us",
-            source.name,
-            source.inputs,
-            source.missing,
-            source.bytes,
-            source.units,
-            source.sample.lines_cpu_micros,
-            source.sample.prepare_cpu_micros,
-            source.sample.publish_cpu_micros,
-        );
-    }
-    text
 }
 
 #[cfg(test)]

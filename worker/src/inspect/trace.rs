@@ -1,4 +1,4 @@
-//! `trace`: where a page was read, and what kept or dropped it.
+//! `trace`: where a page was read, and why it was kept or dropped.
 //!
 //! Every line of the output is searched for the needle's bytes first, and only what has them is
 //! parsed. A page may be found more than once: it may have been crawled again.
@@ -6,29 +6,29 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::process::ExitCode;
 
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::lines::read_lines;
-use super::{
-    InspectError, default_threads, in_parallel, output_place, print_result, read_manifest, to_json,
-};
+use super::{InspectError, default_threads, in_parallel, output_place, read_manifest};
 use crate::stages::Manifest;
 use thresher_storage::{Location, StorageError};
 
-/// More sightings of one needle tell nothing more.
+/// Number of sightings of one needle that are listed.
 const MAX_SIGHTINGS: usize = 100;
 const DUPLICATE: &str = "dedup/duplicate_document";
 
-/// Tell where a page was read, and what kept or dropped it
+/// Show where a page was read and why it was kept or dropped
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  thresher trace out/corpus https://example.org/\n  \
+                        thresher trace out/corpus 4b1c… --json")]
 pub struct TraceArgs {
-    /// Directory or address with the manifest, or job file
+    /// Directory, `s3://bucket/prefix` or web address with the manifest, or job file
     pub output: String,
-    /// URL, record id or content hash, whole; or an input, for what of it is quarantined
+    /// Complete URL, record id or content hash; or the name of an input, for its quarantined
+    /// records
     #[arg(value_name = "URL-or-ID")]
     pub needle: String,
     /// Print JSON
@@ -104,25 +104,17 @@ pub struct Twin {
     pub line: u64,
 }
 
-/// Traces and prints; the exit status is 1 where nothing was found.
-pub fn run_trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
-    // Records without a URL have an empty one, and all of them would match.
-    anyhow::ensure!(
-        !args.needle.is_empty(),
-        "nothing to look for\nhint: write a URL, a record id or a content hash"
-    );
-    let threads = args.threads.unwrap_or_else(default_threads);
-    let trace = trace(&output_place(&args.output)?, &args.needle, threads)?;
-    print_result(&if args.json { to_json(&trace)? } else { trace.to_string() })?;
-    if trace.sightings.is_empty() && !args.json {
-        anyhow::bail!(
-            "`{}` is in no shard and among no dropped or quarantined records\nhint: write the \
-             whole URL, record id or content hash, as it stands in the input, or an input's name \
-             for what of it is quarantined",
-            args.needle
+impl TraceArgs {
+    /// Looks for the needle in the output that the arguments name.
+    pub fn run(&self) -> anyhow::Result<Trace> {
+        // Records without a URL have an empty one, and all of them would match.
+        anyhow::ensure!(
+            !self.needle.is_empty(),
+            "nothing to look for\nhint: write a URL, a record id or a content hash"
         );
+        let threads = self.threads.unwrap_or_else(default_threads);
+        Ok(trace(&output_place(&self.output)?, &self.needle, threads)?)
     }
-    Ok(if trace.sightings.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Finds every record with this URL, id or content hash, and what is quarantined of an input.

@@ -7,29 +7,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::ErrorKind;
-use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-use super::lines::{FileDigest, read_lines};
-use super::{
-    InspectError, default_threads, in_parallel, output_place, print_result, read_manifest, to_json,
-};
+use super::lines::read_lines;
+use super::{InspectError, default_threads, in_parallel, output_place, read_manifest};
 use crate::stages::{Manifest, SHARD_FOLDER};
+use thresher_formats::gzip::InputDigest;
 use thresher_storage::commit::is_private;
 use thresher_storage::{Location, ReadOptions, names_below};
 
 /// The rows of dropped records are here, below the output directory.
 pub const DROPPED_FOLDER: &str = "dropped";
-/// The exit status that says that something differs.
-const DIFFERS: u8 = 6;
-/// The one that says that the output is as its job left it, and its job left gaps; like the job's.
-const GAPS: u8 = 3;
 
-/// Hash every shard again and recount the records
+/// Hash every shard of an output again and recount its records
+///
+/// Compares both with the manifest. Exit status 6 means that something differs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  thresher verify out/corpus && echo sound")]
 pub struct VerifyArgs {
-    /// Directory or address with the manifest, or job file
+    /// Directory, `s3://bucket/prefix` or web address with the manifest, or job file
     pub output: String,
     /// Print JSON
     #[arg(long)]
@@ -78,23 +75,18 @@ pub enum Difference {
 }
 
 impl VerifyReport {
-    /// Whether units or shards are missing that the job could not do.
-    fn has_gaps(&self) -> bool {
+    /// Returns whether the job itself reported units or shards as missing.
+    pub fn has_gaps(&self) -> bool {
         self.absent_units + self.absent_shards > 0
     }
 }
 
-/// Verifies an output and prints what was found; the exit status is 6 where something differs, and
-/// 3 where nothing does but the job left gaps.
-pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let output = output_place(&args.output)?;
-    let report = verify(&output, args.threads.unwrap_or_else(default_threads))?;
-    print_result(&if args.json { to_json(&report)? } else { report.to_string() })?;
-    Ok(match report.sound {
-        false => ExitCode::from(DIFFERS),
-        true if report.has_gaps() => ExitCode::from(GAPS),
-        true => ExitCode::SUCCESS,
-    })
+impl VerifyArgs {
+    /// Verifies the output that the arguments name.
+    pub fn run(&self) -> anyhow::Result<VerifyReport> {
+        let output = output_place(&self.output)?;
+        Ok(verify(&output, self.threads.unwrap_or_else(default_threads))?)
+    }
 }
 
 /// Reads every file of an output and compares it with the manifest.
@@ -200,7 +192,7 @@ fn read_file(output: &Location, file: &Expected<'_>) -> Seen {
             }
         }
     });
-    let (FileDigest { bytes, blake3 }, content) = match read {
+    let (InputDigest { bytes, blake3 }, content) = match read {
         Ok(read) => read,
         Err(error) => {
             seen.differences.push(if error.kind() == ErrorKind::NotFound {
@@ -304,7 +296,7 @@ impl fmt::Display for VerifyReport {
         writeln!(f)?;
         if self.absent_units + self.absent_shards > 0 {
             let (units, absent) = (self.absent_units, self.absent_shards);
-            writeln!(f, "  the job set aside {units} units and {absent} shards")?;
+            writeln!(f, "  {units} units and {absent} shards failed permanently in the job")?;
         }
         if !self.sound {
             writeln!(f, "{} differences:", self.differences.len())?;

@@ -34,7 +34,7 @@ impl Drops {
         unit: &LayoutUnit,
     ) -> Result<(Self, Vec<blake3::Hash>), UnitError> {
         let (duplicates, mut hashes) = (Duplicates::new(context, unit.ranges)?, Vec::new());
-        let exact = if context.job.keeps_urls(context.source(unit.source)?) {
+        let exact = if context.recipe(unit.source)?.keeps_urls {
             let excluded = addresses::decide(context, unit, &duplicates)?;
             hashes.push(excluded.leave(context, task, unit.source, addresses::SUFFIX)?);
             Exact::Addresses(excluded)
@@ -53,12 +53,12 @@ impl Drops {
 
     /// Reads what LAYOUT decided for a source.
     pub(super) fn read(context: &JobContext, source: u32, ranges: u32) -> Result<Self, UnitError> {
-        let exact = if context.job.keeps_urls(context.source(source)?) {
+        let exact = if context.recipe(source)?.keeps_urls {
             Exact::Addresses(Excluded::read(context, source, addresses::SUFFIX)?)
         } else {
             Exact::Verdicts(Duplicates::new(context, ranges)?)
         };
-        let near = if near::has_step(context, source)? {
+        let near = if context.recipe(source)?.compares_near {
             Excluded::read(context, source, near::SUFFIX)?
         } else {
             Excluded::default()

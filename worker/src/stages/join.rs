@@ -23,7 +23,7 @@ use thresher_formats::blocks::{
     BlockFile, BlockWriter, Compression, Damage, Kind, MAX_BLOCK_BYTES,
 };
 use thresher_sources::locate;
-use thresher_sources::{Input, Joined, RecordSink, source_of};
+use thresher_sources::{Input, Joined, RecordSink};
 use thresher_storage::commit::AttemptFile;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputFacts, InputRow, create, hash_of, publish_blocks};
@@ -39,7 +39,8 @@ pub(super) fn scatter(
     scratch: &Path,
 ) -> Result<Vec<blake3::Hash>, UnitError> {
     let source = context.source(unit.source)?;
-    let Some(joined) = source_of(source.slice)?.joined() else { return Ok(Vec::new()) };
+    let recipe = context.recipe(unit.source)?;
+    let Some(joined) = recipe.slice.joined() else { return Ok(Vec::new()) };
     let table = context.table(unit.source)?;
     let first = unit.first_input as usize;
     let mut hashes = Vec::new();

@@ -4,12 +4,13 @@
 //! not by units, so that a duplicate more or less in one unit moves no byte of another source.
 
 use prost::Message;
+use thresher_domain::Counter;
 use thresher_proto::pb::{self, LayoutUnit, PlannedUnit, PublishUnit, Stage};
 
 use super::drops::Drops;
 use super::{Finished, JobContext, Task};
-use thresher_unit::UnitError;
 use thresher_unit::staging::DocumentFile;
+use thresher_unit::{UnitError, wire_counters};
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: LayoutUnit = task.decode()?;
@@ -31,7 +32,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         }
     }
     let planned = cutter.finish(end);
-    let count = pb::Count { name: "shards".to_owned(), value: planned.len() as u64 };
+    let counters = wire_counters([(Counter::Shards, planned.len() as u64)]);
     let mut digest = blake3::Hasher::new();
     for hash in hashes {
         digest.update(hash.as_bytes());
@@ -40,7 +41,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         digest.update(&shard.payload);
     }
     let digest = digest.finalize().as_bytes().to_vec();
-    let done = pb::Done { digest, counts: vec![count], ..pb::Done::default() };
+    let done = pb::Done { digest, counters, ..pb::Done::default() };
     Ok(Finished { done, planned })
 }
 

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use thresher_domain::{Counter, SplitMix64};
 use thresher_job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
@@ -15,7 +16,7 @@ use thresher_sources::{ReadRecord, RecordOutcome};
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
-use thresher_unit::{Tally, UnitError};
+use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// The least memory that sorting a unit's keys gets.
 const MIN_SORT_BYTES: u64 = 16 << 20;
@@ -33,7 +34,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let (mut tally, mut records_in, mut ordinal) = (Tally::default(), 0, 0_u32);
     // Of sources whose lines are not compared, the rows of pieces are given to each other here.
     let joined = join::scatter(context, task, &inputs, &scratch)?;
-    let lines_count = context.job.dedups_lines(context.source(inputs.source)?);
+    let lines_count = context.recipe(inputs.source)?.dedups_lines;
     let unit = (task.unit.ordinal, &inputs);
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| {
         task.stop.check()?;
@@ -58,12 +59,12 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;
-    let counts = [("lines", u64::from(ordinal)), ("line_keys", summary.distinct)];
+    let counters = [(Counter::Lines, ordinal.into()), (Counter::LineKeys, summary.distinct)];
     let done = pb::Done {
         accounting: Some(tally.to_wire(records_in)),
         digest: digest_of(&[&joined[..], &[hash_of(committed)]].concat()),
         keys: summary.distinct,
-        counts: counts.map(|(name, value)| pb::Count { name: name.to_owned(), value }).to_vec(),
+        counters: wire_counters(counters),
     };
     Ok(Finished { done, planned: Vec::new() })
 }
@@ -141,14 +142,6 @@ impl LineHasher {
     /// The key of a line. Within shards, equal lines of two shards have different keys.
     pub(super) fn key(&mut self, line: &str, shard: u32) -> u64 {
         let hash = (self.hash)(normalise_line(line, &mut self.normal));
-        if self.scoped { hash ^ spread(shard) } else { hash }
+        if self.scoped { hash ^ SplitMix64::at(shard.into()) } else { hash }
     }
-}
-
-/// A shard's number over all 64 bits (the finaliser of SplitMix64, Steele et al. 2014).
-fn spread(shard: u32) -> u64 {
-    let mut bits = u64::from(shard).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

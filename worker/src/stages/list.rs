@@ -10,6 +10,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use prost::Message;
+use thresher_domain::Counter;
 use thresher_job::{JobSpec, OnMissing, SourceSpec};
 use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
 
@@ -17,8 +18,8 @@ use super::{Finished, JobContext, Task, digest_of};
 use thresher_sources::locate;
 use thresher_sources::{PlannedInput, Selected, source_of};
 use thresher_storage::{Location, ReadOptions, StorageError};
-use thresher_unit::UnitError;
 use thresher_unit::staging::{InputRow, InputTable, hash_of};
+use thresher_unit::{UnitError, wire_counters};
 
 /// A longer line in a listing is no path.
 const MAX_PATH_BYTES: u64 = 8 << 10;
@@ -42,27 +43,26 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let committed = table.write(&context.table_path(number), &task.tag)?;
     let done = pb::Done {
         digest: digest_of(&[hash_of(committed)]),
-        counts: counts_of(found, &left_out),
+        counters: wire_counters(counters(found, &left_out)),
         ..pb::Done::default()
     };
     Ok(Finished { done, planned })
 }
 
 /// Inputs that are read, and what is left out: how many, and by name the first of them.
-fn counts_of(found: u64, left_out: &[String]) -> Vec<pb::Count> {
-    let count = |name: String, value| pb::Count { name, value };
-    let mut counts = vec![count("inputs".to_owned(), found)];
+fn counters(found: u64, left_out: &[String]) -> Vec<(Counter, u64)> {
+    let mut counters = vec![(Counter::Inputs, found)];
     if !left_out.is_empty() {
-        counts.push(count("left_out".to_owned(), left_out.len() as u64));
+        counters.push((Counter::ExcludedInputs, left_out.len() as u64));
     }
-    let first = left_out.iter().take(LEFT_OUT_NAMED);
-    counts.extend(first.map(|name| count(format!("left_out/{name}"), 1)));
-    counts
+    let first = left_out.iter().take(LEFT_OUT_NAMED).cloned();
+    counters.extend(first.map(|input| (Counter::ExcludedInput { input }, 1)));
+    counters
 }
 
 /// The inputs of a source in canonical order, with their sizes where the place tells them.
 pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected, UnitError> {
-    let reader = source_of(source.slice)?;
+    let reader = source_of(source.slice);
     let mut rows = listed_inputs(source)?;
     for row in &mut rows {
         // No request for each object: a dump has ninety thousand of them.
@@ -88,7 +88,7 @@ pub(crate) fn into_pieces(
     source: &SourceSpec,
     inputs: Vec<InputRow>,
 ) -> Result<Vec<InputRow>, UnitError> {
-    let reader = source_of(source.slice)?;
+    let reader = source_of(source.slice);
     let mut rows = Vec::with_capacity(inputs.len());
     for row in inputs {
         let input = PlannedInput { source, path: &row.path, bytes: row.bytes };

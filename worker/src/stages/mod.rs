@@ -22,6 +22,7 @@ pub(crate) mod pipeline;
 mod prepare;
 mod publish;
 mod read;
+mod recipe;
 mod required;
 mod resolve;
 pub(crate) mod schemas;
@@ -38,15 +39,17 @@ use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
 pub use pipeline::QualityModels;
+pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use stop::Stop;
 
 use crate::gang::Gang;
+use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
+use thresher_storage::commit::hash_file;
 use thresher_storage::{Output, StorageError};
-use thresher_text::filters::FilterChain;
 use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
@@ -54,6 +57,8 @@ use thresher_unit::staging::{InputTable, WorkDir};
 /// What every unit of a job needs: shared by the slots of a worker.
 pub struct JobContext {
     pub job: JobSpec,
+    /// What the job does with the documents of each source.
+    recipe: Recipe,
     pub work: WorkDir,
     pub output: Output,
     /// Threads that a gang unit may use.
@@ -141,6 +146,7 @@ impl JobContext {
         Ok(Self {
             work: WorkDir::new(&job.job.work_dir),
             output: Output::new(&job.output.path)?,
+            recipe: Recipe::of(&job),
             job,
             slots,
             gang: None,
@@ -171,6 +177,12 @@ impl JobContext {
             Some(folder) => folder.join(format!("{}{name}", stage_name(task.unit.stage()))),
             None => file.with_file_name(name),
         }
+    }
+
+    /// What the job does with the documents of a source.
+    pub(crate) fn recipe(&self, source: u32) -> Result<&SourceRecipe, UnitError> {
+        let missing = || UnitError::Fatal(format!("the job has no source {source}"));
+        self.recipe.source(source).ok_or_else(missing)
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {
@@ -207,8 +219,8 @@ impl Scorers {
         let language = read_language(job)?;
         let filters =
             FilterChain::new(&job.filters).map_err(|error| format!("failed to {error}"))?;
-        let hashed = |(key, path): (&str, PathBuf)| match hash_file(&path) {
-            Ok(hash) => Ok((key.to_owned(), hash.to_hex().to_string())),
+        let hashed = |(key, path): (String, PathBuf)| match hash_file(&path) {
+            Ok(hash) => Ok((key, hash.to_hex().to_string())),
             Err(error) => Err(format!("failed to read `{}`: {error}", path.display())),
         };
         let recipe_files = job.recipe_files().into_iter().map(hashed).collect::<Result<_, _>>()?;
@@ -218,10 +230,8 @@ impl Scorers {
 
 fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
     let spec = &job.language;
-    if spec.model == "none" {
-        return Ok(None);
-    }
-    let model = Model::load(spec.model.as_ref()).map_err(|error| {
+    let Some(path) = spec.model.path() else { return Ok(None) };
+    let model = Model::load(path).map_err(|error| {
         format!(
             "failed to load the language model: {error}\nhint: `language.model` names fastText's \
              lid.176.ftz or lid.176.bin \
@@ -234,12 +244,6 @@ fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
         LanguageView::Ccnet => View::RedpajamaV1,
     };
     Ok(Some(LanguageIdentifier::new(Arc::new(model), view)))
-}
-
-fn hash_file(path: &Path) -> std::io::Result<blake3::Hash> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(std::fs::File::open(path)?)?;
-    Ok(hasher.finalize())
 }
 
 /// One hash over the hashes of all that a unit wrote, in order.

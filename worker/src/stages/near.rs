@@ -6,7 +6,6 @@
 //!
 //! **Invariant:** the verdicts are a function of the signatures in canonical order.
 
-use thresher_job::Step;
 use thresher_proto::pb::{LayoutUnit, Stage};
 
 use super::JobContext;
@@ -23,7 +22,7 @@ pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,
 ) -> Result<Option<Excluded>, UnitError> {
-    if !has_step(context, unit.source)? {
+    if !context.recipe(unit.source)?.compares_near {
         return Ok(None);
     }
     let (mut signatures, mut places) = (Vec::new(), Vec::new());
@@ -47,8 +46,4 @@ pub(super) fn decide(
         }
     }
     Ok(Some(near))
-}
-
-pub(super) fn has_step(context: &JobContext, source: u32) -> Result<bool, UnitError> {
-    Ok(context.job.has_step(context.source(source)?, Step::Near))
 }

@@ -8,13 +8,13 @@
 
 mod writer;
 
-use thresher_job::SourceSpec;
 use thresher_proto::pb::{InputsUnit, PrepareUnit, Stage};
 
 use self::writer::UnitWriter;
 use super::lines::{next, refuse_changed};
 use super::pipeline::{Evaluation, Pipeline, RecordPlace};
 use super::read::{Reading, read_unit};
+use super::recipe::SourceRecipe;
 use super::resolve::verdict_files;
 use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
@@ -27,18 +27,19 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let unit: InputsUnit = task.decode_part(&inputs)?;
     let number = task.unit.ordinal;
     let source = context.source(unit.source)?;
+    let recipe = context.recipe(unit.source)?;
     let keys = context.work.unit_file(Stage::Prepare, number, "keys");
     let scratch = context.scratch_folder(&keys, task, "-scratch");
     let mut preparing = Preparing {
-        pipeline: Pipeline::start(context, source)?,
-        lines: LineVerdicts::read(context, source, number, line_ranges)?,
-        writer: UnitWriter::create(context, task, source)?,
+        pipeline: Pipeline::start(context, source, *recipe)?,
+        lines: LineVerdicts::read(context, recipe, number, line_ranges)?,
+        writer: UnitWriter::create(context, task, source, *recipe)?,
     };
     let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, record| {
         task.stop.check()?;
         preparing.record(input, &record)
     })?;
-    if context.job.dedups_lines(source) {
+    if recipe.dedups_lines {
         refuse_changed(context, number, &inputs)?;
     }
     let Preparing { pipeline, mut writer, .. } = preparing;
@@ -58,11 +59,11 @@ struct LineVerdicts {
 impl LineVerdicts {
     fn read(
         context: &JobContext,
-        source: &SourceSpec,
+        recipe: &SourceRecipe,
         unit: u32,
         ranges: u32,
     ) -> Result<Self, UnitError> {
-        if !context.job.dedups_lines(source) {
+        if !recipe.dedups_lines {
             return Ok(Self { verdicts: None, next: 0 });
         }
         let files = verdict_files(context, Stage::ResolveLines, ranges)?;

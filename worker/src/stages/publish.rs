@@ -8,6 +8,7 @@ mod output_lines;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use thresher_domain::{Counter, Measure};
 use thresher_job::SourceSpec;
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
@@ -20,8 +21,7 @@ use super::{Finished, JobContext, Task, digest_of};
 use thresher_unit::staging::{
     DocumentFile, DropFile, RowVerdict, Staged, StagedDocument, StagedRow,
 };
-use thresher_unit::wire_counts;
-use thresher_unit::{Tally, UnitError};
+use thresher_unit::{Tally, UnitError, wire_counters};
 
 pub(super) use self::output_lines::PublishedFile;
 
@@ -48,7 +48,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let name = shard_name(&source.name, unit.shard);
     let mut shard = ShardWriter {
         source,
-        renderer: renderer(&context.job, source),
+        renderer: renderer(&context.job, source, *context.recipe(unit.source)?),
         documents: OutputLines::new(context, &format!("documents/{name}"), &task.tag)?,
         dropped: OutputLines::new(context, &format!("dropped/{name}"), &task.tag)?,
         tally: Tally::default(),
@@ -89,7 +89,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         accounting: Some(facts.tally.to_wire(records_in)),
         digest: digest_of(&[hash]),
         keys: 0,
-        counts: wire_counts(&facts.tally.counts),
+        counters: wire_counters(facts.tally.counters),
     };
     Ok(Finished { done, planned: Vec::new() })
 }
@@ -133,17 +133,21 @@ impl ShardWriter<'_> {
 
     /// Counts a published document for the report's tables of slices and languages.
     fn count(&mut self, document: &StagedDocument<'_>, bytes: u64) {
-        let (tally, slice) = (&mut self.tally, self.source.slice.name());
-        tally.count(&format!("slice/{slice}/documents"), 1);
-        tally.count(&format!("slice/{slice}/json_bytes"), bytes);
+        let tally = &mut self.tally;
+        let slice = self.source.slice.name();
+        let of_slice = |measure| Counter::Slice { slice: slice.to_owned(), measure };
+        let of_language =
+            |language: &str, measure| Counter::Language { language: language.to_owned(), measure };
+        tally.count(of_slice(Measure::Documents), 1);
+        tally.count(of_slice(Measure::JsonBytes), bytes);
         if let Some(tokens) = document.tokens {
-            tally.count(&format!("slice/{slice}/tokens"), tokens);
+            tally.count(of_slice(Measure::Tokens), tokens);
             let language = document.language.unwrap_or("unknown");
-            tally.count(&format!("language/{language}/tokens"), tokens);
+            tally.count(of_language(language, Measure::Tokens), tokens);
         }
         if let Some(language) = document.language {
-            tally.count(&format!("language/{language}/documents"), 1);
-            tally.count(&format!("language/{language}/json_bytes"), bytes);
+            tally.count(of_language(language, Measure::Documents), 1);
+            tally.count(of_language(language, Measure::JsonBytes), bytes);
         }
     }
 

@@ -9,14 +9,17 @@ use thresher_proto::pb::InputsUnit;
 
 use super::JobContext;
 use super::join::Part;
+use super::recipe::SourceRecipe;
 use thresher_sources::locate;
-use thresher_sources::{Input, ReadRecord, RecordOutcome, RecordSink, source_of};
+use thresher_sources::{Input, ReadRecord, RecordOutcome, RecordSink};
 use thresher_storage::StorageError;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputFacts, InputRow};
 
 /// The input that is being read.
 pub(super) struct Reading<'a> {
+    source: &'a SourceSpec,
+    recipe: &'a SourceRecipe,
     pub(super) path: &'a str,
     /// Its row in the source's input table.
     pub(super) number: u64,
@@ -32,6 +35,7 @@ pub(super) fn read_unit(
     sink: &mut dyn FnMut(&Reading<'_>, ReadRecord<'_>) -> Result<(), UnitError>,
 ) -> Result<Vec<InputFacts>, UnitError> {
     let source = context.source(unit.source)?;
+    let recipe = context.recipe(unit.source)?;
     let table = context.table(unit.source)?;
     let shards = u64::from(context.job.dedup.lines.shards);
     let first = unit.first_input as usize;
@@ -41,11 +45,11 @@ pub(super) fn read_unit(
     let mut facts = Vec::with_capacity(rows.len());
     for (number, row) in (first as u64..).zip(rows) {
         let shard = shard_of(number, table.rows.len() as u64, shards);
-        let reading = Reading { path: &row.path, number, shard };
+        let reading = Reading { source, recipe, path: &row.path, number, shard };
         let mut sink = |record: ReadRecord<'_>| sink(&reading, record);
-        let read = match source_of(source.slice)?.joined().filter(|_| row.piece.is_some()) {
+        let read = match recipe.slice.joined().filter(|_| row.piece.is_some()) {
             _ if row.missing => None,
-            None => read_row(context, source, row, scratch, &mut sink)?,
+            None => read_row(context, &reading, row, scratch, &mut sink)?,
             Some(joined) => {
                 let part = Part::of(context, (ordinal, unit), number as usize)?;
                 Some(part.gather(context, joined, scratch, &mut sink)?)
@@ -62,7 +66,7 @@ pub(super) fn read_unit(
 /// Reads one input or piece; nothing where it is not there and the job takes that.
 fn read_row(
     context: &JobContext,
-    source: &SourceSpec,
+    Reading { source, recipe, .. }: &Reading<'_>,
     row: &InputRow,
     scratch: &Path,
     sink: &mut RecordSink<'_>,
@@ -75,7 +79,7 @@ fn read_row(
         }
         Err(error) => return Err(gone_since(row, error).into()),
     };
-    let digest = source_of(source.slice)?.read(&context.job, source, &input, sink)?;
+    let digest = recipe.slice.read(&context.job, source, &input, sink)?;
     InputFacts::of_read(input.name(), row, digest).map(Some)
 }
 

@@ -4,13 +4,14 @@
 //! Hours of reading must not end at a model that is not there, so this is asked at the start, and
 //! all that is missing is told at once: which file, where it may be had, what goes without it.
 
-use thresher_job::{JobSpec, Step};
+use thresher_job::JobSpec;
 
+use super::recipe::{LanguageStep, Recipe};
 use super::seal::{Manifest, other_corpus};
 use super::{pipeline, read_language};
+use thresher_filters::FilterChain;
 use thresher_models::tokens::TokenizerFile;
 use thresher_storage::{Output, ReadOptions, s3};
-use thresher_text::filters::FilterChain;
 use thresher_text::perplexity;
 
 /// Why the job may not begin, a message each; empty where it may. An output that cannot be asked
@@ -34,22 +35,18 @@ pub fn obstacles(job: &JobSpec) -> Vec<String> {
 /// seen to that they are there.
 fn missing_files(job: &JobSpec) -> Vec<String> {
     let mut missing = Vec::new();
-    let told = job
-        .source
-        .iter()
-        .any(|source| job.has_step(source, Step::Language) || job.has_step(source, Step::Told));
-    if told {
+    let recipe = Recipe::of(job);
+    if recipe.any(|source| source.language != LanguageStep::Off) {
         missing.extend(read_language(job).err());
     }
-    if job.source.iter().any(|source| job.has_step(source, Step::Quality)) {
+    if recipe.any(|source| source.scores) {
         missing.extend(perplexity::missing_models(&job.perplexity, &job.language.keep));
         missing.extend(pipeline::read_classifier(job).err());
     }
-    if !matches!(job.tokens.tokenizer.as_str(), "" | "none") {
-        let tokenizer = TokenizerFile::load(job.tokens.tokenizer.as_ref());
-        missing.extend(tokenizer.err().map(|error| error.to_string()));
+    if let Some(path) = job.tokens.tokenizer.path() {
+        missing.extend(TokenizerFile::load(path).err().map(|error| error.to_string()));
     }
-    if job.source.iter().any(|source| job.has_step(source, Step::Filters)) {
+    if recipe.any(|source| source.filters) {
         let filters = FilterChain::new(&job.filters);
         missing.extend(filters.err().map(|error| format!("failed to {error}")));
     }

@@ -12,6 +12,7 @@ mod step;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use thresher_domain::Counter;
 use thresher_job::DedupPolicy;
 use thresher_proto::pb::{self, RangeUnit, Stage};
 
@@ -22,8 +23,8 @@ use thresher_dedup::verdicts::VerdictFileName;
 use thresher_dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
 use thresher_formats::blocks::BlockFile;
 use thresher_storage::commit::{AttemptFile, CommitError};
-use thresher_unit::UnitError;
 use thresher_unit::staging::{create, publish_blocks, write_all};
+use thresher_unit::{UnitError, wire_counters};
 
 /// Published when all verdict files of a range are.
 #[derive(Debug, Serialize, Deserialize)]
@@ -138,12 +139,15 @@ impl RangeWork {
 }
 
 fn finished(tally: ResolveTally) -> Finished {
-    let counts =
-        [("keys", tally.keys), ("distinct", tally.distinct), ("duplicates", tally.dropped)];
+    let counters = [
+        (Counter::Keys, tally.keys),
+        (Counter::DistinctKeys, tally.distinct),
+        (Counter::Duplicates, tally.dropped),
+    ];
     let text = format!("{} {} {}", tally.keys, tally.distinct, tally.dropped);
     let done = pb::Done {
         digest: blake3::hash(text.as_bytes()).as_bytes().to_vec(),
-        counts: counts.map(|(name, value)| pb::Count { name: name.to_owned(), value }).to_vec(),
+        counters: wire_counters(counters),
         ..pb::Done::default()
     };
     Finished { done, planned: Vec::new() }

@@ -1,37 +1,34 @@
-//! Publishing a file: whole, durable and once, or not at all.
+//! Publishes a file: whole, durable and once, or not at all.
 //!
-//! Bytes go to a private name beside the final one. `commit` makes them durable, then links them to
-//! the final name, which fails where that name is taken: a late twin is compared by hash, never
-//! trusted and never overwritten. Invariant: whoever sees the final name sees all the bytes, and
-//! they survive a crash. Cleaning up after a killed process is left to whoever owns the directory:
-//! private names end in `.part`.
+//! Bytes are written under a private name beside the final one. `commit` makes them durable, then
+//! links them to the final name, which fails if that name is taken: the existing file is then
+//! compared by hash, never trusted and never overwritten. Invariant: the final name exists only
+//! with all the bytes, and they survive a crash. Private names end in `.part`, so that the owner of
+//! the directory can clean up after a killed process.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::{StorageError, takes_nothing};
 
-/// What `commit` did.
+/// Result of `commit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
-    Published {
-        blake3: blake3::Hash,
-        bytes: u64,
-    },
-    /// An equal file had the name already; ours is gone.
-    AlreadyThere {
-        blake3: blake3::Hash,
-        bytes: u64,
-    },
+    /// The file was published by this commit.
+    Published { blake3: blake3::Hash, bytes: u64 },
+    /// An equal file existed under the name; the new one is removed.
+    AlreadyThere { blake3: blake3::Hash, bytes: u64 },
 }
 
+/// Why a file is not published.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     #[error(
         "`{}` exists with other content: it has blake3 {theirs}, this attempt made {ours}\n\
-         hint: the same unit gave two results; keep both and report it", path.display()
+         hint: two attempts of one unit differ; keep both files and report it", path.display()
     )]
+    /// Another file with other content has the name.
     Different { path: PathBuf, ours: blake3::Hash, theirs: blake3::Hash },
     #[error(
         "no space left for `{}`\nhint: free space or raise the quota, then run again",
@@ -49,7 +46,8 @@ pub enum CommitError {
     Remote(#[from] StorageError),
 }
 
-/// A file being written under an attempt-private name. Dropped without `commit`, it is removed.
+/// A file that is written under a name private to the attempt. It is removed if it is dropped
+/// without `commit`.
 pub struct AttemptFile {
     final_path: PathBuf,
     private: PrivateName,
@@ -59,15 +57,16 @@ pub struct AttemptFile {
 }
 
 impl AttemptFile {
-    /// `attempt_tag` tells this attempt from all others, dead ones too; it becomes part of a file
-    /// name. A file that an attempt of the same tag left behind is overwritten.
+    /// Creates the file. `attempt_tag` distinguishes this attempt from all others, including ended
+    /// ones; it becomes part of a file name. A file left behind by an attempt of the same tag is
+    /// overwritten.
     pub fn create(final_path: &Path, attempt_tag: &str) -> Result<Self, CommitError> {
         let fail = |source| classify(final_path, source);
         let Some(name) = final_path.file_name() else {
-            return Err(fail(io::Error::new(ErrorKind::InvalidInput, "it names no file")));
+            return Err(fail(io::Error::new(ErrorKind::InvalidInput, "it does not name a file")));
         };
         if attempt_tag.is_empty() || attempt_tag.contains(['/', '\0']) {
-            let text = format!("attempt tag `{attempt_tag}` is no part of a file name");
+            let text = format!("attempt tag `{attempt_tag}` cannot be part of a file name");
             return Err(fail(io::Error::new(ErrorKind::InvalidInput, text)));
         }
         let mut private_name = std::ffi::OsString::from(".");
@@ -75,24 +74,24 @@ impl AttemptFile {
         private_name.push(format!(".{attempt_tag}.part"));
         let private = PrivateName { path: final_path.with_file_name(private_name) };
         let mut options = OpenOptions::new();
-        // Readable, so that a reader of a mistaken twin's leftovers is not needed to debug it.
+        // The file is also readable, so that a leftover can be inspected.
         let file = options.read(true).write(true).create(true).truncate(true);
         let file = file.open(&private.path).map_err(fail)?;
         let hasher = blake3::Hasher::new();
         Ok(Self { final_path: final_path.to_owned(), private, file, hasher, bytes: 0 })
     }
 
-    /// Length of what was written so far.
+    /// Returns the number of bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The classified form of an error that writing gave.
+    /// Classifies an error of writing to this file.
     pub fn explain(&self, error: io::Error) -> CommitError {
         classify(&self.final_path, error)
     }
 
-    /// Makes the file durable and gives it its final name, unless an equal one has it.
+    /// Makes the file durable and gives it its final name, unless an equal file has it.
     pub fn commit(self) -> Result<Committed, CommitError> {
         let fail = |source| classify(&self.final_path, source);
         self.file.sync_all().map_err(fail)?;
@@ -109,8 +108,10 @@ impl AttemptFile {
                     let path = self.final_path.clone();
                     return Err(CommitError::Different { path, ours, theirs });
                 }
-                // The twin may have died between its link and the directory's fsync.
-                File::open(&self.final_path).and_then(|twin| twin.sync_all()).map_err(fail)?;
+                // The attempt that published it may have died before it synced the directory.
+                File::open(&self.final_path)
+                    .and_then(|existing| existing.sync_all())
+                    .map_err(fail)?;
                 sync_directory(&self.final_path).map_err(fail)?;
                 Ok(Committed::AlreadyThere { blake3: ours, bytes })
             }
@@ -118,7 +119,7 @@ impl AttemptFile {
         }
     }
 
-    /// Like `commit`, where the existing file is known to be damaged: it is replaced.
+    /// Does the same as `commit`, but replaces the existing file, which is known to be damaged.
     pub fn commit_replacing(self) -> Result<Committed, CommitError> {
         let fail = |source| classify(&self.final_path, source);
         self.file.sync_all().map_err(fail)?;
@@ -129,8 +130,8 @@ impl AttemptFile {
 }
 
 impl AttemptFile {
-    /// Names the file where writers between only pass the error on. Others stay as they are: they
-    /// are told apart by the system's own number.
+    /// Adds the file's name to an error that writers in between only pass on. Other errors stay
+    /// unchanged, because they are recognised by the system's error number.
     fn named(&self, error: io::Error) -> io::Error {
         if !takes_nothing(&error) {
             return error;
@@ -152,24 +153,14 @@ impl Write for AttemptFile {
     }
 }
 
-/// The blake3 of a file's content.
+/// Returns the BLAKE3 hash of a file's content.
 pub fn hash_file(path: &Path) -> io::Result<blake3::Hash> {
-    let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finalize()),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize())
 }
 
-/// Removes the private file when it goes, whatever the way.
+/// A private file, which is removed when this is dropped, however that happens.
 struct PrivateName {
     path: PathBuf,
 }
@@ -182,12 +173,12 @@ impl PrivateName {
 
 impl Drop for PrivateName {
     fn drop(&mut self) {
-        // After a commit it is gone already; a leftover is harmless and recognised by its name.
+        // After a commit it no longer exists; a leftover is harmless and recognised by its name.
         let _ = self.remove();
     }
 }
 
-/// Makes a folder and those above it that are missing; each of their names survives a crash.
+/// Creates a folder and its missing parents; each of their names survives a crash.
 pub fn make_folder(folder: &Path) -> Result<(), CommitError> {
     let fail = |source| classify(folder, source);
     if folder.as_os_str().is_empty() || folder.is_dir() {
@@ -197,7 +188,7 @@ pub fn make_folder(folder: &Path) -> Result<(), CommitError> {
         make_folder(above)?;
     }
     match std::fs::create_dir(folder) {
-        // Another worker may be a moment ahead.
+        // Another worker may have created it just now.
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
         made => made.map_err(fail)?,
     }
@@ -225,7 +216,7 @@ fn classify(path: &Path, source: io::Error) -> CommitError {
     CommitError::Io { path, source }
 }
 
-/// Whether a path is one of those that only an unfinished attempt has.
+/// Returns whether a path is one that only an unfinished attempt has.
 pub fn is_private(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.starts_with('.') && name.ends_with(".part")
@@ -270,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_twin_is_fine_and_a_different_one_is_told() {
+    fn an_equal_existing_file_is_fine_and_a_different_one_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shard");
         let late = attempt(&path, "a1", b"content");
@@ -297,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_named_with_the_path_and_a_hint() {
+    fn a_full_disk_is_reported_with_the_path_and_a_hint() {
         let full = io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
         let error = classify(Path::new("/out/shard"), full);
         assert!(matches!(error, CommitError::NoSpace { .. }));

@@ -1,9 +1,9 @@
-//! Inputs over HTTP(S), read to the end in spite of cut connections and busy servers.
+//! Reads inputs over HTTP(S) to their end, despite cut connections and busy servers.
 //!
-//! A cut is healed by a range request for the rest, bound to the same object by its ETag or
-//! modification date. Where the server offers neither, or no ranges, what was asked for is read
-//! again from its start and the part handed out already is compared by hash. Invariant: the bytes
-//! handed out are those of one state of the object; a changed object is an error by that name.
+//! After a cut, a range request gets the rest, bound to the same object by its ETag or modification
+//! date. If the server offers neither, or no ranges, the requested range is read again from its
+//! start, and the part returned already is compared by hash. Invariant: all bytes returned are of
+//! one state of the object; if the object changes, the error says so.
 
 mod request;
 #[cfg(test)]
@@ -25,7 +25,7 @@ use request::send;
 /// What the first answer said about the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Identity {
-    /// Absent for bodies whose length the server does not know.
+    /// Absent if the server does not know the length of the body.
     bytes: Option<u64>,
     validator: Option<String>,
 }
@@ -37,14 +37,14 @@ pub(super) struct HttpReader {
     backoff: Backoff,
     identity: Option<Identity>,
     body: Option<BodyReader<'static>>,
-    /// What to hand out; it may reach beyond the object's end.
+    /// The bytes to return; the range may extend beyond the end of the object.
     range: Range<u64>,
-    /// The place in the object of the next byte to hand out, and the hash of those before it.
+    /// Offset in the object of the next byte to return, and the hash of those before it.
     at: u64,
     hasher: blake3::Hasher,
 }
 
-/// Opens a part of the object; the first answer of the server is awaited.
+/// Opens a part of the object and waits for the first answer of the server.
 pub(super) fn open(
     url: &str,
     range: Range<u64>,
@@ -65,7 +65,7 @@ pub(super) fn open(
     Ok(reader)
 }
 
-/// The object's size, where the server tells it.
+/// Returns the size of the object, if the server reports it.
 pub(super) fn size(url: &str, options: &ReadOptions) -> Result<Option<u64>, StorageError> {
     let agent = request::agent(url, options)?;
     let mut backoff = Backoff::default();
@@ -116,7 +116,7 @@ impl Read for HttpReader {
 }
 
 impl HttpReader {
-    /// Gets a body that goes on at `self.at`.
+    /// Requests a body that continues at `self.at`.
     fn connect(&mut self) -> Result<(), StorageError> {
         loop {
             match self.request() {
@@ -131,7 +131,8 @@ impl HttpReader {
 
     fn request(&mut self) -> Result<BodyReader<'static>, Failure> {
         let validator = self.identity.as_ref().and_then(|identity| identity.validator.as_ref());
-        // Without a validator nothing vouches for the rest: what was handed out is read again.
+        // Without a validator nothing proves that the rest is of the same state: everything is read
+        // again.
         let from = if validator.is_some() { self.at } else { self.range.start };
         let mut request = self.agent.get(&self.url);
         if let Some(range) = range_header(from, self.range.end) {
@@ -157,7 +158,7 @@ impl HttpReader {
         }
     }
 
-    /// The object from `from` on.
+    /// Accepts the object from `from` on.
     fn accept_part(
         &mut self,
         answer: Response<Body>,
@@ -191,7 +192,7 @@ impl HttpReader {
         self.catch_up(answer.into_body().into_reader(), from)
     }
 
-    /// The object from its start.
+    /// Accepts the object from its start.
     fn accept_whole(&mut self, answer: Response<Body>) -> Result<BodyReader<'static>, Failure> {
         let headers = answer.headers();
         let bytes = number(headers, &CONTENT_LENGTH);
@@ -209,8 +210,8 @@ impl HttpReader {
         self.catch_up(answer.into_body().into_reader(), 0)
     }
 
-    /// Brings a body that begins at `from` to `self.at`. What was handed out before has to be
-    /// there again.
+    /// Reads a body that starts at `from` up to `self.at`, and checks that it has the bytes that
+    /// were returned before.
     fn catch_up(
         &self,
         mut body: BodyReader<'static>,
@@ -254,7 +255,7 @@ impl HttpReader {
     }
 }
 
-/// Waits before the next attempt, or says why there is none.
+/// Waits before the next attempt, or returns the error if there is none.
 fn wait(
     backoff: &mut Backoff,
     options: &ReadOptions,
@@ -265,19 +266,19 @@ fn wait(
     Ok(())
 }
 
-/// What tells one state of the object from another. A weak ETag does not vouch for its bytes.
+/// Returns what identifies a state of the object. A weak ETag does not identify its bytes.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let etag = text(ETAG).filter(|etag| !etag.starts_with("W/"));
     etag.or_else(|| text(LAST_MODIFIED)).map(str::to_owned)
 }
 
-/// The header's value, where less than the whole object is wanted.
+/// Returns the value of the Range header, or `None` for the whole object.
 pub(super) fn range_header(from: u64, end: u64) -> Option<String> {
     match (from, end) {
         (0, u64::MAX) => None,
         (_, u64::MAX) => Some(format!("bytes={from}-")),
-        // The header names the last byte.
+        // The header has the offset of the last byte.
         (_, end) => Some(format!("bytes={from}-{}", end.saturating_sub(1))),
     }
 }

@@ -1,12 +1,12 @@
-//! Where bytes are: opening inputs by location, publishing outputs atomically.
+//! Storage: opens inputs by location and publishes outputs atomically.
 //!
 //! ```text
 //! open · open_range · size · list_objects ← Location: path, http(s), s3
 //! Output → create → OutputFile: AttemptFile (disk) or Upload (S3) → commit
 //! ```
 //!
-//! Only this folder names paths, URLs and their protocols. What the bytes hold is left to
-//! `formats`. Invariant: every failure says whether trying again can help.
+//! Only this crate knows paths, URLs and their protocols. What the bytes hold is left to `formats`.
+//! Invariant: every failure says whether a retry can help.
 
 pub mod clock;
 pub mod commit;
@@ -31,11 +31,11 @@ pub use retry::{Known, Pause, ReadOptions, Sleeper};
 pub enum Remedy {
     /// The same call may succeed later.
     Retry,
-    /// So may it, but the server has been asked for long already, and it may be away.
+    /// The same call may succeed later, but the server has not answered for long, and may be down.
     Wait,
-    /// It will fail again until somebody changes something.
+    /// The call fails again until somebody changes something.
     GiveUp,
-    /// So will every other call, whatever it is about.
+    /// All calls fail until somebody changes something, whatever they are about.
     Stop,
 }
 
@@ -46,14 +46,14 @@ pub enum StorageError {
     NotFound { location: String },
     #[error("access to `{location}` is denied: {detail}")]
     Denied { location: String, detail: String },
-    /// Whatever is asked for, the answer will be no, until somebody changes something elsewhere.
-    #[error("`{location}` is closed to this job: {detail}")]
-    Barred { location: String, detail: String },
+    /// Access to anything in this place fails until somebody changes something elsewhere.
+    #[error("`{location}` cannot be accessed by this job: {detail}")]
+    Blocked { location: String, detail: String },
     #[error("`{location}` cannot be used: {detail}")]
     Refused { location: String, detail: String },
     #[error(
-        "`{location}` changed: {detail}\nhint: inputs must not change while a job runs; begin again \
-         with a new state directory"
+        "`{location}` changed: {detail}\n\
+         hint: inputs must not change while a job runs; start again with a new state directory"
     )]
     Changed { location: String, detail: String },
     #[error("`{location}` is not a location: {detail}")]
@@ -65,11 +65,12 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Returns what the caller can do about the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreachable { .. } => Remedy::Wait,
             Self::Io { .. } => Remedy::Retry,
-            Self::Barred { .. } => Remedy::Stop,
+            Self::Blocked { .. } => Remedy::Stop,
             Self::NotFound { .. }
             | Self::Denied { .. }
             | Self::Refused { .. }
@@ -78,14 +79,15 @@ impl StorageError {
         }
     }
 
-    /// The same where a refusal is about a whole bucket: whoever may not write one object of an
-    /// output may write none.
+    /// Does the same for a refusal that is about a whole bucket: a job that may not write one
+    /// object of an output may not write any.
     pub fn remedy_of_place(&self) -> Remedy {
         let denied = matches!(self, Self::Denied { location, .. } if location.starts_with("s3://"));
         if denied { Remedy::Stop } else { self.remedy() }
     }
 
-    /// The storage error inside a reader's or writer's error, or a new one around it.
+    /// Returns the storage error inside a reader's or writer's error, or wraps the error in a new
+    /// one.
     pub fn from_io(error: io::Error, location: impl FnOnce() -> String) -> Self {
         match error.downcast::<Self>() {
             Ok(known) => known,
@@ -93,7 +95,7 @@ impl StorageError {
         }
     }
 
-    /// Finds the storage error inside an error that a reader of `open` gave.
+    /// Returns the storage error inside an error that a reader of `open` returned.
     pub fn of(error: &std::io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -103,7 +105,7 @@ impl From<StorageError> for io::Error {
     fn from(error: StorageError) -> Self {
         let kind = match error {
             StorageError::NotFound { .. } => io::ErrorKind::NotFound,
-            StorageError::Denied { .. } | StorageError::Barred { .. } => {
+            StorageError::Denied { .. } | StorageError::Blocked { .. } => {
                 io::ErrorKind::PermissionDenied
             }
             StorageError::Refused { .. }
@@ -116,14 +118,15 @@ impl From<StorageError> for io::Error {
     }
 }
 
-/// Whether a file system takes nothing from anybody: it is full, or read-only, or its device fails.
-/// To try again at once is in vain, and to go on without what could not be written would lose it.
+/// Returns whether nobody can write to the file system: it is full, or read-only, or its device
+/// fails. A retry at once is useless, and continuing without what could not be written would lose
+/// it.
 pub fn is_full_or_broken(error: &io::Error) -> bool {
     let device = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
     device || takes_nothing(error)
 }
 
-/// Whether a file system is full or read-only.
+/// Returns whether a file system is full or read-only.
 fn takes_nothing(error: &io::Error) -> bool {
     let kinds = [
         io::ErrorKind::StorageFull,
@@ -133,9 +136,9 @@ fn takes_nothing(error: &io::Error) -> bool {
     kinds.contains(&error.kind())
 }
 
-/// Opens an input for one reading from its start to its end.
+/// Opens an input for reading once from its start to its end.
 ///
-/// Errors of the reader carry a `StorageError` where more is known than the system's error number.
+/// Errors of the reader contain a `StorageError` if more is known than the system's error number.
 pub fn open(
     location: &Location,
     options: &ReadOptions,
@@ -147,8 +150,8 @@ pub fn open(
     }
 }
 
-/// Opens a part of an input: the bytes of `range`, as far as the input has them. One that begins
-/// beyond the input's end is refused.
+/// Opens the bytes of `range` of an input, as far as the input has them. A range that starts after
+/// the end of the input is refused.
 pub fn open_range(
     location: &Location,
     range: Range<u64>,
@@ -164,7 +167,7 @@ pub fn open_range(
     }
 }
 
-/// The size in bytes, where the place tells it.
+/// Returns the size in bytes, if the location reports it.
 pub fn size(location: &Location, options: &ReadOptions) -> Result<Option<u64>, StorageError> {
     match location {
         Location::Path(path) => local::size(path).map(Some),
@@ -173,8 +176,8 @@ pub fn size(location: &Location, options: &ReadOptions) -> Result<Option<u64>, S
     }
 }
 
-/// The names below a folder of an output, relative to the output, in order; none where the place
-/// cannot tell.
+/// Returns the names below a folder of an output, relative to the output, in order; `None` if the
+/// location cannot list them.
 pub fn names_below(
     output: &Location,
     folder: &str,
@@ -200,7 +203,7 @@ pub fn names_below(
     }
 }
 
-/// The objects of a bucket whose keys begin with `prefix`, in the order of their keys.
+/// Returns the objects of a bucket whose keys start with `prefix`, in the order of their keys.
 pub fn list_objects(
     bucket: &str,
     prefix: &str,

@@ -1,4 +1,4 @@
-//! Inputs on a file system.
+//! Reads inputs on a file system.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -9,16 +9,16 @@ use std::path::Path;
 use super::StorageError;
 
 pub(super) fn open(path: &Path) -> Result<File, StorageError> {
-    // To open a pipe would wait for somebody who writes to it.
+    // Opening a pipe would wait until somebody writes to it.
     let no_wait = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path);
     let file = file.map_err(|error| classify(path, error))?;
-    // A directory opens, and only its first read fails, with a puzzling message.
+    // A directory can be opened; only its first read would fail, with a confusing message.
     regular(path, &file.metadata().map_err(|error| classify(path, error))?)?;
     Ok(file)
 }
 
-/// The bytes of `range` that the file has.
+/// Opens the bytes of `range` that the file has.
 pub(super) fn open_range(
     path: &Path,
     range: Range<u64>,
@@ -39,7 +39,7 @@ pub(super) fn size(path: &Path) -> Result<u64, StorageError> {
     Ok(metadata.len())
 }
 
-/// The paths of all files below `folder` of `root`, relative to `root`, in order.
+/// Returns the paths of all files below `folder` of `root`, relative to `root`, in order.
 pub(super) fn names_below(root: &Path, folder: &str) -> Result<Vec<String>, StorageError> {
     let mut found = Vec::new();
     let mut folders = vec![root.join(folder)];
@@ -69,7 +69,7 @@ fn regular(path: &Path, metadata: &Metadata) -> Result<(), StorageError> {
     if metadata.is_file() {
         return Ok(());
     }
-    let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+    let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
     let detail = format!("it is {what}");
     Err(StorageError::Refused { location: path.display().to_string(), detail })
 }
@@ -123,10 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_no_file_is_not_worth_a_retry() {
+    fn missing_and_special_files_are_not_retried() {
         let dir = tempfile::tempdir().unwrap();
         let missing = open(&dir.path().join("a").as_path().into(), &ReadOptions::default());
-        let Err(missing) = missing else { panic!("opened nothing") };
+        let Err(missing) = missing else { panic!("it was opened") };
         assert!(matches!(missing, StorageError::NotFound { .. }));
         assert_eq!(missing.remedy(), Remedy::GiveUp);
         let directory = open(&dir.path().into(), &ReadOptions::default());
@@ -135,8 +135,10 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
         let location = pipe.as_path().into();
-        let Err(opened) = open(&location, &ReadOptions::default()) else { panic!("opened a pipe") };
-        assert!(opened.to_string().contains("it is no regular file"), "{opened}");
+        let Err(opened) = open(&location, &ReadOptions::default()) else {
+            panic!("the pipe was opened")
+        };
+        assert!(opened.to_string().contains("it is not a regular file"), "{opened}");
         assert!(size(&location, &ReadOptions::default()).is_err());
     }
 }

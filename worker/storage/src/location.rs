@@ -1,6 +1,6 @@
 //! The names of inputs and outputs: plain paths, `file://`, `http://`, `https://` and `s3://`.
 //!
-//! Invariant: a `Location` is something that this build can open; other schemes are refused here.
+//! Invariant: this build can open every `Location`; other schemes are refused here.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,19 @@ use std::str::FromStr;
 
 use super::StorageError;
 
+/// Where an input or output is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Location {
+    /// A path on a file system.
     Path(PathBuf),
-    /// An `http://` or `https://` address.
+    /// An `http://` or `https://` URL.
     Http(String),
-    /// An object, or with a key that is a prefix, a place for objects.
-    S3 {
-        bucket: String,
-        key: String,
-    },
+    /// An object, or, if the key is a prefix, a set of objects.
+    S3 { bucket: String, key: String },
 }
 
 impl Location {
-    /// A place below this one.
+    /// Returns the location `name` below this one.
     pub fn join(&self, name: &str) -> Self {
         match self {
             Self::Path(path) => Self::Path(path.join(name)),
@@ -48,7 +47,7 @@ impl FromStr for Location {
         };
         match scheme {
             "file" if rest.starts_with('/') => Ok(Self::Path(rest.into())),
-            "file" => bad("a file URL names no host\nhint: write `file:///absolute/path`"),
+            "file" => bad("a file URL must not name a host\nhint: write `file:///absolute/path`"),
             "http" | "https" if !rest.is_empty() => Ok(Self::Http(text.to_owned())),
             "http" | "https" => bad("it names no host"),
             "s3" => {
@@ -58,7 +57,7 @@ impl FromStr for Location {
                 }
                 Ok(Self::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
             }
-            // A path may hold `://`, but nobody means one.
+            // A path may contain `://`, but that is never what is meant.
             _ => {
                 bad("its scheme is unknown\nhint: use a path, s3://, file://, http:// or https://")
             }

@@ -1,7 +1,7 @@
-//! Where a job publishes: a directory or a prefix of a bucket, the same to whoever writes.
+//! The output of a job: a directory, or a prefix of a bucket, with the same interface.
 //!
-//! Invariant: a name appears whole or not at all, and an existing one is compared, not replaced,
-//! unless that is asked for.
+//! Invariant: a name appears whole or not at all, and an existing file is compared, not replaced,
+//! unless a replacement is requested.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use super::commit::{AttemptFile, CommitError, Committed, make_folder};
 use super::retry::ReadOptions;
 use super::{Location, StorageError, s3};
 
-/// Commit records of large objects are below this, beside the output's own folders.
+/// Folder in the output with the commit records of large objects.
 pub const COMMIT_FOLDER: &str = ".commits";
 
 /// The root of an output.
@@ -18,34 +18,38 @@ pub struct Output {
     root: Location,
 }
 
-/// A file or object being written. Dropped without `commit`, it leaves nothing.
+/// A file or object that is being written. Nothing is left of it if it is dropped without `commit`.
 pub enum OutputFile {
+    /// A file in a directory.
     Disk(Box<AttemptFile>),
+    /// An object in a bucket.
     S3(Box<s3::Upload>),
 }
 
 impl Output {
+    /// Returns the output at a location, which must be writable storage.
     pub fn new(path: &str) -> Result<Self, StorageError> {
         let root = path.parse()?;
         if matches!(root, Location::Http(_)) {
-            let detail = "nothing can be written there".to_owned();
+            let detail = "output cannot be written to this kind of location".to_owned();
             return Err(StorageError::Refused { location: path.to_owned(), detail });
         }
         Ok(Self { root })
     }
 
+    /// Returns the location of the output.
     pub fn root(&self) -> &Location {
         &self.root
     }
 
-    /// Finds out whether something can be written here, before a job's work is done in vain.
+    /// Checks that the output can be written to, before a job's work is done in vain.
     pub fn probe(&self) -> Result<(), StorageError> {
         match self.root.join(".probe") {
             Location::S3 { bucket, key } => s3::probe(&bucket, &key, &ReadOptions::default()),
             Location::Path(path) => {
                 let made = path.parent().map_or(Ok(()), make_folder);
                 let tried = made.and_then(|()| AttemptFile::create(&path, "probe"));
-                tried.map(drop).map_err(|error| StorageError::Barred {
+                tried.map(drop).map_err(|error| StorageError::Blocked {
                     location: self.root.to_string(),
                     detail: error.to_string(),
                 })
@@ -54,7 +58,7 @@ impl Output {
         }
     }
 
-    /// Begins a file below the root that only this attempt sees.
+    /// Starts a file below the root that only this attempt sees.
     pub fn create(&self, name: &str, attempt_tag: &str) -> Result<OutputFile, CommitError> {
         match self.root.join(name) {
             Location::S3 { bucket, key } => {
@@ -73,7 +77,7 @@ impl Output {
                 Ok(OutputFile::Disk(Box::new(AttemptFile::create(&path, attempt_tag)?)))
             }
             Location::Http(location) => {
-                let detail = "nothing can be written there".to_owned();
+                let detail = "output cannot be written to this kind of location".to_owned();
                 Err(StorageError::Refused { location, detail }.into())
             }
         }
@@ -81,7 +85,7 @@ impl Output {
 }
 
 impl OutputFile {
-    /// Makes it durable under its final name, unless an equal one has it.
+    /// Makes it durable under its final name, unless an equal file has the name.
     pub fn commit(self) -> Result<Committed, CommitError> {
         match self {
             Self::Disk(file) => file.commit(),
@@ -89,7 +93,7 @@ impl OutputFile {
         }
     }
 
-    /// Like `commit`, in place of whatever has the name.
+    /// Does the same as `commit`, but replaces an existing file.
     pub fn commit_replacing(self) -> Result<Committed, CommitError> {
         match self {
             Self::Disk(file) => file.commit_replacing(),
@@ -97,7 +101,7 @@ impl OutputFile {
         }
     }
 
-    /// The classified form of an error that writing gave.
+    /// Classifies an error of writing to this file.
     pub fn explain(&self, error: io::Error) -> CommitError {
         match self {
             Self::Disk(file) => file.explain(error),

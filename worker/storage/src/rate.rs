@@ -1,7 +1,7 @@
-//! How many requests this process may make in a second: its part of the job's limit.
+//! Limits the requests per second of this process to its part of the job's limit.
 //!
-//! The coordinator shares the limit out among the workers that are alive; this file only keeps to
-//! the part. Invariant: whoever asks for a turn is told how long to wait, in the order of asking.
+//! The coordinator divides the limit among the live workers; this file only enforces the part.
+//! Invariant: each request gets its waiting time in the order in which they ask.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,32 +9,32 @@ use std::time::{Duration, Instant};
 use super::Sleeper;
 use crate::clock;
 
-/// Of all readers and writers of this process.
+/// The limit of all readers and writers of this process.
 static TURNS: Turns = Turns(Mutex::new(Pace { gap: Duration::ZERO, next: None }));
 
-/// So much of a pause may be made up for by asking faster afterwards.
+/// Longest pause that may be made up for by faster requests afterwards.
 const BURST: Duration = Duration::from_secs(1);
 
 struct Turns(Mutex<Pace>);
 
 struct Pace {
-    /// Between two requests; zero without a limit.
+    /// Time between two requests; zero without a limit.
     gap: Duration,
-    /// When the next request may be made.
+    /// Earliest time of the next request.
     next: Option<Instant>,
 }
 
-/// Sets this process's part, in thousandths of a request per second. 0: no limit.
+/// Sets this process's part, in requests per 1000 seconds. 0 means no limit.
 pub fn set_request_rate(per_1000_seconds: u64) {
     TURNS.set(per_1000_seconds);
 }
 
-/// Takes the next turn: how long to wait for it.
+/// Takes the next turn and returns how long to wait for it.
 pub(super) fn turn() -> Duration {
     TURNS.take(clock::now())
 }
 
-/// Waits for the next turn, where there is a limit.
+/// Waits for the next turn, if there is a limit.
 pub(super) fn wait_turn(sleeper: &dyn Sleeper) {
     let wait = turn();
     if !wait.is_zero() {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_lifted_lets_everybody_go() {
+    fn a_limit_that_is_lifted_releases_all_requests() {
         let turns = turns();
         turns.set(1);
         let now = clock::now();

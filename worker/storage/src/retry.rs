@@ -1,4 +1,4 @@
-//! How often and how long to wait before a request is tried again.
+//! Decides how often a request is retried and how long to wait before.
 //!
 //! Invariant: blocking waits go through `Sleeper`, so that tests take no time, and every wait and
 //! every count has a limit.
@@ -12,7 +12,7 @@ use super::StorageError;
 
 /// A failed request.
 pub(super) enum Failure {
-    /// It may succeed later; the server may have said when.
+    /// A retry may succeed; the server may have said when.
     Passing {
         detail: String,
         after: Option<Duration>,
@@ -20,12 +20,13 @@ pub(super) enum Failure {
     Lasting(StorageError),
 }
 
-/// Waits. Tests put something quicker in its place.
+/// Waits. Tests use an implementation that does not.
 pub trait Sleeper: fmt::Debug + Send + Sync {
+    /// Waits for this time.
     fn sleep(&self, duration: Duration);
 }
 
-/// Really waits.
+/// Waits in real time.
 #[derive(Debug)]
 pub struct Pause;
 
@@ -35,29 +36,34 @@ impl Sleeper for Pause {
     }
 }
 
-/// What is known of an object already.
+/// What is already known of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
+    /// Its size.
     pub bytes: Option<u64>,
-    /// As the listing has it.
+    /// Its ETag, as the listing has it.
     pub etag: Option<String>,
 }
 
-/// How patiently to read, and what must be found.
+/// Limits of retries and waits, and what must be found.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
-    /// Attempts in a row that bring no byte before reading fails.
+    /// Number of attempts in a row without a byte of progress after which reading fails.
     pub attempts_max: u32,
-    /// The wait doubles from the first to the longest; a random half of it is left out.
+    /// The first wait. Waits double up to `wait_max`; a random part of up to half of each is left
+    /// out.
     pub wait_first: Duration,
+    /// The longest wait.
     pub wait_max: Duration,
     /// The longest wait that a server may ask for.
     pub retry_after_max: Duration,
+    /// How long a connection may take.
     pub connect_timeout: Duration,
-    /// Longest silence of the server.
+    /// Longest time in which the server may send nothing.
     pub silence_timeout: Duration,
+    /// How to wait.
     pub sleeper: Arc<dyn Sleeper>,
-    /// An object on S3 that is another than this is refused as changed.
+    /// An object on S3 that differs from this is refused as changed.
     pub known: Known,
 }
 
@@ -87,7 +93,7 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// How long to wait before the next attempt; none when there shall be none.
+    /// Returns how long to wait before the next attempt, or `None` if there is no further one.
     pub(super) fn next(
         &mut self,
         options: &ReadOptions,
@@ -99,13 +105,13 @@ impl Backoff {
         }
         let doubled = options.wait_first.saturating_mul(1 << (self.failures - 1).min(16));
         let full = doubled.min(options.wait_max);
-        // Many readers fail together; random waits keep them from coming back together.
+        // Many readers fail together; random waits prevent them from returning together.
         let jittered = full - full.mul_f64(random_fraction() / 2.0);
         let asked = asked.map_or(Duration::ZERO, |asked| asked.min(options.retry_after_max));
         Some(jittered.max(asked))
     }
 
-    /// How long to wait after this failure, or the error to end with.
+    /// Returns how long to wait after this failure, or the error to end with.
     pub(super) fn after(
         &mut self,
         options: &ReadOptions,

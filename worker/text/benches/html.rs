@@ -1,11 +1,11 @@
-//! How fast pages become text: MB of markup a second of thread CPU time, and what came out.
+//! Measures text extraction in MB of markup per CPU second of the thread, and reports the results.
 //!
 //! `cargo bench -p thresher-text --bench html -- CRAWL.warc.gz…` reads WARC files;
-//! `-- DIR` reads the `.html` files below a folder. With `--jsonl`, standard output gets one
-//! record a page (`url`, `text`, …) for comparing with other extractors; figures go to standard
-//! error. Without arguments the pages of `testdata` are read a hundred times.
+//! `-- DIR` reads the `.html` files below a folder. With `--jsonl`, standard output gets one record
+//! per page (`url`, `text`, …) for comparison with other extractors; figures go to standard error.
+//! Without arguments the pages of `testdata` are read a hundred times.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench speaks to a person")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,14 +22,14 @@ fn main() -> anyhow::Result<()> {
     let mut bench = Bench::default();
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            // Cargo adds this one.
+            // Cargo adds this argument.
             "--bench" => {}
             "--jsonl" => bench.jsonl = true,
             _ => paths.push(PathBuf::from(argument)),
         }
     }
     if paths.is_empty() {
-        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/html");
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/html");
         for _ in 0..100 {
             bench.read(&pages)?;
         }

@@ -1,4 +1,4 @@
-//! Megabytes of text a second of CPU time: language identification, fastText's one-line
+//! Measures megabytes of text per CPU second: language identification, fastText's one-line
 //! prediction, and the normal form of lines with its hashes.
 //!
 //! `cargo bench --bench language [-- FILE.jsonl…]` reads documents (`text` of each line) from the

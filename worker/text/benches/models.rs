@@ -1,4 +1,4 @@
-//! Megabytes of text a second of CPU time: perplexity and its parts, and tokens.
+//! Measures megabytes of text per CPU second: perplexity and its parts, and tokens.
 //!
 //! `cargo bench --bench models [-- FILE.jsonl…]` reads documents (`text` of each line) from the
 //! files, or from the committed reference. The best of several rounds counts.
@@ -86,14 +86,14 @@ fn measure(name: &str, rows: &str) -> anyhow::Result<()> {
 fn report(name: &str, bytes: usize, mut round: impl FnMut()) {
     let mut best = f64::INFINITY;
     for _ in 0..ROUNDS {
-        let began = cpu_seconds();
-        // Enough work that the clock's grain does not show.
+        let started = cpu_seconds();
+        // Enough work that the resolution of the clock does not matter.
         let mut repeats = 0;
-        while cpu_seconds() - began < 0.2 {
+        while cpu_seconds() - started < 0.2 {
             round();
             repeats += 1;
         }
-        best = best.min((cpu_seconds() - began) / f64::from(repeats));
+        best = best.min((cpu_seconds() - started) / f64::from(repeats));
     }
     println!("{name:<28} {:>8.1} MB/s", bytes as f64 / best / 1e6);
 }

@@ -1,17 +1,17 @@
 //! CCNet's normal form of a whole document, which its language models were trained on.
 //!
-//! In this order: white space is stripped from both ends, letters are lowercased, accents fall
-//! off (canonical decomposition, less the marks without width), every decimal digit becomes `0`,
-//! a set of punctuation becomes ASCII, and control characters are deleted, line feeds among them.
-//! Letters stay decomposed, so a Hangul syllable is its jamo. "White space", "lowercase" and
-//! "digit" mean what they mean in Python, CCNet's language.
+//! Its steps, in this order: white space is stripped from both ends, letters are lowercased,
+//! accents are removed (canonical decomposition, without the marks of zero width), every decimal
+//! digit becomes `0`, a set of punctuation becomes ASCII, and control characters, including line
+//! feeds, are deleted. Letters stay decomposed, so a Hangul syllable becomes its jamo. "White
+//! space", "lowercase" and "digit" mean what they mean in Python, CCNet's language.
 //!
 //! The form depends on the text alone.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// What CCNet writes in ASCII. `１` stands in its table too, but is a digit, and `0` by then.
+/// What CCNet writes in ASCII. Its table also has `１`, which is a digit and already `0` by then.
 const PUNCTUATION: [(char, &str); 33] = [
     ('，', ","),
     ('。', "."),
@@ -48,7 +48,7 @@ const PUNCTUATION: [(char, &str); 33] = [
     ('►', "-"),
 ];
 
-/// Writes the normal form of `text` into `out`, whose former content is lost.
+/// Writes the normal form of `text` into `out`, which is cleared first.
 pub fn normalise_document(text: &str, out: &mut String) {
     out.clear();
     let stripped = text.trim_matches(|c: char| c.is_whitespace() || ('\x1C'..='\x1F').contains(&c));

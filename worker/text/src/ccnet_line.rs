@@ -1,9 +1,9 @@
 //! CCNet's normal form of a line, by which RedPajama finds duplicate lines, and its two hashes.
 //!
-//! In this order: white space is stripped from both ends, letters are lowercased, every decimal
-//! digit becomes `0`, and a fixed set of punctuation and all control characters are deleted.
-//! ASCII punctuation and accents stay. "White space", "lowercase" and "digit" mean what they
-//! mean in Python, CCNet's language.
+//! Its steps, in this order: white space is stripped from both ends, letters are lowercased, every
+//! decimal digit becomes `0`, and a fixed set of punctuation and all control characters are
+//! deleted. ASCII punctuation and accents stay. "White space", "lowercase" and "digit" mean what
+//! they mean in Python, CCNet's language.
 //!
 //! The form depends on the line alone. Characters newer than the tables of the Python that ran
 //! CCNet follow today's Unicode; the golden test lists them.
@@ -15,21 +15,22 @@ use unicode_general_category::{GeneralCategory, get_general_category};
 /// The punctuation that CCNet deletes.
 const PUNCTUATION: &str = "，。、„”“«»１」「《》´∶：？！（）；–—．～’…━〈〉【】％►";
 
-/// Room beyond the longest possible form, so that whole blocks may be stored at its end.
+/// Number of bytes beyond the longest possible form, so that whole blocks may be stored at its end.
 const SLACK_BYTES: usize = BLOCK_BYTES;
 
-/// Characters that are looked at together.
+/// Number of bytes that are mapped together.
 const BLOCK_BYTES: usize = 16;
 
-/// Gives the normal form of `line`, made in `room`, whose former content is lost. The form is
-/// UTF-8; it may be empty.
+/// Returns the normal form of `line`, which is written to `room` over what it had. The form is
+/// UTF-8 and may be empty.
 pub fn normalise_line<'a>(line: &str, room: &'a mut Vec<u8>) -> &'a [u8] {
     let stripped = strip(line);
     make_room(room, stripped);
     let tables = &*TABLES;
     let length = match tables.normalise(stripped, room) {
         Ok(length) => length,
-        // A capital sigma's lowercase depends on its neighbours; the library knows how.
+        // The lowercase of a capital sigma depends on its neighbours, which the standard library
+        // handles.
         Err(ContextNeeded) => {
             let lowered = stripped.to_lowercase();
             make_room(room, &lowered);
@@ -39,16 +40,17 @@ pub fn normalise_line<'a>(line: &str, room: &'a mut Vec<u8>) -> &'a [u8] {
     &room[..length]
 }
 
-/// Room for any form of a text. It never shrinks, so that it is not filled anew for each line.
+/// Makes room for any form of a text. The buffer never shrinks, so it is not filled again for each
+/// line.
 fn make_room(room: &mut Vec<u8>, text: &str) {
-    // Ⱥ grows from 2 bytes to 3, and nothing grows more.
+    // Ⱥ grows from 2 bytes to 3, and no character grows by a larger factor.
     let bytes = text.len() + text.len() / 2 + SLACK_BYTES;
     if room.len() < bytes {
         room.resize(bytes, 0);
     }
 }
 
-/// CCNet's own hash of a normal form: the first 8 bytes of its SHA-1, little-endian.
+/// Returns CCNet's own hash of a normal form: the first 8 bytes of its SHA-1, little-endian.
 pub fn line_hash_sha1(normalised: &[u8]) -> u64 {
     use sha1::Digest;
     let digest = sha1::Sha1::digest(normalised);
@@ -56,12 +58,12 @@ pub fn line_hash_sha1(normalised: &[u8]) -> u64 {
     u64::from_le_bytes(*first)
 }
 
-/// The quick hash of a normal form.
+/// Returns the fast hash of a normal form.
 pub fn line_hash_xxh3(normalised: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(normalised)
 }
 
-/// Python's `str.strip`: Rust's white space and the four ASCII information separators.
+/// Strips like Python's `str.strip`: Rust's white space and the four ASCII information separators.
 fn strip(line: &str) -> &str {
     let inside = |byte: Option<&u8>| byte.is_some_and(|byte| (0x21..0x7F).contains(byte));
     if inside(line.as_bytes().first()) && inside(line.as_bytes().last()) {
@@ -70,11 +72,11 @@ fn strip(line: &str) -> &str {
     line.trim_matches(|c: char| c.is_whitespace() || ('\x1C'..='\x1F').contains(&c))
 }
 
-/// A capital sigma was met.
+/// The line has a capital sigma.
 #[derive(Debug)]
 struct ContextNeeded;
 
-/// What becomes of a character: up to three bytes and their number. Four-byte results exist only
+/// What a character becomes: up to three bytes and their number. Four-byte results exist only
 /// beyond the tables.
 #[derive(Clone, Copy)]
 struct Mapped([u8; 4]);
@@ -82,11 +84,11 @@ struct Mapped([u8; 4]);
 const CAPITAL_SIGMA: Mapped = Mapped([0, 0, 0, u8::MAX]);
 
 struct Tables {
-    /// U+0000 to U+07FF.
+    /// The results for U+0000 to U+07FF.
     short: Box<[Mapped; 0x800]>,
-    /// A bit for each of U+0000 to U+FFFF that stays as it is.
+    /// A bit for each of U+0000 to U+FFFF that does not change.
     plain: Box<[u64; 0x400]>,
-    /// A bit for each of them that is deleted.
+    /// A bit for each of these that is deleted.
     deleted: Box<[u64; 0x400]>,
 }
 
@@ -115,7 +117,7 @@ impl Tables {
         Self { short, plain, deleted }
     }
 
-    /// Returns how much of `out` was written.
+    /// Normalises `text` into `out`; returns the number of bytes written.
     fn normalise(&self, text: &str, out: &mut [u8]) -> Result<usize, ContextNeeded> {
         let bytes = text.as_bytes();
         let (mut read, mut written) = (0, 0);
@@ -127,8 +129,8 @@ impl Tables {
                 read += BLOCK_BYTES;
                 written += BLOCK_BYTES;
             }
-            // The end is looked at as a whole block too. If that is plain, what it repeats was
-            // mapped byte by byte, and is written again as it stands.
+            // The end is read as a whole block too. If that is plain, the bytes that it repeats
+            // were mapped one by one, and are written again unchanged.
             let rest = bytes.len() - read;
             if let Some(block) = bytes.last_chunk().filter(|_| rest < BLOCK_BYTES) {
                 let mut mapped = [0; BLOCK_BYTES];
@@ -137,8 +139,8 @@ impl Tables {
                     return Ok(written + rest);
                 }
             }
-            // What is left of plain ASCII goes in blocks of 8: all are stored, but only those
-            // before the first character that needs a closer look count.
+            // The rest of plain ASCII is mapped in blocks of 8: all bytes are stored, but only
+            // those before the first character that needs the slow path count.
             if let Some(block) = bytes[read..].first_chunk::<8>() {
                 let block = u64::from_le_bytes(*block);
                 let (mapped, special) = map_ascii(block);
@@ -152,7 +154,7 @@ impl Tables {
                     }
                 }
             }
-            // Where one character is beyond ASCII, the next ones mostly are.
+            // After one character beyond ASCII, the next ones mostly are, too.
             while read < bytes.len() {
                 let (taken, given) = self.normalise_one(text, read, out, written)?;
                 read += taken;
@@ -165,7 +167,7 @@ impl Tables {
         Ok(written)
     }
 
-    /// Maps the character at `read`; returns the bytes taken and given.
+    /// Maps the character at `read`; returns the bytes read and written.
     #[inline]
     fn normalise_one(
         &self,
@@ -197,7 +199,7 @@ impl Tables {
         if taken == 3 && self.deleted[code / 64] >> (code % 64) & 1 == 1 {
             return Ok((3, 0));
         }
-        let c = text[read..].chars().next().expect("a character begins here");
+        let c = text[read..].chars().next().expect("a character starts here");
         let mut mapped = [0; 8];
         let given = map_slowly(c, &mut mapped);
         store(out, written, mapped);
@@ -210,8 +212,8 @@ fn store<const N: usize>(out: &mut [u8], at: usize, block: [u8; N]) {
     out[at..at + N].copy_from_slice(&block);
 }
 
-/// Lowercases a block of ASCII characters and zeroes their digits; says whether it had nothing
-/// else. Written without a branch, so that it becomes vector instructions.
+/// Lowercases a block of ASCII characters and zeroes their digits; returns whether it had nothing
+/// else. It has no branch, so that it is compiled to vector instructions.
 #[inline]
 fn map_plain_ascii(block: &[u8; BLOCK_BYTES], mapped: &mut [u8; BLOCK_BYTES]) -> bool {
     let mut others = 0;
@@ -227,17 +229,17 @@ fn map_plain_ascii(block: &[u8; BLOCK_BYTES], mapped: &mut [u8; BLOCK_BYTES]) ->
 
 #[inline]
 fn room_at(out: &mut [u8], at: usize) -> &mut [u8; BLOCK_BYTES] {
-    out[at..].first_chunk_mut().expect("there is room for a block behind every form")
+    out[at..].first_chunk_mut().expect("there is room for a block after every form")
 }
 
-/// Lowercases eight ASCII characters and zeroes their digits, and marks in the second result,
-/// by the top bit of each byte, those that are control characters or not ASCII.
+/// Lowercases eight ASCII characters and zeroes their digits. The second result marks, by the top
+/// bit of each byte, those that are control characters or not ASCII.
 #[inline]
 fn map_ascii(block: u64) -> (u64, u64) {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x80 * ONES;
     let low = block & !TOPS;
-    // The top bit of each byte: is it at least this?
+    // The top bit of each byte says whether it is at least this.
     let at_least = |bound: u8| low + (0x80 - u64::from(bound)) * ONES;
     let upper = at_least(b'A') & !at_least(b'Z' + 1) & TOPS;
     let digit = at_least(b'0') & !at_least(b'9' + 1) & TOPS;
@@ -246,7 +248,7 @@ fn map_ascii(block: u64) -> (u64, u64) {
     (mapped, control | block & TOPS)
 }
 
-/// Maps one character, but for the context of a capital sigma; returns the number of bytes.
+/// Maps one character, without the context of a capital sigma; returns the number of bytes.
 fn map_slowly(c: char, to: &mut [u8; 8]) -> usize {
     if c.is_control() || is_punctuation(c) {
         return 0;
@@ -262,7 +264,8 @@ fn map_slowly(c: char, to: &mut [u8; 8]) -> usize {
     length
 }
 
-/// `１` stands in CCNet's set to no effect, for it is a digit and became `0` before.
+/// Returns whether CCNet deletes it. `１` is in its set without effect, because it is a digit and
+/// became `0` before.
 fn is_punctuation(c: char) -> bool {
     c != '１' && PUNCTUATION.contains(c)
 }

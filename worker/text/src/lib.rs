@@ -1,11 +1,11 @@
-//! Decisions about a text: its normal forms, its language, how it scores and whether it is kept.
+//! Decisions about a text: its normal forms, its language and its scores.
 //!
-//! Everything here is a function of the text, the job file and the models; nothing is read or
-//! written. The modules for CCNet's normal forms ([`ccnet_line`], [`ccnet_document`]) need no other.
+//! Everything here is a function of the text, the job file and the models; nothing is written, and
+//! only models are read. The modules of CCNet's normal forms ([`ccnet_line`], [`ccnet_document`])
+//! use no other module.
 
 pub mod ccnet_document;
 pub mod ccnet_line;
-pub mod filters;
 pub mod html;
 pub mod language;
 pub mod lines;

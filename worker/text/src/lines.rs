@@ -1,6 +1,6 @@
-//! Lines of a text as CCNet sees them: separated by `\n`, white space at both ends gone.
+//! Lines of a text as CCNet sees them: separated by `\n`, with white space stripped at both ends.
 
-/// The lines of a text, stripped. An empty text has none.
+/// Returns the lines of a text, stripped. An empty text has none.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut feeds = memchr::memchr_iter(b'\n', text.as_bytes());
     let mut next = (!text.is_empty()).then_some(0);
@@ -12,7 +12,7 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Python's `str.strip`: it also takes U+001C to U+001F for white space.
+/// Strips like Python's `str.strip`, which also treats U+001C to U+001F as white space.
 pub fn strip(line: &str) -> &str {
     let plain = |byte: Option<&u8>| byte.is_none_or(|byte| (0x21..0x7f).contains(byte));
     if plain(line.as_bytes().first()) && plain(line.as_bytes().last()) {
@@ -21,7 +21,7 @@ pub fn strip(line: &str) -> &str {
     line.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 
-/// Whether the stripped lines, joined by `\n`, have at least so many code points.
+/// Returns whether the stripped lines, joined by `\n`, have at least `least` code points.
 pub fn has_chars(text: &str, least: u64) -> bool {
     if has_solid_chars(text.as_bytes(), least) {
         return true;
@@ -36,10 +36,10 @@ pub fn has_chars(text: &str, least: u64) -> bool {
     chars >= least
 }
 
-/// Whether so many code points near the front are surely no white space, and so stay whatever is
-/// stripped; they are told by their first byte. Most texts need no closer look.
+/// Returns whether at least `least` code points near the start are certainly not white space, so
+/// that stripping does not remove them; their first byte shows it. For most texts this is enough.
 fn has_solid_chars(text: &[u8], least: u64) -> bool {
-    // The first bytes of U+0085, U+00A0 and of all later white space are left out.
+    // The first bytes of U+0085, U+00A0 and of all later white space are excluded.
     let is_solid = |byte: u8| matches!(byte, 0x21..=0x7E | 0xC3..=0xDF | 0xE4..=0xFF);
     let mut chars = 0;
     let near = text.len().min(usize::try_from(least.saturating_mul(4)).unwrap_or(usize::MAX));
@@ -49,21 +49,21 @@ fn has_solid_chars(text: &[u8], least: u64) -> bool {
     })
 }
 
-/// What is counted in a byte of its own does not overflow.
+/// Chunks are so short that a count in a byte does not overflow.
 const CHUNK_BYTES: usize = 128;
 
-/// How many bytes of a chunk are so. A checked sum, which `count` and `sum` are in this build,
-/// would look at one byte at a time.
+/// Counts the bytes of a chunk that match. A checked sum, which `count` and `sum` are in this
+/// build, would process one byte at a time.
 fn count_in_chunk(chunk: &[u8], is_so: impl Fn(u8) -> bool) -> u8 {
     debug_assert!(chunk.len() <= CHUNK_BYTES);
     chunk.iter().fold(0, |count: u8, byte| count.wrapping_add(u8::from(is_so(*byte))))
 }
 
-/// Code points.
+/// Returns the number of code points.
 pub fn count_chars(text: &str) -> u64 {
-    let begins_char = |byte: u8| (byte as i8) >= -0x40;
+    let starts_char = |byte: u8| (byte as i8) >= -0x40;
     let chunks = text.as_bytes().chunks(CHUNK_BYTES);
-    chunks.map(|chunk| u64::from(count_in_chunk(chunk, begins_char))).sum()
+    chunks.map(|chunk| u64::from(count_in_chunk(chunk, starts_char))).sum()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Addresses of pages without what does not tell pages apart, as C4 takes them for equal.
+//! URLs of pages without the parts that do not distinguish pages, as C4 compares them.
 
-/// Scheme, `www.`, what tracks visitors, and slashes at the end are cut.
+/// Removes the scheme, `www.`, tracking parameters, and slashes at the end.
 pub fn normalise_url(url: &str) -> &str {
     let rest = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
     let rest = rest.map_or(url, |rest| rest.strip_prefix("www.").unwrap_or(rest));

@@ -1,8 +1,8 @@
-//! Kinds of characters as Python's `str` and `re` tell them: by Unicode category.
+//! Classes of characters as in Python's `str` and `re`, by Unicode category.
 
 use unicode_general_category::{GeneralCategory as Category, get_general_category};
 
-/// `str.isalpha`
+/// Returns whether `str.isalpha` is true for the character.
 pub fn is_letter(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphabetic();
@@ -17,7 +17,7 @@ pub fn is_letter(c: char) -> bool {
     )
 }
 
-/// `str.isalnum`
+/// Returns whether `str.isalnum` is true for the character.
 pub fn is_alphanumeric(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric();
@@ -31,12 +31,12 @@ pub fn is_alphanumeric(c: char) -> bool {
     is_letter(c) || number()
 }
 
-/// `\w` of `re`
+/// Returns whether `\w` of `re` matches the character.
 pub fn is_word(c: char) -> bool {
     c == '_' || is_alphanumeric(c)
 }
 
-/// Where `str.splitlines` breaks.
+/// Returns whether `str.splitlines` breaks a line at the character.
 pub fn breaks_line(c: char) -> bool {
     matches!(
         c,

@@ -1,34 +1,34 @@
-//! SimHash of whole texts, as RedPajama compared books: signatures that differ in few bits mean
-//! texts that share most of their words.
+//! SimHash of whole texts, as RedPajama compared books: texts whose signatures differ in few bits
+//! share most of their words.
 //!
 //! ```text
 //! text → lowercase, word characters only → 6-grams → MD5, last 8 bytes → majority of each bit
 //! ```
-//! (1e0ng/simhash, with RedPajama's features.) Which pairs are compared follows from the bits
-//! alone: at distance 5 or less, one of six blocks is equal, so nothing is missed.
+//! This follows 1e0ng/simhash with RedPajama's features. Which pairs are compared follows from the
+//! bits alone: at distance 5 or less, one of six blocks is equal, so no pair is missed.
 //!
-//! **Invariant:** the outcome is a function of the signatures and their order.
+//! **Invariant:** the result is a function of the signatures and their order.
 
 use md5::{Digest, Md5};
 
 use super::python::is_word;
 
 const GRAM_CHARS: usize = 6;
-/// Signatures at this distance or less are of near-duplicates.
+/// Largest distance between the signatures of near-duplicates.
 const MAX_DISTANCE: u32 = 5;
 /// First bit and width of each block.
 const BLOCKS: [(u32, u32); 6] = [(0, 10), (10, 10), (20, 10), (30, 10), (40, 10), (50, 14)];
 
-/// The signature of a text.
+/// Returns the signature of a text.
 pub fn signature(text: &str) -> u64 {
     let lower = text.to_lowercase();
     let words: String = lower.chars().filter(|c| is_word(*c)).collect();
-    let begins: Vec<usize> = words.char_indices().map(|(at, _)| at).collect();
-    let grams = begins.len().saturating_sub(GRAM_CHARS - 1).max(1);
+    let starts: Vec<usize> = words.char_indices().map(|(at, _)| at).collect();
+    let grams = starts.len().saturating_sub(GRAM_CHARS - 1).max(1);
     let mut set = [0_u64; 64];
     for gram in 0..grams {
-        let from = begins.get(gram).copied().unwrap_or(0);
-        let to = begins.get(gram + GRAM_CHARS).copied().unwrap_or(words.len());
+        let from = starts.get(gram).copied().unwrap_or(0);
+        let to = starts.get(gram + GRAM_CHARS).copied().unwrap_or(words.len());
         let digest = Md5::digest(&words.as_bytes()[from..to]);
         let (_, last) = digest.split_at(8);
         let hash = last.iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
@@ -40,7 +40,8 @@ pub fn signature(text: &str) -> u64 {
     set.iter().enumerate().fold(0, |all, (bit, count)| all | majority(*count) << bit)
 }
 
-/// Of each signature, whether one before it is near, be that one near to another or not.
+/// Returns for each signature whether an earlier one is near, even if that one is a near-duplicate
+/// itself.
 pub fn near_duplicates(signatures: &[u64]) -> Vec<bool> {
     let mut near = vec![false; signatures.len()];
     let mut order: Vec<u32> = (0..signatures.len() as u32).collect();
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn one_feature_gives_its_own_hash() {
-        // MD5 of `abc` is 900150983cd24fb0d6963f7d28e17f72, of nothing
+        // MD5 of `abc` is 900150983cd24fb0d6963f7d28e17f72, and of an empty input
         // d41d8cd98f00b204e9800998ecf8427e.
         assert_eq!(signature("a B-c!"), 0xd696_3f7d_28e1_7f72);
         assert_eq!(signature("..."), 0xe980_0998_ecf8_427e);
@@ -118,7 +119,8 @@ mod tests {
             .collect();
         assert!(expected.iter().filter(|near| **near).count() > 100);
         assert_eq!(near_duplicates(&signatures), expected);
-        // A chain: the second is near the first, the third only to the second, which is dropped.
+        // This is a chain: the second is near the first, the third only near the second, which is
+        // dropped.
         let chain = [0, 0b11111, 0b11_1111_1111];
         assert_eq!(near_duplicates(&chain), [false, true, true]);
     }

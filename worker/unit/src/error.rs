@@ -1,4 +1,4 @@
-//! How a unit fails, sorted by what the coordinator should do about it.
+//! How a unit fails, classified by what the coordinator should do about it.
 
 use std::io;
 
@@ -9,23 +9,23 @@ use thresher_formats::blocks::BlocksError;
 use thresher_storage::commit::CommitError;
 use thresher_storage::{Remedy, StorageError, is_full_or_broken};
 
-/// Why a unit did not end.
+/// Why a unit did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum UnitError {
-    /// May go better next time.
+    /// The next attempt may succeed.
     #[error("{0}")]
     Retry(String),
-    /// A program of the user's failed. May go better next time; and where this worker was asked to
-    /// end, so was the program, and nobody failed.
+    /// A command of the user's failed, and the next attempt may succeed. If this worker was asked
+    /// to exit, so was the command, and the attempt did not fail.
     #[error("{0}")]
     Command(String),
-    /// Will fail again.
+    /// Every attempt would fail.
     #[error("{0}")]
     Fatal(String),
-    /// No unit can go on until somebody changes something outside.
+    /// No unit can continue until a person fixes something outside the job.
     #[error("{0}")]
     Barred(String),
-    /// A server did not answer for long.
+    /// A server did not answer for a long time.
     #[error("{0}")]
     Unanswered(String),
     /// A file that an earlier unit wrote is damaged.
@@ -34,8 +34,8 @@ pub enum UnitError {
 }
 
 impl UnitError {
-    /// A damaged or unreadable file of an earlier unit. A missing file counts as damaged: it was
-    /// there when its unit was done.
+    /// Returns the error for a damaged or unreadable file of an earlier unit. A missing file counts
+    /// as damaged: it existed when its unit was done.
     pub fn staged(stage: Stage, ordinal: u32, error: &BlocksError) -> Self {
         let producer = UnitRef { stage: stage.into(), ordinal, attempt: 0 };
         match error {
@@ -47,8 +47,8 @@ impl UnitError {
         }
     }
 
-    /// An error of a file of the job's own. Where the file system takes nothing from anybody, the
-    /// job stops before it loses what it could not write, and goes on once there is room.
+    /// Returns the error for a file that the job writes. If nobody can write to the file system,
+    /// the job stops before it loses what it could not write, and resumes when there is space.
     pub fn writing(error: &io::Error, text: String) -> Self {
         if !is_full_or_broken(error) {
             return Self::Retry(text);
@@ -59,7 +59,7 @@ impl UnitError {
         ))
     }
 
-    /// An error of an input's reader.
+    /// Returns the error of an input's reader.
     pub fn input(input: &str, error: &io::Error) -> Self {
         let mut text = format!("failed to read the input `{input}`: {error}");
         if matches!(StorageError::of(error), Some(StorageError::NotFound { .. })) {
@@ -69,7 +69,7 @@ impl UnitError {
         Self::by(StorageError::of(error).map_or(Remedy::Retry, StorageError::remedy), text)
     }
 
-    /// What a storage's error means for the unit.
+    /// Returns the error of a unit for a storage error with this remedy.
     pub fn by(remedy: Remedy, text: String) -> Self {
         match remedy {
             Remedy::Retry => Self::Retry(text),
@@ -79,6 +79,7 @@ impl UnitError {
         }
     }
 
+    /// Returns the error for verdicts that cannot be read.
     pub fn verdicts(stage: Stage, error: &VerdictsError) -> Self {
         let resolve = match stage {
             Stage::Lines => Stage::ResolveLines,
@@ -110,6 +111,7 @@ impl UnitError {
         }
     }
 
+    /// Returns the error for a range that was not resolved.
     pub fn resolve(stage: Stage, error: &ResolveError) -> Self {
         match error {
             ResolveError::KeyFile { unit, source } => Self::staged(stage, *unit, source),
@@ -128,7 +130,7 @@ impl UnitError {
         }
     }
 
-    /// What a rank said; nothing when it said something that no version of this program says.
+    /// Reads the error that a rank reported; returns `None` if no version of this program sends it.
     pub fn from_wire(failed: pb::Failed) -> Option<Self> {
         match (failed.kind(), failed.producer) {
             (Kind::Retry, _) => Some(Self::Retry(failed.error)),
@@ -142,7 +144,7 @@ impl UnitError {
         }
     }
 
-    /// As the coordinator is told.
+    /// Converts the error to the message for the coordinator.
     pub fn to_wire(&self) -> pb::Failed {
         let (kind, producer) = match self {
             Self::Retry(_) | Self::Command(_) => (Kind::Retry, None),
@@ -164,7 +166,8 @@ impl From<StorageError> for UnitError {
 impl From<CommitError> for UnitError {
     fn from(error: CommitError) -> Self {
         match error {
-            // Another attempt gave other bytes: promise 1 is broken, and trying again hides it.
+            // Another attempt wrote other bytes, which is a determinism violation that a retry
+            // would hide.
             CommitError::Different { .. } => Self::Fatal(error.to_string()),
             CommitError::Remote(error) => {
                 Self::by(error.remedy_of_place(), format!("failed to publish: {error}"))

@@ -6,4 +6,4 @@ pub mod staging;
 mod tally;
 
 pub use error::UnitError;
-pub use tally::{Tally, wire_counts};
+pub use tally::{Tally, wire_counters};

@@ -6,17 +6,12 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use thresher_domain::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
 use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
-use thresher_proto::survey::{Sample, SourceSurvey, Survey};
+use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 
-/// Memory for each key in a gang unit, over all ranks. The worker's `dedup::budget` derives them.
-const LINE_KEY_BYTES: u64 = 93;
-const DOCUMENT_KEY_BYTES: u64 = 133;
-/// Disk for each distinct key of a unit, in its key file.
-const LINE_KEY_FILE_BYTES: u64 = 13;
-const DOCUMENT_KEY_FILE_BYTES: u64 = 21;
 /// Disk for a verdict on a duplicate: at most an ordinal.
 const VERDICT_FILE_BYTES: u64 = 4;
 /// The least memory that sorting a unit's keys gets.
@@ -27,7 +22,7 @@ const SLOT_BYTES: u64 = 32 << 20;
 const DROP_ROW_BYTES: u64 = 80;
 /// The journal's records of one unit.
 const JOURNAL_UNIT_BYTES: u64 = 600;
-/// An allowance, as no sample tells it: reading, exchanging and deciding one key.
+/// An allowance for reading, exchanging and deciding one key, which no sample measures.
 const RESOLVE_NANOS_PER_KEY: u64 = 500;
 
 /// What this machine has.
@@ -188,15 +183,15 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
         stages.push(StagePlan {
             bytes: read_twice().map(|source| source.bytes).sum(),
             memory_bytes: lines_memory(job, slots),
-            disk_bytes: whole.line_keys * LINE_KEY_FILE_BYTES,
+            disk_bytes: whole.line_keys * LINE_KEY.file_bytes,
             cpu_millis: whole.lines_cpu_millis,
             ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
         });
         let duplicates = whole.lines.saturating_sub(whole.line_keys);
         stages.push(StagePlan {
-            bytes: whole.line_keys * LINE_KEY_FILE_BYTES,
+            bytes: whole.line_keys * LINE_KEY.file_bytes,
             disk_bytes: duplicates * VERDICT_FILE_BYTES,
-            ..resolve(Stage::ResolveLines, whole.line_keys, LINE_KEY_BYTES, budget)
+            ..resolve(Stage::ResolveLines, whole.line_keys, LINE_KEY, budget)
         });
     }
     let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
@@ -211,14 +206,14 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
     };
     let dedups_documents = job.dedup.documents.policy != DedupPolicy::Off;
     if dedups_documents {
-        prepare.disk_bytes += whole.documents * DOCUMENT_KEY_FILE_BYTES;
+        prepare.disk_bytes += whole.documents * DOCUMENT_KEY.file_bytes;
     }
     stages.push(prepare);
     if dedups_documents {
         stages.push(StagePlan {
-            bytes: whole.documents * DOCUMENT_KEY_FILE_BYTES,
+            bytes: whole.documents * DOCUMENT_KEY.file_bytes,
             disk_bytes: whole.documents * VERDICT_FILE_BYTES,
-            ..resolve(Stage::ResolveDocuments, whole.documents, DOCUMENT_KEY_BYTES, budget)
+            ..resolve(Stage::ResolveDocuments, whole.documents, DOCUMENT_KEY, budget)
         });
     }
     stages.push(plan(Stage::Layout, sources));
@@ -237,12 +232,12 @@ fn plan(stage: Stage, units: u64) -> StagePlan {
     StagePlan { stage: stage_name(stage), units, ..StagePlan::default() }
 }
 
-fn resolve(stage: Stage, keys: u64, key_bytes: u64, budget_bytes: u64) -> StagePlan {
-    let needed = keys.saturating_mul(key_bytes);
+fn resolve(stage: Stage, keys: u64, key: KeySize, budget_bytes: u64) -> StagePlan {
+    let needed = keys.saturating_mul(key.memory_bytes);
     StagePlan {
         memory_bytes: needed.min(budget_bytes),
         cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
-        ..plan(stage, needed.div_ceil(budget_bytes.max(1)).max(1))
+        ..plan(stage, key_ranges(keys, key.memory_bytes, budget_bytes))
     }
 }
 

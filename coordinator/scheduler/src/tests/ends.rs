@@ -56,7 +56,7 @@ fn a_job_goes_through_its_stages_in_order() {
 }
 
 #[test]
-fn a_job_with_a_unit_set_aside_ends_with_gaps() {
+fn a_job_with_a_failed_unit_completes_with_gaps() {
     let mut room = Room::listed(false, 1);
     let prepare = room.lease_one(1);
     room.report(1, prepare, failed(FailureKind::Fatal));
@@ -69,7 +69,7 @@ fn a_job_with_a_unit_set_aside_ends_with_gaps() {
 }
 
 #[test]
-fn a_listing_that_fails_stops_the_job_and_the_next_coordinator_asks_again() {
+fn a_failed_listing_stops_the_job_and_the_next_coordinator_retries_it() {
     let mut room = Room::new(true);
     let worker = room.register(1);
     for epoch in 2..10 {
@@ -89,7 +89,7 @@ fn a_listing_that_fails_stops_the_job_and_the_next_coordinator_asks_again() {
 }
 
 #[test]
-fn a_server_that_answers_nobody_is_waited_for_but_not_for_ever() {
+fn an_outage_is_waited_for_until_its_limit() {
     let mut room = Room::listed(false, 2);
     for _ in 0..60 {
         room.now += 10_000;
@@ -107,7 +107,7 @@ fn a_server_that_answers_nobody_is_waited_for_but_not_for_ever() {
 }
 
 #[test]
-fn a_unit_that_alone_gets_no_answer_is_set_aside() {
+fn a_unit_that_alone_gets_no_answer_fails_permanently() {
     let mut room = Room::listed(false, 3);
     for attempt in 1..=2 {
         room.now += 1;
@@ -122,7 +122,7 @@ fn a_unit_that_alone_gets_no_answer_is_set_aside() {
 }
 
 #[test]
-fn a_unit_that_all_others_need_stops_the_job_and_the_next_coordinator_tries_it_again() {
+fn a_failed_unit_that_all_others_need_stops_the_job_and_is_retried_by_the_next_coordinator() {
     let mut room = Room::listed(true, 0);
     let layout = room.lease_one(1);
     let effects = room.report(1, layout, failed(FailureKind::Fatal));
@@ -137,15 +137,18 @@ fn a_unit_that_all_others_need_stops_the_job_and_the_next_coordinator_tries_it_a
 }
 
 #[test]
-fn a_job_that_stops_at_gaps_tries_them_again_in_the_next_coordinator() {
-    let mut room = Room::listed_with(true, 2, |limits| limits.stop_at_gaps = true);
+fn a_job_that_stopped_for_failed_units_retries_them_in_the_next_coordinator() {
+    let mut room = Room::listed_with(true, 2, |limits| limits.stop_at_failed_units = true);
     let bad = room.lease_one(1);
     room.report(1, bad, failed(FailureKind::Fatal));
-    assert_eq!(room.job_state(), JobState::Running, "the others go on");
+    assert_eq!(room.job_state(), JobState::Running, "the others continue");
     assert_eq!(room.finish(1, 1), [unit(Stage::Lines, 1, 1)]);
     assert_eq!(room.job_state(), JobState::Drained);
     let reason = room.reason();
-    assert!(reason.starts_with("1 unit was set aside, the first `lines/0`: no luck"), "{reason}");
+    assert!(
+        reason.starts_with("1 unit failed permanently, the first `lines/0`: no luck"),
+        "{reason}"
+    );
     assert_eq!(room.lease(1, 1), []);
 
     room.reopen();
@@ -159,8 +162,8 @@ fn a_job_that_stops_at_gaps_tries_them_again_in_the_next_coordinator() {
 }
 
 #[test]
-fn accepted_gaps_are_tried_once_more_and_then_gone_on_without() {
-    let mut room = Room::listed_with(false, 2, |limits| limits.stop_at_gaps = true);
+fn accepted_failed_units_are_retried_once_and_then_left_out() {
+    let mut room = Room::listed_with(false, 2, |limits| limits.stop_at_failed_units = true);
     for attempt in 1..=2 {
         let bad = room.lease_one(1);
         assert_eq!(bad, unit(Stage::Prepare, 0, attempt));
@@ -169,7 +172,7 @@ fn accepted_gaps_are_tried_once_more_and_then_gone_on_without() {
             room.finish(1, 1);
             assert_eq!(room.job_state(), JobState::Drained);
             room.reopen();
-            assert_eq!(room.give(&Event::GapsAccepted), []);
+            assert_eq!(room.give(&Event::FailedUnitsAccepted), []);
         }
     }
     assert_eq!(room.job_state(), JobState::Running);
@@ -179,7 +182,7 @@ fn accepted_gaps_are_tried_once_more_and_then_gone_on_without() {
 }
 
 #[test]
-fn draining_leases_nothing_waits_for_what_runs_and_the_next_coordinator_goes_on() {
+fn a_drain_leases_nothing_and_waits_for_running_units_and_the_next_coordinator_resumes() {
     let mut room = Room::listed(true, 2);
     let running = room.lease_one(1);
     assert_eq!(room.give(&Event::Drained { until: None }), [Effect::WorkAvailable]);
@@ -196,11 +199,11 @@ fn draining_leases_nothing_waits_for_what_runs_and_the_next_coordinator_goes_on(
 }
 
 #[test]
-fn a_storage_that_says_no_stops_the_job_and_nothing_is_set_aside() {
+fn a_storage_that_refuses_the_job_stops_it_and_no_unit_fails() {
     let mut room = Room::listed(true, 3);
     let (first, second) = (room.lease_one(1), room.lease_one(1));
     room.report(1, first, failed(FailureKind::Blocked));
-    assert_eq!(room.lease(1, 1), [], "nothing is begun that would meet the same");
+    assert_eq!(room.lease(1, 1), [], "no unit starts that would fail the same way");
     let effects = room.report(1, second, failed(FailureKind::Blocked));
     let reason = "worker 1 (host a, pid 1): no luck".to_owned();
     let ended = Effect::JobEnded { state: JobState::Drained, reason: reason.clone() };
@@ -231,7 +234,7 @@ fn cancelling_ends_the_job_at_once_and_later_results_change_nothing() {
 }
 
 #[test]
-fn a_second_job_is_not_taken() {
+fn a_second_job_is_refused() {
     let mut room = Room::listed(true, 2);
     let plan = room.scheduler.plan().unwrap().clone();
     let second = Event::Submitted { plan, job_toml: "another".to_owned() };

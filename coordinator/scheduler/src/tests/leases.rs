@@ -20,7 +20,7 @@ fn a_batch_goes_out_in_order_and_no_unit_twice() {
 }
 
 #[test]
-fn prepare_is_told_what_was_planned_and_in_how_many_ranges_the_lines_were_resolved() {
+fn a_prepare_payload_has_the_planned_inputs_and_the_number_of_line_ranges() {
     let mut room = Room::listed(true, 2);
     for _ in 0..2 {
         let lines = room.lease_one(1);
@@ -41,7 +41,7 @@ fn a_lease_ends_to_the_millisecond_and_what_was_held_waits_again() {
     assert_eq!(room.scheduler.overdue(Timestamp::from_millis(room.now)), []);
     room.now += 1;
     assert_eq!(
-        room.scheduler.next_deadline(),
+        room.scheduler.next_deadline(Timestamp::from_millis(room.now - 1)),
         Some(Timestamp::from_millis(room.now)),
         "the shell may sleep until then"
     );
@@ -98,7 +98,7 @@ fn a_process_that_registers_again_keeps_what_it_runs() {
 }
 
 #[test]
-fn a_stranger_takes_nothing_over_from_a_live_worker() {
+fn another_process_takes_over_nothing_from_a_live_worker() {
     let mut room = Room::listed(true, 2);
     let a = room.register(2);
     let held = room.lease_one(a);
@@ -124,7 +124,7 @@ fn a_gang_unit_goes_to_an_idle_worker_only_and_nothing_goes_beside_it() {
 }
 
 #[test]
-fn a_unit_that_took_two_workers_with_it_runs_alone_and_is_set_aside_after_two_more() {
+fn a_unit_that_lost_two_workers_runs_alone_and_fails_permanently_after_two_more() {
     let mut room = Room::listed(true, 9);
     let suspect = |attempt| unit(Stage::Lines, 0, attempt);
     for attempt in 1..=2 {
@@ -143,14 +143,14 @@ fn a_unit_that_took_two_workers_with_it_runs_alone_and_is_set_aside_after_two_mo
         assert_eq!(batch[0].unit, suspect(attempt));
         assert_eq!(room.lease(worker, 4), [], "nothing runs beside it");
         let effects = room.lose(worker);
-        let set_aside = effects.iter().any(|e| matches!(e, Effect::UnitSetAside { .. }));
+        let set_aside = effects.iter().any(|e| matches!(e, Effect::UnitFailed { .. }));
         assert_eq!(set_aside, attempt == 4, "{effects:?}");
     }
     assert_eq!(room.state(suspect(4)), "failed permanently");
 }
 
 #[test]
-fn a_worker_that_never_came_back_after_a_restart_blames_no_unit() {
+fn a_worker_that_never_returned_after_a_restart_counts_against_no_unit() {
     let mut room = Room::listed(true, 1);
     for attempt in 1..=4 {
         let worker = room.register(attempt + 1);

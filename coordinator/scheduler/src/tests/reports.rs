@@ -37,11 +37,11 @@ fn a_result_of_a_worker_that_was_lost_counts_once_it_registers_again() {
     let again = room.register(2);
     room.report(again, lines, done("bytes"));
     assert_eq!(room.state(lines), "done");
-    assert_eq!(room.report(1, second, done("bytes")), [], "the twin wrote the same");
+    assert_eq!(room.report(1, second, done("bytes")), [], "the other attempt wrote the same");
 }
 
 #[test]
-fn a_failed_attempt_is_repeated_and_the_last_one_sets_the_unit_aside() {
+fn a_failed_attempt_is_retried_and_the_last_one_fails_the_unit() {
     let mut room = Room::listed(false, 2);
     let first = room.lease_one(1);
     let error = "no luck".to_owned();
@@ -54,15 +54,15 @@ fn a_failed_attempt_is_repeated_and_the_last_one_sets_the_unit_aside() {
     assert_eq!(room.report(1, first, failed(FailureKind::Retry)), [], "a repeated report");
     assert_eq!(
         room.report(1, second, failed(FailureKind::Retry)),
-        [Effect::UnitSetAside { unit: second, error }]
+        [Effect::UnitFailed { unit: second, error }]
     );
     assert_eq!(room.scheduler.absent(Stage::Prepare), [0]);
-    assert_eq!(room.lease_one(1), unit(Stage::Prepare, 1, 1), "the job goes on");
+    assert_eq!(room.lease_one(1), unit(Stage::Prepare, 1, 1), "the job continues");
 }
 
 /// A registration that was long on its way says that the attempt is held which has failed since.
 #[test]
-fn a_failure_told_again_after_a_late_registration_counts_once() {
+fn a_failure_repeated_after_a_late_registration_counts_once() {
     let mut room = Room::listed(true, 1);
     let a = room.register(2);
     let lines = room.lease_one(a);
@@ -75,7 +75,7 @@ fn a_failure_told_again_after_a_late_registration_counts_once() {
 }
 
 #[test]
-fn a_fatal_failure_sets_aside_at_once_and_with_lines_goes_its_prepare() {
+fn a_fatal_failure_fails_the_unit_at_once_and_lines_also_its_prepare_unit() {
     let mut room = Room::listed(true, 2);
     let lines = room.lease_one(1);
     let effects = room.report(1, lines, failed(FailureKind::Fatal));
@@ -83,10 +83,10 @@ fn a_fatal_failure_sets_aside_at_once_and_with_lines_goes_its_prepare() {
     assert_eq!(
         effects,
         [
-            Effect::UnitSetAside { unit: lines, error: "no luck".to_owned() },
-            Effect::UnitSetAside {
+            Effect::UnitFailed { unit: lines, error: "no luck".to_owned() },
+            Effect::UnitFailed {
                 unit: prepare,
-                error: "`lines/0` was set aside: no luck".to_owned()
+                error: "`lines/0` failed permanently: no luck".to_owned()
             },
         ]
     );
@@ -94,7 +94,7 @@ fn a_fatal_failure_sets_aside_at_once_and_with_lines_goes_its_prepare() {
 }
 
 #[test]
-fn a_returned_unit_waits_without_being_blamed() {
+fn a_returned_unit_waits_again_and_no_failure_counts() {
     let mut room = Room::listed(true, 1);
     for attempt in 1..=5 {
         let lines = room.lease_one(1);
@@ -110,8 +110,7 @@ fn an_accounting_that_does_not_add_up_is_never_counted() {
     let mut room = Room::listed(true, 2);
     let lines = room.lease_one(1);
     let effects = room.report(1, lines, accounting(5, 3, 1));
-    let [Effect::UnitSetAside { unit, error }, Effect::UnitSetAside { .. }] = effects.as_slice()
-    else {
+    let [Effect::UnitFailed { unit, error }, Effect::UnitFailed { .. }] = effects.as_slice() else {
         panic!("{effects:?}")
     };
     assert_eq!(*unit, lines);
@@ -137,7 +136,7 @@ fn an_accounting_that_does_not_add_up_from_an_older_attempt_is_refused() {
 }
 
 #[test]
-fn a_twin_with_other_bytes_raises_an_alarm_and_changes_nothing() {
+fn a_second_result_with_other_bytes_raises_an_alarm_and_changes_nothing() {
     let mut room = Room::listed(true, 2);
     let lines = room.lease_one(1);
     room.report(1, lines, done("bytes"));
@@ -210,7 +209,7 @@ fn reports_of_what_was_never_leased_are_refused() {
 }
 
 #[test]
-fn a_listing_with_a_gap_is_tried_again() {
+fn a_listing_with_a_missing_piece_is_retried() {
     let mut room = Room::new(true);
     let worker = room.register(1);
     let list = room.lease_one(worker);

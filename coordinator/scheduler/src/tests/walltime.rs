@@ -1,10 +1,11 @@
-//! The end of the allocation: what still begins, what is given up, and how a drain ends.
+//! The end of the allocation: what still starts, what is returned, and how a drain ends.
 
 use super::*;
 
 const MARGIN: u64 = 10_000;
 
-/// With inputs listed, in an allocation that ends so long from now. Each unit costs 10 bytes.
+/// With inputs listed, in an allocation that ends that many milliseconds from now. Each unit costs
+/// 10 bytes.
 fn room(inputs: u32, left: u64) -> Room {
     let mut room = Room::listed(true, inputs);
     room.give(&opened(2, room.now + left));
@@ -20,7 +21,7 @@ fn opened(epoch: u64, ends_millis: u64) -> Event {
     Event::Opened(CoordinatorOpened { epoch, allocation, ..CoordinatorOpened::default() })
 }
 
-/// A unit runs on worker 1 and takes so long; the clock goes on.
+/// A unit runs on worker 1 for that time, and the clock advances by it.
 fn run_one(room: &mut Room, millis: u64) {
     let unit = room.lease_one(1);
     room.now += millis;
@@ -42,7 +43,7 @@ fn until(room: &Room, millis: u64) -> Event {
 }
 
 #[test]
-fn no_unit_is_handed_out_that_cannot_end_before_the_margin() {
+fn no_unit_is_leased_that_cannot_end_before_the_margin() {
     let mut room = room(9, 40_000);
     // Each took 8 s: with two known, the next is trusted to take up to 12 s.
     run_one(&mut room, 8000);
@@ -52,13 +53,13 @@ fn no_unit_is_handed_out_that_cannot_end_before_the_margin() {
     assert_eq!(leases[0].start_within_millis, Some(2000), "14 s are left before the margin");
     room.now += 2001;
     assert_eq!(room.lease(1, 1), []);
-    let told =
+    let explained =
         room.scheduler.explain(Timestamp::from_millis(room.now), UnitKey::new(Stage::Lines, 3));
-    let because = told.unwrap().because;
+    let because = explained.unwrap().because;
     assert_eq!(
         because[0],
         "waits for the next allocation: it takes up to 12 s, as others of its stage did, and this \
-         one hands out work for 11 s more"
+         one starts units for 11 s more"
     );
 }
 
@@ -70,7 +71,7 @@ fn without_an_end_nothing_is_held_back() {
 }
 
 #[test]
-fn at_the_margin_it_drains_by_itself_and_gives_up_what_does_not_end() {
+fn a_job_drains_at_the_margin_and_units_that_do_not_end_are_returned() {
     let mut room = room(9, 40_000);
     let slow = room.lease_one(1);
     room.now += 29_999;
@@ -94,7 +95,7 @@ fn at_the_margin_it_drains_by_itself_and_gives_up_what_does_not_end() {
 }
 
 #[test]
-fn a_drain_ends_soon_after_its_time_whoever_stays_silent() {
+fn a_drain_ends_soon_after_its_time_even_if_workers_are_silent() {
     let mut room = room(2, 40_000);
     let held = room.lease_one(1);
     room.give(&until(&room, 3000));
@@ -107,6 +108,25 @@ fn a_drain_ends_soon_after_its_time_whoever_stays_silent() {
     room.give(&until(&room, 0));
     assert_eq!(room.job_state(), JobState::Drained);
     assert_eq!(room.state(held), "leased", "its worker may come back to the next coordinator");
+}
+
+#[test]
+fn the_next_deadline_is_when_a_lease_ends_or_the_last_waiting_unit_no_longer_fits() {
+    let mut room = room(9, 40_000);
+    let deadline = |room: &Room| room.scheduler.next_deadline(Timestamp::from_millis(room.now));
+    let after = |room: &Room, millis| Some(Timestamp::from_millis(room.now + millis));
+    assert_eq!(deadline(&room), after(&room, LEASE_MILLIS));
+    room.lose(1);
+    // A unit of unknown duration needs a margin, and nothing is leased in the margin itself.
+    let fits = 40_000 - 2 * MARGIN;
+    assert_eq!(deadline(&room), after(&room, fits + 1));
+    room.now += fits;
+    assert_eq!(overdue(&mut room), []);
+    room.now += 1;
+    let drained = until(&room, 40_000 - MARGIN / 2 - fits - 1);
+    assert_eq!(overdue(&mut room), std::slice::from_ref(&drained));
+    room.give(&drained);
+    assert_eq!(deadline(&room), None, "a drained job waits for nothing");
 }
 
 #[test]
@@ -123,7 +143,7 @@ fn a_drain_only_becomes_shorter() {
 }
 
 #[test]
-fn when_nothing_fits_any_more_the_nodes_are_not_kept() {
+fn a_job_drains_when_no_waiting_unit_fits_any_more() {
     let mut room = room(9, 60_000);
     run_one(&mut room, 20_000);
     assert_eq!(room.lease(1, 1), [], "one is known: up to 40 s, and 30 s are left");
@@ -134,7 +154,7 @@ fn when_nothing_fits_any_more_the_nodes_are_not_kept() {
 }
 
 #[test]
-fn a_worker_that_leaves_gives_up_what_takes_longer_and_nobody_is_blamed() {
+fn a_worker_that_leaves_returns_what_takes_longer_and_no_loss_counts() {
     let mut room = Room::listed(true, 9);
     (0..20).for_each(|_| room.now += 1);
     run_one(&mut room, 8000);
@@ -147,12 +167,12 @@ fn a_worker_that_leaves_gives_up_what_takes_longer_and_nobody_is_blamed() {
     assert_eq!(given_up(&room.sync(leaves(16_000)).0), [], "one is known: up to 16 s");
     assert_eq!(given_up(&room.sync(leaves(15_999)).0), [held]);
     room.lose(1);
-    let told = room.scheduler.explain(Timestamp::from_millis(room.now), held.key).unwrap();
-    assert_eq!(told.because.len(), 1, "no loss is remembered: {told:?}");
+    let explained = room.scheduler.explain(Timestamp::from_millis(room.now), held.key).unwrap();
+    assert_eq!(explained.because.len(), 1, "no loss is remembered: {explained:?}");
 }
 
 #[test]
-fn workers_lost_in_a_drain_or_in_the_margin_are_held_against_nobody() {
+fn workers_lost_in_a_drain_or_in_the_margin_count_against_no_unit() {
     for drains in [true, false] {
         let mut room = room(1, 40_000);
         for attempt in 1..=6 {
@@ -193,7 +213,7 @@ fn one_in_the_margin(workers: u32) -> Room {
 }
 
 #[test]
-fn many_nodes_are_not_kept_for_one_slow_unit() {
+fn many_idle_nodes_are_not_kept_for_one_slow_unit() {
     // It is late already: 2 s were put into it, and it is taken to need 2 s more.
     let mut room = one_in_the_margin(1);
     assert_eq!(overdue(&mut room), [until(&room, MARGIN / 2)]);
@@ -204,7 +224,7 @@ fn many_nodes_are_not_kept_for_one_slow_unit() {
     room.now += 1;
     let (answer, _) = room.sync(ask(1, 0));
     let [unit] = given_up(&answer)[..] else { panic!("{answer:?}") };
-    assert_eq!(overdue(&mut room), [], "it waits for what was given up");
+    assert_eq!(overdue(&mut room), [], "it waits for the unit to be returned");
     room.report(1, unit, Outcome::Returned);
     assert_eq!(room.job_state(), JobState::Drained);
     assert_eq!(room.state(unit), "waiting");

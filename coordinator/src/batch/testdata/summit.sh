@@ -5,7 +5,6 @@ state='/proj/it'\''s here/crawl.state'
 script='/proj/it'\''s here/crawl.state/allocations/000001-script.sh'
 job='/proj/it'\''s here/crawl.state/allocations/000001-job.toml'
 thresher=/proj/bin/thresher
-worker=/proj/bin/thresher-worker
 interface=ib0
 port=0
 local_dir="/mnt/bb/$USER"

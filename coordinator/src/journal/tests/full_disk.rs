@@ -1,5 +1,5 @@
-//! A file system that is really full. Mounting a small one needs root; without, the test says that
-//! it was skipped.
+//! A test on a file system that is really full. Mounting a small one requires root; otherwise the
+//! test prints that it was skipped.
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +9,13 @@ use super::*;
 
 const DISK_BYTES: usize = 1 << 20;
 
-/// A small file system of its own, for as long as this lives.
+/// A small file system, mounted until this is dropped.
 struct SmallDisk {
     place: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    /// Mounts one, or says why that is not possible.
+    /// Mounts one, or returns why that is not possible.
     fn mount() -> Result<Self, String> {
         let place = tempfile::tempdir().map_err(|error| error.to_string())?;
         let size = format!("size={DISK_BYTES}");
@@ -53,7 +53,7 @@ fn long_record(number: u64) -> JournalRecord {
 }
 
 #[test]
-fn a_full_file_system_stops_the_journal_and_it_goes_on_when_there_is_space_again() {
+fn a_full_file_system_stops_the_journal_which_resumes_when_there_is_space_again() {
     let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(reason) => {
@@ -80,7 +80,7 @@ fn a_full_file_system_stops_the_journal_and_it_goes_on_when_there_is_space_again
 
     fs::remove_file(&ballast).unwrap();
     let (mut journal, before) = open_on_disk(&directory);
-    assert_eq!(before, durable, "all that was acknowledged, and nothing else");
+    assert_eq!(before, durable, "all acknowledged records, and no others");
     journal.append(&long_record(5000)).unwrap();
     journal.commit().unwrap();
     assert_eq!(numbers(replay(&directory).unwrap()).last(), Some(&5000));

@@ -1,4 +1,4 @@
-//! Noise from outside keeps nobody out and ends nothing.
+//! Floods of connections keep no worker out and stop no loop.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncReadExt;
@@ -8,10 +8,10 @@ use super::*;
 
 const IDLE_CONNECTIONS: usize = 2000;
 
-/// Set in the process that may run out of file descriptors: the limit is the whole process's.
+/// Set in the child process that runs out of file descriptors, because the limit is per process.
 const FEW_DESCRIPTORS: &str = "THRESHER_TEST_FEW_DESCRIPTORS";
 
-/// As many descriptors as the site allows; returns the limit.
+/// Raises the limit of descriptors as far as the site allows, and returns it.
 fn raise_descriptors() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() {
@@ -29,11 +29,11 @@ async fn read_to_end(stream: &mut TcpStream) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_silent_connections_keep_no_worker_out_and_are_dropped() {
-    // Each takes a descriptor at both ends, and other tests of this process need some.
+    // Each connection takes a descriptor at both ends, and other tests of this process need some.
     let affordable = usize::try_from(raise_descriptors().saturating_sub(512) / 2).unwrap_or(0);
     let count = IDLE_CONNECTIONS.min(affordable);
     println!("{count} idle connections");
-    // With a plain limit a worker would wait for 8 time-outs of 2 s, past its own 10 s.
+    // With a plain limit a worker would wait for 8 time-outs of 2 s, longer than its own 10 s.
     let limits = Limits {
         handshake_timeout: Duration::from_secs(2),
         half_open_grace: Duration::from_millis(20),
@@ -67,8 +67,8 @@ async fn a_silent_connection_is_dropped_at_its_time_out_with_places_to_spare() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_of_workers_larger_than_the_handshakes_allowed_at_once_all_gets_in() {
-    // Within the fair time they wait in the kernel's queue and push nobody out.
+async fn more_workers_than_handshakes_allowed_at_once_all_get_in() {
+    // Within the grace period they wait in the kernel's queue and displace nobody.
     let limits = Limits { max_half_open: 8, half_open_grace: PATIENCE, ..Limits::default() };
     let running = Running::start(limits).await;
     let mut crowd = tokio::task::JoinSet::new();
@@ -94,7 +94,7 @@ async fn the_number_of_connections_is_bounded_and_a_freed_place_is_taken_again()
     let error = running.connect(Role::Worker).await.unwrap_err();
     assert!(matches!(error, ConnectError::Refused { .. }) && error.may_pass(), "{error}");
 
-    let operator = running.connect_unix().await.expect("the operator on this node gets in");
+    let operator = running.connect_unix().await.expect("the operator on this node can connect");
     assert_eq!(call(&operator, CANCEL).await.code(), Code::Ok);
     assert_eq!(call(&first, LEASE).await.code(), Code::Ok);
 
@@ -108,7 +108,7 @@ fn the_accept_loop_survives_a_lack_of_file_descriptors() {
     if std::env::var_os(FEW_DESCRIPTORS).is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(run_out_of_descriptors());
-        println!("went through");
+        println!("passed");
         return;
     }
     let name = "the_accept_loop_survives_a_lack_of_file_descriptors";
@@ -119,7 +119,7 @@ fn the_accept_loop_survives_a_lack_of_file_descriptors() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("went through"), "{text}");
+    assert!(output.status.success() && text.contains("passed"), "{text}");
 }
 
 async fn run_out_of_descriptors() {
@@ -138,7 +138,7 @@ async fn run_out_of_descriptors() {
     for socket in sockets {
         waiting.push(socket.connect(address).await.expect("the kernel still queues it"));
     }
-    assert_eq!(call(&before, LEASE).await.code(), Code::Ok, "old connections go on");
+    assert_eq!(call(&before, LEASE).await.code(), Code::Ok, "old connections stay open");
     for stream in &mut waiting {
         let answer = tokio::time::timeout(Duration::from_millis(60), stream.read_u8()).await;
         answer.expect_err("nothing is accepted, and nothing closed, without descriptors");

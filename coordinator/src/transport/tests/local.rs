@@ -1,4 +1,4 @@
-//! The Unix socket: its place, its folder, its one user, and the coordinators that share it.
+//! The Unix socket: its location, its folder, its user, and coordinators that share it.
 
 use std::fs::{self, Permissions};
 use std::io::Read;
@@ -24,7 +24,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn the_socket_lies_in_a_private_folder_and_leaves_with_its_server() {
+async fn the_socket_is_in_a_private_folder_and_removed_with_its_server() {
     let state = tempfile::tempdir().unwrap();
     let running = Running::start_in(state, Limits::default()).await;
     let socket = running.address.unix.clone().unwrap();
@@ -83,7 +83,7 @@ async fn a_live_coordinators_socket_is_left_alone_and_a_dead_ones_replaced() {
     let socket = alive.unix_path().to_owned();
     drop(alive);
 
-    // What a killed process leaves: an entry that nobody listens on.
+    // A killed process leaves an entry that no process listens on.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     assert!(socket.try_exists().unwrap());
     bind_unix(state.path()).await.expect("a stale socket is replaced");
@@ -98,7 +98,7 @@ async fn without_a_coordinator_the_error_says_so() {
     for credentials in [Credentials::Unix, Credentials::in_directory(&keys, Role::Viewer)] {
         let error = connect(&address, &credentials).await.unwrap_err();
         assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
-        assert!(error.to_string().contains("is the coordinator running?"), "{error}");
+        assert!(error.to_string().contains("check that the coordinator is running"), "{error}");
     }
 }
 
@@ -110,16 +110,16 @@ async fn a_peer_with_another_user_id_is_not_admitted() {
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 }
 
-/// The true thing, where this process may change its user: a thread of it becomes `nobody`.
+/// Tests the real check if this process may change its user: one of its threads becomes `nobody`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_user_who_gets_at_the_socket_is_shut_out_by_the_kernels_word() {
+async fn another_user_with_access_to_the_socket_is_refused_by_user_id() {
     if own_uid() != 0 {
-        println!("not root: only the check by itself was tested");
+        println!("not root: only the check itself was tested");
         return;
     }
     let running = Running::start(Limits::default()).await;
     let socket = running.address.unix.clone().unwrap();
-    // Take away what protects it first, so that the check of the peer stands alone.
+    // Remove the other protection first, so that only the check of the peer is left.
     for path in [running.state.path(), socket.parent().unwrap(), &socket] {
         fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
     }

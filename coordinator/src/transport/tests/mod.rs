@@ -1,7 +1,8 @@
 //! A real server with real sockets on this machine, and the calls that the tests make to it.
 //!
-//! Each group of tests asks one thing of the door: `strangers` that it stays shut, `roles` that
-//! each peer gets only its own, `floods` that noise keeps nobody out, `local` the Unix socket.
+//! Each group of tests has one subject: `strangers` that unauthenticated peers are refused, `roles`
+//! that each peer may call only its own methods, `floods` that a flood keeps nobody out, `local`
+//! the Unix socket.
 
 mod floods;
 mod local;
@@ -30,7 +31,7 @@ use tower::{Service, ServiceExt};
 
 use super::{Incoming, Limits, ListenConfig, Listener, MethodRoles, RolePolicy, server};
 
-/// Longer than any wait of a test on a loaded machine; only a failure takes as long.
+/// Limit of a wait, longer than any wait on a loaded machine; only a failure takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const LEASE: &str = "/t.Thresher/Lease";
@@ -44,7 +45,7 @@ const TABLE: &[MethodRoles] = &[
     (STATUS, &[Role::Viewer, Role::Operator]),
 ];
 
-/// A coordinator's door in a state directory of its own.
+/// A coordinator's transport in a state directory of its own.
 struct Running {
     state: TempDir,
     address: CoordinatorAddress,
@@ -85,9 +86,9 @@ impl Running {
         connect(&self.address, &Credentials::Unix).await
     }
 
-    /// Whether the server lives and still lets a worker in.
+    /// Checks that the server still admits a worker.
     async fn assert_serves_a_worker(&self) {
-        let channel = self.connect(Role::Worker).await.expect("a worker is let in");
+        let channel = self.connect(Role::Worker).await.expect("a worker is admitted");
         assert_eq!(call(&channel, LEASE).await.code(), Code::Ok);
     }
 
@@ -117,7 +118,7 @@ async fn serve(
         .await
 }
 
-/// A service that says yes to every method: what is denied was denied before it.
+/// A service that accepts every method, so that what is denied was denied before it.
 #[derive(Clone)]
 struct AnyMethod;
 
@@ -139,7 +140,7 @@ impl Service<Request<Body>> for AnyMethod {
     }
 }
 
-/// Calls a method by its path and returns how it ended.
+/// Calls a method by its path and returns its status.
 async fn call(channel: &Channel, path: &str) -> Status {
     let request = Request::post(format!("http://thresher-coordinator{path}"))
         .header("content-type", "application/grpc")

@@ -1,4 +1,4 @@
-//! Each peer gets the methods of its role, over both transports, for every service.
+//! Each peer may call the methods of its role, over both transports, for every service.
 
 use super::*;
 
@@ -11,7 +11,7 @@ async fn codes(channel: &Channel) -> Vec<Code> {
 }
 
 #[tokio::test]
-async fn each_role_is_let_through_to_its_own_methods_only() {
+async fn each_role_may_call_its_own_methods_only() {
     const YES: Code = Code::Ok;
     const NO: Code = Code::PermissionDenied;
     let running = Running::start(Limits::default()).await;
@@ -29,7 +29,7 @@ async fn each_role_is_let_through_to_its_own_methods_only() {
 }
 
 #[tokio::test]
-async fn a_worker_that_calls_an_operators_method_is_told_so() {
+async fn a_worker_that_calls_an_operators_method_gets_the_reason() {
     let running = Running::start(Limits::default()).await;
     let channel = running.connect(Role::Worker).await.unwrap();
     let denial = call(&channel, CANCEL).await;
@@ -37,11 +37,11 @@ async fn a_worker_that_calls_an_operators_method_is_told_so() {
     for part in ["`worker`", CANCEL, "operator.pem"] {
         assert!(denial.message().contains(part), "{}", denial.message());
     }
-    assert_eq!(call(&channel, LEASE).await.code(), Code::Ok, "the connection goes on");
+    assert_eq!(call(&channel, LEASE).await.code(), Code::Ok, "the connection stays open");
 }
 
 #[tokio::test]
-async fn a_service_that_nobody_added_is_denied_like_one_that_is_not_in_the_table() {
+async fn a_service_that_was_not_added_is_denied_like_one_that_is_not_in_the_table() {
     let running = Running::start(Limits::default()).await;
     let channel = running.connect(Role::Operator).await.unwrap();
     for path in ["/other.Service/Method", "/", "/t.Thresher/Cancel/", "/T.Thresher/Cancel"] {
@@ -50,7 +50,7 @@ async fn a_service_that_nobody_added_is_denied_like_one_that_is_not_in_the_table
 }
 
 #[tokio::test]
-async fn workers_come_back_to_a_restarted_coordinator_with_the_keys_they_have() {
+async fn workers_reconnect_to_a_restarted_coordinator_with_their_keys() {
     let running = Running::start(Limits::default()).await;
     let credentials = Credentials::in_directory(&running.keys(), Role::Worker);
     let state = running.state.path().to_owned();
@@ -58,9 +58,9 @@ async fn workers_come_back_to_a_restarted_coordinator_with_the_keys_they_have() 
     let first_address = running.address.tcp;
     assert_eq!(call(&channel, LEASE).await.code(), Code::Ok);
 
-    // The old port stays taken, so that the new coordinator must be found by its address file.
+    // The old port stays in use, so that the new coordinator must be found by its address file.
     let state = running.stop().await;
-    let _squatter = tokio::net::TcpListener::bind(first_address.unwrap()).await.unwrap();
+    let _old_port = tokio::net::TcpListener::bind(first_address.unwrap()).await.unwrap();
     let restarted = Running::start_in(state, Limits::default()).await;
     assert_ne!(restarted.address.tcp, first_address);
     let back = async { while call(&channel, LEASE).await.code() != Code::Ok {} };

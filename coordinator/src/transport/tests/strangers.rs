@@ -1,5 +1,5 @@
-//! Whoever cannot show a certificate of this run over TLS 1.3 reaches no service, and those who
-//! misbehave inside reach no further than their own connection.
+//! A peer without a certificate of this run over TLS 1.3 reaches no service, and an authenticated
+//! peer that misbehaves harms only its own connection.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::*;
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const EMPTY_SETTINGS_FRAME: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-/// Connects as no client of ours would, and returns what the server says until it closes.
+/// Connects like no client of ours, and returns what the server sends until it closes.
 async fn talk(
     running: &Running,
     version: &'static SupportedProtocolVersion,
@@ -80,9 +80,9 @@ async fn a_worker_refuses_the_coordinator_of_another_run() {
 }
 
 #[tokio::test]
-async fn a_worker_refuses_another_worker_that_poses_as_the_coordinator() {
+async fn a_worker_refuses_another_worker_that_acts_as_the_coordinator() {
     let running = Running::start(Limits::default()).await;
-    // What a thief of a worker's key can do: serve with it.
+    // A thief of a worker's key could serve with it.
     let identity = Identity::read(&running.keys().join("worker.pem")).unwrap();
     let authority = read_authority(&running.keys().join(CA_FILE)).unwrap();
     let keys = super::super::certificates::ServerKeys { identity, authority };
@@ -97,7 +97,7 @@ async fn a_worker_refuses_another_worker_that_poses_as_the_coordinator() {
     let credentials = Credentials::in_directory(&running.keys(), Role::Worker);
     let error = connect(&address, &credentials).await.unwrap_err();
     assert!(matches!(error, ConnectError::NotOurCoordinator { .. }), "{error}");
-    posing.await.unwrap().expect_err("the worker broke off");
+    posing.await.unwrap().expect_err("the worker closed the connection");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_peer_without_a_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn the_coordinators_own_certificate_is_no_way_in() {
+async fn the_coordinators_own_certificate_is_not_accepted_from_a_client() {
     let running = Running::start(Limits::default()).await;
     let error = talk(&running, &TLS13, Some("server.pem"), HTTP2_PREFACE).await.unwrap_err();
     assert!(error.to_string().contains("received fatal alert"), "{error}");
@@ -124,13 +124,13 @@ async fn tls_1_2_is_refused_even_with_a_good_certificate() {
 }
 
 #[tokio::test]
-async fn plaintext_gets_no_word_of_http() {
+async fn plaintext_gets_no_http_answer() {
     let running = Running::start(Limits::default()).await;
     for words in [HTTP2_PREFACE, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"] {
         let mut stream = TcpStream::connect(running.address.tcp.unwrap()).await.unwrap();
         stream.write_all(words).await.unwrap();
         let mut answer = Vec::new();
-        // Closing with bytes unread may reset the connection: that is a refusal too.
+        // Closing with unread bytes may reset the connection, which is a refusal too.
         let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
         assert!(answer.len() <= 7, "a TLS alert at most, not {answer:?}");
         assert!(!answer.windows(4).any(|four| four == b"HTTP"));
@@ -142,7 +142,7 @@ async fn plaintext_gets_no_word_of_http() {
 async fn an_oversized_frame_ends_its_connection_and_no_other() {
     let running = Running::start(Limits::default()).await;
     let before = running.connect(Role::Worker).await.unwrap();
-    // DATA of 16 MB - 1 on stream 1.
+    // This is DATA of 16 MB - 1 on stream 1.
     let frame = [0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1];
     let words = [HTTP2_PREFACE, EMPTY_SETTINGS_FRAME, &frame].concat();
     let answer = talk(&running, &TLS13, Some("worker.pem"), &words).await.unwrap();
@@ -153,7 +153,7 @@ async fn an_oversized_frame_ends_its_connection_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_oversized_message_is_refused_and_the_connection_goes_on() {
+async fn an_oversized_message_is_refused_and_the_connection_stays_open() {
     let running = Running::start(Limits::default()).await;
     let channel = running.connect(Role::Worker).await.unwrap();
     let huge = "x".repeat(super::super::MAX_DECODED_MESSAGE_BYTES + 1);
@@ -163,7 +163,7 @@ async fn an_oversized_message_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn oversized_headers_are_refused_and_the_server_lives() {
+async fn oversized_headers_are_refused_and_the_server_keeps_running() {
     let running = Running::start(Limits::default()).await;
     let channel = running.connect(Role::Viewer).await.unwrap();
     let mut request = tonic::Request::new(HealthCheckRequest::default());

@@ -1,7 +1,7 @@
-//! What is asked of a batch system, and the command that asks for it.
+//! A request to a batch system, and the command line that makes it.
 //!
-//! Times and counts are checked here only for what no batch system could give; limits of a site
-//! are the site profile's. Every argument is a whole string for `exec`: no shell sees it, so
+//! Times and counts are checked here only against what no batch system can give; the site profile
+//! has the limits of a site. Every argument is a whole string for `exec`: no shell reads it, so
 //! nothing is quoted.
 
 use std::fmt;
@@ -11,78 +11,79 @@ use std::time::Duration;
 
 use super::AllocationId;
 
-/// Stands in an output path for the id of the allocation.
+/// Placeholder in an output path for the id of the allocation.
 pub const ID_PLACEHOLDER: &str = "{id}";
 
-/// Longest name of an allocation: batch systems cut or refuse longer ones.
+/// Longest name of an allocation; batch systems truncate or refuse longer ones.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Nodes for a time, and what runs on them.
+/// A request for nodes for some time, and the script that runs on them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllocationRequest {
-    /// Shown in queue listings.
+    /// Name shown in queue listings.
     pub name: String,
-    /// Whole nodes.
+    /// Number of whole nodes.
     pub nodes: NonZeroU32,
-    /// Rounded up to what the batch system counts in.
+    /// Time limit, which is rounded up to the unit of the batch system.
     pub walltime: Duration,
-    /// Slurm's partition, LSF's queue; the site's default when absent.
+    /// Slurm's partition or LSF's queue; the site's default if absent.
     pub queue: Option<String>,
-    /// Whom it is charged to.
+    /// The project that is charged.
     pub account: Option<String>,
-    /// Quality of service, where there is such a thing.
+    /// Quality of service, if the batch system has it.
     pub qos: Option<String>,
-    /// Of nodes, made beforehand.
+    /// Name of a reservation of nodes that exists already.
     pub reservation: Option<String>,
-    /// What the nodes must offer, by the site's names: `nvme`, `smt1`.
+    /// Features that the nodes must have, by the site's names: `nvme`, `smt1`.
     pub features: Vec<String>,
-    /// How long before its end the script wants a signal; it may come earlier.
+    /// Time before the end at which the script is sent a signal; the signal may come earlier.
     pub warn_before: Option<Duration>,
-    /// Where the script's output goes, `{id}` standing for the allocation; appended to.
+    /// File to which the script's output is appended; `{id}` is replaced by the allocation's id.
     pub output: Option<String>,
-    /// Where its errors go; with its output when absent.
+    /// File for the script's errors; the same as for its output if absent.
     pub errors: Option<String>,
-    /// Starts when this one has ended, however it ended.
+    /// The allocation that must have ended, in any way, before this one starts.
     pub after: Option<AllocationId>,
-    /// Whether the batch system may run it again under the same id.
+    /// Whether the batch system may run the script again under the same id.
     pub rerun: Rerun,
-    /// Given to the submitting command as they are, after all others.
+    /// Further options for the submitting command, passed unchanged after all others.
     pub extra: Vec<String>,
-    /// What runs, once.
+    /// The script, which runs once.
     pub script: PathBuf,
 }
 
-/// May the batch system start the script again under the same id, after a lost node or preemption?
+/// Whether the batch system may start the script again under the same id, after it lost a node or
+/// was preempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rerun {
-    /// It goes on by itself.
+    /// The batch system may start the script again.
     Allowed,
-    /// It ends there.
+    /// The allocation ends there.
     Forbidden,
 }
 
-/// Why a batch system cannot be asked for this.
+/// Why a request cannot be made to a batch system.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum RequestError {
-    /// The batch system has no such thing.
-    #[error("`{system}` knows no {what}, yet `{value}` was asked for\nhint: {hint}")]
+    /// The batch system does not support a part of the request.
+    #[error("`{system}` has no {what}, but `{value}` was requested\nhint: {hint}")]
     Unsupported {
         /// The batch system's name.
         system: &'static str,
-        /// What it does not know.
+        /// The feature that it does not have.
         what: &'static str,
-        /// What was asked for.
+        /// The value that was requested.
         value: String,
-        /// What to do.
+        /// What to do instead.
         hint: &'static str,
     },
 
-    /// A value that would be read as something else.
+    /// A value would be misread by the batch system.
     #[error("`{value}` cannot be the {what} of an allocation\nhint: {hint}")]
     Value {
-        /// What it was meant to be.
+        /// The part of the request that has the value.
         what: &'static str,
-        /// What was asked for.
+        /// The value that was requested.
         value: String,
         /// What to write instead.
         hint: &'static str,
@@ -90,7 +91,7 @@ pub enum RequestError {
 }
 
 impl AllocationRequest {
-    /// Refuses what no batch system can be asked for, so that adapters need not look again.
+    /// Refuses values that no batch system accepts, so that adapters need not check them.
     pub fn check(&self) -> Result<(), RequestError> {
         let words = [
             ("queue", &self.queue),
@@ -114,7 +115,7 @@ impl AllocationRequest {
             Some(lead) if lead >= self.walltime => Err(RequestError::Value {
                 what: "warning time",
                 value: format!("{}s", lead.as_secs()),
-                hint: "warn later than at the start: it must be less than the walltime",
+                hint: "write a time that is less than the walltime",
             }),
             Some(_) | None => Ok(()),
         }
@@ -122,13 +123,13 @@ impl AllocationRequest {
 }
 
 impl AllocationRequest {
-    /// The script as an argument that is never taken for an option.
+    /// Returns the script as an argument that is never read as an option.
     pub fn script_argument(&self) -> Result<String, RequestError> {
         match self.script.to_str() {
             Some("") | None => Err(RequestError::Value {
                 what: "script",
                 value: self.script.to_string_lossy().into_owned(),
-                hint: "use a path of UTF-8 characters",
+                hint: "use a path that is valid UTF-8",
             }),
             Some(path) if path.starts_with('-') => Ok(format!("./{path}")),
             Some(path) => Ok(path.to_owned()),
@@ -136,7 +137,8 @@ impl AllocationRequest {
     }
 }
 
-/// Names of a site's things have no blanks, separators or leading dash anywhere that we know of.
+/// Checks a name of a site's queue or the like: none that we know of has blanks, separators or a
+/// leading dash.
 fn check_word(what: &'static str, word: &str) -> Result<(), RequestError> {
     let fine = word.starts_with(|c: char| c.is_alphanumeric() || c == '_')
         && word.chars().all(|c| c.is_alphanumeric() || "_-.:@+/=".contains(c));
@@ -147,19 +149,19 @@ fn check_word(what: &'static str, word: &str) -> Result<(), RequestError> {
     Err(RequestError::Value { what, value: word.to_owned(), hint })
 }
 
-/// A program and its arguments, as `exec` takes them.
+/// A program and its arguments, in the form that `exec` takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandLine {
-    /// Found on the path.
+    /// Name of the program, which is searched on the path.
     pub program: &'static str,
-    /// One string each; no shell reads them.
+    /// The arguments; no shell reads them.
     pub arguments: Vec<String>,
-    /// Read by the program; empty input when absent.
+    /// File that the program reads as standard input; empty input if absent.
     pub stdin: Option<PathBuf>,
 }
 
 impl CommandLine {
-    /// A program without arguments or input.
+    /// Returns the command line of a program without arguments or input.
     pub fn new(program: &'static str) -> Self {
         Self { program, arguments: Vec::new(), stdin: None }
     }
@@ -171,7 +173,7 @@ impl CommandLine {
         self
     }
 
-    /// Adds `--name=value` when there is a value.
+    /// Adds `--name=value` if there is a value.
     #[must_use]
     pub fn long(self, name: &str, value: Option<impl fmt::Display>) -> Self {
         match value {
@@ -180,7 +182,7 @@ impl CommandLine {
         }
     }
 
-    /// Adds `-name` and the value behind it when there is a value.
+    /// Adds `-name` and then the value as arguments of their own, if there is a value.
     #[must_use]
     pub fn short(self, name: &str, value: Option<impl fmt::Display>) -> Self {
         match value {
@@ -190,21 +192,22 @@ impl CommandLine {
     }
 }
 
-/// As a person would type it into a shell: quoted where a shell needs it.
+/// Prints the command as a person would type it into a shell, quoted as needed.
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.program)?;
         for argument in &self.arguments {
-            write!(f, " {}", quoted(argument))?;
+            write!(f, " {}", shell_quoted(argument))?;
         }
         match &self.stdin {
-            Some(path) => write!(f, " < {}", quoted(&path.to_string_lossy())),
+            Some(path) => write!(f, " < {}", shell_quoted(&path.to_string_lossy())),
             None => Ok(()),
         }
     }
 }
 
-fn quoted(text: &str) -> String {
+/// Returns the text as one word of a shell, whatever characters it has.
+pub fn shell_quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:@%+=/".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_would_be_read_as_something_else_are_refused() {
+    fn words_that_would_be_misread_are_refused() {
         for word in ["", "-q", "two words", "a,b", "a\nb", "a'b", "a&b"] {
             let word = word.to_owned();
             for wrong in [
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_cannot_be_are_refused() {
+    fn impossible_times_are_refused() {
         let zero = AllocationRequest { walltime: Duration::ZERO, ..request() };
         assert!(zero.check().is_err());
         let early = AllocationRequest { warn_before: Some(request().walltime), ..request() };
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_never_taken_for_an_option() {
+    fn a_script_is_never_read_as_an_option() {
         let dashed = AllocationRequest { script: PathBuf::from("--wrap=id"), ..request() };
         assert_eq!(dashed.script_argument().as_deref(), Ok("./--wrap=id"));
         let none = AllocationRequest { script: PathBuf::new(), ..request() };

@@ -1,35 +1,35 @@
-//! What becomes of an allocation, in words that hold for every batch system.
+//! The states of an allocation, in terms that hold for every batch system.
 //!
-//! An adapter maps every word of its batch system to one of these; what to do about it is the
-//! coordinator's decision. Pending may follow running: a requeued allocation keeps its id.
+//! An adapter maps every word of its batch system to one of these; the coordinator decides what
+//! follows. Pending may follow running: a requeued allocation keeps its id.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::AllocationId;
 
-/// Where an allocation stands.
+/// The state of an allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllocationState {
-    /// It has no nodes: never had any, or lost them and waits to start again.
+    /// It has no nodes: it never had any, or it lost them and waits to start again.
     Pending {
-        /// In the batch system's words; empty when it gives none.
+        /// The batch system's explanation; empty if it gives none.
         reason: String,
     },
-    /// It holds nodes, and is charged for them.
+    /// It holds nodes and is charged for them.
     Running {
         /// What the nodes do.
         condition: Condition,
-        /// How many it holds, where told; a lost node may have been taken off.
+        /// Number of nodes that it holds, if known; a lost node may have been subtracted.
         nodes: Option<u32>,
-        /// Until its walltime ends, where told.
+        /// Time until its walltime ends, if known.
         time_left: Option<Duration>,
     },
-    /// It will not run again under this id, unless somebody requeues it by hand.
+    /// It does not run again under this id, unless somebody requeues it by hand.
     Ended {
-        /// Why, as far as the batch system says.
+        /// Why it ended, as far as the batch system says.
         ending: Ending,
-        /// In the batch system's words; empty when it gives none.
+        /// The batch system's explanation; empty if it gives none.
         reason: String,
     },
 }
@@ -37,15 +37,15 @@ pub enum AllocationState {
 /// What the nodes of a running allocation do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// They are being made ready; the script has not begun.
+    /// The nodes are being prepared; the script has not started.
     Starting,
-    /// They work.
+    /// The script runs.
     Working,
-    /// They stand still, for a more important job or by an operator's hand.
+    /// The script is suspended, for a more important job or by an operator.
     Suspended,
     /// The script has ended or is being ended.
     Finishing,
-    /// The batch system has lost sight of them; it may find them again.
+    /// The batch system cannot reach the nodes; it may reach them again.
     Unreachable,
 }
 
@@ -56,29 +56,30 @@ pub enum Ending {
     Completed,
     /// The script failed.
     Failed {
-        /// What it returned, where told.
+        /// Its exit status, if known.
         code: Option<u8>,
-        /// What killed it, where told.
+        /// The signal that killed it, if known.
         signal: Option<u8>,
     },
-    /// A person ended it.
+    /// A person cancelled it.
     Cancelled,
-    /// Its time was over.
+    /// Its walltime ended.
     Walltime,
-    /// A more important job took the nodes.
+    /// The batch system gave the nodes to a more important job.
     Preempted,
-    /// A node died, or never came up.
+    /// A node failed, or never started.
     NodeFailed,
-    /// It took more memory than it was given.
+    /// It used more memory than it was given.
     OutOfMemory,
-    /// It could not have ended by the time that its owner had set.
+    /// It could not have ended before the deadline that its owner set.
     Deadline,
-    /// The batch system gave up on it, and cannot say what it did last.
+    /// The batch system lost it and does not know its last state.
     Lost,
 }
 
 impl Ending {
-    /// Ends that are no fault of the script: going on in another allocation is the right answer.
+    /// Returns whether the script is not at fault, so that the job should resume in another
+    /// allocation.
     pub fn is_normal(self) -> bool {
         match self {
             Self::Completed | Self::Walltime | Self::Preempted | Self::NodeFailed | Self::Lost => {
@@ -97,7 +98,7 @@ impl fmt::Display for Ending {
             Self::Failed { code: Some(code), signal: None } => write!(f, "failed with code {code}"),
             Self::Failed { code: None, signal: None } => f.write_str("failed"),
             Self::Cancelled => f.write_str("cancelled"),
-            Self::Walltime => f.write_str("walltime over"),
+            Self::Walltime => f.write_str("walltime exceeded"),
             Self::Preempted => f.write_str("preempted"),
             Self::NodeFailed => f.write_str("node failed"),
             Self::OutOfMemory => f.write_str("out of memory"),
@@ -107,22 +108,22 @@ impl fmt::Display for Ending {
     }
 }
 
-/// What a process inside an allocation can know from its environment.
+/// What the environment says about the allocation in which a process runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inside {
-    /// Which one it is in.
+    /// The id of the allocation.
     pub allocation: AllocationId,
-    /// The nodes that work, in the batch system's order; empty where it does not say.
+    /// Names of the compute nodes, in the batch system's order; empty if it does not say.
     pub nodes: Vec<String>,
-    /// How often it was started again under this id; `None` where the batch system never says, so
-    /// that only the state directory can tell a first run from a later one.
+    /// Number of times that it was started again under this id; `None` if the batch system never
+    /// says, so that only the state directory can distinguish a first run from a later one.
     pub restarts: Option<u32>,
-    /// When its time is over, in seconds since 1970, where told.
+    /// End of its walltime, in seconds since 1970, if known.
     pub ends_unix_seconds: Option<u64>,
 }
 
 impl Inside {
-    /// How long it has at `now_unix_seconds`; zero when its time is over.
+    /// Returns the time left at `now_unix_seconds`; zero after the end of its walltime.
     pub fn time_left(&self, now_unix_seconds: u64) -> Option<Duration> {
         let ends = self.ends_unix_seconds?;
         Some(Duration::from_secs(ends.saturating_sub(now_unix_seconds)))

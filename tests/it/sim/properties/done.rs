@@ -24,10 +24,8 @@ impl StaysDone {
                         self.done.remove(&producer);
                     }
                 }
-                Outcome::Done(_) => {
-                    if seen.is_done(report.unit.key) {
-                        self.done.insert(report.unit.key);
-                    }
+                Outcome::Done(_) if seen.is_done(report.unit.key) => {
+                    self.done.insert(report.unit.key);
                 }
                 _ => {}
             }

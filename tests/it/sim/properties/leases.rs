@@ -12,7 +12,7 @@ pub(crate) struct FewHolders {
     /// Who holds which attempt of each unit.
     holders: BTreeMap<UnitKey, BTreeMap<u32, u32>>,
     newest: BTreeMap<UnitKey, u32>,
-    pub(crate) twins: u64,
+    pub(crate) speculative: u64,
 }
 
 impl FewHolders {
@@ -52,13 +52,13 @@ impl FewHolders {
         let holders = self.holders.entry(unit.key).or_default();
         holders.retain(|_, holder| *holder != worker_id);
         if let Some((attempt, holder)) = holders.first_key_value() {
-            self.twins += 1;
-            let told = format!("`{unit}` to worker {worker_id}, #{attempt} to worker {holder}");
-            assert_eq!(holders.len(), 1, "a third copy: {told}");
-            assert!(!unit.key.stage.is_gang(), "two copies of a gang unit: {told}");
+            self.speculative += 1;
+            let attempts = format!("`{unit}` to worker {worker_id}, #{attempt} to worker {holder}");
+            assert_eq!(holders.len(), 1, "a third attempt: {attempts}");
+            assert!(!unit.key.stage.is_gang(), "two attempts of a gang unit: {attempts}");
             let rows = seen.scheduler.status(seen.now).stages;
             let waiting = rows.iter().find(|row| row.stage == unit.key.stage).map(|r| r.waiting);
-            assert_eq!(waiting, Some(0), "a second copy while others wait: {told}");
+            assert_eq!(waiting, Some(0), "a second attempt while others wait: {attempts}");
         }
         let newest = self.newest.entry(unit.key).or_default();
         assert!(unit.attempt > *newest, "`{unit}` came after attempt {newest}");

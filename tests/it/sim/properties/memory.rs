@@ -5,7 +5,7 @@ use thresher_scheduler::Scheduler;
 
 /// For the plan, the stages, the live workers and the 64 last lost ones, as text.
 const BASE_BYTES: usize = 40_000;
-/// A unit as text, its payload, and its troubles: three failures and why it was set aside.
+/// A unit as text, its payload, and its history: three failures and why it failed permanently.
 const UNIT_BYTES: usize = 1200;
 
 pub(crate) fn at_end(scheduler: &Scheduler, now: Timestamp) {

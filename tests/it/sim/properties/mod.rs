@@ -2,11 +2,12 @@
 //! and effects alone, and compares the scheduler with it.
 
 mod accounting;
+pub(crate) mod deadlines;
 mod done;
+mod failed_units;
 mod leases;
 mod memory;
 pub(crate) mod outcome;
-mod set_aside;
 mod stages;
 mod walltime;
 
@@ -57,7 +58,7 @@ pub(crate) struct Properties {
     accounting: accounting::AddsUpOnce,
     done: done::StaysDone,
     leases: leases::FewHolders,
-    set_aside: set_aside::OnlyTheDoomed,
+    failed_units: failed_units::OnlyTheDoomed,
     walltime: walltime::EndsInTime,
 }
 
@@ -67,22 +68,22 @@ impl Properties {
         self.done.look(seen);
         self.accounting.look(seen);
         stages::look(seen);
-        self.set_aside.look(seen);
+        self.failed_units.look(seen);
         self.walltime.look(seen);
         self.leases.look(seen)
     }
 
     pub(crate) fn at_end(&mut self, scheduler: &Scheduler, truth: &Truth, now: Timestamp) {
         self.accounting.compare(scheduler, now);
-        self.set_aside.at_end(scheduler, truth, now);
+        self.failed_units.at_end(scheduler, truth, now);
         memory::at_end(scheduler, now);
     }
 
-    pub(crate) fn twins_count(&self) -> u64 {
-        self.leases.twins
+    pub(crate) fn speculative_count(&self) -> u64 {
+        self.leases.speculative
     }
 
-    pub(crate) fn set_aside_count(&self) -> u64 {
-        self.set_aside.count()
+    pub(crate) fn failed_units_count(&self) -> u64 {
+        self.failed_units.count()
     }
 }

@@ -4,7 +4,7 @@ use thresher_domain::{JobState, Stage, StageStatus, Timestamp, UnitKey};
 use thresher_scheduler::Scheduler;
 
 use crate::sim::files::Files;
-use crate::sim::world::Told;
+use crate::sim::world::Tally;
 
 /// How a job ended.
 #[derive(Clone, Debug)]
@@ -13,15 +13,15 @@ pub(crate) struct Outcome {
     published: Vec<(u32, [u8; 32])>,
     seal: Vec<(u32, [u8; 32])>,
     stages: Vec<StageStatus>,
-    set_aside: Vec<UnitKey>,
-    pub(crate) told: Told,
+    failed_units: Vec<UnitKey>,
+    pub(crate) tally: Tally,
 }
 
 impl Outcome {
-    pub(crate) fn of(scheduler: &Scheduler, files: &Files, told: Told) -> Self {
+    pub(crate) fn of(scheduler: &Scheduler, files: &Files, tally: Tally) -> Self {
         let status = scheduler.status(Timestamp::default());
-        let set_aside: Vec<_> = status.failed_units.iter().map(|failed| failed.unit).collect();
-        let expected = match set_aside.is_empty() {
+        let failed_units: Vec<_> = status.failed_units.iter().map(|failed| failed.unit).collect();
+        let expected = match failed_units.is_empty() {
             true => JobState::Complete,
             false => JobState::CompleteWithGaps,
         };
@@ -32,8 +32,8 @@ impl Outcome {
             published: files.of_stage(Stage::Publish),
             seal: files.of_stage(Stage::Seal),
             stages: status.stages.into_iter().map(without_times).collect(),
-            set_aside,
-            told,
+            failed_units,
+            tally,
         }
     }
 
@@ -42,7 +42,7 @@ impl Outcome {
             && self.published == other.published
             && self.seal == other.seal
             && self.stages == other.stages
-            && self.set_aside == other.set_aside
+            && self.failed_units == other.failed_units
     }
 }
 

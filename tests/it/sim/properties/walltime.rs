@@ -1,4 +1,4 @@
-//! Near the end of an allocation nothing begins, and the coordinator is gone before it is over.
+//! Near the end of an allocation no unit starts, and the coordinator is gone before it ends.
 
 use thresher_domain::CoordinatorOpened;
 use thresher_scheduler::Event;

@@ -1,16 +1,16 @@
-//! Ranks as threads of this process. Copies no payload: buffers change owners.
+//! Ranks as threads of this process. Payloads are not copied: buffers change owners.
 //!
-//! Leaves the number of ranks, and what they do, to the caller. Invariant: no rank waits for one
-//! that has ended, whether it returned, failed or panicked; whoever waits gets an error at once.
+//! The caller decides how many ranks there are and what they do. Invariant: no rank waits for one
+//! that has ended, whether it returned, failed or panicked; a waiting rank gets an error at once.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::{CommError, Communicator};
+use thresher_formats::third_party::panic_text;
 
-/// How one rank of a local world ended in failure.
+/// How one rank of a local world failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RankFailure<E> {
     /// The rank's function returned an error.
@@ -21,17 +21,18 @@ pub enum RankFailure<E> {
     Panic(String),
 }
 
-/// The ranks that failed, by number, at least one: the first cause and those it pulled along.
+/// The ranks that failed, at least one, by number: the first cause, and ranks that failed because
+/// of it.
 #[derive(Debug)]
 pub struct WorldFailure<E> {
-    /// Ranks with their failures.
+    /// The ranks with their failures.
     pub ranks: Vec<(usize, RankFailure<E>)>,
 }
 
 /// Runs `rank_main` on `size` threads that form a world, and returns their results by rank.
 ///
 /// # Panics
-/// When `size` is 0.
+/// Panics if `size` is 0.
 pub fn run_local<T, E, F>(size: usize, rank_main: F) -> Result<Vec<T>, WorldFailure<E>>
 where
     T: Send,
@@ -42,12 +43,12 @@ where
     let world = World::new(size);
     let run = |rank: usize| {
         let mut comm = LocalCommunicator { world: &world, rank, exchanges: 0 };
-        // What the closure borrows is not looked at after a panic, only dropped.
+        // After a panic, what the closure borrows is only dropped, not used.
         let ended = catch_unwind(AssertUnwindSafe(|| rank_main(&mut comm)));
         let result = match ended {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(RankFailure::Error(error)),
-            Err(payload) => Err(RankFailure::Panic(panic_message(payload.as_ref()))),
+            Err(payload) => Err(RankFailure::Panic(panic_text(payload.as_ref()).to_owned())),
         };
         let why = match &result {
             Ok(_) => "it returned before this collective".to_owned(),
@@ -75,18 +76,12 @@ where
     if ranks.is_empty() { Ok(values) } else { Err(WorldFailure { ranks }) }
 }
 
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        return (*text).to_owned();
-    }
-    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "without a message".to_owned())
-}
-
-/// One rank's view of a world of threads; made by [`run_local`].
+/// One rank's view of a world of threads, created by [`run_local`].
 pub struct LocalCommunicator<'w> {
     world: &'w World,
     rank: usize,
-    /// How many all-to-alls and reductions this rank has begun; picks the slots' half.
+    /// Number of all-to-alls and reductions that this rank has started, which selects the half of
+    /// the slots.
     exchanges: usize,
 }
 
@@ -97,21 +92,22 @@ struct World {
 }
 
 struct State {
-    /// Barriers completed.
+    /// Number of barriers completed.
     generation: u64,
-    /// Ranks that wait in the present one.
+    /// Number of ranks that wait in the current barrier.
     waiting: usize,
-    /// The first rank that ended, which no later barrier can wait for.
+    /// The first rank that ended; no later barrier can wait for it.
     departed: Option<(usize, String)>,
-    /// Messages by half, sender and receiver. Two halves in turn, since a quick rank may send for
-    /// the next exchange while a slow one still takes from this one; it cannot be further ahead.
+    /// Messages by half, sender and receiver. Two halves are used in turn, because a fast rank may
+    /// send for the next exchange while a slow one still reads from this one; it cannot be further
+    /// ahead.
     slots: [Vec<Vec<u8>>; 2],
     /// Values of reductions by half and rank.
     values: [Vec<u64>; 2],
 }
 
 impl State {
-    /// The error of every collective that begins, or still waits, after a rank has ended.
+    /// Returns the error of every collective that starts, or still waits, after a rank has ended.
     fn lost(&self) -> Option<CommError> {
         let (rank, why) = self.departed.as_ref()?;
         Some(CommError::RankLost { rank: *rank, why: why.clone() })
@@ -131,7 +127,8 @@ impl World {
         Self { size, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// No code between lock and unlock can leave the state half changed, so poison says nothing.
+    /// No code between lock and unlock can leave the state half changed, so poisoning does not
+    /// matter.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +153,7 @@ impl World {
             return Ok(());
         }
         loop {
-            // The generation first: a rank may end right after a barrier that did complete.
+            // Check the generation first: a rank may end right after a barrier that did complete.
             if state.generation != generation {
                 return Ok(());
             }
@@ -221,7 +218,7 @@ impl Communicator for LocalCommunicator<'_> {
         let mut state = self.world.lock();
         for (from, (receive, send)) in receives.iter_mut().zip(sends).enumerate() {
             let arrived = std::mem::take(&mut state.slots[half][from * size + self.rank]);
-            // What was received before becomes the memory of what is sent next.
+            // The buffer of the last received message is used for the next one to send.
             *send = std::mem::replace(receive, arrived);
             send.clear();
         }

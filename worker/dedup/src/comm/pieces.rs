@@ -1,41 +1,41 @@
-//! An all-to-all of messages of any length, out of messages whose counts are limited: MPI's are
+//! An all-to-all of messages of any length, built from messages of limited counts: those of MPI are
 //! below 2^31.
 //!
 //! ```text
 //! lengths to everybody ── for each batch of shifts k: rank r sends to r+k, receives from r-k
 //! ```
-//! A message goes straight from the sender's buffer into the receiver's, in pieces of at most the
-//! limit; one's own share changes hands without a copy. What a message is, is the [`Wire`]'s.
+//! A message goes directly from the sender's buffer into the receiver's, in pieces of at most the
+//! limit; a rank's own share is moved without a copy. The [`Wire`] sends the messages.
 //!
 //! Invariant: all ranks go through the same batches of shifts in the same order, so the pieces that
-//! a rank waits for are always sent by ranks that wait for nothing later.
+//! a rank waits for are always sent by ranks that do not wait for a later batch.
 
 use super::CommError;
 
-/// Shifts that are under way at a time: enough to keep a link busy, and far fewer requests than a
-/// large world has ranks.
+/// Number of shifts in progress at a time: enough to keep a link busy, and far fewer requests than
+/// a large world has ranks.
 pub const SHIFTS_AT_A_TIME: usize = 16;
-/// The longest piece. A power of two below 2^31, so that a long buffer stays aligned.
+/// The longest piece: a power of two below 2^31, so that a long buffer stays aligned.
 pub const LONGEST_PIECE: usize = 1 << 30;
 
-/// A piece that goes to a rank.
+/// A piece, and the rank that it is sent to.
 pub type Outgoing<'a> = (usize, &'a [u8]);
-/// The room for a piece that comes from a rank.
+/// The rank that a piece comes from, and the buffer for it.
 pub type Incoming<'a> = (usize, &'a mut [u8]);
 
-/// What a message-passing library must do for the all-to-all.
+/// The operations of a message-passing library that the all-to-all needs.
 pub trait Wire {
-    /// This rank's number.
+    /// Returns this rank's number.
     fn rank(&self) -> usize;
 
-    /// The number of ranks.
+    /// Returns the number of ranks.
     fn size(&self) -> usize;
 
-    /// Tells each rank one number, and learns one from each.
+    /// Sends one number to each rank, and returns the number received from each.
     fn all_to_all_lengths(&mut self, lengths: &[u64]) -> Result<Vec<u64>, CommError>;
 
-    /// Sends and receives all these pieces, in any order but that two pieces between the same ranks
-    /// keep theirs; returns when all have arrived.
+    /// Sends and receives all these pieces, and returns when all have arrived. Any order is
+    /// allowed, except that two pieces between the same ranks keep theirs.
     fn transfer(
         &mut self,
         sends: &[Outgoing<'_>],
@@ -43,7 +43,7 @@ pub trait Wire {
     ) -> Result<(), CommError>;
 }
 
-/// [`super::Communicator::all_to_all`] over a wire, in pieces of at most `limit` bytes.
+/// Does [`super::Communicator::all_to_all`] over a wire, in pieces of at most `limit` bytes.
 pub fn all_to_all(
     wire: &mut impl Wire,
     limit: usize,
@@ -73,7 +73,7 @@ pub fn all_to_all(
             let to = (rank + shift) % size;
             outgoing.extend(sends[to].chunks(limit).map(|piece| (to, piece)));
         }
-        // The order of the receives is the order of the shifts: rank - first, rank - first - 1, ….
+        // Receives are in the order of the shifts: rank - first, rank - first - 1, ….
         let mut rooms: Vec<(usize, usize, &mut [u8])> = Vec::new();
         for (from, receive) in receives.iter_mut().enumerate() {
             let shift = (rank + size - from) % size;
@@ -92,7 +92,7 @@ pub fn all_to_all(
     Ok(())
 }
 
-/// Makes the buffer so long. Bytes of an earlier message are not cleared: all are overwritten.
+/// Resizes the buffer. Bytes of an earlier message are not cleared, because all are overwritten.
 fn resize(receive: &mut Vec<u8>, from: usize, bytes: u64) -> Result<(), CommError> {
     let fail = || CommError::Memory { from, bytes };
     let length = usize::try_from(bytes).map_err(|_| fail())?;

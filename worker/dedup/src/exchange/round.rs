@@ -1,9 +1,9 @@
-//! One round of the exchange: the messages, and what is done with them between the collectives.
+//! One round of the exchange: the messages, and their processing between the collectives.
 //!
 //! A message of keys is runs of `unit · count · (key · marked ordinal)…`, a message of verdicts is
-//! packed positions. Bytes from other ranks are checked before they are used: a unit must be
-//! one of the sender's, a position one of this rank's. Which collectives are called, and when, is
-//! the parent module's. Invariant: the buffers of one round are used again by the next.
+//! packed positions. Bytes from other ranks are checked before they are used: a unit must be one of
+//! the sender's, a position one of this rank's. The parent module decides which collectives are
+//! called, and when. Invariant: the buffers of one round are reused by the next.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ use super::ResolveError;
 use crate::comm::{CommError, Communicator};
 
 const RUN_HEADER_BYTES: usize = 8;
-/// The largest of the key types' entries.
+/// Size of the largest entry of the key types.
 const MAX_ENTRY_BYTES: usize = message_bytes_per_key::<u128>();
 
 /// The buffers of all rounds, and the counts over them.
@@ -48,7 +48,7 @@ impl Round {
         comm.all_to_all(&mut self.sends, &mut self.receives)
     }
 
-    /// Takes the messages of keys that were filled meanwhile, for buffers to fill anew.
+    /// Takes the messages of keys that were filled in the meantime, and returns buffers to fill.
     pub(super) fn take(&mut self, outbox: &mut Outbox) {
         std::mem::swap(&mut self.sends, &mut outbox.messages);
         self.counts.sent += std::mem::take(&mut outbox.sent);
@@ -115,8 +115,8 @@ impl Round {
     }
 }
 
-/// The messages of keys of one round while they are filled, which may be while the round before is
-/// still exchanged and decided.
+/// The messages of keys of one round while they are filled, which may be while the previous round
+/// is still exchanged and decided.
 pub(super) struct Outbox {
     messages: Vec<Vec<u8>>,
     sent: u64,
@@ -167,7 +167,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Room for an even share and a quarter more, which the budget has: growing would double it.
+    /// Reserves an even share and a quarter more, which the budget has room for; growing would
+    /// double it.
     fn reserve<K: HashKey>(&mut self, files: &[KeyFile<K>], span: Span) {
         let keys: u64 = files.iter().map(|file| file.at_most(span)).sum();
         let share = with_slack(keys / self.messages.len() as u64);
@@ -186,7 +187,7 @@ struct Run<'a> {
     entries: &'a [u8],
 }
 
-/// Adds the runs of one message; `None` when it is none, or speaks of another rank's units.
+/// Adds the runs of one message; returns `None` if it is not valid, or names units of another rank.
 fn split_runs<'a, K: HashKey>(
     mut message: &'a [u8],
     from: usize,
@@ -208,7 +209,7 @@ fn split_runs<'a, K: HashKey>(
 }
 
 impl Run<'_> {
-    /// Keys with their positions, the ordinals marked.
+    /// Returns the keys with their positions, whose ordinals are marked.
     fn positions<K: HashKey>(&self) -> impl Iterator<Item = (K, u64)> + '_ {
         let unit = u64::from(self.unit) << 32;
         self.entries.chunks_exact(message_bytes_per_key::<K>()).map(move |entry| {

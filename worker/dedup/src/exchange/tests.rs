@@ -9,7 +9,7 @@ use super::super::verdicts::VerdictSet;
 use super::*;
 use crate::comm::local::run_local;
 
-/// The drops of each unit and the tally of all ranges, by the definition.
+/// Returns the drops of each unit and the tally of all ranges, by the definition.
 fn oracle<K: TestKey>(units: &[Vec<K>], policy: Policy) -> (Vec<Vec<u32>>, ResolveTally) {
     let mut occurrences: HashMap<K, Vec<(usize, u32)>> = HashMap::new();
     let mut tally = ResolveTally::default();
@@ -93,7 +93,7 @@ fn random_units<K: TestKey>(random: &mut Seeded) -> Vec<Vec<K>> {
 
 fn every_world_agrees_with_the_oracle<K: TestKey>(seeds: std::ops::Range<u64>) {
     for seed in seeds {
-        let mut random = Seeded(seed);
+        let mut random = Seeded::new(seed);
         let dir = tempfile::tempdir().unwrap();
         let units = random_units::<K>(&mut random);
         let mut files: Vec<KeyFileRef> =
@@ -122,7 +122,7 @@ fn document_drops_are_the_same_in_every_world() {
 
 #[test]
 fn many_rounds_and_batches_of_larger_units_give_the_same_drops() {
-    let mut random = Seeded(77);
+    let mut random = Seeded::new(77);
     let dir = tempfile::tempdir().unwrap();
     let units: Vec<Vec<u64>> =
         (0..5).map(|_| (0..40_000).map(|_| u64::spread(random.below(120_000))).collect()).collect();
@@ -138,7 +138,7 @@ fn many_rounds_and_batches_of_larger_units_give_the_same_drops() {
 }
 
 #[test]
-fn a_changed_byte_in_a_key_file_is_blamed_on_its_unit() {
+fn a_changed_byte_in_a_key_file_is_reported_with_its_unit() {
     let dir = tempfile::tempdir().unwrap();
     let units: Vec<Vec<u64>> =
         (0..3).map(|unit| (unit..unit + 12).map(|id| u64::spread(id % 9)).collect()).collect();
@@ -163,7 +163,7 @@ fn a_changed_byte_in_a_key_file_is_blamed_on_its_unit() {
                 assert_eq!(file, files[1].path);
             }
             Err(other) => panic!("byte {at}: {other}"),
-            // Only the block of repeats is not read here; who reads it must find the damage.
+            // Only the block of repeats is not read here; its reader must find the damage.
             Ok(_) => {
                 let keys = KeyFile::<u64>::open(&files[1].path).unwrap();
                 assert!(keys.repeats().is_err(), "byte {at}");
@@ -173,11 +173,11 @@ fn a_changed_byte_in_a_key_file_is_blamed_on_its_unit() {
 }
 
 #[test]
-fn damage_found_by_one_rank_is_an_echo_on_the_others() {
+fn damage_found_by_one_rank_ends_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let files: Vec<KeyFileRef> =
         (0..4).map(|unit| write_key_file(dir.path(), unit, &[1u64, 2, 3])).collect();
-    fs::write(&files[3].path, b"nothing of the kind").unwrap();
+    fs::write(&files[3].path, b"not a key file").unwrap();
     let task = ResolveTask {
         key_files: &files,
         range: KeyRange::WHOLE,
@@ -196,7 +196,7 @@ fn damage_found_by_one_rank_is_an_echo_on_the_others() {
 }
 
 #[test]
-fn ranks_with_different_tasks_refuse_to_go_on() {
+fn ranks_with_different_tasks_refuse_to_continue() {
     let dir = tempfile::tempdir().unwrap();
     let files = [write_key_file(dir.path(), 0, &[1u64]), write_key_file(dir.path(), 1, &[1u64])];
     let failure = run_local(2, |comm| {

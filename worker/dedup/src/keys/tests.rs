@@ -1,4 +1,4 @@
-//! A key file says exactly what was pushed, whatever the order and the memory.
+//! A key file has exactly what was pushed, for any order and memory.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ fn collect<K: HashKey>(dir: &Path, budget: usize, pairs: &[(K, u32)]) -> (Vec<u8
     collector.finish(Vec::new()).unwrap()
 }
 
-/// Keys with their ordinals, ascending.
+/// Returns the keys with their ordinals, ascending.
 fn oracle<K: HashKey>(pairs: &[(K, u32)]) -> BTreeMap<K, Vec<u32>> {
     let mut map: BTreeMap<K, Vec<u32>> = BTreeMap::new();
     for (key, ordinal) in pairs {
@@ -67,10 +67,10 @@ fn random_pairs<K: TestKey>(random: &mut Seeded) -> Vec<(K, u32)> {
 fn a_key_file_is_what_was_pushed<K: TestKey>() {
     let dir = tempfile::tempdir().unwrap();
     for seed in 0..80 {
-        let pairs = random_pairs::<K>(&mut Seeded(seed));
+        let pairs = random_pairs::<K>(&mut Seeded::new(seed));
         let (bytes, summary) = collect(dir.path(), 1 << 30, &pairs);
         check(dir.path(), &bytes, &summary, &pairs);
-        // The least budget holds 4,096 entries: the larger cases spill several runs.
+        // The least budget holds 4,096 entries, so the larger cases spill several runs.
         let (spilled, _) = collect(dir.path(), 0, &pairs);
         assert!(spilled == bytes, "seed {seed}: spilling changed the bytes");
     }
@@ -98,7 +98,7 @@ fn a_span_reads_its_keys_and_no_others() {
     let mut sorted: Vec<u64> = pairs.iter().map(|(key, _)| *key).collect();
     sorted.sort_unstable();
     let mut spans: Vec<Span> = (0..7).filter_map(|i| Span::WHOLE.slice(i, 7)).collect();
-    // Ends that are keys themselves, the first of a block among them.
+    // These ends are keys themselves, among them the first of a block.
     spans.push(Span { first: sorted[4096], last: sorted[4096] });
     spans.push(Span { first: sorted[4095], last: sorted[8192] });
     spans.push(Span { first: sorted[8191] + 1, last: sorted[8192] - 1 });
@@ -139,7 +139,7 @@ fn a_run_that_cannot_be_spilled_is_an_error_with_its_name() {
 }
 
 #[test]
-fn the_folder_of_spilled_runs_is_made_when_needed_and_gone_in_the_end() {
+fn the_folder_of_spilled_runs_is_created_when_needed_and_removed_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let spill = folder.path().join("not-there-yet");
     let pairs: Vec<(u64, u32)> = (0..20_000).map(|i| (u64::spread(i.into()), i)).collect();

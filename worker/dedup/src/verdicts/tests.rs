@@ -7,7 +7,7 @@ use super::super::position::Policy;
 use super::super::testing::{Seeded, TestKey, write_key_file};
 use super::*;
 
-/// Verdict files of three ranges, the middle one made by another world.
+/// Writes verdict files of three ranges, the middle one by another world.
 fn verdict_files(dir: &Path, key_files: &[KeyFileRef]) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for (index, threads) in [(0, 2), (1, 3), (2, 2)] {
@@ -25,7 +25,7 @@ fn verdict_files(dir: &Path, key_files: &[KeyFileRef]) -> Vec<PathBuf> {
 }
 
 fn key_files(dir: &Path, units: u32, keys_each: u64) -> Vec<KeyFileRef> {
-    let mut random = Seeded(3);
+    let mut random = Seeded::new(3);
     (0..units)
         .map(|unit| {
             let keys: Vec<u64> =
@@ -67,8 +67,8 @@ fn a_missing_surplus_or_misnamed_file_is_an_error() {
     assert!(matches!(load(&[]), VerdictsError::Missing { index: 0, .. }));
     let twice = [&files[..], &files[1..2]].concat();
     assert!(matches!(load(&twice), VerdictsError::Surplus(_)));
-    let stranger = [&files[..], &[PathBuf::from("verdicts")]].concat();
-    assert!(matches!(load(&stranger), VerdictsError::Name(_)));
+    let unnamed = [&files[..], &[PathBuf::from("verdicts")]].concat();
+    assert!(matches!(load(&unnamed), VerdictsError::Name(_)));
     fs::copy(&files[0], &files[1]).unwrap();
     assert!(matches!(load(&files), VerdictsError::Misnamed(_)));
     let other = VerdictSet::load::<u64>(&files, 1, &keys[2].path).unwrap_err();

@@ -1,28 +1,28 @@
-//! The bytes of the container, field by field; both sides read and write through these functions.
-//! Does no I/O. Invariant: `encode` and `decode` of one structure are each other's inverse.
+//! The bytes of the container, field by field; the reader and the writer both use these functions.
+//! This file does no I/O. Invariant: `encode` and `decode` of one structure are inverses.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{Damage, Kind};
 
-/// The largest payload of one block; also what bounds a reader's allocation.
+/// The largest payload of one block. It also limits how much a reader allocates.
 pub const MAX_BLOCK_BYTES: usize = 256 << 20;
 
 const MAGIC: [u8; 8] = *b"THRBLK1\n";
 pub(super) const FILE_HEADER_BYTES: usize = 20;
 pub(super) const BLOCK_HEADER_BYTES: usize = 36;
 pub(super) const TRAILER_BYTES: usize = 24;
-/// The footer's fixed part: number of blocks, length of the metadata.
+/// Size of the fixed part of the footer: the number of blocks and the length of the metadata.
 pub(super) const FOOTER_FIXED_BYTES: usize = 12;
 
-/// One block as the index knows it.
+/// One block, as the index describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockEntry {
-    /// Where the block's header begins in the file.
+    /// Offset of the block's header in the file.
     pub offset: u64,
-    /// Bytes of the payload in the file.
+    /// Size of the payload in the file.
     pub stored_bytes: u32,
-    /// Bytes of the payload as it was written; equal to `stored_bytes` when not compressed.
+    /// Size of the payload as it was written; equal to `stored_bytes` if it is not compressed.
     pub raw_bytes: u32,
     /// The caller's count of items in the block.
     pub count: u32,
@@ -56,12 +56,13 @@ impl BlockEntry {
             checksum: u64_at(bytes, 28),
         };
         if entry.raw_bytes as usize > MAX_BLOCK_BYTES || entry.stored_bytes > entry.raw_bytes {
-            return Err(Damage::Layout("a block's length is beyond the limit"));
+            return Err(Damage::Layout("a block is longer than the limit"));
         }
         Ok(entry)
     }
 
-    /// The checksum that block `number` with this entry's fields and this payload must have.
+    /// Returns the checksum that block `number` must have with this entry's fields and this
+    /// payload.
     pub(super) fn checksum_of(&self, number: usize, stored: &[u8]) -> u64 {
         let mut hasher = Xxh3::new();
         hasher.update(&self.encode()[..28]);
@@ -102,7 +103,7 @@ pub(super) fn encode_trailer(kind: Kind, footer: &[u8]) -> [u8; TRAILER_BYTES] {
     bytes
 }
 
-/// The footer's length as the trailer states it; the caller checks it against the file's.
+/// Returns the footer's length as stated in the trailer; the caller compares it with the file's.
 pub(super) fn footer_length(trailer: &[u8; TRAILER_BYTES]) -> Result<u64, Damage> {
     if trailer[16..24] == MAGIC { Ok(u64_at(trailer, 0)) } else { Err(Damage::Truncated) }
 }
@@ -116,7 +117,8 @@ pub(super) fn check_footer(
     if holds { Ok(()) } else { Err(Damage::Checksum) }
 }
 
-/// The kind is part of it, so that a footer never fits a file of another kind.
+/// Computes the checksum of a footer. It covers the kind, so that a footer never fits a file of
+/// another kind.
 fn footer_checksum(kind: Kind, footer: &[u8]) -> u64 {
     let mut hasher = Xxh3::new();
     hasher.update(&kind.0);
@@ -138,8 +140,8 @@ pub(super) fn encode_footer(metadata: &[u8], entries: &[BlockEntry]) -> Vec<u8> 
     footer
 }
 
-/// Metadata and entries of a footer that begins at `footer_offset`; the blocks must fill the file
-/// from its header up to there exactly.
+/// Returns the metadata and entries of a footer that starts at `footer_offset`. The blocks must
+/// fill the file from its header up to there exactly.
 pub(super) fn decode_footer(
     footer: &[u8],
     footer_offset: u64,

@@ -1,9 +1,8 @@
-//! Reading a block file: the index when it is opened, then any blocks by their numbers.
+//! Reads a block file: the index when the file is opened, then any blocks by their numbers.
 //!
-//! A [`BlockFile`] may give its descriptor back ([`BlockFile::release`]) and is opened again when
-//! blocks are asked for, since a rank may own more files than it may have open.
-//! Invariant: a payload is handed out only after its header, its index entry and its checksum
-//! agree.
+//! A [`BlockFile`] can close its descriptor ([`BlockFile::release`]) and opens the file again when
+//! blocks are requested, because a rank may own more files than it may have open.
+//! Invariant: a payload is returned only after its header, its index entry and its checksum agree.
 
 use std::fs::File;
 use std::io;
@@ -18,30 +17,30 @@ use super::layout::{
 };
 use super::{BlocksError, Damage, Kind};
 
-/// Consecutive blocks are fetched together up to this many bytes: few, large reads.
+/// Consecutive blocks are read together up to this many bytes, so that reads are few and large.
 const READ_AHEAD_BYTES: usize = 1 << 20;
 
-/// An open block file: metadata and index are in memory and verified, the blocks are not.
+/// An open block file: its metadata and index are in memory and verified, its blocks are not.
 #[derive(Debug)]
 pub struct BlockFile {
     path: PathBuf,
     file: Option<File>,
     metadata: Vec<u8>,
     entries: Vec<BlockEntry>,
-    /// The number of `entries[0]` in the file; see [`BlockFile::keep_only`].
+    /// Number in the file of `entries[0]`; see [`BlockFile::keep_only`].
     first_number: usize,
 }
 
-/// One verified block.
+/// A verified block.
 #[derive(Debug)]
 pub struct Block<'a> {
     /// The caller's label.
     pub label: u128,
-    /// The caller's count.
+    /// The caller's count of items.
     pub count: u32,
-    /// The bytes as they were written.
+    /// The bytes that the writer passed to [`BlockWriter::push`](super::BlockWriter::push).
     pub payload: &'a [u8],
-    /// Where the block is in the file: for the caller's own complaints about the payload.
+    /// Offset of the block in the file, for errors that the caller reports about the payload.
     pub offset: u64,
 }
 
@@ -66,7 +65,9 @@ impl BlockFile {
         let footer_offset = trailer_offset
             .checked_sub(footer_bytes)
             .filter(|offset| *offset >= FILE_HEADER_BYTES as u64)
-            .ok_or_else(|| damaged(trailer_offset, Damage::Layout("footer beyond the file")))?;
+            .ok_or_else(|| {
+                damaged(trailer_offset, Damage::Layout("the footer is larger than the file"))
+            })?;
         let mut footer = vec![0; usize::try_from(footer_bytes).unwrap_or(usize::MAX)];
         read_at(&file, path, footer_offset, &mut footer)?;
         let at_footer = |what| damaged(footer_offset, what);
@@ -76,22 +77,22 @@ impl BlockFile {
         Ok(Self { path: path.to_path_buf(), file: Some(file), metadata, entries, first_number: 0 })
     }
 
-    /// The file's path.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the writer passed to `finish`.
+    /// Returns the metadata that the writer passed to `finish`.
     pub fn metadata(&self) -> &[u8] {
         &self.metadata
     }
 
-    /// The index, in file order.
+    /// Returns the index, in file order.
     pub fn entries(&self) -> &[BlockEntry] {
         &self.entries
     }
 
-    /// Forgets every other index entry; block numbers then count from the first kept one.
+    /// Drops all other index entries. Block numbers then count from the first one kept.
     pub fn keep_only(&mut self, blocks: Range<usize>) {
         self.entries.truncate(blocks.end);
         self.entries.drain(..blocks.start);
@@ -99,15 +100,15 @@ impl BlockFile {
         self.first_number += blocks.start;
     }
 
-    /// Closes the descriptor until blocks are asked for again.
+    /// Closes the descriptor until blocks are requested again.
     pub fn release(&mut self) {
         self.file = None;
     }
 
-    /// A cursor over some blocks, in file order.
+    /// Returns a cursor over a range of blocks, in file order.
     ///
     /// # Panics
-    /// When the range goes beyond the index.
+    /// Panics if the range exceeds the index.
     pub fn blocks(&self, blocks: Range<usize>) -> Result<BlockCursor<'_>, BlocksError> {
         assert!(blocks.end <= self.entries.len(), "blocks `{blocks:?}` are beyond the index");
         let handle = match &self.file {
@@ -127,14 +128,14 @@ impl BlockFile {
         })
     }
 
-    /// One block's payload.
+    /// Reads the payload of one block.
     pub fn read(&self, number: usize) -> Result<Vec<u8>, BlocksError> {
         let mut cursor = self.blocks(number..number + 1)?;
         let block = cursor.next_block()?.expect("the range holds one block");
         Ok(block.payload.to_vec())
     }
 
-    /// The error for a payload of this file that its reader finds wrong.
+    /// Returns the error for a payload of this file that the caller finds to be wrong.
     pub fn damaged(&self, offset: u64, what: Damage) -> BlocksError {
         damaged(&self.path, offset, what)
     }
@@ -145,7 +146,7 @@ enum Handle<'a> {
     Owned(File),
 }
 
-/// Reads blocks one after the other, fetching several at once.
+/// Reads blocks one after the other, several per read of the file.
 pub struct BlockCursor<'a> {
     source: &'a BlockFile,
     handle: Handle<'a>,
@@ -153,12 +154,12 @@ pub struct BlockCursor<'a> {
     fetched: Vec<u8>,
     at: usize,
     raw: Vec<u8>,
-    /// Made for the first compressed block.
+    /// Created for the first compressed block.
     decompressor: Option<Decompressor<'static>>,
 }
 
 impl BlockCursor<'_> {
-    /// The next block, verified; `None` after the last.
+    /// Returns the next block, verified, or `None` after the last.
     pub fn next_block(&mut self) -> Result<Option<Block<'_>>, BlocksError> {
         let Some(index) = self.blocks.next() else { return Ok(None) };
         let entry = self.source.entries[index];
@@ -183,7 +184,7 @@ impl BlockCursor<'_> {
         Ok(Some(Block { label: entry.label, count: entry.count, payload, offset: entry.offset }))
     }
 
-    /// Reads block `index` and as many after it as fit the read-ahead.
+    /// Reads block `index` and as many blocks after it as fit [`READ_AHEAD_BYTES`].
     fn fetch(&mut self, index: usize) -> Result<(), BlocksError> {
         let entries = &self.source.entries[index..self.blocks.end];
         let mut bytes = entries[0].bytes_in_file();
@@ -214,7 +215,7 @@ fn decompress(
         None => decompressor.insert(Decompressor::new()?),
     };
     raw.clear();
-    // The capacity is what bounds the output.
+    // The capacity limits the output.
     raw.reserve_exact(raw_bytes);
     let written = decompressor.decompress_to_buffer(stored, raw)?;
     if written == raw_bytes { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }

@@ -1,4 +1,4 @@
-//! What was written is read; what was not written is never handed out.
+//! A reader returns what was written, and reports everything else as damage.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ fn a_missing_file_is_an_io_error_with_its_name() {
 }
 
 #[test]
-fn every_changed_byte_is_found_and_blamed_on_the_file() {
+fn every_changed_byte_is_reported_as_damage_of_the_file() {
     let (_dir, path) = place();
     for compression in [Compression::None, Compression::Zstd(1)] {
         write(&path, compression, &sample());
@@ -110,7 +110,7 @@ fn every_changed_byte_is_found_and_blamed_on_the_file() {
 }
 
 #[test]
-fn every_truncation_and_any_tail_is_found() {
+fn every_truncation_and_any_appended_bytes_are_reported() {
     let (_dir, path) = place();
     write(&path, Compression::None, &sample());
     let good = fs::read(&path).unwrap();

@@ -1,20 +1,21 @@
-//! Writing a block file to any sink. Naming, syncing and publishing the file are the caller's.
-//! Invariant: equal calls give equal bytes; a file without its trailer is never taken for whole.
+//! Writes a block file to any sink. The caller names, syncs and publishes the file.
+//! Invariant: equal calls give equal bytes; a file without its trailer is never accepted as
+//! complete.
 
 use std::io::{self, Write};
 
 use super::Kind;
 use super::layout::{self, BlockEntry, FILE_HEADER_BYTES, MAX_BLOCK_BYTES};
 
-/// Metadata is for a few fields; a larger one belongs in blocks.
+/// Limit of the metadata, which is for a few fields; larger data belongs in blocks.
 const MAX_METADATA_BYTES: usize = 16 << 20;
 
-/// Whether payloads are compressed. A payload that would not shrink is stored as it is.
+/// Whether payloads are compressed. A payload that would not shrink is stored uncompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Stored as given: hashes and the like.
+    /// Payloads are stored as given, for data that does not compress, such as hashes.
     None,
-    /// zstd at this level.
+    /// Payloads are compressed by zstd at this level.
     Zstd(i32),
 }
 
@@ -29,7 +30,7 @@ pub struct BlockWriter<W: Write> {
 }
 
 impl<W: Write> BlockWriter<W> {
-    /// Begins a file of this kind.
+    /// Starts a file of this kind.
     pub fn new(mut sink: W, kind: Kind, compression: Compression) -> io::Result<Self> {
         let compressor = match compression {
             Compression::None => None,
@@ -72,12 +73,12 @@ impl<W: Write> BlockWriter<W> {
         Ok(number)
     }
 
-    /// How many blocks were written so far.
+    /// Returns the number of blocks written so far.
     pub fn blocks(&self) -> usize {
         self.entries.len()
     }
 
-    /// Writes the index with the caller's metadata, and gives the sink back, flushed.
+    /// Writes the index with the caller's metadata, flushes the sink and returns it.
     pub fn finish(mut self, metadata: &[u8]) -> io::Result<W> {
         if metadata.len() > MAX_METADATA_BYTES {
             return Err(too_long("metadata", metadata.len(), MAX_METADATA_BYTES));
@@ -95,6 +96,6 @@ fn capped_length(bytes: &[u8]) -> u32 {
 }
 
 fn too_long(what: &str, bytes: usize, limit: usize) -> io::Error {
-    let text = format!("{what} of `{bytes}` bytes is beyond the limit of `{limit}`");
+    let text = format!("{what} of `{bytes}` bytes exceeds the limit of `{limit}`");
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }

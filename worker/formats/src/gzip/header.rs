@@ -1,11 +1,11 @@
-//! The header of a gzip member (RFC 1952), recognised and measured. Its fields (name, time,
-//! comment) mean nothing to us and are stepped over.
+//! Recognises the header of a gzip member (RFC 1952) and measures it. Its fields (name, time,
+//! comment) are skipped.
 
-/// Longer headers are taken for damage; real ones have 10 to 60 bytes.
+/// A longer header is treated as damage; real ones have 10 to 60 bytes.
 pub(super) const HEADER_MAX_BYTES: usize = 70 << 10;
-/// CRC and length at the end of a member.
+/// Size of the CRC and length at the end of a member.
 pub(super) const TRAILER_BYTES: usize = 8;
-/// First bytes of a member: magic and the only method there is.
+/// First bytes of a member: the magic number and the only method that exists.
 pub(super) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 const FIXED_BYTES: usize = 10;
@@ -17,9 +17,9 @@ const FLAGS_RESERVED: u8 = 0xe0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeaderScan {
-    /// The deflate data starts after so many bytes.
+    /// The header is complete, and the deflate data starts after this many bytes.
     Complete(usize),
-    /// It may be a header, but it does not end within the bytes given.
+    /// The bytes may be a header, but end before it does.
     Short,
     Bad(&'static str),
 }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_optional_field_is_stepped_over() {
+    fn every_optional_field_is_skipped() {
         let mut bytes = vec![0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3];
         bytes.extend_from_slice(&[3, 0, b'x', b'y', b'z']);
         bytes.extend_from_slice(b"name\0comment\0cc");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_flags_and_endless_names_are_no_header() {
+    fn reserved_flags_and_endless_names_are_not_a_header() {
         let reserved = [0x1f, 0x8b, 8, 0x20, 0, 0, 0, 0, 0, 3];
         assert!(matches!(scan(&reserved), HeaderScan::Bad(_)));
         let mut endless = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3];

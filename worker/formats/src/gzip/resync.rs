@@ -1,8 +1,8 @@
-//! Finding the next member after damage.
+//! Finds the next member after damage.
 //!
-//! The magic alone proves nothing: it turns up by chance in compressed data. A place counts as a
-//! member when its header is sane and its first bytes really inflate. Invariant: the search is
-//! linear in the input and its memory is the window's.
+//! The magic number alone is not enough: it occurs by chance in compressed data. A position counts
+//! as a member if its header is valid and its first bytes inflate. Invariant: the search is linear
+//! in the input, and its memory is that of the window.
 
 use std::io::{self, Read};
 
@@ -12,12 +12,12 @@ use super::LOOKAHEAD_BYTES;
 use super::header::{HeaderScan, MAGIC, TRAILER_BYTES, scan};
 use super::window::Window;
 
-/// A candidate that inflates so far without an error is taken for a member.
+/// A candidate that inflates this far without an error is accepted as a member.
 const PROBE_BYTES: usize = 4 << 10;
-/// A last member that is cut off has to show at least this much.
+/// Bytes that a last member must inflate to if it is cut off.
 const PROBE_CUT_BYTES: usize = 64;
 
-/// Moves the window to the next plausible member, or to the end of the input (`false`).
+/// Moves the window to the next plausible member, or returns `false` at the end of the input.
 pub(super) fn find_member<R: Read>(window: &mut Window<R>) -> io::Result<bool> {
     loop {
         window.fill(LOOKAHEAD_BYTES, 0)?;
@@ -34,18 +34,18 @@ pub(super) fn find_member<R: Read>(window: &mut Window<R>) -> io::Result<bool> {
                 window.consume(window.unread().len());
                 return Ok(false);
             }
-            // The magic may straddle the window's end.
+            // The magic number may cross the end of the window.
             None => window.consume(window.unread().len().saturating_sub(MAGIC.len() - 1)),
         }
     }
 }
 
-/// Whether a plausible member starts anywhere in `bytes`.
+/// Returns whether a plausible member starts anywhere in `bytes`.
 pub(super) fn contains_member(bytes: &[u8]) -> bool {
     memchr::memmem::find_iter(bytes, &MAGIC).any(|at| plausible(&bytes[at..]))
 }
 
-/// Whether `bytes` starts like a member: sane header, and data that inflates.
+/// Returns whether `bytes` starts like a member: a valid header, then data that inflates.
 pub(super) fn plausible(bytes: &[u8]) -> bool {
     let HeaderScan::Complete(header) = scan(bytes) else {
         return false;

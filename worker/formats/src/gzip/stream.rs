@@ -1,8 +1,8 @@
-//! One member inflated piece by piece: for members too large for the buffers, and to hand out what
-//! a damaged member still holds.
+//! Inflates one member piece by piece: used for members too large for the buffers, and to recover
+//! the readable part of a damaged member.
 //!
-//! Finding the next member is left to `resync`. Invariant: after `Step::Done` the window stands
-//! behind the member's trailer and the trailer was right.
+//! `resync` finds the next member. Invariant: after `Step::Done` the window starts after the
+//! member's trailer, and the trailer matched.
 
 use std::io::{self, Read};
 
@@ -27,9 +27,10 @@ enum Stage {
 pub(super) enum Step {
     /// The output is full; more follows.
     More,
-    /// The member ended well.
+    /// The member has ended and its trailer matched.
     Done,
-    /// The member cannot be read on. `at_end`: its deflate data did end, but the trailer is wrong.
+    /// The rest of the member cannot be read. `at_end`: its deflate data ended, but the trailer is
+    /// wrong.
     Broken { reason: &'static str, detail: String, at_end: bool },
 }
 
@@ -39,14 +40,15 @@ impl Stream {
         Self { inflate, crc: crc32fast::Hasher::new(), stage: Stage::Header }
     }
 
-    /// Bytes inflated so far and compressed bytes they took.
+    /// Returns the number of bytes inflated so far, and of compressed bytes consumed for them.
     pub(super) fn totals(&self) -> (u64, u64) {
         (self.inflate.total_out(), self.inflate.total_in())
     }
 
-    /// Inflates until `output` is full or the member ends; appends at `*filled`.
+    /// Inflates until `output` is full or the member ends, writing from `*filled`, which it
+    /// advances.
     ///
-    /// After an `Err` of the input the call may be repeated.
+    /// After an `Err` of the input, the call may be repeated.
     pub(super) fn step<R: Read>(
         &mut self,
         window: &mut Window<R>,
@@ -126,7 +128,7 @@ impl Stream {
         if crc != found {
             return damaged(format!("checksum is {found:08x}, the trailer says {crc:08x}"), true);
         }
-        // The trailer keeps the length modulo 2^32.
+        // The trailer holds the length modulo 2^32.
         if u64::from(length) != self.inflate.total_out() & u64::from(u32::MAX) {
             let total = self.inflate.total_out();
             return damaged(format!("length is {total}, the trailer says {length}"), true);

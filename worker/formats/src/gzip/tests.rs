@@ -1,4 +1,4 @@
-//! Each kind of damage, with its place and reason, and the bounds on memory.
+//! Tests each kind of damage with its location and reason, and the memory limits.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 
-/// Bytes that compress about as text does, different for every seed.
+/// Returns bytes that compress about as well as text, different for every seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -25,38 +25,39 @@ fn member(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Everything that a reader says: per whole or damaged member its bytes, and the damages.
+/// Everything that a reader returned: whole members with their offsets, damage, and what is left of
+/// an incomplete member.
 #[derive(Debug, Default, PartialEq)]
-struct Told {
+struct Output {
     members: Vec<(u64, Vec<u8>)>,
     damages: Vec<(u64, &'static str)>,
     rest: Vec<u8>,
 }
 
-fn read_all(mut reader: GzipReader<impl Read>) -> Told {
-    let mut told = Told::default();
+fn read_all(mut reader: GzipReader<impl Read>) -> Output {
+    let mut output = Output::default();
     loop {
         match reader.next_event().unwrap() {
             Event::Piece { last } => {
-                told.rest.extend_from_slice(reader.piece());
+                output.rest.extend_from_slice(reader.piece());
                 if last {
-                    let bytes = std::mem::take(&mut told.rest);
-                    told.members.push((reader.member_offset(), bytes));
+                    let bytes = std::mem::take(&mut output.rest);
+                    output.members.push((reader.member_offset(), bytes));
                 }
             }
             Event::Damage(damage) => {
-                told.rest.clear();
-                told.damages.push((damage.offset, damage.reason));
+                output.rest.clear();
+                output.damages.push((damage.offset, damage.reason));
             }
             Event::End => break,
         }
         assert!(reader.capacity() <= WINDOW_MAX_BYTES + HISTORY_BYTES + OUTPUT_MAX_BYTES);
     }
     assert_eq!(reader.next_event().unwrap(), Event::End);
-    told
+    output
 }
 
-fn read_bytes(input: &[u8]) -> Told {
+fn read_bytes(input: &[u8]) -> Output {
     read_all(GzipReader::new(input, GzipLimits::default()))
 }
 
@@ -82,11 +83,11 @@ fn members_come_whole_with_their_offsets_and_the_hash_of_the_input() {
 fn a_member_larger_than_the_buffers_comes_in_pieces_and_the_next_one_is_found() {
     let large = noise(4, OUTPUT_MAX_BYTES + 1_000_000);
     let input = [member(&large), member(b"after")].concat();
-    let told = read_bytes(&input);
-    assert_eq!(told.members.len(), 2);
-    assert!(told.members[0].1 == large);
-    assert_eq!(told.members[1].1, b"after");
-    assert_eq!(told.damages, []);
+    let output = read_bytes(&input);
+    assert_eq!(output.members.len(), 2);
+    assert!(output.members[0].1 == large);
+    assert_eq!(output.members[1].1, b"after");
+    assert_eq!(output.damages, []);
 }
 
 #[test]
@@ -98,14 +99,14 @@ fn a_member_whose_compressed_size_passes_the_window_is_streamed() {
     })
     .take(WINDOW_MAX_BYTES + 500_000)
     .collect();
-    let told = read_bytes(&[member(&incompressible), member(b"after")].concat());
-    assert_eq!(told.members.len(), 2);
-    assert!(told.members[0].1 == incompressible);
-    assert_eq!(told.damages, []);
+    let output = read_bytes(&[member(&incompressible), member(b"after")].concat());
+    assert_eq!(output.members.len(), 2);
+    assert!(output.members[0].1 == incompressible);
+    assert_eq!(output.damages, []);
 }
 
 #[test]
-fn a_damaged_member_is_told_once_and_its_neighbours_are_whole() {
+fn a_damaged_member_is_reported_once_and_its_neighbours_are_whole() {
     let [a, b, c] = [1, 2, 3].map(|seed| noise(seed, 5_000));
     let members = [member(&a), member(&b), member(&c)];
     let second = members[0].len();
@@ -114,36 +115,36 @@ fn a_damaged_member_is_told_once_and_its_neighbours_are_whole() {
     for at in second..third {
         let mut input = members.concat();
         input[at] ^= 0x10;
-        let told = read_bytes(&input);
-        assert_eq!(told.members.first(), Some(&(0, a.clone())), "flipped at {at}");
-        assert_eq!(told.members.last(), Some(&(third as u64, c.clone())), "flipped at {at}");
-        if told.damages.is_empty() {
-            // Time and system in the header are free.
+        let output = read_bytes(&input);
+        assert_eq!(output.members.first(), Some(&(0, a.clone())), "flipped at {at}");
+        assert_eq!(output.members.last(), Some(&(third as u64, c.clone())), "flipped at {at}");
+        if output.damages.is_empty() {
+            // Changes of the time and system in the header are not detected.
             assert!(at < second + 10, "flipped at {at}");
-            assert_eq!(told.members.len(), 3);
+            assert_eq!(output.members.len(), 3);
             continue;
         }
         lost_any = true;
-        assert_eq!(told.members.len(), 2, "flipped at {at}");
-        assert_eq!(told.damages.len(), 1, "flipped at {at}");
-        assert_eq!(told.damages[0].0, second as u64, "flipped at {at}");
+        assert_eq!(output.members.len(), 2, "flipped at {at}");
+        assert_eq!(output.damages.len(), 1, "flipped at {at}");
+        assert_eq!(output.damages[0].0, second as u64, "flipped at {at}");
     }
     assert!(lost_any);
 }
 
 #[test]
-fn a_truncated_last_member_is_told_with_its_offset() {
+fn a_truncated_last_member_is_reported_with_its_offset() {
     let first = member(&noise(1, 5000));
     let second = member(&noise(2, 5000));
     for left in 1..second.len() {
-        let told = read_bytes(&[&first[..], &second[..left]].concat());
-        assert_eq!(told.members.len(), 1);
-        assert_eq!(told.damages, [(first.len() as u64, REASON_TRUNCATED)], "{left} bytes left");
+        let output = read_bytes(&[&first[..], &second[..left]].concat());
+        assert_eq!(output.members.len(), 1);
+        assert_eq!(output.damages, [(first.len() as u64, REASON_TRUNCATED)], "{left} bytes left");
     }
 }
 
 #[test]
-fn what_was_inflated_before_a_damage_is_handed_out() {
+fn what_was_inflated_before_damage_is_returned() {
     let data = noise(5, 400_000);
     let mut input = member(&data);
     let cut = input.len() - 3;
@@ -158,22 +159,22 @@ fn what_was_inflated_before_a_damage_is_handed_out() {
 }
 
 #[test]
-fn garbage_between_members_is_told_and_zeros_at_the_end_are_not() {
+fn garbage_between_members_is_reported_and_zeros_at_the_end_are_not() {
     let first = member(b"first");
     let last = member(&noise(9, 300_000));
     let input = [&first[..], b"no gzip \x1f\x8b\x08\x00 at all", &last, &[0; 200_000]].concat();
-    let told = read_bytes(&input);
-    assert_eq!(told.members.len(), 2);
-    assert_eq!(told.damages, [(first.len() as u64, REASON_GARBAGE)]);
+    let output = read_bytes(&input);
+    assert_eq!(output.members.len(), 2);
+    assert_eq!(output.damages, [(first.len() as u64, REASON_GARBAGE)]);
 }
 
 #[test]
 fn a_damaged_first_byte_does_not_make_the_file_plain() {
     let mut input = [member(&noise(1, 3000)), member(b"second")].concat();
     input[0] = b'x';
-    let told = read_bytes(&input);
-    assert_eq!(told.damages, [(0, REASON_GARBAGE)]);
-    assert_eq!(told.members.len(), 1);
+    let output = read_bytes(&input);
+    assert_eq!(output.damages, [(0, REASON_GARBAGE)]);
+    assert_eq!(output.members.len(), 1);
 }
 
 #[test]
@@ -181,11 +182,11 @@ fn a_bomb_is_cut_off_and_the_next_member_is_read() {
     let bomb = member(&vec![0; 20 << 20]);
     let input = [member(b"before"), bomb, member(b"after")].concat();
     let limits = GzipLimits { member_max_bytes: 1 << 20, member_max_ratio: 100 };
-    let told = read_all(GzipReader::new(&input[..], limits));
-    let texts: Vec<_> = told.members.iter().map(|member| &member.1[..]).collect();
+    let output = read_all(GzipReader::new(&input[..], limits));
+    let texts: Vec<_> = output.members.iter().map(|member| &member.1[..]).collect();
     assert_eq!(texts, [&b"before"[..], b"after"]);
-    assert_eq!(told.damages.len(), 1);
-    assert_eq!(told.damages[0].1, REASON_BOMB);
+    assert_eq!(output.damages.len(), 1);
+    assert_eq!(output.damages[0].1, REASON_BOMB);
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn plain_input_passes_through() {
     assert_eq!(reader.input_digest().blake3, blake3::hash(&text));
 }
 
-/// Fails once at every multiple of `every` bytes.
+/// An input that fails once at every multiple of `every` bytes.
 struct Flaky<'a> {
     input: &'a [u8],
     every: usize,
@@ -235,7 +236,7 @@ impl Read for Flaky<'_> {
 }
 
 #[test]
-fn reading_goes_on_after_an_error_of_the_input() {
+fn reading_continues_after_an_error_of_the_input() {
     let large = noise(4, OUTPUT_MAX_BYTES + 100_000);
     let input = [member(b"first"), member(&large), member(b"last")].concat();
     let flaky = Flaky { input: &input, every: 30_000, failed: false };

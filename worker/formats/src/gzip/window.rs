@@ -1,17 +1,19 @@
-//! The sliding window over the compressed input: reading, hashing, offsets.
+//! The sliding window over the compressed input: it reads, hashes and keeps track of offsets.
 //!
-//! It knows nothing of gzip. Invariant: `base + start` is the exact offset of the first unread
-//! byte, and every byte that was ever read went through the hash once, in order.
+//! This file knows nothing of gzip. Invariant: `base + start` is the exact offset of the first
+//! unread byte, and every byte that was read was hashed once, in order.
 
 use std::io::{self, ErrorKind, Read};
 
-/// Reads are asked for in pieces of at least this size.
+/// Smallest size of a read.
 const READ_BYTES: usize = 512 << 10;
 
-/// Length and hash of what was read so far; of the whole input once the reader has said `End`.
+/// Length and hash of what was read so far; of the whole input after the reader has returned `End`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputDigest {
+    /// Number of bytes.
     pub bytes: u64,
+    /// BLAKE3 hash of those bytes.
     pub blake3: blake3::Hash,
 }
 
@@ -31,7 +33,7 @@ impl<R: Read> Window<R> {
         Self { input, bytes: Vec::new(), start: 0, end: 0, base: 0, ended: false, hasher }
     }
 
-    /// Offset in the input of the first unread byte.
+    /// Returns the offset in the input of the first unread byte.
     pub(super) fn offset(&self) -> u64 {
         self.base + self.start as u64
     }
@@ -40,7 +42,7 @@ impl<R: Read> Window<R> {
         &self.bytes[self.start..self.end]
     }
 
-    /// Whether the input has said that nothing follows the window.
+    /// Returns whether the input has ended, so that nothing follows the window.
     pub(super) fn ended(&self) -> bool {
         self.ended
     }
@@ -50,15 +52,15 @@ impl<R: Read> Window<R> {
         self.start += count;
     }
 
-    /// Goes back to `offset`, or as near to it as the window still reaches.
+    /// Goes back to `offset`, or to the earliest byte that the window still has.
     pub(super) fn rewind(&mut self, offset: u64) {
         assert!(offset <= self.offset(), "rewinding only goes back");
         let start = offset.saturating_sub(self.base);
         self.start = usize::try_from(start).expect("it lies below `start`, a usize");
     }
 
-    /// Reads until `wanted` bytes are unread or the input ends. Of the bytes before them, the last
-    /// `history` stay for `rewind`.
+    /// Reads until `wanted` bytes are unread or the input ends. The last `history` bytes before
+    /// them are kept for `rewind`.
     pub(super) fn fill(&mut self, wanted: usize, history: usize) -> io::Result<()> {
         if self.end - self.start >= wanted || self.ended {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What servers send, whole and damaged, and what is made of it.
+//! Tests whole and damaged responses of servers, and what is made of each.
 
 use std::io::Write;
 
@@ -60,7 +60,7 @@ fn a_version_that_the_parser_does_not_know_is_read() {
 }
 
 #[test]
-fn what_is_no_response_is_malformed() {
+fn what_is_not_a_response_is_malformed() {
     let endless = response(&"x: y\r\n".repeat(30_000), b"");
     let crowded = response(&"x: y\r\n".repeat(300), b"");
     for payload in [&b""[..], b"<html>", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\na: b"]
@@ -105,7 +105,7 @@ fn a_body_called_chunked_that_is_not_is_kept_as_it_is() {
 }
 
 #[test]
-fn a_chunked_body_that_is_cut_is_kept_until_there() {
+fn a_chunked_body_that_is_cut_is_kept_up_to_the_cut() {
     let whole = b"4\r\nbody\r\n7\r\n and on\r\n";
     for (end, kept) in [(whole.len(), "body and on"), (14, "body a"), (10, "body"), (9, "body")] {
         let (body, notes) =
@@ -115,7 +115,7 @@ fn a_chunked_body_that_is_cut_is_kept_until_there() {
 }
 
 #[test]
-fn a_chunk_size_that_is_no_number_is_damage() {
+fn a_chunk_size_that_is_not_a_number_is_damage() {
     let raw = b"4\r\nbody\r\nnot a size line, not at all\r\n";
     let error = body_of(&response("transfer-encoding: chunked", raw)).unwrap_err();
     assert_eq!(error.reason(), "content_encoding_damaged");
@@ -152,7 +152,7 @@ fn an_encoding_that_the_crawler_undid_is_noted() {
 }
 
 #[test]
-fn a_packed_body_that_is_cut_is_kept_as_far_as_it_goes() {
+fn a_compressed_body_that_is_cut_is_kept_as_far_as_it_decodes() {
     let text: Vec<u8> = (0..200_000u32).flat_map(|n| format!("{n:x} ").into_bytes()).collect();
     let zstd = zstd::encode_all(&text[..], 1).unwrap();
     for (name, packed) in
@@ -170,7 +170,7 @@ fn a_packed_body_that_is_cut_is_kept_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_damaged_body_and_an_unknown_encoding_are_told_apart() {
+fn a_damaged_body_and_an_unknown_encoding_have_different_errors() {
     let mut bad = gzip(&PAGE.repeat(50));
     bad[20..30].fill(0xff);
     let cases = [

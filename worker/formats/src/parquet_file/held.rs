@@ -1,11 +1,11 @@
-//! The bytes of a row group's pages, of which only so many are in memory at once.
+//! Limits how many bytes of a row group's pages are in memory at once.
 //!
 //! The library unpacks a page as a whole, and holds one page and one dictionary of each column. So
-//! the header of each page is looked at as the library reads it, before the page is unpacked. What
-//! pages mean is the library's business.
+//! the header of each page is read as the library reads it, before the page is unpacked. What pages
+//! mean is the library's business.
 //!
-//! **Invariant:** the dictionaries and pages that the library holds of a row group, as their
-//! headers tell, are no longer than the bound together; one that would be is not given.
+//! **Invariant:** the dictionaries and pages of a row group that the library holds together never
+//! exceed the limit, by the sizes in their headers; a page that would exceed it is refused.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -19,18 +19,18 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use prost::bytes::Bytes;
 
-/// As much of a header as tells sizes.
+/// Size of the part of a header that holds the sizes.
 const HEAD_BYTES: u64 = 32;
-/// No byte of gzip unpacks to more.
+/// Largest factor by which gzip can expand a byte.
 const GZIP_MOST: u64 = 1032;
 
-/// A file whose pages are looked at.
+/// A file whose page headers are checked as the library reads it.
 pub(super) struct Bounded<R> {
     pub(super) input: R,
     pub(super) held: Arc<Held>,
 }
 
-/// What is in memory of the row group that is read.
+/// What is in memory of the current row group.
 pub(super) struct Held {
     most: u64,
     columns: Mutex<Vec<Column>>,
@@ -43,7 +43,7 @@ struct Column {
     gzip: bool,
     dictionary: u64,
     page: u64,
-    /// Where the library ended to read the last header.
+    /// Offset at which the library stopped reading the last header.
     header_end: u64,
 }
 
@@ -52,7 +52,7 @@ impl Held {
         Self { most, columns: Mutex::default(), refused: Mutex::default() }
     }
 
-    /// Begins with a row group, of which nothing is held yet.
+    /// Starts a row group, of which nothing is held yet.
     pub(super) fn begin(&self, group: &RowGroupMetaData) -> Result<()> {
         let mut columns = Vec::new();
         for chunk in group.columns() {
@@ -73,7 +73,7 @@ impl Held {
         Ok(())
     }
 
-    /// Why a page was not given, once.
+    /// Returns why a page was refused, and forgets it.
     pub(super) fn refused(&self) -> Option<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -87,15 +87,15 @@ impl Held {
         ParquetError::General(why)
     }
 
-    /// The column that has a header here. The library asks for what follows a header, too, which
-    /// was looked at with it.
+    /// Returns the column that has a header at this offset. The library also requests the bytes
+    /// after a header, which were checked with it.
     fn column_with_header(&self, at: u64) -> Option<usize> {
         let columns = self.columns();
         let number = columns.iter().position(|column| column.range.contains(&at))?;
         (columns[number].header_end != at).then_some(number)
     }
 
-    /// Counts a page by its header.
+    /// Counts a page by the sizes in its header.
     fn count(&self, number: usize, head: &[u8]) -> Result<()> {
         let head = Head::of(head)
             .ok_or_else(|| ParquetError::General("a page without a header".to_owned()))?;
@@ -120,8 +120,8 @@ impl Held {
         )))
     }
 
-    /// Unpacks gzip to see how long it gets: the library does so to its end, whatever its header
-    /// tells.
+    /// Unpacks gzip to measure its length, because the library unpacks it to its end whatever the
+    /// header says.
     fn measure(&self, at: u64, packed: &[u8]) -> Result<()> {
         let name = {
             let columns = self.columns();
@@ -133,7 +133,7 @@ impl Held {
             return Ok(());
         }
         let unpacked = MultiGzDecoder::new(packed).take(self.most + 1);
-        // Damage is for the library to tell of.
+        // The library reports damage.
         let bytes = io::copy(&mut { unpacked }, &mut io::sink()).unwrap_or(0);
         if bytes <= self.most {
             return Ok(());
@@ -174,7 +174,7 @@ impl<R: ChunkReader> ChunkReader for Bounded<R> {
     }
 }
 
-/// A header as the library reads it; it leaves word of where it ended.
+/// A header as the library reads it; it records where the library stopped.
 pub(super) struct HeaderBytes<T> {
     head: io::Cursor<Vec<u8>>,
     rest: T,
@@ -207,14 +207,14 @@ impl<T> Drop for HeaderBytes<T> {
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     dictionary: bool,
-    /// What the page takes, packed or not; a dictionary the room that the library makes for its
-    /// values, too.
+    /// Size of the page, the larger of packed and unpacked; for a dictionary, at least the memory
+    /// that the library allocates for its values.
     bytes: u64,
 }
 
 impl Head {
     const DICTIONARY_PAGE: i64 = 2;
-    /// A field's number, as the distance from the one before, and its kind.
+    /// A field's distance from the previous one, and its type.
     const NEXT_INTEGER: u8 = 0x15;
     const STRUCT: u8 = 0x0c;
 
@@ -224,7 +224,7 @@ impl Head {
         let dictionary = kind == Self::DICTIONARY_PAGE;
         let mut bytes = u64::try_from(unpacked.max(packed)).ok()?;
         if dictionary {
-            // A checksum may stand between.
+            // A checksum may come in between.
             let checksum = head.first() == Some(&Self::NEXT_INTEGER);
             if checksum {
                 integer(&mut head)?;
@@ -240,7 +240,7 @@ impl Head {
     }
 }
 
-/// The next field, which must be an integer.
+/// Reads the next field, which must be an integer.
 fn integer(bytes: &mut &[u8]) -> Option<i64> {
     if *bytes.split_off_first()? != Head::NEXT_INTEGER {
         return None;
@@ -261,12 +261,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_tells_sizes() {
+    fn sizes_are_read_from_a_header() {
         const VALUE: u64 = size_of::<ByteArray>() as u64;
         let page = [0x15, 0x00, 0x15, 0xd0, 0x0f, 0x15, 0x14, 0x2c];
         assert_eq!(Head::of(&page), Some(Head { dictionary: false, bytes: 1000 }));
-        let lies = [0x15, 0x04, 0x15, 0x14, 0x15, 0x14, 0x4c, 0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f];
-        assert_eq!(Head::of(&lies), Some(Head { dictionary: true, bytes: 0x7fff_ffff * VALUE }));
+        let oversized =
+            [0x15, 0x04, 0x15, 0x14, 0x15, 0x14, 0x4c, 0x15, 0xfe, 0xff, 0xff, 0xff, 0x0f];
+        assert_eq!(
+            Head::of(&oversized),
+            Some(Head { dictionary: true, bytes: 0x7fff_ffff * VALUE })
+        );
         let checked = [0x15, 0x04, 0x15, 0x14, 0x15, 0x14, 0x15, 0x02, 0x3c, 0x15, 0x02];
         assert_eq!(Head::of(&checked), Some(Head { dictionary: true, bytes: VALUE }));
         assert_eq!(Head::of(&[0xff; 32]), None);

@@ -1,7 +1,7 @@
-//! The named fields at the head of a WARC record.
+//! The named fields in the head of a WARC record.
 //!
-//! Fields are found by name, never by position, and stay bytes: whether they are text is for the
-//! caller to say. Invariant: a `Header` borrows what was read and allocates nothing.
+//! Fields are found by name, never by position, and stay bytes: the caller decides whether they are
+//! text. Invariant: a `Header` borrows what was read and allocates nothing.
 
 use super::REASON_HEADER_MALFORMED;
 use super::{REASON_CONTENT_LENGTH_MISSING, REASON_CONTENT_LENGTH_WRONG, REASON_HEADER_TOO_LARGE};
@@ -12,7 +12,7 @@ pub struct Header<'a> {
     raw: &'a [u8],
 }
 
-/// What is wrong with a record: a reason name and the particulars.
+/// What is wrong with a record: a reason, and details.
 pub(super) type Defect = (&'static str, String);
 
 impl<'a> Header<'a> {
@@ -20,7 +20,7 @@ impl<'a> Header<'a> {
         Self { raw }
     }
 
-    /// The value of the first field of this name, whatever its case, without surrounding blanks.
+    /// Returns the value of the first field of this name, in any case, without surrounding blanks.
     /// A folded value keeps its line breaks.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         let mut lines = Lines { rest: after_line(self.raw) };
@@ -32,43 +32,48 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// `conversion`, `response`, `warcinfo`, …
+    /// Returns the record type: `conversion`, `response`, `warcinfo`, …
     pub fn warc_type(&self) -> Option<&'a [u8]> {
         self.get("WARC-Type")
     }
 
-    /// The page's address, without the angle brackets that some writers put around it.
+    /// Returns the URL of the page, without the angle brackets that some writers put around it.
     pub fn target_uri(&self) -> Option<&'a [u8]> {
         let uri = self.get("WARC-Target-URI")?;
         Some(uri.strip_prefix(b"<").and_then(|uri| uri.strip_suffix(b">")).unwrap_or(uri))
     }
 
+    /// Returns the `WARC-Date`.
     pub fn date(&self) -> Option<&'a [u8]> {
         self.get("WARC-Date")
     }
 
+    /// Returns the `WARC-Record-ID`.
     pub fn record_id(&self) -> Option<&'a [u8]> {
         self.get("WARC-Record-ID")
     }
 
+    /// Returns the `WARC-Payload-Digest`.
     pub fn payload_digest(&self) -> Option<&'a [u8]> {
         self.get("WARC-Payload-Digest")
     }
 
+    /// Returns the `WARC-Block-Digest`.
     pub fn block_digest(&self) -> Option<&'a [u8]> {
         self.get("WARC-Block-Digest")
     }
 
-    /// Languages that the crawler found, such as `eng,deu`.
+    /// Returns the languages that the crawler identified, such as `eng,deu`.
     pub fn identified_language(&self) -> Option<&'a [u8]> {
         self.get("WARC-Identified-Content-Language")
     }
 
+    /// Returns the `Content-Type` of the record.
     pub fn content_type(&self) -> Option<&'a [u8]> {
         self.get("Content-Type")
     }
 
-    /// All fields in their order.
+    /// Returns all fields in their order.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut lines = Lines { rest: after_line(self.raw) };
         std::iter::from_fn(move || {
@@ -81,7 +86,7 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// Checks the form and finds the length of the body.
+    /// Checks the format and returns the length of the body.
     pub(super) fn check(&self, fields_max: usize) -> Result<u64, Defect> {
         if version_line(self.raw).is_none() {
             return malformed(self.raw, "not a WARC version");
@@ -116,7 +121,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The length of the version line that starts `bytes`, its line end included.
+/// Returns the length of the version line at the start of `bytes`, including its line end.
 pub(super) fn version_line(bytes: &[u8]) -> Option<usize> {
     let rest = bytes.strip_prefix(b"WARC/")?;
     let [major @ (b'0' | b'1'), b'.', minor @ ..] = rest else {
@@ -130,7 +135,7 @@ pub(super) fn version_line(bytes: &[u8]) -> Option<usize> {
     (known && minor[digits..].starts_with(b"\r\n")).then_some(5 + 2 + digits + 2)
 }
 
-/// The first bytes of foreign data, fit for a message.
+/// Returns the first bytes of untrusted data, escaped for a message.
 pub(super) fn shown(bytes: &[u8]) -> String {
     const SHOWN_BYTES: usize = 60;
     let cut = &bytes[..bytes.len().min(SHOWN_BYTES)];
@@ -154,8 +159,8 @@ fn after_line(bytes: &[u8]) -> &[u8] {
     memchr::memchr(b'\n', bytes).map_or(&[], |at| &bytes[at + 1..])
 }
 
-/// The value of a line whose field has this name. Looks for the name first: other lines, which are
-/// most, are not searched for their colon.
+/// Returns the value of a line if its field has this name. The name is compared first, so that
+/// other lines, which are most, are not searched for their colon.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = line.trim_ascii_start().split_at_checked(name.len())?;
     if !found.eq_ignore_ascii_case(name) {
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_digits_only_and_said_once() {
+    fn a_length_has_only_digits_and_occurs_once() {
         let reason = |fields: &str| {
             let raw = format!("WARC/1.0\r\n{fields}\r\n\r\n");
             Header::new(raw.as_bytes()).check(100).map_err(|defect| defect.0)

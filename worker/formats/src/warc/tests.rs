@@ -1,4 +1,4 @@
-//! Framing, each kind of defect, and the promise that damage costs only what it touches.
+//! Tests framing, each kind of defect, and that damage costs only what it affects.
 
 use std::io::Write;
 
@@ -26,20 +26,20 @@ fn record(body: &[u8]) -> Vec<u8> {
     record_with_length(&body.len().to_string(), body)
 }
 
-/// An item, owned: body or reason, with its offset.
+/// An owned item: the body or the reason, with its offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Told {
+enum Seen {
     Body(u64, Vec<u8>),
     Bad(u64, &'static str),
 }
-use Told::{Bad, Body};
+use Seen::{Bad, Body};
 
-fn read_all(input: impl Read, limits: WarcLimits) -> Vec<Told> {
+fn read_all(input: impl Read, limits: WarcLimits) -> Vec<Seen> {
     let mut reader = WarcReader::new(input, limits);
-    let mut told = Vec::new();
+    let mut items = Vec::new();
     while let Some(item) = reader.next().unwrap() {
-        let index = told.len() as u64;
-        told.push(match item {
+        let index = items.len() as u64;
+        items.push(match item {
             Item::Record(record) => {
                 assert_eq!(record.index, index);
                 Body(record.offset, record.body.to_vec())
@@ -49,19 +49,19 @@ fn read_all(input: impl Read, limits: WarcLimits) -> Vec<Told> {
                 Bad(bad.offset, bad.reason)
             }
         });
-        // The carry may hold one record, one piece, and what a vector grows by.
+        // The carry holds at most one record, one piece, and the growth of a vector.
         let bound = 2 * (limits.record_max_bytes + limits.header_max_bytes + (9 << 20));
         assert!(reader.source.carry_capacity() <= bound);
     }
     assert!(reader.next().unwrap().is_none());
-    told
+    items
 }
 
-fn read(input: &[u8]) -> Vec<Told> {
+fn read(input: &[u8]) -> Vec<Seen> {
     read_all(input, WarcLimits::default())
 }
 
-/// Hands out at most `step` bytes a time.
+/// An input that returns at most `step` bytes per read.
 struct Trickle<'a> {
     input: &'a [u8],
     step: usize,
@@ -79,7 +79,7 @@ fn a_real_wet_file_gives_its_records() {
     let mut reader = WarcReader::new(WET, WarcLimits::default());
     let mut types = Vec::new();
     while let Some(item) = reader.next().unwrap() {
-        let Item::Record(record) = item else { panic!("a sound file") };
+        let Item::Record(record) = item else { panic!("the file has no defect") };
         types.push(String::from_utf8(record.header.warc_type().unwrap().to_vec()).unwrap());
         if types.len() == 2 {
             let uri = record.header.target_uri().unwrap();
@@ -99,19 +99,19 @@ fn a_real_wet_file_gives_its_records() {
 
 #[test]
 fn a_real_warc_file_gives_the_same_records_however_it_is_packed() {
-    let told = read(WARC);
-    let bodies = |told: &[Told]| -> Vec<Vec<u8>> {
-        let body = |item: &Told| match item {
+    let items = read(WARC);
+    let bodies = |items: &[Seen]| -> Vec<Vec<u8>> {
+        let body = |item: &Seen| match item {
             Body(_, body) => body.clone(),
             Bad(offset, reason) => panic!("{reason} at {offset}"),
         };
-        told.iter().map(body).collect()
+        items.iter().map(body).collect()
     };
-    assert_eq!(told.len(), 4);
+    assert_eq!(items.len(), 4);
     let mut plain = Vec::new();
     flate2::read::MultiGzDecoder::new(WARC).read_to_end(&mut plain).unwrap();
-    assert_eq!(bodies(&read(&plain)), bodies(&told));
-    assert_eq!(bodies(&read(&gzip(&plain))), bodies(&told));
+    assert_eq!(bodies(&read(&plain)), bodies(&items));
+    assert_eq!(bodies(&read(&gzip(&plain))), bodies(&items));
 }
 
 #[test]
@@ -136,20 +136,21 @@ fn an_empty_input_is_quarantined() {
     assert_eq!(read(&gzip(b"")), [Bad(0, REASON_EMPTY_INPUT)]);
 }
 
-/// The defect of the second of three records, each in its own member, then all in one, then plain.
+/// Returns the defect of the second of three records, which must be the same with each in its own
+/// member, all in one, and plain.
 fn defect_of(bad: &[u8]) -> &'static str {
     let [first, last] = [record(b"first"), record(b"last")];
     let members = [gzip(&first), gzip(bad), gzip(&last)];
     let second_at = members[0].len() as u64;
     let third_at = second_at + members[1].len() as u64;
-    let told = read(&members.concat());
-    let [Body(0, a), Bad(at, reason), Body(end, b)] = &told[..] else { panic!("{told:?}") };
+    let items = read(&members.concat());
+    let [Body(0, a), Bad(at, reason), Body(end, b)] = &items[..] else { panic!("{items:?}") };
     assert_eq!((&a[..], *at, *end, &b[..]), (&b"first"[..], second_at, third_at, &b"last"[..]));
 
     let plain = [&first[..], bad, &last].concat();
     for input in [gzip(&plain), plain] {
-        let told = read(&input);
-        let [Body(_, a), Bad(_, same), Body(_, b)] = &told[..] else { panic!("{told:?}") };
+        let items = read(&input);
+        let [Body(_, a), Bad(_, same), Body(_, b)] = &items[..] else { panic!("{items:?}") };
         assert_eq!((&a[..], *same, &b[..]), (&b"first"[..], *reason, &b"last"[..]));
     }
     reason
@@ -186,13 +187,13 @@ fn a_header_bomb_is_cut_off() {
 }
 
 #[test]
-fn a_record_that_is_too_large_is_stepped_over() {
+fn a_record_that_is_too_large_is_skipped() {
     let large = record(&vec![b'x'; 65 << 20]);
     assert_eq!(defect_of(&large), REASON_RECORD_TOO_LARGE);
 }
 
 #[test]
-fn a_length_beyond_the_limit_costs_one_record_when_it_lies() {
+fn a_wrong_length_beyond_the_limit_costs_one_record() {
     let limits = WarcLimits { record_max_bytes: 1000, ..WarcLimits::default() };
     let bodies: Vec<Vec<u8>> = (0..40).map(|i| vec![b'a'; 10 * i]).collect();
     let rest: Vec<u8> = bodies.iter().flat_map(|body| record(body)).collect();
@@ -200,48 +201,48 @@ fn a_length_beyond_the_limit_costs_one_record_when_it_lies() {
         let bad = record_with_length(length, b"short");
         let plain = [&record(b"first")[..], &bad, &rest].concat();
         for input in [gzip(&plain), plain] {
-            let told = read_all(&input[..], limits);
-            assert_eq!(told.len(), 42, "{length}");
-            assert!(matches!(told[1], Bad(_, REASON_CONTENT_LENGTH_WRONG)), "{length}");
-            let found = told[2..].iter().zip(&bodies);
+            let items = read_all(&input[..], limits);
+            assert_eq!(items.len(), 42, "{length}");
+            assert!(matches!(items[1], Bad(_, REASON_CONTENT_LENGTH_WRONG)), "{length}");
+            let found = items[2..].iter().zip(&bodies);
             assert!(
-                found.into_iter().all(|(told, body)| matches!(told, Body(_, it) if it == body))
+                found.into_iter().all(|(items, body)| matches!(items, Body(_, it) if it == body))
             );
         }
     }
-    // One that tells the truth quotes what it likes, as one below the limit does.
+    // A record with a correct length may quote other records, as one below the limit may.
     let quoting = [&b"about\n"[..], &record(b"inner"), &[b'x'; 1200], b"\nWARC/1.0\r\n"].concat();
     let plain = [record(b"first"), record(&quoting), record(b"next")].concat();
     for input in [gzip(&plain), plain] {
-        let told = read_all(&input[..], limits);
-        let [Body(..), Bad(_, reason), Body(_, next)] = &told[..] else { panic!("{told:?}") };
+        let items = read_all(&input[..], limits);
+        let [Body(..), Bad(_, reason), Body(_, next)] = &items[..] else { panic!("{items:?}") };
         assert_eq!((*reason, &next[..]), (REASON_RECORD_TOO_LARGE, &b"next"[..]));
     }
 }
 
 #[test]
-fn a_line_of_a_gigabyte_is_stepped_over_in_bounded_memory() {
+fn a_line_of_a_gigabyte_is_skipped_in_bounded_memory() {
     let head = b"WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: 1073741824\r\n\r\n";
     let line = io::repeat(b'a').take(1 << 30);
     let next = [b"\r\n\r\n", &record(b"next")[..]].concat();
     let limits = WarcLimits { record_max_bytes: 1 << 20, ..WarcLimits::default() };
-    let told = read_all(head.chain(line).chain(&next[..]), limits);
+    let items = read_all(head.chain(line).chain(&next[..]), limits);
     let next_at = head.len() as u64 + (1 << 30) + 4;
-    assert_eq!(told, [Bad(0, REASON_RECORD_TOO_LARGE), Body(next_at, b"next".to_vec())]);
-    // Nor does it help the line to have no header at all.
+    assert_eq!(items, [Bad(0, REASON_RECORD_TOO_LARGE), Body(next_at, b"next".to_vec())]);
+    // A line without any header is limited, too.
     let line = io::repeat(b'a').take(1 << 30);
-    let told = read_all(line.chain(&b"\n"[..]).chain(&record(b"next")[..]), limits);
-    assert_eq!(told, [Bad(0, REASON_HEADER_MALFORMED), Body((1 << 30) + 1, b"next".to_vec())]);
+    let items = read_all(line.chain(&b"\n"[..]).chain(&record(b"next")[..]), limits);
+    assert_eq!(items, [Bad(0, REASON_HEADER_MALFORMED), Body((1 << 30) + 1, b"next".to_vec())]);
 }
 
 #[test]
-fn the_end_of_the_input_inside_a_record_is_told() {
+fn the_end_of_the_input_inside_a_record_is_reported() {
     let whole = [record(b"first"), record(b"a body that is cut")].concat();
     let second_at = record(b"first").len();
     for left in second_at + 1..whole.len() {
-        let told = read(&whole[..left]);
+        let items = read(&whole[..left]);
         let expected = Bad(second_at as u64, REASON_RECORD_TRUNCATED);
-        assert_eq!(told, [Body(0, b"first".to_vec()), expected], "{left} bytes");
+        assert_eq!(items, [Body(0, b"first".to_vec()), expected], "{left} bytes");
     }
     let members = [gzip(&record(b"first")), gzip(&record(b"a body that is cut"))];
     let input = members.concat();
@@ -258,12 +259,12 @@ fn a_page_that_quotes_a_record_is_not_cut() {
     let expected =
         [Body(0, quoting.clone()), Body(record(&quoting).len() as u64, b"next".to_vec())];
     assert_eq!(read(&input), expected);
-    // Nor does it give a second record when its own length is wrong and members hold one record.
+    // Such a page gives no second record if its own length is wrong and members hold one record.
     let members =
         [gzip(&record(b"info")), gzip(&record_with_length("7", &quoting)), gzip(&record(b"next"))];
-    let told = read(&members.concat());
-    assert_eq!(told.len(), 3);
-    assert_eq!(told[1], Bad(members[0].len() as u64, REASON_CONTENT_LENGTH_WRONG));
+    let items = read(&members.concat());
+    assert_eq!(items.len(), 3);
+    assert_eq!(items[1], Bad(members[0].len() as u64, REASON_CONTENT_LENGTH_WRONG));
 }
 
 #[test]
@@ -275,15 +276,16 @@ fn damage_in_a_shared_member_costs_what_follows_it_in_that_member() {
     let middle = input.len() / 2;
     input[middle] ^= 0xff;
     input.extend_from_slice(&gzip(&record(b"next")));
-    let told = read(&input);
-    assert_eq!(told.last(), Some(&Body(next_at, b"next".to_vec())));
-    let bad = told.iter().filter(|item| matches!(item, Bad(0, super::super::gzip::REASON_DAMAGED)));
+    let items = read(&input);
+    assert_eq!(items.last(), Some(&Body(next_at, b"next".to_vec())));
+    let bad =
+        items.iter().filter(|item| matches!(item, Bad(0, super::super::gzip::REASON_DAMAGED)));
     assert_eq!(bad.count(), 1);
-    assert!(told.len() > 50, "{} items", told.len());
+    assert!(items.len() > 50, "{} items", items.len());
 }
 
-/// Members with one to three records, and the offsets where they start.
-fn crawl(bodies: &[Vec<u8>], per_member: usize) -> (Vec<u8>, Vec<(u64, Vec<Told>)>) {
+/// Returns members with `per_member` records each, and the offsets at which they start.
+fn crawl(bodies: &[Vec<u8>], per_member: usize) -> (Vec<u8>, Vec<(u64, Vec<Seen>)>) {
     let mut input = Vec::new();
     let mut members = Vec::new();
     for group in bodies.chunks(per_member) {
@@ -340,13 +342,13 @@ proptest! {
             input[at] ^= change;
             hurt.push(at);
         }
-        let told = read(&input);
+        let items = read(&input);
         let ends = members.iter().skip(1).map(|member| member.0).chain([u64::MAX]);
         for ((start, records), end) in members.iter().zip(ends) {
             let intact = end <= input.len() as u64
                 && !hurt.iter().any(|at| (*start..end).contains(&(*at as u64)));
             if intact {
-                let found: Vec<_> = told
+                let found: Vec<_> = items
                     .iter()
                     .filter(|item| matches!(item, Body(at, _) if at == start))
                     .cloned()

@@ -1,7 +1,7 @@
-//! The reference classifier: how much a document is like pages that Wikipedia cites.
+//! The reference classifier: how similar a document is to pages that Wikipedia cites.
 //!
-//! A thin step over a fastText model with two labels or more. Whether the document stays is the
-//! stage's decision.
+//! A thin layer over a fastText model with two labels or more. The stage decides whether the
+//! document is kept.
 //!
 //! **Invariant:** the score is a pure function of model, label and text.
 
@@ -9,32 +9,34 @@ use crate::fasttext::{LabelId, LineFeeds, Model, Scratch};
 
 const LABEL_PREFIX: &str = "__label__";
 
-/// Scores documents; shared by all threads.
+/// Scores documents; all threads share it.
 pub struct Classifier {
     model: Model,
-    /// The label of the good documents, with its prefix.
+    /// The label of good documents, with its prefix.
     label: String,
 }
 
-/// Memory for scoring, one for each thread.
+/// Memory that scoring reuses; one for each thread.
 #[derive(Debug, Default)]
 pub struct ClassifierScratch {
     fasttext: Scratch,
     best: Vec<(LabelId, f32)>,
 }
 
-/// What the classifier says of a document.
+/// The result for one document.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Classified<'a> {
-    /// The best label with its prefix, and its probability.
+    /// The most probable label, with its prefix.
     pub label: &'a str,
+    /// Probability of that label.
     pub probability: f32,
-    /// How much it is one of the good documents.
+    /// Probability that it is one of the good documents.
     pub score: f64,
 }
 
 impl Classifier {
-    /// Scores how probable `label` (with or without fastText's prefix) is under `model`.
+    /// Creates a classifier that returns the probability of `label` (with or without fastText's
+    /// prefix) under `model`.
     pub fn new(model: Model, label: &str) -> Result<Self, String> {
         let label = match label.starts_with(LABEL_PREFIX) {
             true => label.to_owned(),
@@ -48,10 +50,11 @@ impl Classifier {
         Err(format!("the model has no label `{label}`, but `{}`", known.join("`, `")))
     }
 
-    /// Scores a text, its lines joined by spaces; none if the model knows nothing in it.
+    /// Scores a text, whose lines are joined by spaces; returns `None` if the model knows nothing
+    /// in it.
     ///
-    /// As RedPajama does it, the score is the best label's probability when that is the good one,
-    /// and what is left of 1 when it is another.
+    /// As in RedPajama, the score is the probability of the best label if that is the good one, and
+    /// 1 minus that probability if it is another.
     pub fn classify(&self, scratch: &mut ClassifierScratch, text: &str) -> Option<Classified<'_>> {
         let ClassifierScratch { fasttext, best } = scratch;
         self.model.predict(fasttext, text, LineFeeds::Separate, 1, best);

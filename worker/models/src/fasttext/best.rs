@@ -1,9 +1,9 @@
 //! Keeps the k best-scored labels as fastText does, ties included.
 //!
 //! fastText leaves ties to the C++ library's heap, and ties are common: one-vs-all reads its
-//! probabilities from a table of 513 values. So the heap here moves its items exactly as the
-//! GNU library's `push_heap`, `pop_heap` and `sort_heap` do; which of two equal labels wins is
-//! then the same. Scores are log-probabilities.
+//! probabilities from a table of 513 values. So the heap here moves its items exactly as
+//! `push_heap`, `pop_heap` and `sort_heap` of the GNU library do, and the same one of two equal
+//! labels wins. Scores are log-probabilities.
 
 /// The index of a label in its model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +12,7 @@ pub struct LabelId(pub u32);
 /// A label with its log-probability.
 pub(super) type Scored = (f32, LabelId);
 
-/// The k best so far: a heap with the worst in front.
+/// The k best labels so far, as a heap with the worst in front.
 #[derive(Debug, Default)]
 pub(super) struct Best {
     limit: usize,
@@ -25,7 +25,7 @@ impl Best {
         self.heap.clear();
     }
 
-    /// Whether a label with this score would be kept.
+    /// Returns whether a label with this score would be kept.
     pub(super) fn wants(&self, score: f32) -> bool {
         match self.heap.first() {
             Some(worst) if self.heap.len() == self.limit => score >= worst.0,
@@ -43,7 +43,7 @@ impl Best {
         }
     }
 
-    /// The labels kept, best first.
+    /// Returns the labels kept, best first.
     pub(super) fn sorted(&mut self) -> &[Scored] {
         for end in (2..=self.heap.len()).rev() {
             pop_to_end(&mut self.heap[..end]);
@@ -52,7 +52,7 @@ impl Best {
     }
 }
 
-/// The order of the heap: `a` lies below `b`.
+/// Returns whether `a` is below `b` in the heap.
 fn below(a: Scored, b: Scored) -> bool {
     a.0 > b.0
 }
@@ -69,7 +69,7 @@ fn sift_up(heap: &mut [Scored], mut hole: usize, top: usize, value: Scored) {
     heap[hole] = value;
 }
 
-/// Moves the front to the end and mends the heap before it.
+/// Moves the front to the end and restores the heap before it.
 fn pop_to_end(heap: &mut [Scored]) {
     let Some(length) = heap.len().checked_sub(1).filter(|&length| length > 0) else { return };
     let value = heap[length];

@@ -7,12 +7,12 @@
 
 use std::io::Read;
 
+use super::error::{LoadError, MAGIC};
 use super::matrix::Matrix;
 use super::output::{Output, SigmoidTable, Tree};
 use super::source::Source;
 use super::vocabulary::{NgramRows, Settings, Vocabulary};
 
-const MAGIC: i32 = 793_712_314;
 const VERSIONS: std::ops::RangeInclusive<i32> = 11..=12;
 /// Format 11 ignored character n-grams in supervised models, whatever its header says.
 const VERSION_WITHOUT_SUBWORDS: i32 = 11;
@@ -23,62 +23,6 @@ const DIMENSIONS_MAX: usize = 1 << 16;
 const NGRAM_MAX: usize = 64;
 /// The bits of a pruned model's buckets then take 64 MiB.
 const BUCKETS_MAX: usize = 1 << 28;
-
-/// Why a model file was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file cannot be opened.
-    #[error("cannot open fastText model `{name}`")]
-    Open {
-        /// The file.
-        name: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file cannot be read to its end.
-    #[error("cannot read fastText model `{name}` at byte {offset}")]
-    Read {
-        /// The file.
-        name: String,
-        /// Where reading stopped.
-        offset: u64,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A model of fastText's first releases, which had no magic number.
-    #[error(
-        "fastText model `{name}` is in the old format without magic number\n\
-         hint: train it anew, or convert it with a fastText release from 0.1 on"
-    )]
-    OldFormat {
-        /// The file.
-        name: String,
-    },
-    /// Not a fastText model at all.
-    #[error("`{name}` is no fastText model: it begins with `{magic:#010x}`, not `{MAGIC:#010x}`")]
-    NotAModel {
-        /// The file.
-        name: String,
-        /// Its first four bytes as a little-endian number.
-        magic: i32,
-    },
-    /// A model of a kind that is not for prediction.
-    #[error("fastText model `{name}` is unsupervised, it has no labels to predict")]
-    Unsupervised {
-        /// The file.
-        name: String,
-    },
-    /// A field that contradicts the format or the rest of the file.
-    #[error("malformed fastText model `{name}` at byte {offset}: {what}")]
-    Malformed {
-        /// The file.
-        name: String,
-        /// The offset after the field in question.
-        offset: u64,
-        /// What is wrong.
-        what: String,
-    },
-}
 
 pub(super) struct Parts {
     pub(super) settings: Settings,

@@ -1,22 +1,22 @@
 //! Matrices of a model, dense or product-quantised, as rows that can be added or multiplied.
 //!
-//! A quantised matrix is decoded when it is loaded if that costs little memory, else row by row
-//! at use; both give the same bits, since either way a cell is `norm * centroid` rounded once.
-//! Rows are padded with zeros to whole blocks of [`LANES`] numbers, and sums run in one fixed
-//! order over the blocks, so the result does not depend on the CPU.
+//! A quantised matrix is decoded when it is loaded if that needs little memory, otherwise row by
+//! row when it is used. Both give the same bits, because either way a cell is `norm * centroid`,
+//! rounded once. Rows are padded with zeros to whole blocks of [`LANES`] numbers, and sums run in
+//! one fixed order over the blocks, so the result does not depend on the CPU.
 
 use std::io::Read;
 
-use super::load::LoadError;
+use super::error::LoadError;
 use super::source::Source;
 
-/// Numbers that are added side by side; a fixed part of the summation order, not a CPU's width.
+/// Numbers that are added side by side; part of the fixed order of summation, not a CPU's width.
 pub(super) const LANES: usize = 8;
 
 /// A quantised matrix that would take more than this when decoded stays quantised.
 const DECODED_MAX_BYTES: u64 = 64 << 20;
 
-/// Centroids of a sub-quantiser: a code is one byte.
+/// Number of centroids of a sub-quantiser: a code is one byte.
 const CENTROIDS: usize = 256;
 
 pub(super) struct Matrix {
@@ -41,7 +41,7 @@ struct Norms {
     quantiser: Quantiser,
 }
 
-/// A product quantiser: `parts` sub-vectors of `part_width` numbers, the last maybe narrower.
+/// A product quantiser: `parts` sub-vectors of `part_width` numbers; the last may be narrower.
 struct Quantiser {
     parts: usize,
     part_width: usize,
@@ -49,7 +49,7 @@ struct Quantiser {
     centroids: Vec<f32>,
 }
 
-/// The length of a padded row.
+/// Returns the length of a padded row.
 pub(super) fn stride(dimensions: usize) -> usize {
     dimensions.next_multiple_of(LANES)
 }
@@ -87,7 +87,7 @@ impl Matrix {
         let code_bytes = source.int(&format!("the code size of {what}"))?;
         let code_bytes = u64::try_from(code_bytes)
             .map_err(|_| source.malformed(format!("{what} has `{code_bytes}` code bytes")))?;
-        let codes = source.bytes(code_bytes, &format!("codes of {what}"))?;
+        let codes = source.bytes(code_bytes.into(), &format!("codes of {what}"))?;
         let quantiser = Quantiser::read(source, dimensions, what)?;
         if rows.checked_mul(quantiser.parts) != Some(codes.len()) {
             let parts = quantiser.parts;
@@ -97,7 +97,7 @@ impl Matrix {
             )));
         }
         let norms = if with_norms {
-            let codes = source.bytes(rows as u64, &format!("norm codes of {what}"))?;
+            let codes = source.bytes(rows as u128, &format!("norm codes of {what}"))?;
             Some(Norms { codes, quantiser: Quantiser::read(source, 1, what)? })
         } else {
             None
@@ -130,7 +130,7 @@ impl Matrix {
         }
     }
 
-    /// Adds rows to `sum`, which must be one stride long, one after the other: each cell gets the
+    /// Adds rows one after the other to `sum`, which must be one stride long. Each cell gets the
     /// bits that [`Matrix::add_row`] would give it, but its sum stays in a register.
     pub(super) fn add_rows(&self, rows: &[usize], sum: &mut [f32]) {
         let Cells::Dense(cells) = &self.cells else {
@@ -150,7 +150,7 @@ impl Matrix {
         }
     }
 
-    /// The dot product of a row with `vector`, which must be one stride long.
+    /// Returns the dot product of a row with `vector`, which must be one stride long.
     pub(super) fn dot_row(&self, row: usize, vector: &[f32]) -> f32 {
         match &self.cells {
             Cells::Dense(cells) => {
@@ -205,7 +205,7 @@ fn read_shape<R: Read>(
         return Ok(());
     }
     Err(source.malformed(format!(
-        "{what} is `{}` x `{}`, but the header and vocabulary ask for {rows} x {dimensions}",
+        "{what} is `{}` x `{}`, but the header and vocabulary require {rows} x {dimensions}",
         found.0, found.1
     )))
 }
@@ -271,7 +271,7 @@ impl Quantised {
 mod tests {
     use super::*;
 
-    /// Eleven columns: three parts of 3 and a last one of 2, with row norms.
+    /// Returns a matrix of eleven columns, in three parts of 3 and a last one of 2, with row norms.
     fn quantised(rows: usize) -> Quantised {
         let noise = |n: usize| ((n * 2_654_435_761) % 1000) as f32 / 377.0 - 1.3;
         let codes = (0..rows * 4).map(|n| (n * 31 % 256) as u8).collect();

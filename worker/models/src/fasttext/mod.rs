@@ -1,16 +1,18 @@
-//! Prediction with fastText's supervised models, with fastText's own scores.
+//! Predicts labels with fastText's supervised models, with the same scores as fastText.
 //!
 //! ```text
 //!   file ──▶ load ──▶ vocabulary, input rows, output rows, loss      = Model (shared)
 //!   text ──▶ words ──▶ hidden vector ──▶ output ──▶ best k labels      Scratch (one a thread)
 //! ```
 //!
-//! Language identification and quality classifiers build on this; training, and vectors of
-//! words, are left to fastText. Invariant: the same model and text give the same bits on every
-//! machine, whatever the scratch has seen before. Scores differ from fastText's only by the
-//! rounding of a sum, whose order is ours (see `words`).
+//! Language identification and quality classifiers build on this. Word vectors are left to
+//! fastText, and training to [`crate::train`].
+//! Invariant: the same model and text give the same bits on every machine, whatever the scratch was
+//! used for before. Scores differ from fastText's only by the rounding of a sum, whose order is
+//! ours (see `words`).
 
 mod best;
+mod error;
 mod load;
 mod matrix;
 mod output;
@@ -27,14 +29,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use best::LabelId;
-pub use load::LoadError;
+pub use error::LoadError;
 pub use words::{LineFeeds, Scratch};
 
 use source::Source;
 
-/// A supervised model, ready for prediction. It does not change; threads share it.
+/// A supervised model, ready for prediction. It does not change, and threads share it.
 pub struct Model {
-    /// Tells models apart in a [`Scratch`]; never 0.
+    /// Distinguishes models in a [`Scratch`]; never 0.
     identity: u64,
     settings: vocabulary::Settings,
     vocabulary: vocabulary::Vocabulary,
@@ -78,22 +80,23 @@ impl Model {
         })
     }
 
-    /// How many labels the model knows.
+    /// Returns the number of labels of the model.
     pub fn label_count(&self) -> usize {
         self.vocabulary.labels().len()
     }
 
-    /// A label with its prefix, as in the training data (`__label__en`).
+    /// Returns a label with its prefix, as in the training data (`__label__en`).
     pub fn label(&self, id: LabelId) -> &str {
         &self.vocabulary.labels()[id.0 as usize]
     }
 
-    /// The `k` best labels of `text`, best first, with their probabilities, in `out`, which is
-    /// emptied first. Nothing if the model knows no part of the text, nor the end of a line.
+    /// Writes the `k` best labels of `text`, best first, with their probabilities to `out`, which
+    /// is cleared first. It stays empty if the model knows no part of the text and not the end of a
+    /// line.
     ///
-    /// The text is one line to fastText; line feeds in it are read as `feeds` says. As with
-    /// fastText, the token `</s>` ends the text wherever it stands, and a probability may exceed
-    /// 1 by 0.00001.
+    /// To fastText, the text is one line; line feeds in it are read as `feeds` says. As in
+    /// fastText, the token `</s>` ends the text wherever it occurs, and a probability may exceed 1
+    /// by 0.00001.
     pub fn predict(
         &self,
         scratch: &mut Scratch,

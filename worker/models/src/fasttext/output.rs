@@ -1,23 +1,23 @@
-//! From the hidden vector to scored labels: hierarchical softmax, softmax, one-vs-all, negative
-//! sampling, each as fastText computes it at prediction.
+//! Computes scored labels from the hidden vector: hierarchical softmax, softmax, one-vs-all,
+//! negative sampling, each as fastText computes it for prediction.
 //!
-//! fastText's habits that show in the score are kept: `ln(p + 1e-5)`, so that a certain label
-//! scores 1.00001; the sigmoid of one-vs-all and negative sampling read from a table of 513
-//! values, while hierarchical softmax computes it; branches under 1e-5 are not followed.
-//! `exp` and `ln` are `libm`'s, so the bits are the same on every platform.
+//! Details of fastText that affect the score are kept: `ln(p + 1e-5)`, so that a certain label
+//! scores 1.00001; the sigmoid of one-vs-all and negative sampling, which is read from a table of
+//! 513 values, while hierarchical softmax computes it; and branches under 1e-5, which are not
+//! followed. `exp` and `ln` come from `libm`, so the bits are the same on every platform.
 
 use super::best::{Best, LabelId};
 use super::matrix::Matrix;
 
-/// Half the width of the sigmoid table's domain.
+/// Half the width of the domain of the sigmoid table.
 const SIGMOID_BOUND: f32 = 8.0;
 const SIGMOID_STEPS: u16 = 512;
 
-/// The loss that a model was trained with, and what it needs at prediction.
+/// The loss that a model was trained with, and the data that it needs for prediction.
 pub(super) enum Output {
     HierarchicalSoftmax(Tree),
     Softmax,
-    /// One-vs-all and negative sampling predict alike.
+    /// One-vs-all and negative sampling, which predict alike.
     Independent(SigmoidTable),
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Tree {
 pub(super) struct OutputScratch {
     pub(super) best: Best,
     scores: Vec<f32>,
-    /// Nodes of the tree yet to visit, with their log-probabilities.
+    /// Nodes of the tree that are still to be visited, with their log-probabilities.
     pending: Vec<(u32, f32)>,
 }
 
@@ -89,7 +89,7 @@ fn softmax(weights: &Matrix, hidden: &[f32], scores: &mut Vec<f32>) {
     }
 }
 
-/// fastText's guarded logarithm.
+/// fastText's logarithm, which is defined at 0.
 fn logarithm(probability: f32) -> f32 {
     libm::log(f64::from(probability) + 1e-5) as f32
 }
@@ -121,7 +121,7 @@ impl SigmoidTable {
 }
 
 impl Tree {
-    /// Builds the tree from the labels' counts, which must add up to less than 10^15.
+    /// Builds the tree from the counts of the labels, which must add up to less than 10^15.
     pub(super) fn new(counts: &[i64]) -> Self {
         const UNBUILT: i64 = 1_000_000_000_000_000;
         let leaves = counts.len();
@@ -146,7 +146,7 @@ impl Tree {
         Self { leaves, children }
     }
 
-    /// Depth first, left before right, leaving out what cannot be among the best.
+    /// Searches depth first, left before right, without branches that cannot be among the best.
     fn search(&self, weights: &Matrix, hidden: &[f32], scratch: &mut OutputScratch) {
         let floor = logarithm(0.0);
         let root = self.leaves + self.children.len() - 1;

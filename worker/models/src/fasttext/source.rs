@@ -1,43 +1,29 @@
-//! Reads little-endian fields from a model file whose length is known, remembering where it is.
+//! The fields of a fastText model file: little-endian numbers, each refused if it cannot be right.
 //!
-//! Every size is compared with the bytes that are left *before* anything is allocated, so a file
-//! can never make the loader take more memory than a small multiple of its own length. What the
-//! fields mean is left to the callers.
+//! What the fields mean is left to the callers.
 
 use std::io::Read;
 use std::ops::RangeInclusive;
 
-use super::load::LoadError;
+use super::error::LoadError;
+use crate::model_file::{FileFault, ModelFile};
 
-/// How much of a long array is converted at a time.
+/// Number of bytes of a long array that are converted at a time.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-pub(super) struct Source<R> {
-    reader: R,
-    name: String,
-    offset: u64,
-    length: u64,
+pub(super) type Source<R> = ModelFile<R, LoadError>;
+
+impl FileFault for LoadError {
+    fn unreadable(name: String, offset: u64, source: std::io::Error) -> Self {
+        Self::Read { name, offset, source }
+    }
+
+    fn malformed(name: String, offset: u64, what: String) -> Self {
+        Self::Malformed { name, offset, what }
+    }
 }
 
 impl<R: Read> Source<R> {
-    pub(super) fn new(reader: R, name: String, length: u64) -> Self {
-        Self { reader, name, offset: 0, length }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn remaining(&self) -> u64 {
-        self.length - self.offset
-    }
-
-    /// An error at the present offset.
-    pub(super) fn malformed(&self, what: impl Into<String>) -> LoadError {
-        let (name, offset) = (self.name.clone(), self.offset);
-        LoadError::Malformed { name, offset, what: what.into() }
-    }
-
     /// Refuses a count of things that cannot fit in what is left of the file.
     pub(super) fn expect_room(
         &self,
@@ -45,31 +31,8 @@ impl<R: Read> Source<R> {
         each_bytes: u64,
         what: &str,
     ) -> Result<usize, LoadError> {
-        let fits = count.checked_mul(each_bytes).is_some_and(|bytes| bytes <= self.remaining());
-        match usize::try_from(count) {
-            Ok(count) if fits => Ok(count),
-            Ok(_) | Err(_) => Err(self.malformed(format!(
-                "`{count}` {what} need {each_bytes} bytes each, but only {} bytes are left",
-                self.remaining()
-            ))),
-        }
-    }
-
-    pub(super) fn fill(&mut self, bytes: &mut [u8], what: &str) -> Result<(), LoadError> {
-        self.expect_room(bytes.len() as u64, 1, what)?;
-        self.reader.read_exact(bytes).map_err(|source| LoadError::Read {
-            name: self.name.clone(),
-            offset: self.offset,
-            source,
-        })?;
-        self.offset += bytes.len() as u64;
-        Ok(())
-    }
-
-    pub(super) fn bytes(&mut self, count: u64, what: &str) -> Result<Vec<u8>, LoadError> {
-        let mut bytes = vec![0; self.expect_room(count, 1, what)?];
-        self.fill(&mut bytes, what)?;
-        Ok(bytes)
+        self.room(u128::from(count) * u128::from(each_bytes), what)?;
+        usize::try_from(count).map_err(|_| self.malformed(format!("`{count}` {what}")))
     }
 
     pub(super) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], LoadError> {
@@ -90,7 +53,7 @@ impl<R: Read> Source<R> {
         self.array(what).map(i64::from_le_bytes)
     }
 
-    /// An `int` that must lie in a range.
+    /// Reads an `int` that must be in a range.
     pub(super) fn int_within(
         &mut self,
         what: &str,
@@ -103,7 +66,8 @@ impl<R: Read> Source<R> {
         })
     }
 
-    /// A C++ `bool`: anything but 0 and 1 means that the file is out of step.
+    /// Reads a C++ `bool`: any value but 0 and 1 means that the file is not what the loader
+    /// expects.
     pub(super) fn flag(&mut self, what: &str) -> Result<bool, LoadError> {
         match self.byte(what)? {
             0 => Ok(false),

@@ -1,4 +1,4 @@
-//! Golden tests against fastText itself, and hostile files.
+//! Golden tests against fastText itself, and damaged files.
 
 use rand::{RngExt, SeedableRng};
 
@@ -8,7 +8,7 @@ const LID: &[u8] = include_bytes!("../../../testdata/lid/lid.176.ftz");
 const LID_REFERENCE: &str = include_str!("../../../testdata/lid/reference_udhr2.jsonl");
 const TEXTS: &str = include_str!("../../../testdata/fasttext/texts.json");
 
-/// A model and what fastText says of `TEXTS` with it (`testdata/fasttext/make.py`).
+/// A model, and fastText's output for `TEXTS` with it (`testdata/fasttext/make.py`).
 macro_rules! golden {
     ($name:literal, $suffix:literal) => {
         (
@@ -70,7 +70,7 @@ fn languages_and_scores_are_those_of_fasttext() {
 #[test]
 fn every_kind_of_model_predicts_as_fasttext_does() {
     let texts: Vec<String> = serde_json::from_str(TEXTS).unwrap();
-    // One scratch for all models: it must notice each change.
+    // All models share one scratch, which must notice each change.
     let mut scratch = Scratch::new();
     for (name, bytes, expected) in GOLDEN {
         let model = Model::from_bytes(bytes, name).unwrap();
@@ -110,7 +110,7 @@ fn a_score_has_the_same_bits_whatever_was_read_before() {
             all = all.rotate_left(5) ^ u64::from(id.0) << 32 ^ u64::from(score);
         }
     }
-    // The bits that every machine must find.
+    // The bits that every machine must compute.
     assert_eq!(all, 0x1fb0_90c2_5c33_cf06, "{all:#x}");
 }
 
@@ -182,10 +182,10 @@ fn refusals_name_the_file_the_offset_and_the_reason() {
     assert!(with(4, &[13]).contains("version `13`"));
     assert!(with(36, &[2]).contains("unsupervised"));
     assert!(with(32, &[9]).contains("loss `9`"));
-    // A vocabulary of two thousand million entries in a file of 20 kB.
+    // This vocabulary has two thousand million entries in a file of 20 kB.
     let huge = with(64, &i32::MAX.to_le_bytes());
     assert!(huge.contains("some.bin` at byte"), "{huge}");
-    // An input matrix of another shape.
+    // This input matrix has another shape.
     let dimensions = with(8, &[6]);
     assert!(dimensions.contains("x `5`, but"), "{dimensions}");
 }

@@ -1,22 +1,22 @@
 //! The words and labels of a model, and the matrix rows of hashed n-grams.
 //!
-//! Words are found by fastText's own hash; the table that holds them is ours, so a lookup that
-//! misses seldom touches a word's bytes. What the rows contain is the matrix's business.
+//! Words are found by fastText's own hash. The hash table is ours, so that a lookup that misses
+//! seldom reads the bytes of a word. `matrix` knows what the rows contain.
 
 use std::io::Read;
 
-use super::load::LoadError;
+use super::error::LoadError;
 use super::source::Source;
 
 /// The token that ends every line.
 pub(super) const END_OF_LINE: &[u8] = b"</s>";
-/// Tokens that begin so and are not in the vocabulary are labels, and labels are no input.
+/// Tokens that start with this and are not in the vocabulary are labels, and labels are not input.
 const LABEL_PREFIX: &[u8] = b"__label__";
 
-/// Labels' counts must add up to less, or the Huffman tree could not be built.
+/// The counts of the labels must add up to less than this, or the Huffman tree could not be built.
 const LABEL_COUNT_MAX: i64 = 1_000_000_000_000_000;
 
-/// What a model's header says about prediction.
+/// The settings in a model's header that affect prediction.
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
     pub(super) dimensions: usize,
@@ -29,18 +29,18 @@ pub(super) struct Settings {
 /// What a token is to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
-    /// A word with a row of its own.
+    /// A word that has a row of its own.
     Known(u32),
-    /// A word that only has n-grams.
+    /// A word that has only n-grams.
     Unknown,
-    /// No input.
+    /// A label, which is not input.
     Label,
 }
 
 pub(super) struct Vocabulary {
     /// All words, then all labels, without separators.
     bytes: Vec<u8>,
-    /// Where each entry ends in `bytes`.
+    /// The end of each entry in `bytes`.
     ends: Vec<u32>,
     words: usize,
     label_counts: Vec<i64>,
@@ -71,7 +71,7 @@ pub(super) fn hash(bytes: &[u8]) -> u32 {
 }
 
 impl Vocabulary {
-    /// Also returns the number of n-grams kept, where the model was pruned.
+    /// Reads the vocabulary, and the number of n-grams kept if the model was pruned.
     pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<(Self, Option<u64>), LoadError> {
         let entries = source.int_within("the vocabulary size", 1..=usize::MAX)?;
         let words = source.int_within("the word count", 0..=usize::MAX)?;
@@ -88,7 +88,7 @@ impl Vocabulary {
                 "`{entries}` entries are not {words} words and {labels} labels"
             )));
         }
-        // A terminating zero, a count and a kind.
+        // Each entry has at least a terminating zero, a count and a kind.
         source.expect_room(entries as u64, 10, "vocabulary entries")?;
         let mut vocabulary = Self::with_room(entries, words);
         for entry in 0..entries {
@@ -109,7 +109,7 @@ impl Vocabulary {
         &self.labels
     }
 
-    /// What `token` is, given its hash.
+    /// Returns what `token` is, given its hash.
     pub(super) fn find(&self, token: &[u8], hash: u32) -> Token {
         match self.entry_of(token, hash) {
             Some(entry) if (entry as usize) < self.words => Token::Known(entry),
@@ -172,7 +172,7 @@ impl Vocabulary {
         })
     }
 
-    /// Enters the newest entry into the table, unless it is there.
+    /// Inserts the newest entry into the table, unless it is there already.
     fn insert(&mut self, entry: usize, start: usize) -> Option<()> {
         let hash = hash(&self.bytes[start..]);
         let mut slot = self.first_slot(hash);
@@ -214,7 +214,7 @@ impl Vocabulary {
     }
 }
 
-/// The rows of n-grams, counted from the end of the words' rows.
+/// The rows of n-grams, counted from the end of the rows of words.
 pub(super) struct NgramRows {
     buckets: Modulus,
     kept: Kept,
@@ -222,8 +222,8 @@ pub(super) struct NgramRows {
 
 enum Kept {
     All,
-    /// Only some buckets have rows: a bit for each bucket, and for every 64 bits the number of
-    /// those before them. Most lookups miss, so the bits lie closely together.
+    /// Only some buckets have rows: there is a bit for each bucket, and for every 64 bits the
+    /// number of rows before them. Most lookups miss, so the bits are stored close together.
     Some {
         bits: Vec<u64>,
         before: Vec<u32>,
@@ -261,7 +261,7 @@ impl NgramRows {
         if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(source.malformed(format!("bucket `{}` is kept twice", twice[0].0)));
         }
-        // Buckets beyond the last one kept need no bits.
+        // Buckets after the last one kept need no bits.
         let blocks = pairs.last().map_or(0, |last| last.0 as usize / 64 + 1);
         let mut bits = vec![0_u64; blocks];
         for &(bucket, _) in &pairs {
@@ -284,21 +284,21 @@ impl NgramRows {
         }
     }
 
-    /// The bucket of a character n-gram.
+    /// Returns the bucket of a character n-gram.
     #[inline]
     pub(super) fn bucket_of_chars(&self, hash: u32) -> u32 {
         self.buckets.of(hash)
     }
 
-    /// The row of a word n-gram.
+    /// Returns the row of a word n-gram.
     pub(super) fn row_of_words(&self, hash: u64) -> Option<u32> {
         let bucket = hash % u64::from(self.buckets.divisor);
         let bucket = u32::try_from(bucket).expect("a bucket is less than the divisor");
         self.has_row(bucket).then(|| self.row(bucket))
     }
 
-    /// Moves the buckets that have rows to the front, in their order, and returns their number.
-    /// Whether one has is unpredictable, so nothing branches on it.
+    /// Moves the buckets that have rows to the front, in their order, and returns their number. It
+    /// does not branch on whether a bucket has one, because that is unpredictable.
     pub(super) fn keep_rows(&self, buckets: &mut [u32]) -> usize {
         let mut count = 0;
         for index in 0..buckets.len() {
@@ -309,7 +309,7 @@ impl NgramRows {
         count
     }
 
-    /// The row of a bucket that has one.
+    /// Returns the row of a bucket that has one.
     #[inline]
     pub(super) fn row(&self, bucket: u32) -> u32 {
         match &self.kept {
@@ -334,8 +334,8 @@ impl NgramRows {
     }
 }
 
-/// `hash % divisor` by two multiplications (Lemire, Kaser and Kurz, «Faster remainder by direct
-/// computation», 2019); exact for all 32-bit numbers.
+/// Computes `hash % divisor` by two multiplications (Lemire, Kaser and Kurz, «Faster remainder by
+/// direct computation», 2019); exact for all 32-bit numbers.
 struct Modulus {
     divisor: u32,
     inverse: u64,

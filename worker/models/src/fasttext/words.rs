@@ -1,26 +1,26 @@
 //! Turns text into the hidden vector: tokens, their rows and n-grams, summed in a fixed order.
 //!
-//! A word's share of the hidden vector depends on the word alone, so it is always summed by
-//! itself first and then added; a bounded cache remembers the sums of recent words. Whether a
-//! word comes from the cache or not, the same numbers are added in the same order, so the score
-//! has the same bits whatever was read before.
+//! The contribution of a word to the hidden vector depends on the word alone, so it is always
+//! summed by itself first and then added; a bounded cache holds the sums of recent words. Whether a
+//! word comes from the cache or not, the same numbers are added in the same order, so the score has
+//! the same bits whatever was read before.
 
 use super::Model;
 use super::matrix::{add, stride};
 use super::output::OutputScratch;
 use super::vocabulary::{END_OF_LINE, HASH_START, Token, hash, hash_byte};
 
-/// What a line feed inside a text means. Both views end with fastText's end-of-line token, which
-/// comes after the whole text.
+/// How a line feed inside a text is read. In both ways, fastText's end-of-line token comes after
+/// the whole text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineFeeds {
-    /// It separates words, as a space does.
+    /// It separates words, like a space.
     Separate,
-    /// It is not there: the last word of a line and the first of the next become one.
+    /// It is ignored: the last word of a line and the first of the next become one word.
     Vanish,
 }
 
-/// The memory of the word cache of one scratch, at most.
+/// Largest memory of the word cache of one scratch.
 const CACHE_BYTES: usize = 2 << 20;
 const CACHE_SLOTS_MAX: usize = 1 << 14;
 /// Longer words are rare and not cached.
@@ -31,8 +31,8 @@ const BATCH: usize = 64;
 /// Multiplier of fastText's hash of word n-grams.
 const WORD_NGRAM_FACTOR: u64 = 116_049_371;
 
-/// Memory that predictions reuse, one for each thread. It may serve several models in turn, but
-/// forgets its cache whenever the model changes.
+/// Memory that predictions reuse; one for each thread. It may be used for several models in turn,
+/// but drops its cache whenever the model changes.
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// The model that the cache belongs to.
@@ -40,11 +40,11 @@ pub struct Scratch {
     pub(super) hidden: Vec<f32>,
     word_sum: Vec<f32>,
     ngram_sum: Vec<f32>,
-    /// A word with its boundary marks.
+    /// The current word with its boundary marks.
     marked: Vec<u8>,
-    /// A word put together from several lines.
+    /// A word that is joined from several lines.
     joined: Vec<u8>,
-    /// Hashes of the word n-grams that the next word makes longer.
+    /// Hashes of the word n-grams that the next word extends.
     growing: Vec<u64>,
     cache: Cache,
     pub(super) output: OutputScratch,
@@ -67,7 +67,7 @@ struct Key {
 
 const NO_KEY: Key = Key { word: ShortWord([0; 3]), hash: 0, rows: 0, is_word: false };
 
-/// A word that may be cached, filled up with zero bytes, as numbers that are quickly compared.
+/// A word that may be cached, padded with zero bytes, as numbers that are fast to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ShortWord([u64; CACHED_WORD_BYTES / 8]);
 
@@ -94,7 +94,7 @@ impl ShortWord {
         Some(Self(words))
     }
 
-    /// Where it may lie in a cache of a power of two of slots.
+    /// Returns its slot in a cache whose number of slots is a power of two.
     #[inline]
     fn slot(self, slots: usize) -> usize {
         let [a, b, c] = self.0;
@@ -103,7 +103,7 @@ impl ShortWord {
     }
 }
 
-/// Fewer than eight bytes as a number, by two overlapping reads instead of a loop.
+/// Reads fewer than eight bytes as a number, by two overlapping reads instead of a loop.
 #[inline]
 fn low_bytes(bytes: &[u8]) -> u64 {
     match bytes.len() {
@@ -125,7 +125,7 @@ fn low_bytes(bytes: &[u8]) -> u64 {
 }
 
 impl Scratch {
-    /// An empty scratch; its memory grows to a bound at the first prediction.
+    /// Returns an empty scratch, whose memory grows to its limit at the first prediction.
     pub fn new() -> Self {
         Self::default()
     }
@@ -150,7 +150,7 @@ impl Scratch {
     }
 }
 
-/// Leaves the mean of the text's rows in `scratch.hidden`; false if the text has none.
+/// Writes the mean of the text's rows to `scratch.hidden`; returns false if the text has none.
 pub(super) fn embed(model: &Model, scratch: &mut Scratch, text: &str, feeds: LineFeeds) -> bool {
     scratch.prepare(model);
     let mut line = Line { model, scratch, rows: 0 };
@@ -180,7 +180,7 @@ enum Class {
     LineFeed,
 }
 
-/// What fastText takes for white space.
+/// Classifies bytes by what fastText treats as white space.
 const CLASSES: [Class; 256] = {
     let mut classes = [Class::Inside; 256];
     let separators = *b" \r\t\x0B\x0C\0";
@@ -216,7 +216,7 @@ impl Line<'_> {
         self.fragment(&text[start..]);
     }
 
-    /// Completes a token with its last, or only, fragment; none if it ends the line.
+    /// Completes a token with its last, or only, fragment; returns `None` if it ends the line.
     #[inline]
     fn fragment(&mut self, last: &[u8]) -> Option<()> {
         if self.scratch.joined.is_empty() {
@@ -254,7 +254,7 @@ impl Line<'_> {
             }
             return Some(());
         }
-        // It is never cached, so it is not looked for before.
+        // It is never cached, so it is checked only after the cache.
         if token == END_OF_LINE {
             return None;
         }
@@ -320,7 +320,7 @@ impl Line<'_> {
         if longest < 2 {
             return;
         }
-        // fastText keeps the hash as a signed number and widens it with its sign.
+        // fastText stores the hash as a signed number and widens it with its sign.
         let word = i64::from(hash.cast_signed()).cast_unsigned();
         let (model, scratch) = (self.model, &mut *self.scratch);
         for growing in &mut scratch.growing {
@@ -337,7 +337,8 @@ impl Line<'_> {
         scratch.growing.push(word);
     }
 
-    /// The end-of-line token has a row if the model knows it, but never n-grams of its own.
+    /// Adds the end-of-line token, which has a row if the model knows it, but never n-grams of its
+    /// own.
     fn end(&mut self) {
         let hash = hash(END_OF_LINE);
         match self.model.vocabulary.find(END_OF_LINE, hash) {
@@ -352,7 +353,7 @@ impl Line<'_> {
     }
 }
 
-/// Character n-grams that are looked up together, so that the memory's delays overlap.
+/// Character n-grams that are looked up together, so that memory accesses overlap.
 struct Batch {
     buckets: [u32; BATCH],
     filled: usize,
@@ -373,8 +374,8 @@ impl Batch {
     }
 }
 
-/// Calls `found` with the hash of every character n-gram, by start, then by length. Boundary
-/// marks alone are none.
+/// Calls `found` with the hash of every character n-gram, by start, then by length. Boundary marks
+/// alone are not n-grams.
 fn each_ngram(word: &[u8], min: usize, max: usize, mut found: impl FnMut(u32)) {
     if word.is_ascii() {
         return each_ascii_ngram(word, min, max, found);
@@ -400,7 +401,7 @@ fn each_ngram(word: &[u8], min: usize, max: usize, mut found: impl FnMut(u32)) {
     }
 }
 
-/// The same where every character is a byte.
+/// Does the same if every character is a byte.
 fn each_ascii_ngram(word: &[u8], min: usize, max: usize, mut found: impl FnMut(u32)) {
     for start in 0..word.len() {
         let mut hash = HASH_START;

@@ -1,11 +1,11 @@
-//! ARPA files, plain or gzip: a model as text, read into hash tables.
+//! ARPA files, plain or gzip: a model as text, which is read into hash tables.
 //!
 //! ```text
 //! \data\           \2-grams:
 //! ngram 1=4018     -1.0389 ▁der ▁menschen -0.2108     (tabs between the three)
 //! ```
-//! An n-gram is kept under the hash that KenLM's own tables use. Takes more memory and time to load
-//! than a binary file; for large models `build_binary` is the better way.
+//! An n-gram is stored under the hash that KenLM's own tables use. Loading takes more memory and
+//! time than for a binary file; convert large models with `build_binary`.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
@@ -17,7 +17,7 @@ use super::vocabulary::{Vocabulary, word_hash};
 use super::{MAX_ORDER, WordId};
 
 const MAX_LINE_BYTES: u64 = 1 << 20;
-/// What KenLM gives an unknown word when the file has no `<unk>`.
+/// The value that KenLM gives an unknown word if the file has no `<unk>`.
 const MISSING_UNKNOWN: f32 = -100.0;
 
 pub(super) struct Arpa {
@@ -53,7 +53,7 @@ impl<R: BufRead> Parser<R> {
         let counts = self.counts()?;
         let order = counts.len();
         let mut words = HashMap::new();
-        // The unknown word is number 0, wherever it stands in the file.
+        // The unknown word has number 0, wherever it is in the file.
         let mut arpa = Arpa {
             unigrams: vec![(MISSING_UNKNOWN, 0.0)],
             middles: vec![HashMap::new(); order - 2],
@@ -62,14 +62,14 @@ impl<R: BufRead> Parser<R> {
         for (index, &count) in counts.iter().enumerate() {
             let title = format!("\\{}-grams:", index + 1);
             if self.next_line()? != Some(title.as_bytes()) {
-                return Err(self.refuse(format!("`{title}` should stand here")));
+                return Err(self.refuse(format!("`{title}` is expected here")));
             }
             for _ in 0..count {
                 self.ngram(index + 1, order, &mut words, &mut arpa)?;
             }
         }
         if self.next_line()? != Some(b"\\end\\") {
-            return Err(self.refuse("`\\end\\` should stand here"));
+            return Err(self.refuse("`\\end\\` is expected here"));
         }
         Ok((order, Vocabulary::Mapped(words), arpa))
     }
@@ -95,7 +95,7 @@ impl<R: BufRead> Parser<R> {
             let count = count.filter(|(length, _)| length.trim().parse() == Ok(counts.len() + 1));
             match count.and_then(|(_, count)| count.trim().parse().ok()) {
                 Some(count) => counts.push(count),
-                None => return Err(self.refuse(format!("`{text}` is no count"))),
+                None => return Err(self.refuse(format!("`{text}` is not a valid count"))),
             }
         }
         if !(2..=MAX_ORDER).contains(&counts.len()) {
@@ -125,34 +125,34 @@ impl<R: BufRead> Parser<R> {
         let spelled: Vec<&[u8]> = fields.by_ref().take(length).collect();
         let backoff = match fields.next() {
             None => Some(0.0),
-            // Minus zero would say that nothing extends the n-gram, which the file does not know.
+            // Minus zero would mean that nothing extends the n-gram, which the file does not say.
             Some(field) => number(field).map(|number| number + 0.0),
         };
         let (Some(probability), Some(backoff)) = (probability, backoff) else {
-            return Err(self.refuse("it begins or ends with what is no logarithm"));
+            return Err(self.refuse("its first or last field is not a logarithm"));
         };
         if spelled.len() != length || fields.next().is_some() {
-            return Err(self.refuse(format!("this is no {length}-gram")));
+            return Err(self.refuse(format!("this is not a {length}-gram")));
         }
         if length == 1 {
             let added = arpa.add_word(spelled[0], probability, backoff, words);
-            return if added { Ok(()) } else { Err(self.refuse("the word stands here twice")) };
+            return if added { Ok(()) } else { Err(self.refuse("the word occurs twice")) };
         }
         let mut numbers = [0; MAX_ORDER];
         for (number, word) in numbers.iter_mut().zip(spelled.iter().rev()) {
             match words.get(&word_hash(word)) {
                 Some(known) => *number = *known,
                 None if matches!(*word, b"<unk>" | b"<UNK>") => {}
-                None => return Err(self.refuse("it has a word that is no 1-gram")),
+                None => return Err(self.refuse("it has a word that is not a 1-gram")),
             }
         }
         if !arpa.add(&numbers[..length], order, probability, backoff) {
-            return Err(self.refuse("the n-gram stands here twice"));
+            return Err(self.refuse("the n-gram occurs twice"));
         }
         Ok(())
     }
 
-    /// The next line that is not empty.
+    /// Reads the next line that is not empty.
     fn next_line(&mut self) -> Result<Option<&[u8]>, LoadError> {
         loop {
             self.read_line()?;
@@ -188,7 +188,7 @@ fn trimmed(line: &[u8]) -> &[u8] {
 }
 
 impl Arpa {
-    /// Says whether the word is new.
+    /// Adds a word; returns whether it is new.
     fn add_word(
         &mut self,
         word: &[u8],
@@ -205,7 +205,7 @@ impl Arpa {
         words.insert(word_hash(word), number).is_none()
     }
 
-    /// Adds an n-gram, its last word first; says whether it is new.
+    /// Adds an n-gram, its last word first; returns whether it is new.
     fn add(&mut self, words: &[WordId], order: usize, probability: f32, backoff: f32) -> bool {
         let mut hash = u64::from(words[0]);
         for (level, &word) in words[1..].iter().enumerate() {
@@ -216,7 +216,7 @@ impl Arpa {
             if level + 2 == words.len() {
                 return self.middles[level].insert(hash, (probability, backoff)).is_none();
             }
-            // A shorter n-gram that the model was pruned of leads to the longer one all the same.
+            // A longer n-gram is reached through this one, even if this one was pruned.
             self.middles[level].entry(hash).or_insert((f32::NAN, 0.0));
         }
         false

@@ -1,4 +1,4 @@
-//! The header of a binary model: what kind it is, and how many n-grams of each length it has.
+//! The header of a binary model: its type, and its number of n-grams of each length.
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use super::{MAX_ORDER, Tables, probing, trie};
 const MAGIC: &[u8] = b"mmap lm http://kheafield.com/code format version ";
 const UNFINISHED: &[u8] = b"mmap lm http://kheafield.com/code incomplete\n";
 const VERSION: &[u8] = b"5\n\0";
-/// Order, multiplier, type, whether words follow, version of the tables; with padding.
+/// Order, multiplier, type, whether words follow, and version of the tables, with padding.
 const PARAMETER_BYTES: usize = 20;
 const VOCABULARY_ENTRY_BYTES: usize = 12;
 
@@ -18,7 +18,7 @@ pub(super) fn is_binary(start: &[u8]) -> bool {
     start.starts_with(b"mmap lm ")
 }
 
-/// Reads the whole file, of which `start` has been read.
+/// Reads the whole file, of which `start` was read already.
 pub(super) fn read<R: Read>(
     source: &mut Source<R>,
     start: &[u8],
@@ -76,24 +76,27 @@ fn kind_of<R: Read>(source: &Source<R>, kind: u32) -> Result<Kind, LoadError> {
         3 => trie(true, false),
         4 => trie(false, true),
         5 => trie(true, true),
-        1 => Err(LoadError::Kind { name: source.name(), kind: "probing with rest costs".into() }),
-        _ => Err(LoadError::Kind { name: source.name(), kind: kind.to_string() }),
+        1 => Err(LoadError::Kind {
+            name: source.name().to_owned(),
+            kind: "probing with rest costs".into(),
+        }),
+        _ => Err(LoadError::Kind { name: source.name().to_owned(), kind: kind.to_string() }),
     }
 }
 
-/// The magic text, and numbers that show how the writing machine stores numbers.
+/// Checks the magic text, and numbers that show how the writing machine stores numbers.
 fn check_sanity<R: Read>(source: &Source<R>, start: &[u8]) -> Result<(), LoadError> {
     if start.starts_with(UNFINISHED) {
-        return Err(LoadError::Unfinished { name: source.name() });
+        return Err(LoadError::Unfinished { name: source.name().to_owned() });
     }
     let Some(rest) = start.strip_prefix(MAGIC) else {
         let start = start[..start.len().min(24)].escape_ascii().to_string();
-        return Err(LoadError::NotAModel { name: source.name(), start });
+        return Err(LoadError::NotAModel { name: source.name().to_owned(), start });
     };
     if !rest.starts_with(VERSION) {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let version = rest[..digits].escape_ascii().to_string();
-        return Err(LoadError::Version { name: source.name(), version });
+        return Err(LoadError::Version { name: source.name().to_owned(), version });
     }
     let mut expected = Vec::new();
     for number in [0.0_f32, 1.0, -0.5] {
@@ -103,7 +106,7 @@ fn check_sanity<R: Read>(source: &Source<R>, start: &[u8]) -> Result<(), LoadErr
         expected.extend(number.to_le_bytes());
     }
     if start.get(56..) != Some(&expected) {
-        return Err(LoadError::OtherMachine { name: source.name() });
+        return Err(LoadError::OtherMachine { name: source.name().to_owned() });
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! A piece of a model file, and numbers at any byte or bit of it, little-endian.
+//! A section of a model file, with access to numbers at any byte or bit of it, little-endian.
 //!
 //! **Invariant:** reading past the end gives zero, never a panic. The loader checks sizes, so only
-//! pointers inside a damaged file ever ask for it.
+//! pointers inside a damaged file ever read there.
 
 pub(super) struct Section(Vec<u8>);
 
@@ -31,7 +31,7 @@ impl Section {
         f32::from_bits(self.u32_at(offset))
     }
 
-    /// `width` bits from bit `offset` on; at most 57.
+    /// Returns `width` bits, at most 57, from bit `offset` on.
     #[inline]
     pub(super) fn bits_at(&self, offset: u64, width: u32) -> u64 {
         let word = self.u64_at((offset >> 3) as usize);
@@ -44,7 +44,7 @@ fn mask(width: u32) -> u64 {
     1_u64.unbounded_shl(width).wrapping_sub(1)
 }
 
-/// How many bits numbers up to `max` take.
+/// Returns the number of bits that numbers up to `max` need.
 pub(super) fn bits_for(max: u64) -> u32 {
     u64::BITS - max.leading_zeros()
 }

@@ -1,19 +1,19 @@
-//! Scores of sentences under KenLM's n-gram models, equal to KenLM's own.
+//! Scores sentences with KenLM's n-gram models; the scores are equal to those of KenLM.
 //!
 //! ```text
 //!   .bin ──▶ binary: header, vocabulary ──▶ probing · trie ──┐
 //!   .arpa(.gz) ──▶ arpa ──▶ tables ──────────────────────────┴──▶ score
 //! ```
-//! Read are the binary files of format 5 that `build_binary` writes: hash tables (`probing`) and
+//! It reads the binary files of format 5 that `build_binary` writes: hash tables (`probing`) and
 //! tries, also quantised, also with array-compressed pointers; and ARPA files, plain or gzip.
 //! Models with rest costs are refused. Building models is left to KenLM.
 //!
-//! A model is read into memory and takes about the file's size there, less the spelled-out words.
-//! It is not mapped: a mapped file on a parallel file system can change or vanish under a worker.
+//! A model is read into memory, where it takes about the size of the file, without the spelled-out
+//! words. It is not mapped: a mapped file on a parallel file system can change or vanish while a
+//! worker uses it.
 //!
 //! **Invariant:** no file, however damaged, makes scoring go out of bounds or loop for ever, and a
-//! score is one sum in the order of the words, in single precision, as KenLM's Python module has
-//! it.
+//! score is one sum in the order of the words, in single precision, as in KenLM's Python module.
 
 mod arpa;
 mod binary;
@@ -36,13 +36,13 @@ pub use source::LoadError;
 use source::Source;
 use vocabulary::Vocabulary;
 
-/// The longest n-grams that any model here may have; KenLM's own default is 6.
+/// The longest n-grams that a model may have; KenLM's own default is 6.
 const MAX_ORDER: usize = 10;
 
-/// A word of a model; 0 is the unknown word.
+/// The number of a word of a model; 0 is the unknown word.
 pub type WordId = u32;
 
-/// An n-gram model, ready to score. It does not change; threads share it.
+/// An n-gram model, ready to score. It does not change, and threads share it.
 pub struct Model {
     order: usize,
     vocabulary: Vocabulary,
@@ -81,7 +81,8 @@ impl Model {
         let (order, vocabulary, tables) = if binary::is_binary(&start) {
             binary::read(&mut source, &start)?
         } else {
-            let (order, vocabulary, arpa) = arpa::read(source.name(), source.rest(&start))?;
+            let (order, vocabulary, arpa) =
+                arpa::read(source.name().to_owned(), source.rest(&start))?;
             (order, vocabulary, Tables::Arpa(arpa))
         };
         let (begin, end) = (vocabulary.word(b"<s>"), vocabulary.word(b"</s>"));
@@ -91,17 +92,17 @@ impl Model {
         Ok(Self { order, vocabulary, tables, begin, end })
     }
 
-    /// The length of the model's longest n-grams.
+    /// Returns the length of the model's longest n-grams.
     pub fn order(&self) -> usize {
         self.order
     }
 
-    /// The number of a word; 0 if the model does not know it.
+    /// Returns the number of a word, or 0 if the model does not know it.
     pub fn word(&self, word: &str) -> WordId {
         self.vocabulary.word(word.as_bytes())
     }
 
-    /// The base-10 logarithm of the probability of a sentence, with its begin and end.
+    /// Returns the base-10 logarithm of the probability of a sentence, with its begin and end.
     pub fn score(&self, words: impl IntoIterator<Item = WordId>) -> f32 {
         let sentence = words.into_iter();
         match &self.tables {

@@ -11,7 +11,7 @@ use super::vocabulary::Buckets;
 const UNIGRAM_BYTES: usize = 8;
 const MIDDLE_BYTES: usize = 16;
 const LONGEST_BYTES: usize = 12;
-/// Set in a stored probability when no n-gram extends this one to the left.
+/// This bit is set in a stored probability if no n-gram extends this one to the left.
 const SIGN: u32 = 1 << 31;
 
 pub(super) struct Probing {
@@ -87,7 +87,7 @@ fn unpack(stored: f32) -> (f32, bool) {
     (f32::from_bits(bits | SIGN), bits & SIGN == 0)
 }
 
-/// The hash of an n-gram that is extended to the left by a word.
+/// Returns the hash of an n-gram that is extended to the left by a word.
 pub(super) fn combine(hash: u64, word: WordId) -> u64 {
     hash.wrapping_mul(8_978_948_897_894_561_157)
         ^ (u64::from(word) + 1).wrapping_mul(17_894_857_484_156_487_943)

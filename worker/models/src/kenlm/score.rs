@@ -1,12 +1,12 @@
-//! Scoring: the longest known n-gram that ends in a word gives its probability, the back-off
-//! weights of the longer contexts make up for what is missing.
+//! Computes scores: the longest known n-gram that ends in a word gives its probability, and the
+//! back-off weights of the longer contexts account for what is missing.
 //!
-//! Knows no file format: a model's tables answer three questions ([`Search`]).
+//! This file knows no file format: a model's tables answer three queries ([`Search`]).
 
 use super::{MAX_ORDER, Model, WordId};
 
-/// The tables of a model. A node stands for an n-gram that was found; it is extended to the left,
-/// one earlier word at a time.
+/// The tables of a model. A node is an n-gram that was found; it is extended to the left, one
+/// earlier word at a time.
 pub(super) trait Search {
     type Node: Copy;
 
@@ -15,13 +15,13 @@ pub(super) trait Search {
     /// Extends `node` by an earlier word to an n-gram of length `level + 2`, not the longest.
     fn middle(&self, level: usize, word: WordId, node: Self::Node) -> Option<Extended<Self::Node>>;
 
-    /// The probability of a longest n-gram.
+    /// Returns the probability of a longest n-gram.
     fn longest(&self, word: WordId, node: Self::Node) -> Option<f32>;
 }
 
 /// An n-gram that was found.
 pub(super) struct Extended<Node> {
-    /// None: the n-gram is not in the model, only longer ones are that end in it.
+    /// `None`: the model has only longer n-grams that end in this one, not the n-gram itself.
     pub(super) probability: Option<f32>,
     pub(super) backoff: f32,
     pub(super) node: Node,
@@ -55,7 +55,7 @@ fn next_word<S: Search>(search: &S, order: usize, state: &mut State, word: WordI
     let before = *state;
     let (mut score, backoff, mut node) = search.unigram(word);
     state.backoff[0] = backoff;
-    // Contexts that no n-gram extends are forgotten: nothing would be found for them.
+    // Contexts that no n-gram extends are dropped, because nothing would be found for them.
     let mut length = usize::from(extends(backoff));
     let mut matched = 1;
     for (level, &earlier) in before.words[..before.length].iter().enumerate() {
@@ -86,7 +86,8 @@ fn next_word<S: Search>(search: &S, order: usize, state: &mut State, word: WordI
     score
 }
 
-/// KenLM writes the weight of an n-gram that nothing extends as minus zero.
+/// Returns whether an n-gram extends another: KenLM writes the weight of one that nothing extends
+/// as minus zero.
 fn extends(backoff: f32) -> bool {
     backoff.to_bits() != (-0.0_f32).to_bits()
 }

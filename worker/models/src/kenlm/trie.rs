@@ -2,10 +2,10 @@
 //! their words, and each entry points to its extensions in the next array.
 //!
 //! ```text
-//! entry of a middle array:  word | probability, back-off weight | where its extensions begin
+//! entry of a middle array:  word | probability, back-off weight | where its extensions start
 //! ```
-//! Probabilities may be quantised: then a table of centres for each length stands in front. Of the
-//! pointers, the upper bits may stand in an array of their own (`arrays`).
+//! Probabilities may be quantised; then a table of centres for each length comes first. The upper
+//! bits of the pointers may be in an array of their own (`arrays`).
 
 use std::io::Read;
 
@@ -20,7 +20,7 @@ const WIDEST_QUANTISER_BITS: u32 = 25;
 /// A stored probability lacks its sign, which is always minus.
 const SIGN: u32 = 1 << 31;
 
-/// Which of the four kinds of tries.
+/// Which of the four kinds of tries a model is.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) quantised: bool,
@@ -35,7 +35,7 @@ pub(super) struct Trie {
     longest_values: Values,
 }
 
-/// Where the extensions of an n-gram are in the next array.
+/// The range of the extensions of an n-gram in the next array.
 #[derive(Clone, Copy)]
 pub(super) struct Range {
     begin: u64,
@@ -48,7 +48,7 @@ struct Middle {
     pointers: Pointers,
 }
 
-/// An array of entries that begin with a word.
+/// An array of entries, each of which starts with a word.
 struct Entries {
     section: Section,
     count: u64,
@@ -56,7 +56,7 @@ struct Entries {
     total_bits: u32,
 }
 
-/// How the numbers of an entry are written.
+/// How the numbers of an entry are stored.
 enum Values {
     Plain,
     Quantised {
@@ -67,10 +67,10 @@ enum Values {
     },
 }
 
-/// How the pointer of an entry is written.
+/// How the pointer of an entry is stored.
 struct Pointers {
     inline_bits: u32,
-    /// At `i`: the first entry whose pointer's upper bits are at least `i`.
+    /// The element `i` is the first entry whose pointer's upper bits are at least `i`.
     upper: Option<(Section, usize)>,
 }
 
@@ -140,16 +140,16 @@ impl Entries {
     ) -> Result<Self, LoadError> {
         let word_bits = bits_for(words);
         if word_bits > u32::BITS {
-            return Err(source.malformed(format!("`{words}` words, more than a number holds")));
+            return Err(source.malformed(format!("`{words}` words, more than a number can hold")));
         }
         let total_bits = word_bits + rest_bits;
-        // One entry more holds the last pointer, and eight bytes more let any entry be read whole.
+        // One more entry holds the last pointer, and eight more bytes let any entry be read whole.
         let bits = (u128::from(count) + 1) * u128::from(total_bits);
         let section = source.section(bits.div_ceil(8) + 8, what)?;
         Ok(Self { section, count, word_bits, total_bits })
     }
 
-    /// The entry of a word within a range. Words there are in ascending order.
+    /// Returns the entry of a word within a range, in which words are in ascending order.
     fn find(&self, word: WordId, range: Range) -> Option<u64> {
         let (mut low, mut high) = (range.begin, range.end.min(self.count));
         while low < high {
@@ -164,13 +164,13 @@ impl Entries {
         None
     }
 
-    /// The bit at which an entry's values begin.
+    /// Returns the bit at which the values of an entry start.
     fn value_at(&self, index: u64) -> u64 {
         index * u64::from(self.total_bits) + u64::from(self.word_bits)
     }
 }
 
-/// The tables of centres, of the middle lengths and last of the longest.
+/// Reads the tables of centres, those of the middle lengths first and that of the longest last.
 fn read_values<R: Read>(
     source: &mut Source<R>,
     lengths: usize,
@@ -185,7 +185,7 @@ fn read_values<R: Read>(
     let (version, probability_bits, backoff_bits) =
         (head[0], u32::from(head[1]), u32::from(head[2]));
     let width = 1..=WIDEST_QUANTISER_BITS;
-    // Version 2 differs from 1 in nothing that is read here.
+    // Version 2 does not differ from 1 in anything that is read here.
     if !(1..=2).contains(&version)
         || !width.contains(&probability_bits)
         || !width.contains(&backoff_bits)
@@ -272,8 +272,8 @@ impl Pointers {
         }
         let chopped = chop(count + 1, next, required, most);
         let length = (next >> (required - chopped)) + 1;
-        // KenLM reserves seven bytes for alignment in memory; the array begins on a multiple of
-        // eight, and so does everything before it but for what former arrays left over.
+        // KenLM reserves seven bytes for alignment in memory. The array starts at a multiple of
+        // eight, and so does everything before it, apart from what earlier arrays left over.
         let lead = source.misalignment();
         source.section(u128::from(lead), "the pointers")?;
         let upper = source.section(u128::from(length) * 8, "the pointers")?;
@@ -293,7 +293,7 @@ impl Pointers {
     }
 }
 
-/// The last place whose number is at most `index`.
+/// Returns the last index whose number is at most `index`.
 fn upper_part(upper: &Section, length: usize, index: u64) -> u64 {
     let (mut low, mut high) = (0, length);
     while low < high {
@@ -303,7 +303,8 @@ fn upper_part(upper: &Section, length: usize, index: u64) -> u64 {
     low.saturating_sub(1) as u64
 }
 
-/// How many upper bits of the pointers KenLM puts into the array: as many as save most memory.
+/// Returns how many upper bits of the pointers KenLM puts into the array: the number that saves
+/// most memory.
 fn chop(entries: u64, next: u64, required: u32, most: u32) -> u32 {
     let cost = |bits: u32| {
         i128::from(next >> (required - bits)) * 64 - i128::from(entries) * i128::from(bits)

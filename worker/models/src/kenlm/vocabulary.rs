@@ -1,4 +1,4 @@
-//! Words to numbers. KenLM keeps 64-bit hashes of the words, not the words themselves.
+//! Maps words to numbers. KenLM stores 64-bit hashes of the words, not the words themselves.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,16 @@ use super::WordId;
 use super::bits::Section;
 
 pub(super) enum Vocabulary {
-    /// Open addressing: buckets of a hash and a number.
+    /// A hash table with open addressing, whose buckets hold a hash and a number.
     Probing(Buckets),
     /// Hashes in ascending order; the first is word 1.
     Sorted { hashes: Section, count: usize },
-    /// What was read from an ARPA file.
+    /// The words of an ARPA file.
     Mapped(HashMap<u64, WordId>),
 }
 
 impl Vocabulary {
-    /// The number of a word; 0 if it is unknown.
+    /// Returns the number of a word, or 0 if it is unknown.
     pub(super) fn word(&self, word: &[u8]) -> WordId {
         let hash = word_hash(word);
         match self {
@@ -51,12 +51,13 @@ impl Buckets {
         Self { section, count, stride }
     }
 
-    /// How many buckets KenLM makes for so many entries; its product is in single precision.
+    /// Returns how many buckets KenLM makes for this many entries; it multiplies in single
+    /// precision.
     pub(super) fn count_for(entries: u64, multiplier: f32) -> u64 {
         ((multiplier * entries as f32) as u64).max(entries.saturating_add(1))
     }
 
-    /// Where the value of a key is.
+    /// Returns the position of the value of a key.
     #[inline]
     pub(super) fn find(&self, key: u64) -> Option<usize> {
         let mut bucket = key % self.count;
@@ -82,7 +83,7 @@ impl Buckets {
     }
 }
 
-/// MurmurHash64A of the word's bytes, with seed 0.
+/// Computes MurmurHash64A of the word's bytes, with seed 0.
 pub(super) fn word_hash(word: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0xC6A4_A793_5BD1_E995;
     const SHIFT: u32 = 47;

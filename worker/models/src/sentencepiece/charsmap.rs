@@ -1,7 +1,7 @@
 //! SentencePiece's precompiled character map: a double-array trie of what is replaced, and the
 //! replacements, each ended by a zero byte.
 //!
-//! **Invariant:** a place outside the map matches nothing.
+//! **Invariant:** a position outside the map matches nothing.
 
 pub(super) struct CharsMap {
     units: Vec<u32>,
@@ -9,22 +9,25 @@ pub(super) struct CharsMap {
 }
 
 impl CharsMap {
-    /// Reads the map's bytes: the trie's size, the trie, the replacements.
+    /// Reads the bytes of the map: the size of the trie, the trie, the replacements.
     pub(super) fn new(bytes: &[u8]) -> Result<Self, String> {
         let refuse = |what: &str| format!("its character map {what}");
-        let (size, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| refuse("is cut short"))?;
+        let (size, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| refuse("is truncated"))?;
         let size = u32::from_le_bytes(*size) as usize;
         let Some((trie, replacements)) = rest.split_at_checked(size) else {
             return Err(refuse(&format!("says `{size}` bytes, but has {}", rest.len())));
         };
         let (units, []) = trie.as_chunks::<4>() else {
-            return Err(refuse(&format!("has a trie of `{size}` bytes, no multiple of 4")));
+            return Err(refuse(&format!(
+                "has a trie of `{size}` bytes, which is not a multiple of 4"
+            )));
         };
         let units = units.iter().map(|unit| u32::from_le_bytes(*unit)).collect();
         Ok(Self { units, replacements: replacements.to_vec() })
     }
 
-    /// The longest beginning of `text` that is replaced, in bytes, and by what.
+    /// Returns the length in bytes of the longest prefix of `text` that is replaced, and its
+    /// replacement.
     pub(super) fn longest(&self, text: &[u8]) -> Option<(usize, &[u8])> {
         let mut found = None;
         let mut place = self.offset(0)?;

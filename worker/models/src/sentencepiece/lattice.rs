@@ -1,12 +1,12 @@
-//! The best path through a text: the pieces whose scores have the greatest sum.
+//! Finds the best path through a text: the pieces with the greatest sum of scores.
 //!
 //! **Invariant:** sums and comparisons are those of SentencePiece: in single precision, from the
-//! text's beginning on, and of equal paths the first one found stays.
+//! start of the text, and of equal paths the first one found is kept.
 
 use super::proto::{PieceKind, PieceProto};
 use super::tree::Tree;
 
-/// How much worse than the worst piece an unknown character is.
+/// How much lower than the worst piece an unknown character scores.
 const UNKNOWN_PENALTY: f32 = 10.0;
 
 pub(super) struct Lattice {
@@ -24,16 +24,17 @@ enum Score {
     Unused,
 }
 
-/// The best way to get to a byte of the text.
+/// The best path to a byte of the text.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     score: f32,
-    /// Where its last piece begins; none: no path ends here.
+    /// Start of its last piece; `None` if no path ends here.
     start: Option<u32>,
     piece: u32,
 }
 
-/// Memory for finding a path; it grows with the longest stretch that pieces cross everywhere.
+/// Memory for finding a path; it grows with the longest stretch that has no boundary between
+/// pieces.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     nodes: Vec<Node>,
@@ -50,7 +51,7 @@ impl Lattice {
         for (id, piece) in (0_u32..).zip(pieces) {
             let score = piece.score();
             if piece.piece().is_empty() || score.is_nan() {
-                return Err(format!("its piece `{id}` has no spelling or no score"));
+                return Err(format!("its piece `{id}` has no text or no score"));
             }
             let (kind, in_tree) = match piece.kind() {
                 PieceKind::Normal => {
@@ -77,15 +78,15 @@ impl Lattice {
         Ok(Self { tree: Tree::new(words), scores, unknown, unknown_score, best_score: best })
     }
 
-    /// The piece that stands for what the model does not know.
+    /// Returns the piece that stands for text that the model does not know.
     pub(super) fn unknown(&self) -> u32 {
         self.unknown
     }
 
-    /// Gives start, end and number of the best pieces, in order.
+    /// Calls `take` with the start, end and number of each of the best pieces, in order.
     ///
-    /// Where no piece crosses a place, the best path to it is settled, and what lies before it
-    /// need not be remembered: mostly, that is where a word begins.
+    /// If no piece crosses a position, the best path to it is final, and what comes before it is no
+    /// longer needed: mostly, that is at the start of a word.
     pub(super) fn best_path(
         &self,
         text: &str,
@@ -110,7 +111,8 @@ impl Lattice {
         }
     }
 
-    /// Extends the best path to `start` by every piece that begins there; says how far they reach.
+    /// Extends the best path to `start` by every piece that starts there; returns how far they
+    /// reach.
     fn pieces_from(
         &self,
         bytes: &[u8],
@@ -142,7 +144,7 @@ impl Lattice {
         reach
     }
 
-    /// A symbol that the user defined is better than any other way through its bytes.
+    /// Scores a symbol that the user defined higher than any other path through its bytes.
     fn user_defined(&self, bytes: usize) -> f32 {
         (f64::from(bytes as f32 * self.best_score) - 0.1) as f32
     }
@@ -158,7 +160,7 @@ fn improve(nodes: &mut Vec<Node>, (start, end): (usize, usize), score: f32, piec
     }
 }
 
-/// Gives the pieces of the path to the last node, which becomes the first.
+/// Calls `take` with the pieces of the path to the last node, which becomes the first.
 fn give(
     nodes: &mut Vec<Node>,
     path: &mut Vec<(usize, usize, u32)>,

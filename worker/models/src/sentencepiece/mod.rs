@@ -1,10 +1,10 @@
-//! SentencePiece's unigram models: a text into the pieces that SentencePiece itself would give.
+//! SentencePiece's unigram models: splits a text into the same pieces as SentencePiece.
 //!
 //! ```text
 //!   .model ──▶ proto ──▶ normaliser, lattice                    = Model (shared)
 //!   text ──▶ normal form ──▶ best path ──▶ pieces                 Scratch (one a thread)
 //! ```
-//! Understood are unigram models with any precompiled character map, user-defined symbols and byte
+//! Supported are unigram models with any precompiled character map, user-defined symbols and byte
 //! fall-back. Models of type BPE, word and char are refused. Training, sampling, and turning pieces
 //! back into text are left to SentencePiece.
 //!
@@ -28,7 +28,7 @@ use lattice::Lattice;
 use normaliser::Normaliser;
 use proto::{ModelKind, ModelProto, PieceKind};
 
-/// No real model comes near; CCNet's have 65,536 pieces in about 1 MB.
+/// Limit of a model file, far above real ones; CCNet's have 65,536 pieces in about 1 MB.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// Why a model was refused.
@@ -38,7 +38,7 @@ pub enum LoadError {
     Read { name: String, source: std::io::Error },
     #[error("SentencePiece model `{name}` has `{bytes}` bytes, more than any real model")]
     TooLarge { name: String, bytes: u64 },
-    #[error("`{name}` is no SentencePiece model: {source}")]
+    #[error("`{name}` is not a SentencePiece model: {source}")]
     NotAModel { name: String, source: prost::DecodeError },
     #[error(
         "SentencePiece model `{name}` is of type `{kind}`; only `unigram` is read here\n\
@@ -49,16 +49,16 @@ pub enum LoadError {
     Malformed { name: String, what: String },
 }
 
-/// A unigram model. It does not change; threads share it.
+/// A unigram model. It does not change, and threads share it.
 pub struct Model {
     normaliser: Normaliser,
     lattice: Lattice,
     pieces: Vec<String>,
-    /// The pieces of the 256 bytes, when the model falls back to them.
+    /// The pieces of the 256 bytes, if the model falls back to them.
     bytes: Option<Box<[u32; 256]>>,
 }
 
-/// Memory for encoding, one for each thread.
+/// Memory that encoding reuses; one for each thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
     normal: String,
@@ -68,9 +68,9 @@ pub struct Scratch {
 /// A piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Of the model, by number.
+    /// A piece of the model, by its number.
     Known(u32),
-    /// A stretch of the normal form that the model has no pieces for.
+    /// A part of the normal form for which the model has no pieces.
     Unknown(&'a str),
 }
 
@@ -120,12 +120,12 @@ impl Model {
         Ok(Self { normaliser, lattice, pieces: pieces.collect(), bytes })
     }
 
-    /// How many pieces the model has.
+    /// Returns the number of pieces of the model.
     pub fn piece_count(&self) -> usize {
         self.pieces.len()
     }
 
-    /// How a piece is written, with `▁` for a space.
+    /// Returns the text of a piece, with `▁` for a space.
     pub fn spelling<'a>(&'a self, piece: Piece<'a>) -> &'a str {
         match piece {
             Piece::Known(id) => &self.pieces[id as usize],
@@ -133,7 +133,7 @@ impl Model {
         }
     }
 
-    /// Gives the pieces of `text` in order.
+    /// Calls `take` with the pieces of `text`, in order.
     pub fn encode(&self, scratch: &mut Scratch, text: &str, mut take: impl FnMut(Piece<'_>)) {
         self.normaliser.normalise(text, &mut scratch.normal);
         let Scratch { normal, lattice } = scratch;
@@ -162,7 +162,7 @@ impl Model {
     }
 }
 
-/// The pieces `<0x00>` to `<0xFF>`.
+/// Finds the pieces `<0x00>` to `<0xFF>`.
 fn byte_pieces(pieces: &[proto::PieceProto]) -> Result<Box<[u32; 256]>, String> {
     let mut table = Box::new([u32::MAX; 256]);
     for (id, piece) in (0..).zip(pieces) {
@@ -174,6 +174,6 @@ fn byte_pieces(pieces: &[proto::PieceProto]) -> Result<Box<[u32; 256]>, String> 
     }
     match table.iter().position(|id| *id == u32::MAX) {
         None => Ok(table),
-        Some(byte) => Err(format!("it falls back to bytes, but lacks the piece `<0x{byte:02X}>`")),
+        Some(byte) => Err(format!("it falls back to bytes, but has no piece `<0x{byte:02X}>`")),
     }
 }

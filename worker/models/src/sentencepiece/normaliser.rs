@@ -1,5 +1,5 @@
-//! SentencePiece's normal form of a text: characters replaced by the model's map, spaces squeezed
-//! and written as `▁`.
+//! SentencePiece's normal form of a text: characters are replaced by the model's map, and spaces
+//! are squeezed and written as `▁`.
 
 use super::charsmap::CharsMap;
 use super::proto::NormaliserProto;
@@ -9,7 +9,7 @@ const SPACE: &str = "\u{2581}";
 
 pub(super) struct Normaliser {
     map: Option<CharsMap>,
-    /// What the user defined as symbols stays as it is.
+    /// Symbols that the user defined, which stay unchanged.
     defined: Option<Tree>,
     add_dummy_prefix: bool,
     remove_extra_spaces: bool,
@@ -38,7 +38,7 @@ impl Normaliser {
         })
     }
 
-    /// Writes the normal form into `out`, whose former content is lost.
+    /// Writes the normal form into `out`, after clearing it.
     pub(super) fn normalise(&self, text: &str, out: &mut String) {
         out.clear();
         let mut rest = text;
@@ -81,7 +81,8 @@ impl Normaliser {
         }
     }
 
-    /// What the beginning of `text` becomes, and how many bytes it has; none at the end.
+    /// Returns the normal form of the next unit of `text`, and its length in bytes; `None` at the
+    /// end.
     fn prefix<'a>(&'a self, text: &'a str) -> Option<(&'a str, usize)> {
         let first = text.chars().next()?;
         let bytes = text.as_bytes();

@@ -1,10 +1,10 @@
-//! Pieces beside SentencePiece's own, and files that must be refused.
+//! Compares pieces with SentencePiece's own, and checks files that must be refused.
 
 use super::proto::{ModelProto, NormaliserProto, PieceProto, TrainerProto};
 use super::*;
 
 fn testdata(name: &str) -> std::path::PathBuf {
-    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/lm").join(name)
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/lm").join(name)
 }
 
 fn pieces(model: &Model, scratch: &mut Scratch, text: &str) -> Vec<String> {
@@ -35,7 +35,7 @@ fn pieces_are_sentencepieces_for_every_reference_text() {
 }
 
 #[test]
-fn pieces_are_sentencepieces_for_spaces_foreign_letters_and_rubbish() {
+fn pieces_are_sentencepieces_for_spaces_other_scripts_and_noise() {
     check_golden("pieces.jsonl", "text");
 }
 
@@ -67,7 +67,7 @@ const LETTERS: [(&str, f32, PieceKind); 5] = [
 ];
 
 #[test]
-fn of_equal_paths_the_one_found_first_stays_and_unknown_neighbours_are_one() {
+fn the_first_of_equal_paths_is_kept_and_unknown_neighbours_are_one_piece() {
     let model = of(&proto(&LETTERS)).unwrap();
     let mut scratch = Scratch::default();
     assert_eq!(pieces(&model, &mut scratch, "aa"), ["▁", "aa"]);
@@ -76,7 +76,7 @@ fn of_equal_paths_the_one_found_first_stays_and_unknown_neighbours_are_one() {
 }
 
 #[test]
-fn an_unknown_character_becomes_its_bytes_where_the_model_has_them() {
+fn an_unknown_character_becomes_its_bytes_if_the_model_has_them() {
     let mut words: Vec<(String, f32, PieceKind)> =
         (0..256).map(|byte| (format!("<0x{byte:02X}>"), 0.0, PieceKind::Byte)).collect();
     words.push(("▁".to_owned(), -1.0, PieceKind::Normal));
@@ -87,7 +87,7 @@ fn an_unknown_character_becomes_its_bytes_where_the_model_has_them() {
     assert_eq!(found, ["▁", "<0xC3>", "<0xA9>"]);
     model.pieces.remove(8);
     let refusal = of(&model).err().unwrap().to_string();
-    assert!(refusal.contains("lacks the piece `<0x07>`"), "{refusal}");
+    assert!(refusal.contains("has no piece `<0x07>`"), "{refusal}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn other_kinds_and_damaged_files_are_refused_with_the_reason() {
     let refusal = of(&map).err().unwrap().to_string();
     assert!(refusal.contains("says `255` bytes, but has 1"), "{refusal}");
     let nothing = Model::from_bytes(b"PK\x03\x04", "m.model").err().unwrap().to_string();
-    assert!(nothing.contains("`m.model` is no SentencePiece model"), "{nothing}");
+    assert!(nothing.contains("`m.model` is not a SentencePiece model"), "{nothing}");
 }
 
 #[test]

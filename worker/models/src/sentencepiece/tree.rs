@@ -1,8 +1,9 @@
-//! A tree of byte strings: which of them begin here?
+//! A tree of byte strings, which finds those that start at a position.
 //!
-//! Nodes lie level by level, the children of one beside each other in the order of their bytes.
+//! Nodes are stored level by level, the children of a node side by side in the order of their
+//! bytes.
 
-/// A node has no number.
+/// The number of a node at which no string ends.
 const NONE: u32 = u32::MAX;
 
 pub(super) struct Tree {
@@ -18,18 +19,18 @@ struct Node {
     id: u32,
 }
 
-/// A place in the tree.
+/// A position in the tree.
 #[derive(Clone, Copy)]
 pub(super) struct Place(u32);
 
 impl Tree {
-    /// Of strings with their numbers; of equal ones the first counts.
+    /// Builds a tree from strings with their numbers; of equal strings the first counts.
     pub(super) fn new(mut words: Vec<(&[u8], u32)>) -> Self {
         words.sort_by_key(|(word, _)| *word);
         words.dedup_by_key(|(word, _)| *word);
         let root = Node { first_child: 0, children: 0, id: NONE };
         let mut tree = Self { nodes: vec![root], labels: vec![0] };
-        // Nodes whose children are still to be made: the words below each, and their depth.
+        // Nodes whose children are still to be made, with the words below each and their depth.
         let mut open = std::collections::VecDeque::from([(0_usize, 0..words.len(), 0_usize)]);
         while let Some((node, mut range, depth)) = open.pop_front() {
             if let Some((word, id)) = words.get(range.start).filter(|_| !range.is_empty())
@@ -70,14 +71,14 @@ impl Tree {
         Some(Place((first + at) as u32))
     }
 
-    /// The number of the string that ends here.
+    /// Returns the number of the string that ends here.
     #[inline]
     pub(super) fn id(&self, place: Place) -> Option<u32> {
         let id = self.nodes[place.0 as usize].id;
         (id != NONE).then_some(id)
     }
 
-    /// The length of the longest string with which `text` begins.
+    /// Returns the length of the longest string that is a prefix of `text`.
     pub(super) fn longest(&self, text: &[u8]) -> Option<usize> {
         let (mut place, mut longest) = (self.root(), None);
         for (index, &byte) in text.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! How many tokens a text has under a language model's tokenizer.
+//! Counts the tokens of a text under a language model's tokenizer.
 //!
 //! The tokenizer is any `tokenizer.json` that the `tokenizers` crate reads; special tokens are not
 //! added, so that counts of documents add up.
@@ -10,12 +10,12 @@ use std::path::Path;
 use thresher_formats::third_party;
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
-/// The largest real ones have some 30 MB.
+/// Limit of a tokenizer file; the largest real ones have some 30 MB.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Counts tokens; shared by all threads.
+/// Counts tokens; all threads share it.
 pub trait TokenCounter: Send + Sync {
-    /// The tokens of `text`.
+    /// Returns the number of tokens of `text`.
     fn count(&self, text: &str) -> Result<u64, TokenError>;
 }
 
@@ -27,14 +27,14 @@ pub enum TokenError {
          hint: `tokens.tokenizer` names a tokenizer.json, for instance that of GPT-NeoX-20B or \
          Pythia \
          (https://huggingface.co/EleutherAI/pythia-6.9b-deduped/resolve/main/tokenizer.json); \
-         `\"none\"` counts no tokens, and judges no code by them"
+         `\"none\"` counts no tokens, and does not filter code by them"
     )]
     Load { name: String, error: String },
     #[error("failed to count the tokens of a text of {bytes} bytes: {error}")]
     Count { bytes: usize, error: String },
 }
 
-/// A tokenizer from a `tokenizer.json`, of whatever version.
+/// A tokenizer read from a `tokenizer.json` of any version.
 pub struct TokenizerFile {
     name: String,
     tokenizer: PipelineTokenizer,
@@ -42,6 +42,7 @@ pub struct TokenizerFile {
 }
 
 impl TokenizerFile {
+    /// Reads a `tokenizer.json`.
     pub fn load(path: &Path) -> Result<Self, TokenError> {
         let name = path.display().to_string();
         let failed = |error: &dyn std::fmt::Display| TokenError::Load {
@@ -63,7 +64,7 @@ impl TokenizerFile {
             error: error.to_string(),
         };
         let read = third_party::caught(|| {
-            // Files of older releases are brought into the form that the reader knows.
+            // Files of older releases are converted to the format that the reader knows.
             let canonical =
                 tokenizers::canonicalize_str(text).map_err(|error| error.to_string())?;
             tokenizers::from_json(&canonical).map_err(|error| error.to_string())
@@ -78,7 +79,7 @@ impl TokenizerFile {
         Ok(Self { name: name.to_owned(), tokenizer, options })
     }
 
-    /// The file.
+    /// Returns the name of the file, for messages.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -120,10 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tokenizer_is_refused_with_its_name() {
+    fn a_file_that_is_not_a_tokenizer_is_refused_with_its_name() {
         let error = TokenizerFile::from_json("{\"model\": 7}", "t.json").err().unwrap().to_string();
         assert!(error.contains("`t.json`") && error.contains("hint: "), "{error}");
-        // Two pieces of one number: the library panics.
+        // Two pieces have one number, on which the library panics.
         let text = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
             "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
             "model": {"type": "BPE", "dropout": null, "unk_token": null,

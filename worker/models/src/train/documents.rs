@@ -1,16 +1,19 @@
-//! Texts of documents from a file: JSON lines with a field `text`, or one document a line.
+//! Reads the texts of documents from a file: JSON lines with a field `text`, or one document per
+//! line.
 //!
-//! A line that is no document is skipped and told; a file that cannot be read is an error.
+//! A line that is not a document is skipped and reported; a file that cannot be read is an error.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde::Deserialize;
 
-/// A longer line is no document.
+use super::TrainError;
+
+/// A longer line is not a document.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
 #[derive(Deserialize)]
@@ -19,37 +22,50 @@ struct Row<'a> {
     text: Cow<'a, str>,
 }
 
-/// Lines of a file that are no documents.
+/// Lines of a file that are not documents.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadLines {
+pub struct BadLines {
+    /// The file.
+    pub file: PathBuf,
+    /// Number of such lines.
     pub count: u64,
-    /// Number of the first one, from 1, and what is wrong with it.
-    pub first: (u64, String),
+    /// Number of the first one, from 1.
+    pub first: u64,
+    /// What is wrong with the first one.
+    pub reason: String,
 }
 
-/// Gives every text of a file.
+impl fmt::Display for BadLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, count, first, reason } = self;
+        let lines = if *count == 1 { "line is not a document" } else { "lines are not documents" };
+        write!(f, "`{}`: {count} {lines}; line {first}: {reason}", file.display())
+    }
+}
+
+/// Passes every text of a file to `sink`.
 pub(super) fn read_texts(
     path: &Path,
-    take: &mut dyn FnMut(&str) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<BadLines>> {
-    let failed = || format!("failed to read `{}`", path.display());
-    let (mut lines, bare) = open(path).with_context(failed)?;
+    sink: &mut dyn FnMut(&str) -> Result<(), TrainError>,
+) -> Result<Option<BadLines>, TrainError> {
+    let failed = TrainError::read(path);
+    let (mut lines, bare) = open(path).map_err(&failed)?;
     let mut line = Vec::new();
     let mut bad: Option<BadLines> = None;
     for number in 1.. {
         line.clear();
         let got = (&mut lines).take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
-        let got = got.with_context(failed)? as u64;
+        let got = got.map_err(&failed)? as u64;
         if got == 0 {
             break;
         }
         let wrong = if got == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
-            lines.skip_until(b'\n').with_context(failed)?;
+            lines.skip_until(b'\n').map_err(&failed)?;
             Some(format!("it is longer than {MAX_LINE_BYTES} bytes"))
         } else {
             match text_of(line.trim_ascii(), bare) {
                 Ok(Some(text)) => {
-                    take(&text)?;
+                    sink(&text)?;
                     None
                 }
                 Ok(None) => None,
@@ -58,14 +74,16 @@ pub(super) fn read_texts(
         };
         match (wrong, &mut bad) {
             (Some(_), Some(bad)) => bad.count += 1,
-            (Some(why), None) => bad = Some(BadLines { count: 1, first: (number, why) }),
+            (Some(reason), None) => {
+                bad = Some(BadLines { file: path.to_owned(), count: 1, first: number, reason });
+            }
             (None, _) => {}
         }
     }
     Ok(bad)
 }
 
-/// Its lines, unpacked, and whether each is a text as it is.
+/// Opens a file, decompressed; returns also whether each of its lines is a text as it is.
 fn open(path: &Path) -> io::Result<(BufReader<Box<dyn Read>>, bool)> {
     let name = path.to_string_lossy();
     let file = File::open(path)?;
@@ -79,7 +97,7 @@ fn open(path: &Path) -> io::Result<(BufReader<Box<dyn Read>>, bool)> {
     Ok((BufReader::with_capacity(1 << 16, reader), plain.ends_with(".txt")))
 }
 
-/// None for an empty line.
+/// Returns the text of a line, or `None` for an empty line.
 fn text_of(line: &[u8], bare: bool) -> Result<Option<Cow<'_, str>>, String> {
     let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     if line.is_empty() {
@@ -90,7 +108,7 @@ fn text_of(line: &[u8], bare: bool) -> Result<Option<Cow<'_, str>>, String> {
     }
     match serde_json::from_str::<Row<'_>>(line) {
         Ok(row) => Ok(Some(row.text)),
-        // Of this line alone, so its own number would mislead.
+        // The error is about this line alone, so the line number in it would mislead.
         Err(error) => Err(error.to_string().replace(" at line 1 column", " at column")),
     }
 }

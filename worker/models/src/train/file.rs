@@ -1,4 +1,4 @@
-//! A trained model as bytes, in fastText's own format, version 12.
+//! Writes a trained model in fastText's own format, version 12.
 
 use super::supervised::{Settings, Weights};
 use super::vocabulary::{Corpus, Word};
@@ -16,7 +16,8 @@ pub(super) fn bytes(
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(weights.input.len() * 4 + corpus.words.len() * 24);
     let dimensions = settings.dimensions as i32;
-    // Window, negatives and rate of update are fastText's defaults; no n-grams, so no buckets.
+    // Window, negatives and update rate are fastText's defaults; without n-grams there are no
+    // buckets.
     let (window, negatives, word_grams, buckets, shortest, longest) = (5, 5, 1, 0, 0, 0);
     let update_rate = 100;
     for number in [
@@ -38,7 +39,7 @@ pub(super) fn bytes(
         out.extend(number.to_le_bytes());
     }
     out.extend(1e-4_f64.to_le_bytes());
-    // fastText sorts labels by falling count, and takes the output's rows in that order.
+    // fastText sorts labels by falling count, and uses the rows of the output matrix in that order.
     let mut order = [0, 1];
     order.sort_by_key(|&label: &usize| std::cmp::Reverse(corpus.labels[label].count));
     let (words, labels) = (corpus.words.len() as i32, order.len() as i32);

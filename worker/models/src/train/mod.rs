@@ -1,14 +1,15 @@
-//! `thresher-worker train classifier`: makes a fastText model from two sets of documents.
+//! Training: makes a fastText model from two sets of documents.
 //!
 //! ```text
 //! files → documents → vocabulary, examples → shuffle → epochs → model file
 //! ```
-//! It does what `fasttext supervised` does with its defaults, in one thread, and writes fastText's
+//! It does what `fasttext supervised` does with its defaults, in one thread, and produces fastText's
 //! own format. Examples are held in memory: four bytes for each word of the input.
 //!
 //! **Invariant:** the same files, settings and seed give the same bytes on every machine.
 
 mod documents;
+mod error;
 mod file;
 mod random;
 mod supervised;
@@ -17,140 +18,96 @@ mod vocabulary;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::{Args, Subcommand};
+use thresher_domain::SplitMix64;
 
-use documents::{BadLines, read_texts};
-use random::Random;
+use documents::read_texts;
 use supervised::Settings;
 use vocabulary::Builder;
 
-/// What can be trained.
-#[derive(Debug, Args)]
-pub struct TrainArgs {
-    #[command(subcommand)]
-    what: What,
+pub use documents::BadLines;
+pub use error::TrainError;
+
+/// Files of documents, and the label that all of these documents have.
+#[derive(Debug, Clone)]
+pub struct LabelledFiles {
+    /// The label, with or without fastText's prefix `__label__`.
+    pub label: String,
+    /// JSON lines with a field `text`, or `.txt` with one document a line; also `.gz` and `.zst`.
+    pub files: Vec<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-enum What {
-    /// A fastText model that tells good documents from others
-    Classifier(ClassifierArgs),
+/// How a model is trained; the names are fastText's.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainSettings {
+    /// Length of the vectors.
+    pub dim: u16,
+    /// Learning rate at the start; it falls to 0.
+    pub lr: f32,
+    /// Number of times that each document is seen.
+    pub epochs: u32,
+    /// Rarer words are left out.
+    pub min_count: u64,
+    /// Determines the order of the documents and the first vectors.
+    pub seed: u64,
 }
 
-#[derive(Debug, Args)]
-struct ClassifierArgs {
-    /// Files of good documents: JSON lines with `text`, or `.txt` with one a line; also `.gz`,
-    /// `.zst`
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
-    positive: Vec<PathBuf>,
-    /// Files of other documents
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
-    negative: Vec<PathBuf>,
-    /// Where the model goes
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
-    /// Label of the good documents; the job file's `classifier.label`
-    #[arg(long, default_value = "wiki")]
-    positive_label: String,
-    /// Label of the others
-    #[arg(long, default_value = "cc")]
-    negative_label: String,
-    /// Length of the vectors
-    #[arg(long, default_value_t = 100)]
-    dim: u16,
-    /// Learning rate at the start; it falls to 0
-    #[arg(long, default_value_t = 0.1)]
-    lr: f32,
-    /// How often each document is seen
-    #[arg(long, default_value_t = 5)]
-    epochs: u32,
-    /// Words that are rarer are left out
-    #[arg(long, default_value_t = 1)]
-    min_count: u64,
-    /// For the order of documents and the first vectors
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+/// A trained model, and figures about it.
+#[derive(Debug)]
+pub struct TrainedModel {
+    /// The model as a file of fastText.
+    pub bytes: Vec<u8>,
+    /// Number of documents that it was trained on.
+    pub documents: usize,
+    /// Number of words in the vocabulary.
+    pub words: usize,
+    /// Mean loss in the last epoch.
+    pub last_loss: f64,
+    /// Files with lines that were skipped.
+    pub skipped: Vec<BadLines>,
 }
 
-/// Trains, and says what came of it.
-pub fn run_train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
-    let What::Classifier(args) = &args.what;
-    let (model, told, warnings) = train_classifier(args)?;
-    for warning in warnings {
-        writeln!(std::io::stderr(), "warning: {warning}")?;
-    }
-    write_whole(&args.output, &model)
-        .with_context(|| format!("failed to write `{}`", args.output.display()))?;
-    writeln!(std::io::stdout(), "{told}")?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The bytes of the model, a line for people, and what was wrong with files.
-fn train_classifier(args: &ClassifierArgs) -> anyhow::Result<(Vec<u8>, String, Vec<String>)> {
-    anyhow::ensure!(
-        args.positive_label != args.negative_label,
-        "both labels are `{}`\nhint: give the two sets different labels",
-        args.positive_label
-    );
-    anyhow::ensure!(
-        args.dim > 0 && args.epochs > 0 && args.lr.is_finite() && args.lr > 0.0,
-        "dim {}, epochs {} and lr {} must be more than 0",
-        args.dim,
-        args.epochs,
-        args.lr
-    );
-    let mut builder = Builder::new([&args.positive_label, &args.negative_label]);
-    let mut warnings = Vec::new();
-    for (label, files) in [(0, &args.positive), (1, &args.negative)] {
+/// Trains a model that distinguishes the documents of two sets.
+pub fn train_classifier(
+    sets: &[LabelledFiles; 2],
+    settings: &TrainSettings,
+) -> Result<TrainedModel, TrainError> {
+    check(sets, settings)?;
+    let mut builder = Builder::new([&sets[0].label, &sets[1].label]);
+    let mut skipped = Vec::new();
+    for (label, LabelledFiles { files, .. }) in sets.iter().enumerate() {
         for file in files {
-            if let Some(bad) = read_texts(file, &mut |text| builder.add(label, text))? {
-                warnings.push(warning(file, &bad));
-            }
+            skipped.extend(read_texts(file, &mut |text| builder.add(label, text))?);
         }
-        anyhow::ensure!(
-            builder.examples_of(label) > 0,
-            "no document in `{}`{}\nhint: give JSON lines with a field `text`, or `.txt` files",
-            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("`, `"),
-            warnings.iter().map(|warning| format!("\n{warning}")).collect::<String>()
-        );
+        if builder.examples_of(label) == 0 {
+            return Err(TrainError::NoDocuments { files: files.clone(), skipped });
+        }
     }
-    let mut corpus = builder.finish(args.min_count)?;
-    let mut random = Random::new(args.seed);
+    let mut corpus = builder.finish(settings.min_count)?;
+    let mut random = SplitMix64::new(settings.seed);
     random.shuffle(&mut corpus.examples);
-    let settings = Settings { dimensions: args.dim.into(), rate: args.lr, epochs: args.epochs };
+    let TrainSettings { dim, lr, epochs, min_count, .. } = *settings;
+    let settings = Settings { dimensions: dim.into(), rate: lr, epochs };
     let weights = supervised::train(&corpus, &settings, &mut random);
-    let model = file::bytes(&corpus, &settings, args.min_count, &weights);
-    let told = format!(
-        "{} documents, {} words in the vocabulary, mean loss {:.4} in the last epoch",
-        corpus.examples.len(),
-        corpus.words.len(),
-        weights.last_loss,
-    );
-    Ok((model, told, warnings))
+    Ok(TrainedModel {
+        bytes: file::bytes(&corpus, &settings, min_count, &weights),
+        documents: corpus.examples.len(),
+        words: corpus.words.len(),
+        last_loss: weights.last_loss,
+        skipped,
+    })
 }
 
-/// `words.jsonl: 2 lines are no documents; line 7: expected value at line 1 column 1`.
-fn warning(file: &Path, bad: &BadLines) -> String {
-    let (number, why) = &bad.first;
-    let lines = if bad.count == 1 { "line is no document" } else { "lines are no documents" };
-    format!("`{}`: {} {lines}; line {number}: {why}", file.display(), bad.count)
-}
-
-/// Writes a file under another name first, so that none is ever there half.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let unfinished = path.with_file_name(name);
-    let written = std::fs::write(&unfinished, bytes);
-    let result = written.and_then(|()| std::fs::rename(&unfinished, path));
-    if result.is_err() {
-        // The first error is the one to tell.
-        let _ = std::fs::remove_file(&unfinished);
+fn check(sets: &[LabelledFiles; 2], settings: &TrainSettings) -> Result<(), TrainError> {
+    let [first, second] = sets;
+    if first.label == second.label {
+        return Err(TrainError::SameLabel(first.label.clone()));
     }
-    result
+    let TrainSettings { dim, lr, epochs, .. } = *settings;
+    if dim > 0 && epochs > 0 && lr.is_finite() && lr > 0.0 {
+        Ok(())
+    } else {
+        Err(TrainError::Settings { dim, epochs, lr })
+    }
 }

@@ -1,13 +1,16 @@
-//! fastText's training with softmax: the mean of the words' vectors is pushed towards its label's.
+//! fastText's training with softmax: the mean of the words' vectors is moved towards that of its
+//! label.
 //!
-//! **Invariant:** sums run in one fixed order, and exponential and logarithm are ours, so that the
-//! weights depend on examples, settings and seed alone.
+//! **Invariant:** sums run in one fixed order, and exponential and logarithm come from `libm`, so
+//! that the weights depend only on examples, settings and seed.
 
-use super::random::Random;
+use thresher_domain::SplitMix64;
+
+use super::random::symmetric;
 use super::vocabulary::Corpus;
 
 const LABELS: usize = 2;
-/// The learning rate is set anew when so many tokens have gone by.
+/// Number of tokens after which the learning rate is updated.
 const RATE_UPDATE_TOKENS: u64 = 100;
 
 pub(super) struct Settings {
@@ -20,16 +23,16 @@ pub(super) struct Settings {
 pub(super) struct Weights {
     pub(super) input: Vec<f32>,
     pub(super) output: Vec<f32>,
-    /// The mean of the last epoch.
+    /// The mean loss of the last epoch.
     pub(super) last_loss: f64,
 }
 
-pub(super) fn train(corpus: &Corpus, settings: &Settings, random: &mut Random) -> Weights {
+pub(super) fn train(corpus: &Corpus, settings: &Settings, random: &mut SplitMix64) -> Weights {
     let dimensions = settings.dimensions;
     let scale = 1.0 / dimensions as f32;
     let cells = corpus.words.len() * dimensions;
     let mut weights = Weights {
-        input: (0..cells).map(|_| random.symmetric() * scale).collect(),
+        input: (0..cells).map(|_| symmetric(random) * scale).collect(),
         output: vec![0.0; LABELS * dimensions],
         last_loss: 0.0,
     };
@@ -58,7 +61,7 @@ pub(super) fn train(corpus: &Corpus, settings: &Settings, random: &mut Random) -
 }
 
 impl Weights {
-    /// One step; returns the loss before it.
+    /// Makes one step; returns the loss before it.
     fn update(
         &mut self,
         words: &[u32],

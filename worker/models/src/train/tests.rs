@@ -1,5 +1,7 @@
-//! Small models: their bytes, what they tell apart, and what is refused. What fastText itself says
+//! Small models: their bytes, what they distinguish, and what is refused. What fastText itself says
 //! of one, `tests/peers/trained.py` compares.
+
+use std::io::Write;
 
 use super::*;
 use crate::fasttext::Model;
@@ -14,10 +16,17 @@ fn texts(lang: &str) -> Vec<String> {
 
 struct Corpora {
     _folder: tempfile::TempDir,
-    arguments: ClassifierArgs,
+    sets: [LabelledFiles; 2],
+    settings: TrainSettings,
 }
 
-/// German as JSON lines in zstd, French as plain text in gzip.
+impl Corpora {
+    fn train(&self) -> Result<TrainedModel, TrainError> {
+        train_classifier(&self.sets, &self.settings)
+    }
+}
+
+/// Writes German documents as JSON lines in zstd, and French ones as plain text in gzip.
 fn corpora() -> Corpora {
     let folder = tempfile::tempdir().unwrap();
     let row = |text: &String| serde_json::json!({ "text": text }).to_string() + "\n";
@@ -30,41 +39,33 @@ fn corpora() -> Corpora {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(french.as_bytes()).unwrap();
     std::fs::write(&negative, gzip.finish().unwrap()).unwrap();
-    let arguments = ClassifierArgs {
-        positive: vec![positive],
-        negative: vec![negative],
-        output: folder.path().join("model.bin"),
-        positive_label: "wiki".to_owned(),
-        negative_label: "cc".to_owned(),
-        dim: 10,
-        lr: 0.1,
-        epochs: 5,
-        min_count: 1,
-        seed: 7,
-    };
-    Corpora { _folder: folder, arguments }
+    let set = |label: &str, file| LabelledFiles { label: label.to_owned(), files: vec![file] };
+    let sets = [set("wiki", positive), set("cc", negative)];
+    let settings = TrainSettings { dim: 10, lr: 0.1, epochs: 5, min_count: 1, seed: 7 };
+    Corpora { _folder: folder, sets, settings }
 }
 
 #[test]
 fn the_same_documents_and_seed_give_the_same_bytes_and_another_seed_gives_others() {
     let mut corpora = corpora();
-    let (first, told, warnings) = train_classifier(&corpora.arguments).unwrap();
-    assert!(told.contains("200 documents"), "{told}");
-    let [bad] = warnings.as_slice() else { panic!("{warnings:?}") };
+    let first = corpora.train().unwrap();
+    assert_eq!(first.documents, 200);
+    let [bad] = first.skipped.as_slice() else { panic!("{:?}", first.skipped) };
+    let bad = bad.to_string();
     assert!(
-        bad.contains("2 lines are no documents; line 101: expected ident at column 2"),
+        bad.contains("2 lines are not documents; line 101: expected ident at column 2"),
         "{bad}"
     );
-    assert_eq!(first, train_classifier(&corpora.arguments).unwrap().0);
-    corpora.arguments.seed = 8;
-    assert_ne!(first, train_classifier(&corpora.arguments).unwrap().0);
+    assert_eq!(first.bytes, corpora.train().unwrap().bytes);
+    corpora.settings.seed = 8;
+    assert_ne!(first.bytes, corpora.train().unwrap().bytes);
 }
 
 #[test]
-fn a_model_learns_to_tell_the_sets_apart() {
+fn a_model_learns_to_distinguish_the_sets() {
     let mut corpora = corpora();
-    corpora.arguments.epochs = 25;
-    let (bytes, ..) = train_classifier(&corpora.arguments).unwrap();
+    corpora.settings.epochs = 25;
+    let bytes = corpora.train().unwrap().bytes;
     let model = Model::from_bytes(&bytes, "trained").unwrap();
     let classifier = crate::classifier::Classifier::new(model, "wiki").unwrap();
     let mut scratch = crate::classifier::ClassifierScratch::default();
@@ -75,17 +76,17 @@ fn a_model_learns_to_tell_the_sets_apart() {
 
 #[test]
 fn what_cannot_be_trained_from_is_refused_with_the_reason() {
-    let refused = |change: &dyn Fn(&mut ClassifierArgs)| {
+    let refused = |change: &dyn Fn(&mut Corpora)| {
         let mut corpora = corpora();
-        change(&mut corpora.arguments);
-        format!("{:#}", train_classifier(&corpora.arguments).unwrap_err())
+        change(&mut corpora);
+        corpora.train().unwrap_err().to_string()
     };
-    let same = refused(&|args| args.negative_label = "wiki".to_owned());
+    let same = refused(&|corpora| corpora.sets[1].label = "wiki".to_owned());
     assert!(same.contains("both labels are `wiki`"), "{same}");
-    let missing = refused(&|args| args.positive = vec!["/nowhere/x.jsonl".into()]);
+    let missing = refused(&|corpora| corpora.sets[0].files = vec!["/nowhere/x.jsonl".into()]);
     assert!(missing.contains("failed to read `/nowhere/x.jsonl`"), "{missing}");
-    let rare = refused(&|args| args.min_count = 1 << 40);
+    let rare = refused(&|corpora| corpora.settings.min_count = 1 << 40);
     assert!(rare.contains("no word occurs"), "{rare}");
-    let zero = refused(&|args| args.dim = 0);
+    let zero = refused(&|corpora| corpora.settings.dim = 0);
     assert!(zero.contains("must be more than 0"), "{zero}");
 }

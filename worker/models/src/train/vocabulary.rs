@@ -1,17 +1,20 @@
-//! The words of the documents, counted, and the documents as numbers of words.
+//! Counts the words of the documents, and stores documents as numbers of words.
 //!
-//! What is a word is fastText's decision: bytes between its seven kinds of white space. Each
-//! document ends with the word `</s>`, as a line does there.
+//! Words are defined as in fastText: bytes between its seven kinds of white space. Each document
+//! ends with the word `</s>`, like a line there.
 //!
-//! **Invariant:** words are numbered by falling count; of equals, the one met first comes first.
+//! **Invariant:** words are numbered by falling count; of equal ones, the one that occurs first
+//! comes first.
 
 use std::collections::HashMap;
 
-/// What ends a line; also where it stands in a text, as fastText has it.
+use super::TrainError;
+
+/// The word that ends a line, also if it occurs in a text, as in fastText.
 const END: &str = "</s>";
 const LABEL_PREFIX: &str = "__label__";
-/// fastText's own limit.
-const WORDS_MAX: usize = 30_000_000;
+/// fastText's own limit of different words.
+pub(super) const WORDS_MAX: usize = 30_000_000;
 
 pub(super) struct Builder {
     numbers: HashMap<Box<str>, u32>,
@@ -27,18 +30,19 @@ pub(super) struct Word {
     pub(super) count: u64,
 }
 
-/// A document as numbers of words, and which of the two labels it has.
+/// A document as numbers of words, with one of the two labels.
 #[derive(Debug, Clone)]
 pub(super) struct Example {
     pub(super) label: usize,
     pub(super) words: Box<[u32]>,
-    /// Of the line, label and end among them: by this the learning rate falls.
+    /// Number of tokens in the line, including the label and the end; the learning rate falls by
+    /// these.
     pub(super) tokens: u64,
 }
 
 pub(super) struct Corpus {
     pub(super) words: Vec<Word>,
-    /// With their prefix.
+    /// The labels with their prefix.
     pub(super) labels: [Word; 2],
     pub(super) examples: Vec<Example>,
     pub(super) tokens: u64,
@@ -54,8 +58,8 @@ impl Builder {
         Self { numbers, words, labels, examples, tokens: 0 }
     }
 
-    /// Adds a document; line feeds in it are spaces.
-    pub(super) fn add(&mut self, label: usize, text: &str) -> anyhow::Result<()> {
+    /// Adds a document; line feeds in it are treated as spaces.
+    pub(super) fn add(&mut self, label: usize, text: &str) -> Result<(), TrainError> {
         let mut words = Vec::new();
         let spaces = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t' | '\x0B' | '\x0C' | '\0');
         let mut tokens = 1;
@@ -64,7 +68,7 @@ impl Builder {
                 break;
             }
             tokens += 1;
-            // To fastText such a word is a label, not a part of the text.
+            // To fastText such a word is a label, not part of the text.
             if !word.starts_with(LABEL_PREFIX) {
                 words.push(self.number(word)?);
             }
@@ -81,28 +85,29 @@ impl Builder {
         self.labels[label].count
     }
 
-    fn number(&mut self, word: &str) -> anyhow::Result<u32> {
+    fn number(&mut self, word: &str) -> Result<u32, TrainError> {
         if let Some(&number) = self.numbers.get(word) {
             self.words[number as usize].count += 1;
             return Ok(number);
         }
-        anyhow::ensure!(
-            self.words.len() < WORDS_MAX,
-            "more than {WORDS_MAX} different words\nhint: give fewer documents"
-        );
+        if self.words.len() == WORDS_MAX {
+            return Err(TrainError::TooManyWords);
+        }
         let number = self.words.len() as u32;
         self.words.push(Word { spelling: word.into(), count: 1 });
         self.numbers.insert(word.into(), number);
         Ok(number)
     }
 
-    /// Numbers the words anew, without the rare ones.
-    pub(super) fn finish(self, min_count: u64) -> anyhow::Result<Corpus> {
+    /// Numbers the words again, without the rare ones.
+    pub(super) fn finish(self, min_count: u64) -> Result<Corpus, TrainError> {
         let Self { words, labels, mut examples, tokens, .. } = self;
         let mut order: Vec<u32> = (0..words.len() as u32).collect();
         order.retain(|&old| words[old as usize].count >= min_count);
         order.sort_by_key(|&old| std::cmp::Reverse(words[old as usize].count));
-        anyhow::ensure!(!order.is_empty(), "no word occurs `{min_count}` times");
+        if order.is_empty() {
+            return Err(TrainError::NoWords { min_count });
+        }
         let mut renumbered = vec![None; words.len()];
         for (new, &old) in (0_u32..).zip(&order) {
             renumbered[old as usize] = Some(new);

@@ -12,6 +12,7 @@ mod mended;
 mod published;
 mod unusable;
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
@@ -69,6 +70,14 @@ impl Source for Arxiv {
             sink(ReadRecord { offset: 0, record: 0, bytes: 0, outcome })?;
         }
         Ok(digest)
+    }
+
+    /// RedPajama identified the language of the text in lower case.
+    fn text_for_language<'t>(&self, job: &JobSpec, text: &'t str) -> Cow<'t, str> {
+        match job.arxiv.latex {
+            LatexRules::RedpajamaV1 => Cow::Owned(text.to_lowercase()),
+            LatexRules::Mended => Cow::Borrowed(text),
+        }
     }
 }
 

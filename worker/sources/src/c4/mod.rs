@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use thresher_job::{JobSpec, SourceSpec};
 
+use super::commoncrawl::dump_in;
 use super::{Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Source, json_rows};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
@@ -35,6 +36,10 @@ struct Row {
 }
 
 impl Source for C4 {
+    fn dump_of<'p>(&self, path: &'p str) -> &'p str {
+        dump_in(path)
+    }
+
     fn pieces(
         &self,
         _: &JobSpec,

@@ -49,6 +49,21 @@ impl Source for CommonCrawl {
         }
         Ok(reader.input_digest())
     }
+
+    fn is_crawl(&self) -> bool {
+        true
+    }
+
+    fn dump_of<'p>(&self, path: &'p str) -> &'p str {
+        dump_in(path)
+    }
+}
+
+/// Returns the name of the dump in the path of an input, as CommonCrawl's paths contain it.
+pub(crate) fn dump_in(path: &str) -> &str {
+    let is_dump =
+        |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
+    path.split('/').find(is_dump).unwrap_or("")
 }
 
 fn limits(job: &JobSpec) -> WarcLimits {

@@ -18,6 +18,7 @@
 use serde::Deserialize;
 use thresher_job::{JobSpec, SourceSpec};
 
+use super::commoncrawl::dump_in;
 use super::{Input, Meta, Page, ReadRecord, RecordOutcome, RecordSink, Source};
 use crate::command::{Feed, Program, Reasons, command_line};
 use thresher_formats::gzip::InputDigest;
@@ -43,6 +44,10 @@ struct Given {
 }
 
 impl Source for External {
+    fn dump_of<'p>(&self, path: &'p str) -> &'p str {
+        dump_in(path)
+    }
+
     fn read(
         &self,
         job: &JobSpec,

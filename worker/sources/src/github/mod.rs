@@ -28,7 +28,9 @@ use md5::{Digest, Md5};
 use serde_json::json;
 use thresher_job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
 
-use super::{Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Source, json_rows};
+use super::{
+    Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Refusal, Source, json_rows,
+};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -67,6 +69,11 @@ impl Source for Github {
             path if archive::is_archive(path) => archive::read(job, input, sink),
             _ => rows::read(job, input, sink),
         }
+    }
+
+    fn refuse_by_tokens(&self, job: &JobSpec, text: &str, tokens: Option<u64>) -> Option<Refusal> {
+        let reason = few_letters(&job.github, text, tokens)?;
+        Some(Refusal { reason, compared: job.github.compares == Compares::All })
     }
 }
 
@@ -159,7 +166,7 @@ fn rule_broken(spec: &GithubSpec, path: &str, measured: &Measured) -> Option<&'s
 }
 
 /// The rule that needs a tokenizer; `None` for a job without it.
-pub fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
+fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
     let tokens = tokens.filter(|_| spec.min_letters_per_token > 0.0)?;
     let letters = measure::letters(text);
     let few = (letters as f64) < spec.min_letters_per_token * tokens as f64;

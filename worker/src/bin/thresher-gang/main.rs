@@ -1,7 +1,7 @@
 //! `thresher-gang`: one rank of a gang unit, started by the site's MPI launcher for one short step.
 //!
 //! ```text
-//! thresher-worker (leader) ── launcher ──▶ thresher-gang run --task FILE   × ranks
+//! worker (leader) ── launcher ──▶ thresher-gang run --task FILE   × ranks
 //! ```
 //! Only this program is linked with MPI. What a rank does is the library's (`stages::RankTask`);
 //! here are MPI itself (`world`), and what ends a rank that nobody waits for (`watch`).

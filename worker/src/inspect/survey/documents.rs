@@ -7,9 +7,9 @@ use std::io::{self, Write};
 use zstd::stream::Encoder;
 
 use super::cpu_micros;
-use crate::stages::JobContext;
 use crate::stages::pipeline::{Evaluation, Pipeline, RecordPlace};
 use crate::stages::schemas::{Renderer, renderer};
+use crate::stages::{JobContext, SourceRecipe};
 use thresher_job::SourceSpec;
 use thresher_sources::{Page, ReadRecord};
 use thresher_unit::{Tally, UnitError};
@@ -37,10 +37,11 @@ pub(super) struct SampledDocuments<'a> {
 
 impl<'a> SampledDocuments<'a> {
     pub(super) fn new(context: &'a JobContext, source: &'a SourceSpec) -> Result<Self, UnitError> {
+        let recipe = SourceRecipe::of(&context.job, source);
         Ok(Self {
             source,
-            renderer: renderer(&context.job, source),
-            pipeline: Pipeline::start(context, source)?,
+            renderer: renderer(&context.job, source, recipe),
+            pipeline: Pipeline::start(context, source, recipe)?,
             tally: Tally::default(),
             sink: Compressed::new(context.job.output.zstd_level)?,
         })

@@ -1,30 +1,29 @@
 //! The language step: identifies the language of a text, and drops what the job does not keep.
 
-use std::borrow::Cow;
-
-use thresher_job::{JobSpec, LatexRules, Slice, SourceSpec, Step};
+use thresher_job::JobSpec;
 use thresher_text::language::{Language, LanguageScratch, View};
 
 use super::Verdict;
 use crate::stages::Scorers;
+use crate::stages::recipe::{LanguageStep, SourceRecipe};
 
 /// Returns the language of `text` if the source has a step that identifies one.
 pub(super) fn identify<'m>(
     job: &JobSpec,
-    source: &SourceSpec,
+    recipe: &SourceRecipe,
     scorers: &'m Scorers,
     scratch: &mut LanguageScratch,
     text: &str,
 ) -> Verdict<Option<Language<'m>>> {
     let Some(identifier) = &scorers.language else { return Verdict::Kept(None) };
-    if job.has_step(source, Step::Language) {
-        return check(job, identifier.identify(scratch, text));
+    match recipe.language {
+        LanguageStep::Filter => check(job, identifier.identify(scratch, text)),
+        LanguageStep::Label => {
+            let text = recipe.slice.text_for_language(job, text);
+            Verdict::Kept(identifier.identify_as(View::Thresher, scratch, &text))
+        }
+        LanguageStep::Off => Verdict::Kept(None),
     }
-    if job.has_step(source, Step::Told) {
-        let text = text_to_identify(job, source.slice, text);
-        return Verdict::Kept(identifier.identify_as(View::Thresher, scratch, &text));
-    }
-    Verdict::Kept(None)
 }
 
 /// Drops a document whose language is not clear, or is not one of those that the job keeps.
@@ -38,13 +37,4 @@ fn check<'m>(job: &JobSpec, found: Option<Language<'m>>) -> Verdict<Option<Langu
         return Verdict::Dropped("language/not_kept".into());
     }
     Verdict::Kept(Some(found))
-}
-
-/// Returns the text whose language is identified without dropping any document. RedPajama
-/// identified the language of papers in lower case.
-fn text_to_identify<'t>(job: &JobSpec, slice: Slice, text: &'t str) -> Cow<'t, str> {
-    match (slice, job.arxiv.latex) {
-        (Slice::Arxiv, LatexRules::RedpajamaV1) => Cow::Owned(text.to_lowercase()),
-        _ => Cow::Borrowed(text),
-    }
 }

@@ -16,14 +16,15 @@ mod staged;
 
 use std::borrow::Cow;
 
-use thresher_job::{Compares, JobSpec, Slice, SourceSpec, Step};
-use thresher_sources::Page;
-use thresher_sources::github::few_letters;
-use thresher_text::filters;
+use thresher_domain::Counter;
+use thresher_filters as filters;
+use thresher_job::{JobSpec, SourceSpec};
+use thresher_sources::{Page, Refusal};
 use thresher_text::language::LanguageScratch;
 use thresher_text::lines::{count_chars, lines};
 use thresher_unit::{Tally, UnitError};
 
+use super::recipe::SourceRecipe;
 use super::{JobContext, Scorers};
 use commands::Commands;
 use quality::{QualityScores, QualityScratch};
@@ -81,10 +82,8 @@ pub(crate) struct OriginalSize {
 /// Evaluates the documents of one source, one after the other.
 pub(crate) struct Pipeline<'j> {
     job: &'j JobSpec,
-    source: &'j SourceSpec,
+    recipe: SourceRecipe,
     scorers: &'j Scorers,
-    /// Whether texts are split into lines, of which duplicates are removed.
-    strips_lines: bool,
     commands: Commands,
     /// The text whose duplicate lines are removed; the memory is reused.
     text: String,
@@ -98,13 +97,13 @@ impl<'j> Pipeline<'j> {
     pub(crate) fn start(
         context: &'j JobContext,
         source: &'j SourceSpec,
+        recipe: SourceRecipe,
     ) -> Result<Self, UnitError> {
         let job = &context.job;
         Ok(Self {
             job,
-            source,
+            recipe,
             scorers: context.scorers()?,
-            strips_lines: job.has_step(source, Step::Lines),
             commands: Commands::start(job, source)?,
             text: String::new(),
             language: LanguageScratch::default(),
@@ -122,7 +121,7 @@ impl<'j> Pipeline<'j> {
         tally: &mut Tally,
     ) -> Result<Evaluation<'p>, UnitError> {
         let original = self.keep_lines(page.text, is_duplicate, tally)?;
-        let (job, source, scorers) = (self.job, self.source, self.scorers);
+        let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
         if let Some(reason) = page.withdrawn {
             return Ok(Evaluation::Withdrawn {
@@ -131,25 +130,27 @@ impl<'j> Pipeline<'j> {
             });
         }
         if text.is_empty() {
-            let reason = if self.strips_lines { "dedup/no_line_left" } else { "empty_text" };
+            let reason = if self.recipe.strips_lines { "dedup/no_line_left" } else { "empty_text" };
             return Ok(Evaluation::Dropped { reason: reason.into() });
         }
-        let language = language::identify(job, source, scorers, &mut self.language, text);
+        let language = language::identify(job, &recipe, scorers, &mut self.language, text);
         let (language, language_score) = match language {
             Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason }),
             Verdict::Kept(Some(found)) => (Some(found.label), Some(found.score)),
             Verdict::Kept(None) => (page.language, None),
         };
         let mut scores = QualityScores::default();
-        if job.has_step(source, Step::Quality) {
+        if recipe.scores {
             match scorers.quality.evaluate(&mut self.quality, language, text, tally)? {
                 Verdict::Kept(found) => scores = found,
                 Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason }),
             }
         }
         let mut text = Cow::Borrowed(text);
-        if job.has_step(source, Step::Filters) {
-            match scorers.filters.judge(&text, &mut self.filters) {
+        if recipe.filters {
+            let document =
+                filters::Document { url: page.url, title: page.title, language, text: &self.text };
+            match scorers.filters.judge(document, &mut self.filters) {
                 filters::Outcome::Keep => {}
                 filters::Outcome::Rewritten(edited) => text = Cow::Borrowed(edited),
                 filters::Outcome::Drop(reason) => {
@@ -164,13 +165,13 @@ impl<'j> Pipeline<'j> {
         let tokens = scorers.quality.tokens(&text)?;
         let document =
             EvaluatedDocument { text, language, language_score, scores, tokens, original };
-        Ok(check_code(job, source, document))
+        Ok(refuse_by_tokens(job, &recipe, document))
     }
 
     /// Ends the user's commands, and counts the lines that each filter removed.
     pub(crate) fn finish(mut self, tally: &mut Tally) -> Result<(), UnitError> {
         for (rule, count) in self.filters.take_tally().removed {
-            tally.count(&format!("lines/removed/{rule}"), count);
+            tally.count(Counter::RemovedLines { rule: rule.to_owned() }, count);
         }
         self.commands.finish()
     }
@@ -185,7 +186,7 @@ impl<'j> Pipeline<'j> {
     ) -> Result<OriginalSize, UnitError> {
         let text = &mut self.text;
         text.clear();
-        if !self.strips_lines {
+        if !self.recipe.strips_lines {
             text.push_str(page);
             let lines = text.split('\n').count() as u64;
             return Ok(OriginalSize { chars: count_chars(text), lines });
@@ -204,27 +205,24 @@ impl<'j> Pipeline<'j> {
             kept += 1;
         }
         original.chars = original.chars.saturating_sub(1);
-        tally.count("lines/in", original.lines);
-        tally.count("lines/duplicate", original.lines - kept);
+        tally.count(Counter::LinesIn, original.lines);
+        tally.count(Counter::DuplicateLines, original.lines - kept);
         Ok(original)
     }
 }
 
-/// Drops code that has few letters for its tokens. RedPajama compared it with other code before
-/// that, so the job decides whether it still takes part.
-fn check_code<'a>(
+/// Applies the rule of the document's slice that needs the number of tokens. RedPajama compared
+/// code with other code before that rule, so a slice decides whether the document still takes part.
+fn refuse_by_tokens<'a>(
     job: &JobSpec,
-    source: &SourceSpec,
+    recipe: &SourceRecipe,
     document: EvaluatedDocument<'a>,
 ) -> Evaluation<'a> {
-    if source.slice != Slice::Github {
-        return Evaluation::Kept(document);
-    }
-    match few_letters(&job.github, &document.text, document.tokens) {
+    match recipe.slice.refuse_by_tokens(job, &document.text, document.tokens) {
         None => Evaluation::Kept(document),
-        Some(reason) if job.github.compares == Compares::All => {
+        Some(Refusal { reason, compared: true }) => {
             Evaluation::Withdrawn { text: document.text, reason: reason.into() }
         }
-        Some(reason) => Evaluation::Dropped { reason: reason.into() },
+        Some(Refusal { reason, compared: false }) => Evaluation::Dropped { reason: reason.into() },
     }
 }

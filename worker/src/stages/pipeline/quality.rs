@@ -3,13 +3,14 @@
 //! It comes between language and filters; tokens are counted last, of the text that is published. A
 //! model that the job does not use leaves its score empty.
 
+use thresher_domain::{Bucket, Counter};
 use thresher_job::JobSpec;
 
 use super::Verdict;
 use thresher_models::classifier::{Classified, Classifier, ClassifierScratch};
 use thresher_models::fasttext::Model;
 use thresher_models::tokens::{TokenCounter, TokenizerFile};
-use thresher_text::perplexity::{self, Bucket, Perplexity};
+use thresher_text::perplexity::{self, Perplexity};
 use thresher_unit::{Tally, UnitError};
 
 /// The models, shared by the slots.
@@ -42,10 +43,8 @@ impl QualityModels {
     pub(in crate::stages) fn read(job: &JobSpec) -> Result<Self, String> {
         let perplexity = Perplexity::new(&job.perplexity, &job.language.keep)
             .map_err(|error| error.to_string())?;
-        let tokens = match job.tokens.tokenizer.as_str() {
-            "" | "none" => None,
-            path => Some(TokenizerFile::load(path.as_ref()).map_err(|error| error.to_string())?),
-        };
+        let tokens = job.tokens.tokenizer.path().map(TokenizerFile::load).transpose();
+        let tokens = tokens.map_err(|error| error.to_string())?;
         let min_score = job.classifier.min_score;
         Ok(Self { perplexity, classifier: read_classifier(job)?, min_score, tokens })
     }
@@ -63,13 +62,13 @@ impl QualityModels {
             let found = scorer
                 .score(&mut scratch.perplexity, language, text)
                 .map_err(|error| UnitError::Barred(error.to_string()))?;
-            let bucket = found.bucket.name();
-            tally.count(&format!("bucket/{language}/{bucket}"), 1);
-            if !scorer.keeps(found.bucket) {
-                return Ok(Verdict::Dropped(dropped_with(found.bucket).into()));
+            let bucket = found.bucket;
+            tally.count(Counter::Bucket { language: language.to_owned(), bucket }, 1);
+            if !scorer.keeps(bucket) {
+                return Ok(Verdict::Dropped(dropped_with(bucket).into()));
             }
             scores.perplexity = found.perplexity;
-            scores.bucket = Some(bucket);
+            scores.bucket = Some(bucket.name());
         }
         if let Some(classifier) = &self.classifier {
             let found = classifier.classify(&mut scratch.classifier, text);
@@ -90,9 +89,7 @@ impl QualityModels {
 
 pub(in crate::stages) fn read_classifier(job: &JobSpec) -> Result<Option<Classifier>, String> {
     let spec = &job.classifier;
-    if matches!(spec.model.as_str(), "" | "none") {
-        return Ok(None);
-    }
+    let Some(path) = spec.model.path() else { return Ok(None) };
     let failed = |error: String| {
         format!(
             "failed to load the classifier: {error}\nhint: `classifier.model` names a fastText \
@@ -102,7 +99,7 @@ pub(in crate::stages) fn read_classifier(job: &JobSpec) -> Result<Option<Classif
             spec.label
         )
     };
-    let model = Model::load(spec.model.as_ref()).map_err(|error| failed(error.to_string()))?;
+    let model = Model::load(path).map_err(|error| failed(error.to_string()))?;
     Classifier::new(model, &spec.label).map(Some).map_err(failed)
 }
 

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use blake3::Hash;
 use thresher_dedup::KEY_FILE;
 use thresher_dedup::keys::KeyCollector;
-use thresher_job::{DocumentKey, JobSpec, SourceSpec, Step};
+use thresher_domain::{Counter, Measure};
+use thresher_job::{DocumentKey, JobSpec, SourceSpec};
 use thresher_proto::pb::{self, Stage};
 
 use crate::stages::addresses::AddressBook;
 use crate::stages::pipeline::{EvaluatedDocument, RecordPlace};
+use crate::stages::recipe::SourceRecipe;
 use crate::stages::schemas::{Renderer, rendered_bytes, renderer};
 use crate::stages::{JobContext, Task, digest_of};
 use thresher_sources::Page;
@@ -23,7 +25,7 @@ use thresher_unit::staging::{
     DOCUMENTS, DROPPED, DocumentSummary, DocumentWriter, DropWriter, InputFacts, RowVerdict,
     Staged, StagedRow, UnitFacts, create, hash_of, publish_blocks,
 };
-use thresher_unit::{Tally, UnitError, wire_counts};
+use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
@@ -32,6 +34,7 @@ const SORT_BYTES: usize = 16 << 20;
 pub(super) struct UnitWriter<'j> {
     job: &'j JobSpec,
     source: &'j SourceSpec,
+    recipe: SourceRecipe,
     renderer: Box<dyn Renderer + 'j>,
     paths: Paths,
     key_file: AttemptFile,
@@ -58,6 +61,7 @@ impl<'j> UnitWriter<'j> {
         context: &'j JobContext,
         task: &Task,
         source: &'j SourceSpec,
+        recipe: SourceRecipe,
     ) -> Result<Self, UnitError> {
         let number = task.unit.ordinal;
         let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
@@ -70,7 +74,8 @@ impl<'j> UnitWriter<'j> {
         Ok(Self {
             job: &context.job,
             source,
-            renderer: renderer(&context.job, source),
+            recipe,
+            renderer: renderer(&context.job, source, recipe),
             paths,
             key_file,
             keys: KeyCollector::new(number, SORT_BYTES, spill),
@@ -78,7 +83,7 @@ impl<'j> UnitWriter<'j> {
             dropped: DropWriter::new(dropped).map_err(|error| staging(&error))?,
             tally: Tally::default(),
             records_in: 0,
-            addresses: context.job.keeps_urls(source).then(AddressBook::default),
+            addresses: recipe.keeps_urls.then(AddressBook::default),
             input: 0,
             last_input: None,
         })
@@ -107,8 +112,7 @@ impl<'j> UnitWriter<'j> {
         page: &Page<'_>,
         text: &str,
     ) -> Result<(), UnitError> {
-        let source = self.source;
-        if !self.job.dedups_documents(source) && !self.job.has_step(source, Step::Near) {
+        if !self.recipe.compares_documents() {
             return self.drop(row);
         }
         let keys = self.push_keys(page, text, blake3::hash(text.as_bytes()))?;
@@ -130,10 +134,11 @@ impl<'j> UnitWriter<'j> {
         let json_bytes = self.stage(&Staged::Document(Box::new(staged)), keys)?;
         let text_bytes = document.text.len() as u64;
         self.tally.bytes_kept += text_bytes;
-        self.tally.count("documents/json_bytes", json_bytes.into());
+        self.tally.count(Counter::StagedJsonBytes, json_bytes.into());
         if let Some(language) = document.language {
-            self.tally.count(&format!("language/{language}/documents"), 1);
-            self.tally.count(&format!("language/{language}/bytes"), text_bytes);
+            let counter = |measure| Counter::Language { language: language.to_owned(), measure };
+            self.tally.count(counter(Measure::Documents), 1);
+            self.tally.count(counter(Measure::TextBytes), text_bytes);
         }
         Ok(())
     }
@@ -161,14 +166,14 @@ impl<'j> UnitWriter<'j> {
         if let Some(addresses) = self.addresses.as_mut().filter(|_| starts_input) {
             addresses.end_input(&mut self.keys)?;
         }
-        if self.job.dedups_documents(self.source) {
+        if self.recipe.dedups_documents {
             let key = document_key(self.job, page, text_hash);
             match &mut self.addresses {
                 Some(addresses) => summary.address = Some(addresses.add(page.url, key, place)),
                 None => self.keys.push(key, place)?,
             }
         }
-        if self.job.has_step(self.source, Step::Near) {
+        if self.recipe.compares_near {
             summary.signature = Some(signature(text));
         }
         Ok(summary)
@@ -196,7 +201,7 @@ impl<'j> UnitWriter<'j> {
             accounting: Some(facts.tally.to_wire(self.records_in)),
             digest: digest_of(&hashes),
             keys: summary.distinct,
-            counts: wire_counts(&facts.tally.counts),
+            counters: wire_counters(facts.tally.counters),
         })
     }
 }

@@ -64,7 +64,7 @@ impl RankTask {
         if task.version != thresher_proto::VERSION {
             return Err(UnitError::Fatal(format!(
                 "the gang task is of version `{}`, this rank of `{}`\n\
-                 hint: build `thresher-worker` and `thresher-gang` from the same source",
+                 hint: build `thresher` and `thresher-gang` from the same source",
                 task.version,
                 thresher_proto::VERSION
             )));

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use thresher_job::{JobSpec, Schema, SourceSpec};
 use thresher_unit::staging::{Staged, StagedDocument, StagedRow};
 
+use super::recipe::SourceRecipe;
 use json::JsonObject;
 
 /// Renders the documents of one source.
@@ -39,10 +40,14 @@ pub(super) fn name(job: &JobSpec) -> &'static str {
 }
 
 /// Returns the renderer of the job's schema.
-pub(crate) fn renderer<'j>(job: &'j JobSpec, source: &'j SourceSpec) -> Box<dyn Renderer + 'j> {
+pub(crate) fn renderer<'j>(
+    job: &'j JobSpec,
+    source: &'j SourceSpec,
+    recipe: SourceRecipe,
+) -> Box<dyn Renderer + 'j> {
     match job.output.schema {
         Schema::Uniform => Box::new(uniform::Uniform::new(job, source)),
-        Schema::RedpajamaV1 => Box::new(redpajama::Redpajama::new(source)),
+        Schema::RedpajamaV1 => Box::new(redpajama::Redpajama::new(recipe)),
     }
 }
 

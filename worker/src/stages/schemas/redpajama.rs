@@ -5,25 +5,25 @@
 
 use std::io::{self, Write};
 
-use thresher_job::{Slice, SourceSpec};
 use thresher_unit::staging::StagedDocument;
 
 use super::Renderer;
 use super::json::JsonObject;
+use crate::stages::recipe::SourceRecipe;
 
 pub(super) const NAME: &str = "redpajama-v1";
 
-pub(super) struct Redpajama<'j> {
-    source: &'j SourceSpec,
+pub(super) struct Redpajama {
+    recipe: SourceRecipe,
 }
 
-impl<'j> Redpajama<'j> {
-    pub(super) fn new(source: &'j SourceSpec) -> Self {
-        Self { source }
+impl Redpajama {
+    pub(super) fn new(recipe: SourceRecipe) -> Self {
+        Self { recipe }
     }
 }
 
-impl Renderer for Redpajama<'_> {
+impl Renderer for Redpajama {
     fn render(
         &self,
         document: &StagedDocument<'_>,
@@ -31,7 +31,7 @@ impl Renderer for Redpajama<'_> {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let mut line = JsonObject::begin(out)?;
-        if self.source.slice == Slice::Commoncrawl && document.meta.is_none() {
+        if self.recipe.slice.is_crawl() && document.meta.is_none() {
             line.optional("pred_label", document.classified.map(|found| found.label))?;
             line.optional("pred_label_prob", document.classified.map(|found| found.probability))?;
             line.optional("wiki_prob", document.classified.map(|found| found.score))?;

@@ -1,6 +1,7 @@
 //! The bytes of each schema. They are published, so the lines here are literal.
 
 use super::*;
+use crate::stages::recipe::SourceRecipe;
 use thresher_unit::staging::{RowVerdict, StagedLabel};
 
 const HASH: &str = "0707070707070707070707070707070707070707070707070707070707070707";
@@ -43,7 +44,9 @@ fn classified(document: StagedDocument<'_>) -> StagedDocument<'_> {
 
 fn rendered(job: &JobSpec, document: &StagedDocument<'_>) -> String {
     let mut line = Vec::new();
-    renderer(job, &job.source[0]).render(document, 3, &mut line).unwrap();
+    renderer(job, &job.source[0], SourceRecipe::of(job, &job.source[0]))
+        .render(document, 3, &mut line)
+        .unwrap();
     String::from_utf8(line).unwrap()
 }
 
@@ -126,7 +129,10 @@ fn a_row_names_its_detail_if_it_has_one() {
 fn bytes_are_counted_as_if_the_record_were_the_line() {
     for (schema, slice) in [("uniform", "commoncrawl"), ("redpajama-v1", "commoncrawl")] {
         let job = job(schema, slice);
-        let (renderer, source) = (renderer(&job, &job.source[0]), &job.source[0]);
+        let (renderer, source) = (
+            renderer(&job, &job.source[0], SourceRecipe::of(&job, &job.source[0])),
+            &job.source[0],
+        );
         let mut line = Vec::new();
         renderer.render(&document(), 12, &mut line).unwrap();
         let staged = Staged::Document(Box::new(document()));

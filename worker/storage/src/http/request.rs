@@ -1,4 +1,4 @@
-//! One HTTP request, and what its failure means.
+//! Sends one HTTP request and classifies its failure.
 
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use ureq::{Agent, Body, RequestBuilder};
 use crate::StorageError;
 use crate::retry::{Failure, ReadOptions};
 
-/// More of an error's body says nothing more.
+/// Number of bytes of an error's body that are read.
 const MAX_ERROR_BYTES: u64 = 4 << 10;
 
-/// The agent for one input.
+/// Returns the agent for one input.
 ///
-/// Servers are checked against Mozilla's roots, or, where `SSL_CERT_FILE` names a PEM file, against
-/// the certificates in it alone, as OpenSSL does. Proxies come from the usual variables.
+/// Servers are checked against Mozilla's roots or, if `SSL_CERT_FILE` names a PEM file, only
+/// against the certificates in it, as OpenSSL does. Proxies come from the usual variables.
 pub(super) fn agent(location: &str, options: &ReadOptions) -> Result<Agent, StorageError> {
     let mut tls = TlsConfig::builder();
     if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
@@ -49,12 +49,13 @@ fn certificates(pem: &[u8]) -> Result<RootCerts, String> {
         }
     }
     if certificates.is_empty() {
-        return Err("there are none".to_owned());
+        return Err("the file has no certificates".to_owned());
     }
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
-/// Sends; answers of success and `expected` ones come back, all others are failures.
+/// Sends a request; returns answers of success and those in `expected`, and turns all others into
+/// failures.
 pub(super) fn send<B>(
     location: &str,
     request: RequestBuilder<B>,
@@ -80,12 +81,12 @@ pub(super) fn send<B>(
     })
 }
 
-/// Whether a refusal is about the pace and not about who asks: S3, and CommonCrawl in front of it,
-/// answer so.
+/// Returns whether a refusal is about the request rate and not about permission: S3, and
+/// CommonCrawl in front of it, answer like this.
 fn asks_to_slow_down(response: Response<Body>) -> bool {
     let mut text = Vec::new();
     let mut body = response.into_body().into_reader().take(MAX_ERROR_BYTES);
-    // What cannot be read says nothing.
+    // A body that cannot be read is ignored.
     let _ = body.read_to_end(&mut text);
     let text = String::from_utf8_lossy(&text);
     ["SlowDown", "reduce your request rate", "RequestLimitExceeded", "Too Many Requests"]
@@ -98,7 +99,7 @@ fn failure(location: &str, error: &ureq::Error) -> Failure {
     if matches!(error, ureq::Error::Http(_) | ureq::Error::BadUri(_)) {
         return Failure::Lasting(StorageError::BadLocation { location, detail });
     }
-    // A certificate that does not convince comes as invalid data.
+    // An untrusted certificate is reported as invalid data.
     let invalid = matches!(error, ureq::Error::Io(io) if io.kind() == ErrorKind::InvalidData);
     let refused = matches!(
         error,
@@ -114,7 +115,8 @@ fn failure(location: &str, error: &ureq::Error) -> Failure {
     Failure::Passing { detail, after: None }
 }
 
-/// The form in seconds; the form as a date needs a clock and gets the usual wait.
+/// Reads the form in seconds; the form as a date would need a clock, so the usual wait is used for
+/// it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_certificate_file_without_certificates_is_refused() {
-        assert_eq!(certificates(b"no PEM").unwrap_err(), "there are none");
+        assert_eq!(certificates(b"no PEM").unwrap_err(), "the file has no certificates");
         assert!(certificates(b"-----BEGIN CERTIFICATE-----\nbroken").is_err());
     }
 }

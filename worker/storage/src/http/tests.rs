@@ -1,4 +1,4 @@
-//! A server that misbehaves on purpose, on the loopback interface. Nothing here sleeps.
+//! A server on the loopback interface that misbehaves on purpose. Nothing here sleeps.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use super::*;
 
 const WHOLE: Range<u64> = 0..u64::MAX;
 
-/// Writes down the waits instead of waiting.
+/// Records the waits instead of waiting.
 #[derive(Debug, Default)]
 struct Waits(Mutex<Vec<Duration>>);
 
@@ -32,7 +32,7 @@ fn options() -> (ReadOptions, Arc<Waits>) {
     (ReadOptions { sleeper: waits.clone(), attempts_max: 4, ..ReadOptions::default() }, waits)
 }
 
-/// Answers one connection per script line, verbatim, and gives back the requests it got.
+/// Answers one connection per script line, verbatim, and returns the requests that it got.
 fn serve(script: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/object", listener.local_addr().unwrap());
@@ -41,7 +41,7 @@ fn serve(script: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
         for answer in script {
             let (stream, _) = listener.accept().unwrap();
             requests.push(read_request(&stream));
-            // The client may hang up on an answer that it dislikes.
+            // The client may close the connection before it has read all of the answer.
             let _ = (&stream).write_all(&answer);
         }
         requests
@@ -91,7 +91,7 @@ fn a_cut_body_is_resumed_where_it_was_cut() {
 }
 
 #[test]
-fn a_modification_date_serves_where_there_is_no_strong_etag() {
+fn a_modification_date_is_used_if_there_is_no_strong_etag() {
     let date = "Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
     let first = format!("Content-Length: 3\r\nETag: W/\"weak\"\r\n{date}");
     let rest = format!("Content-Length: 2\r\nContent-Range: bytes 1-2/3\r\n{date}");
@@ -103,7 +103,7 @@ fn a_modification_date_serves_where_there_is_no_strong_etag() {
 }
 
 #[test]
-fn a_changed_object_is_an_error_by_that_name() {
+fn a_changed_object_is_reported_as_changed() {
     let other = "Content-Length: 10\r\nETag: \"v2\"\r\n";
     let mixed = "Content-Length: 6\r\nContent-Range: bytes 4-9/10\r\nETag: \"v2\"\r\n";
     let elsewhere = "Content-Length: 5\r\nContent-Range: bytes 5-9/10\r\nETag: \"v1\"\r\n";
@@ -163,13 +163,13 @@ fn a_server_without_ranges_gives_a_range_all_the_same() {
     server.join().unwrap();
     let none = answer("416 Range Not Satisfiable", "Content-Length: 0\r\n", b"");
     let (url, server) = serve(vec![none]);
-    let Err(error) = open(&url, 20..30, &options().0) else { panic!("opened nothing") };
+    let Err(error) = open(&url, 20..30, &options().0) else { panic!("it was opened") };
     assert!(error.to_string().contains("ends before byte 20"), "{error}");
     server.join().unwrap();
 }
 
 #[test]
-fn a_busy_server_is_asked_again_as_late_as_it_says() {
+fn a_busy_server_is_asked_again_after_the_time_that_it_says() {
     let (url, server) = serve(vec![
         answer("503 Slow Down", "Retry-After: 7\r\nContent-Length: 0\r\n", b""),
         answer("429 Too Many Requests", "Retry-After: 99999\r\nContent-Length: 0\r\n", b""),
@@ -181,16 +181,16 @@ fn a_busy_server_is_asked_again_as_late_as_it_says() {
     server.join().unwrap();
     let waits = waits.taken();
     assert_eq!(waits[..2], [Duration::from_secs(7), options.retry_after_max]);
-    // The third wait is 2 s less up to a half.
+    // The third wait is 2 s less at most a half.
     assert!((1000..=2000).contains(&waits[2].as_millis()), "{waits:?}");
 }
 
 #[test]
-fn attempts_without_progress_come_to_an_end() {
+fn attempts_without_progress_are_limited() {
     let busy = answer("503 Slow Down", "Content-Length: 0\r\n", b"");
     let (url, server) = serve(vec![busy; 4]);
     let (options, waits) = options();
-    let Err(error) = open(&url, WHOLE, &options) else { panic!("opened nothing") };
+    let Err(error) = open(&url, WHOLE, &options) else { panic!("it was opened") };
     server.join().unwrap();
     assert!(matches!(error, StorageError::Unreachable { attempts: 4, .. }), "{error}");
     assert_eq!(error.remedy(), Remedy::Wait);
@@ -198,8 +198,8 @@ fn attempts_without_progress_come_to_an_end() {
 }
 
 #[test]
-fn a_length_that_lies_is_told() {
-    // Every answer is cut at the same place: the object is shorter than the server says.
+fn wrong_content_length_is_reported() {
+    // Every answer is cut at the same place, because the object is shorter than the server says.
     let rest = "Content-Length: 6\r\nContent-Range: bytes 4-9/10\r\nETag: \"v1\"\r\n";
     let mut script = vec![answer("200 OK", TAGGED, b"0123")];
     script.resize(4, answer("206 Partial Content", rest, b""));
@@ -210,11 +210,11 @@ fn a_length_that_lies_is_told() {
 }
 
 #[test]
-fn an_absent_or_forbidden_object_is_not_asked_for_again() {
+fn a_missing_or_forbidden_object_is_not_requested_again() {
     for (status, denied) in [("404 Not Found", false), ("403 Forbidden", true)] {
         let (url, server) = serve(vec![answer(status, "Content-Length: 0\r\n", b"")]);
         let (options, waits) = options();
-        let Err(error) = open(&url, WHOLE, &options) else { panic!("opened nothing") };
+        let Err(error) = open(&url, WHOLE, &options) else { panic!("it was opened") };
         server.join().unwrap();
         assert_eq!(matches!(error, StorageError::Denied { .. }), denied, "{error}");
         assert_eq!(matches!(error, StorageError::NotFound { .. }), !denied, "{error}");
@@ -238,7 +238,7 @@ fn a_refusal_that_asks_to_slow_down_is_only_a_wait() {
 }
 
 #[test]
-fn the_size_is_told_where_the_server_knows_it() {
+fn the_size_is_returned_if_the_server_knows_it() {
     let (url, server) = serve(vec![answer("200 OK", TAGGED, b"")]);
     assert_eq!(size(&url, &options().0).unwrap(), Some(10));
     assert!(server.join().unwrap()[0].starts_with("head /object"));
@@ -252,6 +252,6 @@ fn a_refused_connection_is_worth_a_retry() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/object", listener.local_addr().unwrap());
     drop(listener);
-    let Err(error) = open(&url, WHOLE, &options().0) else { panic!("opened nothing") };
+    let Err(error) = open(&url, WHOLE, &options().0) else { panic!("it was opened") };
     assert_eq!(error.remedy(), Remedy::Wait);
 }

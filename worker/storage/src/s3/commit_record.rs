@@ -1,13 +1,13 @@
-//! Which content a large object has: a small record beside the output that the first attempt puts
-//! and nobody replaces.
+//! The commit record of a large object: a small object beside the output that says which content
+//! has the name. The first attempt writes it and nobody replaces it.
 //!
 //! ```text
 //! parts are sent → record put if absent ┬ ours is first ──────────┬→ upload completed
 //!                                      ├ there, equal to ours ───┘  (equal bytes: nothing changes)
-//!                                      └ there, another ──────────→ alarm; parts are taken back
+//!                                      └ there, another ──────────→ error; parts are removed
 //! ```
-//! Invariant: an upload is completed only by who found its own hash in the record, so that two
-//! contents never meet under one name, whoever dies between the steps.
+//! Invariant: an attempt completes an upload only if the record has its own hash, so that two
+//! contents never mix under one name, whichever attempt dies between the steps.
 
 use std::io::Read;
 
@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use super::super::StorageError;
 use super::super::commit::{CommitError, Committed};
+use super::name;
+use super::object::{Object, hash_of, put, remove};
 use super::read::{find, open};
-use super::upload::{Object, hash_of, put};
-use super::{name, remove};
 
-/// A longer one is no record.
+/// A longer object is not a record.
 const MAX_RECORD_BYTES: u64 = 4 << 10;
 
-/// What an attempt wrote.
+/// The content that an attempt wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CommitRecord {
     pub(super) blake3: blake3::Hash,
@@ -45,7 +45,7 @@ impl CommitRecord {
         Committed::AlreadyThere { blake3: self.blake3, bytes: self.bytes }
     }
 
-    /// An error where `theirs` has the name.
+    /// Returns an error if `theirs` differs from the content of this record.
     pub(super) fn compare(&self, location: &str, theirs: &blake3::Hash) -> Result<(), CommitError> {
         if self.blake3 == *theirs {
             return Ok(());
@@ -66,7 +66,7 @@ impl CommitRecord {
     }
 }
 
-/// Claims the object's name for `ours`; true when an equal object has it already.
+/// Claims the object's name for `ours`; returns true if an equal object has it already.
 pub(super) fn claim(object: &Object, ours: &CommitRecord) -> Result<bool, CommitError> {
     let first = put(object, &object.record_key, ours.to_bytes(), false)?;
     if !first {
@@ -77,11 +77,12 @@ pub(super) fn claim(object: &Object, ours: &CommitRecord) -> Result<bool, Commit
     if found.is_none() {
         return Ok(false);
     }
-    // Of a twin that was quicker, or of somebody who writes no records: compared, not trusted.
+    // It is from a faster attempt, or a program that writes no records: it is compared, not
+    // trusted.
     let theirs = hash_of(object)?;
     let same = ours.compare(&object.location(), &theirs);
     if same.is_err() && first {
-        // The claim was wrong, and nobody should find it.
+        // The claim was wrong, and must not be found.
         remove(object.engine, &object.bucket, &object.record_key, &object.options)?;
     }
     same.map(|()| true)
@@ -96,8 +97,8 @@ fn read_record(object: &Object) -> Result<CommitRecord, StorageError> {
         .read_to_end(&mut text)
         .map_err(|error| StorageError::from_io(error, location))?;
     CommitRecord::parse(&text).ok_or_else(|| {
-        let detail = "it is no commit record\nhint: it was damaged from outside; choose an empty \
-                      `output.path`";
+        let detail = "it is not a commit record\nhint: it was damaged from outside; choose an \
+                      empty `output.path`";
         StorageError::Refused { location: location(), detail: detail.to_owned() }
     })
 }
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn another_content_is_an_alarm_with_both_hashes() {
+    fn another_content_is_an_error_with_both_hashes() {
         let record = CommitRecord { blake3: blake3::hash(b"ours"), bytes: 4 };
         assert!(record.compare("s3://b/k", &blake3::hash(b"ours")).is_ok());
         let error = record.compare("s3://b/k", &blake3::hash(b"theirs")).unwrap_err();

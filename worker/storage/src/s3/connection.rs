@@ -1,11 +1,11 @@
-//! How a server is reached: its address and region, whose keys sign requests, which certificates
-//! are trusted.
+//! The connection to a server: its address and region, the keys that sign requests, and the
+//! certificates that are trusted.
 //!
-//! Keys come from where other programs look for them too (environment, profile, web identity,
-//! container, instance role), by the SDK's own means, and are renewed by it. A profile that the job
-//! file names goes before the environment: somebody wrote it down for this very job.
+//! Keys come from the places that other programs use too (environment, profile, web identity,
+//! container, instance role); the SDK finds and renews them. A profile named in the job file takes
+//! precedence over the environment, because it was written for this job.
 //!
-//! **Invariant:** nothing of a secret passes through this code, and nothing here makes a request.
+//! **Invariant:** this code never handles a secret, and makes no request.
 
 use std::io;
 
@@ -29,13 +29,14 @@ use thresher_job::{PathStyle, S3Spec};
 
 use super::super::retry::ReadOptions;
 
-/// What servers other than Amazon's are content with.
+/// Servers other than Amazon's accept this region.
 const DEFAULT_REGION: &str = "us-east-1";
-/// Names a file of certificates that are trusted in place of the system's, for every client of AWS.
+/// Variable that names a file of certificates which every client of AWS trusts instead of the
+/// system's.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// The client that a job's `[s3]` and this process's environment ask for, and how errors
-/// name the server.
+/// Returns the client that a job's `[s3]` and this process's environment configure, and the name of
+/// the server for errors.
 pub(super) async fn client(spec: &S3Spec) -> io::Result<(Client, String)> {
     let patience = ReadOptions::default();
     let timeouts = TimeoutConfig::builder()
@@ -47,7 +48,7 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<(Client, String)> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .timeout_config(timeouts)
-        // A slot that is slow to take what it asked for stalls a stream with good reason; the
+        // If a slot is slow to take what it requested, the stream stalls for a good reason; the
         // reader itself watches for silence.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if !spec.region.is_empty() {
@@ -85,7 +86,7 @@ pub(super) async fn client(spec: &S3Spec) -> io::Result<(Client, String)> {
     Ok((Client::from_conf(config.build()), server))
 }
 
-/// The address that is asked, in the SDK's order: the job's, that for S3, that for all.
+/// Returns the address used, in the SDK's order: the job's, that for S3, that for all services.
 fn server_name(spec: &S3Spec, general: Option<&str>, region: &str) -> String {
     let for_s3 = std::env::var(ENDPOINTS[1]).unwrap_or_default();
     let named = [&spec.endpoint, &for_s3, general.unwrap_or_default()];
@@ -95,16 +96,16 @@ fn server_name(spec: &S3Spec, general: Option<&str>, region: &str) -> String {
     }
 }
 
-/// Where a server may be named, besides the job file, which is checked where it is read.
+/// Variables that may name a server, besides the job file, which is checked when it is read.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
 
-/// Refuses what is no address before anybody waits for an answer from there.
+/// Refuses an invalid address before anybody waits for an answer from it.
 fn check_endpoints() -> io::Result<()> {
     for name in ENDPOINTS {
         let url = std::env::var(name).unwrap_or_default();
         if !url.is_empty() && !is_address(&url) {
             return Err(io::Error::other(format!(
-                "{name} is `{url}`, which is no address\nhint: write it like \
+                "{name} is `{url}`, which is not a valid address\nhint: write it like \
                  `https://s3.example.org`"
             )));
         }
@@ -116,14 +117,14 @@ fn is_address(url: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
-/// Whether the server is named: then it is not Amazon's, or need not be.
+/// Returns whether a server is named, which is then not necessarily Amazon's.
 fn has_own_endpoint(spec: &S3Spec) -> bool {
     let named = |name: &&str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
     !spec.endpoint.is_empty() || ENDPOINTS.iter().any(named)
 }
 
-/// The region as it is set, without asking a cloud's machine where it stands: outside of clouds
-/// nobody answers, and that takes a while and a warning.
+/// Returns the region as it is configured, without asking a cloud's metadata service: outside of
+/// clouds nothing answers, which takes a while and gives a warning.
 fn region_without_cloud(spec: &S3Spec) -> RegionProviderChain {
     let mut profile = ProfileFileRegionProvider::builder();
     if !spec.profile.is_empty() {
@@ -134,10 +135,10 @@ fn region_without_cloud(spec: &S3Spec) -> RegionProviderChain {
         .or_else(Region::new(DEFAULT_REGION))
 }
 
-/// The keys of the job's profile alone.
+/// Returns the keys of the job's profile only.
 fn of_profile(spec: &S3Spec, http: SharedHttpClient) -> ProfileFileCredentialsProvider {
     let region = if spec.region.is_empty() { DEFAULT_REGION } else { &spec.region };
-    // Profiles that take on a role ask for it over the network.
+    // Profiles that assume a role request it over the network.
     let means = ProviderConfig::without_region()
         .with_http_client(http)
         .with_region(Some(Region::new(region.to_owned())));
@@ -158,18 +159,18 @@ fn http_client() -> io::Result<SharedHttpClient> {
         }
     };
     let context = tls::TlsContext::builder().with_trust_store(trusted).build();
-    // Named, since a process with two crypto libraries has no default one.
+    // The provider is named, because a process with two crypto libraries has no default one.
     Ok(aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .tls_context(context.map_err(io::Error::other)?)
         .build_https())
 }
 
-/// Finds out what is wrong before the HTTP library does, which would panic.
+/// Checks the certificates before the HTTP library does, which would panic.
 fn check_certificates(pem: &[u8]) -> Result<(), String> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| format!("it is no PEM: {error}"))?;
+        let certificate = certificate.map_err(|error| format!("it is not valid PEM: {error}"))?;
         store.add(certificate).map_err(|error| error.to_string())?;
     }
     if store.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(()) }
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_without_certificates_is_told_and_does_not_panic() {
+    fn a_file_without_certificates_is_refused_without_a_panic() {
         assert!(check_certificates(b"").unwrap_err().contains("no certificate"));
         assert!(check_certificates(b"no certificate at all").is_err());
         let damaged = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

@@ -1,7 +1,8 @@
-//! The process's one client of S3, and the runtime that it works in.
+//! The process's only client of S3, and the runtime in which it runs.
 //!
-//! It is made when it is first needed, in a slot's thread, so that a job without S3 pays nothing.
-//! Invariant: a request takes its turn, is tried again while that can help, and ends in a
+//! It is created when it is first needed, in a slot's thread, so that a job without S3 pays
+//! nothing.
+//! Invariant: a request waits for its turn, is retried while that can help, and ends in a
 //! `StorageError` otherwise.
 
 use std::future::Future;
@@ -20,7 +21,7 @@ use super::super::{StorageError, rate};
 use super::connection::client;
 use super::error::{classify, status_of};
 
-/// Signing and copying are quick; more threads than this only take cores from the slots.
+/// Signing and copying are fast; more threads than this only take cores from the slots.
 const THREADS: usize = 2;
 
 static SPEC: OnceLock<S3Spec> = OnceLock::new();
@@ -29,20 +30,20 @@ static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
 pub(super) struct Engine {
     pub(super) runtime: Runtime,
     pub(super) client: Client,
-    /// As errors name it.
+    /// Name of the server in errors.
     pub(super) server: String,
     pub(super) spec: S3Spec,
-    /// The server refuses `If-Match` with the ETag that it gave itself.
+    /// Whether the server refuses `If-Match` with an ETag that it returned itself.
     pub(super) no_if_match: AtomicBool,
 }
 
-/// Says how S3 is reached. A process works for one job: the first word counts.
+/// Sets how S3 is reached. A process works for one job, so the first call counts.
 pub fn configure(spec: &S3Spec) {
-    // A second word is of the same job.
+    // A second call has the settings of the same job.
     let _ = SPEC.set(spec.clone());
 }
 
-/// The engine of this process; never asked for by a thread of a runtime.
+/// Returns the engine of this process; must not be called by a thread of a runtime.
 pub(super) fn engine(location: &str) -> Result<&'static Engine, StorageError> {
     let made = ENGINE.get_or_init(|| {
         let spec = SPEC.get_or_init(S3Spec::default).clone();
@@ -69,7 +70,7 @@ impl Engine {
         self.spec.requester_pays.then_some(RequestPayer::Requester)
     }
 
-    /// Makes a request until it succeeds or nothing helps.
+    /// Makes a request until it succeeds or a retry cannot help.
     pub(super) async fn ask<T, E, F>(
         &self,
         location: &str,
@@ -86,7 +87,7 @@ impl Engine {
         }
     }
 
-    /// The same, where some statuses are answers too.
+    /// Does the same, with some statuses accepted as answers.
     pub(super) async fn ask_or<T, E, F>(
         &self,
         location: &str,
@@ -110,7 +111,7 @@ impl Engine {
             }
             let wait =
                 backoff.after(options, location, classify(location, &self.server, &error))?;
-            tracing::debug!(location, ?wait, "a request to S3 is tried again");
+            tracing::debug!(location, ?wait, "retrying a request to S3");
             tokio::time::sleep(wait).await;
         }
     }

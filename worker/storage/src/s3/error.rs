@@ -1,6 +1,7 @@
-//! What an answer of S3 that is no success means: try again, or tell the user what to do.
+//! Classifies failed answers of S3: either a retry can help, or the error says what a person can
+//! do.
 //!
-//! Invariant: an error names bucket, key, status and code, and nothing of a secret.
+//! Invariant: an error names bucket, key, status and code, and never a secret.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use super::super::StorageError;
 use super::super::retry::Failure;
 
-/// The HTTP status of an answer.
+/// Returns the HTTP status of an answer.
 pub(super) fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
@@ -34,19 +35,20 @@ where
         after: after.map(Duration::from_secs),
         region: response.headers().get("x-amz-bucket-region"),
     };
-    // A success that cannot be understood was damaged on its way.
+    // A success that cannot be parsed was damaged on its way.
     if matches!(error, SdkError::ResponseError(_)) && answer.status < 300 {
         let detail = "the answer is damaged".to_owned();
         return Failure::Passing { detail, after: None };
     }
-    judge(location, &answer)
+    evaluate(location, &answer)
 }
 
-/// No answer came: the connection failed, or there was nothing to sign the request with.
+/// Classifies a request without an answer: the connection failed, or there were no keys to sign it
+/// with.
 fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure {
     let location = location.to_owned();
-    // "Not enabled" is what the SDK says of the one provider that is asked, a profile's, where no
-    // file has any profiles. Of a chain of providers it says so of each.
+    // "Not enabled" is what the SDK says of a single provider, a profile's, if no file has any
+    // profiles. Of a chain of providers it says so of each.
     let alone = cause.contains("provider was not enabled") && !cause.contains("found in chain");
     let of_profile = chain.contains("profile") || alone;
     if of_profile && chain.contains("credential") {
@@ -54,7 +56,7 @@ fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure
             "the profile gives no credentials: {cause}\nhint: see `profile` in `[s3]` and AWS_PROFILE; \
              it must be in AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE, where the workers run"
         );
-        return Failure::Lasting(StorageError::Barred { location, detail });
+        return Failure::Lasting(StorageError::Blocked { location, detail });
     }
     if chain.contains("credential") {
         let detail = format!(
@@ -63,7 +65,7 @@ fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure
              true`",
             first_line(chain)
         );
-        return Failure::Lasting(StorageError::Barred { location, detail });
+        return Failure::Lasting(StorageError::Blocked { location, detail });
     }
     if chain.contains("invalid peer certificate") {
         let detail = format!(
@@ -71,7 +73,7 @@ fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure
              its authority in AWS_CA_BUNDLE, where the workers run",
             first_line(chain)
         );
-        return Failure::Lasting(StorageError::Barred { location, detail });
+        return Failure::Lasting(StorageError::Blocked { location, detail });
     }
     let detail = format!(
         "the connection to {server} failed: {cause}\nhint: see that the server is up and that this machine can \
@@ -80,7 +82,7 @@ fn unanswered(location: &str, server: &str, chain: &str, cause: &str) -> Failure
     Failure::Passing { detail, after: None }
 }
 
-/// The cause of all the others.
+/// Returns the innermost cause.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -89,7 +91,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// What tells a cause to a person; the rest is the SDK's own state.
+/// Returns the part of a cause that a person needs; the rest is the SDK's own state.
 fn first_line(chain: &str) -> &str {
     let line = chain.lines().next().unwrap_or_default();
     line.split(" (").next().unwrap_or(line)
@@ -103,7 +105,7 @@ struct Answer<'a> {
     region: Option<&'a str>,
 }
 
-fn judge(location: &str, answer: &Answer<'_>) -> Failure {
+fn evaluate(location: &str, answer: &Answer<'_>) -> Failure {
     let Answer { status, code, message, after, region } = *answer;
     let location = location.to_owned();
     let said = match (code, message) {
@@ -116,9 +118,9 @@ fn judge(location: &str, answer: &Answer<'_>) -> Failure {
         let detail = format!("{said}\nhint: {hint}");
         Failure::Lasting(StorageError::Denied { location: location.clone(), detail })
     };
-    let barred = |hint: &str| {
+    let blocked = |hint: &str| {
         let detail = format!("{said}\nhint: {hint}");
-        Failure::Lasting(StorageError::Barred { location: location.clone(), detail })
+        Failure::Lasting(StorageError::Blocked { location: location.clone(), detail })
     };
     let refused = |hint: &str| {
         let detail = format!("{said}\nhint: {hint}");
@@ -130,22 +132,22 @@ fn judge(location: &str, answer: &Answer<'_>) -> Failure {
             "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded"
             | "RequestThrottled" | "TooManyRequests" | "ServiceUnavailable" | "InternalError"
             | "RequestTimeout" | "OperationAborted" | "ConditionalRequestConflict"
-            // The bytes did not arrive as they left.
+            // The bytes arrived damaged.
             | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch",
         ) => passing(said),
         (_, "ExpiredToken" | "TokenRefreshRequired" | "ExpiredTokenException") => {
-            barred("the credentials have expired: renew them, then run again to go on")
+            blocked("the credentials have expired: renew them, then run again to resume")
         }
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken") => {
-            barred("the keys are wrong: see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and `profile`")
+            blocked("the keys are wrong: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, `profile`")
         }
-        (_, "RequestTimeTooSkewed") => barred("set this machine's clock"),
+        (_, "RequestTimeTooSkewed") => blocked("set the clock of this machine"),
         (_, "NoSuchBucket") => {
-            barred("the bucket does not exist: make it, or check its name and `endpoint`")
+            blocked("the bucket does not exist: make it, or check its name and `endpoint`")
         }
         (301 | 307, _) | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed") => {
             let region = region.unwrap_or("the bucket's region");
-            barred(&format!("set AWS_REGION, or `region` in `[s3]`, to `{region}`"))
+            blocked(&format!("set AWS_REGION, or `region` in `[s3]`, to `{region}`"))
         }
         (404, _) => Failure::Lasting(StorageError::NotFound { location }),
         (401 | 403, _) => denied(
@@ -163,16 +165,16 @@ mod tests {
     use super::super::super::Remedy;
     use super::*;
 
-    fn judged(status: u16, code: &str) -> Result<String, StorageError> {
+    fn evaluated(status: u16, code: &str) -> Result<String, StorageError> {
         let answer = Answer { status, code, message: "because", after: None, region: None };
-        match judge("s3://bucket/a/key", &answer) {
+        match evaluate("s3://bucket/a/key", &answer) {
             Failure::Passing { detail, .. } => Ok(detail),
             Failure::Lasting(error) => Err(error),
         }
     }
 
     #[test]
-    fn busy_servers_and_damage_on_the_way_are_worth_another_try() {
+    fn busy_servers_and_damage_on_the_way_are_retried() {
         for (status, code) in [
             (503, "SlowDown"),
             (403, "SlowDown"),
@@ -182,12 +184,12 @@ mod tests {
             (400, "XAmzContentSHA256Mismatch"),
             (409, "ConditionalRequestConflict"),
         ] {
-            assert!(judged(status, code).is_ok(), "{status} {code}");
+            assert!(evaluated(status, code).is_ok(), "{status} {code}");
         }
     }
 
     #[test]
-    fn a_refusal_names_place_status_and_what_to_do() {
+    fn a_refusal_names_location_status_and_what_to_do() {
         for (status, code, word) in [
             (400, "ExpiredToken", "renew"),
             (403, "AccessDenied", "owner"),
@@ -196,21 +198,21 @@ mod tests {
             (301, "PermanentRedirect", "region"),
             (501, "NotImplemented", "lacks"),
         ] {
-            let error = judged(status, code).unwrap_err();
+            let error = evaluated(status, code).unwrap_err();
             assert_ne!(error.remedy(), Remedy::Retry);
             let text = error.to_string();
             assert!(text.contains("`s3://bucket/a/key`") && text.contains("hint:"), "{text}");
             assert!(text.contains(&status.to_string()) && text.contains(word), "{text}");
         }
-        let remedy = |status, code| judged(status, code).unwrap_err().remedy();
+        let remedy = |status, code| evaluated(status, code).unwrap_err().remedy();
         assert_eq!(remedy(400, "ExpiredToken"), Remedy::Stop);
         assert_eq!(remedy(404, "NoSuchBucket"), Remedy::Stop);
         assert_eq!(remedy(403, "AccessDenied"), Remedy::GiveUp, "others may be permitted");
-        assert!(matches!(judged(404, "NoSuchKey"), Err(StorageError::NotFound { .. })));
+        assert!(matches!(evaluated(404, "NoSuchKey"), Err(StorageError::NotFound { .. })));
     }
 
     #[test]
-    fn a_request_that_cannot_be_signed_is_no_matter_of_patience() {
+    fn a_request_that_cannot_be_signed_is_not_retried() {
         let chain = "dispatch failure (DispatchFailure(…)): no credentials";
         let refused = |chain| match unanswered("s3://b/k", "`http://h:1`", chain, "refused") {
             Failure::Lasting(error) => Ok(error.to_string()),

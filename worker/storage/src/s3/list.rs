@@ -1,4 +1,4 @@
-//! What a bucket holds under a prefix, by pages: one request for a thousand objects.
+//! Lists the objects of a bucket under a prefix by pages, with one request per thousand objects.
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 
@@ -10,12 +10,15 @@ use super::name;
 /// An object as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
+    /// Its key.
     pub key: String,
+    /// Its size.
     pub bytes: u64,
+    /// Its ETag, if the server lists it.
     pub etag: Option<String>,
 }
 
-/// Every object whose key begins with `prefix`, in the order of the keys' bytes.
+/// Returns every object whose key starts with `prefix`, in the order of the keys' bytes.
 pub(in super::super) fn list(
     bucket: &str,
     prefix: &str,
@@ -50,7 +53,7 @@ fn listed(object: &aws_sdk_s3::types::Object) -> Option<Listed> {
     Some(Listed { key, bytes, etag: object.e_tag().map(str::to_owned) })
 }
 
-/// The token of the next page. A server that gives the same one again would never come to an end.
+/// Returns the token of the next page. A server that repeats a token would never end its listing.
 fn next_page(
     page: &ListObjectsV2Output,
     before: Option<&str>,
@@ -62,7 +65,7 @@ fn next_page(
     match page.next_continuation_token() {
         Some(next) if Some(next) != before => Ok(Some(next.to_owned())),
         _ => {
-            let detail = "the server's listing does not go on".to_owned();
+            let detail = "the server's listing does not advance".to_owned();
             Err(StorageError::Refused { location: location.to_owned(), detail })
         }
     }

@@ -1,9 +1,9 @@
-//! An object read by a slot's thread while a task fetches ahead of it.
+//! An object that a slot's thread reads while a task fetches ahead of it.
 //!
-//! A cut, a short body or a silent server is healed by a range request for the rest, bound to the
-//! same object by its ETag. Invariant: the bytes handed out are those of one state of the object, a
-//! body that ends early is never taken for the object's end, and the task is never further ahead
-//! than `CHUNKS_AHEAD` pieces of what the network gives at once.
+//! After a cut, a short body or a silent server, a range request gets the rest, bound to the same
+//! object by its ETag. Invariant: all bytes returned are of one state of the object, a body that
+//! ends early is never accepted as the object's end, and the task is never further ahead than
+//! `CHUNKS_AHEAD` pieces of what the network returns at once.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -22,10 +22,10 @@ use super::engine::{Engine, engine};
 use super::error::{classify, status_of};
 use super::name;
 
-/// A piece has at most what the HTTP library reads at once, some 400 KiB.
+/// A piece is at most what the HTTP library reads at once, some 400 KiB.
 const CHUNKS_AHEAD: usize = 16;
 
-/// What the task hands to the reader.
+/// What the task passes to the reader.
 enum Piece {
     Bytes(Bytes),
     End,
@@ -39,7 +39,7 @@ pub(in super::super) struct S3Reader {
     location: String,
 }
 
-/// Opens a part of an object; the first answer is awaited.
+/// Opens a part of an object and waits for the first answer.
 pub(in super::super) fn open(
     bucket: &str,
     key: &str,
@@ -65,7 +65,7 @@ pub(in super::super) fn open(
     Ok(S3Reader { pieces, current: Bytes::new(), ended: false, location })
 }
 
-/// The object's size.
+/// Returns the size of the object.
 pub(in super::super) fn size(
     bucket: &str,
     key: &str,
@@ -77,7 +77,7 @@ pub(in super::super) fn size(
     Ok(known_of(&head).bytes)
 }
 
-/// What is under a name now; none where nothing is.
+/// Returns what is under a name now, or `None` if nothing is.
 pub(super) fn find(
     engine: &Engine,
     bucket: &str,
@@ -96,7 +96,7 @@ fn known_of(head: &HeadObjectOutput) -> Known {
     Known { bytes, etag: head.e_tag().map(str::to_owned) }
 }
 
-/// What the server says of an object.
+/// Requests the metadata of an object.
 pub(super) async fn head(
     engine: &Engine,
     bucket: &str,
@@ -123,9 +123,9 @@ impl Read for S3Reader {
                 Some(Piece::Bytes(bytes)) => self.current = bytes,
                 Some(Piece::End) => self.ended = true,
                 Some(Piece::Failed(error)) => return Err(error.into()),
-                // The task ended without a word: it panicked, or the process ends.
+                // The task ended without a result: it panicked, or the process ends.
                 None => {
-                    let text = format!("fetching `{}` was broken off", self.location);
+                    let text = format!("fetching `{}` was interrupted", self.location);
                     return Err(io::Error::other(text));
                 }
             }
@@ -141,19 +141,19 @@ struct Fetch {
     bucket: String,
     key: String,
     location: String,
-    /// From the listing, else from the first answer.
+    /// Size and ETag from the listing, else from the first answer.
     known: Known,
     options: ReadOptions,
-    /// What to fetch; it may reach beyond the object's end.
+    /// The bytes to fetch; the range may extend beyond the end of the object.
     range: Range<u64>,
-    /// The place in the object of the next byte to fetch.
+    /// Offset in the object of the next byte to fetch.
     at: u64,
     backoff: Backoff,
 }
 
 impl Fetch {
     async fn run(mut self, body: ByteStream, pieces: Sender<Piece>) {
-        // A reader that hung up needs no last word.
+        // A reader that was dropped does not need the result.
         let last = match self.fetch(body, &pieces).await {
             Ok(true) => Piece::End,
             Ok(false) => return,
@@ -162,7 +162,7 @@ impl Fetch {
         let _ = pieces.send(last).await;
     }
 
-    /// Fetches to the end; `false` when nobody takes it any more.
+    /// Fetches to the end; returns `false` if nobody reads any more.
     async fn fetch(
         &mut self,
         mut body: ByteStream,
@@ -184,7 +184,7 @@ impl Fetch {
                     missing => format!("the body ends {missing} bytes early"),
                 },
                 Ok(Some(Err(error))) => format!("the connection failed: {error}"),
-                Err(_) => "the server fell silent".to_owned(),
+                Err(_) => "the server stopped sending".to_owned(),
             };
             if self.missing_bytes() == 0 {
                 return Ok(true);
@@ -200,13 +200,13 @@ impl Fetch {
             location = self.location,
             at = self.at,
             ?wait,
-            "reading goes on after a wait"
+            "reading continues after a wait"
         );
         tokio::time::sleep(wait).await;
         Ok(())
     }
 
-    /// Gets a body that goes on at `self.at`.
+    /// Requests a body that continues at `self.at`.
     async fn connect(&mut self) -> Result<ByteStream, StorageError> {
         loop {
             match self.request().await {
@@ -241,7 +241,7 @@ impl Fetch {
             Some(Some((first, total))) => (first, Some(total)),
             None if whole => (0, answer.content_length().and_then(|n| u64::try_from(n).ok())),
             Some(None) | None => {
-                let detail = "the answer names no range".to_owned();
+                let detail = "the answer has no range".to_owned();
                 return Err(Failure::Passing { detail, after: None });
             }
         };
@@ -260,8 +260,8 @@ impl Fetch {
         Ok(answer.body)
     }
 
-    /// Ceph's gateway refuses `If-Match` with the ETag that it gave itself. Answers' ETags are
-    /// compared anyway, so nothing is lost without the header.
+    /// Handles Ceph's gateway, which refuses `If-Match` with an ETag that it returned itself. The
+    /// ETags of answers are compared anyway, so nothing is lost without the header.
     async fn refused_match(&mut self) -> Failure {
         let failure = self.look_again(None).await;
         if matches!(failure, Failure::Passing { .. }) {
@@ -270,8 +270,8 @@ impl Fetch {
         failure
     }
 
-    /// An object is called changed only when a second look shows the same other object: answers get
-    /// damaged.
+    /// Checks again whether an object changed: it is reported as changed only if a second request
+    /// shows the same other object, because answers get damaged.
     async fn look_again(&mut self, first_look: Option<&Known>) -> Failure {
         let head = head(self.engine, &self.bucket, &self.key, &self.options).await;
         let head = match head {
@@ -292,7 +292,7 @@ impl Fetch {
         }
     }
 
-    /// The server has no byte at `self.at`.
+    /// Handles an answer that the server has no byte at `self.at`.
     async fn no_such_range(&mut self) -> Failure {
         let location = self.location.clone();
         if self.known.bytes.is_none() && self.at == self.range.start {
@@ -303,13 +303,13 @@ impl Fetch {
     }
 
     fn missing_bytes(&self) -> u64 {
-        // A server that tells no size is believed when it ends a body.
+        // If a server does not report the size, the end of a body is accepted as the end.
         let end = self.known.bytes.unwrap_or(self.at).min(self.range.end);
         end.saturating_sub(self.at)
     }
 }
 
-/// How what was found is not what was known.
+/// Returns how the object found differs from the one known.
 fn difference(known: &Known, found: &Known) -> Option<String> {
     let bare = |etag: &Option<String>| etag.as_deref().map(|tag| tag.trim_matches('"').to_owned());
     if let (Some(before), Some(now)) = (bare(&known.etag), bare(&found.etag))
@@ -325,7 +325,7 @@ fn difference(known: &Known, found: &Known) -> Option<String> {
     }
 }
 
-/// First byte and total of a `Content-Range`.
+/// Returns the first byte and the total of a `Content-Range`.
 fn parse_range(text: &str) -> Option<(u64, u64)> {
     let (first, rest) = text.strip_prefix("bytes ")?.split_once('-')?;
     let (_, total) = rest.split_once('/')?;

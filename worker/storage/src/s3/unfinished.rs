@@ -1,16 +1,19 @@
-//! What attempts left behind under a prefix: uploads that nobody completes, and commit records that
-//! nobody needs any more.
+//! Finds what attempts left behind under a prefix: unfinished uploads, and commit records that are
+//! no longer needed.
 
 use super::super::StorageError;
 use super::super::retry::ReadOptions;
-use super::engine::{Engine, engine};
+use super::engine::engine;
 use super::name;
+use super::object::remove;
 use super::upload::abort;
 
-/// An upload that was begun and neither completed nor aborted.
+/// An upload that was started and neither completed nor aborted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
+    /// The bucket.
     pub bucket: String,
+    /// The key of the object.
     pub key: String,
     id: String,
 }
@@ -22,7 +25,7 @@ impl std::fmt::Display for Unfinished {
 }
 
 impl Unfinished {
-    /// Takes back what was sent.
+    /// Removes the parts that were sent.
     pub fn abort(&self, options: &ReadOptions) -> Result<(), StorageError> {
         let Self { bucket, key, id } = self;
         let engine = engine(&name(bucket, key))?;
@@ -30,7 +33,7 @@ impl Unfinished {
     }
 }
 
-/// Every unfinished upload to a key that begins with `prefix`.
+/// Returns every unfinished upload to a key that starts with `prefix`.
 pub fn unfinished(
     bucket: &str,
     prefix: &str,
@@ -62,23 +65,7 @@ pub fn unfinished(
     }
 }
 
-/// Deletes one object; one that is not there is deleted.
-pub(super) fn remove(
-    engine: &Engine,
-    bucket: &str,
-    key: &str,
-    options: &ReadOptions,
-) -> Result<(), StorageError> {
-    let call = || {
-        let request = engine.client.delete_object().bucket(bucket).key(key);
-        request.set_request_payer(engine.payer()).send()
-    };
-    let location = name(bucket, key);
-    let removed = engine.ask_or(&location, options, &[404], call);
-    engine.runtime.block_on(removed).map(|_| ())
-}
-
-/// Deletes one object of the process's storage.
+/// Deletes one object in the storage of this process.
 pub fn remove_object(bucket: &str, key: &str, options: &ReadOptions) -> Result<(), StorageError> {
     remove(engine(&name(bucket, key))?, bucket, key, options)
 }

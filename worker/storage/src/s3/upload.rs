@@ -1,13 +1,12 @@
-//! An object being written: in one request where it fits into a part, in parts where it does not.
+//! An object that is being written: in one request if it fits into a part, else in parts.
 //!
-//! Stores that speak S3 differ in what they promise. All that is relied on here is that a small
-//! `PUT` with `If-None-Match: *` has one winner; many ignore that condition when a multipart upload
-//! is completed. So what is larger than a part is decided by a small record beside the object, its
-//! *commit record* (`commit_record`), before any upload is completed.
+//! Stores that speak S3 differ in what they guarantee. This code relies only on that a small `PUT`
+//! with `If-None-Match: *` has one winner; many stores ignore that condition when a multipart
+//! upload is completed. So for an object larger than a part, a small record beside it, its *commit
+//! record* (`commit_record`), decides before any upload is completed.
 //!
 //! Invariant: a name never has other bytes than those of the first attempt that claimed it, and a
-//! dropped upload takes its parts with it, unless the process is killed: `thresher clean` does it
-//! then.
+//! dropped upload removes its parts, unless the process is killed: then `thresher clean` does.
 
 use std::io::{self, Write};
 
@@ -22,13 +21,15 @@ use super::super::retry::ReadOptions;
 use super::commit_record::{self, CommitRecord};
 use super::engine::{Engine, engine};
 use super::name;
-use super::read::{find, open};
+use super::object::{Object, hash_of, put};
+use super::read::find;
 
 /// S3 numbers parts from 1 to this.
 const MAX_PARTS: usize = 10_000;
-/// Cleaning up after a failure is not worth more.
+/// Cleaning up after a failure is not worth more attempts.
 const ABORT_ATTEMPTS: u32 = 3;
 
+/// An object that is being written.
 pub struct Upload {
     object: Object,
     /// The part that is being filled.
@@ -39,32 +40,15 @@ pub struct Upload {
     bytes: u64,
 }
 
-/// Where an upload goes.
-#[derive(Clone)]
-pub(super) struct Object {
-    pub(super) engine: &'static Engine,
-    pub(super) bucket: String,
-    pub(super) key: String,
-    /// Of the commit record.
-    pub(super) record_key: String,
-    pub(super) options: ReadOptions,
-}
-
 struct Multipart {
     id: String,
-    /// One part travels while the next is filled.
+    /// One part is sent while the next is filled.
     sending: Option<JoinHandle<Result<CompletedPart, StorageError>>>,
     sent: Vec<CompletedPart>,
 }
 
-impl Object {
-    pub(super) fn location(&self) -> String {
-        name(&self.bucket, &self.key)
-    }
-}
-
 impl Upload {
-    /// An upload to `key`, with its commit record at `record_key`. Makes no request yet.
+    /// Creates an upload to `key`, with its commit record at `record_key`. Makes no request yet.
     pub(in super::super) fn new(
         bucket: &str,
         key: &str,
@@ -83,13 +67,13 @@ impl Upload {
         })
     }
 
-    /// Where it goes.
+    /// Returns the location of the object.
     pub(in super::super) fn location(&self) -> String {
         self.object.location()
     }
 
-    /// Publishes the object, unless an equal one has the name. With `replace`, whatever has the
-    /// name is replaced.
+    /// Publishes the object, unless an equal one has the name. With `replace`, an existing object
+    /// is replaced.
     pub(in super::super) fn commit(mut self, replace: bool) -> Result<Committed, CommitError> {
         let ours = CommitRecord { blake3: self.hasher.finalize(), bytes: self.bytes };
         if self.multipart.is_none() {
@@ -99,7 +83,7 @@ impl Upload {
         self.send_part()?;
         self.wait_for_part()?;
         if !replace && commit_record::claim(&self.object, &ours)? {
-            // Dropping `self` takes the parts back.
+            // Dropping `self` removes the parts.
             return Ok(ours.already_there());
         }
         self.complete()?;
@@ -111,7 +95,7 @@ impl Upload {
         let object = self.object.clone();
         let mut multipart = match self.multipart.take() {
             Some(multipart) => multipart,
-            None => Multipart { id: begin(&object)?, sending: None, sent: Vec::new() },
+            None => Multipart { id: start(&object)?, sending: None, sent: Vec::new() },
         };
         let number = multipart.sent.len() + 1;
         if number > MAX_PARTS {
@@ -134,7 +118,7 @@ impl Upload {
         let Some(multipart) = &mut self.multipart else { return Ok(()) };
         let Some(sending) = multipart.sending.take() else { return Ok(()) };
         let sent = self.object.engine.runtime.block_on(sending).unwrap_or_else(|error| {
-            let detail = format!("sending a part was broken off: {error}");
+            let detail = format!("sending a part was interrupted: {error}");
             Err(StorageError::Refused { location: self.object.location(), detail })
         })?;
         multipart.sent.push(sent);
@@ -157,8 +141,8 @@ impl Upload {
             self.multipart = Some(multipart);
             return Err(error);
         }
-        // An upload that is not there any more was completed by a request whose answer was lost,
-        // or somebody cleaned up: the object itself tells.
+        // If the upload no longer exists, a request whose answer was lost has completed it, or
+        // somebody cleaned up: the object itself shows which.
         let found = find(engine, bucket, key, options)?;
         if found.as_ref().and_then(|known| known.bytes) == Some(self.bytes) {
             return Ok(());
@@ -191,7 +175,7 @@ impl Drop for Upload {
         let object = &self.object;
         let options = ReadOptions { attempts_max: ABORT_ATTEMPTS, ..object.options.clone() };
         object.engine.runtime.block_on(async {
-            // A part that arrives after the end would be kept, and paid for.
+            // A part that arrives after the end would be stored, and paid for.
             if let Some(sending) = multipart.sending {
                 let _ = sending.await;
             }
@@ -204,7 +188,7 @@ impl Drop for Upload {
     }
 }
 
-/// Begins an upload and ends it: who may do that may write.
+/// Starts an upload and ends it, which proves that the job may write.
 pub(in super::super) fn probe(
     bucket: &str,
     key: &str,
@@ -212,20 +196,20 @@ pub(in super::super) fn probe(
 ) -> Result<(), StorageError> {
     let upload = Upload::new(bucket, key, String::new(), options)?;
     let object = &upload.object;
-    let id = begin(object)?;
+    let id = start(object)?;
     object.engine.runtime.block_on(abort(object.engine, bucket, key, &id, options))
 }
 
-fn begin(object: &Object) -> Result<String, StorageError> {
+fn start(object: &Object) -> Result<String, StorageError> {
     let Object { engine, bucket, key, options, .. } = object;
     let location = object.location();
     let call = || {
         let request = engine.client.create_multipart_upload().bucket(bucket).key(key);
         request.set_request_payer(engine.payer()).send()
     };
-    let begun = engine.runtime.block_on(engine.ask(&location, options, call))?;
-    begun.upload_id().map(str::to_owned).ok_or_else(|| {
-        let detail = "the server names no upload".to_owned();
+    let started = engine.runtime.block_on(engine.ask(&location, options, call))?;
+    started.upload_id().map(str::to_owned).ok_or_else(|| {
+        let detail = "the server returned no upload id".to_owned();
         StorageError::Refused { location, detail }
     })
 }
@@ -247,7 +231,7 @@ async fn send_one(
     Ok(CompletedPart::builder().part_number(number).set_e_tag(etag).build())
 }
 
-/// Ends an upload; one that is not there is ended.
+/// Ends an upload; a missing upload counts as ended.
 pub(super) async fn abort(
     engine: &Engine,
     bucket: &str,
@@ -259,11 +243,12 @@ pub(super) async fn abort(
         let request = engine.client.abort_multipart_upload().bucket(bucket).key(key);
         request.upload_id(id).set_request_payer(engine.payer()).send()
     };
-    // 404: it is gone already.
+    // A status of 404 means that it does not exist any more.
     engine.ask_or(&name(bucket, key), options, &[404], call).await.map(|_| ())
 }
 
-/// One conditional request: the store itself says who came first.
+/// Writes the object by one conditional request, so that the store itself decides which attempt was
+/// first.
 fn put_small(
     object: &Object,
     bytes: Bytes,
@@ -277,33 +262,4 @@ fn put_small(
     let theirs = hash_of(object)?;
     ours.compare(&object.location(), &theirs)?;
     Ok(ours.already_there())
-}
-
-/// Puts an object of one request; false when the name is taken.
-pub(super) fn put(
-    object: &Object,
-    key: &str,
-    bytes: Bytes,
-    replace: bool,
-) -> Result<bool, StorageError> {
-    let Object { engine, bucket, options, .. } = object;
-    let condition = (!replace).then(|| "*".to_owned());
-    let call = || {
-        let request = engine.client.put_object().bucket(bucket).key(key);
-        let request = request.set_if_none_match(condition.clone());
-        let request = request.body(ByteStream::from(bytes.clone()));
-        request.set_request_payer(engine.payer()).send()
-    };
-    let location = name(bucket, key);
-    let placed = engine.ask_or(&location, options, &[412], call);
-    Ok(engine.runtime.block_on(placed)?.is_ok())
-}
-
-/// The content that has the name now.
-pub(super) fn hash_of(object: &Object) -> Result<blake3::Hash, StorageError> {
-    let mut reader = open(&object.bucket, &object.key, 0..u64::MAX, &object.options)?;
-    let mut hasher = blake3::Hasher::new();
-    io::copy(&mut reader, &mut hasher)
-        .map_err(|error| StorageError::from_io(error, || object.location()))?;
-    Ok(hasher.finalize())
 }

@@ -8,7 +8,7 @@ const MAPPINGS: &str = include_str!("../../../testdata/ccnet_line/mappings.tsv")
 const LINES: &str = include_str!("../../../testdata/ccnet_line/lines.tsv");
 const TEXTS: &str = include_str!("../../../testdata/lid/reference_udhr2.jsonl");
 
-/// Letters and digits that came after Unicode 14, the version of the golden file's Python.
+/// Letters and digits that were added after Unicode 14, the version of the golden file's Python.
 const NEWER: &[std::ops::RangeInclusive<u32>] = &[
     0x1C89..=0x1C89,
     0xA7CB..=0xA7CC,
@@ -78,7 +78,7 @@ fn real_lines_hash_as_in_ccnet() {
 fn a_capital_sigma_is_final_only_at_the_end_of_a_word() {
     assert_eq!(normalised("ΟΔΟΣ ΣΟΦΙΑΣ 12"), "οδος σοφιας 00");
     assert_eq!(normalised("Σ"), "σ");
-    // Stripped before lowercasing; deleted after it.
+    // It is stripped before lowercasing, and deleted after it.
     assert_eq!(normalised("ΑΣ\u{1C}"), "ας");
     assert_eq!(normalised("ΑΣ»Β"), "αςβ");
 }
@@ -86,16 +86,16 @@ fn a_capital_sigma_is_final_only_at_the_end_of_a_word() {
 #[test]
 fn white_space_is_that_of_python() {
     assert_eq!(normalised("\u{1F}\u{3000}\u{85}a  b\u{A0}\u{2028}\u{1C}"), "a  b");
-    // The zero-width space is none.
+    // The zero-width space is not white space.
     assert_eq!(normalised("\u{200B}a "), "\u{200B}a");
     assert_eq!(normalised(" \t\u{1D} "), "");
     assert_eq!(normalised(""), "");
-    // What deletion uncovers is not stripped.
+    // White space that a deletion exposes is not stripped.
     assert_eq!(normalised("« a »"), " a ");
 }
 
 #[test]
-fn what_grows_fits() {
+fn characters_that_grow_fit_into_the_room() {
     for c in ['Ⱥ', 'İ', 'Ω', '𞤀'] {
         for count in 0..40 {
             let line = format!("{}A", c.to_string().repeat(count));
@@ -123,7 +123,7 @@ fn blocks_and_single_characters_agree() {
 
 #[test]
 fn hashes_are_the_first_bytes_little_endian() {
-    // SHA-1 of nothing: da39a3ee5e6b4b0d…
+    // SHA-1 of an empty input: da39a3ee5e6b4b0d…
     assert_eq!(line_hash_sha1(b""), 0x0d4b_6b5e_eea3_39da);
     assert_eq!(line_hash_xxh3(b""), 0x2d06_8005_38d3_94c2);
 }

@@ -1,17 +1,18 @@
-//! A quick look over markup before it is parsed: would its tree be too deep or too large?
+//! A fast check of markup before it is parsed: whether its tree would be too deep or too large.
 //!
-//! The parser takes time quadratic in nesting and in the attributes of a tag, and a hundred
-//! unclosed formatting tags are built anew in every later paragraph. So nesting is followed here
-//! with the parser's rules for implied end tags, closely enough to bound all three; the tree
-//! itself is measured again after parsing.
+//! The parser takes time quadratic in nesting and in the attributes of a tag, and recreates a
+//! hundred unclosed formatting tags in every later paragraph. So nesting is tracked here with the
+//! parser's rules for implied end tags, closely enough to bound all three; the tree itself is
+//! measured again after parsing.
 //!
-//! Invariant: linear in the markup, times the depth limit at worst; allocates only the stack.
+//! Invariant: the time is linear in the markup, times the depth limit at worst; only the stack is
+//! allocated.
 
 use thiserror::Error;
 
 use super::HtmlLimits;
 
-/// Which bound the markup passes.
+/// The limit that the markup exceeds.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Excess {
     #[error("elements nest deeper than {limit}")]
@@ -22,7 +23,7 @@ pub enum Excess {
     Attributes { limit: usize },
 }
 
-/// Refuses markup whose tree would pass the limits.
+/// Refuses markup whose tree would exceed the limits.
 pub fn check(html: &str, limits: &HtmlLimits) -> Result<(), Excess> {
     let mut nesting = Nesting::new(limits);
     let mut rest = html.as_bytes();
@@ -47,13 +48,14 @@ pub fn check(html: &str, limits: &HtmlLimits) -> Result<(), Excess> {
     Ok(())
 }
 
-/// Tag names compared without case; longer names than this are cut, which only merges them.
+/// A tag name for comparison without case. Longer names are cut, so that they may be taken for each
+/// other.
 type Name = [u8; 12];
 
 struct Tag<'a> {
     name: Name,
     self_closing: bool,
-    /// Everything between `<` and `>`.
+    /// All bytes between `<` and `>`.
     source: &'a [u8],
     after: &'a [u8],
 }
@@ -79,7 +81,7 @@ fn ends_name(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>')
 }
 
-/// Where the tag's `>` is, and how many attributes come before it.
+/// Returns the position of the tag's `>`, and the number of attributes before it.
 fn end_of_tag(tag: &[u8], name_end: usize) -> (usize, usize) {
     let (mut at, mut attributes) = (name_end, 0);
     loop {
@@ -137,7 +139,7 @@ fn after_byte(bytes: &[u8], byte: u8) -> &[u8] {
     memchr::memchr(byte, bytes).map_or(&[], |end| &bytes[end + 1..])
 }
 
-/// Skips content that holds no tags.
+/// Skips content that has no tags.
 fn after_raw_text<'a>(tag: &Tag<'a>) -> &'a [u8] {
     let name = text_of(&tag.name);
     if !is_raw_text(name) {
@@ -174,11 +176,12 @@ fn text_of(name: &Name) -> &[u8] {
     &name[..end]
 }
 
-/// The parser's stack of open elements and its list of active formatting elements, in outline.
+/// An outline of the parser's stack of open elements and its list of active formatting elements.
 struct Nesting<'a> {
     limits: &'a HtmlLimits,
     open: Vec<Name>,
-    /// Kept apart from `open`: they survive the end of their parents. `None` is a marker.
+    /// Formatting elements, apart from `open` because they survive the end of their parents. `None`
+    /// is a marker.
     formatting: Vec<Option<(Name, u64)>>,
     markers: usize,
     foreign: usize,
@@ -195,7 +198,7 @@ impl<'a> Nesting<'a> {
     }
 
     fn start(&mut self, tag: &Tag<'_>) -> Result<(), Excess> {
-        // The element and a text beside it.
+        // Count the element and a text beside it.
         self.nodes += 2;
         let name = text_of(&tag.name);
         let raw_text = self.foreign == 0 && is_raw_text(name);
@@ -247,7 +250,8 @@ impl<'a> Nesting<'a> {
         self.within_limits()
     }
 
-    /// Ends what the start of `name` ends by itself; `false` when the tag itself is ignored.
+    /// Closes what the start of `name` ends implicitly; returns `false` if the tag itself is
+    /// ignored.
     fn close_implied(&mut self, name: &[u8]) -> bool {
         match name {
             b"html" | b"head" | b"body" | b"frameset" => return false,
@@ -267,7 +271,7 @@ impl<'a> Nesting<'a> {
         true
     }
 
-    /// Cells and rows end those before them; outside a table they are ignored.
+    /// Closes the cells and rows that a cell or row ends; outside a table such tags are ignored.
     fn close_in_table(&mut self, name: &[u8]) -> bool {
         let cell = matches!(name, b"td" | b"th");
         let parent = self.open.iter().rposition(|open| match text_of(open) {
@@ -282,7 +286,8 @@ impl<'a> Nesting<'a> {
         parent.is_some()
     }
 
-    /// Pops up to the innermost element that is `wanted`, unless one that `stops` is inside it.
+    /// Pops up to the innermost element that is `wanted`, unless an element that `stops` is inside
+    /// it.
     fn close_to(&mut self, wanted: impl Fn(&[u8]) -> bool, stops: impl Fn(&[u8]) -> bool) {
         for at in (0..self.open.len()).rev() {
             let name = text_of(&self.open[at]);
@@ -310,7 +315,7 @@ impl<'a> Nesting<'a> {
         }
     }
 
-    /// The parser keeps at most three alike, and one link.
+    /// Adds a formatting element; the parser keeps at most three equal ones, and one link.
     fn start_formatting(&mut self, tag: &Tag<'_>) {
         let key = (tag.name, xxhash_rust::xxh3::xxh3_64(tag.source));
         let since = self.since_marker();
@@ -327,7 +332,7 @@ impl<'a> Nesting<'a> {
         self.formatting.push(Some(key));
     }
 
-    /// Where the entries begin that a new block would build anew.
+    /// Returns the index of the first entry that a new block would recreate.
     fn since_marker(&self) -> usize {
         self.formatting.iter().rposition(Option::is_none).map_or(0, |at| at + 1)
     }
@@ -407,7 +412,7 @@ fn is_button_scope(name: &[u8]) -> bool {
     name == b"button" || is_scope(name)
 }
 
-/// Block elements end an open paragraph.
+/// Returns whether the element is a block, which ends an open paragraph.
 fn closes_paragraph(name: &[u8]) -> bool {
     matches!(
         name,
@@ -448,7 +453,8 @@ fn closes_paragraph(name: &[u8]) -> bool {
     )
 }
 
-/// Special elements other than `address`, `div` and `p` keep an item from ending an outer one.
+/// Returns whether the element keeps an item from ending an outer one: special elements other than
+/// `address`, `div` and `p` do.
 fn stops_item(name: &[u8]) -> bool {
     is_scope(name)
         || is_heading(name)

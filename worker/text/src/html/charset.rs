@@ -1,34 +1,42 @@
-//! The character set of a page: which one it is, who said so, and the text it decodes to.
+//! The character set of a page: which one it is, what determined it, and the text it decodes to.
 //!
-//! Asked in this order: byte order mark, `charset` of the HTTP header, what the page's own first
-//! bytes declare (`<meta>`, XML declaration), and at last a detector that looks at the bytes
-//! and the top-level domain. A declaration is believed even when bytes contradict it; how often
-//! they do is counted, so that a filter can judge.
+//! Sources are used in this order: byte order mark, `charset` of the HTTP header, declaration in
+//! the page's first bytes (`<meta>`, XML declaration), and last a detector that looks at the bytes
+//! and the top-level domain. A declaration is used even if bytes contradict it; the malformed
+//! sequences are counted, so that a filter can decide.
 //!
 //! Invariant: decoding never fails; each malformed sequence becomes one U+FFFD.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// Who decided on the character set.
+/// What determined the character set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CharsetSource {
+    /// A byte order mark at the start of the page.
     ByteOrderMark,
+    /// The `charset` of the HTTP header.
     HttpHeader,
+    /// A declaration in the page.
     Page,
+    /// The detector.
     Detector,
 }
 
+/// A decoded page.
 #[derive(Debug)]
 pub struct Decoded {
+    /// The text.
     pub text: String,
     /// The name in the Encoding Standard, such as `windows-1251`.
     pub charset: &'static str,
+    /// What determined it.
     pub source: CharsetSource,
+    /// Number of sequences that are malformed in it.
     pub malformed_sequences: u64,
 }
 
-/// Decodes a page. `http_label` is the `charset` parameter of its `Content-Type`, if any.
+/// Decodes a page. `http_label` is the `charset` parameter of its `Content-Type`, if there is one.
 pub fn decode(bytes: &[u8], http_label: Option<&str>, url: &str) -> Decoded {
     let (encoding, source, mark_bytes) = choose(bytes, http_label, url);
     let (text, malformed_sequences) = decode_as(encoding, &bytes[mark_bytes..]);
@@ -52,7 +60,8 @@ fn choose(
     (detect(bytes, url), CharsetSource::Detector, 0)
 }
 
-/// `replacement` stands for charsets that are unsafe to decode; they count as unknown.
+/// Returns the encoding of a label. Charsets that are unsafe to decode (`replacement`) count as
+/// unknown.
 fn by_label(label: &str) -> Option<&'static Encoding> {
     Encoding::for_label_no_replacement(label.trim_matches(['"', '\'', ' ']).as_bytes())
 }
@@ -76,16 +85,17 @@ fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> (String, u64) {
     }
 }
 
-/// How far into the page a declaration is looked for. Browsers must look at 1,024 bytes and look
-/// further in practice; pages with long comments on top are common.
+/// Number of bytes of the page in which a declaration is searched. Browsers must read 1,024 bytes
+/// and read more in practice; pages with long comments at the top are common.
 const DECLARATION_BYTES: usize = 4096;
 
-/// The Encoding Standard's prescan, and the XML declaration, which many HTML pages carry.
+/// Finds a declaration by the Encoding Standard's prescan, or in the XML declaration that many HTML
+/// pages have.
 fn declared_in_page(bytes: &[u8]) -> Option<&'static Encoding> {
     let window = &bytes[..bytes.len().min(DECLARATION_BYTES)];
     let label = xml_declaration(window).or_else(|| meta_declaration(window))?;
     let encoding = by_label(&label)?;
-    // The declaration was read as ASCII, so the page cannot be what it claims here.
+    // The declaration was read as ASCII, so the page cannot have the encoding that it claims here.
     if encoding == UTF_16LE || encoding == UTF_16BE {
         return Some(UTF_8);
     }
@@ -138,7 +148,7 @@ fn label_of_meta(attributes: &[Attribute]) -> Option<String> {
     if pragma { value("content").and_then(charset_parameter).map(str::to_owned) } else { None }
 }
 
-/// The `charset` in `text/html; charset=…`, as tolerant as the Encoding Standard.
+/// Returns the `charset` in `text/html; charset=…`, as tolerant as the Encoding Standard.
 pub fn charset_parameter(content_type: &str) -> Option<&str> {
     let lower = content_type.to_ascii_lowercase();
     let mut from = 0;
@@ -159,7 +169,8 @@ pub fn charset_parameter(content_type: &str) -> Option<&str> {
     }
 }
 
-/// The attributes of one tag, names in lower case, and what follows the tag.
+/// Reads the attributes of one tag, with names in lower case, and returns also what follows the
+/// tag.
 fn attributes(tag: &[u8]) -> (Vec<Attribute>, &[u8]) {
     let mut found = Vec::new();
     let mut rest = tag;
@@ -170,7 +181,7 @@ fn attributes(tag: &[u8]) -> (Vec<Attribute>, &[u8]) {
             Some(b'>') => return (found, &rest[1..]),
             Some(_) => {}
         }
-        // A name may begin with `=`; taking one byte first also means progress.
+        // A name may start with `=`; reading one byte first also ensures progress.
         let after = skip_while(&rest[1..], |byte| {
             !(byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>' | b'='))
         });
@@ -209,8 +220,8 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 fn detect(bytes: &[u8], url: &str) -> &'static Encoding {
-    // Markup in UTF-16 without a mark has a zero beside its first sign; the detector knows no
-    // UTF-16.
+    // Markup in UTF-16 without a mark has a zero beside its first character; the detector does not
+    // know UTF-16.
     match bytes {
         [b'<', 0, _, 0, ..] => return UTF_16LE,
         [0, b'<', 0, _, ..] => return UTF_16BE,
@@ -222,8 +233,8 @@ fn detect(bytes: &[u8], url: &str) -> &'static Encoding {
     detector.guess(domain.as_deref().map(str::as_bytes), Utf8Detection::Allow)
 }
 
-/// The last label of the host, lower-case ASCII; `None` for addresses and foreign letters, which
-/// the detector must not see.
+/// Returns the last label of the host in lower-case ASCII, or `None` for IP addresses and non-ASCII
+/// letters, which the detector does not accept.
 fn top_level_domain(url: &str) -> Option<String> {
     let after_scheme = url.split_once("://")?.1;
     let authority = after_scheme.split(['/', '?', '#']).next()?;
@@ -267,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn declarations_in_the_page_are_found_in_every_dress() {
+    fn declarations_in_the_page_are_found_in_every_form() {
         let padding = format!("<!-- {} <meta charset=gbk> -->", "x".repeat(1500));
         for head in [
             "<meta charset=windows-1251>",
@@ -289,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn declarations_that_are_none_are_passed_over() {
+    fn invalid_declarations_are_ignored() {
         for head in
             ["<metal charset=gbk>", "<meta charset=\"gbk", "<meta name=x content='charset=gbk'>"]
         {
@@ -339,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_charset_parameter_is_found_where_the_standard_finds_it() {
+    fn the_charset_parameter_is_found_as_in_the_standard() {
         for (value, label) in [
             ("text/html; charset=utf-8", Some("utf-8")),
             ("text/html;CHARSET= \"Big5\" ; x", Some("Big5")),

@@ -1,11 +1,11 @@
-//! The text of parsed markup: the main content where there is one, the whole page where not.
+//! Extracts the text of parsed markup: the main content if there is one, else the whole page.
 //!
-//! Main content is found by `dom_smoothie` (Readability). Its own rendering loses line structure,
-//! so the tree it leaves is walked here. Pages with little or no main content (front pages,
-//! lists, forms, one-liners) give all their visible text but navigation.
+//! `dom_smoothie` (Readability) finds the main content. Its own rendering loses line structure, so
+//! its tree is walked here. Pages with little or no main content (front pages, lists, forms,
+//! one-liners) yield all their visible text except navigation.
 //!
-//! Invariant: markup that `bounds` refuses is never parsed, and the tree is measured once more
-//! before anything slow looks at it.
+//! Invariant: markup that `bounds` refuses is never parsed, and the tree is measured again before
+//! any slow processing.
 
 use dom_smoothie::{Config, Readability, ReadabilityError, TextMode};
 
@@ -16,8 +16,11 @@ use super::{HtmlLimits, PageError};
 /// Which part of the page the text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extraction {
+    /// The main content, without navigation and the like.
     MainContent,
+    /// All visible text of the page except navigation.
     WholePage,
+    /// The text of a page that is not HTML.
     PlainText,
 }
 
@@ -54,7 +57,7 @@ pub(crate) fn main_text(html: &str, limits: &HtmlLimits) -> Result<Content, Page
     if article_chars >= limits.article_chars {
         return Ok(Content { title, text: article, extraction: Extraction::MainContent });
     }
-    // Extraction took the tree apart, so the page is parsed again; such pages are short.
+    // Extraction changed the tree, so the page is parsed again; such pages are short.
     let whole = text_below(&parse(html, limits)?, "body");
     if article_chars * 2 > whole.chars().count() {
         return Ok(Content { title, text: article, extraction: Extraction::MainContent });
@@ -62,10 +65,10 @@ pub(crate) fn main_text(html: &str, limits: &HtmlLimits) -> Result<Content, Page
     Ok(Content { title, text: whole, extraction: Extraction::WholePage })
 }
 
-/// Under this the library leaves what it found.
+/// Selector of the element under which the library puts the main content.
 const ARTICLE: &str = "#readability-page-1";
 
-/// Titles are compared with every heading, so a huge one would be slow.
+/// Longest title that is used: titles are compared with every heading, so a huge one would be slow.
 const MAX_TITLE_BYTES: usize = 2048;
 
 fn parse(html: &str, limits: &HtmlLimits) -> Result<Readability, PageError> {
@@ -80,8 +83,8 @@ fn parse(html: &str, limits: &HtmlLimits) -> Result<Readability, PageError> {
     Ok(page)
 }
 
-/// Measures the tree as it is, whatever `bounds` made of the markup, and empties titles that are
-/// none.
+/// Measures the real tree, which may differ from the estimate of `bounds`, and clears titles that
+/// are too long.
 fn admit(page: &Readability, limits: &HtmlLimits) -> Result<(), Excess> {
     let (mut depth, mut nodes) = (0, 0);
     let mut oversized = Vec::new();
@@ -99,7 +102,7 @@ fn admit(page: &Readability, limits: &HtmlLimits) -> Result<(), Excess> {
         }
         if let Some(child) = node.first_child() {
             depth += 1;
-            // Document, root and body lie above what `bounds` counts.
+            // Document, root and body are above what `bounds` counts.
             if depth > limits.depth + 3 {
                 return Err(Excess::Depth { limit: limits.depth });
             }
@@ -126,7 +129,7 @@ fn admit(page: &Readability, limits: &HtmlLimits) -> Result<(), Excess> {
     Ok(())
 }
 
-/// The visible text below the first element that matches.
+/// Returns the visible text below the first element that matches.
 fn text_below(page: &Readability, selector: &str) -> String {
     let mut writer = LineWriter::default();
     let selection = page.doc.select_single(selector);

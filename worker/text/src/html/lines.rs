@@ -1,30 +1,30 @@
 //! Builds text from a stream of elements and character data: the line structure of a page.
 //!
-//! Blocks begin and end lines, cells of one row share a line, white space collapses outside
-//! `<pre>`. It knows tag names and nothing of trees, so that the walk stays a plain loop.
+//! Blocks start and end lines, cells of one row share a line, and white space collapses outside
+//! `<pre>`. It knows tag names but no trees, so that the walk is a plain loop.
 //!
-//! Invariant: no line begins or ends with white space (in `<pre>` it may begin with it), and no
-//! empty line stands first, last, beside another one or outside `<pre>`.
+//! Invariant: no line starts or ends with white space (in `<pre>` it may start with it), and no
+//! empty line is first, last, next to another one or outside `<pre>`.
 
-/// What the element's content is to the text.
+/// How the content of an element appears in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Part of the line it stands in.
+    /// Part of the line that it is in.
     Inline,
-    /// A line or lines of its own.
+    /// One line or more of its own.
     Block,
-    /// A table cell: shares the line of its row.
+    /// A table cell, which shares the line of its row.
     Cell,
-    /// A block whose white space counts.
+    /// A block whose white space is kept.
     Preformatted,
-    /// Ends a line; has no content.
+    /// The end of a line, without content.
     LineBreak,
-    /// Not text for a reader: skipped with all it holds.
+    /// Not text for a reader; it is skipped with all its content.
     Hidden,
 }
 
 impl Role {
-    /// By tag name, as the parser gives it (lower case).
+    /// Returns the role of a tag name in lower case, as the parser returns it.
     pub(crate) fn of(tag: &str) -> Self {
         match tag {
             "br" | "hr" => Self::LineBreak,
@@ -50,15 +50,15 @@ impl Role {
 #[derive(Debug, Default)]
 pub(crate) struct LineWriter {
     out: String,
-    /// Length of `out` where the current line begins.
+    /// Length of `out` at the start of the current line.
     line_start: usize,
-    /// White space owed before the next word of this line.
+    /// White space to write before the next word of this line.
     gap: Option<char>,
-    /// How many preformatted elements are open.
+    /// Number of open preformatted elements.
     preformatted: usize,
-    /// Length of `out` where the outermost of them begins.
+    /// Length of `out` at the start of the outermost of them.
     preformatted_start: usize,
-    /// An empty line owed before the next preformatted line.
+    /// Whether an empty line is to be written before the next preformatted line.
     blank_owed: bool,
 }
 
@@ -113,7 +113,7 @@ impl LineWriter {
         }
     }
 
-    /// The finished text.
+    /// Returns the finished text.
     pub(crate) fn finish(mut self) -> String {
         self.end_line();
         self.out.truncate(self.out.trim_end().len());
@@ -134,7 +134,7 @@ impl LineWriter {
     }
 
     fn push_kept(&mut self, text: &str) {
-        // The signs that are dropped are below a space or begin with these bytes.
+        // The characters that are dropped are below a space or start with these bytes.
         if text.bytes().all(|byte| byte >= b' ' && !matches!(byte, 0x7f | 0xc2 | 0xef)) {
             self.out.push_str(text);
         } else {
@@ -142,7 +142,7 @@ impl LineWriter {
         }
     }
 
-    /// A gap at the beginning of a line is never paid.
+    /// Writes the gap, except at the start of a line.
     fn pay_gap(&mut self) {
         if let Some(gap) = self.gap.take()
             && self.out.len() > self.line_start
@@ -151,7 +151,7 @@ impl LineWriter {
         }
     }
 
-    /// Ends the line if it holds a word.
+    /// Ends the line if it has a word.
     fn end_line(&mut self) {
         self.gap = None;
         self.out.truncate(self.line_start + self.out[self.line_start..].trim_end().len());
@@ -169,7 +169,7 @@ impl LineWriter {
             blank && self.out.len() > self.preformatted_start && !self.out.ends_with("\n\n");
     }
 
-    /// Takes back an empty line that nothing followed.
+    /// Removes an empty line that nothing followed.
     fn end_preformatted(&mut self) {
         self.blank_owed = false;
         if self.out.ends_with("\n\n") {
@@ -179,7 +179,8 @@ impl LineWriter {
     }
 }
 
-/// Soft hyphens, byte order marks and control characters are no text.
+/// Returns whether a character is text: soft hyphens, byte order marks and control characters are
+/// not.
 fn is_kept(sign: char) -> bool {
     match sign {
         '\t' => true,
@@ -192,7 +193,7 @@ fn is_kept(sign: char) -> bool {
 mod tests {
     use super::*;
 
-    /// `<tag>` opens, `</tag>` closes, the rest is text.
+    /// Returns the text of markup in which `<tag>` opens, `</tag>` closes, and the rest is text.
     fn written(markup: &str) -> String {
         let mut writer = LineWriter::default();
         for piece in markup.split_inclusive('>').flat_map(|piece| {
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_that_are_no_text_are_dropped() {
+    fn characters_that_are_not_text_are_dropped() {
         assert_eq!(written("\u{feff}Silben\u{ad}trenn\u{0}ung \u{ad} é"), "Silbentrennung é");
     }
 

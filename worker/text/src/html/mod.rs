@@ -4,11 +4,11 @@
 //! payload ─ http_response ─▶ body ─ charset ─▶ markup ─ bounds ─▶ (refused or) ─ extract ─▶ text
 //! ```
 //!
-//! One string comes out, a paragraph, heading, list item or table row a line. What becomes of the
-//! text (language, filters, dedup) is left to others.
+//! The result is one string, with a line per paragraph, heading, list item or table row. Language,
+//! filters and dedup come later.
 //!
-//! Invariant: the same payload, URL and limits give the same answer in any process. There are no
-//! time-outs; sizes and counts bound the work. No payload panics or overflows the stack.
+//! Invariant: the same payload, URL and limits give the same result in any process. There are no
+//! time-outs; sizes and counts bound the work. No payload causes a panic or a stack overflow.
 
 mod bounds;
 pub mod charset;
@@ -27,21 +27,22 @@ use page_kind::PageKind;
 use thresher_formats::http_response::{BodyNotes, HttpError, HttpLimits, HttpResponse};
 use thresher_formats::third_party;
 
-/// What a page may cost. Every limit is a size or a count, so a verdict never depends on speed.
+/// The limits of a page. Every limit is a size or a count, so a verdict never depends on speed.
 #[derive(Clone, Copy, Debug)]
 pub struct HtmlLimits {
+    /// Limits of the HTTP response.
     pub http: HttpLimits,
-    /// The markup before decoding.
+    /// Size of the markup before decoding.
     pub html_bytes: usize,
-    /// Nested elements; browsers stop nesting at 512.
+    /// Depth of nested elements; browsers stop nesting at 512.
     pub depth: usize,
-    /// Nodes of the tree, estimated before and counted after parsing.
+    /// Number of nodes of the tree, estimated before and counted after parsing.
     pub nodes: usize,
-    /// Elements of the tree, which is what extraction is slow in.
+    /// Number of elements of the tree, on which the time of extraction depends most.
     pub elements: usize,
-    /// The parser compares all attributes of a tag with each other.
+    /// Number of attributes of a tag, all of which the parser compares with each other.
     pub attributes_per_tag: usize,
-    /// A main content shorter than this is compared with the whole page.
+    /// Length in characters below which main content is compared with the whole page.
     pub article_chars: usize,
 }
 
@@ -59,22 +60,26 @@ impl Default for HtmlLimits {
     }
 }
 
-/// The text of one page and how it was come by.
+/// The text of one page, and how it was extracted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// One line; empty when the page has none.
+    /// The title in one line; empty if the page has none.
     pub title: String,
-    /// Lines separated by `\n`, never empty.
+    /// The text, never empty, with lines separated by `\n`.
     pub text: String,
-    /// Name in the Encoding Standard.
+    /// The name of the character set in the Encoding Standard.
     pub charset: &'static str,
+    /// What determined the character set.
     pub charset_source: CharsetSource,
+    /// Number of sequences that are malformed in it.
     pub malformed_sequences: u64,
+    /// Which part of the page the text is.
     pub extraction: Extraction,
+    /// What was unusual about the body.
     pub body_notes: BodyNotes,
 }
 
-/// Why a record gives no page.
+/// Why a record yields no page.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PageError {
     #[error(transparent)]
@@ -94,7 +99,7 @@ pub enum PageError {
 }
 
 impl PageError {
-    /// The counted name of the drop.
+    /// Returns the reason under which the record is counted.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Http(error) => error.reason(),
@@ -109,15 +114,16 @@ impl PageError {
     }
 }
 
-/// The main text of an HTTP response. `url` only hints at the charset, by its top-level domain.
+/// Returns the main text of an HTTP response. `url` only helps to detect the charset, by its
+/// top-level domain.
 pub fn page_text(payload: &[u8], url: &str, limits: &HtmlLimits) -> Result<Page, PageError> {
     let response = HttpResponse::split(payload, &limits.http)?;
     if response.status != 200 {
         return Err(PageError::Status { status: response.status });
     }
     let content_type = response.header("content-type");
-    // A declared type is looked at first: decoding pictures and archives would be for nothing.
-    if let Some(found) = content_type.filter(|declared| page_kind::is_foreign(declared)) {
+    // A declared type is checked first, so that pictures and archives are not decoded in vain.
+    if let Some(found) = content_type.filter(|declared| page_kind::is_other_format(declared)) {
         return Err(PageError::ContentType { found: found.to_owned() });
     }
     let body = response.body(&limits.http)?;
@@ -161,8 +167,8 @@ fn text_of_body(
     })
 }
 
-/// Charset detector, parser and extractor have assertions of their own; a page that trips one costs
-/// itself and nothing else.
+/// Catches a panic: charset detector, parser and extractor have assertions of their own, and a page
+/// that violates one must cost only itself.
 fn caught<T>(work: impl FnOnce() -> Result<T, PageError>) -> Result<T, PageError> {
     third_party::caught(work).unwrap_or_else(|message| Err(PageError::Panicked { message }))
 }

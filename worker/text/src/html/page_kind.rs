@@ -1,6 +1,7 @@
-//! Which responses are pages: by `Content-Type`, and by first bytes where that is absent or lies.
+//! Decides which responses are pages: by `Content-Type`, and by the first bytes if that is missing
+//! or wrong.
 //!
-//! It reads no charset and no markup. Invariant: what is taken for a page does not begin like a
+//! It reads no charset and no markup. Invariant: what is accepted as a page does not start like a
 //! picture, archive or document of another format.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,14 +10,14 @@ pub(crate) enum PageKind {
     PlainText,
 }
 
-/// Whether a declared type rules a page out.
-pub(crate) fn is_foreign(content_type: &str) -> bool {
+/// Returns whether a declared type means that the response is not a page.
+pub(crate) fn is_other_format(content_type: &str) -> bool {
     let essence = essence(content_type);
     !essence.is_empty() && by_essence(&essence).is_none()
 }
 
 impl PageKind {
-    /// The kind of a decoded body, or the name of what it is instead.
+    /// Returns the kind of a decoded body, or the name of what it is instead.
     pub(crate) fn of(content_type: Option<&str>, body: &[u8]) -> Result<Self, String> {
         let essence = content_type.map(essence).filter(|essence| !essence.is_empty());
         let kind = match &essence {
@@ -24,8 +25,8 @@ impl PageKind {
             None => begins_like_html(body).then_some(Self::Html),
         };
         let kind = kind.ok_or_else(|| essence.clone().unwrap_or_else(|| "none".to_owned()))?;
-        let foreign = SIGNATURES.iter().find(|(signature, _)| body.starts_with(signature));
-        if let Some((_, actual)) = foreign {
+        let other = SIGNATURES.iter().find(|(signature, _)| body.starts_with(signature));
+        if let Some((_, actual)) = other {
             return Err(format!("{actual}, declared {}", essence.unwrap_or_default()));
         }
         if kind == Self::PlainText && is_binary(body) {
@@ -43,13 +44,13 @@ fn by_essence(essence: &str) -> Option<PageKind> {
     }
 }
 
-/// `Text/HTML; charset=x` → `text/html`.
+/// Returns the type without parameters: `Text/HTML; charset=x` → `text/html`.
 fn essence(content_type: &str) -> String {
     let end = content_type.find([';', ',']).unwrap_or(content_type.len());
     content_type[..end].trim().to_ascii_lowercase()
 }
 
-/// First bytes of what servers most often send as `text/html` by mistake.
+/// The first bytes of formats that servers most often send as `text/html` by mistake.
 const SIGNATURES: [(&[u8], &str); 9] = [
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n", "image/png"),
@@ -86,7 +87,7 @@ fn begins_like_html(body: &[u8]) -> bool {
         .any(|start| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
 }
 
-/// The MIME Sniffing Standard's rule for text or binary.
+/// Returns whether data is binary, by the rule of the MIME Sniffing Standard.
 fn is_binary(body: &[u8]) -> bool {
     let marked = [&b"\xfe\xff"[..], b"\xff\xfe", b"\xef\xbb\xbf"];
     !marked.iter().any(|mark| body.starts_with(mark))
@@ -110,7 +111,7 @@ mod tests {
             ("application/json", None),
             ("image/png", None),
         ] {
-            assert_eq!(is_foreign(declared), kind.is_none(), "{declared}");
+            assert_eq!(is_other_format(declared), kind.is_none(), "{declared}");
             assert_eq!(PageKind::of(Some(declared), b"text").ok(), kind, "{declared}");
         }
     }
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_another_format_is_no_page_whatever_it_is_called() {
+    fn a_document_of_another_format_is_not_a_page_whatever_its_declared_type() {
         let error = PageKind::of(Some("text/html"), b"%PDF-1.7").unwrap_err();
         assert_eq!(error, "application/pdf, declared text/html");
         assert!(PageKind::of(Some("text/plain"), b"a\0b").is_err());

@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, SHIFT_JIS, UTF_8, WINDOWS_1251};
 use super::*;
 
 fn testdata() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata")
 }
 
 fn payload(content_type: &str, body: &[u8]) -> Vec<u8> {
@@ -24,7 +24,7 @@ fn reason(body: &[u8]) -> &'static str {
     page("text/html; charset=utf-8", body).map_or_else(|error| error.reason(), |_| "none")
 }
 
-/// Compares with `NAME.txt`; rewrites it instead when THRESHER_BLESS is set. Look at the change.
+/// Compares with `NAME.txt`, or writes that file if THRESHER_BLESS is set. Review the change.
 fn assert_golden(name: &str, page: &Page) {
     let path = testdata().join("html").join(name).with_extension("txt");
     let actual = format!("{}\n\n{}\n", page.title, page.text);
@@ -68,7 +68,7 @@ fn a_record_of_commoncrawl_gives_its_article() {
     assert_golden("whirlwind-escopete.an", &page);
 }
 
-/// Without its declarations, in another character set.
+/// Returns a page without its declarations, in another character set.
 fn transcoded(name: &str, from: &'static Encoding, to: &'static Encoding) -> Vec<u8> {
     let html = std::fs::read(testdata().join("html").join(name)).unwrap();
     let text = from.decode(&html).0.replace("charset=UTF-8", "").replace("encoding=\"UTF-8\"", "");
@@ -113,7 +113,7 @@ fn a_page_without_an_article_gives_all_its_visible_text() {
     let page = page("text/html", html.as_bytes()).unwrap();
     assert_eq!(page.text, "Shop\nNails\nGlue\n1\t2");
 
-    // The library drops modal dialogs whatever they hold; some pages are nothing else.
+    // The library drops modal dialogs whatever they contain, and some pages have nothing else.
     let dialog = "<div role=dialog aria-modal=true><p>All that this page says.</p></div>";
     let html = format!("<p>Hello.</p>{}", dialog.repeat(20));
     let page = super::tests::page("text/html", html.as_bytes()).unwrap();
@@ -128,7 +128,7 @@ fn plain_text_keeps_its_lines() {
 }
 
 #[test]
-fn what_is_no_page_is_named() {
+fn what_is_not_a_page_has_a_reason() {
     let limits = HtmlLimits::default();
     for (payload, expected) in [
         (b"HTTP/1.1 404 Not Found\r\n\r\n<p>x".to_vec(), "http_status"),
@@ -197,7 +197,7 @@ fn nesting_up_to_the_limit_is_read_on_a_small_stack() {
 
 #[test]
 fn a_page_gives_the_same_text_twice() {
-    // Every map of the library draws a new seed, so order by hash would show here.
+    // Every map of the library uses a new seed, so an order by hash would show here.
     for (name, _) in PAGES {
         let html = std::fs::read(testdata().join("html").join(name)).unwrap();
         assert_eq!(page("text/html", &html), page("text/html", &html), "{name}");

@@ -1,24 +1,24 @@
-//! Language identification: which language a document is in, and how surely.
+//! Language identification: the language of a document, and the probability of that language.
 //!
-//! A thin step over a fastText model: it chooses how the model sees the text and reads the best
-//! label. What becomes of the document is a filter's decision, not made here.
+//! A thin layer over a fastText model: it decides how the model sees the text and reads the best
+//! label. A filter decides whether the document is kept.
 //!
-//! Invariant: the identification is a pure function of model, view and text.
+//! Invariant: the result is a pure function of model, view and text.
 
 use std::sync::Arc;
 
 use thresher_models::fasttext::{LabelId, LineFeeds, Model, Scratch};
 
-/// What labels begin with in the models that fastText publishes.
+/// Prefix of labels in the models that fastText publishes.
 const LABEL_PREFIX: &str = "__label__";
 
-/// How the model sees a document, and how its score is given; one for each preset.
+/// How the model sees a document, and how its score is rounded; one for each preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// As CCNet did for RedPajama: line feeds are deleted, which glues the words at the ends of
-    /// lines together; the score is rounded to two decimals.
+    /// As in CCNet for RedPajama: line feeds are deleted, which joins the words at the ends of
+    /// lines; the score is rounded to two decimals.
     RedpajamaV1,
-    /// Line feeds separate words; the score is given as it is.
+    /// Line feeds separate words; the score is not rounded.
     Thresher,
 }
 
@@ -31,13 +31,13 @@ pub struct Language<'a> {
     pub score: f32,
 }
 
-/// Identifies languages; shared by all threads.
+/// Identifies languages; all threads share it.
 pub struct LanguageIdentifier {
     model: Arc<Model>,
     view: View,
 }
 
-/// Memory for identifying, one for each thread.
+/// Memory that identification reuses; one for each thread.
 #[derive(Debug, Default)]
 pub struct LanguageScratch {
     fasttext: Scratch,
@@ -45,17 +45,17 @@ pub struct LanguageScratch {
 }
 
 impl LanguageIdentifier {
-    /// Identifies with `model`, which sees texts as `view` says.
+    /// Creates an identifier with `model`, which sees texts as `view` says.
     pub fn new(model: Arc<Model>, view: View) -> Self {
         Self { model, view }
     }
 
-    /// The language of `text`; none if the model knows nothing in it.
+    /// Returns the language of `text`, or `None` if the model knows nothing in it.
     pub fn identify(&self, scratch: &mut LanguageScratch, text: &str) -> Option<Language<'_>> {
         self.identify_as(self.view, scratch, text)
     }
 
-    /// The same, where a slice is seen otherwise than the job's pages.
+    /// Does the same with another view, for slices that differ from the job's pages.
     pub fn identify_as(
         &self,
         view: View,

@@ -1,51 +1,31 @@
-//! Where CCNet cuts the documents of a language: the perplexities below which lie 30 and 60 of a
-//! hundred documents of a dump. CCNet published them with its models, and they fit only those.
+//! CCNet's cutoffs for each language: the perplexities below which 30 and 60 percent of the
+//! documents of a dump are. CCNet published them with its models, and they fit only those.
 
-/// A third of the documents of a language, as CCNet names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bucket {
-    Head,
-    Middle,
-    Tail,
-    /// The language has no model, or no place in the table.
-    All,
-}
+use thresher_domain::Bucket;
 
-impl Bucket {
-    /// The bucket of a document.
-    pub fn of(language: &str, perplexity: f64) -> Self {
-        match cutoffs(language) {
-            None => Self::All,
-            Some((head, _)) if perplexity < head => Self::Head,
-            Some((_, middle)) if perplexity < middle => Self::Middle,
-            Some(_) => Self::Tail,
-        }
-    }
-
-    /// Its name, as in the job file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Middle => "middle",
-            Self::Tail => "tail",
-            Self::All => "all",
-        }
+/// Returns the bucket of a document.
+pub(super) fn bucket_of(language: &str, perplexity: f64) -> Bucket {
+    match cutoffs(language) {
+        None => Bucket::All,
+        Some((head, _)) if perplexity < head => Bucket::Head,
+        Some((_, middle)) if perplexity < middle => Bucket::Middle,
+        Some(_) => Bucket::Tail,
     }
 }
 
-/// The 30th and 60th percentile of a language that CCNet has a model of.
+/// Returns the 30th and 60th percentile of a language that CCNet has a model of.
 pub fn cutoffs(language: &str) -> Option<(f64, f64)> {
     let at = CUTOFFS.binary_search_by(|(name, ..)| (*name).cmp(language)).ok()?;
     let (_, head, middle) = CUTOFFS[at];
     Some((head, middle))
 }
 
-/// The languages that CCNet has models of.
+/// Returns the languages that CCNet has models of.
 pub fn languages() -> impl Iterator<Item = &'static str> {
     CUTOFFS.iter().map(|(name, ..)| *name)
 }
 
-/// In the order of the languages.
+/// The cutoffs, sorted by language.
 const CUTOFFS: [(&str, f64, f64); 48] = [
     ("af", 540.0, 770.0),
     ("ar", 490.0, 790.0),
@@ -118,7 +98,7 @@ mod tests {
             ("zh", 1949.9, Bucket::Middle),
             ("sv", 1.0, Bucket::All),
         ] {
-            assert_eq!(Bucket::of(language, perplexity), bucket, "{language} {perplexity}");
+            assert_eq!(bucket_of(language, perplexity), bucket, "{language} {perplexity}");
         }
     }
 }

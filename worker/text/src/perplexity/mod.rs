@@ -1,23 +1,26 @@
-//! How well CCNet's language models foresee a document, and its bucket by that: head, middle, tail.
+//! Perplexity under CCNet's language models, and the bucket that follows from it: head, middle,
+//! tail.
 //!
 //! ```text
 //! text → CCNet's normal form → SentencePiece's pieces → KenLM's score → perplexity → bucket
 //! ```
-//! A language's two models are read when its first document comes, once for all threads, and stay.
-//! Which buckets are kept is the job's decision, and dropping is the stage's.
+//! The two models of a language are read for its first document, once for all threads, and kept.
+//! The job decides which buckets are kept, and the stage drops the others.
 //!
-//! **Invariant:** the perplexity is a pure function of models and text; a model that is missing is
-//! an error or an explicit `all`, as the job says, never a silent one.
+//! **Invariant:** the perplexity is a pure function of models and text; a missing model is an error
+//! or an explicit `all`, as the job says, and never ignored silently.
 
 mod cutoffs;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use thresher_domain::Bucket;
 use thresher_job::{MissingModel, PerplexitySpec};
 
-pub use cutoffs::{Bucket, cutoffs, languages};
+use cutoffs::bucket_of;
+pub use cutoffs::{cutoffs, languages};
 
 use crate::ccnet_document::normalise_document;
 use thresher_models::kenlm::{self, WordId};
@@ -38,15 +41,17 @@ pub enum PerplexityError {
     Unreadable { language: String, error: String },
 }
 
-/// Scores documents; shared by all threads.
+/// Scores documents; all threads share it.
 pub struct Perplexity {
+    /// The folder with the models of all languages.
+    folder: PathBuf,
     spec: PerplexitySpec,
     loaded: Mutex<BTreeMap<String, Loaded>>,
 }
 
 type Loaded = Arc<OnceLock<Result<Option<Models>, PerplexityError>>>;
 
-/// A language's two models.
+/// The two models of a language.
 struct Models {
     pieces: sentencepiece::Model,
     language: kenlm::Model,
@@ -54,7 +59,7 @@ struct Models {
     words: Vec<WordId>,
 }
 
-/// Memory for scoring, one for each thread.
+/// Memory that scoring reuses; one for each thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
     normal: String,
@@ -62,26 +67,26 @@ pub struct Scratch {
     words: Vec<WordId>,
 }
 
-/// What is known of a document's quality.
+/// The quality of a document.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// None: its language has no model.
+    /// `None` if its language has no model.
     pub perplexity: Option<f64>,
+    /// The bucket of the document.
     pub bucket: Bucket,
 }
 
 impl Perplexity {
-    /// Scores as the job says; none if the job does without.
+    /// Creates a scorer as the job says, or returns `None` if the job uses no models.
     ///
-    /// Models of the languages that the job keeps must be there from the start.
+    /// Models of the languages that the job keeps must exist from the start.
     pub fn new(spec: &PerplexitySpec, keep: &[String]) -> Result<Option<Self>, PerplexityError> {
-        if matches!(spec.models.as_str(), "" | "none") {
-            return Ok(None);
-        }
+        let Some(folder) = spec.models.path() else { return Ok(None) };
         for language in keep {
-            find(spec, language)?;
+            find(folder, spec, language)?;
         }
-        Ok(Some(Self { spec: spec.clone(), loaded: Mutex::default() }))
+        let folder = folder.to_owned();
+        Ok(Some(Self { folder, spec: spec.clone(), loaded: Mutex::default() }))
     }
 
     /// Scores a document of a language.
@@ -92,10 +97,10 @@ impl Perplexity {
         text: &str,
     ) -> Result<Scored, PerplexityError> {
         let loaded = self.of(language);
-        match loaded.get_or_init(|| load(&self.spec, language)) {
+        match loaded.get_or_init(|| load(&self.folder, &self.spec, language)) {
             Ok(Some(models)) => {
                 let perplexity = models.perplexity(scratch, text);
-                let bucket = Bucket::of(language, perplexity);
+                let bucket = bucket_of(language, perplexity);
                 Ok(Scored { perplexity: Some(perplexity), bucket })
             }
             Ok(None) => Ok(Scored { perplexity: None, bucket: Bucket::All }),
@@ -103,7 +108,7 @@ impl Perplexity {
         }
     }
 
-    /// Whether documents of this bucket stay.
+    /// Returns whether documents of this bucket are kept.
     pub fn keeps(&self, bucket: Bucket) -> bool {
         self.spec.buckets.iter().any(|name| name == bucket.name())
     }
@@ -117,18 +122,16 @@ impl Perplexity {
     }
 }
 
-/// Which languages' models a job may need and lacks, a message for the first of them. Where a job
-/// keeps every language, it may need those of all that CCNet has models of.
+/// Returns which languages' models a job may need and lacks, with a message for the first of them.
+/// A job that keeps every language may need those of all that CCNet has models of.
 pub fn missing_models(spec: &PerplexitySpec, keep: &[String]) -> Option<String> {
-    if matches!(spec.models.as_str(), "" | "none") {
-        return None;
-    }
+    let folder = spec.models.path()?;
     let kept: Vec<&str> = match keep {
         [] => languages().collect(),
         some => some.iter().map(String::as_str).collect(),
     };
     let mut refusals = kept.iter().filter_map(|language| {
-        let refusal = find(spec, language).err()?;
+        let refusal = find(folder, spec, language).err()?;
         Some((*language, refusal))
     });
     let (_, first) = refusals.next()?;
@@ -137,7 +140,7 @@ pub fn missing_models(spec: &PerplexitySpec, keep: &[String]) -> Option<String> 
         return Some(first.to_string());
     }
     let why = if keep.is_empty() {
-        "`language.keep` names no languages, so all of CCNet's may come: name those that are wanted"
+        "`language.keep` names no languages, so all of CCNet's may occur: name the wanted ones"
     } else {
         "they are languages of `language.keep`"
     };
@@ -151,7 +154,7 @@ impl Models {
         words.clear();
         self.pieces.encode(pieces, normal, |piece| match piece {
             Piece::Known(id) => words.push(self.words[id as usize]),
-            // KenLM sees the pieces with spaces between, and a stretch may hold one.
+            // KenLM sees the pieces with spaces in between, and a stretch may contain one.
             Piece::Unknown(text) => {
                 words.extend(text.split_ascii_whitespace().map(|word| self.language.word(word)));
             }
@@ -161,18 +164,18 @@ impl Models {
     }
 }
 
-/// As Python rounds to one decimal: by the exact value, ties to even.
+/// Rounds to one decimal as Python does: by the exact value, ties to even.
 fn rounded_to_tenths(number: f64) -> f64 {
     format!("{number:.1}").parse().unwrap_or(number)
 }
 
-/// Where a language's models are; none if it does without.
+/// Returns the paths of a language's models, or `None` if it has none.
 fn find(
+    folder: &Path,
     spec: &PerplexitySpec,
     language: &str,
 ) -> Result<Option<(PathBuf, PathBuf)>, PerplexityError> {
-    let path =
-        |template: &str| PathBuf::from(&spec.models).join(template.replace("{lang}", language));
+    let path = |template: &str| folder.join(template.replace("{lang}", language));
     let (pieces, model) = (path(&spec.sp), path(&spec.lm));
     let missing =
         [("SentencePiece model", &pieces, "sp.model"), ("KenLM model", &model, "arpa.bin")]
@@ -181,7 +184,7 @@ fn find(
                 !path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0)
             });
     let Some((what, path, ending)) = missing else { return Ok(Some((pieces, model))) };
-    // CCNet has no model of other languages, so nothing is amiss when one of them is not there.
+    // CCNet has no models of other languages, so a missing one is not an error.
     if spec.missing == MissingModel::All || cutoffs(language).is_none() {
         return Ok(None);
     }
@@ -193,8 +196,12 @@ fn find(
     })
 }
 
-fn load(spec: &PerplexitySpec, language: &str) -> Result<Option<Models>, PerplexityError> {
-    let Some((pieces, model)) = find(spec, language)? else { return Ok(None) };
+fn load(
+    folder: &Path,
+    spec: &PerplexitySpec,
+    language: &str,
+) -> Result<Option<Models>, PerplexityError> {
+    let Some((pieces, model)) = find(folder, spec, language)? else { return Ok(None) };
     let unreadable =
         |error: String| PerplexityError::Unreadable { language: language.to_owned(), error };
     let pieces =
@@ -212,7 +219,7 @@ mod tests {
 
     fn spec(missing: MissingModel) -> PerplexitySpec {
         PerplexitySpec {
-            models: format!("{}/testdata/lm", env!("CARGO_MANIFEST_DIR")),
+            models: format!("{}/../testdata/lm", env!("CARGO_MANIFEST_DIR")).into(),
             lm: "{lang}.arpa.bin".to_owned(),
             sp: "{lang}.sp.model".to_owned(),
             buckets: vec!["head".to_owned(), "middle".to_owned()],
@@ -236,16 +243,16 @@ mod tests {
             let length = row["length"].as_f64().unwrap();
             let expected = 10_f64.powf(-row["log10"].as_f64().unwrap() / length);
             let perplexity = found.perplexity.unwrap();
-            // Half a tenth of rounding, and KenLM's score is told to 1e-4.
+            // Rounding accounts for half a tenth, and KenLM's score is given to 1e-4.
             assert!((perplexity - expected).abs() < 0.051, "{perplexity}, not {expected}: {text}");
-            assert_eq!(found.bucket, Bucket::of("fr", perplexity));
+            assert_eq!(found.bucket, bucket_of("fr", perplexity));
             checked += 1;
         }
         assert_eq!(checked, 25);
     }
 
     #[test]
-    fn a_missing_model_is_named_with_where_it_may_be_had() {
+    fn a_missing_model_is_named_with_its_download_address() {
         let spec = spec(MissingModel::Fail);
         let refusal = Perplexity::new(&spec, &["fr".to_owned(), "en".to_owned()]).err().unwrap();
         let text = refusal.to_string();
@@ -253,31 +260,31 @@ mod tests {
         {
             assert!(text.contains(part), "{text}\nlacks {part}");
         }
-        // German has pieces, but its language model has another ending.
+        // German has pieces, but its language model has another file ending.
         let scorer = Perplexity::new(&spec, &[]).unwrap().unwrap();
         let error = scorer.score(&mut Scratch::default(), "de", "Das Haus").unwrap_err();
         assert!(error.to_string().contains("KenLM model of `de`"), "{error}");
     }
 
     #[test]
-    fn what_is_missing_is_told_of_every_language_that_may_come() {
-        let told = |keep: &[&str]| {
+    fn missing_models_of_all_possible_languages_are_reported() {
+        let missing = |keep: &[&str]| {
             let keep: Vec<String> = keep.iter().map(|it| (*it).to_owned()).collect();
             missing_models(&spec(MissingModel::Fail), &keep)
         };
-        assert_eq!(told(&["fr", "sv"]), None);
-        let english = told(&["fr", "en"]).unwrap();
+        assert_eq!(missing(&["fr", "sv"]), None);
+        let english = missing(&["fr", "en"]).unwrap();
         assert!(english.contains("model of `en`") && !english.contains("too"), "{english}");
-        let two = told(&["en", "it"]).unwrap();
+        let two = missing(&["en", "it"]).unwrap();
         assert!(two.contains("models of it are missing too"), "{two}");
-        let any = told(&[]).unwrap();
+        let any = missing(&[]).unwrap();
         assert!(any.contains("model of `af`") && any.contains(", zh are missing too"), "{any}");
         assert!(any.contains("`language.keep`"), "{any}");
         assert_eq!(missing_models(&spec(MissingModel::All), &[]), None);
     }
 
     #[test]
-    fn a_language_without_a_model_is_in_the_bucket_all_where_the_job_says_so() {
+    fn a_language_without_a_model_is_in_the_bucket_all_if_the_job_says_so() {
         let all = Scored { perplexity: None, bucket: Bucket::All };
         let scratch = &mut Scratch::default();
         let scorer = Perplexity::new(&spec(MissingModel::All), &[]).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Collectives give every rank the right bytes, and end when a rank does.
+//! Collectives give every rank the right bytes, and end when a rank ends.
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn an_error_on_one_rank_ends_the_others_with_its_text() {
             assert_eq!(failure, RankFailure::Error(TestError::Own));
             continue;
         }
-        // An echo names the first rank that left: the cause, or one that it had pulled along.
+        // The error names the first rank that left: the cause, or one that failed because of it.
         let text = failure.to_string();
         assert!(text.contains("the file is gone"), "{rank}: {text}");
     }
@@ -72,7 +72,7 @@ fn an_error_on_one_rank_ends_the_others_with_its_text() {
 #[test]
 fn a_panic_on_one_rank_ends_the_others() {
     let failure = run_local(3, |comm| {
-        assert_ne!(comm.rank(), 0, "rank zero cannot go on");
+        assert_ne!(comm.rank(), 0, "rank zero fails");
         comm.barrier()
     })
     .unwrap_err();
@@ -81,7 +81,7 @@ fn a_panic_on_one_rank_ends_the_others() {
 }
 
 #[test]
-fn a_rank_that_returns_early_leaves_an_error_to_those_who_wait() {
+fn a_rank_that_returns_early_gives_an_error_to_those_that_wait() {
     let failure = run_local(3, |comm| if comm.rank() == 1 { Ok(()) } else { comm.barrier() });
     let ranks = failure.unwrap_err().ranks;
     assert_eq!(ranks.iter().map(|(rank, _)| *rank).collect::<Vec<_>>(), [0, 2]);

@@ -1,15 +1,16 @@
-//! Messages of any length arrive whole and in order, whatever the limit of a piece.
+//! Messages of any length arrive whole and in order, for any limit of a piece.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// A world whose messages are channels, one for each pair of ranks.
+/// A world whose messages are sent through channels, one for each pair of ranks.
 struct Channels {
     rank: usize,
     to: Vec<Sender<Vec<u8>>>,
     from: Vec<Receiver<Vec<u8>>>,
-    /// The longest piece that was sent, and the most in one transfer.
+    /// Length of the longest piece that was sent.
+    // Largest number of pieces in one transfer.
     longest: usize,
     most: usize,
 }
@@ -57,7 +58,7 @@ impl Wire for Channels {
             self.to[*to].send(piece.to_vec()).map_err(|_| gone())?;
         }
         for (from, room) in receives {
-            // Panics when the piece is of another length.
+            // Panics if the piece has another length.
             room.copy_from_slice(&self.from[*from].recv().map_err(|_| gone())?);
         }
         Ok(())
@@ -101,7 +102,7 @@ fn messages_arrive_whole_whatever_the_limit_of_a_piece() {
 }
 
 #[test]
-fn a_length_that_no_memory_holds_is_an_error_with_its_sender() {
+fn a_length_that_exceeds_memory_is_an_error_with_its_sender() {
     let mut buffer = vec![1, 2, 3];
     let refused = resize(&mut buffer, 5, u64::MAX / 2).unwrap_err();
     assert_eq!(refused, CommError::Memory { from: 5, bytes: u64::MAX / 2 });

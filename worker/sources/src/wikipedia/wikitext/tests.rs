@@ -47,7 +47,7 @@ fn short_cases_give_what_mwparserfromhell_gives() {
 
 #[test]
 fn real_pages_give_what_mwparserfromhell_gives() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/wikipedia/");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/wikipedia/");
     let mut texts = BTreeMap::new();
     for row in rows() {
         if let (Some(dump), Some(title)) = (row.dump, row.title) {

@@ -1,8 +1,8 @@
-//! Markup that is measured as the parser would build it.
+//! The markup is measured as the parser would build it.
 
 use super::*;
 
-/// How deep the markup is taken to be.
+/// Returns how deep the check finds the markup to be.
 fn depth(html: &str) -> usize {
     (0..=64)
         .find(|&depth| check(html, &HtmlLimits { depth, ..HtmlLimits::default() }).is_ok())

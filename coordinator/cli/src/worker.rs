@@ -1,0 +1,51 @@
+//! The verb `worker`: this program as a worker, and the command that starts it as one.
+//!
+//! **Invariant:** a worker process sets up nothing of a coordinator: its memory is the worker's.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use thresher_coordinator::run::WorkerCommand;
+use thresher_job::JobSpec;
+use thresher_worker::connect::{ConnectArgs, connect};
+use thresher_worker::stages::obstacles;
+
+use super::Exit;
+
+/// Run units of a job, for a coordinator on this or another node
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  thresher worker connect --state corpus.state --slots 8")]
+pub(super) struct WorkerArgs {
+    #[command(subcommand)]
+    verb: WorkerVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum WorkerVerb {
+    Connect(ConnectArgs),
+}
+
+pub(super) fn worker(args: WorkerArgs) -> anyhow::Result<ExitCode> {
+    match args.verb {
+        WorkerVerb::Connect(args) => connect(args)?,
+    }
+    Ok(Exit::Done.into())
+}
+
+/// Returns how to start a worker with these further arguments. The program is this one, by its path
+/// as of now: a file that is replaced later, as by an upgrade, is found again under that path.
+pub(super) fn worker_command(further: Vec<OsString>) -> anyhow::Result<WorkerCommand> {
+    let program = std::env::current_exe().context("failed to find this program's own file")?;
+    let arguments = ["worker", "connect"].map(OsString::from).into_iter().chain(further).collect();
+    Ok(WorkerCommand { program, arguments })
+}
+
+/// Refuses a job whose models or lists are missing, or whose output belongs to another job, before
+/// anything of it starts.
+pub(super) fn refuse_obstacles(job: &JobSpec) -> anyhow::Result<()> {
+    let obstacles = obstacles(job);
+    anyhow::ensure!(obstacles.is_empty(), "the job cannot start\n{}", obstacles.join("\n"));
+    Ok(())
+}

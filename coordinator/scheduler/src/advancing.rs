@@ -1,0 +1,166 @@
+//! The starts and ends of stages. The units of a stage are made when the stages before it are over.
+//!
+//! A stage starts when all earlier ones have no unit left to run. It may end more than once: a
+//! repair reopens it, and later stages are not leased until it is over again. Invariant: a stage's
+//! units are made once.
+
+use thresher_domain::{JobState, Stage, Timestamp, UnitKey, key_ranges};
+
+use crate::draining::Draining;
+use crate::effect::Effect;
+use crate::failed_units::must_stop_for_failed_units;
+use crate::lifecycle::Lifecycle;
+use crate::payloads::Payloads;
+use crate::plan::JobPlan;
+use crate::unit::Step;
+use crate::units::Units;
+use crate::walltime::Walltime;
+
+/// More units than this in one stage are refused: 100 bytes each must fit in memory.
+const MAX_UNITS: usize = 1 << 27;
+
+/// Starts and ends stages, and the job.
+pub(crate) struct Advancing<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) plan: &'a JobPlan,
+    pub(crate) walltime: Option<Walltime>,
+    pub(crate) units: &'a mut Units,
+    pub(crate) lifecycle: &'a mut Lifecycle,
+    pub(crate) effects: &'a mut Vec<Effect>,
+}
+
+impl Advancing<'_> {
+    /// Starts and ends as many stages as have come so far, and at last the job.
+    pub(crate) fn advance(&mut self) {
+        if self.lifecycle.is_over() {
+            return;
+        }
+        for stage in Stage::ALL {
+            if !self.units.table(stage).planned
+                && let Err(reason) = self.plan_stage(stage)
+            {
+                return self.lifecycle.end(self.now, JobState::Failed, reason, self.effects);
+            }
+            self.start_stage(stage);
+            if !self.units.table(stage).is_over() || !self.end_stage(stage) {
+                return;
+            }
+        }
+        let failed = self.units.tables().iter().any(|table| table.tally.failed > 0);
+        let state = if failed { JobState::CompleteWithGaps } else { JobState::Complete };
+        self.lifecycle.end(self.now, state, String::new(), self.effects);
+    }
+
+    fn start_stage(&mut self, stage: Stage) {
+        let table = self.units.table_mut(stage);
+        let units = table.to_run();
+        if !std::mem::replace(&mut table.started_once, true) && units > 0 {
+            self.effects.push(Effect::StageStarted { stage, units });
+            self.units.work_available = true;
+        }
+    }
+
+    /// Ends a stage that has nothing left to run. Returns whether the next one may start.
+    fn end_stage(&mut self, stage: Stage) -> bool {
+        if self.units.table(stage).ended.is_some() {
+            return true;
+        }
+        let limits = &self.plan.limits;
+        if let Some(reason) = must_stop_for_failed_units(self.units, stage, self.lifecycle, limits)
+        {
+            let Self { now, walltime, .. } = *self;
+            let (lifecycle, effects) = (&mut *self.lifecycle, &mut *self.effects);
+            Draining { now, walltime, lifecycle, effects }.block(reason);
+            return false;
+        }
+        let table = self.units.table_mut(stage);
+        table.ended = Some(self.now);
+        if table.to_run() > 0 {
+            self.effects.push(Effect::StageEnded { stage });
+        }
+        self.units.work_available = true;
+        true
+    }
+
+    fn plan_stage(&mut self, stage: Stage) -> Result<(), String> {
+        let limits = &self.plan.limits;
+        match stage {
+            Stage::List | Stage::Layout => self.plan_units(stage, self.plan.sources.len(), 0),
+            Stage::Lines => self.plan_inputs(),
+            Stage::Publish => {
+                self.units.shards = Payloads::concat(self.take_listings(Stage::Layout));
+                let bytes = self.units.shards.total_cost_bytes();
+                self.plan_units(stage, self.units.shards.len(), bytes)
+            }
+            Stage::ResolveLines => self.plan_ranges(stage, Stage::Lines, limits.bytes_per_line_key),
+            Stage::ResolveDocuments => {
+                self.plan_ranges(stage, Stage::Prepare, limits.bytes_per_document_key)
+            }
+            Stage::Seal => self.plan_units(stage, 1, 0),
+            Stage::Prepare => unreachable!("PREPARE is planned with LINES"),
+        }
+    }
+
+    fn plan_units(&mut self, stage: Stage, units: usize, bytes: u64) -> Result<(), String> {
+        if units > MAX_UNITS {
+            return Err(format!(
+                "{units} units of one stage are more than {MAX_UNITS}\n\
+                 hint: give each unit more bytes of input"
+            ));
+        }
+        self.units.table_mut(stage).plan(units as u32, bytes, self.plan.lease_order);
+        Ok(())
+    }
+
+    /// Plans LINES and PREPARE: what all sources listed, in the order of the sources.
+    fn plan_inputs(&mut self) -> Result<(), String> {
+        let parts = self.take_listings(Stage::List);
+        let mut end = 0_u64;
+        let ends = parts.iter().map(|part| {
+            end += part.len() as u64;
+            u32::try_from(end).unwrap_or(u32::MAX)
+        });
+        let ends: Vec<u32> = ends.collect();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        self.units.spans = starts.zip(&ends).map(|(start, end)| start..*end).collect();
+        self.units.inputs = Payloads::concat(parts);
+        let units = self.units.inputs.len();
+        let bytes = self.units.inputs.total_cost_bytes();
+        self.plan_units(Stage::Lines, units, bytes)?;
+        self.plan_units(Stage::Prepare, units, bytes)?;
+        for (position, source) in self.plan.sources.iter().enumerate() {
+            if source.needs_lines {
+                continue;
+            }
+            for ordinal in self.units.spans[position].clone() {
+                self.units.step(UnitKey { stage: Stage::Lines, ordinal }, Step::Skip);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what each unit of the stage planned.
+    fn take_listings(&mut self, stage: Stage) -> Vec<Payloads> {
+        let units = self.units.table(stage).len();
+        self.units.listings.take_stage(stage, units)
+    }
+
+    /// Plans as many gang units as bring the keys of one below the memory budget, and none if
+    /// nothing was hashed.
+    fn plan_ranges(&mut self, stage: Stage, keyed: Stage, key_bytes: u64) -> Result<(), String> {
+        let keyed = self.units.table(keyed);
+        if keyed.tally.done == 0 {
+            return self.plan_units(stage, 0, 0);
+        }
+        let limits = &self.plan.limits;
+        let ranges = key_ranges(keyed.totals.keys, key_bytes, limits.dedup_budget_bytes);
+        if ranges > u64::from(limits.max_ranges) {
+            return Err(format!(
+                "{} keys would need {ranges} key ranges of {} bytes, more than {}\n\
+                 hint: give the dedup more memory",
+                keyed.totals.keys, limits.dedup_budget_bytes, limits.max_ranges,
+            ));
+        }
+        self.plan_units(stage, ranges as usize, 0)
+    }
+}

@@ -1,0 +1,109 @@
+//! What went wrong with a unit so far. It is kept aside, so that a unit without failures stays
+//! small.
+
+use thresher_domain::Timestamp;
+
+/// Number of a unit's latest failures that are remembered.
+const REMEMBERED_FAILURES: usize = 3;
+/// A unit that lost this many workers only runs alone.
+const SUSPECT_CRASHES: u32 = 2;
+
+/// The failures of one unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FailureHistory {
+    /// Attempts that failed and count against the retry budget.
+    pub(crate) failures: u32,
+    /// Workers that were lost while they held the unit.
+    pub(crate) crashes: u32,
+    /// Workers that were lost while they held nothing but the unit.
+    pub(crate) crashes_alone: u32,
+    /// Times that the unit ran again because its output was damaged.
+    pub(crate) repairs: u32,
+    /// The digest of the first result, once the unit has been reopened: its totals are counted
+    /// already.
+    pub(crate) counted_digest: Option<u64>,
+    /// Attempts up to this one wrote the output that was found damaged.
+    pub(crate) damaged_attempt: u32,
+    /// When the unit was last done again.
+    pub(crate) repaired: Option<Timestamp>,
+    /// The newest attempt that reported its own failure. Whoever claims to hold it repeats old
+    /// news.
+    pub(crate) failed_attempt: u32,
+    /// The attempt whose crash was counted last, in case its worker comes back.
+    pub(crate) crashed_attempt: Option<u32>,
+    /// The latest failures, oldest first.
+    pub(crate) latest: Vec<FailedAttempt>,
+    /// Why the unit failed permanently.
+    pub(crate) permanent_error: Option<String>,
+}
+
+/// One attempt without a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FailedAttempt {
+    pub(crate) attempt: u32,
+    pub(crate) error: String,
+}
+
+impl FailureHistory {
+    /// Whether the unit may be what kills its workers. It then runs alone.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.crashes >= SUSPECT_CRASHES
+    }
+
+    /// Remembers why an attempt failed.
+    pub(crate) fn remember(&mut self, attempt: u32, error: String) {
+        if self.latest.len() == REMEMBERED_FAILURES {
+            self.latest.remove(0);
+        }
+        self.latest.push(FailedAttempt { attempt, error });
+    }
+
+    /// Resets the counters, because the cause may be fixed. What is known about attempts stays.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+        self.crashes = 0;
+        self.crashes_alone = 0;
+        self.crashed_attempt = None;
+        self.repairs = 0;
+        self.permanent_error = None;
+    }
+
+    /// Counts the loss of the worker that ran `attempt`.
+    pub(crate) fn crash(&mut self, attempt: u32) {
+        if self.is_suspect() {
+            self.crashes_alone += 1;
+        }
+        self.crashes += 1;
+        self.crashed_attempt = Some(attempt);
+    }
+
+    /// Takes back the latest crash if it is the one of `attempt`: its worker is alive after all.
+    pub(crate) fn survive(&mut self, attempt: u32) {
+        if self.crashed_attempt != Some(attempt) {
+            return;
+        }
+        self.crashed_attempt = None;
+        self.crashes -= 1;
+        if self.is_suspect() {
+            self.crashes_alone -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_is_taken_back_when_the_worker_lives() {
+        let mut history = FailureHistory::default();
+        for attempt in 1..=3 {
+            history.crash(attempt);
+        }
+        assert_eq!((history.crashes, history.crashes_alone), (3, 1));
+        history.survive(2);
+        assert_eq!((history.crashes, history.crashes_alone), (3, 1), "that was not the last one");
+        history.survive(3);
+        assert_eq!((history.crashes, history.crashes_alone), (2, 0));
+    }
+}

@@ -1,0 +1,108 @@
+//! The list of bad words that a user supplies for C4's page rule.
+//!
+//! An entry occurs where it stands between characters that are no letters, digits or `_`, or at
+//! the text's ends, in the lowercased text. No list is shipped. Scripts without spaces, where C4
+//! asks for no boundary, are not treated apart.
+//!
+//! **Invariant:** a text is read once, whatever the number of entries.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::FilterError;
+
+/// Entries by their first word.
+#[derive(Debug, Default)]
+pub(crate) struct BadWords {
+    /// From the letters an entry starts with (none, for one starting with a mark) to the rests.
+    rests: HashMap<String, Vec<String>>,
+}
+
+impl BadWords {
+    pub(crate) fn read(path: &Path) -> Result<Self, FilterError> {
+        match std::fs::read_to_string(path) {
+            Ok(list) => Ok(Self::of(&list)),
+            Err(source) => Err(FilterError::File {
+                what: "the list of bad words",
+                path: path.to_owned(),
+                hint: "`filters.c4_quality.bad_words_file` names a UTF-8 file with one entry a line",
+                source,
+            }),
+        }
+    }
+
+    fn of(list: &str) -> Self {
+        let mut rests: HashMap<String, Vec<String>> = HashMap::new();
+        for entry in list.lines().map(|line| line.trim().to_lowercase()) {
+            if entry.is_empty() {
+                continue;
+            }
+            let (first, rest) = entry.split_at(run_len(&entry));
+            rests.entry(first.to_owned()).or_default().push(rest.to_owned());
+        }
+        Self { rests }
+    }
+
+    /// `lowercase` is room for the lowercased text.
+    pub(crate) fn occurs_in(&self, text: &str, lowercase: &mut String) -> bool {
+        lowercase.clear();
+        if text.is_ascii() {
+            lowercase.push_str(text);
+            lowercase.make_ascii_lowercase();
+        } else {
+            lowercase.push_str(&text.to_lowercase());
+        }
+        let mut rest = lowercase.as_str();
+        while !rest.is_empty() {
+            let (run, after) = rest.split_at(run_len(rest));
+            if self.entry_is_at(run, after) {
+                return true;
+            }
+            // The mark right behind a word starts no entry: an entry needs a mark before it.
+            let mark = after.chars().next().map_or(0, char::len_utf8);
+            rest = &after[mark..];
+        }
+        false
+    }
+
+    fn entry_is_at(&self, run: &str, after: &str) -> bool {
+        self.rests.get(run).is_some_and(|rests| {
+            rests.iter().any(|rest| {
+                after.strip_prefix(rest.as_str()).is_some_and(|behind| run_len(behind) == 0)
+            })
+        })
+    }
+}
+
+fn run_len(text: &str) -> usize {
+    text.find(|c| !is_word_char(c)).unwrap_or(text.len())
+}
+
+fn is_word_char(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_occur_between_marks_only() {
+        let list = BadWords::of("darn\nholy cow\n\n  Blast it! \n💩\n");
+        let occurs = |text| list.occurs_in(text, &mut String::new());
+        for text in ["Darn", "oh,darn!", "x HOLY COW", "(blast it!)", "so 💩.", "💩", "a 💩"]
+        {
+            assert!(occurs(text), "{text}");
+        }
+        for text in ["darned", "_darn", "holy cows", "holy  cow", "blast it", "a💩", "💩b", ""]
+        {
+            assert!(!occurs(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_list_names_the_file() {
+        let error = BadWords::read(Path::new("/nowhere/list.txt")).unwrap_err().to_string();
+        assert!(error.contains("`/nowhere/list.txt`") && error.contains("hint:"), "{error}");
+    }
+}

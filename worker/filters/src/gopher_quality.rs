@@ -1,0 +1,274 @@
+//! Gopher's quality rules (arXiv:2112.11446), counted as datatrove counts them.
+//!
+//! "Words" of the first four rules are tokens that are more than punctuation; the ratios per
+//! word and the share with a letter are over all tokens.
+//!
+//! **Invariant:** a count or ratio equal to its bound passes.
+
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+
+use super::punctuation::is_space;
+use super::text::{break_lines, ratio};
+use super::{
+    BadSetting, DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace,
+};
+
+/// Gopher's quality rules over words and lines.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GopherQualitySpec {
+    min_words: u64,
+    max_words: u64,
+    min_mean_word_chars: f64,
+    max_mean_word_chars: f64,
+    max_hashes_per_word: f64,
+    max_ellipses_per_word: f64,
+    max_bullet_lines: f64,
+    max_ellipsis_lines: f64,
+    min_alphabetic_words: f64,
+    min_stop_words: u64,
+    stop_words: Vec<String>,
+}
+
+impl FilterSettings for GopherQualitySpec {
+    const NAME: &'static str = "gopher_quality";
+    const DEFAULTS: &'static str = r##"
+# Gopher, quality. English: the stop words decide.
+[filters.gopher_quality]
+enabled = true
+# Words that are more than punctuation.
+min_words = 50
+max_words = 100_000
+# Their mean length in code points.
+min_mean_word_chars = 3.0
+max_mean_word_chars = 10.0
+# `#`, and `...` or `…`, per word (punctuation tokens included).
+max_hashes_per_word = 0.1
+max_ellipses_per_word = 0.1
+# Lines that start with `•` or `-`; lines that end with `...` or `…`.
+max_bullet_lines = 0.9
+max_ellipsis_lines = 0.3
+# Words with a letter / words (punctuation tokens included).
+min_alphabetic_words = 0.8
+# Distinct words of the list that must be present, spelt exactly so. At most 64 entries.
+min_stop_words = 2
+stop_words = ["the", "be", "to", "of", "and", "that", "have", "with"]
+"##;
+
+    /// A bit for each stop word is what `has_stop_words` counts in.
+    fn check(&self) -> Result<(), BadSetting> {
+        let found = self.stop_words.len();
+        if found <= 64 {
+            return Ok(());
+        }
+        Err(BadSetting {
+            key: "stop_words".to_owned(),
+            problem: format!("has `{found}` entries"),
+            hint: "give at most 64".to_owned(),
+        })
+    }
+
+    fn build(self) -> Result<Box<dyn Filter>, FilterError> {
+        Ok(Box::new(GopherQuality::new(&self)))
+    }
+}
+
+/// Drops documents whose words and lines are not those of running text.
+#[derive(Debug)]
+pub(crate) struct GopherQuality {
+    spec: GopherQualitySpec,
+}
+
+impl GopherQuality {
+    pub(crate) fn new(spec: &GopherQualitySpec) -> Self {
+        Self { spec: spec.clone() }
+    }
+
+    fn reason(&self, view: &DocumentView<'_>) -> Option<Reason> {
+        self.reason_by_words(view)
+            .or_else(|| self.reason_by_symbols(view))
+            .or_else(|| self.reason_by_lines(view.text))
+            .or_else(|| self.reason_by_vocabulary(view))
+    }
+
+    fn reason_by_words(&self, view: &DocumentView<'_>) -> Option<Reason> {
+        let (mut words, mut chars) = (0, 0);
+        for word in view.words {
+            if word.is_more_than_symbols() {
+                words += 1;
+                chars += u64::from(word.chars);
+            }
+        }
+        if words < self.spec.min_words {
+            return Some("gopher_quality/too_few_words");
+        }
+        if words > self.spec.max_words {
+            return Some("gopher_quality/too_many_words");
+        }
+        let mean = ratio(chars, words);
+        if words > 0 && mean < self.spec.min_mean_word_chars {
+            return Some("gopher_quality/short_mean_word");
+        }
+        if words > 0 && mean > self.spec.max_mean_word_chars {
+            return Some("gopher_quality/long_mean_word");
+        }
+        None
+    }
+
+    fn reason_by_symbols(&self, view: &DocumentView<'_>) -> Option<Reason> {
+        let text = view.text.as_bytes();
+        let words = view.words.len() as u64;
+        let hashes = memchr::memchr_iter(b'#', text).count() as u64;
+        if ratio(hashes, words) > self.spec.max_hashes_per_word {
+            return Some("gopher_quality/too_many_hashes");
+        }
+        let dots = memmem::find_iter(text, "...").count();
+        let ellipses = (dots + memmem::find_iter(text, "…").count()) as u64;
+        if ratio(ellipses, words) > self.spec.max_ellipses_per_word {
+            return Some("gopher_quality/too_many_ellipses");
+        }
+        None
+    }
+
+    fn reason_by_lines(&self, text: &str) -> Option<Reason> {
+        let (mut lines, mut bullets, mut ellipses) = (0, 0, 0);
+        for line in break_lines(text) {
+            lines += 1;
+            let (start, end) = (line.trim_start_matches(is_space), line.trim_end_matches(is_space));
+            bullets += u64::from(start.starts_with(['•', '-']));
+            ellipses += u64::from(end.ends_with("...") || end.ends_with('…'));
+        }
+        if ratio(bullets, lines) > self.spec.max_bullet_lines {
+            return Some("gopher_quality/too_many_bullet_lines");
+        }
+        if ratio(ellipses, lines) > self.spec.max_ellipsis_lines {
+            return Some("gopher_quality/too_many_ellipsis_lines");
+        }
+        None
+    }
+
+    fn reason_by_vocabulary(&self, view: &DocumentView<'_>) -> Option<Reason> {
+        let words = view.words.len() as u64;
+        let alphabetic = view.words.iter().filter(|word| word.has_letter()).count() as u64;
+        if words > 0 && ratio(alphabetic, words) < self.spec.min_alphabetic_words {
+            return Some("gopher_quality/too_few_alphabetic_words");
+        }
+        if !self.has_stop_words(view) {
+            return Some("gopher_quality/too_few_stop_words");
+        }
+        None
+    }
+
+    /// Whether enough distinct stop words are there; stops at the last one needed.
+    fn has_stop_words(&self, view: &DocumentView<'_>) -> bool {
+        let mut found = 0_u64;
+        let mut words = view.words.iter();
+        while u64::from(found.count_ones()) < self.spec.min_stop_words {
+            let Some(word) = words.next() else { return false };
+            let text = word.of(view.text);
+            if let Some(index) = self.spec.stop_words.iter().position(|stop| stop == text) {
+                found |= 1 << index;
+            }
+        }
+        true
+    }
+}
+
+impl Filter for GopherQuality {
+    fn check(&self, view: &DocumentView<'_>, _work: &mut Workspace) -> Verdict {
+        self.reason(view).map_or(Verdict::Keep, Verdict::Drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{defaults, verdict};
+
+    /// Every rule off, so that each case shows one.
+    fn open() -> GopherQualitySpec {
+        GopherQualitySpec {
+            min_words: 0,
+            max_words: u64::MAX,
+            min_mean_word_chars: 0.0,
+            max_mean_word_chars: f64::INFINITY,
+            max_hashes_per_word: f64::INFINITY,
+            max_ellipses_per_word: f64::INFINITY,
+            max_bullet_lines: f64::INFINITY,
+            max_ellipsis_lines: f64::INFINITY,
+            min_alphabetic_words: 0.0,
+            min_stop_words: 0,
+            ..defaults::<GopherQualitySpec>()
+        }
+    }
+
+    fn judge(change: impl FnOnce(&mut GopherQualitySpec), text: &str) -> Verdict {
+        let mut spec = open();
+        change(&mut spec);
+        verdict(&GopherQuality::new(&spec), text)
+    }
+
+    #[test]
+    fn each_rule_passes_at_its_bound_and_drops_beyond_it() {
+        type Change = fn(&mut GopherQualitySpec);
+        let cases: &[(Change, &str, &str, Reason)] = &[
+            (|s| s.min_words = 3, "a b, c!", "a b, !?", "gopher_quality/too_few_words"),
+            (|s| s.max_words = 3, "a b, c!", "a b c d", "gopher_quality/too_many_words"),
+            (
+                |s| s.min_mean_word_chars = 3.0,
+                "éé four ,,,,",
+                "éé abc, four a",
+                "gopher_quality/short_mean_word",
+            ),
+            (
+                |s| s.max_mean_word_chars = 3.0,
+                "éé four ,,,,",
+                "éé fiver",
+                "gopher_quality/long_mean_word",
+            ),
+            (|s| s.max_hashes_per_word = 0.5, "# a", "# a #", "gopher_quality/too_many_hashes"),
+            (
+                |s| s.max_ellipses_per_word = 0.5,
+                "a...",
+                "a... …",
+                "gopher_quality/too_many_ellipses",
+            ),
+            (
+                |s| s.max_bullet_lines = 0.5,
+                " - a\nb\n\u{a0}• c\nd",
+                "-a\n-b\nc",
+                "gopher_quality/too_many_bullet_lines",
+            ),
+            (
+                |s| s.max_ellipsis_lines = 0.5,
+                "a... \nb\r\nc…\nd",
+                "a…\nb...",
+                "gopher_quality/too_many_ellipsis_lines",
+            ),
+            (
+                |s| s.min_alphabetic_words = 0.5,
+                "éa , b2 3",
+                "a , 3",
+                "gopher_quality/too_few_alphabetic_words",
+            ),
+            (
+                |s| s.min_stop_words = 2,
+                "the cat and the dog",
+                "the cat The the To",
+                "gopher_quality/too_few_stop_words",
+            ),
+        ];
+        for (change, kept, dropped, reason) in cases {
+            assert_eq!(judge(change, kept), Verdict::Keep, "{reason}: {kept}");
+            assert_eq!(judge(change, dropped), Verdict::Drop(reason), "{dropped}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_words_fails_the_word_count_and_divides_by_nothing() {
+        let published = GopherQuality::new(&defaults::<GopherQualitySpec>());
+        assert_eq!(verdict(&published, ""), Verdict::Drop("gopher_quality/too_few_words"));
+        assert_eq!(judge(|_| {}, ""), Verdict::Keep);
+    }
+}

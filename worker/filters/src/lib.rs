@@ -1,0 +1,164 @@
+//! Document filters: a document's text in; keep, drop with a named reason, or an edited text out.
+//!
+//! A filter sees one document (its text, title, URL and language) and no other, does no I/O while
+//! it judges, and knows no source or stage. To add one: a file here with its settings, its rule and
+//! its tests, and an entry in `FILTERS`. The settings are part of the file, so the job file's crate
+//! depends on this one, which stays small for that: no HTML, no models.
+//!
+//! ```text
+//! document → DocumentView (words, counts; once) → filter → filter → … → Outcome
+//!                     ↑ again, when a filter edits ──┘
+//! ```
+//!
+//! **Invariant:** the outcome is a function of the document and the thresholds alone, and every
+//! dropped document is counted under exactly one reason.
+
+mod affixes;
+mod bad_words;
+mod c4_quality;
+mod fineweb_quality;
+mod gopher_quality;
+mod gopher_repetition;
+mod grams;
+mod length;
+mod punctuation;
+mod sections;
+mod text;
+mod view;
+mod words;
+mod workspace;
+
+use std::path::PathBuf;
+
+use thresher_settings::JobError;
+
+pub use sections::{
+    BadSetting, Definition, FilterSettings, FiltersSpec, default_sections, documentation,
+    keys_without_default,
+};
+pub use view::{Document, DocumentView};
+pub use words::Word;
+pub use workspace::{Scratch, Tally, Workspace};
+
+/// Every filter, in the order in which a chain runs them.
+const FILTERS: &[Definition] = &[
+    Definition::of::<length::LengthSpec>(),
+    Definition::of::<gopher_repetition::GopherRepetitionSpec>(),
+    Definition::of::<gopher_quality::GopherQualitySpec>(),
+    Definition::of::<c4_quality::C4QualitySpec>(),
+    Definition::of::<fineweb_quality::FinewebQualitySpec>(),
+];
+
+/// Why a document was dropped, as `filter/rule`.
+pub type Reason = &'static str;
+
+/// Why a line or a part of it was removed, as `filter/rule`.
+pub type Removal = &'static str;
+
+/// Larger texts are dropped unread: their words would need 17 bytes of memory a byte of text.
+pub const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// What one filter says about one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Keep,
+    Drop(Reason),
+    /// Keep the text that the filter left in the workspace in place of this one.
+    Rewrite,
+}
+
+/// A rule set that judges one document.
+pub trait Filter: Send + Sync {
+    /// Judges a document. Texts that the filter writes go to `work`.
+    fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict;
+}
+
+/// A filter cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// Its settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] JobError),
+    /// A file that its settings name cannot be read.
+    #[error("read {what} `{}`\nhint: {hint}", path.display())]
+    File { what: &'static str, path: PathBuf, hint: &'static str, source: std::io::Error },
+}
+
+/// The filters that a job switched on.
+pub struct FilterChain {
+    filters: Vec<Box<dyn Filter>>,
+}
+
+/// What the chain says about one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    Keep,
+    /// Keep this text in place of the document's.
+    Rewritten(&'a str),
+    Drop(Reason),
+}
+
+impl FilterChain {
+    /// Builds the enabled filters, and reads the files that they need.
+    pub fn new(spec: &FiltersSpec) -> Result<Self, FilterError> {
+        Ok(Self { filters: spec.build()? })
+    }
+
+    /// True when every document passes unread.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// Judges one document, and counts in `scratch` what is dropped and removed.
+    pub fn judge<'a>(&self, document: Document<'_>, scratch: &'a mut Scratch) -> Outcome<'a> {
+        if self.filters.is_empty() {
+            return Outcome::Keep;
+        }
+        let Scratch { view: buffers, current, work } = scratch;
+        let outcome = if document.text.len() > MAX_TEXT_BYTES {
+            Err("filters/text_too_large")
+        } else {
+            run(&self.filters, document, buffers, current, work)
+        };
+        match outcome {
+            Ok(false) => Outcome::Keep,
+            Ok(true) => Outcome::Rewritten(current),
+            Err(reason) => {
+                *work.tally.dropped.entry(reason).or_default() += 1;
+                Outcome::Drop(reason)
+            }
+        }
+    }
+}
+
+/// Runs the filters; says whether `current` holds an edited text, or why the document is dropped.
+fn run(
+    filters: &[Box<dyn Filter>],
+    document: Document<'_>,
+    buffers: &mut view::ViewBuffers,
+    current: &mut String,
+    work: &mut Workspace,
+) -> Result<bool, Reason> {
+    let mut edited = false;
+    let mut remaining = filters.iter();
+    loop {
+        let text = if edited { &*current } else { document.text };
+        let view = buffers.view(Document { text, ..document });
+        loop {
+            let Some(filter) = remaining.next() else { return Ok(edited) };
+            match filter.check(&view, work) {
+                Verdict::Keep => {}
+                Verdict::Drop(reason) => return Err(reason),
+                Verdict::Rewrite => break,
+            }
+        }
+        std::mem::swap(current, &mut work.rewritten);
+        edited = true;
+        if remaining.len() == 0 {
+            return Ok(edited);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What the filters share about one document: its text, words and counts, found once.
+//!
+//! **Invariant:** a view's words and counts always belong to the view's text.
+
+use super::text::count_chars;
+use super::words::{Segmenter, Word};
+
+/// A document as it comes to the filters.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Document<'a> {
+    /// Empty if the source gives none.
+    pub url: &'a str,
+    /// Empty if the source gives none.
+    pub title: &'a str,
+    /// The label of the language, if it was identified or the source gives it.
+    pub language: Option<&'a str>,
+    /// The text without its title.
+    pub text: &'a str,
+}
+
+impl<'a> Document<'a> {
+    /// A document of which only the text is known.
+    pub fn of_text(text: &'a str) -> Self {
+        Self { text, ..Self::default() }
+    }
+}
+
+/// A document as the filters see it.
+#[derive(Debug, Clone, Copy)]
+pub struct DocumentView<'a> {
+    /// The address; empty if there is none.
+    pub url: &'a str,
+    /// The title; empty if there is none.
+    pub title: &'a str,
+    /// The label of the language, if it is known.
+    pub language: Option<&'a str>,
+    /// The text, as the filters before left it.
+    pub text: &'a str,
+    /// Code points of the text.
+    pub chars: u64,
+    /// The words of the text, in order.
+    pub words: &'a [Word],
+}
+
+/// The buffers behind a view, kept from document to document.
+#[derive(Debug, Default)]
+pub(crate) struct ViewBuffers {
+    segmenter: Segmenter,
+    words: Vec<Word>,
+}
+
+impl ViewBuffers {
+    pub(crate) fn view<'a>(&'a mut self, document: Document<'a>) -> DocumentView<'a> {
+        let Document { url, title, language, text } = document;
+        self.segmenter.segment(text, &mut self.words);
+        DocumentView { url, title, language, text, chars: count_chars(text), words: &self.words }
+    }
+}

@@ -1,0 +1,74 @@
+//! One object and its requests: put it, hash the content that has its name, delete it.
+
+use std::io;
+
+use aws_sdk_s3::primitives::ByteStream;
+use prost::bytes::Bytes;
+
+use super::super::StorageError;
+use super::super::retry::ReadOptions;
+use super::engine::Engine;
+use super::name;
+use super::read::open;
+
+/// An object, with the client and options of its requests.
+#[derive(Clone)]
+pub(super) struct Object {
+    pub(super) engine: &'static Engine,
+    pub(super) bucket: String,
+    pub(super) key: String,
+    /// Key of its commit record.
+    pub(super) record_key: String,
+    pub(super) options: ReadOptions,
+}
+
+impl Object {
+    pub(super) fn location(&self) -> String {
+        name(&self.bucket, &self.key)
+    }
+}
+
+/// Puts an object in one request; returns false if the name is taken.
+pub(super) fn put(
+    object: &Object,
+    key: &str,
+    bytes: Bytes,
+    replace: bool,
+) -> Result<bool, StorageError> {
+    let Object { engine, bucket, options, .. } = object;
+    let condition = (!replace).then(|| "*".to_owned());
+    let call = || {
+        let request = engine.client.put_object().bucket(bucket).key(key);
+        let request = request.set_if_none_match(condition.clone());
+        let request = request.body(ByteStream::from(bytes.clone()));
+        request.set_request_payer(engine.payer()).send()
+    };
+    let location = name(bucket, key);
+    let placed = engine.ask_or(&location, options, &[412], call);
+    Ok(engine.runtime.block_on(placed)?.is_ok())
+}
+
+/// Returns the hash of the content that has the name now.
+pub(super) fn hash_of(object: &Object) -> Result<blake3::Hash, StorageError> {
+    let mut reader = open(&object.bucket, &object.key, 0..u64::MAX, &object.options)?;
+    let mut hasher = blake3::Hasher::new();
+    io::copy(&mut reader, &mut hasher)
+        .map_err(|error| StorageError::from_io(error, || object.location()))?;
+    Ok(hasher.finalize())
+}
+
+/// Deletes an object; a missing object counts as deleted.
+pub(super) fn remove(
+    engine: &Engine,
+    bucket: &str,
+    key: &str,
+    options: &ReadOptions,
+) -> Result<(), StorageError> {
+    let call = || {
+        let request = engine.client.delete_object().bucket(bucket).key(key);
+        request.set_request_payer(engine.payer()).send()
+    };
+    let location = name(bucket, key);
+    let removed = engine.ask_or(&location, options, &[404], call);
+    engine.runtime.block_on(removed).map(|_| ())
+}
