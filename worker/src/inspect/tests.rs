@@ -316,3 +316,20 @@ fn a_survey_lists_inputs_and_measures_a_sample() {
     assert!(sample.records >= 1 && sample.lines >= sample.distinct_lines, "{sample:?}");
     assert!(survey.model_bytes > 0);
 }
+
+#[test]
+fn a_survey_asks_the_users_commands_as_the_job_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "{\"text\":\"first\",\"url\":\"u\",\"timestamp\":\"t\"}\n\
+                {\"text\":\"second\",\"url\":\"v\",\"timestamp\":\"t\"}\n";
+    fs::write(folder.path().join("a.json"), rows).unwrap();
+    let job = "[job]\nname = \"a\"\n[[source]]\nslice = \"c4\"\nlisting = \"*.json\"\nbase = \".\"\n\
+               commands = [\"judge\"]\n[steps]\nc4 = []\n[language]\nmodel = \"none\"\n[tokens]\n\
+               tokenizer = \"none\"\n[output]\npath = \"out\"\n[[command]]\nname = \"judge\"\n\
+               run = [\"sh\", \"-c\", '''while read -r line; do case \"$line\" in\n\
+               *second*) echo '{\"keep\": false, \"reason\": \"x\"}';;\n\
+               *) echo '{\"keep\": true}';; esac; done''']\n";
+    let job = thresher_job::JobSpec::parse(job, folder.path()).unwrap();
+    let sample = survey(&job, 8_000_000).unwrap().sources[0].sample;
+    assert_eq!((sample.pages, sample.documents), (2, 1), "{sample:?}");
+}

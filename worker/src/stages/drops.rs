@@ -87,6 +87,14 @@ enum UnitExact<'a> {
     Addresses(&'a [u32]),
 }
 
+#[cfg(test)]
+impl<'a> UnitDrops<'a> {
+    /// Drops exactly the documents at `places`, which are sorted.
+    pub(super) fn of_places(places: &'a [u32]) -> Self {
+        Self { exact: UnitExact::Addresses(places), near: &[] }
+    }
+}
+
 impl UnitDrops<'_> {
     /// Returns why the document at a place of the unit is excluded, if it is.
     pub(super) fn reason(&self, place: u32) -> Option<&'static str> {

@@ -38,3 +38,36 @@ impl Numbering {
         number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_do_not_depend_on_where_shards_are_cut() {
+        // Two inputs: places 0 to 4, of which one is a duplicate and one withdrawn, and 5 to 7,
+        // of which the first is a duplicate.
+        let mut summaries = [DocumentSummary::default(); 8];
+        (summaries[0].starts_input, summaries[5].starts_input) = (true, true);
+        summaries[3].is_withdrawn = true;
+        let drops = UnitDrops::of_places(&[1, 5]);
+        let numbers = |first: u32| -> Vec<(u32, u64)> {
+            let mut numbering = Numbering::start(first, &summaries, &drops);
+            let mut found = Vec::new();
+            for place in first..8 {
+                let summary = &summaries[place as usize];
+                numbering.enter(summary);
+                if !summary.is_withdrawn && drops.reason(place).is_none() {
+                    found.push((place, numbering.number()));
+                }
+            }
+            found
+        };
+        let all = numbers(0);
+        assert_eq!(all, [(0, 0), (2, 1), (4, 2), (6, 0), (7, 1)]);
+        for first in 1..=8 {
+            let rest: Vec<_> = all.iter().copied().filter(|(place, _)| *place >= first).collect();
+            assert_eq!(numbers(first), rest, "{first}");
+        }
+    }
+}
