@@ -85,8 +85,8 @@ units_done() {
 mid_run() { [ "$(units_done "$1")" -ge 4 ] && [ ! -e "$1/corpus/manifest.json" ]; }
 complete() { [ -e "$1/corpus/manifest.json" ]; }
 
-# has_verb PROCESS VERB: whether a process of /proc is `thresher VERB`; its words are in $words. Many
-# cases look at the same time through all that the clusters run, so this starts no process.
+# has_verb PROCESS VERB: whether a process of /proc is `thresher VERB`; its words are in $words.
+# Many cases search the processes of all clusters at the same time, so this starts none.
 has_verb() {
     { mapfile -d '' -t words <"$1/cmdline"; } 2>/dev/null &&
         [[ ${words[0]:-} == */thresher* ]] && [ "${words[1]:-}" = "$2" ]

@@ -15,7 +15,6 @@ fn answer(command: &mut Command) -> (String, String, Option<i32>) {
 fn the_old_worker_program_warns_and_does_what_thresher_does() {
     for (old, new) in [
         (vec!["connect", "--help"], vec!["worker", "connect", "--help"]),
-        (vec!["connect", "--state", "/nowhere"], vec!["worker", "connect", "--state", "/nowhere"]),
         (vec!["verify", "/nowhere"], vec!["verify", "/nowhere"]),
         (vec!["train"], vec!["train"]),
     ] {

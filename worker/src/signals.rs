@@ -1,7 +1,7 @@
 //! Signals that ask this worker to end.
 //!
-//! Batch systems use whatever they are configured to (USR1, USR2, URG), and end a job with INT and TERM,
-//! one after the other: all of them mean the same. It decides nothing.
+//! Batch systems use whatever they are configured to (USR1, USR2, URG), and end a job with INT and
+//! TERM, one after the other: all of them mean the same. It decides nothing.
 
 use std::future::poll_fn;
 use std::sync::{Condvar, Mutex, PoisonError};

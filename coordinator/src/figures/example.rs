@@ -25,38 +25,6 @@ pub fn example() -> pb::StatusResponse {
         (Counter::DuplicateLines, 400),
         (Counter::LinesIn, 1000),
     ]);
-    let mut publish = stage(Stage::Publish, 1, 3_000_000);
-    publish.accounting = Some(pb::Accounting {
-        records_in: 60,
-        kept: 55,
-        dropped: vec![count("dedup/duplicate_document", 5)],
-        quarantined: Vec::new(),
-        bytes_in: 3_000_000,
-        bytes_kept: 2_750_000,
-    });
-    let language =
-        |language: &str, measure| Counter::Language { language: language.to_owned(), measure };
-    let slice = |measure| Counter::Slice { slice: "commoncrawl".to_owned(), measure };
-    publish.counters = counters([
-        (language("de", Measure::Documents), 15),
-        (language("de", Measure::JsonBytes), 750_000),
-        (language("en", Measure::Documents), 40),
-        (language("en", Measure::JsonBytes), 2_000_000),
-        (slice(Measure::Documents), 55),
-        (slice(Measure::JsonBytes), 2_750_000),
-        (language("de", Measure::Tokens), 500),
-        (language("en", Measure::Tokens), 1500),
-        (slice(Measure::Tokens), 2000),
-    ]);
-    let excluded = |input: &str| Counter::ExcludedInput { input: input.to_owned() };
-    let list = StageStatus {
-        counters: counters([
-            (Counter::ExcludedInputs, 3),
-            (excluded("a.example"), 1),
-            (excluded("b.example"), 1),
-        ]),
-        ..stage(Stage::List, 1, 0)
-    };
     pb::StatusResponse {
         job_name: "small".to_owned(),
         state: JobState::CompleteWithGaps.into(),
@@ -110,4 +78,40 @@ fn example_worker() -> pb::WorkerStatus {
         last_seen_millis: 1_772_366_402_000,
         lost: false,
     }
+}
+
+fn example_publish() -> StageStatus {
+    let mut publish = stage(Stage::Publish, 1, 3_000_000);
+    publish.accounting = Some(pb::Accounting {
+        records_in: 60,
+        kept: 55,
+        dropped: vec![count("dedup/duplicate_document", 5)],
+        quarantined: Vec::new(),
+        bytes_in: 3_000_000,
+        bytes_kept: 2_750_000,
+    });
+    let language =
+        |language: &str, measure| Counter::Language { language: language.to_owned(), measure };
+    let slice = |measure| Counter::Slice { slice: "commoncrawl".to_owned(), measure };
+    publish.counters = counters([
+        (language("de", Measure::Documents), 15),
+        (language("de", Measure::JsonBytes), 750_000),
+        (language("en", Measure::Documents), 40),
+        (language("en", Measure::JsonBytes), 2_000_000),
+        (slice(Measure::Documents), 55),
+        (slice(Measure::JsonBytes), 2_750_000),
+        (language("de", Measure::Tokens), 500),
+        (language("en", Measure::Tokens), 1500),
+        (slice(Measure::Tokens), 2000),
+    ]);
+    let excluded = |input: &str| Counter::ExcludedInput { input: input.to_owned() };
+    let list = StageStatus {
+        counters: counters([
+            (Counter::ExcludedInputs, 3),
+            (excluded("a.example"), 1),
+            (excluded("b.example"), 1),
+        ]),
+        ..stage(Stage::List, 1, 0)
+    };
+    publish
 }

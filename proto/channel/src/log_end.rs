@@ -1,6 +1,7 @@
 //! The end of a log, which says why a process ended.
 //!
-//! Logs of allocations, workers and ranks grow for as long as a job runs, so only their end is read.
+//! Logs of allocations, workers and ranks grow for as long as a job runs, so only their end is
+//! read.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};

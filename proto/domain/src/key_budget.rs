@@ -4,8 +4,8 @@
 //! ranges = ceil(keys × bytes per key in memory ÷ budget of all ranks together), at least 1
 //! ```
 //! `keys` is the sum over the units of their distinct keys. The scheduler plans gang units by this
-//! formula, `thresher plan` estimates by it, and the worker's exchange compares the sizes with those
-//! of its own structures when it is compiled.
+//! formula, `thresher plan` estimates by it, and the worker's exchange compares the sizes with
+//! those of its own structures when it is compiled.
 
 /// What one hash key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

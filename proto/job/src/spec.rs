@@ -361,7 +361,7 @@ impl JobSpec {
             if command.timeout.0.is_zero() {
                 let key = format!("command[{index}].timeout");
                 let hint = "say how long it may be silent, such as `60s`";
-                return Err(JobError::invalid(&key, "no time at all", hint));
+                return Err(JobError::invalid(&key, "not a valid time", hint));
             }
             if self.command[..index].iter().any(|other| other.name == command.name) {
                 let problem = format!("`{}`, like another command's", command.name);

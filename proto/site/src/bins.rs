@@ -6,19 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Bin, Conflict, SiteProfile};
+use super::{Bin, Conflict, SiteProfile, Wish};
 use thresher_settings::Span;
-
-/// The size of a job that somebody wants to submit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wish {
-    /// Number of nodes.
-    pub nodes: u32,
-    /// Time limit of each allocation.
-    pub walltime: Duration,
-    /// Number of allocations, one after the other.
-    pub allocations: u32,
-}
 
 /// Why a site does not grant a request. Each message says what it would grant.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]

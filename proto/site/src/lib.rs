@@ -9,6 +9,7 @@
 pub mod batch;
 mod bins;
 mod conflicts;
+mod wish;
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,9 @@ use toml::{Table, Value};
 
 use thresher_settings::{JobError, Span, Written, keys, typed};
 
-pub use bins::{BinError, Wish};
+pub use bins::BinError;
 pub use conflicts::Conflict;
+pub use wish::Wish;
 
 /// The reference of all keys, with their defaults and meaning, as a job file writes them.
 pub const DEFAULT_SITE: &str = include_str!("default.toml");

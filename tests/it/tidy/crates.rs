@@ -15,7 +15,7 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ("coordinator", &["unit", "sources", "worker"], "the coordinator touches no document byte"),
     (
         "worker",
-        &["coordinator", "site", "slurm", "lsf"],
+        &["coordinator", "scheduler", "slurm", "lsf"],
         "workers know no schedule and no batch system",
     ),
     (

@@ -1,8 +1,8 @@
 //! Computes how much memory the keys of an exchange need.
 //!
 //! `thresher_domain` has the formula for the number of key ranges that follows from it. A range of
-//! that size is resolved in about one round; the exchange keeps its budget for any number of ranges,
-//! by more rounds.
+//! that size is resolved in about one round; the exchange keeps its budget for any number of
+//! ranges, by more rounds.
 
 use thresher_domain::{DOCUMENT_KEY, LINE_KEY};
 

@@ -27,7 +27,8 @@ enum Exact {
 }
 
 impl Drops {
-    /// Decides for a LAYOUT unit's source; also returns the hashes of the files written for PUBLISH.
+    /// Decides for a LAYOUT unit's source; also returns the hashes of the files written for
+    /// PUBLISH.
     pub(super) fn decide(
         context: &JobContext,
         task: &Task,

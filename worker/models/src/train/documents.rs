@@ -4,14 +4,13 @@
 //! A line that is not a document is skipped and reported; a file that cannot be read is an error.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::TrainError;
+use super::{BadLines, TrainError};
 
 /// A longer line is not a document.
 const MAX_LINE_BYTES: u64 = 64 << 20;
@@ -20,27 +19,6 @@ const MAX_LINE_BYTES: u64 = 64 << 20;
 struct Row<'a> {
     #[serde(borrow)]
     text: Cow<'a, str>,
-}
-
-/// Lines of a file that are not documents.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BadLines {
-    /// The file.
-    pub file: PathBuf,
-    /// Number of such lines.
-    pub count: u64,
-    /// Number of the first one, from 1.
-    pub first: u64,
-    /// What is wrong with the first one.
-    pub reason: String,
-}
-
-impl fmt::Display for BadLines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, count, first, reason } = self;
-        let lines = if *count == 1 { "line is not a document" } else { "lines are not documents" };
-        write!(f, "`{}`: {count} {lines}; line {first}: {reason}", file.display())
-    }
 }
 
 /// Passes every text of a file to `sink`.

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::BadLines;
-use super::vocabulary::WORDS_MAX;
+use super::{BadLines, WORDS_MAX};
 
 /// A failed training. Every cause is for a person to fix.
 #[derive(Debug, thiserror::Error)]

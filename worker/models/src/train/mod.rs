@@ -3,11 +3,12 @@
 //! ```text
 //! files → documents → vocabulary, examples → shuffle → epochs → model file
 //! ```
-//! It does what `fasttext supervised` does with its defaults, in one thread, and produces fastText's
-//! own format. Examples are held in memory: four bytes for each word of the input.
+//! It does what `fasttext supervised` does with its defaults, in one thread, and produces
+//! fastText's own format. Examples are held in memory: four bytes for each word of the input.
 //!
 //! **Invariant:** the same files, settings and seed give the same bytes on every machine.
 
+mod bad_lines;
 mod documents;
 mod error;
 mod file;
@@ -26,8 +27,11 @@ use documents::read_texts;
 use supervised::Settings;
 use vocabulary::Builder;
 
-pub use documents::BadLines;
+pub use bad_lines::BadLines;
 pub use error::TrainError;
+
+/// fastText's own limit of different words.
+const WORDS_MAX: usize = 30_000_000;
 
 /// Files of documents, and the label that all of these documents have.
 #[derive(Debug, Clone)]

@@ -8,13 +8,11 @@
 
 use std::collections::HashMap;
 
-use super::TrainError;
+use super::{TrainError, WORDS_MAX};
 
 /// The word that ends a line, also if it occurs in a text, as in fastText.
 const END: &str = "</s>";
 const LABEL_PREFIX: &str = "__label__";
-/// fastText's own limit of different words.
-pub(super) const WORDS_MAX: usize = 30_000_000;
 
 pub(super) struct Builder {
     numbers: HashMap<Box<str>, u32>,
