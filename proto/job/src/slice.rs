@@ -103,10 +103,11 @@ impl Facts {
 pub enum Step {
     /// Duplicate lines are dropped; texts come out with their lines stripped.
     Lines,
-    /// The language is told, and those that are not kept are dropped.
+    /// The language is identified; documents in languages that are not kept are dropped.
     Language,
-    /// The language is told, whatever it is; nothing is dropped for it.
-    Told,
+    /// The language is identified and published; no document is dropped for its language.
+    #[serde(alias = "told")]
+    Label,
     /// Perplexity and the classifier, as far as the job has their models.
     Quality,
     /// The document filters that the job switches on.

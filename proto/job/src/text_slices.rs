@@ -50,7 +50,10 @@ pub struct ArxivSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LatexRules {
-    Mended,
+    /// Thresher's own rules, which correct known defects of the published ones.
+    #[serde(alias = "mended")]
+    Thresher,
+    /// The steps as RedPajama published them.
     #[serde(rename = "redpajama-v1")]
     RedpajamaV1,
 }

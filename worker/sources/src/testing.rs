@@ -38,7 +38,7 @@ pub(super) enum Seen {
 
 impl Seen {
     /// The text of a page, else the reason.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn outcome(&self) -> String {
         match self {
             Self::Page { withdrawn: Some(reason), .. } => reason.clone(),
             Self::Page { text, .. } => text.clone(),

@@ -8,8 +8,8 @@
 
 mod macros;
 mod members;
-mod mended;
 mod published;
+mod thresher_rules;
 mod unusable;
 
 use std::borrow::Cow;
@@ -76,7 +76,7 @@ impl Source for Arxiv {
     fn text_for_language<'t>(&self, job: &JobSpec, text: &'t str) -> Cow<'t, str> {
         match job.arxiv.latex {
             LatexRules::RedpajamaV1 => Cow::Owned(text.to_lowercase()),
-            LatexRules::Mended => Cow::Borrowed(text),
+            LatexRules::Thresher => Cow::Borrowed(text),
         }
     }
 }
@@ -128,7 +128,7 @@ fn one(job: &JobSpec, record: u64, item: Item, sink: &mut RecordSink<'_>) -> Res
     let most = job.arxiv.max_paper_bytes.0 as usize;
     let text = match job.arxiv.latex {
         LatexRules::RedpajamaV1 => published::text_of(&files, most),
-        LatexRules::Mended => mended::text_of(&files, most),
+        LatexRules::Thresher => thresher_rules::text_of(&files, most),
     };
     match text {
         Ok(text) if text.is_empty() => emit(dropped("arxiv/empty", "")),

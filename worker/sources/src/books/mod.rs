@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_published_recipe_cuts_nothing() {
         let seen = read_with(&Books, &job("books", "redpajama-v1", ""), "9.txt", BOOK.as_bytes());
-        assert_eq!(seen[0].told(), BOOK);
+        assert_eq!(seen[0].outcome(), BOOK);
     }
 
     #[test]
@@ -205,20 +205,20 @@ mod tests {
         assert_eq!((id.as_str(), date.as_str(), title.as_str()), ("u", "1913", "T"));
         let expected = json!({"short_book_title": "T", "publication_date": 1913, "url": "u"});
         assert_eq!(json!(meta), expected);
-        assert_eq!(seen[1].told(), "books/empty");
-        assert_eq!(seen[2].told(), "invalid_json");
+        assert_eq!(seen[1].outcome(), "books/empty");
+        assert_eq!(seen[2].outcome(), "invalid_json");
     }
 
     #[test]
     fn a_book_that_is_no_text_or_too_large_is_quarantined() {
         let seen = read_bytes(&Books, "books", "a.txt", b"abc\xff");
-        assert_eq!(seen[0].told(), "invalid_utf8");
+        assert_eq!(seen[0].outcome(), "invalid_utf8");
         let latin = b"Character set encoding: ISO-8859-1\n\ncaf\xe9";
         let seen = read_bytes(&Books, "books", "a.txt", latin);
-        assert!(seen[0].told().ends_with("caf\u{e9}"));
+        assert!(seen[0].outcome().ends_with("caf\u{e9}"));
         let small = job("books", "thresher", "[records]\nmax_bytes = \"1KiB\"\n");
         let seen = read_with(&Books, &small, "a.txt", &[b'a'; 1025]);
-        assert_eq!(seen[0].told(), "record_too_large");
-        assert_eq!(read_with(&Books, &small, "a.txt", &[b'a'; 1024])[0].told().len(), 1024);
+        assert_eq!(seen[0].outcome(), "record_too_large");
+        assert_eq!(read_with(&Books, &small, "a.txt", &[b'a'; 1024])[0].outcome().len(), 1024);
     }
 }

@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_told_with_its_place() {
+    fn rows_that_are_not_documents_are_reported_with_their_offset() {
         let input =
             b"{\"text\":\"a\",\"url\":\"u\",\"timestamp\":\"t\"}\n{\"text\":\"\"}\nnothing\n\
                       {\"url\":\"u\"}\n{\"text\":\"\xff\"}\n[1]\n{\"text\":\"b\"}\n";
         let seen = read_bytes(&C4, "c4", "x.json", input);
-        let told: Vec<(u64, String)> =
-            seen.iter().map(|record| (record.offset(), record.told())).collect();
+        let outcomes: Vec<(u64, String)> =
+            seen.iter().map(|record| (record.offset(), record.outcome())).collect();
         let expected = [
             (0, "a"),
             (39, "c4/empty"),
@@ -154,6 +154,6 @@ mod tests {
             (84, "invalid_json"),
             (88, "b"),
         ];
-        assert_eq!(told, expected.map(|(at, told)| (at, told.to_owned())));
+        assert_eq!(outcomes, expected.map(|(at, outcome)| (at, outcome.to_owned())));
     }
 }

@@ -63,7 +63,7 @@ pub struct Program {
     stdout: BufReader<Timed<ChildStdout>>,
     tail: Arc<Mutex<Vec<u8>>>,
     /// Ends when its stderr does.
-    telling: Receiver<()>,
+    stderr_closed: Receiver<()>,
     /// Whether its end was taken, after which its id may be another's.
     waited: bool,
 }
@@ -112,8 +112,8 @@ impl Program {
         };
         let tail = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&tail);
-        let (told, telling) = channel();
-        std::thread::spawn(move || keep_tail(stderr, &kept, told));
+        let (closed, stderr_closed) = channel();
+        std::thread::spawn(move || keep_tail(stderr, &kept, closed));
         Ok(Self {
             name: line.name.to_owned(),
             line_max_bytes: line.line_max_bytes,
@@ -124,7 +124,7 @@ impl Program {
             unwanted,
             stdout: BufReader::new(Timed::over(stdout).map_err(pipe)?),
             tail,
-            telling,
+            stderr_closed,
             waited: false,
         })
     }
@@ -198,7 +198,7 @@ impl Program {
     pub fn failed(&mut self, what: &str) -> CommandError {
         self.kill();
         // The group is dead, so its stderr is at its end, unless somebody left the group with it.
-        let _ = self.telling.recv_timeout(LAST_WORDS);
+        let _ = self.stderr_closed.recv_timeout(LAST_WORDS);
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let said = plain(&tail);
         let tail = match said.is_empty() {
@@ -285,7 +285,7 @@ impl Drop for Program {
 }
 
 /// `told` hangs up when there is no more.
-fn keep_tail(mut stderr: impl Read, kept: &Mutex<Vec<u8>>, told: Sender<()>) {
+fn keep_tail(mut stderr: impl Read, kept: &Mutex<Vec<u8>>, closed: Sender<()>) {
     let mut piece = [0; TAIL_BYTES];
     while let Ok(count @ 1..) = stderr.read(&mut piece) {
         let mut tail = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -293,5 +293,5 @@ fn keep_tail(mut stderr: impl Read, kept: &Mutex<Vec<u8>>, told: Sender<()>) {
         let surplus = tail.len().saturating_sub(TAIL_BYTES);
         tail.drain(..surplus);
     }
-    drop(told);
+    drop(closed);
 }

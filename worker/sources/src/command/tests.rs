@@ -68,7 +68,7 @@ fn a_question_is_a_json_line_with_the_document() {
 }
 
 #[test]
-fn a_program_that_misbehaves_is_told_with_what_it_said() {
+fn a_misbehaving_program_is_reported_with_its_last_output() {
     let crashed = error("echo boom >&2; exit 3", LONG);
     assert!(crashed.contains("command `step` failed") && crashed.contains("boom"), "{crashed}");
     let garbage = error("read -r line; echo maybe", LONG);
@@ -93,7 +93,7 @@ fn a_program_that_misbehaves_is_told_with_what_it_said() {
 }
 
 #[test]
-fn a_program_that_hangs_is_ended_with_all_its_group() {
+fn a_program_that_hangs_is_killed_with_its_process_group() {
     let hung = error("sleep 1000 & sleep 1000", Duration::from_millis(200));
     assert!(hung.contains("silent for 0.2 s"), "{hung}");
     let hung =
@@ -102,16 +102,16 @@ fn a_program_that_hangs_is_ended_with_all_its_group() {
 }
 
 #[test]
-fn nothing_waits_for_a_process_that_left_the_group_with_the_pipes() {
-    let begun = thresher_storage::clock::now();
+fn a_process_that_left_the_group_with_the_pipes_is_not_waited_for() {
+    let started = thresher_storage::clock::now();
     let short = Duration::from_millis(300);
-    for (script, told) in [
+    for (script, expected) in [
         ("read -r line; setsid sleep 30 & exit 0", "what it started still held its pipes"),
         ("read -r line; setsid sleep 30 & exit 3", "(exit status: 3)"),
         ("read -r line; setsid sleep 30 & sleep 30", "silent for 0.3 s"),
     ] {
         let error = error(script, short);
-        assert!(error.contains(told), "{script}: {error}");
+        assert!(error.contains(expected), "{script}: {error}");
     }
     let run = shell("setsid sleep 30 <&0 >/dev/null 2>&1 & exit 0");
     let input = Box::new(std::io::Cursor::new(vec![0; 1 << 20]));
@@ -119,11 +119,11 @@ fn nothing_waits_for_a_process_that_left_the_group_with_the_pipes() {
     assert_eq!(program.line().unwrap(), None);
     let error = program.end().unwrap_err().to_string();
     assert!(error.contains("before it had read its input"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
-fn a_program_gets_no_more_memory_than_it_may_have() {
+fn the_memory_limit_of_a_program_is_enforced() {
     // Doubles a text without end.
     let run = shell("x=x; while :; do x=$x$x; done");
     let limited = CommandLine { memory_bytes: 64 << 20, ..line(&run) };
@@ -134,7 +134,7 @@ fn a_program_gets_no_more_memory_than_it_may_have() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_told() {
+fn a_missing_program_is_reported() {
     let run = ["/no/such/program".to_owned()];
     let error = Program::start(&line(&run), Feed::Lines).err().unwrap().to_string();
     assert!(error.contains("/no/such/program") && error.contains("hint:"), "{error}");

@@ -136,8 +136,8 @@ mod tests {
             printf '%s\n' '{"text": "a", "id": "1", "meta": {"k": 1}}' '{"drop": "old"}' \
                 '{"quarantine": "odd"}' '{"text": ""}' "{\"text\": \"$THRESHER_INPUT\"}""#;
         let seen = read_with(&External, &with(script), "in.x", b"whatever");
-        let told: Vec<String> = seen.iter().map(Seen::told).collect();
-        assert_eq!(told, ["a", "external/old", "external/odd", "external/empty", "in.x"]);
+        let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
+        assert_eq!(outcomes, ["a", "external/old", "external/odd", "external/empty", "in.x"]);
         let Seen::Page { id, meta, .. } = &seen[0] else { panic!("{seen:?}") };
         assert_eq!((id.as_str(), &meta["k"]), ("1", &serde_json::json!(1)));
     }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_fails_the_unit() {
-        for (script, told) in [
+        for (script, expected) in [
             ("cat >/dev/null; echo '{\"text\": \"a\"}'; echo no >&2; exit 9", "status: 9"),
             ("cat >/dev/null; echo '{}'", "or why there is none"),
             ("cat >/dev/null; echo 'text'", "is none"),
@@ -162,7 +162,7 @@ mod tests {
             let job = with(script);
             let input = Input::sample("x", "x", b"abc", PathBuf::new());
             let error = External.read(&job, &job.source[0], &input, &mut |_| Ok(())).unwrap_err();
-            assert!(error.to_string().contains(told), "{script}: {error}");
+            assert!(error.to_string().contains(expected), "{script}: {error}");
         }
     }
 }

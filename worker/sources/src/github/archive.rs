@@ -200,9 +200,9 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
             // Damage ends the tar with the file that it is in.
             let ends = matches!(content, Err((REASON_DAMAGED, _)));
             let content = content.map(|()| buffer.as_slice());
-            let told = each(Entry { offset: at, path: &path, bytes, content });
-            if told.is_err() || ends {
-                return Ok(told);
+            let result = each(Entry { offset: at, path: &path, bytes, content });
+            if result.is_err() || ends {
+                return Ok(result);
             }
         }
         Ok(Ok(()))
@@ -211,7 +211,7 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
         return Err(input.failed(&error));
     }
     match walked {
-        Ok(told) => told,
+        Ok(result) => result,
         Err(error) => each(damaged(at, &error)),
     }
 }

@@ -75,8 +75,8 @@ pub(super) fn read(
 ) -> Result<InputDigest, UnitError> {
     let owned = input.owned()?;
     let noted = owned.noted();
-    let mut telling = Telling { job, input, sink, record: 0 };
-    let result = read_groups(owned, &mut telling);
+    let mut reading = Reading { job, input, sink, record: 0 };
+    let result = read_groups(owned, &mut reading);
     if let Some(error) = noted.take() {
         return Err(input.failed(&error));
     }
@@ -84,15 +84,15 @@ pub(super) fn read(
     input.digest()
 }
 
-fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitError> {
-    let piece = telling.input.piece();
-    let page_bytes = telling.job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
+fn read_groups(owned: Owned, reading: &mut Reading<'_, '_>) -> Result<(), UnitError> {
+    let piece = reading.input.piece();
+    let page_bytes = reading.job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
     let opened = ParquetFile::open(owned, page_bytes).map_err(|damage| (REASON_DAMAGED, damage));
     let file = match opened.and_then(with_columns) {
         Ok(file) => file,
         // Of all pieces of such a file, the first one tells.
         Err((reason, detail)) if piece.is_none_or(|piece| piece.offset == 0) => {
-            return telling.damaged(0, reason, &detail);
+            return reading.damaged(0, reason, &detail);
         }
         Err(_) => return Ok(()),
     };
@@ -107,17 +107,17 @@ fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitEr
         }
         let read = match misplaced {
             Some(damage) => Err(Unread::Damaged(damage)),
-            None => file.rows(group, |row, bytes| telling.row(begin, row, bytes))?,
+            None => file.rows(group, |row, bytes| reading.row(begin, row, bytes))?,
         };
         match read {
             Ok(()) => {}
             Err(Unread::Damaged(damage)) => {
-                telling.damaged(begin, REASON_GROUP_DAMAGED, &damage)?;
+                reading.damaged(begin, REASON_GROUP_DAMAGED, &damage)?;
             }
             Err(Unread::TooLarge(why)) => {
                 let hint = "raise `records.max_bytes`, or write the file with smaller pages";
                 let detail = format!("{why}; hint: {hint}");
-                telling.damaged(begin, REASON_GROUP_TOO_LARGE, &detail)?;
+                reading.damaged(begin, REASON_GROUP_TOO_LARGE, &detail)?;
             }
         }
     }
@@ -151,14 +151,14 @@ fn named<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-struct Telling<'a, 't> {
+struct Reading<'a, 't> {
     job: &'a JobSpec,
     input: &'a Input<'a>,
     sink: &'a mut RecordSink<'t>,
     record: u64,
 }
 
-impl Telling<'_, '_> {
+impl Reading<'_, '_> {
     fn damaged(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
         let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
         let record = self.record;

@@ -16,10 +16,10 @@ fn row(path: &str, content: &str) -> Vec<u8> {
 }
 
 /// What becomes of a file, by a preset.
-fn told(preset: &str, path: &str, content: &str) -> String {
+fn outcome_of(preset: &str, path: &str, content: &str) -> String {
     let seen = read_with(&Github, &job("github", preset, ""), "x.json", &row(path, content));
     assert_eq!(seen.len(), 1);
-    seen[0].told()
+    seen[0].outcome()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn each_rule_holds_on_both_sides_of_its_threshold_in_both_presets() {
     for preset in ["thresher", "redpajama-v1"] {
         for (path, content, dropped) in &cases {
             let expected = dropped.unwrap_or(content);
-            assert_eq!(told(preset, path, content), expected, "{preset}: {path}");
+            assert_eq!(outcome_of(preset, path, content), expected, "{preset}: {path}");
         }
     }
 }
@@ -65,9 +65,9 @@ fn each_published_ending_is_kept_in_both_presets() {
     assert_eq!(endings.len(), 66);
     for preset in ["thresher", "redpajama-v1"] {
         for ending in &endings {
-            assert_eq!(told(preset, &format!("dir/a{ending}"), "x = 1"), "x = 1", "{ending}");
+            assert_eq!(outcome_of(preset, &format!("dir/a{ending}"), "x = 1"), "x = 1", "{ending}");
             let other = format!("dir/a{ending}_");
-            assert_eq!(told(preset, &other, "x = 1"), "github/ending", "{other}");
+            assert_eq!(outcome_of(preset, &other, "x = 1"), "github/ending", "{other}");
         }
     }
 }
@@ -96,7 +96,7 @@ fn files_dropped_by_a_rule_are_compared_as_published_or_not_at_all() {
     for (preset, compared) in [("thresher", false), ("redpajama-v1", true)] {
         let seen = read_with(&Github, &job("github", preset, ""), "x.json", &row("a.txt", "text"));
         let is_page = matches!(&seen[0], Seen::Page { key, .. } if *key == md5_hex("text"));
-        assert_eq!((is_page, seen[0].told()), (compared, "github/ending".to_owned()));
+        assert_eq!((is_page, seen[0].outcome()), (compared, "github/ending".to_owned()));
         // What was never looked at is not compared either.
         for (path, licence) in [("LICENSE", "mit"), ("a.crt", "mit"), ("a.py", "gpl-3.0")] {
             let line = String::from_utf8(row(path, "text")).unwrap();
@@ -110,12 +110,12 @@ fn files_dropped_by_a_rule_are_compared_as_published_or_not_at_all() {
 #[test]
 fn headers_are_cut_as_published_or_with_care() {
     let shell = "#!/bin/sh\n# Copyright A\necho hello\n";
-    assert_eq!(told("redpajama-v1", "a.sh", shell), "echo hello\n");
-    assert_eq!(told("thresher", "a.sh", shell), "#!/bin/sh\necho hello\n");
+    assert_eq!(outcome_of("redpajama-v1", "a.sh", shell), "echo hello\n");
+    assert_eq!(outcome_of("thresher", "a.sh", shell), "#!/bin/sh\necho hello\n");
     let heading = "# Heading\nand text\n";
-    assert_eq!(told("redpajama-v1", "a.md", heading), "and text\n");
-    assert_eq!(told("thresher", "a.md", heading), heading);
-    assert_eq!(told("redpajama-v1", "a.c", "/* copyright */"), "github/empty");
+    assert_eq!(outcome_of("redpajama-v1", "a.md", heading), "and text\n");
+    assert_eq!(outcome_of("thresher", "a.md", heading), heading);
+    assert_eq!(outcome_of("redpajama-v1", "a.c", "/* copyright */"), "github/empty");
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn the_licence_of_the_row_decides() {
     {
         let line = String::from_utf8(row("a.c", "x = 1")).unwrap().replace("apache-2.0", licence);
         let seen = read_bytes(&Github, "github", "x.json", line.as_bytes());
-        assert_eq!(seen[0].told() == "x = 1", kept, "{licence}");
-        assert!(kept || seen[0].told() == "github/licence");
+        assert_eq!(seen[0].outcome() == "x = 1", kept, "{licence}");
+        assert!(kept || seen[0].outcome() == "github/licence");
     }
 }
 
@@ -159,9 +159,9 @@ fn a_row_keeps_its_columns_and_gets_what_was_measured() {
 }
 
 #[test]
-fn rows_without_content_or_path_are_told() {
+fn rows_without_content_or_path_are_reported() {
     let input = b"{\"path\":\"a.c\",\"content\":null,\"license\":\"mit\"}\n{\"content\":\"x\"}\n";
     let seen = read_bytes(&Github, "github", "x.json", input);
-    let told: Vec<String> = seen.iter().map(Seen::told).collect();
-    assert_eq!(told, ["github/no_content", "invalid_json"]);
+    let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
+    assert_eq!(outcomes, ["github/no_content", "invalid_json"]);
 }

@@ -108,11 +108,11 @@ mod tests {
         put("a/z.py", b"# caf\xe9");
         put("b/src/x.py", b"x = 1\n");
         let job = job("github", "thresher", "[github]\ntrees = true\n");
-        let told = |path: &str| read_stored(&Github, &job, folder.path(), path)[0].told();
-        assert_eq!(told("a/src/x.py"), "x = 1\n");
-        assert_eq!(told("a/y.py"), "github/binary");
-        assert_eq!(told("a/z.py"), "invalid_utf8");
-        assert_eq!(told("b/src/x.py"), "github/licence");
+        let outcome_of = |path: &str| read_stored(&Github, &job, folder.path(), path)[0].outcome();
+        assert_eq!(outcome_of("a/src/x.py"), "x = 1\n");
+        assert_eq!(outcome_of("a/y.py"), "github/binary");
+        assert_eq!(outcome_of("a/z.py"), "invalid_utf8");
+        assert_eq!(outcome_of("b/src/x.py"), "github/licence");
         let seen = read_stored(&Github, &job, folder.path(), "a/src/x.py");
         let Seen::Page { title, licence, .. } = &seen[0] else { panic!("{seen:?}") };
         assert_eq!((title.as_str(), licence.as_deref()), ("src/x.py", Some("mit")));

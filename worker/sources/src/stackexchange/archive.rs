@@ -71,7 +71,7 @@ impl Reading<'_, '_> {
 
 /// Reason and detail of an archive of which so many rows were read before it was given up.
 fn refused(error: &Error, rows: u64) -> (&'static str, String) {
-    match told(error) {
+    match reason_and_detail(error) {
         (REASON_DAMAGED, what) => {
             (REASON_DAMAGED, format!("{what}; {rows} rows that were read are not used"))
         }
@@ -79,7 +79,7 @@ fn refused(error: &Error, rows: u64) -> (&'static str, String) {
     }
 }
 
-fn told(error: &Error) -> (&'static str, String) {
+fn reason_and_detail(error: &Error) -> (&'static str, String) {
     let repack = "unpack it and list its `Posts.xml`, or pack it anew";
     let damage = match error {
         Error::MaxMemLimited { max_kb, actaul_kb } => {
@@ -128,5 +128,5 @@ fn encrypted() -> (&'static str, String) {
 /// The words for an error that the library may have put into one of a reader.
 fn io_words(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    inner.map_or_else(|| error.to_string(), |inner| told(inner).1)
+    inner.map_or_else(|| error.to_string(), |inner| reason_and_detail(inner).1)
 }

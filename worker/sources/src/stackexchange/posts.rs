@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_on_the_line_of_the_head_or_tail_is_read_or_told() {
+    fn rows_on_the_line_of_the_head_or_tail_are_read_or_reported() {
         let row = "<row Id=\"1\" Body=\"b\" />";
         let one = vec![(0, "1 None b".to_owned())];
         for line in [
@@ -254,10 +254,10 @@ mod tests {
             b"<row Id=\"x\" />\n<row Body=\"\" />\n<row Id=\"1\" Body=\"\xff\" />\n<row Id=\"1\n\
                      <row Id=\"2\" Body=\"&bogus;\" />\n<row Id=\"3\" />x\n<row Id=\"4\" />\n\
                      <row Id=\"5\" Body=\"01234567890123456789\" />\nnothing\n<row Id=\"6\"/>";
-        let told: Vec<String> = all(file, 36).into_iter().map(|(_, told)| told).collect();
+        let outcomes: Vec<String> = all(file, 36).into_iter().map(|(_, outcome)| outcome).collect();
         let bad = "row_malformed";
         let expected =
             [bad, bad, "invalid_utf8", bad, bad, bad, "4 None ", "row_too_large", bad, "6 None "];
-        assert_eq!(told, expected);
+        assert_eq!(outcomes, expected);
     }
 }

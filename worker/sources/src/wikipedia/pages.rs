@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_told_with_its_place() {
+    fn malformed_pages_are_reported_with_their_position() {
         for (from, to) in [("</ns>", "</n>"), ("&amp;", "&bogus;"), ("<ns>0</ns>", "")] {
             let error = parse(PAGE.replace(from, to).as_bytes()).unwrap_err();
             assert!(error.contains("page"), "{error}");

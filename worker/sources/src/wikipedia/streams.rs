@@ -192,11 +192,11 @@ mod tests {
         while streams.next_stream().unwrap() {
             let mut text = Vec::new();
             let result = streams.read_to_end(&mut text);
-            let told = match result {
+            let outcome = match result {
                 Ok(_) => String::from_utf8(text).unwrap(),
                 Err(error) => Damage::of(&error).unwrap().to_string(),
             };
-            found.push((streams.stream_at(), told));
+            found.push((streams.stream_at(), outcome));
         }
         found
     }
@@ -221,7 +221,7 @@ mod tests {
     fn a_damaged_stream_costs_itself_alone() {
         let parts: Vec<Vec<u8>> = (0..4).map(|n| packed(&format!("stream {n}"))).collect();
         let second = parts[0].len();
-        let mut told = 0;
+        let mut reported = 0;
         for byte in 14..parts[1].len() {
             let mut dump = parts.concat();
             dump[second + byte] ^= 0x10;
@@ -229,11 +229,11 @@ mod tests {
             let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
             assert_eq!(texts[0], "stream 0");
             assert_eq!(texts[2..], ["stream 2", "stream 3"], "byte {byte}");
-            told += usize::from(texts[1].contains("bzip2"));
+            reported += usize::from(texts[1].contains("bzip2"));
             assert!(texts[1].contains("bzip2") || texts[1] == "stream 1", "byte {byte}: {texts:?}");
         }
         // Some bits stand for nothing.
-        assert!(told * 10 > (parts[1].len() - 14) * 9, "{told}");
+        assert!(reported * 10 > (parts[1].len() - 14) * 9, "{reported}");
         let cut = parts.concat();
         let found = read(&cut[..cut.len() - 5], 0, u64::MAX);
         assert_eq!(found[3].1, "the bzip2 stream is cut off");

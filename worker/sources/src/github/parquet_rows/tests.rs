@@ -107,8 +107,8 @@ fn group_of(contents: &[ByteArray], page_bytes: usize) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-fn told(bytes: &[u8]) -> Vec<String> {
-    read_bytes(&Github, "github", "a.parquet", bytes).iter().map(Seen::told).collect()
+fn outcomes_of(bytes: &[u8]) -> Vec<String> {
+    read_bytes(&Github, "github", "a.parquet", bytes).iter().map(Seen::outcome).collect()
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn rows_of_the_stack_are_files() {
     assert_eq!(licence.as_deref(), Some("MIT"));
     assert_eq!((&meta["size"], &meta["max_stars_repo_licenses"][0]), (&7.into(), &"MIT".into()));
     assert!(!meta.contains_key("content"));
-    assert_eq!(seen[1].told(), "y = 2");
-    assert_eq!(told(&file_of(&["x = 1"], "GPL-3.0")), ["github/licence"]);
+    assert_eq!(seen[1].outcome(), "y = 2");
+    assert_eq!(outcomes_of(&file_of(&["x = 1"], "GPL-3.0")), ["github/licence"]);
 }
 
 /// The file that other tests damage.
@@ -133,8 +133,8 @@ const TWO: &[u8] = include_bytes!("../../../../testdata/github/two.parquet");
 #[test]
 fn the_fixture_is_what_the_writer_makes() {
     let texts = ["x = 1\n", "y = 2\n"];
-    assert_eq!(told(TWO), texts);
-    assert_eq!(told(&file_of(&texts, "MIT")), texts);
+    assert_eq!(outcomes_of(TWO), texts);
+    assert_eq!(outcomes_of(&file_of(&texts, "MIT")), texts);
 }
 
 #[test]
@@ -145,14 +145,14 @@ fn columns_that_are_not_marked_as_text_are_text_where_they_can_be() {
     let Seen::Page { id, text, licence, meta, .. } = &seen[0] else { panic!("{seen:?}") };
     assert_eq!((id.as_str(), text.as_str(), licence.as_deref()), ("hash0", "x = 1\n", Some("MIT")));
     assert_eq!(meta["max_stars_repo_path"], "a.py");
-    assert_eq!(seen[1].told(), "invalid_utf8");
+    assert_eq!(seen[1].outcome(), "invalid_utf8");
 }
 
 #[test]
 fn a_file_that_was_cut_short_or_is_none_is_quarantined() {
     let bytes = file_of(&["x = 1", "y = 2"], "MIT");
     for length in [0, 3, 100, bytes.len() - 1] {
-        assert_eq!(told(&bytes[..length]), ["parquet_damaged"], "{length}");
+        assert_eq!(outcomes_of(&bytes[..length]), ["parquet_damaged"], "{length}");
     }
 }
 
@@ -184,7 +184,7 @@ fn a_damaged_row_group_costs_itself() {
     let mut bytes = file_of(&[&long, "y = 2"], "MIT");
     // The header of the first column's first page.
     bytes[4..12].fill(0xff);
-    assert_eq!(told(&bytes), ["parquet_row_group_damaged", "y = 2"]);
+    assert_eq!(outcomes_of(&bytes), ["parquet_row_group_damaged", "y = 2"]);
 }
 
 #[test]
@@ -193,8 +193,8 @@ fn a_row_that_is_too_large_costs_itself() {
     let contents = ["x = 1".into(), ByteArray::from(large), "y = 2".into()];
     let job = job("github", "thresher", "[records]\nmax_bytes = \"1KiB\"");
     let seen = read_with(&Github, &job, "a.parquet", &group_of(&contents, 1));
-    let told: Vec<String> = seen.iter().map(Seen::told).collect();
-    assert_eq!(told, ["x = 1", "record_too_large", "y = 2"]);
+    let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
+    assert_eq!(outcomes, ["x = 1", "record_too_large", "y = 2"]);
 }
 
 #[test]
@@ -233,8 +233,8 @@ fn a_value_that_stands_in_a_dictionary_once_is_not_repeated_for_ever() {
 #[test]
 fn a_panic_of_the_library_is_damage() {
     let bytes = include_bytes!("../../../../testdata/github/no-dictionary.parquet");
-    let told = told(bytes);
-    assert!(told.contains(&"parquet_row_group_damaged".to_owned()), "{told:?}");
+    let outcomes = outcomes_of(bytes);
+    assert!(outcomes.contains(&"parquet_row_group_damaged".to_owned()), "{outcomes:?}");
 }
 
 #[test]
