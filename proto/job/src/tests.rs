@@ -105,7 +105,7 @@ fn a_source_may_have_its_own_steps() {
 
 #[test]
 fn the_former_name_of_the_step_label_is_accepted() {
-    let steps = |name| SMALL.replace("listing", &format!("steps = [\"{name}\"]\nlisting"));
+    let steps = |name: &str| SMALL.replace("listing", &format!("steps = [\"{name}\"]\nlisting"));
     let job = parse(&steps("told")).unwrap();
     assert!(job.has_step(&job.source[0], Step::Label));
     assert_eq!(job, parse(&steps("label")).unwrap());
@@ -114,7 +114,7 @@ fn the_former_name_of_the_step_label_is_accepted() {
 
 #[test]
 fn the_former_name_of_the_rules_for_latex_is_accepted() {
-    let rules = |name| format!("{SMALL}\n[arxiv]\nlatex = \"{name}\"\n");
+    let rules = |name: &str| format!("{SMALL}\n[arxiv]\nlatex = \"{name}\"\n");
     let job = parse(&rules("mended")).unwrap();
     assert_eq!(job.arxiv.latex, LatexRules::Thresher);
     assert_eq!(job, parse(&rules("thresher")).unwrap());
