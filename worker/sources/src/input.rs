@@ -156,7 +156,7 @@ impl<'a> Input<'a> {
         Ok(byte != [b'\n'])
     }
 
-    /// Returns the length of the whole input in bytes, and requests it from the storage if necessary.
+    /// Returns the length of the whole input in bytes; requests it from the storage if necessary.
     fn end(&self) -> Result<u64, UnitError> {
         let end = match (self.bytes, &self.place) {
             (Some(bytes), _) => Some(bytes),

@@ -141,8 +141,8 @@ pub trait Source: Sync {
     }
 
     /// Returns the pieces of an input that can be read from its middle, or an empty list to read it
-    /// as a whole. The result must depend only on the job, the input and the target, because several
-    /// stages use it.
+    /// as a whole. The result must depend only on the job, the input and the target. The caller does
+    /// not open the input.
     fn pieces(
         &self,
         job: &JobSpec,
@@ -200,6 +200,6 @@ pub struct PlannedInput<'a> {
     pub source: &'a SourceSpec,
     /// The path in the listing.
     pub path: &'a str,
-    /// The size in bytes; `None` if the listing does not have it, as for `https://`.
+    /// The size in bytes; `None` if the listing does not state it.
     pub bytes: Option<u64>,
 }

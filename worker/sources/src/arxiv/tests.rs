@@ -1,4 +1,4 @@
-//! Whole tars, made here.
+//! Tests with whole tars, which are built here.
 
 use std::io::Write;
 use std::path::PathBuf;
