@@ -1,7 +1,7 @@
 //! Expands the macros that a paper defines, with their arguments, until none is left.
 //!
-//! **Invariant:** nesting and size are bounded. A macro that is nested too deep stays as it is, and a
-//! text that becomes too large is an error.
+//! **Invariant:** nesting and size are bounded. A macro that is nested too deep stays as it is, and
+//! a text that becomes too large is an error.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

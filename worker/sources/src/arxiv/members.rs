@@ -1,10 +1,10 @@
 //! Reads the members of a tar from any offset on.
 //!
-//! A member that is itself a tar is entered: its members are the papers. A reader that starts inside
-//! of it therefore finds the same members as one that starts before it.
+//! A member that is itself a tar is entered: its members are the papers. A reader that starts
+//! inside of it therefore finds the same members as one that starts before it.
 //!
-//! **Invariant:** a member belongs to the piece in which its header starts. A block is a header only
-//! if its checksum is correct; after damage the next header is searched block by block.
+//! **Invariant:** a member belongs to the piece in which its header starts. A block is a header
+//! only if its checksum is correct; after damage the next header is searched block by block.
 
 use std::io::{self, Read};
 
@@ -122,7 +122,7 @@ impl<R: Read> Members<R> {
         Ok((block, read))
     }
 
-    /// Returns whether a member, whose header was read, is a tar to enter.
+    /// Returns whether a member, whose header was read, is a tar to enter, and records its end.
     fn enters(&mut self, header: &Header) -> io::Result<bool> {
         if !self.through_tars || header.bytes < BLOCK as u64 {
             return Ok(false);

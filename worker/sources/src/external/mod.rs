@@ -1,12 +1,13 @@
 //! The slice `external`: documents that a user's command writes, one JSON object on each line.
 //!
 //! ```text
-//! bytes of the input ─▶ stdin of the command; its stdout ─▶ {"text": …} or {"drop": …} on each line
+//! bytes of the input ─▶ stdin of the command; its stdout ─▶ {"text": …} or {"drop": …} a line
 //! ```
 //! | key | meaning |
 //! |---|---|
 //! | `text` | the document; required unless the record is dropped or quarantined |
-//! | `id`, `url`, `title`, `date`, `licence`, `language` | none by default; the id is made from input and number |
+//! | `url`, `title`, `date`, `licence`, `language` | fields of the document; none by default |
+//! | `id` | the id of the document; by default the input with the record's number |
 //! | `key` | the key by which documents are compared if the job compares `payload` |
 //! | `meta` | an object that is published with it |
 //! | `drop` | the record is dropped for this reason, `external/<reason>` |

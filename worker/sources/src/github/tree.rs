@@ -1,20 +1,20 @@
-//! Files of plain source trees: each input is one file, `<repository>/<path>` below the base.
+//! Reads files of plain source trees: each input is one file, `<repository>/<path>` below the base.
 //!
-//! The licence of its repository is looked for in the files at the repository's root that usually
-//! have it; the first one that grants a known licence decides.
+//! The licence of its repository is read from the usual licence files at the repository's root. The
+//! first of them that contains a known licence decides.
 
 use std::io::Read;
 
 use serde_json::json;
 use thresher_job::JobSpec;
 
-use super::{CodeFile, Judged, licence};
+use super::{CodeFile, Evaluated, licence};
 use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_unit::UnitError;
 
-/// Where a repository's licence may stand.
+/// Names of files that can contain a repository's licence, in the order in which they are tried.
 const LICENCE_FILES: [&str; 10] = [
     "LICENSE",
     "LICENSE.txt",
@@ -67,11 +67,12 @@ pub(super) fn read(
     columns.insert("path".into(), json!(path));
     columns.insert("license".into(), json!(licence));
     columns.insert("size".into(), json!(digest.bytes));
-    let judged = Judged::of(&job.github, CodeFile { path, licence, content: text, columns });
-    emit(judged.outcome((id, ""), path, licence))?;
+    let evaluated = Evaluated::of(&job.github, CodeFile { path, licence, content: text, columns });
+    emit(evaluated.outcome((id, ""), path, licence))?;
     Ok(digest)
 }
 
+/// Returns the licence of a repository, if one of its licence files contains a known one.
 fn licence_of(input: &Input<'_>, repository: &str) -> Result<Option<&'static str>, UnitError> {
     for name in LICENCE_FILES {
         let path =

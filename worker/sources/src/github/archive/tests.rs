@@ -1,4 +1,4 @@
-//! Archives, whole and damaged.
+//! Tests with whole and damaged archives.
 
 use std::io::Write;
 
@@ -83,11 +83,11 @@ fn an_empty_tar_is_quarantined() {
 }
 
 #[test]
-fn a_truncated_archive_gives_what_comes_before_the_cut() {
+fn a_truncated_archive_yields_the_files_before_the_cut() {
     let tar = tar_of(&FILES);
     let cut = outcomes_of("a.tar", &tar[..2 * 1024 + 300]);
     assert_eq!(cut, ["x = 1\n", "github/no_code", "archive_damaged"]);
-    // Within the text of the first file: what is there of it is no file.
+    // The cut is within the first file, which is therefore not published.
     for (path, bytes) in [("a.tar", tar[..515].to_vec()), ("a.tar.gz", gzip(&tar[..515]))] {
         assert_eq!(outcomes_of(path, &bytes), ["archive_damaged"]);
     }
@@ -102,7 +102,7 @@ fn a_truncated_archive_gives_what_comes_before_the_cut() {
 }
 
 #[test]
-fn a_damaged_file_of_a_zip_costs_itself() {
+fn a_damaged_file_of_a_zip_is_the_only_one_lost() {
     let large: Vec<u8> =
         (0..2000_u32).flat_map(|n| format!("v{} = {n}\n", n * 7).into_bytes()).collect();
     let files: [(&str, &[u8]); 3] =
@@ -113,7 +113,7 @@ fn a_damaged_file_of_a_zip_costs_itself() {
 }
 
 #[test]
-fn a_file_beyond_the_limit_costs_itself() {
+fn a_file_beyond_the_limit_is_the_only_one_lost() {
     let files: [(&str, &[u8]); 3] =
         [("a/LICENSE", MIT.as_bytes()), ("a/x.py", &[b'x'; 3000]), ("a/y.py", b"y = 2\n")];
     let small = job("github", "thresher", "[records]\nmax_bytes = \"2KiB\"\n");
