@@ -141,8 +141,8 @@ pub trait Source: Sync {
     }
 
     /// Returns the pieces of an input that can be read from its middle, or an empty list to read it
-    /// as a whole. The result must depend only on the job, the input and the target. The caller does
-    /// not open the input.
+    /// as a whole. The result must depend only on the job, the input and the target. The caller
+    /// does not open the input.
     fn pieces(
         &self,
         job: &JobSpec,

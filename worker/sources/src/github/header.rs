@@ -1,8 +1,8 @@
 //! Removes copyright headers of source files.
 //!
 //! There are two ways. RedPajama's looks only at the start of lines, and therefore also removes
-//! includes, shebangs and headings. Ours removes a comment at the top of the file only if it mentions
-//! copyright or a licence, and nothing else.
+//! includes, shebangs and headings. Ours removes a comment at the top of the file only if it
+//! mentions copyright or a licence, and nothing else.
 //!
 //! **Invariant:** the result is the text without the removed parts, and otherwise unchanged.
 

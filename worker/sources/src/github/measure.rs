@@ -1,7 +1,7 @@
 //! Measures a file of code as RedPajama did: its lines and the kinds of its characters.
 //!
-//! Lines, letters and digits are those of Python, whose `splitlines` also breaks lines at form feeds
-//! and Unicode's separators.
+//! Lines, letters and digits are those of Python, whose `splitlines` also breaks lines at form
+//! feeds and Unicode's separators.
 
 use thresher_text::python::{breaks_line, is_alphanumeric, is_letter};
 

@@ -2,8 +2,8 @@
 //!
 //! A file without the columns that a row needs is quarantined as a whole; other columns are kept
 //! unchanged. A file is read by row groups, one page of each column at a time. A truncated file
-//! cannot be read at all, because the directory is at its end. A row group that is damaged, or whose
-//! pages or rows are too large, is the only one that is lost.
+//! cannot be read at all, because the directory is at its end. A row group that is damaged, or
+//! whose pages or rows are too large, is the only one that is lost.
 //!
 //! **Invariant:** a row group belongs to the piece in which its first column starts.
 

@@ -1,12 +1,12 @@
-//! StackExchange: a site's posts to questions with their answers.
+//! The slice `stackexchange`: turns the posts of a site into questions with their answers.
 //!
 //! ```text
-//! Posts.xml, plain or in a 7z → rows → sorted by question, on disk → threads → text
+//! Posts.xml, plain or in a 7z → rows → sorted by question on disk → threads → text
 //! a large Posts.xml → pieces: rows → parts by question (LINES) ⇒ each part as above (PREPARE)
 //! ```
-//! A record is a thread, or a row that is in none. Posts are sorted outside memory, so a site may
-//! have any size. Questions and answers lie anywhere in a file, so the pieces of one that is cut
-//! give their rows to each other first; an archive is never cut.
+//! A record is a thread, or a row that is not in a thread. Posts are sorted on disk, so a site can
+//! have any size. Questions and answers can be anywhere in a file. The pieces of a file that is split
+//! therefore exchange their rows first. An archive is never split.
 
 mod archive;
 mod html;
@@ -36,13 +36,14 @@ use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
-/// A larger thread is quarantined.
+/// Size in bytes of the largest thread; answers beyond it are quarantined.
 const THREAD_BYTES: u64 = 256 << 20;
 
-/// A large file has as many pieces at most: each of them has rows for each other.
+/// The greatest number of pieces of a file. It is limited because each piece has rows for every
+/// other.
 const MAX_PIECES: u64 = 256;
 
-/// Sites, each one input.
+/// The reader of the slice `stackexchange`. Each input is a site.
 pub struct StackExchange;
 
 impl Source for StackExchange {
@@ -56,7 +57,7 @@ impl Source for StackExchange {
         input: &PlannedInput<'_>,
         target_bytes: u64,
     ) -> Result<Vec<Piece>, UnitError> {
-        // Lines are compared as LINES meets them, and there the rows of a piece are no text yet.
+        // The stage LINES compares lines, but there the rows of a piece are not yet a text.
         let whole = !input.path.ends_with(".xml") || job.dedups_lines(input.source);
         let bytes = input.bytes.filter(|_| !whole).unwrap_or(0);
         Ok(Piece::even(bytes, target_bytes.max(bytes / MAX_PIECES)))
@@ -95,13 +96,13 @@ struct Reading<'r, 't> {
     site: &'r str,
     sorter: Sorter<Sorted>,
     record: u64,
-    /// Rows so far.
+    /// The number of rows that were read.
     row: u64,
     sink: &'r mut RecordSink<'t>,
 }
 
 impl<'r, 't> Reading<'r, 't> {
-    /// Posts of the input `path` are sorted in the folder `scratch`.
+    /// Returns the state for the input `path`, whose posts are sorted in the folder `scratch`.
     fn new(
         job: &'r JobSpec,
         source: &'r SourceSpec,
@@ -136,7 +137,7 @@ impl<'r, 't> Reading<'r, 't> {
         )
     }
 
-    /// Sends every row on its way to its question.
+    /// Passes every row to the sorter, or to the sink if it belongs to no thread.
     fn rows(
         &mut self,
         input: &mut dyn BufRead,
@@ -161,13 +162,12 @@ impl<'r, 't> Reading<'r, 't> {
         let question = post.parent.unwrap_or(post.id);
         let row = Sorted { key: (question, post.parent.is_some(), at), bytes, post };
         if row.post.asks_nothing() {
-            // Wiki pages, tags, nominations: they ask nothing.
             return self.dropped(&row, "stackexchange/no_question");
         }
         self.sorter.push(row).map_err(|error| sorting(&error))
     }
 
-    /// Gives the threads, in the order of their questions.
+    /// Passes the threads to the sink, in the order of the numbers of their questions.
     fn threads(&mut self) -> Result<(), UnitError> {
         let empty = Sorter::new(self.job.job.work_dir.as_ref(), 0);
         let sorter = std::mem::replace(&mut self.sorter, empty);
@@ -234,7 +234,7 @@ impl<'r, 't> Reading<'r, 't> {
         };
         let dump = self.source.dump.as_str();
         let timestamp = if dump.is_empty() { date.as_str() } else { dump };
-        // The language is told later, of the text.
+        // A later step identifies the language of the text.
         let mut meta = Meta::from_iter([
             ("language".to_owned(), Value::Null),
             ("url".to_owned(), Value::from(url.as_str())),
@@ -260,6 +260,7 @@ impl<'r, 't> Reading<'r, 't> {
     }
 }
 
+/// Returns the error of a unit that failed to sort.
 fn sorting(error: &io::Error) -> UnitError {
     UnitError::Retry(format!("failed to sort posts: {error}"))
 }

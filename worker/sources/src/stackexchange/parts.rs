@@ -1,8 +1,9 @@
-//! A large site's rows from the pieces of its file to parts by question, and from those to threads.
+//! Distributes the rows of a large site from the pieces of its file to parts by question, and turns
+//! the parts into threads.
 //!
-//! **Invariant:** a question and its answers belong to one part, whatever pieces they lie in; a row
-//! that belongs to no thread stays in the part of its own piece. So each row is in one part, and
-//! what a part gives is a function of the file and the number of parts.
+//! **Invariant:** a question and its answers belong to the same part, whatever pieces they are in. A
+//! row that belongs to no thread stays in the part of its own piece. Each row is therefore in one
+//! part, and the threads of a part are a function of the file and the number of parts.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -18,7 +19,7 @@ use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_unit::UnitError;
 
-/// A row on its way to its part.
+/// A row with the part to which it belongs.
 #[derive(Debug, Serialize, Deserialize)]
 struct Scattered {
     part: u32,
@@ -39,7 +40,7 @@ impl Sortable for Scattered {
     }
 }
 
-/// Where a row of the piece `own` belongs.
+/// Returns the part to which a row of the piece `own` belongs.
 fn part_of(row: &Row, own: u32, parts: u32) -> u32 {
     match row {
         Row::Post(post) if !post.asks_nothing() => {
@@ -98,7 +99,7 @@ impl Joined for StackExchange {
         rows(&mut |row| {
             let Scattered { at, bytes, row, .. } =
                 serde_json::from_slice(row).map_err(|error| {
-                    UnitError::Fatal(format!("a row of another piece is no JSON: {error}"))
+                    UnitError::Fatal(format!("a row of another piece is not valid JSON: {error}"))
                 })?;
             reading.take_row(at, bytes, row)
         })?;

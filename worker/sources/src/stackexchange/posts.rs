@@ -1,8 +1,8 @@
-//! Rows of a `Posts.xml`: one `<row …/>` on each line.
+//! Reads the rows of a `Posts.xml`, which has one `<row …/>` on each line.
 //!
-//! **Invariant:** a row belongs to the piece in which its line begins; memory holds one row of at
-//! most the given size; what is malformed is told with
-//! the place where its line begins, and reading goes on at the next line.
+//! **Invariant:** a row belongs to the piece in which its line starts, and memory holds one row of
+//! at most the given size. A malformed row is reported with the offset of its line, and reading
+//! continues at the next line.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use thresher_formats::piece::Piece;
 
-/// A post as the dump has it.
+/// A post with the fields of the dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Post {
     pub(super) id: u64,
     pub(super) kind: String,
-    /// The question that it answers.
+    /// The id of the question that the post answers.
     pub(super) parent: Option<u64>,
     pub(super) accepted: Option<u64>,
     pub(super) date: String,
@@ -29,36 +29,40 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Wiki pages, tags, nominations: neither a question nor an answer to one.
+    /// Returns whether the post is neither a question nor an answer: a wiki page, a tag or a
+    /// nomination.
     pub(super) fn asks_nothing(&self) -> bool {
         self.parent.is_none() && self.title.is_none()
     }
 }
 
-/// One line that is no head or tail of the file.
+/// One line between the head and the tail of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Row {
+    /// The line is a post.
     Post(Box<Post>),
+    /// The line cannot be read.
     Bad { reason: Cow<'static, str>, detail: String },
 }
 
-/// Reads rows, and where their lines begin.
+/// Reads rows with the offsets of their lines.
 pub(super) struct Rows<R> {
     input: R,
     at: u64,
-    /// Rows that begin here or later are another piece's.
+    /// Rows that start here or later belong to another piece.
     until: u64,
     max_bytes: usize,
     line: Vec<u8>,
 }
 
 impl<R: BufRead> Rows<R> {
+    /// Reads the rows of a whole file.
     pub(super) fn new(input: R, max_bytes: usize) -> Self {
         Self { input, at: 0, until: u64::MAX, max_bytes, line: Vec::new() }
     }
 
-    /// The rows of a piece; `input` begins with it. The line into whose middle it was cut, if it
-    /// was, is stepped over.
+    /// Reads the rows of a piece, with which `input` starts. If the piece starts inside a line, the
+    /// rest of this line is skipped.
     pub(super) fn of_piece(
         input: R,
         max_bytes: usize,
@@ -73,7 +77,7 @@ impl<R: BufRead> Rows<R> {
         Ok(rows)
     }
 
-    /// The next row with its place and length.
+    /// Returns the next row with its offset and its length.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, u64, Row)>> {
         loop {
             let at = self.at;
@@ -94,7 +98,7 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    /// Reads a line, of which no more is kept than may be.
+    /// Reads a line, keeps at most the allowed number of bytes of it, and returns its length.
     fn next_line(&mut self) -> io::Result<u64> {
         self.line.clear();
         let mut length = 0;
@@ -117,7 +121,7 @@ impl<R: BufRead> Rows<R> {
     }
 }
 
-/// The row of a line; none for the file's head and tail and for empty lines.
+/// Returns the row of a line, or `None` for the head and tail of the file and for empty lines.
 fn row_of(line: &[u8]) -> Option<Row> {
     let bad = |reason: &'static str, detail| Some(Row::Bad { reason: reason.into(), detail });
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
@@ -138,7 +142,7 @@ fn row_of(line: &[u8]) -> Option<Row> {
     }
 }
 
-/// The line without the file's head and tail, where it has them.
+/// Returns the line without the head and tail of the file, if it contains them.
 fn without_frame(line: &str) -> &str {
     let mut text = line;
     if text.starts_with("<?xml") {
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read_with_their_places_and_entities() {
+    fn rows_are_read_with_their_offsets_and_entities() {
         let file = "\u{feff}<?xml version=\"1.0\"?>\n<posts>\n  <row Id=\"1\" Body=\"&lt;p&gt;a&#xA;\
                     b\" />\n  <row Id=\"2\" ParentId=\"1\" Body=\"\" />\r\n</posts>";
         let expected = [(33, "1 None <p>a\nb".to_owned()), (74, "2 Some(1) ".to_owned())];
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_any_size_give_each_row_once() {
+    fn pieces_of_any_size_yield_each_row_once() {
         let file =
             b"<posts>\n<row Id=\"1\" />\n\n<row Id=\"2\" />\nbad\n<row Id=\"3\" />\n</posts>";
         let whole: Vec<u64> = all(file, 100).into_iter().map(|(at, _)| at).collect();
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_costs_its_line() {
+    fn a_malformed_row_loses_only_its_line() {
         let file =
             b"<row Id=\"x\" />\n<row Body=\"\" />\n<row Id=\"1\" Body=\"\xff\" />\n<row Id=\"1\n\
                      <row Id=\"2\" Body=\"&bogus;\" />\n<row Id=\"3\" />x\n<row Id=\"4\" />\n\

@@ -1,4 +1,4 @@
-//! Whole sites: a real one, and small ones made here.
+//! Tests with whole sites: a real one, and small ones that are built here.
 
 use thresher_job::JobSpec;
 
@@ -12,7 +12,7 @@ fn job(preset: &str) -> JobSpec {
     JobSpec::parse(&text, std::path::Path::new("/")).unwrap()
 }
 
-/// Each record: id or nothing, text or reason.
+/// Returns the address or id, and the text or reason, of each record.
 fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
@@ -31,7 +31,7 @@ fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<(String, String)> {
     outcomes
 }
 
-/// How many rows are in threads as answers.
+/// Returns the number of rows that are answers in threads.
 fn joined(bytes: &[u8], job: &JobSpec) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let input = Input::sample("x", "x/Posts.xml", bytes, folder.path().join("scratch"));
@@ -93,7 +93,7 @@ const POSTS: &[u8] = include_bytes!("../../../testdata/stackexchange/posts.7z");
 const TAGS: &[u8] = include_bytes!("../../../testdata/stackexchange/tags.7z");
 
 #[test]
-fn an_archive_gives_what_its_file_gives_and_a_damaged_one_is_quarantined() {
+fn an_archive_equals_its_file_and_a_damaged_one_is_quarantined() {
     let plain = read("a.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
     let bytes = POSTS;
     assert_eq!(read("a.com-Posts.7z", bytes, &job("thresher")), plain);
@@ -109,7 +109,7 @@ fn an_archive_gives_what_its_file_gives_and_a_damaged_one_is_quarantined() {
     assert_eq!(read("a.com.7z", TAGS, &job("thresher"))[0].1, "no_posts");
 }
 
-/// Reason and detail of what is quarantined of an archive.
+/// Returns reason and detail of the quarantined records of an archive.
 fn refusals(bytes: &[u8]) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let path = "a.com.7z";
@@ -126,7 +126,7 @@ fn refusals(bytes: &[u8]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_sound_archive_that_cannot_be_unpacked_says_why_and_what_helps() {
+fn an_intact_archive_that_cannot_be_unpacked_has_a_reason_and_a_hint() {
     let mut large = POSTS.to_vec();
     // The size of the LZMA2 dictionary, after its method: now 512 MiB.
     let at = large.windows(4).position(|four| four == [0x21, 0x21, 1, 0x16]).unwrap();
@@ -172,7 +172,7 @@ fn damage_is_reported_in_words() {
     assert!(damaged > 15, "{damaged}");
 }
 
-/// What a file gives in pieces of so many bytes, part by part.
+/// Reads a file in pieces of `size` bytes, and returns the records part by part.
 fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Posts.xml");
@@ -211,7 +211,7 @@ fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(St
 }
 
 #[test]
-fn a_file_that_is_cut_gives_the_threads_of_the_whole() {
+fn a_split_file_yields_the_same_threads_as_the_whole_file() {
     let real = include_bytes!("../../../testdata/stackexchange/Posts.xml");
     for (bytes, sizes) in [(SMALL.as_bytes(), [17, 80, 150]), (real, [900, 5000, 40_000])] {
         let mut job = job("thresher");
