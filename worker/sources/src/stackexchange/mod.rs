@@ -5,8 +5,8 @@
 //! a large Posts.xml → pieces: rows → parts by question (LINES) ⇒ each part as above (PREPARE)
 //! ```
 //! A record is a thread, or a row that is not in a thread. Posts are sorted on disk, so a site can
-//! have any size. Questions and answers can be anywhere in a file. The pieces of a file that is split
-//! therefore exchange their rows first. An archive is never split.
+//! have any size. Questions and answers can be anywhere in a file. The pieces of a file that is
+//! split therefore exchange their rows first. An archive is never split.
 
 mod archive;
 mod html;

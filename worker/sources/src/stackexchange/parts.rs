@@ -1,8 +1,8 @@
 //! Distributes the rows of a large site from the pieces of its file to parts by question, and turns
 //! the parts into threads.
 //!
-//! **Invariant:** a question and its answers belong to the same part, whatever pieces they are in. A
-//! row that belongs to no thread stays in the part of its own piece. Each row is therefore in one
+//! **Invariant:** a question and its answers belong to the same part, whatever pieces they are in.
+//! A row that belongs to no thread stays in the part of its own piece. Each row is therefore in one
 //! part, and the threads of a part are a function of the file and the number of parts.
 
 use std::io::BufReader;

@@ -1,4 +1,4 @@
-//! Whole dumps: small ones made here.
+//! Tests with whole small dumps, which are built here.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ fn dump() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Each record as a line: its number, its outcome, and its id or reason.
+/// Returns each record as a line with its number, its id, and its text or reason.
 fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<String> {
     let input = Input::sample(path, path, bytes, PathBuf::new());
     let mut outcomes = Vec::new();
@@ -81,7 +81,7 @@ fn every_page_of_a_dump_is_kept_or_dropped_by_name() {
 }
 
 #[test]
-fn damage_costs_its_stream_and_no_more() {
+fn damage_loses_only_its_stream() {
     let parts = dump();
     let mut bytes = parts.concat();
     bytes[parts[0].len() + 40] ^= 1;
@@ -99,7 +99,7 @@ fn damage_costs_its_stream_and_no_more() {
 }
 
 #[test]
-fn pages_may_cross_streams_where_the_dump_is_no_multistream() {
+fn pages_can_cross_streams_if_the_dump_is_not_multistream() {
     let xml = HEAD.to_owned() + &page(1, "0", "", "Eins");
     let (one, two) = xml.split_at(xml.len() - 30);
     let bytes = [packed(one), packed(two)].concat();
@@ -119,7 +119,7 @@ fn language_and_date_come_from_the_name() {
     assert_eq!(language_and_date("enwiki-latest-pages-articles.xml.bz2"), ("en", ""));
 }
 
-/// The pieces of the dump in a folder, and all that they give together.
+/// Returns the pieces of the dump in a folder, and the ids or reasons of all their records.
 fn read_in_pieces(folder: &std::path::Path, target: u64) -> (Vec<Piece>, Vec<String>) {
     let mut job = job("");
     job.source[0].base = folder.display().to_string();
@@ -172,7 +172,7 @@ fn pieces_by_the_index_and_without_it_give_the_same_pages() {
     for piece in &by_index[1..] {
         assert!(begins.contains(&(piece.offset as usize)), "{piece:?}");
     }
-    // What is no index is not used.
+    // A file that is not an index is ignored.
     std::fs::write(&index_path, b"nonsense").unwrap();
     assert_eq!(read_in_pieces(folder.path(), 150), (even, outcomes));
     let rows = [name, index_path.file_name().unwrap().to_str().unwrap()];

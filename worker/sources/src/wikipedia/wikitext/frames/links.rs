@@ -1,4 +1,4 @@
-//! What stands in square brackets: links to pages, files and categories, and to other sites.
+//! Handles square brackets: links to pages, files and categories, and to other sites.
 
 use super::super::outline::SpanKind;
 use super::{Frame, Kind, MAX_OPEN, Stripper, collapsed};
@@ -43,7 +43,8 @@ impl<'a> Stripper<'a> {
         self.at += 2;
     }
 
-    /// The title of a link: up to its bar or its end, without brackets and on one line.
+    /// Returns the title of a link: the text up to its bar or its end, without brackets and on one
+    /// line.
     fn link_title(&self, from: usize) -> Option<&'a str> {
         let bytes = self.page.as_bytes();
         let mut at = from;
@@ -89,7 +90,7 @@ impl<'a> Stripper<'a> {
                 return self.push(&text);
             }
             let prefix = prefix_of(&text, &self.prefixes.categories).unwrap_or(0);
-            // What is left is read as wikitext once more: a sort key `*` is the sign of a list.
+            // The rest is interpreted as wikitext again, in which a sort key `*` marks a list.
             let name = text[prefix..].trim_start_matches(['#', '*', ';', ':']).to_owned();
             self.push(&name);
         } else {
@@ -105,7 +106,7 @@ impl<'a> Stripper<'a> {
         }
     }
 
-    /// An external link whose address ends at `after`.
+    /// Opens an external link whose address ends at `after`.
     fn external_from(&mut self, after: usize) {
         let bytes = self.page.as_bytes();
         if bytes[after] == b']' {
@@ -119,7 +120,7 @@ impl<'a> Stripper<'a> {
         self.at = after + usize::from(blank);
     }
 
-    /// The end of the address at `from`, if it is one that may stand in brackets.
+    /// Returns the end of the address at `from`, if it is allowed in brackets.
     fn url_end(&self, from: usize) -> Option<usize> {
         let rest = &self.page[from..];
         let start = from + scheme_length(rest)?;
@@ -141,14 +142,14 @@ impl<'a> Stripper<'a> {
     }
 }
 
-/// The length of `prefix:` at the start of a title, if the prefix is one of these.
+/// Returns the length of `prefix:` at the start of a title, if it is one of `prefixes`.
 fn prefix_of(title: &str, prefixes: &[String]) -> Option<usize> {
     let colon = title.find(':')?;
     let prefix = title[..colon].to_lowercase();
     prefixes.contains(&prefix).then_some(colon + 1)
 }
 
-/// The length of `http://` and its like.
+/// Returns the length of a scheme such as `http://` at the start of a text.
 fn scheme_length(text: &str) -> Option<usize> {
     const NEED_SLASHES: [&str; 16] = [
         "ftp",
