@@ -146,7 +146,7 @@ impl<'a> Input<'a> {
     }
 
     /// Returns whether the piece starts in the middle of a line of text.
-    pub(super) fn begins_inside_line(&self) -> Result<bool, UnitError> {
+    pub(super) fn starts_inside_line(&self) -> Result<bool, UnitError> {
         let Some(before) = self.piece.and_then(|piece| piece.offset.checked_sub(1)) else {
             return Ok(false);
         };

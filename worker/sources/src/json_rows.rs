@@ -84,7 +84,7 @@ fn open<'a>(
     let Some(piece) = input.piece() else {
         return Ok(LineReader::whole(input.open()?, line_max_bytes, GzipLimits::default()));
     };
-    let inside = if input.begins_inside_line()? { InsideLine::Yes } else { InsideLine::No };
+    let inside = if input.starts_inside_line()? { InsideLine::Yes } else { InsideLine::No };
     Ok(LineReader::piece(input.open()?, line_max_bytes, piece, inside))
 }
 

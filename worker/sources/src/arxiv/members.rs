@@ -238,7 +238,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn pieces_of_any_size_give_each_member_once() {
+    fn pieces_of_any_size_yield_each_member_once() {
         let tar = sample();
         let whole = names(&tar, 0, u64::MAX);
         assert_eq!(whole, ["a", "b", "c too large", "d"]);

@@ -186,12 +186,12 @@ impl Paper<'_> {
 /// Returns the abstract, and the body from its first header (or from its start, without headers)
 /// to its appendix or bibliography.
 fn parts(paper: &str) -> (&str, &str) {
-    let begin = paper.find("\\begin{document}").map_or(0, |at| at + "\\begin{document}".len());
-    let body = &paper[begin..];
+    let document = paper.find("\\begin{document}").map_or(0, |at| at + "\\begin{document}".len());
+    let body = &paper[document..];
     let end = TAIL.find(body).map_or(body.len(), |tail| tail.start());
     let body = &body[..end];
     let start = HEADER.find(body).map(|header| header.start());
-    let front = ABSTRACT.captures(&paper[..begin + start.unwrap_or(body.len())]);
+    let front = ABSTRACT.captures(&paper[..document + start.unwrap_or(body.len())]);
     let front = front.and_then(|found| found.get(1)).map_or("", |it| it.as_str());
     match start {
         Some(start) => (front, &body[start..]),

@@ -39,7 +39,7 @@ pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, usize> {
 pub(super) fn read(text: &str, cut: bool) -> Book<'_> {
     let marks = marks(text);
     let head = match marks.start {
-        Some((begin, _)) => &text[..begin],
+        Some((start, _)) => &text[..start],
         None => "",
     };
     let released = field(head, "Release Date:");
@@ -75,7 +75,7 @@ fn marks(text: &str) -> Marks {
     let mut marks = Marks::default();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let (begin, end) = (at, at + line.len());
+        let (start, end) = (at, at + line.len());
         at = end;
         if !line.starts_with('*') {
             continue;
@@ -84,12 +84,12 @@ fn marks(text: &str) -> Marks {
         let upper = upper.trim_start_matches(['*', ' ']);
         let named = upper.contains("GUTENBERG");
         if marks.start.is_none()
-            && begin < HEADER_BYTES
+            && start < HEADER_BYTES
             && (named && upper.starts_with("START OF") || upper.starts_with("END*THE SMALL PRINT"))
         {
-            marks.start = Some((begin, end));
+            marks.start = Some((start, end));
         } else if named && upper.starts_with("END OF") {
-            marks.end = Some(begin);
+            marks.end = Some(start);
             break;
         }
     }

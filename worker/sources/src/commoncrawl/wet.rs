@@ -19,10 +19,10 @@ pub(super) fn split(body: &[u8], cut_at_warc_line: bool) -> Result<(&str, &str),
 fn before_warc_line(text: &str) -> &str {
     let mut from = 0;
     while let Some(at) = memmem::find(&text.as_bytes()[from..], WARC_LINE.as_bytes()) {
-        let begin = text[..from + at].rfind('\n').map_or(0, |feed| feed + 1);
-        let end = text[begin..].find('\n').map_or(text.len(), |feed| begin + feed);
-        if strip(&text[begin..end]) == WARC_LINE {
-            return &text[..begin];
+        let start = text[..from + at].rfind('\n').map_or(0, |feed| feed + 1);
+        let end = text[start..].find('\n').map_or(text.len(), |feed| start + feed);
+        if strip(&text[start..end]) == WARC_LINE {
+            return &text[..start];
         }
         from += at + WARC_LINE.len();
     }
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_recipe_cuts_a_page_that_shows_a_warc_header() {
+    fn the_published_recipe_cuts_a_page_at_a_warc_header() {
         let body = b"T\nabout WARC/1.0 files\n WARC/1.0 \nWARC-Type: x\n";
         assert_eq!(split(body, true), Ok(("T", "about WARC/1.0 files")));
         assert_eq!(split(body, false).map(|(_, text)| text.lines().count()), Ok(3));

@@ -175,8 +175,8 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
     let raw = Noted { input: input.open_at(0)?, note: note.clone() };
     let mut raw = BufReader::new(raw);
     // An error here is ignored, because it occurs again when the archive is read.
-    let begin = raw.fill_buf().unwrap_or(&[0]);
-    let (empty, gzip) = (begin.is_empty(), begin.starts_with(&[0x1f, 0x8b]));
+    let first = raw.fill_buf().unwrap_or(&[0]);
+    let (empty, gzip) = (first.is_empty(), first.starts_with(&[0x1f, 0x8b]));
     if empty {
         let content = Err((REASON_EMPTY, String::new()));
         return each(Entry { offset: 0, path: "", bytes: 0, content });

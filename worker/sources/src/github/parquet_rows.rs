@@ -98,26 +98,26 @@ fn read_groups(owned: Owned, reading: &mut Reading<'_, '_>) -> Result<(), UnitEr
     };
     for group in 0..file.groups() {
         // A group whose offset is not valid is also reported by the first piece.
-        let (begin, misplaced) = match file.begin(group) {
-            Ok(begin) => (begin, None),
+        let (offset, misplaced) = match file.begin(group) {
+            Ok(offset) => (offset, None),
             Err(damage) => (0, Some(damage)),
         };
-        if piece.is_some_and(|piece| !piece.range().contains(&begin)) {
+        if piece.is_some_and(|piece| !piece.range().contains(&offset)) {
             continue;
         }
         let read = match misplaced {
             Some(damage) => Err(Unread::Damaged(damage)),
-            None => file.rows(group, |row, bytes| reading.row(begin, row, bytes))?,
+            None => file.rows(group, |row, bytes| reading.row(offset, row, bytes))?,
         };
         match read {
             Ok(()) => {}
             Err(Unread::Damaged(damage)) => {
-                reading.damaged(begin, REASON_GROUP_DAMAGED, &damage)?;
+                reading.damaged(offset, REASON_GROUP_DAMAGED, &damage)?;
             }
             Err(Unread::TooLarge(why)) => {
                 let hint = "raise `records.max_bytes`, or write the file with smaller pages";
                 let detail = format!("{why}; hint: {hint}");
-                reading.damaged(begin, REASON_GROUP_TOO_LARGE, &detail)?;
+                reading.damaged(offset, REASON_GROUP_TOO_LARGE, &detail)?;
             }
         }
     }
@@ -215,7 +215,7 @@ impl Reading<'_, '_> {
         let mut licences = licences.into_iter().flatten().filter_map(Value::as_str);
         let known = |licence: &&str| {
             let lower = licence.to_ascii_lowercase();
-            self.job.github.licences.iter().any(|begin| lower.starts_with(begin))
+            self.job.github.licences.iter().any(|prefix| lower.starts_with(prefix))
         };
         let licence = licences.find(known).unwrap_or_default().to_owned();
         let file = CodeFile { path, licence: &licence, content, columns };

@@ -61,7 +61,7 @@ impl Joined for StackExchange {
     ) -> Result<InputDigest, UnitError> {
         let failed = |error: &std::io::Error| input.failed(error);
         let piece = input.piece().unwrap_or_default();
-        let inside_line = input.begins_inside_line()?;
+        let inside_line = input.starts_inside_line()?;
         let mut reader = BufReader::new(HashedReader::up_to(input.open()?, piece.length));
         let most = job.stackexchange.max_row_bytes.0 as usize;
         let rows = Rows::of_piece(&mut reader, most, piece, inside_line);

@@ -39,7 +39,7 @@ pub(super) fn pieces(index: impl Read, bytes: u64, target_bytes: u64) -> Option<
     let mut lines = BufReader::new(MultiBzDecoder::new(index));
     let (mut line, mut last) = (Vec::new(), 0);
     // The first piece also contains the dump's head.
-    let mut begins = vec![0_u64];
+    let mut starts = vec![0_u64];
     loop {
         line.clear();
         if lines.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()? == 0 {
@@ -50,16 +50,16 @@ pub(super) fn pieces(index: impl Read, bytes: u64, target_bytes: u64) -> Option<
             return None;
         }
         last = offset;
-        if offset - begins[begins.len() - 1] >= target_bytes.max(1) {
-            begins.push(offset);
+        if offset - starts[starts.len() - 1] >= target_bytes.max(1) {
+            starts.push(offset);
         }
     }
     if last == 0 {
         return None;
     }
-    let ends = begins[1..].iter().copied().chain([bytes]);
+    let ends = starts[1..].iter().copied().chain([bytes]);
     let piece = |(offset, end)| Piece { offset, length: end - offset };
-    Some(begins.iter().copied().zip(ends).map(piece).collect())
+    Some(starts.iter().copied().zip(ends).map(piece).collect())
 }
 
 #[cfg(test)]

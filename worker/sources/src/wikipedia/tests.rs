@@ -168,9 +168,9 @@ fn pieces_by_the_index_and_without_it_give_the_same_pages() {
     let (by_index, outcomes) = read_in_pieces(folder.path(), 150);
     assert_eq!(outcomes, all);
     assert_ne!(by_index, even);
-    let begins: Vec<usize> = (1..4).map(|number| parts[..number].concat().len()).collect();
+    let starts: Vec<usize> = (1..4).map(|number| parts[..number].concat().len()).collect();
     for piece in &by_index[1..] {
-        assert!(begins.contains(&(piece.offset as usize)), "{piece:?}");
+        assert!(starts.contains(&(piece.offset as usize)), "{piece:?}");
     }
     // A file that is not an index is ignored.
     std::fs::write(&index_path, b"nonsense").unwrap();

@@ -33,12 +33,12 @@ impl<'a> Stripper<'a> {
         if self.frames.len() >= MAX_OPEN {
             return self.keep(self.at + 2);
         }
-        let begins = |prefixes: &[String]| prefix_of(title, prefixes);
-        if begins(&self.prefixes.files).is_some() {
+        let prefix_in = |prefixes: &[String]| prefix_of(title, prefixes);
+        if prefix_in(&self.prefixes.files).is_some() {
             self.at = close + 2;
             return;
         }
-        let category = begins(&self.prefixes.categories);
+        let category = prefix_in(&self.prefixes.categories);
         self.open(Kind::Link { words: None, category }, "[[");
         self.at += 2;
     }
