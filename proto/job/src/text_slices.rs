@@ -1,5 +1,4 @@
-//! The job file's tables of Wikipedia, StackExchange and arXiv. What each key means stands in
-//! `default.toml`.
+//! The job file's tables of Wikipedia, StackExchange and arXiv. `default.toml` explains each key.
 
 use serde::{Deserialize, Serialize};
 

@@ -31,6 +31,7 @@ pub struct Input<'a> {
     place: Place<'a>,
 }
 
+/// Where the bytes of an input are.
 enum Place<'a> {
     /// `first` is the reader that was opened to check that the input exists; it is used once.
     Stored {
@@ -38,6 +39,7 @@ enum Place<'a> {
         options: ReadOptions,
         first: RefCell<Option<Box<dyn Read + Send>>>,
     },
+    /// Bytes in memory.
     Sample(&'a [u8]),
 }
 

@@ -18,7 +18,9 @@ use thresher_unit::UnitError;
 pub(super) struct RowPlace {
     /// `<input>#<offset>`, the id of rows that have no other.
     pub(super) id: String,
+    /// The offset of the line in the input.
     pub(super) offset: u64,
+    /// The number of the line within the piece.
     pub(super) record: u64,
     /// The length of the line in bytes.
     pub(super) bytes: u64,

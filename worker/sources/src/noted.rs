@@ -50,6 +50,7 @@ impl<R: Seek> Seek for Noted<R> {
 /// An input that borrows nothing, for libraries that require it.
 pub(super) struct Owned {
     pub(super) place: OwnedPlace,
+    /// The length of the input in bytes.
     pub(super) end: u64,
     pub(super) note: ErrorNote,
 }

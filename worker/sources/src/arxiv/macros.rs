@@ -67,6 +67,7 @@ impl Macros {
     }
 }
 
+/// An expansion in progress, with the number of expansions that are left.
 struct Expansion<'m> {
     macros: &'m BTreeMap<String, Macro>,
     out: String,

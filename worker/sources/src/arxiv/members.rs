@@ -8,6 +8,7 @@
 
 use std::io::{self, Read};
 
+/// Size in bytes of a block of a tar.
 const BLOCK: usize = 512;
 
 type Block = [u8; BLOCK];
@@ -160,6 +161,7 @@ impl<R: Read> Members<R> {
     }
 }
 
+/// The fields of a member's header.
 struct Header {
     name: String,
     bytes: u64,
@@ -167,6 +169,7 @@ struct Header {
 }
 
 impl Header {
+    /// Parses a header; returns `None` if its checksum is wrong.
     fn of(block: &Block) -> Option<Self> {
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(block);
@@ -192,6 +195,7 @@ pub(super) fn is_tar(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|block| Header::of(block).is_some())
 }
 
+/// Fills `block` as far as the input has bytes, and returns their number.
 fn read_up_to(input: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < block.len() {

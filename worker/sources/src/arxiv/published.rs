@@ -67,6 +67,7 @@ fn macros_of(texts: &[&str]) -> Vec<(String, String)> {
     found
 }
 
+/// Applies the published steps to one file.
 fn clean(text: &str, macros: &[(String, String)], max_bytes: usize) -> Result<String, Unusable> {
     let Some(header) = HEADER.find(text) else { return Ok(String::new()) };
     let text = COMMENT_LINE.replace_all(&text[header.start()..], "");

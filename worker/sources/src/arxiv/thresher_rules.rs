@@ -28,18 +28,23 @@ fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
 }
 
+/// The command that only the root file of a paper contains.
 static ROOT: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"\\document(?:class|style)\s*(?:\[[^\]]*\])?\s*\{"));
+/// A command that inputs another file.
 static INPUT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"\\(?:input|include|subfile)\s*\{\s*([^}]*?)\s*\}|\\input\s+([^\s\\{}]+)")
 });
+/// The declaration of the encoding of a file.
 static ENCODING: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"\\usepackage\s*\[\s*([a-zA-Z0-9-]+)\s*\]\s*\{\s*inputenc\s*\}"));
+/// The start of a heading.
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"\\(?:chapter|part|(?:sub){0,2}section|(?:sub)?paragraph)\b\*?\s*[\[{]")
 });
 static ABSTRACT: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?s)\\begin\s*\{abstract\}(.*?)\\end\s*\{abstract\}"));
+/// The start of the appendix or the bibliography, or the end of the document.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r"\\(?:appendix\b|printbibliography\b|bibliography\s*\{|end\s*\{document\}|begin\s*\{(?:appendix|appendices|references|REFERENCES|thebibliography)\})",

@@ -11,8 +11,11 @@ const HEADER_BYTES: usize = 24 << 10;
 /// A book with the fields of its header.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Book<'a> {
+    /// The text, without header and licence if they are removed.
     pub(super) text: &'a str,
+    /// The title in the header.
     pub(super) title: Option<&'a str>,
+    /// The release date in the header, as it is written there.
     pub(super) released: Option<&'a str>,
     /// The number that Project Gutenberg gave the book.
     pub(super) number: Option<&'a str>,
@@ -102,6 +105,7 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     (!value.is_empty()).then_some(value)
 }
 
+/// Returns the ISO 639-1 code for an English name of a language.
 fn language_code(name: &str) -> Option<&'static str> {
     const NAMES: [(&str, &str); 12] = [
         ("Chinese", "zh"),

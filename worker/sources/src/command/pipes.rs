@@ -24,6 +24,7 @@ pub(super) struct Timed<F> {
 }
 
 impl<F: AsFd> Timed<F> {
+    /// Wraps our end of a pipe. The deadline is now, until [`Timed::allow`] sets another.
     pub(super) fn over(pipe: F) -> io::Result<Self> {
         stop_blocking(&pipe)?;
         Ok(Self { pipe, until: clock::now() })
@@ -82,6 +83,7 @@ pub(super) struct Feeding<F> {
 }
 
 impl<F: AsFd> Feeding<F> {
+    /// Wraps our end of the program's stdin.
     pub(super) fn over(pipe: F, unwanted: &Arc<AtomicBool>) -> io::Result<Self> {
         stop_blocking(&pipe)?;
         Ok(Self { pipe, unwanted: Arc::clone(unwanted) })

@@ -26,6 +26,7 @@ use thresher_unit::UnitError;
 const REASON_DAMAGED: &str = "archive_damaged";
 /// The reason for one file of a zip archive that cannot be read.
 const REASON_FILE_DAMAGED: &str = "archive_file_damaged";
+/// The reason for a file that exceeds `records.max_bytes`.
 const REASON_TOO_LARGE: &str = "record_too_large";
 /// Number of repositories of one archive whose licence is kept; the files of others are dropped.
 const MAX_REPOSITORIES: usize = 100_000;
@@ -39,6 +40,7 @@ fn is_zip(path: &str) -> bool {
     path.ends_with(".zip") || path.ends_with(".whl")
 }
 
+/// Reads an archive, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
@@ -61,6 +63,7 @@ struct Entry<'a> {
     content: Result<&'a [u8], (&'static str, String)>,
 }
 
+/// The function that receives the files of an archive.
 type Each<'e> = dyn FnMut(Entry<'_>) -> Result<(), UnitError> + 'e;
 
 struct Reading<'a, 't> {

@@ -8,9 +8,13 @@ use thresher_text::python::{breaks_line, is_alphanumeric, is_letter};
 /// The counts of one text.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Measured {
+    /// Number of characters (code points).
     pub(crate) chars: u64,
+    /// Number of lines.
     pub(crate) lines: u64,
+    /// Number of characters of the longest line, without its line break.
     pub(crate) max_line_chars: u64,
+    /// Number of letters and digits.
     pub(crate) alphanumeric: u64,
 }
 

@@ -68,6 +68,7 @@ impl ChunkReader for Owned {
     }
 }
 
+/// Reads a Parquet file, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,

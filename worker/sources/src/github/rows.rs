@@ -9,6 +9,7 @@ use crate::{Input, Meta, RecordOutcome, RecordSink, json_rows};
 use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
 
+/// Reads a file of rows, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,

@@ -28,6 +28,7 @@ const LICENCE_FILES: [&str; 10] = [
     "COPYING.txt",
 ];
 
+/// Reads one file of a source tree, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,

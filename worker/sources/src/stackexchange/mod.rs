@@ -90,6 +90,7 @@ impl Source for StackExchange {
     }
 }
 
+/// The state of reading one site.
 struct Reading<'r, 't> {
     job: &'r JobSpec,
     source: &'r SourceSpec,

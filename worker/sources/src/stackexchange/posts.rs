@@ -16,15 +16,23 @@ use thresher_formats::piece::Piece;
 /// A post with the fields of the dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Post {
+    /// `Id`, which is unique within the site.
     pub(super) id: u64,
+    /// `PostTypeId`, such as `1` for questions and `2` for answers.
     pub(super) kind: String,
     /// The id of the question that the post answers.
     pub(super) parent: Option<u64>,
+    /// The id of the accepted answer of a question.
     pub(super) accepted: Option<u64>,
+    /// `CreationDate`, as the dump has it.
     pub(super) date: String,
+    /// `Score` as a string, because RedPajama sorts by that.
     pub(super) score: String,
+    /// The title, which only questions have.
     pub(super) title: Option<String>,
+    /// The body in HTML.
     pub(super) body: String,
+    /// `ContentLicense`; empty if the dump has none.
     pub(super) licence: String,
 }
 

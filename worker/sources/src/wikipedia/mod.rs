@@ -169,6 +169,7 @@ fn percent_encoded(title: &str) -> String {
     out
 }
 
+/// The state of reading one dump.
 struct Reading<'r, 't> {
     dump: &'r Dump,
     record: u64,

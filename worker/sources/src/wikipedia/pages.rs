@@ -156,6 +156,7 @@ impl PageFinder {
     }
 }
 
+/// The end of a page that was found in the buffer.
 enum InBuffer {
     /// The page ends here.
     Ends(usize),

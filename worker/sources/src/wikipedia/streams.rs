@@ -15,7 +15,9 @@ const HELD_BYTES: usize = 4 << 20;
 const READ_BYTES: usize = 64 << 10;
 /// Length of `BZh`, a digit, and the magic number of a block or of the end of a stream.
 const MAGIC_BYTES: usize = 10;
+/// The magic number of a block.
 const BLOCK: &[u8] = &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
+/// The magic number of the end of a stream.
 const END: &[u8] = &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
 
 /// The damage of a stream.

@@ -39,6 +39,7 @@ enum Kind {
     },
 }
 
+/// An open element.
 #[derive(Debug)]
 struct Frame {
     kind: Kind,

@@ -42,8 +42,11 @@ pub(super) enum SpanKind {
 /// An open tag with its closing tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TagPair {
+    /// The start of the open tag.
     pub(super) start: usize,
+    /// The end of the open tag.
     pub(super) contents: usize,
+    /// The end of the closing tag.
     pub(super) end: usize,
 }
 
@@ -88,6 +91,7 @@ impl Outline {
     }
 }
 
+/// The state of the pass over a page.
 #[derive(Default)]
 struct Scan<'a> {
     text: &'a str,

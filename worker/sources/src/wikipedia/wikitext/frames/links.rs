@@ -4,6 +4,7 @@ use super::super::outline::SpanKind;
 use super::{Frame, Kind, MAX_OPEN, Stripper, collapsed};
 
 impl<'a> Stripper<'a> {
+    /// Handles `|`, after which the words of a link start.
     pub(super) fn bar(&mut self) {
         if let Some(Frame { kind: Kind::Link { words, .. }, text, .. }) = self.frames.last_mut()
             && words.is_none()
@@ -16,6 +17,7 @@ impl<'a> Stripper<'a> {
         self.keep(self.at + 1);
     }
 
+    /// Handles `[`, which can open a link, a file, a category or an external link.
     pub(super) fn open_square(&mut self) {
         if self.page.as_bytes().get(self.at + 1) != Some(&b'[') {
             return self.external();
@@ -71,6 +73,7 @@ impl<'a> Stripper<'a> {
         }
     }
 
+    /// Handles `]`, which can close a link or an external link.
     pub(super) fn close_square(&mut self) {
         let double = self.page.as_bytes().get(self.at + 1) == Some(&b']');
         let fits = |kind: &Kind| {
