@@ -6,7 +6,9 @@ use thresher_proto::pb::{self, JobState, Stage, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
 use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span, utc};
-use thresher_coordinator::figures::{Counted, Pace, Totals, by_size, held, waiting_and_leased};
+use thresher_coordinator::figures::{
+    Counted, Pace, Totals, by_size, held, waiting_and_leased,
+};
 
 /// Reasons that are named; the others are added up.
 const REASONS_SHOWN: usize = 8;
