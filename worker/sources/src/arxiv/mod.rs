@@ -59,7 +59,7 @@ impl Source for Arxiv {
         while let Some(item) = members.next().map_err(failed)? {
             let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
             if !directory {
-                one(job, record, item, sink)?;
+                read_member(job, record, item, sink)?;
                 record += 1;
             }
         }
@@ -83,7 +83,12 @@ impl Source for Arxiv {
 }
 
 /// Passes the record of one member of a tar to the sink.
-fn one(job: &JobSpec, record: u64, item: Item, sink: &mut RecordSink<'_>) -> Result<(), UnitError> {
+fn read_member(
+    job: &JobSpec,
+    record: u64,
+    item: Item,
+    sink: &mut RecordSink<'_>,
+) -> Result<(), UnitError> {
     let (at, name, modified, packed) = match item {
         Item::Member { at, name, modified, bytes } => (at, name, modified, bytes),
         Item::TooLarge { at, name, bytes } => {

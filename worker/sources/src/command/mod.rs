@@ -104,11 +104,12 @@ impl ExternalFilter {
         self.question.push(b'\n');
         self.program.write(&self.question)?;
         let Some(line) = self.program.line()? else {
-            return Err(self.program.gone("it exited before it answered"));
+            return Err(self.program.pipe_closed("it exited before it answered"));
         };
         let answer = serde_json::from_slice::<Answer>(&line);
-        let answer = answer.map_err(|error| self.program.answered(&line, &error.to_string()))?;
-        verdict(answer, &mut self.reasons).map_err(|why| self.program.answered(&line, &why))
+        let answer =
+            answer.map_err(|error| self.program.invalid_answer(&line, &error.to_string()))?;
+        verdict(answer, &mut self.reasons).map_err(|why| self.program.invalid_answer(&line, &why))
     }
 
     /// Closes the program's stdin and waits until it exits.

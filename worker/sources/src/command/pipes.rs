@@ -75,24 +75,24 @@ impl<F: AsFd + Write> Write for Timed<F> {
     }
 }
 
-/// A stdin to which an input is written until `unwanted` is set; then writes fail with a broken
+/// A stdin to which an input is written until `stop` is set; then writes fail with a broken
 /// pipe.
 pub(super) struct Feeding<F> {
     pipe: F,
-    unwanted: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
 }
 
 impl<F: AsFd> Feeding<F> {
     /// Wraps our end of the program's stdin.
-    pub(super) fn over(pipe: F, unwanted: &Arc<AtomicBool>) -> io::Result<Self> {
+    pub(super) fn over(pipe: F, stop: &Arc<AtomicBool>) -> io::Result<Self> {
         stop_blocking(&pipe)?;
-        Ok(Self { pipe, unwanted: Arc::clone(unwanted) })
+        Ok(Self { pipe, stop: Arc::clone(stop) })
     }
 }
 
 impl<F: AsFd + Write> Write for Feeding<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        while !self.unwanted.load(Ordering::Relaxed) {
+        while !self.stop.load(Ordering::Relaxed) {
             match self.pipe.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     is_ready(&self.pipe, PollFlags::OUT, LOOK)?;

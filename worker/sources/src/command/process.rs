@@ -59,7 +59,7 @@ pub struct Program {
     stdin: Option<Timed<ChildStdin>>,
     feeding: Option<JoinHandle<io::Result<()>>>,
     /// Stops `feeding` when it is set.
-    unwanted: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     stdout: BufReader<Timed<ChildStdout>>,
     tail: Arc<Mutex<Vec<u8>>>,
     /// Disconnects when the program's stderr is closed.
@@ -102,11 +102,11 @@ impl Program {
             return Err(refuse("its pipes are missing".to_owned()));
         };
         let pipe = |error: io::Error| refuse(format!("its pipes cannot be set up: {error}"));
-        let unwanted = Arc::default();
+        let stop = Arc::default();
         let (stdin, feeding) = match feed {
             Feed::Lines => (Some(Timed::over(stdin).map_err(pipe)?), None),
             Feed::Bytes(mut bytes) => {
-                let mut stdin = Feeding::over(stdin, &unwanted).map_err(pipe)?;
+                let mut stdin = Feeding::over(stdin, &stop).map_err(pipe)?;
                 let feed = move || io::copy(&mut bytes, &mut stdin).map(|_| ());
                 (None, Some(std::thread::spawn(feed)))
             }
@@ -122,7 +122,7 @@ impl Program {
             child,
             stdin,
             feeding,
-            unwanted,
+            stop,
             stdout: BufReader::new(Timed::over(stdout).map_err(pipe)?),
             tail,
             stderr_closed,
@@ -139,8 +139,8 @@ impl Program {
         stdin.allow(self.timeout);
         match stdin.write_all(bytes).and_then(|()| stdin.flush()) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(self.silent()),
-            Err(error) => Err(self.gone(&format!("writing to its stdin failed: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(self.timed_out()),
+            Err(error) => Err(self.pipe_closed(&format!("writing to its stdin failed: {error}"))),
         }
     }
 
@@ -150,8 +150,10 @@ impl Program {
         self.stdout.get_mut().allow(self.timeout);
         let limit = self.line_max_bytes as u64 + 1;
         match self.stdout.by_ref().take(limit).read_until(b'\n', &mut line) {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(self.silent()),
-            Err(error) => return Err(self.gone(&format!("reading its output failed: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(self.timed_out()),
+            Err(error) => {
+                return Err(self.pipe_closed(&format!("reading its output failed: {error}")));
+            }
             Ok(0) => return Ok(None),
             Ok(_) => {}
         }
@@ -161,7 +163,7 @@ impl Program {
         }
         if line.len() > self.line_max_bytes {
             let limit = self.line_max_bytes;
-            return Err(self.failed(&format!("a line of more than {limit} bytes")));
+            return Err(self.failed(&format!("it wrote a line of more than {limit} bytes")));
         }
         Err(self.failed("its last line is incomplete: it has no line feed"))
     }
@@ -170,7 +172,7 @@ impl Program {
     pub fn finish(mut self) -> Result<(), CommandError> {
         self.stdin = None;
         if let Some(more) = self.line()? {
-            return Err(self.answered(&more, "no answer was expected"));
+            return Err(self.invalid_answer(&more, "no answer was expected"));
         }
         self.end()
     }
@@ -180,7 +182,7 @@ impl Program {
     pub fn end(&mut self) -> Result<(), CommandError> {
         let status = match self.status_within(self.timeout) {
             Ok(Some(status)) => status,
-            Ok(None) => return Err(self.silent()),
+            Ok(None) => return Err(self.timed_out()),
             Err(error) => return Err(self.failed(&error.to_string())),
         };
         if !status.success() {
@@ -202,23 +204,23 @@ impl Program {
         // The group is dead, so stderr is closed, unless a process left the group and holds it.
         let _ = self.stderr_closed.recv_timeout(EXIT_WAIT);
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = plain(&tail);
-        let tail = match said.is_empty() {
+        let output = plain(&tail);
+        let tail = match output.is_empty() {
             true => String::new(),
-            false => format!("\nits last output on stderr:\n{said}"),
+            false => format!("\nits last output on stderr:\n{output}"),
         };
         CommandError { name: self.name.clone(), what: what.to_owned(), tail }
     }
 
     /// Kills the program, and returns the error of an answer that is not valid.
-    pub fn answered(&mut self, line: &[u8], why: &str) -> CommandError {
+    pub fn invalid_answer(&mut self, line: &[u8], why: &str) -> CommandError {
         let shown: String = plain(line).chars().take(SHOWN_CHARS).collect();
         self.failed(&format!("its answer `{shown}` is not valid: {why}"))
     }
 
     /// Returns the error of a program that closed a pipe. It contains the exit status if the
     /// program exits soon.
-    pub fn gone(&mut self, what: &str) -> CommandError {
+    pub fn pipe_closed(&mut self, what: &str) -> CommandError {
         match self.status_within(EXIT_WAIT) {
             Ok(Some(status)) if !status.success() => self.failed(&format!("{what} ({status})")),
             Ok(_) | Err(_) => self.failed(what),
@@ -226,7 +228,7 @@ impl Program {
     }
 
     /// Returns the error of a program that did not respond in time.
-    fn silent(&mut self) -> CommandError {
+    fn timed_out(&mut self) -> CommandError {
         let seconds = self.timeout.as_secs_f64();
         let what = match self.status_within(Duration::ZERO) {
             Ok(Some(status)) => format!(
@@ -262,7 +264,7 @@ impl Program {
 
     /// Kills the process group. Its number is valid until its first process was waited for.
     fn kill(&mut self) {
-        self.unwanted.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
         if !std::mem::replace(&mut self.waited, true) {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.child.wait();

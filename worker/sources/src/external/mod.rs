@@ -67,14 +67,14 @@ impl Source for External {
         while let Some(line) = program.line()? {
             let given: Given = match serde_json::from_slice(&line) {
                 Ok(given) => given,
-                Err(error) => return Err(program.answered(&line, &error.to_string()).into()),
+                Err(error) => return Err(program.invalid_answer(&line, &error.to_string()).into()),
             };
             if given.text.is_some() == (given.drop.is_some() || given.quarantine.is_some()) {
                 let why = "it must have either `text`, or `drop` or `quarantine` with a reason";
-                return Err(program.answered(&line, why).into());
+                return Err(program.invalid_answer(&line, why).into());
             }
             if let Some(reason) = given.drop.as_ref().or(given.quarantine.as_ref()) {
-                reasons.check(reason).map_err(|why| program.answered(&line, &why))?;
+                reasons.check(reason).map_err(|why| program.invalid_answer(&line, &why))?;
             }
             let bytes = line.len() as u64;
             emit(input, &given, record, bytes, sink)?;

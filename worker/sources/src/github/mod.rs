@@ -107,7 +107,7 @@ impl Evaluated {
             HeaderCut::Keep => file.content.to_owned(),
         };
         let measured = Measured::of(&text);
-        let refused = no_source(spec, file.licence, file.path);
+        let refused = reason_by_licence_or_name(spec, file.licence, file.path);
         let compared = refused.is_none() && spec.compares == Compares::All;
         let dropped = refused.or_else(|| rule_broken(spec, file.path, &measured));
         let mut meta = Meta::new();
@@ -147,7 +147,7 @@ impl Evaluated {
 }
 
 /// Returns the reason to drop a file by its licence or name, before its content is compared.
-fn no_source(spec: &GithubSpec, licence: &str, path: &str) -> Option<&'static str> {
+fn reason_by_licence_or_name(spec: &GithubSpec, licence: &str, path: &str) -> Option<&'static str> {
     let licence = licence.to_ascii_lowercase();
     if !spec.licences.iter().any(|known| licence.starts_with(known)) {
         return Some("github/licence");

@@ -60,10 +60,10 @@ impl Reading<'_, '_> {
         }
         match result {
             Ok(()) if found => self.threads(),
-            Ok(()) => self.bad((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
+            Ok(()) => self.quarantine((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
             Err(error) => {
                 let (reason, detail) = refused(&error, self.row);
-                self.bad((0, 0), reason, &detail)
+                self.quarantine((0, 0), reason, &detail)
             }
         }
     }

@@ -84,7 +84,7 @@ impl Source for StackExchange {
         reading.threads()?;
         let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
         if digest.bytes == 0 {
-            reading.bad((0, 0), REASON_EMPTY, "")?;
+            reading.quarantine((0, 0), REASON_EMPTY, "")?;
         }
         Ok(digest)
     }
@@ -125,7 +125,7 @@ impl<'r, 't> Reading<'r, 't> {
         (self.sink)(ReadRecord { offset, record, bytes, outcome })
     }
 
-    fn bad(&mut self, at: (u64, u64), reason: &str, detail: &str) -> Result<(), UnitError> {
+    fn quarantine(&mut self, at: (u64, u64), reason: &str, detail: &str) -> Result<(), UnitError> {
         self.emit(at.0, at.1, RecordOutcome::Quarantined { id: "", url: "", reason, detail })
     }
 
@@ -154,7 +154,7 @@ impl<'r, 't> Reading<'r, 't> {
 
     fn take_row(&mut self, at: u64, bytes: u64, row: Row) -> Result<(), UnitError> {
         match row {
-            Row::Bad { reason, detail } => self.bad((at, bytes), &reason, &detail),
+            Row::Bad { reason, detail } => self.quarantine((at, bytes), &reason, &detail),
             Row::Post(post) => self.post(at, bytes, *post),
         }
     }
@@ -162,10 +162,10 @@ impl<'r, 't> Reading<'r, 't> {
     fn post(&mut self, at: u64, bytes: u64, post: Post) -> Result<(), UnitError> {
         let question = post.parent.unwrap_or(post.id);
         let row = Sorted { key: (question, post.parent.is_some(), at), bytes, post };
-        if row.post.asks_nothing() {
+        if row.post.belongs_to_no_thread() {
             return self.dropped(&row, "stackexchange/no_question");
         }
-        self.sorter.push(row).map_err(|error| sorting(&error))
+        self.sorter.push(row).map_err(|error| sort_failed(&error))
     }
 
     /// Passes the threads to the sink, in the order of the numbers of their questions.
@@ -190,7 +190,7 @@ impl<'r, 't> Reading<'r, 't> {
         if let Some(error) = stopped {
             return Err(error);
         }
-        result.map_err(|error| sorting(&error))?;
+        result.map_err(|error| sort_failed(&error))?;
         self.thread(thread)
     }
 
@@ -262,7 +262,7 @@ impl<'r, 't> Reading<'r, 't> {
 }
 
 /// Returns the error of a unit that failed to sort.
-fn sorting(error: &io::Error) -> UnitError {
+fn sort_failed(error: &io::Error) -> UnitError {
     UnitError::Retry(format!("failed to sort posts: {error}"))
 }
 

@@ -13,7 +13,7 @@ use thresher_job::{JobSpec, SourceSpec};
 
 use super::posts::{Row, Rows};
 use super::sorter::{Sortable, Sorter};
-use super::{Reading, StackExchange, sorting};
+use super::{Reading, StackExchange, sort_failed};
 use crate::{GiveRow, Input, Joined, PartRows, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
@@ -43,7 +43,7 @@ impl Sortable for Scattered {
 /// Returns the part to which a row of the piece `own` belongs.
 fn part_of(row: &Row, own: u32, parts: u32) -> u32 {
     match row {
-        Row::Post(post) if !post.asks_nothing() => {
+        Row::Post(post) if !post.belongs_to_no_thread() => {
             let question = post.parent.unwrap_or(post.id);
             (question % u64::from(parts.max(1))) as u32
         }
@@ -70,7 +70,7 @@ impl Joined for StackExchange {
         while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
             let part = part_of(&row, own, parts);
             let scattered = Scattered { part, at, bytes, row };
-            sorter.push(scattered).map_err(|error| sorting(&error))?;
+            sorter.push(scattered).map_err(|error| sort_failed(&error))?;
         }
         let mut stopped = None;
         let sorted = sorter.finish(&mut |scattered: Scattered| {
@@ -83,7 +83,7 @@ impl Joined for StackExchange {
         if let Some(error) = stopped {
             return Err(error);
         }
-        sorted.map_err(|error| sorting(&error))?;
+        sorted.map_err(|error| sort_failed(&error))?;
         reader.into_inner().finish().map_err(|error| failed(&error))
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Post {
 impl Post {
     /// Returns whether the post is neither a question nor an answer: a wiki page, a tag or a
     /// nomination.
-    pub(super) fn asks_nothing(&self) -> bool {
+    pub(super) fn belongs_to_no_thread(&self) -> bool {
         self.parent.is_none() && self.title.is_none()
     }
 }

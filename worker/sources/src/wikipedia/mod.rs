@@ -191,30 +191,34 @@ impl Reading<'_, '_> {
                 Ok(None) => return Ok(()),
                 Ok(Some(Found::Whole(page))) => self.page(offset, page)?,
                 Ok(Some(Found::TooLarge(bytes))) => {
-                    self.bad(offset, "page_too_large", &format!("it has {bytes} bytes"))?;
+                    self.quarantine(offset, "page_too_large", &format!("it has {bytes} bytes"))?;
                 }
                 Ok(Some(Found::Cut(bytes))) => {
-                    self.bad(offset, "page_cut_off", &format!("it ends after {bytes} bytes"))?;
+                    self.quarantine(
+                        offset,
+                        "page_cut_off",
+                        &format!("it ends after {bytes} bytes"),
+                    )?;
                 }
                 Err(error) => {
                     let Some(damage) = Damage::of(&error) else {
                         return Err(input.failed(&error));
                     };
                     finder.reset();
-                    return self.bad(offset, "bzip2_damaged", &damage.to_string());
+                    return self.quarantine(offset, "bzip2_damaged", &damage.to_string());
                 }
             }
         }
     }
 
-    fn bad(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
+    fn quarantine(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
         self.emit(offset, 0, RecordOutcome::Quarantined { id: "", url: "", reason, detail })
     }
 
     fn empty_dump(&mut self, job: &JobSpec) -> Result<(), UnitError> {
         let most = job.wikipedia.max_page_bytes.0;
         let detail = format!("no page of at most {most} bytes in any bzip2 stream");
-        self.bad(0, "no_page", &detail)
+        self.quarantine(0, "no_page", &detail)
     }
 
     fn emit(

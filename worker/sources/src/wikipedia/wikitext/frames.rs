@@ -75,7 +75,7 @@ impl<'a> Stripper<'a> {
             }
         }
         while self.close_until() {}
-        self.give_up_above(0);
+        self.turn_into_text_above(0);
         self.frames.pop().map(|page| page.text).unwrap_or_default()
     }
 
@@ -156,7 +156,7 @@ impl<'a> Stripper<'a> {
         self.in_term = false;
         if let Some(at) = self.nearest(|kind| matches!(kind, Kind::External)) {
             // The text of an external link ends with its line.
-            self.give_up_above(at - 1);
+            self.turn_into_text_above(at - 1);
         }
         self.keep(self.at + 1);
     }
@@ -282,7 +282,7 @@ impl<'a> Stripper<'a> {
         std::iter::from_fn(move || {
             while at < to {
                 let here = at;
-                at = self.behind(at);
+                at = self.end_of_element(at);
                 if bytes[here] == sign && at == here + 1 {
                     return Some(here);
                 }
@@ -292,7 +292,7 @@ impl<'a> Stripper<'a> {
     }
 
     /// Returns the end of the element at `at`: a span, a link, an open tag, or a byte.
-    fn behind(&self, at: usize) -> usize {
+    fn end_of_element(&self, at: usize) -> usize {
         match self.page.as_bytes()[at] {
             b'{' => self.outline.span(at).map_or(at + 1, |span| span.end),
             b'[' => self.outline.link(at).map_or(at + 1, |close| close + 2),
@@ -344,7 +344,7 @@ impl<'a> Stripper<'a> {
         let Some(at) = self.nearest(|kind| matches!(kind, Kind::Until { .. })) else {
             return false;
         };
-        self.give_up_above(at);
+        self.turn_into_text_above(at);
         if let Some(Frame { kind: Kind::Until { next, tail, .. }, text, .. }) = self.frames.pop() {
             self.at = self.at.max(next);
             self.push(&collapsed(&text));
@@ -371,7 +371,7 @@ impl<'a> Stripper<'a> {
     }
 
     /// Turns the frames above `keep`, which were never closed, into text.
-    fn give_up_above(&mut self, keep: usize) {
+    fn turn_into_text_above(&mut self, keep: usize) {
         while self.frames.len() > keep + 1 {
             let Some(frame) = self.frames.pop() else { return };
             self.push(&frame.opener);
@@ -402,7 +402,7 @@ impl<'a> Stripper<'a> {
         };
         let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open } if *open == name);
         let Some(at) = self.nearest(fits) else { return self.keep(end) };
-        self.give_up_above(at);
+        self.turn_into_text_above(at);
         if let Some(frame) = self.frames.pop() {
             // A heading inside a tag starts no section.
             self.push(&collapsed(&frame.text).replace(SECTION, ""));

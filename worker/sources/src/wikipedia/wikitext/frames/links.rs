@@ -83,7 +83,7 @@ impl<'a> Stripper<'a> {
             let length = if double { 2 } else { 1 };
             return self.keep(self.at + length);
         };
-        self.give_up_above(at);
+        self.turn_into_text_above(at);
         let Some(frame) = self.frames.pop() else { return };
         self.at += 1;
         if let Kind::Link { words, category } = frame.kind {

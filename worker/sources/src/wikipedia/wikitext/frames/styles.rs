@@ -42,7 +42,7 @@ impl Stripper<'_> {
         let styles = self.frames.iter().rev().take_while(|f| matches!(f.kind, Kind::Style(_)));
         let depth = styles.take(2).position(|f| matches!(f.kind, Kind::Style(t) if t == left));
         if depth == Some(1) {
-            self.give_up_above(self.frames.len() - 2);
+            self.turn_into_text_above(self.frames.len() - 2);
             self.close_style();
             return left;
         }
