@@ -93,21 +93,13 @@ fn read_member(
         Item::Member { at, name, modified, bytes } => (at, name, modified, bytes),
         Item::TooLarge { at, name, bytes } => {
             let detail = format!("the member has {bytes} bytes");
-            let outcome = RecordOutcome::Quarantined {
-                id: &name,
-                url: "",
-                reason: "paper_too_large",
-                detail: &detail,
-            };
+            let (reason, detail) = ("paper_too_large", detail.as_str());
+            let outcome = RecordOutcome::Quarantined { id: &name, url: "", reason, detail };
             return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
         Item::Damaged { at, detail } => {
-            let outcome = RecordOutcome::Quarantined {
-                id: "",
-                url: "",
-                reason: "tar_damaged",
-                detail: &detail,
-            };
+            let (reason, detail) = ("tar_damaged", detail.as_str());
+            let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
             return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
     };
