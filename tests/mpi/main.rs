@@ -125,7 +125,7 @@ fn ranks_of(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn messages_arrive_whole_through_every_library_in_pieces_of_any_length() {
+fn every_library_delivers_messages_unchanged_in_pieces_of_any_length() {
     for library in [MPICH, OPEN_MPI] {
         for (ranks, piece) in [(1, "7"), (2, "1"), (3, "4096"), (4, "1073741824")] {
             let printed = succeed(library.launch(ranks).args(["check", "--piece", piece]));
@@ -182,13 +182,13 @@ fn a_launcher_of_another_library_is_refused_with_its_name_and_threads_take_over(
         let ran = inputs.run(by_ranks(program, launcher, 2));
         assert!(ran.manifest == threads.manifest);
         assert_eq!(count(&ran.log, "gang step begins"), 1, "{}", ran.log);
-        let refused = "MPI's world has `1` rank(s), the launcher was told to start `2`";
+        let refused = "MPI's world has `1` rank(s), the launcher was asked to start `2`";
         assert!(ran.log.contains(refused), "{}", ran.log);
     }
 }
 
 #[test]
-fn a_launcher_that_fails_is_called_again_with_fewer_ranks_and_then_no_more() {
+fn a_failing_launcher_is_retried_with_fewer_ranks_and_then_not_used() {
     let inputs = Inputs::new();
     let threads = inputs.run_by_threads();
     let ran = inputs.run(|command, _| {
@@ -201,7 +201,7 @@ fn a_launcher_that_fails_is_called_again_with_fewer_ranks_and_then_no_more() {
 }
 
 #[test]
-fn a_rank_without_its_task_says_so() {
+fn a_missing_task_is_reported_by_name() {
     let refused = output(MPICH.launch(1).args(["run", "--task", "no-such-task"]));
     let errors = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && errors.contains("`no-such-task`"), "{errors}");

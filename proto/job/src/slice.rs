@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The parts of a corpus, each with a reader and a recipe of its own.
+/// A part of a corpus. Each slice has its own reader and its own steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slice {
@@ -20,7 +20,7 @@ pub enum Slice {
     Books,
     Wikipedia,
     Stackexchange,
-    /// Documents that a command of the user's gives.
+    /// Documents that one of the user's commands writes.
     External,
 }
 
@@ -101,15 +101,16 @@ impl Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// Duplicate lines are dropped; texts come out with their lines stripped.
+    /// Duplicate lines are dropped, and white space is stripped from both ends of lines.
     Lines,
-    /// The language is told, and those that are not kept are dropped.
+    /// The language is identified; documents in languages that are not kept are dropped.
     Language,
-    /// The language is told, whatever it is; nothing is dropped for it.
-    Told,
-    /// Perplexity and the classifier, as far as the job has their models.
+    /// The language is identified and published; no document is dropped for its language.
+    #[serde(alias = "told")]
+    Label,
+    /// Perplexity and the classifier's score are computed, if the job has their models.
     Quality,
-    /// The document filters that the job switches on.
+    /// The document filters that the job enables are applied.
     Filters,
     /// Duplicate documents are dropped.
     Documents,

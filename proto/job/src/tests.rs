@@ -104,6 +104,24 @@ fn a_source_may_have_its_own_steps() {
 }
 
 #[test]
+fn the_former_name_of_the_step_label_is_accepted() {
+    let steps = |name: &str| SMALL.replace("listing", &format!("steps = [\"{name}\"]\nlisting"));
+    let job = parse(&steps("told")).unwrap();
+    assert!(job.has_step(&job.source[0], Step::Label));
+    assert_eq!(job, parse(&steps("label")).unwrap());
+    assert!(job.resolved().contains("\"label\"") && !job.resolved().contains("told"));
+}
+
+#[test]
+fn the_former_name_of_the_rules_for_latex_is_accepted() {
+    let rules = |name: &str| format!("{SMALL}\n[arxiv]\nlatex = \"{name}\"\n");
+    let job = parse(&rules("mended")).unwrap();
+    assert_eq!(job.arxiv.latex, LatexRules::Thresher);
+    assert_eq!(job, parse(&rules("thresher")).unwrap());
+    assert!(job.resolved().contains("latex = \"thresher\""));
+}
+
+#[test]
 fn every_slice_has_its_steps_in_the_default_job() {
     let job = parse(SMALL).unwrap();
     let named: std::collections::BTreeSet<&str> = job.steps.keys().map(String::as_str).collect();

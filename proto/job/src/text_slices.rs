@@ -1,5 +1,4 @@
-//! The job file's tables of Wikipedia, StackExchange and arXiv. What each key means stands in
-//! `default.toml`.
+//! The job file's tables of Wikipedia, StackExchange and arXiv. `default.toml` explains each key.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +49,10 @@ pub struct ArxivSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LatexRules {
-    Mended,
+    /// Thresher's own rules, which correct known defects of the published ones.
+    #[serde(alias = "mended")]
+    Thresher,
+    /// The steps as RedPajama published them.
     #[serde(rename = "redpajama-v1")]
     RedpajamaV1,
 }

@@ -4,10 +4,10 @@
 mod macros;
 #[path = "../../../worker/sources/src/arxiv/members.rs"]
 mod members;
-#[path = "../../../worker/sources/src/arxiv/mended.rs"]
-mod mended;
 #[path = "../../../worker/sources/src/arxiv/published.rs"]
 mod published;
+#[path = "../../../worker/sources/src/arxiv/thresher_rules.rs"]
+mod thresher_rules;
 #[path = "../../../worker/sources/src/arxiv/unusable.rs"]
 mod unusable;
 
@@ -16,7 +16,7 @@ use unusable::Unusable;
 /// Returns the text by the published rules and by ours; `None` for a paper that is refused.
 pub fn texts(tex: &[u8], max_bytes: usize) -> [Option<String>; 2] {
     let files = [("a.tex".to_owned(), tex.to_vec())];
-    [published::text_of(&files, max_bytes).ok(), mended::text_of(&files, max_bytes).ok()]
+    [published::text_of(&files, max_bytes).ok(), thresher_rules::text_of(&files, max_bytes).ok()]
 }
 
 /// Returns the offset and size of each member of a tar.

@@ -134,7 +134,7 @@ fn measure(
         }
         steps.lines = lap();
     }
-    if job.has_step(source, Step::Language) || job.has_step(source, Step::Told) {
+    if job.has_step(source, Step::Language) || job.has_step(source, Step::Label) {
         let identifier = scorers.language.as_ref().context("no language model")?;
         let mut scratch = LanguageScratch::default();
         for text in &texts {

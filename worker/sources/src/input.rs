@@ -1,8 +1,8 @@
 //! An input of a source, or the piece of it that a unit reads.
 //!
-//! Sources open it as often as they like, at any place; where it lies is `storage`'s business. An
-//! error of a reader carries the storage's own error, so [`UnitError::input`] knows whether trying
-//! again can help.
+//! A source can open its input several times and at any offset; the crate `storage` knows where it
+//! is. An error of a reader contains the error of the storage, from which [`UnitError::input`]
+//! derives whether a retry can help.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,13 +17,13 @@ use thresher_storage::{Known, Location, ReadOptions, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
-/// Room for the bytes that a sought input is read in.
+/// Size in bytes of the buffer of a [`Seekable`].
 const RANDOM_BYTES: usize = 64 << 10;
 
-/// One input as a source reads it.
+/// One input, or one piece of it, as a source reads it.
 pub struct Input<'a> {
     name: String,
-    /// As in the listing.
+    /// The path in the listing.
     path: &'a str,
     bytes: Option<u64>,
     piece: Option<Piece>,
@@ -31,18 +31,20 @@ pub struct Input<'a> {
     place: Place<'a>,
 }
 
+/// Where the bytes of an input are.
 enum Place<'a> {
-    /// With the reader that was opened to see whether the input is there.
+    /// `first` is the reader that was opened to check that the input exists; it is used once.
     Stored {
         location: Location,
         options: ReadOptions,
         first: RefCell<Option<Box<dyn Read + Send>>>,
     },
+    /// Bytes in memory.
     Sample(&'a [u8]),
 }
 
 impl<'a> Input<'a> {
-    /// An input as it is stored; fails where it cannot be opened.
+    /// Opens an input that is stored; fails if it cannot be opened.
     pub fn stored(
         location: Location,
         row: &'a InputRow,
@@ -65,44 +67,46 @@ impl<'a> Input<'a> {
         Ok(Self { name, path, bytes: *bytes, piece: *piece, scratch, place })
     }
 
-    /// The first bytes of an input, as if they were all of it.
+    /// Returns an input that consists of `bytes`, such as the first bytes of a stored one.
     pub fn sample(name: &str, path: &'a str, bytes: &'a [u8], scratch: PathBuf) -> Self {
         let place = Place::Sample(bytes);
         let length = Some(bytes.len() as u64);
         Self { name: name.to_owned(), path, bytes: length, piece: None, scratch, place }
     }
 
-    /// As errors name it.
+    /// Returns the name of the input in error messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// As the listing has it.
+    /// Returns the path in the listing.
     pub fn path(&self) -> &'a str {
         self.path
     }
 
-    /// The length of the whole input, where the place tells it.
+    /// Returns the length of the whole input in bytes, if it is known.
     pub fn bytes(&self) -> Option<u64> {
         self.bytes
     }
 
-    /// The part whose records are read; the whole input where there is none.
+    /// Returns the piece whose records are read, or `None` for the whole input.
     pub fn piece(&self) -> Option<Piece> {
         self.piece
     }
 
-    /// A folder for this reading alone; whoever makes it removes it.
+    /// Returns the path of a folder that only this attempt uses. Code that creates the folder must
+    /// remove it.
     pub fn scratch(&self) -> &Path {
         &self.scratch
     }
 
-    /// The error of reading this input.
+    /// Returns the unit's error for a failure to read this input.
     pub fn failed(&self, error: &io::Error) -> UnitError {
         UnitError::input(&self.name, error)
     }
 
-    /// From where the piece begins up to the end of the input, beyond the end of the piece.
+    /// Opens the input at the start of the piece. The reader does not stop at the end of the piece,
+    /// because the last record may extend beyond it.
     pub fn open(&self) -> Result<Box<dyn Read + Send + 'a>, UnitError> {
         if let Place::Stored { first, .. } = &self.place
             && let Some(reader) = first.take()
@@ -112,7 +116,7 @@ impl<'a> Input<'a> {
         self.open_at(self.piece.map_or(0, |piece| piece.offset))
     }
 
-    /// From any place of the whole input up to its end.
+    /// Opens the whole input at `offset`; the reader ends at the end of the input.
     pub fn open_at(&self, offset: u64) -> Result<Box<dyn Read + Send + 'a>, UnitError> {
         match &self.place {
             Place::Stored { .. } if self.bytes.is_some_and(|bytes| offset >= bytes) => {
@@ -128,7 +132,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The same, for a thread of its own; a sample is copied.
+    /// Does the same as [`Input::open`] for a reader that moves to another thread. The bytes of a
+    /// sample are copied.
     pub fn open_owned(&self) -> Result<Box<dyn Read + Send>, UnitError> {
         match &self.place {
             Place::Sample(bytes) => Ok(Box::new(io::Cursor::new(bytes.to_vec()))),
@@ -142,8 +147,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Whether the piece begins in the middle of a line of text.
-    pub(super) fn begins_inside_line(&self) -> Result<bool, UnitError> {
+    /// Returns whether the piece starts in the middle of a line of text.
+    pub(super) fn starts_inside_line(&self) -> Result<bool, UnitError> {
         let Some(before) = self.piece.and_then(|piece| piece.offset.checked_sub(1)) else {
             return Ok(false);
         };
@@ -153,7 +158,7 @@ impl<'a> Input<'a> {
         Ok(byte != [b'\n'])
     }
 
-    /// The length of the whole input, asked for where it is not known.
+    /// Returns the length of the whole input in bytes; requests it from the storage if necessary.
     fn end(&self) -> Result<u64, UnitError> {
         let end = match (self.bytes, &self.place) {
             (Some(bytes), _) => Some(bytes),
@@ -172,12 +177,12 @@ impl<'a> Input<'a> {
         Ok(end)
     }
 
-    /// The whole input, to be read here and there.
+    /// Returns a reader of the whole input that can seek.
     pub fn seekable(&self) -> Result<Seekable<'_, 'a>, UnitError> {
         Ok(Seekable { input: self, at: 0, end: self.end()?, reader: None, reader_at: 0 })
     }
 
-    /// The same, with all that it needs; a sample is copied.
+    /// Returns the whole input as a value that borrows nothing. The bytes of a sample are copied.
     pub(super) fn owned(&self) -> Result<Owned, UnitError> {
         let place = match &self.place {
             Place::Stored { location, options, .. } => {
@@ -188,7 +193,8 @@ impl<'a> Input<'a> {
         Ok(Owned { place, end: self.end()?, note: ErrorNote::default() })
     }
 
-    /// Another file of the listing's base, if it is there and no longer than `max_bytes`.
+    /// Reads another file below the base of the listing. Returns `None` if it does not exist or is
+    /// longer than `max_bytes`.
     pub(super) fn beside(&self, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, UnitError> {
         let Place::Stored { location, .. } = &self.place else { return Ok(None) };
         let own = location.to_string();
@@ -205,8 +211,8 @@ impl<'a> Input<'a> {
         Ok((bytes.len() as u64 <= max_bytes).then_some(bytes))
     }
 
-    /// Length and hash of the piece, for sources that do not read it from start to end: it is read
-    /// once more.
+    /// Reads the piece once more and returns its length and hash. This is for sources that do not
+    /// read a piece from start to end.
     pub fn digest(&self) -> Result<InputDigest, UnitError> {
         let length = self.piece.map_or(u64::MAX, |piece| piece.length);
         let reader = HashedReader::up_to(self.open()?, length);
@@ -214,7 +220,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// An input with a place in it.
+/// A reader of an input that can seek.
 pub struct Seekable<'i, 'a> {
     input: &'i Input<'a>,
     at: u64,
@@ -224,7 +230,7 @@ pub struct Seekable<'i, 'a> {
 }
 
 impl Seekable<'_, '_> {
-    /// The length of the input.
+    /// Returns the length of the input in bytes.
     pub fn end(&self) -> u64 {
         self.end
     }
@@ -235,7 +241,7 @@ impl Read for Seekable<'_, '_> {
         if self.at >= self.end {
             return Ok(0);
         }
-        // A short way ahead is read over, a long one or one back is opened anew.
+        // Bytes are skipped if the target is close ahead; otherwise the input is opened again.
         let skip = self.at.checked_sub(self.reader_at).filter(|skip| *skip < RANDOM_BYTES as u64);
         let reader = match (&mut self.reader, skip) {
             (Some(reader), Some(skip)) => {

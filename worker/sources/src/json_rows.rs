@@ -1,8 +1,8 @@
-//! Sources whose inputs are JSON lines: one object is one record.
+//! Reads inputs of JSON lines, in which one object is one record. Several slices use it.
 //!
-//! Lines, their places and damage are `formats::json_lines`' business, what an object means is the
-//! slice's. A line that is no UTF-8, or not the object that the slice expects, is quarantined with
-//! its place.
+//! `formats::json_lines` finds lines, their offsets and damage; the slice interprets the objects. A
+//! line that is not valid UTF-8, or not the object that the slice expects, is quarantined with its
+//! location.
 
 use serde::de::DeserializeOwned;
 use thresher_job::JobSpec;
@@ -13,24 +13,28 @@ use thresher_formats::json_lines::{InsideLine, Item, LineReader};
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 
-/// Where a row was found, for what is said of it.
+/// The location of a row, from which its record is made.
 #[derive(Debug, Clone)]
 pub(super) struct RowPlace {
-    /// `<input>#<offset>`, for rows that have no name of their own.
+    /// `<input>#<offset>`, the id of rows that have no other.
     pub(super) id: String,
+    /// The offset of the line in the input.
     pub(super) offset: u64,
+    /// The number of the line within the piece.
     pub(super) record: u64,
-    /// Of the line.
+    /// The length of the line in bytes.
     pub(super) bytes: u64,
 }
 
 impl RowPlace {
+    /// Returns the record of this row with the given outcome.
     pub(super) fn read_record<'a>(&self, outcome: RecordOutcome<'a>) -> ReadRecord<'a> {
         ReadRecord { offset: self.offset, record: self.record, bytes: self.bytes, outcome }
     }
 }
 
-/// Pieces of an uncompressed file; what is compressed can only be read from its start.
+/// Returns the pieces of an uncompressed file. A compressed file has none, because it can only be
+/// read from its start.
 pub(super) fn pieces(input: &PlannedInput<'_>, target_bytes: u64) -> Vec<Piece> {
     let plain = [".json", ".jsonl", ".ndjson"].iter().any(|ending| input.path.ends_with(ending));
     match input.bytes {
@@ -39,7 +43,8 @@ pub(super) fn pieces(input: &PlannedInput<'_>, target_bytes: u64) -> Vec<Piece> 
     }
 }
 
-/// Hands each object to `each`, which says what became of it.
+/// Passes each object to `each`, which passes a record to `sink`, and returns the digest of the
+/// piece.
 pub(super) fn read<T: DeserializeOwned>(
     job: &JobSpec,
     input: &Input<'_>,
@@ -81,7 +86,7 @@ fn open<'a>(
     let Some(piece) = input.piece() else {
         return Ok(LineReader::whole(input.open()?, line_max_bytes, GzipLimits::default()));
     };
-    let inside = if input.begins_inside_line()? { InsideLine::Yes } else { InsideLine::No };
+    let inside = if input.starts_inside_line()? { InsideLine::Yes } else { InsideLine::No };
     Ok(LineReader::piece(input.open()?, line_max_bytes, piece, inside))
 }
 

@@ -1,13 +1,14 @@
-//! Where documents come from: one folder for each slice, and one entry in [`source_of`].
+//! Readers of the slices, which turn inputs into records. Each slice has a folder here and an entry
+//! in [`source_of`].
 //!
 //! ```text
 //! listing → input → pieces (units) → read → records: page · dropped · quarantined
 //! ```
-//! A source cuts inputs into pieces and turns a piece's bytes into records; which lines and pages
-//! stay is for the steps that the job file gives the slice (`[steps]`), for stages and filters.
+//! A source splits inputs into pieces and turns the bytes of a piece into records. It does not
+//! decide which lines and pages are kept: the steps of the slice (`[steps]` in the job file) do.
 //!
-//! To add a slice: a folder here whose type is a [`Source`], an entry in [`source_of`], a variant
-//! of the job file's `Slice`, and its line in `[steps]` of the default job.
+//! To add a slice, add a folder here with a type that implements [`Source`], an entry in
+//! [`source_of`], a variant of the job file's `Slice`, and a line in `[steps]` of the default job.
 
 pub mod arxiv;
 pub mod books;
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_job_file_knows_which_slices_join_rows() {
+    fn slices_that_join_rows_are_the_same_in_the_job_file() {
         for slice in Slice::ALL {
             let joins = source_of(slice).joined().is_some();
             assert_eq!(slice.joins_rows(), joins, "{}", slice.name());

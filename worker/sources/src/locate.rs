@@ -1,4 +1,4 @@
-//! Where an input of a source is: the path in its listing, below the source's base.
+//! Computes the location of an input from its path in the listing and the base of its source.
 
 use thresher_job::SourceSpec;
 use thresher_storage::{Location, StorageError};

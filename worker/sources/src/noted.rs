@@ -1,5 +1,6 @@
-//! Errors of an input, told apart from what a format's library makes of them: they are no damage,
-//! and reading again may help.
+//! Keeps the original errors of an input while a library of a format reads it. The library may
+//! report such an error as damage; the original shows that the input is intact and that a retry can
+//! help.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -7,16 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thresher_storage::{Location, ReadOptions};
 
-/// The last error of an input.
+/// The last error of an input, shared between a reader and the code that created it.
 #[derive(Clone, Default)]
 pub(super) struct ErrorNote(Arc<Mutex<Option<io::Error>>>);
 
 impl ErrorNote {
+    /// Returns the last error, and forgets it.
     pub(super) fn take(&self) -> Option<io::Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Keeps the error and gives one of its kind.
+    /// Keeps the error, and returns a new one of the same kind for the library.
     fn keep(&self, error: io::Error) -> io::Error {
         let kind = error.kind();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -24,7 +26,7 @@ impl ErrorNote {
     }
 }
 
-/// A reader whose errors are noted.
+/// A reader that keeps its errors in `note`.
 pub(super) struct Noted<R> {
     pub(super) input: R,
     pub(super) note: ErrorNote,
@@ -45,29 +47,32 @@ impl<R: Seek> Seek for Noted<R> {
     }
 }
 
-/// An input that owns all that it needs, for libraries that ask for it.
+/// An input that borrows nothing, for libraries that require it.
 pub(super) struct Owned {
     pub(super) place: OwnedPlace,
+    /// The length of the input in bytes.
     pub(super) end: u64,
     pub(super) note: ErrorNote,
 }
 
+/// Where the bytes of an [`Owned`] input are.
 pub(super) enum OwnedPlace {
     Stored(Location, ReadOptions),
     Sample(Arc<[u8]>),
 }
 
 impl Owned {
-    /// Its length.
+    /// Returns the length of the input in bytes.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
+    /// Returns the note in which the readers of this input keep their errors.
     pub(super) fn noted(&self) -> ErrorNote {
         self.note.clone()
     }
 
-    /// Opens a part of it.
+    /// Opens a range of bytes of the input.
     pub(super) fn open(&self, range: Range<u64>) -> io::Result<Box<dyn Read + Send>> {
         match &self.place {
             OwnedPlace::Sample(bytes) => {

@@ -1,4 +1,5 @@
-//! What a slice provides: [`Source`], and what it hands to the stages: records with their outcome.
+//! The trait [`Source`], which every slice implements, and the records that a source passes to the
+//! stages.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,67 +12,77 @@ use thresher_unit::staging::InputRow;
 
 use crate::input::Input;
 
-/// Fields that the published corpus has of a slice, below `meta`.
+/// The fields below `meta` that the published corpus has for a slice.
 pub type Meta = serde_json::Map<String, serde_json::Value>;
 
-/// One text with its title and where it was found.
+/// One text with its title and its origin.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Page<'a> {
-    /// Unique within the source.
+    /// The id of the document, which is unique within its source.
     pub id: &'a str,
+    /// The address of the document; empty if it has none.
     pub url: &'a str,
+    /// The date as the input has it; empty if it has none.
     pub date: &'a str,
+    /// The title; empty if the document has none.
     pub title: &'a str,
-    /// Lines separated by `\n`, without the title.
+    /// The text without the title. Its lines are separated by `\n`.
     pub text: &'a str,
-    /// What makes it equal to another of its slice, where the job asks for `payload` keys and the
-    /// source has one: the crawler's digest, a hash of the raw file.
+    /// The digest by which documents are compared if the job selects `payload` keys: the crawler's
+    /// digest, or a hash of the raw file. It is empty if the source has none.
     pub payload_digest: &'a str,
+    /// The licence under which the document is published, if the input states it.
     pub licence: Option<&'a str>,
-    /// As the source says; a step that tells languages overrules it.
+    /// The language as the source states it. A step that identifies languages replaces it.
     pub language: Option<&'a str>,
-    /// None for crawled pages, whose published form has other fields.
+    /// The published fields. It is `None` for crawled pages, whose published form has other fields.
     pub meta: Option<&'a Meta>,
-    /// Why it is dropped all the same, after it took part in the comparison of documents.
+    /// The reason to drop the page after the comparison of documents, in which it still takes part.
     pub withdrawn: Option<&'a str>,
 }
 
 /// The outcome of reading one record.
 #[derive(Debug, Clone, Copy)]
 pub enum RecordOutcome<'a> {
+    /// The record is a document.
     Page(Page<'a>),
+    /// A rule of the slice drops the record.
     Dropped { id: &'a str, url: &'a str, reason: &'a str, detail: &'a str },
+    /// The record is damaged or exceeds a limit.
     Quarantined { id: &'a str, url: &'a str, reason: &'a str, detail: &'a str },
 }
 
-/// One record of an input, as its source read it.
+/// One record of an input, with its location and its outcome.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadRecord<'a> {
-    /// Where it begins in the input: of gzip members that hold it, the member.
+    /// The offset in bytes at which the record starts in the input. For a record inside a gzip
+    /// member, this is the offset of the member.
     pub offset: u64,
-    /// Number within the piece.
+    /// The number of the record within its piece, counted from 0.
     pub record: u64,
-    /// Bytes of its body.
+    /// The size of the record's body in bytes.
     pub bytes: u64,
+    /// What the source made of the record.
     pub outcome: RecordOutcome<'a>,
 }
 
-/// The function to which a source hands the records of a piece, in order.
+/// The function that receives the records of a piece, in order.
 pub type RecordSink<'t> = dyn FnMut(ReadRecord<'_>) -> Result<(), UnitError> + 't;
 
-/// Takes a row for a part.
+/// The function that receives a row and the number of the part to which it belongs.
 pub type GiveRow<'g> = dyn FnMut(u32, &[u8]) -> Result<(), UnitError> + 'g;
 
-/// Hands all rows of a part to whoever is given.
+/// The function that passes all rows of a part to the function that it is given.
 pub type PartRows<'r> =
     dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<(), UnitError>) -> Result<(), UnitError> + 'r;
 
-/// A slice whose records are put together from rows that lie anywhere in an input. The pieces of an
-/// input that was cut give each row to a part, as many parts as pieces; then a unit reads the rows
-/// of a part as if they were its piece.
+/// A slice whose records consist of rows that can be anywhere in an input. If an input is split,
+/// there are as many parts as pieces: each piece first assigns its rows to parts, and then a unit
+/// reads the rows of one part as if they were its piece.
 pub trait Joined: Sync {
-    /// Gives every row of a piece, in the order of the parts; `own_of_parts` is the piece's number,
-    /// which is its part's too, and how many there are. Says what it read.
+    /// Passes every row of a piece to `give`, in the order of the parts, and returns the digest of
+    /// the bytes that it read. `own_of_parts` is the number of the piece, which is also the number
+    /// of its own part, and the number of parts.
     fn scatter(
         &self,
         job: &JobSpec,
@@ -80,7 +91,8 @@ pub trait Joined: Sync {
         give: &mut GiveRow<'_>,
     ) -> Result<InputDigest, UnitError>;
 
-    /// Makes records of the rows of one part of the input `path`.
+    /// Turns the rows of one part into records. `place` is the path of the input and a folder for
+    /// temporary files.
     fn gather(
         &self,
         job: &JobSpec,
@@ -91,11 +103,12 @@ pub trait Joined: Sync {
     ) -> Result<(), UnitError>;
 }
 
-/// What of a listing is read.
+/// The inputs of a listing that are read, and the names of those that are not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selected {
+    /// The inputs that are read, in the order of the listing.
     pub inputs: Vec<InputRow>,
-    /// Names of what a key of the job leaves out: whole sites.
+    /// Names of the sites that are not read because of a key of the job.
     pub left_out: Vec<String>,
 }
 
@@ -105,7 +118,7 @@ impl From<Vec<InputRow>> for Selected {
     }
 }
 
-/// Why a slice's own rule drops a document.
+/// The decision of a slice's own rule to drop a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// The name of the rule, as `slice/rule`.
@@ -116,20 +129,20 @@ pub struct Refusal {
 
 /// The reader of one slice, and the rules that only this slice has.
 pub trait Source: Sync {
-    /// Those of the listed inputs that are read.
+    /// Selects the listed inputs that are read; by default all of them.
     fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
         let _ = job;
         Ok(Selected::from(inputs))
     }
 
-    /// For slices whose pieces cannot be read alone.
+    /// Returns the slice's implementation of [`Joined`], if its pieces cannot be read separately.
     fn joined(&self) -> Option<&dyn Joined> {
         None
     }
 
-    /// The pieces of an input, for inputs that can be read from their middle; none to read it
-    /// whole. They depend on the input and the target alone. `input` is not opened for it unless
-    /// the source does so.
+    /// Returns the pieces of an input that can be read from its middle, or an empty list to read it
+    /// as a whole. The result must depend only on the job, the input and the target. The caller
+    /// does not open the input.
     fn pieces(
         &self,
         job: &JobSpec,
@@ -140,10 +153,10 @@ pub trait Source: Sync {
         Ok(Vec::new())
     }
 
-    /// Reads a piece to its end, and says what it read.
+    /// Reads a piece to its end, and returns the digest of the bytes that it read.
     ///
-    /// The sequence of records is a function of the bytes and the job, so that two stages that
-    /// read the same piece number its lines alike.
+    /// The sequence of records must be a function of the bytes and the job, because two stages that
+    /// read the same piece must number its lines in the same way.
     fn read(
         &self,
         job: &JobSpec,
@@ -180,12 +193,13 @@ pub trait Source: Sync {
     }
 }
 
-/// An input before it is cut.
+/// A listed input that is not yet split into pieces.
 #[derive(Debug, Clone, Copy)]
 pub struct PlannedInput<'a> {
+    /// The source in the job file to which the input belongs.
     pub source: &'a SourceSpec,
-    /// As the listing has it.
+    /// The path in the listing.
     pub path: &'a str,
-    /// Unknown for addresses.
+    /// The size in bytes; `None` if the listing does not state it.
     pub bytes: Option<u64>,
 }

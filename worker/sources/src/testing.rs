@@ -1,4 +1,4 @@
-//! Reading bytes with a source, for tests of sources: records as owned values.
+//! Reads bytes with a source and returns owned records, for tests of sources.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use thresher_formats::gzip::InputDigest;
 use thresher_storage::Location;
 use thresher_unit::staging::InputRow;
 
-/// A record that was read.
+/// A record that was read, as an owned value.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "tests hold a handful of them")]
 pub(super) enum Seen {
@@ -37,8 +37,8 @@ pub(super) enum Seen {
 }
 
 impl Seen {
-    /// The text of a page, else the reason.
-    pub(super) fn told(&self) -> String {
+    /// Returns the text of a page, or the reason if the record is not kept.
+    pub(super) fn outcome(&self) -> String {
         match self {
             Self::Page { withdrawn: Some(reason), .. } => reason.clone(),
             Self::Page { text, .. } => text.clone(),
@@ -55,7 +55,7 @@ impl Seen {
     }
 }
 
-/// A job with one source of the slice; `more` are further tables.
+/// Returns a job with one source of the slice; `more` contains further tables.
 pub(super) fn job(slice: &str, preset: &str, more: &str) -> JobSpec {
     let text = format!(
         "[job]\nname = \"test\"\npreset = \"{preset}\"\n[[source]]\nslice = \"{slice}\"\n\
@@ -64,12 +64,12 @@ pub(super) fn job(slice: &str, preset: &str, more: &str) -> JobSpec {
     JobSpec::parse(&text, Path::new("/")).unwrap()
 }
 
-/// Reads an input of this name by the default preset.
+/// Reads an input of this name with the default preset.
 pub(super) fn read_bytes(source: &dyn Source, slice: &str, path: &str, bytes: &[u8]) -> Vec<Seen> {
     read_with(source, &job(slice, "thresher", ""), path, bytes)
 }
 
-/// Reads a file below a folder.
+/// Reads a file below `folder`.
 pub(super) fn read_stored(
     source: &dyn Source,
     job: &JobSpec,
@@ -82,7 +82,7 @@ pub(super) fn read_stored(
     read_input(source, job, &input).0
 }
 
-/// Reads an input; its digest must be that of the bytes.
+/// Reads an input, and checks that the digest is that of the bytes.
 pub(super) fn read_with(source: &dyn Source, job: &JobSpec, path: &str, bytes: &[u8]) -> Vec<Seen> {
     let input = Input::sample(path, path, bytes, PathBuf::from("/nowhere"));
     let (seen, digest) = read_input(source, job, &input);

@@ -71,7 +71,7 @@ impl SourceRecipe {
         let has = |step| job.has_step(source, step);
         let language = match job.language.model.path() {
             Some(_) if has(Step::Language) => LanguageStep::Filter,
-            Some(_) if has(Step::Told) => LanguageStep::Label,
+            Some(_) if has(Step::Label) => LanguageStep::Label,
             Some(_) | None => LanguageStep::Off,
         };
         let slice = source_of(source.slice);

@@ -1,6 +1,7 @@
-//! A paper's own macros, with arguments, expanded until none is left.
+//! Expands the macros that a paper defines, with their arguments, until none is left.
 //!
-//! **Invariant:** nesting and size are bounded: what passes a bound stays as it is, or is an error.
+//! **Invariant:** nesting and size are bounded. A macro that is nested too deep stays as it is, and
+//! a text that becomes too large is an error.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,15 +10,16 @@ use regex::Regex;
 
 use super::Unusable;
 
-/// Macros inside macros are expanded no deeper.
+/// Macros that are nested deeper are not expanded.
 const MAX_NESTING: usize = 24;
-/// Expansions in one paper: more is a bomb.
+/// Number of expansions in one paper; more is treated as an expansion bomb.
 const MAX_EXPANSIONS: usize = 1 << 20;
 
+/// A definition of a macro.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Macro {
     arguments: usize,
-    /// What the first argument is where it is not given in brackets.
+    /// The default of the first argument, if it is optional.
     optional: Option<String>,
     value: String,
 }
@@ -30,10 +32,11 @@ static DEFINITION: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is well-formed")
 });
 
-/// All macros of a paper; a later definition wins.
+/// All macros of a paper by name; a later definition replaces an earlier one.
 pub(super) struct Macros(BTreeMap<String, Macro>);
 
 impl Macros {
+    /// Collects the definitions in the text of a paper.
     pub(super) fn of(paper: &str) -> Self {
         let mut macros = BTreeMap::new();
         for found in DEFINITION.captures_iter(paper) {
@@ -56,6 +59,7 @@ impl Macros {
         Self(macros)
     }
 
+    /// Returns the text with its macros expanded; fails if the result exceeds `max_bytes`.
     pub(super) fn expand(&self, text: &str, max_bytes: usize) -> Result<String, Unusable> {
         let mut expansion = Expansion { macros: &self.0, out: String::new(), left: MAX_EXPANSIONS };
         expansion.run(text, 0, max_bytes)?;
@@ -63,6 +67,7 @@ impl Macros {
     }
 }
 
+/// An expansion in progress, with the number of expansions that are left.
 struct Expansion<'m> {
     macros: &'m BTreeMap<String, Macro>,
     out: String,
@@ -76,7 +81,7 @@ impl Expansion<'_> {
             self.push(&rest[..at], max_bytes)?;
             rest = &rest[at..];
             let letters = rest[1..].bytes().take_while(u8::is_ascii_alphabetic).count();
-            // `\\` and `\%` are signs of two characters.
+            // `\\` and `\%` are commands of two characters.
             let sign = rest[1..].chars().next().map_or(1, |next| 1 + next.len_utf8());
             let length = if letters == 0 { sign } else { 1 + letters };
             let (name, after) = (&rest[1..length], &rest[length..]);
@@ -109,7 +114,8 @@ impl Expansion<'_> {
     }
 }
 
-/// A macro's value with its arguments put in, and what follows them; none where one is missing.
+/// Returns a macro's value with its arguments inserted, and the text after them. Returns `None` if
+/// an argument is missing.
 fn applied<'t>(known: &Macro, after: &'t str) -> Option<(String, &'t str)> {
     let mut arguments: Vec<&str> = Vec::with_capacity(known.arguments);
     let mut rest = after;
@@ -150,7 +156,7 @@ fn applied<'t>(known: &Macro, after: &'t str) -> Option<(String, &'t str)> {
     Some((value, rest))
 }
 
-/// What is between balanced brackets at the start of a text, and what follows.
+/// Returns the text between balanced brackets at the start of a text, and the text after them.
 fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &str)> {
     let inner = text.trim_start().strip_prefix(open)?;
     let (mut depth, mut escaped) = (0_usize, false);
@@ -172,7 +178,7 @@ fn bracketed(text: &str, open: char, close: char) -> Option<(&str, &str)> {
     None
 }
 
-/// Longer arguments are none: a brace was forgotten.
+/// Length in bytes of the longest argument. In a longer one, a closing brace is probably missing.
 const MAX_ARGUMENT_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_and_bombs_are_bounded() {
+    fn cycles_and_expansion_bombs_are_bounded() {
         assert_eq!(expanded("\\def\\x{a\\x}", "\\x"), format!("{}\\x", "a".repeat(MAX_NESTING)));
         let bomb = "\\def\\x{\\x\\x}";
         assert!(Macros::of(bomb).expand("\\x", 10_000).is_err());

@@ -1,58 +1,50 @@
-//! Members of a tar, from any place in it on.
+//! Reads the members of a tar from any offset on.
 //!
-//! A member that is a tar itself is gone through: its members are the papers, and it is none. So
-//! whoever begins inside of it finds the members that whoever comes from its beginning finds.
+//! A member that is itself a tar is entered: its members are the papers. A reader that starts
+//! inside of it therefore finds the same members as one that starts before it.
 //!
-//! **Invariant:** a member belongs to the piece in which its header begins. A header is one only
-//! with a right checksum; after damage the next one is looked for, block by block.
+//! **Invariant:** a member belongs to the piece in which its header starts. A block is a header
+//! only if its checksum is correct; after damage the next header is searched block by block.
 
 use std::io::{self, Read};
 
+/// Size in bytes of a block of a tar.
 const BLOCK: usize = 512;
 
 type Block = [u8; BLOCK];
 
-/// What was found.
+/// A member, or a place at which none can be read. `at` is the offset in the tar.
 #[derive(Debug)]
 pub(super) enum Item {
-    Member {
-        at: u64,
-        name: String,
-        modified: u64,
-        bytes: Vec<u8>,
-    },
-    /// Larger than it may be; read over.
-    TooLarge {
-        at: u64,
-        name: String,
-        bytes: u64,
-    },
-    /// Blocks without a header, or a member that ends too early.
-    Damaged {
-        at: u64,
-        detail: String,
-    },
+    /// A whole member.
+    Member { at: u64, name: String, modified: u64, bytes: Vec<u8> },
+    /// A member that exceeds the limit and was skipped.
+    TooLarge { at: u64, name: String, bytes: u64 },
+    /// Blocks without a header, or a member that is truncated.
+    Damaged { at: u64, detail: String },
 }
 
-/// Walks over the headers.
+/// Reads members one after the other.
 pub(super) struct Members<R> {
     input: R,
     at: u64,
     until: u64,
     max_bytes: u64,
-    /// Whether members that are tars are gone through.
+    /// Whether members that are tars are entered.
     through_tars: bool,
-    /// Where the tars end whose members are read, as far as their begin was seen.
+    /// The ends of the entered tars whose start was read.
     ends: Vec<u64>,
-    /// The block at `at`, or what is there of it, where it was read already.
+    /// The bytes of the block at `at`, if it was already read.
     ahead: Vec<u8>,
-    /// Whether blocks without a header are damage: not before the first one of a piece.
+    /// Whether a block without a header is damage. Before the first header of a piece it is not,
+    /// because the piece can start inside a member.
     aligned: bool,
     ended: bool,
 }
 
 impl<R: Read> Members<R> {
-    /// `input` begins at `offset`; members whose header begins at `until` or later are not read.
+    /// Returns a reader of the members of a piece. `input` starts at `offset`; members whose header
+    /// starts at `until` or later are not read.
     pub(super) fn of_piece(
         mut input: R,
         offset: u64,
@@ -65,7 +57,7 @@ impl<R: Read> Members<R> {
         Ok(Self { at, until, aligned, through_tars: true, ..Self::of_paper(input, max_bytes) })
     }
 
-    /// `input` is the tar of one paper; tars in it are files as others are.
+    /// Returns a reader of the tar of one paper; tars in it are ordinary files.
     pub(super) fn of_paper(input: R, max_bytes: u64) -> Self {
         Self {
             input,
@@ -80,10 +72,12 @@ impl<R: Read> Members<R> {
         }
     }
 
+    /// Returns the input, which was read up to the end of the last member.
     pub(super) fn into_input(self) -> R {
         self.input
     }
 
+    /// Returns the next member or damage, or `None` at the end of the piece.
     pub(super) fn next(&mut self) -> io::Result<Option<Item>> {
         loop {
             let at = self.at;
@@ -98,7 +92,7 @@ impl<R: Read> Members<R> {
             match header {
                 Some(header) => {
                     self.aligned = true;
-                    if !self.is_gone_through(&header)? {
+                    if !self.enters(&header)? {
                         return self.member(at, header).map(Some);
                     }
                 }
@@ -120,7 +114,8 @@ impl<R: Read> Members<R> {
         }
     }
 
-    /// The next block, and how much of it is there; `at` stays.
+    /// Reads the next block without advancing `at`. Returns it with the number of bytes that were
+    /// read.
     fn block(&mut self) -> io::Result<(Block, usize)> {
         let mut block = [0; BLOCK];
         let ahead = std::mem::take(&mut self.ahead);
@@ -128,8 +123,8 @@ impl<R: Read> Members<R> {
         Ok((block, read))
     }
 
-    /// Whether a member, whose header was read, is a tar whose members come next.
-    fn is_gone_through(&mut self, header: &Header) -> io::Result<bool> {
+    /// Returns whether a member, whose header was read, is a tar to enter, and records its end.
+    fn enters(&mut self, header: &Header) -> io::Result<bool> {
         if !self.through_tars || header.bytes < BLOCK as u64 {
             return Ok(false);
         }
@@ -166,6 +161,7 @@ impl<R: Read> Members<R> {
     }
 }
 
+/// The fields of a member's header.
 struct Header {
     name: String,
     bytes: u64,
@@ -173,6 +169,7 @@ struct Header {
 }
 
 impl Header {
+    /// Parses a header; returns `None` if its checksum is wrong.
     fn of(block: &Block) -> Option<Self> {
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(block);
@@ -193,11 +190,12 @@ impl Header {
     }
 }
 
-/// Whether bytes are a tar.
+/// Returns whether bytes start with the header of a tar.
 pub(super) fn is_tar(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|block| Header::of(block).is_some())
 }
 
+/// Fills `block` as far as the input has bytes, and returns their number.
 fn read_up_to(input: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < block.len() {
@@ -244,7 +242,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn pieces_of_any_size_give_each_member_once() {
+    fn pieces_of_any_size_yield_each_member_once() {
         let tar = sample();
         let whole = names(&tar, 0, u64::MAX);
         assert_eq!(whole, ["a", "b", "c too large", "d"]);
@@ -258,7 +256,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn pieces_that_begin_inside_of_a_tar_in_a_tar_find_its_members_once() {
+    fn pieces_that_start_inside_a_nested_tar_find_its_members_once() {
         let deepest = tar_of(&[("f", &[6; 100]), ("g", &[7; 600])]);
         let inner = tar_of(&[("c", &[3; 700]), ("d.tar", &deepest), ("e", &[5; 3000])]);
         let tar = tar_of(&[("a", &[1; 700]), ("b.tar", &inner), ("z", &[9; 10])]);
@@ -271,7 +269,7 @@ pub(super) mod tests {
             }
             assert_eq!(found, whole, "pieces of {size}");
         }
-        // The tar of one paper is no tar of papers.
+        // Tars in the tar of one paper are not entered.
         let mut members = Members::of_paper(tar.as_slice(), 100_000);
         let mut seen = Vec::new();
         while let Some(Item::Member { name, .. }) = members.next().unwrap() {
@@ -281,14 +279,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_cut_tar_in_a_tar_costs_its_last_member_only() {
+    fn a_truncated_nested_tar_loses_only_its_last_member() {
         let inner = tar_of(&[("b", &[2; 100]), ("c", &[3; 1500])]);
         let tar = tar_of(&[("a.tar", &inner[..2048]), ("y", &[8; 10]), ("z", &[9; 10])]);
         assert_eq!(names(&tar, 0, u64::MAX), ["b", "damaged at 1536", "y", "z"]);
     }
 
     #[test]
-    fn a_damaged_header_costs_its_member() {
+    fn a_damaged_header_loses_only_its_member() {
         let mut tar = sample();
         tar[3] ^= 1;
         assert_eq!(names(&tar, 0, u64::MAX), ["damaged at 0", "b", "c too large", "d"]);

@@ -1,15 +1,15 @@
-//! arXiv: tars of papers in TeX.
+//! The slice `arxiv`: tars of papers in TeX.
 //!
 //! ```text
 //! arXiv_src_*.tar → members → .gz: a tar of a project or one file → .tex files → one text
 //! ```
-//! A tar is cut into pieces at its members. Papers that were sent as PDF alone are dropped. A tar
-//! of such tars is read like one.
+//! A tar is split into pieces at its members. Papers that were submitted only as PDF are dropped. A
+//! tar that contains such tars is read in the same way.
 
 mod macros;
 mod members;
-mod mended;
 mod published;
+mod thresher_rules;
 mod unusable;
 
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 use unusable::Unusable;
 
-/// Tars of papers.
+/// The reader of the slice `arxiv`.
 pub struct Arxiv;
 
 impl Source for Arxiv {
@@ -59,7 +59,7 @@ impl Source for Arxiv {
         while let Some(item) = members.next().map_err(failed)? {
             let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
             if !directory {
-                one(job, record, item, sink)?;
+                read_member(job, record, item, sink)?;
                 record += 1;
             }
         }
@@ -72,36 +72,34 @@ impl Source for Arxiv {
         Ok(digest)
     }
 
-    /// RedPajama identified the language of the text in lower case.
+    /// Returns the text in lower case for RedPajama's rules, because RedPajama identified the
+    /// language of that.
     fn text_for_language<'t>(&self, job: &JobSpec, text: &'t str) -> Cow<'t, str> {
         match job.arxiv.latex {
             LatexRules::RedpajamaV1 => Cow::Owned(text.to_lowercase()),
-            LatexRules::Mended => Cow::Borrowed(text),
+            LatexRules::Thresher => Cow::Borrowed(text),
         }
     }
 }
 
-/// What becomes of one member.
-fn one(job: &JobSpec, record: u64, item: Item, sink: &mut RecordSink<'_>) -> Result<(), UnitError> {
+/// Passes the record of one member of a tar to the sink.
+fn read_member(
+    job: &JobSpec,
+    record: u64,
+    item: Item,
+    sink: &mut RecordSink<'_>,
+) -> Result<(), UnitError> {
     let (at, name, modified, packed) = match item {
         Item::Member { at, name, modified, bytes } => (at, name, modified, bytes),
         Item::TooLarge { at, name, bytes } => {
             let detail = format!("the member has {bytes} bytes");
-            let outcome = RecordOutcome::Quarantined {
-                id: &name,
-                url: "",
-                reason: "paper_too_large",
-                detail: &detail,
-            };
+            let (reason, detail) = ("paper_too_large", detail.as_str());
+            let outcome = RecordOutcome::Quarantined { id: &name, url: "", reason, detail };
             return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
         Item::Damaged { at, detail } => {
-            let outcome = RecordOutcome::Quarantined {
-                id: "",
-                url: "",
-                reason: "tar_damaged",
-                detail: &detail,
-            };
+            let (reason, detail) = ("tar_damaged", detail.as_str());
+            let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
             return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
     };
@@ -128,7 +126,7 @@ fn one(job: &JobSpec, record: u64, item: Item, sink: &mut RecordSink<'_>) -> Res
     let most = job.arxiv.max_paper_bytes.0 as usize;
     let text = match job.arxiv.latex {
         LatexRules::RedpajamaV1 => published::text_of(&files, most),
-        LatexRules::Mended => mended::text_of(&files, most),
+        LatexRules::Thresher => thresher_rules::text_of(&files, most),
     };
     match text {
         Ok(text) if text.is_empty() => emit(dropped("arxiv/empty", "")),
@@ -157,7 +155,7 @@ fn one(job: &JobSpec, record: u64, item: Item, sink: &mut RecordSink<'_>) -> Res
 
 fn meta_of(name: &str, id: &str, url: &str, date: &str) -> Meta {
     let yymm = name.split('/').rev().nth(1).unwrap_or_default();
-    // The language is told later, of the text.
+    // A later step identifies the language of the text.
     let fields = [
         ("timestamp", Value::from(date)),
         ("yymm", Value::from(yymm)),
@@ -172,6 +170,7 @@ fn meta_of(name: &str, id: &str, url: &str, date: &str) -> Meta {
 /// Names and bytes of a paper's TeX files, in the order of its tar.
 type TexFiles = Vec<(String, Vec<u8>)>;
 
+/// Unpacks a paper; an error is the reason and the detail of a quarantined record.
 fn tex_files(packed: &[u8], max_bytes: u64) -> Result<TexFiles, (&'static str, String)> {
     let mut bytes = Vec::new();
     MultiGzDecoder::new(packed)
@@ -200,7 +199,8 @@ fn tex_files(packed: &[u8], max_bytes: u64) -> Result<TexFiles, (&'static str, S
     Ok(files)
 }
 
-/// `hep-th/9901001` of `9901/hep-th9901001.gz`; `1911.02782` of `1911/1911.02782.gz`.
+/// Returns the id in the name of a member: `hep-th/9901001` for `9901/hep-th9901001.gz`, and
+/// `1911.02782` for `1911/1911.02782.gz`.
 fn arxiv_id(name: &str) -> String {
     let file = name.rsplit('/').next().unwrap_or(name);
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
@@ -212,10 +212,10 @@ fn arxiv_id(name: &str) -> String {
     format!("{archive}/{number}")
 }
 
-/// Seconds since 1970 as a date and a time.
+/// Formats seconds since 1970 as a date and a time.
 fn iso_time(seconds: u64) -> String {
     let days = (seconds / 86_400) as i64;
-    // Days from the civil calendar, counted from March of the year 0.
+    // The number of days since 1 March of the year 0 of the civil calendar.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);

@@ -1,6 +1,6 @@
-//! RedPajama's cleaning of a paper's TeX files, step for step, its slips included: the character
-//! before a comment goes too, a paragraph is a header only before a subparagraph, and a macro that
-//! follows another at once is missed.
+//! RedPajama's rules for a paper's TeX files, step by step and with their defects: the character
+//! before a comment is removed too, a paragraph is a header only before a subparagraph, and a macro
+//! that directly follows another is not expanded.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
 }
 
-/// The options and the title of a header.
+/// The pattern of the options and the title of a header.
 const TITLE: &str = r"\b\*?(?:\[.*?\])?\{.*?\}";
 
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
@@ -33,7 +33,7 @@ static NEWCOMMAND: LazyLock<Regex> =
 static DEF: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?m)\\def\s*(\\[a-zA-Z0-9]+?)\s*\{(.*?)\}$"));
 
-/// The text of a paper; `max_bytes` bounds what macros may make of it.
+/// Returns the text of a paper; `max_bytes` limits the size to which macros may expand it.
 pub(super) fn text_of(files: &[(String, Vec<u8>)], max_bytes: usize) -> Result<String, Unusable> {
     let mut texts = Vec::with_capacity(files.len());
     for (name, bytes) in files {
@@ -49,7 +49,8 @@ pub(super) fn text_of(files: &[(String, Vec<u8>)], max_bytes: usize) -> Result<S
     Ok(cleaned.join("\n"))
 }
 
-/// Names with their backslash and values, in the order in which they are first met.
+/// Returns the names of macros, with their backslash, and their values, in the order of their first
+/// definitions.
 fn macros_of(texts: &[&str]) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for text in texts {
@@ -66,6 +67,7 @@ fn macros_of(texts: &[&str]) -> Vec<(String, String)> {
     found
 }
 
+/// Applies the published steps to one file.
 fn clean(text: &str, macros: &[(String, String)], max_bytes: usize) -> Result<String, Unusable> {
     let Some(header) = HEADER.find(text) else { return Ok(String::new()) };
     let text = COMMENT_LINE.replace_all(&text[header.start()..], "");
@@ -73,7 +75,7 @@ fn clean(text: &str, macros: &[(String, String)], max_bytes: usize) -> Result<St
     let end = TAIL.find(&text).map_or(text.len(), |tail| tail.start());
     let mut text = text[..end].to_owned();
     for (name, value) in macros {
-        // Python reads the escaped value as a template, and knows no such escapes.
+        // Python interprets the escaped value as a template, and rejects such escapes.
         if !value.chars().all(|c| matches!(c, ' '..='~' | '\t' | '\r')) {
             return Err(Unusable::MacroNotAscii { name: name.clone() });
         }

@@ -1,4 +1,4 @@
-//! Whole tars, made here.
+//! Tests with whole tars, which are built here.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,10 +19,10 @@ fn read(tar: &[u8], preset: &str) -> Vec<(String, String)> {
     );
     let job = JobSpec::parse(&text, std::path::Path::new("/")).unwrap();
     let input = Input::sample("x.tar", "x.tar", tar, PathBuf::new());
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     let digest = Arxiv
         .read(&job, &job.source[0], &input, &mut |record| {
-            told.push(match record.outcome {
+            outcomes.push(match record.outcome {
                 RecordOutcome::Page(page) => {
                     assert_eq!(page.date, "2023-11-14T22:13:20");
                     (page.url.to_owned(), page.text.to_owned())
@@ -36,7 +36,7 @@ fn read(tar: &[u8], preset: &str) -> Vec<(String, String)> {
         })
         .unwrap();
     assert_eq!(digest.bytes, tar.len() as u64);
-    told
+    outcomes
 }
 
 fn sample() -> Vec<u8> {
@@ -68,24 +68,24 @@ fn every_member_is_a_paper_or_dropped_or_quarantined_by_name() {
         ("1911.00003", "paper_too_large"),
         ("1911.00004", "arxiv/no_tex"),
     ];
-    let rest = rest.map(|(id, told)| (id.to_owned(), told.to_owned()));
-    let told = read(&sample(), "thresher");
+    let rest = rest.map(|(id, outcome)| (id.to_owned(), outcome.to_owned()));
+    let outcomes = read(&sample(), "thresher");
     assert_eq!(
-        told[0],
+        outcomes[0],
         ("https://arxiv.org/abs/hep-th/9901001".to_owned(), "\\section{One} café".to_owned())
     );
-    assert_eq!(told[1].1, "\\section{A} \\section{B}\nb");
-    assert_eq!(told[2..], rest);
-    let told = read(&sample(), "redpajama-v1");
-    assert_eq!(told[0], ("hep-th/9901001".to_owned(), "arxiv/not_utf8".to_owned()));
-    assert_eq!(told[1].1, "\\section{B\nb\n\n\\section{A} \\input{b}\\end{document}");
-    assert_eq!(told[2..], rest);
+    assert_eq!(outcomes[1].1, "\\section{A} \\section{B}\nb");
+    assert_eq!(outcomes[2..], rest);
+    let outcomes = read(&sample(), "redpajama-v1");
+    assert_eq!(outcomes[0], ("hep-th/9901001".to_owned(), "arxiv/not_utf8".to_owned()));
+    assert_eq!(outcomes[1].1, "\\section{B\nb\n\n\\section{A} \\input{b}\\end{document}");
+    assert_eq!(outcomes[2..], rest);
 }
 
 #[test]
-fn a_cut_or_empty_tar_is_told() {
+fn a_truncated_or_empty_tar_is_quarantined() {
     assert_eq!(read(b"", "thresher"), [(String::new(), "empty_input".to_owned())]);
     let tar = sample();
-    let told = read(&tar[..1200], "thresher");
-    assert_eq!(told.last().unwrap().1, "tar_damaged");
+    let outcomes = read(&tar[..1200], "thresher");
+    assert_eq!(outcomes.last().unwrap().1, "tar_damaged");
 }

@@ -1,7 +1,7 @@
-//! Why a paper that was read gives no text: what its rules say to `arxiv`, which drops or
-//! quarantines it.
+//! The errors of the rules that turn a paper into a text. The slice drops or quarantines such a
+//! paper.
 
-/// Why a paper gives no text.
+/// The reason why a paper that was read has no text.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     #[error("byte {at} of `{name}` is no UTF-8")]

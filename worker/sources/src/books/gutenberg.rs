@@ -1,28 +1,30 @@
-//! What Project Gutenberg puts around a text: a header with fields, marks, and its licence.
+//! Parses what Project Gutenberg adds to a text: a header with fields, marks, and its licence.
 //!
-//! Marks are whole lines that begin with `*** START OF` or `*** END OF` and name Project Gutenberg;
-//! older texts end their header with `*END*THE SMALL PRINT`. Without a mark there is nothing to
-//! cut.
+//! Marks are whole lines that start with `*** START OF` or `*** END OF` and name Project Gutenberg.
+//! Older texts end their header with `*END*THE SMALL PRINT`. A text without marks is not changed.
 
 use std::borrow::Cow;
 
-/// The header stands in so many bytes.
+/// Number of first bytes in which the header must end.
 const HEADER_BYTES: usize = 24 << 10;
 
-/// A book and what its header says.
+/// A book with the fields of its header.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Book<'a> {
+    /// The text, without header and licence if they are removed.
     pub(super) text: &'a str,
+    /// The title in the header.
     pub(super) title: Option<&'a str>,
+    /// The release date in the header, as it is written there.
     pub(super) released: Option<&'a str>,
-    /// Project Gutenberg's.
+    /// The number that Project Gutenberg gave the book.
     pub(super) number: Option<&'a str>,
-    /// As ISO 639-1, where it is one of the common ones.
+    /// The ISO 639-1 code of the language, if it is one of the common ones.
     pub(super) language: Option<&'static str>,
 }
 
-/// The text as UTF-8 with `\n` at the ends of lines, as its header says it is encoded; an error is
-/// the place of the first byte that is no UTF-8, where no header says anything.
+/// Decodes a file as UTF-8, or else with the encoding that its header names. If that fails, returns
+/// the position of the first byte that is not valid UTF-8.
 pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, usize> {
     let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
     let error = match simdutf8::compat::from_utf8(raw) {
@@ -36,11 +38,11 @@ pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, usize> {
     if damaged { Err(error) } else { Ok(text) }
 }
 
-/// Reads the header; the text lies between the marks where they are to be cut.
+/// Reads the header. If `cut` is set, the returned text is only the part between the marks.
 pub(super) fn read(text: &str, cut: bool) -> Book<'_> {
     let marks = marks(text);
     let head = match marks.start {
-        Some((begin, _)) => &text[..begin],
+        Some((start, _)) => &text[..start],
         None => "",
     };
     let released = field(head, "Release Date:");
@@ -56,7 +58,7 @@ pub(super) fn read(text: &str, cut: bool) -> Book<'_> {
     }
 }
 
-/// Begin and end of the lines that are marks.
+/// The positions of the marks: start and end of the first one, and the start of the last one.
 #[derive(Default)]
 struct Marks {
     start: Option<(usize, usize)>,
@@ -71,11 +73,12 @@ impl Marks {
     }
 }
 
+/// Finds the marks in a text.
 fn marks(text: &str) -> Marks {
     let mut marks = Marks::default();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let (begin, end) = (at, at + line.len());
+        let (start, end) = (at, at + line.len());
         at = end;
         if !line.starts_with('*') {
             continue;
@@ -84,24 +87,25 @@ fn marks(text: &str) -> Marks {
         let upper = upper.trim_start_matches(['*', ' ']);
         let named = upper.contains("GUTENBERG");
         if marks.start.is_none()
-            && begin < HEADER_BYTES
+            && start < HEADER_BYTES
             && (named && upper.starts_with("START OF") || upper.starts_with("END*THE SMALL PRINT"))
         {
-            marks.start = Some((begin, end));
+            marks.start = Some((start, end));
         } else if named && upper.starts_with("END OF") {
-            marks.end = Some(begin);
+            marks.end = Some(start);
             break;
         }
     }
     marks
 }
 
-/// The value of the first line that begins with `name`.
+/// Returns the value of the first line that starts with `name`.
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let value = head.lines().find_map(|line| line.strip_prefix(name))?.trim();
     (!value.is_empty()).then_some(value)
 }
 
+/// Returns the ISO 639-1 code for an English name of a language.
 fn language_code(name: &str) -> Option<&'static str> {
     const NAMES: [(&str, &str); 12] = [
         ("Chinese", "zh"),
@@ -135,7 +139,7 @@ mod tests {
             ),
             ("t\n*** END OF THIS PROJECT GUTENBERG EBOOK X ***\nl\n", "t"),
             ("small\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN*Ver.04*END*\nt", "t"),
-            // Stars in a book are no mark.
+            // Stars in the text of a book are not marks.
             (
                 "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",
                 "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",

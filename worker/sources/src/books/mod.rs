@@ -1,15 +1,16 @@
-//! Books: PG-19 as JSON lines, and plain texts of Project Gutenberg.
+//! The slice `books`: PG-19 as JSON lines, and plain texts of Project Gutenberg.
 //!
 //! | input | a record is |
 //! |---|---|
 //! | `.json(l)(.gz)`: `short_book_title`, `publication_date`, `url`, `text` | a row |
 //! | any other name (`train/1234.txt`) | the whole file |
 //!
-//! What Project Gutenberg puts around a text is cut, title, date and language are read from it; a
-//! file that is no UTF-8 is read in the encoding that its header names. `redpajama-v1` cuts
-//! nothing. Near-duplicates are for the step `near` to find.
+//! The header and the licence that Project Gutenberg adds to a text are removed; title, date and
+//! language are read from the header. A file that is not valid UTF-8 is decoded with the encoding
+//! that its header names. The preset `redpajama-v1` removes nothing. The step `near` finds
+//! near-duplicates.
 //!
-//! **Invariant:** between the marks nothing of a book is changed but its line ends.
+//! **Invariant:** of the text between the marks only the line ends are changed.
 
 mod gutenberg;
 
@@ -27,10 +28,10 @@ use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 
-/// Of Project Gutenberg's texts; free of copyright in the United States.
+/// The licence of Project Gutenberg's texts, which are free of copyright in the United States.
 const LICENCE: &str = "public domain (US)";
 
-/// Books.
+/// The reader of the slice `books`.
 pub struct Books;
 
 /// A row of PG-19.
@@ -38,7 +39,7 @@ pub struct Books;
 struct Row {
     #[serde(default, alias = "title")]
     short_book_title: String,
-    /// A number, or text.
+    /// A number or a text.
     #[serde(default)]
     publication_date: Value,
     #[serde(default)]
@@ -93,7 +94,7 @@ impl Source for Books {
     }
 }
 
-/// One file, one book.
+/// Reads a file that is one book.
 fn read_file(
     job: &JobSpec,
     input: &Input<'_>,
@@ -147,6 +148,7 @@ fn read_file(
     Ok(digest)
 }
 
+/// Returns the outcome of a book: it is dropped if its text is empty.
 fn outcome<'a>(page: &Page<'a>) -> RecordOutcome<'a> {
     if page.text.trim().is_empty() {
         return RecordOutcome::Dropped {
@@ -159,7 +161,7 @@ fn outcome<'a>(page: &Page<'a>) -> RecordOutcome<'a> {
     RecordOutcome::Page(Page { licence: Some(LICENCE), ..*page })
 }
 
-/// As RedPajama published it.
+/// Returns the fields of `meta` that RedPajama published.
 fn meta(title: &str, publication_date: &Value, url: &str) -> Meta {
     let mut meta = Meta::new();
     meta.insert("short_book_title".into(), json!(title));
@@ -179,7 +181,7 @@ mod tests {
         \x20 Indented.\r\n\r\n*** END OF THIS PROJECT GUTENBERG EBOOK A TALE ***\r\nLicence terms\r\n";
 
     #[test]
-    fn a_plain_book_loses_what_stands_around_it_and_keeps_what_that_said() {
+    fn header_and_licence_of_a_plain_book_are_removed_and_its_fields_are_kept() {
         let seen = read_bytes(&Books, "books", "train/9.txt", BOOK.as_bytes());
         let [Seen::Page { id, url, date, title, text, .. }] = seen.as_slice() else {
             panic!("{seen:?}")
@@ -191,9 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn the_published_recipe_cuts_nothing() {
+    fn the_published_recipe_removes_nothing() {
         let seen = read_with(&Books, &job("books", "redpajama-v1", ""), "9.txt", BOOK.as_bytes());
-        assert_eq!(seen[0].told(), BOOK);
+        assert_eq!(seen[0].outcome(), BOOK);
     }
 
     #[test]
@@ -205,20 +207,20 @@ mod tests {
         assert_eq!((id.as_str(), date.as_str(), title.as_str()), ("u", "1913", "T"));
         let expected = json!({"short_book_title": "T", "publication_date": 1913, "url": "u"});
         assert_eq!(json!(meta), expected);
-        assert_eq!(seen[1].told(), "books/empty");
-        assert_eq!(seen[2].told(), "invalid_json");
+        assert_eq!(seen[1].outcome(), "books/empty");
+        assert_eq!(seen[2].outcome(), "invalid_json");
     }
 
     #[test]
-    fn a_book_that_is_no_text_or_too_large_is_quarantined() {
+    fn a_book_that_is_not_text_or_is_too_large_is_quarantined() {
         let seen = read_bytes(&Books, "books", "a.txt", b"abc\xff");
-        assert_eq!(seen[0].told(), "invalid_utf8");
+        assert_eq!(seen[0].outcome(), "invalid_utf8");
         let latin = b"Character set encoding: ISO-8859-1\n\ncaf\xe9";
         let seen = read_bytes(&Books, "books", "a.txt", latin);
-        assert!(seen[0].told().ends_with("caf\u{e9}"));
+        assert!(seen[0].outcome().ends_with("caf\u{e9}"));
         let small = job("books", "thresher", "[records]\nmax_bytes = \"1KiB\"\n");
         let seen = read_with(&Books, &small, "a.txt", &[b'a'; 1025]);
-        assert_eq!(seen[0].told(), "record_too_large");
-        assert_eq!(read_with(&Books, &small, "a.txt", &[b'a'; 1024])[0].told().len(), 1024);
+        assert_eq!(seen[0].outcome(), "record_too_large");
+        assert_eq!(read_with(&Books, &small, "a.txt", &[b'a'; 1024])[0].outcome().len(), 1024);
     }
 }

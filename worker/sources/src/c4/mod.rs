@@ -1,9 +1,10 @@
-//! C4: the published `c4-train.*.json.gz`, one document a line.
+//! The slice `c4`: the published files `c4-train.*.json.gz`, with one document on each line.
 //!
-//! RedPajama took C4 as it is; so does this reader, and what else happens to a document is for the
-//! slice's steps to say: none in `redpajama-v1`, language and document dedup by default. Rebuilding
-//! C4 from web pages is no part of it: that is a `commoncrawl` source with C4's rules as filters.
-//! Files of mC4 (`c4-de.tfrecord-00000-of-02048.json.gz`) tell their language by their names.
+//! RedPajama used C4 unchanged, and so does this reader; the steps of the slice decide what else
+//! happens to a document. By default they are language and document dedup, and in `redpajama-v1`
+//! there are none. This slice does not rebuild C4 from web pages: a `commoncrawl` source with C4's
+//! rules as filters does. The language of a file of mC4 is in its name
+//! (`c4-de.tfrecord-00000-of-02048.json.gz`).
 //!
 //! ```text
 //! {"text", "timestamp", "url"} → document, licence ODC-BY; dropped: c4/empty
@@ -19,13 +20,13 @@ use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 
-/// Of the collection; pages are their owners'.
+/// The licence of the collection; the pages belong to their owners.
 const LICENCE: &str = "ODC-BY-1.0";
 
-/// C4 as it was published.
+/// The reader of the slice `c4`.
 pub struct C4;
 
-/// A line; other fields are left alone.
+/// A line of a file; other fields are ignored.
 #[derive(Debug, Deserialize)]
 struct Row {
     text: String,
@@ -79,7 +80,8 @@ impl Source for C4 {
     }
 }
 
-/// `de` of mC4's `c4-de.tfrecord-…` and `c4-de-validation.…`; `en` of C4's own, `c4-train.…`.
+/// Returns the language in the name of a file: `de` for mC4's `c4-de.tfrecord-…` and
+/// `c4-de-validation.…`, and `en` for C4's own `c4-train.…`.
 fn language_of(path: &str) -> &str {
     let file = path.rsplit('/').next().unwrap_or(path);
     let name = file.strip_prefix("c4-").and_then(|rest| rest.split('.').next()).unwrap_or_default();
@@ -90,7 +92,7 @@ fn language_of(path: &str) -> &str {
     if is_code { name } else { "en" }
 }
 
-/// As RedPajama published it.
+/// Returns the fields of `meta` that RedPajama published.
 fn meta(row: &Row, language: &str) -> Meta {
     let mut meta = Meta::new();
     meta.insert("timestamp".into(), json!(row.timestamp));
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_mc4_name_their_language() {
+    fn the_language_of_a_file_of_mc4_is_in_its_name() {
         for (path, language) in [
             ("en/c4-train.00000-of-01024.json.gz", "en"),
             ("c4-validation.00000-of-00008.json.gz", "en"),
@@ -138,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_told_with_its_place() {
+    fn rows_that_are_not_documents_are_reported_with_their_offset() {
         let input =
             b"{\"text\":\"a\",\"url\":\"u\",\"timestamp\":\"t\"}\n{\"text\":\"\"}\nnothing\n\
                       {\"url\":\"u\"}\n{\"text\":\"\xff\"}\n[1]\n{\"text\":\"b\"}\n";
         let seen = read_bytes(&C4, "c4", "x.json", input);
-        let told: Vec<(u64, String)> =
-            seen.iter().map(|record| (record.offset(), record.told())).collect();
+        let outcomes: Vec<(u64, String)> =
+            seen.iter().map(|record| (record.offset(), record.outcome())).collect();
         let expected = [
             (0, "a"),
             (39, "c4/empty"),
@@ -154,6 +156,6 @@ mod tests {
             (84, "invalid_json"),
             (88, "b"),
         ];
-        assert_eq!(told, expected.map(|(at, told)| (at, told.to_owned())));
+        assert_eq!(outcomes, expected.map(|(at, outcome)| (at, outcome.to_owned())));
     }
 }

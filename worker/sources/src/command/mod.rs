@@ -1,13 +1,14 @@
-//! Commands of the user's: a program that gives documents, or judges them, over pipes.
+//! Runs the user's commands: a program that writes documents, or filters them, over pipes.
 //!
 //! ```text
-//! source   input's bytes ─▶ stdin │ stdout ─▶ a JSON object a line: a document
-//! filter   a document a line ─▶ stdin │ stdout ─▶ one answer a line, in the same order
+//! source   bytes of the input ─▶ stdin │ stdout ─▶ a JSON object on each line: a document
+//! filter   a document on each line ─▶ stdin │ stdout ─▶ an answer on each line, in the same order
 //! ```
-//! A program that is silent for too long, takes too much memory, ends with a status, answers what
-//! is no answer, or too little or too much, fails its unit with what it said last on stderr.
-//! Nothing of it is taken then, so no document is lost in silence. What it says is taken as it is:
-//! the same input must give the same answer, or the promise of equal bytes does not hold.
+//! A program fails its unit if it does not respond in time, exceeds its memory limit, exits with a
+//! status other than 0, or writes too few, too many or invalid answers. The error contains its last
+//! output on stderr. None of its output is used then, so no document is lost unnoticed. Valid
+//! answers are used unchanged: the output of a job is reproducible only if the program gives the
+//! same answer for the same input.
 
 mod pipes;
 mod process;
@@ -23,54 +24,64 @@ use thresher_unit::UnitError;
 pub use process::{CommandError, Feed, Program};
 pub use reasons::Reasons;
 
-/// How a program is run.
+/// The command line of a program, with its folder and its limits.
 #[derive(Debug, Clone)]
 pub struct CommandLine<'a> {
+    /// The name of the command in the job file, for error messages.
     pub name: &'a str,
+    /// The program and its arguments.
     pub run: &'a [String],
+    /// The working directory of the program.
     pub folder: &'a Path,
-    /// `THRESHER_INPUT` of its environment.
+    /// The value of `THRESHER_INPUT` in the program's environment; `None` leaves it unset.
     pub input: Option<&'a str>,
-    /// The longest silence.
+    /// The longest time for which the program may neither read nor write.
     pub timeout: Duration,
-    /// Address space of the program.
+    /// The limit of the program's address space in bytes.
     pub memory_bytes: u64,
-    /// The longest line that it may write.
+    /// The length in bytes of the longest line that the program may write.
     pub line_max_bytes: usize,
 }
 
-/// What a filter is asked about.
+/// A document as it is written to a filter.
 #[derive(Debug, Serialize)]
 pub struct Question<'a> {
+    /// The id of the document.
     pub id: &'a str,
+    /// The address of the document; empty if it has none.
     pub url: &'a str,
+    /// The title of the document; empty if it has none.
     pub title: &'a str,
+    /// The language, if it is known.
     pub language: Option<&'a str>,
+    /// The text of the document.
     pub text: &'a str,
 }
 
-/// What it says.
+/// The answer of a filter.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
     keep: Option<bool>,
     #[serde(default)]
     reason: Option<String>,
-    /// In place of the document's.
+    /// The text that replaces the document's.
     #[serde(default)]
     text: Option<String>,
 }
 
-/// What becomes of a document.
+/// The decision of a filter about one document.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
+    /// The document is kept.
     Keep,
+    /// The document is kept with this text.
     Rewritten(String),
-    /// With the reason, which is a name.
+    /// The document is dropped for this reason.
     Dropped(String),
 }
 
-/// A filter at work: one program for one unit.
+/// A running filter: one program for one unit.
 pub struct ExternalFilter {
     program: Program,
     question: Vec<u8>,
@@ -78,27 +89,30 @@ pub struct ExternalFilter {
 }
 
 impl ExternalFilter {
+    /// Starts the program of a filter.
     pub fn start(line: &CommandLine<'_>) -> Result<Self, CommandError> {
         let program = Program::start(line, Feed::Lines)?;
         Ok(Self { program, question: Vec::new(), reasons: Reasons::default() })
     }
 
-    /// Asks about one document and waits for the answer.
-    pub fn judge(&mut self, question: &Question<'_>) -> Result<Verdict, CommandError> {
+    /// Sends one document to the program and waits for the answer.
+    pub fn evaluate(&mut self, question: &Question<'_>) -> Result<Verdict, CommandError> {
         self.question.clear();
-        serde_json::to_writer(&mut self.question, question)
-            .map_err(|error| self.program.failed(&format!("a question is no JSON: {error}")))?;
+        serde_json::to_writer(&mut self.question, question).map_err(|error| {
+            self.program.failed(&format!("a document cannot be written as JSON: {error}"))
+        })?;
         self.question.push(b'\n');
         self.program.write(&self.question)?;
         let Some(line) = self.program.line()? else {
-            return Err(self.program.gone("it ended before it had answered"));
+            return Err(self.program.pipe_closed("it exited before it answered"));
         };
         let answer = serde_json::from_slice::<Answer>(&line);
-        let answer = answer.map_err(|error| self.program.answered(&line, &error.to_string()))?;
-        verdict(answer, &mut self.reasons).map_err(|why| self.program.answered(&line, &why))
+        let answer =
+            answer.map_err(|error| self.program.invalid_answer(&line, &error.to_string()))?;
+        verdict(answer, &mut self.reasons).map_err(|why| self.program.invalid_answer(&line, &why))
     }
 
-    /// Tells it that there is no more, and waits for its end.
+    /// Closes the program's stdin and waits until it exits.
     pub fn finish(self) -> Result<(), CommandError> {
         self.program.finish()
     }
@@ -123,7 +137,7 @@ fn verdict(answer: Answer, reasons: &mut Reasons) -> Result<Verdict, String> {
     }
 }
 
-/// Returns how the job runs `command`; `input` becomes its `THRESHER_INPUT`.
+/// Returns the command line for `command` of the job; `input` becomes its `THRESHER_INPUT`.
 pub fn command_line<'a>(
     job: &JobSpec,
     command: &'a CommandSpec,
@@ -142,7 +156,7 @@ pub fn command_line<'a>(
 
 impl From<CommandError> for UnitError {
     fn from(error: CommandError) -> Self {
-        // It may have been the machine's fault: memory, a missing file system.
+        // The cause may be the machine, such as too little memory or a missing file system.
         Self::Command(error.to_string())
     }
 }

@@ -1,7 +1,7 @@
-//! The ends of a program's pipes that are ours: none of them blocks for longer than it may.
+//! Our ends of a program's pipes, which never block for longer than the timeout.
 //!
-//! A pipe closes only when the last process that holds it is gone, and a program may leave others
-//! behind, so its death alone ends no reading and no writing.
+//! A pipe closes only when the last process that holds it exits. A program can leave other
+//! processes behind, so its own exit does not end our reads and writes.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -14,22 +14,23 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use thresher_storage::clock;
 
-/// How often a feed looks whether it is still wanted.
+/// Interval at which [`Feeding`] checks whether it must stop.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// One end, which fails with [`io::ErrorKind::TimedOut`] at a set time.
+/// One end of a pipe, which fails with [`io::ErrorKind::TimedOut`] at a set time.
 pub(super) struct Timed<F> {
     pipe: F,
     until: Instant,
 }
 
 impl<F: AsFd> Timed<F> {
+    /// Wraps our end of a pipe. The deadline is now, until [`Timed::allow`] sets another.
     pub(super) fn over(pipe: F) -> io::Result<Self> {
         stop_blocking(&pipe)?;
         Ok(Self { pipe, until: clock::now() })
     }
 
-    /// All that follows must be done within `time` from now.
+    /// Sets the deadline of all following reads and writes to `time` from now.
     pub(super) fn allow(&mut self, time: Duration) {
         self.until = clock::now() + time;
     }
@@ -74,22 +75,24 @@ impl<F: AsFd + Write> Write for Timed<F> {
     }
 }
 
-/// A stdin that takes an input for as long as somebody wants it to; then it is a broken pipe.
+/// A stdin to which an input is written until `stop` is set; then writes fail with a broken
+/// pipe.
 pub(super) struct Feeding<F> {
     pipe: F,
-    unwanted: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
 }
 
 impl<F: AsFd> Feeding<F> {
-    pub(super) fn over(pipe: F, unwanted: &Arc<AtomicBool>) -> io::Result<Self> {
+    /// Wraps our end of the program's stdin.
+    pub(super) fn over(pipe: F, stop: &Arc<AtomicBool>) -> io::Result<Self> {
         stop_blocking(&pipe)?;
-        Ok(Self { pipe, unwanted: Arc::clone(unwanted) })
+        Ok(Self { pipe, stop: Arc::clone(stop) })
     }
 }
 
 impl<F: AsFd + Write> Write for Feeding<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        while !self.unwanted.load(Ordering::Relaxed) {
+        while !self.stop.load(Ordering::Relaxed) {
             match self.pipe.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     is_ready(&self.pipe, PollFlags::OUT, LOOK)?;
@@ -105,13 +108,15 @@ impl<F: AsFd + Write> Write for Feeding<F> {
     }
 }
 
-/// Of our end alone: the program's is another description.
+/// Makes our end of a pipe non-blocking. The program's end has a file description of its own and
+/// stays as it is.
 fn stop_blocking(pipe: impl AsFd) -> io::Result<()> {
     let flags = fcntl_getfl(&pipe)?;
     Ok(fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?)
 }
 
-/// Whether something can be done with it, or its other end is closed, within `time`.
+/// Waits for at most `time`, and returns whether the pipe can be read or written, or its other end
+/// is closed.
 fn is_ready(pipe: impl AsFd, flags: PollFlags, time: Duration) -> io::Result<bool> {
     let time = Timespec::try_from(time).ok();
     let mut polled = [PollFd::new(&pipe, flags)];

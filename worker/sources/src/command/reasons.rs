@@ -1,19 +1,21 @@
-//! The reasons that a program gives: names, and not many, since each is a line of the report.
+//! Checks the reasons of a program. They must be names, and few, because each is a line of the
+//! report.
 
 use std::collections::BTreeSet;
 
-/// So many a program may have in one unit.
+/// Number of different reasons that a program may use in one unit.
 const MOST: usize = 256;
+/// Length in bytes of the longest reason.
 const MOST_BYTES: usize = 64;
 
-/// Those that one run of a program has given.
+/// The reasons that one run of a program has used.
 #[derive(Default)]
 pub struct Reasons {
     seen: BTreeSet<String>,
 }
 
 impl Reasons {
-    /// Why a reason cannot be taken, if it cannot.
+    /// Adds a reason; returns an error message if it is not valid or is one too many.
     pub fn check(&mut self, reason: &str) -> Result<(), String> {
         if self.seen.contains(reason) {
             return Ok(());

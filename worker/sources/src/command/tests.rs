@@ -1,4 +1,4 @@
-//! Programs that do as they should, and programs that do not.
+//! Tests with programs that behave, and programs that do not.
 
 use super::*;
 
@@ -25,17 +25,17 @@ fn start(script: &str, timeout: Duration) -> ExternalFilter {
 const LONG: Duration = Duration::from_secs(60);
 
 fn ask(filter: &mut ExternalFilter, text: &str) -> Result<Verdict, CommandError> {
-    filter.judge(&Question { id: "1", url: "u", title: "t", language: Some("en"), text })
+    filter.evaluate(&Question { id: "1", url: "u", title: "t", language: Some("en"), text })
 }
 
-/// The error of asking once about a text and ending.
+/// Returns the error after one question and the end.
 fn error(script: &str, timeout: Duration) -> String {
     let mut filter = start(script, timeout);
     let result = ask(&mut filter, "text").and_then(|_| filter.finish());
     result.unwrap_err().to_string()
 }
 
-/// A script that gives each line this answer.
+/// Returns a script that gives the same answer for each line.
 fn answering(answer: &str) -> String {
     format!("while read -r line; do echo '{answer}'; done")
 }
@@ -68,73 +68,73 @@ fn a_question_is_a_json_line_with_the_document() {
 }
 
 #[test]
-fn a_program_that_misbehaves_is_told_with_what_it_said() {
+fn a_misbehaving_program_is_reported_with_its_last_output() {
     let crashed = error("echo boom >&2; exit 3", LONG);
     assert!(crashed.contains("command `step` failed") && crashed.contains("boom"), "{crashed}");
     let garbage = error("read -r line; echo maybe", LONG);
-    assert!(garbage.contains("`maybe` is none"), "{garbage}");
+    assert!(garbage.contains("`maybe` is not valid"), "{garbage}");
     let half = error("read -r line; printf '{\"keep\": tr'", LONG);
-    assert!(half.contains("cut"), "{half}");
+    assert!(half.contains("incomplete"), "{half}");
     let unknown = error(&answering(r#"{"keep": true, "score": 1}"#), LONG);
     assert!(unknown.contains("score"), "{unknown}");
     let both = error(&answering(r#"{"keep": false, "text": "x"}"#), LONG);
     assert!(both.contains("write {"), "{both}");
     let few = error("read -r line; exit 0", LONG);
-    assert!(few.contains("before it had answered"), "{few}");
+    assert!(few.contains("before it answered"), "{few}");
     let many = error("read -r line; echo '{\"keep\": true}'; echo '{\"keep\": true}'", LONG);
-    assert!(many.contains("nothing was asked"), "{many}");
+    assert!(many.contains("no answer was expected"), "{many}");
     let late = error("read -r line; echo '{\"keep\": true}'; exit 4", LONG);
     assert!(late.contains("exit status: 4"), "{late}");
     let long = error("read -r line; head -c 2000 /dev/zero | tr '\\0' x", LONG);
     assert!(long.contains("more than 1000 bytes"), "{long}");
     let died = error("read -r line; exec >&-; printf 'a\\033[31mb' >&2; exit 9", LONG);
-    assert!(died.contains("before it had answered (exit status: 9)"), "{died}");
+    assert!(died.contains("before it answered (exit status: 9)"), "{died}");
     assert!(died.contains("a\\u{1b}[31mb"), "{died}");
 }
 
 #[test]
-fn a_program_that_hangs_is_ended_with_all_its_group() {
+fn a_program_that_hangs_is_killed_with_its_process_group() {
     let hung = error("sleep 1000 & sleep 1000", Duration::from_millis(200));
-    assert!(hung.contains("silent for 0.2 s"), "{hung}");
+    assert!(hung.contains("did not respond for 0.2 s"), "{hung}");
     let hung =
         error("read -r line; echo '{\"keep\": true}'; sleep 1000", Duration::from_millis(200));
-    assert!(hung.contains("silent"), "{hung}");
+    assert!(hung.contains("did not respond"), "{hung}");
 }
 
 #[test]
-fn nothing_waits_for_a_process_that_left_the_group_with_the_pipes() {
-    let begun = thresher_storage::clock::now();
+fn a_process_that_left_the_group_with_the_pipes_is_not_waited_for() {
+    let started = thresher_storage::clock::now();
     let short = Duration::from_millis(300);
-    for (script, told) in [
-        ("read -r line; setsid sleep 30 & exit 0", "what it started still held its pipes"),
+    for (script, expected) in [
+        ("read -r line; setsid sleep 30 & exit 0", "processes that it started kept its pipes open"),
         ("read -r line; setsid sleep 30 & exit 3", "(exit status: 3)"),
-        ("read -r line; setsid sleep 30 & sleep 30", "silent for 0.3 s"),
+        ("read -r line; setsid sleep 30 & sleep 30", "did not respond for 0.3 s"),
     ] {
         let error = error(script, short);
-        assert!(error.contains(told), "{script}: {error}");
+        assert!(error.contains(expected), "{script}: {error}");
     }
     let run = shell("setsid sleep 30 <&0 >/dev/null 2>&1 & exit 0");
     let input = Box::new(std::io::Cursor::new(vec![0; 1 << 20]));
     let mut program = Program::start(&line(&run), Feed::Bytes(input)).unwrap();
     assert_eq!(program.line().unwrap(), None);
     let error = program.end().unwrap_err().to_string();
-    assert!(error.contains("before it had read its input"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(error.contains("before it read all of its input"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
-fn a_program_gets_no_more_memory_than_it_may_have() {
+fn the_memory_limit_of_a_program_is_enforced() {
     // Doubles a text without end.
     let run = shell("x=x; while :; do x=$x$x; done");
     let limited = CommandLine { memory_bytes: 64 << 20, ..line(&run) };
     let mut program = Program::start(&limited, Feed::Lines).unwrap();
     let error = program.line().and_then(|_| program.end()).unwrap_err().to_string();
-    // Shells differ in how they die of it; without the limit this one would be silent first.
+    // Shells differ in how they fail. Without the limit the program would exceed its timeout.
     assert!(error.contains("signal: ") || error.contains("exit status: "), "{error}");
 }
 
 #[test]
-fn a_program_that_is_not_there_is_told() {
+fn a_missing_program_is_reported() {
     let run = ["/no/such/program".to_owned()];
     let error = Program::start(&line(&run), Feed::Lines).err().unwrap().to_string();
     assert!(error.contains("/no/such/program") && error.contains("hint:"), "{error}");

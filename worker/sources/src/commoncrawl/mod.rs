@@ -1,9 +1,9 @@
-//! CommonCrawl: WET and WARC files to pages.
+//! The slice `commoncrawl`: pages from WET and WARC files.
 //!
-//! WET `conversion` records give their text, WARC `response` records the main text of their HTML;
-//! every other record is dropped by its type. The first line is the title and no part of the text,
-//! and pages below the least length are dropped before anything else, as in CCNet
-//! (facebookresearch/cc_net, process_wet_file).
+//! The text of a page is the body of a WET `conversion` record, or the main text of the HTML in a
+//! WARC `response` record. Every other record is dropped by its type. As in CCNet
+//! (facebookresearch/cc_net, process_wet_file), the first line is the title and not part of the
+//! text, and pages that are too short are dropped before anything else.
 
 mod wet;
 
@@ -16,7 +16,7 @@ use thresher_text::html::{HtmlLimits, page_text};
 use thresher_text::lines::has_chars;
 use thresher_unit::UnitError;
 
-/// WET and WARC files; one is never cut.
+/// The reader of WET and WARC files, which are never split.
 pub struct CommonCrawl;
 
 impl Source for CommonCrawl {
@@ -59,7 +59,8 @@ impl Source for CommonCrawl {
     }
 }
 
-/// Returns the name of the dump in the path of an input, as CommonCrawl's paths contain it.
+/// Returns the name of the dump in a path of CommonCrawl, such as `CC-MAIN-2024-10`, or an empty
+/// text.
 pub(crate) fn dump_in(path: &str) -> &str {
     let is_dump =
         |part: &&str| part.starts_with("CC-MAIN-") && part.len() == "CC-MAIN-2024-10".len();
@@ -76,7 +77,7 @@ fn limits(job: &JobSpec) -> WarcLimits {
     }
 }
 
-/// The header values that name a record; what is no UTF-8 is left empty.
+/// The header values that identify a record. A value that is not valid UTF-8 is empty here.
 struct Named<'a> {
     id: &'a str,
     url: &'a str,
@@ -147,6 +148,7 @@ fn read_record(
     }
 }
 
+/// Returns the reason for which a record of another type is dropped.
 fn type_reason(warc_type: &[u8]) -> &'static str {
     match warc_type {
         b"warcinfo" => "record_type/warcinfo",

@@ -1,19 +1,20 @@
-//! External: documents that a command of the user's gives, a JSON object a line.
+//! The slice `external`: documents that a user's command writes, one JSON object on each line.
 //!
 //! ```text
-//! input's bytes ─▶ stdin of the command, its stdout ─▶ {"text": …}, {"drop": …} a line
+//! bytes of the input ─▶ stdin of the command; its stdout ─▶ {"text": …} or {"drop": …} a line
 //! ```
-//! | key | means |
+//! | key | meaning |
 //! |---|---|
-//! | `text` | the document; needed, unless it is dropped |
-//! | `id`, `url`, `title`, `date`, `licence`, `language` | default: none; id: of input and number |
-//! | `key` | equal documents have equal ones, where the job compares `payload` |
+//! | `text` | the document; required unless the record is dropped or quarantined |
+//! | `url`, `title`, `date`, `licence`, `language` | fields of the document; none by default |
+//! | `id` | the id of the document; by default the input with the record's number |
+//! | `key` | the key by which documents are compared if the job compares `payload` |
 //! | `meta` | an object that is published with it |
 //! | `drop` | the record is dropped for this reason, `external/<reason>` |
 //! | `quarantine` | the record is damaged: `external/<reason>` |
 //!
-//! The command must read its input to the end and leave with status 0; anything else fails the
-//! unit, and nothing of the input is published without it.
+//! The command must read its input to the end and exit with status 0. Otherwise the unit fails, and
+//! none of the input is published.
 
 use serde::Deserialize;
 use thresher_job::{JobSpec, SourceSpec};
@@ -24,9 +25,10 @@ use crate::command::{Feed, Program, Reasons, command_line};
 use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
 
-/// What a command gives.
+/// The reader of the slice `external`.
 pub struct External;
 
+/// One line of a command's output.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Given {
@@ -65,14 +67,14 @@ impl Source for External {
         while let Some(line) = program.line()? {
             let given: Given = match serde_json::from_slice(&line) {
                 Ok(given) => given,
-                Err(error) => return Err(program.answered(&line, &error.to_string()).into()),
+                Err(error) => return Err(program.invalid_answer(&line, &error.to_string()).into()),
             };
             if given.text.is_some() == (given.drop.is_some() || given.quarantine.is_some()) {
-                let why = "give a `text`, or why there is none";
-                return Err(program.answered(&line, why).into());
+                let why = "it must have either `text`, or `drop` or `quarantine` with a reason";
+                return Err(program.invalid_answer(&line, why).into());
             }
             if let Some(reason) = given.drop.as_ref().or(given.quarantine.as_ref()) {
-                reasons.check(reason).map_err(|why| program.answered(&line, &why))?;
+                reasons.check(reason).map_err(|why| program.invalid_answer(&line, &why))?;
             }
             let bytes = line.len() as u64;
             emit(input, &given, record, bytes, sink)?;
@@ -136,14 +138,14 @@ mod tests {
             printf '%s\n' '{"text": "a", "id": "1", "meta": {"k": 1}}' '{"drop": "old"}' \
                 '{"quarantine": "odd"}' '{"text": ""}' "{\"text\": \"$THRESHER_INPUT\"}""#;
         let seen = read_with(&External, &with(script), "in.x", b"whatever");
-        let told: Vec<String> = seen.iter().map(Seen::told).collect();
-        assert_eq!(told, ["a", "external/old", "external/odd", "external/empty", "in.x"]);
+        let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
+        assert_eq!(outcomes, ["a", "external/old", "external/odd", "external/empty", "in.x"]);
         let Seen::Page { id, meta, .. } = &seen[0] else { panic!("{seen:?}") };
         assert_eq!((id.as_str(), &meta["k"]), ("1", &serde_json::json!(1)));
     }
 
     #[test]
-    fn a_large_input_goes_through_while_answers_come_out() {
+    fn a_large_input_is_written_while_answers_are_read() {
         let script = r#"tr '\0' '\n' | sed 's/.*/{"text": "line"}/'"#;
         let seen = read_with(&External, &with(script), "zeros", &vec![0; 200_000]);
         assert_eq!(seen.len(), 200_000);
@@ -151,18 +153,18 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_fails_the_unit() {
-        for (script, told) in [
+        for (script, expected) in [
             ("cat >/dev/null; echo '{\"text\": \"a\"}'; echo no >&2; exit 9", "status: 9"),
-            ("cat >/dev/null; echo '{}'", "or why there is none"),
-            ("cat >/dev/null; echo 'text'", "is none"),
+            ("cat >/dev/null; echo '{}'", "it must have either `text`, or"),
+            ("cat >/dev/null; echo 'text'", "is not valid"),
             (r#"cat >/dev/null; echo '{"drop": "so old"}'"#, "a reason has 1 to 64"),
             (r#"cat >/dev/null; echo '{"quarantine": ""}'"#, "a reason has 1 to 64"),
-            ("cat >/dev/null; printf '{\"text\": \"a\"}'", "cut"),
+            ("cat >/dev/null; printf '{\"text\": \"a\"}'", "incomplete"),
         ] {
             let job = with(script);
             let input = Input::sample("x", "x", b"abc", PathBuf::new());
             let error = External.read(&job, &job.source[0], &input, &mut |_| Ok(())).unwrap_err();
-            assert!(error.to_string().contains(told), "{script}: {error}");
+            assert!(error.to_string().contains(expected), "{script}: {error}");
         }
     }
 }

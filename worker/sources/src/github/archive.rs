@@ -1,11 +1,12 @@
-//! Archives of repositories: tar, tar.gz and zip, read where they lie and never unpacked.
+//! Reads archives of repositories (tar, tar.gz and zip) without unpacking them to disk.
 //!
 //! An archive is read twice: first for the licence files at the roots of its repositories, then for
-//! everything else. A repository is a folder at the archive's top, as forges and registries pack
-//! them; files beside those belong to one that is named like the archive. Damage ends a tar, since
-//! nothing in it says where the next file would begin, and costs a zip one file.
+//! everything else. A repository is a folder at the top of the archive, as forges and registries
+//! pack them. Files outside such a folder belong to a repository that is named like the archive.
+//! Reading a tar ends at damage, because the start of the next file is unknown; in a zip, damage
+//! loses one file.
 //!
-//! **Invariant:** each file is a record, whatever becomes of it; folders and links are none.
+//! **Invariant:** each file is one record; folders and links are not records.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,22 +15,23 @@ use flate2::bufread::MultiGzDecoder;
 use serde_json::json;
 use thresher_job::JobSpec;
 
-use super::{CodeFile, Judged, licence};
+use super::{CodeFile, Evaluated, licence};
 use crate::noted::{ErrorNote, Noted};
 use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_unit::UnitError;
 
-/// An archive that cannot be read, or not further.
+/// The reason for an archive that cannot be read, or not to its end.
 const REASON_DAMAGED: &str = "archive_damaged";
-/// One file of a zip archive that cannot be read.
+/// The reason for one file of a zip archive that cannot be read.
 const REASON_FILE_DAMAGED: &str = "archive_file_damaged";
+/// The reason for a file that exceeds `records.max_bytes`.
 const REASON_TOO_LARGE: &str = "record_too_large";
-/// As many repositories of one archive have a licence; the others' files are dropped.
+/// Number of repositories of one archive whose licence is kept; the files of others are dropped.
 const MAX_REPOSITORIES: usize = 100_000;
 
-/// Whether an input of this name is an archive.
+/// Returns whether an input with this name is an archive.
 pub(super) fn is_archive(path: &str) -> bool {
     is_zip(path) || [".tar", ".tar.gz", ".tgz", ".crate"].iter().any(|end| path.ends_with(end))
 }
@@ -38,6 +40,7 @@ fn is_zip(path: &str) -> bool {
     path.ends_with(".zip") || path.ends_with(".whl")
 }
 
+/// Reads an archive, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
@@ -50,32 +53,35 @@ pub(super) fn read(
     input.digest()
 }
 
-/// A file of an archive, or a place that gives none.
+/// A file of an archive, or a position at which none can be read.
 struct Entry<'a> {
     offset: u64,
-    /// Empty where it is not known.
+    /// The path in the archive; empty if it is not known.
     path: &'a str,
     bytes: u64,
+    /// The content, or the reason and the detail of a quarantined record.
     content: Result<&'a [u8], (&'static str, String)>,
 }
 
+/// The function that receives the files of an archive.
 type Each<'e> = dyn FnMut(Entry<'_>) -> Result<(), UnitError> + 'e;
 
 struct Reading<'a, 't> {
     job: &'a JobSpec,
     input: &'a Input<'a>,
-    /// Of repositories, by their folders.
+    /// The licences of repositories, by their folders.
     licences: BTreeMap<String, &'static str>,
     sink: &'a mut RecordSink<'t>,
     record: u64,
 }
 
 impl Reading<'_, '_> {
-    /// The repository's folder and the path in it.
+    /// Splits a path into the repository's folder and the path in it.
     fn split<'p>(&self, path: &'p str) -> (&'p str, &'p str) {
         path.trim_start_matches("./").split_once('/').unwrap_or(("", path))
     }
 
+    /// Keeps the licence of a repository if the entry is a licence file at its root.
     fn note_licence(&mut self, entry: &Entry<'_>) -> Result<(), UnitError> {
         let (repository, path) = self.split(entry.path);
         if entry.bytes > licence::MAX_BYTES || !licence::is_licence_name(path) || path.contains('/')
@@ -94,6 +100,7 @@ impl Reading<'_, '_> {
         Ok(())
     }
 
+    /// Passes the record of an entry to the sink.
     fn emit(&mut self, entry: Entry<'_>) -> Result<(), UnitError> {
         let record = self.record;
         self.record += 1;
@@ -140,8 +147,8 @@ impl Reading<'_, '_> {
         columns.insert("license".into(), json!(licence));
         columns.insert("size".into(), json!(entry.bytes));
         let file = CodeFile { path, licence, content: text, columns };
-        let judged = Judged::of(&self.job.github, file);
-        emit(judged.outcome((&id, ""), path, licence))
+        let evaluated = Evaluated::of(&self.job.github, file);
+        emit(evaluated.outcome((&id, ""), path, licence))
     }
 }
 
@@ -154,7 +161,7 @@ fn cut(read: usize, bytes: u64) -> (&'static str, String) {
     (REASON_DAMAGED, format!("the file has {bytes} bytes, and {read} are there"))
 }
 
-/// Reads a file's content up to the limit; the rest of it is left unread.
+/// Reads a file's content up to the limit; the rest is not read.
 fn content_of(
     reader: impl Read,
     limit: u64,
@@ -170,9 +177,9 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
     let note = ErrorNote::default();
     let raw = Noted { input: input.open_at(0)?, note: note.clone() };
     let mut raw = BufReader::new(raw);
-    // An error comes again where the archive is read.
-    let begin = raw.fill_buf().unwrap_or(&[0]);
-    let (empty, gzip) = (begin.is_empty(), begin.starts_with(&[0x1f, 0x8b]));
+    // An error here is ignored, because it occurs again when the archive is read.
+    let first = raw.fill_buf().unwrap_or(&[0]);
+    let (empty, gzip) = (first.is_empty(), first.starts_with(&[0x1f, 0x8b]));
     if empty {
         let content = Err((REASON_EMPTY, String::new()));
         return each(Entry { offset: 0, path: "", bytes: 0, content });
@@ -197,12 +204,12 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
                 Ok(content) => content,
                 Err(error) => Err((REASON_DAMAGED, error.to_string())),
             };
-            // Damage ends the tar with the file that it is in.
+            // The tar ends with the file that is damaged.
             let ends = matches!(content, Err((REASON_DAMAGED, _)));
             let content = content.map(|()| buffer.as_slice());
-            let told = each(Entry { offset: at, path: &path, bytes, content });
-            if told.is_err() || ends {
-                return Ok(told);
+            let result = each(Entry { offset: at, path: &path, bytes, content });
+            if result.is_err() || ends {
+                return Ok(result);
             }
         }
         Ok(Ok(()))
@@ -211,7 +218,7 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
         return Err(input.failed(&error));
     }
     match walked {
-        Ok(told) => told,
+        Ok(result) => result,
         Err(error) => each(damaged(at, &error)),
     }
 }

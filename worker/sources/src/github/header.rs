@@ -1,19 +1,20 @@
-//! Copyright headers of source files, cut off.
+//! Removes copyright headers of source files.
 //!
-//! Two ways: RedPajama's, which looks at nothing but the begin of lines and so cuts includes,
-//! shebangs and headings too; and ours, which takes a comment at the top of the file only if it
-//! speaks of copyright or licence, and leaves everything else.
+//! There are two ways. RedPajama's looks only at the start of lines, and therefore also removes
+//! includes, shebangs and headings. Ours removes a comment at the top of the file only if it
+//! mentions copyright or a licence, and nothing else.
 //!
-//! **Invariant:** what is left is the text with nothing changed but the parts cut out.
+//! **Invariant:** the result is the text without the removed parts, and otherwise unchanged.
 
 use std::borrow::Cow;
 
-/// A comment speaks of rights if it has one of these, in any case.
+/// Words that mark a comment as a copyright header, in lower or upper case.
 const RIGHTS: [&str; 4] = ["copyright", "license", "licence", "all rights reserved"];
 
-/// As RedPajama cut them (data_prep/github/github_run_filter.py): the first block comment of the
-/// file goes if it says `copyright`; a file without one loses its first lines up to the first that
-/// is neither empty nor begins with `//`, `#` or `--`.
+/// Removes the header as RedPajama did (data_prep/github/github_run_filter.py): the first block
+/// comment of the file is removed if it contains `copyright`. From a file without block comments,
+/// the first lines are removed up to the first that is neither empty nor starts with `//`, `#` or
+/// `--`.
 pub(super) fn cut_as_published(text: &str) -> Cow<'_, str> {
     if let Some((from, to)) = block_comment(text, "/*", "*/") {
         if !contains_any(&text[from..to], &RIGHTS[..1]) {
@@ -35,12 +36,13 @@ pub(super) fn cut_as_published(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Ours: comments about rights at the top go, whole; a shebang and what else must be first stays.
+/// Removes whole copyright comments at the top of the file. A shebang and other lines that must be
+/// first are kept.
 pub(super) fn cut(path: &str, text: &str) -> String {
     let (line_marker, block) = comments_of(path);
     let mut kept = String::new();
     let mut rest = text;
-    // Lines that must come first, and blank ones, are stepped over.
+    // Lines that must come first, and blank ones, are kept.
     while let Some((line, after)) = first_line(rest) {
         if !line.trim().is_empty() && !must_be_first(line) {
             break;
@@ -61,13 +63,13 @@ pub(super) fn cut(path: &str, text: &str) -> String {
     kept
 }
 
-/// The end of the comment at the start of `text`: a block, or a run of whole lines.
+/// Returns the end of the comment at the start of `text`: a block, or a run of whole lines.
 fn header_end(text: &str, line_marker: Option<&str>, block: Option<(&str, &str)>) -> Option<usize> {
     if let Some((open, close)) = block
         && text.starts_with(open)
     {
         let (from, to) = block_comment(text, open, close)?;
-        // Code behind a comment on its last line belongs to the file.
+        // A comment with code after it on its last line is not a header.
         let alone = text[to..].split('\n').next().is_none_or(|rest| rest.trim().is_empty());
         return (from == 0 && alone).then_some(to);
     }
@@ -75,7 +77,7 @@ fn header_end(text: &str, line_marker: Option<&str>, block: Option<(&str, &str)>
     let mut end = 0;
     while let Some((line, _)) = first_line(&text[end..]) {
         let comment = line.strip_prefix(marker);
-        // `#!` and `#include` are no comments, nor is `#define`.
+        // `#!`, `#include` and `#define` are not comments.
         if !comment.is_some_and(|rest| !rest.starts_with(char::is_alphabetic) || marker != "#") {
             break;
         }
@@ -84,7 +86,7 @@ fn header_end(text: &str, line_marker: Option<&str>, block: Option<(&str, &str)>
     (end > 0).then_some(end)
 }
 
-/// A line with its line feed, and what follows.
+/// Splits off the first line, with its line feed.
 fn first_line(text: &str) -> Option<(&str, &str)> {
     if text.is_empty() {
         return None;
@@ -93,13 +95,14 @@ fn first_line(text: &str) -> Option<(&str, &str)> {
     Some(text.split_at(end))
 }
 
+/// Returns whether a line must stay the first of its file.
 fn must_be_first(line: &str) -> bool {
     let coding = line.starts_with('#') && line.contains("coding") && line.contains("-*-");
     ["#!", "<?php", "<?xml", "@charset", "\u{feff}"].iter().any(|mark| line.starts_with(mark))
         || coding
 }
 
-/// How a file of this name writes comments: up to the end of the line, and as a block.
+/// Returns the comment marks of a file with this name: of line comments, and of block comments.
 fn comments_of(path: &str) -> (Option<&'static str>, Option<(&'static str, &'static str)>) {
     const BLOCK: Option<(&str, &str)> = Some(("/*", "*/"));
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -121,7 +124,7 @@ fn comments_of(path: &str) -> (Option<&'static str>, Option<(&'static str, &'sta
     }
 }
 
-/// The first block comment that is closed, with its marks.
+/// Returns the start and end of the first block comment that is closed, including its marks.
 fn block_comment(text: &str, open: &str, close: &str) -> Option<(usize, usize)> {
     let from = text.find(open)?;
     let inside = from + open.len();
@@ -139,11 +142,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_way_is_followed_with_its_defects() {
+    fn headers_are_cut_as_published_with_the_defects() {
         let cases = [
             ("/* Copyright A */\nint a;", "\nint a;"),
             ("int a; /* COPYRIGHT */ int b;", "int a;  int b;"),
-            // The first comment says nothing of rights, so the second stays too.
+            // The first comment is not about copyright, so the second is kept too.
             ("/* a */\n/* copyright */\nx", "/* a */\n/* copyright */\nx"),
             // `/*/` does not close itself.
             ("/*/ copyright */x", "x"),
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn only_comments_about_rights_at_the_top_are_cut() {
+    fn only_copyright_comments_at_the_top_are_cut() {
         let cases = [
             ("a.c", "/* Copyright A */\n#include <a.h>\n", "#include <a.h>\n"),
             ("a.c", "// Copyright A\n// more\n\n#include <a.h>\n", "#include <a.h>\n"),

@@ -1,18 +1,18 @@
-//! Which licence a file of an archive's root grants, told by the sentences that only it has.
+//! Identifies the licence in a licence file by sentences that only this licence contains.
 //!
-//! Only the permissive licences that the recipe keeps are told apart; everything else, texts that
-//! also hold a copyleft licence included, has no name here.
+//! Only the permissive licences that the recipe keeps are distinguished. Every other text has no
+//! name here, including a text that also contains a copyleft licence.
 
-/// Longer files are no licences.
+/// Size in bytes of the largest file that is read as a licence.
 pub(super) const MAX_BYTES: u64 = 256 << 10;
 
-/// Whether a file of this name may hold the licence of what lies beside it.
+/// Returns whether a file with this name can contain the licence of its folder.
 pub(super) fn is_licence_name(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     ["LICENSE", "LICENCE", "COPYING", "MIT-LICENSE"].iter().any(|word| upper.starts_with(word))
 }
 
-/// The licence of a text, as BigQuery names it.
+/// Returns the licence of a text by the name that BigQuery uses, or `None` if it is not known.
 pub(super) fn detect(text: &str) -> Option<&'static str> {
     let plain: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let plain = plain.join(" ");
@@ -38,8 +38,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn licences_are_told_by_their_own_sentences() {
-        // The repository's own, whole.
+    fn licences_are_identified_by_their_own_sentences() {
+        // The licence of this repository.
         assert_eq!(detect(include_str!("../../../../LICENSE")), Some("apache-2.0"));
         let mit = "MIT License\n\nPermission is hereby granted, free of charge, to\nany person \
                    obtaining a copy of this software";
@@ -57,11 +57,11 @@ mod tests {
             assert_eq!(detect(text), licence, "{text}");
         }
         let both = format!("{mit}\nor the GNU General Public License");
-        assert_eq!(detect(&both), None, "a choice with copyleft is nothing that this tells apart");
+        assert_eq!(detect(&both), None, "a choice with copyleft is not a known licence");
     }
 
     #[test]
-    fn names_of_licence_files() {
+    fn licence_files_are_recognized_by_their_names() {
         for name in ["LICENSE", "license.txt", "LICENSE-MIT", "Copying", "LICENCE.md"] {
             assert!(is_licence_name(name), "{name}");
         }

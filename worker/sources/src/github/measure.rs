@@ -1,20 +1,25 @@
-//! What RedPajama measured of a file of code: lines and the kinds of its characters.
+//! Measures a file of code as RedPajama did: its lines and the kinds of its characters.
 //!
-//! Lines are Python's: `splitlines` also breaks at form feeds and Unicode's separators. Letters and
-//! digits are Python's too.
+//! Lines, letters and digits are those of Python, whose `splitlines` also breaks lines at form
+//! feeds and Unicode's separators.
 
 use thresher_text::python::{breaks_line, is_alphanumeric, is_letter};
 
-/// Counts over one text.
+/// The counts of one text.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Measured {
+    /// Number of characters (code points).
     pub(crate) chars: u64,
+    /// Number of lines.
     pub(crate) lines: u64,
+    /// Number of characters of the longest line, without its line break.
     pub(crate) max_line_chars: u64,
+    /// Number of letters and digits.
     pub(crate) alphanumeric: u64,
 }
 
 impl Measured {
+    /// Measures a text.
     pub(crate) fn of(text: &str) -> Self {
         let mut measured = Self::default();
         let (mut line, mut open) = (0, false);
@@ -23,7 +28,7 @@ impl Measured {
             measured.chars += 1;
             measured.alphanumeric += u64::from(is_alphanumeric(c));
             if c == '\r' && chars.peek() == Some(&'\n') {
-                // One break of two characters; the second one ends the line.
+                // `\r\n` is one line break, which the second character ends.
                 continue;
             }
             if breaks_line(c) {
@@ -44,18 +49,18 @@ impl Measured {
         self.max_line_chars = self.max_line_chars.max(chars);
     }
 
-    /// Characters per line, those that break lines included.
+    /// Returns the number of characters per line, including those that break lines.
     pub(crate) fn mean_line_chars(&self) -> f64 {
         ratio(self.chars, self.lines)
     }
 
-    /// The share of letters and digits.
+    /// Returns the share of letters and digits, from 0 to 1.
     pub(crate) fn alphanumeric_share(&self) -> f64 {
         ratio(self.alphanumeric, self.chars)
     }
 }
 
-/// Python's `isalpha`, counted.
+/// Returns the number of characters that are letters by Python's `isalpha`.
 pub(super) fn letters(text: &str) -> u64 {
     text.chars().filter(|c| is_letter(*c)).count() as u64
 }
@@ -69,8 +74,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_characters_are_pythons() {
-        // Of CPython 3.11: splitlines, isalnum.
+    fn lines_and_characters_are_counted_as_in_python() {
+        // The expected values are those of splitlines and isalnum in CPython 3.11.
         let cases = [
             ("", (0, 0, 0, 0)),
             ("a", (1, 1, 1, 1)),

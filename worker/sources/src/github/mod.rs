@@ -1,4 +1,4 @@
-//! GitHub: files of code under permissive licences.
+//! The slice `github`: files of code under permissive licences.
 //!
 //! | input | a record is |
 //! |---|---|
@@ -10,11 +10,11 @@
 //! ```text
 //! licence → content → hash → header cut → name → lines → characters → letters per token → document
 //! ```
-//! The order is RedPajama's, so its reasons are: a file is dropped for the first rule that it
-//! breaks. The last rule is applied where tokens are counted (`stages/prepare`). RedPajama compared
-//! files between hash and name; `github.compares` says whether dropped ones take part.
+//! The order of the rules is RedPajama's, and a file is dropped for the first rule that it breaks.
+//! The last rule is applied where tokens are counted (`stages/prepare`). RedPajama compared files
+//! between hash and name; `github.compares` selects whether dropped files take part.
 //!
-//! **Invariant:** thresholds are of the text after its header was cut, the hash of the text before.
+//! **Invariant:** thresholds apply to the text without its header; the hash is of the whole text.
 
 mod archive;
 mod header;
@@ -39,7 +39,7 @@ use measure::Measured;
 
 const PARQUET: &str = ".parquet";
 
-/// Files of code.
+/// The reader of the slice `github`.
 pub struct Github;
 
 impl Source for Github {
@@ -77,27 +77,28 @@ impl Source for Github {
     }
 }
 
-/// One file of a repository, however it was found.
+/// One file of a repository, from any kind of input.
 struct CodeFile<'a> {
-    /// Within its repository.
+    /// The path within the repository.
     path: &'a str,
     licence: &'a str,
     content: &'a str,
-    /// What the input says of it besides.
+    /// The other fields that the input has for the file.
     columns: Meta,
 }
 
-/// What becomes of a file; the text is its own, so that the outcome can point to it.
-struct Judged {
+/// A file to which the rules were applied. It owns the text, to which its outcome refers.
+struct Evaluated {
     text: String,
     content_hash: String,
     meta: Meta,
     dropped: Option<&'static str>,
-    /// Dropped only after files are compared.
+    /// Whether the file takes part in the comparison of files although it is dropped.
     compared: bool,
 }
 
-impl Judged {
+impl Evaluated {
+    /// Cuts the header of a file, measures it, and applies the rules.
     fn of(spec: &GithubSpec, file: CodeFile<'_>) -> Self {
         let content_hash = md5_hex(file.content);
         let text = match spec.header {
@@ -106,7 +107,7 @@ impl Judged {
             HeaderCut::Keep => file.content.to_owned(),
         };
         let measured = Measured::of(&text);
-        let refused = no_source(spec, file.licence, file.path);
+        let refused = reason_by_licence_or_name(spec, file.licence, file.path);
         let compared = refused.is_none() && spec.compares == Compares::All;
         let dropped = refused.or_else(|| rule_broken(spec, file.path, &measured));
         let mut meta = Meta::new();
@@ -121,6 +122,7 @@ impl Judged {
         Self { text, content_hash, meta, dropped, compared }
     }
 
+    /// Returns the outcome of the file's record.
     fn outcome<'a>(
         &'a self,
         (id, url): (&'a str, &'a str),
@@ -144,8 +146,8 @@ impl Judged {
     }
 }
 
-/// Why a file is not looked at.
-fn no_source(spec: &GithubSpec, licence: &str, path: &str) -> Option<&'static str> {
+/// Returns the reason to drop a file by its licence or name, before its content is compared.
+fn reason_by_licence_or_name(spec: &GithubSpec, licence: &str, path: &str) -> Option<&'static str> {
     let licence = licence.to_ascii_lowercase();
     if !spec.licences.iter().any(|known| licence.starts_with(known)) {
         return Some("github/licence");
@@ -153,7 +155,7 @@ fn no_source(spec: &GithubSpec, licence: &str, path: &str) -> Option<&'static st
     (path.ends_with(".crt") || path == "LICENSE").then_some("github/no_code")
 }
 
-/// The first rule that the file breaks.
+/// Returns the reason of the first rule that the file breaks.
 fn rule_broken(spec: &GithubSpec, path: &str, measured: &Measured) -> Option<&'static str> {
     let rules = [
         (measured.chars == 0, "github/empty"),
@@ -165,7 +167,8 @@ fn rule_broken(spec: &GithubSpec, path: &str, measured: &Measured) -> Option<&'s
     rules.into_iter().find(|(broken, _)| *broken).map(|(_, reason)| reason)
 }
 
-/// The rule that needs a tokenizer; `None` for a job without it.
+/// Applies the rule that needs a tokenizer. Returns `None` if the file passes, or if the job has no
+/// tokenizer or no such rule.
 fn few_letters(spec: &GithubSpec, text: &str, tokens: Option<u64>) -> Option<&'static str> {
     let tokens = tokens.filter(|_| spec.min_letters_per_token > 0.0)?;
     let letters = measure::letters(text);

@@ -1,11 +1,11 @@
-//! The Stack: rows of code in Parquet files (bigcode/the-stack, the-stack-dedup).
+//! Reads The Stack: rows of code in Parquet files (bigcode/the-stack, the-stack-dedup).
 //!
-//! A file without the columns that a row needs is quarantined as a whole; other columns are kept as
-//! they are. A file is read by row groups, a page of each column at a time. One that was cut short
-//! has no directory, which stands at its end, and gives nothing; a row group that is damaged, or
-//! whose pages or rows take too much, costs itself.
+//! A file without the columns that a row needs is quarantined as a whole; other columns are kept
+//! unchanged. A file is read by row groups, one page of each column at a time. A truncated file
+//! cannot be read at all, because the directory is at its end. A row group that is damaged, or
+//! whose pages or rows are too large, is the only one that is lost.
 //!
-//! **Invariant:** a row group belongs to the piece in which its first column begins.
+//! **Invariant:** a row group belongs to the piece in which its first column starts.
 
 use std::io::{self, Read};
 
@@ -16,28 +16,28 @@ use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use thresher_job::JobSpec;
 
-use super::{CodeFile, Judged};
+use super::{CodeFile, Evaluated};
 use crate::noted::Owned;
 use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::parquet_file::{ParquetFile, Unread};
 use thresher_unit::UnitError;
 
-/// A file without its directory, or with one that makes no sense.
+/// The reason for a file without a directory, or with one that is not valid.
 const REASON_DAMAGED: &str = "parquet_damaged";
-/// A file of other rows than The Stack's.
+/// The reason for a file whose rows are not those of The Stack.
 const REASON_COLUMNS: &str = "parquet_columns_missing";
-/// A row group that cannot be read, or not further.
+/// The reason for a row group that cannot be read, or not to its end.
 const REASON_GROUP_DAMAGED: &str = "parquet_row_group_damaged";
-/// A row group whose pages cannot be held, or whose rows have no end.
+/// The reason for a row group whose pages, or whose rows together, exceed the limit.
 const REASON_GROUP_TOO_LARGE: &str = "parquet_row_group_too_large";
 
-/// Pages that may be in memory, in records of the greatest length.
+/// Size of the largest page in memory, in multiples of `records.max_bytes`.
 const PAGES_IN_RECORDS: u64 = 2;
-/// A longer text is no name.
+/// Length in bytes of the longest text that is used as a name.
 const NAME_BYTES: usize = 4096;
 
-/// What a row needs.
+/// The columns that a row needs.
 const COLUMNS: [&str; 4] =
     ["content", "max_stars_repo_name", "max_stars_repo_path", "max_stars_repo_licenses"];
 
@@ -56,7 +56,7 @@ impl ChunkReader for Owned {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        // A directory that lies about lengths must not take memory that the file cannot fill.
+        // A wrong length in the directory must not allocate more memory than the file can fill.
         if start.saturating_add(length as u64) > self.end() {
             return Err(ParquetError::EOF("beyond the end of the file".to_owned()));
         }
@@ -68,6 +68,7 @@ impl ChunkReader for Owned {
     }
 }
 
+/// Reads a Parquet file, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
@@ -75,8 +76,8 @@ pub(super) fn read(
 ) -> Result<InputDigest, UnitError> {
     let owned = input.owned()?;
     let noted = owned.noted();
-    let mut telling = Telling { job, input, sink, record: 0 };
-    let result = read_groups(owned, &mut telling);
+    let mut reading = Reading { job, input, sink, record: 0 };
+    let result = read_groups(owned, &mut reading);
     if let Some(error) = noted.take() {
         return Err(input.failed(&error));
     }
@@ -84,47 +85,48 @@ pub(super) fn read(
     input.digest()
 }
 
-fn read_groups(owned: Owned, telling: &mut Telling<'_, '_>) -> Result<(), UnitError> {
-    let piece = telling.input.piece();
-    let page_bytes = telling.job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
+fn read_groups(owned: Owned, reading: &mut Reading<'_, '_>) -> Result<(), UnitError> {
+    let piece = reading.input.piece();
+    let page_bytes = reading.job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
     let opened = ParquetFile::open(owned, page_bytes).map_err(|damage| (REASON_DAMAGED, damage));
     let file = match opened.and_then(with_columns) {
         Ok(file) => file,
-        // Of all pieces of such a file, the first one tells.
+        // Only the first piece of such a file reports it.
         Err((reason, detail)) if piece.is_none_or(|piece| piece.offset == 0) => {
-            return telling.damaged(0, reason, &detail);
+            return reading.damaged(0, reason, &detail);
         }
         Err(_) => return Ok(()),
     };
     for group in 0..file.groups() {
-        // A group whose place makes no sense is told of by the first piece, too.
-        let (begin, misplaced) = match file.begin(group) {
-            Ok(begin) => (begin, None),
+        // A group whose offset is not valid is also reported by the first piece.
+        let (offset, misplaced) = match file.begin(group) {
+            Ok(offset) => (offset, None),
             Err(damage) => (0, Some(damage)),
         };
-        if piece.is_some_and(|piece| !piece.range().contains(&begin)) {
+        if piece.is_some_and(|piece| !piece.range().contains(&offset)) {
             continue;
         }
         let read = match misplaced {
             Some(damage) => Err(Unread::Damaged(damage)),
-            None => file.rows(group, |row, bytes| telling.row(begin, row, bytes))?,
+            None => file.rows(group, |row, bytes| reading.row(offset, row, bytes))?,
         };
         match read {
             Ok(()) => {}
             Err(Unread::Damaged(damage)) => {
-                telling.damaged(begin, REASON_GROUP_DAMAGED, &damage)?;
+                reading.damaged(offset, REASON_GROUP_DAMAGED, &damage)?;
             }
             Err(Unread::TooLarge(why)) => {
                 let hint = "raise `records.max_bytes`, or write the file with smaller pages";
                 let detail = format!("{why}; hint: {hint}");
-                telling.damaged(begin, REASON_GROUP_TOO_LARGE, &detail)?;
+                reading.damaged(offset, REASON_GROUP_TOO_LARGE, &detail)?;
             }
         }
     }
     Ok(())
 }
 
-/// The file, if it has the columns that rows need; else the reason, and what it has.
+/// Returns the file if it has the columns that rows need. Otherwise returns the reason and a detail
+/// with the columns that it has.
 fn with_columns(file: ParquetFile<Owned>) -> Result<ParquetFile<Owned>, (&'static str, String)> {
     let columns = file.columns();
     let missing = COLUMNS.iter().filter(|needed| !columns.iter().any(|name| name == *needed));
@@ -140,7 +142,7 @@ fn with_columns(file: ParquetFile<Owned>) -> Result<ParquetFile<Owned>, (&'stati
     Err((REASON_COLUMNS, detail))
 }
 
-/// The first names of a list, which may be of any length.
+/// Formats the first names of a list, which can have any length.
 fn named<T: AsRef<str>>(names: &[T]) -> String {
     const MOST: usize = 40;
     let first = names.iter().take(MOST).map(|name| format!("`{}`", name.as_ref()));
@@ -151,14 +153,14 @@ fn named<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-struct Telling<'a, 't> {
+struct Reading<'a, 't> {
     job: &'a JobSpec,
     input: &'a Input<'a>,
     sink: &'a mut RecordSink<'t>,
     record: u64,
 }
 
-impl Telling<'_, '_> {
+impl Reading<'_, '_> {
     fn damaged(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
         let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
         let record = self.record;
@@ -214,12 +216,12 @@ impl Telling<'_, '_> {
         let mut licences = licences.into_iter().flatten().filter_map(Value::as_str);
         let known = |licence: &&str| {
             let lower = licence.to_ascii_lowercase();
-            self.job.github.licences.iter().any(|begin| lower.starts_with(begin))
+            self.job.github.licences.iter().any(|prefix| lower.starts_with(prefix))
         };
         let licence = licences.find(known).unwrap_or_default().to_owned();
         let file = CodeFile { path, licence: &licence, content, columns };
-        let judged = Judged::of(&self.job.github, file);
-        emit(judged.outcome((&id, &url), path, &licence))
+        let evaluated = Evaluated::of(&self.job.github, file);
+        emit(evaluated.outcome((&id, &url), path, &licence))
     }
 }
 
@@ -227,7 +229,7 @@ fn column<'r>(row: &'r Row, name: &str) -> Option<&'r Field> {
     row.get_column_iter().find(|(column, _)| *column == name).map(|(_, field)| field)
 }
 
-/// What a column of text holds, whether the file's schema calls it text or only bytes.
+/// Returns the bytes of a column of text, whether the file's schema declares text or only bytes.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are numbers, times and lists")]
 fn bytes_of(field: &Field) -> Option<&[u8]> {
     match field {
@@ -237,7 +239,7 @@ fn bytes_of(field: &Field) -> Option<&[u8]> {
     }
 }
 
-/// The text of a column that is a name.
+/// Returns the text of a column that is a name, or an empty text if it is missing or not valid.
 fn text<'r>(row: &'r Row, name: &str) -> &'r str {
     let bytes = column(row, name).and_then(bytes_of).filter(|bytes| bytes.len() <= NAME_BYTES);
     bytes.and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()

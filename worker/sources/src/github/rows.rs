@@ -1,14 +1,15 @@
-//! Rows of BigQuery's `github_repos`, as JSON lines: contents joined with files, licences and
-//! languages.
+//! Reads rows of BigQuery's `github_repos` as JSON lines: contents that are joined with files,
+//! licences and languages.
 
 use serde_json::Value;
 use thresher_job::JobSpec;
 
-use super::{CodeFile, Judged};
+use super::{CodeFile, Evaluated};
 use crate::{Input, Meta, RecordOutcome, RecordSink, json_rows};
 use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
 
+/// Reads a file of rows, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
@@ -43,7 +44,7 @@ pub(super) fn read(
             }));
         };
         let file = CodeFile { path: &path, licence: &licence, content: &content, columns: row };
-        let judged = Judged::of(&job.github, file);
-        sink(place.read_record(judged.outcome((&id, &url), &path, &licence)))
+        let evaluated = Evaluated::of(&job.github, file);
+        sink(place.read_record(evaluated.outcome((&id, &url), &path, &licence)))
     })
 }

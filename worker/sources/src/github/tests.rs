@@ -1,4 +1,4 @@
-//! The recipe's rules as a table of cases, for both presets, and BigQuery's rows.
+//! Tests of the recipe's rules with tables of cases, for both presets, and of BigQuery's rows.
 
 use super::*;
 use crate::testing::{Seen, job, read_bytes, read_with};
@@ -15,11 +15,11 @@ fn row(path: &str, content: &str) -> Vec<u8> {
     line
 }
 
-/// What becomes of a file, by a preset.
-fn told(preset: &str, path: &str, content: &str) -> String {
+/// Returns the text of a file by a preset, or the reason for which it is dropped.
+fn outcome_of(preset: &str, path: &str, content: &str) -> String {
     let seen = read_with(&Github, &job("github", preset, ""), "x.json", &row(path, content));
     assert_eq!(seen.len(), 1);
-    seen[0].told()
+    seen[0].outcome()
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn each_rule_holds_on_both_sides_of_its_threshold_in_both_presets() {
         ("a.c", "x = 1".to_owned(), None),
         ("a.c", String::new(), Some("github/empty")),
         ("a.txt", "text".to_owned(), Some("github/ending")),
-        // A plain comparison of the last letters, in their case.
+        // The end of the name is compared, with case.
         ("myDockerfile", "FROM a".to_owned(), None),
         ("a.PY", "x = 1".to_owned(), Some("github/ending")),
         ("a.C", "x = 1".to_owned(), None),
@@ -40,7 +40,7 @@ fn each_rule_holds_on_both_sides_of_its_threshold_in_both_presets() {
         ("sub/LICENSE", "abc".to_owned(), Some("github/ending")),
         ("a.c", wide(1000) + &"\na".repeat(30), None),
         ("a.c", wide(1001) + &"\na".repeat(30), Some("github/long_line")),
-        // The line feed counts: 99 and 1 are the mean of 100.
+        // The line feed counts: 99 characters and a line feed give a mean of 100.
         ("a.c", mean(99), None),
         ("a.c", mean(100), Some("github/long_mean_line")),
         ("a.c", mixed(25, 75), None),
@@ -49,7 +49,7 @@ fn each_rule_holds_on_both_sides_of_its_threshold_in_both_presets() {
     for preset in ["thresher", "redpajama-v1"] {
         for (path, content, dropped) in &cases {
             let expected = dropped.unwrap_or(content);
-            assert_eq!(told(preset, path, content), expected, "{preset}: {path}");
+            assert_eq!(outcome_of(preset, path, content), expected, "{preset}: {path}");
         }
     }
 }
@@ -65,17 +65,17 @@ fn each_published_ending_is_kept_in_both_presets() {
     assert_eq!(endings.len(), 66);
     for preset in ["thresher", "redpajama-v1"] {
         for ending in &endings {
-            assert_eq!(told(preset, &format!("dir/a{ending}"), "x = 1"), "x = 1", "{ending}");
+            assert_eq!(outcome_of(preset, &format!("dir/a{ending}"), "x = 1"), "x = 1", "{ending}");
             let other = format!("dir/a{ending}_");
-            assert_eq!(told(preset, &other, "x = 1"), "github/ending", "{other}");
+            assert_eq!(outcome_of(preset, &other, "x = 1"), "github/ending", "{other}");
         }
     }
 }
 
 #[test]
-fn letters_per_token_are_judged_on_both_sides_of_the_threshold() {
+fn letters_per_token_are_checked_on_both_sides_of_the_threshold() {
     let spec = job("github", "thresher", "").github;
-    // Letters are Python's: `é` and `文` are, `1`, `_` and a combining accent are none.
+    // Letters are those of Python: `é` and `文`, but not `1`, `_` or a combining accent.
     for (text, tokens, dropped) in [
         ("abc", 2, false),
         ("ab1_", 2, true),
@@ -96,8 +96,8 @@ fn files_dropped_by_a_rule_are_compared_as_published_or_not_at_all() {
     for (preset, compared) in [("thresher", false), ("redpajama-v1", true)] {
         let seen = read_with(&Github, &job("github", preset, ""), "x.json", &row("a.txt", "text"));
         let is_page = matches!(&seen[0], Seen::Page { key, .. } if *key == md5_hex("text"));
-        assert_eq!((is_page, seen[0].told()), (compared, "github/ending".to_owned()));
-        // What was never looked at is not compared either.
+        assert_eq!((is_page, seen[0].outcome()), (compared, "github/ending".to_owned()));
+        // A file that is dropped by licence or name is not compared either.
         for (path, licence) in [("LICENSE", "mit"), ("a.crt", "mit"), ("a.py", "gpl-3.0")] {
             let line = String::from_utf8(row(path, "text")).unwrap();
             let line = line.replace("apache-2.0", licence).into_bytes();
@@ -110,12 +110,12 @@ fn files_dropped_by_a_rule_are_compared_as_published_or_not_at_all() {
 #[test]
 fn headers_are_cut_as_published_or_with_care() {
     let shell = "#!/bin/sh\n# Copyright A\necho hello\n";
-    assert_eq!(told("redpajama-v1", "a.sh", shell), "echo hello\n");
-    assert_eq!(told("thresher", "a.sh", shell), "#!/bin/sh\necho hello\n");
+    assert_eq!(outcome_of("redpajama-v1", "a.sh", shell), "echo hello\n");
+    assert_eq!(outcome_of("thresher", "a.sh", shell), "#!/bin/sh\necho hello\n");
     let heading = "# Heading\nand text\n";
-    assert_eq!(told("redpajama-v1", "a.md", heading), "and text\n");
-    assert_eq!(told("thresher", "a.md", heading), heading);
-    assert_eq!(told("redpajama-v1", "a.c", "/* copyright */"), "github/empty");
+    assert_eq!(outcome_of("redpajama-v1", "a.md", heading), "and text\n");
+    assert_eq!(outcome_of("thresher", "a.md", heading), heading);
+    assert_eq!(outcome_of("redpajama-v1", "a.c", "/* copyright */"), "github/empty");
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn the_licence_of_the_row_decides() {
     {
         let line = String::from_utf8(row("a.c", "x = 1")).unwrap().replace("apache-2.0", licence);
         let seen = read_bytes(&Github, "github", "x.json", line.as_bytes());
-        assert_eq!(seen[0].told() == "x = 1", kept, "{licence}");
-        assert!(kept || seen[0].told() == "github/licence");
+        assert_eq!(seen[0].outcome() == "x = 1", kept, "{licence}");
+        assert!(kept || seen[0].outcome() == "github/licence");
     }
 }
 
@@ -140,7 +140,7 @@ fn a_row_keeps_its_columns_and_gets_what_was_measured() {
     assert_eq!((id.as_str(), title.as_str()), ("ab12", "src/a.c"));
     assert_eq!(url, "https://github.com/a/b/blob/master/src/a.c");
     assert_eq!(licence.as_deref(), Some("apache-2.0"));
-    // Of md5sum.
+    // The hash is that of md5sum.
     assert_eq!(key, &md5_hex(content));
     assert_eq!(md5_hex("abc"), "900150983cd24fb0d6963f7d28e17f72");
     let expected = json!({
@@ -151,7 +151,7 @@ fn a_row_keeps_its_columns_and_gets_what_was_measured() {
         "max_line_length": 9, "avg_line_length": 8.5, "alnum_prop": 5.0 / 17.0,
     });
     assert_eq!(json!(meta), expected);
-    // In the order in which RedPajama published them.
+    // The keys have the order in which RedPajama published them.
     let keys: Vec<&str> = meta.keys().map(String::as_str).collect();
     let published = "content_hash timestamp source line_count max_line_length avg_line_length \
         alnum_prop id size binary copies repo_name ref path mode symlink_target license language";
@@ -159,9 +159,9 @@ fn a_row_keeps_its_columns_and_gets_what_was_measured() {
 }
 
 #[test]
-fn rows_without_content_or_path_are_told() {
+fn rows_without_content_or_path_are_reported() {
     let input = b"{\"path\":\"a.c\",\"content\":null,\"license\":\"mit\"}\n{\"content\":\"x\"}\n";
     let seen = read_bytes(&Github, "github", "x.json", input);
-    let told: Vec<String> = seen.iter().map(Seen::told).collect();
-    assert_eq!(told, ["github/no_content", "invalid_json"]);
+    let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
+    assert_eq!(outcomes, ["github/no_content", "invalid_json"]);
 }

@@ -1,20 +1,20 @@
-//! Files of plain source trees: each input is one file, `<repository>/<path>` below the base.
+//! Reads files of plain source trees: each input is one file, `<repository>/<path>` below the base.
 //!
-//! The licence of its repository is looked for in the files at the repository's root that usually
-//! have it; the first one that grants a known licence decides.
+//! The licence of its repository is read from the usual licence files at the repository's root. The
+//! first of them that contains a known licence decides.
 
 use std::io::Read;
 
 use serde_json::json;
 use thresher_job::JobSpec;
 
-use super::{CodeFile, Judged, licence};
+use super::{CodeFile, Evaluated, licence};
 use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_unit::UnitError;
 
-/// Where a repository's licence may stand.
+/// Names of files that can contain a repository's licence, in the order in which they are tried.
 const LICENCE_FILES: [&str; 10] = [
     "LICENSE",
     "LICENSE.txt",
@@ -28,6 +28,7 @@ const LICENCE_FILES: [&str; 10] = [
     "COPYING.txt",
 ];
 
+/// Reads one file of a source tree, and returns the digest of the input.
 pub(super) fn read(
     job: &JobSpec,
     input: &Input<'_>,
@@ -67,11 +68,12 @@ pub(super) fn read(
     columns.insert("path".into(), json!(path));
     columns.insert("license".into(), json!(licence));
     columns.insert("size".into(), json!(digest.bytes));
-    let judged = Judged::of(&job.github, CodeFile { path, licence, content: text, columns });
-    emit(judged.outcome((id, ""), path, licence))?;
+    let evaluated = Evaluated::of(&job.github, CodeFile { path, licence, content: text, columns });
+    emit(evaluated.outcome((id, ""), path, licence))?;
     Ok(digest)
 }
 
+/// Returns the licence of a repository, if one of its licence files contains a known one.
 fn licence_of(input: &Input<'_>, repository: &str) -> Result<Option<&'static str>, UnitError> {
     for name in LICENCE_FILES {
         let path =
@@ -108,11 +110,11 @@ mod tests {
         put("a/z.py", b"# caf\xe9");
         put("b/src/x.py", b"x = 1\n");
         let job = job("github", "thresher", "[github]\ntrees = true\n");
-        let told = |path: &str| read_stored(&Github, &job, folder.path(), path)[0].told();
-        assert_eq!(told("a/src/x.py"), "x = 1\n");
-        assert_eq!(told("a/y.py"), "github/binary");
-        assert_eq!(told("a/z.py"), "invalid_utf8");
-        assert_eq!(told("b/src/x.py"), "github/licence");
+        let outcome_of = |path: &str| read_stored(&Github, &job, folder.path(), path)[0].outcome();
+        assert_eq!(outcome_of("a/src/x.py"), "x = 1\n");
+        assert_eq!(outcome_of("a/y.py"), "github/binary");
+        assert_eq!(outcome_of("a/z.py"), "invalid_utf8");
+        assert_eq!(outcome_of("b/src/x.py"), "github/licence");
         let seen = read_stored(&Github, &job, folder.path(), "a/src/x.py");
         let Seen::Page { title, licence, .. } = &seen[0] else { panic!("{seen:?}") };
         assert_eq!((title.as_str(), licence.as_deref()), ("src/x.py", Some("mit")));

@@ -1,9 +1,9 @@
-//! A site's posts in a 7z archive, and why an archive is not unpacked.
+//! Reads the posts of a site in a 7z archive, or returns why it cannot be unpacked.
 //!
-//! Archives that are sound but beyond what is done here have reasons of their own, with what helps.
-//! Their library shows its errors as its own source code would; here they are said in words.
+//! An intact archive that is not supported has a reason of its own, and a hint. The library formats
+//! its errors as source code; this file replaces them by words.
 //!
-//! **Invariant:** an archive that is quarantined gives no posts.
+//! **Invariant:** a quarantined archive yields no posts.
 
 use std::io::{self, BufReader};
 
@@ -14,7 +14,7 @@ use crate::Input;
 use crate::noted::{ErrorNote, Noted};
 use thresher_unit::UnitError;
 
-/// Memory for the header and the dictionary of an archive, each.
+/// Memory limit in KiB, each for the header and for the dictionary of an archive.
 const ARCHIVE_KIB: usize = 512 << 10;
 
 const REASON_DAMAGED: &str = "archive_damaged";
@@ -23,7 +23,7 @@ const REASON_TOO_LARGE: &str = "archive_dictionary_too_large";
 const REASON_METHOD: &str = "archive_method_unknown";
 
 impl Reading<'_, '_> {
-    /// The posts of an archive; one that is damaged gives nothing else than that.
+    /// Reads the posts of an archive. A damaged archive yields only one quarantined record.
     pub(super) fn archive(&mut self, input: &Input<'_>) -> Result<(), UnitError> {
         let note = ErrorNote::default();
         let noted = Noted { input: input.seekable()?, note: note.clone() };
@@ -60,18 +60,18 @@ impl Reading<'_, '_> {
         }
         match result {
             Ok(()) if found => self.threads(),
-            Ok(()) => self.bad((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
+            Ok(()) => self.quarantine((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
             Err(error) => {
                 let (reason, detail) = refused(&error, self.row);
-                self.bad((0, 0), reason, &detail)
+                self.quarantine((0, 0), reason, &detail)
             }
         }
     }
 }
 
-/// Reason and detail of an archive of which so many rows were read before it was given up.
+/// Returns reason and detail of an archive that failed after `rows` rows.
 fn refused(error: &Error, rows: u64) -> (&'static str, String) {
-    match told(error) {
+    match reason_and_detail(error) {
         (REASON_DAMAGED, what) => {
             (REASON_DAMAGED, format!("{what}; {rows} rows that were read are not used"))
         }
@@ -79,7 +79,8 @@ fn refused(error: &Error, rows: u64) -> (&'static str, String) {
     }
 }
 
-fn told(error: &Error) -> (&'static str, String) {
+/// Returns reason and detail of an error of the library.
+fn reason_and_detail(error: &Error) -> (&'static str, String) {
     let repack = "unpack it and list its `Posts.xml`, or pack it anew";
     let damage = match error {
         Error::MaxMemLimited { max_kb, actaul_kb } => {
@@ -125,8 +126,8 @@ fn encrypted() -> (&'static str, String) {
     (REASON_ENCRYPTED, detail.to_owned())
 }
 
-/// The words for an error that the library may have put into one of a reader.
+/// Returns the message of a reader's error, which can contain an error of the library.
 fn io_words(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    inner.map_or_else(|| error.to_string(), |inner| told(inner).1)
+    inner.map_or_else(|| error.to_string(), |inner| reason_and_detail(inner).1)
 }

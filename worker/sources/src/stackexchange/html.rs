@@ -1,7 +1,7 @@
-//! The HTML of a post to text: code as it is, list items with a star.
+//! Converts the HTML of a post to text. Code is unchanged, and list items start with a star.
 //!
-//! As RedPajama did it: signs of lists are replaced before parsing, then the text content is taken
-//! with nothing put between elements. Blank lines between paragraphs are those of the source.
+//! This follows RedPajama: the tags of lists are replaced before parsing, and nothing is inserted
+//! between the texts of elements. Blank lines between paragraphs are those of the source.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use dom_query::{Document, NodeRef};
 
 use thresher_text::html::HtmlLimits;
 
-/// What each sign of a list becomes.
+/// The tags of lists and their replacements.
 const LIST_TAGS: [(&str, &str); 4] =
     [("<li>", "\n*"), ("</li>", ""), ("<ol>", "\n*"), ("</ol>", "")];
 
-/// The text of a post; an error says why its markup is not parsed.
+/// Returns the text of a post, or a message why its markup is not parsed.
 pub(super) fn text_of(html: &str) -> Result<String, String> {
     let mut html = Cow::Borrowed(html);
     for (tag, sign) in LIST_TAGS {
@@ -36,7 +36,7 @@ pub(super) fn text_of(html: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// Scripts and styles are no text.
+/// Returns whether a node belongs to a script, a style or a template, which are not text.
 fn hidden(node: &NodeRef<'_>) -> bool {
     let parent = node.parent().and_then(|parent| parent.node_name());
     parent.is_some_and(|name| matches!(&*name, "script" | "style" | "template"))
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_keeps_code_and_newlines_and_stars_lists() {
+    fn code_and_newlines_are_kept_and_list_items_get_a_star() {
         let cases = [
             ("", ""),
             ("plain & simple", "plain & simple"),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_that_nests_too_deep_is_refused() {
+    fn markup_that_is_nested_too_deep_is_refused() {
         assert!(text_of(&"<div>".repeat(100_000)).is_err());
     }
 }

@@ -1,12 +1,12 @@
-//! StackExchange: a site's posts to questions with their answers.
+//! The slice `stackexchange`: turns the posts of a site into questions with their answers.
 //!
 //! ```text
-//! Posts.xml, plain or in a 7z → rows → sorted by question, on disk → threads → text
+//! Posts.xml, plain or in a 7z → rows → sorted by question on disk → threads → text
 //! a large Posts.xml → pieces: rows → parts by question (LINES) ⇒ each part as above (PREPARE)
 //! ```
-//! A record is a thread, or a row that is in none. Posts are sorted outside memory, so a site may
-//! have any size. Questions and answers lie anywhere in a file, so the pieces of one that is cut
-//! give their rows to each other first; an archive is never cut.
+//! A record is a thread, or a row that is not in a thread. Posts are sorted on disk, so a site can
+//! have any size. Questions and answers can be anywhere in a file. The pieces of a file that is
+//! split therefore exchange their rows first. An archive is never split.
 
 mod archive;
 mod html;
@@ -36,13 +36,14 @@ use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
-/// A larger thread is quarantined.
+/// Size in bytes of the largest thread; answers beyond it are quarantined.
 const THREAD_BYTES: u64 = 256 << 20;
 
-/// A large file has as many pieces at most: each of them has rows for each other.
+/// The greatest number of pieces of a file. It is limited because each piece has rows for every
+/// other.
 const MAX_PIECES: u64 = 256;
 
-/// Sites, each one input.
+/// The reader of the slice `stackexchange`. Each input is a site.
 pub struct StackExchange;
 
 impl Source for StackExchange {
@@ -56,7 +57,7 @@ impl Source for StackExchange {
         input: &PlannedInput<'_>,
         target_bytes: u64,
     ) -> Result<Vec<Piece>, UnitError> {
-        // Lines are compared as LINES meets them, and there the rows of a piece are no text yet.
+        // The stage LINES compares lines, but there the rows of a piece are not yet a text.
         let whole = !input.path.ends_with(".xml") || job.dedups_lines(input.source);
         let bytes = input.bytes.filter(|_| !whole).unwrap_or(0);
         Ok(Piece::even(bytes, target_bytes.max(bytes / MAX_PIECES)))
@@ -83,25 +84,26 @@ impl Source for StackExchange {
         reading.threads()?;
         let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
         if digest.bytes == 0 {
-            reading.bad((0, 0), REASON_EMPTY, "")?;
+            reading.quarantine((0, 0), REASON_EMPTY, "")?;
         }
         Ok(digest)
     }
 }
 
+/// The state of reading one site.
 struct Reading<'r, 't> {
     job: &'r JobSpec,
     source: &'r SourceSpec,
     site: &'r str,
     sorter: Sorter<Sorted>,
     record: u64,
-    /// Rows so far.
+    /// The number of rows that were read.
     row: u64,
     sink: &'r mut RecordSink<'t>,
 }
 
 impl<'r, 't> Reading<'r, 't> {
-    /// Posts of the input `path` are sorted in the folder `scratch`.
+    /// Returns the state for the input `path`, whose posts are sorted in the folder `scratch`.
     fn new(
         job: &'r JobSpec,
         source: &'r SourceSpec,
@@ -123,7 +125,7 @@ impl<'r, 't> Reading<'r, 't> {
         (self.sink)(ReadRecord { offset, record, bytes, outcome })
     }
 
-    fn bad(&mut self, at: (u64, u64), reason: &str, detail: &str) -> Result<(), UnitError> {
+    fn quarantine(&mut self, at: (u64, u64), reason: &str, detail: &str) -> Result<(), UnitError> {
         self.emit(at.0, at.1, RecordOutcome::Quarantined { id: "", url: "", reason, detail })
     }
 
@@ -136,7 +138,7 @@ impl<'r, 't> Reading<'r, 't> {
         )
     }
 
-    /// Sends every row on its way to its question.
+    /// Passes every row to the sorter, or to the sink if it belongs to no thread.
     fn rows(
         &mut self,
         input: &mut dyn BufRead,
@@ -152,7 +154,7 @@ impl<'r, 't> Reading<'r, 't> {
 
     fn take_row(&mut self, at: u64, bytes: u64, row: Row) -> Result<(), UnitError> {
         match row {
-            Row::Bad { reason, detail } => self.bad((at, bytes), &reason, &detail),
+            Row::Bad { reason, detail } => self.quarantine((at, bytes), &reason, &detail),
             Row::Post(post) => self.post(at, bytes, *post),
         }
     }
@@ -160,14 +162,13 @@ impl<'r, 't> Reading<'r, 't> {
     fn post(&mut self, at: u64, bytes: u64, post: Post) -> Result<(), UnitError> {
         let question = post.parent.unwrap_or(post.id);
         let row = Sorted { key: (question, post.parent.is_some(), at), bytes, post };
-        if row.post.asks_nothing() {
-            // Wiki pages, tags, nominations: they ask nothing.
+        if row.post.belongs_to_no_thread() {
             return self.dropped(&row, "stackexchange/no_question");
         }
-        self.sorter.push(row).map_err(|error| sorting(&error))
+        self.sorter.push(row).map_err(|error| sort_failed(&error))
     }
 
-    /// Gives the threads, in the order of their questions.
+    /// Passes the threads to the sink, in the order of the numbers of their questions.
     fn threads(&mut self) -> Result<(), UnitError> {
         let empty = Sorter::new(self.job.job.work_dir.as_ref(), 0);
         let sorter = std::mem::replace(&mut self.sorter, empty);
@@ -189,7 +190,7 @@ impl<'r, 't> Reading<'r, 't> {
         if let Some(error) = stopped {
             return Err(error);
         }
-        result.map_err(|error| sorting(&error))?;
+        result.map_err(|error| sort_failed(&error))?;
         self.thread(thread)
     }
 
@@ -234,7 +235,7 @@ impl<'r, 't> Reading<'r, 't> {
         };
         let dump = self.source.dump.as_str();
         let timestamp = if dump.is_empty() { date.as_str() } else { dump };
-        // The language is told later, of the text.
+        // A later step identifies the language of the text.
         let mut meta = Meta::from_iter([
             ("language".to_owned(), Value::Null),
             ("url".to_owned(), Value::from(url.as_str())),
@@ -260,7 +261,8 @@ impl<'r, 't> Reading<'r, 't> {
     }
 }
 
-fn sorting(error: &io::Error) -> UnitError {
+/// Returns the error of a unit that failed to sort.
+fn sort_failed(error: &io::Error) -> UnitError {
     UnitError::Retry(format!("failed to sort posts: {error}"))
 }
 

@@ -1,8 +1,9 @@
-//! A large site's rows from the pieces of its file to parts by question, and from those to threads.
+//! Distributes the rows of a large site from the pieces of its file to parts by question, and turns
+//! the parts into threads.
 //!
-//! **Invariant:** a question and its answers belong to one part, whatever pieces they lie in; a row
-//! that belongs to no thread stays in the part of its own piece. So each row is in one part, and
-//! what a part gives is a function of the file and the number of parts.
+//! **Invariant:** a question and its answers belong to the same part, whatever pieces they are in.
+//! A row that belongs to no thread stays in the part of its own piece. Each row is therefore in one
+//! part, and the threads of a part are a function of the file and the number of parts.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -12,13 +13,13 @@ use thresher_job::{JobSpec, SourceSpec};
 
 use super::posts::{Row, Rows};
 use super::sorter::{Sortable, Sorter};
-use super::{Reading, StackExchange, sorting};
+use super::{Reading, StackExchange, sort_failed};
 use crate::{GiveRow, Input, Joined, PartRows, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_unit::UnitError;
 
-/// A row on its way to its part.
+/// A row with the part to which it belongs.
 #[derive(Debug, Serialize, Deserialize)]
 struct Scattered {
     part: u32,
@@ -39,10 +40,10 @@ impl Sortable for Scattered {
     }
 }
 
-/// Where a row of the piece `own` belongs.
+/// Returns the part to which a row of the piece `own` belongs.
 fn part_of(row: &Row, own: u32, parts: u32) -> u32 {
     match row {
-        Row::Post(post) if !post.asks_nothing() => {
+        Row::Post(post) if !post.belongs_to_no_thread() => {
             let question = post.parent.unwrap_or(post.id);
             (question % u64::from(parts.max(1))) as u32
         }
@@ -60,7 +61,7 @@ impl Joined for StackExchange {
     ) -> Result<InputDigest, UnitError> {
         let failed = |error: &std::io::Error| input.failed(error);
         let piece = input.piece().unwrap_or_default();
-        let inside_line = input.begins_inside_line()?;
+        let inside_line = input.starts_inside_line()?;
         let mut reader = BufReader::new(HashedReader::up_to(input.open()?, piece.length));
         let most = job.stackexchange.max_row_bytes.0 as usize;
         let rows = Rows::of_piece(&mut reader, most, piece, inside_line);
@@ -69,7 +70,7 @@ impl Joined for StackExchange {
         while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
             let part = part_of(&row, own, parts);
             let scattered = Scattered { part, at, bytes, row };
-            sorter.push(scattered).map_err(|error| sorting(&error))?;
+            sorter.push(scattered).map_err(|error| sort_failed(&error))?;
         }
         let mut stopped = None;
         let sorted = sorter.finish(&mut |scattered: Scattered| {
@@ -82,7 +83,7 @@ impl Joined for StackExchange {
         if let Some(error) = stopped {
             return Err(error);
         }
-        sorted.map_err(|error| sorting(&error))?;
+        sorted.map_err(|error| sort_failed(&error))?;
         reader.into_inner().finish().map_err(|error| failed(&error))
     }
 
@@ -98,7 +99,7 @@ impl Joined for StackExchange {
         rows(&mut |row| {
             let Scattered { at, bytes, row, .. } =
                 serde_json::from_slice(row).map_err(|error| {
-                    UnitError::Fatal(format!("a row of another piece is no JSON: {error}"))
+                    UnitError::Fatal(format!("a row of another piece is not valid JSON: {error}"))
                 })?;
             reading.take_row(at, bytes, row)
         })?;

@@ -1,8 +1,8 @@
-//! Rows of a `Posts.xml`: one `<row …/>` on each line.
+//! Reads the rows of a `Posts.xml`, which has one `<row …/>` on each line.
 //!
-//! **Invariant:** a row belongs to the piece in which its line begins; memory holds one row of at
-//! most the given size; what is malformed is told with
-//! the place where its line begins, and reading goes on at the next line.
+//! **Invariant:** a row belongs to the piece in which its line starts, and memory holds one row of
+//! at most the given size. A malformed row is reported with the offset of its line, and reading
+//! continues at the next line.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -13,52 +13,64 @@ use serde::{Deserialize, Serialize};
 
 use thresher_formats::piece::Piece;
 
-/// A post as the dump has it.
+/// A post with the fields of the dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Post {
+    /// `Id`, which is unique within the site.
     pub(super) id: u64,
+    /// `PostTypeId`, such as `1` for questions and `2` for answers.
     pub(super) kind: String,
-    /// The question that it answers.
+    /// The id of the question that the post answers.
     pub(super) parent: Option<u64>,
+    /// The id of the accepted answer of a question.
     pub(super) accepted: Option<u64>,
+    /// `CreationDate`, as the dump has it.
     pub(super) date: String,
+    /// `Score` as a string, because RedPajama sorts by that.
     pub(super) score: String,
+    /// The title, which only questions have.
     pub(super) title: Option<String>,
+    /// The body in HTML.
     pub(super) body: String,
+    /// `ContentLicense`; empty if the dump has none.
     pub(super) licence: String,
 }
 
 impl Post {
-    /// Wiki pages, tags, nominations: neither a question nor an answer to one.
-    pub(super) fn asks_nothing(&self) -> bool {
+    /// Returns whether the post is neither a question nor an answer: a wiki page, a tag or a
+    /// nomination.
+    pub(super) fn belongs_to_no_thread(&self) -> bool {
         self.parent.is_none() && self.title.is_none()
     }
 }
 
-/// One line that is no head or tail of the file.
+/// One line between the head and the tail of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Row {
+    /// The line is a post.
     Post(Box<Post>),
+    /// The line cannot be read.
     Bad { reason: Cow<'static, str>, detail: String },
 }
 
-/// Reads rows, and where their lines begin.
+/// Reads rows with the offsets of their lines.
 pub(super) struct Rows<R> {
     input: R,
     at: u64,
-    /// Rows that begin here or later are another piece's.
+    /// Rows that start here or later belong to another piece.
     until: u64,
     max_bytes: usize,
     line: Vec<u8>,
 }
 
 impl<R: BufRead> Rows<R> {
+    /// Reads the rows of a whole file.
     pub(super) fn new(input: R, max_bytes: usize) -> Self {
         Self { input, at: 0, until: u64::MAX, max_bytes, line: Vec::new() }
     }
 
-    /// The rows of a piece; `input` begins with it. The line into whose middle it was cut, if it
-    /// was, is stepped over.
+    /// Reads the rows of a piece, with which `input` starts. If the piece starts inside a line, the
+    /// rest of this line is skipped.
     pub(super) fn of_piece(
         input: R,
         max_bytes: usize,
@@ -73,7 +85,7 @@ impl<R: BufRead> Rows<R> {
         Ok(rows)
     }
 
-    /// The next row with its place and length.
+    /// Returns the next row with its offset and its length.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, u64, Row)>> {
         loop {
             let at = self.at;
@@ -94,7 +106,7 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    /// Reads a line, of which no more is kept than may be.
+    /// Reads a line, keeps at most the allowed number of bytes of it, and returns its length.
     fn next_line(&mut self) -> io::Result<u64> {
         self.line.clear();
         let mut length = 0;
@@ -117,7 +129,7 @@ impl<R: BufRead> Rows<R> {
     }
 }
 
-/// The row of a line; none for the file's head and tail and for empty lines.
+/// Returns the row of a line, or `None` for the head and tail of the file and for empty lines.
 fn row_of(line: &[u8]) -> Option<Row> {
     let bad = |reason: &'static str, detail| Some(Row::Bad { reason: reason.into(), detail });
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
@@ -138,7 +150,7 @@ fn row_of(line: &[u8]) -> Option<Row> {
     }
 }
 
-/// The line without the file's head and tail, where it has them.
+/// Returns the line without the head and tail of the file, if it contains them.
 fn without_frame(line: &str) -> &str {
     let mut text = line;
     if text.starts_with("<?xml") {
@@ -203,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read_with_their_places_and_entities() {
+    fn rows_are_read_with_their_offsets_and_entities() {
         let file = "\u{feff}<?xml version=\"1.0\"?>\n<posts>\n  <row Id=\"1\" Body=\"&lt;p&gt;a&#xA;\
                     b\" />\n  <row Id=\"2\" ParentId=\"1\" Body=\"\" />\r\n</posts>";
         let expected = [(33, "1 None <p>a\nb".to_owned()), (74, "2 Some(1) ".to_owned())];
@@ -211,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_on_the_line_of_the_head_or_tail_is_read_or_told() {
+    fn rows_on_the_line_of_the_head_or_tail_are_read_or_reported() {
         let row = "<row Id=\"1\" Body=\"b\" />";
         let one = vec![(0, "1 None b".to_owned())];
         for line in [
@@ -229,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_any_size_give_each_row_once() {
+    fn pieces_of_any_size_yield_each_row_once() {
         let file =
             b"<posts>\n<row Id=\"1\" />\n\n<row Id=\"2\" />\nbad\n<row Id=\"3\" />\n</posts>";
         let whole: Vec<u64> = all(file, 100).into_iter().map(|(at, _)| at).collect();
@@ -249,15 +261,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_costs_its_line() {
+    fn a_malformed_row_loses_only_its_line() {
         let file =
             b"<row Id=\"x\" />\n<row Body=\"\" />\n<row Id=\"1\" Body=\"\xff\" />\n<row Id=\"1\n\
                      <row Id=\"2\" Body=\"&bogus;\" />\n<row Id=\"3\" />x\n<row Id=\"4\" />\n\
                      <row Id=\"5\" Body=\"01234567890123456789\" />\nnothing\n<row Id=\"6\"/>";
-        let told: Vec<String> = all(file, 36).into_iter().map(|(_, told)| told).collect();
+        let outcomes: Vec<String> = all(file, 36).into_iter().map(|(_, outcome)| outcome).collect();
         let bad = "row_malformed";
         let expected =
             [bad, bad, "invalid_utf8", bad, bad, bad, "4 None ", "row_too_large", bad, "6 None "];
-        assert_eq!(told, expected);
+        assert_eq!(outcomes, expected);
     }
 }

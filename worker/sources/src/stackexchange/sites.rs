@@ -1,7 +1,7 @@
-//! Sites by their inputs' names, and the largest of them.
+//! Derives sites from the names of inputs, and selects the largest of them.
 //!
-//! RedPajama took the 28 sites with the most posts. A listing tells no posts but bytes, so here the
-//! largest are those with the most bytes of posts.
+//! RedPajama took the 28 sites with the most posts. A listing contains no numbers of posts, so here
+//! the largest sites are those whose posts have the most bytes.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use crate::Selected;
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
-/// What a large site's other archives hold, which are no posts.
+/// Name endings of a large site's other archives, which contain no posts.
 const OTHERS: [&str; 7] =
     ["-Badges", "-Comments", "-PostHistory", "-PostLinks", "-Tags", "-Users", "-Votes"];
 
-/// `a.stackexchange.com` of `a.stackexchange.com.7z`, `a.stackexchange.com-Posts.7z` or
-/// `a.stackexchange.com/Posts.xml`.
+/// Returns the site of an input: `a.stackexchange.com` for `a.stackexchange.com.7z`,
+/// `a.stackexchange.com-Posts.7z` or `a.stackexchange.com/Posts.xml`.
 pub(super) fn site_of(path: &str) -> &str {
     let path = path.trim_end_matches("Posts.xml").trim_end_matches(['/', '_', '-', '.']);
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -23,8 +23,8 @@ pub(super) fn site_of(path: &str) -> &str {
     name.strip_suffix("-Posts").unwrap_or(name)
 }
 
-/// The inputs of so many of the largest sites, in the order in which they came, and the names of
-/// the other sites; all for 0, or where there are no more.
+/// Selects the inputs of the `sites` largest sites, in the order of the listing, and returns the
+/// names of the others. For 0, or if there are no more sites, all inputs are selected.
 pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Selected, UnitError> {
     let mut bytes: BTreeMap<&str, u64> = BTreeMap::new();
     let mut unknown = None;
@@ -40,7 +40,7 @@ pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Selected, Uni
     if let Some(path) = unknown {
         return Err(UnitError::Fatal(format!(
             "`stackexchange.largest_sites = {sites}`, but `{path}` and others are listed without \
-             their sizes\nhint: list the sites that are wanted and write `largest_sites = 0`, or \
+             their sizes\nhint: list only the sites to read and write `largest_sites = 0`, or \
              copy them to a directory"
         )));
     }
@@ -91,9 +91,9 @@ mod tests {
         };
         let left_out = |sites| largest(all.to_vec(), sites).unwrap().left_out;
         assert_eq!(chosen(0).len(), 6);
-        // There are five sites.
+        // The listing has five sites.
         assert_eq!(chosen(5).len(), 6);
-        // Of two that are as large, the one that is first by name.
+        // Of two sites with equal size, the first by name is selected.
         let three = [
             "b.stackexchange.com.7z",
             "c.stackexchange.com/Posts.xml",

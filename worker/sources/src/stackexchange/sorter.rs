@@ -1,6 +1,6 @@
-//! Posts by question, in bounded memory: runs on disk, merged.
+//! Sorts posts by question in bounded memory: sorted runs are written to disk and merged.
 //!
-//! **Invariant:** what comes out is a function of what was put in, in whatever runs it was written.
+//! **Invariant:** the output is a function of the input, and does not depend on the runs.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,26 +13,28 @@ use serde::{Deserialize, Serialize};
 
 use super::posts::Post;
 
-/// Runs that are merged at once; of more, larger ones are made first.
+/// Number of runs that are merged at once. If there are more, they are first merged into larger
+/// runs.
 const FAN_IN: usize = 64;
 
-/// What can be sorted outside of memory.
+/// A value that can be sorted on disk.
 pub(super) trait Sortable: Serialize + DeserializeOwned {
-    /// No two of what is sorted together have the same.
+    /// The type of the key. Two values that are sorted together must not have the same key.
     type Key: Ord + Copy;
 
+    /// Returns the key by which values are sorted.
     fn key(&self) -> Self::Key;
 
-    /// About what it takes in memory beside its type's own size.
+    /// Returns the approximate size in memory in bytes, without the size of the type itself.
     fn bytes(&self) -> u64;
 }
 
-/// A post on its way to its question.
+/// A post with the key that sorts it to its question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sorted {
-    /// Question, whether it answers it, and its place in the file.
+    /// The question, whether the post is an answer, and the offset of the post in the file.
     pub(super) key: (u64, bool, u64),
-    /// Bytes of its row.
+    /// The length of the post's row in bytes.
     pub(super) bytes: u64,
     pub(super) post: Post,
 }
@@ -45,12 +47,12 @@ impl Sortable for Sorted {
     }
 
     fn bytes(&self) -> u64 {
-        // A row unpacks to less than it has bytes.
+        // A parsed post is smaller than its row.
         self.bytes
     }
 }
 
-/// Takes them in any order.
+/// Collects values in any order, and returns them sorted.
 pub(super) struct Sorter<T: Sortable> {
     folder: PathBuf,
     memory: usize,
@@ -61,7 +63,7 @@ pub(super) struct Sorter<T: Sortable> {
 }
 
 impl<T: Sortable> Sorter<T> {
-    /// Runs go into `folder`, which is made when the first is written, and removed at the end.
+    /// Returns an empty sorter. `folder` is created for the first run, and removed at the end.
     pub(super) fn new(folder: &Path, memory: u64) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -73,13 +75,14 @@ impl<T: Sortable> Sorter<T> {
         }
     }
 
+    /// Adds a value, and writes a run if the memory is used up.
     pub(super) fn push(&mut self, sorted: T) -> io::Result<()> {
         self.held_bytes += sorted.bytes() as usize + size_of::<T>();
         self.held.push(sorted);
         if self.held_bytes >= self.memory { self.spill() } else { Ok(()) }
     }
 
-    /// Everything in order.
+    /// Passes all values to `give`, in order.
     pub(super) fn finish(mut self, give: &mut dyn FnMut(T) -> io::Result<()>) -> io::Result<()> {
         if self.runs.is_empty() {
             self.held.sort_unstable_by_key(T::key);
@@ -120,7 +123,7 @@ impl<T: Sortable> Sorter<T> {
 impl<T: Sortable> Drop for Sorter<T> {
     fn drop(&mut self) {
         if self.written > 0 {
-            // What stays behind lies in the unit's own scratch folder, which goes with the unit.
+            // If this fails, the folder is removed with the scratch folder of the unit.
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }

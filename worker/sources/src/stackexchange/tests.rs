@@ -1,4 +1,4 @@
-//! Whole sites: a real one, and small ones made here.
+//! Tests with whole sites: a real one, and small ones that are built here.
 
 use thresher_job::JobSpec;
 
@@ -12,14 +12,14 @@ fn job(preset: &str) -> JobSpec {
     JobSpec::parse(&text, std::path::Path::new("/")).unwrap()
 }
 
-/// Each record: id or nothing, text or reason.
+/// Returns the address or id, and the text or reason, of each record.
 fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     let digest = StackExchange
         .read(job, &job.source[0], &input, &mut |record| {
-            told.push(match record.outcome {
+            outcomes.push(match record.outcome {
                 RecordOutcome::Page(page) => (page.url.to_owned(), page.text.to_owned()),
                 RecordOutcome::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
                 RecordOutcome::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
@@ -28,10 +28,10 @@ fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<(String, String)> {
         })
         .unwrap();
     assert_eq!(digest.bytes, bytes.len() as u64);
-    told
+    outcomes
 }
 
-/// How many rows are in threads as answers.
+/// Returns the number of rows that are answers in threads.
 fn joined(bytes: &[u8], job: &JobSpec) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let input = Input::sample("x", "x/Posts.xml", bytes, folder.path().join("scratch"));
@@ -57,14 +57,14 @@ const SMALL: &str = "<?xml version=\"1.0\"?>\n<posts>\n\
 
 #[test]
 fn rows_become_threads_or_are_dropped_by_name() {
-    let told = read("a.stackexchange.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
+    let outcomes = read("a.stackexchange.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
     let expected = [
         ("a.stackexchange.com/6", "stackexchange/no_question"),
         ("", "row_malformed"),
         ("https://a.stackexchange.com/questions/2", "Q: T B\nA: late\nA: early"),
         ("a.stackexchange.com/5", "stackexchange/no_such_question"),
     ];
-    assert_eq!(told, expected.map(|(id, told)| (id.to_owned(), told.to_owned())));
+    assert_eq!(outcomes, expected.map(|(id, outcome)| (id.to_owned(), outcome.to_owned())));
     let v1 = read("a.stackexchange.com/Posts.xml", SMALL.as_bytes(), &job("redpajama-v1"));
     assert_eq!(v1[2].1, "Q: T B\nA: early\nA: late");
 }
@@ -79,54 +79,54 @@ fn an_empty_file_is_quarantined() {
 fn a_real_site_is_the_same_whatever_the_memory() {
     let bytes = include_bytes!("../../../testdata/stackexchange/Posts.xml");
     let mut job = job("thresher");
-    let told = read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job);
-    let threads = told.iter().filter(|(_, text)| text.starts_with("Q: ")).count();
+    let outcomes = read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job);
+    let threads = outcomes.iter().filter(|(_, text)| text.starts_with("Q: ")).count();
     let answers = joined(bytes, &job);
     let rows = bytes.split(|byte| *byte == b'\n').filter(|it| it.starts_with(b"  <row ")).count();
     assert!(threads > 10, "{threads}");
-    assert_eq!(told.len() as u64 + answers, rows as u64);
+    assert_eq!(outcomes.len() as u64 + answers, rows as u64);
     job.stackexchange.sort_memory.0 = 2000;
-    assert_eq!(read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job), told);
+    assert_eq!(read("conlang.meta.stackexchange.com/Posts.xml", bytes, &job), outcomes);
 }
 
 const POSTS: &[u8] = include_bytes!("../../../testdata/stackexchange/posts.7z");
 const TAGS: &[u8] = include_bytes!("../../../testdata/stackexchange/tags.7z");
 
 #[test]
-fn an_archive_gives_what_its_file_gives_and_a_damaged_one_is_quarantined() {
+fn an_archive_equals_its_file_and_a_damaged_one_is_quarantined() {
     let plain = read("a.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
     let bytes = POSTS;
     assert_eq!(read("a.com-Posts.7z", bytes, &job("thresher")), plain);
     for at in [40, bytes.len() / 2, bytes.len() - 10] {
         let mut bad = bytes.to_vec();
         bad[at] ^= 0x55;
-        let told = read("a.com.7z", &bad, &job("thresher"));
-        let last = told.last().map(|(_, reason)| reason.as_str());
+        let outcomes = read("a.com.7z", &bad, &job("thresher"));
+        let last = outcomes.last().map(|(_, reason)| reason.as_str());
         assert_eq!(last, Some("archive_damaged"), "byte {at}");
     }
-    let told = read("a.com.7z", &bytes[..bytes.len() / 2], &job("thresher"));
-    assert_eq!(told[0].1, "archive_damaged");
+    let outcomes = read("a.com.7z", &bytes[..bytes.len() / 2], &job("thresher"));
+    assert_eq!(outcomes[0].1, "archive_damaged");
     assert_eq!(read("a.com.7z", TAGS, &job("thresher"))[0].1, "no_posts");
 }
 
-/// Reason and detail of what is quarantined of an archive.
+/// Returns reason and detail of the quarantined records of an archive.
 fn refusals(bytes: &[u8]) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let path = "a.com.7z";
     let input = Input::sample(path, path, bytes, folder.path().join("scratch"));
-    let (job, mut told) = (job("thresher"), Vec::new());
+    let (job, mut outcomes) = (job("thresher"), Vec::new());
     let read = StackExchange.read(&job, &job.source[0], &input, &mut |record| {
         if let RecordOutcome::Quarantined { reason, detail, .. } = record.outcome {
-            told.push((reason.to_owned(), detail.to_owned()));
+            outcomes.push((reason.to_owned(), detail.to_owned()));
         }
         Ok(())
     });
     read.unwrap();
-    told
+    outcomes
 }
 
 #[test]
-fn a_sound_archive_that_cannot_be_unpacked_says_why_and_what_helps() {
+fn an_intact_archive_that_cannot_be_unpacked_has_a_reason_and_a_hint() {
     let mut large = POSTS.to_vec();
     // The size of the LZMA2 dictionary, after its method: now 512 MiB.
     let at = large.windows(4).position(|four| four == [0x21, 0x21, 1, 0x16]).unwrap();
@@ -158,7 +158,7 @@ fn a_sound_archive_that_cannot_be_unpacked_says_why_and_what_helps() {
 }
 
 #[test]
-fn damage_is_told_in_words() {
+fn damage_is_reported_in_words() {
     let names = ["Io(", "Other(", "UnsupportedC", "Bad", "Verification", "Mismatch", "Custom {"];
     let mut damaged = 0;
     for at in (0..POSTS.len()).step_by(11) {
@@ -172,7 +172,7 @@ fn damage_is_told_in_words() {
     assert!(damaged > 15, "{damaged}");
 }
 
-/// What a file gives in pieces of so many bytes, part by part.
+/// Reads a file in pieces of `size` bytes, and returns the records part by part.
 fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Posts.xml");
@@ -191,14 +191,14 @@ fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(St
         });
         assert_eq!(digest.unwrap().bytes, piece.length);
     }
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     for rows in scattered {
         let place = (path, folder.path());
         let mut give = |take: &mut dyn FnMut(&[u8]) -> Result<(), UnitError>| {
             rows.iter().try_for_each(|row| take(row))
         };
         let gathered = StackExchange.gather(job, &job.source[0], place, &mut give, &mut |record| {
-            told.push(match record.outcome {
+            outcomes.push(match record.outcome {
                 RecordOutcome::Page(page) => (page.url.to_owned(), page.text.to_owned()),
                 RecordOutcome::Dropped { id, reason, .. } => (id.to_owned(), reason.to_owned()),
                 RecordOutcome::Quarantined { id, reason, .. } => (id.to_owned(), reason.to_owned()),
@@ -207,11 +207,11 @@ fn read_in_pieces(path: &str, bytes: &[u8], size: u64, job: &JobSpec) -> Vec<(St
         });
         gathered.unwrap();
     }
-    told
+    outcomes
 }
 
 #[test]
-fn a_file_that_is_cut_gives_the_threads_of_the_whole() {
+fn a_split_file_yields_the_same_threads_as_the_whole_file() {
     let real = include_bytes!("../../../testdata/stackexchange/Posts.xml");
     for (bytes, sizes) in [(SMALL.as_bytes(), [17, 80, 150]), (real, [900, 5000, 40_000])] {
         let mut job = job("thresher");

@@ -1,11 +1,11 @@
-//! Questions with their answers as one text.
+//! Turns a question and its answers into one text.
 
 use thresher_job::{AnswerOrder, StackExchangeSpec, TitleForm};
 
 use super::html::text_of;
 use super::sorter::Sorted;
 
-/// A question and its answers; either may be missing.
+/// A question and its answers, either of which can be missing.
 #[derive(Debug, Default)]
 pub(super) struct Thread {
     pub(super) question: Option<Sorted>,
@@ -13,12 +13,12 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    /// Bytes of all its rows.
+    /// Returns the number of bytes of all rows of the thread.
     pub(super) fn bytes(&self) -> u64 {
         self.question.iter().chain(&self.answers).map(|row| row.bytes).sum()
     }
 
-    /// Puts the answers in order.
+    /// Sorts the answers.
     pub(super) fn order(&mut self, order: AnswerOrder) {
         let accepted = self.question.as_ref().and_then(|row| row.post.accepted);
         match order {
@@ -33,7 +33,7 @@ impl Thread {
         }
     }
 
-    /// `Q: … A: …`; an error says which post cannot be parsed, and why.
+    /// Returns the text, `Q: … A: …`. An error names the post that cannot be parsed, and the cause.
     pub(super) fn text(&self, spec: &StackExchangeSpec) -> Result<String, String> {
         let parsed = |row: &Sorted, html: &str| {
             text_of(html).map_err(|error| format!("post {}: {error}", row.post.id))
@@ -53,7 +53,7 @@ impl Thread {
         Ok(text)
     }
 
-    /// Every licence that a post of it has, each once.
+    /// Returns the licences of all posts, each once.
     pub(super) fn licences(&self) -> String {
         let mut found: Vec<&str> = Vec::new();
         for row in self.question.iter().chain(&self.answers) {
@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn answers_go_by_number_and_accepted_first_or_by_the_score_as_a_string() {
+    fn answers_are_sorted_by_score_with_the_accepted_first_or_by_score_as_a_string() {
         assert_eq!(ids(AnswerOrder::Score), [3, 5, 2, 6, 4]);
         assert_eq!(ids(AnswerOrder::ScoreText), [2, 5, 6, 3, 4]);
     }
 
     #[test]
-    fn a_title_is_text_or_as_published_html() {
+    fn a_title_is_plain_text_or_html_as_published() {
         let spec = |titles| StackExchangeSpec {
             answers: AnswerOrder::Score,
             titles,

@@ -1,12 +1,13 @@
-//! The index that is published beside a multistream dump: where its streams begin.
+//! Reads the index that is published beside a multistream dump and contains the offsets of its
+//! streams.
 //!
 //! ```text
 //! enwiki-20230320-pages-articles-multistream.xml.bz2         597:10:AccessibleComputing
 //! enwiki-20230320-pages-articles-multistream-index.txt.bz2 → 597:12:Anarchism …
 //! ```
-//! Pieces of a dump with its index begin at its streams. Without one, or where it makes no sense,
-//! they are cut by bytes alone, and who reads one looks for the first stream in it: the pages are
-//! the same.
+//! If a dump has an index, its pieces start at streams. Without an index, or with one that is not
+//! valid, the dump is split by bytes alone, and a reader searches the first stream in its piece.
+//! The pages are the same.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -14,30 +15,31 @@ use bzip2::read::MultiBzDecoder;
 
 use thresher_formats::piece::Piece;
 
-/// A longer line is none of an index.
+/// Length in bytes of the longest line of an index.
 const MAX_LINE_BYTES: u64 = 4 << 10;
 
-/// The path of a dump's index; none for what is no multistream dump.
+/// Returns the path of a dump's index, or `None` if the dump is not a multistream dump.
 pub(super) fn path_of(dump: &str) -> Option<String> {
     let at = dump.rfind("-multistream")? + "-multistream".len();
     let (name, rest) = dump.split_at(at);
-    // Large wikis' dumps are several: `multistream1.xml-p1p41242.bz2`.
+    // Large wikis have several dumps, such as `multistream1.xml-p1p41242.bz2`.
     let (part, rest) = rest.split_once(".xml")?;
     let numbered = part.bytes().all(|byte| byte.is_ascii_digit());
     (numbered && rest.ends_with(".bz2")).then(|| format!("{name}-index{part}.txt{rest}"))
 }
 
-/// Whether an input is an index.
+/// Returns whether an input is an index.
 pub(super) fn is_index(path: &str) -> bool {
     path.ends_with(".bz2") && path.contains("-multistream-index") && path.contains(".txt")
 }
 
-/// Pieces of about `target_bytes` of a dump of so many bytes; none where the index makes no sense.
+/// Returns pieces of about `target_bytes` of a dump with `bytes` bytes, or `None` if the index is
+/// not valid.
 pub(super) fn pieces(index: impl Read, bytes: u64, target_bytes: u64) -> Option<Vec<Piece>> {
     let mut lines = BufReader::new(MultiBzDecoder::new(index));
     let (mut line, mut last) = (Vec::new(), 0);
-    // The first piece has the dump's head, too.
-    let mut begins = vec![0_u64];
+    // The first piece also contains the dump's head.
+    let mut starts = vec![0_u64];
     loop {
         line.clear();
         if lines.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()? == 0 {
@@ -48,16 +50,16 @@ pub(super) fn pieces(index: impl Read, bytes: u64, target_bytes: u64) -> Option<
             return None;
         }
         last = offset;
-        if offset - begins[begins.len() - 1] >= target_bytes.max(1) {
-            begins.push(offset);
+        if offset - starts[starts.len() - 1] >= target_bytes.max(1) {
+            starts.push(offset);
         }
     }
     if last == 0 {
         return None;
     }
-    let ends = begins[1..].iter().copied().chain([bytes]);
+    let ends = starts[1..].iter().copied().chain([bytes]);
     let piece = |(offset, end)| Piece { offset, length: end - offset };
-    Some(begins.iter().copied().zip(ends).map(piece).collect())
+    Some(starts.iter().copied().zip(ends).map(piece).collect())
 }
 
 #[cfg(test)]
@@ -86,9 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn pieces_begin_at_streams() {
+    fn pieces_start_at_streams() {
         let index = "100:1:A\n100:2:B:C\n150:3:D\n300:4:E\n420:5:F\n";
-        // Of two streams, as bzip2 in parallel writes.
+        // The index has two streams, as parallel bzip2 writes them.
         let index = [packed(&index[..20]), packed(&index[20..])].concat();
         let cut = |target| {
             let pieces = pieces(&index[..], 500, target).unwrap();
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_makes_no_sense_is_not_used() {
+    fn an_invalid_index_is_not_used() {
         let of = |text: &str| pieces(&packed(text)[..], 500, 10);
         assert!(of("100:1:A\n").is_some());
         for bad in ["", "x:1:A\n", "100:1:A\n50:2:B\n", "100:1:A\n500:2:B\n", "0:1:A\n"] {

@@ -1,11 +1,11 @@
-//! Wikipedia: dumps of pages in wikitext to plain text.
+//! The slice `wikipedia`: turns dumps of pages in wikitext into plain text.
 //!
 //! ```text
-//! dump → bzip2 streams → <page> elements → article, no redirect, not empty → wikitext stripped
+//! dump → bzip2 streams → <page> elements → articles (not redirects, not empty) → plain text
 //! ```
-//! A multistream dump of any size is cut into pieces, whose streams are read on their own, by its
-//! index where that lies beside it; other dumps are read whole. The head of the dump, with the
-//! names of its namespaces, is read for every piece.
+//! A multistream dump is split into pieces, whose streams are read separately. If the index of the
+//! dump is beside it, the pieces follow the index. Other dumps are read as a whole. The head of the
+//! dump, with the names of its namespaces, is read for every piece.
 
 mod index;
 pub mod namespaces;
@@ -33,16 +33,16 @@ use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 use wikitext::{LinkPrefixes, strip};
 
-/// The head of a dump is not looked at beyond.
+/// Number of bytes of the head of a dump that are read.
 const HEAD_BYTES: u64 = 1 << 20;
 const LICENCE: &str = "CC-BY-SA";
 
-/// Dumps of one language each.
+/// The reader of the slice `wikipedia`. Each dump has one language.
 pub struct Wikipedia;
 
 impl Source for Wikipedia {
     fn select(&self, _: &JobSpec, mut inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
-        // A pattern takes them along.
+        // A pattern of the user's listing can match indexes too.
         inputs.retain(|row| !index::is_index(&row.path));
         Ok(Selected::from(inputs))
     }
@@ -53,7 +53,7 @@ impl Source for Wikipedia {
         input: &PlannedInput<'_>,
         target_bytes: u64,
     ) -> Result<Vec<Piece>, UnitError> {
-        // In other dumps a page may go on from one stream to the next.
+        // In other dumps a page can continue in the next stream.
         let Some(index) = index::path_of(input.path) else { return Ok(Vec::new()) };
         let bytes = input.bytes.unwrap_or_default();
         let even = Piece::even(bytes, target_bytes);
@@ -93,12 +93,13 @@ impl Source for Wikipedia {
     }
 }
 
-/// What a dump's name and head say.
+/// The facts in a dump's name and head.
 struct Dump {
     language: String,
-    /// As in the dump's name, `20230320`; empty where it has none.
+    /// The date in the dump's name, such as `20230320`, or an empty text.
     date: String,
     prefixes: LinkPrefixes,
+    /// Whether the job keeps pages of this language.
     kept: bool,
 }
 
@@ -116,8 +117,8 @@ impl Dump {
         format!("https://{}.wikipedia.org/wiki/{}", self.language, percent_encoded(title))
     }
 
-    /// Why a page is no document, or its text.
-    fn judge(&self, page: &WikiPage) -> Result<String, &'static str> {
+    /// Returns the text of a page, or the reason for which it is dropped.
+    fn text_of(&self, page: &WikiPage) -> Result<String, &'static str> {
         if !self.kept {
             return Err("wikipedia/language");
         }
@@ -132,13 +133,13 @@ impl Dump {
     }
 }
 
-/// The first stream of a dump up to the end of its siteinfo.
+/// Reads the first stream of a dump, which contains its siteinfo.
 fn head(input: impl Read) -> io::Result<String> {
     let mut streams = BzStreams::new(input, 0, u64::MAX, false);
     let mut head = Vec::new();
     if streams.next_stream()? {
         match streams.take(HEAD_BYTES).read_to_end(&mut head) {
-            // What is damaged is told where its pages are read.
+            // Damage is reported when the pages are read.
             Err(error) if Damage::of(&error).is_none() => return Err(error),
             _ => {}
         }
@@ -146,7 +147,8 @@ fn head(input: impl Read) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// From `dewiki-20230320-pages-articles-multistream.xml.bz2`: `de` and `20230320`.
+/// Returns the language and the date in the name of a dump: `de` and `20230320` for
+/// `dewiki-20230320-pages-articles-multistream.xml.bz2`.
 fn language_and_date(path: &str) -> (&str, &str) {
     let file = path.rsplit('/').next().unwrap_or(path);
     let (language, rest) = file.split_once("wiki").unwrap_or((file, ""));
@@ -167,6 +169,7 @@ fn percent_encoded(title: &str) -> String {
     out
 }
 
+/// The state of reading one dump.
 struct Reading<'r, 't> {
     dump: &'r Dump,
     record: u64,
@@ -174,7 +177,7 @@ struct Reading<'r, 't> {
 }
 
 impl Reading<'_, '_> {
-    /// Every page of the present stream, or up to its damage.
+    /// Reads the pages of the current stream, up to its end or to damage.
     fn stream<R: Read>(
         &mut self,
         input: &Input<'_>,
@@ -188,30 +191,34 @@ impl Reading<'_, '_> {
                 Ok(None) => return Ok(()),
                 Ok(Some(Found::Whole(page))) => self.page(offset, page)?,
                 Ok(Some(Found::TooLarge(bytes))) => {
-                    self.bad(offset, "page_too_large", &format!("it has {bytes} bytes"))?;
+                    self.quarantine(offset, "page_too_large", &format!("it has {bytes} bytes"))?;
                 }
                 Ok(Some(Found::Cut(bytes))) => {
-                    self.bad(offset, "page_cut_off", &format!("it ends after {bytes} bytes"))?;
+                    self.quarantine(
+                        offset,
+                        "page_cut_off",
+                        &format!("it ends after {bytes} bytes"),
+                    )?;
                 }
                 Err(error) => {
                     let Some(damage) = Damage::of(&error) else {
                         return Err(input.failed(&error));
                     };
                     finder.reset();
-                    return self.bad(offset, "bzip2_damaged", &damage.to_string());
+                    return self.quarantine(offset, "bzip2_damaged", &damage.to_string());
                 }
             }
         }
     }
 
-    fn bad(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
+    fn quarantine(&mut self, offset: u64, reason: &str, detail: &str) -> Result<(), UnitError> {
         self.emit(offset, 0, RecordOutcome::Quarantined { id: "", url: "", reason, detail })
     }
 
     fn empty_dump(&mut self, job: &JobSpec) -> Result<(), UnitError> {
         let most = job.wikipedia.max_page_bytes.0;
         let detail = format!("no page of at most {most} bytes in any bzip2 stream");
-        self.bad(0, "no_page", &detail)
+        self.quarantine(0, "no_page", &detail)
     }
 
     fn emit(
@@ -242,7 +249,7 @@ impl Reading<'_, '_> {
         let dump = self.dump;
         let id = format!("{}wiki/{}", dump.language, page.id);
         let url = dump.url(&page.title);
-        let text = match dump.judge(&page) {
+        let text = match dump.text_of(&page) {
             Ok(text) => text,
             Err(reason) => {
                 let outcome = RecordOutcome::Dropped { id: &id, url: &url, reason, detail: "" };

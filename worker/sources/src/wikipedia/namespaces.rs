@@ -1,18 +1,18 @@
-//! Which link prefixes name files and categories in a language's wiki.
+//! Determines the link prefixes of files and categories in the wiki of a language.
 //!
-//! The dump's own `<siteinfo>` says the namespaces' names; older names that links still use stand
-//! in a table, for siteinfo leaves them out.
+//! The dump's `<siteinfo>` contains the names of the namespaces. It lacks older names that links
+//! still use, so these are in a table here.
 
 use std::collections::BTreeMap;
 
 use super::wikitext::LinkPrefixes;
 
-/// Keys of namespaces in siteinfo.
+/// Keys of namespaces in `<siteinfo>`.
 const MEDIA: &str = "-2";
 const FILE: &str = "6";
 const CATEGORY: &str = "14";
 
-/// Language, file prefixes, category prefixes: the names of MediaWiki's message files.
+/// Language, file prefixes and category prefixes, from MediaWiki's message files.
 #[rustfmt::skip]
 const KNOWN: [(&str, &[&str], &[&str]); 21] = [
     ("bg", &["файл", "картинка", "медия"], &["категория"]),
@@ -38,7 +38,7 @@ const KNOWN: [(&str, &[&str], &[&str]); 21] = [
     ("uk", &["файл", "зображення", "медіа"], &["категорія"]),
 ];
 
-/// The prefixes of a language, with those that the dump's siteinfo names.
+/// Returns the known prefixes of a language together with those in the dump's siteinfo.
 pub fn prefixes_of(language: &str, siteinfo: &BTreeMap<String, String>) -> LinkPrefixes {
     let mut files = vec!["file".to_owned(), "image".to_owned(), "media".to_owned()];
     let mut categories = vec!["category".to_owned()];
@@ -58,7 +58,8 @@ pub fn prefixes_of(language: &str, siteinfo: &BTreeMap<String, String>) -> LinkP
     LinkPrefixes { files, categories }
 }
 
-/// The namespaces of a dump's head, by key; empty where there is no siteinfo.
+/// Returns the names of the namespaces in a dump's head, by key. Without a siteinfo the result is
+/// empty.
 pub fn siteinfo(head: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Some((_, list)) = head.split_once("<namespaces>") else { return found };

@@ -1,10 +1,10 @@
-//! The `<page>` elements of a dump, one at a time.
+//! Reads the `<page>` elements of a dump, one at a time.
 //!
-//! A dump's streams are no whole XML documents, so pages are found by their tags, which text cannot
-//! hold unescaped, and each is parsed alone: what is malformed costs one page.
+//! A stream of a dump is not a whole XML document. Pages are therefore found by their tags, which
+//! text cannot contain unescaped, and each page is parsed alone, so that an error loses one page.
 //!
-//! **Invariant:** memory holds one page of at most the given size, and every `<page>` that begins
-//! gives one item.
+//! **Invariant:** memory holds one page of at most the given size, and every `<page>` that starts
+//! yields one item.
 
 use std::io::{self, Read};
 
@@ -17,46 +17,53 @@ const OPEN: &[u8] = b"<page>";
 const CLOSE: &[u8] = b"</page>";
 const READ_BYTES: usize = 64 << 10;
 
-/// What a dump says of a page.
+/// The fields of a page in a dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WikiPage {
+    /// The title with its entities resolved.
     pub title: String,
+    /// The key of the namespace; `0` for articles.
     pub namespace: String,
+    /// The id of the page.
     pub id: String,
+    /// The time of the revision.
     pub timestamp: String,
+    /// Whether the page redirects to another.
     pub redirect: bool,
+    /// The wikitext of the last revision.
     pub text: String,
 }
 
-/// What was found where a `<page>` begins.
+/// What was found where a `<page>` starts.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// From `<page>` to `</page>`.
+    /// The bytes from `<page>` to `</page>`.
     Whole(&'a [u8]),
-    /// Longer than it may be; it was read over.
+    /// A page that exceeds the limit and was skipped; its number of bytes.
     TooLarge(u64),
-    /// The dump ends, or another page begins, before its end.
+    /// A page before whose end the dump ends or another page starts; its number of bytes.
     Cut(u64),
 }
 
-/// Finds pages in what it is fed.
+/// Finds pages in the bytes of one or several streams.
 pub struct PageFinder {
     buffer: Vec<u8>,
-    /// Up to here the buffer was given out.
+    /// The end of the bytes that were returned or skipped.
     used: usize,
-    /// From here on it was not searched.
+    /// The start of the bytes that were not yet searched.
     searched: usize,
     max_bytes: usize,
-    /// Bytes of a page that is too large, while it is read over.
+    /// Number of skipped bytes of a page that is too large, while it is skipped.
     skipped: Option<u64>,
 }
 
 impl PageFinder {
+    /// Returns a finder of pages with at most `max_bytes` bytes.
     pub fn new(max_bytes: usize) -> Self {
         Self { buffer: Vec::new(), used: 0, searched: 0, max_bytes, skipped: None }
     }
 
-    /// The next page; none at the end of the input.
+    /// Returns the next page, or `None` at the end of the input.
     pub fn next(&mut self, input: &mut impl Read) -> io::Result<Option<Found<'_>>> {
         loop {
             if let Some(found) = self.in_buffer() {
@@ -68,13 +75,13 @@ impl PageFinder {
         }
     }
 
-    /// Forgets what was begun, and says whether something was: after damage in the input.
+    /// Forgets a page that has started, after damage in the input. Returns whether there was one.
     pub fn reset(&mut self) -> bool {
-        let begun =
+        let started =
             self.skipped.is_some() || memmem::find(&self.buffer[self.used..], OPEN).is_some();
         self.buffer.clear();
         (self.used, self.searched, self.skipped) = (0, 0, None);
-        begun
+        started
     }
 
     fn fill(&mut self, input: &mut impl Read) -> io::Result<usize> {
@@ -93,7 +100,7 @@ impl PageFinder {
         read
     }
 
-    /// A page that ends in the buffer; otherwise drops what is no part of one.
+    /// Finds a page that ends in the buffer. If there is none, drops bytes that belong to no page.
     fn in_buffer(&mut self) -> Option<InBuffer> {
         if self.skipped.is_none() {
             let Some(at) = memmem::find(&self.buffer[self.used..], OPEN) else {
@@ -142,21 +149,22 @@ impl PageFinder {
         }
     }
 
-    /// What was begun at the end of the input.
+    /// Returns the page that has started at the end of the input, if any.
     fn rest(&mut self) -> Option<Found<'static>> {
         let length = (self.buffer.len() - self.used) as u64 + self.skipped.unwrap_or(0);
         self.reset().then_some(Found::Cut(length))
     }
 }
 
+/// The end of a page that was found in the buffer.
 enum InBuffer {
-    /// The page's end.
+    /// The page ends here.
     Ends(usize),
-    /// Where another page begins instead.
+    /// Another page starts here.
     Cut(usize),
 }
 
-/// Parses a page; an error says what is wrong, and where in the page.
+/// Parses a page. An error is a message with the cause and the position in the page.
 pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
     let xml = simdutf8::compat::from_utf8(page)
         .map_err(|error| format!("byte {} of the page is no UTF-8", error.valid_up_to()))?;
@@ -210,10 +218,10 @@ pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
     Ok(found)
 }
 
-/// Pages of the export format are five deep.
+/// Depth of nested elements. In the export format it is five.
 const MAX_DEPTH: usize = 16;
 
-/// Where the text of an element goes. Of several revisions the last one stays.
+/// Returns the field to which the text of an element belongs.
 fn field<'p>(page: &'p mut WikiPage, path: &[String]) -> Option<&'p mut String> {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path.as_slice() {
@@ -236,7 +244,7 @@ mod tests {
 
     fn all(dump: &str, max: usize) -> Vec<String> {
         let mut finder = PageFinder::new(max);
-        // One byte at a time: no search may depend on how much came at once.
+        // The input is read byte by byte, because no search may depend on the size of reads.
         let mut input = dump.bytes().map(|byte| [byte]).collect::<Vec<_>>();
         input.reverse();
         let mut found = Vec::new();
@@ -262,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_that_begins_gives_one_item() {
+    fn every_page_that_starts_yields_one_item() {
         let dump = format!("<mediawiki>{PAGE} junk {PAGE}</mediawiki>");
         assert_eq!(all(&dump, 1 << 20), [PAGE, PAGE]);
         assert_eq!(all("nothing <pag", 100), Vec::<String>::new());
@@ -285,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_told_with_its_place() {
+    fn malformed_pages_are_reported_with_their_position() {
         for (from, to) in [("</ns>", "</n>"), ("&amp;", "&bogus;"), ("<ns>0</ns>", "")] {
             let error = parse(PAGE.replace(from, to).as_bytes()).unwrap_err();
             assert!(error.contains("page"), "{error}");

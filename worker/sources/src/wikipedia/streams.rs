@@ -1,30 +1,32 @@
-//! The bzip2 streams of a dump: each can be read alone, and damage in one costs only that one.
+//! Reads the bzip2 streams of a dump. Each can be read alone, and damage loses only one stream.
 //!
 //! A multistream dump has a stream for every hundred pages. Streams are found by their first bytes,
-//! so that a reader can begin anywhere; the index that is published beside a dump is not needed.
+//! so that a reader can start anywhere without the index of the dump.
 //!
-//! **Invariant:** a stream is read by whoever owns the byte where it begins; bytes in memory are
-//! bounded by `HELD_BYTES` and one read.
+//! **Invariant:** a stream belongs to the piece that contains its first byte. Memory is bounded by
+//! `HELD_BYTES` and one read.
 
 use std::io::{self, Read};
 
 use bzip2::{Decompress, Status};
 
-/// Compressed bytes of a stream that are kept, to look for the next stream after damage.
+/// Number of compressed bytes of a stream that are kept, to search the next stream after damage.
 const HELD_BYTES: usize = 4 << 20;
 const READ_BYTES: usize = 64 << 10;
-/// `BZh`, a digit, and the sign of a first block, or of an end without blocks.
+/// Length of `BZh`, a digit, and the magic number of a block or of the end of a stream.
 const MAGIC_BYTES: usize = 10;
+/// The magic number of a block.
 const BLOCK: &[u8] = &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
+/// The magic number of the end of a stream.
 const END: &[u8] = &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
 
-/// What is wrong with a stream.
+/// The damage of a stream.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Damage(&'static str);
 
 impl Damage {
-    /// Finds the damage inside an error of a reader.
+    /// Returns the damage inside an error of a reader, if there is one.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -33,23 +35,24 @@ impl Damage {
 /// Reads streams one after the other.
 pub struct BzStreams<R> {
     input: R,
-    /// Compressed bytes from `held_at` on; those before `used` were decoded or read over.
+    /// Compressed bytes from `held_at` on; those before `used` were decoded or skipped.
     held: Vec<u8>,
     held_at: u64,
     used: usize,
     ended: bool,
     decoder: Option<Decompress>,
     stream_at: u64,
-    /// Where the present stream begins in `held`, if it is still there.
+    /// The position of the current stream's start in `held`, if it is still there.
     stream_start: Option<usize>,
-    /// Streams that begin here or later are somebody else's.
+    /// Streams that start here or later belong to another piece.
     until: u64,
-    /// Whether what one stream begins the next may end.
+    /// Whether a page can continue in the next stream, so that streams are read as one.
     joined: bool,
 }
 
 impl<R: Read> BzStreams<R> {
-    /// `input` begins at `offset` of the dump.
+    /// Returns a reader of the streams that start before `until`. `input` starts at `offset` of the
+    /// dump. If `joined` is set, a read continues in the next stream.
     pub fn new(input: R, offset: u64, until: u64, joined: bool) -> Self {
         Self {
             input,
@@ -65,17 +68,18 @@ impl<R: Read> BzStreams<R> {
         }
     }
 
-    /// Where the present stream begins.
+    /// Returns the offset of the current stream in the dump.
     pub fn stream_at(&self) -> u64 {
         self.stream_at
     }
 
+    /// Returns the input.
     pub fn into_input(self) -> R {
         self.input
     }
 
-    /// Goes to the next stream; false: there is none of ours. After damage it is looked for from
-    /// where the damaged one began.
+    /// Moves to the next stream, and returns whether there is one in this piece. After damage it is
+    /// searched from the start of the damaged stream.
     pub fn next_stream(&mut self) -> io::Result<bool> {
         if self.decoder.take().is_some()
             && let Some(start) = self.stream_start
@@ -94,7 +98,7 @@ impl<R: Read> BzStreams<R> {
                 self.decoder = Some(Decompress::new(false));
                 return Ok(true);
             }
-            // A magic may have begun in the last bytes.
+            // The last bytes can be the start of a magic number.
             self.used = self.used.max(self.held.len().saturating_sub(MAGIC_BYTES - 1));
             if self.ended || self.held_at + self.used as u64 >= self.until {
                 return Ok(false);
@@ -127,7 +131,7 @@ impl<R: Read> BzStreams<R> {
     }
 }
 
-/// Where a stream begins.
+/// Finds the start of a stream.
 fn magic(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find_iter(bytes, b"BZh").find(|at| {
         let level = bytes.get(at + 3).is_some_and(|digit| (b'1'..=b'9').contains(digit));
@@ -185,24 +189,24 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// Offset and text of each stream, or what was wrong with it.
+    /// Returns the offset of each stream with its text or its damage.
     fn read(dump: &[u8], from: u64, until: u64) -> Vec<(u64, String)> {
         let mut streams = BzStreams::new(&dump[from as usize..], from, until, false);
         let mut found = Vec::new();
         while streams.next_stream().unwrap() {
             let mut text = Vec::new();
             let result = streams.read_to_end(&mut text);
-            let told = match result {
+            let outcome = match result {
                 Ok(_) => String::from_utf8(text).unwrap(),
                 Err(error) => Damage::of(&error).unwrap().to_string(),
             };
-            found.push((streams.stream_at(), told));
+            found.push((streams.stream_at(), outcome));
         }
         found
     }
 
     #[test]
-    fn pieces_of_any_size_give_each_stream_once() {
+    fn pieces_of_any_size_yield_each_stream_once() {
         let parts: Vec<Vec<u8>> = (0..7).map(|n| packed(&format!("stream {n}"))).collect();
         let dump = parts.concat();
         let whole = read(&dump, 0, u64::MAX);
@@ -218,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_stream_costs_itself_alone() {
+    fn a_damaged_stream_is_the_only_one_lost() {
         let parts: Vec<Vec<u8>> = (0..4).map(|n| packed(&format!("stream {n}"))).collect();
         let second = parts[0].len();
-        let mut told = 0;
+        let mut reported = 0;
         for byte in 14..parts[1].len() {
             let mut dump = parts.concat();
             dump[second + byte] ^= 0x10;
@@ -229,11 +233,11 @@ mod tests {
             let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
             assert_eq!(texts[0], "stream 0");
             assert_eq!(texts[2..], ["stream 2", "stream 3"], "byte {byte}");
-            told += usize::from(texts[1].contains("bzip2"));
+            reported += usize::from(texts[1].contains("bzip2"));
             assert!(texts[1].contains("bzip2") || texts[1] == "stream 1", "byte {byte}: {texts:?}");
         }
-        // Some bits stand for nothing.
-        assert!(told * 10 > (parts[1].len() - 14) * 9, "{told}");
+        // Some bits have no meaning.
+        assert!(reported * 10 > (parts[1].len() - 14) * 9, "{reported}");
         let cut = parts.concat();
         let found = read(&cut[..cut.len() - 5], 0, u64::MAX);
         assert_eq!(found[3].1, "the bzip2 stream is cut off");

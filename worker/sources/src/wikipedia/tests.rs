@@ -1,4 +1,4 @@
-//! Whole dumps: small ones made here.
+//! Tests with whole small dumps, which are built here.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -33,14 +33,14 @@ fn dump() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Each record as a line: its number, its outcome, and its id or reason.
+/// Returns each record as a line with its number, its id, and its text or reason.
 fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<String> {
     let input = Input::sample(path, path, bytes, PathBuf::new());
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     let digest = Wikipedia
         .read(job, &job.source[0], &input, &mut |record| {
             let number = record.record;
-            told.push(match record.outcome {
+            outcomes.push(match record.outcome {
                 RecordOutcome::Page(page) => {
                     format!("{number} {} {} {}", page.id, page.url, page.text)
                 }
@@ -51,7 +51,7 @@ fn read(path: &str, bytes: &[u8], job: &JobSpec) -> Vec<String> {
         })
         .unwrap();
     assert_eq!(digest.bytes, bytes.len() as u64);
-    told
+    outcomes
 }
 
 fn job(more: &str) -> JobSpec {
@@ -81,25 +81,25 @@ fn every_page_of_a_dump_is_kept_or_dropped_by_name() {
 }
 
 #[test]
-fn damage_costs_its_stream_and_no_more() {
+fn damage_loses_only_its_stream() {
     let parts = dump();
     let mut bytes = parts.concat();
     bytes[parts[0].len() + 40] ^= 1;
-    let told = read(NAME, &bytes, &job(""));
-    assert_eq!(told[0], "0 bzip2_damaged");
-    assert_eq!(told[1], "1 dewiki/3 wikipedia/redirect");
-    assert_eq!(told.len(), 5);
+    let outcomes = read(NAME, &bytes, &job(""));
+    assert_eq!(outcomes[0], "0 bzip2_damaged");
+    assert_eq!(outcomes[1], "1 dewiki/3 wikipedia/redirect");
+    assert_eq!(outcomes.len(), 5);
     let cut = parts[..3].concat();
-    let told = read(NAME, &cut[..cut.len() - 9], &job(""));
+    let outcomes = read(NAME, &cut[..cut.len() - 9], &job(""));
     // The pages were whole before the cut.
     assert_eq!(
-        told[2..],
+        outcomes[2..],
         ["2 dewiki/3 wikipedia/redirect", "3 dewiki/4 wikipedia/empty", "4 bzip2_damaged"]
     );
 }
 
 #[test]
-fn pages_may_cross_streams_where_the_dump_is_no_multistream() {
+fn pages_can_cross_streams_if_the_dump_is_not_multistream() {
     let xml = HEAD.to_owned() + &page(1, "0", "", "Eins");
     let (one, two) = xml.split_at(xml.len() - 30);
     let bytes = [packed(one), packed(two)].concat();
@@ -108,7 +108,7 @@ fn pages_may_cross_streams_where_the_dump_is_no_multistream() {
 }
 
 #[test]
-fn what_is_no_dump_is_told() {
+fn files_that_are_not_dumps_are_quarantined() {
     assert_eq!(read(NAME, b"<html>not found</html>", &job("")), ["0 no_page"]);
     assert_eq!(read(NAME, b"", &job("")), ["0 no_page"]);
 }
@@ -119,7 +119,7 @@ fn language_and_date_come_from_the_name() {
     assert_eq!(language_and_date("enwiki-latest-pages-articles.xml.bz2"), ("en", ""));
 }
 
-/// The pieces of the dump in a folder, and all that they give together.
+/// Returns the pieces of the dump in a folder, and the ids or reasons of all their records.
 fn read_in_pieces(folder: &std::path::Path, target: u64) -> (Vec<Piece>, Vec<String>) {
     let mut job = job("");
     job.source[0].base = folder.display().to_string();
@@ -128,13 +128,13 @@ fn read_in_pieces(folder: &std::path::Path, target: u64) -> (Vec<Piece>, Vec<Str
     let planned =
         PlannedInput { source: &job.source[0], path: name, bytes: Some(bytes.len() as u64) };
     let pieces = Wikipedia.pieces(&job, &planned, target).unwrap();
-    let mut told = Vec::new();
+    let mut outcomes = Vec::new();
     for piece in &pieces {
         let row = InputRow { piece: Some(*piece), ..InputRow::named(name.to_owned()) };
         let location = thresher_storage::Location::from(folder.join(name).as_path());
         let input = Input::stored(location, &row, PathBuf::new()).unwrap();
         let digest = Wikipedia.read(&job, &job.source[0], &input, &mut |record| {
-            told.push(match record.outcome {
+            outcomes.push(match record.outcome {
                 RecordOutcome::Page(page) => page.id.to_owned(),
                 RecordOutcome::Dropped { id, .. } => id.to_owned(),
                 RecordOutcome::Quarantined { reason, .. } => reason.to_owned(),
@@ -143,7 +143,7 @@ fn read_in_pieces(folder: &std::path::Path, target: u64) -> (Vec<Piece>, Vec<Str
         });
         assert_eq!(digest.unwrap().bytes, piece.length);
     }
-    (pieces, told)
+    (pieces, outcomes)
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn pieces_by_the_index_and_without_it_give_the_same_pages() {
     let name = NAME.trim_start_matches("dumps/");
     std::fs::write(folder.path().join(name), parts.concat()).unwrap();
     let all = ["dewiki/1", "dewiki/2", "dewiki/3", "dewiki/4", "dewiki/5", "page_malformed"];
-    let (even, told) = read_in_pieces(folder.path(), 150);
-    assert_eq!(told, all);
+    let (even, outcomes) = read_in_pieces(folder.path(), 150);
+    assert_eq!(outcomes, all);
     let mut at = 0;
     let mut index = String::new();
     for (number, part) in parts.iter().enumerate() {
@@ -165,16 +165,16 @@ fn pieces_by_the_index_and_without_it_give_the_same_pages() {
     }
     let index_path = folder.path().join(index::path_of(name).unwrap());
     std::fs::write(&index_path, packed(&index)).unwrap();
-    let (by_index, told) = read_in_pieces(folder.path(), 150);
-    assert_eq!(told, all);
+    let (by_index, outcomes) = read_in_pieces(folder.path(), 150);
+    assert_eq!(outcomes, all);
     assert_ne!(by_index, even);
-    let begins: Vec<usize> = (1..4).map(|number| parts[..number].concat().len()).collect();
+    let starts: Vec<usize> = (1..4).map(|number| parts[..number].concat().len()).collect();
     for piece in &by_index[1..] {
-        assert!(begins.contains(&(piece.offset as usize)), "{piece:?}");
+        assert!(starts.contains(&(piece.offset as usize)), "{piece:?}");
     }
-    // What is no index is not used.
+    // A file that is not an index is ignored.
     std::fs::write(&index_path, b"nonsense").unwrap();
-    assert_eq!(read_in_pieces(folder.path(), 150), (even, told));
+    assert_eq!(read_in_pieces(folder.path(), 150), (even, outcomes));
     let rows = [name, index_path.file_name().unwrap().to_str().unwrap()];
     let rows = rows.map(|path| InputRow::named(path.to_owned())).to_vec();
     assert_eq!(Wikipedia.select(&job(""), rows).unwrap().inputs.len(), 1);

@@ -37,7 +37,7 @@ impl Commands {
     ) -> Result<Verdict<Cow<'t, str>>, UnitError> {
         for (name, filter) in &mut self.filters {
             let Page { id, url, title, .. } = *page;
-            match filter.judge(&Question { id, url, title, language, text: &text })? {
+            match filter.evaluate(&Question { id, url, title, language, text: &text })? {
                 command::Verdict::Keep => {}
                 command::Verdict::Rewritten(edited) if edited.is_empty() => {
                     return Ok(Verdict::Dropped(format!("{name}/no_text_left").into()));

@@ -90,7 +90,7 @@ impl RankTask {
             return Ok(());
         }
         let refusal = format!(
-            "MPI's world has `{size}` rank(s), the launcher was told to start `{}`\nhint: \
+            "MPI's world has `{size}` rank(s), the launcher was asked to start `{}`\nhint: \
              `thresher-gang` is linked with `{library}` and was started by `{launcher}`; \
              build it with that launcher's own `MPICC`, or name the launcher of this library",
             self.ranks

@@ -1,4 +1,4 @@
-//! Archives, whole and damaged.
+//! Tests with whole and damaged archives.
 
 use std::io::Write;
 
@@ -44,8 +44,8 @@ fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn told(path: &str, bytes: &[u8]) -> Vec<String> {
-    read_bytes(&Github, "github", path, bytes).iter().map(Seen::told).collect()
+fn outcomes_of(path: &str, bytes: &[u8]) -> Vec<String> {
+    read_bytes(&Github, "github", path, bytes).iter().map(Seen::outcome).collect()
 }
 
 const EXPECTED: [&str; 7] = [
@@ -61,9 +61,9 @@ const EXPECTED: [&str; 7] = [
 #[test]
 fn every_file_is_a_record_in_each_kind_of_archive() {
     let tar = tar_of(&FILES);
-    assert_eq!(told("a.tar", &tar), EXPECTED);
-    assert_eq!(told("a.tar.gz", &gzip(&tar)), EXPECTED);
-    assert_eq!(told("a.zip", &zip_of(&FILES)), EXPECTED);
+    assert_eq!(outcomes_of("a.tar", &tar), EXPECTED);
+    assert_eq!(outcomes_of("a.tar.gz", &gzip(&tar)), EXPECTED);
+    assert_eq!(outcomes_of("a.zip", &zip_of(&FILES)), EXPECTED);
 }
 
 #[test]
@@ -78,45 +78,48 @@ fn a_file_is_named_by_archive_repository_and_path() {
 
 #[test]
 fn an_empty_tar_is_quarantined() {
-    assert_eq!(told("a.tar", b""), ["empty_input"]);
-    assert_eq!(told("a.tar.gz", b""), ["empty_input"]);
+    assert_eq!(outcomes_of("a.tar", b""), ["empty_input"]);
+    assert_eq!(outcomes_of("a.tar.gz", b""), ["empty_input"]);
 }
 
 #[test]
-fn a_truncated_archive_gives_what_comes_before_the_cut() {
+fn a_truncated_archive_yields_the_files_before_the_cut() {
     let tar = tar_of(&FILES);
-    let cut = told("a.tar", &tar[..2 * 1024 + 300]);
+    let cut = outcomes_of("a.tar", &tar[..2 * 1024 + 300]);
     assert_eq!(cut, ["x = 1\n", "github/no_code", "archive_damaged"]);
-    // Within the text of the first file: what is there of it is no file.
+    // The cut is within the first file, which is therefore not published.
     for (path, bytes) in [("a.tar", tar[..515].to_vec()), ("a.tar.gz", gzip(&tar[..515]))] {
-        assert_eq!(told(path, &bytes), ["archive_damaged"]);
+        assert_eq!(outcomes_of(path, &bytes), ["archive_damaged"]);
     }
     let packed = gzip(&tar);
-    assert_eq!(told("a.tar.gz", &packed[..packed.len() - 100]).last().unwrap(), "archive_damaged");
-    assert_eq!(told("a.zip", &zip_of(&FILES)[..300]), ["archive_damaged"]);
-    assert_eq!(told("a.zip", b""), ["archive_damaged"]);
-    assert_eq!(told("a.tar.gz", b"\x1f\x8b no gzip"), ["archive_damaged"]);
+    assert_eq!(
+        outcomes_of("a.tar.gz", &packed[..packed.len() - 100]).last().unwrap(),
+        "archive_damaged"
+    );
+    assert_eq!(outcomes_of("a.zip", &zip_of(&FILES)[..300]), ["archive_damaged"]);
+    assert_eq!(outcomes_of("a.zip", b""), ["archive_damaged"]);
+    assert_eq!(outcomes_of("a.tar.gz", b"\x1f\x8b no gzip"), ["archive_damaged"]);
 }
 
 #[test]
-fn a_damaged_file_of_a_zip_costs_itself() {
+fn a_damaged_file_of_a_zip_is_the_only_one_lost() {
     let large: Vec<u8> =
         (0..2000_u32).flat_map(|n| format!("v{} = {n}\n", n * 7).into_bytes()).collect();
     let files: [(&str, &[u8]); 3] =
         [("a/LICENSE", MIT.as_bytes()), ("a/x.py", &large), ("a/y.py", b"y = 2\n")];
     let mut zip = zip_of(&files);
     zip[2000] ^= 0xff;
-    assert_eq!(told("a.zip", &zip), ["github/no_code", "archive_file_damaged", "y = 2\n"]);
+    assert_eq!(outcomes_of("a.zip", &zip), ["github/no_code", "archive_file_damaged", "y = 2\n"]);
 }
 
 #[test]
-fn a_file_beyond_the_limit_costs_itself() {
+fn a_file_beyond_the_limit_is_the_only_one_lost() {
     let files: [(&str, &[u8]); 3] =
         [("a/LICENSE", MIT.as_bytes()), ("a/x.py", &[b'x'; 3000]), ("a/y.py", b"y = 2\n")];
     let small = job("github", "thresher", "[records]\nmax_bytes = \"2KiB\"\n");
     for (path, bytes) in [("a.tar", tar_of(&files)), ("a.zip", zip_of(&files))] {
         let seen = read_with(&Github, &small, path, &bytes);
-        let told: Vec<String> = seen.iter().map(Seen::told).collect();
-        assert_eq!(told, ["github/no_code", "record_too_large", "y = 2\n"], "{path}");
+        let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
+        assert_eq!(outcomes, ["github/no_code", "record_too_large", "y = 2\n"], "{path}");
     }
 }

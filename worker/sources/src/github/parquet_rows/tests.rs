@@ -1,4 +1,4 @@
-//! Files that parquet's own writer makes, whole, in pieces and damaged.
+//! Tests with files of the parquet crate's own writer: whole, in pieces and damaged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const SCHEMA: &str = "message row {
     required binary content (UTF8);
 }";
 
-/// A file with a row group for each content.
+/// Returns a file with a row group for each content.
 fn file_of(contents: &[&str], licence: &str) -> Vec<u8> {
     let contents: Vec<&[u8]> = contents.iter().map(|content| content.as_bytes()).collect();
     file_with(SCHEMA, &contents, licence)
@@ -71,7 +71,7 @@ fn file_with(schema: &str, contents: &[&[u8]], licence: &str) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-/// A file with one row group of these contents, packed with Zstandard.
+/// Returns a file with one row group of these contents, compressed with Zstandard.
 fn group_of(contents: &[ByteArray], page_bytes: usize) -> Vec<u8> {
     let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
     let properties = WriterProperties::builder()
@@ -107,8 +107,8 @@ fn group_of(contents: &[ByteArray], page_bytes: usize) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-fn told(bytes: &[u8]) -> Vec<String> {
-    read_bytes(&Github, "github", "a.parquet", bytes).iter().map(Seen::told).collect()
+fn outcomes_of(bytes: &[u8]) -> Vec<String> {
+    read_bytes(&Github, "github", "a.parquet", bytes).iter().map(Seen::outcome).collect()
 }
 
 #[test]
@@ -123,36 +123,36 @@ fn rows_of_the_stack_are_files() {
     assert_eq!(licence.as_deref(), Some("MIT"));
     assert_eq!((&meta["size"], &meta["max_stars_repo_licenses"][0]), (&7.into(), &"MIT".into()));
     assert!(!meta.contains_key("content"));
-    assert_eq!(seen[1].told(), "y = 2");
-    assert_eq!(told(&file_of(&["x = 1"], "GPL-3.0")), ["github/licence"]);
+    assert_eq!(seen[1].outcome(), "y = 2");
+    assert_eq!(outcomes_of(&file_of(&["x = 1"], "GPL-3.0")), ["github/licence"]);
 }
 
 /// The file that other tests damage.
 const TWO: &[u8] = include_bytes!("../../../../testdata/github/two.parquet");
 
 #[test]
-fn the_fixture_is_what_the_writer_makes() {
+fn the_fixture_equals_the_output_of_the_writer() {
     let texts = ["x = 1\n", "y = 2\n"];
-    assert_eq!(told(TWO), texts);
-    assert_eq!(told(&file_of(&texts, "MIT")), texts);
+    assert_eq!(outcomes_of(TWO), texts);
+    assert_eq!(outcomes_of(&file_of(&texts, "MIT")), texts);
 }
 
 #[test]
-fn columns_that_are_not_marked_as_text_are_text_where_they_can_be() {
+fn columns_that_are_not_declared_as_text_are_read_as_text_if_valid() {
     let unmarked = SCHEMA.replace(" (UTF8)", "");
     let bytes = file_with(&unmarked, &[b"x = 1\n", b"y = \xff\n"], "MIT");
     let seen = read_bytes(&Github, "github", "a.parquet", &bytes);
     let Seen::Page { id, text, licence, meta, .. } = &seen[0] else { panic!("{seen:?}") };
     assert_eq!((id.as_str(), text.as_str(), licence.as_deref()), ("hash0", "x = 1\n", Some("MIT")));
     assert_eq!(meta["max_stars_repo_path"], "a.py");
-    assert_eq!(seen[1].told(), "invalid_utf8");
+    assert_eq!(seen[1].outcome(), "invalid_utf8");
 }
 
 #[test]
-fn a_file_that_was_cut_short_or_is_none_is_quarantined() {
+fn a_truncated_file_or_one_that_is_not_parquet_is_quarantined() {
     let bytes = file_of(&["x = 1", "y = 2"], "MIT");
     for length in [0, 3, 100, bytes.len() - 1] {
-        assert_eq!(told(&bytes[..length]), ["parquet_damaged"], "{length}");
+        assert_eq!(outcomes_of(&bytes[..length]), ["parquet_damaged"], "{length}");
     }
 }
 
@@ -179,22 +179,22 @@ fn a_file_without_the_columns_that_rows_need_is_quarantined_once() {
 }
 
 #[test]
-fn a_damaged_row_group_costs_itself() {
+fn a_damaged_row_group_is_the_only_one_lost() {
     let long = "abcdefgh = 1\n".repeat(20);
     let mut bytes = file_of(&[&long, "y = 2"], "MIT");
     // The header of the first column's first page.
     bytes[4..12].fill(0xff);
-    assert_eq!(told(&bytes), ["parquet_row_group_damaged", "y = 2"]);
+    assert_eq!(outcomes_of(&bytes), ["parquet_row_group_damaged", "y = 2"]);
 }
 
 #[test]
-fn a_row_that_is_too_large_costs_itself() {
+fn a_row_that_is_too_large_is_the_only_one_lost() {
     let large = vec![b'x'; 1500];
     let contents = ["x = 1".into(), ByteArray::from(large), "y = 2".into()];
     let job = job("github", "thresher", "[records]\nmax_bytes = \"1KiB\"");
     let seen = read_with(&Github, &job, "a.parquet", &group_of(&contents, 1));
-    let told: Vec<String> = seen.iter().map(Seen::told).collect();
-    assert_eq!(told, ["x = 1", "record_too_large", "y = 2"]);
+    let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
+    assert_eq!(outcomes, ["x = 1", "record_too_large", "y = 2"]);
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_page_that_is_too_large_is_not_unpacked() {
 }
 
 #[test]
-fn a_value_that_stands_in_a_dictionary_once_is_not_repeated_for_ever() {
+fn a_dictionary_value_is_not_repeated_without_limit() {
     let large = ByteArray::from(vec![b'x'; 4 << 20]);
     let bytes = group_of(&vec![large; 2000], 1 << 20);
     assert!(bytes.len() < 10_000, "{}", bytes.len());
@@ -233,12 +233,12 @@ fn a_value_that_stands_in_a_dictionary_once_is_not_repeated_for_ever() {
 #[test]
 fn a_panic_of_the_library_is_damage() {
     let bytes = include_bytes!("../../../../testdata/github/no-dictionary.parquet");
-    let told = told(bytes);
-    assert!(told.contains(&"parquet_row_group_damaged".to_owned()), "{told:?}");
+    let outcomes = outcomes_of(bytes);
+    assert!(outcomes.contains(&"parquet_row_group_damaged".to_owned()), "{outcomes:?}");
 }
 
 #[test]
-fn pieces_give_every_row_group_once() {
+fn pieces_yield_every_row_group_once() {
     let contents: Vec<String> = (0..9).map(|n| format!("x{n} = {n}")).collect();
     let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
     let bytes = file_of(&contents, "MIT");

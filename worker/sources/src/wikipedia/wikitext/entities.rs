@@ -1,8 +1,8 @@
-//! HTML entities in wikitext: the 252 names of HTML 4, and numbers.
+//! Resolves HTML entities in wikitext: the 252 names of HTML 4, and numbers.
 //!
-//! The names of HTML 5 are left alone, as mwparserfromhell leaves them.
+//! The names of HTML 5 are not resolved, as in mwparserfromhell.
 
-/// The character that the entity at the start of `text` stands for, and the entity's length.
+/// Returns the character of the entity at the start of `text`, and the length of the entity.
 pub(super) fn entity(text: &str) -> Option<(char, usize)> {
     let body = text.strip_prefix('&')?;
     let length = body.bytes().take(MAX_BYTES).position(|byte| byte == b';')?;
@@ -29,10 +29,10 @@ fn numbered(number: &str) -> Option<char> {
     char::from_u32(code)
 }
 
-/// No entity is longer.
+/// Length in bytes of the longest entity, without `&`.
 const MAX_BYTES: usize = 12;
 
-/// By name, in the order of bytes.
+/// The entities by name, sorted by bytes.
 #[rustfmt::skip]
 const NAMES: [(&str, u16); 252] = [
     ("AElig", 198), ("Aacute", 193), ("Acirc", 194), ("Agrave", 192), ("Alpha", 913),
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_html_4_and_numbers_are_known_and_nothing_else() {
+    fn only_names_of_html_4_and_numbers_are_resolved() {
         assert!(NAMES.is_sorted());
         assert_eq!(entity("&amp;c"), Some(('&', 5)));
         assert_eq!(entity("&nbsp;"), Some(('\u{a0}', 6)));

@@ -1,5 +1,5 @@
-//! The walk over a page: what is open is a stack of frames, and closing one gives its text to the
-//! frame below.
+//! Walks over a page with a stack of frames, one for each open element. When an element is closed,
+//! its text is added to the frame below.
 
 mod links;
 mod styles;
@@ -9,28 +9,29 @@ use super::entities::entity;
 use super::outline::{Outline, Span, SpanKind};
 use super::tags::{closing_tag, is_visible, open_tag};
 
-/// What is nested deeper is text.
+/// Depth of open elements; markup that is nested deeper is text.
 const MAX_OPEN: usize = 100;
-/// Stands where a section begins.
+/// The character that marks the start of a section.
 pub(super) const SECTION: char = '\0';
 
-/// What a frame is of.
+/// The kind of element of a frame.
 #[derive(Debug)]
 enum Kind {
     Page,
-    /// `[[…|…]]`, with the place in the frame's text where the words of the link begin.
+    /// A link, `[[…|…]]`. `words` is the position in the frame's text at which the words of the
+    /// link start.
     Link {
         words: Option<usize>,
         category: Option<usize>,
     },
-    /// `[http://… …]`.
+    /// An external link, `[http://… …]`.
     External,
     Tag {
         name: String,
     },
-    /// `''` or `'''`.
+    /// Italics or bold, with the number of ticks.
     Style(usize),
-    /// Ends at a known place: a heading, or the default of an argument.
+    /// An element whose end is known: a heading, or the default of an argument.
     Until {
         end: usize,
         next: usize,
@@ -38,32 +39,35 @@ enum Kind {
     },
 }
 
+/// An open element.
 #[derive(Debug)]
 struct Frame {
     kind: Kind,
-    /// What opened it, which is text if nothing closes it.
+    /// The opening markup, which is text if the element is never closed.
     opener: String,
     text: String,
 }
 
+/// The state of the walk over a page.
 pub(super) struct Stripper<'a> {
     page: &'a str,
     prefixes: &'a LinkPrefixes,
     outline: Outline,
     frames: Vec<Frame>,
     at: usize,
-    /// In the line of a `;`, whose `:` is a sign too.
+    /// Whether the current line starts with `;`, so that a `:` in it is markup too.
     in_term: bool,
 }
 
 impl<'a> Stripper<'a> {
+    /// Returns the state at the start of a page.
     pub(super) fn new(page: &'a str, prefixes: &'a LinkPrefixes) -> Self {
         let bottom = Frame { kind: Kind::Page, opener: String::new(), text: String::new() };
         let outline = Outline::of(page);
         Self { page, prefixes, outline, frames: vec![bottom], at: 0, in_term: false }
     }
 
-    /// The page's text, with a sign where each section begins.
+    /// Returns the text of the page, with [`SECTION`] at the start of each section.
     pub(super) fn run(mut self) -> String {
         while self.at < self.page.len() {
             if !self.close_until() {
@@ -71,7 +75,7 @@ impl<'a> Stripper<'a> {
             }
         }
         while self.close_until() {}
-        self.give_up_above(0);
+        self.turn_into_text_above(0);
         self.frames.pop().map(|page| page.text).unwrap_or_default()
     }
 
@@ -101,7 +105,7 @@ impl<'a> Stripper<'a> {
         self.at == 0 || self.page.as_bytes()[self.at - 1] == b'\n'
     }
 
-    /// Signs that mean something only at the start of a line.
+    /// Consumes markup that is only valid at the start of a line; returns whether there was any.
     fn take_line_start(&mut self, sign: u8) -> bool {
         let rest = &self.page.as_bytes()[self.at..];
         match sign {
@@ -121,7 +125,7 @@ impl<'a> Stripper<'a> {
         }
     }
 
-    /// Text up to the next sign.
+    /// Keeps text up to the next character that can be markup.
     fn plain(&mut self) {
         let special = |byte: &u8| {
             matches!(byte, b'{' | b'<' | b'[' | b']' | b'|' | b'&' | b'\'' | b'\n' | b':')
@@ -133,7 +137,7 @@ impl<'a> Stripper<'a> {
         self.keep(end);
     }
 
-    /// Takes what is up to `end` as text.
+    /// Keeps everything up to `end` as text.
     fn keep(&mut self, end: usize) {
         let end = (end..=self.page.len()).find(|at| self.page.is_char_boundary(*at));
         let end = end.unwrap_or(self.page.len());
@@ -152,7 +156,7 @@ impl<'a> Stripper<'a> {
         self.in_term = false;
         if let Some(at) = self.nearest(|kind| matches!(kind, Kind::External)) {
             // The text of an external link ends with its line.
-            self.give_up_above(at - 1);
+            self.turn_into_text_above(at - 1);
         }
         self.keep(self.at + 1);
     }
@@ -167,7 +171,7 @@ impl<'a> Stripper<'a> {
         self.at += length;
     }
 
-    /// Braces and angle brackets: a span that is taken as a whole, a tag, or text.
+    /// Handles braces and angle brackets: a span, a tag, or text.
     fn bracket(&mut self, sign: u8) {
         if let Some(span) = self.outline.span(self.at)
             && self.span(span)
@@ -177,7 +181,7 @@ impl<'a> Stripper<'a> {
         if sign == b'<' {
             return self.tag();
         }
-        // The last two or three of a longer run may be a span of their own.
+        // The last two or three braces of a longer run can be a separate span.
         let bytes = self.page.as_bytes();
         let mut end = self.at + 1;
         while bytes.get(end) == Some(&b'{') && self.outline.span(end).is_none() {
@@ -186,7 +190,7 @@ impl<'a> Stripper<'a> {
         self.keep(end);
     }
 
-    /// Takes a span; false: it is none after all.
+    /// Consumes a span; returns `false` if it is not valid and must be read as text.
     fn span(&mut self, span: Span) -> bool {
         match span.kind {
             SpanKind::Nothing | SpanKind::Table => self.at = span.end,
@@ -225,7 +229,7 @@ impl<'a> Stripper<'a> {
         self.push(&collapsed(&text.replace(SECTION, "")));
     }
 
-    /// A template's name has no brackets, and is on one line.
+    /// Returns whether a span has the name of a template: on one line and without brackets.
     fn names_a_template(&self, span: Span) -> bool {
         let bytes = self.page.as_bytes();
         let end = span.end - 2;
@@ -257,7 +261,7 @@ impl<'a> Stripper<'a> {
         has_text
     }
 
-    /// Of an argument the default stays.
+    /// Consumes an argument, of which only the default is kept.
     fn argument(&mut self, span: Span) -> bool {
         let inner = span.end - 3;
         let bar = self.top_level(span.start + 3, inner, b'|').next();
@@ -271,14 +275,14 @@ impl<'a> Stripper<'a> {
         true
     }
 
-    /// Where `sign` stands between the two places, outside spans, links and open tags.
+    /// Returns the positions of `sign` between `from` and `to`, outside spans, links and open tags.
     fn top_level(&self, from: usize, to: usize, sign: u8) -> impl Iterator<Item = usize> + '_ {
         let bytes = self.page.as_bytes();
         let mut at = from;
         std::iter::from_fn(move || {
             while at < to {
                 let here = at;
-                at = self.behind(at);
+                at = self.end_of_element(at);
                 if bytes[here] == sign && at == here + 1 {
                     return Some(here);
                 }
@@ -287,8 +291,8 @@ impl<'a> Stripper<'a> {
         })
     }
 
-    /// The place behind what begins at `at`: a span, a link, an open tag, or a byte.
-    fn behind(&self, at: usize) -> usize {
+    /// Returns the end of the element at `at`: a span, a link, an open tag, or a byte.
+    fn end_of_element(&self, at: usize) -> usize {
         match self.page.as_bytes()[at] {
             b'{' => self.outline.span(at).map_or(at + 1, |span| span.end),
             b'[' => self.outline.link(at).map_or(at + 1, |close| close + 2),
@@ -323,7 +327,7 @@ impl<'a> Stripper<'a> {
         true
     }
 
-    /// Where the innermost frame with a known end ends.
+    /// Returns the end of the innermost frame with a known end.
     fn next_end(&self) -> Option<usize> {
         self.frames.iter().rev().find_map(|frame| match frame.kind {
             Kind::Until { end, .. } => Some(end),
@@ -340,7 +344,7 @@ impl<'a> Stripper<'a> {
         let Some(at) = self.nearest(|kind| matches!(kind, Kind::Until { .. })) else {
             return false;
         };
-        self.give_up_above(at);
+        self.turn_into_text_above(at);
         if let Some(Frame { kind: Kind::Until { next, tail, .. }, text, .. }) = self.frames.pop() {
             self.at = self.at.max(next);
             self.push(&collapsed(&text));
@@ -353,7 +357,7 @@ impl<'a> Stripper<'a> {
         self.frames.push(Frame { kind, opener: opener.to_owned(), text: String::new() });
     }
 
-    /// The innermost frame of a kind, not looking below one with a known end.
+    /// Returns the innermost frame of a kind. Frames below one with a known end are not considered.
     fn nearest(&self, fits: impl Fn(&Kind) -> bool) -> Option<usize> {
         for (at, frame) in self.frames.iter().enumerate().rev() {
             if fits(&frame.kind) {
@@ -366,8 +370,8 @@ impl<'a> Stripper<'a> {
         None
     }
 
-    /// Frames above this one were never closed: they are text with what is in them.
-    fn give_up_above(&mut self, keep: usize) {
+    /// Turns the frames above `keep`, which were never closed, into text.
+    fn turn_into_text_above(&mut self, keep: usize) {
         while self.frames.len() > keep + 1 {
             let Some(frame) = self.frames.pop() else { return };
             self.push(&frame.opener);
@@ -398,16 +402,16 @@ impl<'a> Stripper<'a> {
         };
         let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open } if *open == name);
         let Some(at) = self.nearest(fits) else { return self.keep(end) };
-        self.give_up_above(at);
+        self.turn_into_text_above(at);
         if let Some(frame) = self.frames.pop() {
-            // A heading inside a tag begins no section.
+            // A heading inside a tag starts no section.
             self.push(&collapsed(&frame.text).replace(SECTION, ""));
         }
         self.at = end;
     }
 }
 
-/// Without newlines at its ends, and with no more than two together.
+/// Returns the text without newlines at its ends, and with at most two newlines in a row.
 pub(super) fn collapsed(text: &str) -> String {
     let text = text.trim_matches('\n');
     let mut out = String::with_capacity(text.len());

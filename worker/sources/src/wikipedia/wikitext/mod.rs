@@ -1,14 +1,13 @@
-//! Wikitext to plain text, as mwparserfromhell's `strip_code` gives it within RedPajama's recipe.
+//! Converts wikitext to plain text like mwparserfromhell's `strip_code` in RedPajama's recipe.
 //!
 //! ```text
-//! outline (pairs of brackets) → frames (what is open) → text, cut at its headings → joined
+//! outline (pairs of brackets) → frames (open elements) → text, split at its headings → joined
 //! ```
-//! Templates and tables vanish, references too; links leave their text, files nothing, categories
-//! their name; headings, lists and styles lose their signs. Not a renderer: no template is
-//! expanded.
+//! Templates, tables, references and files are removed. Of a link the text is kept, and of a
+//! category the name. Headings, lists and styles lose their markup. No template is expanded.
 //!
-//! **Invariant:** no recursion, frames are at most `MAX_OPEN` deep, and what cannot be parsed stays
-//! as the text that it is.
+//! **Invariant:** there is no recursion, frames are at most `MAX_OPEN` deep, and markup that cannot
+//! be parsed is kept as text.
 
 mod entities;
 mod frames;
@@ -21,22 +20,24 @@ use regex::Regex;
 
 use frames::Stripper;
 
-/// Prefixes of links, in lower case, that name files and categories.
+/// The prefixes of links to files and categories, in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkPrefixes {
+    /// Prefixes of files, such as `file` and `image`.
     pub files: Vec<String>,
+    /// Prefixes of categories.
     pub categories: Vec<String>,
 }
 
-/// `__TOC__` and its like: whatever stands in capitals between double underscores.
+/// Magic words such as `__TOC__`: any capitals between double underscores.
 #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test compiles it")]
 static MAGIC_WORD: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("__[A-Z]*__").expect("the pattern is well-formed"));
 
-/// The text of a page: its sections joined by blank lines.
+/// Returns the text of a page: its sections, joined by blank lines.
 pub fn strip(wikitext: &str, prefixes: &LinkPrefixes) -> String {
-    // The sign of a section's start must not come from outside; XML forbids it, yet it may be
-    // there.
+    // The character that marks the start of a section must not be in the input. XML forbids it, but
+    // a damaged dump can contain it.
     let owned = wikitext.contains(frames::SECTION).then(|| wikitext.replace(frames::SECTION, ""));
     let wikitext = owned.as_deref().unwrap_or(wikitext);
     let stripped = Stripper::new(wikitext, prefixes).run();

@@ -1,11 +1,11 @@
-//! Which brackets of a page belong together, found before anything is stripped.
+//! Finds the brackets of a page that belong together, before anything is stripped.
 //!
-//! Braces pair as MediaWiki's preprocessor pairs them, innermost first; comments and verbatim tags
-//! hide what they hold. What has no partner is text, so that an unclosed template or tag costs no
-//! more than its own sign.
+//! Braces are paired like in MediaWiki's preprocessor, innermost first. Brackets in comments and
+//! verbatim tags are ignored. A bracket without a partner is text, so that an unclosed template or
+//! tag affects nothing but itself.
 //!
-//! **Invariant:** one pass; spans lie inside each other or apart, never across, and time is linear
-//! in the page however it nests.
+//! **Invariant:** there is one pass. Two spans are nested or disjoint, and the time is linear in
+//! the size of the page for any nesting.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use memchr::memmem;
 
 use super::tags::{OpenTag, closing_tag, is_empty, is_verbatim, may_be_unclosed, open_tag};
 
-/// How far down the open tags a closing tag looks for its partner.
+/// Number of open tags among which the partner of a closing tag is searched.
 const MAX_OPEN_TAGS: usize = 100;
 
-/// A part of the page that is taken as a whole.
+/// A part of the page that is processed as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: usize,
@@ -24,27 +24,33 @@ pub(super) struct Span {
     pub(super) kind: SpanKind,
 }
 
+/// The kind of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpanKind {
-    /// A comment, or a tag without contents.
+    /// A comment, or a tag without contents, which leaves no text.
     Nothing,
-    /// Contents of a verbatim tag, from here to there.
+    /// A verbatim tag, with the start and end of its contents.
     Verbatim(usize, usize),
+    /// A template, `{{…}}`.
     Template,
-    /// `{{{…}}}`.
+    /// An argument, `{{{…}}}`.
     Argument,
+    /// A table, `{|…|}`.
     Table,
 }
 
-/// A tag with its partner.
+/// An open tag with its closing tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TagPair {
+    /// The start of the open tag.
     pub(super) start: usize,
+    /// The end of the open tag.
     pub(super) contents: usize,
+    /// The end of the closing tag.
     pub(super) end: usize,
 }
 
-/// All pairs of a page, each list by its start.
+/// All pairs of a page. Each list is sorted by the starts of its pairs.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     spans: Vec<Span>,
@@ -53,46 +59,50 @@ pub(super) struct Outline {
 }
 
 impl Outline {
+    /// Finds the pairs of a page.
     pub(super) fn of(text: &str) -> Self {
         let mut scan = Scan { text, ..Scan::default() };
         scan.run();
         let mut found = scan.found;
         found.spans.sort_unstable_by_key(|span| (span.start, usize::MAX - span.end));
-        // Of two spans with one start the larger is taken: `{{{{{a}}}}}` begins with its outermost.
+        // Of two spans with the same start the larger is kept, as in `{{{{{a}}}}}`.
         found.spans.dedup_by_key(|span| span.start);
         found.links.sort_unstable();
         found.tags.sort_unstable_by_key(|tag| tag.start);
         found
     }
 
+    /// Returns the span that starts at `at`.
     pub(super) fn span(&self, at: usize) -> Option<Span> {
         let found = self.spans.binary_search_by_key(&at, |span| span.start).ok()?;
         Some(self.spans[found])
     }
 
-    /// Where the `]]` of the link at `at` begins.
+    /// Returns the position of the `]]` of the link at `at`.
     pub(super) fn link(&self, at: usize) -> Option<usize> {
         let found = self.links.binary_search_by_key(&at, |link| link.0).ok()?;
         Some(self.links[found].1)
     }
 
+    /// Returns the pair of tags that starts at `at`.
     pub(super) fn tag(&self, at: usize) -> Option<TagPair> {
         let found = self.tags.binary_search_by_key(&at, |tag| tag.start).ok()?;
         Some(self.tags[found])
     }
 }
 
+/// The state of the pass over a page.
 #[derive(Default)]
 struct Scan<'a> {
     text: &'a str,
     at: usize,
     found: Outline,
-    /// Runs of opening braces: their start and how many are left.
+    /// Runs of opening braces: the start, and the number of braces without a partner.
     braces: Vec<(usize, usize)>,
     tables: Vec<usize>,
     links: Vec<usize>,
     tags: Vec<(String, usize, usize)>,
-    /// Closing signs that do not come again, so that nobody looks for them twice.
+    /// Closing marks that do not occur in the rest of the page, so that none is searched twice.
     absent: BTreeSet<String>,
 }
 
@@ -139,7 +149,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The next `sign` from `from` on; one that was missed once is not looked for again.
+    /// Finds the next `sign` from `from` on. A sign that was not found is not searched again.
     fn find(&mut self, sign: &str, from: usize) -> Option<usize> {
         if self.absent.contains(sign) {
             return None;
@@ -167,7 +177,7 @@ impl Scan<'_> {
         self.tags.push((tag.name, start, tag.end));
     }
 
-    /// The closing tag of a verbatim tag; it has no space in it, and may differ in case.
+    /// Finds the closing tag of a verbatim tag. It contains no space, and can differ in case.
     fn verbatim_end(&mut self, tag: &OpenTag) -> Option<(usize, usize)> {
         let sign = format!("</{}>", tag.name);
         if self.absent.contains(&sign) {
@@ -205,7 +215,7 @@ impl Scan<'_> {
         self.found.tags.push(TagPair { start: open, contents, end });
     }
 
-    /// Tags that are open above `keep` have no partner; some need none.
+    /// Removes the open tags above `keep`, which have no partner. Some tags need none.
     fn close_tags(&mut self, keep: usize) {
         for (name, start, contents) in self.tags.drain(keep..) {
             if may_be_unclosed(&name) {
@@ -248,7 +258,8 @@ impl Scan<'_> {
         self.at += run;
     }
 
-    /// Takes the `}` of a `|}`, when a table is open that no template holds.
+    /// Consumes the `}` of a `|}` if a table is open that is not inside a template, and returns the
+    /// number of consumed braces.
     fn table_end(&mut self, run: usize) -> usize {
         let Some(&open) = self.tables.last() else { return 0 };
         let bar = self.at.checked_sub(1).filter(|at| self.text.as_bytes()[*at] == b'|');
@@ -267,7 +278,7 @@ impl Scan<'_> {
         1
     }
 
-    /// What began inside a span and did not end there never does.
+    /// Forgets brackets that were opened inside a span and not closed there.
     fn forget_inside(&mut self, open: usize) {
         let below = |list: &[usize]| list.partition_point(|start| *start < open);
         self.links.truncate(below(&self.links));
@@ -290,7 +301,7 @@ impl Scan<'_> {
     }
 }
 
-/// Whether only one blank at most is between `at` and the start of its line.
+/// Returns whether at most one blank is between the start of the line and `at`.
 pub(super) fn at_line_start(text: &str, at: usize) -> bool {
     let before = &text[..at];
     let before = before.strip_suffix([' ', '\t']).unwrap_or(before);
@@ -326,14 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn verbatim_tags_hide_brackets() {
+    fn brackets_in_verbatim_tags_are_ignored() {
         let text = "<nowiki>{{a}}</NOWIKI>{{b}}";
         assert_eq!(spans(text)[0], (0, 22, SpanKind::Verbatim(8, 13)));
         assert_eq!(spans("<nowiki>{{a}}"), [(8, 13, SpanKind::Template)]);
     }
 
     #[test]
-    fn brackets_without_partners_cost_one_look_each() {
+    fn brackets_without_partners_are_searched_once_each() {
         for sign in ["{{", "[[", "<a>", "<nowiki>", "<!--", "{|\n", "]]}}", "</b>", "<a></b>"] {
             let page = sign.repeat(1 << 17);
             let outline = Outline::of(&page);

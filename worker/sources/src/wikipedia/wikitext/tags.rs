@@ -1,10 +1,10 @@
-//! HTML tags in wikitext: where an open tag ends, and what its name means.
+//! Parses HTML tags in wikitext, and classifies them by name.
 
 /// Tags that never have contents.
 const EMPTY: [&str; 6] = ["br", "wbr", "hr", "meta", "link", "img"];
 /// Tags that may lack their closing tag.
 const UNCLOSED: [&str; 6] = ["li", "dt", "dd", "th", "td", "tr"];
-/// Tags whose contents are no wikitext: they end at their own closing tag, whatever is between.
+/// Tags whose contents are not wikitext. They end at their own closing tag, whatever is between.
 const VERBATIM: [&str; 17] = [
     "categorytree",
     "ce",
@@ -24,7 +24,7 @@ const VERBATIM: [&str; 17] = [
     "templatedata",
     "timeline",
 ];
-/// Tags whose contents nobody reads as text.
+/// Tags whose contents are not text to read.
 const INVISIBLE: [&str; 10] = [
     "categorytree",
     "gallery",
@@ -37,22 +37,23 @@ const INVISIBLE: [&str; 10] = [
     "templatedata",
     "timeline",
 ];
-/// A longer open tag is text.
+/// Length in bytes of the longest open tag; a longer one is text.
 const MAX_TAG_BYTES: usize = 4096;
-/// A longer name is no tag's.
+/// Length in bytes of the longest name of a tag.
 const MAX_NAME_BYTES: usize = 32;
 
-/// `<name …>`.
+/// An open tag, `<name …>`.
 pub(super) struct OpenTag {
+    /// The name in lower case.
     pub(super) name: String,
-    /// As it was written, for it may be compared with case.
+    /// Whether the name is written in lower case, which matters for some tags.
     pub(super) lower: bool,
-    /// Just behind its `>`.
+    /// The position after its `>`.
     pub(super) end: usize,
     pub(super) self_closing: bool,
 }
 
-/// The open tag at `at`, where a `<` stands.
+/// Parses the open tag at `at`, which is the position of a `<`.
 pub(super) fn open_tag(text: &str, at: usize) -> Option<OpenTag> {
     let bytes = text.as_bytes();
     let (name, mut next) = name_at(bytes, at + 1)?;
@@ -72,7 +73,7 @@ pub(super) fn open_tag(text: &str, at: usize) -> Option<OpenTag> {
                 next += end.flatten()? + 2;
             }
             quote @ (b'"' | b'\'') if after_equals => {
-                // A quote that is never closed is a part of the value.
+                // A quote that is not closed is part of the value.
                 if let Some(length) = memchr::memchr(quote, &bytes[next + 1..limit]) {
                     next += length + 1;
                 }
@@ -87,7 +88,8 @@ pub(super) fn open_tag(text: &str, at: usize) -> Option<OpenTag> {
     None
 }
 
-/// The name of the closing tag at `at`, where `</` stands, and the place behind its `>`.
+/// Returns the name of the closing tag at `at`, the position of `</`, and the position after its
+/// `>`.
 pub(super) fn closing_tag(text: &str, at: usize) -> Option<(String, usize)> {
     let bytes = text.as_bytes();
     let (name, mut next) = name_at(bytes, at + 2)?;
@@ -112,18 +114,22 @@ fn name_at(bytes: &[u8], at: usize) -> Option<(&str, usize)> {
     Some((str::from_utf8(&rest[..length]).ok()?, at + length))
 }
 
+/// Returns whether a tag never has contents.
 pub(super) fn is_empty(name: &str) -> bool {
     EMPTY.contains(&name)
 }
 
+/// Returns whether a tag can lack its closing tag.
 pub(super) fn may_be_unclosed(name: &str) -> bool {
     UNCLOSED.contains(&name)
 }
 
+/// Returns whether the contents of a tag are not wikitext.
 pub(super) fn is_verbatim(name: &str) -> bool {
     VERBATIM.contains(&name)
 }
 
+/// Returns whether the contents of a tag are part of the text.
 pub(super) fn is_visible(name: &str) -> bool {
     !INVISIBLE.contains(&name)
 }
@@ -133,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_tag_ends_at_the_first_sign_outside_quotes() {
+    fn an_open_tag_ends_at_the_first_bracket_outside_quotes() {
         let end = |text| open_tag(text, 0).map(|tag| tag.end);
         assert_eq!(end("<ref name=\"a>b\">x"), Some(16));
         assert_eq!(end("<ref name=\"a>b"), Some(13));
@@ -145,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closing_tag_may_have_space_behind_its_name() {
+    fn a_closing_tag_can_have_space_after_its_name() {
         assert_eq!(closing_tag("</Ref >", 0), Some(("ref".to_owned(), 7)));
         assert_eq!(closing_tag("</ref x>", 0), None);
         assert_eq!(closing_tag("</>", 0), None);

@@ -1,4 +1,4 @@
-//! Against mwparserfromhell's own texts, made by `testdata/wikipedia/make_golden.py`.
+//! Compares with the texts of mwparserfromhell, which `testdata/wikipedia/make_golden.py` writes.
 
 use std::collections::BTreeMap;
 
@@ -26,15 +26,15 @@ fn stripped(wikitext: &str, language: &str) -> String {
     strip(wikitext, &prefixes_of(language, &BTreeMap::new()))
 }
 
-/// Cases where we differ on purpose, by their wikitext: unbalanced ticks, which it
-/// pairs by trying again.
-const OTHERWISE: &[&str] = &["'''a ''b''' c"];
+/// Wikitext for which the results differ on purpose: unbalanced ticks, which mwparserfromhell pairs
+/// by backtracking.
+const DIFFERENT: &[&str] = &["'''a ''b''' c"];
 
 #[test]
-fn short_cases_give_what_mwparserfromhell_gives() {
+fn short_cases_equal_the_texts_of_mwparserfromhell() {
     let mut wrong = Vec::new();
     for row in rows() {
-        let Some(wikitext) = row.wikitext.filter(|it| !OTHERWISE.contains(&it.as_str())) else {
+        let Some(wikitext) = row.wikitext.filter(|it| !DIFFERENT.contains(&it.as_str())) else {
             continue;
         };
         let got = ["de", "en"].map(|language| stripped(&wikitext, language));
@@ -46,7 +46,7 @@ fn short_cases_give_what_mwparserfromhell_gives() {
 }
 
 #[test]
-fn real_pages_give_what_mwparserfromhell_gives() {
+fn real_pages_equal_the_texts_of_mwparserfromhell() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/wikipedia/");
     let mut texts = BTreeMap::new();
     for row in rows() {
@@ -76,14 +76,14 @@ fn real_pages_give_what_mwparserfromhell_gives() {
             }
         }
     }
-    // There mwparserfromhell gives up a template and a reference that MediaWiki does not.
+    // On these pages mwparserfromhell fails to parse a template and a reference.
     let known =
         ["enwiki-pages-articles.xml.bz2: Angela Merkel", "ukwiki-pages-articles.xml.bz2: Берлін"];
     assert_eq!(different, known, "{equal} of {pages} pages, {same_lines} of {lines} lines");
 }
 
 #[test]
-fn hostile_pages_cost_time_in_proportion_to_their_length() {
+fn hostile_pages_take_time_in_proportion_to_their_length() {
     let signs = [
         "{{",
         "[[",

@@ -1,9 +1,10 @@
-//! What stands in square brackets: links to pages, files and categories, and to other sites.
+//! Handles square brackets: links to pages, files and categories, and to other sites.
 
 use super::super::outline::SpanKind;
 use super::{Frame, Kind, MAX_OPEN, Stripper, collapsed};
 
 impl<'a> Stripper<'a> {
+    /// Handles `|`, after which the words of a link start.
     pub(super) fn bar(&mut self) {
         if let Some(Frame { kind: Kind::Link { words, .. }, text, .. }) = self.frames.last_mut()
             && words.is_none()
@@ -16,6 +17,7 @@ impl<'a> Stripper<'a> {
         self.keep(self.at + 1);
     }
 
+    /// Handles `[`, which can open a link, a file, a category or an external link.
     pub(super) fn open_square(&mut self) {
         if self.page.as_bytes().get(self.at + 1) != Some(&b'[') {
             return self.external();
@@ -33,17 +35,18 @@ impl<'a> Stripper<'a> {
         if self.frames.len() >= MAX_OPEN {
             return self.keep(self.at + 2);
         }
-        let begins = |prefixes: &[String]| prefix_of(title, prefixes);
-        if begins(&self.prefixes.files).is_some() {
+        let prefix_in = |prefixes: &[String]| prefix_of(title, prefixes);
+        if prefix_in(&self.prefixes.files).is_some() {
             self.at = close + 2;
             return;
         }
-        let category = begins(&self.prefixes.categories);
+        let category = prefix_in(&self.prefixes.categories);
         self.open(Kind::Link { words: None, category }, "[[");
         self.at += 2;
     }
 
-    /// The title of a link: up to its bar or its end, without brackets and on one line.
+    /// Returns the title of a link: the text up to its bar or its end, without brackets and on one
+    /// line.
     fn link_title(&self, from: usize) -> Option<&'a str> {
         let bytes = self.page.as_bytes();
         let mut at = from;
@@ -70,6 +73,7 @@ impl<'a> Stripper<'a> {
         }
     }
 
+    /// Handles `]`, which can close a link or an external link.
     pub(super) fn close_square(&mut self) {
         let double = self.page.as_bytes().get(self.at + 1) == Some(&b']');
         let fits = |kind: &Kind| {
@@ -79,7 +83,7 @@ impl<'a> Stripper<'a> {
             let length = if double { 2 } else { 1 };
             return self.keep(self.at + length);
         };
-        self.give_up_above(at);
+        self.turn_into_text_above(at);
         let Some(frame) = self.frames.pop() else { return };
         self.at += 1;
         if let Kind::Link { words, category } = frame.kind {
@@ -89,7 +93,7 @@ impl<'a> Stripper<'a> {
                 return self.push(&text);
             }
             let prefix = prefix_of(&text, &self.prefixes.categories).unwrap_or(0);
-            // What is left is read as wikitext once more: a sort key `*` is the sign of a list.
+            // The rest is interpreted as wikitext again, in which a sort key `*` marks a list.
             let name = text[prefix..].trim_start_matches(['#', '*', ';', ':']).to_owned();
             self.push(&name);
         } else {
@@ -105,7 +109,7 @@ impl<'a> Stripper<'a> {
         }
     }
 
-    /// An external link whose address ends at `after`.
+    /// Opens an external link whose address ends at `after`.
     fn external_from(&mut self, after: usize) {
         let bytes = self.page.as_bytes();
         if bytes[after] == b']' {
@@ -119,7 +123,7 @@ impl<'a> Stripper<'a> {
         self.at = after + usize::from(blank);
     }
 
-    /// The end of the address at `from`, if it is one that may stand in brackets.
+    /// Returns the end of the address at `from`, if it is allowed in brackets.
     fn url_end(&self, from: usize) -> Option<usize> {
         let rest = &self.page[from..];
         let start = from + scheme_length(rest)?;
@@ -141,14 +145,14 @@ impl<'a> Stripper<'a> {
     }
 }
 
-/// The length of `prefix:` at the start of a title, if the prefix is one of these.
+/// Returns the length of `prefix:` at the start of a title, if it is one of `prefixes`.
 fn prefix_of(title: &str, prefixes: &[String]) -> Option<usize> {
     let colon = title.find(':')?;
     let prefix = title[..colon].to_lowercase();
     prefixes.contains(&prefix).then_some(colon + 1)
 }
 
-/// The length of `http://` and its like.
+/// Returns the length of a scheme such as `http://` at the start of a text.
 fn scheme_length(text: &str) -> Option<usize> {
     const NEED_SLASHES: [&str; 16] = [
         "ftp",

@@ -1,9 +1,9 @@
-//! Bold and italics: runs of ticks, which vanish in pairs.
+//! Handles bold and italics: runs of ticks, which are removed in pairs.
 
 use super::{Kind, MAX_OPEN, SECTION, Stripper, collapsed};
 
 impl Stripper<'_> {
-    /// Styles vanish in pairs; what has no partner stays.
+    /// Consumes a run of ticks. Ticks without a partner are kept as text.
     pub(super) fn style(&mut self) {
         let rest = &self.page.as_bytes()[self.at..];
         let run = rest.iter().take_while(|byte| **byte == b'\'').count();
@@ -20,14 +20,14 @@ impl Stripper<'_> {
         }
     }
 
-    /// Takes up to `left` ticks, and says how many.
+    /// Consumes up to `left` ticks, and returns how many.
     fn one_style(&mut self, left: usize) -> usize {
         match self.frames.last().map(|frame| &frame.kind) {
             Some(Kind::Style(open)) if *open == left => {
                 self.close_style();
                 return left;
             }
-            // Both are open: the ticks at hand end the inner of them, whichever it is.
+            // Both are open, and these ticks close the inner one, whichever it is.
             Some(Kind::Style(5)) => {
                 self.close_inner_style(left);
                 return left;
@@ -42,7 +42,7 @@ impl Stripper<'_> {
         let styles = self.frames.iter().rev().take_while(|f| matches!(f.kind, Kind::Style(_)));
         let depth = styles.take(2).position(|f| matches!(f.kind, Kind::Style(t) if t == left));
         if depth == Some(1) {
-            self.give_up_above(self.frames.len() - 2);
+            self.turn_into_text_above(self.frames.len() - 2);
             self.close_style();
             return left;
         }
@@ -57,7 +57,7 @@ impl Stripper<'_> {
 
     fn close_style(&mut self) {
         if let Some(frame) = self.frames.pop() {
-            // A heading inside a style begins no section.
+            // A heading inside a style starts no section.
             self.push(&collapsed(&frame.text).replace(SECTION, ""));
         }
     }

@@ -1,11 +1,14 @@
-//! A paper's TeX files as one text, with the published recipe's slips mended.
+//! Thresher's own rules for papers, which turn TeX files into one text and correct the defects of
+//! the published recipe (`published.rs`).
 //!
 //! ```text
-//! decode → comments out → root file with what it inputs → macros → abstract and body, less its
-//! tail
+//! decode → remove comments → insert inputs into the root file → expand macros → abstract and body
 //! ```
-//! Not TeX: markup stays, as it does in the published corpus. **Invariant:** inputs nest at most
-//! [`MAX_INPUTS`] deep, and no step makes more than the given size.
+//! TeX is not rendered: markup stays in the text, as it does in the published corpus. Appendix and
+//! bibliography are removed.
+//!
+//! **Invariant:** inputs nest at most [`MAX_INPUTS`] deep, and no step produces more than the given
+//! size.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -17,7 +20,7 @@ use regex::Regex;
 use super::Unusable;
 use super::macros::Macros;
 
-/// Files that input each other deeper are left out.
+/// Files that are nested deeper are not inserted.
 const MAX_INPUTS: usize = 16;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles each")]
@@ -25,25 +28,30 @@ fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
 }
 
+/// The command that only the root file of a paper contains.
 static ROOT: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"\\document(?:class|style)\s*(?:\[[^\]]*\])?\s*\{"));
+/// A command that inputs another file.
 static INPUT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"\\(?:input|include|subfile)\s*\{\s*([^}]*?)\s*\}|\\input\s+([^\s\\{}]+)")
 });
+/// The declaration of the encoding of a file.
 static ENCODING: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"\\usepackage\s*\[\s*([a-zA-Z0-9-]+)\s*\]\s*\{\s*inputenc\s*\}"));
+/// The start of a heading.
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"\\(?:chapter|part|(?:sub){0,2}section|(?:sub)?paragraph)\b\*?\s*[\[{]")
 });
 static ABSTRACT: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?s)\\begin\s*\{abstract\}(.*?)\\end\s*\{abstract\}"));
+/// The start of the appendix or the bibliography, or the end of the document.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r"\\(?:appendix\b|printbibliography\b|bibliography\s*\{|end\s*\{document\}|begin\s*\{(?:appendix|appendices|references|REFERENCES|thebibliography)\})",
     )
 });
 
-/// The text of a paper.
+/// Returns the text of a paper; no step may produce more than `max_bytes`.
 pub(super) fn text_of(files: &[(String, Vec<u8>)], max_bytes: usize) -> Result<String, Unusable> {
     let files: Vec<(&str, String)> = files
         .iter()
@@ -60,7 +68,7 @@ pub(super) fn text_of(files: &[(String, Vec<u8>)], max_bytes: usize) -> Result<S
     Ok(text)
 }
 
-/// UTF-8, or what `inputenc` says, or Latin-1.
+/// Decodes a file as UTF-8, or else in the encoding that `inputenc` names, or as Windows-1252.
 fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(bytes) {
         return Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
@@ -85,7 +93,8 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(encoding.decode_without_bom_handling(bytes).0.into_owned())
 }
 
-/// What is from a bare `%` to the end of its line goes; a line that is nothing else goes whole.
+/// Removes comments: from an unescaped `%` to the end of its line. A line that contains only a
+/// comment is removed with its line feed.
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -104,6 +113,7 @@ fn without_comments(text: &str) -> String {
     out
 }
 
+/// Returns the position of the first `%` with an even number of backslashes before it.
 fn comment_at(line: &str) -> Option<usize> {
     memchr::memchr_iter(b'%', line.as_bytes()).find(|at| {
         let slashes = line.as_bytes()[..*at].iter().rev().take_while(|byte| **byte == b'\\');
@@ -111,7 +121,8 @@ fn comment_at(line: &str) -> Option<usize> {
     })
 }
 
-/// The root files in the order of the archive, each with what it inputs; all files, without a root.
+/// Returns the root files in the order of the archive, each with the files that it inputs. If there
+/// is no root file, returns all files.
 fn assembled(files: &[(&str, String)], max_bytes: usize) -> Result<String, Unusable> {
     let roots: Vec<usize> = (0..files.len()).filter(|at| ROOT.is_match(&files[*at].1)).collect();
     let mut paper = Paper { files, used: BTreeSet::new(), text: String::new(), max_bytes };
@@ -125,15 +136,17 @@ fn assembled(files: &[(&str, String)], max_bytes: usize) -> Result<String, Unusa
     Ok(paper.text)
 }
 
+/// A text that is assembled from the files of a paper.
 struct Paper<'a> {
     files: &'a [(&'a str, String)],
-    /// Files that are in the text: none comes twice.
+    /// Files that are already in the text, none of which is inserted twice.
     used: BTreeSet<usize>,
     text: String,
     max_bytes: usize,
 }
 
 impl Paper<'_> {
+    /// Appends a file, and in it the files that it inputs.
     fn add(&mut self, number: usize, depth: usize) -> Result<(), Unusable> {
         self.used.insert(number);
         let (name, text) = &self.files[number];
@@ -159,7 +172,8 @@ impl Paper<'_> {
         Ok(())
     }
 
-    /// A file by the name that another one calls it, from its own folder or from the top.
+    /// Finds a file by the name in an input command of the file `from`, relative to the folder of
+    /// `from` or to the top.
     fn find(&self, from: &str, wanted: &str) -> Option<usize> {
         let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
         let wanted = wanted.trim_matches('"').trim_start_matches("./");
@@ -174,18 +188,19 @@ impl Paper<'_> {
     }
 }
 
-/// The abstract, and the body from its first header, or from its begin, to its tail.
+/// Returns the abstract, and the body from its first header (or from its start, without headers)
+/// to its appendix or bibliography.
 fn parts(paper: &str) -> (&str, &str) {
-    let begin = paper.find("\\begin{document}").map_or(0, |at| at + "\\begin{document}".len());
-    let body = &paper[begin..];
+    let document = paper.find("\\begin{document}").map_or(0, |at| at + "\\begin{document}".len());
+    let body = &paper[document..];
     let end = TAIL.find(body).map_or(body.len(), |tail| tail.start());
     let body = &body[..end];
     let start = HEADER.find(body).map(|header| header.start());
-    let front = ABSTRACT.captures(&paper[..begin + start.unwrap_or(body.len())]);
+    let front = ABSTRACT.captures(&paper[..document + start.unwrap_or(body.len())]);
     let front = front.and_then(|found| found.get(1)).map_or("", |it| it.as_str());
     match start {
         Some(start) => (front, &body[start..]),
-        // A letter without headers is all body, its abstract included.
+        // Without headers the whole text is the body, including its abstract.
         None => ("", body),
     }
 }
@@ -205,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_of_the_published_recipe_are_mended() {
+    fn defects_of_the_published_recipe_are_corrected() {
         let cases = [
             ("x\\paragraph{A} b", "\\paragraph{A} b"),
             ("no header", "no header"),
