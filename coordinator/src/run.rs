@@ -61,7 +61,7 @@ pub struct RunOptions {
     pub listen: Option<SocketAddr>,
     pub allocation: Allocation,
     /// Whether units that fail once more may be missing in the output.
-    pub accept_gaps: bool,
+    pub accept_missing: bool,
     pub progress: Progress,
 }
 
@@ -84,7 +84,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         check,
         listen,
         allocation,
-        accept_gaps,
+        accept_missing,
         mut progress,
     } = options;
     if let Some(status) = complete_already(&job, &state)? {
@@ -99,7 +99,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         progress(&status);
         return coordinator.stop(status);
     }
-    if accept_gaps {
+    if accept_missing {
         coordinator.ask(Command::AcceptFailedUnits)?;
     }
     let epoch = coordinator.epoch;
@@ -143,7 +143,7 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
 
 /// Writes into the journal, between two coordinators, that the job may continue without the units
 /// that failed permanently.
-pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
+pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
     let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
     coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;

@@ -51,8 +51,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     gang: GangArgs,
     /// Complete the job without units that failed permanently, if they fail once more
-    #[arg(long)]
-    accept_gaps: bool,
+    #[arg(long, alias = "accept-gaps")]
+    accept_missing: bool,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -104,7 +104,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         check: refuse_obstacles,
         listen: args.listen,
         allocation: args.allocation.find()?,
-        accept_gaps: args.accept_gaps,
+        accept_missing: args.accept_missing,
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json, "the same `thresher run`")

@@ -18,7 +18,7 @@ use super::{Exit, print};
 use thresher_coordinator::batch::{
     History, Prepared, Records, States, Submission, gang_program, submit_chain,
 };
-use thresher_coordinator::run::{accept_gaps_in_state, status_from_state};
+use thresher_coordinator::run::{accept_missing_in_state, status_from_state};
 
 /// Submit a job to a batch system
 ///
@@ -88,8 +88,8 @@ pub(super) struct ResumeArgs {
     #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
     walltime: Option<Duration>,
     /// Complete the job without units that failed permanently, if they fail once more
-    #[arg(long)]
-    accept_gaps: bool,
+    #[arg(long, alias = "accept-gaps")]
+    accept_missing: bool,
 }
 
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
@@ -143,8 +143,8 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     if let Some(code) = already(&state)? {
         return Ok(code);
     }
-    if args.accept_gaps {
-        accept_gaps_in_state(&state)?;
+    if args.accept_missing {
+        accept_missing_in_state(&state)?;
     }
     note_submitted(&submit_chain(&Records::create(&state)?, &submission, &state)?, &state)
 }

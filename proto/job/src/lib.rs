@@ -10,6 +10,7 @@
 
 mod model_choice;
 mod models;
+mod renamed;
 mod s3;
 mod slice;
 mod slices;
@@ -60,7 +61,8 @@ impl JobSpec {
     pub fn parse(text: &str, folder: &Path) -> Result<Self, JobError> {
         let mut user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
-        // Where a job runs is no part of what it is; only its spelling is looked at here.
+        renamed::move_renamed(&mut user, renamed::RENAMED)?;
+        // Where a job runs is not part of the job; only the spelling of these keys is checked here.
         thresher_site::take_table(&mut user, text)?;
         let mut job = default_table();
         let templates = LISTS.map(|list| (list, template(&mut job, list)));

@@ -77,7 +77,10 @@ pub enum OnMissing {
 pub struct UnitsSpec {
     pub target_bytes: Bytes,
     pub attempts: u32,
-    pub on_set_aside: OnSetAside,
+    /// What the job does when units have failed permanently. The resolved job keeps the key's old
+    /// name: its text is published, and is compared with what earlier versions published.
+    #[serde(rename(serialize = "on_set_aside"))]
+    pub on_failed_units: OnFailedUnits,
     pub outage: Span,
     pub crash_limit: u32,
     pub lease: Span,
@@ -92,7 +95,7 @@ impl UnitsSpec {
         Self {
             target_bytes,
             attempts: 0,
-            on_set_aside: OnSetAside::GoOn,
+            on_failed_units: OnFailedUnits::GoOn,
             outage: none,
             crash_limit: 0,
             lease: none,
@@ -102,11 +105,13 @@ impl UnitsSpec {
     }
 }
 
-/// What a job does when units of a stage were set aside, and the others are done.
+/// What a job does when units of a stage have failed permanently and all others are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OnSetAside {
+pub enum OnFailedUnits {
+    /// The job continues, and its output lacks these units.
     GoOn,
+    /// The job stops, so that a person can fix the cause.
     Stop,
 }
 
@@ -127,7 +132,7 @@ impl TryFrom<String> for LeaseOrder {
             Some(("shuffled", seed)) => seed.parse().ok().map(Self::Shuffled),
             _ => None,
         }
-        .ok_or_else(|| format!("`{text}` is no order; write `canonical` or `shuffled:7`"))
+        .ok_or_else(|| format!("`{text}` is not a valid order; write `canonical` or `shuffled:7`"))
     }
 }
 
@@ -319,11 +324,11 @@ impl JobSpec {
         check_name("job.name", &self.job.name)?;
         if self.source.is_empty() {
             let hint = "add a `[[source]]` with `slice`, `listing` and `base`";
-            return Err(JobError::invalid("source", "missing: the job reads nothing", hint));
+            return Err(JobError::invalid("source", "missing, so the job reads nothing", hint));
         }
         for (index, source) in self.source.iter().enumerate() {
             check_name(&format!("source[{index}].name"), &source.name)?;
-            require(&format!("source[{index}].listing"), &source.listing, "say what to read")?;
+            require(&format!("source[{index}].listing"), &source.listing, "name the inputs")?;
             if self.source[..index].iter().any(|other| other.name == source.name) {
                 let problem = format!("`{}`, like another source's", source.name);
                 let key = format!("source[{index}].name");
@@ -331,10 +336,10 @@ impl JobSpec {
             }
         }
         self.check_commands()?;
-        require("output.path", &self.output.path, "say where the corpus goes")?;
+        require("output.path", &self.output.path, "name a directory or an S3 address")?;
         let scheme = self.output.path.split_once("://").map_or("file", |(scheme, _)| scheme);
         if !["file", "s3"].contains(&scheme) {
-            let problem = format!("`{}`, where nothing can be written", self.output.path);
+            let problem = format!("`{}`, which cannot be written", self.output.path);
             let hint = "use a directory or `s3://bucket/prefix`";
             return Err(JobError::invalid("output.path", problem, hint));
         }
@@ -343,7 +348,7 @@ impl JobSpec {
             return Err(JobError::invalid("output.path", problem, "write `s3://bucket/prefix`"));
         }
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
-                    identification), or write \"none\" to keep documents of every language untold";
+                    identification), or write \"none\" to keep all documents and identify no language";
         if self.language.model.is_open() {
             return Err(JobError::invalid("language.model", "not set", hint));
         }
@@ -357,10 +362,10 @@ impl JobSpec {
         for (index, command) in self.command.iter().enumerate() {
             check_name(&format!("command[{index}].name"), &command.name)?;
             let key = format!("command[{index}].run");
-            require(&key, command.run.first().map_or("", String::as_str), "say what to run")?;
+            require(&key, command.run.first().map_or("", String::as_str), "name the program and its arguments")?;
             if command.timeout.0.is_zero() {
                 let key = format!("command[{index}].timeout");
-                let hint = "say how long it may be silent, such as `60s`";
+                let hint = "set the time without output after which it is killed, such as `60s`";
                 return Err(JobError::invalid(&key, "no time at all", hint));
             }
             if self.command[..index].iter().any(|other| other.name == command.name) {
@@ -371,13 +376,13 @@ impl JobSpec {
         }
         for (index, source) in self.source.iter().enumerate() {
             if source.slice == Slice::External {
-                let hint = "name the `[[command]]` that gives the documents";
+                let hint = "name the `[[command]]` that reads the documents";
                 require(&format!("source[{index}].reader"), &source.reader, hint)?;
             }
             let named = source.commands.iter().chain([&source.reader]);
             for name in named.filter(|name| !name.is_empty()) {
                 if self.command(name).is_none() {
-                    let problem = format!("`{name}`, and there is no such command");
+                    let problem = format!("`{name}`, but the job has no such command");
                     let hint = "add a `[[command]]` of this name";
                     let key = if *name == source.reader { "reader" } else { "commands" };
                     let key = format!("source[{index}].{key}");
@@ -387,8 +392,8 @@ impl JobSpec {
             if source.slice != Slice::External && !source.reader.is_empty() {
                 let problem =
                     format!("`{}`, and slice `{}` has its own", source.reader, source.slice.name());
-                let hint = "only `slice = \"external\"` is read by a command; one that judges goes \
-                            into `commands`";
+                let hint = "only `slice = \"external\"` is read by a command; put a command that \
+                            filters documents into `commands`";
                 return Err(JobError::invalid(&format!("source[{index}].reader"), problem, hint));
             }
         }
@@ -448,8 +453,8 @@ fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {
 fn check_name(key: &str, name: &str) -> Result<(), JobError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) || name.len() > 64 {
-        let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with no `.`";
-        return Err(JobError::invalid(key, format!("`{name}`, which is no name"), hint));
+        let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, and do not start with `.`";
+        return Err(JobError::invalid(key, format!("`{name}`, which is not a valid name"), hint));
     }
     Ok(())
 }

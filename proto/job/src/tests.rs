@@ -1,4 +1,4 @@
-//! The job file as its writers meet it.
+//! Tests job files as people write them.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn a_small_job_gets_every_default_and_absolute_paths() {
     assert!(job.filters.is_enabled("gopher_quality"));
 }
 
-/// What the preset `redpajama-v1` must be told when its models are not at hand.
+/// Keys that a job with the preset `redpajama-v1` must set if it has no models.
 const WITHOUT_MODELS: &str = "\n[perplexity]\nmodels = \"none\"\n[classifier]\nmodel = \"none\"\n";
 
 #[test]
@@ -155,8 +155,8 @@ fn wrong_values_are_refused_by_name() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_there() {
-    for (text, told) in [
+fn a_value_of_the_wrong_type_is_reported_with_line_key_and_expected_type() {
+    for (text, message) in [
         (
             SMALL.replace("\"out\"", "3"),
             "`output.path` on line 11 is the integer `3`, and must be a string\nhint: write it like `path = \"\"`",
@@ -192,7 +192,7 @@ fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_ther
         (format!("{SMALL}\n[site]\nqueue = 5\n"), "`site.queue` on line 14 is the integer `5`"),
     ] {
         let error = parse(&text).unwrap_err().to_string();
-        assert!(error.starts_with(told), "{error}\nis not\n{told}");
+        assert!(error.starts_with(message), "{error}\nis not\n{message}");
     }
 }
 
@@ -219,6 +219,25 @@ fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
         assert!(error.starts_with(begin), "{error}");
         assert_eq!(error.matches("hint: ").count(), 1, "{error}");
     }
+}
+
+#[test]
+fn the_old_name_of_a_renamed_key_is_accepted() {
+    let stop = |key: &str| parse(&format!("{SMALL}[units]\n{key} = \"stop\"\n")).unwrap();
+    assert_eq!(parse(SMALL).unwrap().units.on_failed_units, OnFailedUnits::GoOn);
+    assert_eq!(stop("on_set_aside").units.on_failed_units, OnFailedUnits::Stop);
+    assert_eq!(stop("on_set_aside"), stop("on_failed_units"));
+    let both = format!("{SMALL}[units]\non_set_aside = \"stop\"\non_failed_units = \"stop\"\n");
+    let error = parse(&both).unwrap_err().to_string();
+    assert!(error.contains("`units.on_failed_units`, and the job file has both"), "{error}");
+}
+
+/// Manifests and journals of earlier versions are compared with this text.
+#[test]
+fn the_resolved_job_keeps_the_old_name_of_a_renamed_key() {
+    let resolved = parse(SMALL).unwrap().resolved();
+    assert!(resolved.contains("\non_set_aside = \"go-on\"\n"), "{resolved}");
+    assert!(!resolved.contains("on_failed_units"), "{resolved}");
 }
 
 #[test]
