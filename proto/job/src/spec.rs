@@ -348,7 +348,8 @@ impl JobSpec {
             return Err(JobError::invalid("output.path", problem, "write `s3://bucket/prefix`"));
         }
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
-                    identification), or write \"none\" to keep all documents and identify no language";
+                    identification), or write \"none\" to keep all documents and identify no \
+                    language";
         if self.language.model.is_open() {
             return Err(JobError::invalid("language.model", "not set", hint));
         }
@@ -362,7 +363,12 @@ impl JobSpec {
         for (index, command) in self.command.iter().enumerate() {
             check_name(&format!("command[{index}].name"), &command.name)?;
             let key = format!("command[{index}].run");
-            require(&key, command.run.first().map_or("", String::as_str), "name the program and its arguments")?;
+            require(
+                &key,
+                command.run.first().map_or("", String::as_str),
+                "name the program and \
+                                                      its arguments",
+            )?;
             if command.timeout.0.is_zero() {
                 let key = format!("command[{index}].timeout");
                 let hint = "set the time without output after which it is killed, such as `60s`";

@@ -65,6 +65,9 @@ fn accepting_missing_units_gives_the_same_corpus_as_continuing_without_them() {
         }
         published(&corpus)
     };
-    let accepted = corpus_of("stop", &[(&[], UNFINISHED), (&["--accept-missing"], MISSING_UNITS), (&[], MISSING_UNITS)]);
+    let accepted = corpus_of(
+        "stop",
+        &[(&[], UNFINISHED), (&["--accept-missing"], MISSING_UNITS), (&[], MISSING_UNITS)],
+    );
     assert_eq!(accepted, corpus_of("go-on", &[(&[], MISSING_UNITS)]));
 }
