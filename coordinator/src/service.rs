@@ -1,4 +1,5 @@
-//! gRPC to commands and back. It decides nothing: roles are checked before, the driver answers.
+//! Converts gRPC calls to commands, and answers back. It decides nothing: roles are checked before,
+//! and the driver answers.
 
 use std::pin::Pin;
 use std::sync::mpsc::Sender;
@@ -18,7 +19,7 @@ use tonic::{Request, Response, Status};
 use crate::driver::{Command, Reply};
 use crate::transport::{MAX_DECODED_MESSAGE_BYTES, MethodRoles};
 
-/// Who may call what. A method that is missing here can be called by nobody.
+/// The roles that may call each method. A method that is missing here cannot be called.
 pub const METHODS: [MethodRoles; 8] = [
     ("/thresher.v1.Coordination/Register", &[Role::Worker]),
     ("/thresher.v1.Coordination/Sync", &[Role::Worker]),
@@ -156,7 +157,7 @@ impl Control for Service {
     }
 }
 
-/// Only a program of another version sends what this one cannot read.
+/// Returns the error for a message that cannot be read, which only another version sends.
 fn refused(error: MalformedMessage) -> Status {
     Status::invalid_argument(format!(
         "{error}\nhint: run workers and coordinator of the same version"
