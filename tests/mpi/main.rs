@@ -182,7 +182,7 @@ fn a_launcher_of_another_library_is_refused_with_its_name_and_threads_take_over(
         let ran = inputs.run(by_ranks(program, launcher, 2));
         assert!(ran.manifest == threads.manifest);
         assert_eq!(count(&ran.log, "gang step begins"), 1, "{}", ran.log);
-        let refused = "MPI's world has `1` rank(s), the launcher was told to start `2`";
+        let refused = "MPI's world has `1` rank(s), the launcher was asked to start `2`";
         assert!(ran.log.contains(refused), "{}", ran.log);
     }
 }

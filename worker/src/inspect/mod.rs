@@ -1,8 +1,8 @@
 //! Looking at inputs and outputs outside of a job: `verify`, `trace`, `report` and `survey`.
 //!
 //! Each verb has its arguments and its function here; printing and exit statuses are the command
-//! line's. Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows) and
-//! `document`; this folder only reads them back.
+//! line's. Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows)
+//! and `document`; this folder only reads them back.
 //!
 //! **Invariant:** an answer depends on the files alone: threads share the reading, and their
 //! findings are put in the order of the manifest.

@@ -86,7 +86,8 @@ impl fmt::Display for SourceSurvey {
         let Sample { lines_cpu_micros, prepare_cpu_micros, publish_cpu_micros, .. } = sample;
         writeln!(
             f,
-            "  sample: {bytes} bytes, {records} records, {pages} pages, {documents} documents; CPU: \
+            "  sample: {bytes} bytes, {records} records, {pages} pages, {documents} documents; \
+             CPU: \
              lines {lines_cpu_micros} us, prepare {prepare_cpu_micros} us, publish \
              {publish_cpu_micros} us"
         )

@@ -1,4 +1,4 @@
-//! A JSON object that is written field by field, without a value in memory.
+//! Writes a JSON object field by field, without a value in memory.
 
 use std::io::{self, Write};
 
@@ -31,7 +31,7 @@ impl<'w> JsonObject<'w> {
         value.map_or(Ok(()), |value| self.field(name, &value))
     }
 
-    /// Writes a field whose value is JSON already.
+    /// Writes a field whose value is already JSON.
     pub(super) fn json(&mut self, name: &str, value: &str) -> io::Result<()> {
         self.name(name)?;
         self.out.write_all(value.as_bytes())

@@ -1,4 +1,4 @@
-//! The bytes of each schema. They are published, so the lines here are literal.
+//! Tests the bytes of each schema. They are published, so the lines here are literal.
 
 use super::*;
 use crate::stages::recipe::SourceRecipe;
@@ -8,7 +8,8 @@ const HASH: &str = "070707070707070707070707070707070707070707070707070707070707
 
 fn job(schema: &str, slice: &str) -> JobSpec {
     let text = format!(
-        "[job]\nname = \"j\"\n[output]\npath = \"/out\"\nschema = \"{schema}\"\n[language]\nmodel = \
+        "[job]\nname = \"j\"\n[output]\npath = \"/out\"\nschema = \"{schema}\"\n[language]\nmodel \
+         = \
          \"none\"\n[[source]]\nname = \"s\"\nslice = \"{slice}\"\ninputs = [\"/in/*\"]\n"
     );
     JobSpec::parse(&text, std::path::Path::new("/")).unwrap()
@@ -51,7 +52,7 @@ fn rendered(job: &JobSpec, document: &StagedDocument<'_>) -> String {
 }
 
 #[test]
-fn a_document_of_the_uniform_schema() {
+fn a_document_of_the_uniform_schema_has_every_field() {
     let job = job("uniform", "commoncrawl");
     let version = thresher_proto::VERSION;
     let line = |language, score, scores, hash: &str, meta| {
