@@ -12,7 +12,7 @@ pub enum Exit {
     /// The command failed; the error is on stderr.
     Error = 1,
     /// The job or output is complete, except for units that failed permanently.
-    Gaps = 3,
+    MissingUnits = 3,
     /// The job failed permanently, or was cancelled.
     JobFailed = 4,
     /// The job was drained or is not finished.
@@ -37,7 +37,7 @@ impl Exit {
     pub(super) const fn of_job(state: JobState) -> Self {
         match state {
             JobState::Complete => Self::Done,
-            JobState::CompleteWithGaps => Self::Gaps,
+            JobState::CompleteWithGaps => Self::MissingUnits,
             JobState::Failed | JobState::Cancelled => Self::JobFailed,
             JobState::None | JobState::Running | JobState::Drained => Self::Unfinished,
         }

@@ -23,7 +23,7 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     print::answer(&report, args.json)?;
     let exit = match report.sound {
         false => Exit::Differs,
-        true if report.has_gaps() => Exit::Gaps,
+        true if report.has_missing_units() => Exit::MissingUnits,
         true => Exit::Done,
     };
     Ok(exit.into())

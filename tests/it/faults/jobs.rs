@@ -52,7 +52,7 @@ fn another_jobs_corpus_is_left_alone() {
     let refused = run(&job.set("shard_bytes", "\"300kB\""), "second");
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("of another corpus, of the job `test`"), "{said}");
+    assert!(said.contains("belongs to another corpus, of the job `test`"), "{said}");
     assert_eq!(files(&folder.path().join("corpus")), before);
 }
 

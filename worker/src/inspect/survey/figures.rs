@@ -28,7 +28,7 @@ pub struct SourceSurvey {
     pub of_unknown_size: u64,
     /// Compressed size of all inputs.
     pub bytes: u64,
-    /// Names of what is listed and not read, because a key of the job says so.
+    /// Names of inputs that are listed and not read, because a key of the job excludes them.
     pub left_out: Vec<String>,
     /// Number of units of LINES, and of PREPARE.
     pub units: u64,

@@ -23,12 +23,12 @@ use thresher_formats::blocks::{BlockWriter, Compression, Kind};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 
-/// Documents that passed the filters.
+/// The name ending of a file of documents that passed the filters.
 pub const DOCUMENTS: Kind = Kind(*b"DOCS");
-/// A row for each record that was dropped or quarantined.
+/// The name ending of a file with a row for each record that was dropped or quarantined.
 pub const DROPPED: Kind = Kind(*b"DROP");
 
-/// What a unit says of itself in its documents file.
+/// The facts about a unit in its documents file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFacts {
     pub inputs: Vec<InputFacts>,
@@ -41,7 +41,7 @@ pub struct UnitFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFacts {
     pub path: String,
-    /// What was read of it, if not all.
+    /// The part that was read, if not all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
     pub bytes: u64,
@@ -53,7 +53,8 @@ impl InputFacts {
     pub fn of_read(name: &str, row: &InputRow, digest: InputDigest) -> Result<Self, UnitError> {
         if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
             return Err(UnitError::Fatal(format!(
-                "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs must \
+                "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs \
+                 must \
                  not change while a job runs; begin again with a new state directory",
                 digest.bytes
             )));
@@ -68,7 +69,7 @@ impl InputFacts {
 struct Metadata<T> {
     encoding: u32,
     documents: u64,
-    /// Blocks of documents; those of summaries follow.
+    /// Number of blocks of documents; the blocks of summaries follow.
     document_blocks: usize,
     /// Number of documents that have an address.
     addressed: u64,
@@ -95,7 +96,7 @@ impl<W: Write> DocumentWriter<W> {
         Ok(())
     }
 
-    /// Writes summaries, facts and index; returns the sink.
+    /// Writes summaries, facts and index, and returns the sink.
     pub fn finish(mut self, facts: &UnitFacts) -> io::Result<W> {
         self.documents.flush(&mut self.file)?;
         let document_blocks = self.file.blocks();
@@ -141,18 +142,18 @@ impl DocumentFile {
         Ok(Self { records, metadata })
     }
 
-    /// Number of documents that have an address.
+    /// Returns the number of documents that have an address.
     pub fn addressed(&self) -> u64 {
         self.metadata.addressed
     }
 
-    /// What the unit did.
+    /// Returns the facts about the unit.
     pub fn facts(&self) -> Result<UnitFacts, UnitError> {
         serde_json::from_value(self.metadata.facts.clone())
             .map_err(|_| self.records.damaged(0, "facts are not known"))
     }
 
-    /// The summary of each document, in order.
+    /// Reads the summary of each document, in order.
     pub fn summaries(&self) -> Result<Vec<DocumentSummary>, UnitError> {
         let blocks = self.metadata.document_blocks..self.records.file.entries().len();
         let mut summaries = Vec::with_capacity(self.metadata.documents as usize);
@@ -166,7 +167,7 @@ impl DocumentFile {
         Ok(summaries)
     }
 
-    /// Hands out what is at the places `first..last`, with the place, in order.
+    /// Passes on what is at the places `first..last`, with the place, in order.
     pub fn for_each(
         &self,
         first: u32,
@@ -194,7 +195,7 @@ impl<W: Write> DropWriter<W> {
         self.rows.push(&mut self.file, row)
     }
 
-    /// Writes the index; returns the sink.
+    /// Writes the index, and returns the sink.
     pub fn finish(mut self) -> io::Result<W> {
         self.rows.flush(&mut self.file)?;
         self.file.finish(b"")
@@ -210,7 +211,7 @@ impl DropFile {
         RecordFile::open(path, DROPPED, unit).map(Self)
     }
 
-    /// Hands out the rows in order.
+    /// Passes on the rows in order.
     pub fn for_each(
         &self,
         mut each: impl FnMut(&StagedRow<'_>) -> Result<(), UnitError>,
