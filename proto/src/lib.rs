@@ -24,5 +24,5 @@ pub mod pb {
         include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 }
 
-/// The version of this build, as told in registrations, manifests and the journal.
+/// The version of this build, which registrations, manifests and the journal have.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

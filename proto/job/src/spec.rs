@@ -1,4 +1,4 @@
-//! The job file's tables as types. What each key means stands in `default.toml`.
+//! The tables of the job file as types. `default.toml` documents each key.
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,7 @@ pub struct JobSpec {
     pub filters: FiltersSpec,
 }
 
+/// The table `[job]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobHead {
@@ -49,6 +50,7 @@ pub struct JobHead {
     pub work_dir: String,
 }
 
+/// A `[[source]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceSpec {
@@ -58,20 +60,25 @@ pub struct SourceSpec {
     pub base: String,
     pub on_missing: OnMissing,
     pub dump: String,
-    /// In place of the slice's own.
+    /// The steps of this source, instead of those of its slice.
     pub steps: Option<Vec<Step>>,
-    /// Names of commands.
+    /// Name of the command that reads the inputs of slice `external`.
     pub reader: String,
+    /// Names of the commands that keep or drop documents.
     pub commands: Vec<String>,
 }
 
+/// What happens if a listed input does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnMissing {
+    /// The job stops.
     Fail,
+    /// The input is counted as quarantined.
     Quarantine,
 }
 
+/// The table `[units]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitsSpec {
@@ -89,7 +96,7 @@ pub struct UnitsSpec {
 }
 
 impl UnitsSpec {
-    /// Limits that change how a job runs, at one value for all runs.
+    /// Returns fixed values for the limits that do not change the output.
     fn result_neutral(target_bytes: Bytes) -> Self {
         let none = Span(std::time::Duration::ZERO);
         Self {
@@ -115,11 +122,13 @@ pub enum OnFailedUnits {
     Stop,
 }
 
-/// In which order waiting units are handed out.
+/// The order in which waiting units are leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LeaseOrder {
+    /// The order of the job.
     Canonical,
+    /// A random order with this seed, for tests.
     Shuffled(u64),
 }
 
@@ -145,6 +154,7 @@ impl From<LeaseOrder> for String {
     }
 }
 
+/// The table `[commoncrawl]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommonCrawlSpec {
@@ -154,6 +164,7 @@ pub struct CommonCrawlSpec {
     pub cut_at_warc_line: bool,
 }
 
+/// The table `[dedup]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DedupSpec {
@@ -162,6 +173,7 @@ pub struct DedupSpec {
     pub documents: DocumentsSpec,
 }
 
+/// The table `[dedup.lines]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinesSpec {
@@ -170,6 +182,7 @@ pub struct LinesSpec {
     pub shards: u32,
 }
 
+/// The table `[dedup.documents]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentsSpec {
@@ -201,14 +214,17 @@ pub enum DocumentKey {
     Url,
 }
 
-/// What stays where a document is the first of its kind.
+/// What is kept if a document is the first of equal ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeepBy {
+    /// The document itself.
     Document,
+    /// Every page with its URL.
     Url,
 }
 
+/// The table `[language]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageSpec {
@@ -225,12 +241,14 @@ pub enum LanguageView {
     Ccnet,
 }
 
+/// The table `[html]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HtmlSpec {
     pub max_html_bytes: Bytes,
 }
 
+/// The table `[output]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSpec {
@@ -249,8 +267,8 @@ pub enum Schema {
 }
 
 impl JobSpec {
-    /// The part of the job that decides what is published: without the places and limits that may
-    /// differ between two runs of the same job.
+    /// Returns the part of the job that determines what is published, without the locations and
+    /// limits that may differ between two runs of the same job.
     pub fn recipe(&self) -> Self {
         let mut recipe = self.clone();
         recipe.job.work_dir.clear();
@@ -273,19 +291,19 @@ impl JobSpec {
         recipe
     }
 
-    /// The command of this name; the job was checked for it.
+    /// Returns the command of this name. A checked job has every command that its sources name.
     pub fn command(&self, name: &str) -> Option<&CommandSpec> {
         self.command.iter().find(|command| command.name == name)
     }
 
-    /// Whether the source's documents go through a step.
+    /// Returns whether the documents of a source have a step.
     pub fn has_step(&self, source: &SourceSpec, step: Step) -> bool {
         let steps = source.steps.as_ref().or_else(|| self.steps.get(source.slice.name()));
         steps.is_some_and(|steps| steps.contains(&step))
     }
 
-    /// The files that decide what is published, by the key that names them. Paths differ between
-    /// machines, so two recipes are equal only if the content of these is.
+    /// Returns the files that determine what is published, by the key that names them. Paths differ
+    /// between machines, so two recipes are equal only if the content of these is.
     pub fn recipe_files(&self) -> Vec<(String, PathBuf)> {
         let models = [
             ("language.model", &self.language.model),
@@ -300,18 +318,18 @@ impl JobSpec {
         files
     }
 
-    /// Whether the source's lines take part in line dedup.
+    /// Returns whether the source's lines take part in line dedup.
     pub fn dedups_lines(&self, source: &SourceSpec) -> bool {
         self.has_step(source, Step::Lines) && self.dedup.lines.policy != DedupPolicy::Off
     }
 
-    /// Whether its inputs are read before PREPARE does: for their lines, or since rows of one piece
-    /// belong to documents of another.
+    /// Returns whether the inputs are read before PREPARE, either for their lines or because rows
+    /// of one piece belong to documents of another.
     pub fn reads_twice(&self, source: &SourceSpec) -> bool {
         self.dedups_lines(source) || source.slice.joins_rows()
     }
 
-    /// Has the job publish elsewhere: an absolute path or an address.
+    /// Changes the output to an absolute path or an address.
     pub fn with_output(mut self, output: &str) -> Result<Self, JobError> {
         output.clone_into(&mut self.output.path);
         self.make_absolute(Path::new("/"));
@@ -319,7 +337,7 @@ impl JobSpec {
         Ok(self)
     }
 
-    /// Refuses what no run could do; each message says what to write instead.
+    /// Returns an error for a job that could not run, with a hint.
     pub(super) fn check(&self) -> Result<(), JobError> {
         check_name("job.name", &self.job.name)?;
         if self.source.is_empty() {
@@ -358,7 +376,7 @@ impl JobSpec {
         self.check_numbers()
     }
 
-    /// Commands have names of their own, and sources name those that there are.
+    /// Checks that commands have different names, and that sources name existing commands.
     fn check_commands(&self) -> Result<(), JobError> {
         for (index, command) in self.command.iter().enumerate() {
             check_name(&format!("command[{index}].name"), &command.name)?;
@@ -446,7 +464,7 @@ fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// The bucket of an `s3://` address, empty where it has none.
+/// Returns the bucket of an `s3://` address; empty if it has none.
 fn bucket_of(address: &str) -> &str {
     let place = address.strip_prefix("s3://").unwrap_or_default();
     place.split('/').next().unwrap_or_default()

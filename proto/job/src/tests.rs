@@ -36,11 +36,11 @@ fn a_small_job_gets_every_default_and_absolute_paths() {
 const WITHOUT_MODELS: &str = "\n[perplexity]\nmodels = \"none\"\n[classifier]\nmodel = \"none\"\n";
 
 #[test]
-fn models_are_refused_by_the_key_that_is_wrong() {
+fn invalid_model_settings_are_refused_with_their_key() {
     for (tables, words) in [
         ("[perplexity]\nmodels = \"lm\"", "`perplexity.models`"),
         ("[perplexity]\nbuckets = [\"heads\"]", "choose one of `head`, `middle`, `tail`, `all`"),
-        ("[perplexity]\nlm = \"en.arpa.bin\"", "write `{lang}` where the language stands"),
+        ("[perplexity]\nlm = \"en.arpa.bin\"", "write `{lang}` in place of the language"),
         ("[classifier]\nmin_score = 1.5", "`classifier.min_score`"),
     ] {
         let error = parse(&format!("{SMALL}\n{tables}\n")).unwrap_err().to_string();
@@ -81,7 +81,7 @@ fn commands_and_sources_must_fit_together() {
     let job = parse(&format!("{external}\n[[command]]\nname = \"mine\"\nrun = [\"cat\"]\n"));
     let job = job.unwrap();
     assert_eq!(job.command("mine").unwrap().folder, "/jobs/here");
-    assert!(job.recipe().command[0].folder.is_empty(), "the recipe names no place");
+    assert!(job.recipe().command[0].folder.is_empty(), "the recipe has no folder");
     let nothing = SMALL.replace("\"commoncrawl\"", "\"external\"");
     assert!(parse(&nothing).unwrap_err().to_string().contains("reader"));
 }
@@ -111,7 +111,7 @@ fn every_slice_has_its_steps_in_the_default_job() {
 }
 
 #[test]
-fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
+fn the_preset_redpajama_v1_has_the_values_of_the_published_recipe() {
     let text = SMALL.replace("small\"", "s\"\npreset = \"redpajama-v1\"");
     let refusal = parse(&text).unwrap_err().to_string();
     assert!(refusal.contains("`perplexity.models`") && refusal.contains("\"none\""), "{refusal}");
@@ -124,7 +124,7 @@ fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
     assert_eq!(
         parse(&text).unwrap().dedup.lines.policy,
         DedupPolicy::Off,
-        "the user has the last word"
+        "the user's file has precedence"
     );
 }
 
@@ -159,7 +159,8 @@ fn a_value_of_the_wrong_type_is_reported_with_line_key_and_expected_type() {
     for (text, message) in [
         (
             SMALL.replace("\"out\"", "3"),
-            "`output.path` on line 11 is the integer `3`, and must be a string\nhint: write it like `path = \"\"`",
+            "`output.path` on line 11 is the integer `3`, and must be a string\nhint: write it \
+             like `path = \"\"`",
         ),
         (
             SMALL.replace("\"wet.paths.gz\"", "true"),
@@ -171,7 +172,8 @@ fn a_value_of_the_wrong_type_is_reported_with_line_key_and_expected_type() {
         ),
         (
             SMALL.replace("\"commoncrawl\"", "\"commoncrwl\""),
-            "`source[0].slice` on line 5 is `commoncrwl`, which is unknown\nhint: choose one of `commoncrawl`, ",
+            "`source[0].slice` on line 5 is `commoncrwl`, which is unknown\nhint: choose one of \
+             `commoncrawl`, ",
         ),
         (
             format!("{SMALL}[units]\nattempts = -1\n"),
@@ -197,7 +199,7 @@ fn a_value_of_the_wrong_type_is_reported_with_line_key_and_expected_type() {
 }
 
 #[test]
-fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
+fn contradictory_settings_are_refused_with_their_key() {
     let command = "\n[[command]]\nname = \"mine\"\nrun = [\"cat\"]\n";
     for (text, begin) in [
         (
@@ -212,7 +214,8 @@ fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
         (SMALL.replace("\"out\"", "\"s3://\""), "`output.path` is `s3://`, which names no bucket"),
         (
             format!("{SMALL}\n[filters.gopher_quality]\nmin_words = 9\nmax_words = 5\n"),
-            "`filters.gopher_quality.min_words` on line 14 is above `filters.gopher_quality.max_words`",
+            "`filters.gopher_quality.min_words` on line 14 is above \
+             `filters.gopher_quality.max_words`",
         ),
     ] {
         let error = parse(&text).unwrap_err().to_string();
@@ -248,7 +251,7 @@ fn an_address_has_no_slash_at_its_end() {
 }
 
 #[test]
-fn sizes_and_times_read_as_people_write_them() {
+fn sizes_and_times_are_read_as_people_write_them() {
     for (text, bytes) in
         [("64MiB", 64 << 20), ("2GB", 2_000_000_000), ("1.5GiB", 3 << 29), ("7", 7)]
     {

@@ -1,10 +1,11 @@
-//! The job file's tables of Wikipedia, StackExchange and arXiv. What each key means stands in
-//! `default.toml`.
+//! The job file's tables of Wikipedia, StackExchange and arXiv. `default.toml`
+//! documents each key.
 
 use serde::{Deserialize, Serialize};
 
 use super::Bytes;
 
+/// The table `[wikipedia]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WikipediaSpec {
@@ -12,6 +13,7 @@ pub struct WikipediaSpec {
     pub max_page_bytes: Bytes,
 }
 
+/// The table `[stackexchange]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StackExchangeSpec {
@@ -22,23 +24,27 @@ pub struct StackExchangeSpec {
     pub sort_memory: Bytes,
 }
 
-/// By what the answers of a question are put in order.
+/// The order of the answers of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AnswerOrder {
-    /// The score as a number, the accepted answer first among equals, then the id.
+    /// By score as a number; of equal scores the accepted answer is first, then by id.
     Score,
-    /// The score as a string, then the place in the file.
+    /// By score as text, then by position in the file.
     ScoreText,
 }
 
+/// How the title of a question is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TitleForm {
+    /// As plain text.
     Plain,
+    /// As HTML, like RedPajama.
     Html,
 }
 
+/// The table `[arxiv]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArxivSpec {
@@ -46,7 +52,7 @@ pub struct ArxivSpec {
     pub max_paper_bytes: Bytes,
 }
 
-/// How a paper's files become a text.
+/// How a paper's files are converted to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LatexRules {

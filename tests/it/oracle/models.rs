@@ -26,8 +26,8 @@ fn train(folder: &Path) -> PathBuf {
     let model = folder.join("wiki.bin");
     let mut command = thresher();
     command.args(["train", "classifier", "--epochs", "25", "--positive"]).arg(&positive);
-    let told = succeed(command.arg("--negative").arg(&negative).arg("-o").arg(&model));
-    assert!(told.contains("200 documents"), "{told}");
+    let trained = succeed(command.arg("--negative").arg(&negative).arg("-o").arg(&model));
+    assert!(trained.contains("200 documents"), "{trained}");
     model
 }
 

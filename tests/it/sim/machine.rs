@@ -16,7 +16,7 @@ pub(crate) struct Run {
     pub(crate) ends_at: u64,
     pub(crate) end: End,
     pub(crate) began_at: u64,
-    /// It was told to return the unit, and did; the run continues.
+    /// It was asked to return the unit, and did; the run continues.
     pub(crate) given_up: bool,
 }
 

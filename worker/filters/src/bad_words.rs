@@ -25,7 +25,8 @@ impl BadWords {
             Err(source) => Err(FilterError::File {
                 what: "the list of bad words",
                 path: path.to_owned(),
-                hint: "`filters.c4_quality.bad_words_file` names a UTF-8 file with one entry a line",
+                hint: "`filters.c4_quality.bad_words_file` names a UTF-8 file with one entry a \
+                       line",
                 source,
             }),
         }

@@ -165,7 +165,7 @@ impl C4Quality {
             let line = trim(whole);
             let citations = self.cut_citations(line, without_citations);
             let left = if citations > 0 { without_citations.as_str() } else { line };
-            match self.judge_line(line, left, citations > 0, &page, lowercase) {
+            match self.check_line(line, left, citations > 0, &page, lowercase) {
                 Line::Kept => {}
                 Line::Removed(rule) => {
                     removed[rule] += 1;
@@ -198,7 +198,7 @@ impl C4Quality {
     }
 
     /// `line` as it was, `left` without its citations.
-    fn judge_line(
+    fn check_line(
         &self,
         line: &str,
         left: &str,
@@ -221,12 +221,12 @@ impl C4Quality {
             return Line::Removed(FEW_WORDS);
         }
         if edited || page.any() {
-            return self.judge_phrases(left, lowercase);
+            return self.check_phrases(left, lowercase);
         }
         Line::Kept
     }
 
-    fn judge_phrases(&self, line: &str, lowercase: &mut String) -> Line {
+    fn check_phrases(&self, line: &str, lowercase: &mut String) -> Line {
         let spec = &self.spec;
         lower(line, lowercase);
         let lowered = lowercase.as_bytes();
@@ -362,7 +362,7 @@ mod tests {
     }
 
     /// The text left, or the reason; and what was removed.
-    fn judge(
+    fn evaluate(
         change: impl FnOnce(&mut C4QualitySpec),
         text: &str,
     ) -> (Result<String, Reason>, Vec<(Removal, u64)>) {
@@ -416,11 +416,11 @@ mod tests {
             ),
         ];
         for (change, text, left, rule) in cases {
-            let (verdict, removed) = judge(change, text);
+            let (verdict, removed) = evaluate(change, text);
             assert_eq!(verdict.as_deref(), Ok(*left), "{rule}");
             assert_eq!(removed.len(), 1, "{rule}: {removed:?}");
             assert_eq!(removed[0].0, *rule);
-            assert_eq!(judge(|_| {}, text).1, [], "{rule} is off");
+            assert_eq!(evaluate(|_| {}, text).1, [], "{rule} is off");
         }
     }
 
@@ -444,8 +444,8 @@ mod tests {
             ),
         ];
         for (change, kept, dropped, reason) in cases {
-            assert_eq!(judge(change, kept).0.as_deref(), Ok(*kept), "{reason}");
-            assert_eq!(judge(change, dropped).0, Err(*reason), "{dropped}");
+            assert_eq!(evaluate(change, kept).0.as_deref(), Ok(*kept), "{reason}");
+            assert_eq!(evaluate(change, dropped).0, Err(*reason), "{dropped}");
         }
     }
 
@@ -457,8 +457,8 @@ mod tests {
             spec.min_sentences = 2;
         };
         let text = "javascript { x. y. z. }\nOne. Two.";
-        assert_eq!(judge(rules, text).0.as_deref(), Ok("One. Two."));
-        assert_eq!(judge(rules, "javascript. a.\nOne.").0, Err("c4_quality/too_few_sentences"));
+        assert_eq!(evaluate(rules, text).0.as_deref(), Ok("One. Two."));
+        assert_eq!(evaluate(rules, "javascript. a.\nOne.").0, Err("c4_quality/too_few_sentences"));
     }
 
     #[test]
@@ -467,6 +467,6 @@ mod tests {
             spec.remove_citations = true;
             spec.min_sentences = 2;
         };
-        assert_eq!(judge(rules, "One.[1] Two.").0.as_deref(), Ok("One. Two."));
+        assert_eq!(evaluate(rules, "One.[1] Two.").0.as_deref(), Ok("One. Two."));
     }
 }

@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn judge(change: impl FnOnce(&mut GopherQualitySpec), text: &str) -> Verdict {
+    fn evaluate(change: impl FnOnce(&mut GopherQualitySpec), text: &str) -> Verdict {
         let mut spec = open();
         change(&mut spec);
         verdict(&GopherQuality::new(&spec), text)
@@ -260,8 +260,8 @@ mod tests {
             ),
         ];
         for (change, kept, dropped, reason) in cases {
-            assert_eq!(judge(change, kept), Verdict::Keep, "{reason}: {kept}");
-            assert_eq!(judge(change, dropped), Verdict::Drop(reason), "{dropped}");
+            assert_eq!(evaluate(change, kept), Verdict::Keep, "{reason}: {kept}");
+            assert_eq!(evaluate(change, dropped), Verdict::Drop(reason), "{dropped}");
         }
     }
 
@@ -269,6 +269,6 @@ mod tests {
     fn a_text_without_words_fails_the_word_count_and_divides_by_nothing() {
         let published = GopherQuality::new(&defaults::<GopherQualitySpec>());
         assert_eq!(verdict(&published, ""), Verdict::Drop("gopher_quality/too_few_words"));
-        assert_eq!(judge(|_| {}, ""), Verdict::Keep);
+        assert_eq!(evaluate(|_| {}, ""), Verdict::Keep);
     }
 }

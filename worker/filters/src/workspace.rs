@@ -1,6 +1,6 @@
 //! Memory that a thread keeps from document to document, and the tally of what filters did.
 //!
-//! It judges nothing. `Scratch` owns every buffer, so that in the long run no document costs an
+//! `Scratch` owns every buffer, so that in the long run no document costs an
 //! allocation; the filters get the view to read and `Workspace` to write.
 
 use std::collections::BTreeMap;

@@ -151,7 +151,7 @@ impl<'j> Pipeline<'j> {
         if recipe.filters {
             let document =
                 filters::Document { url: page.url, title: page.title, language, text: &self.text };
-            match scorers.filters.judge(document, &mut self.filters) {
+            match scorers.filters.evaluate(document, &mut self.filters) {
                 filters::Outcome::Keep => {}
                 filters::Outcome::Rewritten(edited) => text = Cow::Borrowed(edited),
                 filters::Outcome::Drop(reason) => {
