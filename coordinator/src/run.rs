@@ -471,7 +471,8 @@ fn share_of_cores(workers: u32) -> u32 {
 fn empty(folder: &Path) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(folder = %folder.display(), %error, "failed to empty the work directory");
+            tracing::warn!(folder = %folder.display(), %error, "failed to empty the work \
+                                                                directory");
             Ok(())
         }
         _ => Ok(()),

@@ -1,5 +1,5 @@
-//! Jobs that wait in a queue and never begin: what people may do with them there. The batch system
-//! is three small scripts; a real one is `tests/cluster`'s.
+//! Jobs that wait in a queue and never start: the commands that people may run on them. The batch
+//! system is three small scripts; a real one is `tests/cluster`'s.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

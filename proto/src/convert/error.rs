@@ -1,4 +1,4 @@
-//! What is wrong with a message.
+//! The errors of messages that cannot be converted.
 
 /// A message that no part of this version sends.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]

@@ -162,7 +162,7 @@ fn papers_in_other_encodings_are_read_and_damaged_ones_cost_themselves() {
     let shard = std::fs::read(found.output.join("documents/arxiv-00000.jsonl.zst")).unwrap();
     let text = String::from_utf8(zstd::decode_all(shard.as_slice()).unwrap()).unwrap();
     assert!(text.contains("\\\\section{Café} Text of the paper."), "{text}");
-    // RedPajama dropped what is no UTF-8.
+    // RedPajama dropped what is not valid UTF-8.
     let tables = "[arxiv]\nlatex = \"redpajama-v1\"\n";
     let (found, _folder) =
         expect("arxiv", &[(name, &tar)], tables, 0, ("gzip_damaged", name, 1024));

@@ -96,7 +96,7 @@ impl Machine {
         self.report_failure(run, FailureKind::Retry, "bad luck");
     }
 
-    /// The storage lets nobody of this job in.
+    /// The storage refuses the keys of this job.
     pub(crate) fn report_blocked(&mut self, run: &Run) {
         self.report_failure(run, FailureKind::Blocked, "the keys have expired");
     }

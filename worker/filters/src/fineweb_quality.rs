@@ -88,7 +88,7 @@ impl FinewebQuality {
 
     fn is_short(&self, line: &str) -> bool {
         let bound = self.spec.short_line_chars;
-        // A code point has at most four bytes, which spares counting most lines.
+        // A code point has at most four bytes, so most lines need not be counted.
         line.len() as u64 <= bound.saturating_mul(4) && count_chars(line) <= bound
     }
 }

@@ -1,10 +1,10 @@
-//! The chain as a whole, and the segmentation that the filters share.
+//! Tests the chain as a whole, and the segmentation that the filters share.
 
 use super::view::ViewBuffers;
 use super::words::count_sentences;
 use super::*;
 
-/// What one filter says about one text.
+/// Returns the verdict of one filter on one text.
 pub(super) fn verdict(filter: &dyn Filter, text: &str) -> Verdict {
     let mut scratch = Scratch::default();
     let Scratch { view, work, .. } = &mut scratch;

@@ -40,7 +40,7 @@ pub(super) fn run(
         let folder = StepFolder::create(context.work.gang_step(&name))?;
         let order = StepOrder { tag, ranks, deadline };
         let path = folder.write_task(&encode(context, task, &order))?;
-        tracing::info!(unit = %unit, ranks, "gang step begins");
+        tracing::info!(unit = %unit, ranks, "gang step started");
         let end = gang.run_step(&path, ranks, deadline);
         if let Some(resolved) = folder.done() {
             gang.succeeded();

@@ -80,7 +80,7 @@ impl InputTable {
         let mut rows = Vec::new();
         while let Some(block) = blocks.next_block().map_err(staged)? {
             let some: Vec<InputRow> = serde_json::from_slice(block.payload).map_err(|_| {
-                staged(file.damaged(block.offset, Damage::Layout("rows are no JSON")))
+                staged(file.damaged(block.offset, Damage::Layout("rows are not valid JSON")))
             })?;
             rows.extend(some);
         }
