@@ -202,8 +202,7 @@ fn main() -> Fallible<()> {
     let wall = seconds(ClockId::Monotonic) - wall;
     println!(
         "running: {:.2} µs CPU a unit (aim: 2), {:.0} units a second, with {} calls of \
-         {CALL_UNITS} \
-         units to a sync",
+         {CALL_UNITS} units to a sync",
         cpu * 1e6 / f64::from(UNITS),
         f64::from(UNITS) / wall,
         WORKERS,
@@ -219,8 +218,7 @@ fn main() -> Fallible<()> {
         .sum::<Fallible<u64>>()?;
     println!(
         "replay: {cpu:.2} s CPU, {wall:.2} s for {UNITS} units listed and done (aim: 3), {} bytes \
-         of \
-         journal a unit",
+         of journal a unit",
         bytes / u64::from(UNITS),
     );
     let found = replayed.scheduler.status(Timestamp::default());

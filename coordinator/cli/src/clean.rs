@@ -35,8 +35,7 @@ fn refuse_running(state: &Path) -> anyhow::Result<()> {
     if matches!(reached, Reached::Coordinator(_)) {
         bail!(
             "a coordinator is running this job\nhint: run `thresher drain --state {}` first, or \
-             use \
-             `--dry-run` to see what would be removed",
+             use `--dry-run` to see what would be removed",
             state.display()
         );
     }

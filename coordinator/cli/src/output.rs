@@ -38,9 +38,8 @@ pub(super) fn trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         args.json,
         "`{}` is in no shard, and no dropped or quarantined record has it\nhint: write the \
-         complete \
-         URL, record id or content hash, as it is in the input, or the name of an input, to see \
-         its quarantined records",
+         complete URL, record id or content hash, as it is in the input, or the name of an \
+         input, to see its quarantined records",
         args.needle
     );
     Ok(Exit::Error.into())

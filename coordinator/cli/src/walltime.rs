@@ -17,8 +17,7 @@ pub(super) fn parse_walltime(text: &str) -> Result<Duration, String> {
         }
         Some(0) | None => Err(format!(
             "`{text}` is not a valid walltime; write it like `6h`, `90m`, `1d`, `6:00` (hours and \
-             minutes) \
-             or `1-12:00:00`"
+             minutes) or `1-12:00:00`"
         )),
         Some(seconds) => Ok(Duration::from_secs(seconds)),
     }

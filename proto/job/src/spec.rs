@@ -384,8 +384,7 @@ impl JobSpec {
             require(
                 &key,
                 command.run.first().map_or("", String::as_str),
-                "name the program and \
-                                                      its arguments",
+                "name the program and its arguments",
             )?;
             if command.timeout.0.is_zero() {
                 let key = format!("command[{index}].timeout");

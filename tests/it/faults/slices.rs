@@ -19,9 +19,8 @@ fn job_of(folder: &Path, slice: &str, files: &[(&str, &[u8])], tables: &str) -> 
     }
     JobText::of(format!(
         "[job]\nname = \"t\"\n[[source]]\nslice = \"{slice}\"\nlisting = \"**/*\"\nbase = \"{}\"\n\
-         [language]\nmodel = \"none\"\n[tokens]\ntokenizer = \"none\"\n[output]\npath = \
-         \"corpus\"\n\
-         {tables}",
+         [language]\nmodel = \"none\"\n[tokens]\ntokenizer = \"none\"\n[output]\n\
+         path = \"corpus\"\n{tables}",
         folder.join("in").display()
     ))
 }

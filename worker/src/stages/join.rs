@@ -180,15 +180,8 @@ impl<'c> Part<'c> {
         let (unit, path) = &self.files[self.number as usize];
         let staged = |error| UnitError::staged(Stage::Lines, *unit, &error);
         let file = BlockFile::open(path, KIND).map_err(staged)?;
-        let invalid_facts = |_| {
-            staged(file.damaged(
-                0,
-                Damage::Layout(
-                    "its metadata has no valid \
-                                                                       facts",
-                ),
-            ))
-        };
+        let invalid_facts =
+            |_| staged(file.damaged(0, Damage::Layout("its metadata has no valid facts")));
         serde_json::from_slice(file.metadata()).map_err(invalid_facts)
     }
 

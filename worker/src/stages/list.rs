@@ -300,11 +300,7 @@ mod tests {
         for (content, expected) in [
             (&b""[..], "lists no inputs"),
             (b"\n \n", "lists no inputs"),
-            (
-                b"a\n\n\xff",
-                "line 3 \
-                 ",
-            ),
+            (b"a\n\n\xff", "line 3 "),
         ] {
             std::fs::write(base.path().join("x.paths"), content).unwrap();
             let error = listed_inputs(&source).unwrap_err().to_string();

@@ -123,8 +123,7 @@ pub(super) fn other_corpus(
     };
     Ok(Some(format!(
         "`{location}` already exists and belongs to {owner}\nhint: choose an empty `output.path`, \
-         or \
-         move everything in `{}` away, then run the same command again",
+         or move everything in `{}` away, then run the same command again",
         output.root()
     )))
 }
@@ -192,7 +191,7 @@ fn add_recipe_files(
             Some(other) if *other != hash => {
                 return Err(UnitError::Fatal(format!(
                     "the file that `{key}` names changed while the job ran: blake3 {other} for \
-                     some units, {hash} for others\nhint: begin again with a new state directory \
+                     some units, {hash} for others\nhint: start again with a new state directory \
                      and output"
                 )));
             }

@@ -64,8 +64,7 @@ impl UnitError {
         let mut text = format!("failed to read the input `{input}`: {error}");
         if matches!(StorageError::of(error), Some(StorageError::NotFound { .. })) {
             text += "\nhint: inputs must not be removed while a job runs; those on `https://` are \
-                     not \
-                     checked before they are read";
+                     not checked before they are read";
         }
         Self::by(StorageError::of(error).map_or(Remedy::Retry, StorageError::remedy), text)
     }

@@ -87,8 +87,7 @@ impl fmt::Display for SourceSurvey {
         writeln!(
             f,
             "  sample: {bytes} bytes, {records} records, {pages} pages, {documents} documents; \
-             CPU: \
-             lines {lines_cpu_micros} us, prepare {prepare_cpu_micros} us, publish \
+             CPU: lines {lines_cpu_micros} us, prepare {prepare_cpu_micros} us, publish \
              {publish_cpu_micros} us"
         )
     }

@@ -81,8 +81,7 @@ fn walk(
         let Some(name) = name.to_str() else {
             return Err(UnitError::Fatal(format!(
                 "`{}` matches `listing`, but its name is not valid UTF-8\nhint: rename it, or \
-                 write a \
-                 pattern that it does not fit",
+                 write a pattern that it does not fit",
                 path.display()
             )));
         };
@@ -143,10 +142,12 @@ mod tests {
             let expected = expected.iter().filter(|it| !it.contains("loop"));
             assert!(found.eq(expected.copied()), "{pattern}");
         }
-        assert!(files_below(base.path(), "a**").unwrap_err().to_string().contains(
-            "not a valid \
-                                          pattern"
-        ));
+        assert!(
+            files_below(base.path(), "a**")
+                .unwrap_err()
+                .to_string()
+                .contains("not a valid pattern")
+        );
     }
 
     #[test]

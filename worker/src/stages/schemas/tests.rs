@@ -8,9 +8,8 @@ const HASH: &str = "070707070707070707070707070707070707070707070707070707070707
 
 fn job(schema: &str, slice: &str) -> JobSpec {
     let text = format!(
-        "[job]\nname = \"j\"\n[output]\npath = \"/out\"\nschema = \"{schema}\"\n[language]\nmodel \
-         = \
-         \"none\"\n[[source]]\nname = \"s\"\nslice = \"{slice}\"\ninputs = [\"/in/*\"]\n"
+        "[job]\nname = \"j\"\n[output]\npath = \"/out\"\nschema = \"{schema}\"\n[language]\n\
+         model = \"none\"\n[[source]]\nname = \"s\"\nslice = \"{slice}\"\ninputs = [\"/in/*\"]\n"
     );
     JobSpec::parse(&text, std::path::Path::new("/")).unwrap()
 }
