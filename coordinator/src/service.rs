@@ -43,6 +43,8 @@ pub struct Service {
 }
 
 impl Service {
+    /// Creates the services of one driver, which gets `commands`. `complete` fills in a submitted
+    /// job.
     pub fn new(
         commands: Sender<Command>,
         complete: impl Fn(&mut JobSpec) + Send + Sync + 'static,
@@ -50,10 +52,12 @@ impl Service {
         Self { commands, complete: std::sync::Arc::new(complete) }
     }
 
+    /// Returns the service for workers.
     pub fn coordination(&self) -> CoordinationServer<Self> {
         CoordinationServer::new(self.clone()).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)
     }
 
+    /// Returns the service for people.
     pub fn control(&self) -> ControlServer<Self> {
         ControlServer::new(self.clone()).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)
     }

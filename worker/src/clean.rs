@@ -47,9 +47,13 @@ pub struct CleanArgs {
 /// What was found, and was removed unless this was a dry run.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cleaned {
+    /// Whether nothing was removed.
     pub dry_run: bool,
+    /// Unfinished files.
     pub files: Vec<String>,
+    /// Unfinished uploads.
     pub uploads: Vec<String>,
+    /// Commit records of a complete output.
     pub commit_records: Vec<String>,
 }
 

@@ -24,10 +24,13 @@ pub enum Launcher {
 /// The rank of a process among those that were started with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
+    /// The launcher.
     pub launcher: Launcher,
+    /// Rank of this process among all.
     pub rank: u32,
     /// PMIx alone does not set it in the environment.
     pub size: Option<u32>,
+    /// Rank of this process on its node, if it is known.
     pub local_rank: Option<u32>,
     /// The launcher's name for the node; not all launchers set it.
     pub node: Option<String>,

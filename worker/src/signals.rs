@@ -47,6 +47,7 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// Starts to catch the signals.
     pub fn catch() -> std::io::Result<Self> {
         let others = [
             SignalKind::terminate(),

@@ -29,7 +29,9 @@ use super::punctuation::{is_end_mark, is_space, is_symbol};
 /// One token. Offsets are bytes in the text; a text is at most `MAX_TEXT_BYTES` long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
+    /// Offset of the first byte.
     pub start: u32,
+    /// Offset after the last byte.
     pub end: u32,
     /// Code points.
     pub chars: u32,

@@ -54,6 +54,7 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Adds the counts of another tally.
     pub fn add(&mut self, other: &Tally) {
         for (&reason, count) in &other.dropped {
             *self.dropped.entry(reason).or_default() += count;

@@ -79,7 +79,7 @@ impl Link {
         patience: Duration,
         held: Vec<UnitRef>,
     ) -> anyhow::Result<RegisterResponse> {
-        let began = clock::now();
+        let start = clock::now();
         let request = RegisterRequest {
             host: host_name(),
             pid: std::process::id(),
@@ -104,7 +104,7 @@ impl Link {
             let waits_for_job = status.code() == Code::FailedPrecondition;
             if !waits_for_job {
                 self.client = None;
-                if clock::now().duration_since(began) > patience {
+                if clock::now().duration_since(start) > patience {
                     anyhow::bail!("no coordinator could be reached: {}", status.message());
                 }
             }

@@ -32,6 +32,7 @@ const SLOWEST_BYTES_PER_SECOND: u64 = 2_000_000;
 /// The options for gang units over MPI.
 #[derive(Debug, Clone)]
 pub struct GangOptions {
+    /// The command line of the launcher.
     pub launcher: LauncherTemplate,
     /// Number of ranks to start.
     pub ranks: u32,
@@ -50,6 +51,7 @@ pub struct Gang {
 }
 
 impl Gang {
+    /// Creates the state of a launcher that has not failed.
     pub fn new(options: GangOptions) -> Self {
         let fallback = Mutex::new(Fallback::new(options.ranks));
         Self { options, fallback, stopper: Stopper::default() }
@@ -60,6 +62,7 @@ impl Gang {
         self.fallback().ranks()
     }
 
+    /// Records that a step succeeded.
     pub fn succeeded(&self) {
         self.fallback().succeeded();
     }
@@ -93,6 +96,7 @@ impl Gang {
         self.stopper.stop();
     }
 
+    /// Returns whether the worker exits, so that no step may start.
     pub fn is_abandoned(&self) -> bool {
         self.stopper.is_stopped()
     }

@@ -228,10 +228,10 @@ mod tests {
 
     #[test]
     fn a_step_beyond_its_deadline_is_killed_with_its_children() {
-        let began = clock::now();
+        let start = clock::now();
         let end = shell("sleep 60 & wait", Duration::from_millis(50), &Stopper::default());
         assert!(matches!(end, StepEnd::TooLate { .. }), "{end}");
-        assert!(clock::now().duration_since(began) < LONG);
+        assert!(clock::now().duration_since(start) < LONG);
     }
 
     #[test]

@@ -57,7 +57,9 @@ pub struct SurveyArgs {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to survey source `{source_name}`: {error}")]
 pub struct SurveyError {
+    /// Name of the source.
     pub source_name: String,
+    /// Why it cannot be surveyed.
     pub error: UnitError,
 }
 
@@ -160,22 +162,22 @@ impl<'a> Sampling<'a> {
         let input = Input::sample(name, path, raw, scratch);
         self.sample.inputs += 1;
         self.sample.bytes += raw.len() as u64;
-        let began = cpu_micros();
+        let start = cpu_micros();
         let keys = self.lines_pass(&input, raw)?;
         let mut sorted = keys.clone();
         sorted.sort_unstable();
         sorted.dedup();
-        self.sample.lines_cpu_micros += cpu_micros() - began;
+        self.sample.lines_cpu_micros += cpu_micros() - start;
 
         let dedups = self.context.job.dedups_lines(self.source);
         let stays: Vec<bool> = keys.iter().map(|key| self.seen.insert(*key) || !dedups).collect();
         self.sample.lines += keys.len() as u64;
         self.sample.distinct_lines = self.seen.len() as u64;
 
-        let began = (cpu_micros(), self.documents.publish_cpu_micros());
+        let start = (cpu_micros(), self.documents.publish_cpu_micros());
         self.prepare_pass(&input, raw, &stays)?;
-        let published = self.documents.publish_cpu_micros() - began.1;
-        self.sample.prepare_cpu_micros += (cpu_micros() - began.0).saturating_sub(published);
+        let published = self.documents.publish_cpu_micros() - start.1;
+        self.sample.prepare_cpu_micros += (cpu_micros() - start.0).saturating_sub(published);
         Ok(())
     }
 

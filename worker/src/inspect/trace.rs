@@ -62,14 +62,19 @@ pub struct Sighting {
     pub detail: Option<String>,
     /// Id of the record.
     pub id: String,
+    /// URL of the record; empty if it has none.
     pub url: String,
+    /// Name of the source.
     pub source: String,
+    /// Path of the input, as listed.
     pub input: String,
     /// Offset of the record in the input, in bytes.
     pub offset: u64,
     /// Number of the record in the input.
     pub record: u64,
+    /// Language of the document, if it is known.
     pub language: Option<String>,
+    /// blake3 of the text, if it is known.
     pub content_hash: Option<String>,
     /// File of the output that has the record.
     pub file: String,
@@ -108,12 +113,19 @@ pub enum Outcome {
 /// A document that was kept instead of a duplicate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptDocument {
+    /// Id of the document.
     pub id: String,
+    /// URL of the document; empty if it has none.
     pub url: String,
+    /// Path of the input, as listed.
     pub input: String,
+    /// Offset of the record in the input, in bytes.
     pub offset: u64,
+    /// Number of the record in the input.
     pub record: u64,
+    /// The shard.
     pub file: String,
+    /// Line in the shard, counted from 1.
     pub line: u64,
 }
 

@@ -67,9 +67,9 @@ fn file_of(context: &JobContext, unit: u32, input: usize) -> PathBuf {
 /// Returns the pieces of the input to which piece `number` belongs. They are neighbours.
 fn pieces_of(rows: &[InputRow], number: usize) -> Range<usize> {
     let path = &rows[number].path;
-    let begins = |row: &InputRow| row.piece.is_none_or(|piece| piece.offset == 0);
-    let first = (0..=number).rev().find(|at| begins(&rows[*at])).unwrap_or(number);
-    let after = rows[number + 1..].iter().take_while(|row| row.path == *path && !begins(row));
+    let starts = |row: &InputRow| row.piece.is_none_or(|piece| piece.offset == 0);
+    let first = (0..=number).rev().find(|at| starts(&rows[*at])).unwrap_or(number);
+    let after = rows[number + 1..].iter().take_while(|row| row.path == *path && !starts(row));
     first..number + 1 + after.count()
 }
 

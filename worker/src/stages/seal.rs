@@ -24,6 +24,7 @@ pub const SHARD_FOLDER: &str = "documents";
 pub struct Manifest {
     /// Version of the layout of this file.
     pub format: u32,
+    /// Name of the job.
     pub job_name: String,
     /// The versions on which the published bytes depend.
     pub thresher: String,
@@ -33,10 +34,13 @@ pub struct Manifest {
     pub recipe: String,
     /// blake3 of the files that the recipe names (models, word lists), by the key that names them.
     pub recipe_files: BTreeMap<String, String>,
+    /// Number of records by outcome.
     pub accounting: ManifestAccounting,
+    /// The shards.
     pub shards: Vec<ShardEntry>,
     /// Rows of dropped and quarantined records.
     pub dropped: Vec<DroppedEntry>,
+    /// The inputs that were read.
     pub inputs: Vec<InputEntry>,
     /// Units whose inputs are not in the output because they failed permanently.
     pub absent_units: Vec<u32>,
@@ -47,37 +51,55 @@ pub struct Manifest {
 /// The number of records by outcome: `records_in` is the sum of all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestAccounting {
+    /// Number of records that were read.
     pub records_in: u64,
+    /// Number of published documents.
     pub published: u64,
+    /// Number of dropped records, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Number of quarantined records, by reason.
     pub quarantined: BTreeMap<String, u64>,
 }
 
+/// A shard in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardEntry {
+    /// Path below the output directory.
     pub path: String,
+    /// Compressed size.
     pub bytes: u64,
+    /// Hash of the compressed file.
     pub blake3: String,
+    /// Number of documents.
     pub documents: u64,
     /// Size of the JSON lines before compression.
     pub json_bytes: u64,
 }
 
+/// A file of drop rows in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroppedEntry {
+    /// Path below the output directory.
     pub path: String,
+    /// Compressed size.
     pub bytes: u64,
+    /// Hash of the compressed file.
     pub blake3: String,
+    /// Number of rows.
     pub rows: u64,
 }
 
+/// An input in the manifest, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputEntry {
+    /// Path of the input, as listed.
     pub path: String,
     /// The part of the input that this entry describes, if the input was split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
+    /// Number of bytes that were read.
     pub bytes: u64,
+    /// Hash of these bytes.
     pub blake3: String,
 }
 

@@ -75,10 +75,10 @@ impl Best {
         work: impl FnOnce(&mut World) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         world.barrier()?;
-        let (began, cpu) = (clock::now(), clock::thread_cpu());
+        let (start, cpu) = (clock::now(), clock::thread_cpu());
         work(world)?;
         if counts {
-            self.wall = self.wall.min(clock::now().duration_since(began));
+            self.wall = self.wall.min(clock::now().duration_since(start));
             self.cpu = self.cpu.min(clock::thread_cpu().saturating_sub(cpu));
         }
         Ok(())

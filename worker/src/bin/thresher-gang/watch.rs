@@ -22,11 +22,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Starts the watching threads.
 pub(crate) fn start(task: PathBuf, deadline: Duration) -> std::io::Result<()> {
     thread::Builder::new().name("leader".to_owned()).spawn(wait_for_leader)?;
-    let began = clock::now();
+    let start = clock::now();
     let watch = move || {
         loop {
             thread::sleep(PAUSE);
-            if clock::now().duration_since(began) > deadline {
+            if clock::now().duration_since(start) > deadline {
                 end_now("the step's deadline has passed");
             }
             if matches!(task.try_exists(), Ok(false)) {

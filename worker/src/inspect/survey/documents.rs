@@ -105,17 +105,17 @@ impl Compressed {
 
     fn finish(mut self) -> Result<Published, UnitError> {
         self.compress()?;
-        let began = cpu_micros();
+        let start = cpu_micros();
         let counted = self.encoder.finish().map_err(|error| compressing(&error))?;
-        self.published.cpu_micros += cpu_micros() - began;
+        self.published.cpu_micros += cpu_micros() - start;
         self.published.shard_bytes = counted.bytes;
         Ok(self.published)
     }
 
     fn compress(&mut self) -> Result<(), UnitError> {
-        let began = cpu_micros();
+        let start = cpu_micros();
         self.encoder.write_all(&self.piece).map_err(|error| compressing(&error))?;
-        self.published.cpu_micros += cpu_micros() - began;
+        self.published.cpu_micros += cpu_micros() - start;
         self.published.json_bytes += self.piece.len() as u64;
         self.piece.clear();
         Ok(())

@@ -11,7 +11,7 @@ pub(super) struct JsonObject<'w> {
 }
 
 impl<'w> JsonObject<'w> {
-    pub(super) fn begin(out: &'w mut dyn Write) -> io::Result<Self> {
+    pub(super) fn start(out: &'w mut dyn Write) -> io::Result<Self> {
         out.write_all(b"{")?;
         Ok(Self { out, is_empty: true })
     }
@@ -44,7 +44,7 @@ impl<'w> JsonObject<'w> {
         fields: impl FnOnce(&mut JsonObject<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         self.name(name)?;
-        let mut inner = JsonObject::begin(&mut *self.out)?;
+        let mut inner = JsonObject::start(&mut *self.out)?;
         fields(&mut inner)?;
         inner.out.write_all(b"}")
     }

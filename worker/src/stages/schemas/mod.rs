@@ -57,7 +57,7 @@ pub(crate) fn render_row(
     row: &StagedRow<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut line = JsonObject::begin(out)?;
+    let mut line = JsonObject::start(out)?;
     line.field("id", row.id)?;
     line.field("url", row.url)?;
     line.field("verdict", row.verdict.name())?;

@@ -30,7 +30,7 @@ impl Renderer for Redpajama {
         number_in_input: u64,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let mut line = JsonObject::begin(out)?;
+        let mut line = JsonObject::start(out)?;
         if self.recipe.slice.is_crawl() && document.meta.is_none() {
             line.optional("pred_label", document.classified.map(|found| found.label))?;
             line.optional("pred_label_prob", document.classified.map(|found| found.probability))?;

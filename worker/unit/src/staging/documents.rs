@@ -31,20 +31,25 @@ pub const DROPPED: Kind = Kind(*b"DROP");
 /// The facts about a unit in its documents file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFacts {
+    /// The inputs of the unit.
     pub inputs: Vec<InputFacts>,
     /// blake3 of the files that the recipe names, by key.
     pub recipe_files: BTreeMap<String, String>,
+    /// The counts of the unit.
     pub tally: Tally,
 }
 
 /// One input, or a piece of it, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFacts {
+    /// Path of the input, as listed.
     pub path: String,
     /// The part that was read, if not all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
+    /// Number of bytes that were read.
     pub bytes: u64,
+    /// Hash of these bytes.
     pub blake3: String,
 }
 
@@ -83,6 +88,7 @@ pub struct DocumentWriter<W: Write> {
 }
 
 impl<W: Write> DocumentWriter<W> {
+    /// Starts a file.
     pub fn new(sink: W) -> io::Result<Self> {
         let file = BlockWriter::new(sink, DOCUMENTS, Compression::Zstd(1))?;
         Ok(Self { file, documents: RecordBlocks::default(), summaries: Vec::new() })
@@ -185,11 +191,13 @@ pub struct DropWriter<W: Write> {
 }
 
 impl<W: Write> DropWriter<W> {
+    /// Starts a file.
     pub fn new(sink: W) -> io::Result<Self> {
         let file = BlockWriter::new(sink, DROPPED, Compression::Zstd(1))?;
         Ok(Self { file, rows: RecordBlocks::default() })
     }
 
+    /// Adds a row.
     pub fn push(&mut self, row: &StagedRow<'_>) -> io::Result<()> {
         self.rows.push(&mut self.file, row)
     }

@@ -31,6 +31,7 @@ pub struct InputRow {
     /// ETag from the listing, if it had one. The input must have the same when it is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The piece of the input, if it was split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
 }
@@ -50,6 +51,7 @@ impl InputRow {
 /// The rows of one source.
 #[derive(Debug)]
 pub struct InputTable {
+    /// The rows, in canonical order.
     pub rows: Vec<InputRow>,
 }
 

@@ -49,6 +49,7 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
+    /// Returns the work directory at this path.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }

@@ -25,14 +25,17 @@ pub struct StagedDocument<'a> {
     pub id: &'a str,
     /// The text that is published.
     pub text: &'a str,
+    /// URL; empty if there is none.
     pub url: &'a str,
     /// When the page was fetched, as the crawler wrote it.
     pub date: &'a str,
+    /// Title; empty if there is none.
     pub title: &'a str,
     /// The licence of the text; unknown for crawled pages.
     pub licence: Option<&'a str>,
     /// Name of the crawl; empty if there is none.
     pub dump: &'a str,
+    /// Label of the language, if it is known.
     pub language: Option<&'a str>,
     /// Probability of the language, if the job identified it.
     pub language_score: Option<f32>,
@@ -78,15 +81,21 @@ pub struct StagedLabel<'a> {
 /// A record that is not published, and why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedRow<'a> {
+    /// Id of the record.
     pub id: &'a str,
+    /// URL; empty if there is none.
     pub url: &'a str,
+    /// Whether the record was dropped or quarantined.
     pub verdict: RowVerdict,
     /// Name of the rule.
     pub reason: &'a str,
+    /// Further details; may be empty.
     pub detail: &'a str,
     /// Path of the input, as listed.
     pub input: &'a str,
+    /// Offset of the record in the input.
     pub offset: u64,
+    /// Number of the record in its input.
     pub record: u64,
 }
 
