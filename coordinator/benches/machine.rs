@@ -1,5 +1,5 @@
-//! The whole machine on paper: the scheduler with every node of a Summit or Frontier, in virtual
-//! time, to the end of an allocation.
+//! Simulates the scheduler with every node of a Summit or Frontier, in virtual time, to the end of
+//! an allocation.
 //!
 //! `cargo bench -p thresher-coordinator --bench machine [-- NODES HOURS [MB_PER_SECOND]]`; without
 //! arguments 4,608 and 9,408 nodes in bins of 2 h and 6 h, which takes 10 GB and some minutes.
@@ -28,19 +28,19 @@ use thresher_scheduler::{
 };
 
 const SLOTS: u32 = 56;
-/// Leased beyond the slots, as the agent does.
+/// Number of units leased beyond the slots, as the agent does.
 const QUEUE: u32 = 28;
 const DUMP_FILES: u64 = 90_000;
 const MEAN_BYTES: u64 = 100_000_000;
 const HEARTBEAT_MILLIS: u64 = 5000;
 const MARGIN_MILLIS: u32 = 300_000;
 const PIECE_UNITS: u64 = 8000;
-/// A core's pace over compressed bytes, when none is named.
+/// Default rate of a core, in compressed bytes.
 const MB_PER_SECOND: f64 = 0.8;
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
-/// A bin of the site's queue, and how fast a slot is.
+/// A bin of the site's queue, and the rate of a slot.
 #[derive(Clone, Copy)]
 struct Bin {
     nodes: u32,
@@ -75,10 +75,10 @@ enum What {
 }
 
 #[derive(Default)]
-struct Told {
+struct Figures {
     calls: u64,
     useful_millis: u64,
-    begun: u64,
+    started: u64,
     journal_bytes: u64,
     cpu_seconds: f64,
 }
@@ -90,7 +90,7 @@ struct Machine {
     agenda: BinaryHeap<Reverse<(u64, u32, What)>>,
     done: Vec<bool>,
     random: SplitMix64,
-    told: Told,
+    figures: Figures,
     now: u64,
 }
 
@@ -101,9 +101,9 @@ impl Machine {
         let mut effects = Vec::new();
         if self.scheduler.handle(now, &event, &mut effects) == Changed::Yes {
             let record = into_record(event, now).encode_to_vec();
-            self.told.journal_bytes += record.len() as u64;
+            self.figures.journal_bytes += record.len() as u64;
         }
-        self.told.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
+        self.figures.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
         effects
     }
 
@@ -113,9 +113,9 @@ impl Machine {
         let Synced { answer, changed } = self.scheduler.sync(now, &request, &mut Vec::new());
         if changed == Changed::Yes {
             let record = into_record(Event::Sync(request), now).encode_to_vec();
-            self.told.journal_bytes += record.len() as u64;
+            self.figures.journal_bytes += record.len() as u64;
         }
-        self.told.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
+        self.figures.cpu_seconds += seconds(ClockId::ThreadCPUTime) - began;
         answer
     }
 
@@ -139,7 +139,7 @@ impl Machine {
             let noise = 0.9 + 0.2 * part(&mut self.random);
             let millis =
                 (cost as f64 / self.bin.bytes_per_millis * node.pace * noise * slow) as u64;
-            self.told.begun += 1;
+            self.figures.started += 1;
             self.later(self.now + millis, number, What::Ends { unit, millis });
         }
     }
@@ -162,7 +162,7 @@ impl Machine {
         };
         let sent = request.reports.len();
         let next = node.calls_at;
-        self.told.calls += 1;
+        self.figures.calls += 1;
         let answer = self.sync(request);
         self.later(next, number, What::Calls);
         if let SyncAnswer::Answer { leases, directive, give_up } = answer {
@@ -178,7 +178,13 @@ impl Machine {
         }
     }
 
-    fn obey(&mut self, number: u32, leases: Vec<Lease>, told: Directive, give_up: Vec<AttemptRef>) {
+    fn obey(
+        &mut self,
+        number: u32,
+        leases: Vec<Lease>,
+        directive: Directive,
+        give_up: Vec<AttemptRef>,
+    ) {
         let node = &mut self.nodes[number as usize];
         for lease in leases {
             let within = lease.start_within_millis;
@@ -186,14 +192,14 @@ impl Machine {
             node.queue.push_back((lease.unit, lease.cost_bytes, start_by));
         }
         let returned = |unit| report(unit, Outcome::Returned, 0);
-        if told == Directive::Drain {
+        if directive == Directive::Drain {
             node.drains = true;
             let waiting = std::mem::take(&mut node.queue);
             node.reports.extend(waiting.into_iter().map(|(unit, ..)| returned(unit)));
         }
         for unit in give_up {
             if !node.given_up.contains(&unit) && node.reports.iter().all(|r| r.unit != unit) {
-                // Its slot stops at the next record.
+                // The slot stops at the next record.
                 node.busy -= 1;
                 node.given_up.push(unit);
                 node.reports.push(returned(unit));
@@ -215,15 +221,15 @@ impl Machine {
         let digest = unit.key.ordinal.to_le_bytes().to_vec();
         let done = Done { digest, ..Done::default() };
         node.reports.push(report(unit, Outcome::Done(done), millis));
-        // The second result of a unit is of no use.
+        // Only the first result of a unit counts.
         if !std::mem::replace(&mut self.done[unit.key.ordinal as usize], true) {
-            self.told.useful_millis += millis;
+            self.figures.useful_millis += millis;
         }
         self.start_idle_slots(number);
         self.call(number);
     }
 
-    /// To the end of the drain; when that was.
+    /// Runs to the end of the drain, and returns its time.
     fn run(&mut self) -> u64 {
         let mut looked = 0;
         while let Some(Reverse((at, number, what))) = self.agenda.pop() {
@@ -266,7 +272,7 @@ fn report(unit: AttemptRef, outcome: Outcome, wall_millis: u64) -> Report {
     Report { unit, outcome, cpu_millis: wall_millis, wall_millis }
 }
 
-/// The machine with its units listed and its nodes there; and how many dumps that took.
+/// Returns the machine with its units listed and its nodes registered, and the number of dumps.
 fn machine(bin: Bin) -> (Machine, u64) {
     let millis = bin.hours * 3_600_000.0;
     let units = millis * f64::from(bin.nodes * SLOTS) * bin.bytes_per_millis / MEAN_BYTES as f64;
@@ -278,7 +284,7 @@ fn machine(bin: Bin) -> (Machine, u64) {
         agenda: BinaryHeap::new(),
         done: vec![false; (dumps * DUMP_FILES) as usize],
         random: SplitMix64::new(7),
-        told: Told::default(),
+        figures: Figures::default(),
         now: 1,
     };
     machine.give(Event::Opened(CoordinatorOpened {
@@ -329,7 +335,7 @@ fn list(machine: &mut Machine, units: u64) {
     }
     let reports = vec![report(unit, Outcome::Done(Done::default()), 0)];
     machine.sync(SyncRequest { worker_id: 1, reports, ..SyncRequest::default() });
-    machine.told = Told::default();
+    machine.figures = Figures::default();
 }
 
 fn seconds(clock: ClockId) -> f64 {
@@ -348,16 +354,17 @@ fn measure(bin: Bin) -> Fallible<()> {
     let (mut machine, dumps) = machine(bin);
     let memory = resident_megabytes()? - before;
     let ended = machine.run();
-    let told = &machine.told;
+    let figures = &machine.figures;
     let walltime = bin.hours * 3_600_000.0;
-    let of =
-        |millis: f64| 100.0 * told.useful_millis as f64 / (f64::from(bin.nodes * SLOTS) * millis);
+    let of = |millis: f64| {
+        100.0 * figures.useful_millis as f64 / (f64::from(bin.nodes * SLOTS) * millis)
+    };
     let row = machine.scheduler.status(Timestamp::from_millis(machine.now)).stages;
     let done = row.iter().find(|row| row.stage == Stage::Lines).map_or(0, |row| row.done);
     println!(
         "{} nodes, {} h, {} dumps of {DUMP_FILES} files ({:.0} s a file): useful {:.2} % of the \
          node time charged ({:.0} s of {:.0}), {:.2} % of the bin; {done} units done, {:.3} % \
-         begun again or given up; {:.0} calls/s; scheduler {:.1} % of a core, {memory:.0} MB, \
+         started again or given up; {:.0} calls/s; scheduler {:.1} % of a core, {memory:.0} MB, \
          {:.0} kB/s of journal",
         bin.nodes,
         bin.hours,
@@ -367,10 +374,10 @@ fn measure(bin: Bin) -> Fallible<()> {
         ended as f64 / 1e3,
         walltime / 1e3,
         of(walltime),
-        100.0 * (told.begun - u64::from(done)) as f64 / told.begun as f64,
-        told.calls as f64 / (ended as f64 / 1e3),
-        100.0 * told.cpu_seconds / (ended as f64 / 1e3),
-        told.journal_bytes as f64 / ended as f64,
+        100.0 * (figures.started - u64::from(done)) as f64 / figures.started as f64,
+        figures.calls as f64 / (ended as f64 / 1e3),
+        100.0 * figures.cpu_seconds / (ended as f64 / 1e3),
+        figures.journal_bytes as f64 / ended as f64,
     );
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! What a unit costs the coordinator: CPU through the scheduler and the journal on a real disk,
-//! memory while it waits, and time in replay. No network: that is another bench's business.
+//! Measures the cost of a unit for the coordinator: CPU time in the scheduler and the journal on a
+//! real disk, memory while it waits, and replay time. It uses no network; another bench does.
 //!
-//! `cargo bench -p thresher-coordinator --bench scheduler`; `TMPDIR` says which disk.
+//! `cargo bench -p thresher-coordinator --bench scheduler`; `TMPDIR` selects the disk.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::error::Error;
@@ -21,7 +21,7 @@ use thresher_scheduler::{
 
 const UNITS: u32 = 1_000_000;
 const WORKERS: u32 = 64;
-/// Units in one call of a worker.
+/// Number of units in one call of a worker.
 const CALL_UNITS: u32 = 32;
 const PIECE_UNITS: u32 = 4000;
 const PAYLOAD_BYTES: usize = 40;
@@ -62,8 +62,8 @@ impl Coordinator {
         }
     }
 
-    /// Gives one call of every worker, commits, and takes the units that each was leased. The calls
-    /// arrive as messages.
+    /// Handles one call of every worker, commits, and stores the units that each was leased. The
+    /// calls arrive as messages.
     fn round(&mut self, calls: Vec<Vec<pb::Report>>) -> Fallible<Vec<Vec<AttemptRef>>> {
         let mut leased = Vec::with_capacity(calls.len());
         let mut effects = Vec::new();
@@ -93,7 +93,7 @@ fn plan() -> JobPlan {
     }
 }
 
-/// What a real unit reports.
+/// Returns the report of a typical unit.
 fn done(unit: AttemptRef) -> Report {
     let count = |name: &str, value| Count { name: name.to_owned(), value };
     let accounting = Accounting {
@@ -147,7 +147,7 @@ fn resident_bytes() -> Fallible<f64> {
     Ok(kilobytes * 1024.0)
 }
 
-/// Lists the units; gives the bytes that each then costs while it waits, payload included.
+/// Lists the units, and returns the memory of each while it waits, with its payload.
 fn list(coordinator: &mut Coordinator) -> Fallible<f64> {
     let mut effects = Vec::new();
     coordinator.give(Event::Submitted { plan: plan(), job_toml: String::new() }, &mut effects)?;
@@ -201,8 +201,8 @@ fn main() -> Fallible<()> {
     let cpu = seconds(ClockId::ProcessCPUTime) - cpu;
     let wall = seconds(ClockId::Monotonic) - wall;
     println!(
-        "running: {:.2} µs CPU a unit (aim: 2), {:.0} units a second, with {} calls of {CALL_UNITS} \
-         units to a sync",
+        "running: {:.2} µs CPU a unit (aim: 2), {:.0} units a second, with {} calls of \
+         {CALL_UNITS} units to a sync",
         cpu * 1e6 / f64::from(UNITS),
         f64::from(UNITS) / wall,
         WORKERS,
@@ -217,8 +217,8 @@ fn main() -> Fallible<()> {
         .map(|entry| Ok(entry?.metadata()?.len()))
         .sum::<Fallible<u64>>()?;
     println!(
-        "replay: {cpu:.2} s CPU, {wall:.2} s for {UNITS} units listed and done (aim: 3), {} bytes of \
-         journal a unit",
+        "replay: {cpu:.2} s CPU, {wall:.2} s for {UNITS} units listed and done (aim: 3), {} bytes \
+         of journal a unit",
         bytes / u64::from(UNITS),
     );
     let found = replayed.scheduler.status(Timestamp::default());

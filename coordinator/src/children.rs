@@ -31,7 +31,9 @@ const LAST_WORDS_BYTES: usize = 300;
 /// The program that is a worker, and its first arguments.
 #[derive(Debug, Clone)]
 pub struct WorkerCommand {
+    /// Path of the program.
     pub program: PathBuf,
+    /// Its arguments.
     pub arguments: Vec<OsString>,
 }
 

@@ -1,15 +1,16 @@
-//! The only loop: commands in, scheduler, journal, then effects.
+//! The main loop of the coordinator: it takes commands, runs the scheduler, writes the journal,
+//! then performs the effects and sends the answers.
 //!
 //! ```text
 //! service ─ Command ─→ [ batch ] → Scheduler::handle → Journal::append … commit → answers
 //!                         ↑ what is overdue, parked calls
 //! ```
-//! Runs on a thread of its own, since it waits for the disk. Whatever came in while the disk was
-//! busy is the next batch, so one fsync serves many calls. Between batches it sleeps until the next
-//! deadline.
+//! It runs on its own thread, because it waits for the disk. Commands that arrive while the disk is
+//! busy become the next batch, so one fsync serves many calls. Between batches it sleeps until the
+//! next deadline.
 //!
-//! **Invariant:** no answer leaves before the events of its batch are durable; after a journal
-//! error no answer leaves at all.
+//! **Invariant:** no answer is sent before the events of its batch are durable; after a journal
+//! error no answer is sent at all.
 
 mod parked;
 mod recovery;
@@ -37,7 +38,7 @@ use parked::{Parked, ParkedCalls};
 pub(crate) use recovery::other_job;
 pub use recovery::{RecoveryError, read_scheduler};
 
-/// The clock of deadlines counts milliseconds: it never sleeps for less.
+/// Shortest sleep, because deadlines are in milliseconds.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// How often the driver checks whether another coordinator took over while nothing is written. None
 /// takes over in less: the first must not have answered for longer.
@@ -47,7 +48,7 @@ const MAX_BATCH: usize = 4096;
 /// A parked call is answered after this time at the latest, whatever it asked for.
 const MAX_PARKED_MILLIS: u64 = 30_000;
 
-/// The way back for an answer.
+/// The channel for the answer to a command.
 pub type Reply<T> = oneshot::Sender<Result<T, Status>>;
 
 /// A request to the driver.
@@ -60,7 +61,7 @@ pub enum Command {
     Cancel(Reply<pb::CancelResponse>),
     /// Continue without the units that failed permanently.
     AcceptFailedUnits(Reply<()>),
-    /// Lease nothing more. Running units may end until then, or for as long as they take.
+    /// Lease nothing more. Running units may finish until the given time, or without a limit.
     Drain {
         until: Option<Timestamp>,
         reply: Reply<pb::DrainResponse>,
@@ -82,7 +83,7 @@ pub struct Driver {
     allocation: Allocation,
     parked: ParkedCalls,
     state: PathBuf,
-    /// When it was last looked whether another coordinator took over.
+    /// When it was last checked whether another coordinator took over.
     looked: Instant,
 }
 
@@ -90,7 +91,7 @@ pub struct Driver {
 type Answers = Vec<Box<dyn FnOnce() + Send>>;
 
 impl Driver {
-    /// Takes the next epoch of a state directory and resumes where the journal ends.
+    /// Takes the next epoch of a state directory, and resumes the job from the journal.
     pub fn open(state: &Path, allocation: Allocation) -> Result<Self, RecoveryError> {
         let host = thresher_channel::address::host_name();
         let recovered = recovery::open(state, &host, &allocation)?;
@@ -107,21 +108,23 @@ impl Driver {
         })
     }
 
+    /// Returns the epoch of this coordinator.
     pub fn epoch(&self) -> u64 {
         self.scheduler.epoch()
     }
 
-    /// The job of this state directory, if one was submitted.
+    /// Returns the job of this state directory, if one was submitted.
     pub fn job(&self) -> Option<&JobSpec> {
         self.job.as_ref()
     }
 
+    /// Returns the status of the job.
     pub fn status(&self) -> pb::StatusResponse {
         self.scheduler.status(clock::now()).into()
     }
 
-    /// Works until it is told to stop. `follow` is shown the effects of each batch. An error is the
-    /// journal's, and nothing was answered after it.
+    /// Handles commands until it receives `Stop`. `follow` is called with the effects of each
+    /// batch. Returns an error of the journal, after which nothing was answered.
     pub fn run(
         mut self,
         commands: &Receiver<Command>,
@@ -166,7 +169,7 @@ impl Driver {
     }
 
     /// Checks whether another coordinator took over, if that is not known. A commit does the same;
-    /// a driver that only answers may have been suspended for long since.
+    /// a driver that only answers may have been suspended for a long time.
     fn check_replaced(&mut self) -> Result<(), JournalError> {
         let now = clock::instant();
         if now.duration_since(self.looked) >= LOOK_FOR_OTHERS {
@@ -318,7 +321,7 @@ impl Driver {
         }
     }
 
-    /// A SEAL unit gets the report of this moment.
+    /// Adds the current report to the lease of a unit of stage `seal`.
     fn to_wire(&self, lease: Lease) -> pb::Lease {
         lease_to_wire(lease, || {
             let Some(job) = &self.job else { return SealReport::default() };
@@ -396,7 +399,7 @@ impl Driver {
     }
 }
 
-/// The caller may be gone; then nobody misses the answer.
+/// Sends an answer. If the caller is gone, the answer is not needed.
 fn answer<T: Send + 'static>(answers: &mut Answers, reply: Reply<T>, result: Result<T, Status>) {
     answers.push(Box::new(move || drop(reply.send(result))));
 }

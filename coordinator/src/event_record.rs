@@ -13,7 +13,8 @@ use thresher_scheduler::{Event, JobPlan};
 pub enum RecordError<E> {
     /// A record without an event: written by a newer version.
     #[error(
-        "a journal record of an unknown kind\nhint: run the version of thresher that wrote it, or a newer one"
+        "a journal record of an unknown kind\nhint: run the version of thresher that wrote it, or \
+         a newer one"
     )]
     UnknownKind,
     /// A record whose message is malformed.

@@ -1,6 +1,6 @@
-//! What follows from a status: totals over the job, rates and times left of a stage.
+//! Calculates figures from a status: totals of the job, and rate and time left of a stage.
 //!
-//! Pure arithmetic on a [`pb::StatusResponse`]; how it is shown is left to `report` and `cli`.
+//! It is pure arithmetic on a [`pb::StatusResponse`]; `report` and `cli` decide how it is shown.
 //!
 //! **Invariant:** records in = published + dropped + quarantined + unpublished.
 
@@ -16,48 +16,56 @@ pub use counted::{Counted, Measures, counters_by_name};
 #[cfg(any(test, feature = "testing"))]
 pub use example::example;
 
-/// Where the records of a job are.
+/// Number of records of a job, by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Number of records that were read.
     pub records_in: u64,
-    /// Of the records' bodies.
+    /// Size of the bodies of these records.
     pub bytes_in: u64,
+    /// Number of published documents.
     pub published: u64,
-    /// JSON lines, before compression.
+    /// Size of their JSON lines, before compression.
     pub bytes_published: u64,
+    /// Number of dropped records, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Number of quarantined records, by reason.
     pub quarantined: BTreeMap<String, u64>,
-    /// Prepared, and in no shard: not yet, or never when their shard was set aside.
+    /// Number of records that are prepared but in no shard: not yet, or never if the unit of their
+    /// shard failed permanently.
     pub unpublished: u64,
 }
 
 impl Totals {
+    /// Adds up the counts of a status.
     pub fn of(status: &pb::StatusResponse) -> Self {
         let mut totals = Self::default();
         if let Some(prepare) = accounting(status, Stage::Prepare) {
             totals.records_in = prepare.records_in;
             totals.bytes_in = prepare.bytes_in;
-            totals.take_fates(prepare);
+            totals.add_outcomes(prepare);
         }
         if let Some(publish) = accounting(status, Stage::Publish) {
             totals.published = publish.kept;
             totals.bytes_published = publish.bytes_kept;
-            totals.take_fates(publish);
+            totals.add_outcomes(publish);
         }
         let placed = totals.published + sum(&totals.dropped) + sum(&totals.quarantined);
         totals.unpublished = totals.records_in.saturating_sub(placed);
         totals
     }
 
+    /// Returns the number of dropped records.
     pub fn dropped_sum(&self) -> u64 {
         sum(&self.dropped)
     }
 
+    /// Returns the number of quarantined records.
     pub fn quarantined_sum(&self) -> u64 {
         sum(&self.quarantined)
     }
 
-    fn take_fates(&mut self, accounting: &pb::Accounting) {
+    fn add_outcomes(&mut self, accounting: &pb::Accounting) {
         for (into, from) in [
             (&mut self.dropped, &accounting.dropped),
             (&mut self.quarantined, &accounting.quarantined),
@@ -69,23 +77,25 @@ impl Totals {
     }
 }
 
-/// Reasons with the most first; equal ones by name.
+/// Returns the reasons by number of records, largest first; equal ones are ordered by name.
 pub fn by_size(reasons: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
     let mut sorted: Vec<_> = reasons.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     sorted.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     sorted
 }
 
-/// How fast a stage goes.
+/// Elapsed time of a stage, and the estimated time left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// From its first lease to its end, or to the moment of the status.
+    /// Time from its first lease to its end, or to the time of the status.
     pub elapsed_millis: u64,
-    /// Until it ends at its pace so far; none before anything is done, and when it has ended.
+    /// Estimated time to its end at its rate so far. `None` before a unit is done, and after the
+    /// end.
     pub left_millis: Option<u64>,
 }
 
 impl Pace {
+    /// Calculates the times of a stage.
     pub fn of(stage: &StageStatus, now_millis: u64) -> Self {
         if stage.started_millis == 0 {
             return Self { elapsed_millis: 0, left_millis: None };
@@ -101,12 +111,13 @@ impl Pace {
     }
 }
 
-/// Units that have ended, well or not.
+/// Returns the number of units that are done or have failed permanently.
 pub fn ended_units(stage: &StageStatus) -> u32 {
     stage.done + stage.set_aside
 }
 
-/// By bytes where they are known, else by units.
+/// Returns the done and the whole amount of a stage, in bytes if they are known, otherwise in
+/// units.
 fn progress(stage: &StageStatus) -> (u64, u64) {
     if stage.bytes > 0 && stage.bytes_done > 0 {
         (stage.bytes_done.min(stage.bytes), stage.bytes)
@@ -115,12 +126,13 @@ fn progress(stage: &StageStatus) -> (u64, u64) {
     }
 }
 
+/// Returns the status of one stage, if the job has it.
 pub fn of_stage(status: &pb::StatusResponse, stage: Stage) -> Option<&StageStatus> {
     status.stages.iter().find(|status| status.stage() == stage)
 }
 
-/// Units of a stage that wait, and that are leased: what was leased when the job ended is not done,
-/// and nobody does it.
+/// Returns the number of waiting and of leased units of a stage. If the job is over (`live` is
+/// false), units that were leased count as waiting, because no worker runs them.
 pub const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32, u32) {
     match live {
         true => (stage.waiting, stage.leased),
@@ -128,7 +140,7 @@ pub const fn waiting_and_leased(stage: &StageStatus, live: bool) -> (u32, u32) {
     }
 }
 
-/// Units that a worker has in hand.
+/// Returns the number of units that a worker holds; 0 if the job is over.
 pub const fn held(worker: &pb::WorkerStatus, live: bool) -> u32 {
     if live { worker.held } else { 0 }
 }
@@ -158,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn documents_that_wait_for_their_shard_are_told_apart() {
+    fn documents_without_a_shard_are_counted_as_unpublished() {
         let mut status = example();
         status.stages.retain(|stage| stage.stage() != Stage::Publish);
         assert_eq!(Totals::of(&status).unpublished, 60);
     }
 
     #[test]
-    fn the_time_left_follows_the_bytes() {
+    fn the_time_left_is_estimated_from_bytes() {
         let mut stage = StageStatus { started_millis: 1000, planned: true, ..Default::default() };
         (stage.units, stage.bytes, stage.bytes_done) = (10, 400, 100);
         let pace = Pace::of(&stage, 3000);

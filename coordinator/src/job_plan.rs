@@ -2,7 +2,7 @@
 //! gives the same plan as at submission.
 
 use thresher_domain::{DOCUMENT_KEY, LINE_KEY};
-use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnSetAside};
+use thresher_job::{JobError, JobSpec, LeaseOrder as Order, OnFailedUnits};
 
 use thresher_scheduler::{JobPlan, LeaseOrder, Limits, SourcePlan};
 
@@ -21,7 +21,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             lease_millis: job.units.lease.millis(),
             heartbeat_millis: job.units.heartbeat.millis(),
             retries: job.units.attempts,
-            stop_at_failed_units: job.units.on_set_aside == OnSetAside::Stop,
+            stop_at_failed_units: job.units.on_failed_units == OnFailedUnits::Stop,
             outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
             dedup_budget_bytes: job.dedup.memory.0,

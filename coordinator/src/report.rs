@@ -1,9 +1,11 @@
-//! The report of a job: `report.json` for programs, `REPORT.md` for people.
+//! Renders the report of a job: `report.json` for programs, `REPORT.md` for people.
 //!
-//! Rendered from a status and the job alone; writing it is the SEAL unit's business. It holds times
-//! and rates, so unlike the manifest it differs between two runs of the same job.
+//! Both are rendered from nothing but a status and the job; the unit of stage `seal` writes the
+//! files. The report has times and rates, so unlike the manifest it differs between two runs of a
+//! job.
 //!
-//! **Invariant:** both forms show the same numbers, and records in is the sum of where they went.
+//! **Invariant:** both forms show the same numbers, and the records in are the sum of the
+//! published, dropped, quarantined and unpublished ones.
 
 mod markdown;
 mod scores;
@@ -18,10 +20,10 @@ use thresher_proto::stage_name;
 
 use crate::figures::{self, Counted, Pace, Totals};
 
-/// Of the layout of `report.json`.
+/// Version of the layout of `report.json`.
 const FORMAT: u32 = 1;
 
-/// What both forms say.
+/// The content of both forms. Its field names are the keys of `report.json`.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     format: u32,
@@ -45,9 +47,9 @@ struct Job<'a> {
     output: &'a str,
     complete: bool,
     submitted_millis: u64,
-    /// When this was written: the end, but for the manifest itself.
+    /// When the report was written, which is just before the manifest is.
     reported_millis: u64,
-    /// Coordinators that the job has had.
+    /// Number of coordinators that the job has had.
     coordinators: u64,
     cpu_millis: u64,
 }
@@ -57,9 +59,9 @@ struct Inputs<'a> {
     sources: Vec<&'a str>,
     inputs: u64,
     units: u32,
-    /// Compressed, as listed.
+    /// Compressed size of the listed inputs.
     bytes: u64,
-    /// Sites beyond `stackexchange.largest_sites`; by name the first of them.
+    /// Number of sites beyond `stackexchange.largest_sites`, and the names of the first ones.
     left_out_total: u64,
     left_out: Vec<String>,
 }
@@ -74,7 +76,7 @@ struct Records {
     dropped: BTreeMap<String, u64>,
     quarantined_total: u64,
     quarantined: BTreeMap<String, u64>,
-    /// In shards that could not be written.
+    /// Number of records in shards that could not be written.
     unpublished: u64,
 }
 
@@ -89,7 +91,7 @@ struct Language {
 struct Lines {
     lines_in: u64,
     duplicate: u64,
-    /// Taken out of documents by a filter's rule.
+    /// Number of lines that filters removed from documents, by rule.
     removed: BTreeMap<String, u64>,
 }
 
@@ -113,7 +115,7 @@ struct SetAside<'a> {
     error: &'a str,
 }
 
-/// The text of `report.json`.
+/// Returns the text of `report.json`.
 pub fn report_json(status: &pb::StatusResponse, job: &JobSpec) -> String {
     let report = Report::new(status, job);
     let mut text =
@@ -122,7 +124,7 @@ pub fn report_json(status: &pb::StatusResponse, job: &JobSpec) -> String {
     text
 }
 
-/// The text of `REPORT.md`.
+/// Returns the text of `REPORT.md`.
 pub fn report_markdown(status: &pb::StatusResponse, job: &JobSpec) -> String {
     markdown::render(&Report::new(status, job))
 }
@@ -151,7 +153,7 @@ impl<'a> Report<'a> {
             scores: scores::Scores::of(&prepared, &published),
             lines: lines(prepared),
             stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
-            set_aside: status.set_aside.iter().map(set_aside).collect(),
+            set_aside: status.set_aside.iter().map(failed_unit).collect(),
             alarms: &status.alarms,
         }
     }
@@ -224,7 +226,7 @@ fn stage_report(stage: &StageStatus, status: &pb::StatusResponse) -> StageReport
     }
 }
 
-fn set_aside(unit: &pb::SetAside) -> SetAside<'_> {
+fn failed_unit(unit: &pb::SetAside) -> SetAside<'_> {
     let name = pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() };
     SetAside { unit: name.to_string(), attempts: unit.attempts, error: &unit.error }
 }
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readable_report_says_the_same_in_tables() {
+    fn the_readable_report_shows_the_same_numbers() {
         let text = report_markdown(&figures::example(), &job());
         for line in [
             "# Report of `small`",

@@ -43,33 +43,43 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 /// The same if the job is only drained: they wait for the next coordinator.
 const LAST_CALLS_OF_DRAIN: Duration = Duration::from_millis(100);
 
-/// Is called with the state of the job whenever it is worth showing.
+/// A function that is called with the status of the job whenever there is something to show.
 pub type Progress = Box<dyn FnMut(&pb::StatusResponse) + Send>;
 
 /// The options of `thresher run`.
 pub struct RunOptions {
+    /// The job to run.
     pub job: JobSpec,
+    /// The state directory.
     pub state: PathBuf,
+    /// Number of worker processes.
     pub workers: u32,
-    /// Of each worker; the cores shared out when absent.
+    /// Number of slots of each worker. `None` divides the cores among the workers.
     pub slots: Option<u32>,
-    /// How to start one worker; the state directory and the slots are added.
+    /// The command that starts one worker. The state directory and the slots are added to it.
     pub worker: WorkerCommand,
     /// Refuses a job that could not run, before an epoch is taken. It is passed in because only the
     /// worker's code reads models and outputs.
     pub check: fn(&JobSpec) -> anyhow::Result<()>,
+    /// TCP address for workers on other nodes. The Unix socket is always offered.
     pub listen: Option<SocketAddr>,
+    /// The allocation in which the coordinator runs.
     pub allocation: Allocation,
     /// Whether units that fail once more may be missing in the output.
-    pub accept_gaps: bool,
+    pub accept_missing: bool,
+    /// Shows the progress.
     pub progress: Progress,
 }
 
 /// The options of `thresher serve`.
 pub struct ServeOptions {
+    /// The job; `None` resumes the one of the state directory, or waits for a submission.
     pub job: Option<JobSpec>,
+    /// The state directory.
     pub state: PathBuf,
+    /// TCP address for workers on other nodes. The Unix socket is always offered.
     pub listen: Option<SocketAddr>,
+    /// The allocation in which the coordinator runs.
     pub allocation: Allocation,
 }
 
@@ -84,7 +94,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         check,
         listen,
         allocation,
-        accept_gaps,
+        accept_missing,
         mut progress,
     } = options;
     if let Some(status) = complete_already(&job, &state)? {
@@ -99,7 +109,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         progress(&status);
         return coordinator.stop(status);
     }
-    if accept_gaps {
+    if accept_missing {
         coordinator.ask(Command::AcceptFailedUnits)?;
     }
     let epoch = coordinator.epoch;
@@ -125,15 +135,15 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
         Ok(status) => status,
         Err(error) => return Err(coordinator.reason(error)),
     };
-    // Workers of other places hear of the end at their next call.
+    // Workers elsewhere learn of the end with their next call.
     let is_final = status.state().is_final();
     std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
     coordinator.stop(status)
 }
 
-/// Cancels a job whose coordinator cannot be reached, by being its next coordinator for a moment.
-/// A job that no coordinator has started is written into the journal as `submitted`, so that none
-/// starts it later. Returns the state of the job afterwards.
+/// Cancels a job whose coordinator cannot be reached, by becoming its next coordinator for a
+/// moment. A job that no coordinator has started is written into the journal as `submitted`, so
+/// that none starts it later. Returns the state of the job afterwards.
 pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Result<pb::JobState> {
     let coordinator = Coordinator::start(submitted, state, None, Allocation::default())?;
     coordinator.ask(Command::Cancel)?;
@@ -143,7 +153,7 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
 
 /// Writes into the journal, between two coordinators, that the job may continue without the units
 /// that failed permanently.
-pub fn accept_gaps_in_state(state: &Path) -> anyhow::Result<()> {
+pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
     let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
     coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;
@@ -163,7 +173,7 @@ pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::Explai
     Ok(explained.with_context(|| format!("the job has no unit `{unit}`"))?.into())
 }
 
-/// A coordinator at work.
+/// A running coordinator.
 struct Coordinator {
     runtime: tokio::runtime::Runtime,
     commands: Sender<Command>,
@@ -216,7 +226,8 @@ impl Coordinator {
         };
         address.write_in(state)?;
         if let Some(tcp) = address.tcp {
-            tracing::warn!(%tcp, "listening; workers and people need the keys of the state directory");
+            tracing::warn!(%tcp, "listening; workers and people need the keys of the state \
+                                  directory");
         }
         let (commands, received) = channel();
         let service = {
@@ -286,7 +297,8 @@ impl Coordinator {
             }
             if self.signals.first() {
                 tracing::warn!(
-                    "draining: running units end, then this stops; INT once more to stop now"
+                    "draining: running units finish, then this process stops; send INT again to \
+                     stop now"
                 );
                 let until = self.allocation.until_after_signal(clock::now());
                 self.ask(|reply| Command::Drain { until, reply })?;
@@ -360,7 +372,7 @@ async fn serve_on(
         .add_service(service.coordination())
         .add_service(service.control())
         .serve_with_incoming_shutdown(listener.incoming(), async {
-            // Dropped or sent: either way it is time.
+            // The sender has sent or is dropped; both mean that serving ends.
             let _ = closing.await;
         })
         .await
@@ -382,7 +394,7 @@ fn refuse_second(
     });
     if answered.is_some() {
         bail!(
-            "a coordinator runs this job already (pid {} on `{}`)\nhint: `thresher status --state \
+            "a coordinator already runs this job (pid {} on `{}`)\nhint: `thresher status --state \
              {}` shows it, `thresher drain` stops it",
             address.pid,
             address.host,
@@ -421,7 +433,7 @@ fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
     job
 }
 
-/// Runs the driver on a thread of its own, whose news and whose end wake this one.
+/// Runs the driver on its own thread, which wakes this one for news and when it ends.
 fn spawn(
     driver: Driver,
     commands: Receiver<Command>,
@@ -439,7 +451,7 @@ fn spawn(
     })
 }
 
-/// Whether an effect is worth a look before the progress interval is over.
+/// Returns whether an effect is shown at once, before the progress interval is over.
 fn is_news(effect: &Effect) -> bool {
     match effect {
         Effect::StageStarted { .. } | Effect::StageEnded { .. } | Effect::JobEnded { .. } => true,
@@ -459,7 +471,8 @@ fn share_of_cores(workers: u32) -> u32 {
 fn empty(folder: &Path) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(folder = %folder.display(), %error, "failed to empty the work directory");
+            tracing::warn!(folder = %folder.display(), %error, "failed to empty the work \
+                                                                directory");
             Ok(())
         }
         _ => Ok(()),

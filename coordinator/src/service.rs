@@ -1,4 +1,5 @@
-//! gRPC to commands and back. It decides nothing: roles are checked before, the driver answers.
+//! Converts gRPC calls to commands, and answers back. It decides nothing: roles are checked before,
+//! and the driver answers.
 
 use std::pin::Pin;
 use std::sync::mpsc::Sender;
@@ -18,7 +19,7 @@ use tonic::{Request, Response, Status};
 use crate::driver::{Command, Reply};
 use crate::transport::{MAX_DECODED_MESSAGE_BYTES, MethodRoles};
 
-/// Who may call what. A method that is missing here can be called by nobody.
+/// The roles that may call each method. A method that is missing here cannot be called.
 pub const METHODS: [MethodRoles; 8] = [
     ("/thresher.v1.Coordination/Register", &[Role::Worker]),
     ("/thresher.v1.Coordination/Sync", &[Role::Worker]),
@@ -42,6 +43,8 @@ pub struct Service {
 }
 
 impl Service {
+    /// Creates the services of one driver, which gets `commands`. `complete` fills in a submitted
+    /// job.
     pub fn new(
         commands: Sender<Command>,
         complete: impl Fn(&mut JobSpec) + Send + Sync + 'static,
@@ -49,10 +52,12 @@ impl Service {
         Self { commands, complete: std::sync::Arc::new(complete) }
     }
 
+    /// Returns the service for workers.
     pub fn coordination(&self) -> CoordinationServer<Self> {
         CoordinationServer::new(self.clone()).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)
     }
 
+    /// Returns the service for people.
     pub fn control(&self) -> ControlServer<Self> {
         ControlServer::new(self.clone()).max_decoding_message_size(MAX_DECODED_MESSAGE_BYTES)
     }
@@ -156,7 +161,7 @@ impl Control for Service {
     }
 }
 
-/// Only a program of another version sends what this one cannot read.
+/// Returns the error for a message that cannot be read, which only another version sends.
 fn refused(error: MalformedMessage) -> Status {
     Status::invalid_argument(format!(
         "{error}\nhint: run workers and coordinator of the same version"

@@ -1,12 +1,12 @@
-//! The contracts: messages, ids, units and job file types that two parts must agree on.
+//! The messages between coordinator, workers and command line.
 //!
-//! Of the project it only knows `thresher-domain`, to whose types `convert` turns messages and
-//! back. The messages are documented in `proto/thresher/v1`.
+//! `convert` converts them to the types of `thresher-domain`, which is the only other crate of the
+//! project that this one uses, and back. The messages are documented in `proto/thresher/v1`.
 
 pub mod convert;
 mod unit;
 
-/// How messages become bytes and back.
+/// Encodes and decodes messages.
 pub use prost::Message;
 pub use unit::stage_name;
 
@@ -24,5 +24,5 @@ pub mod pb {
         include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 }
 
-/// The version of this build, as told in registrations, manifests and the journal.
+/// The version of this build, which registrations, manifests and the journal have.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

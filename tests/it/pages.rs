@@ -72,8 +72,8 @@ fn the_page_of_a_slice_tells_all_reasons_of_its_own_and_no_others() {
         let mut text = String::new();
         code(&slice, &mut text);
         let given = found(&format!("\"({name}/[a-z_0-9]+)\""), &text);
-        let told = found(&format!("`({name}/[a-z_0-9]+)`"), &page(&slice));
-        assert_eq!(told, given, "{name}");
+        let documented = found(&format!("`({name}/[a-z_0-9]+)`"), &page(&slice));
+        assert_eq!(documented, given, "{name}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Jobs that wait in a queue and never begin: what people may do with them there. The batch system
-//! is three small scripts; a real one is `tests/cluster`'s.
+//! Jobs that wait in a queue and never start: the commands that people may run on them. The batch
+//! system is three small scripts; a real one is `tests/cluster`'s.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -90,12 +90,12 @@ fn a_job_that_is_cancelled_in_the_queue_is_cancelled_for_good() {
 }
 
 #[test]
-fn a_job_that_is_drained_in_the_queue_is_taken_out_of_it() {
+fn draining_a_queued_job_removes_it_from_the_queue() {
     let queue = Queue::new();
     assert_eq!(queue.submit(&["--chain", "2"]).code, Some(0));
     let said = queue.thresher("drain", &[]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.err.contains("2 allocations were taken out of the queue"), "{}", said.err);
+    assert!(said.err.contains("2 allocations were removed from the queue"), "{}", said.err);
     let said = queue.thresher("drain", &[]);
     assert!(said.code == Some(1) && said.err.contains("nothing to stop"), "{}", said.err);
     let said = queue.thresher("resume", &[]);
@@ -103,7 +103,7 @@ fn a_job_that_is_drained_in_the_queue_is_taken_out_of_it() {
 }
 
 #[test]
-fn a_job_that_the_queue_refused_is_not_said_to_be_cancelled() {
+fn a_job_that_the_batch_system_refused_cannot_be_cancelled() {
     let queue = Queue::new();
     queue.program("sbatch", "echo no >&2; exit 1");
     assert_eq!(queue.submit(&[]).code, Some(1));
@@ -112,7 +112,7 @@ fn a_job_that_the_queue_refused_is_not_said_to_be_cancelled() {
 }
 
 #[test]
-fn a_chain_whose_script_finds_no_way_to_begin_is_taken_out_of_the_queue() {
+fn a_chain_whose_script_cannot_start_is_removed_from_the_queue() {
     let queue = Queue::new();
     assert_eq!(queue.submit(&["--chain", "3"]).code, Some(0));
     let state = queue.folder.path().join("corpus.state");
@@ -127,20 +127,20 @@ fn a_chain_whose_script_finds_no_way_to_begin_is_taken_out_of_the_queue() {
     let why = "`module load nope` failed on n1";
     assert_eq!(begin("1", &["--trouble", why]), "");
     assert_eq!(queue.said("scancel"), "2 3\n", "not itself");
-    // One that begins nevertheless does nothing.
+    // An allocation that starts nevertheless does nothing.
     for id in ["1", "2"] {
         assert_eq!(begin(id, &[]).trim_end(), why);
     }
     let said = queue.thresher("status", &[]);
     assert_eq!(said.out.matches(why).count(), 3, "{}{}", said.out, said.err);
-    assert_eq!(queue.submit(&[]).out, "4\n", "mended, it is submitted again");
+    assert_eq!(queue.submit(&[]).out, "4\n", "after a fix, it is submitted again");
     assert!(begin("4", &[]).starts_with("run "));
 }
 
 #[test]
-fn what_cannot_work_is_refused_before_a_script_is_shown() {
+fn invalid_requests_are_refused_before_a_script_is_shown() {
     let queue = Queue::new();
-    // What is submitted, and what is told of it.
+    // Arguments of `submit`, and parts of the error.
     let cases: [(&[&str], &[&str]); 6] = [
         (&["--site", "summit", "-p", "killable", "-q", "debug"], &["`-p killable`", "`-q debug`"]),
         (&["--site", "summit", "--set", "launcher=srun"], &["`srun`", "`jsrun` or `mpirun`"]),
@@ -149,12 +149,12 @@ fn what_cannot_work_is_refused_before_a_script_is_shown() {
         (&["--site", "generic-slurm", "--set", "submit_options=['-N5']"], &["`-N5`", "`-N N`"]),
         (&["--site", "generic-lsf", "--set", "cores_per_node=0"], &["`0`", "`bhosts`"]),
     ];
-    for (arguments, told) in cases {
+    for (arguments, parts) in cases {
         let common = ["-A", "X", "-N", "2", "-t", "1h", "--dry-run"];
         let said = queue.thresher("submit", &[&common, arguments].concat());
         assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{arguments:?}");
         let hinted = said.err.contains("\nhint: ");
-        assert!(hinted && told.iter().all(|told| said.err.contains(told)), "{}", said.err);
+        assert!(hinted && parts.iter().all(|part| said.err.contains(part)), "{}", said.err);
     }
     let lsf = ["--site", "summit", "-A", "X", "-N", "922", "-t", "1-0", "-q", "batch", "--dry-run"];
     let said = queue.thresher("submit", &lsf);

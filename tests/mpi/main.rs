@@ -58,7 +58,7 @@ impl Inputs {
 
     fn run_by_threads(&self) -> Ran {
         let ran = self.run(|_, _| ());
-        assert_eq!(count(&ran.log, "gang step begins"), 0);
+        assert_eq!(count(&ran.log, "gang step started"), 0);
         ran
     }
 
@@ -110,7 +110,7 @@ fn count(log: &str, text: &str) -> usize {
 
 /// Returns how many steps of a stage started.
 fn steps(log: &str, stage: &str) -> usize {
-    log.lines().filter(|line| line.contains("gang step begins") && line.contains(stage)).count()
+    log.lines().filter(|line| line.contains("gang step started") && line.contains(stage)).count()
 }
 
 /// Returns the running ranks of a job, by their command lines.
@@ -168,7 +168,7 @@ fn a_rank_killed_in_the_middle_of_a_unit_causes_another_launch_and_changes_no_by
         let killed = !ran.folder.path().join("kill-once").try_exists().unwrap();
         assert!(killed, "{}: the fault was not reached\n{}", library.name, ran.log);
         assert_eq!(count(&ran.log, "gang step failed"), 1, "{}", ran.log);
-        assert!(count(&ran.log, "gang step begins") >= 3, "{}", ran.log);
+        assert!(count(&ran.log, "gang step started") >= 3, "{}", ran.log);
         assert_eq!(ranks_of(ran.folder.path()), Vec::<String>::new());
         assert!(ran.manifest == threads.manifest, "{} rank {rank}", library.name);
     }
@@ -181,7 +181,7 @@ fn a_launcher_of_another_library_is_refused_with_its_name_and_threads_take_over(
     for (program, launcher) in [(MPICH, OPEN_MPI), (OPEN_MPI, MPICH)] {
         let ran = inputs.run(by_ranks(program, launcher, 2));
         assert!(ran.manifest == threads.manifest);
-        assert_eq!(count(&ran.log, "gang step begins"), 1, "{}", ran.log);
+        assert_eq!(count(&ran.log, "gang step started"), 1, "{}", ran.log);
         let refused = "MPI's world has `1` rank(s), the launcher was asked to start `2`";
         assert!(ran.log.contains(refused), "{}", ran.log);
     }

@@ -1,11 +1,12 @@
-//! Between the coordinator and the slots: registers, leases, reports, and keeps the leases alive.
+//! Connects the coordinator and the slots: it registers the worker, leases units, reports results,
+//! and renews the leases.
 //!
 //! ```text
 //! coordinator ⇄ Sync (reports, want → leases) ⇄ agent ⇄ executor (slots)
 //! ```
-//! While the coordinator is away the slots go on, and their reports wait here; when it is back, at
-//! a new address too, the agent says what it holds and reports. It gives up when the coordinator
-//! stays away longer than a lease lasts.
+//! While the coordinator does not answer, the slots continue and their reports wait here. When it
+//! is back, possibly at a new address, the agent sends the units that it holds and the reports. It
+//! exits if the coordinator does not answer for longer than a lease lasts.
 //!
 //! **Invariant:** a report is forgotten only when the coordinator has answered the Sync with it.
 
@@ -33,37 +34,41 @@ use thresher_storage::set_request_rate;
 
 use link::Link;
 
-/// Between two tries to reach a coordinator that is away.
+/// Pause between two attempts to reach the coordinator.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// How long to look for a coordinator before the first registration.
 const FIRST_CONTACT: Duration = Duration::from_secs(60);
-/// A lost answer must not take longer to notice than this beyond the time the call may wait.
+/// Longest time that a call may take in addition to the time that it may wait at the coordinator.
+/// After it the answer counts as lost.
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
+/// The same limit with a short lease.
 const LEAST_GRACE: Duration = Duration::from_secs(1);
-/// Larger batches of reports go in several calls.
+/// Number of reports in one call; more are sent in several calls.
 const MAX_REPORTS: usize = 512;
 
-/// What the command line of a worker says.
+/// The options of a worker.
 #[derive(Debug, Clone)]
 pub struct AgentOptions {
-    /// The state directory: holds the coordinator's address and the worker's keys.
+    /// The state directory, which has the coordinator's address and the worker's keys.
     pub state: PathBuf,
+    /// Number of units that run at a time.
     pub slots: usize,
-    /// Where the keys are, when not in the state directory.
+    /// The directory of the keys, if they are not in the state directory.
     pub keys: Option<PathBuf>,
-    /// A fixed address in place of the one in the state directory.
+    /// An address to use instead of the one in the state directory.
     pub connect: Option<std::net::SocketAddr>,
-    /// How gang units are spread over nodes; by threads of this process when absent.
+    /// How gang units are spread over nodes. `None` runs them on threads of this process.
     pub gang: Option<GangOptions>,
-    /// A folder on a disk of this node's own.
+    /// A folder on a local disk of this node.
     pub scratch: Option<PathBuf>,
 }
 
-/// Works until the job is over, the coordinator says so, or it stays away.
+/// Runs units until the job is over, the coordinator asks the worker to exit, or the coordinator
+/// does not answer for longer than a lease.
 pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
     let mut link = Link::new(options);
     let registered = link.register(FIRST_CONTACT, Vec::new()).await?;
-    // Before that there is nothing to give back, and a signal may end the process.
+    // Before the registration there is nothing to return, so a signal may end the process.
     let mut signals = Signals::catch()?;
     let job = JobSpec::from_resolved(&registered.job_toml)?;
     set_request_rate(registered.request_rate);
@@ -89,7 +94,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
         draining: false,
         leaving: None,
         margin: margin_of(&registered),
-        heard: clock::now(),
+        last_answer: clock::now(),
     };
     let ended = agent.run(&mut signals).await;
     agent.executor.close();
@@ -111,29 +116,30 @@ struct Agent {
     heartbeat: Duration,
     executor: Executor,
     reports: UnboundedReceiver<Report>,
-    /// Leased and not yet reported, by stage and ordinal.
+    /// Units that are leased and not yet reported, by stage and ordinal.
     held: BTreeMap<(i32, u32), UnitRef>,
-    /// Reported by slots, not yet acknowledged.
+    /// Reports of slots that the coordinator has not acknowledged.
     pending: Vec<Report>,
-    /// The last answer was lost.
+    /// Whether the last answer was lost.
     resync: bool,
-    /// Of the last call of this registration.
+    /// Number of the last call of this registration.
     sequence: u64,
     draining: bool,
     leaving: Option<Leaving>,
-    /// How long after a signal the batch system may let it live.
+    /// Time between a signal and the kill by the batch system.
     margin: Option<Duration>,
-    heard: Instant,
+    /// When the coordinator answered last.
+    last_answer: Instant,
 }
 
 impl Agent {
-    /// Works until told to end.
+    /// Works until it is asked to exit.
     async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 biased;
                 asked = signals.next() => {
-                    // The call under way is given up.
+                    // The current call is abandoned.
                     self.resync = true;
                     if self.leave(asked) {
                         return Ok(());
@@ -146,7 +152,7 @@ impl Agent {
         }
     }
 
-    /// One call, and what follows from it; true when this worker is to end.
+    /// Makes one call and handles its answer. Returns true if this worker must exit.
     async fn step(&mut self) -> anyhow::Result<bool> {
         self.collect();
         let last = self.leaving.as_ref().is_some_and(Leaving::is_over);
@@ -161,10 +167,10 @@ impl Agent {
         match self.sync(request).await {
             Ok(None) => {}
             Ok(Some(response)) => {
-                self.heard = clock::now();
+                self.last_answer = clock::now();
                 self.acknowledge(sent);
                 self.resync = false;
-                if self.obey(response) {
+                if self.apply(response) {
                     return Ok(true);
                 }
             }
@@ -175,27 +181,30 @@ impl Agent {
                 anyhow::bail!("the coordinator refuses this worker: {}", status.message());
             }
             Err(status) => {
-                tracing::debug!(error = %status, "the coordinator is away");
+                tracing::debug!(error = %status, "the coordinator does not answer");
                 self.resync = true;
                 self.link.forget();
-                if clock::now().duration_since(self.heard) > self.lease && !last {
-                    anyhow::bail!("no coordinator for longer than a lease: {}", status.message());
+                if clock::now().duration_since(self.last_answer) > self.lease && !last {
+                    anyhow::bail!(
+                        "no coordinator answered for longer than a lease: {}",
+                        status.message()
+                    );
                 }
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
-        // Whatever became of that call: there is no more time.
+        // Whether that call succeeded or not, there is no time for another.
         Ok(last)
     }
 
-    /// Begins to end, as a signal asked; true when it is to be at once.
+    /// Starts to exit after a signal. Returns true if the worker must exit at once.
     fn leave(&mut self, asked: Asked) -> bool {
         match (&self.leaving, asked) {
             (Some(leaving), Asked::Interrupt) if leaving.interrupted => return true,
             (Some(_), Asked::Leave) => return false,
             (Some(_) | None, Asked::Interrupt | Asked::Leave) => {}
         }
-        tracing::info!(held = self.held.len(), "asked to end: nothing new is begun");
+        tracing::info!(held = self.held.len(), "asked to exit: no new unit starts");
         let by = self.leaving.as_ref().and_then(|leaving| leaving.by);
         let latest = self.margin.map(|margin| clock::now() + margin / 2);
         self.leaving = Some(Leaving { by: by.or(latest), interrupted: asked == Asked::Interrupt });
@@ -203,12 +212,12 @@ impl Agent {
         false
     }
 
-    /// Whether nothing is left to run or to tell.
+    /// Returns whether nothing is left to run or to report.
     fn is_done(&self) -> bool {
         self.held.is_empty() && self.pending.is_empty()
     }
 
-    /// Moves what the slots said into the pending reports.
+    /// Moves the reports of the slots to the pending reports.
     fn collect(&mut self) {
         while let Ok(report) = self.reports.try_recv() {
             self.take(report);
@@ -223,7 +232,7 @@ impl Agent {
             if is_held {
                 self.held.remove(&key);
             } else if matches!(report.outcome, Some(Outcome::Returned(_))) {
-                // It was told to stop, which is told already.
+                // It was asked to stop, so its return is already reported.
                 return;
             }
         }
@@ -252,13 +261,13 @@ impl Agent {
         }
     }
 
-    /// One call, or none: a slot that ends while the coordinator holds the call has something to
-    /// say, so the call is given up, and the next one says what is held.
+    /// Makes one call. Returns `None` without an answer if a slot reports while the coordinator
+    /// holds the call: the call is abandoned, and the next one sends the held units.
     async fn sync(&mut self, request: SyncRequest) -> Result<Option<SyncResponse>, tonic::Status> {
         let urgent = !request.reports.is_empty() || request.resync;
         if !urgent && request.wait_millis == 0 {
-            // Every slot is busy: nothing to ask for until one ends, but the lease is to be
-            // renewed.
+            // Every slot is busy, so there is nothing to ask for until a unit ends; but the lease
+            // must be renewed.
             if let Ok(Some(report)) =
                 tokio::time::timeout(self.heartbeat, self.reports.recv()).await
             {
@@ -266,7 +275,7 @@ impl Agent {
                 return Ok(None);
             }
         }
-        // Several tries must fit into a lease.
+        // Several attempts must fit into a lease.
         let grace = (self.lease / 3).clamp(LEAST_GRACE, ANSWER_GRACE);
         let limit = Duration::from_millis(request.wait_millis.into()) + grace;
         let link = &mut self.link;
@@ -292,8 +301,8 @@ impl Agent {
         self.pending.drain(..sent);
     }
 
-    /// Does as told; true when this worker is to end.
-    fn obey(&mut self, response: SyncResponse) -> bool {
+    /// Applies an answer of the coordinator. Returns true if this worker must exit.
+    fn apply(&mut self, response: SyncResponse) -> bool {
         set_request_rate(response.request_rate);
         let directive = response.directive();
         for lease in response.leases {
@@ -314,14 +323,15 @@ impl Agent {
         }
     }
 
-    /// Gives back what has not begun.
+    /// Returns the units that have not started.
     fn drain(&mut self) {
         self.draining = true;
         self.returned(self.executor.take_waiting());
     }
 
-    /// Gives back units that cannot end in time, or that another worker was quicker with. A slot
-    /// that runs one stops at its next record; should it be past the last, its result is told too.
+    /// Returns units that cannot finish in time, or that another worker has finished. A slot that
+    /// runs one stops at its next record; if it is past the last record, its result is reported
+    /// too.
     fn give_up(&mut self, units: Vec<UnitRef>) {
         let held = |unit: &UnitRef| self.held.get(&(unit.stage, unit.ordinal)) == Some(unit);
         let units: Vec<UnitRef> = units.into_iter().filter(held).collect();
@@ -343,28 +353,28 @@ impl Agent {
         tracing::info!(worker_id = registered.worker_id, "registered again");
         self.worker_id = registered.worker_id;
         self.sequence = 0;
-        self.heard = clock::now();
+        self.last_answer = clock::now();
         self.margin = margin_of(&registered);
         self.resync = true;
         Ok(())
     }
 }
 
-/// How long the coordinator may hold a call: while it may yet find units for this worker. In a
-/// drain it has none and answers at once, so the worker itself has to wait.
+/// Returns how long the coordinator may hold a call. It holds one only if it may find units for
+/// this worker. During a drain it answers at once, so the worker itself has to wait.
 fn held_for(
     reports: &[Report],
     idle_slots: usize,
     draining: bool,
     heartbeat: Duration,
 ) -> Duration {
-    let hopes = reports.is_empty() && idle_slots > 0 && !draining;
-    if hopes { heartbeat } else { Duration::ZERO }
+    let may_get_units = reports.is_empty() && idle_slots > 0 && !draining;
+    if may_get_units { heartbeat } else { Duration::ZERO }
 }
 
-/// The end of this worker, as a signal asked for it.
+/// The exit of this worker after a signal.
 struct Leaving {
-    /// When it ends whatever runs; never, when no margin is known.
+    /// When the worker exits even if units still run; `None` if no margin is known.
     by: Option<Instant>,
     interrupted: bool,
 }
@@ -374,7 +384,7 @@ impl Leaving {
         self.by.is_some_and(|by| clock::now() >= by)
     }
 
-    /// As messages carry it: 0 when there is no end, at least 1 else.
+    /// Returns the time left as messages encode it: 0 if there is no limit, otherwise at least 1.
     fn millis_left(&self) -> u32 {
         self.by.map_or(0, |by| {
             let left = by.saturating_duration_since(clock::now());
@@ -383,7 +393,7 @@ impl Leaving {
     }
 }
 
-/// Refusals that no waiting mends.
+/// Returns whether waiting cannot help against a refusal.
 fn is_final(code: Code) -> bool {
     matches!(code, Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented)
 }

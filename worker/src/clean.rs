@@ -1,10 +1,10 @@
-//! `clean`: what killed attempts left behind, on disk and in buckets.
+//! `clean`: removes what killed attempts left behind, on disk and in buckets.
 //!
-//! Private files end in `.part`; on S3 they are uploads that nobody completed. When an output is
-//! complete, the commit records of its large objects have done their work and go too.
+//! Private files end in `.part`; on S3 they are uploads that were not completed. If an output is
+//! complete, the commit records of its large objects are not needed and are removed too.
 //!
-//! **Invariant:** nothing that a manifest could name is touched, and cleaning while a job runs
-//! costs it no more than attempts to be made again.
+//! **Invariant:** nothing that a manifest could name is touched. If a job is cleaned while it runs,
+//! it only has to repeat attempts.
 
 use std::fmt;
 use std::fs;
@@ -20,7 +20,7 @@ use thresher_storage::{COMMIT_FOLDER, Location, ReadOptions, s3};
 
 const MANIFEST: &str = "manifest.json";
 
-/// Remove what killed attempts left behind: private files and unfinished uploads
+/// Remove the private files and unfinished uploads of killed attempts
 ///
 /// Files that a manifest names are never removed.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,10 +33,10 @@ pub struct CleanArgs {
     /// State directory of the job, whose work files are cleaned too [default: `<output>.state`]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Clean an incomplete output that has no state directory: no job works on it any more
+    /// Clean an incomplete output without a state directory, because no job works on it any more
     #[arg(long)]
     pub abandoned: bool,
-    /// Only list what would be removed
+    /// List what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Print JSON
@@ -44,18 +44,22 @@ pub struct CleanArgs {
     pub json: bool,
 }
 
-/// What was found, and removed unless it was a dry run.
+/// What was found, and was removed unless this was a dry run.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cleaned {
+    /// Whether nothing was removed.
     pub dry_run: bool,
+    /// Unfinished files.
     pub files: Vec<String>,
+    /// Unfinished uploads.
     pub uploads: Vec<String>,
+    /// Commit records of a complete output.
     pub commit_records: Vec<String>,
 }
 
 impl CleanArgs {
-    /// Cleans what the arguments name. That no coordinator works on it is for the caller to check;
-    /// without a state directory to check, an output must be complete.
+    /// Cleans what the arguments name. The caller must check that no coordinator works on it.
+    /// Without a state directory to check, an output must be complete.
     pub fn run(&self) -> anyhow::Result<Cleaned> {
         let output = output_place(&self.output)?;
         if self.state.is_none() && !self.abandoned && !self.dry_run && !is_complete(&output)? {
@@ -73,7 +77,7 @@ impl CleanArgs {
     }
 }
 
-/// Whether a job has ended here, so that none can be at work.
+/// Returns whether the job of this output has ended, so that none can work on it.
 fn is_complete(output: &Location) -> anyhow::Result<bool> {
     match output.join(MANIFEST) {
         Location::Path(manifest) => Ok(manifest.try_exists()?),
@@ -85,7 +89,7 @@ fn is_complete(output: &Location) -> anyhow::Result<bool> {
     }
 }
 
-/// Whether a name below an output's root is one that jobs write.
+/// Returns whether jobs write files of this name below an output.
 fn is_ours(name: &str) -> bool {
     let folder = name.split_once('/').map(|(folder, _)| folder);
     folder.is_some_and(|folder| [SHARD_FOLDER, DROPPED_FOLDER, COMMIT_FOLDER].contains(&folder))
@@ -145,7 +149,7 @@ fn clean_bucket(
     cleaned: &mut Cleaned,
 ) -> anyhow::Result<()> {
     let options = ReadOptions::default();
-    // With the slash, so that `out` does not take in `out-2`.
+    // The slash keeps `out` from matching `out-2`.
     let prefix = match key.trim_end_matches('/') {
         "" => String::new(),
         key => format!("{key}/"),
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_a_job_may_work_on_is_left_alone() {
+    fn an_output_that_a_job_may_work_on_is_not_cleaned() {
         let folder = tempfile::tempdir().unwrap();
         let private = folder.path().join(".a.jsonl.zst.host-1-2-1.part");
         let with = |abandoned, dry_run| CleanArgs {
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn uploads_of_others_are_not_ours() {
+    fn uploads_of_others_are_not_removed() {
         for ours in ["documents/a", "dropped/c4-01xxx/b", ".commits/documents/a.json", MANIFEST] {
             assert!(is_ours(ours), "{ours}");
         }

@@ -1,7 +1,7 @@
 //! `worker connect`: one worker process, from its arguments to the end of its job.
 //!
-//! It brings together what the command line says, what the launcher's environment says and what
-//! this machine has. The work itself is the agent's.
+//! It combines the options of the command line, the environment of the launcher and the resources
+//! of this machine. The agent does the work.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub struct ConnectArgs {
     gang: GangArgs,
 }
 
-/// How resolve stages run over MPI. Without a launcher they run on threads of one worker.
+/// The options of resolve stages over MPI. Without a launcher they run on threads of one worker.
 #[derive(Debug, clap::Args)]
 pub struct GangArgs {
     /// Resolve duplicates over MPI: the command that starts `{ranks}` ranks on the nodes of the
@@ -61,7 +61,7 @@ pub struct GangArgs {
 }
 
 impl GangArgs {
-    /// Returns the same as words of a command line, for a worker that is started with them.
+    /// Returns the options as arguments for the command line of a worker.
     pub fn to_words(&self) -> Vec<OsString> {
         let Self { gang_launcher, gang_ranks, gang_program, gang_deadline } = self;
         let options: [(&str, Option<OsString>); 4] = [
@@ -75,7 +75,8 @@ impl GangArgs {
     }
 }
 
-/// Runs a worker to the end of its job. It fails if the coordinator refuses it or stays away.
+/// Runs a worker to the end of its job. Returns an error if the coordinator refuses it or does not
+/// answer.
 pub fn connect(args: ConnectArgs) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let slots = args.slots.unwrap_or(cores).max(1);

@@ -1,9 +1,8 @@
-//! The slots: threads that run leased units, one each, and send what came of them.
+//! The slots: threads that run one leased unit at a time, and send reports.
 //!
-//! Knows no coordinator: leases come in over a queue, reports go out over a channel.
+//! They do not know the coordinator: leases arrive in a queue, and reports are sent over a channel.
 //!
-//! **Invariant:** every lease that is put in gives exactly one final report, also when the unit
-//! panics.
+//! **Invariant:** each lease gives exactly one final report, even if the unit panics.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,23 +19,23 @@ use thresher_formats::third_party::panic_text;
 use thresher_storage::clock;
 use thresher_unit::UnitError;
 
-/// HTML trees are dropped recursively.
+/// Stack of a slot. It is large because HTML trees are freed recursively.
 const STACK_BYTES: usize = 16 << 20;
-/// Planned units in one report: the message stays far below the frame limit.
+/// Number of planned units in one report, so that a message stays far below the frame limit.
 const PLANNED_PER_REPORT: usize = 8192;
 
-/// A signal to all processes of a job reaches them so close to each other.
+/// A signal to all processes of a job reaches them within this time.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// A lease that waits for a slot.
 struct Waiting {
     lease: Lease,
     stop: Stop,
-    /// Begun later, it could not end in the allocation.
+    /// Latest start. A unit that starts later could not finish in the allocation.
     until: Option<Instant>,
 }
 
-/// Leases that wait for a slot.
+/// The waiting leases, and the units that run.
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
@@ -51,7 +50,7 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Starts the threads; reports go to `reports`.
+    /// Starts the threads, which send to `reports`.
     pub fn start(
         context: &Arc<JobContext>,
         slots: usize,
@@ -67,7 +66,7 @@ impl Executor {
                     let ended = run_or_return(&context, &waiting);
                     has_ended(&shared, &waiting);
                     for report in ended {
-                        // Nobody listens any more when the worker is ending.
+                        // The channel is closed when the worker exits.
                         let _ = reports.send(report);
                     }
                 }
@@ -78,6 +77,7 @@ impl Executor {
         Ok(Self { shared, slots: threads })
     }
 
+    /// Adds a lease to the queue.
     pub fn push(&self, lease: Lease) {
         let (queue, wake) = &*self.shared;
         let limit = Some(lease.start_within_millis).filter(|millis| *millis > 0);
@@ -87,13 +87,13 @@ impl Executor {
         wake.notify_one();
     }
 
-    /// Takes back what no slot has begun.
+    /// Removes and returns the units that no slot has started.
     pub fn take_waiting(&self) -> Vec<UnitRef> {
         let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.waiting.drain(..).filter_map(|waiting| waiting.lease.unit).collect()
     }
 
-    /// Forgets a unit that no slot has begun; stops the one that runs it otherwise.
+    /// Removes a unit that no slot has started, or asks the slot that runs it to stop.
     pub fn forget(&self, unit: &UnitRef) {
         let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.waiting.retain(|waiting| waiting.lease.unit.as_ref() != Some(unit));
@@ -102,7 +102,7 @@ impl Executor {
         }
     }
 
-    /// Lets the running units end; what waits is forgotten.
+    /// Removes the waiting leases, and lets the running units finish.
     pub fn close(&self) {
         let (queue, wake) = &*self.shared;
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +111,7 @@ impl Executor {
         wake.notify_all();
     }
 
-    /// Waits for the running units.
+    /// Waits for the running units to finish.
     pub fn join(self) {
         self.close();
         for slot in self.slots {
@@ -143,7 +143,7 @@ fn has_ended(shared: &(Mutex<Queue>, Condvar), waiting: &Waiting) {
     queue.running.retain(|(running, _)| *running != unit);
 }
 
-/// Runs a unit, unless it waited for too long to end in the allocation.
+/// Runs a unit, or returns it if it waited too long to finish in the allocation.
 fn run_or_return(context: &JobContext, waiting: &Waiting) -> Vec<Report> {
     if waiting.until.is_some_and(|until| clock::now() > until) {
         return vec![returned(&waiting.lease)];
@@ -156,11 +156,11 @@ fn returned(lease: &Lease) -> Report {
     Report { unit: lease.unit, outcome, ..Report::default() }
 }
 
-/// Runs one unit; gives what it planned in pieces, then how it ended.
+/// Runs one unit. Returns its planned units in several reports, then its final report.
 fn run_lease(context: &JobContext, lease: &Lease, stop: &Stop) -> Vec<Report> {
     let (wall, cpu) = (clock::now(), clock::thread_cpu());
     let unit = lease.unit;
-    tracing::debug!(unit = %unit.unwrap_or_default(), "unit begins");
+    tracing::debug!(unit = %unit.unwrap_or_default(), "unit started");
     let ended = catch_unwind(AssertUnwindSafe(|| run_unit(context, lease, stop)));
     let outcome = match ended {
         Ok(Ok(finished)) => return finished_reports(unit, finished, wall, cpu),

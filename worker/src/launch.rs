@@ -1,14 +1,14 @@
-//! Which launcher started this process, as which of how many: read from the environment alone, so
-//! that nobody has to initialise MPI to know it.
+//! Finds the launcher that started this process, its rank, and the number of ranks. It reads only
+//! the environment, so that MPI need not be initialised.
 //!
 //! Launchers nest, and inner ones pass on what outer ones set: under `mpirun` in a Slurm job every
-//! rank sees the batch script's `SLURM_PROCID`. So the innermost convention that is there counts,
-//! and only variables that one launcher sets together are compared. What follows from the facts
-//! is the caller's.
+//! rank sees the batch script's `SLURM_PROCID`. So the innermost convention that is present counts,
+//! and only variables that one launcher sets together are compared. The caller decides what
+//! follows.
 //!
-//! Invariant: pure; the same variables give the same facts.
+//! Invariant: the result is a pure function of the variables.
 
-/// Who started the process.
+/// The launcher that started the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Launcher {
     Jsrun,
@@ -21,22 +21,25 @@ pub enum Launcher {
     Flux,
 }
 
-/// The place of a process among those that were started with it.
+/// The rank of a process among those that were started with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
+    /// The launcher.
     pub launcher: Launcher,
+    /// Rank of this process among all.
     pub rank: u32,
     /// PMIx alone does not set it in the environment.
     pub size: Option<u32>,
+    /// Rank of this process on its node, if it is known.
     pub local_rank: Option<u32>,
     /// The launcher's name for the node; not all launchers set it.
     pub node: Option<String>,
 }
 
-/// Why the environment makes no sense.
+/// Why the environment is contradictory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchError {
-    #[error("`{name}` is `{value}`, which is no number")]
+    #[error("`{name}` is `{value}`, which is not a valid number")]
     NoNumber { name: &'static str, value: String },
     #[error("`{name}` is set, and none of {missing:?}")]
     SizeMissing { name: &'static str, missing: &'static [&'static str] },
@@ -59,13 +62,13 @@ struct Convention {
     size_is_needed: bool,
     local_ranks: &'static [&'static str],
     node: Option<&'static str>,
-    /// Where the same launcher says its rank once more.
+    /// Further variables in which the same launcher sets the rank.
     again: &'static [&'static str],
-    /// The convention counts only where this is set too.
+    /// The convention counts only if this is set too.
     only_with: Option<&'static str>,
 }
 
-/// Innermost first: each sets its own variables and passes on those further down.
+/// The launchers, innermost first. Each sets its own variables and passes on those further down.
 const CONVENTIONS: &[Convention] = &[
     Convention {
         launcher: Launcher::Jsrun,
@@ -125,7 +128,7 @@ const CONVENTIONS: &[Convention] = &[
         local_ranks: &["SLURM_LOCALID"],
         node: Some("SLURMD_NODENAME"),
         again: &[],
-        // The batch script has a SLURM_PROCID and is no task of any step.
+        // The batch script has a SLURM_PROCID, but is not a task of any step.
         only_with: Some("SLURM_STEP_ID"),
     },
     Convention {
@@ -140,7 +143,7 @@ const CONVENTIONS: &[Convention] = &[
     },
 ];
 
-/// Reads the environment through `lookup`; nothing when no launcher started this process.
+/// Reads the environment through `lookup`. Returns `None` if no launcher started this process.
 pub fn discover(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option<Launch>, LaunchError> {
     let found = CONVENTIONS.iter().find(|convention| {
         lookup(convention.rank).is_some()
@@ -151,7 +154,7 @@ pub fn discover(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option<Launch
     Ok(Some(by_slurm(launch, lookup)))
 }
 
-/// [`discover`] of this process.
+/// Returns the launcher of this process; see [`discover`].
 pub fn of_this_process() -> Result<Option<Launch>, LaunchError> {
     discover(&|name| std::env::var(name).ok())
 }
@@ -184,8 +187,9 @@ fn read(
     })
 }
 
-/// `srun` speaks PMI or PMIx to its tasks, and gives more in its own variables. They are this
-/// step's when they give the same rank; else they are older than the launcher that was found.
+/// Completes the facts for `srun`, which speaks PMI or PMIx to its tasks and sets more in its own
+/// variables. These belong to this step if they have the same rank; otherwise they are older than
+/// the launcher that was found.
 fn by_slurm(launch: Launch, lookup: &dyn Fn(&str) -> Option<String>) -> Launch {
     if !matches!(launch.launcher, Launcher::Pmi | Launcher::Pmix | Launcher::Pals) {
         return launch;

@@ -1,5 +1,5 @@
-//! The worker: runs work units, and the verbs that read documents. It knows no batch system and no
-//! schedule.
+//! The worker runs work units, and the verbs that read documents. It does not depend on a batch
+//! system, and does not schedule.
 
 pub mod agent;
 pub mod clean;

@@ -1,7 +1,7 @@
-//! Signals that ask this worker to end.
+//! Catches the signals that ask this worker to exit.
 //!
 //! Batch systems use whatever they are configured to (USR1, USR2, URG), and end a job with INT and
-//! TERM, one after the other: all of them mean the same. It decides nothing.
+//! TERM, one after the other, so all of them mean the same. The agent decides what to do.
 
 use std::future::poll_fn;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -10,23 +10,23 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGURG has the same number on every Linux that we know.
+/// The number of SIGURG, which is the same on all supported platforms.
 const URG: SignalKind = SignalKind::from_raw(23);
 
-/// What was asked.
+/// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// To end soon. Batch systems repeat themselves, so once more means nothing new.
+    /// Exit soon. Batch systems repeat signals, so a second one changes nothing.
     Leave,
-    /// The same, by INT: a person who sends it twice insists.
+    /// The same by INT, which a person sends twice to exit at once.
     Interrupt,
 }
 
-/// Whether this process was asked to end, for whoever has no `Signals`.
+/// Whether this process was asked to exit, for code that has no `Signals`.
 static WAS_ASKED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
-/// Whether this process was asked to end, or is within the time given: batch systems signal all
-/// processes of a job, one after the other.
+/// Returns whether this process was asked to exit, or is within the given time: batch systems send
+/// signals to all processes of a job, one after the other.
 pub fn was_asked_within(limit: Duration) -> bool {
     let (asked, changed) = &WAS_ASKED;
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,13 +40,14 @@ fn remember_asked() {
     changed.notify_all();
 }
 
-/// The signals of this process, caught from now on.
+/// The signals of this process, which are caught from its creation on.
 pub struct Signals {
     interrupt: Signal,
     others: Vec<Signal>,
 }
 
 impl Signals {
+    /// Starts to catch the signals.
     pub fn catch() -> std::io::Result<Self> {
         let others = [
             SignalKind::terminate(),
@@ -60,7 +61,7 @@ impl Signals {
         })
     }
 
-    /// The next one that comes; none is lost when the wait is given up.
+    /// Waits for the next signal. No signal is lost if the wait is cancelled.
     pub async fn next(&mut self) -> Asked {
         let asked = poll_fn(|context| {
             if self.interrupt.poll_recv(context).is_ready() {

@@ -1,4 +1,4 @@
-//! `train`: a model from files of documents, written as one file.
+//! `train`: trains a model on files of documents, and writes it as one file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use thresher_models::train::{LabelledFiles, TrainSettings, TrainedModel, train_classifier};
 
-/// Train a model: `classifier`, from good documents and others
+/// Train a model, such as a `classifier` of good and other documents
 ///
 /// The model has fastText's own format. The same files and seed give the same bytes.
 #[derive(Debug, clap::Args)]
@@ -53,10 +53,10 @@ struct ClassifierArgs {
     /// Learning rate at the start; it falls to 0
     #[arg(long, default_value_t = 0.1)]
     lr: f32,
-    /// Number of times that each document is seen
+    /// Number of passes over the documents
     #[arg(long, default_value_t = 5)]
     epochs: u32,
-    /// Leave out words that are rarer
+    /// Ignore words with fewer occurrences
     #[arg(long, default_value_t = 1)]
     min_count: u64,
     /// Seed for the order of documents and the first vectors
@@ -64,7 +64,7 @@ struct ClassifierArgs {
     seed: u64,
 }
 
-/// What a model was trained on, and how well it fits. As text it is one line.
+/// The figures of a training. Its text is one line.
 #[derive(Debug)]
 pub struct Training {
     model: TrainedModel,
@@ -105,7 +105,7 @@ impl TrainArgs {
     }
 }
 
-/// Writes a file under another name first, so that the file is never there in part.
+/// Writes a file under another name first, so that a partial file never has the final name.
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! What the command line may say of the allocation around a coordinator.
+//! The options of the command line that describe the allocation in which a coordinator runs.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use thresher_coordinator::allocation::{Allocation, AllocationOptions};
 use thresher_coordinator::clock;
 use thresher_coordinator::scheduler::Timestamp;
 
-/// When the allocation ends. Without any of these the batch system's environment is asked.
+/// When the allocation ends. The environment of the batch system is the default.
 #[derive(Debug, Clone, Args)]
 pub(super) struct AllocationArgs {
-    /// When the allocation ends: Unix seconds, or like `2026-11-27T18:00:00Z` [default: what the
-    /// batch system's environment says, where it does]
+    /// End of the allocation: Unix seconds, or a time like `2026-11-27T18:00:00Z` [default: from
+    /// the batch system's environment, if it has one]
     #[arg(long, value_name = "TIME", conflicts_with = "walltime", value_parser = parse_end)]
     ends_at: Option<Timestamp>,
-    /// The allocation ends so long from now, e.g. `2h`
+    /// Time from now to the end of the allocation, such as `2h`
     #[arg(long, value_name = "SPAN")]
     walltime: Option<Span>,
-    /// Nothing runs so long before the end, or so long after a signal [default in an allocation:
-    /// 5m, in one of up to 30m 2m]
+    /// Time before the end, or after a signal, in which no unit starts [default in an allocation:
+    /// 5m, in one of up to 30m: 2m]
     #[arg(long, value_name = "SPAN")]
     margin: Option<Span>,
 }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_written_in_seconds_or_as_a_date() {
+    fn an_end_is_read_from_seconds_or_a_date() {
         let expected = Timestamp::from_millis(1_795_802_400_000);
         assert_eq!(parse_end("1795802400"), Ok(expected));
         assert_eq!(parse_end("2026-11-27T18:00:00Z"), Ok(expected));

@@ -1,5 +1,5 @@
-//! The allocations of a job in `status`: from the records, and from one question to the batch
-//! system. One that is not there, or does not answer, costs only what it would have said.
+//! Shows the allocations of a job in `status`, from the records and from one query to the batch
+//! system. If the batch system does not answer, only its part is missing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use thresher_coordinator::clock;
 use thresher_coordinator::figures::Pace;
 
 const ASK_LIMIT: Duration = Duration::from_secs(5);
-/// The latest ones.
+/// Number of allocations that are shown, the latest ones.
 const SHOWN: usize = 20;
 const MILLIS_PER_HOUR: f64 = 3_600_000.0;
-/// As `Allocation::standing` says it.
+/// States of allocations, as `Allocation::describe` names them.
 const RUNNING: &str = "running";
 const ENDING: &str = "ending";
 const UNKNOWN: &str = "unknown";
@@ -31,8 +31,9 @@ const UNKNOWN: &str = "unknown";
 pub(super) struct Allocations {
     pub(super) allocations: Vec<Row>,
     pub(super) node_hours: Option<NodeHours>,
-    /// Why the batch system was not heard; empty when it was, or was not asked.
-    pub(super) unheard: String,
+    /// Why the batch system did not answer; empty if it did, or if it was not asked.
+    #[serde(rename = "unheard")]
+    pub(super) query_error: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,18 +55,18 @@ pub(super) enum Answers {
     No,
 }
 
-/// Of all allocations.
+/// Node-hours of all allocations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct NodeHours {
     used: f64,
-    /// In units that were done, by their time and the workers' slots.
+    /// Node-hours in units that were done, from their time and the workers' slots.
     in_done_units: f64,
-    /// The rest: waiting, starting, and units that were lost. While an allocation runs nobody
-    /// knows: it may be in units that are at work.
+    /// The rest: waiting, starting, and units that were lost. It is not known while an allocation
+    /// runs, because running units may need it.
     wasted: Option<f64>,
 }
 
-/// What the batch system says about allocations whose end was not recorded.
+/// Asks the batch system for the states of allocations whose end was not recorded.
 pub(super) fn ask_states(history: &History) -> anyhow::Result<States> {
     let ids = history.unsettled().filter_map(|a| AllocationId::parse(&a.id).ok());
     let ids: Vec<AllocationId> = ids.collect();
@@ -77,7 +78,7 @@ pub(super) fn ask_states(history: &History) -> anyhow::Result<States> {
 }
 
 impl Allocations {
-    /// Of a state directory; without any, there is nothing to show.
+    /// Returns the allocations that a state directory has records of.
     pub(super) fn look(
         state: &Path,
         status: &StatusResponse,
@@ -87,13 +88,13 @@ impl Allocations {
         if history.allocations.is_empty() {
             return Ok(Self::default());
         }
-        let (states, unheard) = match ask_states(&history) {
+        let (states, query_error) = match ask_states(&history) {
             Ok(states) => (states, String::new()),
             Err(error) => (States::new(), error.to_string()),
         };
         let now = clock::now().millis() / 1000;
         let mut shown = Self::of(&history, &states, status, now);
-        shown.unheard = unheard;
+        shown.query_error = query_error;
         let latest = shown.allocations.iter_mut().zip(&history.allocations).rev().take(SHOWN);
         for (row, allocation) in latest {
             if allocation.lacks_cause(states.get(&row.id)) {
@@ -102,7 +103,7 @@ impl Allocations {
                 row.why += &cause;
             }
         }
-        // Whoever coordinates runs in the one that began last.
+        // A coordinator that answers runs in the allocation that started last.
         let last = shown.allocations.iter_mut().max_by_key(|row| row.began_millis);
         if let Some(last) = last.filter(|row| answers == Answers::Yes && row.state == UNKNOWN) {
             (last.state, last.why) = (RUNNING, String::new());
@@ -123,15 +124,15 @@ impl Allocations {
         };
         // Without knowing a node's slots, the time of units says nothing about nodes.
         let node_hours = (slots > 0).then(|| NodeHours::of(&rows, &status.stages, slots));
-        Self { allocations: rows, node_hours, unheard: String::new() }
+        Self { allocations: rows, node_hours, query_error: String::new() }
     }
 
-    /// As people read it; empty without allocations.
+    /// Returns the text for people; empty without allocations.
     pub(super) fn text(&self) -> String {
         if self.allocations.is_empty() {
             return String::new();
         }
-        let head = ["allocation", "state", "nodes", "runs", "began", "ends"].map(str::to_owned);
+        let head = ["allocation", "state", "nodes", "runs", "started", "ends"].map(str::to_owned);
         let skipped = self.allocations.len().saturating_sub(SHOWN);
         let shown = &self.allocations[skipped..];
         let mut rows = vec![head];
@@ -160,14 +161,15 @@ impl Allocations {
         if let Some(node_hours) = self.node_hours {
             text += &node_hours.text();
         }
-        if !self.unheard.is_empty() {
-            let first = self.unheard.lines().next().unwrap_or_default();
-            text += &format!("the batch system was not heard: {first}\n");
+        if !self.query_error.is_empty() {
+            let first = self.query_error.lines().next().unwrap_or_default();
+            text += &format!("the batch system did not answer: {first}\n");
         }
         text
     }
 
-    /// Of the allocation that runs: what is left of its walltime, and what the job wants of it.
+    /// Returns the walltime that is left in the running allocation, and the time that the current
+    /// stage needs.
     pub(super) fn time_left(&self, status: &StatusResponse) -> Option<String> {
         let running = self.allocations.iter().find(|row| row.state == RUNNING)?;
         let left = running.ends_millis.checked_sub(status.now_millis)?;
@@ -177,7 +179,7 @@ impl Allocations {
         if let Some((stage, needed)) = needed.next() {
             text += &format!(", `{}` needs {} of it", stage_name(stage.stage()), span(needed));
             if needed > left {
-                text += ": more than there is";
+                text += ", which is more";
             }
         }
         Some(text + "\n")
@@ -186,10 +188,10 @@ impl Allocations {
 
 impl NodeHours {
     fn of(rows: &[Row], stages: &[StageStatus], slots: u32) -> Self {
-        // Folded from nought: the sum of nothing is a negative zero.
+        // `sum` of an empty iterator is a negative zero.
         let used = rows.iter().fold(0.0, |sum, row| sum + row.node_hours);
         let done = stages.iter().fold(0.0, |sum, stage| sum + node_hours_of(stage, slots));
-        // Not with what only may still run: its end was missed.
+        // An allocation in an unknown state does not count: its end was probably not recorded.
         let running = rows.iter().any(|row| matches!(row.state, RUNNING | ENDING));
         let wasted = (!running).then(|| (used - done).max(0.0));
         Self { used, in_done_units: done.min(used), wasted }
@@ -200,7 +202,7 @@ impl NodeHours {
         let thousandths = |hours: f64| (hours * 1000.0).round() as u64;
         let (rest, word) = match wasted {
             Some(wasted) => (wasted, "wasted"),
-            None => (used - in_done_units, "in units at work, or wasted"),
+            None => (used - in_done_units, "in running units, or wasted"),
         };
         format!(
             "node-hours {used:.2} used, {in_done_units:.2} in done units, {rest:.2} {word} ({})\n",
@@ -209,7 +211,8 @@ impl NodeHours {
     }
 }
 
-/// What the done units of a stage took of nodes with so many slots; a range of keys takes a node.
+/// Returns the node-hours of the done units of a stage, on nodes with this number of slots. A unit
+/// that resolves a key range uses a whole node.
 fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
     let units_on_node = match stage.stage() {
         Stage::ResolveLines | Stage::ResolveDocuments => 1,
@@ -224,7 +227,7 @@ fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
     stage.wall_millis as f64 / MILLIS_PER_HOUR / f64::from(units_on_node)
 }
 
-/// When it ended or will, by its walltime; nobody knows when one ended that was killed.
+/// Returns when a run ended or will end by its walltime. The end of a killed run is not recorded.
 fn ended_or_ends(run: &Run) -> Option<u64> {
     run.end.as_ref().map(|end| end.at_unix_seconds).or(run.ends_unix_seconds)
 }
@@ -264,10 +267,10 @@ mod tests {
     }
 
     fn shown(row: Row) -> Allocations {
-        Allocations { allocations: vec![row], node_hours: None, unheard: String::new() }
+        Allocations { allocations: vec![row], node_hours: None, query_error: String::new() }
     }
 
-    /// Half of a stage is done after `elapsed` milliseconds, 20 s after the allocation began.
+    /// Half of a stage is done after `elapsed` milliseconds, 20 s after the allocation started.
     fn status(elapsed: u64) -> StatusResponse {
         let now_millis = 1_772_366_420_000;
         let prepare = StageStatus {
@@ -286,34 +289,34 @@ mod tests {
     }
 
     #[test]
-    fn the_walltime_that_is_left_stands_beside_what_is_needed() {
+    fn the_walltime_left_is_shown_with_the_time_needed() {
         let running = shown(row_of(RUNNING));
         let left = running.time_left(&status(10_000)).unwrap();
         assert_eq!(left, "walltime left 40 s, `prepare` needs 10 s of it\n");
         let left = running.time_left(&status(90_000)).unwrap();
-        assert_eq!(left, "walltime left 40 s, `prepare` needs 1m 30s of it: more than there is\n");
+        assert_eq!(left, "walltime left 40 s, `prepare` needs 1m 30s of it, which is more\n");
         assert_eq!(shown(row_of("ended")).time_left(&status(10_000)), None);
     }
 
     #[test]
-    fn one_that_ended_says_when() {
+    fn an_ended_allocation_shows_its_end() {
         let text = shown(row_of("ended")).text();
         assert!(text.contains("2026-03-01 12:00:00 UTC  2026-03-01 12:01:00 UTC"), "{text}");
     }
 
     #[test]
-    fn node_hours_are_wasted_when_no_allocation_runs_any_more() {
+    fn wasted_node_hours_are_known_if_no_allocation_runs() {
         let text = |state| NodeHours::of(&[row_of(state)], &status(1000).stages, 4).text();
         let ended = text("ended");
         assert_eq!(ended, "node-hours 1.50 used, 0.50 in done units, 1.00 wasted (66.7 %)\n");
-        let at_work = "1.00 in units at work, or wasted (66.7 %)\n";
+        let at_work = "1.00 in running units, or wasted (66.7 %)\n";
         assert!(text(RUNNING).ends_with(at_work), "{}", text(RUNNING));
         let nothing = NodeHours::of(&[], &[], 4).text();
         assert_eq!(nothing, "node-hours 0.00 used, 0.00 in done units, 0.00 wasted (-)\n");
     }
 
     #[test]
-    fn a_done_unit_takes_a_slot_and_a_range_of_keys_a_node() {
+    fn a_done_unit_uses_a_slot_and_a_key_range_a_node() {
         let prepare = &status(1000).stages[0];
         assert_eq!(node_hours_of(prepare, 4), 0.5);
         let resolve = StageStatus { stage: Stage::ResolveLines.into(), ..prepare.clone() };

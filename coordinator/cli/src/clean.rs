@@ -34,8 +34,8 @@ fn refuse_running(state: &Path) -> anyhow::Result<()> {
     let reached = block_on(reach(state))?;
     if matches!(reached, Reached::Coordinator(_)) {
         bail!(
-            "a coordinator works on this job\nhint: `thresher drain --state {}` first, or \
-             `--dry-run` to see what would be removed",
+            "a coordinator is running this job\nhint: run `thresher drain --state {}` first, or \
+             use `--dry-run` to see what would be removed",
             state.display()
         );
     }

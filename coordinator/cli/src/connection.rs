@@ -1,4 +1,4 @@
-//! The way from a verb to the coordinator, where one runs.
+//! Connects a verb to the coordinator of its job, if one runs.
 
 use std::path::Path;
 
@@ -7,10 +7,11 @@ use thresher_channel::{ConnectError, Credentials, Role, connect};
 use thresher_proto::pb::control_client::ControlClient;
 use tonic::transport::Channel;
 
-/// Whether somebody answers for a state directory.
+/// Whether a coordinator answers for a state directory.
 pub(super) enum Reached {
+    /// The client of the coordinator that answered.
     Coordinator(ControlClient<Channel>),
-    /// Nobody; why that seems so.
+    /// No coordinator answers, for this reason.
     Nobody(String),
 }
 
@@ -34,12 +35,12 @@ pub(super) async fn reach(state: &Path) -> anyhow::Result<Reached> {
     }
 }
 
-/// Runs one verb's calls to their end.
+/// Runs the calls of one verb until they complete.
 pub(super) fn block_on<T>(calls: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(calls)
 }
 
-/// What the coordinator answered, as an error of ours.
+/// Returns the coordinator's refusal as an error.
 pub(super) fn refused(status: &tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("the coordinator answered: {}", status.message())
 }

@@ -1,5 +1,5 @@
-//! `cancel` and `drain`: by the coordinator where one answers, and by the records of allocations,
-//! so that nothing that waits in a queue begins again.
+//! `cancel` and `drain`. They ask the coordinator, if one answers, and write to the records of
+//! allocations, so that allocations in the queue of a batch system do not start the job again.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use thresher_coordinator::batch::{
 };
 use thresher_coordinator::run::{cancel_in_state, status_from_state};
 
-/// Stop a job permanently; files that are published stay
+/// Stop a job permanently; published files are kept
 ///
 /// A cancelled job cannot be resumed. To stop for now, use `thresher drain`.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(super) struct CancelArgs {
 
 /// Let running units finish, then stop; a later `run` or `resume` continues
 ///
-/// Allocations that wait in a queue are taken out of it.
+/// Waiting allocations are removed from the queue.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  thresher drain --state out/corpus.state")]
 pub(super) struct DrainArgs {
@@ -45,7 +45,7 @@ pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
         match (reach(&state).await?, &submitted) {
             (Reached::Coordinator(mut client), _) => {
                 client.cancel(CancelRequest {}).await.map_err(|status| refused(&status))?;
-                // One that has ended meanwhile has left it to the journal.
+                // If the coordinator has ended since then, the journal has the state.
                 let status = client.status(StatusRequest {}).await.ok();
                 Ok(Some(status.map(|status| status.into_inner().state())))
             }
@@ -53,29 +53,30 @@ pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
             (Reached::Nobody(why), None) => Err(nothing_to_stop(&why, &state)),
         }
     })?;
-    let stands = match (answered, &submitted) {
-        (Some(Some(stands)), _) => stands,
+    let current = match (answered, &submitted) {
+        (Some(Some(answer)), _) => answer,
         (Some(None), _) | (None, None) => status_from_state(&state)?.state(),
         (None, Some((_, history))) => cancel_unreached(&state, history)?,
     };
     if let Some((records, history)) = submitted {
         note_failure(take_back(&records, &history, answered.is_some()));
     }
-    cancelled(stands)?;
+    check_cancelled(current)?;
     print::note("the job is cancelled");
     Ok(Exit::Done.into())
 }
 
-/// Whoever runs the job out of reach meets the higher epoch, and stops.
+/// Cancels a job whose coordinator cannot be reached. If it still runs, it finds the higher epoch
+/// and stops.
 fn cancel_unreached(state: &Path, history: &History) -> anyhow::Result<JobState> {
-    let begun = status_from_state(state)?.state();
-    if begun.is_final() {
-        return Ok(begun);
+    let current = status_from_state(state)?.state();
+    if current.is_final() {
+        return Ok(current);
     }
     let submitted = match &history.submission {
-        Some(submission) if begun == JobState::None => {
+        Some(submission) if current == JobState::None => {
             if history.allocations.is_empty() {
-                let why = "the batch system never took an allocation, and the job never began";
+                let why = "the batch system accepted no allocation, and the job never started";
                 return Err(nothing_to_stop(why, state));
             }
             Some(JobSpec::load(&submission.job)?)
@@ -85,23 +86,24 @@ fn cancel_unreached(state: &Path, history: &History) -> anyhow::Result<JobState>
     cancel_in_state(state, submitted)
 }
 
-/// An error where a cancelled job is not what there is now.
-fn cancelled(stands: JobState) -> anyhow::Result<()> {
-    match stands {
+/// Returns an error if the job is not cancelled.
+fn check_cancelled(current: JobState) -> anyhow::Result<()> {
+    match current {
         JobState::Cancelled => Ok(()),
         JobState::Complete | JobState::CompleteWithGaps | JobState::Failed => anyhow::bail!(
-            "nothing to stop: the job is {} and stays so\nhint: the state directory and the output \
-             may be removed",
-            stands.name()
+            "nothing to stop: the job is already {}\nhint: remove the state directory and the \
+             output if they are not needed",
+            current.name()
         ),
         JobState::None | JobState::Running | JobState::Drained => anyhow::bail!(
-            "the job was not cancelled: it is {}\nhint: `thresher status` shows it; try again",
-            stands.name()
+            "the job was not cancelled: it is {}\nhint: `thresher status` shows it; run the same \
+             command again",
+            current.name()
         ),
     }
 }
 
-/// Removes allocations that wait; those that run too, if no coordinator could be reached.
+/// Cancels waiting allocations, and also running ones if no coordinator could be reached.
 fn take_back(records: &Records, history: &History, answered: bool) -> anyhow::Result<()> {
     let Some(submission) = &history.submission else { return Ok(()) };
     let ids = match answered {
@@ -116,13 +118,13 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
     let mut withdrawn = 0;
     let submitted = submitted(&state)?;
     if let Some((records, history)) = &submitted {
-        // Before the coordinator ends, or its script would go on by itself.
+        // This must be recorded before the coordinator ends; otherwise its script would continue.
         records.add(Record::HeldByHand)?;
         withdrawn = history.waiting().len();
         let taken_back = withdraw_waiting(records, history, "the job was drained by hand");
         note_failure(taken_back.map(|_| ()));
     }
-    let out_of_reach = block_on(async {
+    let unreached = block_on(async {
         match reach(&state).await? {
             Reached::Coordinator(mut client) => {
                 client.drain(DrainRequest {}).await.map_err(|status| refused(&status))?;
@@ -131,14 +133,14 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
             Reached::Nobody(why) => Ok(Some(why)),
         }
     })?;
-    match (out_of_reach, submitted) {
+    match (unreached, submitted) {
         (None, _) => {
             print::note(
                 "running units finish, then the coordinator stops; `thresher status` shows it",
             );
         }
         (Some(why), Some((_, history))) if withdrawn > 0 => {
-            print::note(&format!("{withdrawn} allocations were taken out of the queue"));
+            print::note(&format!("{withdrawn} allocations were removed from the queue"));
             refuse_running(&history, &why)?;
             print::note("`thresher resume` submits the job again");
         }
@@ -147,19 +149,19 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Refuses if an allocation runs whose coordinator cannot be reached.
+/// Returns an error if an allocation runs, but its coordinator cannot be reached.
 fn refuse_running(history: &History, why: &str) -> anyhow::Result<()> {
-    let begun: Vec<_> = history.unsettled().filter(|a| !a.runs.is_empty()).collect();
-    if begun.is_empty() {
+    let started: Vec<_> = history.unsettled().filter(|a| !a.runs.is_empty()).collect();
+    if started.is_empty() {
         return Ok(());
     }
     let states = ask_states(history)?;
     let running =
         |a: &&&Allocation| matches!(a.describe(states.get(&a.id)).0, "running" | "ending");
-    match begun.iter().find(running) {
+    match started.iter().find(running) {
         Some(running) => anyhow::bail!(
             "allocation `{}` runs, and its coordinator could not be asked to drain: {}\nhint: no \
-             allocation follows it; try again, or end it by the batch system",
+             allocation follows it; try again, or cancel it in the batch system",
             running.id,
             without_hint(why)
         ),
@@ -167,14 +169,15 @@ fn refuse_running(history: &History, why: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Batch systems refuse to end what ended just now; what begins later reads that it was taken back.
+/// Prints a failure to remove allocations. It is not an error: batch systems refuse to cancel what
+/// has just ended, and an allocation that starts later reads in the records that it was withdrawn.
 fn note_failure(taken_back: anyhow::Result<()>) {
     if let Err(error) = taken_back {
-        print::note(&format!("not every allocation was taken out of the queue: {error}"));
+        print::note(&format!("not every allocation was removed from the queue: {error}"));
     }
 }
 
-/// The allocations of a job that was ever submitted.
+/// Returns the records of a job, if it was ever submitted.
 fn submitted(state: &Path) -> anyhow::Result<Option<(Records, History)>> {
     let records = Records::of(state);
     let history = History::of(&records.read()?);

@@ -1,18 +1,18 @@
-//! What the exit status means, so that scripts need not read text.
+//! The exit statuses, so that scripts need not parse text.
 
 use std::process::ExitCode;
 
 use thresher_proto::pb::JobState;
 
-/// How a command ended. The parser of the command line adds 2, for wrong usage.
+/// The result of a command. The parser of the command line adds 2, for wrong usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done; the job is complete.
+    /// The command succeeded; the job is complete.
     Done = 0,
-    /// It failed; the error is on stderr.
+    /// The command failed; the error is on stderr.
     Error = 1,
     /// The job or output is complete, except for units that failed permanently.
-    Gaps = 3,
+    MissingUnits = 3,
     /// The job failed permanently, or was cancelled.
     JobFailed = 4,
     /// The job was drained or is not finished.
@@ -37,7 +37,7 @@ impl Exit {
     pub(super) const fn of_job(state: JobState) -> Self {
         match state {
             JobState::Complete => Self::Done,
-            JobState::CompleteWithGaps => Self::Gaps,
+            JobState::CompleteWithGaps => Self::MissingUnits,
             JobState::Failed | JobState::Cancelled => Self::JobFailed,
             JobState::None | JobState::Running | JobState::Drained => Self::Unfinished,
         }

@@ -72,8 +72,8 @@ enum Verb {
     Allocation(script_calls::AllocationArgs),
 }
 
-/// What is printed unless `THRESHER_LOG` says otherwise. Outside of clouds the SDK's request for a
-/// role or a region is never answered; that is not worth a warning.
+/// The log filter unless `THRESHER_LOG` sets another. Outside of clouds the SDK's request for a
+/// role or a region is never answered, so its warning is suppressed.
 const DEFAULT_LOG: &str = "warn,aws_config::imds=error";
 
 /// Runs the command line of this process.
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_says_what_it_does_and_how_it_is_written() {
+    fn every_verb_has_a_description_and_an_example() {
         let mut commands = vec![Cli::command()];
         let mut verbs = 0;
         while let Some(command) = commands.pop() {

@@ -23,7 +23,7 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     print::answer(&report, args.json)?;
     let exit = match report.sound {
         false => Exit::Differs,
-        true if report.has_gaps() => Exit::Gaps,
+        true if report.has_missing_units() => Exit::MissingUnits,
         true => Exit::Done,
     };
     Ok(exit.into())
@@ -37,9 +37,9 @@ pub(super) fn trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     }
     anyhow::ensure!(
         args.json,
-        "`{}` is in no shard and among no dropped or quarantined records\nhint: write the complete \
-         URL, record id or content hash, as it is in the input, or the name of an input, to see \
-         its quarantined records",
+        "`{}` is in no shard, and no dropped or quarantined record has it\nhint: write the \
+         complete URL, record id or content hash, as it is in the input, or the name of an \
+         input, to see its quarantined records",
         args.needle
     );
     Ok(Exit::Error.into())

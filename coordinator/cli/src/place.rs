@@ -1,4 +1,4 @@
-//! Where a job is: its job file, its output and its state directory.
+//! Finds the job file, the output and the state directory of a job.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use clap::Args;
 use thresher_job::{JobError, JobSpec};
 use toml::{Table, Value};
 
-/// Names a job that was begun, by its job file or by its state directory.
+/// Names a job that was started, by its job file or by its state directory.
 #[derive(Debug, Clone, Args)]
 pub(super) struct StatePlace {
-    /// Job file; its state directory is taken to be `<output>.state`
+    /// Job file; the state directory is `<output>.state`
     #[arg(value_name = "JOB.toml", required_unless_present = "state")]
     job: Option<PathBuf>,
     /// State directory of the job
@@ -20,7 +20,7 @@ pub(super) struct StatePlace {
 }
 
 impl StatePlace {
-    /// The state directory; a job's own need not be there.
+    /// Returns the state directory. The one that a job file implies need not exist.
     pub(super) fn directory(&self) -> anyhow::Result<PathBuf> {
         match (&self.state, &self.job) {
             (Some(state), _) => {
@@ -28,7 +28,8 @@ impl StatePlace {
                 match state.metadata() {
                     Ok(found) if found.is_dir() => Ok(state),
                     Ok(_) | Err(_) => bail!(
-                        "`{}` is no directory\nhint: a job's state is `<output>.state`, or where its \
+                        "`{}` is not a directory\nhint: the state directory is `<output>.state`, \
+                         or what \
                          `--state` was",
                         state.display()
                     ),
@@ -45,21 +46,21 @@ pub(super) fn load_job(path: &Path, output: Option<&Path>) -> anyhow::Result<Job
     let Some(output) = output else { return Ok(JobSpec::load(path)?) };
     let is_address = output.to_string_lossy().contains("://");
     let output = if is_address { output.to_owned() } else { absolute(output)? };
-    let output = output.to_str().context("the output's path is no UTF-8")?;
+    let output = output.to_str().context("the output's path is not valid UTF-8")?;
     match JobSpec::load(path) {
         Ok(job) => Ok(job.with_output(output)?),
-        // The file may leave out what the command line says.
+        // The file needs no output if the command line names one.
         Err(JobError::Invalid { key, .. }) if key == "output.path" => with_output(path, output),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The state directory of a job that names none: beside its output.
+/// Returns the default state directory of a job, which is beside its output.
 pub(super) fn state_directory(job: &JobSpec) -> anyhow::Result<PathBuf> {
     let output = &job.output.path;
     if output.contains("://") {
         bail!(
-            "the output `{output}` is no directory to keep state beside\n\
+            "the output `{output}` is not a local directory, so the state needs its own\n\
              hint: use `--state DIR`, a directory that all workers share"
         );
     }
@@ -68,19 +69,19 @@ pub(super) fn state_directory(job: &JobSpec) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(name))
 }
 
-/// The one named on the command line, else the job's own.
+/// Returns the state directory that the command line names, or the default one of the job.
 pub(super) fn choose_state(state: Option<&Path>, job: &JobSpec) -> anyhow::Result<PathBuf> {
     state.map_or_else(|| state_directory(job), absolute)
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("`{}` is no path", path.display()))
+    std::path::absolute(path).with_context(|| format!("`{}` is not a valid path", path.display()))
 }
 
 fn with_output(path: &Path, output: &str) -> anyhow::Result<JobSpec> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("failed to read the job file `{}`", path.display()))?;
-    let mut table: Table = text.parse().context("the job file is no valid TOML")?;
+    let mut table: Table = text.parse().context("the job file is not valid TOML")?;
     let section = table.entry("output").or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(section) = section {
         section.insert("path".to_owned(), Value::String(output.to_owned()));
@@ -97,7 +98,7 @@ mod tests {
                        listing = \"x\"\n[language]\nmodel = \"none\"\n";
 
     #[test]
-    fn state_is_kept_beside_the_output() {
+    fn the_state_directory_is_beside_the_output() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job.toml");
         std::fs::write(&path, format!("{JOB}[output]\npath = \"out/corpus/\"\n")).unwrap();
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_on_the_command_line_wins_and_may_be_the_only_one() {
+    fn an_output_on_the_command_line_replaces_that_of_the_job_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job.toml");
         for rest in ["", "[output]\nzstd_level = 5\n", "[output]\npath = \"there\"\n"] {

@@ -1,11 +1,12 @@
-//! The only writer to stdout and stderr: results to the one, everything about them to the other.
+//! Writes to stdout and stderr; no other module does. Results go to stdout, everything else to
+//! stderr.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
-/// Writes results. A reader that has seen enough (`| head`) is not an error.
+/// Writes a result to stdout. A closed pipe (`| head`) is not an error.
 pub(super) fn result(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -28,12 +29,12 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Whether notes may be coloured: not in files and pipes, and not for who does not want it.
+/// Returns whether notes may be coloured: not in files and pipes, and not if `NO_COLOR` is set.
 pub(super) fn has_colours() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// An error with its causes, and what to do about it last.
+/// Returns the text of an error with its causes, and with all hints at the end.
 pub(super) fn error_text(error: &anyhow::Error) -> String {
     let mut body = String::new();
     let mut hints = String::new();
@@ -43,7 +44,7 @@ pub(super) fn error_text(error: &anyhow::Error) -> String {
             Some((message, hint)) => (message, Some(hint.trim())),
             None => (text.as_str(), None),
         };
-        // Most of our errors quote their cause themselves.
+        // Most errors of this project already quote their cause.
         if !body.contains(message) {
             if !body.is_empty() {
                 body.push_str(": ");

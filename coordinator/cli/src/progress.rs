@@ -1,6 +1,6 @@
-//! Live progress on stderr: bars on a terminal, a line now and then elsewhere.
+//! Shows progress on stderr: bars on a terminal, otherwise a line every few seconds.
 //!
-//! It reads no clock: the statuses that it is shown carry their time.
+//! It reads no clock, because each status has its time.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -13,12 +13,14 @@ use super::print;
 use thresher_coordinator::amounts::{bytes, count, rate, span};
 use thresher_coordinator::figures::{Pace, ended_units};
 
-/// Between two lines about the same stage.
+/// Shortest time between two lines about the same stage.
 const LINE_MILLIS: u64 = 5_000;
 
-/// Shows how a job goes on.
+/// Shows the progress of a job.
 pub(super) enum Progress {
+    /// Progress bars, for a terminal.
     Bars(Bars),
+    /// Lines of text, for a file or a pipe.
     Lines(Lines),
 }
 
@@ -71,35 +73,35 @@ impl Drop for Bars {
     }
 }
 
-/// What was said of each stage.
+/// The last line that was printed for each stage.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    told: BTreeMap<i32, Told>,
+    printed: BTreeMap<i32, Printed>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Told {
+struct Printed {
     at_millis: u64,
-    text_of: (u32, u32, u32, u32),
+    figures: (u32, u32, u32, u32),
 }
 
 impl Lines {
-    /// What is worth a line: a stage that began or ended, and every few seconds what changed.
+    /// Returns the lines to print: for each stage that started or ended, and every few seconds for
+    /// each stage whose figures changed.
     fn of(&mut self, status: &StatusResponse) -> Vec<String> {
         let mut lines = Vec::new();
         for stage in status.stages.iter().filter(|stage| stage.started_millis > 0) {
-            let facts = (stage.units, ended_units(stage), stage.set_aside, stage.retries);
-            let due = match self.told.get(&stage.stage) {
+            let figures = (stage.units, ended_units(stage), stage.set_aside, stage.retries);
+            let due = match self.printed.get(&stage.stage) {
                 None => true,
-                Some(told) if told.text_of == facts => false,
-                Some(told) => {
+                Some(last) if last.figures == figures => false,
+                Some(last) => {
                     stage.ended_millis > 0
-                        || status.now_millis.saturating_sub(told.at_millis) >= LINE_MILLIS
+                        || status.now_millis.saturating_sub(last.at_millis) >= LINE_MILLIS
                 }
             };
             if due {
-                self.told
-                    .insert(stage.stage, Told { at_millis: status.now_millis, text_of: facts });
+                self.printed.insert(stage.stage, Printed { at_millis: status.now_millis, figures });
                 let message = message(stage, status.now_millis);
                 lines.push(format!("{:17} {message}", stage_name(stage.stage())));
             }
@@ -131,7 +133,7 @@ fn message(stage: &StageStatus, now_millis: u64) -> String {
         text += &format!("  {} retried", count(stage.retries.into()));
     }
     if stage.set_aside > 0 {
-        text += &format!("  {} set aside", count(stage.set_aside.into()));
+        text += &format!("  {} failed", count(stage.set_aside.into()));
     }
     text
 }
@@ -142,7 +144,7 @@ mod tests {
     use thresher_coordinator::figures::example;
 
     #[test]
-    fn a_line_is_written_when_a_stage_begins_and_ends_and_seldom_between() {
+    fn a_stage_gets_a_line_at_its_start_at_its_end_and_every_few_seconds() {
         let mut status = example();
         status.stages.truncate(2);
         status.stages.remove(0);
@@ -167,7 +169,7 @@ mod tests {
             lines.of(&status),
             ["lines             3/3 units  10.0 MB  5.00 MB/s  in 2.0 s"]
         );
-        assert!(lines.of(&status).is_empty(), "told once");
+        assert!(lines.of(&status).is_empty(), "printed once");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `run` and `serve`: a job from its file to its end, with or without local workers.
+//! `run` and `serve` run a job to its end, with or without local workers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,8 +21,8 @@ use thresher_worker::connect::GangArgs;
 
 /// Run a job here: a coordinator in this process, workers as its children
 ///
-/// If it was run before, it resumes, or prints that the job is already complete. The report is in
-/// REPORT.md beside the shards.
+/// A job that was run before is resumed; if it is already complete, only that is printed. The
+/// report is in REPORT.md beside the shards.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher run job.toml\n  \
                         thresher run job.toml --output /scratch/corpus --slots 32")]
@@ -37,13 +37,13 @@ pub(super) struct RunArgs {
     /// Units that one worker runs at a time [default: its share of the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     slots: Option<u32>,
-    /// Where shards and report go, instead of the job file's `output.path`
+    /// Where to write shards and report, instead of the job file's `output.path`
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Where the job's state is kept [default: `<output>.state`]
+    /// State directory of the job [default: `<output>.state`]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Let workers of other nodes join at this address
+    /// Listen at this address, so that workers on other nodes can join
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -51,8 +51,8 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     gang: GangArgs,
     /// Complete the job without units that failed permanently, if they fail once more
-    #[arg(long)]
-    accept_gaps: bool,
+    #[arg(long, alias = "accept-gaps")]
+    accept_missing: bool,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -68,21 +68,21 @@ pub(super) struct ServeArgs {
     /// Job file
     #[arg(value_name = "JOB.toml", required_unless_present = "state")]
     job: Option<PathBuf>,
-    /// Where the job's state is kept [default: `<output>.state`]
+    /// State directory of the job [default: `<output>.state`]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Where shards and report go, instead of the job file's `output.path`
+    /// Where to write shards and report, instead of the job file's `output.path`
     #[arg(long, value_name = "DIR", requires = "job")]
     output: Option<PathBuf>,
-    /// Listen here too, for workers and people of other nodes
+    /// Listen at this address too, for workers and people on other nodes
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
     #[command(flatten)]
     allocation: AllocationArgs,
-    /// The same by an interface's name: `hsn0`, or `auto` for the first that leads outside
+    /// Listen on this interface: `hsn0`, or `auto` for the first that leads to other hosts
     #[arg(long, value_name = "NAME", conflicts_with = "listen")]
     interface: Option<String>,
-    /// Port on that interface; 0 takes a free one
+    /// Port on that interface; 0 selects a free one
     #[arg(long, value_name = "N", default_value_t = 0, requires = "interface")]
     port: u16,
     /// Print the final status as JSON
@@ -104,7 +104,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         check: refuse_obstacles,
         listen: args.listen,
         allocation: args.allocation.find()?,
-        accept_gaps: args.accept_gaps,
+        accept_missing: args.accept_missing,
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json, "the same `thresher run`")
@@ -129,7 +129,7 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let status = thresher_coordinator::run::serve(ServeOptions { job, state, listen, allocation })?;
     let again = match (submitted, status.refused) {
         (true, true) => "`thresher resume`",
-        (true, false) => "the next allocation of the chain, or `thresher resume`,",
+        (true, false) => "the next allocation of the chain or `thresher resume`",
         (false, _) => "the same `thresher serve`",
     };
     end(&status, args.json, again)

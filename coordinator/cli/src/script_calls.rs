@@ -1,7 +1,7 @@
-//! `allocation begin` and `allocation end`: what a batch script says of itself, and asks.
+//! `allocation begin` and `allocation end`, which batch scripts call at their start and end.
 //!
-//! Scripts call it; people need not. All decisions are `batch::history`'s, from the records of the
-//! state directory and nothing else.
+//! People need not call them. All decisions are made by `batch::history`, from nothing but the
+//! records of the state directory.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,10 +20,10 @@ use thresher_coordinator::batch::{
 use thresher_coordinator::clock;
 use thresher_coordinator::run::status_from_state;
 
-/// A script that waits for its batch system wastes all nodes of the allocation.
+/// Longest wait for the batch system. While a script waits, all nodes of its allocation are idle.
 const ASK_LIMIT: Duration = Duration::from_secs(20);
 
-/// Record that an allocation begins or ends; for batch scripts
+/// Record the start or end of an allocation; for batch scripts
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  thresher allocation begin --state out/corpus.state")]
 pub(super) struct AllocationArgs {
@@ -33,12 +33,12 @@ pub(super) struct AllocationArgs {
 
 #[derive(Debug, Subcommand)]
 enum Moment {
-    /// Print `run` and when the allocation ends, in Unix seconds; or why there is nothing to do
+    /// Print `run` and the end of the allocation in Unix seconds, or why there is nothing to do
     #[command(after_help = "Example:\n  thresher allocation begin --state out/corpus.state")]
     Begin {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
-        /// Why nothing can be done in any allocation: the chain ends
+        /// Why no allocation of the chain can run the job; this ends the chain
         #[arg(long, value_name = "WHY")]
         trouble: Option<String>,
     },
@@ -52,7 +52,7 @@ enum Moment {
         /// Exit status of the coordinator
         #[arg(long, value_name = "N")]
         status: i32,
-        /// The signal that asked for the end; may be empty
+        /// The signal that requested the end; may be empty
         #[arg(long, value_name = "SIGNAL", default_value = "")]
         asked: String,
     },
@@ -69,7 +69,7 @@ pub(super) fn allocation(args: &AllocationArgs) -> anyhow::Result<ExitCode> {
 fn begin(state: &Path) -> anyhow::Result<ExitCode> {
     let (records, history, submission, inside) = surroundings(state)?;
     let id = inside.allocation.to_string();
-    let Standing { job, units_done, .. } = standing(state);
+    let Progress { job, units_done, .. } = progress(state);
     let answer = match history.at_start(&id, job) {
         StartDecision::Stop(why) => {
             let taken_back = withdraw_waiting(&records, &history, &why);
@@ -91,7 +91,8 @@ fn begin(state: &Path) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Takes back what waits, and this allocation too: put back into the queue, it does nothing.
+/// Removes the waiting allocations from the queue. This one is marked as withdrawn, so that it does
+/// nothing if it is requeued.
 fn give_up(state: &Path, why: &str) -> anyhow::Result<ExitCode> {
     let (records, _, _, inside) = surroundings(state)?;
     let id = inside.allocation.to_string();
@@ -99,17 +100,17 @@ fn give_up(state: &Path, why: &str) -> anyhow::Result<ExitCode> {
     let history = History::of(&records.read()?);
     let taken_back = withdraw_waiting(&records, &history, why);
     if let Ok(count @ 1..) = taken_back {
-        print::note(&format!("taken out of the queue: {count} allocations of the chain"));
+        print::note(&format!("{count} allocations of the chain were removed from the queue"));
     }
     report_trouble(taken_back.map(|_| ()));
-    print::note("fix `modules` of the site, then `thresher submit` continues from here");
+    print::note("hint: fix `modules` of the site, then run `thresher submit` to continue");
     Ok(Exit::Done.into())
 }
 
 fn end(state: &Path, status: i32, asked: &str) -> anyhow::Result<ExitCode> {
     let (records, history, _, inside) = surroundings(state)?;
     let id = inside.allocation.to_string();
-    let Standing { units_done, reason, refused, .. } = standing(state);
+    let Progress { units_done, reason, refused, .. } = progress(state);
     let next = history.next(&id, status, asked, refused);
     let asked = asked.to_owned();
     records.add(Record::Ended { id, status, asked, units_done, reason, refused })?;
@@ -132,37 +133,46 @@ fn end(state: &Path, status: i32, asked: &str) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// What was asked for, and the allocation around this process.
+/// Returns the records, the submission, and the allocation in which this process runs.
 fn surroundings(state: &Path) -> anyhow::Result<(Records, History, Submission, Inside)> {
     let records = Records::of(state);
     let history = History::of(&records.read()?);
     let Some(submission) = history.submission.clone() else {
-        bail!("`{}` holds no submission\nhint: `thresher submit` makes one", state.display());
+        bail!(
+            "no job was submitted from `{}`\nhint: `thresher submit` submits a job",
+            state.display()
+        );
     };
     let system = batch_system(&submission.site);
     let inside = system.inside(&|name| std::env::var(name).ok())?;
     let inside = inside.with_context(|| {
-        format!("this is no allocation of {}\nhint: batch scripts call this verb", system.name())
+        format!(
+            "this process does not run in an allocation of {}\nhint: only batch scripts call \
+                 this verb",
+            system.name()
+        )
     })?;
     Ok((records, history, submission, inside))
 }
 
-/// How the job stands by its journal.
-struct Standing {
+/// The state of the job according to its journal.
+struct Progress {
     job: JobState,
     units_done: u64,
-    /// What stopped it, and whether that would stop it again.
+    /// What stopped the job.
     reason: String,
+    /// Whether the same would stop it again.
     refused: bool,
 }
 
-/// Of a journal that does not exist yet, or that the coordinator will refuse, there is nothing.
-fn standing(state: &Path) -> Standing {
+/// Reads the journal. A journal that does not exist yet, or that the coordinator will refuse,
+/// counts as empty.
+fn progress(state: &Path) -> Progress {
     let status = status_from_state(state).unwrap_or_else(|error| {
         tracing::info!(%error, "no journal to read");
         StatusResponse::default()
     });
-    Standing {
+    Progress {
         job: status.state(),
         units_done: status.stages.iter().map(|stage| u64::from(stage.done)).sum(),
         reason: status.reason,
@@ -170,8 +180,8 @@ fn standing(state: &Path) -> Standing {
     }
 }
 
-/// When the allocation's time is over: as the environment says, else as the batch system says,
-/// else by what was asked for.
+/// Returns the end of the allocation, in Unix seconds: from the environment, otherwise from the
+/// batch system, otherwise from the requested walltime.
 fn ends(submission: &Submission, inside: &Inside) -> u64 {
     let now = clock::now().millis() / 1000;
     if let Some(ends) = inside.ends_unix_seconds {
@@ -182,9 +192,10 @@ fn ends(submission: &Submission, inside: &Inside) -> u64 {
         let out = run_command(&line, ASK_LIMIT);
         let states = out.map_err(anyhow::Error::from).and_then(|o| Ok(system.parse_status(&o)?));
         states
-            .map_err(
-                |error| tracing::warn!(%error, "the batch system knows no end of the allocation"),
-            )
+            .map_err(|error| {
+                tracing::warn!(%error, "the batch system did not report the end of the \
+                                                allocation")
+            })
             .ok()
     });
     let left = asked.into_iter().flatten().find_map(|(id, state)| match state {
@@ -196,9 +207,10 @@ fn ends(submission: &Submission, inside: &Inside) -> u64 {
     now + left.unwrap_or_else(|| submission.walltime()).as_secs()
 }
 
-/// What waits in the queue ends by itself when it begins; no reason to fail now.
+/// Prints a failure to remove allocations. It is not an error, because an allocation that starts
+/// later ends by itself.
 fn report_trouble(taken_back: anyhow::Result<()>) {
     if let Err(error) = taken_back {
-        print::note(&format!("failed to take back what waits in the queue: {error}"));
+        print::note(&format!("failed to remove allocations from the queue: {error}"));
     }
 }

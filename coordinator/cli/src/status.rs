@@ -27,14 +27,14 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 pub(super) struct StatusArgs {
     #[command(flatten)]
     place: StatePlace,
-    /// Show it again every few seconds, until the job is over
+    /// Refresh every few seconds, until the job is over
     #[arg(long)]
     watch: bool,
-    /// Seconds between two looks
+    /// Seconds between two updates
     #[arg(long, value_name = "S", default_value_t = 2, requires = "watch",
           value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
-    /// Print JSON; with `--watch`, one line for each look
+    /// Print JSON; with `--watch`, one line for each update
     #[arg(long)]
     json: bool,
 }
@@ -52,15 +52,15 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// How the job stands, and whether a coordinator says so. One connection a look, so that a
-/// coordinator that comes back elsewhere is found.
+/// Returns the state of the job, and whether a coordinator answered. Each call connects again, so
+/// that a coordinator that restarts at another address is found.
 fn look(state: &Path) -> anyhow::Result<(StatusResponse, Answers)> {
     let answer = block_on(async {
         match reach(state).await? {
             Reached::Coordinator(mut client) => {
                 match client.status(StatusRequest {}).await {
                     Ok(answer) => Ok(Ok(answer.into_inner())),
-                    // It ended while it was asked.
+                    // The coordinator ended during the call.
                     Err(status) if status.code() == Code::Unavailable => {
                         Ok(Err(status.message().to_owned()))
                     }

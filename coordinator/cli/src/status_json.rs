@@ -1,8 +1,9 @@
-//! A status as other programs read it: the field names of `control.proto`, enums as words.
+//! The status as JSON, for other programs: it has the field names of `control.proto`, and names of
+//! enum values.
 //!
-//! Counts are those of the text form: nothing is leased or held where nobody works any more.
+//! Counts are those of the text form: nothing is leased or held if the job is over.
 //!
-//! **Invariant:** every field is always there, and none is renamed; new ones may come.
+//! **Invariant:** every field is always present, and none is renamed; new ones may be added.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +14,12 @@ use thresher_proto::stage_name;
 use super::allocations::Allocations;
 use thresher_coordinator::figures::{counters_by_name, held, waiting_and_leased};
 
-/// Over several lines.
+/// Returns the status as JSON on several lines.
 pub(super) fn render(status: &pb::StatusResponse) -> anyhow::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(&Status::from(status))?))
 }
 
-/// With the job's allocations; on one line for those who watch.
+/// Returns the status with the job's allocations; on one line if it is one of a series.
 pub(super) fn render_with(
     status: &pb::StatusResponse,
     allocations: &Allocations,
@@ -229,11 +230,11 @@ mod tests {
         );
         assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
         assert_eq!(value["workers"][0]["host"], "node7");
-        assert_eq!(value["accounting"]["records_in"], 0, "there even when the job has none");
+        assert_eq!(value["accounting"]["records_in"], 0, "present even if the job has none");
     }
 
     #[test]
-    fn nothing_is_leased_or_held_where_nobody_works_any_more() {
+    fn nothing_is_leased_or_held_when_the_job_is_over() {
         for (state, waiting, leased, held) in
             [(JobState::Running, 1, 2, 3), (JobState::Cancelled, 3, 0, 0)]
         {

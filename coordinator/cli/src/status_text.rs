@@ -1,4 +1,4 @@
-//! A status as people read it. Pure: a status in, text out.
+//! The status as text, for people. These are pure functions of a status.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use thresher_proto::stage_name;
 use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span, utc};
 use thresher_coordinator::figures::{Counted, Pace, Totals, by_size, held, waiting_and_leased};
 
-/// Reasons that are named; the others are added up.
+/// Number of reasons that are listed; the others are summed up.
 const REASONS_SHOWN: usize = 8;
-/// Set-aside units that are named.
-const SET_ASIDE_SHOWN: usize = 10;
+/// Number of failed units that are listed.
+const FAILED_UNITS_SHOWN: usize = 10;
 const WORKERS_SHOWN: usize = 20;
 
-/// Everything: stages, workers, accounting, what went wrong.
+/// Returns the whole status: stages, workers, records, failures.
 pub(super) fn table(status: &StatusResponse) -> String {
     let mut text = headline(status);
     text.push('\n');
@@ -22,23 +22,24 @@ pub(super) fn table(status: &StatusResponse) -> String {
     text += &workers(status);
     text += &left_out(status);
     text += &records(status);
-    text += &troubles(status);
+    text += &failures(status);
     text
 }
 
-/// What is left to say when a run ends; `again` is what goes on with a job that was drained.
+/// Returns the text that is printed when a run ends. `again` names the command that resumes a
+/// drained job.
 pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
     let mut text = headline(status);
     text += &left_out(status);
     text += &records(status);
-    text += &troubles(status);
+    text += &failures(status);
     let output = &status.output;
     match status.state() {
         JobState::Complete | JobState::CompleteWithGaps => {
             text += &format!("\nshards  {output}/documents\nreport  {output}/REPORT.md\n");
             text += &format!("check   thresher verify {output}\n");
         }
-        JobState::Drained => text += &format!("\n{again} goes on from here\n"),
+        JobState::Drained => text += &format!("\n{again} resumes the job\n"),
         JobState::None | JobState::Running | JobState::Failed | JobState::Cancelled => {}
     }
     text
@@ -46,13 +47,13 @@ pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
 
 fn headline(status: &StatusResponse) -> String {
     if status.state() == JobState::None {
-        return "no job has begun here yet\n".to_owned();
+        return "no job has started here yet\n".to_owned();
     }
     let mut text = format!("job `{}` is {}", status.job_name, status.state().name());
-    let (began, ended) = (status.submitted_millis, status.finished_millis);
-    if began > 0 {
+    let (started, ended) = (status.submitted_millis, status.finished_millis);
+    if started > 0 {
         let until = if ended > 0 { ended } else { status.now_millis };
-        text += &format!(" ({}, submitted {})", span(until.saturating_sub(began)), utc(began));
+        text += &format!(" ({}, submitted {})", span(until.saturating_sub(started)), utc(started));
     }
     text.push('\n');
     if !status.reason.is_empty() {
@@ -69,7 +70,7 @@ fn stages(status: &StatusResponse) -> String {
             "waiting",
             "leased",
             "done",
-            "aside",
+            "failed",
             "retries",
             "bytes",
             "rate",
@@ -123,8 +124,8 @@ fn workers(status: &StatusResponse) -> String {
         return String::new();
     }
     let live = !status.state().is_over();
-    let mut rows = vec![["worker", "host", "pid", "slots", "held", "heard"].map(str::to_owned)];
-    let heard = |worker: &pb::WorkerStatus| match (worker.lost, live) {
+    let mut rows = vec![["worker", "host", "pid", "slots", "held", "seen"].map(str::to_owned)];
+    let seen = |worker: &pb::WorkerStatus| match (worker.lost, live) {
         (true, _) => "lost".to_owned(),
         (false, true) => {
             format!("{} ago", span(status.now_millis.saturating_sub(worker.last_seen_millis)))
@@ -138,18 +139,18 @@ fn workers(status: &StatusResponse) -> String {
             worker.pid.to_string(),
             worker.slots.to_string(),
             held(worker, live).to_string(),
-            heard(worker),
+            seen(worker),
         ]
     }));
-    let mut text = format!("\n{}{}", crew(&status.workers, live), columns(&rows));
+    let mut text = format!("\n{}{}", summary(&status.workers, live), columns(&rows));
     if let Some(more) = more(status.workers.len(), WORKERS_SHOWN) {
         text += &format!("{more} more workers\n");
     }
     text
 }
 
-/// All of them in a line: one table shows the first only.
-fn crew(workers: &[pb::WorkerStatus], live: bool) -> String {
+/// Returns one line about all workers, because the table shows only the first ones.
+fn summary(workers: &[pb::WorkerStatus], live: bool) -> String {
     let (lost, there): (Vec<_>, Vec<_>) = workers.iter().partition(|worker| worker.lost);
     let nodes: BTreeSet<&str> = there.iter().map(|worker| worker.host.as_str()).collect();
     let slots: u64 = there.iter().map(|worker| u64::from(worker.slots)).sum();
@@ -158,7 +159,7 @@ fn crew(workers: &[pb::WorkerStatus], live: bool) -> String {
     format!("{when}workers {workers}, nodes {nodes}, slots {}, lost {lost}\n", count(slots))
 }
 
-/// What the job does not read though it is listed: nobody must take a part for the whole.
+/// Returns what is listed but not read, because a reader must not take a part for the whole.
 fn left_out(status: &StatusResponse) -> String {
     let listed = Counted::of(status, Stage::List);
     let (all, names) = (listed.excluded_inputs, &listed.excluded_input_names);
@@ -178,12 +179,12 @@ fn records(status: &StatusResponse) -> String {
     row("in", all);
     row("published", totals.published);
     if totals.unpublished > 0 {
-        let fate = match status.state() {
-            JobState::CompleteWithGaps | JobState::Complete => "in shards set aside",
+        let name = match status.state() {
+            JobState::CompleteWithGaps | JobState::Complete => "in missing shards",
             JobState::Cancelled | JobState::Failed => "prepared, never published",
             JobState::None | JobState::Running | JobState::Drained => "prepared, not yet published",
         };
-        row(fate, totals.unpublished);
+        row(name, totals.unpublished);
     }
     row("dropped", totals.dropped_sum());
     let dropped = by_size(&totals.dropped);
@@ -201,18 +202,18 @@ fn records(status: &StatusResponse) -> String {
     format!("\n{}", columns(&rows))
 }
 
-fn troubles(status: &StatusResponse) -> String {
+fn failures(status: &StatusResponse) -> String {
     let mut text = String::new();
     if !status.set_aside.is_empty() {
-        text += &format!("\nset aside: {} units\n", count(status.set_aside.len() as u64));
+        text += &format!("\nfailed permanently: {} units\n", count(status.set_aside.len() as u64));
     }
-    for unit in status.set_aside.iter().take(SET_ASIDE_SHOWN) {
+    for unit in status.set_aside.iter().take(FAILED_UNITS_SHOWN) {
         let name = pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() };
         let error = unit.error.replace('\n', "\n    ");
         text += &format!("  {name} after {} attempts\n    {error}\n", unit.attempts);
     }
-    if let Some(more) = more(status.set_aside.len(), SET_ASIDE_SHOWN) {
-        text += &format!("  {more} more; `thresher status --json` names all\n");
+    if let Some(more) = more(status.set_aside.len(), FAILED_UNITS_SHOWN) {
+        text += &format!("  {more} more; `thresher status --json` lists all\n");
     }
     for alarm in &status.alarms {
         text += &format!("\nALARM: {alarm}\n");
@@ -224,7 +225,8 @@ fn more(all: usize, shown: usize) -> Option<usize> {
     all.checked_sub(shown).filter(|more| *more > 0)
 }
 
-/// Rows under each other: the first column to the left, numbers to the right.
+/// Returns the rows as a table, with the first column aligned to the left and the others to the
+/// right.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -254,20 +256,21 @@ mod tests {
     use thresher_coordinator::figures::example;
 
     #[test]
-    fn a_status_shows_stages_workers_records_and_troubles() {
+    fn a_status_shows_stages_workers_records_and_failures() {
         let text = table(&example());
         for line in [
-            "job `small` is complete with gaps (3.0 s, submitted 2026-03-01 12:00:00 UTC)",
-            "stage    units  waiting  leased  done  aside  retries    bytes       rate left (took)",
+            "job `small` is complete with missing units (3.0 s, submitted 2026-03-01 12:00:00 UTC)",
+            "stage    units  waiting  leased  done  failed  retries    bytes       rate left \
+             (took)",
             "prepare      3        0       0     2      1        5  10.0 MB  5.00 MB/s  (2.0 s)",
             "at the end: workers 1, nodes 1, slots 8, lost 0",
-            "worker   host  pid  slots  held      heard",
+            "worker   host  pid  slots  held      seen",
             "1       node7   42      8     0  gone",
             "left out 3 of the listed: `a.example`, `b.example` and 1 more",
             "  in                             100  100.0 %",
             "  published                       55   55.0 %",
             "    gopher_quality/too_few_words   30   30.0 %",
-            "set aside: 1 units",
+            "failed permanently: 1 units",
             "  prepare/1 after 3 attempts",
             "    failed to read the input `b.gz`",
             "    hint: look at it",
@@ -279,18 +282,18 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_run_says_where_everything_is() {
+    fn the_end_of_a_run_shows_where_the_output_is() {
         let text = ending(&example(), "`thresher run`");
         assert!(text.contains("report  /out/small/REPORT.md"), "{text}");
         assert!(text.contains("thresher verify /out/small"), "{text}");
         assert!(text.contains("\nleft out 3 of the listed: `a.example`,"), "{text}");
         let drained = StatusResponse { state: JobState::Drained.into(), ..example() };
         let text = ending(&drained, "`thresher resume`");
-        assert!(text.ends_with("\n`thresher resume` goes on from here\n"), "{text}");
+        assert!(text.ends_with("\n`thresher resume` resumes the job\n"), "{text}");
     }
 
     #[test]
-    fn a_cancelled_job_has_nothing_leased_and_nothing_set_aside() {
+    fn a_cancelled_job_has_no_leased_and_no_failed_units() {
         let mut status = StatusResponse { state: JobState::Cancelled.into(), ..example() };
         status.set_aside.clear();
         status.stages.retain(|stage| stage.stage() != pb::Stage::Publish);
@@ -303,20 +306,20 @@ mod tests {
         };
         assert!(line("prepare ").starts_with("prepare 5 3 0 2 0"), "{text}");
         assert_eq!(line("prepared, never"), "prepared, never published 60 60.0 %");
-        assert!(!text.contains("aside:") && !text.contains("shards set aside"), "{text}");
+        assert!(!text.contains("failed permanently") && !text.contains("missing shards"), "{text}");
         let running = StatusResponse { state: JobState::Running.into(), ..status };
         let text = table(&running);
         assert!(text.contains("1.0 s ago") && text.contains("not yet published"), "{text}");
     }
 
     #[test]
-    fn columns_stand_under_each_other() {
+    fn columns_are_aligned() {
         let rows = [["a", "1"], ["long", "1000"]].map(|row| row.map(str::to_owned));
         assert_eq!(columns(&rows), "a        1\nlong  1000\n");
     }
 
     #[test]
-    fn a_directory_without_a_job_says_so() {
-        assert!(table(&StatusResponse::default()).starts_with("no job has begun here yet\n"));
+    fn a_directory_without_a_job_is_reported() {
+        assert!(table(&StatusResponse::default()).starts_with("no job has started here yet\n"));
     }
 }

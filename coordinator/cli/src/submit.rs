@@ -1,4 +1,4 @@
-//! `submit` and `resume`: a job into the queue of a batch system.
+//! `submit` and `resume`, which put a job into the queue of a batch system.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use super::{Exit, print};
 use thresher_coordinator::batch::{
     History, Prepared, Records, States, Submission, gang_program, submit_chain,
 };
-use thresher_coordinator::run::{accept_gaps_in_state, status_from_state};
+use thresher_coordinator::run::{accept_missing_in_state, status_from_state};
 
 /// Submit a job to a batch system
 ///
@@ -32,16 +32,16 @@ pub(super) struct SubmitArgs {
     /// Job file
     #[arg(value_name = "JOB.toml")]
     job: PathBuf,
-    /// Known site or path of a profile
+    /// Name of a known site, or path of a profile
     #[arg(long, value_name = "NAME|FILE")]
     site: String,
-    /// Nodes
+    /// Number of nodes
     #[arg(short = 'N', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     nodes: u32,
     /// Walltime of one allocation: `6h`, `90m`, `1d`, `6:00` (hours and minutes) or `1-12:00:00`
     #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
     walltime: Duration,
-    /// Allocations, one after the other, until the job is done
+    /// Number of allocations, one after the other, until the job is complete
     #[arg(long, value_name = "K", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..))]
     chain: u32,
@@ -54,42 +54,43 @@ pub(super) struct SubmitArgs {
     /// Quality of service (on LSF: the queue)
     #[arg(short = 'q', long, value_name = "NAME")]
     qos: Option<String>,
-    /// Set any key of the site for this job, above its profile and the job file's `[site]`
+    /// Set any key of the site for this job, with precedence over its profile and the job file's
+    /// `[site]`
     ///
     /// As TOML, or a plain word: `--set cores_per_node=64`, `--set interface=hsn0`, `--set
     /// 'modules=["rust", "zlib"]'`. `thresher default-job` shows the keys.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Where shards and report go, instead of the job file's `output.path`
+    /// Where to write shards and report, instead of the job file's `output.path`
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Where the job's state is kept [default: `<output>.state`]
+    /// State directory of the job [default: `<output>.state`]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Print script and command, and do nothing
+    /// Print script and command, and submit nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Submit a job again as it was submitted before
+/// Submit a job again, with the options of the last submission
 ///
-/// For a job whose allocations have ended: after the last one of a chain, a failure whose cause was
-/// fixed, or `thresher drain`.
+/// Use it if all allocations of a job have ended: after the last one of a chain, after a failure
+/// and its fix, or after `thresher drain`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher resume job.toml\n  \
                         thresher resume --state out/corpus.state --chain 4")]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     place: StatePlace,
-    /// Allocations, instead of as many as before
+    /// Number of allocations [default: as before]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     chain: Option<u32>,
-    /// Walltime of one allocation, instead of what it was before
+    /// Walltime of one allocation [default: as before]
     #[arg(short = 't', long, value_name = "TIME", value_parser = parse_walltime)]
     walltime: Option<Duration>,
     /// Complete the job without units that failed permanently, if they fail once more
-    #[arg(long)]
-    accept_gaps: bool,
+    #[arg(long, alias = "accept-gaps")]
+    accept_missing: bool,
 }
 
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
@@ -102,7 +103,7 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     let gang = gang_program(&thresher);
     anyhow::ensure!(
         site.gang_launcher.is_empty() || gang.is_file(),
-        "`gang_launcher` starts `{}`, which is not there\nhint: build it with the site's MPI \
+        "`gang_launcher` starts `{}`, which does not exist\nhint: build it with the site's MPI \
          (`cargo build --release --features thresher-worker/mpi`), or set `gang_launcher = \"\"`",
         gang.display()
     );
@@ -128,8 +129,8 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     let history = History::of(&Records::of(&state).read()?);
     let Some(submission) = history.submission else {
         bail!(
-            "this job was never submitted from `{}`\nhint: `thresher submit` does, `thresher run` \
-             runs it here",
+            "this job was never submitted from `{}`\nhint: `thresher submit` submits it, `thresher \
+             run` runs it here",
             state.display()
         );
     };
@@ -143,13 +144,13 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     if let Some(code) = already(&state)? {
         return Ok(code);
     }
-    if args.accept_gaps {
-        accept_gaps_in_state(&state)?;
+    if args.accept_missing {
+        accept_missing_in_state(&state)?;
     }
     note_submitted(&submit_chain(&Records::create(&state)?, &submission, &state)?, &state)
 }
 
-/// The profile with what the command line changes.
+/// Returns the profile of the site with the changes of the command line.
 fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
     let text = std::fs::read_to_string(&args.job)
         .with_context(|| format!("failed to read the job file `{}`", args.job.display()))?;
@@ -162,10 +163,10 @@ fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
     }
     match (&args.qos, site.system, &args.queue) {
         (Some(qos), System::Lsf, Some(queue)) if qos != queue => bail!(
-            "`-p {queue}` and `-q {qos}` both name the queue, where the system is LSF\nhint: write \
-             the one that is meant"
+            "`-p {queue}` and `-q {qos}` both name the queue, because the system is LSF\nhint: use \
+             only one of them"
         ),
-        // There `-q` has always been the queue.
+        // On LSF `-q` is the queue.
         (Some(qos), System::Lsf, _) => site.queue.clone_from(qos),
         (Some(qos), System::Slurm, _) => site.qos.clone_from(qos),
         (None, _, _) => {}
@@ -176,11 +177,11 @@ fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
     Ok(site)
 }
 
-/// What there is to say when nothing is to be submitted.
+/// Returns the exit status if the job is already complete, and an error if it cannot be submitted.
 fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
     let status = match status_from_state(state) {
         Ok(status) => status,
-        // No journal yet, or one that the coordinator will refuse with a better word.
+        // There is no journal yet, or one that the coordinator will refuse with a better message.
         Err(error) => {
             tracing::debug!(%error, "no job in the state directory yet");
             return Ok(None);
@@ -200,10 +201,10 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
         States::new()
     });
     for allocation in history.unsettled() {
-        let standing = allocation.describe(states.get(&allocation.id)).0;
-        if matches!(standing, "queued" | "running" | "ending") {
+        let current = allocation.describe(states.get(&allocation.id)).0;
+        if matches!(current, "queued" | "running" | "ending") {
             bail!(
-                "allocation `{}` of this job is {standing}\nhint: `thresher status` shows it, \
+                "allocation `{}` of this job is {current}\nhint: `thresher status` shows it, \
                  `thresher drain` ends it; a job has one coordinator at a time",
                 allocation.id
             );
@@ -212,13 +213,13 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
     Ok(None)
 }
 
-/// Why a job that is over without being complete is not begun again.
+/// Returns why a job that failed or was cancelled is not submitted again.
 fn over(status: &StatusResponse) -> String {
     let cancelled = status.state() == JobState::Cancelled;
     let how = if cancelled { "was cancelled" } else { "failed permanently" };
     let why = if status.reason.is_empty() { "" } else { ": " };
     format!(
-        "the job {how}{why}{}\nhint: start again with another `--state` and output",
+        "the job {how}{why}{}\nhint: use another `--state` and output to start a new job",
         status.reason
     )
 }
@@ -228,7 +229,7 @@ fn note_submitted(ids: &[AllocationId], state: &Path) -> anyhow::Result<ExitCode
         print::result(&format!("{id}\n"))?;
     }
     print::note(&format!(
-        "submitted; `thresher status --state {}` shows its state",
+        "submitted; `thresher status --state {}` shows the state of the job",
         state.display()
     ));
     Ok(Exit::Done.into())

@@ -1,4 +1,4 @@
-//! A walltime as people and batch systems write it.
+//! Parses a walltime as people and batch systems write it.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use thresher_job::Span;
 
 const DAY_SECONDS: u64 = 24 * 3600;
 
-/// `6h`, `90m`, `1d`, and hours and minutes as batch systems write them: `6:00`, `06:00:00`, with
-/// days before them `1-12`, `1-12:00`, `1-12:00:00`.
+/// Parses `6h`, `90m`, `1d`, and hours and minutes as batch systems write them: `6:00`, `06:00:00`,
+/// with days before them `1-12`, `1-12:00`, `1-12:00:00`.
 pub(super) fn parse_walltime(text: &str) -> Result<Duration, String> {
     let seconds = if text.contains([':', '-']) { clock(text) } else { span(text) };
     match seconds {
         Some(0) | None if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() => {
-            // To Slurm and LSF they are minutes, and hours to some people.
+            // Slurm and LSF read a bare number as minutes, some people as hours.
             Err(format!("`{text}` may be hours or minutes; write `{text}h` or `{text}m`"))
         }
         Some(0) | None => Err(format!(
-            "`{text}` is no walltime; write it like `6h`, `90m`, `1d`, `6:00` (hours and minutes) \
-             or `1-12:00:00`"
+            "`{text}` is not a valid walltime; write it like `6h`, `90m`, `1d`, `6:00` (hours and \
+             minutes) or `1-12:00:00`"
         )),
         Some(seconds) => Ok(Duration::from_secs(seconds)),
     }
@@ -29,7 +29,7 @@ fn span(text: &str) -> Option<u64> {
         None => (text.to_owned(), 1),
     };
     let span: Span = text.parse().ok()?;
-    // A part of a second is none to a batch system.
+    // Batch systems know only whole seconds.
     span.0.as_secs().checked_mul(times)
 }
 
@@ -41,7 +41,7 @@ fn clock(text: &str) -> Option<u64> {
     let parts = rest.splitn(4, ':').map(number).collect::<Option<Vec<u64>>>()?;
     let (hours, minutes, seconds) = match (days, parts.as_slice()) {
         (_, &[h, m, s]) => (h, m, s),
-        // As LSF has it; Slurm would read minutes and seconds where no days are before them.
+        // As in LSF; Slurm reads minutes and seconds if no days are before them.
         (_, &[h, m]) => (h, m, 0),
         (Some(_), &[h]) => (h, 0, 0),
         _ => return None,
@@ -50,7 +50,7 @@ fn clock(text: &str) -> Option<u64> {
     fine.then(|| days.unwrap_or(0) * DAY_SECONDS + hours * 3600 + minutes * 60 + seconds)
 }
 
-/// At most five digits, so that no sum of them overflows.
+/// Parses a number of at most five digits, so that no sum overflows.
 fn number(text: &str) -> Option<u64> {
     let fine = (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if fine { text.parse().ok() } else { None }

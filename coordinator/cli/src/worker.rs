@@ -1,4 +1,4 @@
-//! The verb `worker`: this program as a worker, and the command that starts it as one.
+//! The verb `worker`, which runs this program as a worker, and the command that starts it so.
 //!
 //! **Invariant:** a worker process sets up nothing of a coordinator: its memory is the worker's.
 

@@ -77,7 +77,7 @@ pub(crate) fn must_stop_for_failed_units(
     });
     Some(format!(
         "{failed} {} failed permanently, the first {}\nhint: fix the cause, then run the same \
-         command again, which retries them; `--accept-gaps` continues without them",
+         command again, which retries them; `--accept-missing` continues without them",
         if failed == 1 { "unit" } else { "units" },
         first.unwrap_or_default()
     ))

@@ -61,7 +61,7 @@ impl Lifecycle {
         matches!(self.phase, Phase::Draining { .. })
     }
 
-    /// Returns what workers are told to do.
+    /// Returns the directive for workers.
     pub(crate) fn directive(&self) -> Directive {
         match self.phase {
             Phase::Running => Directive::Continue,

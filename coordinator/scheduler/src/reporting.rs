@@ -49,7 +49,7 @@ impl Reporting<'_> {
     pub(crate) fn apply(&mut self, report: &Report) {
         let unit = report.unit;
         if !self.attempts.units.contains(unit.key) {
-            return self.refuse(unit, "there is no such unit".to_owned());
+            return self.refuse(unit, "the job has no such unit".to_owned());
         }
         if unit.attempt == 0 || unit.attempt > self.attempts.units.newest(unit.key).attempt {
             return self.refuse(unit, "there was no such attempt".to_owned());

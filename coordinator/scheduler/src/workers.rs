@@ -170,7 +170,7 @@ impl Workers {
         }
     }
 
-    /// Tells the worker, in its next answer, to return an attempt whose unit is done.
+    /// Asks the worker, in its next answer, to return an attempt whose unit is done.
     pub(crate) fn cancel_duplicate(&mut self, id: u32, unit: AttemptRef) {
         if let Some(worker) = self.live.get_mut(&id) {
             worker.cancelled.push(unit);

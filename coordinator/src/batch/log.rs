@@ -83,7 +83,7 @@ Try \"srun --help\" for more information
 2026-11-28T13:00:01Z thresher: got launcher: draining
 job `cluster` is drained (5.1 s, submitted 2026-11-28 13:00:00 UTC)
 
-`thresher resume` goes on from here
+`thresher resume` resumes the job
 ";
 
     #[test]

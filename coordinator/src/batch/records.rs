@@ -54,7 +54,7 @@ impl Submission {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Record {
-    /// Somebody requested allocations; the records that follow belong to this request.
+    /// A person requested allocations; the records that follow belong to this request.
     Requested(Box<Submission>),
     /// The batch system accepted an allocation.
     Submitted { id: String },

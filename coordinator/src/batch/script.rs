@@ -16,9 +16,13 @@ const BODY: &str = include_str!("script.sh");
 /// The values from which a script is made.
 #[derive(Debug)]
 pub(super) struct ScriptValues<'a> {
+    /// Name of the job.
     pub job_name: &'a str,
+    /// The profile of the site.
     pub site: &'a SiteProfile,
+    /// Number of nodes.
     pub nodes: u32,
+    /// State directory of the job.
     pub state: &'a Path,
     /// Path of the script itself, which all nodes must be able to read.
     pub script: &'a Path,

@@ -92,8 +92,8 @@ impl Prepared {
             let placed = records.put(ending, text.as_bytes())?;
             anyhow::ensure!(
                 placed == *path,
-                "somebody else submits this job just now: `{}` is taken\nhint: `thresher status` \
-                 shows what runs",
+                "another process submits this job at the same time: `{}` exists\nhint: `thresher \
+                 status` shows what runs",
                 path.display()
             );
         }

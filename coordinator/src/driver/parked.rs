@@ -1,7 +1,7 @@
-//! Calls of workers that wait for work.
+//! Keeps the calls of workers that wait for work.
 //!
-//! **Invariant:** a worker has at most one call here; a call whose caller has gone is dropped, not
-//! asked again, or the units leased to it would wait for a resync.
+//! **Invariant:** a worker has at most one call here. A call is dropped if its caller has gone;
+//! units that were leased to it would wait for a resync.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use thresher_proto::pb;
 
 use super::Reply;
 
-/// One call that waits.
+/// One waiting call.
 pub(super) struct Parked {
     pub(super) request: SyncRequest,
     pub(super) reply: Reply<pb::SyncResponse>,
     pub(super) until: Timestamp,
 }
 
-/// The calls that wait, by worker.
+/// The waiting calls, by worker.
 #[derive(Default)]
 pub(super) struct ParkedCalls {
     calls: BTreeMap<u32, Parked>,
@@ -37,7 +37,8 @@ impl ParkedCalls {
         self.calls.remove(&worker_id);
     }
 
-    /// All calls when there may be work for them, else those that waited long enough.
+    /// Removes and returns all calls if there may be work for them, otherwise those that waited
+    /// long enough.
     pub(super) fn take(&mut self, now: Timestamp, all: bool) -> Vec<Parked> {
         self.calls.retain(|_, call| !call.reply.is_closed());
         let due = |_: &u32, call: &mut Parked| all || call.until <= now;

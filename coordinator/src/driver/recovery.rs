@@ -1,4 +1,4 @@
-//! From a state directory to a scheduler: the journal's events through the same state machine.
+//! Rebuilds the scheduler from a state directory, by replaying the events of the journal.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub enum RecoveryError {
     Job(#[from] JobError),
 }
 
-/// What a new coordinator starts with.
+/// The state with which a new coordinator starts.
 pub(super) struct Recovered {
     pub(super) scheduler: Scheduler,
     pub(super) journal: Journal,
@@ -39,7 +39,7 @@ fn journal_directory(state: &Path) -> PathBuf {
     state.join("journal")
 }
 
-/// Takes the next epoch; the opening is durable when this returns.
+/// Takes the next epoch. It is durable when this function returns.
 pub(super) fn open(
     state: &Path,
     host: &str,
@@ -67,14 +67,14 @@ pub(super) fn open(
     Ok(Recovered { scheduler, journal })
 }
 
-/// Only the state directory itself is private: what is above it may hold the output.
+/// Makes the state directory. Only it is private, because its parents may hold the output.
 fn make_parent(state: &Path) -> Result<(), RecoveryError> {
     let Some(path) = state.parent() else { return Ok(()) };
     std::fs::create_dir_all(path)
         .map_err(|source| RecoveryError::Parent { path: path.to_owned(), source })
 }
 
-/// The scheduler as the journal leaves it, without taking an epoch.
+/// Returns the scheduler as the journal defines it, without taking an epoch.
 pub fn read_scheduler(state: &Path) -> Result<Scheduler, RecoveryError> {
     replayed(journal::replay(&journal_directory(state))?)
 }
@@ -85,7 +85,7 @@ fn replayed(replay: Replay) -> Result<Scheduler, RecoveryError> {
     for record in replay {
         let (now, event) = from_record(record?, plan_of_text)?;
         let _ = scheduler.handle(now, &event, &mut effects);
-        // They were performed, or their receivers ask again.
+        // These effects were performed before, or their receivers ask again.
         effects.clear();
     }
     Ok(scheduler)
@@ -100,7 +100,7 @@ pub(crate) fn other_job(state: &Path, known: &str, given: &str) -> String {
     });
     format!(
         "the state directory `{}` is another job's{detail}\nhint: choose another `--state` (or \
-         output), or, to begin anew, remove the directory and what the job published",
+         output); or, to start again, remove the directory and what the job published",
         state.display()
     )
 }
@@ -109,7 +109,7 @@ pub(crate) fn other_job(state: &Path, known: &str, given: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The quickstart's state lies below a folder that a fresh clone does not have.
+    /// The quickstart's state directory is in a folder that a fresh clone does not have.
     #[test]
     fn a_state_directory_is_made_with_what_is_above_it() {
         let folder = tempfile::tempdir().unwrap();

@@ -25,6 +25,15 @@ pub fn example() -> pb::StatusResponse {
         (Counter::DuplicateLines, 400),
         (Counter::LinesIn, 1000),
     ]);
+    let excluded = |input: &str| Counter::ExcludedInput { input: input.to_owned() };
+    let list = StageStatus {
+        counters: counters([
+            (Counter::ExcludedInputs, 3),
+            (excluded("a.example"), 1),
+            (excluded("b.example"), 1),
+        ]),
+        ..stage(Stage::List, 1, 0)
+    };
     pb::StatusResponse {
         job_name: "small".to_owned(),
         state: JobState::CompleteWithGaps.into(),
@@ -33,7 +42,7 @@ pub fn example() -> pb::StatusResponse {
         now_millis: 1_772_366_403_000,
         submitted_millis: 1_772_366_400_000,
         finished_millis: 1_772_366_403_000,
-        stages: vec![list, stage(Stage::Lines, 3, 10_000_000), prepare, publish],
+        stages: vec![list, stage(Stage::Lines, 3, 10_000_000), prepare, example_publish()],
         workers: vec![example_worker()],
         set_aside: vec![pb::SetAside {
             unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal: 1, attempt: 3 }),
@@ -104,14 +113,5 @@ fn example_publish() -> StageStatus {
         (language("en", Measure::Tokens), 1500),
         (slice(Measure::Tokens), 2000),
     ]);
-    let excluded = |input: &str| Counter::ExcludedInput { input: input.to_owned() };
-    let list = StageStatus {
-        counters: counters([
-            (Counter::ExcludedInputs, 3),
-            (excluded("a.example"), 1),
-            (excluded("b.example"), 1),
-        ]),
-        ..stage(Stage::List, 1, 0)
-    };
     publish
 }

@@ -57,9 +57,9 @@ pub enum JournalError {
     },
     /// The state directory was written by another version of the program.
     #[error(
-        "the state directory of the journal `{}` has version {found}, and this program reads version \
-         {known}\nhint: finish the job with the program that began it, or run it anew with a new \
-         state directory",
+        "the state directory of the journal `{}` has version {found}, and this program reads \
+         version {known}\nhint: finish the job with the program that started it, or run it again \
+         with a new state directory",
         path.display()
     )]
     OtherVersion {

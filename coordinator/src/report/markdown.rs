@@ -1,4 +1,4 @@
-//! `REPORT.md`: the report in sentences and tables.
+//! Writes `REPORT.md`: the report in sentences and tables.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use super::{Report, slices};
 use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
 use crate::figures::by_size;
 
-/// Languages with their own row; the others are added up.
+/// Number of languages with their own row; the others are summed up.
 const LANGUAGES_SHOWN: usize = 30;
 
 pub(super) fn render(report: &Report<'_>) -> String {
@@ -25,7 +25,7 @@ fn write_page(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     lines(page, report)?;
     report.scores.write(page)?;
     stages(page, report)?;
-    set_aside(page, report)?;
+    failed_units(page, report)?;
     check_it(page, report)
 }
 
@@ -35,7 +35,7 @@ fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     if !job.complete {
         writeln!(
             page,
-            "**Incomplete:** {} units failed for good, see below; what they held is not in the \
+            "**Incomplete:** {} units failed permanently, see below; their records are not in the \
              output.\n",
             report.set_aside.len()
         )?;
@@ -78,13 +78,13 @@ fn records(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     reasons(page, "quarantined", &records.quarantined, all)?;
     if records.unpublished > 0 {
         let lost = records.unpublished;
-        writeln!(page, "| in shards set aside | {} | {} |", count(lost), share(lost, all))?;
+        writeln!(page, "| in missing shards | {} | {} |", count(lost), share(lost, all))?;
     }
     let (dropped, quarantined) = (records.dropped_total, records.quarantined_total);
     let (published, dropped, quarantined) = (count(published), count(dropped), count(quarantined));
     write!(page, "\n{published} published + {dropped} dropped + {quarantined} quarantined")?;
     if records.unpublished > 0 {
-        write!(page, " + {} in shards set aside", count(records.unpublished))?;
+        write!(page, " + {} in missing shards", count(records.unpublished))?;
     }
     writeln!(page, " = {} records in.", count(all))?;
     writeln!(
@@ -156,7 +156,7 @@ fn lines(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
 
 fn stages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     writeln!(page, "## Stages\n")?;
-    writeln!(page, "| stage | units done | bytes | wall | CPU | rate | retries | set aside |")?;
+    writeln!(page, "| stage | units done | bytes | wall | CPU | rate | retries | failed |")?;
     writeln!(page, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
     // The report is written by the last stage, which is never done by then.
     for stage in report.stages.iter().filter(|stage| stage.stage != "seal") {
@@ -177,11 +177,11 @@ fn stages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     writeln!(page)
 }
 
-fn set_aside(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
+fn failed_units(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     if report.set_aside.is_empty() {
         return Ok(());
     }
-    writeln!(page, "## Set aside\n")?;
+    writeln!(page, "## Failed units\n")?;
     for unit in &report.set_aside {
         let mut text = unit.error.lines();
         let first = text.next().unwrap_or_default();
@@ -198,7 +198,7 @@ fn check_it(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     writeln!(
         page,
         "## Check it\n\n`thresher verify {output}` hashes every shard again and recounts its \
-         records.\n`thresher trace {output} URL` tells where a page was read, and what kept or \
-         dropped it."
+         records.\n`thresher trace {output} URL` shows where a page was read and why it was \
+         kept or dropped."
     )
 }

@@ -1,5 +1,5 @@
-//! The report's part about models: pages by bucket of perplexity, tokens by slice and language,
-//! beside what RedPajama and LLaMA published.
+//! The part of the report about models: pages by perplexity bucket, and tokens by slice and
+//! language beside the figures of RedPajama and LLaMA.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,15 +11,15 @@ use thresher_job::Slice;
 use crate::amounts::{count, share};
 use crate::figures::{Counted, Measures, by_size};
 
-/// Languages with their own row.
+/// Number of languages with their own row.
 const LANGUAGES_SHOWN: usize = 30;
 
-/// What models said of the documents; empty where the job did without.
+/// Results of the models; empty if the job used none.
 #[derive(Debug, Serialize)]
 pub(super) struct Scores {
-    /// Pages that were scored, by language and bucket, before any was dropped for it.
+    /// Number of scored pages, by language and bucket, including those that were then dropped.
     buckets: BTreeMap<String, BTreeMap<&'static str, u64>>,
-    /// Of the published documents.
+    /// Number of tokens of the published documents.
     tokens_total: u64,
     tokens_by_slice: BTreeMap<String, u64>,
     tokens_by_language: BTreeMap<String, u64>,

@@ -1,4 +1,4 @@
-//! The report's table of slices, beside what the published corpora have of each.
+//! The report's table of slices, with the figures of the published corpora beside them.
 //!
 //! **Invariant:** the documents of the slices add up to those that were published.
 
@@ -16,7 +16,7 @@ pub(super) struct SliceReport {
     slice: &'static str,
     documents: u64,
     json_bytes: u64,
-    /// In billions of tokens, of RedPajama-Data-1T and LLaMA.
+    /// Tokens of the slice in RedPajama-Data-1T and in LLaMA, in billions.
     redpajama_billion_tokens: Option<u32>,
     llama_billion_tokens: Option<u32>,
 }

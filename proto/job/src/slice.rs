@@ -1,39 +1,46 @@
 //! The slices of a corpus, and the named steps that their documents go through.
 //!
-//! A slice says how inputs are read; its steps say which of the stages' shared work applies. What
-//! a step does is the worker's business.
+//! A slice determines how inputs are read; its steps determine which work of the stages applies to
+//! its documents. The worker implements the steps.
 //!
-//! **Invariant:** names are those of the job file, and every slice has a place in every table.
+//! **Invariant:** names are those of the job file, and every slice has an entry in every table.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A part of a corpus. Each slice has its own reader and its own steps.
+/// The kinds of data, each with its own reader and recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slice {
+    /// Web pages of CommonCrawl, from WET or WARC files.
     Commoncrawl,
+    /// Documents of C4.
     C4,
+    /// Source code.
     Github,
+    /// LaTeX sources of papers on arXiv.
     Arxiv,
+    /// Books.
     Books,
+    /// Articles of Wikipedia, from its dumps.
     Wikipedia,
+    /// Questions and answers of StackExchange, from its dumps.
     Stackexchange,
-    /// Documents that one of the user's commands writes.
+    /// Documents that a command of the user reads.
     External,
 }
 
-/// What the published corpora have of a slice, in billions of tokens.
+/// Tokens of a slice in the published corpora, in billions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishedTokens {
-    /// RedPajama-Data-1T.
+    /// Tokens in RedPajama-Data-1T.
     pub redpajama: u32,
-    /// LLaMA (arXiv:2302.13971), as RedPajama's table gives it.
+    /// Tokens in LLaMA (arXiv:2302.13971), from RedPajama's table.
     pub llama: u32,
 }
 
-/// What everything but the reader of a slice has to know of it.
+/// The properties of a slice that code other than its reader needs.
 struct Facts {
     name: &'static str,
     published: Option<PublishedTokens>,
@@ -97,24 +104,24 @@ impl Facts {
     }
 }
 
-/// A step that slices share.
+/// A step of the recipe, which any slice may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// Duplicate lines are dropped, and white space is stripped from both ends of lines.
+    /// Drops duplicate lines, and strips the others.
     Lines,
-    /// The language is identified; documents in languages that are not kept are dropped.
+    /// Identifies the language, and drops documents in languages that are not kept.
     Language,
-    /// The language is identified and published; no document is dropped for its language.
+    /// Identifies the language, and drops nothing.
     #[serde(alias = "told")]
     Label,
-    /// Perplexity and the classifier's score are computed, if the job has their models.
+    /// Scores documents by perplexity and the classifier, if the job has these models.
     Quality,
-    /// The document filters that the job enables are applied.
+    /// Runs the document filters that the job enables.
     Filters,
-    /// Duplicate documents are dropped.
+    /// Drops duplicate documents.
     Documents,
-    /// Documents that are nearly equal to an earlier one of their source are dropped.
+    /// Drops documents that are nearly equal to an earlier one of their source.
     Near,
 }
 

@@ -1,16 +1,18 @@
-//! The tables of the job file for single slices. What each key means stands in `default.toml`.
+//! The tables of the job file for single slices. `default.toml` documents each key.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Span};
 
-/// Limits of all slices but web pages, whose records have their own.
+/// The table `[records]`: limits of all slices except web pages, which have their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordsSpec {
+    /// Largest size of a record.
     pub max_bytes: Bytes,
 }
 
+/// The table `[github]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GithubSpec {
@@ -25,40 +27,45 @@ pub struct GithubSpec {
     pub compares: Compares,
 }
 
-/// Which files take part in the comparison of documents.
+/// The files that take part in the comparison of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compares {
-    /// Those that no rule drops.
+    /// The files that no rule drops.
     Kept,
-    /// All whose content was looked at: a file that a rule drops may be the first of its copies.
+    /// All files whose content was read: a file that a rule drops may be the first of its copies.
     All,
 }
 
-/// What is cut from the top of a file.
+/// What is removed from the top of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeaderCut {
-    /// Comments about copyright and licence.
+    /// Removes comments about copyright and licence.
     Licence,
-    /// What RedPajama cut.
+    /// Removes what RedPajama removed.
     V1,
-    /// Nothing.
+    /// Removes nothing.
     Keep,
 }
 
-/// A program of the user's.
+/// A `[[command]]`: a program of the user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandSpec {
+    /// Name by which sources refer to it.
     pub name: String,
     /// The program and its arguments.
     pub run: Vec<String>,
+    /// Working directory.
     pub folder: String,
+    /// Longest time without output.
     pub timeout: Span,
+    /// Limit of the address space.
     pub memory: Bytes,
 }
 
+/// The table `[books]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BooksSpec {

@@ -1,4 +1,4 @@
-//! The job file's tables as types. What each key means stands in `default.toml`.
+//! The tables of the job file as types. `default.toml` documents each key.
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,7 @@ pub struct JobSpec {
     pub filters: FiltersSpec,
 }
 
+/// The table `[job]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobHead {
@@ -49,6 +50,7 @@ pub struct JobHead {
     pub work_dir: String,
 }
 
+/// A `[[source]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceSpec {
@@ -58,26 +60,34 @@ pub struct SourceSpec {
     pub base: String,
     pub on_missing: OnMissing,
     pub dump: String,
-    /// In place of the slice's own.
+    /// The steps of this source, instead of those of its slice.
     pub steps: Option<Vec<Step>>,
-    /// Names of commands.
+    /// Name of the command that reads the inputs of slice `external`.
     pub reader: String,
+    /// Names of the commands that keep or drop documents.
     pub commands: Vec<String>,
 }
 
+/// What happens if a listed input does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnMissing {
+    /// The job stops.
     Fail,
+    /// The input is counted as quarantined.
     Quarantine,
 }
 
+/// The table `[units]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitsSpec {
     pub target_bytes: Bytes,
     pub attempts: u32,
-    pub on_set_aside: OnSetAside,
+    /// What the job does when units have failed permanently. The resolved job keeps the key's old
+    /// name: its text is published, and is compared with what earlier versions published.
+    #[serde(rename(serialize = "on_set_aside"))]
+    pub on_failed_units: OnFailedUnits,
     pub outage: Span,
     pub crash_limit: u32,
     pub lease: Span,
@@ -86,13 +96,13 @@ pub struct UnitsSpec {
 }
 
 impl UnitsSpec {
-    /// Limits that change how a job runs, at one value for all runs.
+    /// Returns fixed values for the limits that do not change the output.
     fn result_neutral(target_bytes: Bytes) -> Self {
         let none = Span(std::time::Duration::ZERO);
         Self {
             target_bytes,
             attempts: 0,
-            on_set_aside: OnSetAside::GoOn,
+            on_failed_units: OnFailedUnits::GoOn,
             outage: none,
             crash_limit: 0,
             lease: none,
@@ -102,19 +112,23 @@ impl UnitsSpec {
     }
 }
 
-/// What a job does when units of a stage were set aside, and the others are done.
+/// What a job does when units of a stage have failed permanently and all others are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OnSetAside {
+pub enum OnFailedUnits {
+    /// The job continues, and its output lacks these units.
     GoOn,
+    /// The job stops, so that a person can fix the cause.
     Stop,
 }
 
-/// In which order waiting units are handed out.
+/// The order in which waiting units are leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LeaseOrder {
+    /// The order of the job.
     Canonical,
+    /// A random order with this seed, for tests.
     Shuffled(u64),
 }
 
@@ -127,7 +141,7 @@ impl TryFrom<String> for LeaseOrder {
             Some(("shuffled", seed)) => seed.parse().ok().map(Self::Shuffled),
             _ => None,
         }
-        .ok_or_else(|| format!("`{text}` is no order; write `canonical` or `shuffled:7`"))
+        .ok_or_else(|| format!("`{text}` is not a valid order; write `canonical` or `shuffled:7`"))
     }
 }
 
@@ -140,6 +154,7 @@ impl From<LeaseOrder> for String {
     }
 }
 
+/// The table `[commoncrawl]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommonCrawlSpec {
@@ -149,6 +164,7 @@ pub struct CommonCrawlSpec {
     pub cut_at_warc_line: bool,
 }
 
+/// The table `[dedup]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DedupSpec {
@@ -157,6 +173,7 @@ pub struct DedupSpec {
     pub documents: DocumentsSpec,
 }
 
+/// The table `[dedup.lines]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinesSpec {
@@ -165,6 +182,7 @@ pub struct LinesSpec {
     pub shards: u32,
 }
 
+/// The table `[dedup.documents]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentsSpec {
@@ -196,14 +214,17 @@ pub enum DocumentKey {
     Url,
 }
 
-/// What stays where a document is the first of its kind.
+/// What is kept if a document is the first of equal ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeepBy {
+    /// The document itself.
     Document,
+    /// Every page with its URL.
     Url,
 }
 
+/// The table `[language]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageSpec {
@@ -220,12 +241,14 @@ pub enum LanguageView {
     Ccnet,
 }
 
+/// The table `[html]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HtmlSpec {
     pub max_html_bytes: Bytes,
 }
 
+/// The table `[output]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSpec {
@@ -244,8 +267,8 @@ pub enum Schema {
 }
 
 impl JobSpec {
-    /// The part of the job that decides what is published: without the places and limits that may
-    /// differ between two runs of the same job.
+    /// Returns the part of the job that determines what is published, without the locations and
+    /// limits that may differ between two runs of the same job.
     pub fn recipe(&self) -> Self {
         let mut recipe = self.clone();
         recipe.job.work_dir.clear();
@@ -268,19 +291,19 @@ impl JobSpec {
         recipe
     }
 
-    /// The command of this name; the job was checked for it.
+    /// Returns the command of this name. A checked job has every command that its sources name.
     pub fn command(&self, name: &str) -> Option<&CommandSpec> {
         self.command.iter().find(|command| command.name == name)
     }
 
-    /// Whether the source's documents go through a step.
+    /// Returns whether the documents of a source have a step.
     pub fn has_step(&self, source: &SourceSpec, step: Step) -> bool {
         let steps = source.steps.as_ref().or_else(|| self.steps.get(source.slice.name()));
         steps.is_some_and(|steps| steps.contains(&step))
     }
 
-    /// The files that decide what is published, by the key that names them. Paths differ between
-    /// machines, so two recipes are equal only if the content of these is.
+    /// Returns the files that determine what is published, by the key that names them. Paths differ
+    /// between machines, so two recipes are equal only if the content of these is.
     pub fn recipe_files(&self) -> Vec<(String, PathBuf)> {
         let models = [
             ("language.model", &self.language.model),
@@ -295,18 +318,18 @@ impl JobSpec {
         files
     }
 
-    /// Whether the source's lines take part in line dedup.
+    /// Returns whether the source's lines take part in line dedup.
     pub fn dedups_lines(&self, source: &SourceSpec) -> bool {
         self.has_step(source, Step::Lines) && self.dedup.lines.policy != DedupPolicy::Off
     }
 
-    /// Whether its inputs are read before PREPARE does: for their lines, or since rows of one piece
-    /// belong to documents of another.
+    /// Returns whether the inputs are read before PREPARE, either for their lines or because rows
+    /// of one piece belong to documents of another.
     pub fn reads_twice(&self, source: &SourceSpec) -> bool {
         self.dedups_lines(source) || source.slice.joins_rows()
     }
 
-    /// Has the job publish elsewhere: an absolute path or an address.
+    /// Changes the output to an absolute path or an address.
     pub fn with_output(mut self, output: &str) -> Result<Self, JobError> {
         output.clone_into(&mut self.output.path);
         self.make_absolute(Path::new("/"));
@@ -314,16 +337,16 @@ impl JobSpec {
         Ok(self)
     }
 
-    /// Refuses what no run could do; each message says what to write instead.
+    /// Returns an error for a job that could not run, with a hint.
     pub(super) fn check(&self) -> Result<(), JobError> {
         check_name("job.name", &self.job.name)?;
         if self.source.is_empty() {
             let hint = "add a `[[source]]` with `slice`, `listing` and `base`";
-            return Err(JobError::invalid("source", "missing: the job reads nothing", hint));
+            return Err(JobError::invalid("source", "missing, so the job reads nothing", hint));
         }
         for (index, source) in self.source.iter().enumerate() {
             check_name(&format!("source[{index}].name"), &source.name)?;
-            require(&format!("source[{index}].listing"), &source.listing, "say what to read")?;
+            require(&format!("source[{index}].listing"), &source.listing, "name the inputs")?;
             if self.source[..index].iter().any(|other| other.name == source.name) {
                 let problem = format!("`{}`, like another source's", source.name);
                 let key = format!("source[{index}].name");
@@ -331,10 +354,10 @@ impl JobSpec {
             }
         }
         self.check_commands()?;
-        require("output.path", &self.output.path, "say where the corpus goes")?;
+        require("output.path", &self.output.path, "name a directory or an S3 address")?;
         let scheme = self.output.path.split_once("://").map_or("file", |(scheme, _)| scheme);
         if !["file", "s3"].contains(&scheme) {
-            let problem = format!("`{}`, where nothing can be written", self.output.path);
+            let problem = format!("`{}`, which cannot be written", self.output.path);
             let hint = "use a directory or `s3://bucket/prefix`";
             return Err(JobError::invalid("output.path", problem, hint));
         }
@@ -343,7 +366,8 @@ impl JobSpec {
             return Err(JobError::invalid("output.path", problem, "write `s3://bucket/prefix`"));
         }
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
-                    identification), or write \"none\" to keep documents of every language untold";
+                    identification), or write \"none\" to keep all documents and identify no \
+                    language";
         if self.language.model.is_open() {
             return Err(JobError::invalid("language.model", "not set", hint));
         }
@@ -352,15 +376,19 @@ impl JobSpec {
         self.check_numbers()
     }
 
-    /// Commands have names of their own, and sources name those that there are.
+    /// Checks that commands have different names, and that sources name existing commands.
     fn check_commands(&self) -> Result<(), JobError> {
         for (index, command) in self.command.iter().enumerate() {
             check_name(&format!("command[{index}].name"), &command.name)?;
             let key = format!("command[{index}].run");
-            require(&key, command.run.first().map_or("", String::as_str), "say what to run")?;
+            require(
+                &key,
+                command.run.first().map_or("", String::as_str),
+                "name the program and its arguments",
+            )?;
             if command.timeout.0.is_zero() {
                 let key = format!("command[{index}].timeout");
-                let hint = "say how long it may be silent, such as `60s`";
+                let hint = "set the time without output after which it is killed, such as `60s`";
                 return Err(JobError::invalid(&key, "not a valid time", hint));
             }
             if self.command[..index].iter().any(|other| other.name == command.name) {
@@ -371,13 +399,13 @@ impl JobSpec {
         }
         for (index, source) in self.source.iter().enumerate() {
             if source.slice == Slice::External {
-                let hint = "name the `[[command]]` that gives the documents";
+                let hint = "name the `[[command]]` that reads the documents";
                 require(&format!("source[{index}].reader"), &source.reader, hint)?;
             }
             let named = source.commands.iter().chain([&source.reader]);
             for name in named.filter(|name| !name.is_empty()) {
                 if self.command(name).is_none() {
-                    let problem = format!("`{name}`, and there is no such command");
+                    let problem = format!("`{name}`, but the job has no such command");
                     let hint = "add a `[[command]]` of this name";
                     let key = if *name == source.reader { "reader" } else { "commands" };
                     let key = format!("source[{index}].{key}");
@@ -387,8 +415,8 @@ impl JobSpec {
             if source.slice != Slice::External && !source.reader.is_empty() {
                 let problem =
                     format!("`{}`, and slice `{}` has its own", source.reader, source.slice.name());
-                let hint = "only `slice = \"external\"` is read by a command; one that judges goes \
-                            into `commands`";
+                let hint = "only `slice = \"external\"` is read by a command; put a command that \
+                            filters documents into `commands`";
                 return Err(JobError::invalid(&format!("source[{index}].reader"), problem, hint));
             }
         }
@@ -435,7 +463,7 @@ fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-/// The bucket of an `s3://` address, empty where it has none.
+/// Returns the bucket of an `s3://` address; empty if it has none.
 fn bucket_of(address: &str) -> &str {
     let place = address.strip_prefix("s3://").unwrap_or_default();
     place.split('/').next().unwrap_or_default()
@@ -448,8 +476,8 @@ fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {
 fn check_name(key: &str, name: &str) -> Result<(), JobError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) || name.len() > 64 {
-        let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with no `.`";
-        return Err(JobError::invalid(key, format!("`{name}`, which is no name"), hint));
+        let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, and do not start with `.`";
+        return Err(JobError::invalid(key, format!("`{name}`, which is not a valid name"), hint));
     }
     Ok(())
 }

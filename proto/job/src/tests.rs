@@ -1,4 +1,4 @@
-//! The job file as its writers meet it.
+//! Tests job files as people write them.
 
 use std::path::Path;
 
@@ -32,15 +32,15 @@ fn a_small_job_gets_every_default_and_absolute_paths() {
     assert!(job.filters.is_enabled("gopher_quality"));
 }
 
-/// What the preset `redpajama-v1` must be told when its models are not at hand.
+/// Keys that a job with the preset `redpajama-v1` must set if it has no models.
 const WITHOUT_MODELS: &str = "\n[perplexity]\nmodels = \"none\"\n[classifier]\nmodel = \"none\"\n";
 
 #[test]
-fn models_are_refused_by_the_key_that_is_wrong() {
+fn invalid_model_settings_are_refused_with_their_key() {
     for (tables, words) in [
         ("[perplexity]\nmodels = \"lm\"", "`perplexity.models`"),
         ("[perplexity]\nbuckets = [\"heads\"]", "choose one of `head`, `middle`, `tail`, `all`"),
-        ("[perplexity]\nlm = \"en.arpa.bin\"", "write `{lang}` where the language stands"),
+        ("[perplexity]\nlm = \"en.arpa.bin\"", "write `{lang}` in place of the language"),
         ("[classifier]\nmin_score = 1.5", "`classifier.min_score`"),
     ] {
         let error = parse(&format!("{SMALL}\n{tables}\n")).unwrap_err().to_string();
@@ -81,7 +81,7 @@ fn commands_and_sources_must_fit_together() {
     let job = parse(&format!("{external}\n[[command]]\nname = \"mine\"\nrun = [\"cat\"]\n"));
     let job = job.unwrap();
     assert_eq!(job.command("mine").unwrap().folder, "/jobs/here");
-    assert!(job.recipe().command[0].folder.is_empty(), "the recipe names no place");
+    assert!(job.recipe().command[0].folder.is_empty(), "the recipe has no folder");
     let nothing = SMALL.replace("\"commoncrawl\"", "\"external\"");
     assert!(parse(&nothing).unwrap_err().to_string().contains("reader"));
 }
@@ -129,7 +129,7 @@ fn every_slice_has_its_steps_in_the_default_job() {
 }
 
 #[test]
-fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
+fn the_preset_redpajama_v1_has_the_values_of_the_published_recipe() {
     let text = SMALL.replace("small\"", "s\"\npreset = \"redpajama-v1\"");
     let refusal = parse(&text).unwrap_err().to_string();
     assert!(refusal.contains("`perplexity.models`") && refusal.contains("\"none\""), "{refusal}");
@@ -142,7 +142,7 @@ fn the_old_preset_changes_what_the_old_recipe_did_otherwise() {
     assert_eq!(
         parse(&text).unwrap().dedup.lines.policy,
         DedupPolicy::Off,
-        "the user has the last word"
+        "the user's file has precedence"
     );
 }
 
@@ -173,11 +173,12 @@ fn wrong_values_are_refused_by_name() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_there() {
-    for (text, told) in [
+fn a_value_of_the_wrong_type_is_reported_with_line_key_and_expected_type() {
+    for (text, message) in [
         (
             SMALL.replace("\"out\"", "3"),
-            "`output.path` on line 11 is the integer `3`, and must be a string\nhint: write it like `path = \"\"`",
+            "`output.path` on line 11 is the integer `3`, and must be a string\nhint: write it \
+             like `path = \"\"`",
         ),
         (
             SMALL.replace("\"wet.paths.gz\"", "true"),
@@ -189,7 +190,8 @@ fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_ther
         ),
         (
             SMALL.replace("\"commoncrawl\"", "\"commoncrwl\""),
-            "`source[0].slice` on line 5 is `commoncrwl`, which is unknown\nhint: choose one of `commoncrawl`, ",
+            "`source[0].slice` on line 5 is `commoncrwl`, which is unknown\nhint: choose one of \
+             `commoncrawl`, ",
         ),
         (
             format!("{SMALL}[units]\nattempts = -1\n"),
@@ -210,12 +212,12 @@ fn a_value_of_the_wrong_kind_is_told_with_its_line_its_key_and_what_belongs_ther
         (format!("{SMALL}\n[site]\nqueue = 5\n"), "`site.queue` on line 14 is the integer `5`"),
     ] {
         let error = parse(&text).unwrap_err().to_string();
-        assert!(error.starts_with(told), "{error}\nis not\n{told}");
+        assert!(error.starts_with(message), "{error}\nis not\n{message}");
     }
 }
 
 #[test]
-fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
+fn contradictory_settings_are_refused_with_their_key() {
     let command = "\n[[command]]\nname = \"mine\"\nrun = [\"cat\"]\n";
     for (text, begin) in [
         (
@@ -230,13 +232,33 @@ fn what_a_job_cannot_mean_is_refused_with_the_key_that_says_it() {
         (SMALL.replace("\"out\"", "\"s3://\""), "`output.path` is `s3://`, which names no bucket"),
         (
             format!("{SMALL}\n[filters.gopher_quality]\nmin_words = 9\nmax_words = 5\n"),
-            "`filters.gopher_quality.min_words` on line 14 is above `filters.gopher_quality.max_words`",
+            "`filters.gopher_quality.min_words` on line 14 is above \
+             `filters.gopher_quality.max_words`",
         ),
     ] {
         let error = parse(&text).unwrap_err().to_string();
         assert!(error.starts_with(begin), "{error}");
         assert_eq!(error.matches("hint: ").count(), 1, "{error}");
     }
+}
+
+#[test]
+fn the_old_name_of_a_renamed_key_is_accepted() {
+    let stop = |key: &str| parse(&format!("{SMALL}[units]\n{key} = \"stop\"\n")).unwrap();
+    assert_eq!(parse(SMALL).unwrap().units.on_failed_units, OnFailedUnits::GoOn);
+    assert_eq!(stop("on_set_aside").units.on_failed_units, OnFailedUnits::Stop);
+    assert_eq!(stop("on_set_aside"), stop("on_failed_units"));
+    let both = format!("{SMALL}[units]\non_set_aside = \"stop\"\non_failed_units = \"stop\"\n");
+    let error = parse(&both).unwrap_err().to_string();
+    assert!(error.contains("`units.on_failed_units`, and the job file has both"), "{error}");
+}
+
+/// Manifests and journals of earlier versions are compared with this text.
+#[test]
+fn the_resolved_job_keeps_the_old_name_of_a_renamed_key() {
+    let resolved = parse(SMALL).unwrap().resolved();
+    assert!(resolved.contains("\non_set_aside = \"go-on\"\n"), "{resolved}");
+    assert!(!resolved.contains("on_failed_units"), "{resolved}");
 }
 
 #[test]
@@ -247,7 +269,7 @@ fn an_address_has_no_slash_at_its_end() {
 }
 
 #[test]
-fn sizes_and_times_read_as_people_write_them() {
+fn sizes_and_times_are_read_as_people_write_them() {
     for (text, bytes) in
         [("64MiB", 64 << 20), ("2GB", 2_000_000_000), ("1.5GiB", 3 << 29), ("7", 7)]
     {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Bytes;
 
+/// The table `[wikipedia]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WikipediaSpec {
@@ -11,6 +12,7 @@ pub struct WikipediaSpec {
     pub max_page_bytes: Bytes,
 }
 
+/// The table `[stackexchange]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StackExchangeSpec {
@@ -21,23 +23,27 @@ pub struct StackExchangeSpec {
     pub sort_memory: Bytes,
 }
 
-/// By what the answers of a question are put in order.
+/// The order of the answers of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AnswerOrder {
-    /// The score as a number, the accepted answer first among equals, then the id.
+    /// By score as a number; of equal scores the accepted answer is first, then by id.
     Score,
-    /// The score as a string, then the place in the file.
+    /// By score as text, then by position in the file.
     ScoreText,
 }
 
+/// How the title of a question is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TitleForm {
+    /// As plain text.
     Plain,
+    /// As HTML, like RedPajama.
     Html,
 }
 
+/// The table `[arxiv]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArxivSpec {
@@ -45,7 +51,7 @@ pub struct ArxivSpec {
     pub max_paper_bytes: Bytes,
 }
 
-/// How a paper's files become a text.
+/// How a paper's files are converted to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LatexRules {

@@ -1,4 +1,4 @@
-//! What workers and coordinators say about themselves.
+//! Converts the messages in which workers and coordinators describe themselves.
 
 use thresher_domain::{
     AllocationEnd, CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, Report,

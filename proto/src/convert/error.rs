@@ -1,4 +1,4 @@
-//! What is wrong with a message.
+//! The errors of messages that cannot be converted.
 
 /// A message that no part of this version sends.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -6,7 +6,7 @@ pub enum MalformedMessage {
     /// A report, a lease or another message about a unit has none.
     #[error("a message about a unit does not name it")]
     MissingUnit,
-    /// The stage of a unit was left out.
+    /// The stage of a unit is missing.
     #[error("a unit has no stage")]
     UnspecifiedStage,
     /// The stage is not one of those that this version knows.
@@ -21,7 +21,7 @@ pub enum MalformedMessage {
     /// A failure because of a damaged file does not name the unit that wrote the file.
     #[error("a failure because of a damaged file does not name the unit that wrote it")]
     MissingProducer,
-    /// A counter was left out, or is not one of those that this version knows.
+    /// A counter is missing, or this version does not know it.
     #[error("a number of a result has no counter that this version knows")]
     UnknownCounter,
     /// A registration in the journal has no request.

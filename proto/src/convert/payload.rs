@@ -5,7 +5,7 @@ use thresher_domain::{LayoutPayload, Lease, Payload, RangePayload};
 
 use crate::pb;
 
-/// What the SEAL unit gets to know, as of the moment of its lease.
+/// The contents of the lease of the SEAL unit, at the time of the lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealReport {
     /// The report for programs.

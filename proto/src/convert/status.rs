@@ -35,19 +35,19 @@ impl From<pb::JobState> for JobState {
     }
 }
 
-/// The predicates of [`JobState`], for those who hold messages.
+/// The predicates of [`JobState`], for code that uses messages.
 impl pb::JobState {
-    /// Whether the coordinator that reports this state has nothing left to do.
+    /// Returns whether the coordinator that reports this state has nothing left to do.
     pub fn is_over(self) -> bool {
         JobState::from(self).is_over()
     }
 
-    /// Whether no coordinator can change the job any more.
+    /// Returns whether no coordinator can change the job any more.
     pub fn is_final(self) -> bool {
         JobState::from(self).is_final()
     }
 
-    /// Whether the output is sealed.
+    /// Returns whether the output is sealed.
     pub fn is_complete(self) -> bool {
         JobState::from(self).is_complete()
     }

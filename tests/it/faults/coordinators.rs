@@ -1,4 +1,4 @@
-//! Coordinators that fall silent, and others that take their place.
+//! Coordinators that do not answer, and others that replace them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -93,7 +93,7 @@ fn a_second_coordinator_takes_over_from_a_suspended_one_which_stops_when_it_wake
 }
 
 #[test]
-fn a_worker_whose_coordinator_stays_away_ends_by_itself() {
+fn a_worker_without_a_coordinator_exits_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let (_, state) = places(folder.path());
     let _leftovers = Leftovers(state.clone());

@@ -1,4 +1,4 @@
-//! A unit that takes its worker with it.
+//! A unit that kills its workers.
 
 use std::process::Command;
 
@@ -29,7 +29,7 @@ fn bomb() -> Vec<u8> {
 }
 
 #[test]
-fn a_unit_that_aborts_its_workers_is_set_aside_with_their_last_words_and_others_go_on() {
+fn a_unit_that_aborts_its_workers_fails_permanently_with_their_last_output() {
     let folder = tempfile::tempdir().unwrap();
     let good = [member(&page(1)), member(&page(2))].concat();
     std::fs::write(folder.path().join("good.warc.wet.gz"), good).unwrap();

@@ -1,5 +1,5 @@
-//! Units that fail by themselves: the job goes on without them, or stops for somebody to mend what
-//! made them fail, and then has the bytes of a run in which nothing failed.
+//! Units that fail by themselves: the job continues without them, or stops until the cause is fixed
+//! and then publishes the bytes of a run in which nothing failed.
 
 use std::path::Path;
 
@@ -9,30 +9,30 @@ use thresher_tests::process::{output, succeed};
 use crate::oracle::{places, published, run, verify};
 
 const UNFINISHED: i32 = 5;
-const GAPS: i32 = 3;
+const MISSING_UNITS: i32 = 3;
 
-/// A job over the sample with a step of the user's, which fails at one page until the file `mended`
-/// lies beside the job.
-fn fragile(on_set_aside: &str, inputs: &Path) -> JobText {
+/// A job over the sample with a step of the user's, which fails at one page until the file `fixed`
+/// is in the job's folder.
+fn fragile(on_failed_units: &str, inputs: &Path) -> JobText {
     let command = r#"[[command]]
 name = "fragile"
 run = ["sh", "-c", '''while read -r line; do
-    case "$line" in *7bbc5a82-6209-5ad7-8f3b-1fbd96051d89*) [ -e mended ] || exit 7 ;; esac
+    case "$line" in *7bbc5a82-6209-5ad7-8f3b-1fbd96051d89*) [ -e fixed ] || exit 7 ;; esac
     echo '{"keep": true}'
 done''']"#;
     JobText::sample_times(2, inputs)
         .set("slice", "\"commoncrawl\"\ncommands = [\"fragile\"]")
-        .set("target_bytes", &format!("\"256KiB\"\non_set_aside = \"{on_set_aside}\""))
+        .set("target_bytes", &format!("\"256KiB\"\non_failed_units = \"{on_failed_units}\""))
         .append(command)
 }
 
 #[test]
-fn a_job_that_stops_at_gaps_is_whole_once_their_cause_is_mended() {
+fn a_job_that_stopped_for_failed_units_completes_after_the_cause_is_fixed() {
     let inputs = tempfile::tempdir().unwrap();
-    let mended = tempfile::tempdir().unwrap();
-    std::fs::write(mended.path().join("mended"), b"").unwrap();
-    let (whole, state) = places(mended.path());
-    let job = fragile("go-on", inputs.path()).write(mended.path());
+    let fixed = tempfile::tempdir().unwrap();
+    std::fs::write(fixed.path().join("fixed"), b"").unwrap();
+    let (whole, state) = places(fixed.path());
+    let job = fragile("go-on", inputs.path()).write(fixed.path());
     succeed(&mut run(&job, &state));
 
     let folder = tempfile::tempdir().unwrap();
@@ -46,25 +46,28 @@ fn a_job_that_stops_at_gaps_is_whole_once_their_cause_is_mended() {
         assert!(said.contains("exit status: 7"), "{said}");
         assert!(!corpus.join("manifest.json").try_exists().unwrap());
     }
-    std::fs::write(folder.path().join("mended"), b"").unwrap();
+    std::fs::write(folder.path().join("fixed"), b"").unwrap();
     succeed(&mut run(&job, &state));
     verify(&corpus);
     assert_eq!(published(&corpus), published(&whole));
 }
 
 #[test]
-fn accepted_gaps_give_the_corpus_that_a_job_gives_that_goes_on() {
+fn accepting_missing_units_gives_the_same_corpus_as_continuing_without_them() {
     let inputs = tempfile::tempdir().unwrap();
-    let gaps_of = |on_set_aside, steps: &[(&[&str], i32)]| {
+    let corpus_of = |on_failed_units, steps: &[(&[&str], i32)]| {
         let folder = tempfile::tempdir().unwrap();
         let (corpus, state) = places(folder.path());
-        let job = fragile(on_set_aside, inputs.path()).write(folder.path());
+        let job = fragile(on_failed_units, inputs.path()).write(folder.path());
         for (arguments, status) in steps {
             let ended = output(run(&job, &state).args(*arguments));
             assert_eq!(ended.status.code(), Some(*status), "{ended:?}");
         }
         published(&corpus)
     };
-    let accepted = gaps_of("stop", &[(&[], UNFINISHED), (&["--accept-gaps"], GAPS), (&[], GAPS)]);
-    assert_eq!(accepted, gaps_of("go-on", &[(&[], GAPS)]));
+    let accepted = corpus_of(
+        "stop",
+        &[(&[], UNFINISHED), (&["--accept-missing"], MISSING_UNITS), (&[], MISSING_UNITS)],
+    );
+    assert_eq!(accepted, corpus_of("go-on", &[(&[], MISSING_UNITS)]));
 }

@@ -29,7 +29,7 @@ fn a_truncated_file_gives_what_comes_before_the_cut() {
 }
 
 #[test]
-fn garbage_between_members_costs_no_page() {
+fn garbage_between_members_loses_no_page() {
     let first = member(&page(1)).len();
     expect(
         &around(b"neither gzip nor anything else, and long enough to see"),
@@ -40,7 +40,7 @@ fn garbage_between_members_costs_no_page() {
 }
 
 #[test]
-fn a_damaged_member_costs_itself() {
+fn only_a_damaged_member_is_lost() {
     let mut bad = member(&page(9));
     let middle = bad.len() / 2;
     bad[middle] ^= 0xff;
@@ -49,7 +49,7 @@ fn a_damaged_member_costs_itself() {
 }
 
 #[test]
-fn a_wrong_or_missing_length_costs_its_record() {
+fn a_wrong_or_missing_length_quarantines_only_its_record() {
     let first = member(&page(1)).len();
     let body = b"Title\nA body that is as long as it is";
     let wrong = record_of_length(9, body, "Content-Length: 7\r\n");
@@ -59,7 +59,7 @@ fn a_wrong_or_missing_length_costs_its_record() {
 }
 
 #[test]
-fn a_quarantined_page_is_found_by_its_address_and_id_where_its_header_tells() {
+fn a_quarantined_page_is_found_by_the_url_and_id_of_its_header() {
     let body = b"Title\nA body that is as long as it is";
     let bads = [
         ("content_length_wrong", record_of_length(9, body, "Content-Length: 7\r\n")),
@@ -76,15 +76,15 @@ fn a_quarantined_page_is_found_by_its_address_and_id_where_its_header_tells() {
         let (id, url) = ("00000009", "https://page.example/9");
         assert_eq!((&row["id"], &row["url"]), (&id.into(), &url.into()), "{row}");
         for needle in [id, url] {
-            let told = succeed(thresher().arg("trace").arg(&outcome.output).arg(needle));
+            let traced = succeed(thresher().arg("trace").arg(&outcome.output).arg(needle));
             let expected = format!("quarantined: {reason} (`dropped/");
-            assert!(told.starts_with(&expected), "{told}");
+            assert!(traced.starts_with(&expected), "{traced}");
         }
     }
 }
 
 #[test]
-fn bytes_that_are_no_utf8_are_quarantined() {
+fn bytes_that_are_not_utf8_are_quarantined() {
     let bad = super::record(9, b"Title\nvalid, then \xff\xfe not\n");
     expect(&around(&member(&bad)), 3, "invalid_utf8", member(&page(1)).len());
 }
@@ -95,13 +95,13 @@ fn an_empty_file_is_counted() {
 }
 
 #[test]
-fn a_header_bomb_is_stepped_over() {
+fn a_header_bomb_is_skipped() {
     let bomb = record_of_length(9, b"x", &format!("X-Long: {}\r\n", "a".repeat(1 << 20)));
     expect(&around(&member(&bomb)), 3, "warc_header_too_large", member(&page(1)).len());
 }
 
 #[test]
-fn a_record_of_one_line_beyond_the_limit_is_stepped_over() {
+fn a_record_of_one_line_beyond_the_limit_is_skipped() {
     let body = [b"Title\n".as_slice(), &vec![b'a'; 80 << 20]].concat();
     let long = member(&super::record(9, &body));
     expect(&around(&long), 3, "record_too_large", member(&page(1)).len());

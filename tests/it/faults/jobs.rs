@@ -1,4 +1,4 @@
-//! Jobs that cannot go well say so, with the offending thing and what to do.
+//! Jobs that cannot succeed report the cause and a hint.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn a_pattern_that_matches_nothing_publishes_nothing() {
 }
 
 #[test]
-fn another_jobs_corpus_is_left_alone() {
+fn the_corpus_of_another_job_is_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let job = job_over(folder.path(), "a.warc.wet.gz", &member(&page(1)));
     let run = |job: &JobText, state: &str| {
@@ -52,7 +52,7 @@ fn another_jobs_corpus_is_left_alone() {
     let refused = run(&job.set("shard_bytes", "\"300kB\""), "second");
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("of another corpus, of the job `test`"), "{said}");
+    assert!(said.contains("belongs to another corpus, of the job `test`"), "{said}");
     assert_eq!(files(&folder.path().join("corpus")), before);
 }
 
@@ -67,7 +67,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn a_full_disk_stops_the_job_which_goes_on_when_there_is_room() {
+fn a_full_disk_stops_the_job_which_resumes_when_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
     let quiet = tempfile::tempdir().unwrap();
     let inputs = tempfile::tempdir().unwrap();
@@ -122,13 +122,13 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_unit_that_keeps_failing_is_set_aside_and_the_others_go_on() {
+fn a_unit_that_keeps_failing_fails_permanently_and_the_others_complete() {
     let folder = tempfile::tempdir().unwrap();
     let good = [member(&page(1)), member(&page(2))].concat();
     std::fs::write(folder.path().join("good.warc.wet.gz"), good).unwrap();
     std::fs::write(folder.path().join("bad.warc.wet.gz"), member(&page(7))).unwrap();
     let listing = b"bad.warc.wet.gz\ngood.warc.wet.gz\n";
-    // A program that cannot stand one page.
+    // A program that fails at one page.
     let command = r#"[[command]]
 name = "picky"
 folder = "/"
@@ -150,7 +150,7 @@ done''']"#;
 }
 
 #[test]
-fn a_missing_model_is_named_with_where_it_may_be_had() {
+fn a_missing_model_is_reported_with_a_source_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let job = job_over(folder.path(), "a.warc.wet.gz", &member(&page(1)))
         .set("model", "\"no/such/lid.176.ftz\"");

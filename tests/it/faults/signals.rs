@@ -1,4 +1,4 @@
-//! Signals and the allocation's end: the job stops with status 5, goes on, and its bytes are those
+//! Signals and the end of an allocation: the job stops with status 5, resumes, and gives the bytes
 //! of an undisturbed run.
 
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ fn start(job: &Path, state: &Path, pace: &str) -> Child {
 }
 
 #[test]
-fn every_signal_drains_and_the_job_goes_on_to_the_same_bytes() {
+fn after_every_signal_the_job_resumes_to_the_same_bytes() {
     let inputs = tempfile::tempdir().unwrap();
     let text = paced(3, inputs.path());
     let reference = undisturbed(&text);
@@ -97,7 +97,7 @@ fn commands_of(state: &Path) -> Vec<u32> {
 }
 
 #[test]
-fn a_signal_that_ends_the_programs_of_units_too_is_no_failure_of_theirs() {
+fn a_signal_that_also_ends_commands_does_not_fail_their_units() {
     let inputs = tempfile::tempdir().unwrap();
     let text = paced(1, inputs.path());
     let reference = undisturbed(&text);
@@ -134,7 +134,7 @@ fn a_signal_that_ends_the_programs_of_units_too_is_no_failure_of_theirs() {
 }
 
 #[test]
-fn a_job_goes_through_short_allocations_to_the_same_bytes() {
+fn a_job_in_several_short_allocations_gives_the_same_bytes() {
     let inputs = tempfile::tempdir().unwrap();
     let text = paced(4, inputs.path());
     let reference = undisturbed(&text);

@@ -19,8 +19,8 @@ fn job_of(folder: &Path, slice: &str, files: &[(&str, &[u8])], tables: &str) -> 
     }
     JobText::of(format!(
         "[job]\nname = \"t\"\n[[source]]\nslice = \"{slice}\"\nlisting = \"**/*\"\nbase = \"{}\"\n\
-         [language]\nmodel = \"none\"\n[tokens]\ntokenizer = \"none\"\n[output]\npath = \"corpus\"\n\
-         {tables}",
+         [language]\nmodel = \"none\"\n[tokens]\ntokenizer = \"none\"\n[output]\n\
+         path = \"corpus\"\n{tables}",
         folder.join("in").display()
     ))
 }
@@ -46,7 +46,7 @@ fn expect(
 const SITE: &str = "a.stackexchange.com/Posts.xml";
 
 #[test]
-fn malformed_rows_of_a_site_cost_themselves_in_whatever_unit_they_lie() {
+fn only_malformed_rows_of_a_site_are_lost_in_any_unit() {
     let question = |id: usize| {
         format!("  <row Id=\"{id}\" PostTypeId=\"1\" Title=\"Title {id}\" Body=\"Body {id}\" />\n")
     };
@@ -84,16 +84,16 @@ fn sites_beyond_the_largest_are_told_of() {
     let tables = "[stackexchange]\nlargest_sites = 1\n";
     let job = job_of(folder.path(), "stackexchange", &files, tables);
     let left_out = "left out 2 of the listed: `a.example`, `c.example`";
-    let told = succeed(thresher().arg("plan").arg(job.write(folder.path())));
-    assert!(told.contains(left_out), "{told}");
-    let told = succeed(
+    let shown = succeed(thresher().arg("plan").arg(job.write(folder.path())));
+    assert!(shown.contains(left_out), "{shown}");
+    let shown = succeed(
         thresher()
             .arg("run")
             .arg(job.write(folder.path()))
             .arg("--state")
             .arg(folder.path().join("state")),
     );
-    assert!(told.contains(left_out), "{told}");
+    assert!(shown.contains(left_out), "{shown}");
     let corpus = folder.path().join("corpus");
     let report = std::fs::read_to_string(corpus.join("REPORT.md")).unwrap();
     assert!(
@@ -161,7 +161,7 @@ fn papers_in_other_encodings_are_read_and_damaged_ones_cost_themselves() {
     let shard = std::fs::read(found.output.join("documents/arxiv-00000.jsonl.zst")).unwrap();
     let text = String::from_utf8(zstd::decode_all(shard.as_slice()).unwrap()).unwrap();
     assert!(text.contains("\\\\section{Café} Text of the paper."), "{text}");
-    // RedPajama dropped what is no UTF-8.
+    // RedPajama dropped what is not valid UTF-8.
     let tables = "[arxiv]\nlatex = \"redpajama-v1\"\n";
     let (found, _folder) =
         expect("arxiv", &[(name, &tar)], tables, 0, ("gzip_damaged", name, 1024));

@@ -35,7 +35,7 @@ fn crawl(seed: u64) -> Vec<Vec<Page>> {
                 Page {
                     url: format!("https://example.org/{}", random.random_range(0..25)),
                     digest: format!("sha1:{}", random.random_range(0..25)),
-                    // As long as CCNet wants it, and not told by digits, which it does not see.
+                    // As long as CCNet wants it, and not distinguished by digits, which it ignores.
                     text: format!(
                         "{}The words of page {}.",
                         "All ".repeat(100),

@@ -26,8 +26,8 @@ fn train(folder: &Path) -> PathBuf {
     let model = folder.join("wiki.bin");
     let mut command = thresher();
     command.args(["train", "classifier", "--epochs", "25", "--positive"]).arg(&positive);
-    let told = succeed(command.arg("--negative").arg(&negative).arg("-o").arg(&model));
-    assert!(told.contains("200 documents"), "{told}");
+    let trained = succeed(command.arg("--negative").arg(&negative).arg("-o").arg(&model));
+    assert!(trained.contains("200 documents"), "{trained}");
     model
 }
 
@@ -128,7 +128,7 @@ fn a_job_whose_models_are_missing_says_which_file_and_where_it_may_be_had() {
     let job = self::job(folder.path(), "missing = \"fail\"", "");
     let job = job.write(folder.path());
     let state = places(folder.path()).1;
-    // Neither a unit nor a state directory was begun.
+    // Neither a unit was started nor a state directory made.
     for command in [&mut run(&job, &state), thresher().arg("plan").arg(&job)] {
         let failed = output(command);
         assert_eq!(failed.status.code(), Some(1));

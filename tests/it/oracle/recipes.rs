@@ -26,7 +26,8 @@ pub(super) fn outcome(
     std::fs::write(input, bytes).unwrap();
     let job = JobText::of(format!(
         "[job]\nname = \"t\"\npreset = \"{preset}\"\n[[source]]\nslice = \"{slice}\"\n\
-         listing = \"{name}\"\nbase = \"{}\"\ndump = \"2023-03-29\"\n[output]\npath = \"corpus\"\n{tables}",
+         listing = \"{name}\"\nbase = \"{}\"\ndump = \"2023-03-29\"\n[output]\npath = \
+         \"corpus\"\n{tables}",
         folder.path().display()
     ));
     let (output, state) = places(folder.path());

@@ -88,7 +88,7 @@ fn thousands_of_shards_lie_in_folders_and_are_found_again() {
     let last = "documents/c4-01xxx/c4-01000.jsonl.zst";
     assert!(names.iter().any(|name| name == last), "{names:?}");
     assert!(names.iter().any(|name| name == "documents/c4-00999.jsonl.zst"));
-    // Nobody is told of the folder, and nothing in it counts as left behind.
+    // The folder is not reported, and nothing in it counts as left behind.
     let traced = succeed(thresher().arg("trace").arg(&output).arg("https://example.org/1000"));
     assert!(traced.contains(last), "{traced}");
     clean(&output);
@@ -106,7 +106,7 @@ fn the_manifest_tells_two_lists_of_bad_words_apart() {
         let manifest = outcome_manifest(&job);
         (manifest["recipe"].clone(), manifest["recipe_files"].clone())
     };
-    // Neither word is in the sample: only the manifest can tell.
+    // Neither word is in the sample: only the manifest shows a difference.
     let (recipe, files) = with("zzyzxq\n");
     let (other_recipe, other_files) = with("qzzyzx\n");
     assert_eq!(recipe, other_recipe);

@@ -1,6 +1,6 @@
 //! The file system that simulated units write to and read from: one digest per unit.
 //!
-//! It checks from outside what the scheduler promises: nobody reads what is not written yet, and
+//! It checks from outside what the scheduler promises: nothing is read before it is written, and
 //! two runs of one unit write the same.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ impl Files {
     /// What a unit wrote, or the unit itself when that is damaged.
     pub(crate) fn read(&self, key: UnitKey, by: AttemptRef) -> Result<[u8; 32], UnitKey> {
         let digest = self.written.get(&key).unwrap_or_else(|| {
-            panic!("`{by}` began before `{key}`, whose output it reads, was done")
+            panic!("`{by}` started before `{key}`, whose output it reads, was done")
         });
         if self.damaged.contains(&key) { Err(key) } else { Ok(*digest) }
     }

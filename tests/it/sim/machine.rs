@@ -16,7 +16,7 @@ pub(crate) struct Run {
     pub(crate) ends_at: u64,
     pub(crate) end: End,
     pub(crate) began_at: u64,
-    /// It was told to return the unit, and did; the run continues.
+    /// It was asked to return the unit, and did; the run continues.
     pub(crate) given_up: bool,
 }
 
@@ -96,7 +96,7 @@ impl Machine {
         self.report_failure(run, FailureKind::Retry, "bad luck");
     }
 
-    /// The storage lets nobody of this job in.
+    /// The storage refuses the keys of this job.
     pub(crate) fn report_blocked(&mut self, run: &Run) {
         self.report_failure(run, FailureKind::Blocked, "the keys have expired");
     }

@@ -21,8 +21,8 @@ pub(crate) enum Fate {
     Miscounts,
 }
 
-/// Attempts after which a listing that failed is mended.
-const LISTING_MENDED: u32 = 12;
+/// Attempts after which a listing that failed is fixed.
+const LISTING_FIXED: u32 = 12;
 
 #[derive(Clone, Debug)]
 pub(crate) struct SourceTruth {
@@ -123,10 +123,10 @@ impl Truth {
     pub(crate) fn fate(&self, unit: AttemptRef, payload: &[u8]) -> Fate {
         let ordinal = unit.key.ordinal;
         match unit.key.stage {
-            // A job waits for its listings, so somebody mends what is wrong with them.
-            Stage::List if unit.attempt > LISTING_MENDED => Fate::Succeeds,
+            // A job waits for its listings, so a person fixes what is wrong with them.
+            Stage::List if unit.attempt > LISTING_FIXED => Fate::Succeeds,
             Stage::List => match self.sources[ordinal as usize].list_fate {
-                // A wrong result may come late, when the mended one is there: that is an alarm.
+                // A wrong result may come late, when the fixed one exists: that is an alarm.
                 Fate::Miscounts => Fate::Fatal,
                 fate => fate,
             },

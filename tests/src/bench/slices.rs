@@ -145,7 +145,7 @@ fn measure(
     if job.has_step(source, Step::Filters) {
         let mut scratch = filters::Scratch::default();
         for text in &texts {
-            black_box(scorers.filters.judge(filters::Document::of_text(text), &mut scratch));
+            black_box(scorers.filters.evaluate(filters::Document::of_text(text), &mut scratch));
         }
         steps.filters = lap();
     }

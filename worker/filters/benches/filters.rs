@@ -6,8 +6,8 @@
 //! TEXT is UTF-8; it is cut into documents at line ends, of about DOCUMENT_BYTES (3,000 unless
 //! given). "alone" is a chain of one filter, so it includes finding the words. The last figure is
 //! the chain as a job runs it: a dropped document skips the filters behind. The figure before it
-//! has every threshold open, so that every filter judges every document; C4 still edits.
-//! It measures and judges nothing: no figure here fails a build.
+//! has every threshold open, so that every filter reads every document; C4 still edits.
+//! It only measures: no figure fails a build.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -96,7 +96,7 @@ fn measure(chain: &FilterChain, documents: &[&str]) -> (f64, usize) {
         kept = documents
             .iter()
             .filter(|text| {
-                let outcome = chain.judge(Document::of_text(text), &mut scratch);
+                let outcome = chain.evaluate(Document::of_text(text), &mut scratch);
                 !matches!(black_box(outcome), Outcome::Drop(_))
             })
             .count();

@@ -1,6 +1,6 @@
-//! What is split off a chunk of text: marks at its ends, marks inside, and what stays whole.
+//! Finds what is split off a chunk of text, at its ends and inside it, and what is not split.
 //!
-//! Pure functions on one chunk; `words` applies them and says why the rules are these.
+//! These are pure functions on one chunk; `words` applies them and explains the rules.
 //!
 //! **Invariant:** every length returned is a whole number of characters and at most the chunk's.
 
@@ -72,7 +72,7 @@ fn prefix_len(chunk: &str) -> usize {
     }
 }
 
-/// The length of a run of two dots or more; one dot is no run.
+/// The length of a run of two dots or more; one dot is not a run.
 fn dots(bytes: impl Iterator<Item = u8>) -> usize {
     let run = bytes.take_while(|&byte| byte == b'.').count();
     if run > 1 { run } else { 0 }

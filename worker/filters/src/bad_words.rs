@@ -1,8 +1,8 @@
 //! The list of bad words that a user supplies for C4's page rule.
 //!
-//! An entry occurs where it stands between characters that are no letters, digits or `_`, or at
-//! the text's ends, in the lowercased text. No list is shipped. Scripts without spaces, where C4
-//! asks for no boundary, are not treated apart.
+//! An entry matches in the lowercased text between characters that are not letters, digits or `_`,
+//! or at the ends of the text. No list is shipped. Scripts without spaces, for which C4 needs no
+//! boundary, are not treated differently.
 //!
 //! **Invariant:** a text is read once, whatever the number of entries.
 
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::FilterError;
 
-/// Entries by their first word.
+/// The entries, by their first word.
 #[derive(Debug, Default)]
 pub(crate) struct BadWords {
     /// From the letters an entry starts with (none, for one starting with a mark) to the rests.
@@ -25,7 +25,8 @@ impl BadWords {
             Err(source) => Err(FilterError::File {
                 what: "the list of bad words",
                 path: path.to_owned(),
-                hint: "`filters.c4_quality.bad_words_file` names a UTF-8 file with one entry a line",
+                hint: "`filters.c4_quality.bad_words_file` names a UTF-8 file with one entry a \
+                       line",
                 source,
             }),
         }

@@ -5,7 +5,7 @@
 //! rule "one language", the line dedup over all pages and the URL rules of C4 belong to other
 //! stages. Case is ignored for ASCII letters only.
 //!
-//! **Invariant:** the text left is the kept lines, in order, joined by single newlines.
+//! **Invariant:** the remaining text is the kept lines, in order, joined by single newlines.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ impl FilterSettings for C4QualitySpec {
 # max_page_chars = 190_000; datatrove's own default has require_end_mark = true.
 [filters.c4_quality]
 enabled = true
-# Pages longer than this are dropped; absent: no bound.
+# Longer pages are dropped. Absent: there is no bound.
 # max_page_chars = 190_000
 # A line with a longer word (between white space) is removed.
 max_word_chars = 1000
@@ -62,7 +62,7 @@ require_end_mark = false
 end_marks = ".?!\"'"
 # A line with fewer words (between white space) is removed.
 min_words_per_line = 3
-# A page with `lorem ipsum`, or with `{`, in a line that is left so far is dropped.
+# A page is dropped if a remaining line has `lorem ipsum`, or `{`.
 drop_lorem_ipsum_pages = true
 # Lines with `javascript`, or with a policy phrase, are removed. All of these ignore ASCII case.
 remove_javascript_lines = true
@@ -76,12 +76,12 @@ policy_phrases = [
     "use of cookies",
     "use cookies",
 ]
-# A page with fewer sentences in the lines that are left is dropped. A sentence ends with a
+# A page with fewer sentences in the remaining lines is dropped. A sentence ends with a
 # `.`, `?` or `!` token (or another script's full stop) followed by a word; common English
 # abbreviations and initials do not end one.
 min_sentences = 5
-# A list, one entry a line, whose entries drop the page where they stand between non-word
-# characters in the lowercased text. Absent: no such rule. The list is the user's to supply.
+# A file with one entry on each line. A page is dropped if the lowercased text has an entry between
+# non-word characters. Absent: the rule is off. The user must supply the list.
 # bad_words_file = "lists/en.txt"
 "##;
     const OPTIONAL: &'static [&'static str] = &["max_page_chars", "bad_words_file"];
@@ -103,7 +103,7 @@ pub(crate) struct C4Quality {
     bad_words: Option<BadWords>,
 }
 
-/// Which phrases occur anywhere in a page, so that most lines need no search.
+/// The phrases that occur anywhere in a page, so that most lines need no search.
 struct Phrases {
     lorem_ipsum: bool,
     javascript: bool,
@@ -111,7 +111,7 @@ struct Phrases {
     policy: bool,
 }
 
-/// Lines removed from one page; the order is that of `REMOVALS`.
+/// Number of lines removed from one page, in the order of `REMOVALS`.
 type Removed = [u64; REMOVALS.len()];
 
 const REMOVALS: [Removal; 6] = [
@@ -147,7 +147,7 @@ impl C4Quality {
         }
     }
 
-    /// Leaves the kept lines in `rewritten`.
+    /// Writes the kept lines to `rewritten`.
     fn edit(
         &self,
         view: &DocumentView<'_>,
@@ -165,7 +165,7 @@ impl C4Quality {
             let line = trim(whole);
             let citations = self.cut_citations(line, without_citations);
             let left = if citations > 0 { without_citations.as_str() } else { line };
-            match self.judge_line(line, left, citations > 0, &page, lowercase) {
+            match self.check_line(line, left, citations > 0, &page, lowercase) {
                 Line::Kept => {}
                 Line::Removed(rule) => {
                     removed[rule] += 1;
@@ -198,7 +198,7 @@ impl C4Quality {
     }
 
     /// `line` as it was, `left` without its citations.
-    fn judge_line(
+    fn check_line(
         &self,
         line: &str,
         left: &str,
@@ -221,12 +221,12 @@ impl C4Quality {
             return Line::Removed(FEW_WORDS);
         }
         if edited || page.any() {
-            return self.judge_phrases(left, lowercase);
+            return self.check_phrases(left, lowercase);
         }
         Line::Kept
     }
 
-    fn judge_phrases(&self, line: &str, lowercase: &mut String) -> Line {
+    fn check_phrases(&self, line: &str, lowercase: &mut String) -> Line {
         let spec = &self.spec;
         lower(line, lowercase);
         let lowered = lowercase.as_bytes();
@@ -256,7 +256,7 @@ impl C4Quality {
         }
     }
 
-    /// Writes `line` without its citations to `left`, if it has any; says how many.
+    /// Writes `line` without its citations to `left`, if it has any. Returns their number.
     fn cut_citations(&self, line: &str, left: &mut String) -> u64 {
         if !self.spec.remove_citations {
             return 0;
@@ -306,7 +306,7 @@ impl Filter for C4Quality {
     }
 }
 
-/// The words of `line`, taken off the front of `words`, which are those from `line` on.
+/// Removes the words of `line` from the front of `words`, and returns them.
 fn take_words<'a>(words: &mut &'a [Word], text: &str, line: &str) -> &'a [Word] {
     let end = line.as_ptr() as usize - text.as_ptr() as usize + line.len();
     let count = words.iter().take_while(|word| (word.start as usize) < end).count();
@@ -315,7 +315,7 @@ fn take_words<'a>(words: &mut &'a [Word], text: &str, line: &str) -> &'a [Word] 
     taken
 }
 
-/// The length of `[12]`, `[]`, `[edit]` or `[citation needed]` at the start of `text`.
+/// Returns the length of `[12]`, `[]`, `[edit]` or `[citation needed]` at the start of `text`.
 fn citation_len(text: &str) -> usize {
     for fixed in ["[edit]", "[citation needed]"] {
         if text.starts_with(fixed) {
@@ -361,8 +361,8 @@ mod tests {
         }
     }
 
-    /// The text left, or the reason; and what was removed.
-    fn judge(
+    /// Returns the remaining text or the reason, and what was removed.
+    fn evaluate(
         change: impl FnOnce(&mut C4QualitySpec),
         text: &str,
     ) -> (Result<String, Reason>, Vec<(Removal, u64)>) {
@@ -416,11 +416,11 @@ mod tests {
             ),
         ];
         for (change, text, left, rule) in cases {
-            let (verdict, removed) = judge(change, text);
+            let (verdict, removed) = evaluate(change, text);
             assert_eq!(verdict.as_deref(), Ok(*left), "{rule}");
             assert_eq!(removed.len(), 1, "{rule}: {removed:?}");
             assert_eq!(removed[0].0, *rule);
-            assert_eq!(judge(|_| {}, text).1, [], "{rule} is off");
+            assert_eq!(evaluate(|_| {}, text).1, [], "{rule} is off");
         }
     }
 
@@ -444,8 +444,8 @@ mod tests {
             ),
         ];
         for (change, kept, dropped, reason) in cases {
-            assert_eq!(judge(change, kept).0.as_deref(), Ok(*kept), "{reason}");
-            assert_eq!(judge(change, dropped).0, Err(*reason), "{dropped}");
+            assert_eq!(evaluate(change, kept).0.as_deref(), Ok(*kept), "{reason}");
+            assert_eq!(evaluate(change, dropped).0, Err(*reason), "{dropped}");
         }
     }
 
@@ -457,8 +457,8 @@ mod tests {
             spec.min_sentences = 2;
         };
         let text = "javascript { x. y. z. }\nOne. Two.";
-        assert_eq!(judge(rules, text).0.as_deref(), Ok("One. Two."));
-        assert_eq!(judge(rules, "javascript. a.\nOne.").0, Err("c4_quality/too_few_sentences"));
+        assert_eq!(evaluate(rules, text).0.as_deref(), Ok("One. Two."));
+        assert_eq!(evaluate(rules, "javascript. a.\nOne.").0, Err("c4_quality/too_few_sentences"));
     }
 
     #[test]
@@ -467,6 +467,6 @@ mod tests {
             spec.remove_citations = true;
             spec.min_sentences = 2;
         };
-        assert_eq!(judge(rules, "One.[1] Two.").0.as_deref(), Ok("One. Two."));
+        assert_eq!(evaluate(rules, "One.[1] Two.").0.as_deref(), Ok("One. Two."));
     }
 }

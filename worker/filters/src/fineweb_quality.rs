@@ -88,7 +88,7 @@ impl FinewebQuality {
 
     fn is_short(&self, line: &str) -> bool {
         let bound = self.spec.short_line_chars;
-        // A code point has at most four bytes, which spares counting most lines.
+        // A code point has at most four bytes, so most lines need not be counted.
         line.len() as u64 <= bound.saturating_mul(4) && count_chars(line) <= bound
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::tests::verdict;
 
-    fn judge(change: impl FnOnce(&mut FinewebQualitySpec), text: &str) -> Verdict {
+    fn evaluate(change: impl FnOnce(&mut FinewebQualitySpec), text: &str) -> Verdict {
         let mut spec = FinewebQualitySpec {
             min_terminal_lines: 0.0,
             keep_without_terminal_lines: false,
@@ -151,20 +151,23 @@ mod tests {
             ),
         ];
         for (change, kept, dropped, reason) in cases {
-            assert_eq!(judge(change, kept), Verdict::Keep, "{reason}: {kept:?}");
-            assert_eq!(judge(change, dropped), Verdict::Drop(reason), "{dropped:?}");
+            assert_eq!(evaluate(change, kept), Verdict::Keep, "{reason}: {kept:?}");
+            assert_eq!(evaluate(change, dropped), Verdict::Drop(reason), "{dropped:?}");
         }
     }
 
     #[test]
     fn blank_texts_are_empty_and_unpunctuated_ones_can_be_let_through() {
-        assert_eq!(judge(|_| {}, " \n\t\n"), Verdict::Drop("fineweb_quality/empty"));
+        assert_eq!(evaluate(|_| {}, " \n\t\n"), Verdict::Drop("fineweb_quality/empty"));
         let lenient = |spec: &mut FinewebQualitySpec| {
             spec.min_terminal_lines = 0.5;
             spec.keep_without_terminal_lines = true;
         };
-        assert_eq!(judge(lenient, "a\nb"), Verdict::Keep);
+        assert_eq!(evaluate(lenient, "a\nb"), Verdict::Keep);
         let some = "a\nb\nc.";
-        assert_eq!(judge(lenient, some), Verdict::Drop("fineweb_quality/too_few_terminal_lines"));
+        assert_eq!(
+            evaluate(lenient, some),
+            Verdict::Drop("fineweb_quality/too_few_terminal_lines")
+        );
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct GopherQualitySpec {
 impl FilterSettings for GopherQualitySpec {
     const NAME: &'static str = "gopher_quality";
     const DEFAULTS: &'static str = r##"
-# Gopher, quality. English: the stop words decide.
+# Gopher, quality. The stop words make it a filter for English.
 [filters.gopher_quality]
 enabled = true
 # Words that are more than punctuation.
@@ -51,12 +51,12 @@ max_bullet_lines = 0.9
 max_ellipsis_lines = 0.3
 # Words with a letter / words (punctuation tokens included).
 min_alphabetic_words = 0.8
-# Distinct words of the list that must be present, spelt exactly so. At most 64 entries.
+# Distinct words of the list that must be present, spelt exactly like this. At most 64 entries.
 min_stop_words = 2
 stop_words = ["the", "be", "to", "of", "and", "that", "have", "with"]
 "##;
 
-    /// A bit for each stop word is what `has_stop_words` counts in.
+    /// `has_stop_words` counts with one bit for each stop word.
     fn check(&self) -> Result<(), BadSetting> {
         let found = self.stop_words.len();
         if found <= 64 {
@@ -160,7 +160,7 @@ impl GopherQuality {
         None
     }
 
-    /// Whether enough distinct stop words are there; stops at the last one needed.
+    /// Returns whether the text has enough distinct stop words. Stops at the last one needed.
     fn has_stop_words(&self, view: &DocumentView<'_>) -> bool {
         let mut found = 0_u64;
         let mut words = view.words.iter();
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::tests::{defaults, verdict};
 
-    /// Every rule off, so that each case shows one.
+    /// Switches every rule off, so that each case tests one.
     fn open() -> GopherQualitySpec {
         GopherQualitySpec {
             min_words: 0,
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn judge(change: impl FnOnce(&mut GopherQualitySpec), text: &str) -> Verdict {
+    fn evaluate(change: impl FnOnce(&mut GopherQualitySpec), text: &str) -> Verdict {
         let mut spec = open();
         change(&mut spec);
         verdict(&GopherQuality::new(&spec), text)
@@ -260,15 +260,15 @@ mod tests {
             ),
         ];
         for (change, kept, dropped, reason) in cases {
-            assert_eq!(judge(change, kept), Verdict::Keep, "{reason}: {kept}");
-            assert_eq!(judge(change, dropped), Verdict::Drop(reason), "{dropped}");
+            assert_eq!(evaluate(change, kept), Verdict::Keep, "{reason}: {kept}");
+            assert_eq!(evaluate(change, dropped), Verdict::Drop(reason), "{dropped}");
         }
     }
 
     #[test]
-    fn a_text_without_words_fails_the_word_count_and_divides_by_nothing() {
+    fn a_text_without_words_fails_the_word_count_without_a_division_by_zero() {
         let published = GopherQuality::new(&defaults::<GopherQualitySpec>());
         assert_eq!(verdict(&published, ""), Verdict::Drop("gopher_quality/too_few_words"));
-        assert_eq!(judge(|_| {}, ""), Verdict::Keep);
+        assert_eq!(evaluate(|_| {}, ""), Verdict::Keep);
     }
 }

@@ -34,7 +34,8 @@ pub(crate) struct GopherRepetitionSpec {
 impl FilterSettings for GopherRepetitionSpec {
     const NAME: &'static str = "gopher_repetition";
     const DEFAULTS: &'static str = r##"
-# Gopher (arXiv:2112.11446, table A1), repetition. The first copy of a part is no duplicate.
+# Gopher (arXiv:2112.11446, table A1), repetition. The first copy of a part does not count as a
+# duplicate.
 [filters.gopher_repetition]
 enabled = true
 # Paragraphs are separated by two or more newlines: repeated ones / all, and their share of the
@@ -67,9 +68,9 @@ max_duplicate_10_gram_chars = 0.10
 #[derive(Debug)]
 pub(crate) struct GopherRepetition {
     spec: GopherRepetitionSpec,
-    /// For n = 2, 3, 4.
+    /// Bounds for n = 2, 3, 4.
     top: [(f64, Reason); 3],
-    /// For n = 5 to 10.
+    /// Bounds for n = 5 to 10.
     duplicate: [(f64, Reason); 6],
 }
 
@@ -144,7 +145,7 @@ impl Filter for GopherRepetition {
     }
 }
 
-/// The pieces of a text between runs of at least `newlines` newlines. As with a regular
+/// Returns the pieces of a text between runs of at least `newlines` newlines. As with a regular
 /// expression's split, a run at either end leaves an empty piece there.
 fn pieces(text: &str, newlines: usize) -> impl Iterator<Item = &str> {
     let separator = if newlines == 1 { "\n" } else { "\n\n" };

@@ -2,8 +2,8 @@
 //!
 //! Words are interned to numbers, and an n-gram is the pair of the two (n-1)-grams it is made
 //! of, so equality is exact at every length and costs one 64-bit key. Only n-grams whose both
-//! parts repeat are looked at, which in ordinary text leaves next to nothing after n = 4. It
-//! knows no threshold.
+//! parts repeat are looked at, which in ordinary text leaves next to nothing after n = 4. The
+//! thresholds are elsewhere.
 //!
 //! **Invariant:** `classes[i]` is 0, or a number shared by exactly the places where the words
 //! from `i` on repeat those of another place, over the current n words.
@@ -39,7 +39,8 @@ impl Slots {
         self.shift = 64 - size.trailing_zeros();
     }
 
-    /// The entry under `hash` that `is_same` accepts, or else `fresh`, which is then stored.
+    /// Returns the entry under `hash` that `is_same` accepts, otherwise `fresh`, which is then
+    /// stored.
     fn find_or_insert(&mut self, hash: u64, fresh: u32, is_same: impl Fn(u32) -> bool) -> u32 {
         let mask = self.slots.len() - 1;
         let mut at = (hash >> self.shift) as usize & mask;
@@ -110,7 +111,7 @@ impl GramTables {
         counts
     }
 
-    /// Begins with n = 1: which words repeat.
+    /// Starts with n = 1: finds the words that repeat.
     pub(crate) fn start(&mut self, text: &str, words: &[Word]) {
         self.n = 1;
         self.chars_before.clear();
@@ -135,7 +136,7 @@ impl GramTables {
         self.keep_repeated();
     }
 
-    /// Goes on from n to n + 1.
+    /// Continues from n to n + 1.
     pub(crate) fn extend(&mut self) {
         self.n += 1;
         self.found.clear();
@@ -188,8 +189,8 @@ impl GramTables {
         self.met.resize(classes as usize + 1, false);
     }
 
-    /// Code points of all copies of the most frequent n-gram, joined by spaces; of two equally
-    /// frequent ones the first counts. `None` when there are fewer than n words.
+    /// Returns the code points of all copies of the most frequent n-gram, joined by spaces; of two
+    /// equally frequent ones the first counts. `None` if there are fewer than n words.
     pub(crate) fn top_chars(&mut self) -> Option<u64> {
         if self.chars_before.len() <= self.n {
             return None;
@@ -210,7 +211,8 @@ impl GramTables {
         Some((self.chars_at(place) + self.n as u64 - 1) * count)
     }
 
-    /// Code points of repeated n-grams, walking from the left and never counting a word twice.
+    /// Returns the code points of repeated n-grams, found from left to right without counting a
+    /// word twice.
     pub(crate) fn duplicate_chars(&mut self) -> u64 {
         let mut total = 0;
         let mut free_from = 0;

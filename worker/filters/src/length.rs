@@ -1,6 +1,6 @@
 //! Length: bounds on a document's code points.
 //!
-//! CCNet's rule (300 before line dedup) is its source's own; this one judges the final text.
+//! CCNet's rule (300 before line dedup) belongs to its source; this one checks the final text.
 //!
 //! **Invariant:** both bounds are inclusive: a text exactly at one passes.
 

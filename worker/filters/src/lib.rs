@@ -1,7 +1,7 @@
 //! Document filters: a document's text in; keep, drop with a named reason, or an edited text out.
 //!
-//! A filter sees one document (its text, title, URL and language) and no other, does no I/O while
-//! it judges, and knows no source or stage. To add one: a file here with its settings, its rule and
+//! A filter sees one document (its text, title, URL and language) and no other, does no I/O
+//! meanwhile, and knows no source or stage. To add one: a file here with its settings, its rule and
 //! its tests, and an entry in `FILTERS`. The settings are part of the file, so the job file's crate
 //! depends on this one, which stays small for that: no HTML, no models.
 //!
@@ -58,22 +58,24 @@ pub type Removal = &'static str;
 /// Larger texts are dropped unread: their words would need 17 bytes of memory a byte of text.
 pub const MAX_TEXT_BYTES: usize = 64 << 20;
 
-/// What one filter says about one document.
+/// The verdict of one filter on one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
+    /// Keep the document.
     Keep,
+    /// Drop the document for this reason.
     Drop(Reason),
-    /// Keep the text that the filter left in the workspace in place of this one.
+    /// Keep the text that the filter wrote to the workspace, instead of this one.
     Rewrite,
 }
 
-/// A rule set that judges one document.
+/// A set of rules for one document.
 pub trait Filter: Send + Sync {
-    /// Judges a document. Texts that the filter writes go to `work`.
+    /// Applies the rules to a document. Texts that the filter writes go to `work`.
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict;
 }
 
-/// A filter cannot be built.
+/// Why a filter cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
     /// Its settings cannot be used.
@@ -84,17 +86,19 @@ pub enum FilterError {
     File { what: &'static str, path: PathBuf, hint: &'static str, source: std::io::Error },
 }
 
-/// The filters that a job switched on.
+/// The filters that a job enabled.
 pub struct FilterChain {
     filters: Vec<Box<dyn Filter>>,
 }
 
-/// What the chain says about one document.
+/// The result of the chain for one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome<'a> {
+    /// Keep the document as it is.
     Keep,
-    /// Keep this text in place of the document's.
+    /// Keep this text instead of the document's.
     Rewritten(&'a str),
+    /// Drop the document for this reason.
     Drop(Reason),
 }
 
@@ -104,13 +108,13 @@ impl FilterChain {
         Ok(Self { filters: spec.build()? })
     }
 
-    /// True when every document passes unread.
+    /// Returns whether the chain has no filter, so that every document passes unread.
     pub fn is_empty(&self) -> bool {
         self.filters.is_empty()
     }
 
-    /// Judges one document, and counts in `scratch` what is dropped and removed.
-    pub fn judge<'a>(&self, document: Document<'_>, scratch: &'a mut Scratch) -> Outcome<'a> {
+    /// Evaluates one document, and counts in `scratch` what is dropped and removed.
+    pub fn evaluate<'a>(&self, document: Document<'_>, scratch: &'a mut Scratch) -> Outcome<'a> {
         if self.filters.is_empty() {
             return Outcome::Keep;
         }
@@ -131,7 +135,8 @@ impl FilterChain {
     }
 }
 
-/// Runs the filters; says whether `current` holds an edited text, or why the document is dropped.
+/// Runs the filters. Returns whether `current` holds an edited text, or the reason for which the
+/// document is dropped.
 fn run(
     filters: &[Box<dyn Filter>],
     document: Document<'_>,

@@ -116,7 +116,7 @@ const SYMBOLS: &[(char, char)] = &[
     ('\u{ff5e}', '\u{ff5e}'),
 ];
 
-/// White space as Python's `str.split` and `str.strip` see it.
+/// Returns whether a character is white space as Python's `str.split` and `str.strip` see it.
 pub(crate) fn is_space(c: char) -> bool {
     match c {
         '\u{1c}'..='\u{1f}' => true,
@@ -124,17 +124,18 @@ pub(crate) fn is_space(c: char) -> bool {
     }
 }
 
-/// A line's end as Python's `str.splitlines` sees it.
+/// Returns whether a character ends a line as Python's `str.splitlines` sees it.
 pub(crate) fn is_line_break(c: char) -> bool {
     matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// A full stop, question mark or exclamation mark of any script.
+/// Returns whether a character is a full stop, question mark or exclamation mark of any script.
 pub(crate) fn is_end_mark(c: char) -> bool {
     if c.is_ascii() { matches!(c, '.' | '?' | '!') } else { within(END_MARKS, c) }
 }
 
-/// A character that does not make a token a word: punctuation, symbols and control characters.
+/// Returns whether a character does not make a token a word: punctuation, symbols and control
+/// characters.
 /// The list is the published one, with its gaps (`•` and `‘` are not on it, `１` is).
 pub(crate) fn is_symbol(c: char) -> bool {
     if c.is_ascii() {

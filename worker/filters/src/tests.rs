@@ -1,10 +1,10 @@
-//! The chain as a whole, and the segmentation that the filters share.
+//! Tests the chain as a whole, and the segmentation that the filters share.
 
 use super::view::ViewBuffers;
 use super::words::count_sentences;
 use super::*;
 
-/// What one filter says about one text.
+/// Returns the verdict of one filter on one text.
 pub(super) fn verdict(filter: &dyn Filter, text: &str) -> Verdict {
     let mut scratch = Scratch::default();
     let Scratch { view, work, .. } = &mut scratch;
@@ -117,7 +117,7 @@ fn the_web_preset_keeps_prose_and_takes_its_menu_out() {
     let chain = FilterChain::new(&thresher()).unwrap();
     let mut scratch = Scratch::default();
     let expected = PROSE.replace("menu login\n", "");
-    let Outcome::Rewritten(text) = chain.judge(Document::of_text(PROSE), &mut scratch) else {
+    let Outcome::Rewritten(text) = chain.evaluate(Document::of_text(PROSE), &mut scratch) else {
         panic!("not edited")
     };
     assert_eq!(text, expected);
@@ -128,7 +128,10 @@ fn drops_are_counted_by_reason_and_tallies_add_up() {
     let chain = FilterChain::new(&only(&["gopher_quality"], "")).unwrap();
     let mut scratch = Scratch::default();
     let reason = "gopher_quality/too_few_words";
-    assert_eq!(chain.judge(Document::of_text("Hello there."), &mut scratch), Outcome::Drop(reason));
+    assert_eq!(
+        chain.evaluate(Document::of_text("Hello there."), &mut scratch),
+        Outcome::Drop(reason)
+    );
     let mut sum = scratch.take_tally();
     assert_eq!(scratch.take_tally(), Tally::default());
     let again = sum.clone();
@@ -140,7 +143,7 @@ fn drops_are_counted_by_reason_and_tallies_add_up() {
 fn an_empty_chain_keeps_everything_unread() {
     let chain = FilterChain::new(&only(&[], "")).unwrap();
     assert!(chain.is_empty());
-    assert_eq!(chain.judge(Document::default(), &mut Scratch::default()), Outcome::Keep);
+    assert_eq!(chain.evaluate(Document::default(), &mut Scratch::default()), Outcome::Keep);
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn a_text_beyond_the_limit_is_dropped_unread() {
     let text = " ".repeat(MAX_TEXT_BYTES + 1);
     let mut scratch = Scratch::default();
     assert_eq!(
-        chain.judge(Document::of_text(&text), &mut scratch),
+        chain.evaluate(Document::of_text(&text), &mut scratch),
         Outcome::Drop("filters/text_too_large")
     );
 }
@@ -203,7 +206,7 @@ fn verdicts_and_edits_are_those_of_datatrove() {
         let case: GoldenCase = serde_json::from_str(line).unwrap();
         for (name, golden) in &case.verdicts {
             let chain = FilterChain::new(&golden_spec(name)).unwrap();
-            let (reason, text) = match chain.judge(Document::of_text(&case.text), &mut scratch) {
+            let (reason, text) = match chain.evaluate(Document::of_text(&case.text), &mut scratch) {
                 Outcome::Keep => (None, None),
                 Outcome::Rewritten(text) => (None, Some(text)),
                 Outcome::Drop(reason) => (reason.split('/').nth(1), None),

@@ -3,28 +3,28 @@
 
 use super::punctuation::{is_line_break, is_space};
 
-/// Code points.
+/// Returns the number of code points.
 pub(crate) fn count_chars(text: &str) -> u64 {
     text.chars().count() as u64
 }
 
-/// A ratio of counts; 0 where there is nothing to count.
+/// Returns a ratio of counts; 0 if there is nothing to count.
 pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// Without white space at both ends, in Python's sense.
+/// Removes white space at both ends, in Python's sense.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// The chunks between white space, in Python's sense.
+/// Returns the chunks between white space, in Python's sense.
 pub(crate) fn chunks(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|chunk| !chunk.is_empty())
 }
 
-/// Lines in the sense of Python's `splitlines`: CR LF is one break and a last break starts no
-/// line.
+/// Returns the lines in the sense of Python's `splitlines`: CR LF is one break and a last break
+/// starts no line.
 pub(crate) fn break_lines(text: &str) -> BreakLines<'_> {
     BreakLines { rest: text }
 }

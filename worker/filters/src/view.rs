@@ -1,11 +1,11 @@
-//! What the filters share about one document: its text, words and counts, found once.
+//! The view of one document that the filters share: its text, words and counts, found once.
 //!
 //! **Invariant:** a view's words and counts always belong to the view's text.
 
 use super::text::count_chars;
 use super::words::{Segmenter, Word};
 
-/// A document as it comes to the filters.
+/// A document that is passed to the filters.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Document<'a> {
     /// Empty if the source gives none.
@@ -19,7 +19,7 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// A document of which only the text is known.
+    /// Returns a document of which only the text is known.
     pub fn of_text(text: &'a str) -> Self {
         Self { text, ..Self::default() }
     }

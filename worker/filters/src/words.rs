@@ -29,7 +29,9 @@ use super::punctuation::{is_end_mark, is_space, is_symbol};
 /// One token. Offsets are bytes in the text; a text is at most `MAX_TEXT_BYTES` long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
+    /// Offset of the first byte.
     pub start: u32,
+    /// Offset after the last byte.
     pub end: u32,
     /// Code points.
     pub chars: u32,
@@ -42,12 +44,12 @@ const ONLY_PUNCTUATION: u8 = 4;
 const END_MARK: u8 = 8;
 
 impl Word {
-    /// Has a letter of any script.
+    /// Returns whether the word has a letter of any script.
     pub fn has_letter(self) -> bool {
         self.traits & LETTER != 0
     }
 
-    /// Is more than punctuation and symbols: what Gopher counts as a word.
+    /// Returns whether the word is more than punctuation and symbols, as Gopher counts words.
     pub fn is_more_than_symbols(self) -> bool {
         self.traits & NOT_ONLY_SYMBOLS != 0
     }
@@ -65,10 +67,10 @@ impl Word {
     }
 }
 
-/// Sentences in a run of words: one starts at the first word, and at each word that follows an
-/// end mark (and any punctuation after it). Abbreviations end none, as their dot is in the word.
-/// This is spaCy's rule, which datatrove uses; C4's own code asks NLTK's trained Punkt model,
-/// which knows more abbreviations and wants a capital or the like after the mark.
+/// Counts the sentences in a run of words: one starts at the first word, and at each word that
+/// follows an end mark (and any punctuation after it). Abbreviations end none, as their dot is in
+/// the word. This is spaCy's rule, which datatrove uses; C4's own code asks NLTK's trained Punkt
+/// model, which knows more abbreviations and wants a capital or the like after the mark.
 pub(crate) fn count_sentences(words: &[Word]) -> u64 {
     let mut sentences = u64::from(!words.is_empty());
     let mut ended = false;
@@ -83,7 +85,7 @@ pub(crate) fn count_sentences(words: &[Word]) -> u64 {
     sentences
 }
 
-/// Finds words; keeps what it needs between texts so that it allocates only to grow.
+/// Finds words. It keeps its buffers between texts, so that it allocates only to grow them.
 #[derive(Debug, Default)]
 pub(crate) struct Segmenter {
     suffixes: Vec<(usize, usize)>,
@@ -251,7 +253,7 @@ fn split_core(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
     push_piece(text, piece, end, words);
 }
 
-/// One word, or its parts where the script has no spaces.
+/// Adds one word, or its parts if the script has no spaces.
 fn push_piece(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
     let piece = &text[start..end];
     if piece.is_empty() {
@@ -266,7 +268,7 @@ fn push_piece(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
     }
 }
 
-/// Thai, Lao, Myanmar, Khmer, kana and ideographs.
+/// Returns whether a character is Thai, Lao, Myanmar, Khmer, kana or an ideograph.
 fn is_written_without_spaces(c: char) -> bool {
     matches!(u32::from(c),
         0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3005..=0x3007 | 0x3040..=0x30ff

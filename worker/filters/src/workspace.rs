@@ -1,6 +1,6 @@
 //! Memory that a thread keeps from document to document, and the tally of what filters did.
 //!
-//! It judges nothing. `Scratch` owns every buffer, so that in the long run no document costs an
+//! `Scratch` owns every buffer, so that in the long run no document costs an
 //! allocation; the filters get the view to read and `Workspace` to write.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use super::grams::GramTables;
 use super::view::ViewBuffers;
 use super::{Reason, Removal};
 
-/// What a filter may write to: the edited text, tables to fill, and the tally of removed lines.
+/// The memory to which a filter may write: the edited text, tables to fill, and the tally of
+/// removed lines.
 #[derive(Debug, Default)]
 pub struct Workspace {
     /// The text that a filter answering `Verdict::Rewrite` leaves.
@@ -36,7 +37,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// What was dropped and removed since the last call.
+    /// Returns what was dropped and removed since the last call.
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.work.tally)
     }
@@ -45,13 +46,15 @@ impl Scratch {
 /// Counts by name, in the order of the names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Documents dropped, by reason.
+    /// Number of dropped documents, by reason.
     pub dropped: BTreeMap<Reason, u64>,
-    /// Lines and parts of lines removed from documents, by rule; dropped documents included.
+    /// Number of lines and parts of lines removed from documents, by rule, including dropped
+    /// documents.
     pub removed: BTreeMap<Removal, u64>,
 }
 
 impl Tally {
+    /// Adds the counts of another tally.
     pub fn add(&mut self, other: &Tally) {
         for (&reason, count) in &other.dropped {
             *self.dropped.entry(reason).or_default() += count;

@@ -1,7 +1,7 @@
-//! The way to the coordinator: found by the state directory's address file, and anew when it
-//! breaks, since the next coordinator may be elsewhere.
+//! The connection to the coordinator. Its address is read from the state directory, and read again
+//! after a failure, because the next coordinator may have another address.
 //!
-//! It knows calls, not what they mean.
+//! It makes calls, and does not interpret them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use super::{AgentOptions, RETRY_PAUSE, is_final};
 use thresher_storage::clock;
 
-/// The way to the coordinator, found anew when it breaks.
+/// The connection to the coordinator, which is made again after a failure.
 pub(super) struct Link {
     pub(super) options: AgentOptions,
     client: Option<CoordinationClient<Channel>>,
@@ -26,7 +26,7 @@ impl Link {
         Self { options, client: None }
     }
 
-    /// The next call looks for the coordinator anew.
+    /// Drops the connection, so that the next call reads the address again.
     pub(super) fn forget(&mut self) {
         self.client = None;
     }
@@ -72,13 +72,14 @@ impl Link {
         }
     }
 
-    /// Registers, waiting for the coordinator and for a job for so long.
+    /// Registers the worker. Waits for a coordinator up to `patience`, and for a job without a
+    /// limit.
     pub(super) async fn register(
         &mut self,
         patience: Duration,
         held: Vec<UnitRef>,
     ) -> anyhow::Result<RegisterResponse> {
-        let began = clock::now();
+        let start = clock::now();
         let request = RegisterRequest {
             host: host_name(),
             pid: std::process::id(),
@@ -99,11 +100,11 @@ impl Link {
             if is_final(status.code()) {
                 anyhow::bail!("the coordinator refuses this worker: {}", status.message());
             }
-            // Without a job the coordinator is there, and worth waiting for.
+            // The coordinator answers but has no job yet, so the worker waits.
             let waits_for_job = status.code() == Code::FailedPrecondition;
             if !waits_for_job {
                 self.client = None;
-                if clock::now().duration_since(began) > patience {
+                if clock::now().duration_since(start) > patience {
                     anyhow::bail!("no coordinator could be reached: {}", status.message());
                 }
             }

@@ -1,15 +1,16 @@
-//! How many ranks the next step has, after what became of the ones before. Pure.
+//! Chooses the number of ranks of the next step from the results of earlier ones. It is pure.
 //!
-//! A step that failed is tried once more as it was, since most likely somebody killed it; after
-//! that with half as many ranks, since part of the nodes may be gone. A launcher that cannot even
-//! start two is given up. What was learned holds for the later units of this worker too.
+//! A failed step is tried again once with the same number of ranks, because most likely it was
+//! killed from outside; after that with half of them, because part of the nodes may be gone. If a
+//! step with two ranks fails too, no further step is started. The number also holds for later units
+//! of this worker.
 
-/// Tries in a row with the same number of ranks.
+/// Number of attempts in a row with the same number of ranks.
 const TRIES: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fallback {
-    /// 0: given up.
+    /// Number of ranks of the next step; 0 if no further step is started.
     ranks: u32,
     failures: u32,
 }
@@ -31,7 +32,7 @@ impl Fallback {
         self.failures += 1;
         if self.failures >= TRIES {
             self.failures = 0;
-            // One rank is what a thread does as well.
+            // One rank would be no faster than a thread.
             self.ranks = if self.ranks >= 4 { self.ranks / 2 } else { 0 };
         }
     }
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_tried_again_then_smaller_then_not_at_all() {
+    fn a_failed_step_is_repeated_then_halved_then_abandoned() {
         let mut fallback = Fallback::new(9);
         let mut tried = Vec::new();
         while let Some(ranks) = fallback.ranks() {
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_forgets_the_failure_before_it_but_keeps_the_number() {
+    fn a_success_resets_the_failures_and_keeps_the_number_of_ranks() {
         let mut fallback = Fallback::new(8);
         for _ in 0..5 {
             fallback.failed();
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mismatch_is_not_tried_again() {
+    fn a_mismatch_is_not_retried() {
         let mut fallback = Fallback::new(8);
         fallback.give_up();
         assert_eq!(fallback.ranks(), None);

@@ -1,14 +1,14 @@
-//! The launcher's command line: words with `{ranks}` in them, as a shell would split them.
+//! The launcher's command line: words with `{ranks}` in them, split as a shell does.
 //!
-//! Quotes and backslashes group words; nothing is expanded and no shell is started, so what a site
-//! profile says is what the launcher gets.
+//! Quotes and backslashes group words; nothing is expanded and no shell is started, so the
+//! launcher gets the words of the site profile.
 
 use std::ffi::OsString;
 
-/// What stands for the number of ranks.
+/// The placeholder for the number of ranks.
 const RANKS: &str = "{ranks}";
 
-/// Why a text is no launcher.
+/// Why a text is not a valid launcher.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LauncherError {
     #[error(
@@ -28,7 +28,7 @@ pub struct LauncherTemplate {
 }
 
 impl LauncherTemplate {
-    /// Returns the text that it was made from.
+    /// Returns the text of the template.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -44,7 +44,7 @@ impl std::str::FromStr for LauncherTemplate {
 
     fn from_str(text: &str) -> Result<Self, LauncherError> {
         let words = split(text).ok_or_else(|| LauncherError::OpenQuote(text.to_owned()))?;
-        // The first word is the program: a number in its place starts nothing.
+        // The first word is the program, which cannot be a number.
         if !words.iter().skip(1).any(|word| word.contains(RANKS)) {
             return Err(LauncherError::NoRanks(text.to_owned()));
         }
@@ -52,7 +52,7 @@ impl std::str::FromStr for LauncherTemplate {
     }
 }
 
-/// Words as a POSIX shell splits them; `None` when a quote stays open.
+/// Splits words as a POSIX shell does. Returns `None` if a quote is not closed.
 fn split(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_ranks_stands_where_the_template_says() {
+    fn the_placeholder_is_replaced_by_the_number_of_ranks() {
         let launcher: LauncherTemplate = "jsrun -n{ranks} -a1".parse().unwrap();
         assert_eq!(launcher.words(12), ["jsrun", "-n12", "-a1"]);
     }

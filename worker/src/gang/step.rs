@@ -1,8 +1,8 @@
-//! One call of a launcher: started in a process group of its own, watched, and killed when it is
-//! too late or unwanted.
+//! One call of a launcher. It is started in its own process group, watched, and killed if it
+//! exceeds its deadline or is not needed any more.
 //!
 //! The launcher's standard input is a pipe from this process, which every launcher passes on to
-//! rank 0: when the worker dies, that rank reads the end of it and ends too.
+//! rank 0: if the worker dies, that rank reads the end of the pipe and exits too.
 //!
 //! **Invariant:** `run` returns at most [`GRACE`] twice after the deadline.
 
@@ -20,16 +20,17 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use thresher_channel::log_end::read_log_end;
 
-/// The first line of the pipe: without it a rank does not take the end of its input for our end.
+/// The first line of the pipe. Without it a rank does not take the end of its input for the end of
+/// this worker.
 pub const HELLO: &str = "leader";
-/// What launcher and ranks print, beside the task.
+/// Name of the file with the output of launcher and ranks, beside the task.
 pub(super) const OUTPUT: &str = "output.txt";
-/// Between asking the launcher to end and killing it.
+/// Time between asking the launcher to exit and killing it.
 const GRACE: Duration = Duration::from_secs(5);
 /// Size of the end of the output that is part of an error.
 const TAIL_BYTES: u64 = 2048;
 
-/// How a step ended.
+/// The end of a step.
 #[derive(Debug)]
 pub enum StepEnd {
     Exited { status: ExitStatus, tail: String },
@@ -54,7 +55,7 @@ impl Stopper {
         let mut state = self.lock();
         state.0 = true;
         if let Some(running) = state.1.take() {
-            // The step may have ended just now.
+            // The step may have ended in the meantime.
             let _ = running.send(Event::Stop);
         }
     }
@@ -74,7 +75,7 @@ impl Stopper {
     }
 }
 
-/// Runs the command to its end.
+/// Runs the command until it exits.
 pub(super) fn run(
     words: &[OsString],
     output: &Path,
@@ -98,7 +99,7 @@ pub(super) fn run(
         // A launcher that has already ended is known by its status.
         let _ = writeln!(pipe, "{HELLO}");
     }
-    // It ends with the launcher; nobody waits for one that cannot even be killed.
+    // The thread ends with the launcher. A launcher that cannot be killed is not waited for.
     thread::spawn(move || sender.send(Event::Exited(child.wait())));
     let end = match events.recv_timeout(deadline) {
         Ok(Event::Exited(status)) => return exited(status, output),
@@ -110,8 +111,8 @@ pub(super) fn run(
     end
 }
 
-/// What a launcher sets for its own processes, this worker among them: another launcher would take
-/// itself, or its ranks, for parts of that world.
+/// Prefixes of the variables that a launcher sets for its processes, including this worker. They
+/// are removed, because another launcher would take itself or its ranks for parts of that world.
 const OF_A_WORLD: [&str; 9] = [
     "OMPI_COMM_",
     "OMPI_MCA_ess",
@@ -140,7 +141,7 @@ fn start(words: &[OsString], output: &Path) -> std::io::Result<Child> {
     }
     command
         .args(arguments)
-        // A Ctrl-C at the terminal means that units may end.
+        // A Ctrl-C at the terminal drains the worker, and its units may finish.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(file.try_clone()?)
@@ -155,10 +156,10 @@ fn exited(status: std::io::Result<ExitStatus>, output: &Path) -> StepEnd {
     }
 }
 
-/// TERM, which launchers pass on to their ranks; KILL when that does not help.
+/// Sends TERM, which launchers pass on to their ranks, and KILL if that does not help.
 fn kill(group: Option<Pid>, events: &Receiver<Event>) {
     for signal in [Signal::TERM, Signal::KILL] {
-        // It may have ended just now.
+        // It may have ended in the meantime.
         let _ = group.map(|group| kill_process_group(group, signal));
         while let Ok(event) = events.recv_timeout(GRACE) {
             if matches!(event, Event::Exited(_)) {
@@ -168,7 +169,7 @@ fn kill(group: Option<Pid>, events: &Receiver<Event>) {
     }
 }
 
-/// The end of what was printed.
+/// Returns the end of the output.
 fn tail(output: &Path) -> String {
     // Open MPI prints NUL bytes in its version.
     read_log_end(output, TAIL_BYTES).unwrap_or_default().replace('\0', "").trim().to_owned()
@@ -185,9 +186,13 @@ impl std::fmt::Display for StepEnd {
                 write!(f, "the launcher `{}` cannot be started: {error}", program.display())
             }
             Self::TooLate { deadline } => {
-                write!(f, "no end within `{}` s, the launcher was killed", deadline.as_secs())
+                write!(
+                    f,
+                    "the launcher did not exit within `{}` s and was killed",
+                    deadline.as_secs()
+                )
             }
-            Self::Abandoned => f.write_str("the worker is ending"),
+            Self::Abandoned => f.write_str("the worker exits"),
         }
     }
 }
@@ -208,7 +213,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn the_end_and_the_last_words_of_a_launcher_are_told() {
+    fn the_status_and_the_last_output_of_a_launcher_are_returned() {
         let end = shell("echo first; echo no such node >&2; exit 3", LONG, &Stopper::default());
         let StepEnd::Exited { status, tail } = &end else { panic!("{end}") };
         assert_eq!((status.code(), tail.as_str()), (Some(3), "first\nno such node"));
@@ -216,24 +221,24 @@ mod tests {
     }
 
     #[test]
-    fn the_launcher_hears_of_its_leader_on_its_standard_input() {
+    fn the_launcher_gets_the_leaders_line_on_its_standard_input() {
         let end = shell("read word; echo $word", LONG, &Stopper::default());
         assert!(matches!(&end, StepEnd::Exited { tail, .. } if tail == HELLO), "{end}");
     }
 
     #[test]
-    fn a_step_that_is_too_late_is_killed_with_its_children() {
-        let began = clock::now();
+    fn a_step_beyond_its_deadline_is_killed_with_its_children() {
+        let start = clock::now();
         let end = shell("sleep 60 & wait", Duration::from_millis(50), &Stopper::default());
         assert!(matches!(end, StepEnd::TooLate { .. }), "{end}");
-        assert!(clock::now().duration_since(began) < LONG);
+        assert!(clock::now().duration_since(start) < LONG);
     }
 
     #[test]
-    fn a_step_is_ended_from_outside_and_no_other_begins() {
+    fn an_abandoned_step_ends_and_no_other_starts() {
         let stopper = Arc::new(Stopper::default());
         let other = Arc::clone(&stopper);
-        // Before, while or after the step starts: all of them end it.
+        // The stop may come before, while or after the step starts; the step ends in each case.
         let stopping = thread::spawn(move || other.stop());
         let end = shell("sleep 60", LONG, &stopper);
         stopping.join().unwrap();
@@ -242,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_workers_own_launcher_said_is_kept_from_the_next_one() {
+    fn variables_of_the_workers_own_launcher_are_not_passed_on() {
         for name in ["PMI_RANK", "PMIX_SERVER_URI2", "OMPI_COMM_WORLD_SIZE"] {
             assert!(is_of_a_world(name), "{name}");
         }
@@ -252,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_launcher_that_is_not_there_is_named() {
+    fn a_missing_launcher_is_named() {
         let words = [OsString::from("no-such-launcher")];
         let dir = tempfile::tempdir().unwrap();
         let end = run(&words, &dir.path().join(OUTPUT), LONG, &Stopper::default());

@@ -1,4 +1,4 @@
-//! Reading a published file: lines, with the compressed bytes hashed on the way.
+//! Reads the lines of a published file, and hashes its compressed bytes.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -7,11 +7,11 @@ use thresher_formats::hashed::HashedReader;
 use thresher_storage::{Location, ReadOptions};
 
 const BUFFER_BYTES: usize = 1 << 20;
-/// A longer line is no line of ours: it is refused before it fills the memory.
+/// Length limit of a line. No job writes a longer one, so it is refused before it fills the memory.
 const MAX_LINE_BYTES: u64 = 1 << 30;
 
 /// Passes each line to `sink`, its line feed included, and hashes the file to its end even if its
-/// content is damaged. The first error is of the file, the second of its content.
+/// content is damaged. Returns an error for the file, and in the tuple one for its content.
 pub(super) fn read_lines(
     path: &Location,
     sink: impl FnMut(&[u8]),

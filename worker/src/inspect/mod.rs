@@ -1,12 +1,11 @@
-//! Looking at inputs and outputs outside of a job: `verify`, `trace`, `report` and `survey`.
+//! Reads inputs and outputs outside of a job, for `verify`, `trace`, `report` and `survey`.
 //!
-//! Each verb has its arguments and its function here; printing and exit statuses are the command
-//! line's. Nothing here writes. What the files mean is defined by `stages` (the manifest, the rows)
-//! and
-//! `document`; this folder only reads them back.
+//! Each verb has its arguments and its function here; the command line prints and sets exit
+//! statuses. Nothing here writes. What the files mean is defined by `stages` (the manifest, the
+//! rows) and `document`; this folder only reads them back.
 //!
 //! **Invariant:** an answer depends on the files alone: threads share the reading, and their
-//! findings are put in the order of the manifest.
+//! results are put in the order of the manifest.
 
 mod lines;
 mod report;
@@ -21,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use report::ReportArgs;
 pub use survey::{Sample, SourceSurvey, Survey, SurveyArgs, SurveyError, survey};
-pub use trace::{Fate, Sighting, Trace, TraceArgs, Twin, trace};
+pub use trace::{KeptDocument, Outcome, Sighting, Trace, TraceArgs, trace};
 pub use verify::{DROPPED_FOLDER, Difference, VerifyArgs, VerifyReport, verify};
 
 use thresher_job::JobSpec;
@@ -34,14 +33,14 @@ use thresher_storage::{Location, ReadOptions, StorageError};
 const MANIFEST: &str = "manifest.json";
 /// The layout of manifests that this build reads.
 const MANIFEST_FORMAT: u32 = 1;
-/// More threads wait for the disk rather than for each other.
+/// Limit of threads; with more, the disk is the limit.
 const MAX_THREADS: usize = 8;
 
-/// Why an output cannot be looked at.
+/// Why an output cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     #[error(
-        "`{path}` is not there\nhint: an output has a manifest when its job is complete; \
+        "`{path}` does not exist\nhint: an output has a manifest when its job is complete; \
          `thresher status` shows its state"
     )]
     NoManifest { path: Location },
@@ -117,7 +116,7 @@ fn in_parallel<T: Sync, R: Send>(
     found.into_iter().map(|(_, answer)| answer).collect()
 }
 
-/// As many as there are cores, within reason.
+/// Returns the number of cores, up to [`MAX_THREADS`].
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_THREADS)
 }

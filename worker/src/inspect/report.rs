@@ -1,4 +1,4 @@
-//! `report`: what a job wrote about itself beside its shards, read from any location.
+//! `report`: reads the report of a job from any location.
 
 use anyhow::Context;
 

@@ -1,10 +1,11 @@
-//! `survey`: what a job's inputs are, and what a sample of them takes; for `thresher plan`.
+//! `survey`: lists a job's inputs and measures a sample of them, for `thresher plan`.
 //!
-//! A sample is read by the job's own recipe in one thread, once as LINES does and once as PREPARE
-//! does, and the thread's CPU time is taken. What follows for the whole job is the planner's
-//! arithmetic.
+//! A sample is read with the job's own recipe in one thread, once as in LINES and once as in
+//! PREPARE, and the thread's CPU time is measured. The planner calculates what follows for the
+//! whole job.
 //!
-//! **Invariant:** memory is bounded by the sample's size, whatever the inputs inflate to.
+//! **Invariant:** memory is bounded by the sample's size, whatever the decompressed size of the
+//! inputs.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -26,12 +27,13 @@ use thresher_unit::staging::InputRow;
 mod documents;
 mod figures;
 
-/// A sample is spread over so many inputs, where there are as many.
+/// Smallest number of inputs over which a sample is spread, if there are as many.
 const SPREAD: u64 = 4;
 const MAX_SAMPLED_INPUTS: u64 = 256;
 /// A smaller part of an input is not representative.
 const MIN_INPUT_SAMPLE_BYTES: u64 = 256 << 10;
-/// Text beyond so many times the sample's size is not looked at: it is a bomb's.
+/// Largest size of the texts relative to the sample. More text is ignored, as of a decompression
+/// bomb.
 const MAX_EXPANSION: u64 = 16;
 
 /// List the inputs of a job and measure a sample of them
@@ -55,7 +57,9 @@ pub struct SurveyArgs {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to survey source `{source_name}`: {error}")]
 pub struct SurveyError {
+    /// Name of the source.
     pub source_name: String,
+    /// Why it cannot be surveyed.
     pub error: UnitError,
 }
 
@@ -73,7 +77,7 @@ pub fn survey(job: &JobSpec, sample_bytes: u64) -> Result<Survey, SurveyError> {
 }
 
 fn model_bytes(job: &JobSpec) -> u64 {
-    // A model that is not there is reported by those who load it.
+    // A missing model is reported when it is loaded.
     let file = job.language.model.path().and_then(|path| std::fs::metadata(path).ok());
     file.map(|file| file.len()).unwrap_or_default()
 }
@@ -99,18 +103,18 @@ fn survey_source(
         units: list::cut(number, &pieces, target_bytes).len() as u64,
         sample: Sample::default(),
     };
-    let there: Vec<&InputRow> = rows.iter().filter(|row| !row.missing).collect();
-    let typical = surveyed.bytes / (there.len() as u64).max(1);
-    let chosen = spread(&there, sample_bytes, if typical > 0 { typical } else { target_bytes });
+    let present: Vec<&InputRow> = rows.iter().filter(|row| !row.missing).collect();
+    let typical = surveyed.bytes / (present.len() as u64).max(1);
+    let chosen = spread(&present, sample_bytes, if typical > 0 { typical } else { target_bytes });
     let each = (sample_bytes / (chosen.len() as u64).max(1)).max(MIN_INPUT_SAMPLE_BYTES);
     let mut sampling = Sampling::new(context, source)?;
-    let (mut asked, mut told_bytes) = (0, 0);
+    let (mut asked, mut known_bytes) = (0, 0);
     for row in chosen {
         let location = thresher_sources::locate(source, &row.path)?;
         if row.bytes.is_none()
             && let Some(bytes) = thresher_storage::size(&location, &ReadOptions::default())?
         {
-            (asked, told_bytes) = (asked + 1, told_bytes + bytes);
+            (asked, known_bytes) = (asked + 1, known_bytes + bytes);
         }
         let mut raw = Vec::new();
         let opened = thresher_storage::open(&location, &ReadOptions::default())?;
@@ -118,13 +122,13 @@ fn survey_source(
         opened.take(each).read_to_end(&mut raw).map_err(|error| UnitError::input(&name, &error))?;
         sampling.input(&name, &row.path, &raw)?;
     }
-    let average = u64::checked_div(told_bytes, asked).unwrap_or(target_bytes);
+    let average = u64::checked_div(known_bytes, asked).unwrap_or(target_bytes);
     surveyed.bytes += surveyed.of_unknown_size * average;
     surveyed.sample = sampling.finish()?;
     Ok(surveyed)
 }
 
-/// Inputs at even distances, enough of them to fill the sample.
+/// Returns inputs at even distances, enough of them to fill the sample.
 fn spread<'a>(rows: &[&'a InputRow], sample_bytes: u64, typical_bytes: u64) -> Vec<&'a InputRow> {
     let all = rows.len() as u64;
     let enough = sample_bytes.div_ceil(typical_bytes.max(1));
@@ -137,7 +141,7 @@ struct Sampling<'a> {
     context: &'a JobContext,
     source: &'a SourceSpec,
     sample: Sample,
-    /// Only asked whether it has a key, never walked through.
+    /// The keys of the lines so far. It is never iterated over, so its order does not matter.
     seen: HashSet<u64>,
     documents: SampledDocuments<'a>,
 }
@@ -158,26 +162,26 @@ impl<'a> Sampling<'a> {
         let input = Input::sample(name, path, raw, scratch);
         self.sample.inputs += 1;
         self.sample.bytes += raw.len() as u64;
-        let began = cpu_micros();
+        let start = cpu_micros();
         let keys = self.lines_pass(&input, raw)?;
         let mut sorted = keys.clone();
         sorted.sort_unstable();
         sorted.dedup();
-        self.sample.lines_cpu_micros += cpu_micros() - began;
+        self.sample.lines_cpu_micros += cpu_micros() - start;
 
         let dedups = self.context.job.dedups_lines(self.source);
         let stays: Vec<bool> = keys.iter().map(|key| self.seen.insert(*key) || !dedups).collect();
         self.sample.lines += keys.len() as u64;
         self.sample.distinct_lines = self.seen.len() as u64;
 
-        let began = (cpu_micros(), self.documents.publish_cpu_micros());
+        let start = (cpu_micros(), self.documents.publish_cpu_micros());
         self.prepare_pass(&input, raw, &stays)?;
-        let published = self.documents.publish_cpu_micros() - began.1;
-        self.sample.prepare_cpu_micros += (cpu_micros() - began.0).saturating_sub(published);
+        let published = self.documents.publish_cpu_micros() - start.1;
+        self.sample.prepare_cpu_micros += (cpu_micros() - start.0).saturating_sub(published);
         Ok(())
     }
 
-    /// The key of every line, in order.
+    /// Reads an input as LINES does. Returns the key of every line, in order.
     fn lines_pass(&mut self, input: &Input<'_>, raw: &[u8]) -> Result<Vec<u64>, UnitError> {
         let job = &self.context.job;
         let hash = match job.dedup.lines.hash {
@@ -240,7 +244,7 @@ impl<'a> Sampling<'a> {
     }
 }
 
-/// How much more text of an input is looked at.
+/// The number of bytes of text of an input that may still be used.
 struct Room {
     bytes: u64,
 }
@@ -250,7 +254,7 @@ impl Room {
         Self { bytes: (raw.len() as u64).saturating_mul(MAX_EXPANSION) }
     }
 
-    /// The record's page, while there is room.
+    /// Returns the record's page, if its text is within the limit.
     fn page<'a>(&mut self, record: &ReadRecord<'a>) -> Option<Page<'a>> {
         match record.outcome {
             RecordOutcome::Page(page) => {
@@ -262,7 +266,7 @@ impl Room {
     }
 }
 
-/// CPU time of this thread: the machine may be busy with other things.
+/// Returns the CPU time of this thread. The clock would not do, because the machine may be busy.
 fn cpu_micros() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000

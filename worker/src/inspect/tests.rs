@@ -1,4 +1,4 @@
-//! An output made by hand, sound at first, then damaged in one way each.
+//! Tests with an output made by hand, which is sound at first, and then damaged in one way each.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -214,7 +214,7 @@ fn sums_and_reasons_that_do_not_add_up_are_found() {
 }
 
 #[test]
-fn a_gap_that_the_manifest_owns_to_is_told_and_is_no_difference() {
+fn missing_units_of_the_manifest_are_reported_and_are_not_a_difference() {
     let output = output();
     change(output.path(), |manifest| {
         manifest.accounting.records_in = 10;
@@ -223,13 +223,13 @@ fn a_gap_that_the_manifest_owns_to_is_told_and_is_no_difference() {
     let report = verify(&output.path().into(), 2).unwrap();
     assert_eq!((report.differences.as_slice(), report.unpublished), (&[][..], 4));
     assert!(report.to_string().contains("+ 4 in shards that failed"), "{report}");
-    assert!(report.sound && report.has_gaps());
+    assert!(report.sound && report.has_missing_units());
     change(output.path(), |manifest| manifest.shards[0].documents = 5);
     assert!(!verify(&output.path().into(), 2).unwrap().sound);
 }
 
 #[test]
-fn sums_beyond_all_numbers_are_a_difference() {
+fn sums_that_overflow_are_a_difference() {
     let output = output();
     change(output.path(), |manifest| {
         for reason in ["a", "b"] {
@@ -254,7 +254,7 @@ fn a_page_is_traced_by_url_id_and_hash() {
     let output = output();
     let by_url = trace(&output.path().into(), "http://x/a?q=\"1\"", 2).unwrap();
     let [found] = by_url.sightings.as_slice() else { panic!("{by_url:?}") };
-    assert_eq!(found.fate, Fate::Published);
+    assert_eq!(found.outcome, Outcome::Published);
     assert_eq!((found.input.as_str(), found.offset, found.record), ("in.gz", 100, 1));
     assert_eq!((found.file.as_str(), found.line), (SHARDS[0], 1));
     assert_eq!(trace(&output.path().into(), "a", 1).unwrap().sightings, by_url.sightings);
@@ -266,24 +266,27 @@ fn a_page_is_traced_by_url_id_and_hash() {
 }
 
 #[test]
-fn a_dropped_page_has_its_reason_and_a_duplicate_its_kept_twin() {
+fn a_dropped_page_has_its_reason_and_a_duplicate_its_kept_document() {
     let output = output();
     let short = trace(&output.path().into(), "http://x/d", 2).unwrap();
     assert_eq!(short.sightings[0].reason.as_deref(), Some("commoncrawl/too_short"));
     let twice = trace(&output.path().into(), "http://x/e", 2).unwrap();
     let [found] = twice.sightings.as_slice() else { panic!("{twice:?}") };
-    assert_eq!((found.fate, found.file.as_str(), found.line), (Fate::Dropped, DROPPED, 2));
-    let [twin] = found.kept_twins.as_slice() else { panic!("{found:?}") };
+    assert_eq!((found.outcome, found.file.as_str(), found.line), (Outcome::Dropped, DROPPED, 2));
+    let [twin] = found.kept_documents.as_slice() else { panic!("{found:?}") };
     assert_eq!((twin.url.as_str(), twin.file.as_str(), twin.line), ("http://x/b", SHARDS[0], 2));
     assert!(twice.to_string().contains("kept    http://x/b"), "{twice}");
 }
 
 #[test]
-fn what_is_quarantined_without_a_name_is_found_by_its_input() {
+fn a_quarantined_record_without_an_id_is_found_by_its_input() {
     let output = output();
     let found = trace(&output.path().into(), "in.gz", 2).unwrap();
     let [found] = found.sightings.as_slice() else { panic!("{found:?}") };
-    assert_eq!((found.fate, found.reason.as_deref()), (Fate::Quarantined, Some("gzip_damaged")));
+    assert_eq!(
+        (found.outcome, found.reason.as_deref()),
+        (Outcome::Quarantined, Some("gzip_damaged"))
+    );
 }
 
 #[test]

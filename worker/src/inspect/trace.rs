@@ -1,7 +1,7 @@
-//! `trace`: where a page was read, and why it was kept or dropped.
+//! `trace`: shows where a page was read, and why it was kept or dropped.
 //!
-//! Every line of the output is searched for the needle's bytes first, and only what has them is
-//! parsed. A page may be found more than once: it may have been crawled again.
+//! Every line of the output is searched for the bytes of the needle first, and only lines that have
+//! them are parsed. A page may be found more than once, because it may have been crawled again.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,42 +39,57 @@ pub struct TraceArgs {
     pub threads: Option<usize>,
 }
 
-/// What an output knows of a needle.
+/// All records of an output that match a needle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
+    /// The URL, id, hash or input that was searched.
     pub needle: String,
-    /// In the order of the manifest, shards first.
+    /// The records in the order of the manifest, shards first.
     pub sightings: Vec<Sighting>,
-    /// There are more than are listed.
+    /// Whether there are more records than are listed.
     pub more: bool,
 }
 
-/// One record.
+/// One record that matches the needle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sighting {
-    pub fate: Fate,
-    /// Why it was dropped or quarantined.
+    /// What happened to the record.
+    #[serde(rename = "fate")]
+    pub outcome: Outcome,
+    /// The rule that dropped or quarantined it.
     pub reason: Option<String>,
+    /// Further details of the reason.
     pub detail: Option<String>,
+    /// Id of the record.
     pub id: String,
+    /// URL of the record; empty if it has none.
     pub url: String,
+    /// Name of the source.
     pub source: String,
+    /// Path of the input, as listed.
     pub input: String,
+    /// Offset of the record in the input, in bytes.
     pub offset: u64,
+    /// Number of the record in the input.
     pub record: u64,
+    /// Language of the document, if it is known.
     pub language: Option<String>,
+    /// blake3 of the text, if it is known.
     pub content_hash: Option<String>,
-    /// Where it stands in the output, lines counted from 1.
+    /// File of the output that has the record.
     pub file: String,
+    /// Line in that file, counted from 1.
     pub line: u64,
-    /// Of a duplicate: the documents with the same text that were kept.
-    pub kept_twins: Vec<Twin>,
+    /// For a duplicate: the documents with the same text that were kept.
+    #[serde(rename = "kept_twins")]
+    pub kept_documents: Vec<KeptDocument>,
 }
 
 impl Sighting {
-    /// By any of its names. What is damaged may have none but its input's.
+    /// Returns whether the needle is one of its names. A damaged record may have only its input's
+    /// name.
     fn is_of(&self, needle: &str) -> bool {
-        let damaged = self.fate == Fate::Quarantined;
+        let damaged = self.outcome == Outcome::Quarantined;
         let hash = self.content_hash.as_deref();
         self.url == needle
             || self.id == needle
@@ -83,24 +98,34 @@ impl Sighting {
     }
 }
 
-/// What became of a record.
+/// What happened to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fate {
+pub enum Outcome {
+    /// It is in a shard.
     Published,
+    /// A rule dropped it.
     Dropped,
+    /// It is damaged or exceeds a limit.
     Quarantined,
 }
 
-/// The document that was kept in place of another.
+/// A document that was kept instead of a duplicate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Twin {
+pub struct KeptDocument {
+    /// Id of the document.
     pub id: String,
+    /// URL of the document; empty if it has none.
     pub url: String,
+    /// Path of the input, as listed.
     pub input: String,
+    /// Offset of the record in the input, in bytes.
     pub offset: u64,
+    /// Number of the record in the input.
     pub record: u64,
+    /// The shard.
     pub file: String,
+    /// Line in the shard, counted from 1.
     pub line: u64,
 }
 
@@ -128,8 +153,9 @@ pub fn trace(output: &Location, needle: &str, threads: usize) -> Result<Trace, I
     for sighting in &mut sightings {
         let duplicate = sighting.reason.as_deref() == Some(DUPLICATE);
         let Some(hash) = sighting.content_hash.as_deref().filter(|_| duplicate) else { continue };
-        let twins = search(output, shards, threads, hash)?;
-        sighting.kept_twins = twins.into_iter().take(MAX_SIGHTINGS).map(Twin::from).collect();
+        let kept = search(output, shards, threads, hash)?;
+        sighting.kept_documents =
+            kept.into_iter().take(MAX_SIGHTINGS).map(KeptDocument::from).collect();
     }
     Ok(Trace { needle: needle.to_owned(), sightings, more })
 }
@@ -145,7 +171,7 @@ fn search(
     threads: usize,
     needle: &str,
 ) -> Result<Vec<Sighting>, InspectError> {
-    // As the bytes stand in JSON.
+    // The needle is searched as it is encoded in JSON.
     let quoted = serde_json::to_string(needle).unwrap_or_default();
     let finder = Finder::new(quoted.trim_matches('"').as_bytes());
     let found = in_parallel(files, threads.max(1), |file| {
@@ -182,7 +208,7 @@ fn search_file(
     Ok(sightings)
 }
 
-/// What a line of either kind says of its record.
+/// The fields that a line of either kind has about its record.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Named<'a> {
@@ -206,7 +232,8 @@ struct Named<'a> {
     detail: Option<Cow<'a, str>>,
 }
 
-/// Where a line says so: RedPajama's records name their origin below `origin` or `meta`.
+/// The tables that may have these fields: RedPajama's records have their origin below `origin` or
+/// `meta`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Nested<'a> {
@@ -220,7 +247,7 @@ struct Nested<'a> {
     meta: Option<&'a RawValue>,
 }
 
-/// The record of one line; nothing where the line is none of ours.
+/// Returns the record of one line, or `None` if the line is not valid.
 fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
     let nested: Nested<'_> = serde_json::from_slice(text).ok()?;
     let flat = nested.content_hash.is_some() || nested.verdict.is_some();
@@ -233,10 +260,10 @@ fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
     let detail = owned(named.detail);
     let in_detail = || detail.as_deref()?.strip_prefix("content_hash ").map(str::to_owned);
     Some(Sighting {
-        fate: match &*named.verdict {
-            "dropped" => Fate::Dropped,
-            "quarantined" => Fate::Quarantined,
-            _ => Fate::Published,
+        outcome: match &*named.verdict {
+            "dropped" => Outcome::Dropped,
+            "quarantined" => Outcome::Quarantined,
+            _ => Outcome::Published,
         },
         content_hash: owned(named.content_hash).or_else(in_detail),
         reason: owned(named.reason),
@@ -250,11 +277,11 @@ fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
         language: owned(named.language),
         file: file.to_owned(),
         line,
-        kept_twins: Vec::new(),
+        kept_documents: Vec::new(),
     })
 }
 
-impl From<Sighting> for Twin {
+impl From<Sighting> for KeptDocument {
     fn from(sighting: Sighting) -> Self {
         let Sighting { id, url, input, offset, record, file, line, .. } = sighting;
         Self { id, url, input, offset, record, file, line }
@@ -275,10 +302,10 @@ impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, input, offset, record, source, .. } = self;
         let reason = self.reason.as_deref().unwrap_or("unknown");
-        match self.fate {
-            Fate::Published => writeln!(f, "published in `{file}`, line {line}")?,
-            Fate::Dropped => writeln!(f, "dropped: {reason} (`{file}`, line {line})")?,
-            Fate::Quarantined => writeln!(f, "quarantined: {reason} (`{file}`, line {line})")?,
+        match self.outcome {
+            Outcome::Published => writeln!(f, "published in `{file}`, line {line}")?,
+            Outcome::Dropped => writeln!(f, "dropped: {reason} (`{file}`, line {line})")?,
+            Outcome::Quarantined => writeln!(f, "quarantined: {reason} (`{file}`, line {line})")?,
         }
         writeln!(f, "  url     {}", self.url)?;
         writeln!(f, "  id      {}", self.id)?;
@@ -291,11 +318,11 @@ impl fmt::Display for Sighting {
                 writeln!(f, "  {name}  {value}")?;
             }
         }
-        for twin in &self.kept_twins {
-            let Twin { url, file, line, input, record, .. } = twin;
+        for document in &self.kept_documents {
+            let KeptDocument { url, file, line, input, record, .. } = document;
             writeln!(f, "  kept    {url} in `{file}`, line {line} ({input}, record {record})")?;
         }
-        if self.kept_twins.is_empty() && self.reason.as_deref() == Some(DUPLICATE) {
+        if self.kept_documents.is_empty() && self.reason.as_deref() == Some(DUPLICATE) {
             writeln!(f, "  kept    none with this text")?;
         }
         Ok(())

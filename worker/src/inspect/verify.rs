@@ -1,8 +1,8 @@
-//! `verify`: an output against its manifest.
+//! `verify`: compares an output with its manifest.
 //!
-//! Every file is hashed, inflated and counted; the rows of what was dropped are recounted by
-//! reason; and the manifest's own sums are checked. It does not judge a document anew: that is
-//! running the job again.
+//! Every file is hashed, decompressed and counted; the drop rows are counted by reason; and the
+//! sums of the manifest are checked. Documents are not evaluated again; only another run of the job
+//! does that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,7 +17,7 @@ use thresher_formats::gzip::InputDigest;
 use thresher_storage::commit::is_private;
 use thresher_storage::{Location, ReadOptions, names_below};
 
-/// The rows of dropped records are here, below the output directory.
+/// The folder of drop rows, below the output directory.
 pub const DROPPED_FOLDER: &str = "dropped";
 
 /// Hash every shard of an output again and recount its records
@@ -36,27 +36,36 @@ pub struct VerifyArgs {
     pub threads: Option<usize>,
 }
 
-/// What an output is, and where it is not what its manifest says.
+/// The figures of an output, and its differences from the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
+    /// Name of the job.
     pub job_name: String,
+    /// Whether there are no differences.
     pub sound: bool,
+    /// Number of shards.
     pub shards: u64,
+    /// Number of files of drop rows.
     pub dropped_files: u64,
-    /// Of all files, compressed.
+    /// Compressed size of all files.
     pub bytes: u64,
+    /// Number of documents in the shards.
     pub documents: u64,
+    /// Number of drop rows.
     pub rows: u64,
+    /// Number of records that the job read, from the manifest.
     pub records_in: u64,
-    /// What the job itself says is not there.
+    /// Number of missing units, from the manifest.
     pub absent_units: u64,
+    /// Number of missing shards, from the manifest.
     pub absent_shards: u64,
-    /// Records in shards that could not be written.
+    /// Number of records in shards that could not be written.
     pub unpublished: u64,
+    /// The differences from the manifest.
     pub differences: Vec<Difference>,
 }
 
-/// One thing that is not as the manifest says.
+/// One difference from the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "difference", rename_all = "snake_case")]
 pub enum Difference {
@@ -76,7 +85,7 @@ pub enum Difference {
 
 impl VerifyReport {
     /// Returns whether the job itself reported units or shards as missing.
-    pub fn has_gaps(&self) -> bool {
+    pub fn has_missing_units(&self) -> bool {
         self.absent_units + self.absent_shards > 0
     }
 }
@@ -109,49 +118,50 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
         unpublished: 0,
         differences: Vec::new(),
     };
-    let mut fates = BTreeMap::new();
+    let mut outcomes = BTreeMap::new();
     for (file, seen) in files.iter().zip(found) {
         match file.json_bytes {
             Some(_) => report.documents += seen.lines,
             None => report.rows += seen.lines,
         }
-        for (fate, records) in seen.fates {
-            *fates.entry(fate).or_default() += records;
+        for (outcome, records) in seen.outcomes {
+            *outcomes.entry(outcome).or_default() += records;
         }
         report.differences.extend(seen.differences);
     }
     let known: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
     for folder in [SHARD_FOLDER, DROPPED_FOLDER] {
-        // The web has no listing: there only what the manifest names can be judged.
+        // A web server has no listing, so only files that the manifest names can be checked there.
         let names = names_below(output, folder, &ReadOptions::default())?.unwrap_or_default();
-        // What a killed attempt left unfinished is no part of the output; `thresher clean` has it.
+        // Unfinished files of killed attempts are not part of the output; `thresher clean` removes
+        // them.
         let surplus =
             names.into_iter().filter(|name| !known.contains(name.as_str()) && !is_private(name));
         report.differences.extend(surplus.map(|path| Difference::Surplus { path }));
     }
-    check_accounting(&manifest, &fates, &mut report);
+    check_accounting(&manifest, &outcomes, &mut report);
     report.sound = report.differences.is_empty();
     Ok(report)
 }
 
-/// A file as the manifest has it.
+/// A file as the manifest describes it.
 struct Expected<'a> {
     path: &'a str,
     bytes: u64,
     blake3: &'a str,
     lines: u64,
-    /// Of a shard; a file of dropped rows has none.
+    /// Size of the JSON lines of a shard; `None` for a file of drop rows.
     json_bytes: Option<u64>,
 }
 
 /// Verdict and reason of a row.
-type RowFate = (String, String);
+type RowOutcome = (String, String);
 
 #[derive(Default)]
 struct Seen {
     bytes: u64,
     lines: u64,
-    fates: BTreeMap<RowFate, u64>,
+    outcomes: BTreeMap<RowOutcome, u64>,
     differences: Vec<Difference>,
 }
 
@@ -184,8 +194,8 @@ fn read_file(output: &Location, file: &Expected<'_>) -> Seen {
         if file.json_bytes.is_none() {
             match serde_json::from_slice::<Row<'_>>(line) {
                 Ok(row) => {
-                    let fate = (row.verdict.into_owned(), row.reason.into_owned());
-                    *seen.fates.entry(fate).or_default() += 1;
+                    let outcome = (row.verdict.into_owned(), row.reason.into_owned());
+                    *seen.outcomes.entry(outcome).or_default() += 1;
                 }
                 Err(error) if bad_row.is_none() => bad_row = Some((seen.lines, error.to_string())),
                 Err(_) => {}
@@ -238,25 +248,29 @@ struct Row<'a> {
     reason: std::borrow::Cow<'a, str>,
 }
 
-/// The manifest's sums, against themselves and against what was counted.
-fn check_accounting(manifest: &Manifest, fates: &BTreeMap<RowFate, u64>, into: &mut VerifyReport) {
+/// Checks that the manifest's sums are consistent, and compares them with what was counted.
+fn check_accounting(
+    manifest: &Manifest,
+    outcomes: &BTreeMap<RowOutcome, u64>,
+    into: &mut VerifyReport,
+) {
     let accounting = &manifest.accounting;
-    // A damaged manifest may name any numbers.
+    // A damaged manifest may have any numbers.
     let reasons = accounting.dropped.values().chain(accounting.quarantined.values());
     let accounted = reasons.fold(accounting.published, |sum, records| sum.saturating_add(*records));
     let records_in = accounting.records_in;
-    // Shards that could not be written leave a gap, which the manifest owns to.
-    let gap = !manifest.absent_shards.is_empty();
+    // The records of shards that could not be written are missing; the manifest lists these shards.
+    let lacks_shards = !manifest.absent_shards.is_empty();
     match records_in.checked_sub(accounted) {
         Some(0) => {}
-        Some(missing) if gap => into.unpublished = missing,
+        Some(missing) if lacks_shards => into.unpublished = missing,
         Some(_) | None => into.differences.push(Difference::Sum { records_in, accounted }),
     }
     if accounting.published != into.documents {
         let (expected, found) = (accounting.published, into.documents);
         into.differences.push(Difference::Published { expected, found });
     }
-    let mut reasons: BTreeMap<RowFate, (u64, u64)> = BTreeMap::new();
+    let mut reasons: BTreeMap<RowOutcome, (u64, u64)> = BTreeMap::new();
     for (verdict, expected) in
         [("dropped", &accounting.dropped), ("quarantined", &accounting.quarantined)]
     {
@@ -265,12 +279,12 @@ fn check_accounting(manifest: &Manifest, fates: &BTreeMap<RowFate, u64>, into: &
             *sum = sum.saturating_add(*records);
         }
     }
-    for (fate, found) in fates {
-        reasons.entry(fate.clone()).or_default().1 += found;
+    for (outcome, found) in outcomes {
+        reasons.entry(outcome.clone()).or_default().1 += found;
     }
     for ((verdict, reason), (expected, found)) in reasons {
-        // The rows of a shard that could not be written are not there either.
-        let fits = expected == found || gap && found < expected;
+        // The rows of a shard that could not be written are missing too.
+        let fits = expected == found || lacks_shards && found < expected;
         if !fits {
             into.differences.push(Difference::Reason { verdict, reason, expected, found });
         }
@@ -280,7 +294,7 @@ fn check_accounting(manifest: &Manifest, fates: &BTreeMap<RowFate, u64>, into: &
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { shards, documents, dropped_files, rows, bytes, .. } = self;
-        let state = if self.sound { "sound" } else { "NOT as its manifest says" };
+        let state = if self.sound { "sound" } else { "different from its manifest" };
         writeln!(f, "output of job `{}` is {state}", self.job_name)?;
         writeln!(f, "  {shards} shards with {documents} documents")?;
         writeln!(f, "  {dropped_files} files with {rows} rows of other records")?;
@@ -325,7 +339,7 @@ impl fmt::Display for Difference {
                 write!(f, "`{path}` inflates to {found} bytes, not {expected}")
             }
             Self::Row { path, line, error } => {
-                write!(f, "line {line} of `{path}` is no row: {error}")
+                write!(f, "line {line} of `{path}` is not a valid row: {error}")
             }
             Self::Published { expected, found } => {
                 write!(f, "the shards have {found} documents, not {expected}")

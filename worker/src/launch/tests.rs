@@ -1,5 +1,5 @@
-//! Environments as launchers made them. Those of Slurm, Open MPI and hydra were captured from
-//! Slurm 22.05, Open MPI 4.1.4 and MPICH 4.0.2; those of jsrun, PALS and Flux follow their
+//! Tests with environments that launchers set. Those of Slurm, Open MPI and hydra were captured
+//! from Slurm 22.05, Open MPI 4.1.4 and MPICH 4.0.2; those of jsrun, PALS and Flux follow their
 //! documentation.
 
 use super::*;
@@ -41,11 +41,11 @@ fn of(environment: &str) -> Result<Option<Launch>, LaunchError> {
     })
 }
 
-/// Environment, launcher, rank, size, place on the node, node.
+/// Environment, launcher, rank, size, rank on the node, node.
 type Row = (&'static str, Launcher, u32, Option<u32>, Option<u32>, Option<&'static str>);
 
 #[test]
-fn every_captured_environment_is_read_as_its_launcher_meant_it() {
+fn every_captured_environment_is_read_correctly() {
     use Launcher::{Flux, Jsrun, OpenMpi, Pals, Pmi, Pmix, Slurm};
     let table: &[Row] = &[
         (SRUN_NONE, Slurm, 2, Some(3), Some(0), Some("n2")),
@@ -74,13 +74,13 @@ fn every_captured_environment_is_read_as_its_launcher_meant_it() {
 }
 
 #[test]
-fn a_batch_script_and_a_shell_are_ranks_of_nothing() {
+fn a_batch_script_and_a_shell_have_no_rank() {
     assert_eq!(of(BATCH_SCRIPT), Ok(None));
     assert_eq!(of("PATH=/bin LSB_JOBID=3 FLUX_URI=local:///run/flux"), Ok(None));
 }
 
 #[test]
-fn what_contradicts_itself_is_an_error_that_names_the_variables() {
+fn contradictory_variables_are_an_error_that_names_them() {
     let table = [
         ("OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 PMIX_RANK=0", "PMIX_RANK"),
         ("JSM_NAMESPACE_RANK=1 JSM_NAMESPACE_SIZE=2 OMPI_COMM_WORLD_RANK=3", "OMPI_COMM_WORLD"),

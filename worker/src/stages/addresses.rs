@@ -1,8 +1,8 @@
-//! Documents kept by their address, as RedPajama-Data-1T kept pages.
+//! Keeps documents by their URL, as RedPajama-Data-1T kept pages.
 //!
-//! Its script looked through the files in order, took of each file every address with the digest
-//! of the last page there, kept the address where the digest was new, and then wrote every page of
-//! every file whose address was kept. So a page of a kept address stays whatever it says.
+//! Its script read the files in order. For each URL of a file it took the digest of the last page
+//! there, and kept the URL if the digest was new. Then it wrote every page of every file whose URL
+//! was kept. So a page with a kept URL is kept whatever its text.
 //!
 //! ```text
 //! PREPARE   for each address of an input: the key of its last page, at the place of its first
@@ -29,13 +29,13 @@ use thresher_unit::staging::{DocumentFile, DocumentSummary};
 /// Suffix of the file of excluded documents.
 pub(super) const SUFFIX: &str = "addresses";
 
-/// What one address takes in a hash set, spare room included.
+/// Memory of one address in a hash set, including unused space.
 const ADDRESS_BYTES: u64 = 18;
 
 /// The addresses of an input's documents while they are prepared.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
-    /// By address: the place of the first page and the key of the last.
+    /// The place of the first page and the key of the last page, by address.
     input: BTreeMap<u64, (u32, u128)>,
 }
 
@@ -56,7 +56,7 @@ impl AddressBook {
     }
 }
 
-/// The documents of a LAYOUT unit's source whose address is not kept.
+/// Returns the documents of a LAYOUT unit's source whose address is not kept.
 pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,
@@ -103,12 +103,13 @@ fn staged(context: &JobContext, unit: u32) -> Result<DocumentFile, UnitError> {
     DocumentFile::open(&context.work.unit_file(Stage::Prepare, unit, "documents"), unit)
 }
 
-/// Which of the passes looks at an address.
+/// Returns the pass that handles an address.
 fn pass_of(address: u64, passes: u64) -> u64 {
     ((u128::from(address) * u128::from(passes)) >> 64) as u64
 }
 
-/// The place of the first page of each address in each input: only its verdict counts.
+/// Returns the place of the first page of each address in each input, because only its verdict
+/// counts.
 fn first_places(summaries: &[DocumentSummary]) -> impl Iterator<Item = (u32, u64)> {
     let mut seen = HashSet::new();
     (0_u32..).zip(summaries).filter_map(move |(place, summary)| {

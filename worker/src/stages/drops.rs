@@ -1,8 +1,8 @@
 //! Decides which prepared documents of a source are excluded from its shards, and why.
 //!
 //! LAYOUT writes what the verdicts of RESOLVE-DOCUMENTS do not contain, and PUBLISH reads it. Both
-//! ask `UnitDrops::reason` about each document, so that they cannot answer differently. How a
-//! verdict is reached is known to `near`, `addresses` and the dedup modules.
+//! ask `UnitDrops::reason` about each document, so that they cannot answer differently. `near`,
+//! `addresses` and the dedup modules reach the verdicts.
 
 use thresher_proto::pb::LayoutUnit;
 
@@ -67,7 +67,7 @@ impl Drops {
         Ok(Self { exact, near })
     }
 
-    /// The documents of one PREPARE unit that are not published.
+    /// Returns the documents of one PREPARE unit that are not published.
     pub(super) fn of(&self, context: &JobContext, unit: u32) -> Result<UnitDrops<'_>, UnitError> {
         let exact = match &self.exact {
             Exact::Verdicts(duplicates) => UnitExact::Verdicts(duplicates.of(context, unit)?),

@@ -1,4 +1,4 @@
-//! The duplicates that RESOLVE-DOCUMENTS found, unit by unit.
+//! Reads the duplicates that RESOLVE-DOCUMENTS found, unit by unit.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ impl Duplicates {
             .map(|files| Self { files: Some(files) })
     }
 
-    /// The duplicates of one PREPARE unit.
+    /// Returns the duplicates of one PREPARE unit.
     pub(super) fn of(
         &self,
         context: &JobContext,

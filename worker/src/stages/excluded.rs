@@ -23,14 +23,14 @@ impl Excluded {
         self.units.entry(unit).or_default().push(place);
     }
 
-    /// Brings the places of each unit into order.
+    /// Sorts the places of each unit.
     pub(super) fn sort(&mut self) {
         for places in self.units.values_mut() {
             places.sort_unstable();
         }
     }
 
-    /// The excluded places of one unit.
+    /// Returns the excluded places of one unit.
     pub(super) fn of(&self, unit: u32) -> &[u32] {
         self.units.get(&unit).map_or(&[], Vec::as_slice)
     }

@@ -1,13 +1,13 @@
-//! Rows of an input's pieces, handed from piece to piece between LINES and PREPARE.
+//! Exchanges rows between the pieces of an input, from LINES to PREPARE.
 //!
 //! A slice that joins rows to records says which part each row of a piece belongs to. LINES leaves
-//! the rows of a piece in one file, ordered by part; PREPARE of a piece reads its part out of the
-//! files of all pieces. What a row is only the slice knows.
+//! the rows of a piece in one file, ordered by part; PREPARE of a piece reads its part from
+//! the files of all pieces. Only the slice interprets a row.
 //!
 //! ```text
 //! piece k → work/lines/<unit>.rows-<input> = part 0 … part n-1 │ part k of all n files → records
 //! ```
-//! **Invariant:** a file is whole and its blocks stand their checksums, or the unit that made it
+//! **Invariant:** if a file is incomplete or a block has a wrong checksum, the unit that wrote it
 //! runs again; a part of which one file is missing is not read.
 
 use std::ops::Range;
@@ -31,7 +31,7 @@ use thresher_unit::staging::{InputFacts, InputRow, create, hash_of, publish_bloc
 const KIND: Kind = Kind(*b"ROWS");
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Leaves the rows of every piece of the unit, where its slice joins them; gives the files' hashes.
+/// Writes the rows of every piece of the unit, if its slice joins rows. Returns the files' hashes.
 pub(super) fn scatter(
     context: &JobContext,
     task: &Task,
@@ -64,16 +64,16 @@ fn file_of(context: &JobContext, unit: u32, input: usize) -> PathBuf {
     context.work.unit_file(Stage::Lines, unit, &format!("rows-{input}"))
 }
 
-/// The pieces of the input of which `number` is one: they are neighbours.
+/// Returns the pieces of the input to which piece `number` belongs. They are neighbours.
 fn pieces_of(rows: &[InputRow], number: usize) -> Range<usize> {
     let path = &rows[number].path;
-    let begins = |row: &InputRow| row.piece.is_none_or(|piece| piece.offset == 0);
-    let first = (0..=number).rev().find(|at| begins(&rows[*at])).unwrap_or(number);
-    let after = rows[number + 1..].iter().take_while(|row| row.path == *path && !begins(row));
+    let starts = |row: &InputRow| row.piece.is_none_or(|piece| piece.offset == 0);
+    let first = (0..=number).rev().find(|at| starts(&rows[*at])).unwrap_or(number);
+    let after = rows[number + 1..].iter().take_while(|row| row.path == *path && !starts(row));
     first..number + 1 + after.count()
 }
 
-/// Writes rows that come in the order of their parts.
+/// Writes rows, which must come in the order of their parts.
 struct RowWriter<'f> {
     blocks: BlockWriter<&'f mut AttemptFile>,
     part: u32,
@@ -129,12 +129,12 @@ pub(super) struct Part<'c> {
     source: &'c SourceSpec,
     path: String,
     number: u32,
-    /// Of each piece in order: the LINES unit, and the file that it left.
+    /// The LINES unit and its file, for each piece in order.
     files: Vec<(u32, PathBuf)>,
 }
 
 impl<'c> Part<'c> {
-    /// The part that the PREPARE unit `ordinal` reads for the row `number` of its source.
+    /// Returns the part that the PREPARE unit `ordinal` reads for the row `number` of its source.
     pub(super) fn of(
         context: &'c JobContext,
         (ordinal, unit): (u32, &InputsUnit),
@@ -142,7 +142,7 @@ impl<'c> Part<'c> {
     ) -> Result<Self, UnitError> {
         let (source, table) = (context.source(unit.source)?, context.table(unit.source)?);
         let pieces = pieces_of(&table.rows, number);
-        // The units are those that LIST planned, of the same table.
+        // These are the units that LIST planned from the same table.
         let planned = cut(unit.source, &table.rows, context.job.units.target_bytes.0);
         let planned: Vec<InputsUnit> = planned
             .iter()
@@ -150,7 +150,7 @@ impl<'c> Part<'c> {
             .collect::<Result<_, _>>()
             .map_err(|error| UnitError::Fatal(error.to_string()))?;
         let place = |row: usize| planned.partition_point(|u| u.first_input as usize <= row) - 1;
-        // Units are numbered over all sources, this one's without a gap.
+        // Units are numbered over all sources; those of one source are consecutive.
         let before = ordinal - place(unit.first_input as usize) as u32;
         let file = |row: usize| {
             let unit = before + place(row) as u32;
@@ -164,7 +164,7 @@ impl<'c> Part<'c> {
         })
     }
 
-    /// Gives the records of the part; says what was read of its own piece.
+    /// Passes on the records of the part. Returns what was read of its own piece.
     pub(super) fn gather(
         &self,
         context: &JobContext,
@@ -180,8 +180,9 @@ impl<'c> Part<'c> {
         let (unit, path) = &self.files[self.number as usize];
         let staged = |error| UnitError::staged(Stage::Lines, *unit, &error);
         let file = BlockFile::open(path, KIND).map_err(staged)?;
-        let no_facts = |_| staged(file.damaged(0, Damage::Layout("its metadata is no facts")));
-        serde_json::from_slice(file.metadata()).map_err(no_facts)
+        let invalid_facts =
+            |_| staged(file.damaged(0, Damage::Layout("its metadata has no valid facts")));
+        serde_json::from_slice(file.metadata()).map_err(invalid_facts)
     }
 
     fn rows_of(

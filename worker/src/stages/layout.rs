@@ -1,7 +1,7 @@
-//! LAYOUT: cut the surviving documents of one source into shards of the chosen size.
+//! LAYOUT: divides the remaining documents of one source into shards of the chosen size.
 //!
-//! **Invariant:** shards are cut by the bytes of the documents that survive, in canonical order:
-//! not by units, so that a duplicate more or less in one unit moves no byte of another source.
+//! **Invariant:** shards are cut by the bytes of the remaining documents in canonical order, not by
+//! units, and each source has its own shards: a duplicate in one source moves no byte of another.
 
 use prost::Message;
 use thresher_domain::Counter;
@@ -66,7 +66,7 @@ impl<'a> Cutter<'a> {
         self.bytes += u64::from(size);
     }
 
-    /// Ends the shard before `next`.
+    /// Ends the shard before the document at `next`.
     fn cut(&mut self, next: (u32, u32)) {
         let inside = |number: &&u32| (self.first.0..=next.0).contains(*number);
         let shard = PublishUnit {
@@ -83,7 +83,8 @@ impl<'a> Cutter<'a> {
         (self.first, self.bytes) = (next, 0);
     }
 
-    /// The last shard reaches to the end, for the drop rows of units that gave no document.
+    /// Ends the last shard. It reaches to the end, to include the drop rows of units without a
+    /// document.
     fn finish(mut self, end: u32) -> Vec<PlannedUnit> {
         if self.first != (end, 0) {
             self.cut((end, 0));

@@ -1,4 +1,5 @@
-//! LINES: hash every line of a unit's inputs; of slices that join rows, hand rows over instead.
+//! LINES: hashes every line of a unit's inputs. For slices that join rows, it writes rows for other
+//! units instead.
 //!
 //! **Invariant:** lines are numbered over all pages of the unit in reading order, as PREPARE
 //! numbers them again.
@@ -18,7 +19,7 @@ use thresher_text::lines::lines;
 use thresher_unit::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
 use thresher_unit::{Tally, UnitError, wire_counters};
 
-/// The least memory that sorting a unit's keys gets.
+/// Smallest memory for sorting the keys of a unit.
 const MIN_SORT_BYTES: u64 = 16 << 20;
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
@@ -32,7 +33,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
 
     let mut hasher = LineHasher::new(&context.job);
     let (mut tally, mut records_in, mut ordinal) = (Tally::default(), 0, 0_u32);
-    // Of sources whose lines are not compared, the rows of pieces are given to each other here.
+    // A source whose lines are not compared has units here only to exchange rows between pieces.
     let joined = join::scatter(context, task, &inputs, &scratch)?;
     let lines_count = context.recipe(inputs.source)?.dedups_lines;
     let unit = (task.unit.ordinal, &inputs);
@@ -69,7 +70,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     Ok(Finished { done, planned: Vec::new() })
 }
 
-/// Where a unit's inputs are noted as they were when their lines were hashed.
+/// Returns the path of the file that describes a unit's inputs at the time when their lines were
+/// hashed.
 fn inputs_path(context: &JobContext, unit: u32) -> PathBuf {
     context.work.unit_file(Stage::Lines, unit, "inputs")
 }
@@ -83,13 +85,14 @@ fn remember_inputs(
     let text = serde_json::to_vec(facts).map_err(|error| UnitError::Fatal(error.to_string()))?;
     let mut file = create(&path, &task.tag)?;
     write_all(&mut file, &text)?;
-    // A unit that is run again may be so since its inputs were found to be others: the last word
-    // counts, and PREPARE compares with it.
+    // A unit may run again because its inputs had changed. The last description counts, and PREPARE
+    // compares with it.
     file.commit_replacing()?;
     Ok(())
 }
 
-/// Refuses inputs that are not what LINES read: its verdicts are on other lines.
+/// Returns an error if the inputs differ from those that LINES read, because its verdicts are then
+/// about other lines.
 pub(super) fn refuse_changed(
     context: &JobContext,
     unit: u32,
@@ -108,8 +111,8 @@ pub(super) fn refuse_changed(
     match changed.or(gone) {
         None => Ok(()),
         Some(InputFacts { path, .. }) => Err(UnitError::Fatal(format!(
-            "the input `{path}` changed while the job ran: its lines were other bytes\nhint: inputs \
-             must not change while a job runs; begin again with a new state directory"
+            "the input `{path}` changed while the job ran: its lines had other bytes\nhint: inputs \
+             must not change while a job runs; start again with a new state directory"
         ))),
     }
 }
@@ -123,7 +126,7 @@ pub(super) fn next(ordinal: u32) -> Result<u32, UnitError> {
     })
 }
 
-/// Line to key, by the job's hash and scope.
+/// Computes the key of a line, by the job's hash and scope.
 pub(super) struct LineHasher {
     hash: fn(&[u8]) -> u64,
     scoped: bool,
@@ -139,7 +142,8 @@ impl LineHasher {
         Self { hash, scoped: job.dedup.lines.shards > 0, normal: Vec::new() }
     }
 
-    /// The key of a line. Within shards, equal lines of two shards have different keys.
+    /// Returns the key of a line. If lines are compared within shards, equal lines of two shards
+    /// have different keys.
     pub(super) fn key(&mut self, line: &str, shard: u32) -> u64 {
         let hash = (self.hash)(normalise_line(line, &mut self.normal));
         if self.scoped { hash ^ SplitMix64::at(shard.into()) } else { hash }

@@ -1,7 +1,7 @@
-//! LIST: find the inputs of one source and cut them into units.
+//! LIST: finds the inputs of one source and groups them into units.
 //!
-//! **Invariant:** the units depend on the listing, the inputs' sizes and `units.target_bytes`
-//! alone: never on workers or memory, or positions would not be the same in two runs.
+//! **Invariant:** the units depend only on the listing, the inputs' sizes and `units.target_bytes`,
+//! and not on workers or memory. Otherwise positions would differ between two runs.
 
 mod walk;
 
@@ -21,17 +21,17 @@ use thresher_storage::{Location, ReadOptions, StorageError};
 use thresher_unit::staging::{InputRow, InputTable, hash_of};
 use thresher_unit::{UnitError, wire_counters};
 
-/// A longer line in a listing is no path.
+/// Length limit of a line in a listing. A longer line is not a path.
 const MAX_PATH_BYTES: u64 = 8 << 10;
-/// How many of those that are left out have their names kept.
+/// Number of excluded inputs whose names are kept.
 const LEFT_OUT_NAMED: usize = 500;
-/// How many missing inputs an error names.
+/// Number of missing inputs that an error names.
 const MISSING_NAMED: usize = 5;
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let ListUnit { source: number } = task.decode()?;
     let source = context.source(number)?;
-    // Better now than after hours of work.
+    // It is better to refuse now than after hours of work.
     context
         .output
         .probe()
@@ -49,7 +49,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     Ok(Finished { done, planned })
 }
 
-/// Inputs that are read, and what is left out: how many, and by name the first of them.
+/// Returns counters for the inputs that are read and for those that are excluded, with the names of
+/// the first ones.
 fn counters(found: u64, left_out: &[String]) -> Vec<(Counter, u64)> {
     let mut counters = vec![(Counter::Inputs, found)];
     if !left_out.is_empty() {
@@ -60,12 +61,12 @@ fn counters(found: u64, left_out: &[String]) -> Vec<(Counter, u64)> {
     counters
 }
 
-/// The inputs of a source in canonical order, with their sizes where the place tells them.
+/// Returns the inputs of a source in canonical order, with their sizes if the storage reports them.
 pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected, UnitError> {
     let reader = source_of(source.slice);
     let mut rows = listed_inputs(source)?;
     for row in &mut rows {
-        // No request for each object: a dump has ninety thousand of them.
+        // There must not be a request for each object: a dump has ninety thousand of them.
         let location @ Location::Path(_) = locate(source, &row.path)? else { continue };
         match thresher_storage::size(&location, &ReadOptions::default()) {
             Ok(bytes) => row.bytes = bytes,
@@ -82,7 +83,7 @@ pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected
     }
 }
 
-/// A row for each piece of the inputs that are cut.
+/// Splits large inputs, and returns one row for each piece.
 pub(crate) fn into_pieces(
     job: &JobSpec,
     source: &SourceSpec,
@@ -111,7 +112,7 @@ fn missing_text(missing: &[String]) -> String {
     let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     format!(
         "{} of the listed inputs do not exist:{}{more}\nhint: check `base`, or set `on_missing = \
-         \"quarantine\"` to count them and go on",
+         \"quarantine\"` to count them and continue",
         missing.len(),
         named.collect::<String>()
     )
@@ -134,7 +135,7 @@ fn listed_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
     Ok(paths.into_iter().map(InputRow::named).collect())
 }
 
-/// Whether there is a file of exactly this name, though it reads like a pattern.
+/// Returns whether a file has exactly this name, although the name reads like a pattern.
 fn is_name(source: &SourceSpec) -> Result<bool, UnitError> {
     Ok(match locate(source, &source.listing)? {
         Location::Path(path) => path.is_file(),
@@ -149,7 +150,7 @@ fn matches_nothing(pattern: &str, base: &str) -> UnitError {
     ))
 }
 
-/// A list of paths, one a line, plain or gzip.
+/// Reads a list of paths, one on each line, plain or gzip.
 fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
     let fail = |error: &io::Error| UnitError::input(&location.to_string(), error);
     let raw = thresher_storage::open(location, &ReadOptions::default())?;
@@ -168,27 +169,27 @@ fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
         if line.len() as u64 == MAX_PATH_BYTES {
             return Err(refuse("is too long for a path"));
         }
-        let path = str::from_utf8(&line).map_err(|_| refuse("is no UTF-8"))?.trim();
+        let path = str::from_utf8(&line).map_err(|_| refuse("is not valid UTF-8"))?.trim();
         if !path.is_empty() {
             paths.push(path.to_owned());
         }
     }
     if paths.is_empty() {
         return Err(UnitError::Fatal(format!(
-            "the listing `{location}` names no input\nhint: it has one path a line"
+            "the listing `{location}` lists no inputs\nhint: it must have one path on each line"
         )));
     }
     Ok(paths)
 }
 
-/// What a listing holds, whether it is compressed or not: told by its first bytes.
+/// Returns the content of a listing, whose first bytes show whether it is compressed.
 fn gunzipped(raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read>> {
     let mut raw = BufReader::new(raw);
     let gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
     Ok(if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) })
 }
 
-/// The objects that fit, with the sizes and ETags of the bucket's own listing.
+/// Returns the objects that match the pattern, with the sizes and ETags of the bucket's listing.
 fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, UnitError> {
     let Location::S3 { bucket, key } = base else { return Ok(Vec::new()) };
     let base =
@@ -228,12 +229,12 @@ fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, Uni
     Ok(paths)
 }
 
-/// Neighbouring inputs go together until a unit has `target_bytes`.
+/// Groups neighbouring inputs until a unit has `target_bytes`.
 pub(crate) fn cut(source: u32, rows: &[InputRow], target_bytes: u64) -> Vec<PlannedUnit> {
     let mut planned = Vec::new();
     let (mut first, mut bytes) = (0_usize, 0_u64);
     for (number, row) in rows.iter().enumerate() {
-        // An input of unknown size is a unit of its own.
+        // An input of unknown size is a separate unit.
         bytes += row.bytes_to_read().unwrap_or(if row.missing { 0 } else { target_bytes });
         if bytes >= target_bytes || number + 1 == rows.len() {
             let inputs = InputsUnit {
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_named_like_a_pattern_is_taken_or_told_of() {
+    fn a_file_named_like_a_pattern_is_found_or_explained() {
         let base = tempfile::tempdir().unwrap();
         let source = source(base.path(), "b[1].json.gz");
         let error = listed_inputs(&source).unwrap_err().to_string();
@@ -293,12 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_without_a_path_or_with_one_that_is_no_text_is_an_error() {
+    fn an_empty_listing_and_a_path_that_is_not_utf8_are_errors() {
         let base = tempfile::tempdir().unwrap();
         let source = source(base.path(), "x.paths");
-        for (content, expected) in
-            [(&b""[..], "names no input"), (b"\n \n", "names no input"), (b"a\n\n\xff", "line 3 ")]
-        {
+        for (content, expected) in [
+            (&b""[..], "lists no inputs"),
+            (b"\n \n", "lists no inputs"),
+            (b"a\n\n\xff", "line 3 "),
+        ] {
             std::fs::write(base.path().join("x.paths"), content).unwrap();
             let error = listed_inputs(&source).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

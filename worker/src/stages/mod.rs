@@ -1,13 +1,13 @@
-//! The work units: one file for each stage.
+//! Runs the work units, with one file for each stage.
 //!
 //! ```text
 //! lease → run_unit → list · lines · resolve · prepare · layout · publish · seal → Done | UnitError
 //! ```
-//! A unit reads inputs and files of earlier stages, writes files of its own, publishes them, and
-//! says what it counted. Who runs which unit when is the coordinator's business.
+//! A unit reads inputs and files of earlier stages, writes its own files, publishes them, and
+//! reports what it counted. The coordinator decides which worker runs which unit.
 //!
-//! **Invariant:** what a unit writes is a function of the job file and its inputs: no clock, no
-//! attempt number, no thread count, no host name gets in.
+//! **Invariant:** what a unit writes is a function of the job file and its inputs. It depends on no
+//! clock, attempt number, number of threads or host name.
 
 mod addresses;
 mod drops;
@@ -54,54 +54,65 @@ use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
 
-/// What every unit of a job needs: shared by the slots of a worker.
+/// What every unit of a job needs. The slots of a worker share it.
 pub struct JobContext {
+    /// The job file.
     pub job: JobSpec,
     /// What the job does with the documents of each source.
     recipe: Recipe,
+    /// The work directory.
     pub work: WorkDir,
+    /// The output.
     pub output: Output,
-    /// Threads that a gang unit may use.
+    /// Number of threads that a gang unit may use.
     pub slots: usize,
-    /// How a gang unit is spread over nodes, where that was asked for.
+    /// How a gang unit is spread over nodes. `None` runs it on threads of this worker.
     pub gang: Option<Gang>,
-    /// On a disk of this node's own, for what one attempt alone reads; where there is none, that is
-    /// beside the work files.
+    /// A folder on a local disk of this node, for files that only one attempt reads. `None` puts
+    /// them beside the work files.
     scratch: Option<PathBuf>,
-    /// Tells this process from all others in the names of unfinished files.
+    /// Identifies this process in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
     scorers: OnceLock<Result<Scorers, String>>,
 }
 
-/// The models and filters that evaluate documents: read once, when the first unit needs them.
+/// The models and filters that evaluate documents. They are read once, when the first unit needs
+/// them.
 pub struct Scorers {
+    /// Identifies languages, if the job has a model for it.
     pub language: Option<LanguageIdentifier>,
+    /// The models of the step `quality`, and the tokenizer.
     pub quality: QualityModels,
+    /// The document filters.
     pub filters: FilterChain,
-    /// blake3 of the files that were read for it, by the job's key.
+    /// blake3 of the files that were read, by the key of the job file.
     pub recipe_files: BTreeMap<String, String>,
 }
 
-/// What a unit did.
+/// The result of a unit.
 #[derive(Debug, Default)]
 pub struct Finished {
+    /// The report for the coordinator.
     pub done: pb::Done,
-    /// Units that it asks to be run in a later stage (LIST, LAYOUT).
+    /// Units that it plans for a later stage (LIST, LAYOUT).
     pub planned: Vec<PlannedUnit>,
 }
 
-/// One unit as it is run here.
+/// One attempt of a unit on this worker.
 #[derive(Debug, Clone)]
 pub struct Task {
+    /// The unit and the number of the attempt.
     pub unit: UnitRef,
+    /// The encoded message of the unit's stage.
     pub payload: Vec<u8>,
     /// Part of the names of this attempt's unfinished files.
     pub tag: String,
+    /// Asks the attempt to stop.
     pub stop: Stop,
 }
 
-/// Runs one unit to its end.
+/// Runs one unit to completion.
 pub fn run_unit(
     context: &JobContext,
     lease: &pb::Lease,
@@ -127,20 +138,24 @@ pub fn run_unit(
 }
 
 impl Task {
-    /// The unit's payload as the message that its stage has.
+    /// Decodes the unit's payload as the message of its stage.
     fn decode<M: Message + Default>(&self) -> Result<M, UnitError> {
         self.decode_part(&self.payload)
     }
 
-    /// A message within the payload.
+    /// Decodes a message within the payload.
     fn decode_part<M: Message + Default>(&self, part: &[u8]) -> Result<M, UnitError> {
         M::decode(part).map_err(|error| {
-            UnitError::Fatal(format!("the payload of unit `{}` is no message: {error}", self.unit))
+            UnitError::Fatal(format!(
+                "the payload of unit `{}` is not a valid message: {error}",
+                self.unit
+            ))
         })
     }
 }
 
 impl JobContext {
+    /// Creates the context of a job, and configures the access to its storage.
     pub fn new(job: JobSpec, slots: usize, process_tag: String) -> Result<Self, StorageError> {
         thresher_storage::s3::configure(&job.s3);
         Ok(Self {
@@ -157,20 +172,22 @@ impl JobContext {
         })
     }
 
-    /// Gang units go over MPI.
+    /// Runs gang units over MPI, if `gang` has a launcher.
     #[must_use]
     pub fn with_gang(mut self, gang: Option<Gang>) -> Self {
         self.gang = gang;
         self
     }
 
+    /// Sets the folder for files that only one attempt reads.
     #[must_use]
     pub fn with_scratch(mut self, folder: Option<PathBuf>) -> Self {
         self.scratch = folder;
         self
     }
 
-    /// A folder that this attempt may make, and removes; `file` is one that it writes.
+    /// Returns the path of a folder that this attempt may make, and must remove. `file` is a file
+    /// that the attempt writes.
     fn scratch_folder(&self, file: &Path, task: &Task, what: &str) -> PathBuf {
         let name = format!(".{}-{}{what}", task.unit.ordinal, task.tag);
         match &self.scratch {
@@ -179,7 +196,7 @@ impl JobContext {
         }
     }
 
-    /// What the job does with the documents of a source.
+    /// Returns what the job does with the documents of a source.
     pub(crate) fn recipe(&self, source: u32) -> Result<&SourceRecipe, UnitError> {
         let missing = || UnitError::Fatal(format!("the job has no source {source}"));
         self.recipe.source(source).ok_or_else(missing)
@@ -190,12 +207,12 @@ impl JobContext {
         self.job.source.get(number as usize).ok_or_else(missing)
     }
 
-    /// Where the inputs of a source are listed.
+    /// Returns the path of the input table of a source.
     pub(crate) fn table_path(&self, source: u32) -> PathBuf {
         self.work.unit_file(Stage::List, source, "inputs")
     }
 
-    /// The inputs of a source, read once.
+    /// Returns the input table of a source, which is read once.
     pub(crate) fn table(&self, source: u32) -> Result<Arc<InputTable>, UnitError> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = tables.get(&source) {
@@ -236,7 +253,7 @@ fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
             "failed to load the language model: {error}\nhint: `language.model` names fastText's \
              lid.176.ftz or lid.176.bin \
              (https://fasttext.cc/docs/en/language-identification.html); `\"none\"` keeps \
-             documents of every language, untold"
+             all documents and identifies no language"
         )
     })?;
     let view = match spec.view {
@@ -246,7 +263,7 @@ fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
     Ok(Some(LanguageIdentifier::new(Arc::new(model), view)))
 }
 
-/// One hash over the hashes of all that a unit wrote, in order.
+/// Returns one hash over the hashes of all files that a unit wrote, in order.
 pub(crate) fn digest_of(hashes: &[blake3::Hash]) -> Vec<u8> {
     let mut all = blake3::Hasher::new();
     for hash in hashes {

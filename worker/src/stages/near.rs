@@ -1,7 +1,7 @@
-//! Near-duplicates: which documents of a source are nearly equal to earlier ones.
+//! Finds near-duplicates: documents of a source that are nearly equal to earlier ones.
 //!
-//! PREPARE leaves a signature for each document of a source that has the step, LAYOUT compares all
-//! of them and leaves the verdicts, PUBLISH reads those. A signature is eight bytes, so those of
+//! PREPARE writes a signature for each document of a source that has the step, LAYOUT compares all
+//! of them and writes the verdicts, PUBLISH reads those. A signature is eight bytes, so those of
 //! RedPajama's 200,000 books are 1.6 MB.
 //!
 //! **Invariant:** the verdicts are a function of the signatures in canonical order.
@@ -17,7 +17,7 @@ use thresher_unit::staging::DocumentFile;
 /// Suffix of the file of excluded documents.
 pub(super) const SUFFIX: &str = "near";
 
-/// Compares the documents of a LAYOUT unit's source, where it has the step.
+/// Compares the documents of a LAYOUT unit's source, if it has the step.
 pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,

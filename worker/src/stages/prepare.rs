@@ -1,10 +1,10 @@
-//! PREPARE: read the inputs again, evaluate each document, and stage what may be published.
+//! PREPARE: reads the inputs again, evaluates each document, and stages what may be published.
 //!
 //! ```text
 //! record → pipeline → keys and a staged document, or a drop row
 //! ```
 //!
-//! **Invariant:** each record gives a document or a drop row, never both, never neither.
+//! **Invariant:** each record gives either a document or a drop row.
 
 mod writer;
 
@@ -48,7 +48,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     Ok(Finished { done, planned: Vec::new() })
 }
 
-/// Which lines of the unit are duplicates; asked line by line, in reading order.
+/// The duplicate lines of the unit, which are looked up line by line in reading order.
 struct LineVerdicts {
     /// Nothing is dropped if the source's lines are not compared.
     verdicts: Option<VerdictSet>,
@@ -73,7 +73,7 @@ impl LineVerdicts {
         Ok(Self { verdicts: Some(verdicts), next: 0 })
     }
 
-    /// Answers for the next line.
+    /// Returns whether the next line is a duplicate.
     fn is_duplicate(&mut self) -> Result<bool, UnitError> {
         let dropped = self.verdicts.as_ref().is_some_and(|v| v.is_dropped(self.next));
         self.next = next(self.next)?;
@@ -116,7 +116,7 @@ impl Preparing<'_> {
     }
 }
 
-/// The row of a page that the recipe dropped.
+/// Returns the row of a page that the recipe dropped.
 fn dropped_page<'a>(place: RecordPlace<'a>, page: &Page<'a>, reason: &'a str) -> StagedRow<'a> {
     StagedRow { id: page.id, url: page.url, reason, ..place.row() }
 }

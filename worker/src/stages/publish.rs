@@ -1,6 +1,6 @@
-//! PUBLISH: one shard, and the rows of what was dropped beside it.
+//! PUBLISH: writes one shard, and the drop rows beside it.
 //!
-//! Staged documents are rendered by the job's schema here, and nowhere else.
+//! This is the only stage that publishes documents rendered by the job's schema.
 
 mod numbering;
 mod output_lines;
@@ -25,10 +25,10 @@ use thresher_unit::{Tally, UnitError, wire_counters};
 
 pub(super) use self::output_lines::PublishedFile;
 
-/// Parallel file systems are slow in large folders.
+/// Number of shards in one folder, because parallel file systems are slow in large folders.
 const SHARDS_PER_FOLDER: u32 = 1_000;
 
-/// What the manifest says of a shard.
+/// The manifest's entry of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardFacts {
     pub(super) documents: Option<PublishedFile>,
@@ -36,7 +36,7 @@ pub(super) struct ShardFacts {
     pub(super) tally: Tally,
 }
 
-/// Where the facts of a shard are; `ordinal` counts over all sources.
+/// Returns the path of the facts of a shard; `ordinal` counts over all sources.
 pub(super) fn facts_path(context: &JobContext, ordinal: u32) -> PathBuf {
     context.work.unit_file(Stage::Publish, ordinal, "facts")
 }
@@ -94,8 +94,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     Ok(Finished { done, planned: Vec::new() })
 }
 
-/// A shard's name below `documents` and `dropped`. Whoever has few finds them there; from the
-/// thousandth on each thousand has a folder.
+/// Returns the name of a shard below `documents` and `dropped`. The first thousand are directly
+/// there; after that each thousand has its own folder.
 fn shard_name(source: &str, shard: u32) -> String {
     let name = format!("{source}-{shard:05}.jsonl.zst");
     match shard / SHARDS_PER_FOLDER {
@@ -104,7 +104,7 @@ fn shard_name(source: &str, shard: u32) -> String {
     }
 }
 
-/// The places of unit `number` that belong to the shard.
+/// Returns the range of places of unit `number` that belongs to the shard.
 fn span(unit: &PublishUnit, number: u32) -> (u32, u32) {
     let first = if number == unit.first_unit { unit.first_document } else { 0 };
     let last = if number == unit.last_unit { unit.last_document } else { u32::MAX };
@@ -166,7 +166,7 @@ impl ShardWriter<'_> {
         })
     }
 
-    /// Drops what PREPARE kept for the comparison.
+    /// Writes the drop row of a document that PREPARE kept only for the comparison.
     fn drop(&mut self, row: &StagedRow<'_>) -> Result<(), UnitError> {
         self.tally.drop(row.reason);
         self.row(row)

@@ -1,6 +1,6 @@
-//! Reading a unit's inputs: what LINES and PREPARE have in common.
+//! Reads a unit's inputs, for LINES and PREPARE.
 //!
-//! **Invariant:** both see the same records in the same order, missing inputs included.
+//! **Invariant:** both get the same records in the same order, including those for missing inputs.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) struct Reading<'a> {
     pub(super) path: &'a str,
     /// Its row in the source's input table.
     pub(super) number: u64,
-    /// Which of the job's `dedup.lines.shards` parts of the source it belongs to.
+    /// Number of its part of the source, of the `dedup.lines.shards` parts of the job.
     pub(super) shard: u32,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn read_unit(
     Ok(facts)
 }
 
-/// Reads one input or piece; nothing where it is not there and the job takes that.
+/// Reads one input or piece. Returns `None` if it is missing and the job accepts that.
 fn read_row(
     context: &JobContext,
     Reading { source, recipe, .. }: &Reading<'_>,
@@ -83,12 +83,13 @@ fn read_row(
     InputFacts::of_read(input.name(), row, digest).map(Some)
 }
 
-/// A place that told an input's size when it was listed had it then.
+/// Turns "not found" into "changed" if the input's size was known, because it existed when it was
+/// listed.
 fn gone_since(listed: &InputRow, error: StorageError) -> StorageError {
     if let StorageError::NotFound { location } = &error
         && listed.bytes.is_some()
     {
-        let detail = "it was there when it was listed, and is gone".to_owned();
+        let detail = "it existed when it was listed, and is gone".to_owned();
         return StorageError::Changed { location: location.clone(), detail };
     }
     error
@@ -100,7 +101,8 @@ fn missing() -> ReadRecord<'static> {
     ReadRecord { offset: 0, record: 0, bytes: 0, outcome }
 }
 
-/// CCNet gives shard i of n the inputs i·F/n to (i+1)·F/n, rounded down.
+/// Returns the shard of an input. CCNet's shard i of n has the inputs i·F/n to (i+1)·F/n, rounded
+/// down.
 fn shard_of(input: u64, inputs: u64, shards: u64) -> u32 {
     if shards == 0 { 0 } else { (((input + 1) * shards).div_ceil(inputs) - 1) as u32 }
 }
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_are_ccnets() {
+    fn shards_are_those_of_ccnet() {
         for (inputs, shards) in [(10, 3), (7, 7), (90_000, 5000), (5, 8)] {
             for shard in 0..shards {
                 for input in shard * inputs / shards..(shard + 1) * inputs / shards {
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_that_is_gone_since_it_was_listed_has_changed() {
+    fn an_input_that_disappeared_after_listing_counts_as_changed() {
         let missing = || StorageError::NotFound { location: "in.gz".to_owned() };
         let mut row = InputRow::named("in.gz".to_owned());
         assert!(matches!(gone_since(&row, missing()), StorageError::NotFound { .. }));

@@ -1,7 +1,8 @@
-//! What a job does with the documents of each source, worked out once when a worker opens the job.
+//! What a job does with the documents of each source. It is derived once, when a worker opens the
+//! job.
 //!
-//! The job file says it in three places: the steps of the slice or the source, the policies of
-//! `[dedup]`, and which models there are. Stages ask a [`SourceRecipe`] and not the job file, so
+//! The job file has it in three places: the steps of the slice or the source, the policies of
+//! `[dedup]`, and the models that it names. Stages ask a [`SourceRecipe`] and not the job file, so
 //! that two stages cannot answer one question differently.
 //!
 //! **Invariant:** a recipe is a function of the job file alone.
@@ -49,7 +50,7 @@ pub enum LanguageStep {
 }
 
 impl Recipe {
-    /// Works out the recipe of every source of a job.
+    /// Derives the recipe of every source of a job.
     pub fn of(job: &JobSpec) -> Self {
         Self { sources: job.source.iter().map(|source| SourceRecipe::of(job, source)).collect() }
     }
@@ -66,7 +67,7 @@ impl Recipe {
 }
 
 impl SourceRecipe {
-    /// Works out the recipe of one source.
+    /// Derives the recipe of one source.
     pub fn of(job: &JobSpec, source: &SourceSpec) -> Self {
         let has = |step| job.has_step(source, step);
         let language = match job.language.model.path() {

@@ -1,8 +1,8 @@
-//! What a job needs before its first unit: the models and lists that it names, and an output that
-//! is no other job's.
+//! Checks what a job needs before its first unit: the models and lists that it names, and an output
+//! that does not belong to another job.
 //!
-//! Hours of reading must not end at a model that is not there, so this is asked at the start, and
-//! all that is missing is told at once: which file, where it may be had, what goes without it.
+//! A job must not fail after hours because a model is missing, so this is checked at the start. All
+//! missing files are reported at once, with a hint for each.
 
 use thresher_job::JobSpec;
 
@@ -14,8 +14,8 @@ use thresher_models::tokens::TokenizerFile;
 use thresher_storage::{Output, ReadOptions, s3};
 use thresher_text::perplexity;
 
-/// Why the job may not begin, a message each; empty where it may. An output that cannot be asked
-/// is found out when the job lists its inputs.
+/// Returns the reasons why the job cannot start, one message each; empty if it can. An output that
+/// cannot be read is reported when the job lists its inputs.
 pub fn obstacles(job: &JobSpec) -> Vec<String> {
     let mut obstacles = missing_files(job);
     let recipe = job.recipe().resolved();
@@ -30,9 +30,8 @@ pub fn obstacles(job: &JobSpec) -> Vec<String> {
     obstacles
 }
 
-/// Everything that the job names and that cannot be used, a message each; empty for a job that may
-/// begin. Small files are read whole; of CCNet's language models, which have gigabytes, it is only
-/// seen to that they are there.
+/// Returns a message for each file that the job names and that cannot be used. Small files are read
+/// completely; CCNet's language models have gigabytes, so only their existence is checked.
 fn missing_files(job: &JobSpec) -> Vec<String> {
     let mut missing = Vec::new();
     let recipe = Recipe::of(job);

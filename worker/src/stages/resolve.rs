@@ -1,8 +1,8 @@
-//! RESOLVE-LINES and RESOLVE-DOCUMENTS: one key range, decided by all ranks of a gang.
+//! RESOLVE-LINES and RESOLVE-DOCUMENTS: all ranks of a gang resolve one key range.
 //!
 //! The ranks are those of an MPI step ([`step`] launches it, [`rank`] runs in it), or threads of
-//! this worker. A small record file, published last, says that the range is resolved and by how
-//! many ranks; a second attempt adopts it.
+//! this worker. A small record file, published last, marks the range as resolved and has the number
+//! of ranks; a second attempt uses the result.
 //!
 //! **Invariant:** the verdicts do not depend on the number of ranks, only the file names do.
 
@@ -26,7 +26,7 @@ use thresher_storage::commit::{AttemptFile, CommitError};
 use thresher_unit::staging::{create, publish_blocks, write_all};
 use thresher_unit::{UnitError, wire_counters};
 
-/// Published when all verdict files of a range are.
+/// The content of the record file, which is published after all verdict files of a range.
 #[derive(Debug, Serialize, Deserialize)]
 struct Resolved {
     ranks: u32,
@@ -71,18 +71,18 @@ fn run<K: HashKey>(
     Ok(finished(tally))
 }
 
-/// A range, with everything that a rank needs to resolve it.
+/// A key range, and what a rank needs to resolve it.
 struct RangeWork {
     range: KeyRange,
     policy: Policy,
     key_files: Vec<KeyFileRef>,
     folder: PathBuf,
-    /// For all ranks together.
+    /// Memory for all ranks together.
     budget_bytes: u64,
 }
 
 impl RangeWork {
-    /// Nothing when the job does not look for duplicates here.
+    /// Returns `None` if the job does not look for duplicates in this stage.
     fn new(
         context: &JobContext,
         task: &Task,
@@ -91,7 +91,7 @@ impl RangeWork {
     ) -> Result<Option<Self>, UnitError> {
         let unit: RangeUnit = task.decode()?;
         let range = KeyRange::new(unit.range, unit.ranges)
-            .ok_or_else(|| UnitError::Fatal(format!("`{}` is no key range", task.unit)))?;
+            .ok_or_else(|| UnitError::Fatal(format!("`{}` is not a valid key range", task.unit)))?;
         let policy = match policy {
             DedupPolicy::KeepFirst => Policy::KeepFirst,
             DedupPolicy::DropAll => Policy::DropAll,
@@ -122,8 +122,8 @@ impl RangeWork {
         publish_blocks(file, &self.folder.join(name.to_string()), VERDICT_FILE).map(drop)
     }
 
-    /// Says that the range is resolved. Where an attempt with another number of ranks said so
-    /// before, its files are as good, if they are sound.
+    /// Marks the range as resolved. If an attempt with another number of ranks did so before, its
+    /// files are used, provided that they are not damaged.
     fn publish_record(&self, tag: &str, resolved: &Resolved) -> Result<(), UnitError> {
         let mut file = create(&record_path(&self.folder, self.range), tag)?;
         let text =
@@ -153,7 +153,7 @@ fn finished(tally: ResolveTally) -> Finished {
     Finished { done, planned: Vec::new() }
 }
 
-/// The verdict files of all ranges of a stage, as their record files tell.
+/// Returns the verdict files of all ranges of a stage, from their record files.
 pub(super) fn verdict_files(
     context: &JobContext,
     stage: Stage,
@@ -184,7 +184,7 @@ fn record_path(folder: &Path, range: KeyRange) -> PathBuf {
     folder.join(format!("range-{:05}-of-{:05}.json", range.index(), range.of()))
 }
 
-/// What an earlier attempt resolved, if all of it still stands its checksums.
+/// Returns what an earlier attempt resolved, if all of its checksums are still correct.
 fn adopt(folder: &Path, range: KeyRange) -> Option<Resolved> {
     let resolved: Resolved =
         serde_json::from_slice(&std::fs::read(record_path(folder, range)).ok()?).ok()?;

@@ -1,7 +1,7 @@
-//! SEAL: the manifest, which makes the output a corpus, and the report beside it.
+//! SEAL: writes the manifest, which marks the output as complete, and the report.
 //!
-//! **Invariant:** the manifest says nothing that two runs of the same job could differ in: no
-//! time, no host, no path outside the output. The report may.
+//! **Invariant:** the manifest has nothing that may differ between two runs of the same job: no
+//! time, no host, no path outside the output. The report may have these.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -16,68 +16,90 @@ use thresher_storage::{Output, ReadOptions, StorageError};
 use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
 
-/// Shards are here, below the output directory.
+/// The folder of shards, below the output directory.
 pub const SHARD_FOLDER: &str = "documents";
 
-/// What was published, from what, by which job: `manifest.json`.
+/// The content of `manifest.json`: the job, its inputs, and the published files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Of this file's layout.
+    /// Version of the layout of this file.
     pub format: u32,
+    /// Name of the job.
     pub job_name: String,
-    /// The versions that decide the bytes.
+    /// The versions on which the published bytes depend.
     pub thresher: String,
     /// Name of the record schema.
     pub schema: String,
-    /// The job file with every default, less the places and limits that change no byte.
+    /// The job file with every default, without the locations and limits that change no byte.
     pub recipe: String,
     /// blake3 of the files that the recipe names (models, word lists), by the key that names them.
     pub recipe_files: BTreeMap<String, String>,
+    /// Number of records by outcome.
     pub accounting: ManifestAccounting,
+    /// The shards.
     pub shards: Vec<ShardEntry>,
     /// Rows of dropped and quarantined records.
     pub dropped: Vec<DroppedEntry>,
+    /// The inputs that were read.
     pub inputs: Vec<InputEntry>,
-    /// Units whose inputs are not in the output since they failed for good.
+    /// Units whose inputs are not in the output because they failed permanently.
     pub absent_units: Vec<u32>,
     /// Shards that could not be written.
     pub absent_shards: Vec<u32>,
 }
 
-/// Where every record went: `records_in` is the sum of all the others.
+/// The number of records by outcome: `records_in` is the sum of all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestAccounting {
+    /// Number of records that were read.
     pub records_in: u64,
+    /// Number of published documents.
     pub published: u64,
+    /// Number of dropped records, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Number of quarantined records, by reason.
     pub quarantined: BTreeMap<String, u64>,
 }
 
+/// A shard in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardEntry {
+    /// Path below the output directory.
     pub path: String,
+    /// Compressed size.
     pub bytes: u64,
+    /// Hash of the compressed file.
     pub blake3: String,
+    /// Number of documents.
     pub documents: u64,
-    /// Of JSON lines, before compression.
+    /// Size of the JSON lines before compression.
     pub json_bytes: u64,
 }
 
+/// A file of drop rows in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroppedEntry {
+    /// Path below the output directory.
     pub path: String,
+    /// Compressed size.
     pub bytes: u64,
+    /// Hash of the compressed file.
     pub blake3: String,
+    /// Number of rows.
     pub rows: u64,
 }
 
+/// An input in the manifest, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputEntry {
+    /// Path of the input, as listed.
     pub path: String,
-    /// The part of it that this entry is of, where it was cut.
+    /// The part of the input that this entry describes, if the input was split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
+    /// Number of bytes that were read.
     pub bytes: u64,
+    /// Hash of these bytes.
     pub blake3: String,
 }
 
@@ -93,13 +115,13 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     }
     put(context, task, "report.json", unit.report_json.as_bytes(), true)?;
     put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
-    // Last: an output with a manifest is complete.
+    // The manifest is written last, because an output with a manifest is complete.
     let hash = put(context, task, "manifest.json", &text, false)?;
     let done = pb::Done { digest: digest_of(&[hash]), ..pb::Done::default() };
     Ok(Finished { done, planned: Vec::new() })
 }
 
-/// What to tell where the output holds a corpus already, and another one.
+/// Returns the message for an output that has another corpus, or `None` if it has none.
 pub(super) fn other_corpus(
     output: &Output,
     options: &ReadOptions,
@@ -116,19 +138,19 @@ pub(super) fn other_corpus(
         }
     }
     let there: Option<Manifest> = serde_json::from_slice(&text).ok();
-    let whose = match there {
+    let owner = match there {
         Some(there) if is_ours(&there) => return Ok(None),
         Some(there) => format!("another corpus, of the job `{}`", there.job_name),
         None => "something else".to_owned(),
     };
     Ok(Some(format!(
-        "`{location}` is there already and of {whose}\nhint: choose an empty `output.path`, or move \
-         away all that is in `{}`, then run again",
+        "`{location}` already exists and belongs to {owner}\nhint: choose an empty `output.path`, \
+         or move everything in `{}` away, then run the same command again",
         output.root()
     )))
 }
 
-/// Writes one file at the output's root. The report has times in it, so a second one replaces it.
+/// Writes one file at the output's root. A second report replaces the first, because it has times.
 fn put(
     context: &JobContext,
     task: &Task,
@@ -181,7 +203,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
     Ok(manifest)
 }
 
-/// All units must have been judged by the same files.
+/// Adds the hashes of the recipe's files. Returns an error if two units used different files.
 fn add_recipe_files(
     known: &mut BTreeMap<String, String>,
     read: BTreeMap<String, String>,
@@ -191,7 +213,7 @@ fn add_recipe_files(
             Some(other) if *other != hash => {
                 return Err(UnitError::Fatal(format!(
                     "the file that `{key}` names changed while the job ran: blake3 {other} for \
-                     some units, {hash} for others\nhint: begin again with a new state directory \
+                     some units, {hash} for others\nhint: start again with a new state directory \
                      and output"
                 )));
             }

@@ -47,15 +47,15 @@ impl UnitError {
         }
     }
 
-    /// Returns the error for a file that the job writes. If nobody can write to the file system,
-    /// the job stops before it loses what it could not write, and resumes when there is space.
+    /// Returns the error for a file that the job writes. If the file system is full or
+    /// read-only, the job stops, and resumes when files can be written again.
     pub fn writing(error: &io::Error, text: String) -> Self {
         if !is_full_or_broken(error) {
             return Self::Retry(text);
         }
         Self::Barred(format!(
-            "{text}\nhint: make room, or see that it can be written to, then run again: what is done \
-             stays done"
+            "{text}\nhint: free some space, or make it writable, then run the same command again; \
+             finished units are kept"
         ))
     }
 
@@ -63,8 +63,8 @@ impl UnitError {
     pub fn input(input: &str, error: &io::Error) -> Self {
         let mut text = format!("failed to read the input `{input}`: {error}");
         if matches!(StorageError::of(error), Some(StorageError::NotFound { .. })) {
-            text += "\nhint: inputs must stay while a job runs; those on `https://` are not looked for \
-                     before they are read";
+            text += "\nhint: inputs must not be removed while a job runs; those on `https://` are \
+                     not checked before they are read";
         }
         Self::by(StorageError::of(error).map_or(Remedy::Retry, StorageError::remedy), text)
     }

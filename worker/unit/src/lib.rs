@@ -1,5 +1,5 @@
-//! What the readers of slices and the stages share: how a unit fails, what it counts, the documents
-//! that it publishes, and the files that it leaves for later stages.
+//! Types that the readers of slices and the stages share: the errors of a unit, its counts, its
+//! documents, and the files that it writes for later stages.
 
 mod error;
 pub mod staging;

@@ -10,7 +10,8 @@ use std::process::{Command, ExitCode};
 fn main() -> ExitCode {
     let arguments = new_arguments(std::env::args_os().skip(1).collect());
     note(
-        "warning: `thresher-worker` is now `thresher worker`, and its other verbs are `thresher VERB`",
+        "warning: `thresher-worker` is now `thresher worker`, and its other verbs are `thresher \
+         VERB`",
     );
     let error = match std::env::current_exe() {
         Ok(own) => {

@@ -1,7 +1,8 @@
-//! From a sample to the whole: units, bytes, memory, disk and CPU of every stage. Pure arithmetic.
+//! Estimates units, bytes, memory, disk and CPU of every stage from a sample. It is pure
+//! arithmetic.
 //!
 //! Everything scales with compressed bytes. The share of distinct lines falls as inputs are added,
-//! so keys, and what they take, are estimated too high rather than too low.
+//! so keys and their memory are estimated too high rather than too low.
 
 use std::path::PathBuf;
 
@@ -12,20 +13,20 @@ use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 
-/// Disk for a verdict on a duplicate: at most an ordinal.
+/// Disk space for a verdict on a duplicate, which is at most an ordinal.
 const VERDICT_FILE_BYTES: u64 = 4;
-/// The least memory that sorting a unit's keys gets.
+/// Smallest memory for sorting the keys of a unit.
 const MIN_SORT_BYTES: u64 = 16 << 20;
-/// Buffers of a slot besides one record: inflater, zstd windows, blocks.
+/// Memory of a slot in addition to one record: decompressor, zstd windows, blocks.
 const SLOT_BYTES: u64 = 32 << 20;
-/// A drop row, compressed, in the work directory and again in the output.
+/// Compressed size of a drop row, which is in the work directory and in the output.
 const DROP_ROW_BYTES: u64 = 80;
-/// The journal's records of one unit.
+/// Size of the journal's records of one unit.
 const JOURNAL_UNIT_BYTES: u64 = 600;
-/// An allowance for reading, exchanging and deciding one key, which no sample measures.
+/// Assumed time to read, exchange and decide one key. The sample does not measure it.
 const RESOLVE_NANOS_PER_KEY: u64 = 500;
 
-/// What this machine has.
+/// The resources of this machine.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Machine {
     pub(super) slots: u32,
@@ -33,7 +34,7 @@ pub(super) struct Machine {
     pub(super) memory_bytes: u64,
     pub(super) state: Disk,
     pub(super) work: Disk,
-    /// None where the output goes to a bucket.
+    /// `None` if the output is in a bucket.
     pub(super) output: Option<Disk>,
 }
 
@@ -46,16 +47,16 @@ pub(super) struct Disk {
     pub(super) free_bytes: u64,
 }
 
-/// What a job will take.
+/// The resources that a job needs.
 #[derive(Debug, Serialize)]
 pub(super) struct Plan {
     pub(super) job_name: String,
     pub(super) sources: Vec<SourceSurvey>,
-    /// Compressed, of all inputs.
+    /// Compressed size of all inputs.
     pub(super) bytes: u64,
     pub(super) whole: Whole,
     pub(super) stages: Vec<StagePlan>,
-    /// On one machine with its slots: the most that any stage takes.
+    /// Largest memory of any stage, on one machine with its slots.
     pub(super) memory_bytes: u64,
     pub(super) cpu_millis: u64,
     pub(super) disks: Vec<DiskNeed>,
@@ -80,21 +81,21 @@ pub(super) struct Whole {
     pub(super) publish_cpu_millis: u64,
 }
 
-/// One stage.
+/// The resources that one stage needs.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct StagePlan {
     pub(super) stage: &'static str,
     pub(super) units: u64,
-    /// What it reads.
+    /// Number of bytes that it reads.
     pub(super) bytes: u64,
-    /// On one machine with its slots.
+    /// Memory on one machine with its slots.
     pub(super) memory_bytes: u64,
-    /// What it leaves on disk, in the work directory or the output.
+    /// Disk space of the files that it leaves in the work directory or the output.
     pub(super) disk_bytes: u64,
     pub(super) cpu_millis: u64,
 }
 
-/// What one file system must take.
+/// The space that one file system must have.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct DiskNeed {
     pub(super) paths: Vec<PathBuf>,
@@ -159,7 +160,7 @@ impl Whole {
             whole.shard_bytes += all(sample.shard_bytes);
             let json_bytes = all(sample.json_bytes);
             whole.json_bytes += json_bytes;
-            // Every source begins a shard of its own.
+            // Every source starts its own shard.
             whole.shards += json_bytes.div_ceil(job.output.shard_bytes.0).max(1);
             whole.lines_cpu_millis += all(sample.lines_cpu_micros) / 1000;
             whole.prepare_cpu_millis += all(sample.prepare_cpu_micros) / 1000;
@@ -195,7 +196,7 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
         });
     }
     let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
-    // Staged documents are compressed at the quickest level, in blocks.
+    // Staged documents are compressed in blocks, at the fastest level, so they are larger.
     let staged = whole.shard_bytes / 4 * 5;
     let mut prepare = StagePlan {
         bytes,
@@ -241,13 +242,15 @@ fn resolve(stage: Stage, keys: u64, key: KeySize, budget_bytes: u64) -> StagePla
     }
 }
 
-/// A slot may hold one record, and sorts its keys in its share of the budget.
+/// Returns the memory of stage `lines`: a slot may hold one record, and sorts its keys in its share
+/// of the budget.
 fn lines_memory(job: &JobSpec, slots: u64) -> u64 {
     let sort = (job.dedup.memory.0 / slots.max(1)).max(MIN_SORT_BYTES);
     slots * (job.commoncrawl.max_record_bytes.0 + SLOT_BYTES + sort)
 }
 
-/// One language model for all slots; a slot holds a record and the text made of it.
+/// Returns the memory of stage `prepare`: all slots share one language model, and a slot holds a
+/// record and its text.
 fn prepare_memory(job: &JobSpec, survey: &Survey, slots: u64) -> u64 {
     let slot = job.commoncrawl.max_record_bytes.0 * 2 + SLOT_BYTES + MIN_SORT_BYTES;
     survey.model_bytes + slots * slot
@@ -290,11 +293,13 @@ fn disk_shortfall(disk: &DiskNeed) -> Option<Shortfall> {
         what: format!("free space for {}", paths.join(", ")),
         needs_bytes: disk.needs_bytes,
         has_bytes: disk.free_bytes,
-        hint: "make room, or put `job.work_dir` and `output.path` on other file systems".to_owned(),
+        hint: "free some space, or put `job.work_dir` and `output.path` on other file \
+               systems"
+            .to_owned(),
     })
 }
 
-/// Directories that share a file system share its space.
+/// Adds up the needs of directories on the same file system, because they share its space.
 fn by_device(needs: &[(&Disk, u64)]) -> Vec<DiskNeed> {
     let mut found: Vec<(u64, DiskNeed)> = Vec::new();
     for (disk, needs_bytes) in needs {

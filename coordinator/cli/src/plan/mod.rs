@@ -1,7 +1,7 @@
 //! `plan`: estimates what a job needs before it runs, and refuses what cannot fit.
 //!
-//! The worker's survey lists the inputs and measures a sample of them; the size of this machine is
-//! looked up; the rest is arithmetic (`estimate`), printed by `text`.
+//! The worker's survey lists the inputs and measures a sample of them. `estimate` calculates from
+//! it and from the size of this machine; `text` prints the result.
 
 mod estimate;
 mod text;
@@ -32,17 +32,17 @@ pub(super) struct PlanArgs {
     /// Units that one machine runs at a time [default: its cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     slots: Option<u32>,
-    /// Where shards and report go, instead of the job file's `output.path`
+    /// Where to write shards and report, instead of the job file's `output.path`
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Where the job's state is kept [default: `<output>.state`]
+    /// State directory of the job [default: `<output>.state`]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
 
 pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let job = load_job(&args.survey.job, args.output.as_deref())?;
-    // Beside an output on S3 there is no place for a state, and `plan` writes none.
+    // There is no directory beside an output on S3, and `plan` writes no state.
     let state = choose_state(args.state.as_deref(), &job).or_else(|error| {
         if job.output.path.contains("://") { Ok(std::env::current_dir()?) } else { Err(error) }
     })?;
@@ -78,10 +78,10 @@ fn machine(job: &JobSpec, state: &Path, slots: Option<u32>) -> anyhow::Result<Ma
     })
 }
 
-/// The file system of a directory that may not be there yet.
+/// Returns the file system of a directory, which may not exist yet.
 fn disk(path: &Path) -> anyhow::Result<Disk> {
     let there = path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
-    let failed = || format!("failed to look at the file system of `{}`", there.display());
+    let failed = || format!("failed to read the size of the file system of `{}`", there.display());
     let metadata = std::fs::metadata(there).with_context(failed)?;
     let space = rustix::fs::statvfs(there).with_context(failed)?;
     Ok(Disk {

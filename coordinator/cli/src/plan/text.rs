@@ -1,4 +1,4 @@
-//! A plan as people and programs read it, and why it is refused.
+//! The text and JSON of a plan, and of its refusal.
 
 use super::estimate::Plan;
 use crate::status_text::columns;
@@ -46,7 +46,7 @@ pub(super) fn render(plan: &Plan) -> String {
     text
 }
 
-/// Why the job cannot run here, if so.
+/// Returns why the job cannot run here, or `None` if it can.
 pub(super) fn refusal(plan: &Plan) -> Option<String> {
     if plan.shortfalls.is_empty() {
         return None;
@@ -55,7 +55,7 @@ pub(super) fn refusal(plan: &Plan) -> Option<String> {
     let mut hints = String::new();
     for shortfall in &plan.shortfalls {
         text += &format!(
-            "\n  {}: {} needed, {} there",
+            "\n  {}: {} needed, {} available",
             shortfall.what,
             bytes(shortfall.needs_bytes),
             bytes(shortfall.has_bytes)
@@ -89,7 +89,7 @@ fn sources(plan: &Plan) -> String {
     columns(&rows)
 }
 
-/// Rates are of compressed bytes, of one core.
+/// Returns the table of the samples. Rates are compressed bytes per second of one core.
 fn samples(plan: &Plan) -> String {
     let mut rows =
         vec![["sample", "read", "lines/MB", "lines", "prepare", "publish"].map(str::to_owned)];
@@ -162,7 +162,7 @@ mod tests {
         let plan = Plan::new(&job(), &survey(), &tight);
         let text = refusal(&plan).unwrap();
         assert!(text.starts_with("the job does not fit\n  free space for `/out`: 3."), "{text}");
-        assert!(text.contains("needed, 1.00 kB there\nhint: make room"), "{text}");
+        assert!(text.contains("needed, 1.00 kB available\nhint: free some space"), "{text}");
         assert_eq!(refusal(&Plan::new(&job(), &survey(), &machine())), None);
     }
 }

@@ -56,7 +56,7 @@ fn a_job_goes_through_its_stages_in_order() {
 }
 
 #[test]
-fn a_job_with_a_failed_unit_completes_with_gaps() {
+fn a_job_with_a_failed_unit_completes_with_missing_units() {
     let mut room = Room::listed(false, 1);
     let prepare = room.lease_one(1);
     room.report(1, prepare, failed(FailureKind::Fatal));

@@ -143,8 +143,8 @@ fn a_unit_that_lost_two_workers_runs_alone_and_fails_permanently_after_two_more(
         assert_eq!(batch[0].unit, suspect(attempt));
         assert_eq!(room.lease(worker, 4), [], "nothing runs beside it");
         let effects = room.lose(worker);
-        let set_aside = effects.iter().any(|e| matches!(e, Effect::UnitFailed { .. }));
-        assert_eq!(set_aside, attempt == 4, "{effects:?}");
+        let failed = effects.iter().any(|e| matches!(e, Effect::UnitFailed { .. }));
+        assert_eq!(failed, attempt == 4, "{effects:?}");
     }
     assert_eq!(room.state(suspect(4)), "failed permanently");
 }

@@ -197,7 +197,7 @@ fn reports_of_what_was_never_leased_are_refused() {
     let mut room = Room::listed(true, 1);
     let impossible = [
         (unit(Stage::Lines, 0, 1), done("x"), "there was no such attempt"),
-        (unit(Stage::Lines, 7, 1), done("x"), "there is no such unit"),
+        (unit(Stage::Lines, 7, 1), done("x"), "the job has no such unit"),
     ];
     for (unit, outcome, reason) in impossible {
         let refused = Effect::ReportRefused { worker_id: 1, unit, reason: reason.to_owned() };

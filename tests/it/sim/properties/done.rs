@@ -1,4 +1,4 @@
-//! What is done stays done, unless somebody found it damaged. Two results of a unit are alike.
+//! A done unit stays done unless its file was found damaged. Two results of a unit are equal.
 
 use std::collections::BTreeSet;
 

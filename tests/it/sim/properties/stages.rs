@@ -1,6 +1,6 @@
 //! No unit is leased while an earlier stage has one left to run.
 //!
-//! That nobody reads what is not written yet is checked from outside, by the simulated files.
+//! The simulated files check from outside that nothing is read before it is written.
 
 use super::Seen;
 

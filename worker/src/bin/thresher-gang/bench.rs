@@ -1,8 +1,8 @@
-//! `thresher-gang bench`: what the exchange moves per rank, beside `MPI_Alltoall` of the same bytes
-//! in the same run.
+//! `thresher-gang bench`: measures the throughput of the exchange per rank, beside `MPI_Alltoall`
+//! of the same bytes in the same run.
 //!
-//! Both are timed in turn, by the CPU time of the rank and by the clock; the best of the runs
-//! counts, for the machine may be shared. Rank 0 prints the slowest rank's figures.
+//! Both are measured in turn, by the CPU time of the rank and by the clock. The best run counts,
+//! because the machine may be shared. Rank 0 prints the slowest rank's figures.
 
 use std::io::Write;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) fn run(bytes: usize, runs: u32) -> anyhow::Result<()> {
     let mut flat_received = vec![0; bytes * size];
     let mut sends: Vec<Vec<u8>> = vec![Vec::with_capacity(bytes); size];
     let mut receives: Vec<Vec<u8>> = vec![Vec::new(); size];
-    // The first run of each touches the memory, as rounds after the first do not.
+    // The first run of each also touches new memory, so it is not counted.
     for run in 0..=runs {
         let counts = run > 0;
         raw.measure(counts, &mut world, |world| {
@@ -55,7 +55,7 @@ pub(crate) fn run(bytes: usize, runs: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The least time that one run took.
+/// Shortest time of a run.
 struct Best {
     wall: Duration,
     cpu: Duration,
@@ -75,16 +75,16 @@ impl Best {
         work: impl FnOnce(&mut World) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         world.barrier()?;
-        let (began, cpu) = (clock::now(), clock::thread_cpu());
+        let (start, cpu) = (clock::now(), clock::thread_cpu());
         work(world)?;
         if counts {
-            self.wall = self.wall.min(clock::now().duration_since(began));
+            self.wall = self.wall.min(clock::now().duration_since(start));
             self.cpu = self.cpu.min(clock::thread_cpu().saturating_sub(cpu));
         }
         Ok(())
     }
 
-    /// Seconds by the clock and of CPU of the rank that was slowest.
+    /// Returns the seconds by the clock and of CPU time of the slowest rank.
     fn slowest(&self, world: &mut World) -> anyhow::Result<(f64, f64)> {
         let mut of = |span: Duration| -> anyhow::Result<f64> {
             let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);

@@ -1,6 +1,6 @@
-//! `thresher-gang check`: messages of known content through the real MPI, cut as the user says.
+//! `thresher-gang check`: sends messages of known content through MPI, in pieces of a chosen size.
 //!
-//! Invariant: success means that every byte of every message arrived, turn after turn.
+//! Invariant: success means that every byte of every message arrived, in every turn.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use thresher_dedup::comm::Communicator;
 use crate::world::{World, library};
 
 const TURNS: usize = 20;
-/// Lengths around the limits at which libraries change their protocol.
+/// Lengths around the limits at which MPI libraries change their protocol.
 const LENGTHS: [usize; 8] = [0, 1, 7, 1000, 4095, 65_537, 12, 300_001];
 
 pub(crate) fn run(piece: usize) -> anyhow::Result<()> {
@@ -40,7 +40,7 @@ pub(crate) fn run(piece: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Small pieces are for small messages, or there would be millions of them.
+/// Limits the length of messages if pieces are small, or there would be millions of them.
 fn message(from: usize, to: usize, turn: usize, piece: usize) -> impl Iterator<Item = u8> {
     let length = LENGTHS[(from * 3 + to * 5 + turn) % LENGTHS.len()].min(piece.saturating_mul(500));
     (0..length).map(move |at| (at * 31 + from * 7 + to * 3 + turn) as u8)

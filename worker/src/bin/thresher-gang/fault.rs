@@ -1,7 +1,8 @@
-//! For tests: a communicator whose rank is killed in the middle of a unit.
+//! A communicator for tests, whose rank is killed in the middle of a unit.
 //!
-//! `THRESHER_GANG_FAULT=<rank>:<file>` kills that rank by SIGKILL when keys have been sent and
-//! verdicts have not, if it can remove the file: so it happens as often as the test makes the file.
+//! `THRESHER_GANG_FAULT=<rank>:<file>` kills that rank by SIGKILL after keys and before verdicts
+//! are sent, if it can remove the file. So it happens once for each time that the test makes the
+//! file.
 
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@
 //! worker (leader) ── launcher ──▶ thresher-gang run --task FILE   × ranks
 //! ```
 //! Only this program is linked with MPI. What a rank does is the library's (`stages::RankTask`);
-//! here are MPI itself (`world`), and what ends a rank that nobody waits for (`watch`).
+//! this program has MPI itself (`world`), and ends a rank whose result is not needed (`watch`).
 //!
 //! **Invariant:** a rank of a world that is not the one that was asked for touches no file.
 
@@ -27,7 +27,7 @@ use thresher_worker::stages::{RankError, RankTask};
 use crate::fault::Faulty;
 use crate::world::World;
 
-/// One rank of a gang unit; started by the worker's launcher, not by people
+/// Run one rank of a gang unit; the worker's launcher starts it, not people
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
@@ -37,26 +37,26 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Do this rank's part of a gang unit
+    /// Run this rank's part of a gang unit
     Run {
-        /// The step's task, as the worker wrote it
+        /// Task file of the step, which the worker wrote
         #[arg(long, value_name = "FILE")]
         task: PathBuf,
     },
-    /// Exchange messages of known content and compare them: does MPI work here?
+    /// Exchange messages of known content and compare them, to test MPI
     Check {
-        /// Cut messages into pieces of so many bytes
+        /// Bytes of the pieces into which messages are split
         #[arg(long, value_name = "BYTES", default_value_t = LONGEST_PIECE as u64,
               value_parser = clap::value_parser!(u64).range(1..=LONGEST_PIECE as u64))]
         piece: u64,
     },
     /// Measure the exchange beside MPI's own all-to-all of the same bytes
     Bench {
-        /// Bytes that each rank sends to each
+        /// Bytes that each rank sends to each rank
         #[arg(long, value_name = "BYTES", default_value_t = 16 << 20,
               value_parser = clap::value_parser!(u64).range(1..=LONGEST_PIECE as u64))]
         bytes: u64,
-        /// Alternating runs of each
+        /// Number of runs of each, alternating
         #[arg(long, value_name = "N", default_value_t = 5,
               value_parser = clap::value_parser!(u32).range(1..))]
         runs: u32,
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed; nothing is left to tell then.
+            // Standard error may be closed; then there is no other place for the error.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
@@ -101,8 +101,8 @@ fn run(path: &std::path::Path) -> anyhow::Result<()> {
     };
     match ended {
         Ok(()) => Ok(()),
-        // The rank that failed says why; the others need not repeat it.
-        Err(RankError::Echo(_)) => anyhow::bail!("another rank could not go on"),
+        // The rank that failed reports why; the others need not repeat it.
+        Err(RankError::Echo(_)) => anyhow::bail!("another rank failed"),
         Err(RankError::Own(error)) => Err(error.into()),
     }
 }

@@ -1,11 +1,10 @@
-//! Ends a rank that nobody waits for any more: a collective whose partner is gone never returns, so
-//! no rank may rely on coming to its own end.
+//! Ends a rank whose result is not needed any more. A collective whose partner is gone never
+//! returns, so a rank cannot rely on reaching its own end.
 //!
-//! A rank ends when its deadline has passed, when its task file is gone (the leader has given the
-//! step up), and, where the launcher passes its input on, when the leader is gone. Ranks that do
-//! work are left alone.
+//! A rank exits if its deadline has passed, if its task file is gone (the leader has abandoned the
+//! step), or if the leader is gone, provided that the launcher passes its input on.
 //!
-//! Invariant: ending takes no lock, runs no exit handler and asks nobody.
+//! Invariant: the exit takes no lock, runs no exit handler and needs no other process.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -16,21 +15,22 @@ use rustix::process::{Signal, getpid, kill_process};
 use thresher_storage::clock;
 use thresher_worker::gang::HELLO;
 
-/// Between two looks. Each rank makes a call to the file system, which may be one for thousands.
+/// Time between two checks. Each rank calls the file system for one, and there may be thousands of
+/// ranks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Starts watching.
+/// Starts the watching threads.
 pub(crate) fn start(task: PathBuf, deadline: Duration) -> std::io::Result<()> {
     thread::Builder::new().name("leader".to_owned()).spawn(wait_for_leader)?;
-    let began = clock::now();
+    let start = clock::now();
     let watch = move || {
         loop {
             thread::sleep(PAUSE);
-            if clock::now().duration_since(began) > deadline {
+            if clock::now().duration_since(start) > deadline {
                 end_now("the step's deadline has passed");
             }
             if matches!(task.try_exists(), Ok(false)) {
-                end_now("the leader has given the step up");
+                end_now("the leader has abandoned the step");
             }
         }
     };
@@ -38,7 +38,7 @@ pub(crate) fn start(task: PathBuf, deadline: Duration) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads the launcher's input to its end, if it is the leader's at all: some give ranks none.
+/// Reads standard input to its end, if it comes from the leader: some launchers give ranks none.
 fn wait_for_leader() {
     let mut input = std::io::stdin().lock();
     let mut line = String::new();
@@ -52,7 +52,7 @@ fn wait_for_leader() {
 
 /// Ends this process at once.
 pub(crate) fn end_now(why: &str) {
-    tracing::warn!(why, "the rank ends itself");
-    // Nothing comes after it.
+    tracing::warn!(why, "the rank exits");
+    // Nothing runs after this.
     let _ = kill_process(getpid(), Signal::KILL);
 }

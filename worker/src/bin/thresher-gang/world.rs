@@ -1,9 +1,9 @@
-//! MPI's world as a communicator. All of MPI that the program uses is here, and all of it is
-//! called by the main thread.
+//! MPI's world as a communicator. All calls of MPI are in this file, and only the main thread makes
+//! them.
 //!
 //! Messages go point to point rather than through `MPI_Alltoallv`: its displacements are `int`s, so
-//! it would want everything copied into one buffer below 2^31 bytes; the batches of `pieces` are
-//! what libraries do inside for messages of this size.
+//! everything would have to be copied into one buffer below 2^31 bytes. For messages of this size
+//! libraries themselves use batches of pieces, as is done here.
 //!
 //! Invariant: every call is made by all ranks in the same order. Errors of MPI end the process, as
 //! its default handler does; a lost rank is noticed by the launcher or by the deadline.
@@ -25,18 +25,18 @@ pub(crate) struct World {
     world: SimpleCommunicator,
     rank: usize,
     size: usize,
-    /// Of a piece, in bytes.
+    /// Size of a piece in bytes.
     limit: usize,
-    /// MPI is finalised when it goes, so it comes last.
+    /// MPI is finalised when this is dropped, so it is the last field.
     _universe: Universe,
 }
 
 impl World {
-    /// Initialises MPI; once in a process.
+    /// Initialises MPI, which is possible once in a process.
     pub(crate) fn start(limit: usize) -> anyhow::Result<Self> {
-        // The watch is a thread that calls no MPI.
+        // The watching threads do not call MPI.
         let started = mpi::initialize_with_threading(Threading::Funneled);
-        let (universe, _) = started.context("MPI is initialised already")?;
+        let (universe, _) = started.context("MPI is already initialised")?;
         let world = universe.world();
         let rank = usize::try_from(world.rank()).context("MPI gave no rank")?;
         let size = usize::try_from(world.size()).context("MPI gave no size")?;
@@ -47,7 +47,7 @@ impl World {
         self.size
     }
 
-    /// MPI's own all-to-all of equal shares, for comparison.
+    /// Calls MPI's own all-to-all with equal shares, for comparison.
     pub(crate) fn raw_all_to_all(&mut self, send: &[u8], receive: &mut [u8]) {
         self.world.all_to_all_into(send, receive);
     }
@@ -59,10 +59,10 @@ impl World {
     }
 }
 
-/// Name and version of the MPI library, on one line.
+/// Returns the name and version of the MPI library on one line.
 pub(crate) fn library() -> String {
     let version = mpi::environment::library_version().unwrap_or_default();
-    // Open MPI's ends in NUL, MPICH's goes on for lines.
+    // Open MPI's text ends in NUL, MPICH's has several lines.
     let line = version.lines().next().unwrap_or_default();
     line.replace('\0', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -89,7 +89,7 @@ impl Wire for World {
     ) -> Result<(), CommError> {
         let world = &self.world;
         multiple_scope(sends.len() + receives.len(), |scope, requests| {
-            // Receives first: what arrives then has a place to go.
+            // Receives are posted first, so that arriving messages have a buffer.
             for (from, room) in receives.iter_mut() {
                 let from = world.process_at_rank(*from as i32);
                 requests.add(from.immediate_receive_into_with_tag(scope, &mut **room, TAG));

@@ -1,6 +1,6 @@
-//! The part of a survey that evaluates pages as PREPARE does and compresses as PUBLISH does.
+//! Evaluates the pages of a survey as PREPARE does, and compresses them as PUBLISH does.
 //!
-//! It keeps nothing but counts: documents go into an encoder whose output is only measured.
+//! It keeps only counts: documents go into an encoder whose output is only measured.
 
 use std::io::{self, Write};
 
@@ -16,7 +16,7 @@ use thresher_unit::{Tally, UnitError};
 
 const PIECE_BYTES: usize = 1 << 20;
 
-/// What a job would publish of the sample's pages.
+/// The figures of the documents that a job would publish of the sample.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Published {
     pub(super) documents: u64,
@@ -30,7 +30,7 @@ pub(super) struct SampledDocuments<'a> {
     source: &'a SourceSpec,
     renderer: Box<dyn Renderer + 'a>,
     pipeline: Pipeline<'a>,
-    /// Demanded by the pipeline; a survey reports none of it.
+    /// The pipeline needs it; a survey does not report it.
     tally: Tally,
     sink: Compressed,
 }
@@ -47,7 +47,7 @@ impl<'a> SampledDocuments<'a> {
         })
     }
 
-    /// CPU time of compressing, which PUBLISH will spend.
+    /// Returns the CPU time of compression, which PUBLISH will need.
     pub(super) fn publish_cpu_micros(&self) -> u64 {
         self.sink.published.cpu_micros
     }
@@ -79,7 +79,7 @@ impl<'a> SampledDocuments<'a> {
     }
 }
 
-/// Compresses lines as PUBLISH does, and forgets them.
+/// Compresses lines as PUBLISH does, and counts the bytes.
 struct Compressed {
     encoder: Encoder<'static, Counted>,
     piece: Vec<u8>,
@@ -105,17 +105,17 @@ impl Compressed {
 
     fn finish(mut self) -> Result<Published, UnitError> {
         self.compress()?;
-        let began = cpu_micros();
+        let start = cpu_micros();
         let counted = self.encoder.finish().map_err(|error| compressing(&error))?;
-        self.published.cpu_micros += cpu_micros() - began;
+        self.published.cpu_micros += cpu_micros() - start;
         self.published.shard_bytes = counted.bytes;
         Ok(self.published)
     }
 
     fn compress(&mut self) -> Result<(), UnitError> {
-        let began = cpu_micros();
+        let start = cpu_micros();
         self.encoder.write_all(&self.piece).map_err(|error| compressing(&error))?;
-        self.published.cpu_micros += cpu_micros() - began;
+        self.published.cpu_micros += cpu_micros() - start;
         self.published.json_bytes += self.piece.len() as u64;
         self.piece.clear();
         Ok(())
@@ -126,7 +126,7 @@ fn compressing(error: &io::Error) -> UnitError {
     UnitError::Fatal(format!("failed to compress a sample: {error}"))
 }
 
-/// Forgets what is written, but for its length.
+/// A writer that only counts bytes.
 #[derive(Default)]
 struct Counted {
     bytes: u64,

@@ -28,7 +28,7 @@ pub struct SourceSurvey {
     pub of_unknown_size: u64,
     /// Compressed size of all inputs.
     pub bytes: u64,
-    /// Names of what is listed and not read, because a key of the job says so.
+    /// Names of inputs that are listed and not read, because a key of the job excludes them.
     pub left_out: Vec<String>,
     /// Number of units of LINES, and of PREPARE.
     pub units: u64,
@@ -86,8 +86,8 @@ impl fmt::Display for SourceSurvey {
         let Sample { lines_cpu_micros, prepare_cpu_micros, publish_cpu_micros, .. } = sample;
         writeln!(
             f,
-            "  sample: {bytes} bytes, {records} records, {pages} pages, {documents} documents; CPU: \
-             lines {lines_cpu_micros} us, prepare {prepare_cpu_micros} us, publish \
+            "  sample: {bytes} bytes, {records} records, {pages} pages, {documents} documents; \
+             CPU: lines {lines_cpu_micros} us, prepare {prepare_cpu_micros} us, publish \
              {publish_cpu_micros} us"
         )
     }

@@ -1,8 +1,8 @@
-//! Files below a directory whose names fit a pattern.
+//! Finds the files below a directory whose names match a pattern.
 //!
 //! The pattern is matched component by component, so that only directories that it can reach are
-//! read. Names that begin with a dot fit only a component that begins with one. What is no UTF-8
-//! and would fit is an error: no input is left out in silence.
+//! read. Names that start with a dot match only a component that starts with one. A name that
+//! would match but is not valid UTF-8 is an error, so that no input is skipped silently.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,25 +12,25 @@ use glob::{MatchOptions, Pattern};
 
 use thresher_unit::UnitError;
 
-/// As a shell matches: `*` stops at a slash and takes no hidden files.
+/// Matches like a shell: `*` stops at a slash and does not match hidden files.
 pub(super) const LIKE_A_SHELL: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 
-/// Whether a name in a listing is a pattern.
+/// Returns whether a name in a listing is a pattern.
 pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
 pub(super) fn compiled(pattern: &str) -> Result<Pattern, UnitError> {
     Pattern::new(pattern).map_err(|error| {
-        UnitError::Fatal(format!("`listing = \"{pattern}\"` is no pattern: {error}"))
+        UnitError::Fatal(format!("`listing = \"{pattern}\"` is not a valid pattern: {error}"))
     })
 }
 
-/// The files, relative to `base`, in order.
+/// Returns the files in order, relative to `base`.
 pub(super) fn files_below(base: &Path, pattern: &str) -> Result<Vec<String>, UnitError> {
     compiled(pattern)?;
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
@@ -39,7 +39,7 @@ pub(super) fn files_below(base: &Path, pattern: &str) -> Result<Vec<String>, Uni
     Ok(found.into_iter().collect())
 }
 
-/// `below` is where `folder` lies below the base, empty or with a slash at its end.
+/// Searches `folder`. `below` is its path relative to the base, empty or with a slash at its end.
 fn walk(
     folder: &Path,
     below: &str,
@@ -74,14 +74,14 @@ fn walk(
         if !part.matches_with(&name.to_string_lossy(), LIKE_A_SHELL) {
             continue;
         }
-        // Links could lead around in a circle.
+        // Links could form a cycle.
         if anywhere && !entry.file_type().map_err(|error| failed(&error))?.is_dir() {
             continue;
         }
         let Some(name) = name.to_str() else {
             return Err(UnitError::Fatal(format!(
-                "`{}` fits `listing`, but its name is no UTF-8\nhint: rename it, or write a \
-                 pattern that it does not fit",
+                "`{}` matches `listing`, but its name is not valid UTF-8\nhint: rename it, or \
+                 write a pattern that it does not fit",
                 path.display()
             )));
         };
@@ -94,7 +94,7 @@ fn walk(
     Ok(())
 }
 
-/// `path` fits so far, and `rest` of the pattern is left.
+/// Handles a `path` that matches so far, with the `rest` of the pattern.
 fn reached(
     path: &Path,
     below: String,
@@ -104,7 +104,7 @@ fn reached(
     if !rest.is_empty() {
         return walk(path, &format!("{below}/"), rest, found);
     }
-    // A link that leads nowhere is listed, and then missing.
+    // A broken link is listed, and then counts as missing.
     if path.symlink_metadata().is_ok() && !path.is_dir() {
         found.insert(below);
     }
@@ -118,7 +118,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     #[test]
-    fn a_pattern_finds_what_a_shell_would_find() {
+    fn a_pattern_matches_like_a_shell() {
         let base = tempfile::tempdir().unwrap();
         for path in ["a.gz", "b.gz", ".hid.gz", "c.txt", "x/a.gz", "x/y/d.gz", "x/.git/e.gz"] {
             let path = base.path().join(path);
@@ -137,21 +137,26 @@ mod tests {
             ("nothing/*", vec![]),
         ] {
             let found = files_below(base.path(), pattern);
-            // What a link's parent holds is the system's business.
+            // The system resolves the parent of a link.
             let found = found.unwrap().into_iter().filter(|it| !it.contains("loop"));
             let expected = expected.iter().filter(|it| !it.contains("loop"));
             assert!(found.eq(expected.copied()), "{pattern}");
         }
-        assert!(files_below(base.path(), "a**").unwrap_err().to_string().contains("no pattern"));
+        assert!(
+            files_below(base.path(), "a**")
+                .unwrap_err()
+                .to_string()
+                .contains("not a valid pattern")
+        );
     }
 
     #[test]
-    fn a_name_that_is_no_utf8_is_an_error_where_it_would_be_read() {
+    fn a_matching_name_that_is_not_utf8_is_an_error() {
         let base = tempfile::tempdir().unwrap();
         std::fs::write(base.path().join(OsStr::from_bytes(b"\xff.json.gz")), "").unwrap();
         for pattern in ["*.json.gz", "**/*.json.gz"] {
             let error = files_below(base.path(), pattern).unwrap_err();
-            assert!(error.to_string().contains(".json.gz` fits"), "{error}");
+            assert!(error.to_string().contains(".json.gz` matches"), "{error}");
         }
         assert!(files_below(base.path(), "*.txt").unwrap().is_empty());
     }

@@ -1,8 +1,7 @@
-//! The user's commands that evaluate a source's documents: each is asked about the text that the
-//! one before left.
+//! The user's commands that evaluate a source's documents: each gets the text that the
+//! one before returned.
 //!
-//! **Invariant:** a command that fails, fails the unit: no document is published without its
-//! answer.
+//! **Invariant:** if a command fails, the unit fails: no document is published without its answer.
 
 use std::borrow::Cow;
 
@@ -13,7 +12,7 @@ use thresher_sources::Page;
 use thresher_sources::command::{self, CommandError, ExternalFilter, Question, command_line};
 use thresher_unit::UnitError;
 
-/// The commands of one unit, running.
+/// The running commands of one unit.
 pub(super) struct Commands {
     filters: Vec<(String, ExternalFilter)>,
 }
@@ -51,7 +50,7 @@ impl Commands {
         Ok(Verdict::Kept(text))
     }
 
-    /// Waits for the ends of all commands.
+    /// Waits until all commands exit.
     pub(super) fn finish(self) -> Result<(), UnitError> {
         self.filters.into_iter().try_for_each(|(_, filter)| Ok(filter.finish()?))
     }

@@ -1,5 +1,5 @@
-//! The way of a document through the recipe: from the page that a source read to what is published
-//! of it, or the reason why nothing is.
+//! Applies the recipe to a document: from the page that a source read to the text that is
+//! published, or the reason why it is dropped.
 //!
 //! ```text
 //! page → lines less duplicates → language → scores → filters → commands → tokens → Evaluation
@@ -33,17 +33,18 @@ pub use quality::QualityModels;
 pub(super) use quality::read_classifier;
 pub(crate) use staged::RecordPlace;
 
-/// The name of the rule that dropped a document; one that a command gives is not known before.
+/// The name of the rule that dropped a document; the name that a command returns is not known
+/// before.
 pub(crate) type Reason = Cow<'static, str>;
 
-/// What one step says of a document.
+/// The verdict of one step on a document.
 #[derive(Debug)]
 pub(crate) enum Verdict<T> {
     Kept(T),
     Dropped(Reason),
 }
 
-/// What the recipe makes of a page.
+/// The result of the recipe for a page.
 #[derive(Debug)]
 pub(crate) enum Evaluation<'a> {
     /// It is published, if no other document equals it.
@@ -58,7 +59,7 @@ pub(crate) enum Evaluation<'a> {
     },
 }
 
-/// What is known of a document besides its page.
+/// The properties of a document in addition to its page.
 #[derive(Debug)]
 pub(crate) struct EvaluatedDocument<'a> {
     /// The text that is published.
@@ -150,7 +151,7 @@ impl<'j> Pipeline<'j> {
         if recipe.filters {
             let document =
                 filters::Document { url: page.url, title: page.title, language, text: &self.text };
-            match scorers.filters.judge(document, &mut self.filters) {
+            match scorers.filters.evaluate(document, &mut self.filters) {
                 filters::Outcome::Keep => {}
                 filters::Outcome::Rewritten(edited) => text = Cow::Borrowed(edited),
                 filters::Outcome::Drop(reason) => {

@@ -28,7 +28,7 @@ pub(super) struct QualityScratch {
     classifier: ClassifierScratch,
 }
 
-/// The scores of a document; a model that the job does not use gives none.
+/// The scores of a document; a model that the job does not use gives no score.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct QualityScores<'a> {
     /// Perplexity under CCNet's language model, if there is one for the language.

@@ -1,4 +1,4 @@
-//! An evaluated document as the typed record that is staged and rendered.
+//! Converts an evaluated document to the typed record that is staged and rendered.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(crate) struct RecordPlace<'a> {
 }
 
 impl<'a> RecordPlace<'a> {
-    /// A drop row of this record, to be completed.
+    /// Returns a drop row of this record, which the caller completes.
     pub(crate) fn row(self) -> StagedRow<'a> {
         let Self { input, offset, record } = self;
         StagedRow { input, offset, record, ..StagedRow::default() }
@@ -68,7 +68,8 @@ impl EvaluatedDocument<'_> {
         }
     }
 
-    /// The page's `meta` as JSON. A language that the source left open is the one identified here.
+    /// Returns the page's `meta` as JSON. If the source gives no language, the identified one is
+    /// used.
     pub(crate) fn meta(&self, page: &Page<'_>) -> Option<String> {
         let mut meta: Cow<'_, Meta> = Cow::Borrowed(page.meta?);
         if meta.get("language").is_some_and(Value::is_null)
@@ -80,7 +81,7 @@ impl EvaluatedDocument<'_> {
     }
 }
 
-/// The name of the dump: from the job, else from a path like CommonCrawl's.
+/// Returns the name of the dump, from the job or otherwise from a path like CommonCrawl's.
 fn dump_of<'a>(source: &'a SourceSpec, input: &'a str) -> &'a str {
     if !source.dump.is_empty() {
         return &source.dump;

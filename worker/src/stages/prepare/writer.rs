@@ -43,9 +43,9 @@ pub(super) struct UnitWriter<'j> {
     dropped: DropWriter<AttemptFile>,
     pub(super) tally: Tally,
     records_in: u64,
-    /// For sources whose documents are kept by their address.
+    /// The addresses, if the source's documents are kept by their address.
     addresses: Option<AddressBook>,
-    /// The row of the input that is being read, and of the one that the last document was of.
+    /// The row of the input that is being read, and the row of the last document's input.
     input: u64,
     last_input: Option<u64>,
 }
@@ -89,7 +89,7 @@ impl<'j> UnitWriter<'j> {
         })
     }
 
-    /// Counts a record of the source's input number `input`, whatever becomes of it.
+    /// Counts a record of the source's input number `input`, whatever its outcome.
     pub(super) fn start_record(&mut self, input: u64, bytes: u64) {
         self.input = input;
         self.records_in += 1;
@@ -153,7 +153,7 @@ impl<'j> UnitWriter<'j> {
         Ok(rendered_bytes)
     }
 
-    /// Adds what the next document is compared by, and returns what its summary holds of that.
+    /// Adds the keys by which the next document is compared, and returns those for its summary.
     fn push_keys(
         &mut self,
         page: &Page<'_>,

@@ -1,5 +1,5 @@
-//! Numbers the published documents of each input, for schemas that name documents after their line
-//! in what is left of their input.
+//! Numbers the published documents of each input, for schemas that name a document after its number
+//! in its input.
 //!
 //! **Invariant:** a number depends on which documents of the input are published, not on where
 //! shards are cut.
@@ -24,14 +24,14 @@ impl Numbering {
         Self { next }
     }
 
-    /// Must be called for each place, before its number is asked for.
+    /// Moves to the next place. It must be called for each place before its number is requested.
     pub(super) fn enter(&mut self, summary: &DocumentSummary) {
         if summary.starts_input {
             self.next = 0;
         }
     }
 
-    /// The number of the document that is published next.
+    /// Returns the number of the next published document.
     pub(super) fn number(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;

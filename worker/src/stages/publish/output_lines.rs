@@ -1,7 +1,7 @@
-//! A file of lines on its way to the output, compressed.
+//! Writes a compressed file of lines to the output.
 //!
-//! **Invariant:** the encoder is fed pieces of one size, so the file's bytes are a function of its
-//! lines. A file is one zstd frame: common readers stop after the first.
+//! **Invariant:** the encoder gets pieces of one size, so the file's bytes are a function of its
+//! lines. A file is one zstd frame, because common readers stop after the first.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,13 +14,13 @@ use thresher_storage::{OutputFile, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{bytes_of, hash_of};
 
-/// What the encoder is fed at once.
+/// Size of the pieces that the encoder gets.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// A published file, as the manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::stages) struct PublishedFile {
-    /// Below the output directory.
+    /// Path below the output directory.
     pub(in crate::stages) path: String,
     pub(in crate::stages) bytes: u64,
     pub(in crate::stages) blake3: String,
@@ -28,11 +28,11 @@ pub(in crate::stages) struct PublishedFile {
     pub(in crate::stages) json_bytes: u64,
 }
 
-/// A file of JSON lines on its way to the output; without a line there is no file.
+/// A file of JSON lines that is being written. Without a line there is no file.
 pub(super) struct OutputLines {
     name: String,
     encoder: zstd::stream::Encoder<'static, OutputFile>,
-    /// What the encoder gets next.
+    /// The next piece for the encoder.
     piece: Vec<u8>,
     /// The line that is being rendered; the memory is reused.
     line: Vec<u8>,
@@ -55,7 +55,7 @@ impl OutputLines {
         })
     }
 
-    /// Adds the line that `render` writes, and returns its bytes.
+    /// Adds the line that `render` writes, and returns its number of bytes.
     pub(super) fn line(
         &mut self,
         render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -116,8 +116,9 @@ fn fail(name: &str, error: &io::Error) -> UnitError {
 
 fn other(path: &Path, ours: &blake3::Hash, theirs: &blake3::Hash) -> UnitError {
     UnitError::Barred(format!(
-        "`{}` is there with other content (blake3 {theirs}, this job makes {ours})\nhint: it is of \
-         another job, or was changed; move it away, then run again",
+        "`{}` already exists with different content (blake3 {theirs}, this job writes \
+         {ours})\nhint: it belongs to another job, or was changed; move it away, then run the \
+         same command again",
         path.display()
     ))
 }

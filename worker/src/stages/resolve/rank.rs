@@ -1,13 +1,13 @@
-//! What one rank of a gang step does, whatever its communicator: reads the step's task, resolves
-//! the range with the others, publishes its verdict file, and leaves word for the leader.
+//! Runs one rank of a gang step, with any communicator: it reads the step's task, resolves the
+//! range with the other ranks, publishes its verdict file, and writes a result for the leader.
 //!
 //! ```text
 //! step folder:  task · rank-00003.failed (an error of its own) · refused · done (rank 0, last)
 //! ```
-//! Starting the ranks and reading what they left is `step`'s.
+//! `step` starts the ranks and reads these files.
 //!
-//! **Invariant:** `done` is there only after the record of the range is published, which is only
-//! after every rank has published its verdict file.
+//! **Invariant:** `done` is written only after the record of the range is published, and the record
+//! only after every rank has published its verdict file.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,19 +33,19 @@ pub struct RankTask {
     context: JobContext,
     task: Task,
     folder: PathBuf,
-    /// As many as the launcher was told to start.
+    /// Number of ranks that the launcher was asked to start.
     pub ranks: u32,
-    /// After so long the rank ends itself.
+    /// Time after which the rank exits by itself.
     pub deadline: Duration,
 }
 
-/// Why a rank did not end well.
+/// Why a rank failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RankError {
     /// This rank has failed.
     #[error("{0}")]
     Own(UnitError),
-    /// Another one has, and left word.
+    /// Another rank has failed, and reported it.
     #[error("{0}")]
     Echo(String),
 }
@@ -58,7 +58,7 @@ impl RankTask {
             UnitError::Retry(format!("failed to read the gang task `{shown}`: {error}"))
         })?;
         let foreign = |error: &dyn std::fmt::Display| {
-            UnitError::Fatal(format!("`{shown}` is no gang task: {error}"))
+            UnitError::Fatal(format!("`{shown}` is not a valid gang task: {error}"))
         };
         let task = GangTask::decode(bytes.as_slice()).map_err(|error| foreign(&error))?;
         if task.version != thresher_proto::VERSION {
@@ -84,7 +84,8 @@ impl RankTask {
         })
     }
 
-    /// Refuses a world that is not as large as the launcher promised; the leader gives it up.
+    /// Returns an error if the world has another size than requested. The leader then stops using
+    /// the launcher.
     pub fn check_world(&self, size: usize, library: &str, launcher: &str) -> Result<(), UnitError> {
         if size == self.ranks as usize {
             return Ok(());
@@ -95,12 +96,12 @@ impl RankTask {
              build it with that launcher's own `MPICC`, or name the launcher of this library",
             self.ranks
         );
-        // Without it the leader sees only that the step failed; the message is printed as well.
+        // Without this file the leader sees only that the step failed; the message is also printed.
         let _ = write_whole(&self.folder.join(REFUSED), refusal.as_bytes());
         Err(UnitError::Fatal(refusal))
     }
 
-    /// Does the rank's part of the unit.
+    /// Runs the rank's part of the unit.
     pub fn run<C: Communicator + ?Sized>(&self, comm: &mut C) -> Result<(), RankError> {
         let dedup = &self.context.job.dedup;
         let (lines, documents) = (dedup.lines.policy, dedup.documents.policy);
@@ -114,13 +115,13 @@ impl RankTask {
             | Stage::Layout
             | Stage::Publish
             | Stage::Seal => {
-                let text = format!("`{}` is no gang unit", self.task.unit);
+                let text = format!("`{}` is not a gang unit", self.task.unit);
                 Err(RankError::Own(UnitError::Fatal(text)))
             }
         };
         if let Err(RankError::Own(error)) = &ended {
             let path = self.folder.join(format!("rank-{:05}.{FAILED}", comm.rank()));
-            // Without it the leader sees only that the step failed, and tries again.
+            // Without this file the leader sees only that the step failed, and tries again.
             let _ = write_whole(&path, &error.to_wire().encode_to_vec());
         }
         ended
@@ -132,7 +133,7 @@ impl RankTask {
         keys_of: Stage,
         policy: DedupPolicy,
     ) -> Result<(), RankError> {
-        // The same on every rank, so all of them fail or none.
+        // This is the same on every rank, so either all of them fail or none.
         let work = RangeWork::new(&self.context, &self.task, keys_of, policy);
         let Some(work) = work.map_err(RankError::Own)? else {
             let text = format!("`{}` has nothing to resolve", self.task.unit);
@@ -148,7 +149,7 @@ impl RankTask {
         agree(comm, ended)
     }
 
-    /// Rank 0, after all verdict files are published.
+    /// Completes the step on rank 0, after all verdict files are published.
     fn end(&self, size: usize, work: &RangeWork, tally: ResolveTally) -> Result<(), UnitError> {
         let resolved = Resolved { ranks: size as u32, tally };
         work.publish_record(&self.task.tag, &resolved)?;
@@ -171,7 +172,7 @@ impl RankError {
     }
 }
 
-/// Ends the unit on every rank when one of them has an error.
+/// Ends the unit on every rank if one of them has an error.
 fn agree<T, C: Communicator + ?Sized>(
     comm: &mut C,
     result: Result<T, UnitError>,
@@ -181,12 +182,12 @@ fn agree<T, C: Communicator + ?Sized>(
     let value = result.map_err(RankError::Own)?;
     match worst {
         Ok(0) => Ok(value),
-        Ok(rank) => Err(RankError::Echo(format!("rank `{}` could not go on", rank - 1))),
+        Ok(rank) => Err(RankError::Echo(format!("rank `{}` failed", rank - 1))),
         Err(error) => Err(RankError::Echo(error.to_string())),
     }
 }
 
-/// A file that is there whole or not at all. Ranks of the same step may write the same one.
+/// Writes a file so that it is never there in part. Ranks of the same step may write the same one.
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let private = path.with_extension(format!("{}.part", std::process::id()));
     let mut file = std::fs::File::create(&private)?;
@@ -195,7 +196,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&private, path)
 }
 
-/// The task as the ranks read it.
+/// Encodes the task for the ranks.
 pub(super) fn encode(context: &JobContext, task: &Task, step: &StepOrder) -> Vec<u8> {
     let task = GangTask {
         version: thresher_proto::VERSION.to_owned(),
@@ -209,14 +210,14 @@ pub(super) fn encode(context: &JobContext, task: &Task, step: &StepOrder) -> Vec
     task.encode_to_vec()
 }
 
-/// What is one step's own.
+/// The parts of a task that differ between steps.
 pub(super) struct StepOrder {
     pub(super) tag: String,
     pub(super) ranks: u32,
     pub(super) deadline: Duration,
 }
 
-/// What a rank said in its `.failed` file.
+/// Reads the error in a rank's `.failed` file.
 pub(super) fn decode_failure(bytes: &[u8]) -> Option<UnitError> {
     UnitError::from_wire(pb::Failed::decode(bytes).ok()?)
 }

@@ -1,10 +1,11 @@
-//! The leader's side of a gang step: writes the task, has the launcher run the ranks, and reads
-//! what they left.
+//! The leader's part of a gang step: it writes the task, starts the launcher, and reads the results
+//! of the ranks.
 //!
-//! A step that dies is launched again, with fewer ranks when that keeps happening; when the
-//! launcher is given up the caller has threads. An error that a rank itself reports is the unit's.
+//! A failed step is launched again, and with fewer ranks if it fails repeatedly. If the launcher is
+//! not used any more, the caller uses threads. An error that a rank itself reports is an error of
+//! the unit.
 //!
-//! **Invariant:** a step's folder is gone when the step is over, which also ends ranks that a
+//! **Invariant:** a step's folder is removed at the end of the step, which also ends ranks that a
 //! launcher left behind.
 
 use std::fs::{DirBuilder, OpenOptions};
@@ -22,7 +23,7 @@ use thresher_unit::UnitError;
 
 const TASK: &str = "task";
 
-/// Resolves the unit by ranks; nothing when the launcher is given up.
+/// Resolves the unit with ranks. Returns `None` if the launcher is not used any more.
 pub(super) fn run(
     context: &JobContext,
     gang: &Gang,
@@ -39,7 +40,7 @@ pub(super) fn run(
         let folder = StepFolder::create(context.work.gang_step(&name))?;
         let order = StepOrder { tag, ranks, deadline };
         let path = folder.write_task(&encode(context, task, &order))?;
-        tracing::info!(unit = %unit, ranks, "gang step begins");
+        tracing::info!(unit = %unit, ranks, "gang step started");
         let end = gang.run_step(&path, ranks, deadline);
         if let Some(resolved) = folder.done() {
             gang.succeeded();
@@ -49,7 +50,7 @@ pub(super) fn run(
             return Err(error);
         }
         if gang.is_abandoned() {
-            return Err(UnitError::Retry(format!("the gang step was given up: {end}")));
+            return Err(UnitError::Retry(format!("the gang step was abandoned: {end}")));
         }
         if let Some(refusal) = folder.refusal() {
             tracing::error!(unit = %unit, refusal, "gang launcher refused; threads take over");
@@ -63,7 +64,7 @@ pub(super) fn run(
     Ok(None)
 }
 
-/// Removed when it goes, whatever the way.
+/// The folder of a step, which is removed when this is dropped.
 struct StepFolder {
     path: PathBuf,
 }
@@ -88,7 +89,7 @@ impl StepFolder {
         let options = options.write(true).create_new(true).mode(0o600);
         let written = options.open(&path).and_then(|mut file| {
             file.write_all(bytes)?;
-            // Other nodes read it.
+            // Other nodes read the file.
             file.sync_all()
         });
         written.map_err(|error| {
@@ -105,7 +106,7 @@ impl StepFolder {
         std::fs::read_to_string(self.path.join(REFUSED)).ok()
     }
 
-    /// The error of the lowest rank that has one.
+    /// Returns the error of the lowest rank that has one.
     fn failure(&self) -> Option<UnitError> {
         let entries = std::fs::read_dir(&self.path).ok()?;
         let is_failure = |path: &PathBuf| path.extension().is_some_and(|end| end == FAILED);
@@ -122,9 +123,11 @@ impl Drop for StepFolder {
     }
 }
 
-/// A leftover costs a few kilobytes until the work directory is emptied.
+/// Removes the folder. A failure is not an error: the folder has a few kilobytes, and is removed
+/// with the work directory.
 fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_dir_all(path) {
-        tracing::warn!(path = %path.display(), %error, "the folder of a gang step stays");
+        tracing::warn!(path = %path.display(), %error, "failed to remove the folder of a gang \
+                                                        step");
     }
 }

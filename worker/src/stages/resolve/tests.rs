@@ -1,5 +1,5 @@
-//! Ranks of a step leave the same files as the threads of one worker, and their errors reach the
-//! leader. The ranks are threads here too; real ones are started by `tests/mpi`.
+//! Tests that ranks of a step write the same files as the threads of one worker, and that their
+//! errors reach the leader. The ranks are threads here too; `tests/mpi` starts real ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn rank_task(context: &JobContext, step: &Path) -> RankTask {
     RankTask::read(&path).unwrap()
 }
 
-/// What the stage published, by name.
+/// Returns the published files of the stage, by name.
 fn published(context: &JobContext) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(context.work.stage(Stage::ResolveLines)).unwrap();
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -68,7 +68,7 @@ fn published(context: &JobContext) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn ranks_of_a_step_leave_the_files_that_threads_leave() {
+fn ranks_write_the_same_files_as_threads() {
     let [here, there, step] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let (by_threads, by_ranks) = (context(here.path()), context(there.path()));
     run_lines(&by_threads, &task()).unwrap();
@@ -85,14 +85,14 @@ fn ranks_of_a_step_leave_the_files_that_threads_leave() {
 }
 
 #[test]
-fn a_damaged_key_file_reaches_the_leader_as_its_units_damage() {
+fn a_damaged_key_file_is_reported_to_the_leader_with_its_unit() {
     let [here, step] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let context = context(here.path());
     std::fs::write(context.work.unit_file(Stage::Lines, 4, "keys"), b"no keys").unwrap();
     let rank_task = rank_task(&context, step.path());
     run_local(RANKS, |comm| rank_task.run(comm)).unwrap_err();
     assert!(std::fs::read(step.path().join(rank::DONE)).is_err());
-    // Unit 4 is rank 1's; the others only heard of it.
+    // Unit 4 belongs to rank 1; the other ranks only got its error.
     let failed = std::fs::read(step.path().join("rank-00001.failed")).unwrap();
     let error = decode_failure(&failed).unwrap();
     assert!(
@@ -113,12 +113,12 @@ fn a_world_of_another_size_is_refused_before_any_file_is_touched() {
     for word in ["`1` rank", "`3`", "`MPICH`", "`srun 0/3`"] {
         assert!(refused.contains(word), "{refused}");
     }
-    let told = std::fs::read_to_string(step.path().join(rank::REFUSED)).unwrap();
-    assert_eq!(told, refused);
+    let written = std::fs::read_to_string(step.path().join(rank::REFUSED)).unwrap();
+    assert_eq!(written, refused);
 }
 
 #[test]
-fn a_file_of_another_version_or_kind_is_no_task() {
+fn a_task_of_another_version_or_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("task");
     std::fs::write(&path, [0xFF; 40]).unwrap();

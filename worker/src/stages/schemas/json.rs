@@ -1,4 +1,4 @@
-//! A JSON object that is written field by field, without a value in memory.
+//! Writes a JSON object field by field, without a value in memory.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ pub(super) struct JsonObject<'w> {
 }
 
 impl<'w> JsonObject<'w> {
-    pub(super) fn begin(out: &'w mut dyn Write) -> io::Result<Self> {
+    pub(super) fn start(out: &'w mut dyn Write) -> io::Result<Self> {
         out.write_all(b"{")?;
         Ok(Self { out, is_empty: true })
     }
@@ -31,7 +31,7 @@ impl<'w> JsonObject<'w> {
         value.map_or(Ok(()), |value| self.field(name, &value))
     }
 
-    /// Writes a field whose value is JSON already.
+    /// Writes a field whose value is already JSON.
     pub(super) fn json(&mut self, name: &str, value: &str) -> io::Result<()> {
         self.name(name)?;
         self.out.write_all(value.as_bytes())
@@ -44,7 +44,7 @@ impl<'w> JsonObject<'w> {
         fields: impl FnOnce(&mut JsonObject<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         self.name(name)?;
-        let mut inner = JsonObject::begin(&mut *self.out)?;
+        let mut inner = JsonObject::start(&mut *self.out)?;
         fields(&mut inner)?;
         inner.out.write_all(b"}")
     }

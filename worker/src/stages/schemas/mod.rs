@@ -1,11 +1,11 @@
 //! The published schemas: how a staged document becomes a line of a shard.
 //!
 //! Each schema is one renderer, in a file of its own, and PUBLISH is the only stage that publishes
-//! what it renders. PREPARE renders into a counter, because LAYOUT cuts shards by the bytes of their
-//! lines before PUBLISH writes them; a survey renders a sample.
+//! what it renders. PREPARE renders into a counter, because LAYOUT cuts shards by the bytes of
+//! their lines before PUBLISH writes them; a survey renders a sample.
 //!
-//! **Invariant:** names and order of the fields are the published schema: changing one changes every
-//! byte after it.
+//! **Invariant:** names and order of the fields are the published schema: changing one changes
+//! every byte after it.
 
 mod json;
 mod redpajama;
@@ -31,7 +31,7 @@ pub(crate) trait Renderer {
     ) -> io::Result<()>;
 }
 
-/// The name of the job's schema in the manifest.
+/// Returns the name of the job's schema in the manifest.
 pub(super) fn name(job: &JobSpec) -> &'static str {
     match job.output.schema {
         Schema::Uniform => uniform::NAME,
@@ -57,7 +57,7 @@ pub(crate) fn render_row(
     row: &StagedRow<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut line = JsonObject::begin(out)?;
+    let mut line = JsonObject::start(out)?;
     line.field("id", row.id)?;
     line.field("url", row.url)?;
     line.field("verdict", row.verdict.name())?;
@@ -86,7 +86,7 @@ pub(super) fn rendered_bytes(
     u32::try_from(counter.0).map_err(|_| io::Error::other("a line of more than 4 GiB"))
 }
 
-/// Counts bytes and forgets them.
+/// A writer that only counts bytes.
 struct Counter(u64);
 
 impl Write for Counter {

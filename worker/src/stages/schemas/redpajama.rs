@@ -1,7 +1,7 @@
 //! The schema `redpajama-v1`: the fields that RedPajama-Data-1T has of each slice.
 //!
-//! Its crawled pages are not like its other slices. Either has one more field, which says where the
-//! document came from.
+//! Its crawled pages differ from its other slices. Both have one more field here, with the origin
+//! of the document.
 
 use std::io::{self, Write};
 
@@ -30,7 +30,7 @@ impl Renderer for Redpajama {
         number_in_input: u64,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let mut line = JsonObject::begin(out)?;
+        let mut line = JsonObject::start(out)?;
         if self.recipe.slice.is_crawl() && document.meta.is_none() {
             line.optional("pred_label", document.classified.map(|found| found.label))?;
             line.optional("pred_label_prob", document.classified.map(|found| found.probability))?;
@@ -40,7 +40,7 @@ impl Renderer for Redpajama {
             line.object("meta", |meta| origin(document, meta))?;
         } else {
             line.field("text", document.text)?;
-            // A command of the user's may give none.
+            // A command of the user may return no `meta`.
             line.json("meta", document.meta.unwrap_or("{}"))?;
             line.object("origin", |fields| origin(document, fields))?;
         }
@@ -48,14 +48,14 @@ impl Renderer for Redpajama {
     }
 }
 
-/// The place of a crawled page. RedPajama numbered the lines of each file from zero, after
-/// duplicates had been removed from it.
+/// Returns the location of a crawled page. RedPajama numbered the lines of each file from zero,
+/// after duplicates had been removed from it.
 fn address(document: &StagedDocument<'_>, number_in_input: u64) -> String {
     let file = document.input.rsplit('/').next().unwrap_or_default();
     format!("cc/{}/{file}/line{number_in_input}", document.dump)
 }
 
-/// Where the document came from, which RedPajama does not say.
+/// Writes the origin of the document, which RedPajama does not have.
 fn origin(document: &StagedDocument<'_>, fields: &mut JsonObject<'_>) -> io::Result<()> {
     fields.field("id", document.id)?;
     fields.field("url", document.url)?;

@@ -1,4 +1,4 @@
-//! The bytes of each schema. They are published, so the lines here are literal.
+//! Tests the bytes of each schema. They are published, so the lines here are literal.
 
 use super::*;
 use crate::stages::recipe::SourceRecipe;
@@ -52,7 +52,7 @@ fn rendered(job: &JobSpec, document: &StagedDocument<'_>) -> String {
 }
 
 #[test]
-fn a_document_of_the_uniform_schema() {
+fn a_document_of_the_uniform_schema_has_every_field() {
     let job = job("uniform", "commoncrawl");
     let version = thresher_proto::VERSION;
     let line = |language, score, scores, hash: &str, meta| {

@@ -30,7 +30,7 @@ impl Renderer for Uniform<'_> {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let hash = blake3::Hash::from_bytes(document.content_hash).to_hex();
-        let mut line = JsonObject::begin(out)?;
+        let mut line = JsonObject::start(out)?;
         line.field("id", document.id)?;
         line.field("text", document.text)?;
         line.field("source", &self.source.name)?;

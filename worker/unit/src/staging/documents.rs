@@ -23,28 +23,33 @@ use thresher_formats::blocks::{BlockWriter, Compression, Kind};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 
-/// Documents that passed the filters.
+/// The name ending of a file of documents that passed the filters.
 pub const DOCUMENTS: Kind = Kind(*b"DOCS");
-/// A row for each record that was dropped or quarantined.
+/// The name ending of a file with a row for each record that was dropped or quarantined.
 pub const DROPPED: Kind = Kind(*b"DROP");
 
-/// What a unit says of itself in its documents file.
+/// The facts about a unit in its documents file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFacts {
+    /// The inputs of the unit.
     pub inputs: Vec<InputFacts>,
     /// blake3 of the files that the recipe names, by key.
     pub recipe_files: BTreeMap<String, String>,
+    /// The counts of the unit.
     pub tally: Tally,
 }
 
 /// One input, or a piece of it, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFacts {
+    /// Path of the input, as listed.
     pub path: String,
-    /// What was read of it, if not all.
+    /// The part that was read, if not all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
+    /// Number of bytes that were read.
     pub bytes: u64,
+    /// Hash of these bytes.
     pub blake3: String,
 }
 
@@ -53,8 +58,8 @@ impl InputFacts {
     pub fn of_read(name: &str, row: &InputRow, digest: InputDigest) -> Result<Self, UnitError> {
         if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
             return Err(UnitError::Fatal(format!(
-                "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs must \
-                 not change while a job runs; begin again with a new state directory",
+                "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs \
+                 must not change while a job runs; start again with a new state directory",
                 digest.bytes
             )));
         }
@@ -68,7 +73,7 @@ impl InputFacts {
 struct Metadata<T> {
     encoding: u32,
     documents: u64,
-    /// Blocks of documents; those of summaries follow.
+    /// Number of blocks of documents; the blocks of summaries follow.
     document_blocks: usize,
     /// Number of documents that have an address.
     addressed: u64,
@@ -83,6 +88,7 @@ pub struct DocumentWriter<W: Write> {
 }
 
 impl<W: Write> DocumentWriter<W> {
+    /// Starts a file.
     pub fn new(sink: W) -> io::Result<Self> {
         let file = BlockWriter::new(sink, DOCUMENTS, Compression::Zstd(1))?;
         Ok(Self { file, documents: RecordBlocks::default(), summaries: Vec::new() })
@@ -95,7 +101,7 @@ impl<W: Write> DocumentWriter<W> {
         Ok(())
     }
 
-    /// Writes summaries, facts and index; returns the sink.
+    /// Writes summaries, facts and index, and returns the sink.
     pub fn finish(mut self, facts: &UnitFacts) -> io::Result<W> {
         self.documents.flush(&mut self.file)?;
         let document_blocks = self.file.blocks();
@@ -141,18 +147,18 @@ impl DocumentFile {
         Ok(Self { records, metadata })
     }
 
-    /// Number of documents that have an address.
+    /// Returns the number of documents that have an address.
     pub fn addressed(&self) -> u64 {
         self.metadata.addressed
     }
 
-    /// What the unit did.
+    /// Returns the facts about the unit.
     pub fn facts(&self) -> Result<UnitFacts, UnitError> {
         serde_json::from_value(self.metadata.facts.clone())
             .map_err(|_| self.records.damaged(0, "facts are not known"))
     }
 
-    /// The summary of each document, in order.
+    /// Reads the summary of each document, in order.
     pub fn summaries(&self) -> Result<Vec<DocumentSummary>, UnitError> {
         let blocks = self.metadata.document_blocks..self.records.file.entries().len();
         let mut summaries = Vec::with_capacity(self.metadata.documents as usize);
@@ -166,7 +172,7 @@ impl DocumentFile {
         Ok(summaries)
     }
 
-    /// Hands out what is at the places `first..last`, with the place, in order.
+    /// Passes on what is at the places `first..last`, with the place, in order.
     pub fn for_each(
         &self,
         first: u32,
@@ -185,16 +191,18 @@ pub struct DropWriter<W: Write> {
 }
 
 impl<W: Write> DropWriter<W> {
+    /// Starts a file.
     pub fn new(sink: W) -> io::Result<Self> {
         let file = BlockWriter::new(sink, DROPPED, Compression::Zstd(1))?;
         Ok(Self { file, rows: RecordBlocks::default() })
     }
 
+    /// Adds a row.
     pub fn push(&mut self, row: &StagedRow<'_>) -> io::Result<()> {
         self.rows.push(&mut self.file, row)
     }
 
-    /// Writes the index; returns the sink.
+    /// Writes the index, and returns the sink.
     pub fn finish(mut self) -> io::Result<W> {
         self.rows.flush(&mut self.file)?;
         self.file.finish(b"")
@@ -210,7 +218,7 @@ impl DropFile {
         RecordFile::open(path, DROPPED, unit).map(Self)
     }
 
-    /// Hands out the rows in order.
+    /// Passes on the rows in order.
     pub fn for_each(
         &self,
         mut each: impl FnMut(&StagedRow<'_>) -> Result<(), UnitError>,

@@ -1,7 +1,7 @@
-//! The inputs of one source, in canonical order: what the list unit found. A large input that was
-//! cut has a row for each piece.
+//! The table of the inputs of one source, in canonical order, which the list unit writes. A large
+//! input that was split has a row for each piece.
 //!
-//! **Invariant:** the place of a row in the table is its number in positions and manifests.
+//! **Invariant:** the index of a row in the table is its number in positions and manifests.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,27 +21,28 @@ const ROWS_PER_BLOCK: usize = 4096;
 /// One input as it was listed, or a piece of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputRow {
-    /// As in the listing, relative to the source's base.
+    /// Path in the listing, relative to the source's base.
     pub path: String,
-    /// Of the whole input, compressed; unknown for addresses.
+    /// Compressed size of the whole input; `None` for web addresses.
     pub bytes: Option<u64>,
-    /// Listed, but not there when the source was listed.
+    /// Whether the input was listed but did not exist.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
-    /// Where the listing had one: what is read later must have it too.
+    /// ETag from the listing, if it had one. The input must have the same when it is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The piece of the input, if it was split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
 }
 
 impl InputRow {
-    /// An input of which nothing but its path is known.
+    /// Returns an input of which only the path is known.
     pub fn named(path: String) -> Self {
         Self { path, bytes: None, missing: false, etag: None, piece: None }
     }
 
-    /// The bytes that are read for it, where they are known.
+    /// Returns the number of bytes that are read, if it is known.
     pub fn bytes_to_read(&self) -> Option<u64> {
         self.piece.map(|piece| piece.length).or(self.bytes)
     }
@@ -50,6 +51,7 @@ impl InputRow {
 /// The rows of one source.
 #[derive(Debug)]
 pub struct InputTable {
+    /// The rows, in canonical order.
     pub rows: Vec<InputRow>,
 }
 
@@ -80,7 +82,7 @@ impl InputTable {
         let mut rows = Vec::new();
         while let Some(block) = blocks.next_block().map_err(staged)? {
             let some: Vec<InputRow> = serde_json::from_slice(block.payload).map_err(|_| {
-                staged(file.damaged(block.offset, Damage::Layout("rows are no JSON")))
+                staged(file.damaged(block.offset, Damage::Layout("rows are not valid JSON")))
             })?;
             rows.extend(some);
         }

@@ -1,4 +1,4 @@
-//! The files that units leave for later stages, and where they lie in the job's work directory.
+//! The files that units write for later stages, and their paths in the job's work directory.
 //!
 //! ```text
 //! work/list/<source>.inputs            the inputs of a source              (input_table)
@@ -12,8 +12,9 @@
 //! work/publish/<shard>.facts           what the manifest says of a shard
 //! work/gang/<unit>-<attempt>/          a gang step while it runs
 //! ```
-//! Every file is written under a private name and published once; a late twin is compared, and an
-//! existing file that is damaged is replaced. What the files mean is left to `stages`.
+//! Every file is written under a private name and published once. The file of a later attempt
+//! is compared with it, and an existing file that is damaged is replaced. `stages` defines what the
+//! files mean.
 //!
 //! **Invariant:** a file under its final name is whole and durable before its unit is reported.
 
@@ -38,7 +39,7 @@ use crate::UnitError;
 use thresher_formats::blocks::{BlockFile, BlocksError, Kind};
 use thresher_storage::commit::{AttemptFile, Committed, make_folder};
 
-/// Files of one kind in one directory are spread over folders of so many.
+/// Number of files of one kind in one folder.
 const UNITS_PER_FOLDER: u32 = 1000;
 
 /// The job's work directory.
@@ -48,28 +49,31 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
+    /// Returns the work directory at this path.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The file of one unit; folders keep directories small on parallel file systems.
+    /// Returns the path of a file of one unit. Folders keep directories small, because parallel
+    /// file systems are slow with large ones.
     pub fn unit_file(&self, stage: Stage, unit: u32, suffix: &str) -> PathBuf {
         let folder = format!("{:05}", unit / UNITS_PER_FOLDER);
         self.stage(stage).join(folder).join(format!("{unit:08}.{suffix}"))
     }
 
-    /// The folder of one gang step: its task, what it printed, and what its ranks said.
+    /// Returns the folder of one gang step, with its task, its output, and the results of its
+    /// ranks.
     pub fn gang_step(&self, name: &str) -> PathBuf {
         self.root.join("gang").join(name)
     }
 
-    /// The folder of one stage.
+    /// Returns the folder of one stage.
     pub fn stage(&self, stage: Stage) -> PathBuf {
         self.root.join(stage_name(stage))
     }
 }
 
-/// Begins a file that only this attempt sees; its folder is made when it is not there.
+/// Creates a file that only this attempt uses, and its folder if that does not exist.
 pub fn create(path: &Path, attempt_tag: &str) -> Result<AttemptFile, UnitError> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
@@ -77,27 +81,28 @@ pub fn create(path: &Path, attempt_tag: &str) -> Result<AttemptFile, UnitError> 
     Ok(AttemptFile::create(path, attempt_tag)?)
 }
 
-/// Publishes a block file, replacing one of the same name that does not stand its checksums.
+/// Publishes a block file. An existing file of the same name is replaced if its checksums are
+/// wrong.
 pub fn publish_blocks(file: AttemptFile, path: &Path, kind: Kind) -> Result<Committed, UnitError> {
     let committed = if is_damaged(path, kind)? { file.commit_replacing() } else { file.commit() };
     Ok(committed?)
 }
 
-/// The hash of what was published, whoever did it.
+/// Returns the hash of the published file, whichever attempt wrote it.
 pub fn hash_of(committed: Committed) -> blake3::Hash {
     match committed {
         Committed::Published { blake3, .. } | Committed::AlreadyThere { blake3, .. } => blake3,
     }
 }
 
-/// The length of what was published.
+/// Returns the length of the published file.
 pub fn bytes_of(committed: Committed) -> u64 {
     match committed {
         Committed::Published { bytes, .. } | Committed::AlreadyThere { bytes, .. } => bytes,
     }
 }
 
-/// Writes all of `bytes`, with the path in the error.
+/// Writes all of `bytes`. An error has the path.
 pub fn write_all(file: &mut AttemptFile, bytes: &[u8]) -> Result<(), UnitError> {
     file.write_all(bytes).map_err(|error| file.explain(error).into())
 }

@@ -79,7 +79,7 @@ pub(super) struct RecordFile {
 pub(super) struct EncodedRecord<'a> {
     bytes: &'a [u8],
     file: &'a RecordFile,
-    /// Where its block is in the file.
+    /// Offset of its block in the file.
     block_offset: u64,
 }
 
@@ -99,7 +99,7 @@ impl RecordFile {
         Ok(Self { file, unit })
     }
 
-    /// Hands out the records at `places` with their place, in order, from the given blocks.
+    /// Passes on the records at `places` with their place, in order, from the given blocks.
     pub(super) fn for_each(
         &self,
         blocks: Range<usize>,
@@ -128,7 +128,7 @@ impl RecordFile {
         Ok(())
     }
 
-    /// The error of a file whose content contradicts itself.
+    /// Returns the error for a file whose content is inconsistent.
     pub(super) fn damaged(&self, offset: u64, what: &'static str) -> UnitError {
         self.staged(&self.file.damaged(offset, Damage::Layout(what)))
     }

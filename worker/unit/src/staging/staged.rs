@@ -1,8 +1,8 @@
 //! The records that PREPARE stages for LAYOUT and PUBLISH: documents, drop rows, and a summary of
 //! each document.
 //!
-//! A document has all fields that any published schema needs. How a schema looks is left to the
-//! renderers in `stages`, and nothing here is JSON except `meta`, which only its source knows.
+//! A document has all fields that any published schema needs. The renderers in `stages` define the
+//! schemas, and nothing here is JSON except `meta`, which only its source knows.
 //!
 //! **Invariant:** order and types of the fields are the encoding (see `records`).
 
@@ -25,14 +25,17 @@ pub struct StagedDocument<'a> {
     pub id: &'a str,
     /// The text that is published.
     pub text: &'a str,
+    /// URL; empty if there is none.
     pub url: &'a str,
     /// When the page was fetched, as the crawler wrote it.
     pub date: &'a str,
+    /// Title; empty if there is none.
     pub title: &'a str,
     /// The licence of the text; unknown for crawled pages.
     pub licence: Option<&'a str>,
     /// Name of the crawl; empty if there is none.
     pub dump: &'a str,
+    /// Label of the language, if it is known.
     pub language: Option<&'a str>,
     /// Probability of the language, if the job identified it.
     pub language_score: Option<f32>,
@@ -40,7 +43,7 @@ pub struct StagedDocument<'a> {
     pub perplexity: Option<f64>,
     /// CCNet's bucket for the perplexity.
     pub bucket: Option<&'a str>,
-    /// What the classifier says, if the job has one.
+    /// Result of the classifier, if the job has one.
     pub classified: Option<StagedLabel<'a>>,
     /// Number of tokens of the text, without special ones.
     pub tokens: Option<u64>,
@@ -64,7 +67,7 @@ pub struct StagedDocument<'a> {
     pub meta: Option<&'a str>,
 }
 
-/// What the classifier says of a document.
+/// The result of the classifier for a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct StagedLabel<'a> {
     /// The best label with fastText's prefix.
@@ -78,15 +81,21 @@ pub struct StagedLabel<'a> {
 /// A record that is not published, and why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedRow<'a> {
+    /// Id of the record.
     pub id: &'a str,
+    /// URL; empty if there is none.
     pub url: &'a str,
+    /// Whether the record was dropped or quarantined.
     pub verdict: RowVerdict,
     /// Name of the rule.
     pub reason: &'a str,
+    /// Further details; may be empty.
     pub detail: &'a str,
     /// Path of the input, as listed.
     pub input: &'a str,
+    /// Offset of the record in the input.
     pub offset: u64,
+    /// Number of the record in its input.
     pub record: u64,
 }
 
@@ -101,7 +110,7 @@ pub enum RowVerdict {
 }
 
 impl RowVerdict {
-    /// The word in the published row.
+    /// Returns the word in the published row.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dropped => "dropped",
@@ -110,7 +119,7 @@ impl RowVerdict {
     }
 }
 
-/// The little of a document that decides whether and in which shard it is published.
+/// The properties of a document that determine whether and in which shard it is published.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentSummary {
     /// Bytes of the line that the job's schema makes of it, or of its drop row if it is withdrawn.

@@ -1,4 +1,5 @@
-//! Documents and rows are read back as they were written, and damage is attributed to the unit.
+//! Tests that documents and rows are read back as they were written, and that damage is attributed
+//! to the unit.
 
 use tempfile::TempDir;
 use thresher_formats::blocks::BlockFile;
@@ -81,7 +82,7 @@ fn documents_are_read_back_from_any_place() {
 }
 
 #[test]
-fn a_unit_without_documents_leaves_a_file_too() {
+fn a_unit_without_documents_writes_a_file_too() {
     let folder = TempDir::new().unwrap();
     let file = DocumentFile::open(&written(&folder, 0, ""), 4).unwrap();
     assert!(file.summaries().unwrap().is_empty());
