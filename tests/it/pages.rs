@@ -113,3 +113,53 @@ fn jobs_in_the_readme_and_the_guide_are_valid() {
     }
     assert!(jobs >= 5, "only {jobs} jobs were found");
 }
+
+#[test]
+fn relative_links_in_markdown_resolve() {
+    let mut pages = Vec::new();
+    markdown(&root(), &mut pages);
+    assert!(pages.len() > 20, "only {} pages were found", pages.len());
+    let blocks = Regex::new("(?s)```.*?```").unwrap();
+    let links = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut broken = Vec::new();
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in links.captures_iter(&blocks.replace_all(&text, "")) {
+            let (path, anchor) = link[1].split_once('#').unwrap_or((&link[1], ""));
+            if path.contains("://") {
+                continue;
+            }
+            let folder = page.parent().unwrap();
+            let target = if path.is_empty() { page.clone() } else { folder.join(path) };
+            if !target.try_exists().unwrap() || !has_heading(&target, anchor) {
+                broken.push(format!("{}: `{}`", page.display(), &link[1]));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that do not resolve:\n{}", broken.join("\n"));
+}
+
+/// Adds all Markdown files of a folder and those in it.
+fn markdown(folder: &Path, pages: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with("target") && !name.starts_with('.') {
+            markdown(&path, pages);
+        } else if name.ends_with(".md") {
+            pages.push(path);
+        }
+    }
+}
+
+/// Returns whether a page has the heading that an anchor names, as GitHub writes anchors.
+fn has_heading(page: &Path, anchor: &str) -> bool {
+    if anchor.is_empty() {
+        return true;
+    }
+    let text = std::fs::read_to_string(page).unwrap();
+    text.lines().filter(|line| line.starts_with('#')).any(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        words.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).eq(anchor.chars())
+    })
+}
