@@ -293,7 +293,7 @@ fn a_quarantined_record_without_an_id_is_found_by_its_input() {
 fn records_of_the_old_schema_are_traced_too() {
     let output = output();
     let line = concat!(
-        r#"{"text":"t","source":"cc/x/in.gz/line4","meta":{"id":"f","url":"http://x/f","#,
+        r#"{"text":"t", "source":"cc/x/in.gz/line4","meta":{"id":"f","url":"http://x/f","#,
         r#""language":"de","input":"in.gz","offset":40,"record":4,"content_hash":"00"}}"#,
         "\n"
     );
