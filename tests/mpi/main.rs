@@ -195,7 +195,7 @@ fn a_failing_launcher_is_retried_with_fewer_ranks_and_then_not_used() {
         command.args(["--gang-launcher", "false {ranks}", "--gang-ranks", "4"]);
     });
     assert!(ran.manifest == threads.manifest);
-    let tried: Vec<_> = ran.log.lines().filter(|line| line.contains("step begins")).collect();
+    let tried: Vec<_> = ran.log.lines().filter(|line| line.contains("step started")).collect();
     let of = |ranks: &str| tried.iter().filter(|line| line.contains(ranks)).count();
     assert_eq!((tried.len(), of("ranks=4"), of("ranks=2")), (4, 2, 2), "{}", ran.log);
 }
