@@ -30,7 +30,7 @@ pub struct CleanArgs {
     /// Directory, `s3://bucket/prefix`, or job file
     #[arg(value_name = "OUTPUT|JOB.toml")]
     pub output: String,
-    /// State directory of the job, whose work files are cleaned too [default: `<output>.state`]
+    /// State directory of the job, whose work files are cleaned too (default: `<output>.state`)
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Clean an incomplete output without a state directory, because no job works on it any more

@@ -30,7 +30,7 @@ pub struct ConnectArgs {
     /// Connect to this address instead of the one in the state directory
     #[arg(long, value_name = "IP:PORT")]
     address: Option<std::net::SocketAddr>,
-    /// Folder with `worker.pem` and `ca.pem` [default: `keys` in the state directory]
+    /// Folder with `worker.pem` and `ca.pem` (default: `keys` in the state directory)
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
     /// Folder on a disk of this node, for files that no other worker reads: keys that are sorted,
@@ -52,7 +52,7 @@ pub struct GangArgs {
     #[arg(long, value_name = "N", requires = "gang_launcher",
           value_parser = clap::value_parser!(u32).range(1..))]
     gang_ranks: Option<u32>,
-    /// The program of a rank [default: `thresher-gang` beside this program]
+    /// The program of a rank (default: `thresher-gang` beside this program)
     #[arg(long, value_name = "PATH", requires = "gang_launcher")]
     gang_program: Option<PathBuf>,
     /// Kill a step that takes longer [default: derived from the memory that it may fill]

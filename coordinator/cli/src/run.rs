@@ -40,7 +40,7 @@ pub(super) struct RunArgs {
     /// Where to write shards and report, instead of the job file's `output.path`
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// State directory of the job [default: `<output>.state`]
+    /// State directory of the job (default: `<output>.state`)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Listen at this address, so that workers on other nodes can join
@@ -68,7 +68,7 @@ pub(super) struct ServeArgs {
     /// Job file
     #[arg(value_name = "JOB.toml", required_unless_present = "state")]
     job: Option<PathBuf>,
-    /// State directory of the job [default: `<output>.state`]
+    /// State directory of the job (default: `<output>.state`)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Where to write shards and report, instead of the job file's `output.path`

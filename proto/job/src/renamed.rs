@@ -57,25 +57,28 @@ fn split(key: &str) -> (impl Iterator<Item = &str>, &str) {
 mod tests {
     use super::*;
 
-    fn moved(text: &str) -> Result<Table, JobError> {
+    fn table(text: &str) -> Table {
+        text.parse().unwrap()
+    }
+
+    fn moved(mut user: Table) -> Result<Table, JobError> {
         let renamed = [("units.old", "units.new"), ("top", "output.inner.deep")];
-        let mut user: Table = text.parse().unwrap();
         move_renamed(&mut user, &renamed)?;
         Ok(user)
     }
 
     #[test]
     fn values_of_old_keys_are_moved_to_the_new_keys() {
-        let table = moved("top = 1\n[units]\nold = \"stop\"\nother = 2\n").unwrap();
+        let user = table("top = 1\n[units]\nold = \"stop\"\nother = 2\n");
         let expected = "[units]\nnew = \"stop\"\nother = 2\n[output.inner]\ndeep = 1\n";
-        assert_eq!(table, expected.parse::<Table>().unwrap());
+        assert_eq!(moved(user).unwrap(), table(expected));
         let without = "[units]\nnew = \"stop\"\n";
-        assert_eq!(moved(without).unwrap(), without.parse::<Table>().unwrap());
+        assert_eq!(moved(table(without)).unwrap(), table(without));
     }
 
     #[test]
     fn old_and_new_key_in_one_file_are_refused() {
-        let error = moved("[units]\nold = 1\nnew = 2\n").unwrap_err().to_string();
+        let error = moved(table("[units]\nold = 1\nnew = 2\n")).unwrap_err().to_string();
         assert!(error.contains("`units.old`") && error.contains("`units.new`"), "{error}");
         assert!(error.contains("hint: remove `units.old = 1`"), "{error}");
     }

@@ -35,7 +35,7 @@ pub(super) struct PlanArgs {
     /// Where to write shards and report, instead of the job file's `output.path`
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// State directory of the job [default: `<output>.state`]
+    /// State directory of the job (default: `<output>.state`)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
