@@ -84,9 +84,7 @@ pub enum OnMissing {
 pub struct UnitsSpec {
     pub target_bytes: Bytes,
     pub attempts: u32,
-    /// What the job does when units have failed permanently. The resolved job keeps the key's old
-    /// name: its text is published, and is compared with what earlier versions published.
-    #[serde(rename(serialize = "on_set_aside"))]
+    /// What the job does when units have failed permanently.
     pub on_failed_units: OnFailedUnits,
     pub outage: Span,
     pub crash_limit: u32,

@@ -253,12 +253,11 @@ fn the_old_name_of_a_renamed_key_is_accepted() {
     assert!(error.contains("`units.on_failed_units`, and the job file has both"), "{error}");
 }
 
-/// Manifests and journals of earlier versions are compared with this text.
 #[test]
-fn the_resolved_job_keeps_the_old_name_of_a_renamed_key() {
-    let resolved = parse(SMALL).unwrap().resolved();
-    assert!(resolved.contains("\non_set_aside = \"go-on\"\n"), "{resolved}");
-    assert!(!resolved.contains("on_failed_units"), "{resolved}");
+fn the_resolved_job_has_the_new_name_of_a_renamed_key() {
+    let resolved = parse(&format!("{SMALL}[units]\non_set_aside = \"stop\"\n")).unwrap().resolved();
+    assert!(resolved.contains("\non_failed_units = \"stop\"\n"), "{resolved}");
+    assert!(!resolved.contains("on_set_aside"), "{resolved}");
 }
 
 #[test]
