@@ -62,6 +62,7 @@ impl JobSpec {
         let mut user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
         renamed::move_renamed(&mut user, renamed::RENAMED)?;
+        renamed::rename_values(&mut user, renamed::RENAMED_VALUES);
         // Where a job runs is not part of the job; only the spelling of these keys is checked here.
         thresher_site::take_table(&mut user, text)?;
         let mut job = default_table();

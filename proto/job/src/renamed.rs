@@ -1,10 +1,48 @@
-//! Keys of the job file that were renamed. Job files with the old name still work.
+//! Keys and values of the job file that were renamed. Job files with the old names still work, but
+//! no message or hint offers them.
 
 use thresher_settings::JobError;
 use toml::{Table, Value};
 
 /// The old and the new name of each renamed key, with its tables.
 pub(super) const RENAMED: &[(&str, &str)] = &[("units.on_set_aside", "units.on_failed_units")];
+
+/// The key, the old and the new name of each renamed value. A key also stands for what is below it,
+/// and for the same key in every entry of a list.
+pub(super) const RENAMED_VALUES: &[(&str, &str, &str)] = &[
+    ("arxiv.latex", "mended", "thresher"),
+    ("steps", "told", "label"),
+    ("source.steps", "told", "label"),
+];
+
+/// Replaces the old names of values.
+pub(super) fn rename_values(user: &mut Table, renamed: &[(&str, &str, &str)]) {
+    for (key, old, new) in renamed {
+        let (tables, name) = split(key);
+        let path: Vec<&str> = tables.chain([name]).collect();
+        if let Some(value) = user.get_mut(path[0]) {
+            replace(value, &path[1..], old, new);
+        }
+    }
+}
+
+fn replace(value: &mut Value, path: &[&str], old: &str, new: &str) {
+    match (value, path) {
+        (Value::Array(items), _) => {
+            items.iter_mut().for_each(|item| replace(item, path, old, new));
+        }
+        (Value::Table(table), [first, rest @ ..]) => {
+            if let Some(inner) = table.get_mut(*first) {
+                replace(inner, rest, old, new);
+            }
+        }
+        (Value::Table(table), []) => {
+            table.iter_mut().for_each(|(_, inner)| replace(inner, path, old, new));
+        }
+        (Value::String(text), []) if text == old => new.clone_into(text),
+        _ => {}
+    }
+}
 
 /// Moves the value of each old key of `user` to the new key. Returns an error if the file has both,
 /// because one of the two values would be ignored.
@@ -74,6 +112,19 @@ mod tests {
         assert_eq!(moved(user).unwrap(), table(expected));
         let without = "[units]\nnew = \"stop\"\n";
         assert_eq!(moved(table(without)).unwrap(), table(without));
+    }
+
+    #[test]
+    fn old_values_are_replaced_only_below_their_key() {
+        let renamed = [("a.b", "old", "new"), ("list.steps", "old", "new"), ("all", "old", "new")];
+        let mut user = table(
+            "c = \"old\"\n[a]\nb = \"old\"\nd = \"old\"\n[all]\nx = [\"old\", \"y\"]\n\
+             [[list]]\nsteps = [\"y\", \"old\"]\nname = \"old\"\n",
+        );
+        rename_values(&mut user, &renamed);
+        let expected = "c = \"old\"\n[a]\nb = \"new\"\nd = \"old\"\n[all]\nx = [\"new\", \"y\"]\n\
+                        [[list]]\nsteps = [\"y\", \"new\"]\nname = \"old\"\n";
+        assert_eq!(user, table(expected));
     }
 
     #[test]

@@ -113,7 +113,6 @@ pub enum Step {
     /// Identifies the language, and drops documents in languages that are not kept.
     Language,
     /// Identifies the language, and drops nothing.
-    #[serde(alias = "told")]
     Label,
     /// Scores documents by perplexity and the classifier, if the job has these models.
     Quality,

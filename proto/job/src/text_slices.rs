@@ -56,7 +56,6 @@ pub struct ArxivSpec {
 #[serde(rename_all = "kebab-case")]
 pub enum LatexRules {
     /// Thresher's own rules, which correct known defects of the published ones.
-    #[serde(alias = "mended")]
     Thresher,
     /// The steps as RedPajama published them.
     #[serde(rename = "redpajama-v1")]
