@@ -296,6 +296,10 @@ impl Coordinator {
                 }
             }
             if self.signals.first() {
+                // Without a job there is nothing to wait for.
+                if status.state() == pb::JobState::None {
+                    return Ok(status);
+                }
                 tracing::warn!(
                     "draining: running units finish, then this process stops; send INT again to \
                      stop now"

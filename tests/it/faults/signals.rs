@@ -159,3 +159,16 @@ fn a_job_in_several_short_allocations_gives_the_same_bytes() {
     verify(&output_folder);
     assert_eq!(published(&output_folder), reference);
 }
+
+#[test]
+fn a_coordinator_that_waits_for_a_job_stops_at_the_first_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut serve = thresher();
+    serve.arg("serve").arg("--state").arg(&state).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = serve.spawn().unwrap();
+    eventually("a coordinator", || state.join("coordinator.json").try_exists().unwrap());
+    signal(child.id(), Signal::TERM);
+    eventually("its end", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(UNFINISHED));
+}
