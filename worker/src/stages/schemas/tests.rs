@@ -77,7 +77,10 @@ fn a_page_of_redpajama_is_named_after_its_line() {
     let origin = format!(
         r#""id":"i","url":"http://u/","language":"en","input":"d/CC-MAIN-2024-10/f.wet.gz","offset":5,"record":12,"content_hash":"{HASH}""#
     );
-    let page = r#""text":"a \"quoted\"\nline","source":"cc/CC-MAIN-2024-10/f.wet.gz/line3""#;
+    let page = concat!(
+        r#""text":"a \"quoted\"\nline","#,
+        r#""source":"cc/CC-MAIN-2024-10/f.wet.gz/line3""#
+    );
     let expected = format!("{{{page},\"meta\":{{{origin}}}}}\n");
     assert_eq!(rendered(&job, &document()), expected);
     let labels = r#""pred_label":"__label__wiki","pred_label_prob":0.7,"wiki_prob":0.75"#;
