@@ -26,8 +26,8 @@ pub(crate) struct FailureHistory {
     pub(crate) damaged_attempt: u32,
     /// When the unit was last done again.
     pub(crate) repaired: Option<Timestamp>,
-    /// The newest attempt that reported its own failure. Whoever claims to hold it repeats old
-    /// news.
+    /// The newest attempt that reported its own failure. A worker that says that it still
+    /// holds this attempt repeats an old message.
     pub(crate) failed_attempt: u32,
     /// The attempt whose crash was counted last, in case its worker comes back.
     pub(crate) crashed_attempt: Option<u32>,
