@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use thresher_channel::address::{CoordinatorAddress, host_name};
+use thresher_channel::process::process_name;
 use thresher_channel::{Credentials, Role, connect};
 use thresher_domain::AttemptRef;
 use thresher_job::JobSpec;
@@ -25,7 +26,7 @@ use tokio::sync::oneshot;
 use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
 use crate::clock;
-use crate::driver::{Command, Driver, Reply, other_job, read_scheduler};
+use crate::driver::{Command, Driver, Reply, other_job, read_scheduler, refuse_copy};
 use crate::journal::JournalError;
 use crate::service::{METHODS, Service};
 use crate::signals::Signals;
@@ -102,6 +103,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         return Ok(status);
     }
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
+    refuse_copy(&state)?;
     check(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
@@ -130,6 +132,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
 /// Runs a coordinator alone.
 pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let ServeOptions { job, state, listen, allocation } = options;
+    refuse_copy(&state)?;
     let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = match coordinator.watch(&mut |_: &pb::StatusResponse| {}, None) {
         Ok(status) => status,
@@ -162,13 +165,13 @@ pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
 
 /// Returns the status of the job according to the journal.
 pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
-    Ok(read_scheduler(state)?.status(clock::now()).into())
+    Ok(read_scheduler(state)?.scheduler.status(clock::now()).into())
 }
 
 /// Explains a unit's state from the journal.
 pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
     let unit = unit.parse::<AttemptRef>()?.key;
-    let scheduler = read_scheduler(state)?;
+    let scheduler = read_scheduler(state)?.scheduler;
     let explained = scheduler.explain(clock::now(), unit);
     Ok(explained.with_context(|| format!("the job has no unit `{unit}`"))?.into())
 }
@@ -222,6 +225,8 @@ impl Coordinator {
             epoch,
             pid: std::process::id(),
             host: host_name(),
+            process: process_name(std::process::id()).unwrap_or_default(),
+            identity: driver.identity().to_owned(),
             version: thresher_proto::VERSION.to_owned(),
         };
         address.write_in(state)?;
@@ -235,7 +240,8 @@ impl Coordinator {
             Service::new(commands.clone(), move |job| *job = completed(job.clone(), &work_dir))
         };
         let (shut, closing) = oneshot::channel::<()>();
-        let served = runtime.spawn(serve_on(listener, service, closing));
+        let policy = RolePolicy::new(&METHODS).for_identity(driver.identity());
+        let served = runtime.spawn(serve_on(listener, service, policy, closing));
         let driver = spawn(driver, received, waker)?;
         let coordinator = Self {
             runtime,
@@ -361,6 +367,7 @@ impl Coordinator {
 async fn serve_on(
     listener: Listener,
     service: Service,
+    policy: RolePolicy,
     closing: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -370,7 +377,7 @@ async fn serve_on(
         .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the embedded descriptors are those that the build made");
-    server(RolePolicy::new(&METHODS))
+    server(policy)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(service.coordination())
@@ -416,7 +423,7 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
         return Ok(None);
     }
     let job = completed(job.clone(), &state.join("work"));
-    let scheduler = read_scheduler(state)?;
+    let scheduler = read_scheduler(state)?.scheduler;
     let status = pb::StatusResponse::from(scheduler.status(clock::now()));
     let resolved = job.resolved();
     match scheduler.job_toml() {

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use thresher_channel::address::{AddressError, CoordinatorAddress};
-use thresher_channel::{ConnectError, Credentials, Role, connect};
+use thresher_channel::{Channel, ConnectError, Credentials, Role, connect};
 use thresher_proto::pb::control_client::ControlClient;
-use tonic::transport::Channel;
 
 /// Whether a coordinator answers for a state directory.
 pub(super) enum Reached {
@@ -20,7 +19,9 @@ pub(super) enum Reached {
 pub(super) async fn reach(state: &Path) -> anyhow::Result<Reached> {
     let address = match CoordinatorAddress::read_in(state) {
         Ok(address) => address,
-        Err(error @ AddressError::Missing { .. }) => return Ok(Reached::Nobody(error.to_string())),
+        Err(error @ (AddressError::Missing { .. } | AddressError::Copy { .. })) => {
+            return Ok(Reached::Nobody(error.to_string()));
+        }
         Err(error) => return Err(error.into()),
     };
     let credentials = Credentials::choose(&address, state, Role::Operator);

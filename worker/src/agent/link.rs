@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use thresher_channel::address::{CoordinatorAddress, host_name};
-use thresher_channel::{Credentials, Role, connect};
+use thresher_channel::{Channel, Credentials, Role, connect, identity};
 use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::{RegisterRequest, RegisterResponse, UnitRef};
 use tonic::Code;
-use tonic::transport::Channel;
 
 use super::{AgentOptions, RETRY_PAUSE, is_final};
 use thresher_storage::clock;
@@ -67,6 +66,8 @@ impl Link {
                 epoch: 0,
                 pid: 0,
                 host: String::new(),
+                process: String::new(),
+                identity: identity::find(&self.options.state)?.id().to_owned(),
                 version: thresher_proto::VERSION.to_owned(),
             }),
         }

@@ -17,13 +17,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use thresher_channel::address::{CoordinatorAddress, host_name};
-use thresher_channel::{ConnectError, Credentials, KEYS_DIRECTORY, Role, connect};
+use thresher_channel::{Channel, ConnectError, Credentials, KEYS_DIRECTORY, Role, connect};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::server::NamedService;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -66,6 +65,8 @@ impl Running {
             epoch: 1,
             pid: std::process::id(),
             host: host_name(),
+            process: String::new(),
+            identity: String::new(),
             version: "test".into(),
         };
         address.write_in(state.path()).unwrap();
