@@ -56,7 +56,8 @@ fn wall_millis() -> u64 {
 
 fn counted_millis() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1000
+        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
 #[cfg(test)]
@@ -74,6 +75,9 @@ mod tests {
         never_before(floor);
         assert!(now() >= floor && now().millis_since(floor) < HOUR);
         let ends = before.plus_millis(60_000);
-        assert!(from_wall(ends).millis_since(now()) > 50_000, "the allocation is as long as before");
+        assert!(
+            from_wall(ends).millis_since(now()) > 50_000,
+            "the allocation is as long as before"
+        );
     }
 }

@@ -36,10 +36,10 @@ use crate::journal::{Journal, JournalError};
 use crate::report::{report_json, report_markdown};
 
 use heartbeat::Heartbeat;
-use parked::{Parked, ParkedCalls};
 pub use heartbeat::last_heartbeat;
-pub(crate) use recovery::{other_job, refuse_copy};
+use parked::{Parked, ParkedCalls};
 pub use recovery::{Recovered, RecoveryError, read_scheduler};
+pub(crate) use recovery::{other_job, refuse_copy};
 
 /// Shortest sleep, because deadlines are in milliseconds.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);

@@ -12,6 +12,7 @@ pub mod figures;
 pub mod interface;
 pub mod job_plan;
 pub mod journal;
+mod offline;
 pub mod report;
 pub mod run;
 pub mod service;

@@ -13,11 +13,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use thresher_channel::address::{CoordinatorAddress, host_name};
 use thresher_channel::process::process_name;
 use thresher_channel::{Credentials, Role, connect};
-use thresher_domain::AttemptRef;
 use thresher_job::JobSpec;
 use thresher_proto::pb;
 use thresher_scheduler::Effect;
@@ -34,6 +33,8 @@ use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 use crate::wake::{Waker, Wakes, wakes};
 
 pub use crate::children::WorkerCommand;
+pub use crate::driver::last_heartbeat;
+pub use crate::offline::{JournalStatus, explain_from_state, journal_status, status_from_state};
 
 /// How often progress is shown while no stage starts or ends.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -161,19 +162,6 @@ pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
     coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;
     coordinator.stop(status).map(|_| ())
-}
-
-/// Returns the status of the job according to the journal.
-pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
-    Ok(read_scheduler(state)?.scheduler.status(clock::now()).into())
-}
-
-/// Explains a unit's state from the journal.
-pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
-    let unit = unit.parse::<AttemptRef>()?.key;
-    let scheduler = read_scheduler(state)?.scheduler;
-    let explained = scheduler.explain(clock::now(), unit);
-    Ok(explained.with_context(|| format!("the job has no unit `{unit}`"))?.into())
 }
 
 /// A running coordinator.

@@ -6,11 +6,13 @@
 //! ```
 //! While the coordinator does not answer, the slots continue and their reports wait here. When it
 //! is back, possibly at a new address, the agent sends the units that it holds and the reports. It
-//! exits if the coordinator does not answer for longer than a lease lasts.
+//! exits if the coordinator does not answer for longer than a lease lasts, unless the coordinator's
+//! process is suspended on this host. Time in which this process itself was suspended does not count.
 //!
 //! **Invariant:** a report is forgotten only when the coordinator has answered the Sync with it.
 
 mod link;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ use thresher_storage::clock;
 use thresher_storage::set_request_rate;
 
 use link::Link;
+use silence::Silence;
 
 /// Pause between two attempts to reach the coordinator.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -94,7 +97,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
         draining: false,
         leaving: None,
         margin: margin_of(&registered),
-        last_answer: clock::now(),
+        silence: Silence::default(),
     };
     let ended = agent.run(&mut signals).await;
     agent.executor.close();
@@ -128,8 +131,8 @@ struct Agent {
     leaving: Option<Leaving>,
     /// Time between a signal and the kill by the batch system.
     margin: Option<Duration>,
-    /// When the coordinator answered last.
-    last_answer: Instant,
+    /// For how long the coordinator has not answered.
+    silence: Silence,
 }
 
 impl Agent {
@@ -163,11 +166,11 @@ impl Agent {
             return Ok(true);
         }
         let request = self.request();
-        let sent = request.reports.len();
+        let (sent, started) = (request.reports.len(), clock::now());
         match self.sync(request).await {
             Ok(None) => {}
             Ok(Some(response)) => {
-                self.last_answer = clock::now();
+                self.silence.end();
                 self.acknowledge(sent);
                 self.resync = false;
                 if self.apply(response) {
@@ -184,7 +187,9 @@ impl Agent {
                 tracing::debug!(error = %status, "the coordinator does not answer");
                 self.resync = true;
                 self.link.forget();
-                if clock::now().duration_since(self.last_answer) > self.lease && !last {
+                let call = clock::now().duration_since(started);
+                self.silence.add(call.min(self.longest_call()) + RETRY_PAUSE);
+                if self.silence.lasts() > self.lease && !last && !self.link.is_coordinator_alive() {
                     anyhow::bail!(
                         "no coordinator answered for longer than a lease: {}",
                         status.message()
@@ -275,9 +280,7 @@ impl Agent {
                 return Ok(None);
             }
         }
-        // Several attempts must fit into a lease.
-        let grace = (self.lease / 3).clamp(LEAST_GRACE, ANSWER_GRACE);
-        let limit = Duration::from_millis(request.wait_millis.into()) + grace;
+        let limit = Duration::from_millis(request.wait_millis.into()) + self.grace();
         let link = &mut self.link;
         let call = tokio::time::timeout(limit, async {
             let client = link.client().await?;
@@ -294,6 +297,17 @@ impl Agent {
         self.take(report);
         self.resync = true;
         Ok(None)
+    }
+
+    /// Returns how long a call may take in addition to its wait. Several attempts must fit into a
+    /// lease.
+    fn grace(&self) -> Duration {
+        (self.lease / 3).clamp(LEAST_GRACE, ANSWER_GRACE)
+    }
+
+    /// Returns how long a step takes at most, if this process runs.
+    fn longest_call(&self) -> Duration {
+        self.heartbeat + self.grace()
     }
 
     fn acknowledge(&mut self, sent: usize) {
@@ -353,7 +367,7 @@ impl Agent {
         tracing::info!(worker_id = registered.worker_id, "registered again");
         self.worker_id = registered.worker_id;
         self.sequence = 0;
-        self.last_answer = clock::now();
+        self.silence.end();
         self.margin = margin_of(&registered);
         self.resync = true;
         Ok(())

@@ -17,6 +17,7 @@ mod connection;
 mod control;
 mod exit;
 mod explain;
+mod liveness;
 mod output;
 mod place;
 mod plan;
@@ -83,7 +84,9 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(print::has_colours())
-        .with_writer(std::io::stderr)
+        .with_writer(print::Log)
+        // It would write to stderr, and panic if that is gone.
+        .log_internal_errors(false)
         .init();
     match dispatch(cli.verb) {
         Ok(code) => code,

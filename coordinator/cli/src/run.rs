@@ -136,7 +136,13 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn end(status: &pb::StatusResponse, json: bool, again: &str) -> anyhow::Result<ExitCode> {
-    let text = if json { status_json::render(status)? } else { status_text::ending(status, again) };
-    print::result(&text)?;
+    match json {
+        true => print::json(&status_json::render(status)?)?,
+        false => print::result(&status_text::ending(status, again))?,
+    }
+    if status_text::is_blocked(status) {
+        let reason = anyhow::anyhow!("{}\nhint: {again} resumes the job then", status.reason);
+        print::note(&print::error_text(&reason.context("the job is blocked")));
+    }
     Ok(Exit::of_job(status.state()).into())
 }

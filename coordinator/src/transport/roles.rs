@@ -233,7 +233,8 @@ mod tests {
     #[test]
     fn a_call_for_another_state_directory_is_denied() {
         let call = |identity: Option<&'static str>| {
-            let identity = identity.map(|id| (IDENTITY_METADATA.parse().unwrap(), id.parse().unwrap()));
+            let identity =
+                identity.map(|id| (IDENTITY_METADATA.parse().unwrap(), id.parse().unwrap()));
             HeaderMap::from_iter(identity)
         };
         let policy = RolePolicy::new(TABLE).for_identity("a1");

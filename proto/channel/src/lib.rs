@@ -113,7 +113,10 @@ impl Addressed {
 }
 
 impl Interceptor for Addressed {
-    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+    fn call(
+        &mut self,
+        mut request: tonic::Request<()>,
+    ) -> Result<tonic::Request<()>, tonic::Status> {
         if let Some(id) = &self.0 {
             request.metadata_mut().insert(IDENTITY_METADATA, id.clone());
         }

@@ -30,6 +30,12 @@ impl Link {
         self.client = None;
     }
 
+    /// Returns whether the coordinator's process is known to live, on this host: then it is
+    /// suspended, and answers when it continues.
+    pub(super) fn is_coordinator_alive(&self) -> bool {
+        self.address().is_ok_and(|address| address.is_alive() == Some(true))
+    }
+
     pub(super) async fn client(
         &mut self,
     ) -> Result<&mut CoordinationClient<Channel>, tonic::Status> {
