@@ -39,7 +39,7 @@ use heartbeat::Heartbeat;
 pub use heartbeat::last_heartbeat;
 use parked::{Parked, ParkedCalls};
 pub use recovery::{Recovered, RecoveryError, read_scheduler};
-pub(crate) use recovery::{other_job, refuse_copy};
+pub(crate) use recovery::{journal_directory, other_job, refuse_copy};
 
 /// Shortest sleep, because deadlines are in milliseconds.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);

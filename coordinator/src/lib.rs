@@ -15,6 +15,7 @@ pub mod journal;
 mod offline;
 pub mod report;
 pub mod run;
+mod second;
 pub mod service;
 mod signals;
 pub mod transport;

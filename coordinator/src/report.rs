@@ -321,12 +321,35 @@ mod tests {
             "| **total** | **2,000** | | 1.2 T | 1.25 T |",
             "| `de` | 500 | 25.0 % |",
             "| `prepare` | 2 of 3 | 10.0 MB | 2.0 s | 4.0 s | 5.00 MB/s | 5 | 1 |",
-            "* `prepare/1`, after 3 attempts: failed to read the input `b.gz`",
+            "* `prepare/1`, after 3 attempts:",
+            "  failed to read the input `b.gz`",
             "55 published + 43 dropped + 2 quarantined = 100 records in.",
         ] {
             assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
         }
         assert!(text.contains("thresher verify"), "{text}");
+    }
+
+    #[test]
+    fn names_and_errors_are_no_markup() {
+        let mut status = figures::example();
+        let hostile = "a|b`</code><script>alert(1)</script>\n# c\u{202e}";
+        status.alarms = vec![hostile.to_owned()];
+        status.set_aside[0].error = format!("{hostile}\n```\n<b>");
+        let dropped = pb::Count { name: hostile.to_owned(), value: 1 };
+        status.stages[2].accounting.as_mut().unwrap().dropped.push(dropped);
+        let text = report_markdown(&status, &job());
+        let fences = |line: &&str| line.trim_start().starts_with("````");
+        assert_eq!(text.lines().filter(fences).count(), 2, "{text}");
+        let (before, fenced) = text.split_once("  ````text").unwrap();
+        let after = fenced.split_once("  ````\n").unwrap().1;
+        for part in [before, after] {
+            assert!(!part.contains("<script>") && !part.contains("\n# c"), "{part}");
+        }
+        assert!(!text.contains('\u{202e}'));
+        let cells = |line: &&str| line.contains("script") && line.starts_with("| dropped");
+        let row = text.lines().find(cells).unwrap();
+        assert_eq!(row.matches('|').count(), 4, "{row}");
     }
 
     #[test]

@@ -16,7 +16,6 @@ use std::time::Duration;
 use anyhow::bail;
 use thresher_channel::address::{CoordinatorAddress, host_name};
 use thresher_channel::process::process_name;
-use thresher_channel::{Credentials, Role, connect};
 use thresher_job::JobSpec;
 use thresher_proto::pb;
 use thresher_scheduler::Effect;
@@ -27,6 +26,7 @@ use crate::children::{ChildOptions, Children};
 use crate::clock;
 use crate::driver::{Command, Driver, Reply, other_job, read_scheduler, refuse_copy};
 use crate::journal::JournalError;
+use crate::second::refuse_second;
 use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
@@ -35,6 +35,7 @@ use crate::wake::{Waker, Wakes, wakes};
 pub use crate::children::WorkerCommand;
 pub use crate::driver::last_heartbeat;
 pub use crate::offline::{JournalStatus, explain_from_state, journal_status, status_from_state};
+pub use crate::second::recover;
 
 /// How often progress is shown while no stage starts or ends.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -226,6 +227,7 @@ impl Coordinator {
         let service = {
             let work_dir = work_dir.clone();
             Service::new(commands.clone(), move |job| *job = completed(job.clone(), &work_dir))
+                .with_stop(signals.trigger(&waker))
         };
         let (shut, closing) = oneshot::channel::<()>();
         let policy = RolePolicy::new(&METHODS).for_identity(driver.identity());
@@ -375,32 +377,6 @@ async fn serve_on(
             let _ = closing.await;
         })
         .await
-}
-
-/// Fails if a live coordinator has the state directory. Returns the socket of one that does not
-/// answer.
-fn refuse_second(
-    runtime: &tokio::runtime::Runtime,
-    state: &Path,
-) -> anyhow::Result<Option<PathBuf>> {
-    let Ok(address) = CoordinatorAddress::read_in(state) else { return Ok(None) };
-    let credentials = Credentials::choose(&address, state, Role::Operator);
-    let answered = runtime.block_on(async {
-        let channel = connect(&address, &credentials).await.ok()?;
-        let mut client = pb::control_client::ControlClient::new(channel);
-        let status = client.status(pb::StatusRequest {});
-        tokio::time::timeout(Duration::from_secs(2), status).await.ok()?.ok()
-    });
-    if answered.is_some() {
-        bail!(
-            "a coordinator already runs this job (pid {} on `{}`)\nhint: `thresher status --state \
-             {}` shows it, `thresher drain` stops it",
-            address.pid,
-            address.host,
-            state.display()
-        );
-    }
-    Ok(address.unix)
 }
 
 /// Returns the final status if an earlier run completed the job. Nothing is written then: no epoch

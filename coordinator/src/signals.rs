@@ -48,6 +48,15 @@ impl Signals {
         Ok(signals)
     }
 
+    /// Returns a function that does what a signal does.
+    pub(crate) fn trigger(&self, waker: &Waker) -> impl Fn() + Send + Sync + 'static {
+        let (others, waker) = (Arc::clone(&self.others), waker.clone());
+        move || {
+            others.fetch_add(1, Ordering::Relaxed);
+            waker.wake();
+        }
+    }
+
     pub(crate) fn seen(&self) -> bool {
         self.interrupts.load(Ordering::Relaxed) + self.others.load(Ordering::Relaxed) > 0
     }

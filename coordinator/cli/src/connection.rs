@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::print;
 use thresher_channel::address::{AddressError, CoordinatorAddress};
 use thresher_channel::{Channel, ConnectError, Credentials, Role, connect};
 use thresher_proto::pb::control_client::ControlClient;
@@ -19,7 +20,10 @@ pub(super) enum Reached {
 pub(super) async fn reach(state: &Path) -> anyhow::Result<Reached> {
     let address = match CoordinatorAddress::read_in(state) {
         Ok(address) => address,
-        Err(error @ (AddressError::Missing { .. } | AddressError::Copy { .. })) => {
+        Err(error @ AddressError::Missing { .. }) => return Ok(Reached::Nobody(error.to_string())),
+        Err(error @ AddressError::Copy { .. }) => {
+            // What follows is about the copy alone, which may not be what was meant.
+            print::note(&format!("warning: {error}"));
             return Ok(Reached::Nobody(error.to_string()));
         }
         Err(error) => return Err(error.into()),

@@ -23,12 +23,14 @@ mod place;
 mod plan;
 mod print;
 mod progress;
+mod recover;
 mod run;
 mod script_calls;
 mod status;
 mod status_json;
 mod status_text;
 mod submit;
+mod terminal;
 mod walltime;
 mod worker;
 

@@ -3,18 +3,20 @@
 //! It reads no clock, because each status has its time.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use thresher_proto::pb::{StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
 use super::print;
+use super::terminal::Terminal;
 use thresher_coordinator::amounts::{bytes, count, rate, span, utc};
 use thresher_coordinator::figures::{Pace, ended_units};
 
 /// Shortest time between two lines about the same stage.
 const LINE_MILLIS: u64 = 5_000;
+/// How often bars are drawn in a second, at most.
+const REDRAWS: u8 = 10;
 /// Columns of a terminal below which there is no room for the bars themselves.
 const WIDTH_OF_BARS: u16 = 80;
 /// What is shown of a stage. A line that is too long would be continued on the next row, and the
@@ -32,8 +34,9 @@ pub(super) enum Progress {
 
 impl Progress {
     pub(super) fn on_stderr() -> Self {
-        if std::io::stderr().is_terminal() {
-            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        if let Some(terminal) = Terminal::on_stderr() {
+            let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal), REDRAWS);
+            let all = MultiProgress::with_draw_target(target);
             print::set_bars(Some(all.clone()));
             Self::Bars(Bars { all, stages: BTreeMap::new(), template: "" })
         } else {

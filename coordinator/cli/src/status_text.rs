@@ -180,7 +180,16 @@ fn summary(workers: &[pb::WorkerStatus], live: bool) -> String {
 fn left_out(status: &StatusResponse) -> String {
     let listed = Counted::of(status, Stage::List);
     let (all, names) = (listed.excluded_inputs, &listed.excluded_input_names);
-    if all == 0 { String::new() } else { format!("\nleft out {}\n", left_out_words(all, names)) }
+    if all == 0 {
+        String::new()
+    } else {
+        format!("\nleft out {}\n", left_out_words(all, names, quoted))
+    }
+}
+
+/// Returns a name as it is shown in a sentence.
+pub(super) fn quoted(name: &str) -> String {
+    format!("`{}`", escape::line(name))
 }
 
 fn records(status: &StatusResponse) -> String {

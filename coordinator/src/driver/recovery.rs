@@ -54,7 +54,7 @@ pub struct Recovered {
 }
 
 /// Returns the folder of a job's journal.
-fn journal_directory(state: &Path) -> PathBuf {
+pub(crate) fn journal_directory(state: &Path) -> PathBuf {
     state.join("journal")
 }
 

@@ -197,7 +197,7 @@ mod tests {
     fn the_address_in_a_copy_of_a_state_directory_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
-        [&first, &second].map(|state| fs::create_dir(state).unwrap());
+        [&first, &second].iter().for_each(|state| fs::create_dir(state).unwrap());
         let identity = identity::establish(&first, false).unwrap().id;
         CoordinatorAddress { identity, ..address(1) }.write_in(&first).unwrap();
         for file in fs::read_dir(&first).unwrap().map(Result::unwrap) {
