@@ -160,7 +160,7 @@ mod tests {
         assert!(dead.is_dead() && !dead.may_work());
         let words = dead.words(NOW);
         assert!(
-            words.ends_with(" is dead, last heard 34.0 s ago, at 2026-03-01 12:01:06 UTC"),
+            words.ends_with(" is dead, last heard 34 s ago, at 2026-03-01 12:01:06 UTC"),
             "{words}"
         );
     }

@@ -14,6 +14,9 @@ use tonic::Code;
 use super::{AgentOptions, RETRY_PAUSE, is_final};
 use thresher_storage::clock;
 
+/// How long a worker waits without a word for a coordinator that starts at the same time.
+const QUIET_WAIT: Duration = Duration::from_secs(5);
+
 /// The connection to the coordinator, which is made again after a failure.
 pub(super) struct Link {
     pub(super) options: AgentOptions,
@@ -63,6 +66,18 @@ impl Link {
         self.client.as_mut().ok_or_else(|| tonic::Status::internal("the client was just made"))
     }
 
+    /// Returns a sentence if another version used the state directory last.
+    fn other_version(&self) -> Option<String> {
+        let version = CoordinatorAddress::read_in(&self.options.state).ok()?.version;
+        (version != thresher_proto::VERSION).then(|| {
+            format!(
+                "the last coordinator of this state directory was of version `{version}`, and this \
+                 worker is of version `{}`; ",
+                thresher_proto::VERSION
+            )
+        })
+    }
+
     fn address(&self) -> anyhow::Result<CoordinatorAddress> {
         match self.options.connect {
             None => Ok(CoordinatorAddress::read_in(&self.options.state)?),
@@ -87,6 +102,7 @@ impl Link {
         held: Vec<UnitRef>,
     ) -> anyhow::Result<RegisterResponse> {
         let start = clock::now();
+        let mut was_shown = false;
         let request = RegisterRequest {
             host: host_name(),
             pid: std::process::id(),
@@ -109,11 +125,24 @@ impl Link {
             }
             // The coordinator answers but has no job yet, so the worker waits.
             let waits_for_job = status.code() == Code::FailedPrecondition;
+            let waited = clock::now().duration_since(start);
             if !waits_for_job {
                 self.client = None;
-                if clock::now().duration_since(start) > patience {
-                    anyhow::bail!("no coordinator could be reached: {}", status.message());
+                if waited > patience {
+                    anyhow::bail!(
+                        "no coordinator could be reached: {}{}",
+                        self.other_version().unwrap_or_default(),
+                        status.message()
+                    );
                 }
+            }
+            if waited > QUIET_WAIT && !std::mem::replace(&mut was_shown, true) {
+                let why = match self.other_version() {
+                    Some(version) if !waits_for_job => version + status.message(),
+                    Some(_) | None => status.message().to_owned(),
+                };
+                let seconds = patience.as_secs();
+                tracing::warn!(seconds, why, "waiting for the coordinator");
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
