@@ -65,7 +65,7 @@ where
     T: Serialize + for<'a> Deserialize<'a>,
 {
     let mut file = create(path, tag)?;
-    let text = serde_json::to_vec(content).map_err(|error| UnitError::Fatal(error.to_string()))?;
+    let text = serde_json::to_vec(content).map_err(|error| UnitError::Data(error.to_string()))?;
     write_all(&mut file, &text)?;
     let old = std::fs::read(path).ok();
     let sound = old.is_none_or(|old| serde_json::from_slice::<T>(&old).is_ok());

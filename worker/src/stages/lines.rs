@@ -82,7 +82,7 @@ fn remember_inputs(
     facts: &[InputFacts],
 ) -> Result<(), UnitError> {
     let path = inputs_path(context, task.unit.ordinal);
-    let text = serde_json::to_vec(facts).map_err(|error| UnitError::Fatal(error.to_string()))?;
+    let text = serde_json::to_vec(facts).map_err(|error| UnitError::Data(error.to_string()))?;
     let mut file = create(&path, &task.tag)?;
     write_all(&mut file, &text)?;
     // A unit may run again because its inputs had changed. The last description counts, and PREPARE
@@ -110,7 +110,7 @@ pub(super) fn refuse_changed(
     let gone = before.iter().find(|input| !now.contains(input));
     match changed.or(gone) {
         None => Ok(()),
-        Some(InputFacts { path, .. }) => Err(UnitError::Fatal(format!(
+        Some(InputFacts { path, .. }) => Err(UnitError::Data(format!(
             "the input `{path}` changed while the job ran: its lines had other bytes\nhint: inputs \
              must not change while a job runs; start again with a new state directory"
         ))),
@@ -119,7 +119,7 @@ pub(super) fn refuse_changed(
 
 pub(super) fn next(ordinal: u32) -> Result<u32, UnitError> {
     ordinal.checked_add(1).ok_or_else(|| {
-        UnitError::Fatal(
+        UnitError::Data(
             "a unit has more lines than can be numbered\nhint: lower `units.target_bytes`"
                 .to_owned(),
         )

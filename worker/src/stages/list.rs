@@ -78,7 +78,7 @@ pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected
     let missing = missing.map(|row| Ok(locate(source, &row.path)?.to_string()));
     let missing: Vec<String> = missing.collect::<Result<_, UnitError>>()?;
     match source.on_missing {
-        OnMissing::Fail if !missing.is_empty() => Err(UnitError::Fatal(missing_text(&missing))),
+        OnMissing::Fail if !missing.is_empty() => Err(UnitError::Data(missing_text(&missing))),
         OnMissing::Fail | OnMissing::Quarantine => reader.select(job, rows),
     }
 }
@@ -144,7 +144,7 @@ fn is_name(source: &SourceSpec) -> Result<bool, UnitError> {
 }
 
 fn matches_nothing(pattern: &str, base: &str) -> UnitError {
-    UnitError::Fatal(format!(
+    UnitError::Data(format!(
         "`listing = \"{pattern}\"` matches nothing in `{base}`\nhint: check `base`; a `[`, `*` or \
          `?` in a name is written `[[]`, `[*]` or `[?]`"
     ))
@@ -163,9 +163,8 @@ fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
         if bounded.read_until(b'\n', &mut line).map_err(|error| fail(&error))? == 0 {
             break;
         }
-        let refuse = |why: &str| {
-            UnitError::Fatal(format!("line {number} of the listing `{location}` {why}"))
-        };
+        let refuse =
+            |why: &str| UnitError::Data(format!("line {number} of the listing `{location}` {why}"));
         if line.len() as u64 == MAX_PATH_BYTES {
             return Err(refuse("is too long for a path"));
         }
@@ -175,7 +174,7 @@ fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
         }
     }
     if paths.is_empty() {
-        return Err(UnitError::Fatal(format!(
+        return Err(UnitError::Data(format!(
             "the listing `{location}` lists no inputs\nhint: it must have one path on each line"
         )));
     }
@@ -216,7 +215,7 @@ fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, Uni
 
 fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, UnitError> {
     if source.base.contains("://") {
-        return Err(UnitError::Fatal(format!(
+        return Err(UnitError::Data(format!(
             "`listing = \"{pattern}\"` is a pattern, but `{}` cannot be listed\nhint: name a list \
              of paths, such as `wet.paths.gz`",
             source.base

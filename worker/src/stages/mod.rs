@@ -130,7 +130,7 @@ pub fn run_unit(
         Stage::Layout => layout::run(context, &task),
         Stage::Publish => publish::run(context, &task),
         Stage::Seal => seal::run(context, &task),
-        Stage::Unspecified => Err(UnitError::Fatal(format!(
+        Stage::Unspecified => Err(UnitError::Data(format!(
             "stage {} is unknown\nhint: coordinator and worker are of different versions",
             unit.stage
         ))),
@@ -146,7 +146,7 @@ impl Task {
     /// Decodes a message within the payload.
     fn decode_part<M: Message + Default>(&self, part: &[u8]) -> Result<M, UnitError> {
         M::decode(part).map_err(|error| {
-            UnitError::Fatal(format!(
+            UnitError::Data(format!(
                 "the payload of unit `{}` is not a valid message: {error}",
                 self.unit
             ))
@@ -198,12 +198,12 @@ impl JobContext {
 
     /// Returns what the job does with the documents of a source.
     pub(crate) fn recipe(&self, source: u32) -> Result<&SourceRecipe, UnitError> {
-        let missing = || UnitError::Fatal(format!("the job has no source {source}"));
+        let missing = || UnitError::Data(format!("the job has no source {source}"));
         self.recipe.source(source).ok_or_else(missing)
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {
-        let missing = || UnitError::Fatal(format!("the job has no source {number}"));
+        let missing = || UnitError::Data(format!("the job has no source {number}"));
         self.job.source.get(number as usize).ok_or_else(missing)
     }
 
@@ -227,7 +227,7 @@ impl JobContext {
     pub fn scorers(&self) -> Result<&Scorers, UnitError> {
         let read = self.scorers.get_or_init(|| Scorers::read(&self.job));
         // A model or a list: a person can fix it, and every unit needs it.
-        read.as_ref().map_err(|error| UnitError::Barred(error.clone()))
+        read.as_ref().map_err(|error| UnitError::Storage(error.clone()))
     }
 }
 

@@ -91,7 +91,7 @@ impl RangeWork {
     ) -> Result<Option<Self>, UnitError> {
         let unit: RangeUnit = task.decode()?;
         let range = KeyRange::new(unit.range, unit.ranges)
-            .ok_or_else(|| UnitError::Fatal(format!("`{}` is not a valid key range", task.unit)))?;
+            .ok_or_else(|| UnitError::Data(format!("`{}` is not a valid key range", task.unit)))?;
         let policy = match policy {
             DedupPolicy::KeepFirst => Policy::KeepFirst,
             DedupPolicy::DropAll => Policy::DropAll,
@@ -127,7 +127,7 @@ impl RangeWork {
     fn publish_record(&self, tag: &str, resolved: &Resolved) -> Result<(), UnitError> {
         let mut file = create(&record_path(&self.folder, self.range), tag)?;
         let text =
-            serde_json::to_vec(resolved).map_err(|error| UnitError::Fatal(error.to_string()))?;
+            serde_json::to_vec(resolved).map_err(|error| UnitError::Data(error.to_string()))?;
         write_all(&mut file, &text)?;
         let sound = adopt(&self.folder, self.range).is_some();
         let committed = if sound { file.commit() } else { file.commit_replacing() };

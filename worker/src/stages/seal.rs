@@ -106,12 +106,12 @@ pub struct InputEntry {
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: SealUnit = task.decode()?;
     let manifest = gather(context, &unit)?;
-    let mut text = serde_json::to_vec_pretty(&manifest)
-        .map_err(|error| UnitError::Fatal(error.to_string()))?;
+    let mut text =
+        serde_json::to_vec_pretty(&manifest).map_err(|error| UnitError::Data(error.to_string()))?;
     text.push(b'\n');
     let patient = ReadOptions::default();
     if let Some(other) = other_corpus(&context.output, &patient, |there| *there == manifest)? {
-        return Err(UnitError::Barred(other));
+        return Err(UnitError::Storage(other));
     }
     put(context, task, "report.json", unit.report_json.as_bytes(), true)?;
     put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
@@ -211,7 +211,7 @@ fn add_recipe_files(
     for (key, hash) in read {
         match known.get(&key) {
             Some(other) if *other != hash => {
-                return Err(UnitError::Fatal(format!(
+                return Err(UnitError::Data(format!(
                     "the file that `{key}` names changed while the job ran: blake3 {other} for \
                      some units, {hash} for others\nhint: start again with a new state directory \
                      and output"

@@ -115,7 +115,7 @@ fn fail(name: &str, error: &io::Error) -> UnitError {
 }
 
 fn other(path: &Path, ours: &blake3::Hash, theirs: &blake3::Hash) -> UnitError {
-    UnitError::Barred(format!(
+    UnitError::Storage(format!(
         "`{}` already exists with different content (blake3 {theirs}, this job writes \
          {ours})\nhint: it belongs to another job, or was changed; move it away, then run the \
          same command again",

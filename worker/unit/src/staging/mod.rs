@@ -120,6 +120,6 @@ fn is_damaged(path: &Path, kind: Kind) -> Result<bool, UnitError> {
         Err(BlocksError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             Ok(false)
         }
-        Err(error @ BlocksError::Io { .. }) => Err(UnitError::Retry(error.to_string())),
+        Err(error @ BlocksError::Io { .. }) => Err(UnitError::Node(error.to_string())),
     }
 }
