@@ -34,7 +34,7 @@ fn on_terminal(job: &Path, state: &Path, columns: usize, pace: &str) -> Child {
 /// The rows that a terminal shows at the end: enough of one for what progress bars write.
 fn screen(text: &str, columns: usize) -> Vec<String> {
     let mut rows: Vec<Vec<char>> = vec![Vec::new()];
-    let (mut row, mut column) = (0, 0);
+    let (mut row, mut column) = (0_usize, 0_usize);
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
@@ -44,7 +44,7 @@ fn screen(text: &str, columns: usize) -> Vec<String> {
                 assert_eq!(chars.next(), Some('['), "only these sequences are written");
                 let code: String = chars.by_ref().take_while_inclusive();
                 let (number, end) = code.split_at(code.len() - 1);
-                let number = number.parse().unwrap_or(1);
+                let number: usize = number.parse().unwrap_or(1);
                 match end {
                     "A" => row = row.saturating_sub(number),
                     "B" => row += number,
