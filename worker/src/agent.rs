@@ -7,7 +7,8 @@
 //! While the coordinator does not answer, the slots continue and their reports wait here. When it
 //! is back, possibly at a new address, the agent sends the units that it holds and the reports. It
 //! exits if the coordinator does not answer for longer than a lease lasts, unless the coordinator's
-//! process is suspended on this host. Time in which this process itself was suspended does not count.
+//! process is suspended on this host. Time in which this process itself was suspended does not
+//! count.
 //!
 //! **Invariant:** a report is forgotten only when the coordinator has answered the Sync with it.
 

@@ -1,8 +1,8 @@
 //! Catches the signals that ask this worker to exit.
 //!
 //! Batch systems use whatever they are configured to (USR1, USR2, URG), and end a job with INT and
-//! TERM, one after the other, so all of them mean the same. So does HUP, which comes when a terminal
-//! closes, unless the process was started to survive that. The agent decides what to do.
+//! TERM, one after the other, so all of them mean the same. So does HUP, which comes when a
+//! terminal closes, unless the process was started to survive that. The agent decides what to do.
 
 use std::future::poll_fn;
 use std::sync::{Condvar, Mutex, PoisonError};

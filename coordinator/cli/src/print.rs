@@ -111,8 +111,8 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Returns an event as it is shown. Its further lines are indented, so that no text in it looks like
-/// another event.
+/// Returns an event as it is shown. Its further lines are indented, so that no text in it looks
+/// like another event.
 fn log_text(event: &str, colours: bool) -> String {
     let mut shown = String::new();
     for (place, part) in event.trim_end_matches('\n').split('\x1b').enumerate() {

@@ -61,8 +61,8 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Returns the state of the job, and what is known about its coordinator. Each call connects again, so
-/// that a coordinator that restarts at another address is found.
+/// Returns the state of the job, and what is known about its coordinator. Each call connects again,
+/// so that a coordinator that restarts at another address is found.
 fn look(state: &Path) -> anyhow::Result<(StatusResponse, Coordinator)> {
     let answer = block_on(async {
         match reach(state).await? {

@@ -1,5 +1,5 @@
-//! The terminal that progress bars are drawn on, which may go away at any time: it is closed, or its
-//! network connection is lost, while the job drains.
+//! The terminal that progress bars are drawn on, which may go away at any time: it is closed, or
+//! its network connection is lost, while the job drains.
 //!
 //! **Invariant:** no call returns an error, which the library that draws the bars would answer with
 //! a panic. After the first one nothing more is written.

@@ -1,7 +1,7 @@
 //! The heartbeat file of a coordinator: `heartbeat` in the state directory.
 //!
-//! People on other hosts cannot see whether the coordinator's process lives. If it cannot be reached
-//! either, this file has the epoch and the time at which its driver last did something.
+//! People on other hosts cannot see whether the coordinator's process lives. If it cannot be
+//! reached either, this file has the epoch and the time at which its driver last did something.
 //!
 //! **Invariant:** nothing depends on this file but what is shown to people, so errors are ignored.
 

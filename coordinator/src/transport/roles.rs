@@ -113,8 +113,8 @@ impl RolePolicy {
         tracing::warn!("denied a call that is meant for another state directory");
         Err(Status::permission_denied(
             "this call is meant for the coordinator of another state directory, or for one before \
-             the journal was recovered\nhint: use the state directory of this coordinator; a worker \
-             has to be started again",
+             the journal was recovered\nhint: use the state directory of this coordinator; a \
+             worker has to be started again",
         ))
     }
 }

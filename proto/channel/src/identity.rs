@@ -1,5 +1,5 @@
-//! `identity.json`: the identity of a state directory, which every call carries, so that a call that
-//! is meant for one directory never reaches the coordinator of another.
+//! `identity.json`: the identity of a state directory, which every call carries, so that a call
+//! that is meant for one directory never reaches the coordinator of another.
 //!
 //! The file also says where the directory was when it was made. A copy has another path and another
 //! inode, so whoever uses it notices that the address in it is the original's. A renamed directory

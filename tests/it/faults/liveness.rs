@@ -114,7 +114,8 @@ fn cancelling_a_copy_of_a_state_directory_leaves_the_running_original_alone() {
     let mut child = start(&job, &state, "0.5");
     eventually("the first stages", || done(&state, "lines") > 0);
     let copy = folder.path().join("copy");
-    succeed(Command::new("cp").arg("-a").args([&state, &copy]));
+    // Files in the work directory come and go, so it may complain.
+    output(Command::new("cp").arg("-a").args([&state, &copy]));
     let said = text(thresher().args(["cancel", "--state"]).arg(&copy));
     assert!(said.contains("is a copy of the state directory"), "{said}");
     assert!(said.contains("the job is cancelled"), "{said}");

@@ -1,5 +1,5 @@
-//! What people see on a terminal: messages above the bars at any width, nothing that inputs wrote as
-//! commands, and no harm when the terminal is closed.
+//! What people see on a terminal: messages above the bars at any width, nothing that inputs wrote
+//! as commands, and no harm when the terminal is closed.
 
 use std::io::{Read, Write};
 use std::path::Path;
