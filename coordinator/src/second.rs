@@ -34,10 +34,10 @@ pub(crate) fn refuse_second(
     if answered.is_some() {
         bail!(
             "a coordinator already runs this job (pid {} on `{}`)\nhint: `thresher status --state \
-             {}` shows it, `thresher drain` stops it",
+             {state}` shows it, `thresher drain --state {state}` stops it",
             address.pid,
             address.host,
-            state.display()
+            state = state.display()
         );
     }
     Ok(address.unix)

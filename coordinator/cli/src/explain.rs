@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use thresher_domain::AttemptRef;
-use thresher_proto::pb::{ExplainRequest, ExplainResponse};
+use thresher_proto::pb::{ExplainRequest, ExplainResponse, JobState};
 
 use super::connection::{Reached, block_on, reach, refused};
 use super::liveness::Coordinator;
-use super::place::StatePlace;
+use super::place::{StatePlace, resume_command};
 use super::{Exit, print};
 use thresher_coordinator::clock;
 use thresher_coordinator::run::{JournalStatus, explain_from_state, journal_status};
@@ -57,23 +57,26 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Explains a unit's state from the journal. Nothing is leased under a dead coordinator.
+/// Explains a unit's state from the journal. Nothing runs in a drained job or under a dead
+/// coordinator.
 fn explain_offline(state: &Path, unit: &str) -> anyhow::Result<ExplainResponse> {
     let answer = explain_from_state(state, unit)?;
     let JournalStatus { status, written } = journal_status(state)?;
     let now = clock::now();
     let coordinator = Coordinator::silent(state, &status, written, now);
-    Ok(match coordinator.is_dead() {
-        true => interrupted(answer, &coordinator.words(now.millis())),
-        false => answer,
-    })
+    let words = match status.state() {
+        _ if coordinator.is_dead() => coordinator.words(now.millis()),
+        JobState::Drained => "it is drained".to_owned(),
+        _ => return Ok(answer),
+    };
+    Ok(interrupted(answer, &words, &resume_command(state)?))
 }
 
-fn interrupted(mut answer: ExplainResponse, words: &str) -> ExplainResponse {
+fn interrupted(mut answer: ExplainResponse, words: &str, again: &str) -> ExplainResponse {
     if answer.state == LEASED {
         answer.state = "held by a dead worker".to_owned();
     }
-    let sentence = format!("Nothing runs until the job is resumed: {words}.");
+    let sentence = format!("nothing runs until {again} resumes the job: {words}");
     answer.because.insert(0, sentence);
     answer
 }
@@ -109,9 +112,12 @@ mod tests {
             let state = state.to_owned();
             let answer =
                 ExplainResponse { state, because: because(), ..ExplainResponse::default() };
-            let text = text(&interrupted(answer, "its coordinator is dead"));
+            let text = text(&interrupted(answer, "its coordinator is dead", "`x`"));
             assert!(text.contains(&format!(": {expected}\n")), "{text}");
-            assert!(text.contains("resumed: its coordinator is dead.\n"), "{text}");
+            assert!(
+                text.contains("until `x` resumes the job: its coordinator is dead\n"),
+                "{text}"
+            );
         }
     }
 

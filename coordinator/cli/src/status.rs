@@ -5,15 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use thresher_proto::pb::{StatusRequest, StatusResponse};
+use thresher_proto::pb::{JobState, StatusRequest, StatusResponse};
 use tonic::Code;
 
 use super::allocations::{Allocations, Answers};
 use super::connection::{Reached, block_on, reach, refused};
 use super::liveness::Coordinator;
-use super::place::StatePlace;
+use super::place::{StatePlace, resume_command};
 use super::{Exit, print, status_json, status_text};
-use thresher_coordinator::batch::{History, Records};
 use thresher_coordinator::clock;
 use thresher_coordinator::run::{JournalStatus, journal_status};
 
@@ -104,13 +103,8 @@ fn text(
     allocations: &Allocations,
 ) -> anyhow::Result<String> {
     let mut text = status_text::table(status, coordinator, clock::now().millis());
-    if coordinator.is_dead() {
-        let submitted = History::of(&Records::of(state).read()?).submission.is_some();
-        let again = match submitted {
-            true => format!("`thresher resume --state {}`", state.display()),
-            false => "the same `thresher run` or `thresher serve`".to_owned(),
-        };
-        text += &format!("\nhint: {again} resumes the job\n");
+    if coordinator.is_dead() || status.state() == JobState::Drained {
+        text += &format!("\nhint: {} resumes the job\n", resume_command(state)?);
     }
     text += &allocations.text();
     if coordinator.may_work() {

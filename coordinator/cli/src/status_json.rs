@@ -14,6 +14,7 @@ use thresher_proto::stage_name;
 
 use super::allocations::Allocations;
 use super::liveness::Coordinator;
+use super::status_text::is_blocked;
 use thresher_coordinator::figures::{counters_by_name, held, waiting_and_leased};
 
 /// What is shown: a status, and whether the coordinator lives.
@@ -46,6 +47,8 @@ pub(super) fn render_with(
 
 /// State of a job whose coordinator ended without stopping it.
 const INTERRUPTED: &str = "interrupted";
+/// State of a job that stopped for a reason that a person has to remove.
+const BLOCKED: &str = "blocked";
 
 #[derive(Serialize)]
 struct WithAllocations<'a> {
@@ -130,7 +133,11 @@ impl<'a> From<Shown<'a>> for Status<'a> {
         let live = !status.state().is_over() && coordinator.may_work();
         Self {
             job_name: &status.job_name,
-            state: if coordinator.is_dead() { INTERRUPTED } else { state_word(status.state()) },
+            state: match status.state() {
+                _ if coordinator.is_dead() => INTERRUPTED,
+                _ if is_blocked(status) => BLOCKED,
+                state => state_word(state),
+            },
             reason: &status.reason,
             epoch: status.epoch,
             version: &status.version,
@@ -259,6 +266,16 @@ mod tests {
         assert_eq!(value["set_aside"][0]["unit"], "prepare/1");
         assert_eq!(value["workers"][0]["host"], "node7");
         assert_eq!(value["accounting"]["records_in"], 0, "present even if the job has none");
+    }
+
+    #[test]
+    fn a_blocked_job_is_not_called_drained() {
+        let state = JobState::Drained.into();
+        for (reason, word) in [("", "drained"), ("the disk is full", "blocked")] {
+            let status = pb::StatusResponse { state, reason: reason.to_owned(), ..example() };
+            let value: serde_json::Value = serde_json::from_str(&render(&status).unwrap()).unwrap();
+            assert_eq!(value["state"], word);
+        }
     }
 
     #[test]

@@ -188,8 +188,7 @@ mod tests {
         #[test]
         fn a_page_has_no_markup_of_the_text(text in hostile()) {
             let shown = page(&text);
-            let unescaped: String = shown.replace("&#", "").chars().filter(|c| is_markup(*c)).collect();
-            prop_assert_eq!(unescaped, "");
+            prop_assert!(!shown.replace("&#", "").contains(is_markup));
             let shown = code(&text);
             let inner = shown.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
             match inner {
@@ -216,7 +215,7 @@ mod tests {
         }
 
         #[test]
-        fn harmless_text_is_not_changed(text in "[ -!$-%(-;=?-Za-z^{}\u{e0}-\u{17f}\u{4e00}-\u{4fff}]{0,40}") {
+        fn harmless_text_is_not_changed(text in "[ -~\u{e0}-\u{17f}\u{4e00}-\u{4fff}]{0,40}") {
             prop_assert_eq!(line(&text), text.as_str());
             prop_assert_eq!(block(&text), text.as_str());
             prop_assert_eq!(json(&text), text.as_str());

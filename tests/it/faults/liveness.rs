@@ -67,7 +67,10 @@ fn a_killed_coordinator_is_shown_as_dead_and_the_hint_resumes_its_job() {
     for stage in shown["stages"].as_array().unwrap() {
         assert_eq!(stage["leased"], 0, "{stage}");
     }
-    assert!(unit("prepare/0").contains(": held by a dead worker\n  Nothing runs until"));
+    assert!(
+        unit("prepare/0")
+            .contains(": held by a dead worker\n  nothing runs until the same `thresher run`")
+    );
     succeed(run(&job, &state).env(PACE, "0"));
     verify(&output_folder);
     assert_eq!(published(&output_folder), reference);
@@ -135,6 +138,25 @@ fn cancelling_a_copy_of_a_state_directory_leaves_the_running_original_alone() {
     verify(&output_folder);
     let workers = status(&state)["workers"].as_array().unwrap().len();
     assert_eq!(workers, 1, "no worker of the copy worked for the original");
+}
+
+#[test]
+fn a_drained_local_job_names_the_command_that_resumes_it() {
+    let inputs = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(folder.path());
+    let job = paced(1, inputs.path()).write(folder.path());
+    let mut child = start(&job, &state, "0.3");
+    eventually("the first stages", || done(&state, "lines") > 0);
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(UNFINISHED));
+    let explained = text(thresher().args(["explain", "prepare/3", "--state"]).arg(&state));
+    for shown in [explained, status_text(&state)] {
+        assert!(shown.contains("the same `thresher run` or `thresher serve` resumes"), "{shown}");
+        assert!(!shown.contains("thresher resume"), "{shown}");
+    }
+    succeed(run(&job, &state).env(PACE, "0"));
+    verify(&output_folder);
 }
 
 #[test]
