@@ -92,10 +92,14 @@ fn cancel_unreached(state: &Path, history: &History) -> anyhow::Result<JobState>
 
 /// Does the same for a job that was never submitted to a batch system.
 fn cancel_local(state: &Path, unreached: &str) -> anyhow::Result<JobState> {
-    match status_from_state(state)?.state() {
+    let current = status_from_state(state)?.state();
+    match current {
         JobState::None => Err(nothing_to_stop(unreached, state)),
-        current if current.is_final() => Ok(current),
-        _ => cancel_in_state(state, None),
+        JobState::Running | JobState::Drained => cancel_in_state(state, None),
+        JobState::Complete
+        | JobState::CompleteWithGaps
+        | JobState::Failed
+        | JobState::Cancelled => Ok(current),
     }
 }
 

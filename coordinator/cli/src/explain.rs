@@ -64,10 +64,12 @@ fn explain_offline(state: &Path, unit: &str) -> anyhow::Result<ExplainResponse> 
     let JournalStatus { status, written } = journal_status(state)?;
     let now = clock::now();
     let coordinator = Coordinator::silent(state, &status, written, now);
-    let words = match status.state() {
-        _ if coordinator.is_dead() => coordinator.words(now.millis()),
-        JobState::Drained => "it is drained".to_owned(),
-        _ => return Ok(answer),
+    let words = if coordinator.is_dead() {
+        coordinator.words(now.millis())
+    } else if status.state() == JobState::Drained {
+        "it is drained".to_owned()
+    } else {
+        return Ok(answer);
     };
     Ok(interrupted(answer, &words, &resume_command(state)?))
 }

@@ -56,10 +56,11 @@ fn is_hangup(error: &io::Error) -> bool {
 
 /// Writes an answer, as text for people or as JSON.
 pub(super) fn answer(answer: &(impl Display + Serialize), json: bool) -> anyhow::Result<()> {
-    Ok(match json {
+    match json {
         true => self::json(&format!("{}\n", serde_json::to_string_pretty(answer)?))?,
         false => result(&answer.to_string())?,
-    })
+    }
+    Ok(())
 }
 
 /// Writes anything that is not a result.

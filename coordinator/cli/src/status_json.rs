@@ -133,10 +133,12 @@ impl<'a> From<Shown<'a>> for Status<'a> {
         let live = !status.state().is_over() && coordinator.may_work();
         Self {
             job_name: &status.job_name,
-            state: match status.state() {
-                _ if coordinator.is_dead() => INTERRUPTED,
-                _ if is_blocked(status) => BLOCKED,
-                state => state_word(state),
+            state: if coordinator.is_dead() {
+                INTERRUPTED
+            } else if is_blocked(status) {
+                BLOCKED
+            } else {
+                state_word(status.state())
             },
             reason: &status.reason,
             epoch: status.epoch,

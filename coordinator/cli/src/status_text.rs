@@ -63,10 +63,12 @@ fn headline(status: &StatusResponse, coordinator: &str, is_dead: bool) -> String
     if status.state() == JobState::None {
         return "no job has started here yet\n".to_owned();
     }
-    let state = match status.state() {
-        _ if is_dead => "not running",
-        JobState::Drained if is_blocked(status) => "blocked",
-        state => state.name(),
+    let state = if is_dead {
+        "not running"
+    } else if is_blocked(status) {
+        "blocked"
+    } else {
+        status.state().name()
     };
     let mut text = format!("job `{}` is {state}", escape::line(&status.job_name));
     if !coordinator.is_empty() {
@@ -223,7 +225,7 @@ fn records(status: &StatusResponse) -> String {
     }
     row("quarantined", totals.quarantined_sum());
     for (reason, value) in by_size(&totals.quarantined) {
-        row(&format!("  {}", escape::line(&reason)), value);
+        row(&format!("  {}", escape::line(reason)), value);
     }
     format!("\n{}", columns(&rows))
 }

@@ -108,7 +108,7 @@ fn reasons(
 ) -> std::fmt::Result {
     for (reason, records) in by_size(reasons) {
         let part = share(records, all);
-        writeln!(page, "| {verdict}: {} | {} | {part} |", code(&reason), count(records))?;
+        writeln!(page, "| {verdict}: {} | {} | {part} |", code(reason), count(records))?;
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ fn lines(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     };
     row("duplicates dropped", lines.duplicate)?;
     for (rule, removed) in by_size(&lines.removed) {
-        row(&format!("removed by {}", code(&rule)), removed)?;
+        row(&format!("removed by {}", code(rule)), removed)?;
     }
     writeln!(page)
 }

@@ -54,7 +54,7 @@ pub(super) fn write(page: &mut String, slices: &[SliceReport]) -> std::fmt::Resu
         writeln!(
             page,
             "| {} | {} | {} | {} | {} |",
-            code(&row.slice),
+            code(row.slice),
             count(row.documents),
             bytes(row.json_bytes),
             billions(row.redpajama_billion_tokens),

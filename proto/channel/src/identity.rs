@@ -73,10 +73,8 @@ impl Found {
 }
 
 impl StateIdentity {
-    /// Returns a new identity for a directory.
-    fn new(state: &Path) -> io::Result<Self> {
-        let random = || RandomState::new().hash_one(state);
-        let id = format!("{:016x}{:016x}", random(), random());
+    /// Returns the identity of a directory, with this id.
+    fn new(id: String, state: &Path) -> io::Result<Self> {
         Ok(Self { id, path: fs::canonicalize(state)?, inode: fs::metadata(state)?.ino() })
     }
 
@@ -114,12 +112,18 @@ pub fn find(state: &Path) -> Result<Found, IdentityError> {
 /// Returns the identity of a state directory in which a coordinator opens, and makes one if it has
 /// none of its own. With `renew`, calls that were meant for earlier coordinators are refused.
 pub fn establish(state: &Path, renew: bool) -> Result<StateIdentity, IdentityError> {
-    if let (Found::Own(identity), false) = (find(state)?, renew) {
+    let io_error = |source| IdentityError::Io { path: state.to_owned(), source };
+    let own = match find(state)? {
+        Found::Own(identity) if !renew => Some(identity),
+        Found::Own(_) | Found::CopyOf(_) | Found::Missing => None,
+    };
+    let id = own.as_ref().map_or_else(|| random_id(state), |own| own.id.clone());
+    let identity = StateIdentity::new(id, state).map_err(io_error)?;
+    if own.as_ref() == Some(&identity) {
         return Ok(identity);
     }
+    // If the directory was renamed, its new place is remembered: a copy of it may get the old name.
     let path = state.join(IDENTITY_FILE);
-    let io_error = |source| IdentityError::Io { path: state.to_owned(), source };
-    let identity = StateIdentity::new(state).map_err(io_error)?;
     let mut text = serde_json::to_vec_pretty(&identity).map_err(|e| io_error(e.into()))?;
     text.push(b'\n');
     let beside = state.join(format!(".{IDENTITY_FILE}.{}", std::process::id()));
@@ -131,6 +135,11 @@ pub fn establish(state: &Path, renew: bool) -> Result<StateIdentity, IdentityErr
     fs::rename(&beside, &path).map_err(io_error)?;
     sync_directory(state)?;
     Ok(identity)
+}
+
+fn random_id(state: &Path) -> String {
+    let random = || RandomState::new().hash_one(state);
+    format!("{:016x}{:016x}", random(), random())
 }
 
 #[cfg(test)]
@@ -170,6 +179,18 @@ mod tests {
         assert!(identity.has_original());
         assert_ne!(establish(&second, false).unwrap().id, identity.id);
         assert_eq!(find(&first).unwrap(), Found::Own(identity), "the original keeps its own");
+    }
+
+    #[test]
+    fn a_copy_under_the_old_name_of_a_renamed_directory_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        fs::create_dir(&first).unwrap();
+        let id = establish(&first, false).unwrap().id;
+        fs::rename(&first, &second).unwrap();
+        assert_eq!(establish(&second, false).unwrap().id, id);
+        copy(&second, &first);
+        assert!(matches!(find(&first).unwrap(), Found::CopyOf(_)));
     }
 
     #[test]

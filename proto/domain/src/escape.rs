@@ -58,13 +58,11 @@ pub fn page(text: &str) -> Cow<'_, str> {
 
 /// Returns a name as code for a page of Markdown, also in a cell of a table.
 pub fn code(text: &str) -> String {
-    match page(text) {
-        Cow::Borrowed(text) if !text.trim().is_empty() => format!("`{text}`"),
-        // An underscore is no markup inside of backquotes, and the most frequent character here.
-        Cow::Owned(_) if !text.contains(|c| is_obeyed(c) || (is_markup(c) && c != '_')) => {
-            format!("`{text}`")
-        }
-        escaped => format!("<code>{escaped}</code>"),
+    // An underscore is no markup inside of backquotes, and the most frequent character here.
+    let is_special = |c| is_obeyed(c) || (is_markup(c) && c != '_');
+    match text.trim().is_empty() || text.contains(is_special) {
+        true => format!("<code>{}</code>", page(text)),
+        false => format!("`{text}`"),
     }
 }
 

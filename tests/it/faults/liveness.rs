@@ -126,7 +126,7 @@ fn cancelling_a_copy_of_a_state_directory_leaves_the_running_original_alone() {
     let again = text(&mut run(&job, &copy));
     assert!(again.contains("error: "), "{again}");
 
-    let joined = thresher()
+    let mut joined = thresher()
         .args(["worker", "connect", "--slots", "1", "--state"])
         .arg(&copy)
         .stdout(Stdio::null())
@@ -135,6 +135,7 @@ fn cancelling_a_copy_of_a_state_directory_leaves_the_running_original_alone() {
         .unwrap();
     assert!(child.wait().unwrap().success(), "the original completes");
     kill(joined.id());
+    joined.wait().unwrap();
     verify(&output_folder);
     let workers = status(&state)["workers"].as_array().unwrap().len();
     assert_eq!(workers, 1, "no worker of the copy worked for the original");
@@ -157,6 +158,35 @@ fn a_drained_local_job_names_the_command_that_resumes_it() {
     }
     succeed(run(&job, &state).env(PACE, "0"));
     verify(&output_folder);
+}
+
+#[test]
+fn a_worker_that_waits_for_a_coordinator_says_so_and_names_another_version() {
+    let inputs = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (_, state) = places(folder.path());
+    let job = paced(1, inputs.path()).write(folder.path());
+    let mut child = start(&job, &state, "0.3");
+    signal(child.id(), Signal::TERM);
+    child.wait().unwrap();
+    let address = state.join("coordinator.json");
+    let text = std::fs::read_to_string(&address).unwrap();
+    let mut written: serde_json::Value = serde_json::from_str(&text).unwrap();
+    written["version"] = "0.0.1".into();
+    std::fs::write(&address, written.to_string()).unwrap();
+    let log = folder.path().join("worker.log");
+    let mut worker = thresher()
+        .args(["worker", "connect", "--slots", "1", "--state"])
+        .arg(&state)
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let said = || std::fs::read_to_string(&log).unwrap();
+    eventually("a message", || said().contains("waiting for the coordinator"));
+    kill(worker.id());
+    worker.wait().unwrap();
+    assert!(said().contains("was of version `0.0.1`, and this worker is of version"), "{}", said());
 }
 
 #[test]
