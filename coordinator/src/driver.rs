@@ -46,8 +46,9 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// How often the driver checks whether another coordinator took over while nothing is written. None
 /// takes over in less: the first must not have answered for longer.
 const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
-/// A wake-up that is later than this is a freeze. Busy machines and file systems take less.
-const FREEZE: Duration = Duration::from_secs(1);
+/// A wake-up that is later than this, and than half a lease, is a freeze. Busy machines and file
+/// systems take less, and if they were counted, a slow disk would keep the leases of dead workers.
+const LEAST_FREEZE: Duration = Duration::from_secs(1);
 /// Commands handled with one fsync.
 const MAX_BATCH: usize = 4096;
 /// A parked call is answered after this time at the latest, whatever it asked for.
@@ -209,7 +210,8 @@ impl Driver {
         self.now = woke;
         self.heartbeat.beat(woke);
         let late = elapsed.saturating_sub(sleep);
-        if late < FREEZE {
+        let lease = self.scheduler.plan().map_or(0, |plan| plan.limits.lease_millis);
+        if late < LEAST_FREEZE.max(Duration::from_millis(u64::from(lease) / 2)) {
             return Ok(());
         }
         let millis = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
