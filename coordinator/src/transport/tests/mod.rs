@@ -38,6 +38,9 @@ const CANCEL: &str = "/t.Thresher/Cancel";
 const STATUS: &str = "/t.Thresher/Status";
 const UNLISTED: &str = "/t.Thresher/Forgotten";
 
+/// The identity of the state directory of every coordinator here.
+const IDENTITY: &str = "a1";
+
 const TABLE: &[MethodRoles] = &[
     (LEASE, &[Role::Worker]),
     (CANCEL, &[Role::Operator]),
@@ -110,7 +113,7 @@ async fn serve(
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     let (_reporter, health) = tonic_health::server::health_reporter();
-    server(RolePolicy::new(TABLE))
+    server(RolePolicy::new(TABLE).for_identity(IDENTITY))
         .add_service(health)
         .add_service(AnyMethod)
         .serve_with_incoming_shutdown(incoming, async {
