@@ -51,7 +51,7 @@ impl<'a> Input<'a> {
         scratch: PathBuf,
     ) -> Result<Self, StorageError> {
         let InputRow { path, bytes, piece, .. } = row;
-        let known = Known { bytes: *bytes, etag: row.etag.clone() };
+        let known = Known { bytes: *bytes, etag: row.etag.clone(), listed: true };
         let options = ReadOptions { known, ..ReadOptions::default() };
         let opened = match piece {
             None => thresher_storage::open(&location, &options)?,

@@ -3,6 +3,7 @@
 //! **Invariant:** the units depend only on the listing, the inputs' sizes and `units.target_bytes`,
 //! and not on workers or memory. Otherwise positions would differ between two runs.
 
+mod places;
 mod walk;
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -17,7 +18,7 @@ use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
 use super::{Finished, JobContext, Task, digest_of};
 use thresher_sources::locate;
 use thresher_sources::{PlannedInput, Selected, source_of};
-use thresher_storage::{Location, ReadOptions, StorageError};
+use thresher_storage::{Location, ReadOptions, StorageError, probe_folder};
 use thresher_unit::staging::{InputRow, InputTable, hash_of};
 use thresher_unit::{UnitError, wire_counters};
 
@@ -32,11 +33,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let ListUnit { source: number } = task.decode()?;
     let source = context.source(number)?;
     // It is better to refuse now than after hours of work.
-    context
-        .output
-        .probe()
-        .map_err(|error| UnitError::by(error.remedy_of_place(), error.to_string()))?;
+    let tag = format!("{number}-{}", task.tag);
+    context.output.probe(&tag)?;
+    probe_folder(Path::new(&context.job.job.work_dir), &tag)?;
     let Selected { inputs, left_out } = find_inputs(&context.job, source)?;
+    places::refuse_output_among_inputs(context.output.root(), source, &inputs)?;
     let found = inputs.len() as u64;
     let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };
     let planned = cut(number, &table.rows, context.job.units.target_bytes.0);
@@ -128,7 +129,7 @@ fn listed_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
         }
         matching_paths(source, listing)?
     } else if is_list {
-        read_listing(&locate(source, listing)?)?
+        read_listing(source, &locate(source, listing)?)?
     } else {
         vec![listing.to_owned()]
     };
@@ -150,8 +151,10 @@ fn matches_nothing(pattern: &str, base: &str) -> UnitError {
     ))
 }
 
-/// Reads a list of paths, one on each line, plain or gzip.
-fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
+/// Reads a list of paths, one on each line, plain or gzip. A local list may name any place; one
+/// from a server only what is below `base`.
+fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>, UnitError> {
+    let is_remote = !matches!(location, Location::Path(_));
     let fail = |error: &io::Error| UnitError::input(&location.to_string(), error);
     let raw = thresher_storage::open(location, &ReadOptions::default())?;
     let mut lines = BufReader::new(gunzipped(raw).map_err(|error| fail(&error))?);
@@ -170,6 +173,13 @@ fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
             return Err(refuse("is too long for a path"));
         }
         let path = str::from_utf8(&line).map_err(|_| refuse("is not valid UTF-8"))?.trim();
+        if is_remote && let Some(why) = places::leaves_base(&source.base, path) {
+            return Err(refuse(&format!(
+                "names `{path}`, which {why}\nhint: a listing on a server may only name files \
+                 below `base = \"{}\"`; copy it to a folder, read it, and use the copy",
+                source.base
+            )));
+        }
         if !path.is_empty() {
             paths.push(path.to_owned());
         }

@@ -4,6 +4,7 @@
 //! unless a replacement is requested.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::commit::{AttemptFile, CommitError, Committed, make_folder};
 use super::retry::ReadOptions;
@@ -42,14 +43,14 @@ impl Output {
         &self.root
     }
 
-    /// Checks that the output can be written to, before a job's work is done in vain.
-    pub fn probe(&self) -> Result<(), StorageError> {
+    /// Checks that files can be published here, before a job's work is done in vain. The tag
+    /// distinguishes this call from all others that run at the same time.
+    pub fn probe(&self, tag: &str) -> Result<(), StorageError> {
         match self.root.join(".probe") {
             Location::S3 { bucket, key } => s3::probe(&bucket, &key, &ReadOptions::default()),
             Location::Path(path) => {
-                let made = path.parent().map_or(Ok(()), make_folder);
-                let tried = made.and_then(|()| AttemptFile::create(&path, "probe"));
-                tried.map(drop).map_err(|error| StorageError::Blocked {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                probe_folder(folder, tag).map_err(|error| StorageError::Blocked {
                     location: self.root.to_string(),
                     detail: error.to_string(),
                 })
@@ -82,6 +83,17 @@ impl Output {
             }
         }
     }
+}
+
+/// Checks that a file can be published in a folder, by publishing one and removing it.
+pub fn probe_folder(folder: &Path, tag: &str) -> Result<(), CommitError> {
+    make_folder(folder)?;
+    // The name of an unfinished file: if this process is killed here, `thresher clean` removes it.
+    let path = folder.join(format!(".probe-{tag}.part"));
+    let committed = AttemptFile::create(&path, "probe")?.commit();
+    let removed = std::fs::remove_file(&path);
+    committed?;
+    removed.map_err(|source| CommitError::Io { path, source })
 }
 
 impl OutputFile {

@@ -170,11 +170,11 @@ impl From<CommitError> for UnitError {
             // would hide.
             CommitError::Different { .. } => Self::Fatal(error.to_string()),
             CommitError::Remote(error) => {
-                Self::by(error.remedy_of_place(), format!("failed to publish: {error}"))
+                Self::by(error.remedy(), format!("failed to publish: {error}"))
             }
-            CommitError::NoSpace { .. } | CommitError::Device { .. } => {
-                Self::Barred(error.to_string())
-            }
+            CommitError::NoSpace { .. }
+            | CommitError::Device { .. }
+            | CommitError::Unsupported { .. } => Self::Barred(error.to_string()),
             CommitError::Io { ref source, .. } => Self::writing(source, error.to_string()),
         }
     }

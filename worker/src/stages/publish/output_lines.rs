@@ -109,7 +109,7 @@ fn encoder(file: OutputFile, level: i32) -> io::Result<zstd::stream::Encoder<'st
 fn fail(name: &str, error: &io::Error) -> UnitError {
     let text = format!("failed to write the shard `{name}`: {error}");
     match StorageError::of(error) {
-        Some(known) => UnitError::by(known.remedy_of_place(), text),
+        Some(known) => UnitError::by(known.remedy(), text),
         None => UnitError::writing(error, text),
     }
 }

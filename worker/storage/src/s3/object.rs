@@ -45,7 +45,23 @@ pub(super) fn put(
     };
     let location = name(bucket, key);
     let placed = engine.ask_or(&location, options, &[412], call);
-    Ok(engine.runtime.block_on(placed)?.is_ok())
+    match engine.runtime.block_on(placed)? {
+        Ok(stored) => is_stored(stored.e_tag(), &location).map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Checks that a success is the store's: each of its answers about stored bytes has their ETag. A
+/// proxy that answers with a web page has stored nothing.
+pub(super) fn is_stored(etag: Option<&str>, location: &str) -> Result<(), StorageError> {
+    if etag.is_some_and(|etag| !etag.is_empty()) {
+        return Ok(());
+    }
+    let detail = "the answer to the upload has no ETag, so it is not from a store\nhint: see \
+                  whether a proxy answers in place of the server; its address is `endpoint` in \
+                  `[s3]`, AWS_ENDPOINT_URL, or Amazon's"
+        .to_owned();
+    Err(StorageError::Unreachable { location: location.to_owned(), detail, attempts: 1 })
 }
 
 /// Returns the hash of the content that has the name now.
@@ -71,4 +87,21 @@ pub(super) fn remove(
     let location = name(bucket, key);
     let removed = engine.ask_or(&location, options, &[404], call);
     engine.runtime.block_on(removed).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Remedy;
+    use super::*;
+
+    #[test]
+    fn an_answer_without_an_etag_has_stored_nothing() {
+        is_stored(Some("\"d41d8\""), "s3://b/k").unwrap();
+        for etag in [None, Some("")] {
+            let error = is_stored(etag, "s3://b/k").unwrap_err();
+            assert_eq!(error.remedy(), Remedy::Wait);
+            let text = error.to_string();
+            assert!(text.contains("`s3://b/k`") && text.contains("hint:"), "{text}");
+        }
+    }
 }
