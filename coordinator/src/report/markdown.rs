@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::escape::{name_of, text_of};
 use super::{Report, slices};
 use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
 use crate::figures::by_size;
@@ -25,7 +26,7 @@ fn write_page(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     lines(page, report)?;
     report.scores.write(page)?;
     stages(page, report)?;
-    failed_units(page, report)?;
+    report.failed.write(page)?;
     check_it(page, report)
 }
 
@@ -37,11 +38,11 @@ fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
             page,
             "**Incomplete:** {} units failed permanently, see below; their records are not in the \
              output.\n",
-            report.set_aside.len()
+            count(report.failed.total as u64)
         )?;
     }
     for alarm in report.alarms {
-        writeln!(page, "**Alarm:** {alarm}\n")?;
+        writeln!(page, "**Alarm:** {}\n", text_of(alarm))?;
     }
     let sources: Vec<String> = inputs.sources.iter().map(|name| format!("`{name}`")).collect();
     writeln!(page, "| | |\n|---|---|")?;
@@ -103,6 +104,7 @@ fn reasons(
 ) -> std::fmt::Result {
     for (reason, records) in by_size(reasons) {
         let part = share(records, all);
+        let reason = name_of(reason);
         writeln!(page, "| {verdict}: `{reason}` | {} | {part} |", count(records))?;
     }
     Ok(())
@@ -124,7 +126,7 @@ fn languages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
         writeln!(
             page,
             "| `{}` | {documents} | {part} | {} |",
-            row.language,
+            name_of(&row.language),
             bytes(row.json_bytes)
         )?;
     }
@@ -173,22 +175,6 @@ fn stages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
             count(stage.retries.into()),
             count(stage.set_aside.into())
         )?;
-    }
-    writeln!(page)
-}
-
-fn failed_units(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
-    if report.set_aside.is_empty() {
-        return Ok(());
-    }
-    writeln!(page, "## Failed units\n")?;
-    for unit in &report.set_aside {
-        let mut text = unit.error.lines();
-        let first = text.next().unwrap_or_default();
-        writeln!(page, "* `{}`, after {} attempts: {first}", unit.unit, unit.attempts)?;
-        for line in text {
-            writeln!(page, "  {line}")?;
-        }
     }
     writeln!(page)
 }
