@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Kind, report::Outcome};
+use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Class, report::Outcome};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::signals;
@@ -165,12 +165,12 @@ fn run_lease(context: &JobContext, lease: &Lease, stop: &Stop) -> Vec<Report> {
     let outcome = match ended {
         Ok(Ok(finished)) => return finished_reports(unit, finished, wall, cpu),
         Ok(Err(_)) if stop.is_set() => return vec![returned(lease)],
-        Ok(Err(UnitError::Command(_))) if signals::was_asked_within(SAME_SIGNAL) => {
+        Ok(Err(UnitError::Program(_))) if signals::was_asked_within(SAME_SIGNAL) => {
             return vec![returned(lease)];
         }
         Ok(Err(error)) => Outcome::Failed(error.to_wire()),
         Err(panic) => Outcome::Failed(pb::Failed {
-            kind: Kind::Retry.into(),
+            class: Class::Defect.into(),
             error: format!("the unit panicked: {}", panic_text(panic.as_ref())),
             producer: None,
         }),

@@ -87,6 +87,8 @@ struct Worker<'a> {
     held: u32,
     last_seen_millis: u64,
     lost: bool,
+    /// Why it gets no units; empty if it may have some.
+    excluded: &'a str,
 }
 
 #[derive(Default, Serialize)]
@@ -103,6 +105,8 @@ struct Accounting<'a> {
 struct SetAside<'a> {
     unit: String,
     attempts: u32,
+    class: &'a str,
+    host: &'a str,
     error: &'a str,
 }
 
@@ -153,16 +157,15 @@ impl<'a> Stage<'a> {
 
 impl<'a> Worker<'a> {
     fn of(worker: &'a pb::WorkerStatus, live: bool) -> Self {
-        let pb::WorkerStatus { worker_id, host, pid, slots, held: _, last_seen_millis, lost } =
-            worker;
         Self {
-            worker_id: *worker_id,
-            host,
-            pid: *pid,
-            slots: *slots,
+            worker_id: worker.worker_id,
+            host: &worker.host,
+            pid: worker.pid,
+            slots: worker.slots,
             held: held(worker, live),
-            last_seen_millis: *last_seen_millis,
-            lost: *lost,
+            last_seen_millis: worker.last_seen_millis,
+            lost: worker.lost,
+            excluded: &worker.excluded,
         }
     }
 }
@@ -170,7 +173,13 @@ impl<'a> Worker<'a> {
 impl<'a> From<&'a pb::SetAside> for SetAside<'a> {
     fn from(unit: &'a pb::SetAside) -> Self {
         let name = pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() };
-        Self { unit: name.to_string(), attempts: unit.attempts, error: &unit.error }
+        Self {
+            unit: name.to_string(),
+            attempts: unit.attempts,
+            class: &unit.class,
+            host: &unit.host,
+            error: &unit.error,
+        }
     }
 }
 

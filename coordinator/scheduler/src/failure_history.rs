@@ -1,7 +1,7 @@
 //! What went wrong with a unit so far. It is kept aside, so that a unit without failures stays
 //! small.
 
-use thresher_domain::Timestamp;
+use thresher_domain::{FailureClass, Timestamp};
 
 /// Number of a unit's latest failures that are remembered.
 const REMEMBERED_FAILURES: usize = 3;
@@ -41,6 +41,9 @@ pub(crate) struct FailureHistory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailedAttempt {
     pub(crate) attempt: u32,
+    /// Who or what was at fault; `None` if the worker was lost.
+    pub(crate) class: Option<FailureClass>,
+    pub(crate) host: String,
     pub(crate) error: String,
 }
 
@@ -51,11 +54,11 @@ impl FailureHistory {
     }
 
     /// Remembers why an attempt failed.
-    pub(crate) fn remember(&mut self, attempt: u32, error: String) {
+    pub(crate) fn remember(&mut self, failed: FailedAttempt) {
         if self.latest.len() == REMEMBERED_FAILURES {
             self.latest.remove(0);
         }
-        self.latest.push(FailedAttempt { attempt, error });
+        self.latest.push(failed);
     }
 
     /// Resets the counters, because the cause may be fixed. What is known about attempts stays.

@@ -4,6 +4,7 @@
 use thresher_domain::AttemptRef;
 
 use crate::failed_units::FailedUnits;
+use crate::failure_history::FailedAttempt;
 use crate::unit::bounded;
 use crate::workers::Worker;
 
@@ -52,7 +53,8 @@ impl Losing<'_> {
         let history = self.failed_units.attempts.units.history_mut(unit.key);
         history.crash(unit.attempt);
         let error = format!("{} was lost: {}", lost.description, bounded(lost.reason));
-        history.remember(unit.attempt, error);
+        let host = lost.worker.host.clone();
+        history.remember(FailedAttempt { attempt: unit.attempt, class: None, host, error });
         history.crashes_alone >= self.crash_limit
     }
 }

@@ -6,13 +6,14 @@
 //! often the unit runs.
 
 use thresher_domain::{
-    AttemptRef, Done, Failure, FailureKind, Listed, Outcome, Report, Stage, Timestamp, UnitKey,
+    AttemptRef, Done, Failure, FailureClass, Listed, Outcome, Report, Stage, Timestamp, UnitKey,
 };
 
 use crate::attempts::Attempts;
 use crate::draining::Draining;
 use crate::effect::Effect;
 use crate::failed_units::FailedUnits;
+use crate::failure_history::FailedAttempt;
 use crate::lifecycle::Lifecycle;
 use crate::outage::{Outage, Unanswered};
 use crate::plan::Limits;
@@ -135,7 +136,7 @@ impl Reporting<'_> {
     fn fail_incomplete_listing(&mut self, unit: AttemptRef) {
         let error = "a piece of its listing never came".to_owned();
         if self.attempts.units.is_running(unit) {
-            self.failed(unit, &Failure { kind: FailureKind::Retry, error });
+            self.failed(unit, &Failure { class: FailureClass::Node, error });
         }
     }
 
@@ -158,7 +159,7 @@ impl Reporting<'_> {
     /// Refuses an accounting that does not add up: the next attempt's would not either.
     fn reject(&mut self, unit: AttemptRef, error: String) {
         if self.attempts.units.is_running(unit) {
-            self.failed(unit, &Failure { kind: FailureKind::Fatal, error });
+            self.failed(unit, &Failure { class: FailureClass::Data, error });
         } else {
             self.refuse(unit, error);
         }
@@ -167,13 +168,20 @@ impl Reporting<'_> {
     fn failed(&mut self, unit: AttemptRef, failure: &Failure) {
         let key = unit.key;
         let error = bounded(&failure.error);
+        let worker = self.attempts.workers.get(self.context.worker_id);
+        let host = worker.map_or_else(String::new, |worker| worker.host.clone());
         let units = &mut self.attempts.units;
         units.listings.forget(unit);
         units.table_mut(key.stage).retries += 1;
         let history = units.history_mut(key);
-        history.remember(unit.attempt, error.clone());
+        history.remember(FailedAttempt {
+            attempt: unit.attempt,
+            class: Some(failure.class),
+            host,
+            error: error.clone(),
+        });
         history.failed_attempt = unit.attempt;
-        match self.classify(unit, failure.kind, &error) {
+        match self.consequence(unit, failure.class, &error) {
             Consequence::Retry { counts } => {
                 let history = self.attempts.units.history_mut(key);
                 history.failures += u32::from(counts);
@@ -189,17 +197,17 @@ impl Reporting<'_> {
         self.attempts.end(unit);
     }
 
-    /// Does what the kind of a failure asks for beyond its unit. Returns what follows for the unit.
-    fn classify(&mut self, unit: AttemptRef, kind: FailureKind, error: &str) -> Consequence {
-        let counts = match kind {
-            FailureKind::Retry => true,
-            FailureKind::Fatal => return Consequence::Fail { error: error.to_owned() },
-            FailureKind::Blocked => {
+    /// Does what the class of a failure asks for beyond its unit. Returns what follows for the unit.
+    fn consequence(&mut self, unit: AttemptRef, class: FailureClass, error: &str) -> Consequence {
+        let counts = match class {
+            FailureClass::Node | FailureClass::Program | FailureClass::Defect => true,
+            FailureClass::Data => return Consequence::Fail { error: error.to_owned() },
+            FailureClass::Storage | FailureClass::JobFile => {
                 self.lifecycle.refused = true;
                 self.block(error);
                 false
             }
-            FailureKind::Unanswered => match self.unanswered(unit) {
+            FailureClass::Service => match self.unanswered(unit) {
                 Unanswered::OneUnit => true,
                 Unanswered::EveryUnit => false,
                 Unanswered::TooLong => {
@@ -207,7 +215,7 @@ impl Reporting<'_> {
                     false
                 }
             },
-            FailureKind::Damaged { producer } => match self.repair(unit.key, producer) {
+            FailureClass::Damaged { producer } => match self.repair(unit.key, producer) {
                 Repair::Started | Repair::Running => false,
                 Repair::Impossible => true,
                 Repair::Exhausted => {

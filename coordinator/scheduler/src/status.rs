@@ -49,6 +49,7 @@ impl StatusView<'_> {
             alarms: job.alarms.clone(),
             draining: job.lifecycle.is_draining(),
             refused: job.lifecycle.refused,
+            attention: Vec::new(),
             output: job.plan.output.clone(),
             ..common
         }
@@ -79,10 +80,15 @@ fn stage_status(table: &StageTable) -> StageStatus {
 fn failed_units(job: &Job) -> Vec<FailedUnit> {
     let failed = job.units.failed().take(MAX_LISTED);
     failed
-        .map(|(unit, history)| FailedUnit {
-            unit,
-            error: history.permanent_error.clone().unwrap_or_default(),
-            attempts: job.units.newest(unit).attempt,
+        .map(|(unit, history)| {
+            let last = history.latest.last();
+            FailedUnit {
+                unit,
+                error: history.permanent_error.clone().unwrap_or_default(),
+                attempts: job.units.newest(unit).attempt,
+                class: last.and_then(|last| last.class),
+                host: last.map_or_else(String::new, |last| last.host.clone()),
+            }
         })
         .collect()
 }

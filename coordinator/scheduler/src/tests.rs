@@ -11,7 +11,7 @@ mod speculation;
 mod walltime;
 
 use thresher_domain::{
-    AllocationEnd, AttemptRef, CoordinatorOpened, Directive, Done, Failure, FailureKind, JobState,
+    AllocationEnd, AttemptRef, CoordinatorOpened, Directive, Done, Failure, FailureClass, JobState,
     Lease, Listed, Outcome, Payload, PlannedUnit, RegisterRequest, Report, Stage, StageStatus,
     SyncRequest, UnitKey,
 };
@@ -203,8 +203,8 @@ fn done_with_keys(keys: u64) -> Outcome {
     Outcome::Done(Done { digest: b"keys".to_vec(), keys, ..Done::default() })
 }
 
-fn failed(kind: FailureKind) -> Outcome {
-    Outcome::Failed(Failure { kind, error: "no luck".to_owned() })
+fn failed(class: FailureClass) -> Outcome {
+    Outcome::Failed(Failure { class, error: "no luck".to_owned() })
 }
 
 fn listed(piece: u32, units: u32) -> Outcome {

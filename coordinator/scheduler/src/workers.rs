@@ -84,6 +84,7 @@ impl Worker {
             held: self.held.len() as u32,
             last_seen: self.last_seen.at,
             lost,
+            excluded: None,
         }
     }
 

@@ -48,6 +48,8 @@ pub fn example() -> pb::StatusResponse {
             unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal: 1, attempt: 3 }),
             error: "failed to read the input `b.gz`\nhint: look at it".to_owned(),
             attempts: 3,
+            class: "data".to_owned(),
+            host: "node7".to_owned(),
         }],
         output: "/out/small".to_owned(),
         ..pb::StatusResponse::default()
@@ -86,6 +88,7 @@ fn example_worker() -> pb::WorkerStatus {
         held: 3,
         last_seen_millis: 1_772_366_402_000,
         lost: false,
+        excluded: String::new(),
     }
 }
 

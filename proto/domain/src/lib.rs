@@ -31,6 +31,6 @@ pub use status::{
 pub use timestamp::Timestamp;
 pub use unit::{AttemptRef, UnitKey, UnitNameError};
 pub use work::{
-    Accounting, Count, Done, Failure, FailureKind, LayoutPayload, Lease, Listed, Outcome, Payload,
+    Accounting, Count, Done, Failure, FailureClass, LayoutPayload, Lease, Listed, Outcome, Payload,
     PlannedUnit, RangePayload, Report,
 };

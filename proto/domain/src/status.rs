@@ -1,6 +1,8 @@
 //! The state of a job, for people and programs.
 
-use crate::{Accounting, AttemptRef, CounterValue, JobState, Stage, Timestamp, UnitKey};
+use crate::{
+    Accounting, AttemptRef, CounterValue, FailureClass, JobState, Stage, Timestamp, UnitKey,
+};
 
 /// The state of a job, with everything that is reported about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,9 @@ pub struct Status {
     /// Whether the job stopped for a reason that would stop the next coordinator too, until
     /// somebody fixes it.
     pub refused: bool,
+    /// What a person should look at before using the output; a complete job then ends with its own
+    /// exit status.
+    pub attention: Vec<String>,
 }
 
 /// The allocation around a coordinator.
@@ -112,6 +117,8 @@ pub struct WorkerStatus {
     pub last_seen: Timestamp,
     /// Whether it was declared lost.
     pub lost: bool,
+    /// Why it gets no units; `None` if it may have some.
+    pub excluded: Option<String>,
 }
 
 /// A unit that failed permanently.
@@ -123,6 +130,10 @@ pub struct FailedUnit {
     pub error: String,
     /// Number of attempts.
     pub attempts: u32,
+    /// Who or what is at fault; `None` if the unit took its workers with it.
+    pub class: Option<FailureClass>,
+    /// The host on which it failed last; empty if that is not known.
+    pub host: String,
 }
 
 /// What a unit does at the moment.

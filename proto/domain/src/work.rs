@@ -139,30 +139,51 @@ pub struct Listed {
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What follows from it.
-    pub kind: FailureKind,
+    /// Who or what is at fault.
+    pub class: FailureClass,
     /// Message for people: what failed, where, and a hint.
     pub error: String,
 }
 
-/// What follows from a failure.
+/// Who or what is at fault, as far as the worker can say. What follows is decided by the scheduler,
+/// which also knows where else the unit and the node fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    /// The next attempt may succeed.
-    Retry,
-    /// Every attempt would fail: the input or the job is wrong.
-    Fatal,
+pub enum FailureClass {
+    /// Evidently the data: every attempt would fail.
+    Data,
+    /// Perhaps only this node: a local disk, a mount, memory, a permission, a file that is not
+    /// visible yet.
+    Node,
+    /// Storage refuses this job, or is full. If that holds on every node, a person must act.
+    Storage,
+    /// A server did not answer, or only said that it is busy, for longer than a request waits.
+    Service,
+    /// The job file, or something that it names, is wrong: a person must change it.
+    JobFile,
+    /// A program of the user's failed.
+    Program,
+    /// A defect of Thresher's own.
+    Defect,
     /// A file that an earlier unit wrote is damaged, so that unit must run again first.
     Damaged {
         /// The unit that wrote the file.
         producer: UnitKey,
     },
-    /// A server refuses this job's workers, so no unit can continue until somebody changes that.
-    /// Counts against no unit.
-    Blocked,
-    /// A server did not answer for longer than a request waits. Counts against the unit only if
-    /// others succeed meanwhile.
-    Unanswered,
+}
+
+impl FailureClass {
+    /// Returns the class in words, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Node => "node",
+            Self::Storage | Self::Damaged { .. } => "storage",
+            Self::Service => "service",
+            Self::JobFile => "job file",
+            Self::Program => "program",
+            Self::Defect => "defect of Thresher",
+        }
+    }
 }
 
 /// How far an attempt is, or how it ended.

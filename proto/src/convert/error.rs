@@ -17,7 +17,7 @@ pub enum MalformedMessage {
     MissingOutcome,
     /// The kind of a failure is not one of those that this version knows.
     #[error("{0} is not the number of a kind of failure")]
-    UnknownFailureKind(i32),
+    UnknownFailureClass(i32),
     /// A failure because of a damaged file does not name the unit that wrote the file.
     #[error("a failure because of a damaged file does not name the unit that wrote it")]
     MissingProducer,

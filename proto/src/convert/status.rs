@@ -1,7 +1,8 @@
 //! The state of a job, for people and programs.
 
 use thresher_domain::{
-    AllocationEnd, Explanation, FailedUnit, JobState, StageStatus, Status, Timestamp, WorkerStatus,
+    AllocationEnd, Explanation, FailedUnit, FailureClass, JobState, StageStatus, Status, Timestamp,
+    WorkerStatus,
 };
 
 use super::counter::counters_to_wire;
@@ -78,6 +79,7 @@ impl From<Status> for pb::StatusResponse {
             allocation: status.allocation.map(pb::AllocationEnd::from),
             draining: status.draining,
             refused: status.refused,
+            attention: status.attention,
         }
     }
 }
@@ -114,15 +116,24 @@ impl From<StageStatus> for pb::StageStatus {
 
 impl From<WorkerStatus> for pb::WorkerStatus {
     fn from(worker: WorkerStatus) -> Self {
-        let WorkerStatus { worker_id, host, pid, slots, held, last_seen, lost } = worker;
-        Self { worker_id, host, pid, slots, held, last_seen_millis: last_seen.millis(), lost }
+        Self {
+            worker_id: worker.worker_id,
+            host: worker.host,
+            pid: worker.pid,
+            slots: worker.slots,
+            held: worker.held,
+            last_seen_millis: worker.last_seen.millis(),
+            lost: worker.lost,
+            excluded: worker.excluded.unwrap_or_default(),
+        }
     }
 }
 
 impl From<FailedUnit> for pb::SetAside {
     fn from(failed: FailedUnit) -> Self {
-        let FailedUnit { unit, error, attempts } = failed;
-        Self { unit: Some(unit.attempt(0).into()), error, attempts }
+        let FailedUnit { unit, error, attempts, class, host } = failed;
+        let class = class.map_or("", FailureClass::name).to_owned();
+        Self { unit: Some(unit.attempt(0).into()), error, attempts, class, host }
     }
 }
 

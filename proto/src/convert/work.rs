@@ -1,7 +1,8 @@
 //! Reports of workers.
 
 use thresher_domain::{
-    Accounting, AttemptRef, Count, Done, Failure, FailureKind, Listed, Outcome, PlannedUnit, Report,
+    Accounting, AttemptRef, Count, Done, Failure, FailureClass, Listed, Outcome, PlannedUnit,
+    Report,
 };
 
 use super::counter::{counters_from_wire, counters_to_wire};
@@ -58,34 +59,42 @@ impl TryFrom<pb::Failed> for Failure {
     type Error = MalformedMessage;
 
     fn try_from(failed: pb::Failed) -> Result<Self, MalformedMessage> {
-        use pb::failed::Kind;
-        let unknown = || MalformedMessage::UnknownFailureKind(failed.kind);
-        let kind = match Kind::try_from(failed.kind).map_err(|_| unknown())? {
-            Kind::Unspecified => return Err(unknown()),
-            Kind::Retry => FailureKind::Retry,
-            Kind::Fatal => FailureKind::Fatal,
-            Kind::Damaged => {
+        use pb::failed::Class;
+        let unknown = || MalformedMessage::UnknownFailureClass(failed.class);
+        let class = match Class::try_from(failed.class).map_err(|_| unknown())? {
+            Class::Unspecified => return Err(unknown()),
+            Class::Node => FailureClass::Node,
+            Class::Data => FailureClass::Data,
+            Class::Damaged => {
                 let producer = failed.producer.ok_or(MalformedMessage::MissingProducer)?;
-                FailureKind::Damaged { producer: AttemptRef::try_from(producer)?.key }
+                FailureClass::Damaged { producer: AttemptRef::try_from(producer)?.key }
             }
-            Kind::Barred => FailureKind::Blocked,
-            Kind::Unanswered => FailureKind::Unanswered,
+            Class::Storage => FailureClass::Storage,
+            Class::Service => FailureClass::Service,
+            Class::Program => FailureClass::Program,
+            Class::JobFile => FailureClass::JobFile,
+            Class::Defect => FailureClass::Defect,
         };
-        Ok(Self { kind, error: failed.error })
+        Ok(Self { class, error: failed.error })
     }
 }
 
 impl From<Failure> for pb::Failed {
     fn from(failure: Failure) -> Self {
-        use pb::failed::Kind;
-        let (kind, producer) = match failure.kind {
-            FailureKind::Retry => (Kind::Retry, None),
-            FailureKind::Fatal => (Kind::Fatal, None),
-            FailureKind::Damaged { producer } => (Kind::Damaged, Some(producer.attempt(0).into())),
-            FailureKind::Blocked => (Kind::Barred, None),
-            FailureKind::Unanswered => (Kind::Unanswered, None),
+        use pb::failed::Class;
+        let (class, producer) = match failure.class {
+            FailureClass::Node => (Class::Node, None),
+            FailureClass::Data => (Class::Data, None),
+            FailureClass::Damaged { producer } => {
+                (Class::Damaged, Some(producer.attempt(0).into()))
+            }
+            FailureClass::Storage => (Class::Storage, None),
+            FailureClass::Service => (Class::Service, None),
+            FailureClass::Program => (Class::Program, None),
+            FailureClass::JobFile => (Class::JobFile, None),
+            FailureClass::Defect => (Class::Defect, None),
         };
-        Self { kind: kind.into(), error: failure.error, producer }
+        Self { class: class.into(), error: failure.error, producer }
     }
 }
 
@@ -141,7 +150,7 @@ fn counts_to_wire(counts: Vec<Count>) -> Vec<pb::Count> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pb::failed::Kind;
+    use pb::failed::Class;
     use thresher_domain::Counter;
 
     fn report(outcome: pb::report::Outcome) -> pb::Report {
@@ -149,8 +158,8 @@ mod tests {
         pb::Report { unit: Some(unit), outcome: Some(outcome), cpu_millis: 5, wall_millis: 6 }
     }
 
-    fn failed(kind: i32, producer: Option<pb::UnitRef>) -> pb::report::Outcome {
-        pb::report::Outcome::Failed(pb::Failed { kind, error: "it broke".to_owned(), producer })
+    fn failed(class: i32, producer: Option<pb::UnitRef>) -> pb::report::Outcome {
+        pb::report::Outcome::Failed(pb::Failed { class, error: "it broke".to_owned(), producer })
     }
 
     #[test]
@@ -176,11 +185,14 @@ mod tests {
             pb::report::Outcome::Done(done),
             pb::report::Outcome::Listed(pb::Listed { piece: 2, units }),
             pb::report::Outcome::Returned(pb::Returned {}),
-            failed(Kind::Retry.into(), None),
-            failed(Kind::Fatal.into(), None),
-            failed(Kind::Barred.into(), None),
-            failed(Kind::Unanswered.into(), None),
-            failed(Kind::Damaged.into(), Some(producer)),
+            failed(Class::Node.into(), None),
+            failed(Class::Data.into(), None),
+            failed(Class::Storage.into(), None),
+            failed(Class::Service.into(), None),
+            failed(Class::Program.into(), None),
+            failed(Class::JobFile.into(), None),
+            failed(Class::Defect.into(), None),
+            failed(Class::Damaged.into(), Some(producer)),
         ] {
             let sent = report(outcome);
             let received = Report::try_from(sent.clone()).unwrap();
@@ -190,14 +202,14 @@ mod tests {
 
     #[test]
     fn malformed_reports_are_refused_by_name() {
-        use MalformedMessage::{MissingOutcome, MissingProducer, MissingUnit, UnknownFailureKind};
+        use MalformedMessage::{MissingOutcome, MissingProducer, MissingUnit, UnknownFailureClass};
         let returned = pb::report::Outcome::Returned(pb::Returned {});
         for (sent, error) in [
             (pb::Report { unit: None, ..report(returned.clone()) }, MissingUnit),
             (pb::Report { outcome: None, ..report(returned) }, MissingOutcome),
-            (report(failed(0, None)), UnknownFailureKind(0)),
-            (report(failed(99, None)), UnknownFailureKind(99)),
-            (report(failed(Kind::Damaged.into(), None)), MissingProducer),
+            (report(failed(0, None)), UnknownFailureClass(0)),
+            (report(failed(99, None)), UnknownFailureClass(99)),
+            (report(failed(Class::Damaged.into(), None)), MissingProducer),
         ] {
             assert_eq!(Report::try_from(sent), Err(error));
         }

@@ -2,7 +2,7 @@
 //! what was not answered, and continues after it was lost.
 
 use thresher_domain::{
-    AttemptRef, Directive, Failure, FailureKind, Lease, Outcome, RegisterRequest, Report,
+    AttemptRef, Directive, Failure, FailureClass, Lease, Outcome, RegisterRequest, Report,
     SyncRequest, UnitKey,
 };
 use thresher_scheduler::Event;
@@ -93,16 +93,16 @@ impl Machine {
     }
 
     pub(crate) fn report_bad_luck(&mut self, run: &Run) {
-        self.report_failure(run, FailureKind::Retry, "bad luck");
+        self.report_failure(run, FailureClass::Node, "bad luck");
     }
 
     /// The storage refuses the keys of this job.
     pub(crate) fn report_blocked(&mut self, run: &Run) {
-        self.report_failure(run, FailureKind::Blocked, "the keys have expired");
+        self.report_failure(run, FailureClass::Storage, "the keys have expired");
     }
 
-    fn report_failure(&mut self, run: &Run, kind: FailureKind, error: &str) {
-        let failure = Failure { kind, error: error.to_owned() };
+    fn report_failure(&mut self, run: &Run, class: FailureClass, error: &str) {
+        let failure = Failure { class, error: error.to_owned() };
         self.report(run, [Outcome::Failed(failure)]);
     }
 

@@ -3,7 +3,7 @@
 
 use prost::Message as _;
 use thresher_domain::{
-    Accounting, Done, Failure, FailureKind, LayoutPayload, Lease, Listed, Outcome, Payload,
+    Accounting, Done, Failure, FailureClass, LayoutPayload, Lease, Listed, Outcome, Payload,
     PlannedUnit, Stage, UnitKey,
 };
 use thresher_proto::pb::PublishUnit;
@@ -44,11 +44,11 @@ impl End {
 /// Runs a unit.
 pub(crate) fn run(truth: &Truth, files: &Files, lease: &Lease) -> End {
     let failed =
-        |kind: FailureKind, error: &str| End::Fails(Failure { kind, error: error.to_owned() });
+        |class: FailureClass, error: &str| End::Fails(Failure { class, error: error.to_owned() });
     match truth.fate(lease.unit, planned_inputs(&lease.payload)) {
         Fate::Kills => return End::Kills,
-        Fate::Fatal => return failed(FailureKind::Fatal, "it can't be done"),
-        Fate::NeverBetter => return failed(FailureKind::Retry, "no luck"),
+        Fate::Fatal => return failed(FailureClass::Data, "it can't be done"),
+        Fate::NeverBetter => return failed(FailureClass::Node, "no luck"),
         Fate::Miscounts => {
             let accounting = Accounting { records_in: 2, kept: 1, ..Accounting::default() };
             let done = Done { accounting: Some(accounting), ..Done::default() };
@@ -57,7 +57,7 @@ pub(crate) fn run(truth: &Truth, files: &Files, lease: &Lease) -> End {
         Fate::Succeeds => {}
     }
     succeed(truth, files, lease).unwrap_or_else(|producer| {
-        failed(FailureKind::Damaged { producer }, &format!("`{producer}` wrote nonsense"))
+        failed(FailureClass::Damaged { producer }, &format!("`{producer}` wrote nonsense"))
     })
 }
 

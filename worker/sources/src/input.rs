@@ -168,7 +168,7 @@ impl<'a> Input<'a> {
             (None, Place::Sample(bytes)) => Some(bytes.len() as u64),
         };
         let end = end.ok_or_else(|| {
-            UnitError::Fatal(format!(
+            UnitError::JobFile(format!(
                 "the length of `{}` is unknown, and it must be read from its end\nhint: copy it \
                  to a directory",
                 self.name

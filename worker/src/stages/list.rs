@@ -79,7 +79,12 @@ pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected
     let missing = missing.map(|row| Ok(locate(source, &row.path)?.to_string()));
     let missing: Vec<String> = missing.collect::<Result<_, UnitError>>()?;
     match source.on_missing {
-        OnMissing::Fail if !missing.is_empty() => Err(UnitError::Fatal(missing_text(&missing))),
+        OnMissing::Fail if !missing.is_empty() => {
+            Err(places::blame_for_base(&source.base, missing_text(&missing)))
+        }
+        OnMissing::Quarantine if !missing.is_empty() && places::is_empty(&source.base) => {
+            Err(places::blame_for_base(&source.base, missing_text(&missing)))
+        }
         OnMissing::Fail | OnMissing::Quarantine => reader.select(job, rows),
     }
 }
@@ -145,10 +150,11 @@ fn is_name(source: &SourceSpec) -> Result<bool, UnitError> {
 }
 
 fn matches_nothing(pattern: &str, base: &str) -> UnitError {
-    UnitError::Fatal(format!(
+    let text = format!(
         "`listing = \"{pattern}\"` matches nothing in `{base}`\nhint: check `base`; a `[`, `*` or \
          `?` in a name is written `[[]`, `[*]` or `[?]`"
-    ))
+    );
+    places::blame_for_base(base, text)
 }
 
 /// Reads a list of paths, one on each line, plain or gzip. A local list may name any place; one
@@ -156,7 +162,18 @@ fn matches_nothing(pattern: &str, base: &str) -> UnitError {
 fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>, UnitError> {
     let is_remote = !matches!(location, Location::Path(_));
     let fail = |error: &io::Error| UnitError::input(&location.to_string(), error);
-    let raw = thresher_storage::open(location, &ReadOptions::default())?;
+    let raw = match thresher_storage::open(location, &ReadOptions::default()) {
+        Ok(raw) => raw,
+        Err(
+            error @ (StorageError::NotFound { .. }
+            | StorageError::Refused { .. }
+            | StorageError::BadLocation { .. }),
+        ) => {
+            let hint = "hint: `listing` names a list of paths or a pattern, relative to `base`";
+            return Err(places::blame_for_base(&source.base, format!("{error}\n{hint}")));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let mut lines = BufReader::new(gunzipped(raw).map_err(|error| fail(&error))?);
     let mut paths = Vec::new();
     let mut line = Vec::new();
@@ -167,7 +184,7 @@ fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>,
             break;
         }
         let refuse = |why: &str| {
-            UnitError::Fatal(format!("line {number} of the listing `{location}` {why}"))
+            UnitError::JobFile(format!("line {number} of the listing `{location}` {why}"))
         };
         if line.len() as u64 == MAX_PATH_BYTES {
             return Err(refuse("is too long for a path"));
@@ -185,7 +202,7 @@ fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>,
         }
     }
     if paths.is_empty() {
-        return Err(UnitError::Fatal(format!(
+        return Err(UnitError::JobFile(format!(
             "the listing `{location}` lists no inputs\nhint: it must have one path on each line"
         )));
     }
@@ -226,7 +243,7 @@ fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, Uni
 
 fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, UnitError> {
     if source.base.contains("://") {
-        return Err(UnitError::Fatal(format!(
+        return Err(UnitError::JobFile(format!(
             "`listing = \"{pattern}\"` is a pattern, but `{}` cannot be listed\nhint: name a list \
              of paths, such as `wet.paths.gz`",
             source.base

@@ -1,7 +1,10 @@
-//! SEAL: writes the manifest, which marks the output as complete, and the report.
+//! SEAL: compares every published file with what its unit reported, and writes the report and the
+//! manifest, which marks the output as complete.
 //!
 //! **Invariant:** the manifest has nothing that may differ between two runs of the same job: no
 //! time, no host, no path outside the output. The report may have these.
+
+mod published;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -9,7 +12,7 @@ use std::io::{Read, Write};
 use serde::{Deserialize, Serialize};
 use thresher_proto::pb::{self, SealUnit, Stage};
 
-use super::publish::{PublishedFile, ShardFacts, facts_path};
+use super::publish::{PublishedFile, read_facts};
 use super::{Finished, JobContext, Task, digest_of, schemas};
 use thresher_formats::piece::Piece;
 use thresher_storage::{Output, ReadOptions, StorageError};
@@ -18,6 +21,9 @@ use thresher_unit::{Tally, UnitError};
 
 /// The folder of shards, below the output directory.
 pub const SHARD_FOLDER: &str = "documents";
+
+/// The file with the hashes of the reports, in the form that `b3sum --check` reads.
+pub(crate) const REPORT_SUMS: &str = "reports.b3";
 
 /// The content of `manifest.json`: the job, its inputs, and the published files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,16 +111,23 @@ pub struct InputEntry {
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: SealUnit = task.decode()?;
-    let manifest = gather(context, &unit)?;
+    let (manifest, published) = gather(context, &unit)?;
+    published::check(context, &published, &task.stop)?;
     let mut text = serde_json::to_vec_pretty(&manifest)
-        .map_err(|error| UnitError::Fatal(error.to_string()))?;
+        .map_err(|error| UnitError::Defect(error.to_string()))?;
     text.push(b'\n');
     let patient = ReadOptions::default();
     if let Some(other) = other_corpus(&context.output, &patient, |there| *there == manifest)? {
-        return Err(UnitError::Barred(other));
+        return Err(UnitError::Storage(other));
     }
-    put(context, task, "report.json", unit.report_json.as_bytes(), true)?;
-    put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
+    let reports = [("report.json", &unit.report_json), ("REPORT.md", &unit.report_markdown)];
+    let mut sums = String::new();
+    for (name, text) in reports {
+        let hash = put(context, task, name, text.as_bytes(), true)?;
+        sums += &format!("{}  {name}\n", hash.to_hex());
+    }
+    // The manifest is the same in every run, and the reports have times: their hashes are apart.
+    put(context, task, REPORT_SUMS, sums.as_bytes(), true)?;
     // The manifest is written last, because an output with a manifest is complete.
     let hash = put(context, task, "manifest.json", &text, false)?;
     let done = pb::Done { digest: digest_of(&[hash]), ..pb::Done::default() };
@@ -164,7 +177,11 @@ fn put(
     Ok(hash_of(if replace { file.commit_replacing()? } else { file.commit()? }))
 }
 
-fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> {
+/// Returns the manifest, and every file in it with the unit that published it.
+fn gather(
+    context: &JobContext,
+    unit: &SealUnit,
+) -> Result<(Manifest, Vec<published::Published>), UnitError> {
     let job = &context.job;
     let mut manifest = Manifest {
         format: 1,
@@ -180,7 +197,8 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
         absent_units: unit.absent.clone(),
         absent_shards: unit.absent_shards.clone(),
     };
-    let (mut prepared, mut published) = (Tally::default(), Tally::default());
+    let (mut prepared, mut rendered) = (Tally::default(), Tally::default());
+    let mut published = Vec::new();
     for number in (0..unit.units).filter(|number| unit.absent.binary_search(number).is_err()) {
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
         let facts = DocumentFile::open(&path, number)?.facts()?;
@@ -195,12 +213,13 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
     }
     for number in (0..unit.shards).filter(|n| unit.absent_shards.binary_search(n).is_err()) {
         let facts = read_facts(context, number)?;
-        published.add(&facts.tally);
+        rendered.add(&facts.tally);
+        published.extend(published::files_of(number, &facts));
         manifest.shards.extend(facts.documents.map(shard_entry));
         manifest.dropped.extend(facts.dropped.map(dropped_entry));
     }
-    manifest.accounting = add_up(&prepared, published);
-    Ok(manifest)
+    manifest.accounting = add_up(&prepared, rendered);
+    Ok((manifest, published))
 }
 
 /// Adds the hashes of the recipe's files. Returns an error if two units used different files.
@@ -211,7 +230,7 @@ fn add_recipe_files(
     for (key, hash) in read {
         match known.get(&key) {
             Some(other) if *other != hash => {
-                return Err(UnitError::Fatal(format!(
+                return Err(UnitError::JobFile(format!(
                     "the file that `{key}` names changed while the job ran: blake3 {other} for \
                      some units, {hash} for others\nhint: start again with a new state directory \
                      and output"
@@ -234,18 +253,6 @@ fn add_up(prepared: &Tally, published: Tally) -> ManifestAccounting {
     let quarantined = prepared.quarantined.clone();
     let records_in = prepared.records_in();
     ManifestAccounting { records_in, published: published.kept, dropped, quarantined }
-}
-
-fn read_facts(context: &JobContext, number: u32) -> Result<ShardFacts, UnitError> {
-    let path = facts_path(context, number);
-    let read = std::fs::read(&path).ok();
-    read.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| {
-        let producer = pb::UnitRef { stage: Stage::Publish.into(), ordinal: number, attempt: 0 };
-        UnitError::Damaged {
-            producer,
-            error: format!("`{}` is missing or damaged", path.display()),
-        }
-    })
 }
 
 fn shard_entry(file: PublishedFile) -> ShardEntry {

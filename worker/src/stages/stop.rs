@@ -26,7 +26,7 @@ impl Stop {
     /// Returns an error if the attempt was asked to stop.
     pub(super) fn check(&self) -> Result<(), UnitError> {
         if self.is_set() {
-            return Err(UnitError::Retry("its result is not needed any more".to_owned()));
+            return Err(UnitError::Node("its result is not needed any more".to_owned()));
         }
         Ok(())
     }

@@ -89,6 +89,11 @@ impl AttemptFile {
         self.bytes
     }
 
+    /// Returns the hash of what was written so far.
+    pub fn hash(&self) -> blake3::Hash {
+        self.hasher.finalize()
+    }
+
     /// Classifies an error of writing to this file.
     pub fn explain(&self, error: io::Error) -> CommitError {
         classify(&self.final_path, error)

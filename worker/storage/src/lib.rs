@@ -23,14 +23,14 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 pub use location::Location;
-pub use output::{COMMIT_FOLDER, Output, OutputFile, probe_folder};
+pub use output::{COMMIT_FOLDER, Output, OutputFile, Present, probe_folder};
 pub use rate::set_request_rate;
 pub use retry::{Known, Pause, ReadOptions, Sleeper};
 
 /// What the caller can do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// The same call may succeed later.
+    /// The same call may succeed later, or on another node.
     Retry,
     /// The same call may succeed later, but the server has not answered for long, and may be down.
     Wait,
@@ -38,6 +38,8 @@ pub enum Remedy {
     GiveUp,
     /// All calls fail until somebody changes something, whatever they are about.
     Stop,
+    /// The name is wrong; the job file, or the listing that it names, must be corrected.
+    Correct,
 }
 
 /// Why a location cannot be read.
@@ -92,10 +94,8 @@ impl StorageError {
             Self::Unreachable { .. } => Remedy::Wait,
             Self::Io { .. } | Self::Gone { .. } => Remedy::Retry,
             Self::Blocked { .. } | Self::Denied { .. } => Remedy::Stop,
-            Self::NotFound { .. }
-            | Self::Refused { .. }
-            | Self::Changed { .. }
-            | Self::BadLocation { .. } => Remedy::GiveUp,
+            Self::NotFound { .. } | Self::Refused { .. } | Self::Changed { .. } => Remedy::GiveUp,
+            Self::BadLocation { .. } => Remedy::Correct,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Invariant: a name appears whole or not at all, and an existing file is compared, not replaced,
 //! unless a replacement is requested.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::commit::{AttemptFile, CommitError, Committed, make_folder};
@@ -12,6 +12,9 @@ use super::{Location, StorageError, s3};
 
 /// Folder in the output with the commit records of large objects.
 pub const COMMIT_FOLDER: &str = ".commits";
+
+/// Size in bytes of the pieces in which a published file is read again.
+const READ_BYTES: usize = 1 << 20;
 
 /// The root of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,61 @@ impl Output {
         }
     }
 
+    /// Looks for a published file without reading it.
+    pub fn find(&self, name: &str) -> Result<Present, StorageError> {
+        match super::size(&self.root.join(name), &ReadOptions::default()) {
+            Ok(Some(bytes)) => Ok(Present::Bytes(bytes)),
+            // A server that does not say how long an object is.
+            Ok(None) => Ok(Present::Bytes(self.read(name, &mut |_| true)?.0)),
+            Err(StorageError::NotFound { .. }) => Ok(Present::Missing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns whether a published file has this content. A store keeps what it was sent together
+    /// with its hash, so an object is read only if that hash is missing or another one. `goes_on`
+    /// is called between two pieces, and stops the reading by returning false, which gives `None`.
+    pub fn has_content(
+        &self,
+        name: &str,
+        expected: &blake3::Hash,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<bool>, StorageError> {
+        if let Location::S3 { bucket, key } = self.root.join(name) {
+            let record = self.root.join(&format!("{COMMIT_FOLDER}/{name}.json"));
+            let record = if let Location::S3 { key, .. } = record { key } else { String::new() };
+            if s3::stored_hash(&bucket, &key, &record)?.as_ref() == Some(expected) {
+                return Ok(Some(true));
+            }
+        }
+        let mut stopped = false;
+        let (_, hash) = self.read(name, &mut |_| {
+            stopped = !goes_on();
+            !stopped
+        })?;
+        Ok((!stopped).then_some(hash == *expected))
+    }
+
+    /// Reads a published file as far as `goes_on` returns true; returns its length and hash.
+    fn read(
+        &self,
+        name: &str,
+        goes_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<(u64, blake3::Hash), StorageError> {
+        let location = self.root.join(name);
+        let mut reader = super::open(&location, &ReadOptions::default())?;
+        let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; READ_BYTES]);
+        loop {
+            let count = reader
+                .read(&mut buffer)
+                .map_err(|error| StorageError::from_io(error, || location.to_string()))?;
+            hasher.update(&buffer[..count]);
+            if count == 0 || !goes_on(count) {
+                return Ok((hasher.count(), hasher.finalize()));
+            }
+        }
+    }
+
     /// Starts a file below the root that only this attempt sees.
     pub fn create(&self, name: &str, attempt_tag: &str) -> Result<OutputFile, CommitError> {
         match self.root.join(name) {
@@ -83,6 +141,15 @@ impl Output {
             }
         }
     }
+}
+
+/// A published file, as far as it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// Nothing has the name.
+    Missing,
+    /// Its size in bytes.
+    Bytes(u64),
 }
 
 /// Checks that a file can be published in a folder, by publishing one and removing it.
@@ -110,6 +177,14 @@ impl OutputFile {
         match self {
             Self::Disk(file) => file.commit_replacing(),
             Self::S3(upload) => upload.commit(true),
+        }
+    }
+
+    /// Returns the hash of what was written so far.
+    pub fn hash(&self) -> blake3::Hash {
+        match self {
+            Self::Disk(file) => file.hash(),
+            Self::S3(upload) => upload.hash(),
         }
     }
 

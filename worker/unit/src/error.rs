@@ -2,32 +2,39 @@
 
 use std::io;
 
-use thresher_proto::pb::{self, Stage, UnitRef, failed::Kind};
+use thresher_proto::pb::{self, Stage, UnitRef, failed::Class};
 
 use thresher_dedup::{KeysError, ResolveError, VerdictsError};
 use thresher_formats::blocks::BlocksError;
 use thresher_storage::commit::CommitError;
 use thresher_storage::{Remedy, StorageError, is_full_or_broken};
 
-/// Why a unit did not complete.
+/// Why a unit did not complete: who or what is at fault, as far as this worker can say.
 #[derive(Debug, thiserror::Error)]
 pub enum UnitError {
-    /// The next attempt may succeed.
+    /// Evidently the data: every attempt would fail.
     #[error("{0}")]
-    Retry(String),
-    /// A command of the user's failed, and the next attempt may succeed. If this worker was asked
-    /// to exit, so was the command, and the attempt did not fail.
+    Data(String),
+    /// Perhaps only this node: a local disk, a mount, memory, a permission. Another node may
+    /// succeed.
     #[error("{0}")]
-    Command(String),
-    /// Every attempt would fail.
+    Node(String),
+    /// Storage refuses this job, or is full: if that holds on every node, a person must act.
     #[error("{0}")]
-    Fatal(String),
-    /// No unit can continue until a person fixes something outside the job.
+    Storage(String),
+    /// A server did not answer, or only said that it is busy, for a long time.
     #[error("{0}")]
-    Barred(String),
-    /// A server did not answer for a long time.
+    Service(String),
+    /// The job file, or something that it names, is wrong: a person must change it.
     #[error("{0}")]
-    Unanswered(String),
+    JobFile(String),
+    /// A command of the user's failed. If this worker was asked to exit, so was the command, and
+    /// the attempt did not fail.
+    #[error("{0}")]
+    Program(String),
+    /// A defect of Thresher's own.
+    #[error("{0}")]
+    Defect(String),
     /// A file that an earlier unit wrote is damaged.
     #[error("{error}")]
     Damaged { producer: UnitRef, error: String },
@@ -51,9 +58,9 @@ impl UnitError {
     /// read-only, the job stops, and resumes when files can be written again.
     pub fn writing(error: &io::Error, text: String) -> Self {
         if !is_full_or_broken(error) {
-            return Self::Retry(text);
+            return Self::Node(text);
         }
-        Self::Barred(format!(
+        Self::Storage(format!(
             "{text}\nhint: free some space, or make it writable, then run the same command again; \
              finished units are kept"
         ))
@@ -72,10 +79,11 @@ impl UnitError {
     /// Returns the error of a unit for a storage error with this remedy.
     pub fn by(remedy: Remedy, text: String) -> Self {
         match remedy {
-            Remedy::Retry => Self::Retry(text),
-            Remedy::Wait => Self::Unanswered(text),
-            Remedy::GiveUp => Self::Fatal(text),
-            Remedy::Stop => Self::Barred(text),
+            Remedy::Retry => Self::Node(text),
+            Remedy::Wait => Self::Service(text),
+            Remedy::GiveUp => Self::Data(text),
+            Remedy::Stop => Self::Storage(text),
+            Remedy::Correct => Self::JobFile(text),
         }
     }
 
@@ -106,7 +114,7 @@ impl UnitError {
                 Self::Damaged { producer, error: error.to_string() }
             }
             VerdictsError::Name(_) | VerdictsError::Misnamed(_) | VerdictsError::Surplus(_) => {
-                Self::Fatal(error.to_string())
+                Self::Defect(error.to_string())
             }
         }
     }
@@ -120,40 +128,47 @@ impl UnitError {
                 Self::Damaged { producer, error: error.to_string() }
             }
             ResolveError::Output(source) => Self::writing(source, error.to_string()),
-            ResolveError::UnitTwice { .. }
-            | ResolveError::TasksDiffer
-            | ResolveError::OtherRank { .. }
+            ResolveError::UnitTwice { .. } | ResolveError::TasksDiffer => {
+                Self::Defect(error.to_string())
+            }
+            ResolveError::OtherRank { .. }
             | ResolveError::Message { .. }
             | ResolveError::Lost { .. }
             | ResolveError::Panicked { .. }
-            | ResolveError::Comm(_) => Self::Retry(error.to_string()),
+            | ResolveError::Comm(_) => Self::Node(error.to_string()),
         }
     }
 
     /// Reads the error that a rank reported; returns `None` if no version of this program sends it.
     pub fn from_wire(failed: pb::Failed) -> Option<Self> {
-        match (failed.kind(), failed.producer) {
-            (Kind::Retry, _) => Some(Self::Retry(failed.error)),
-            (Kind::Fatal, _) => Some(Self::Fatal(failed.error)),
-            (Kind::Barred, _) => Some(Self::Barred(failed.error)),
-            (Kind::Unanswered, _) => Some(Self::Unanswered(failed.error)),
-            (Kind::Damaged, Some(producer)) => {
+        match (failed.class(), failed.producer) {
+            (Class::Node, _) => Some(Self::Node(failed.error)),
+            (Class::Data, _) => Some(Self::Data(failed.error)),
+            (Class::Storage, _) => Some(Self::Storage(failed.error)),
+            (Class::Service, _) => Some(Self::Service(failed.error)),
+            (Class::JobFile, _) => Some(Self::JobFile(failed.error)),
+            (Class::Program, _) => Some(Self::Program(failed.error)),
+            (Class::Defect, _) => Some(Self::Defect(failed.error)),
+            (Class::Damaged, Some(producer)) => {
                 Some(Self::Damaged { producer, error: failed.error })
             }
-            (Kind::Damaged, None) | (Kind::Unspecified, _) => None,
+            (Class::Damaged, None) | (Class::Unspecified, _) => None,
         }
     }
 
     /// Converts the error to the message for the coordinator.
     pub fn to_wire(&self) -> pb::Failed {
-        let (kind, producer) = match self {
-            Self::Retry(_) | Self::Command(_) => (Kind::Retry, None),
-            Self::Fatal(_) => (Kind::Fatal, None),
-            Self::Barred(_) => (Kind::Barred, None),
-            Self::Unanswered(_) => (Kind::Unanswered, None),
-            Self::Damaged { producer, .. } => (Kind::Damaged, Some(*producer)),
+        let (class, producer) = match self {
+            Self::Node(_) => (Class::Node, None),
+            Self::Data(_) => (Class::Data, None),
+            Self::Storage(_) => (Class::Storage, None),
+            Self::Service(_) => (Class::Service, None),
+            Self::JobFile(_) => (Class::JobFile, None),
+            Self::Program(_) => (Class::Program, None),
+            Self::Defect(_) => (Class::Defect, None),
+            Self::Damaged { producer, .. } => (Class::Damaged, Some(*producer)),
         };
-        pb::Failed { kind: kind.into(), error: self.to_string(), producer }
+        pb::Failed { class: class.into(), error: self.to_string(), producer }
     }
 }
 
@@ -168,13 +183,13 @@ impl From<CommitError> for UnitError {
         match error {
             // Another attempt wrote other bytes, which is a determinism violation that a retry
             // would hide.
-            CommitError::Different { .. } => Self::Fatal(error.to_string()),
+            CommitError::Different { .. } => Self::Defect(error.to_string()),
             CommitError::Remote(error) => {
                 Self::by(error.remedy(), format!("failed to publish: {error}"))
             }
             CommitError::NoSpace { .. }
             | CommitError::Device { .. }
-            | CommitError::Unsupported { .. } => Self::Barred(error.to_string()),
+            | CommitError::Unsupported { .. } => Self::Storage(error.to_string()),
             CommitError::Io { ref source, .. } => Self::writing(source, error.to_string()),
         }
     }
@@ -183,11 +198,10 @@ impl From<CommitError> for UnitError {
 impl From<KeysError> for UnitError {
     fn from(error: KeysError) -> Self {
         match error {
-            KeysError::OrdinalTooLarge { .. } => Self::Fatal(error.to_string()),
-            KeysError::Output(ref source) | KeysError::Spill { ref source, .. } => {
-                Self::writing(source, error.to_string())
-            }
-            KeysError::SpillRead(_) => Self::Retry(error.to_string()),
+            KeysError::OrdinalTooLarge { .. } => Self::JobFile(error.to_string()),
+            KeysError::Output(ref source) => Self::writing(source, error.to_string()),
+            // Runs are spilled to this node's own disk.
+            KeysError::Spill { .. } | KeysError::SpillRead(_) => Self::Node(error.to_string()),
         }
     }
 }

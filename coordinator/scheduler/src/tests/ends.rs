@@ -59,7 +59,7 @@ fn a_job_goes_through_its_stages_in_order() {
 fn a_job_with_a_failed_unit_completes_with_missing_units() {
     let mut room = Room::listed(false, 1);
     let prepare = room.lease_one(1);
-    room.report(1, prepare, failed(FailureKind::Fatal));
+    room.report(1, prepare, failed(FailureClass::Data));
     for stage in [Stage::Layout, Stage::Seal] {
         let unit = room.lease_one(1);
         assert_eq!(unit.key.stage, stage);
@@ -75,9 +75,9 @@ fn a_failed_listing_stops_the_job_and_the_next_coordinator_retries_it() {
     for epoch in 2..10 {
         let list = room.lease_one(worker);
         assert_eq!(list.key.stage, Stage::List);
-        let kind = if epoch % 2 == 0 { FailureKind::Fatal } else { FailureKind::Retry };
+        let kind = if epoch % 2 == 0 { FailureClass::Data } else { FailureClass::Node };
         room.report(worker, list, failed(kind));
-        if kind == FailureKind::Retry {
+        if kind == FailureClass::Node {
             let again = room.lease_one(worker);
             room.report(worker, again, failed(kind));
         }
@@ -95,11 +95,11 @@ fn an_outage_is_waited_for_until_its_limit() {
         room.now += 10_000;
         let unit = room.lease_one(1);
         assert_eq!(room.job_state(), JobState::Running);
-        room.report(1, unit, failed(FailureKind::Unanswered));
+        room.report(1, unit, failed(FailureClass::Service));
     }
     let last = room.lease_one(1);
     room.now += 10_000;
-    room.report(1, last, failed(FailureKind::Unanswered));
+    room.report(1, last, failed(FailureClass::Service));
     assert_eq!(room.job_state(), JobState::Drained);
     assert!(room.reason().ends_with("no luck"), "{}", room.reason());
     assert!(!room.is_refused(), "it may answer the next coordinator");
@@ -115,7 +115,7 @@ fn a_unit_that_alone_gets_no_answer_fails_permanently() {
         assert_eq!(alone, unit(Stage::Prepare, 0, attempt));
         room.now += 1;
         room.report(1, other, done("it"));
-        room.report(1, alone, failed(FailureKind::Unanswered));
+        room.report(1, alone, failed(FailureClass::Service));
     }
     assert_eq!(room.row(Stage::Prepare).failed, 1);
     assert_eq!(room.job_state(), JobState::Running);
@@ -125,7 +125,7 @@ fn a_unit_that_alone_gets_no_answer_fails_permanently() {
 fn a_failed_unit_that_all_others_need_stops_the_job_and_is_retried_by_the_next_coordinator() {
     let mut room = Room::listed(true, 0);
     let layout = room.lease_one(1);
-    let effects = room.report(1, layout, failed(FailureKind::Fatal));
+    let effects = room.report(1, layout, failed(FailureClass::Data));
     let reason = "`layout/0`: no luck".to_owned();
     assert!(
         effects.contains(&Effect::JobEnded { state: JobState::Drained, reason }),
@@ -140,7 +140,7 @@ fn a_failed_unit_that_all_others_need_stops_the_job_and_is_retried_by_the_next_c
 fn a_job_that_stopped_for_failed_units_retries_them_in_the_next_coordinator() {
     let mut room = Room::listed_with(true, 2, |limits| limits.stop_at_failed_units = true);
     let bad = room.lease_one(1);
-    room.report(1, bad, failed(FailureKind::Fatal));
+    room.report(1, bad, failed(FailureClass::Data));
     assert_eq!(room.job_state(), JobState::Running, "the others continue");
     assert_eq!(room.finish(1, 1), [unit(Stage::Lines, 1, 1)]);
     assert_eq!(room.job_state(), JobState::Drained);
@@ -167,7 +167,7 @@ fn accepted_failed_units_are_retried_once_and_then_left_out() {
     for attempt in 1..=2 {
         let bad = room.lease_one(1);
         assert_eq!(bad, unit(Stage::Prepare, 0, attempt));
-        room.report(1, bad, failed(FailureKind::Fatal));
+        room.report(1, bad, failed(FailureClass::Data));
         if attempt == 1 {
             room.finish(1, 1);
             assert_eq!(room.job_state(), JobState::Drained);
@@ -202,9 +202,9 @@ fn a_drain_leases_nothing_and_waits_for_running_units_and_the_next_coordinator_r
 fn a_storage_that_refuses_the_job_stops_it_and_no_unit_fails() {
     let mut room = Room::listed(true, 3);
     let (first, second) = (room.lease_one(1), room.lease_one(1));
-    room.report(1, first, failed(FailureKind::Blocked));
+    room.report(1, first, failed(FailureClass::Storage));
     assert_eq!(room.lease(1, 1), [], "no unit starts that would fail the same way");
-    let effects = room.report(1, second, failed(FailureKind::Blocked));
+    let effects = room.report(1, second, failed(FailureClass::Storage));
     let reason = "worker 1 (host a, pid 1): no luck".to_owned();
     let ended = Effect::JobEnded { state: JobState::Drained, reason: reason.clone() };
     assert!(effects.contains(&ended), "{effects:?}");
@@ -215,7 +215,7 @@ fn a_storage_that_refuses_the_job_stops_it_and_no_unit_fails() {
         assert_eq!((room.reason(), room.is_refused()), (String::new(), false));
         let again = room.lease_one(1);
         assert_eq!(again.key, first.key, "it is held against nobody");
-        room.report(1, again, failed(FailureKind::Blocked));
+        room.report(1, again, failed(FailureClass::Storage));
     }
     assert_eq!(room.row(Stage::Lines).failed, 0);
 }

@@ -46,14 +46,14 @@ fn a_failed_attempt_is_retried_and_the_last_one_fails_the_unit() {
     let first = room.lease_one(1);
     let error = "no luck".to_owned();
     assert_eq!(
-        room.report(1, first, failed(FailureKind::Retry)),
+        room.report(1, first, failed(FailureClass::Node)),
         [Effect::AttemptFailed { unit: first, error: error.clone() }, Effect::WorkAvailable,]
     );
     let second = room.lease_one(1);
     assert_eq!(second, unit(Stage::Prepare, 0, 2));
-    assert_eq!(room.report(1, first, failed(FailureKind::Retry)), [], "a repeated report");
+    assert_eq!(room.report(1, first, failed(FailureClass::Node)), [], "a repeated report");
     assert_eq!(
-        room.report(1, second, failed(FailureKind::Retry)),
+        room.report(1, second, failed(FailureClass::Node)),
         [Effect::UnitFailed { unit: second, error }]
     );
     assert_eq!(room.scheduler.absent(Stage::Prepare), [0]);
@@ -66,10 +66,10 @@ fn a_failure_repeated_after_a_late_registration_counts_once() {
     let mut room = Room::listed(true, 1);
     let a = room.register(2);
     let lines = room.lease_one(a);
-    room.report(a, lines, failed(FailureKind::Retry));
+    room.report(a, lines, failed(FailureClass::Node));
     let late = room.register_holding(2, &[lines]);
     assert_eq!(room.state(lines), "waiting", "nobody runs what has ended");
-    assert_eq!(room.report(late, lines, failed(FailureKind::Retry)), []);
+    assert_eq!(room.report(late, lines, failed(FailureClass::Node)), []);
     assert_eq!(room.row(Stage::Lines).retries, 1);
     assert_eq!(room.lease_one(1), unit(Stage::Lines, 0, 2), "the second of two attempts");
 }
@@ -78,7 +78,7 @@ fn a_failure_repeated_after_a_late_registration_counts_once() {
 fn a_fatal_failure_fails_the_unit_at_once_and_lines_also_its_prepare_unit() {
     let mut room = Room::listed(true, 2);
     let lines = room.lease_one(1);
-    let effects = room.report(1, lines, failed(FailureKind::Fatal));
+    let effects = room.report(1, lines, failed(FailureClass::Data));
     let prepare = unit(Stage::Prepare, 0, 0);
     assert_eq!(
         effects,
@@ -159,7 +159,7 @@ fn a_damaged_output_is_made_again_before_its_readers_and_counts_once() {
     room.finish(1, 1);
     let layout = room.lease_one(1);
     assert_eq!(layout.key.stage, Stage::ResolveDocuments);
-    let effects = room.report(1, layout, failed(FailureKind::Damaged { producer: producer.key }));
+    let effects = room.report(1, layout, failed(FailureClass::Damaged { producer: producer.key }));
     assert_eq!(
         effects,
         [
@@ -186,7 +186,7 @@ fn damage_that_names_no_earlier_unit_is_a_failure_like_others() {
         room.report(
             1,
             prepare,
-            failed(FailureKind::Damaged { producer: UnitKey::new(Stage::Seal, 0) }),
+            failed(FailureClass::Damaged { producer: UnitKey::new(Stage::Seal, 0) }),
         );
     }
     assert_eq!(room.state(unit(Stage::Prepare, 0, 2)), "failed permanently");

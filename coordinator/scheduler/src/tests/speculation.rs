@@ -59,7 +59,7 @@ fn the_first_result_counts_and_the_late_one_is_compared() {
 #[test]
 fn when_one_attempt_ends_without_a_result_the_other_continues() {
     let endings: [fn(&mut Room, u32, AttemptRef); 3] = [
-        |room, worker, unit| drop(room.report(worker, unit, failed(FailureKind::Retry))),
+        |room, worker, unit| drop(room.report(worker, unit, failed(FailureClass::Node))),
         |room, worker, unit| {
             drop(room.report(worker, unit, Outcome::Returned));
         },
@@ -92,7 +92,7 @@ fn a_process_that_registers_again_keeps_either_attempt() {
     room.lose(idle);
     let first_again = room.register_holding(1, &[slow]);
     room.lose(1);
-    room.report(first_again, slow, failed(FailureKind::Retry));
+    room.report(first_again, slow, failed(FailureClass::Node));
     assert_eq!(room.state(slow), "leased");
     room.report(again, second, done("bytes"));
     assert_eq!(room.state(slow), "done");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use thresher_domain::{FailureKind, Outcome, UnitKey};
+use thresher_domain::{FailureClass, Outcome, UnitKey};
 use thresher_scheduler::Effect;
 
 use super::Seen;
@@ -18,7 +18,7 @@ impl StaysDone {
             match &report.outcome {
                 Outcome::Failed(failure) => {
                     // It may have been sent back to run again.
-                    if let FailureKind::Damaged { producer } = failure.kind
+                    if let FailureClass::Damaged { producer } = failure.class
                         && !seen.is_done(producer)
                     {
                         self.done.remove(&producer);

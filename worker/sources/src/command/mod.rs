@@ -157,7 +157,7 @@ pub fn command_line<'a>(
 impl From<CommandError> for UnitError {
     fn from(error: CommandError) -> Self {
         // The cause may be the machine, such as too little memory or a missing file system.
-        Self::Command(error.to_string())
+        Self::Program(error.to_string())
     }
 }
 

@@ -42,7 +42,7 @@ impl Reading<'_, '_> {
                 let mut broken = None;
                 let mut failed = |error: &io::Error| {
                     broken = Some(io_words(error));
-                    UnitError::Retry(String::new())
+                    UnitError::Node(String::new())
                 };
                 let read = self.rows(&mut BufReader::new(reader), &mut failed);
                 match (read, broken) {

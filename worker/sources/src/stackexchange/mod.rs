@@ -263,7 +263,7 @@ impl<'r, 't> Reading<'r, 't> {
 
 /// Returns the error of a unit that failed to sort.
 fn sort_failed(error: &io::Error) -> UnitError {
-    UnitError::Retry(format!("failed to sort posts: {error}"))
+    UnitError::Node(format!("failed to sort posts: {error}"))
 }
 
 #[cfg(test)]

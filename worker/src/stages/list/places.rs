@@ -40,6 +40,23 @@ fn has_scheme(name: &str) -> bool {
     })
 }
 
+/// Returns the error for inputs that are not where the job file says: this node's if its `base` is
+/// an empty folder, as the place of a file system that is not mounted is; else the job file's.
+pub(super) fn blame_for_base(base: &str, text: String) -> UnitError {
+    if is_empty(base) {
+        return UnitError::Node(format!(
+            "{text}\nhint: `{base}` is empty on this node; see whether its file system is mounted"
+        ));
+    }
+    UnitError::JobFile(text)
+}
+
+/// Returns whether the base is a folder without any file.
+pub(super) fn is_empty(base: &str) -> bool {
+    matches!(base.parse(), Ok(Location::Path(folder))
+        if folder.read_dir().is_ok_and(|mut entries| entries.next().is_none()))
+}
+
 /// Returns an error if the output is one of the folders in which inputs are, or below one: another
 /// run could read what this one writes.
 pub(super) fn refuse_output_among_inputs(
@@ -51,7 +68,7 @@ pub(super) fn refuse_output_among_inputs(
     let output = canonical(output);
     for folder in input_folders(source, rows)? {
         if output.starts_with(canonical(&folder)) {
-            return Err(UnitError::Fatal(format!(
+            return Err(UnitError::JobFile(format!(
                 "`output.path = \"{}\"` is in `{}`, where source `{}` reads its inputs\nhint: \
                  choose an `output.path` outside of it",
                 output.display(),
@@ -128,6 +145,18 @@ mod tests {
         }
         assert!(leaves_base("/data", "/data/a.gz").is_some(), "a remote list for local files");
         assert_eq!(leaves_base("/data", "a.gz"), None);
+    }
+
+    #[test]
+    fn an_empty_base_is_charged_to_the_node_and_a_wrong_one_to_the_job_file() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().display().to_string();
+        let error = blame_for_base(&path, "nothing".to_owned());
+        assert!(matches!(&error, UnitError::Node(text) if text.contains("mounted")), "{error}");
+        let missing = blame_for_base("/no/such/folder", "nothing".to_owned());
+        assert!(matches!(missing, UnitError::JobFile(_)));
+        std::fs::write(base.path().join("a"), "").unwrap();
+        assert!(matches!(blame_for_base(&path, String::new()), UnitError::JobFile(_)));
     }
 
     fn source(base: &Path, listing: &str) -> SourceSpec {

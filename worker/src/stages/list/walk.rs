@@ -26,7 +26,7 @@ pub(super) fn is_pattern(name: &str) -> bool {
 
 pub(super) fn compiled(pattern: &str) -> Result<Pattern, UnitError> {
     Pattern::new(pattern).map_err(|error| {
-        UnitError::Fatal(format!("`listing = \"{pattern}\"` is not a valid pattern: {error}"))
+        UnitError::JobFile(format!("`listing = \"{pattern}\"` is not a valid pattern: {error}"))
     })
 }
 
@@ -57,7 +57,7 @@ fn walk(
     }
     let part = if anywhere { compiled("*")? } else { compiled(part)? };
     let failed = |error: &io::Error| {
-        UnitError::Retry(format!("failed to list `{}`: {error}", folder.display()))
+        UnitError::Node(format!("failed to list `{}`: {error}", folder.display()))
     };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -79,7 +79,7 @@ fn walk(
             continue;
         }
         let Some(name) = name.to_str() else {
-            return Err(UnitError::Fatal(format!(
+            return Err(UnitError::JobFile(format!(
                 "`{}` matches `listing`, but its name is not valid UTF-8\nhint: rename it, or \
                  write a pattern that it does not fit",
                 path.display()

@@ -50,7 +50,7 @@ pub(super) fn run(
             return Err(error);
         }
         if gang.is_abandoned() {
-            return Err(UnitError::Retry(format!("the gang step was abandoned: {end}")));
+            return Err(UnitError::Node(format!("the gang step was abandoned: {end}")));
         }
         if let Some(refusal) = folder.refusal() {
             tracing::error!(unit = %unit, refusal, "gang launcher refused; threads take over");
@@ -78,7 +78,7 @@ impl StepFolder {
             DirBuilder::new().mode(0o700).create(&path)
         };
         make().map_err(|error| {
-            UnitError::Retry(format!("failed to make the folder `{}`: {error}", path.display()))
+            UnitError::Node(format!("failed to make the folder `{}`: {error}", path.display()))
         })?;
         Ok(Self { path })
     }
@@ -93,7 +93,7 @@ impl StepFolder {
             file.sync_all()
         });
         written.map_err(|error| {
-            UnitError::Retry(format!("failed to write `{}`: {error}", path.display()))
+            UnitError::Node(format!("failed to write `{}`: {error}", path.display()))
         })?;
         Ok(path)
     }

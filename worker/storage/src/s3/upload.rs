@@ -72,6 +72,11 @@ impl Upload {
         self.object.location()
     }
 
+    /// Returns the hash of what was written so far.
+    pub(in super::super) fn hash(&self) -> blake3::Hash {
+        self.hasher.finalize()
+    }
+
     /// Publishes the object, unless an equal one has the name. With `replace`, an existing object
     /// is replaced.
     pub(in super::super) fn commit(mut self, replace: bool) -> Result<Committed, CommitError> {

@@ -57,7 +57,7 @@ impl InputFacts {
     /// Describes what was read of the input `name`; refuses an input that differs from the listing.
     pub fn of_read(name: &str, row: &InputRow, digest: InputDigest) -> Result<Self, UnitError> {
         if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
-            return Err(UnitError::Fatal(format!(
+            return Err(UnitError::Data(format!(
                 "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs \
                  must not change while a job runs; start again with a new state directory",
                 digest.bytes
@@ -134,7 +134,7 @@ impl DocumentFile {
         let metadata: Metadata<serde_json::Value> = serde_json::from_slice(records.file.metadata())
             .map_err(|_| records.damaged(0, "the metadata is not known"))?;
         if metadata.encoding != ENCODING {
-            return Err(UnitError::Fatal(format!(
+            return Err(UnitError::Node(format!(
                 "`{}` has encoding {} of staged documents, and this build reads {ENCODING}\nhint: \
                  run all workers of a job with one version",
                 path.display(),
