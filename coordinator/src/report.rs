@@ -354,6 +354,7 @@ mod tests {
                 unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal, attempt: 1 }),
                 error: format!("{ordinal} {}", "long ".repeat(2000)),
                 attempts: 3,
+                ..pb::SetAside::default()
             })
             .collect();
         let reasons = |count: usize| -> Vec<pb::Count> {

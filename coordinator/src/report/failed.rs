@@ -37,6 +37,10 @@ pub(super) struct FailedUnits {
 struct FailedUnit {
     unit: String,
     attempts: u32,
+    /// Who or what is at fault.
+    class: String,
+    /// The host on which it failed last.
+    host: String,
     error: String,
 }
 
@@ -53,6 +57,8 @@ impl FailedUnits {
         let listed = failed.iter().take(UNITS_LISTED).map(|unit| FailedUnit {
             unit: pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() }.to_string(),
             attempts: unit.attempts,
+            class: unit.class.clone(),
+            host: unit.host.clone(),
             error: bounded(&unit.error).to_owned(),
         });
         Self { total: failed.len(), units: listed.collect(), causes: causes(failed) }
@@ -119,7 +125,7 @@ mod tests {
 
     fn failed(number: u32, error: String) -> pb::SetAside {
         let unit = pb::UnitRef { stage: pb::Stage::Prepare.into(), ordinal: number, attempt: 3 };
-        pb::SetAside { unit: Some(unit), error, attempts: 3 }
+        pb::SetAside { unit: Some(unit), error, attempts: 3, ..pb::SetAside::default() }
     }
 
     #[test]

@@ -15,6 +15,10 @@ use tonic::transport::Channel;
 use super::{AgentOptions, RETRY_PAUSE, is_final};
 use thresher_storage::clock;
 
+/// Size in bytes of the largest answer. The coordinator is trusted and bounds what it sends; a lease
+/// that a worker cannot decode would end worker after worker.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
 /// The connection to the coordinator, which is made again after a failure.
 pub(super) struct Link {
     pub(super) options: AgentOptions,
@@ -53,7 +57,8 @@ impl Link {
                     tonic::Status::permission_denied(error.to_string())
                 }
             })?;
-            self.client = Some(CoordinationClient::new(channel));
+            let client = CoordinationClient::new(channel);
+            self.client = Some(client.max_decoding_message_size(MAX_ANSWER_BYTES));
         }
         self.client.as_mut().ok_or_else(|| tonic::Status::internal("the client was just made"))
     }

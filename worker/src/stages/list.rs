@@ -26,6 +26,8 @@ use thresher_unit::{UnitError, wire_counters};
 const MAX_PATH_BYTES: u64 = 8 << 10;
 /// Number of excluded inputs whose names are kept.
 const LEFT_OUT_NAMED: usize = 500;
+/// Length in bytes of the longest of these names.
+const LEFT_OUT_BYTES: usize = 200;
 /// Number of missing inputs that an error names.
 const MISSING_NAMED: usize = 5;
 
@@ -57,7 +59,8 @@ fn counters(found: u64, left_out: &[String]) -> Vec<(Counter, u64)> {
     if !left_out.is_empty() {
         counters.push((Counter::ExcludedInputs, left_out.len() as u64));
     }
-    let first = left_out.iter().take(LEFT_OUT_NAMED).cloned();
+    let short = left_out.iter().filter(|name| name.len() <= LEFT_OUT_BYTES);
+    let first = short.take(LEFT_OUT_NAMED).cloned();
     counters.extend(first.map(|input| (Counter::ExcludedInput { input }, 1)));
     counters
 }

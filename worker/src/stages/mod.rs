@@ -42,7 +42,7 @@ pub use pipeline::QualityModels;
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
-pub(crate) use seal::REPORT_SUMS;
+pub(crate) use seal::report_sums;
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use stop::Stop;
 

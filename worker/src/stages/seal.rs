@@ -5,6 +5,7 @@
 //! time, no host, no path outside the output. The report may have these.
 
 mod published;
+pub(crate) mod report_sums;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -21,9 +22,6 @@ use thresher_unit::{Tally, UnitError};
 
 /// The folder of shards, below the output directory.
 pub const SHARD_FOLDER: &str = "documents";
-
-/// The file with the hashes of the reports, in the form that `b3sum --check` reads.
-pub(crate) const REPORT_SUMS: &str = "reports.b3";
 
 /// The content of `manifest.json`: the job, its inputs, and the published files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,14 +118,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     if let Some(other) = other_corpus(&context.output, &patient, |there| *there == manifest)? {
         return Err(UnitError::Storage(other));
     }
-    let reports = [("report.json", &unit.report_json), ("REPORT.md", &unit.report_markdown)];
-    let mut sums = String::new();
-    for (name, text) in reports {
-        let hash = put(context, task, name, text.as_bytes(), true)?;
-        sums += &format!("{}  {name}\n", hash.to_hex());
-    }
-    // The manifest is the same in every run, and the reports have times: their hashes are apart.
-    put(context, task, REPORT_SUMS, sums.as_bytes(), true)?;
+    let json = report_sums::added(&unit.report_json, &unit.report_markdown);
+    put(context, task, "report.json", json.as_bytes(), true)?;
+    put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
     // The manifest is written last, because an output with a manifest is complete.
     let hash = put(context, task, "manifest.json", &text, false)?;
     let done = pb::Done { digest: digest_of(&[hash]), ..pb::Done::default() };

@@ -57,8 +57,8 @@ pub(super) fn is_empty(base: &str) -> bool {
         if folder.read_dir().is_ok_and(|mut entries| entries.next().is_none()))
 }
 
-/// Returns an error if the output is one of the folders in which inputs are, or below one: another
-/// run could read what this one writes.
+/// Returns an error if the output is one of the folders in which inputs are, or below one whose
+/// files are found by a pattern: another run could read what this one writes.
 pub(super) fn refuse_output_among_inputs(
     output: &Location,
     source: &SourceSpec,
@@ -67,7 +67,9 @@ pub(super) fn refuse_output_among_inputs(
     let Location::Path(output) = output else { return Ok(()) };
     let output = canonical(output);
     for folder in input_folders(source, rows)? {
-        if output.starts_with(canonical(&folder)) {
+        let folder = canonical(&folder);
+        let is_below = output.starts_with(&folder) && is_pattern(&source.listing);
+        if is_below || output == folder {
             return Err(UnitError::JobFile(format!(
                 "`output.path = \"{}\"` is in `{}`, where source `{}` reads its inputs\nhint: \
                  choose an `output.path` outside of it",
@@ -188,7 +190,7 @@ mod tests {
             ("**/*.gz", "deep/er/a.gz", "in/out"),
             ("deep/*/*.gz", "deep/er/a.gz", "in/deep/er/out"),
             ("deep/er/*.gz", "deep/er/a.gz", "in/deep/er"),
-            ("a.paths", "a.gz", "in/out"),
+            ("a.paths", "a.gz", "in"),
         ] {
             let error = check(listing, &[row], output).unwrap_err().to_string();
             assert!(error.contains("hint: choose an `output.path` outside"), "{error}");
@@ -197,7 +199,7 @@ mod tests {
             ("*.gz", "a.gz", "out"),
             ("*.gz", "a.gz", "in-out"),
             ("deep/er/*.gz", "deep/er/a.gz", "in/out"),
-            ("a.paths", "deep/er/a.gz", "in/out"),
+            ("a.paths", "a.gz", "in/out"),
             ("a.paths", "https://host/a.gz", "in/out"),
         ] {
             check(listing, &[row], output).unwrap();
