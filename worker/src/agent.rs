@@ -20,6 +20,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prost::Message;
+
 use thresher_channel::address::host_name;
 use thresher_job::JobSpec;
 use thresher_proto::pb::{
@@ -49,6 +51,8 @@ const ANSWER_GRACE: Duration = Duration::from_secs(10);
 const LEAST_GRACE: Duration = Duration::from_secs(1);
 /// Number of reports in one call; more are sent in several calls.
 const MAX_REPORTS: usize = 512;
+/// Size in bytes of the reports in one call. Each of them is far smaller (`reports`).
+const MAX_CALL_BYTES: usize = 2 << 20;
 
 /// The options of a worker.
 #[derive(Debug, Clone)]
@@ -251,7 +255,7 @@ impl Agent {
         let room = slots + slots.div_ceil(2);
         let want = if self.draining { 0 } else { room.saturating_sub(self.held.len()) };
         let held = if self.resync { self.held.values().copied().collect() } else { Vec::new() };
-        let reports: Vec<Report> = self.pending.iter().take(MAX_REPORTS).cloned().collect();
+        let reports = self.pending[..fitting(&self.pending)].to_vec();
         let idle_slots = slots.saturating_sub(self.held.len());
         let wait = held_for(&reports, idle_slots, self.draining, self.heartbeat);
         SyncRequest {
@@ -375,6 +379,16 @@ impl Agent {
     }
 }
 
+/// Returns how many of the reports go into one call.
+fn fitting(pending: &[Report]) -> usize {
+    let mut bytes = 0;
+    let fits = |report: &&Report| {
+        bytes += report.encoded_len();
+        bytes <= MAX_CALL_BYTES
+    };
+    pending.iter().take(MAX_REPORTS).take_while(fits).count().max(pending.len().min(1))
+}
+
 /// Returns how long the coordinator may hold a call. It holds one only if it may find units for
 /// this worker. During a drain it answers at once, so the worker itself has to wait.
 fn held_for(
@@ -416,6 +430,22 @@ fn is_final(code: Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_has_as_many_reports_as_fit() {
+        let report = |bytes: usize| {
+            let failed = Outcome::Failed(thresher_proto::pb::Failed {
+                error: "x".repeat(bytes),
+                ..Default::default()
+            });
+            Report { outcome: Some(failed), ..Report::default() }
+        };
+        assert_eq!(fitting(&[]), 0);
+        assert_eq!(fitting(&vec![report(10); 3]), 3);
+        assert_eq!(fitting(&vec![report(10); MAX_REPORTS + 1]), MAX_REPORTS);
+        assert_eq!(fitting(&vec![report(MAX_CALL_BYTES / 2 - 100); 3]), 2);
+        assert_eq!(fitting(&vec![report(MAX_CALL_BYTES + 1); 3]), 1, "nothing else would be sent");
+    }
 
     #[test]
     fn a_call_is_held_only_while_it_may_bring_units() {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use thresher_domain::escape::{code, fenced, line, page as words};
+use thresher_domain::escape::{code, line, page as words};
 
 use super::{Report, slices};
 use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
@@ -30,7 +30,7 @@ fn write_page(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     lines(page, report)?;
     report.scores.write(page)?;
     stages(page, report)?;
-    failed_units(page, report)?;
+    report.failed.write(page)?;
     check_it(page, report)
 }
 
@@ -42,7 +42,7 @@ fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
             page,
             "**Incomplete:** {} units failed permanently, see below; their records are not in the \
              output.\n",
-            report.set_aside.len()
+            count(report.failed.total as u64)
         )?;
     }
     for alarm in report.alarms {
@@ -178,18 +178,6 @@ fn stages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
             count(stage.retries.into()),
             count(stage.set_aside.into())
         )?;
-    }
-    writeln!(page)
-}
-
-fn failed_units(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
-    if report.set_aside.is_empty() {
-        return Ok(());
-    }
-    writeln!(page, "## Failed units\n")?;
-    for unit in &report.set_aside {
-        writeln!(page, "* `{}`, after {} attempts:\n", unit.unit, unit.attempts)?;
-        write!(page, "{}", fenced(unit.error, "  "))?;
     }
     writeln!(page)
 }

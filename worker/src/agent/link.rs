@@ -16,6 +16,9 @@ use thresher_storage::clock;
 
 /// How long a worker waits without a word for a coordinator that starts at the same time.
 const QUIET_WAIT: Duration = Duration::from_secs(5);
+/// Size in bytes of the largest answer. The coordinator is trusted and bounds what it sends; a lease
+/// that a worker cannot decode would end worker after worker.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// The connection to the coordinator, which is made again after a failure.
 pub(super) struct Link {
@@ -61,7 +64,8 @@ impl Link {
                     tonic::Status::permission_denied(error.to_string())
                 }
             })?;
-            self.client = Some(CoordinationClient::new(channel));
+            let client = CoordinationClient::new(channel);
+            self.client = Some(client.max_decoding_message_size(MAX_ANSWER_BYTES));
         }
         self.client.as_mut().ok_or_else(|| tonic::Status::internal("the client was just made"))
     }
