@@ -16,8 +16,8 @@ use thresher_storage::clock;
 
 /// How long a worker waits without a word for a coordinator that starts at the same time.
 const QUIET_WAIT: Duration = Duration::from_secs(5);
-/// Size in bytes of the largest answer. The coordinator is trusted and bounds what it sends; a lease
-/// that a worker cannot decode would end worker after worker.
+/// Size in bytes of the largest answer. The coordinator is trusted and bounds what it sends; a
+/// lease that a worker cannot decode would end worker after worker.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// The connection to the coordinator, which is made again after a failure.
