@@ -43,9 +43,13 @@ pub fn count(amount: u64) -> String {
 
 /// Formats ``3 of the listed: `a`, `b` and 1 more``, for `all` items of which some are known by
 /// name.
-pub fn left_out_words<T: AsRef<str>>(all: u64, names: &[T]) -> String {
+pub fn left_out_words<T: AsRef<str>>(
+    all: u64,
+    names: &[T],
+    quote: impl Fn(&str) -> String,
+) -> String {
     const NAMED: usize = 10;
-    let named = names.iter().take(NAMED).map(|name| format!("`{}`", name.as_ref().escape_debug()));
+    let named = names.iter().take(NAMED).map(|name| quote(name.as_ref()));
     let named: Vec<String> = named.collect();
     let more = match all.saturating_sub(named.len() as u64) {
         0 => String::new(),

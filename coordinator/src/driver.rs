@@ -12,6 +12,7 @@
 //! **Invariant:** no answer is sent before the events of its batch are durable; after a journal
 //! error no answer is sent at all.
 
+mod heartbeat;
 mod parked;
 mod recovery;
 
@@ -34,15 +35,20 @@ use crate::job_plan::plan_of;
 use crate::journal::{Journal, JournalError};
 use crate::report::{report_json, report_markdown};
 
+use heartbeat::Heartbeat;
+pub use heartbeat::last_heartbeat;
 use parked::{Parked, ParkedCalls};
-pub(crate) use recovery::other_job;
-pub use recovery::{RecoveryError, read_scheduler};
+pub use recovery::{Recovered, RecoveryError, read_scheduler};
+pub(crate) use recovery::{journal_directory, other_job, refuse_copy};
 
 /// Shortest sleep, because deadlines are in milliseconds.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// How often the driver checks whether another coordinator took over while nothing is written. None
 /// takes over in less: the first must not have answered for longer.
 const LOOK_FOR_OTHERS: Duration = Duration::from_secs(1);
+/// A wake-up that is later than this, and than half a lease, is a freeze. Busy machines and file
+/// systems take less, and if they were counted, a slow disk would keep the leases of dead workers.
+const LEAST_FREEZE: Duration = Duration::from_secs(1);
 /// Commands handled with one fsync.
 const MAX_BATCH: usize = 4096;
 /// A parked call is answered after this time at the latest, whatever it asked for.
@@ -85,8 +91,13 @@ pub struct Driver {
     state: PathBuf,
     /// When a unit may be leased that waits some time: parked calls are then repeated.
     next_work: Option<Timestamp>,
+    identity: String,
     /// When it was last checked whether another coordinator took over.
     looked: Instant,
+    /// The time of the current batch. It is read once, when the driver wakes, so that a process
+    /// that is suspended in the middle of a batch does not find everything overdue.
+    now: Timestamp,
+    heartbeat: Heartbeat,
 }
 
 /// Answers held back until their batch is durable.
@@ -98,6 +109,7 @@ impl Driver {
         let host = thresher_channel::address::host_name();
         let recovered = recovery::open(state, &host, &allocation)?;
         let job = recovered.scheduler.job_toml().map(JobSpec::from_resolved).transpose()?;
+        let heartbeat = Heartbeat::start(state, recovered.scheduler.epoch());
         Ok(Self {
             scheduler: recovered.scheduler,
             journal: recovered.journal,
@@ -107,13 +119,21 @@ impl Driver {
             parked: ParkedCalls::default(),
             state: state.to_owned(),
             next_work: None,
+            identity: recovered.identity,
             looked: clock::instant(),
+            now: clock::now(),
+            heartbeat,
         })
     }
 
     /// Returns the epoch of this coordinator.
     pub fn epoch(&self) -> u64 {
         self.scheduler.epoch()
+    }
+
+    /// Returns the identity of the state directory.
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// Returns the job of this state directory, if one was submitted.
@@ -123,7 +143,7 @@ impl Driver {
 
     /// Returns the status of the job.
     pub fn status(&self) -> pb::StatusResponse {
-        self.scheduler.status(clock::now()).into()
+        self.scheduler.status(self.now).into()
     }
 
     /// Handles commands until it receives `Stop`. `follow` is called with the effects of each
@@ -133,8 +153,10 @@ impl Driver {
         commands: &Receiver<Command>,
         mut follow: impl FnMut(&[Effect]),
     ) -> Result<(), JournalError> {
+        self.now = clock::now();
         loop {
-            let first = match commands.recv_timeout(self.time_to_sleep()) {
+            let sleep = self.time_to_sleep();
+            let first = match commands.recv_timeout(sleep) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -142,11 +164,12 @@ impl Driver {
             let mut answers = Answers::new();
             let mut effects = Vec::new();
             let mut stop = false;
+            self.wake(sleep, &mut effects)?;
             for command in first.into_iter().chain(commands.try_iter().take(MAX_BATCH)) {
                 stop |= matches!(command, Command::Stop);
                 self.command(command, &mut effects, &mut answers)?;
             }
-            for event in self.scheduler.overdue(clock::now()) {
+            for event in self.scheduler.overdue(self.now) {
                 self.apply(event, &mut effects)?;
             }
             self.wake_parked(&mut effects, &mut answers)?;
@@ -184,9 +207,26 @@ impl Driver {
         Ok(())
     }
 
+    /// Reads the time. If it is much later than this thread asked for, no worker could call in
+    /// between, and leases do not run: the process was suspended, or the disk did not answer.
+    fn wake(&mut self, sleep: Duration, effects: &mut Vec<Effect>) -> Result<(), JournalError> {
+        let woke = clock::now();
+        let elapsed = Duration::from_millis(woke.millis_since(self.now));
+        self.now = woke;
+        self.heartbeat.beat(woke);
+        let late = elapsed.saturating_sub(sleep);
+        let lease = self.scheduler.plan().map_or(0, |plan| plan.limits.lease_millis);
+        if late < LEAST_FREEZE.max(Duration::from_millis(u64::from(lease) / 2)) {
+            return Ok(());
+        }
+        let millis = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(millis, "this process did not run for a time; leases last that much longer");
+        self.apply(Event::Frozen { millis }, effects)
+    }
+
     /// Gives one event to the scheduler and journals it if it changed something.
     fn apply(&mut self, event: Event, effects: &mut Vec<Effect>) -> Result<(), JournalError> {
-        let now = clock::now();
+        let now = self.now;
         match self.scheduler.handle(now, &event, effects) {
             Changed::Yes => self.journal.append(&into_record(event, now)),
             Changed::No => Ok(()),
@@ -209,7 +249,7 @@ impl Driver {
                 Ok(())
             }
             Command::Explain(unit, reply) => {
-                let explained = self.scheduler.explain(clock::now(), unit).map(Into::into);
+                let explained = self.scheduler.explain(self.now, unit).map(Into::into);
                 let missing = || Status::not_found(format!("the job has no unit `{unit}`"));
                 answer(answers, reply, explained.ok_or_else(missing));
                 Ok(())
@@ -277,7 +317,7 @@ impl Driver {
         let again = SyncRequest { reports: Vec::new(), held: Vec::new(), resync: false, ..request };
         let answered = self.ask(request, effects)?;
         if answered.is_empty() && wait_millis > 0 {
-            let until = clock::now().plus_millis(wait_millis);
+            let until = self.now.plus_millis(wait_millis);
             self.parked.park(Parked { request: again, reply, until });
         } else {
             answer(answers, reply, self.response(answered));
@@ -291,7 +331,7 @@ impl Driver {
         request: SyncRequest,
         effects: &mut Vec<Effect>,
     ) -> Result<SyncAnswer, JournalError> {
-        let now = clock::now();
+        let now = self.now;
         let Synced { answer, changed } = self.scheduler.sync(now, &request, effects);
         match changed {
             Changed::Yes => self.journal.append(&into_record(Event::Sync(request), now))?,
@@ -390,7 +430,7 @@ impl Driver {
         effects: &mut Vec<Effect>,
         answers: &mut Answers,
     ) -> Result<(), JournalError> {
-        let now = clock::now();
+        let now = self.now;
         let waited = self.next_work.is_some_and(|next| next <= now);
         let available = waited || effects.contains(&Effect::WorkAvailable);
         for call in self.parked.take(now, available) {

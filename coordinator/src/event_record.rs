@@ -44,6 +44,7 @@ pub fn into_record(event: Event, now: Timestamp) -> pb::JournalRecord {
         Event::Drained { until } => {
             Written::Drained(pb::JobDrained { until_millis: until.map_or(0, Timestamp::millis) })
         }
+        Event::Frozen { millis } => Written::Frozen(pb::CoordinatorFrozen { millis }),
         Event::Cancelled => Written::Cancelled(pb::JobCancelled {}),
         Event::FailedUnitsAccepted => Written::GapsAccepted(pb::GapsAccepted {}),
     };
@@ -80,6 +81,7 @@ pub fn from_record<E>(
             let until = (until_millis > 0).then_some(Timestamp::from_millis(until_millis));
             Event::Drained { until }
         }
+        Written::Frozen(pb::CoordinatorFrozen { millis }) => Event::Frozen { millis },
         Written::Cancelled(pb::JobCancelled {}) => Event::Cancelled,
         Written::GapsAccepted(pb::GapsAccepted {}) => Event::FailedUnitsAccepted,
     };
@@ -104,6 +106,7 @@ mod tests {
             Event::Drained { until },
             Event::Drained { until: None },
             Event::Cancelled,
+            Event::Frozen { millis: 9 },
             Event::FailedUnitsAccepted,
             Event::Sync(SyncRequest { worker_id: 1, want: 2, ..SyncRequest::default() }),
             lost,

@@ -5,8 +5,10 @@
 //! job.
 //!
 //! **Invariant:** both forms show the same numbers, and the records in are the sum of the
-//! published, dropped, quarantined and unpublished ones.
+//! published, dropped, quarantined and unpublished ones. Each form is smaller than a message may be,
+//! whatever failed and whatever names the inputs and programs invent.
 
+mod failed;
 mod markdown;
 mod scores;
 mod slices;
@@ -22,6 +24,10 @@ use crate::figures::{self, Counted, Pace, Totals};
 
 /// Version of the layout of `report.json`.
 const FORMAT: u32 = 1;
+/// Number of reasons, languages and rules with their own number; the rest is added up.
+const NAMES_LISTED: usize = 1000;
+/// The name under which the rest is added up.
+const OTHER: &str = "other";
 
 /// The content of both forms. Its field names are the keys of `report.json`.
 #[derive(Debug, Serialize)]
@@ -35,7 +41,8 @@ struct Report<'a> {
     lines: Lines,
     scores: scores::Scores,
     stages: Vec<StageReport>,
-    set_aside: Vec<SetAside<'a>>,
+    #[serde(flatten)]
+    failed: failed::FailedUnits,
     alarms: &'a [String],
 }
 
@@ -108,13 +115,6 @@ struct StageReport {
     bytes_per_second: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
-struct SetAside<'a> {
-    unit: String,
-    attempts: u32,
-    error: &'a str,
-}
-
 /// Returns the text of `report.json`.
 pub fn report_json(status: &pb::StatusResponse, job: &JobSpec) -> String {
     let report = Report::new(status, job);
@@ -153,7 +153,7 @@ impl<'a> Report<'a> {
             scores: scores::Scores::of(&prepared, &published),
             lines: lines(prepared),
             stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
-            set_aside: status.set_aside.iter().map(failed_unit).collect(),
+            failed: failed::FailedUnits::of(&status.set_aside),
             alarms: &status.alarms,
         }
     }
@@ -181,9 +181,9 @@ fn records(totals: Totals) -> Records {
         published,
         published_json_bytes: bytes_published,
         dropped_total,
-        dropped: totals.dropped,
+        dropped: largest(totals.dropped),
         quarantined_total,
-        quarantined: totals.quarantined,
+        quarantined: largest(totals.quarantined),
         unpublished: totals.unpublished,
     }
 }
@@ -200,6 +200,14 @@ fn languages(published: &Counted) -> Vec<Language> {
     };
     let mut languages: Vec<_> = published.languages.iter().filter_map(language).collect();
     languages.sort_by(|a, b| b.documents.cmp(&a.documents).then(a.language.cmp(&b.language)));
+    if languages.len() > NAMES_LISTED {
+        let rest = languages.split_off(NAMES_LISTED);
+        languages.push(Language {
+            language: OTHER.to_owned(),
+            documents: rest.iter().map(|it| it.documents).sum(),
+            json_bytes: rest.iter().map(|it| it.json_bytes).sum(),
+        });
+    }
     languages
 }
 
@@ -207,7 +215,7 @@ fn lines(prepared: Counted) -> Lines {
     Lines {
         lines_in: prepared.lines_in,
         duplicate: prepared.duplicate_lines,
-        removed: prepared.removed_lines,
+        removed: largest(prepared.removed_lines),
     }
 }
 
@@ -226,9 +234,17 @@ fn stage_report(stage: &StageStatus, status: &pb::StatusResponse) -> StageReport
     }
 }
 
-fn failed_unit(unit: &pb::SetAside) -> SetAside<'_> {
-    let name = pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() };
-    SetAside { unit: name.to_string(), attempts: unit.attempts, error: &unit.error }
+/// Returns the names with the largest numbers, and the sum of the others.
+fn largest(names: BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    if names.len() <= NAMES_LISTED {
+        return names;
+    }
+    let mut listed = BTreeMap::new();
+    for (place, (name, value)) in figures::by_size(&names).into_iter().enumerate() {
+        let name = if place < NAMES_LISTED { name } else { OTHER };
+        *listed.entry(name.to_owned()).or_default() += value;
+    }
+    listed
 }
 
 #[cfg(test)]
@@ -321,12 +337,67 @@ mod tests {
             "| **total** | **2,000** | | 1.2 T | 1.25 T |",
             "| `de` | 500 | 25.0 % |",
             "| `prepare` | 2 of 3 | 10.0 MB | 2.0 s | 4.0 s | 5.00 MB/s | 5 | 1 |",
-            "* `prepare/1`, after 3 attempts: failed to read the input `b.gz`",
+            "* `prepare/1`, after 3 attempts:",
+            "  failed to read the input `b.gz`",
             "55 published + 43 dropped + 2 quarantined = 100 records in.",
         ] {
             assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
         }
         assert!(text.contains("thresher verify"), "{text}");
+    }
+
+    #[test]
+    fn names_and_errors_are_no_markup() {
+        let mut status = figures::example();
+        let hostile = "a|b`</code><script>alert(1)</script>\n# c\u{202e}";
+        status.alarms = vec![hostile.to_owned()];
+        status.set_aside[0].error = format!("{hostile}\n```\n<b>");
+        let dropped = pb::Count { name: hostile.to_owned(), value: 1 };
+        status.stages[2].accounting.as_mut().unwrap().dropped.push(dropped);
+        let text = report_markdown(&status, &job());
+        let fences = |line: &&str| line.trim_start().starts_with("````");
+        assert_eq!(text.lines().filter(fences).count(), 2, "{text}");
+        let (before, fenced) = text.split_once("  ````text").unwrap();
+        let after = fenced.split_once("  ````\n").unwrap().1;
+        for part in [before, after] {
+            assert!(!part.contains("<script>") && !part.contains("\n# c"), "{part}");
+        }
+        assert!(!text.contains('\u{202e}'));
+        let cells = |line: &&str| line.contains("script") && line.starts_with("| dropped");
+        let row = text.lines().find(cells).unwrap();
+        assert_eq!(row.matches('|').count(), 4, "{row}");
+    }
+
+    #[test]
+    fn the_report_has_a_limit_in_bytes_whatever_failed_and_whatever_it_is_called() {
+        let mut status = figures::example();
+        status.set_aside = (0..50_000)
+            .map(|ordinal| pb::SetAside {
+                unit: Some(pb::UnitRef { stage: Stage::Prepare.into(), ordinal, attempt: 1 }),
+                error: format!("{ordinal} {}", "long ".repeat(2000)),
+                attempts: 3,
+                ..pb::SetAside::default()
+            })
+            .collect();
+        let reasons = |count: usize| -> Vec<pb::Count> {
+            let name = |n| format!("{n:0200}");
+            (0..count).map(|n| pb::Count { name: name(n), value: 2 }).collect()
+        };
+        status.stages[2].accounting.as_mut().unwrap().dropped = reasons(4096);
+        status.stages[2].accounting.as_mut().unwrap().records_in = 55 + 2 + 2 * 4096 + 5;
+        let json = report_json(&status, &job());
+        let markdown = report_markdown(&status, &job());
+        assert!(json.len() + markdown.len() < 2 << 20, "{} {}", json.len(), markdown.len());
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["set_aside_total"], 50_000);
+        assert_eq!(value["records"]["dropped"].as_object().unwrap().len(), 1001);
+        let dropped: u64 = value["records"]["dropped"]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|value| value.as_u64().unwrap())
+            .sum();
+        assert_eq!(value["records"]["dropped_total"], dropped);
     }
 
     #[test]

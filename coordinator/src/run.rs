@@ -13,10 +13,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use thresher_channel::address::{CoordinatorAddress, host_name};
-use thresher_channel::{Credentials, Role, connect};
-use thresher_domain::AttemptRef;
+use thresher_channel::process::process_name;
 use thresher_job::JobSpec;
 use thresher_proto::pb;
 use thresher_scheduler::Effect;
@@ -25,14 +24,18 @@ use tokio::sync::oneshot;
 use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
 use crate::clock;
-use crate::driver::{Command, Driver, Reply, other_job, read_scheduler};
+use crate::driver::{Command, Driver, Reply, other_job, read_scheduler, refuse_copy};
 use crate::journal::JournalError;
+use crate::second::refuse_second;
 use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 use crate::wake::{Waker, Wakes, wakes};
 
 pub use crate::children::WorkerCommand;
+pub use crate::driver::last_heartbeat;
+pub use crate::offline::{JournalStatus, explain_from_state, journal_status, status_from_state};
+pub use crate::second::recover;
 
 /// How often progress is shown while no stage starts or ends.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -102,6 +105,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         return Ok(status);
     }
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
+    refuse_copy(&state)?;
     check(&job)?;
     let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
     let status = coordinator.status()?;
@@ -130,6 +134,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
 /// Runs a coordinator alone.
 pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let ServeOptions { job, state, listen, allocation } = options;
+    refuse_copy(&state)?;
     let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = match coordinator.watch(&mut |_: &pb::StatusResponse| {}, None) {
         Ok(status) => status,
@@ -158,19 +163,6 @@ pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
     coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;
     coordinator.stop(status).map(|_| ())
-}
-
-/// Returns the status of the job according to the journal.
-pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
-    Ok(read_scheduler(state)?.status(clock::now()).into())
-}
-
-/// Explains a unit's state from the journal.
-pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
-    let unit = unit.parse::<AttemptRef>()?.key;
-    let scheduler = read_scheduler(state)?;
-    let explained = scheduler.explain(clock::now(), unit);
-    Ok(explained.with_context(|| format!("the job has no unit `{unit}`"))?.into())
 }
 
 /// A running coordinator.
@@ -222,6 +214,8 @@ impl Coordinator {
             epoch,
             pid: std::process::id(),
             host: host_name(),
+            process: process_name(std::process::id()).unwrap_or_default(),
+            identity: driver.identity().to_owned(),
             version: thresher_proto::VERSION.to_owned(),
         };
         address.write_in(state)?;
@@ -233,9 +227,11 @@ impl Coordinator {
         let service = {
             let work_dir = work_dir.clone();
             Service::new(commands.clone(), move |job| *job = completed(job.clone(), &work_dir))
+                .with_stop(signals.trigger(&waker))
         };
         let (shut, closing) = oneshot::channel::<()>();
-        let served = runtime.spawn(serve_on(listener, service, closing));
+        let policy = RolePolicy::new(&METHODS).for_identity(driver.identity());
+        let served = runtime.spawn(serve_on(listener, service, policy, closing));
         let driver = spawn(driver, received, waker)?;
         let coordinator = Self {
             runtime,
@@ -361,6 +357,7 @@ impl Coordinator {
 async fn serve_on(
     listener: Listener,
     service: Service,
+    policy: RolePolicy,
     closing: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -370,7 +367,7 @@ async fn serve_on(
         .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the embedded descriptors are those that the build made");
-    server(RolePolicy::new(&METHODS))
+    server(policy)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(service.coordination())
@@ -382,32 +379,6 @@ async fn serve_on(
         .await
 }
 
-/// Fails if a live coordinator has the state directory. Returns the socket of one that does not
-/// answer.
-fn refuse_second(
-    runtime: &tokio::runtime::Runtime,
-    state: &Path,
-) -> anyhow::Result<Option<PathBuf>> {
-    let Ok(address) = CoordinatorAddress::read_in(state) else { return Ok(None) };
-    let credentials = Credentials::choose(&address, state, Role::Operator);
-    let answered = runtime.block_on(async {
-        let channel = connect(&address, &credentials).await.ok()?;
-        let mut client = pb::control_client::ControlClient::new(channel);
-        let status = client.status(pb::StatusRequest {});
-        tokio::time::timeout(Duration::from_secs(2), status).await.ok()?.ok()
-    });
-    if answered.is_some() {
-        bail!(
-            "a coordinator already runs this job (pid {} on `{}`)\nhint: `thresher status --state \
-             {}` shows it, `thresher drain` stops it",
-            address.pid,
-            address.host,
-            state.display()
-        );
-    }
-    Ok(address.unix)
-}
-
 /// Returns the final status if an earlier run completed the job. Nothing is written then: no epoch
 /// is taken, and no keys or addresses change. The journal is only read if the output may be sealed.
 fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::StatusResponse>> {
@@ -416,7 +387,7 @@ fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::St
         return Ok(None);
     }
     let job = completed(job.clone(), &state.join("work"));
-    let scheduler = read_scheduler(state)?;
+    let scheduler = read_scheduler(state)?.scheduler;
     let status = pb::StatusResponse::from(scheduler.status(clock::now()));
     let resolved = job.resolved();
     match scheduler.job_toml() {

@@ -2,6 +2,7 @@
 //! and the driver answers.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use thresher_proto::convert::MalformedMessage;
 use thresher_proto::pb;
 use thresher_proto::pb::control_server::{Control, ControlServer};
 use thresher_proto::pb::coordination_server::{Coordination, CoordinationServer};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -33,13 +34,18 @@ pub const METHODS: [MethodRoles; 8] = [
 
 const DEFAULT_WATCH: Duration = Duration::from_secs(1);
 const SHORTEST_WATCH: Duration = Duration::from_millis(100);
+/// Number of `Watch` streams at a time. Each keeps at most two statuses in memory if nobody reads.
+const MAX_WATCHES: usize = 128;
 
 /// Both services, in front of one driver.
 #[derive(Clone)]
 pub struct Service {
     commands: Sender<Command>,
     /// Fills in what only this coordinator knows, such as the work directory.
-    complete: std::sync::Arc<dyn Fn(&mut JobSpec) + Send + Sync>,
+    complete: Arc<dyn Fn(&mut JobSpec) + Send + Sync>,
+    /// Stops this coordinator if it has no job.
+    stop: Arc<dyn Fn() + Send + Sync>,
+    watches: Arc<Semaphore>,
 }
 
 impl Service {
@@ -49,7 +55,13 @@ impl Service {
         commands: Sender<Command>,
         complete: impl Fn(&mut JobSpec) + Send + Sync + 'static,
     ) -> Self {
-        Self { commands, complete: std::sync::Arc::new(complete) }
+        let watches = Arc::new(Semaphore::new(MAX_WATCHES));
+        Self { commands, complete: Arc::new(complete), stop: Arc::new(|| ()), watches }
+    }
+
+    /// Returns the services with a function that stops a coordinator that waits for a job.
+    pub fn with_stop(self, stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { stop: Arc::new(stop), ..self }
     }
 
     /// Returns the service for workers.
@@ -122,13 +134,22 @@ impl Control for Service {
             0 => DEFAULT_WATCH,
             millis => Duration::from_millis(millis.into()).max(SHORTEST_WATCH),
         };
+        let watch = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{MAX_WATCHES} streams of this coordinator are watched already\nhint: close some, \
+                 or call `Status`"
+            ))
+        })?;
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         let service = self.clone();
         tokio::spawn(async move {
-            loop {
+            let _watch = watch;
+            // A status is made only when the last one was taken, so that it is the latest.
+            while let Ok(place) = sender.reserve().await {
                 let status = service.ask(Command::Status).await;
                 let over = status.as_ref().map_or(true, |status| status.state().is_over());
-                if sender.send(status).await.is_err() || over {
+                place.send(status);
+                if over {
                     return;
                 }
                 tokio::time::sleep(interval).await;
@@ -157,6 +178,10 @@ impl Control for Service {
         &self,
         _: Request<pb::DrainRequest>,
     ) -> Result<Response<pb::DrainResponse>, Status> {
+        if self.ask(Command::Status).await?.state() == pb::JobState::None {
+            (self.stop)();
+            return Ok(Response::new(pb::DrainResponse {}));
+        }
         self.ask(|reply| Command::Drain { until: None, reply }).await.map(Response::new)
     }
 }
@@ -171,6 +196,45 @@ fn refused(error: MalformedMessage) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Answers every question for a status.
+    fn answering() -> Service {
+        let (commands, received) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for command in received {
+                if let Command::Status(reply) = command {
+                    let _ = reply.send(Ok(pb::StatusResponse::default()));
+                }
+            }
+        });
+        Service::new(commands, |_| {})
+    }
+
+    #[tokio::test]
+    async fn streams_that_nobody_reads_are_limited() {
+        let service = answering();
+        let watch = || service.watch(Request::new(pb::WatchRequest::default()));
+        let mut streams = Vec::new();
+        for _ in 0..MAX_WATCHES {
+            streams.push(watch().await.unwrap());
+        }
+        let Err(refused) = watch().await else { panic!("one more is accepted") };
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        assert!(refused.message().contains("hint: "), "{refused}");
+        streams.pop();
+        while service.watches.available_permits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(watch().await.is_ok(), "a closed stream makes room");
+    }
+
+    #[tokio::test]
+    async fn a_drain_without_a_job_stops_the_coordinator() {
+        let (sender, stopped) = std::sync::mpsc::channel();
+        let service = answering().with_stop(move || sender.send(()).unwrap());
+        service.drain(Request::new(pb::DrainRequest {})).await.unwrap();
+        assert!(stopped.try_recv().is_ok());
+    }
 
     #[tokio::test]
     async fn malformed_calls_are_refused_before_they_reach_the_driver() {

@@ -2,11 +2,13 @@
 //!
 //! Batch systems warn with the signal that they are configured to send (USR1, USR2, URG), and end a
 //! job with INT and TERM, one after the other. All of them mean the same, however often they come.
-//! Only a second INT, as a person at a terminal sends it, means to stop at once.
+//! Only a second INT, as a person at a terminal sends it, means to stop at once. A terminal that
+//! closes sends HUP, except to a process that was started to survive that, as by `nohup`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use thresher_channel::process::ignores_hangup;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::wake::Waker;
@@ -35,13 +37,24 @@ impl Signals {
             SignalKind::user_defined2(),
             URG,
         ];
+        // Catching the signal would also undo `nohup`.
+        let hangup = (!ignores_hangup()).then(SignalKind::hangup);
         let _inside = runtime.enter();
         count(runtime, SignalKind::interrupt(), &signals.interrupts, waker)?;
-        for kind in others {
+        for kind in others.into_iter().chain(hangup) {
             count(runtime, kind, &signals.others, waker)?;
         }
         count(runtime, SignalKind::child(), &Arc::default(), waker)?;
         Ok(signals)
+    }
+
+    /// Returns a function that does what a signal does.
+    pub(crate) fn trigger(&self, waker: &Waker) -> impl Fn() + Send + Sync + 'static {
+        let (others, waker) = (Arc::clone(&self.others), waker.clone());
+        move || {
+            others.fetch_add(1, Ordering::Relaxed);
+            waker.wake();
+        }
     }
 
     pub(crate) fn seen(&self) -> bool {

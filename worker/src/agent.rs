@@ -6,16 +6,21 @@
 //! ```
 //! While the coordinator does not answer, the slots continue and their reports wait here. When it
 //! is back, possibly at a new address, the agent sends the units that it holds and the reports. It
-//! exits if the coordinator does not answer for longer than a lease lasts.
+//! exits if the coordinator does not answer for longer than a lease lasts, unless the coordinator's
+//! process is suspended on this host. Time in which this process itself was suspended does not
+//! count.
 //!
 //! **Invariant:** a report is forgotten only when the coordinator has answered the Sync with it.
 
 mod link;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use prost::Message;
 
 use thresher_channel::address::host_name;
 use thresher_job::JobSpec;
@@ -33,6 +38,7 @@ use thresher_storage::clock;
 use thresher_storage::set_request_rate;
 
 use link::Link;
+use silence::Silence;
 
 /// Pause between two attempts to reach the coordinator.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -45,6 +51,8 @@ const ANSWER_GRACE: Duration = Duration::from_secs(10);
 const LEAST_GRACE: Duration = Duration::from_secs(1);
 /// Number of reports in one call; more are sent in several calls.
 const MAX_REPORTS: usize = 512;
+/// Size in bytes of the reports in one call. Each of them is far smaller (`reports`).
+const MAX_CALL_BYTES: usize = 2 << 20;
 
 /// The options of a worker.
 #[derive(Debug, Clone)]
@@ -94,7 +102,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
         draining: false,
         leaving: None,
         margin: margin_of(&registered),
-        last_answer: clock::now(),
+        silence: Silence::default(),
     };
     let ended = agent.run(&mut signals).await;
     agent.executor.close();
@@ -128,8 +136,8 @@ struct Agent {
     leaving: Option<Leaving>,
     /// Time between a signal and the kill by the batch system.
     margin: Option<Duration>,
-    /// When the coordinator answered last.
-    last_answer: Instant,
+    /// For how long the coordinator has not answered.
+    silence: Silence,
 }
 
 impl Agent {
@@ -163,11 +171,11 @@ impl Agent {
             return Ok(true);
         }
         let request = self.request();
-        let sent = request.reports.len();
+        let (sent, started) = (request.reports.len(), clock::now());
         match self.sync(request).await {
             Ok(None) => {}
             Ok(Some(response)) => {
-                self.last_answer = clock::now();
+                self.silence.end();
                 self.acknowledge(sent);
                 self.resync = false;
                 if self.apply(response) {
@@ -184,7 +192,9 @@ impl Agent {
                 tracing::debug!(error = %status, "the coordinator does not answer");
                 self.resync = true;
                 self.link.forget();
-                if clock::now().duration_since(self.last_answer) > self.lease && !last {
+                let call = clock::now().duration_since(started);
+                self.silence.add(call.min(self.longest_call()) + RETRY_PAUSE);
+                if self.silence.lasts() > self.lease && !last && !self.link.is_coordinator_alive() {
                     anyhow::bail!(
                         "no coordinator answered for longer than a lease: {}",
                         status.message()
@@ -245,7 +255,7 @@ impl Agent {
         let room = slots + slots.div_ceil(2);
         let want = if self.draining { 0 } else { room.saturating_sub(self.held.len()) };
         let held = if self.resync { self.held.values().copied().collect() } else { Vec::new() };
-        let reports: Vec<Report> = self.pending.iter().take(MAX_REPORTS).cloned().collect();
+        let reports = self.pending[..fitting(&self.pending)].to_vec();
         let idle_slots = slots.saturating_sub(self.held.len());
         let wait = held_for(&reports, idle_slots, self.draining, self.heartbeat);
         SyncRequest {
@@ -275,9 +285,7 @@ impl Agent {
                 return Ok(None);
             }
         }
-        // Several attempts must fit into a lease.
-        let grace = (self.lease / 3).clamp(LEAST_GRACE, ANSWER_GRACE);
-        let limit = Duration::from_millis(request.wait_millis.into()) + grace;
+        let limit = Duration::from_millis(request.wait_millis.into()) + self.grace();
         let link = &mut self.link;
         let call = tokio::time::timeout(limit, async {
             let client = link.client().await?;
@@ -294,6 +302,17 @@ impl Agent {
         self.take(report);
         self.resync = true;
         Ok(None)
+    }
+
+    /// Returns how long a call may take in addition to its wait. Several attempts must fit into a
+    /// lease.
+    fn grace(&self) -> Duration {
+        (self.lease / 3).clamp(LEAST_GRACE, ANSWER_GRACE)
+    }
+
+    /// Returns how long a step takes at most, if this process runs.
+    fn longest_call(&self) -> Duration {
+        self.heartbeat + self.grace()
     }
 
     fn acknowledge(&mut self, sent: usize) {
@@ -353,11 +372,21 @@ impl Agent {
         tracing::info!(worker_id = registered.worker_id, "registered again");
         self.worker_id = registered.worker_id;
         self.sequence = 0;
-        self.last_answer = clock::now();
+        self.silence.end();
         self.margin = margin_of(&registered);
         self.resync = true;
         Ok(())
     }
+}
+
+/// Returns how many of the reports go into one call.
+fn fitting(pending: &[Report]) -> usize {
+    let mut bytes = 0;
+    let fits = |report: &&Report| {
+        bytes += report.encoded_len();
+        bytes <= MAX_CALL_BYTES
+    };
+    pending.iter().take(MAX_REPORTS).take_while(fits).count().max(pending.len().min(1))
 }
 
 /// Returns how long the coordinator may hold a call. It holds one only if it may find units for
@@ -401,6 +430,22 @@ fn is_final(code: Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_has_as_many_reports_as_fit() {
+        let report = |bytes: usize| {
+            let failed = Outcome::Failed(thresher_proto::pb::Failed {
+                error: "x".repeat(bytes),
+                ..Default::default()
+            });
+            Report { outcome: Some(failed), ..Report::default() }
+        };
+        assert_eq!(fitting(&[]), 0);
+        assert_eq!(fitting(&vec![report(10); 3]), 3);
+        assert_eq!(fitting(&vec![report(10); MAX_REPORTS + 1]), MAX_REPORTS);
+        assert_eq!(fitting(&vec![report(MAX_CALL_BYTES / 2 - 100); 3]), 2);
+        assert_eq!(fitting(&vec![report(MAX_CALL_BYTES + 1); 3]), 1, "nothing else would be sent");
+    }
 
     #[test]
     fn a_call_is_held_only_while_it_may_bring_units() {

@@ -13,16 +13,15 @@ use std::time::{Duration, Instant};
 use thresher_proto::pb::{self, Lease, Report, UnitRef, failed::Class, report::Outcome};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::reports::{self, Started};
 use crate::signals;
-use crate::stages::{Finished, JobContext, Stop, run_unit};
+use crate::stages::{JobContext, Stop, run_unit};
 use thresher_formats::third_party::panic_text;
 use thresher_storage::clock;
 use thresher_unit::UnitError;
 
 /// Stack of a slot. It is large because HTML trees are freed recursively.
 const STACK_BYTES: usize = 16 << 20;
-/// Number of planned units in one report, so that a message stays far below the frame limit.
-const PLANNED_PER_REPORT: usize = 8192;
 
 /// A signal to all processes of a job reaches them within this time.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
@@ -158,12 +157,12 @@ fn returned(lease: &Lease) -> Report {
 
 /// Runs one unit. Returns its planned units in several reports, then its final report.
 fn run_lease(context: &JobContext, lease: &Lease, stop: &Stop) -> Vec<Report> {
-    let (wall, cpu) = (clock::now(), clock::thread_cpu());
+    let started = Started::now();
     let unit = lease.unit;
     tracing::debug!(unit = %unit.unwrap_or_default(), "unit started");
     let ended = catch_unwind(AssertUnwindSafe(|| run_unit(context, lease, stop)));
     let outcome = match ended {
-        Ok(Ok(finished)) => return finished_reports(unit, finished, wall, cpu),
+        Ok(Ok(finished)) => return reports::finished(unit, finished, started),
         Ok(Err(_)) if stop.is_set() => return vec![returned(lease)],
         Ok(Err(UnitError::Program(_))) if signals::was_asked_within(SAME_SIGNAL) => {
             return vec![returned(lease)];
@@ -175,31 +174,5 @@ fn run_lease(context: &JobContext, lease: &Lease, stop: &Stop) -> Vec<Report> {
             producer: None,
         }),
     };
-    vec![report(unit, outcome, wall, cpu)]
-}
-
-fn finished_reports(
-    unit: Option<UnitRef>,
-    finished: Finished,
-    wall: Instant,
-    cpu: Duration,
-) -> Vec<Report> {
-    let Finished { done, planned } = finished;
-    let mut reports = Vec::new();
-    for (piece, units) in (0_u32..).zip(planned.chunks(PLANNED_PER_REPORT)) {
-        let listed = pb::Listed { piece, units: units.to_vec() };
-        reports.push(Report { unit, outcome: Some(Outcome::Listed(listed)), ..Report::default() });
-    }
-    reports.push(report(unit, Outcome::Done(done), wall, cpu));
-    reports
-}
-
-fn report(unit: Option<UnitRef>, outcome: Outcome, wall: Instant, cpu: Duration) -> Report {
-    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    Report {
-        unit,
-        outcome: Some(outcome),
-        cpu_millis: millis(clock::thread_cpu().saturating_sub(cpu)),
-        wall_millis: millis(clock::now().duration_since(wall)),
-    }
+    vec![reports::ended(unit, outcome, started)]
 }

@@ -8,6 +8,7 @@ pub mod executor;
 pub mod gang;
 pub mod inspect;
 pub mod launch;
+mod reports;
 pub mod signals;
 pub mod stages;
 pub mod train;

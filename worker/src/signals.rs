@@ -1,13 +1,15 @@
 //! Catches the signals that ask this worker to exit.
 //!
 //! Batch systems use whatever they are configured to (USR1, USR2, URG), and end a job with INT and
-//! TERM, one after the other, so all of them mean the same. The agent decides what to do.
+//! TERM, one after the other, so all of them mean the same. So does HUP, which comes when a
+//! terminal closes, unless the process was started to survive that. The agent decides what to do.
 
 use std::future::poll_fn;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use thresher_channel::process::ignores_hangup;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The number of SIGURG, which is the same on all supported platforms.
@@ -55,9 +57,10 @@ impl Signals {
             SignalKind::user_defined2(),
             URG,
         ];
+        let hangup = (!ignores_hangup()).then(SignalKind::hangup);
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
-            others: others.into_iter().map(signal).collect::<Result<_, _>>()?,
+            others: others.into_iter().chain(hangup).map(signal).collect::<Result<_, _>>()?,
         })
     }
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use super::print;
 use thresher_channel::address::{AddressError, CoordinatorAddress};
-use thresher_channel::{ConnectError, Credentials, Role, connect};
+use thresher_channel::{Channel, ConnectError, Credentials, Role, connect};
 use thresher_proto::pb::control_client::ControlClient;
-use tonic::transport::Channel;
 
 /// Whether a coordinator answers for a state directory.
 pub(super) enum Reached {
@@ -21,6 +21,11 @@ pub(super) async fn reach(state: &Path) -> anyhow::Result<Reached> {
     let address = match CoordinatorAddress::read_in(state) {
         Ok(address) => address,
         Err(error @ AddressError::Missing { .. }) => return Ok(Reached::Nobody(error.to_string())),
+        Err(error @ AddressError::Copy { .. }) => {
+            // What follows is about the copy alone, which may not be what was meant.
+            print::note(&format!("warning: {error}"));
+            return Ok(Reached::Nobody(error.to_string()));
+        }
         Err(error) => return Err(error.into()),
     };
     let credentials = Credentials::choose(&address, state, Role::Operator);

@@ -41,6 +41,7 @@ pub(super) struct DrainArgs {
 pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
     let submitted = submitted(&state)?;
+    let mut unreached = String::new();
     let answered = block_on(async {
         match (reach(&state).await?, &submitted) {
             (Reached::Coordinator(mut client), _) => {
@@ -49,14 +50,17 @@ pub(super) fn cancel(args: &CancelArgs) -> anyhow::Result<ExitCode> {
                 let status = client.status(StatusRequest {}).await.ok();
                 Ok(Some(status.map(|status| status.into_inner().state())))
             }
-            (Reached::Nobody(_), Some(_)) => Ok(None),
-            (Reached::Nobody(why), None) => Err(nothing_to_stop(&why, &state)),
+            (Reached::Nobody(why), _) => {
+                unreached = why;
+                Ok(None)
+            }
         }
     })?;
     let current = match (answered, &submitted) {
         (Some(Some(answer)), _) => answer,
-        (Some(None), _) | (None, None) => status_from_state(&state)?.state(),
+        (Some(None), _) => status_from_state(&state)?.state(),
         (None, Some((_, history))) => cancel_unreached(&state, history)?,
+        (None, None) => cancel_local(&state, &unreached)?,
     };
     if let Some((records, history)) = submitted {
         note_failure(take_back(&records, &history, answered.is_some()));
@@ -84,6 +88,19 @@ fn cancel_unreached(state: &Path, history: &History) -> anyhow::Result<JobState>
         Some(_) | None => None,
     };
     cancel_in_state(state, submitted)
+}
+
+/// Does the same for a job that was never submitted to a batch system.
+fn cancel_local(state: &Path, unreached: &str) -> anyhow::Result<JobState> {
+    let current = status_from_state(state)?.state();
+    match current {
+        JobState::None => Err(nothing_to_stop(unreached, state)),
+        JobState::Running | JobState::Drained => cancel_in_state(state, None),
+        JobState::Complete
+        | JobState::CompleteWithGaps
+        | JobState::Failed
+        | JobState::Cancelled => Ok(current),
+    }
 }
 
 /// Returns an error if the job is not cancelled.

@@ -1,15 +1,21 @@
 //! `explain`: the state of a unit, and why it is in that state.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use thresher_domain::AttemptRef;
-use thresher_proto::pb::{ExplainRequest, ExplainResponse};
+use thresher_proto::pb::{ExplainRequest, ExplainResponse, JobState};
 
 use super::connection::{Reached, block_on, reach, refused};
-use super::place::StatePlace;
+use super::liveness::Coordinator;
+use super::place::{StatePlace, resume_command};
 use super::{Exit, print};
-use thresher_coordinator::run::explain_from_state;
+use thresher_coordinator::clock;
+use thresher_coordinator::run::{JournalStatus, explain_from_state, journal_status};
+
+/// The word for the state of a unit that a worker runs.
+const LEASED: &str = "leased";
 
 /// Explain a unit's state
 ///
@@ -42,10 +48,39 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     })?;
     let answer = match answer {
         Some(answer) => answer,
-        None => explain_from_state(&state, &args.unit)?,
+        None => explain_offline(&state, &args.unit)?,
     };
-    print::result(&if args.json { json(&answer)? } else { text(&answer) })?;
+    match args.json {
+        true => print::json(&json(&answer)?)?,
+        false => print::result(&text(&answer))?,
+    }
     Ok(Exit::Done.into())
+}
+
+/// Explains a unit's state from the journal. Nothing runs in a drained job or under a dead
+/// coordinator.
+fn explain_offline(state: &Path, unit: &str) -> anyhow::Result<ExplainResponse> {
+    let answer = explain_from_state(state, unit)?;
+    let JournalStatus { status, written } = journal_status(state)?;
+    let now = clock::now();
+    let coordinator = Coordinator::silent(state, &status, written, now);
+    let words = if coordinator.is_dead() {
+        coordinator.words(now.millis())
+    } else if status.state() == JobState::Drained {
+        "it is drained".to_owned()
+    } else {
+        return Ok(answer);
+    };
+    Ok(interrupted(answer, &words, &resume_command(state)?))
+}
+
+fn interrupted(mut answer: ExplainResponse, words: &str, again: &str) -> ExplainResponse {
+    if answer.state == LEASED {
+        answer.state = "held by a dead worker".to_owned();
+    }
+    let sentence = format!("nothing runs until {again} resumes the job: {words}");
+    answer.because.insert(0, sentence);
+    answer
 }
 
 fn text(answer: &ExplainResponse) -> String {
@@ -71,6 +106,22 @@ fn json(answer: &ExplainResponse) -> anyhow::Result<String> {
 mod tests {
     use super::*;
     use thresher_proto::pb::{Stage, UnitRef};
+
+    #[test]
+    fn a_unit_is_not_leased_under_a_dead_coordinator() {
+        let because = || vec!["Worker 1 runs it.".to_owned()];
+        for (state, expected) in [("leased", "held by a dead worker"), ("done", "done")] {
+            let state = state.to_owned();
+            let answer =
+                ExplainResponse { state, because: because(), ..ExplainResponse::default() };
+            let text = text(&interrupted(answer, "its coordinator is dead", "`x`"));
+            assert!(text.contains(&format!(": {expected}\n")), "{text}");
+            assert!(
+                text.contains("until `x` resumes the job: its coordinator is dead\n"),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn an_answer_reads_as_sentences() {

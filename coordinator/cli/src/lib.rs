@@ -17,17 +17,20 @@ mod connection;
 mod control;
 mod exit;
 mod explain;
+mod liveness;
 mod output;
 mod place;
 mod plan;
 mod print;
 mod progress;
+mod recover;
 mod run;
 mod script_calls;
 mod status;
 mod status_json;
 mod status_text;
 mod submit;
+mod terminal;
 mod walltime;
 mod worker;
 
@@ -83,7 +86,9 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(print::has_colours())
-        .with_writer(std::io::stderr)
+        .with_writer(print::Log)
+        // It would write to stderr, and panic if that is gone.
+        .log_internal_errors(false)
         .init();
     match dispatch(cli.verb) {
         Ok(code) => code,

@@ -46,7 +46,10 @@ pub(super) fn trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    print::result(&args.run()?)?;
+    match args.json {
+        true => print::json(&args.run()?)?,
+        false => print::result(&args.run()?)?,
+    }
     Ok(Exit::Done.into())
 }
 

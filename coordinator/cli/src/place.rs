@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use thresher_coordinator::batch::{History, Records};
 use thresher_job::{JobError, JobSpec};
 use toml::{Table, Value};
 
@@ -72,6 +73,15 @@ pub(super) fn state_directory(job: &JobSpec) -> anyhow::Result<PathBuf> {
 /// Returns the state directory that the command line names, or the default one of the job.
 pub(super) fn choose_state(state: Option<&Path>, job: &JobSpec) -> anyhow::Result<PathBuf> {
     state.map_or_else(|| state_directory(job), absolute)
+}
+
+/// Returns the command, in words, that resumes the job of a state directory.
+pub(super) fn resume_command(state: &Path) -> anyhow::Result<String> {
+    let submitted = History::of(&Records::of(state).read()?).submission.is_some();
+    Ok(match submitted {
+        true => format!("`thresher resume --state {}`", state.display()),
+        false => "the same `thresher run` or `thresher serve`".to_owned(),
+    })
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {

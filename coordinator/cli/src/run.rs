@@ -12,6 +12,7 @@ use thresher_proto::pb;
 use super::allocation::AllocationArgs;
 use super::place::{choose_state, load_job};
 use super::progress::Progress;
+use super::recover::RecoverArgs;
 use super::worker::{refuse_obstacles, worker_command};
 use super::{Exit, print, status_json, status_text};
 use thresher_coordinator::batch::{History, Records};
@@ -50,6 +51,8 @@ pub(super) struct RunArgs {
     allocation: AllocationArgs,
     #[command(flatten)]
     gang: GangArgs,
+    #[command(flatten)]
+    recover: RecoverArgs,
     /// Complete the job without units that failed permanently, if they fail once more
     #[arg(long, alias = "accept-gaps")]
     accept_missing: bool,
@@ -85,6 +88,8 @@ pub(super) struct ServeArgs {
     /// Port on that interface; 0 selects a free one
     #[arg(long, value_name = "N", default_value_t = 0, requires = "interface")]
     port: u16,
+    #[command(flatten)]
+    recover: RecoverArgs,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -94,6 +99,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let job = load_job(&args.job, args.output.as_deref())?;
     let state = choose_state(args.state.as_deref(), &job)?;
     let worker = worker_command(args.gang.to_words())?;
+    args.recover.run(&state)?;
     let mut progress = Progress::on_stderr();
     let status = thresher_coordinator::run::run(RunOptions {
         job,
@@ -125,6 +131,7 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         None => args.listen,
     };
     let allocation = args.allocation.find()?;
+    args.recover.run(&state)?;
     let submitted = History::of(&Records::of(&state).read()?).submission.is_some();
     let status = thresher_coordinator::run::serve(ServeOptions { job, state, listen, allocation })?;
     let again = match (submitted, status.refused) {
@@ -136,7 +143,13 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn end(status: &pb::StatusResponse, json: bool, again: &str) -> anyhow::Result<ExitCode> {
-    let text = if json { status_json::render(status)? } else { status_text::ending(status, again) };
-    print::result(&text)?;
+    match json {
+        true => print::json(&status_json::render(status)?)?,
+        false => print::result(&status_text::ending(status, again))?,
+    }
+    if status_text::is_blocked(status) {
+        let reason = anyhow::anyhow!("{}\nhint: {again} resumes the job then", status.reason);
+        print::note(&print::error_text(&reason.context("the job is blocked")));
+    }
     Ok(Exit::of_job(status.state()).into())
 }

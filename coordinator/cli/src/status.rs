@@ -5,17 +5,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use thresher_proto::pb::{StatusRequest, StatusResponse};
+use thresher_proto::pb::{JobState, StatusRequest, StatusResponse};
 use tonic::Code;
 
 use super::allocations::{Allocations, Answers};
 use super::connection::{Reached, block_on, reach, refused};
-use super::place::StatePlace;
+use super::liveness::Coordinator;
+use super::place::{StatePlace, resume_command};
 use super::{Exit, print, status_json, status_text};
-use thresher_coordinator::run::status_from_state;
-
-/// Clears the terminal and goes to its first column.
-const CLEAR: &str = "\x1b[2J\x1b[H";
+use thresher_coordinator::clock;
+use thresher_coordinator::run::{JournalStatus, journal_status};
 
 /// Show the state of a job
 ///
@@ -42,19 +41,28 @@ pub(super) struct StatusArgs {
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
     loop {
-        let (status, answers) = look(&state)?;
+        let (status, coordinator) = look(&state)?;
+        let answers = if coordinator.answers() { Answers::Yes } else { Answers::No };
         let allocations = Allocations::look(&state, &status, answers)?;
-        print::result(&render(&status, &allocations, args)?)?;
-        if !args.watch || status.state().is_over() {
+        if args.json {
+            let shown = status_json::Shown { status: &status, coordinator: &coordinator };
+            print::json(&status_json::render_with(shown, &allocations, args.watch)?)?;
+        } else {
+            if args.watch {
+                print::clear()?;
+            }
+            print::result(&text(&state, &status, &coordinator, &allocations)?)?;
+        }
+        if !args.watch || status.state().is_over() || coordinator.is_dead() {
             return Ok(Exit::of_job(status.state()).into());
         }
         std::thread::sleep(Duration::from_secs(args.every));
     }
 }
 
-/// Returns the state of the job, and whether a coordinator answered. Each call connects again, so
-/// that a coordinator that restarts at another address is found.
-fn look(state: &Path) -> anyhow::Result<(StatusResponse, Answers)> {
+/// Returns the state of the job, and what is known about its coordinator. Each call connects again,
+/// so that a coordinator that restarts at another address is found.
+fn look(state: &Path) -> anyhow::Result<(StatusResponse, Coordinator)> {
     let answer = block_on(async {
         match reach(state).await? {
             Reached::Coordinator(mut client) => {
@@ -71,23 +79,36 @@ fn look(state: &Path) -> anyhow::Result<(StatusResponse, Answers)> {
         }
     })?;
     match answer {
-        Ok(status) => Ok((status, Answers::Yes)),
+        Ok(status) => {
+            let coordinator = Coordinator::answering(state, &status);
+            Ok((status, coordinator))
+        }
         Err(why) => {
             tracing::info!(why, "no coordinator answers; reading the journal");
-            Ok((status_from_state(state)?, Answers::No))
+            let JournalStatus { mut status, written } = journal_status(state)?;
+            let coordinator = Coordinator::silent(state, &status, written, clock::now());
+            if coordinator.is_dead() {
+                // Nothing happened after that.
+                status.now_millis = coordinator.heard_millis;
+            }
+            Ok((status, coordinator))
         }
     }
 }
 
-fn render(
+fn text(
+    state: &Path,
     status: &StatusResponse,
+    coordinator: &Coordinator,
     allocations: &Allocations,
-    args: &StatusArgs,
 ) -> anyhow::Result<String> {
-    if args.json {
-        return status_json::render_with(status, allocations, args.watch);
+    let mut text = status_text::table(status, coordinator, clock::now().millis());
+    if coordinator.is_dead() || status.state() == JobState::Drained {
+        text += &format!("\nhint: {} resumes the job\n", resume_command(state)?);
     }
-    let left = allocations.time_left(status).unwrap_or_default();
-    let text = format!("{}{}{left}", status_text::table(status), allocations.text());
-    Ok(if args.watch { format!("{CLEAR}{text}") } else { text })
+    text += &allocations.text();
+    if coordinator.may_work() {
+        text += &allocations.time_left(status).unwrap_or_default();
+    }
+    Ok(text)
 }

@@ -1,7 +1,8 @@
 //! The status as JSON, for other programs: it has the field names of `control.proto`, and names of
 //! enum values.
 //!
-//! Counts are those of the text form: nothing is leased or held if the job is over.
+//! Counts are those of the text form: nothing is leased or held if the job is over, or if its
+//! coordinator is dead.
 //!
 //! **Invariant:** every field is always present, and none is renamed; new ones may be added.
 
@@ -12,26 +13,42 @@ use thresher_proto::pb::{self, JobState};
 use thresher_proto::stage_name;
 
 use super::allocations::Allocations;
+use super::liveness::Coordinator;
+use super::status_text::is_blocked;
 use thresher_coordinator::figures::{counters_by_name, held, waiting_and_leased};
 
-/// Returns the status as JSON on several lines.
+/// What is shown: a status, and whether the coordinator lives.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) status: &'a pb::StatusResponse,
+    pub(super) coordinator: &'a Coordinator,
+}
+
+/// Returns the status of a job that has ended as JSON on several lines.
 pub(super) fn render(status: &pb::StatusResponse) -> anyhow::Result<String> {
-    Ok(format!("{}\n", serde_json::to_string_pretty(&Status::from(status))?))
+    let coordinator = &Coordinator::default();
+    let status = Status::from(Shown { status, coordinator });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&status)?))
 }
 
 /// Returns the status with the job's allocations; on one line if it is one of a series.
 pub(super) fn render_with(
-    status: &pb::StatusResponse,
+    shown: Shown<'_>,
     allocations: &Allocations,
     one_line: bool,
 ) -> anyhow::Result<String> {
-    let both = WithAllocations { status: Status::from(status), allocations };
+    let both = WithAllocations { status: Status::from(shown), allocations };
     let text = match one_line {
         true => serde_json::to_string(&both)?,
         false => serde_json::to_string_pretty(&both)?,
     };
     Ok(format!("{text}\n"))
 }
+
+/// State of a job whose coordinator ended without stopping it.
+const INTERRUPTED: &str = "interrupted";
+/// State of a job that stopped for a reason that a person has to remove.
+const BLOCKED: &str = "blocked";
 
 #[derive(Serialize)]
 struct WithAllocations<'a> {
@@ -57,6 +74,7 @@ struct Status<'a> {
     set_aside: Vec<SetAside<'a>>,
     alarms: &'a [String],
     output: &'a str,
+    coordinator: &'a Coordinator,
 }
 
 #[derive(Serialize)]
@@ -110,12 +128,18 @@ struct SetAside<'a> {
     error: &'a str,
 }
 
-impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
-    fn from(status: &'a pb::StatusResponse) -> Self {
-        let live = !status.state().is_over();
+impl<'a> From<Shown<'a>> for Status<'a> {
+    fn from(Shown { status, coordinator }: Shown<'a>) -> Self {
+        let live = !status.state().is_over() && coordinator.may_work();
         Self {
             job_name: &status.job_name,
-            state: state_word(status.state()),
+            state: if coordinator.is_dead() {
+                INTERRUPTED
+            } else if is_blocked(status) {
+                BLOCKED
+            } else {
+                state_word(status.state())
+            },
             reason: &status.reason,
             epoch: status.epoch,
             version: &status.version,
@@ -128,6 +152,7 @@ impl<'a> From<&'a pb::StatusResponse> for Status<'a> {
             set_aside: status.set_aside.iter().map(SetAside::from).collect(),
             alarms: &status.alarms,
             output: &status.output,
+            coordinator,
         }
     }
 }
@@ -212,12 +237,15 @@ const fn state_word(state: JobState) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::liveness::CoordinatorState;
     use super::*;
     use thresher_coordinator::figures::example;
 
     #[test]
     fn a_status_is_json_with_words_for_enums() {
-        let text = render_with(&example(), &Allocations::default(), true).unwrap();
+        let coordinator = &Coordinator::default();
+        let shown = Shown { status: &example(), coordinator };
+        let text = render_with(shown, &Allocations::default(), true).unwrap();
         assert_eq!(text.lines().count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["state"], "complete-with-gaps");
@@ -243,13 +271,30 @@ mod tests {
     }
 
     #[test]
+    fn a_blocked_job_is_not_called_drained() {
+        let state = JobState::Drained.into();
+        for (reason, word) in [("", "drained"), ("the disk is full", "blocked")] {
+            let status = pb::StatusResponse { state, reason: reason.to_owned(), ..example() };
+            let value: serde_json::Value = serde_json::from_str(&render(&status).unwrap()).unwrap();
+            assert_eq!(value["state"], word);
+        }
+    }
+
+    #[test]
     fn nothing_is_leased_or_held_when_the_job_is_over() {
-        for (state, waiting, leased, held) in
-            [(JobState::Running, 1, 2, 3), (JobState::Cancelled, 3, 0, 0)]
-        {
+        use CoordinatorState::{Answers, Dead, None};
+        for (state, coordinator, word, waiting, leased, held) in [
+            (JobState::Running, Answers, "running", 1, 2, 3),
+            (JobState::Running, Dead, "interrupted", 3, 0, 0),
+            (JobState::Cancelled, None, "cancelled", 3, 0, 0),
+        ] {
+            let coordinator = Coordinator { state: coordinator, ..Coordinator::default() };
             let mut status = pb::StatusResponse { state: state.into(), ..example() };
             (status.stages[2].waiting, status.stages[2].leased) = (1, 2);
-            let value: serde_json::Value = serde_json::from_str(&render(&status).unwrap()).unwrap();
+            let shown = Shown { status: &status, coordinator: &coordinator };
+            let text = render_with(shown, &Allocations::default(), false).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value["state"], word);
             assert_eq!(value["stages"][2]["waiting"], waiting, "{state:?}");
             assert_eq!(value["stages"][2]["leased"], leased, "{state:?}");
             assert_eq!(value["workers"][0]["held"], held, "{state:?}");

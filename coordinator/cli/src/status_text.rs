@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use thresher_domain::escape;
 use thresher_proto::pb::{self, JobState, Stage, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
+use super::liveness::Coordinator;
 use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span, utc};
 use thresher_coordinator::figures::{Counted, Pace, Totals, by_size, held, waiting_and_leased};
 
@@ -14,12 +16,17 @@ const REASONS_SHOWN: usize = 8;
 const FAILED_UNITS_SHOWN: usize = 10;
 const WORKERS_SHOWN: usize = 20;
 
-/// Returns the whole status: stages, workers, records, failures.
-pub(super) fn table(status: &StatusResponse) -> String {
-    let mut text = headline(status);
+/// Returns the whole status: stages, workers, records, failures. Only the age of the coordinator's
+/// last sign of life refers to `now_millis`.
+pub(super) fn table(status: &StatusResponse, coordinator: &Coordinator, now_millis: u64) -> String {
+    let mut text = headline(status, &coordinator.words(now_millis), coordinator.is_dead());
+    if !status.reason.is_empty() {
+        text += &format!("  {}\n", status.reason.replace('\n', "\n  "));
+    }
     text.push('\n');
-    text += &stages(status);
-    text += &workers(status);
+    let live = !status.state().is_over() && coordinator.may_work();
+    text += &stages(status, live);
+    text += &workers(status, live);
     text += &left_out(status);
     text += &records(status);
     text += &failures(status);
@@ -27,9 +34,9 @@ pub(super) fn table(status: &StatusResponse) -> String {
 }
 
 /// Returns the text that is printed when a run ends. `again` names the command that resumes a
-/// drained job.
+/// drained job; why a job is blocked is an error, which is printed elsewhere.
 pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
-    let mut text = headline(status);
+    let mut text = headline(status, "", false);
     text += &left_out(status);
     text += &records(status);
     text += &failures(status);
@@ -39,30 +46,44 @@ pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
             text += &format!("\nshards  {output}/documents\nreport  {output}/REPORT.md\n");
             text += &format!("check   thresher verify {output}\n");
         }
+        JobState::Drained if is_blocked(status) => {}
         JobState::Drained => text += &format!("\n{again} resumes the job\n"),
         JobState::None | JobState::Running | JobState::Failed | JobState::Cancelled => {}
     }
     text
 }
 
-fn headline(status: &StatusResponse) -> String {
+/// Returns whether the job stopped for a reason that a person has to remove.
+pub(super) fn is_blocked(status: &StatusResponse) -> bool {
+    status.state() == JobState::Drained && !status.reason.is_empty()
+}
+
+/// Returns the first line; `coordinator` is what it says about a coordinator that does not answer.
+fn headline(status: &StatusResponse, coordinator: &str, is_dead: bool) -> String {
     if status.state() == JobState::None {
         return "no job has started here yet\n".to_owned();
     }
-    let mut text = format!("job `{}` is {}", status.job_name, status.state().name());
+    let state = if is_dead {
+        "not running"
+    } else if is_blocked(status) {
+        "blocked"
+    } else {
+        status.state().name()
+    };
+    let mut text = format!("job `{}` is {state}", escape::line(&status.job_name));
+    if !coordinator.is_empty() {
+        text += &format!(": {coordinator}");
+    }
     let (started, ended) = (status.submitted_millis, status.finished_millis);
     if started > 0 {
         let until = if ended > 0 { ended } else { status.now_millis };
         text += &format!(" ({}, submitted {})", span(until.saturating_sub(started)), utc(started));
     }
     text.push('\n');
-    if !status.reason.is_empty() {
-        text += &format!("  {}\n", status.reason.replace('\n', "\n  "));
-    }
     text
 }
 
-fn stages(status: &StatusResponse) -> String {
+fn stages(status: &StatusResponse, live: bool) -> String {
     let mut rows = vec![
         [
             "stage",
@@ -78,7 +99,6 @@ fn stages(status: &StatusResponse) -> String {
         ]
         .map(str::to_owned),
     ];
-    let live = !status.state().is_over();
     rows.extend(status.stages.iter().map(|stage| stage_row(stage, status.now_millis, live)));
     columns(&rows)
 }
@@ -93,9 +113,9 @@ fn stage_row(stage: &StageStatus, now_millis: u64, live: bool) -> [String; 10] {
     let number = |value: u32| count(value.into());
     let pace = Pace::of(stage, now_millis);
     let left = match pace.left_millis {
-        Some(left) => span(left),
-        None if stage.ended_millis > 0 => format!("({})", span(pace.elapsed_millis)),
-        None => dash(),
+        Some(left) if live => span(left),
+        Some(_) | None if stage.ended_millis > 0 => format!("({})", span(pace.elapsed_millis)),
+        Some(_) | None => dash(),
     };
     let (waiting, leased) = waiting_and_leased(stage, live);
     let (done, all) = (stage.bytes_done, stage.bytes);
@@ -119,11 +139,10 @@ fn stage_row(stage: &StageStatus, now_millis: u64, live: bool) -> [String; 10] {
     ]
 }
 
-fn workers(status: &StatusResponse) -> String {
+fn workers(status: &StatusResponse, live: bool) -> String {
     if status.workers.is_empty() {
         return String::new();
     }
-    let live = !status.state().is_over();
     let mut rows = vec![["worker", "host", "pid", "slots", "held", "seen"].map(str::to_owned)];
     let seen = |worker: &pb::WorkerStatus| match (worker.lost, live) {
         (true, _) => "lost".to_owned(),
@@ -135,7 +154,7 @@ fn workers(status: &StatusResponse) -> String {
     rows.extend(status.workers.iter().take(WORKERS_SHOWN).map(|worker| {
         [
             worker.worker_id.to_string(),
-            worker.host.clone(),
+            escape::line(&worker.host).into_owned(),
             worker.pid.to_string(),
             worker.slots.to_string(),
             held(worker, live).to_string(),
@@ -163,7 +182,16 @@ fn summary(workers: &[pb::WorkerStatus], live: bool) -> String {
 fn left_out(status: &StatusResponse) -> String {
     let listed = Counted::of(status, Stage::List);
     let (all, names) = (listed.excluded_inputs, &listed.excluded_input_names);
-    if all == 0 { String::new() } else { format!("\nleft out {}\n", left_out_words(all, names)) }
+    if all == 0 {
+        String::new()
+    } else {
+        format!("\nleft out {}\n", left_out_words(all, names, quoted))
+    }
+}
+
+/// Returns a name as it is shown in a sentence.
+pub(super) fn quoted(name: &str) -> String {
+    format!("`{}`", escape::line(name))
 }
 
 fn records(status: &StatusResponse) -> String {
@@ -189,7 +217,7 @@ fn records(status: &StatusResponse) -> String {
     row("dropped", totals.dropped_sum());
     let dropped = by_size(&totals.dropped);
     for (reason, value) in dropped.iter().take(REASONS_SHOWN) {
-        row(&format!("  {reason}"), *value);
+        row(&format!("  {}", escape::line(reason)), *value);
     }
     if let Some(more) = more(dropped.len(), REASONS_SHOWN) {
         let rest = dropped[REASONS_SHOWN..].iter().map(|(_, value)| value).sum();
@@ -197,7 +225,7 @@ fn records(status: &StatusResponse) -> String {
     }
     row("quarantined", totals.quarantined_sum());
     for (reason, value) in by_size(&totals.quarantined) {
-        row(&format!("  {reason}"), value);
+        row(&format!("  {}", escape::line(reason)), value);
     }
     format!("\n{}", columns(&rows))
 }
@@ -252,12 +280,51 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::liveness::CoordinatorState;
     use super::*;
     use thresher_coordinator::figures::example;
 
+    fn shown(status: &StatusResponse) -> String {
+        let state = CoordinatorState::Answers;
+        table(status, &Coordinator { state, ..Coordinator::default() }, status.now_millis)
+    }
+
+    #[test]
+    fn nothing_runs_under_a_dead_coordinator() {
+        let mut status = StatusResponse { state: JobState::Running.into(), ..example() };
+        (status.stages[2].done, status.stages[2].leased, status.stages[2].ended_millis) = (0, 2, 0);
+        let dead = Coordinator {
+            state: CoordinatorState::Dead,
+            host: "node\u{202e}1\n".to_owned(),
+            pid: 7,
+            heard_millis: status.now_millis,
+        };
+        let text = table(&status, &dead, status.now_millis + 34_000);
+        let first = text.lines().next().unwrap();
+        let expected = "job `small` is not running: its coordinator (pid 7 on `node\\u{202e}1\\u{a}`) \
+                        is dead, last heard 34 s ago, at 2026-03-01 12:00:03 UTC";
+        assert!(first.starts_with(expected), "{first}");
+        assert!(!text.contains("is running") && text.contains("gone"), "{text}");
+        let prepare = text.lines().find(|line| line.starts_with("prepare ")).unwrap();
+        let cells: Vec<&str> = prepare.split_whitespace().collect();
+        assert_eq!(cells[1..5], ["3", "2", "0", "0"], "{text}");
+        assert_eq!(cells.last(), Some(&"-"), "no time left is shown: {text}");
+    }
+
+    #[test]
+    fn a_blocked_job_is_not_called_drained() {
+        let reason = "the disk is full\nhint: make room".to_owned();
+        let state = JobState::Drained.into();
+        let status = StatusResponse { state, reason, ..example() };
+        let text = shown(&status);
+        assert!(text.starts_with("job `small` is blocked"), "{text}");
+        assert!(text.contains("\n  the disk is full\n  hint: make room\n"), "{text}");
+        assert!(!ending(&status, "x").contains("resumes"), "its error says what to do first");
+    }
+
     #[test]
     fn a_status_shows_stages_workers_records_and_failures() {
-        let text = table(&example());
+        let text = shown(&example());
         for line in [
             "job `small` is complete with missing units (3.0 s, submitted 2026-03-01 12:00:00 UTC)",
             "stage    units  waiting  leased  done  failed  retries    bytes       rate left \
@@ -299,7 +366,7 @@ mod tests {
         status.stages.retain(|stage| stage.stage() != pb::Stage::Publish);
         let prepare = status.stages.last_mut().unwrap();
         (prepare.units, prepare.set_aside, prepare.leased) = (5, 0, 3);
-        let text = table(&status);
+        let text = shown(&status);
         let line = |start: &str| {
             let line = text.lines().find(|line| line.trim_start().starts_with(start)).unwrap();
             line.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -308,7 +375,7 @@ mod tests {
         assert_eq!(line("prepared, never"), "prepared, never published 60 60.0 %");
         assert!(!text.contains("failed permanently") && !text.contains("missing shards"), "{text}");
         let running = StatusResponse { state: JobState::Running.into(), ..status };
-        let text = table(&running);
+        let text = shown(&running);
         assert!(text.contains("1.0 s ago") && text.contains("not yet published"), "{text}");
     }
 
@@ -320,6 +387,6 @@ mod tests {
 
     #[test]
     fn a_directory_without_a_job_is_reported() {
-        assert!(table(&StatusResponse::default()).starts_with("no job has started here yet\n"));
+        assert!(shown(&StatusResponse::default()).starts_with("no job has started here yet\n"));
     }
 }

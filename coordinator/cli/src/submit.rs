@@ -12,6 +12,7 @@ use thresher_site::{Chain, SiteProfile, System, Wish};
 
 use super::allocations::ask_states;
 use super::place::{StatePlace, choose_state, load_job};
+use super::recover::RecoverArgs;
 use super::walltime::parse_walltime;
 use super::worker::refuse_obstacles;
 use super::{Exit, print};
@@ -91,6 +92,8 @@ pub(super) struct ResumeArgs {
     /// Complete the job without units that failed permanently, if they fail once more
     #[arg(long, alias = "accept-gaps")]
     accept_missing: bool,
+    #[command(flatten)]
+    recover: RecoverArgs,
 }
 
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
@@ -144,6 +147,7 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     if let Some(code) = already(&state)? {
         return Ok(code);
     }
+    args.recover.run(&state)?;
     if args.accept_missing {
         accept_missing_in_state(&state)?;
     }

@@ -56,6 +56,12 @@ pub enum Event {
         /// long as they take.
         until: Option<Timestamp>,
     },
+    /// The coordinator did not run for a time, so that no worker could call: every lease lasts that
+    /// much longer.
+    Frozen {
+        /// How long.
+        millis: u64,
+    },
     /// Somebody asked to stop for good.
     Cancelled,
     /// Somebody prefers the output without the units that failed permanently.

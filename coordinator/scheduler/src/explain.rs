@@ -59,7 +59,9 @@ impl Explaining<'_> {
         let because = match &self.job.lifecycle.phase {
             Phase::Running => self.what_it_waits_for(key),
             Phase::Draining { .. } => "the job is draining: nothing is leased any more".to_owned(),
-            Phase::Drained => "the job is drained: `thresher resume` continues it".to_owned(),
+            Phase::Drained => {
+                "the job is drained, and the next coordinator continues it".to_owned()
+            }
             Phase::Over { state, .. } => {
                 let ended = match state {
                     JobState::Failed => "failed",

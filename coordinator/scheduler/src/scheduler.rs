@@ -54,6 +54,7 @@ impl Scheduler {
             Event::Sync(request) => return self.sync(now, request, effects).changed,
             Event::Lost { worker_id, reason } => self.lost(now, *worker_id, reason, effects),
             Event::Drained { until } => self.drained(now, *until, effects),
+            Event::Frozen { millis } => self.frozen(now, *millis),
             Event::Cancelled => self.cancelled(now, effects),
             Event::FailedUnitsAccepted => self.failed_units_accepted(),
         };
@@ -297,6 +298,12 @@ impl Scheduler {
     ) -> Changed {
         let job = self.job.as_mut();
         Changed::from(job.is_some_and(|job| job.draining(now, effects).start(until)))
+    }
+
+    fn frozen(&mut self, now: Timestamp, millis: u64) -> Changed {
+        self.workers.extend_leases(now, millis);
+        // Without workers nothing follows from it.
+        Changed::from(self.workers.count() > 0)
     }
 
     fn failed_units_accepted(&mut self) -> Changed {

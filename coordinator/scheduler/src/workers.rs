@@ -306,6 +306,13 @@ impl Workers {
         }
     }
 
+    /// Does not count a time in which no worker could call.
+    pub(crate) fn extend_leases(&mut self, now: Timestamp, millis: u64) {
+        for worker in self.live.values_mut() {
+            worker.last_seen.at = worker.last_seen.at.plus_millis(millis).min(now);
+        }
+    }
+
     /// Returns the workers that have not called for `lease_millis`.
     pub(crate) fn overdue(
         &self,

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use thresher_channel::identity::{Found, IdentityError, establish, find};
 use thresher_channel::private_file::{PrivateFileError, ensure_private_directory};
-use thresher_domain::{AllocationEnd, CoordinatorOpened};
+use thresher_domain::{AllocationEnd, CoordinatorOpened, Timestamp};
 use thresher_job::JobError;
 use thresher_scheduler::{Event, Scheduler};
 
@@ -20,6 +21,14 @@ pub enum RecoveryError {
     Journal(#[from] JournalError),
     #[error("failed to use the state directory: {0}")]
     State(#[from] PrivateFileError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(
+        "`{}` is a copy of the state directory `{}`, which still exists and has the same work \
+         directory\nhint: use `--state {}`; or remove the copy",
+        copy.display(), original.display(), original.display()
+    )]
+    Copy { copy: PathBuf, original: PathBuf },
     #[error("failed to make the folder `{}` for the state directory: {source}", path.display())]
     Parent { path: PathBuf, source: std::io::Error },
     #[error("failed to read the journal: {0}")]
@@ -29,13 +38,23 @@ pub enum RecoveryError {
 }
 
 /// The state with which a new coordinator starts.
-pub(super) struct Recovered {
+pub(super) struct Taken {
     pub(super) scheduler: Scheduler,
     pub(super) journal: Journal,
+    pub(super) identity: String,
+}
+
+/// What a journal holds.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The state after its last event.
+    pub scheduler: Scheduler,
+    /// The time of its last event.
+    pub last: Timestamp,
 }
 
 /// Returns the folder of a job's journal.
-fn journal_directory(state: &Path) -> PathBuf {
+pub(crate) fn journal_directory(state: &Path) -> PathBuf {
     state.join("journal")
 }
 
@@ -44,27 +63,46 @@ pub(super) fn open(
     state: &Path,
     host: &str,
     allocation: &Allocation,
-) -> Result<Recovered, RecoveryError> {
+) -> Result<Taken, RecoveryError> {
     make_parent(state)?;
     ensure_private_directory(state)?;
+    let identity = establish(state, false)?.id;
     let (mut journal, replay) = Journal::open(&journal_directory(state))?;
-    let mut scheduler = replayed(replay)?;
+    let Recovered { mut scheduler, last } = replayed(replay)?;
+    clock::never_before(last);
     let opened = Event::Opened(CoordinatorOpened {
         version: thresher_proto::VERSION.to_owned(),
         host: host.to_owned(),
         pid: std::process::id(),
         allocation: AllocationEnd {
             allocation: allocation.name.clone(),
-            ends: allocation.ends,
+            ends: allocation.ends.map(clock::from_wall),
             margin_millis: allocation.margin_millis(),
         },
+        identity: identity.clone(),
         ..CoordinatorOpened::from(journal.opening())
     });
     let now = clock::now();
     let _ = scheduler.handle(now, &opened, &mut Vec::new());
     journal.append(&into_record(opened, now))?;
     journal.commit()?;
-    Ok(Recovered { scheduler, journal })
+    Ok(Taken { scheduler, journal, identity })
+}
+
+/// Refuses to run a job in a copy of a state directory that still exists: both would use the same
+/// work directory. A directory that was moved to another file system is accepted.
+pub(crate) fn refuse_copy(state: &Path) -> Result<(), RecoveryError> {
+    match find(state)? {
+        Found::CopyOf(original) if original.has_original() => {
+            Err(RecoveryError::Copy { copy: state.to_owned(), original: original.path })
+        }
+        Found::CopyOf(original) => {
+            let (from, to) = (original.path.display(), state.display());
+            tracing::warn!(%from, %to, "the state directory was moved, and gets a new identity");
+            Ok(())
+        }
+        Found::Own(_) | Found::Missing => Ok(()),
+    }
 }
 
 /// Makes the state directory. Only it is private, because its parents may hold the output.
@@ -75,20 +113,21 @@ fn make_parent(state: &Path) -> Result<(), RecoveryError> {
 }
 
 /// Returns the scheduler as the journal defines it, without taking an epoch.
-pub fn read_scheduler(state: &Path) -> Result<Scheduler, RecoveryError> {
+pub fn read_scheduler(state: &Path) -> Result<Recovered, RecoveryError> {
     replayed(journal::replay(&journal_directory(state))?)
 }
 
-fn replayed(replay: Replay) -> Result<Scheduler, RecoveryError> {
-    let mut scheduler = Scheduler::new();
+fn replayed(replay: Replay) -> Result<Recovered, RecoveryError> {
+    let mut recovered = Recovered::default();
     let mut effects = Vec::new();
     for record in replay {
         let (now, event) = from_record(record?, plan_of_text)?;
-        let _ = scheduler.handle(now, &event, &mut effects);
+        let _ = recovered.scheduler.handle(now, &event, &mut effects);
+        recovered.last = recovered.last.max(now);
         // These effects were performed before, or their receivers ask again.
         effects.clear();
     }
-    Ok(scheduler)
+    Ok(recovered)
 }
 
 /// Returns the error for a job that differs from the state directory's, with the first line that

@@ -43,8 +43,9 @@ pub enum JournalError {
     /// Records that were written completely cannot be read any more.
     #[error(
         "journal `{}` is damaged at byte {offset}: {what}\n\
-         hint: restore the file from a copy; without one, move the state directory away and run \
-         the job again",
+         hint: restore the file from a copy; or resume the job with `--recover`, as in \
+         `thresher run JOB.toml --recover`, which continues from the last whole record before the \
+         damage: units that ended after it run again",
         path.display()
     )]
     Damaged {

@@ -169,6 +169,11 @@ impl FrameReader {
         self.offset
     }
 
+    /// Continues at another offset, at which a frame starts.
+    pub(super) fn seek(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
     /// Returns the payload of the next frame, if a whole one follows.
     pub(super) fn next_frame(&mut self) -> io::Result<Option<&[u8]>> {
         let start = self.offset;

@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod frame;
 mod memory;
+mod recover;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use error::JournalError;
 pub use files::{Directory, JournalFiles, SegmentBytes, SegmentWriter};
 pub use frame::{Ending, Frames, STATE_VERSION, read_frames};
 pub use memory::{Fault, MemoryFiles};
+pub use recover::{Damage, Recovery, recover};
 pub use replay::Replay;
 
 use frame::{Header, MAX_PAYLOAD_BYTES};
@@ -86,18 +88,28 @@ impl Journal {
     {
         let Taken { epoch, segment, below } = take_epoch(&files)?;
         let chain = chain_below(&files, &below)?;
-        let journal = Self {
-            files: Box::new(files.clone()),
+        let journal = Self::new(files.clone(), epoch, segment, chain.last().copied());
+        Ok((journal, Replay::new(Box::new(files), chain)))
+    }
+
+    /// Returns the journal of a new epoch, which continues `previous`.
+    fn new<F: JournalFiles + 'static>(
+        files: F,
+        epoch: u64,
+        segment: Box<dyn SegmentWriter>,
+        previous: Option<Counted>,
+    ) -> Self {
+        Self {
+            files: Box::new(files),
             segment,
             header: Header { epoch, salt: RandomState::new().build_hasher().finish() },
-            previous: chain.last().copied(),
+            previous,
             opened: false,
             started: false,
             full: Vec::new(),
             payload: Vec::new(),
             closed: None,
-        };
-        Ok((journal, Replay::new(Box::new(files), chain)))
+        }
     }
 
     /// Returns the epoch that this coordinator took.
@@ -225,11 +237,17 @@ struct Taken {
 
 /// Creates the segment of the next epoch.
 fn take_epoch(files: &dyn JournalFiles) -> Result<Taken, JournalError> {
+    let below = files.epochs().map_err(|e| io_error(files, "list the segments beside", 1, e))?;
+    refuse_other_version(files, &below)?;
+    take_epoch_without_check(files)
+}
+
+/// Does the same above segments that may be damaged.
+fn take_epoch_without_check(files: &dyn JournalFiles) -> Result<Taken, JournalError> {
     let mut epoch = 0;
     for _ in 0..MAX_TRIES {
         let below =
             files.epochs().map_err(|e| io_error(files, "list the segments beside", 1, e))?;
-        refuse_other_version(files, &below)?;
         epoch = below.last().map_or(1, |last| last.saturating_add(1));
         match files.create(epoch) {
             Ok(segment) => return Ok(Taken { epoch, segment, below }),

@@ -160,7 +160,7 @@ pub(super) fn refuse_other_version(
 }
 
 /// Whether nothing was written: too short for a header, or zeros all over.
-fn is_blank(files: &dyn JournalFiles, epoch: u64) -> Result<bool, JournalError> {
+pub(super) fn is_blank(files: &dyn JournalFiles, epoch: u64) -> Result<bool, JournalError> {
     let bytes = files.open(epoch).map_err(|e| io_error(files, "open", epoch, e))?;
     if bytes.size_bytes() < HEADER_BYTES as u64 {
         return Ok(true);
@@ -181,7 +181,10 @@ fn is_blank(files: &dyn JournalFiles, epoch: u64) -> Result<bool, JournalError> 
 }
 
 /// Opens a segment behind its header.
-fn open_segment(files: &dyn JournalFiles, epoch: u64) -> Result<FrameReader, JournalError> {
+pub(super) fn open_segment(
+    files: &dyn JournalFiles,
+    epoch: u64,
+) -> Result<FrameReader, JournalError> {
     let bytes = files.open(epoch).map_err(|e| io_error(files, "open", epoch, e))?;
     let mut start = [0; HEADER_BYTES];
     let mut filled = 0;
@@ -206,7 +209,7 @@ fn open_segment(files: &dyn JournalFiles, epoch: u64) -> Result<FrameReader, Jou
 }
 
 /// Returns the record that starts every epoch, if there is a first frame.
-fn first_record(
+pub(super) fn first_record(
     files: &dyn JournalFiles,
     epoch: u64,
     reader: &mut FrameReader,

@@ -2,6 +2,7 @@
 //! Faults come from the segments in memory; one test fills a real file system.
 
 mod full_disk;
+mod recovering;
 
 use thresher_proto::pb;
 

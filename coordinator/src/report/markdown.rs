@@ -1,7 +1,12 @@
 //! Writes `REPORT.md`: the report in sentences and tables.
+//!
+//! **Invariant:** names and errors, which may come from inputs or other programs, are escaped: they
+//! are no markup.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use thresher_domain::escape::{code, line, page as words};
 
 use super::{Report, slices};
 use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
@@ -25,27 +30,27 @@ fn write_page(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     lines(page, report)?;
     report.scores.write(page)?;
     stages(page, report)?;
-    failed_units(page, report)?;
+    report.failed.write(page)?;
     check_it(page, report)
 }
 
 fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     let (job, inputs) = (&report.job, &report.inputs);
-    writeln!(page, "# Report of `{}`\n", job.name)?;
+    writeln!(page, "# Report of {}\n", code(job.name))?;
     if !job.complete {
         writeln!(
             page,
             "**Incomplete:** {} units failed permanently, see below; their records are not in the \
              output.\n",
-            report.set_aside.len()
+            count(report.failed.total as u64)
         )?;
     }
     for alarm in report.alarms {
-        writeln!(page, "**Alarm:** {alarm}\n")?;
+        writeln!(page, "**Alarm:** {}\n", words(alarm))?;
     }
-    let sources: Vec<String> = inputs.sources.iter().map(|name| format!("`{name}`")).collect();
+    let sources: Vec<String> = inputs.sources.iter().map(|name| code(name)).collect();
     writeln!(page, "| | |\n|---|---|")?;
-    writeln!(page, "| preset | `{}` |", job.preset)?;
+    writeln!(page, "| preset | {} |", code(job.preset))?;
     writeln!(page, "| Thresher | {} |", job.thresher)?;
     writeln!(page, "| sources | {} |", sources.join(", "))?;
     writeln!(
@@ -56,10 +61,10 @@ fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
         bytes(inputs.bytes)
     )?;
     if inputs.left_out_total > 0 {
-        let left_out = left_out_words(inputs.left_out_total, &inputs.left_out);
+        let left_out = left_out_words(inputs.left_out_total, &inputs.left_out, code);
         writeln!(page, "| left out | {left_out} |")?;
     }
-    writeln!(page, "| output | `{}` |", job.output)?;
+    writeln!(page, "| output | {} |", code(job.output))?;
     writeln!(page, "| submitted | {} |", utc(job.submitted_millis))?;
     writeln!(page, "| reported | {} |", utc(job.reported_millis))?;
     let wall = job.reported_millis.saturating_sub(job.submitted_millis);
@@ -103,7 +108,7 @@ fn reasons(
 ) -> std::fmt::Result {
     for (reason, records) in by_size(reasons) {
         let part = share(records, all);
-        writeln!(page, "| {verdict}: `{reason}` | {} | {part} |", count(records))?;
+        writeln!(page, "| {verdict}: {} | {} | {part} |", code(reason), count(records))?;
     }
     Ok(())
 }
@@ -123,8 +128,8 @@ fn languages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
         let (documents, part) = (count(row.documents), share(row.documents, all));
         writeln!(
             page,
-            "| `{}` | {documents} | {part} | {} |",
-            row.language,
+            "| {} | {documents} | {part} | {} |",
+            code(&row.language),
             bytes(row.json_bytes)
         )?;
     }
@@ -149,7 +154,7 @@ fn lines(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     };
     row("duplicates dropped", lines.duplicate)?;
     for (rule, removed) in by_size(&lines.removed) {
-        row(&format!("removed by `{rule}`"), removed)?;
+        row(&format!("removed by {}", code(rule)), removed)?;
     }
     writeln!(page)
 }
@@ -177,28 +182,14 @@ fn stages(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     writeln!(page)
 }
 
-fn failed_units(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
-    if report.set_aside.is_empty() {
-        return Ok(());
-    }
-    writeln!(page, "## Failed units\n")?;
-    for unit in &report.set_aside {
-        let mut text = unit.error.lines();
-        let first = text.next().unwrap_or_default();
-        writeln!(page, "* `{}`, after {} attempts: {first}", unit.unit, unit.attempts)?;
-        for line in text {
-            writeln!(page, "  {line}")?;
-        }
-    }
-    writeln!(page)
-}
-
 fn check_it(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
-    let output = report.job.output;
+    let output = line(report.job.output);
+    let [verify, trace] = [format!("verify {output}"), format!("trace {output} URL")];
     writeln!(
         page,
-        "## Check it\n\n`thresher verify {output}` hashes every shard again and recounts its \
-         records.\n`thresher trace {output} URL` shows where a page was read and why it was \
-         kept or dropped."
+        "## Check it\n\n{} hashes every shard again and recounts its records.\n{} shows where a \
+         page was read and why it was kept or dropped.",
+        code(&format!("thresher {verify}")),
+        code(&format!("thresher {trace}"))
     )
 }

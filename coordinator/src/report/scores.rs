@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use thresher_domain::Bucket;
+use thresher_domain::escape::code;
 use thresher_job::Slice;
 
 use crate::amounts::{count, share};
@@ -56,7 +57,7 @@ impl Scores {
         let mut rows: Vec<_> = self.buckets.iter().collect();
         rows.sort_by_key(|(_, buckets)| std::cmp::Reverse(buckets.values().sum::<u64>()));
         for (language, buckets) in rows.into_iter().take(LANGUAGES_SHOWN) {
-            write!(page, "| `{language}` | {} |", count(buckets.values().sum()))?;
+            write!(page, "| {} | {} |", code(language), count(buckets.values().sum()))?;
             for bucket in Bucket::ALL {
                 write!(
                     page,
@@ -82,16 +83,26 @@ impl Scores {
             match slice.published_tokens() {
                 Some(known) => {
                     let (redpajama, llama) = (known.redpajama, known.llama);
-                    writeln!(page, "| `{name}` | {ours} | {part} | {redpajama} B | {llama} B |")?;
+                    writeln!(
+                        page,
+                        "| {} | {ours} | {part} | {redpajama} B | {llama} B |",
+                        code(name)
+                    )?;
                 }
-                None => writeln!(page, "| `{name}` | {ours} | {part} | | |")?,
+                None => writeln!(page, "| {} | {ours} | {part} | | |", code(name))?,
             }
         }
         writeln!(page, "| **total** | **{}** | | 1.2 T | 1.25 T |", count(total))?;
         writeln!(page, "\n| language | tokens | share |\n|---|---:|---:|")?;
         let rows = by_size(&self.tokens_by_language);
         for (language, tokens) in rows.into_iter().take(LANGUAGES_SHOWN) {
-            writeln!(page, "| `{language}` | {} | {} |", count(tokens), share(tokens, total))?;
+            writeln!(
+                page,
+                "| {} | {} | {} |",
+                code(language),
+                count(tokens),
+                share(tokens, total)
+            )?;
         }
         writeln!(page)
     }

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use thresher_domain::escape::code;
 use thresher_job::Slice;
 
 use crate::amounts::{bytes, count};
@@ -52,8 +53,8 @@ pub(super) fn write(page: &mut String, slices: &[SliceReport]) -> std::fmt::Resu
     for row in slices {
         writeln!(
             page,
-            "| `{}` | {} | {} | {} | {} |",
-            row.slice,
+            "| {} | {} | {} | {} | {} |",
+            code(row.slice),
             count(row.documents),
             bytes(row.json_bytes),
             billions(row.redpajama_billion_tokens),

@@ -49,6 +49,13 @@ pub enum CertificateError {
     Read(#[from] KeyFileError),
     #[error("failed to trust the folder of the run's keys: {0}")]
     Private(#[from] PrivateFileError),
+    #[error(
+        "the folder of the run's keys `{keys}` has no `{file}`\n\
+         hint: remove the folder; the next coordinator makes new keys, which workers and people on \
+         other nodes need then",
+        keys = keys.display()
+    )]
+    Incomplete { keys: PathBuf, file: &'static str },
     #[error("failed to make the run's certificates: {0}")]
     Generate(#[from] rcgen::Error),
     #[error("failed to make the folder of the run's keys at `{path}`: {source}")]
@@ -71,6 +78,11 @@ pub fn load_or_create(state: &Path) -> Result<ServerKeys, CertificateError> {
         Ok(()) => {}
         Err(error) if error.is_not_found() => create(state, &keys)?,
         Err(error) => return Err(error.into()),
+    }
+    for file in [SERVER_FILE, CA_FILE] {
+        if !keys.join(file).try_exists().unwrap_or(true) {
+            return Err(CertificateError::Incomplete { keys, file });
+        }
     }
     let identity = Identity::read(&keys.join(SERVER_FILE))?;
     let authority = read_authority(&keys.join(CA_FILE))?;
@@ -260,6 +272,20 @@ mod tests {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         let error = load_or_create(state.path()).unwrap_err().to_string();
         assert!(error.contains("mode 0755") && error.contains("chmod 700"), "{error}");
+    }
+
+    #[test]
+    fn the_hint_for_a_missing_file_works() {
+        for file in [SERVER_FILE, CA_FILE] {
+            let state = tempfile::tempdir().unwrap();
+            load_or_create(state.path()).unwrap();
+            let keys = state.path().join(KEYS_DIRECTORY);
+            fs::remove_file(keys.join(file)).unwrap();
+            let error = load_or_create(state.path()).unwrap_err().to_string();
+            assert!(error.contains(file) && error.contains("hint: remove the folder"), "{error}");
+            fs::remove_dir_all(&keys).unwrap();
+            load_or_create(state.path()).unwrap();
+        }
     }
 
     #[test]

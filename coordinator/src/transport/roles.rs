@@ -1,4 +1,5 @@
-//! Authorisation: one table of methods and roles, which is checked for every call of every service.
+//! Authorisation: one table of methods and roles, which is checked for every call of every service,
+//! and the identity of the state directory for which a call is meant.
 //!
 //! The service provides the table; the role of a peer was determined when it connected. Health and
 //! reflection are in every table, for every authenticated peer.
@@ -14,9 +15,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use thresher_channel::Role;
+use thresher_channel::identity::IDENTITY_METADATA;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{Request, Response};
+use tonic::codegen::http::{HeaderMap, Request, Response};
 use tower::{Layer, Service};
 
 use super::Peer;
@@ -41,6 +43,8 @@ const MAX_SHOWN_METHOD_CHARS: usize = 120;
 #[derive(Clone, Debug)]
 pub struct RolePolicy {
     methods: Arc<BTreeMap<&'static str, &'static [Role]>>,
+    /// The identity of this coordinator's state directory; empty accepts every call.
+    identity: Arc<str>,
 }
 
 impl RolePolicy {
@@ -54,7 +58,13 @@ impl RolePolicy {
             let earlier = methods.insert(path, roles);
             assert!(earlier.is_none(), "the method `{path}` is listed twice");
         }
-        Self { methods: Arc::new(methods) }
+        Self { methods: Arc::new(methods), identity: "".into() }
+    }
+
+    /// Returns the same table for one state directory: calls that carry the identity of another one
+    /// are denied. Other programs need not send any.
+    pub fn for_identity(self, identity: &str) -> Self {
+        Self { identity: identity.into(), ..self }
     }
 
     /// Returns whether a role may call a method.
@@ -92,6 +102,20 @@ impl RolePolicy {
                  hint: check that both sides have the same version"
             ),
         }))
+    }
+
+    /// Denies a call that is meant for another state directory.
+    fn check_identity(&self, headers: &HeaderMap) -> Result<(), Status> {
+        let Some(meant) = headers.get(IDENTITY_METADATA) else { return Ok(()) };
+        if self.identity.is_empty() || meant.as_bytes() == self.identity.as_bytes() {
+            return Ok(());
+        }
+        tracing::warn!("denied a call that is meant for another state directory");
+        Err(Status::permission_denied(
+            "this call is meant for the coordinator of another state directory, or for one before \
+             the journal was recovered\nhint: use the state directory of this coordinator; a \
+             worker has to be started again",
+        ))
     }
 }
 
@@ -138,7 +162,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<Peer>();
-        match self.policy.check(peer, request.uri().path()) {
+        let checked = self.policy.check(peer, request.uri().path());
+        match checked.and_then(|()| self.policy.check_identity(request.headers())) {
             Ok(()) => Box::pin(self.inner.call(request)),
             Err(denial) => Box::pin(ready(Ok(denial.into_http()))),
         }
@@ -203,6 +228,25 @@ mod tests {
     fn a_call_without_a_peer_is_unauthenticated() {
         let denial = RolePolicy::new(TABLE).check(None, "/t.Control/Status").unwrap_err();
         assert_eq!(denial.code(), tonic::Code::Unauthenticated);
+    }
+
+    #[test]
+    fn a_call_for_another_state_directory_is_denied() {
+        let call = |identity: Option<&'static str>| {
+            let identity =
+                identity.map(|id| (IDENTITY_METADATA.parse().unwrap(), id.parse().unwrap()));
+            HeaderMap::from_iter(identity)
+        };
+        let policy = RolePolicy::new(TABLE).for_identity("a1");
+        for accepted in [Some("a1"), None] {
+            assert!(policy.check_identity(&call(accepted)).is_ok(), "{accepted:?}");
+        }
+        for other in ["a2", "", "a"] {
+            let denial = policy.check_identity(&call(Some(other))).unwrap_err();
+            assert_eq!(denial.code(), tonic::Code::PermissionDenied, "{other}");
+            assert!(denial.message().contains("\nhint: "), "{denial}");
+        }
+        assert!(RolePolicy::new(TABLE).check_identity(&call(Some("a2"))).is_ok());
     }
 
     #[test]

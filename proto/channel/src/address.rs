@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::{self, Found, IdentityError};
 use super::private_file::{
     PrivateFileError, create_private_file, read_private_file, sync_directory,
 };
+use super::process::process_name;
 
 /// The file's name in the state directory.
 pub const ADDRESS_FILE: &str = "coordinator.json";
@@ -35,6 +37,12 @@ pub struct CoordinatorAddress {
     pub pid: u32,
     /// Name of the node on which it runs.
     pub host: String,
+    /// The process, so that another one with its number is not taken for it; empty if unknown.
+    #[serde(default)]
+    pub process: String,
+    /// Identity of the state directory; empty if unknown.
+    #[serde(default)]
+    pub identity: String,
     /// Version of Thresher that wrote this.
     pub version: String,
 }
@@ -53,6 +61,14 @@ pub enum AddressError {
         "`{path}` is not a valid coordinator address: {source}\nhint: start the coordinator again"
     )]
     Malformed { path: PathBuf, source: serde_json::Error },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(
+        "`{state}` is a copy of the state directory `{original}`, and no coordinator runs in the \
+         copy\nhint: use `--state {original}` for the job that the original runs",
+        state = state.display(), original = original.display()
+    )]
+    Copy { state: PathBuf, original: PathBuf },
     #[error("failed to write the coordinator's address to `{path}`: {source}")]
     Write { path: PathBuf, source: io::Error },
 }
@@ -64,7 +80,11 @@ impl AddressError {
             Self::Missing { .. } => true,
             // An I/O error of a parallel file system may pass; a wrong mode does not.
             Self::Private(PrivateFileError::Io { .. }) => true,
-            Self::Private(_) | Self::Malformed { .. } | Self::Write { .. } => false,
+            Self::Private(_)
+            | Self::Malformed { .. }
+            | Self::Identity(_)
+            | Self::Copy { .. }
+            | Self::Write { .. } => false,
         }
     }
 }
@@ -83,9 +103,26 @@ impl CoordinatorAddress {
             .map_err(|source| AddressError::Malformed { path: path.into(), source })
     }
 
-    /// Reads the address from the state directory.
+    /// Reads the address from the state directory. The address in a copy of a state directory is
+    /// the original's, and is refused.
     pub fn read_in(state: &Path) -> Result<Self, AddressError> {
-        Self::read(&state.join(ADDRESS_FILE))
+        let path = state.join(ADDRESS_FILE);
+        let address = Self::read(&path)?;
+        match identity::find(state)? {
+            Found::CopyOf(original) => {
+                Err(AddressError::Copy { state: state.to_owned(), original: original.path })
+            }
+            // It was written before the directory got its present identity.
+            Found::Own(own) if own.id != address.identity => Err(AddressError::Missing { path }),
+            Found::Own(_) | Found::Missing => Ok(address),
+        }
+    }
+
+    /// Returns whether the process of the coordinator lives, if that can be seen from here: it is
+    /// on this host.
+    pub fn is_alive(&self) -> Option<bool> {
+        let is_here = self.host == host_name() && !self.process.is_empty();
+        is_here.then(|| process_name(self.pid).is_some_and(|name| name == self.process))
     }
 
     /// Writes the address into the state directory.
@@ -125,6 +162,8 @@ mod tests {
             epoch,
             pid: 42,
             host: host_name(),
+            process: process_name(std::process::id()).unwrap(),
+            identity: String::new(),
             version: "0.1.0".into(),
         }
     }
@@ -139,6 +178,38 @@ mod tests {
         let metadata = fs::metadata(state.path().join(ADDRESS_FILE)).unwrap();
         assert_eq!(metadata.mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1, "no other file is left");
+    }
+
+    #[test]
+    fn a_process_with_the_coordinators_number_is_not_taken_for_it() {
+        let own = CoordinatorAddress { pid: std::process::id(), ..address(1) };
+        assert_eq!(own.is_alive(), Some(true));
+        let started_later = format!("{}0", own.process);
+        assert_eq!(
+            CoordinatorAddress { process: started_later, ..own.clone() }.is_alive(),
+            Some(false)
+        );
+        assert_eq!(CoordinatorAddress { host: "other".into(), ..own.clone() }.is_alive(), None);
+        assert_eq!(CoordinatorAddress { process: String::new(), ..own }.is_alive(), None);
+    }
+
+    #[test]
+    fn the_address_in_a_copy_of_a_state_directory_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        [&first, &second].iter().for_each(|state| fs::create_dir(state).unwrap());
+        let identity = identity::establish(&first, false).unwrap().id;
+        CoordinatorAddress { identity, ..address(1) }.write_in(&first).unwrap();
+        for file in fs::read_dir(&first).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), second.join(file.file_name())).unwrap();
+        }
+        assert!(CoordinatorAddress::read_in(&first).is_ok());
+        let error = CoordinatorAddress::read_in(&second).unwrap_err();
+        let hint = format!("hint: use `--state {}`", first.canonicalize().unwrap().display());
+        assert!(error.to_string().contains(&hint) && !error.may_pass(), "{error}");
+        identity::establish(&second, false).unwrap();
+        let error = CoordinatorAddress::read_in(&second).unwrap_err();
+        assert!(matches!(error, AddressError::Missing { .. }), "the original's: {error}");
     }
 
     #[test]

@@ -14,9 +14,11 @@
 //! owner and user id, over TCP by a certificate of this run's own authority.
 
 pub mod address;
+pub mod identity;
 pub mod key_file;
 pub mod log_end;
 pub mod private_file;
+pub mod process;
 mod tls;
 mod unix;
 
@@ -27,9 +29,13 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Endpoint, Uri};
 
 use address::{ADDRESS_FILE, AddressError, CoordinatorAddress};
+use identity::IDENTITY_METADATA;
 use key_file::KeyFileError;
 use private_file::PrivateFileError;
 
@@ -88,6 +94,33 @@ impl Role {
 impl Display for Role {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
+    }
+}
+
+/// A connection to a coordinator, for the generated clients. Every call carries the identity of the
+/// state directory that it is meant for.
+pub type Channel = InterceptedService<tonic::transport::Channel, Addressed>;
+
+/// Adds the identity of a state directory to calls.
+#[derive(Clone, Debug)]
+pub struct Addressed(Option<MetadataValue<Ascii>>);
+
+impl Addressed {
+    /// An empty identity is not sent, and any coordinator accepts such calls.
+    fn to(id: &str) -> Self {
+        Self(Some(id).filter(|id| !id.is_empty()).and_then(|id| id.parse().ok()))
+    }
+}
+
+impl Interceptor for Addressed {
+    fn call(
+        &mut self,
+        mut request: tonic::Request<()>,
+    ) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(id) = &self.0 {
+            request.metadata_mut().insert(IDENTITY_METADATA, id.clone());
+        }
+        Ok(request)
     }
 }
 
@@ -184,13 +217,15 @@ pub async fn connect(
     address: &CoordinatorAddress,
     credentials: &Credentials,
 ) -> Result<Channel, ConnectError> {
-    open(AddressSource::Fixed(address.clone()), credentials).await
+    let addressed = Addressed::to(&address.identity);
+    open(AddressSource::Fixed(address.clone()), credentials, addressed).await
 }
 
 /// Opens a channel to the coordinator of a state directory. It reads the address file again at each
-/// reconnection, and so follows a restarted coordinator to its new port or node.
+/// reconnection, and so follows a restarted coordinator to its new port or node. Its calls carry no
+/// identity.
 pub async fn follow(state: &Path, credentials: &Credentials) -> Result<Channel, ConnectError> {
-    open(AddressSource::File(state.join(ADDRESS_FILE)), credentials).await
+    open(AddressSource::File(state.join(ADDRESS_FILE)), credentials, Addressed(None)).await
 }
 
 #[derive(Clone, Debug)]
@@ -253,7 +288,11 @@ async fn in_time<T>(
     }
 }
 
-async fn open(source: AddressSource, credentials: &Credentials) -> Result<Channel, ConnectError> {
+async fn open(
+    source: AddressSource,
+    credentials: &Credentials,
+    addressed: Addressed,
+) -> Result<Channel, ConnectError> {
     let proof = match credentials {
         Credentials::Unix => Proof::UserId,
         Credentials::File { identity, ca } => Proof::Certificate(tls::Client::load(identity, ca)?),
@@ -267,7 +306,7 @@ async fn open(source: AddressSource, credentials: &Credentials) -> Result<Channe
         async move { dialling.await.map_err(|error| kept.keep(error)) }
     });
     match endpoint().connect_with_connector(connector).await {
-        Ok(channel) => Ok(channel),
+        Ok(channel) => Ok(InterceptedService::new(channel, addressed)),
         Err(error) => Err(last.take().unwrap_or(ConnectError::Channel(error))),
     }
 }

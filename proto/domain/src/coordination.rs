@@ -70,6 +70,8 @@ pub struct CoordinatorOpened {
     pub previous: Option<PreviousEpoch>,
     /// The allocation that it runs in, as far as that is known.
     pub allocation: AllocationEnd,
+    /// Identity of the state directory.
+    pub identity: String,
 }
 
 /// The journal segment that an epoch continues.

@@ -10,6 +10,7 @@
 
 mod coordination;
 mod counter;
+pub mod escape;
 mod job_state;
 mod key_budget;
 mod random;

@@ -86,6 +86,7 @@ impl From<pb::CoordinatorOpened> for CoordinatorOpened {
                 ends: moment(opened.ends_millis),
                 margin_millis: opened.margin_millis,
             },
+            identity: opened.identity,
         }
     }
 }
@@ -103,6 +104,7 @@ impl From<CoordinatorOpened> for pb::CoordinatorOpened {
             allocation,
             ends_millis: ends.map_or(0, Timestamp::millis),
             margin_millis,
+            identity: opened.identity,
         }
     }
 }
@@ -157,6 +159,7 @@ mod tests {
             allocation: "4711".to_owned(),
             ends_millis: 6,
             margin_millis: 7,
+            identity: "a1".to_owned(),
         };
         for opened in [known, pb::CoordinatorOpened { epoch: 1, ..Default::default() }] {
             assert_eq!(

@@ -5,8 +5,11 @@ mod crashes;
 mod gaps;
 mod inputs;
 mod jobs;
+mod liveness;
+mod recovery;
 mod signals;
 mod slices;
+mod terminal;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

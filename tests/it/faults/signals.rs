@@ -14,14 +14,14 @@ use thresher_tests::process::{
 
 use crate::oracle::{places, published, run, verify};
 
-const UNFINISHED: i32 = 5;
+pub(crate) const UNFINISHED: i32 = 5;
 
 /// How many seconds each unit of `prepare` sleeps; else a fast machine is done before it is
 /// disturbed.
-const PACE: &str = "THRESHER_TEST_PACE";
+pub(crate) const PACE: &str = "THRESHER_TEST_PACE";
 
 /// A job over the sample whose units sleep as long as `PACE` says. It changes no byte.
-fn paced(times: usize, inputs: &Path) -> JobText {
+pub(crate) fn paced(times: usize, inputs: &Path) -> JobText {
     let command = r#"[[command]]
 name = "pace"
 folder = "/"
@@ -32,7 +32,7 @@ run = ["sh", "-c", 'sleep "$THRESHER_TEST_PACE"; exec sed -u "s/.*/{\"keep\": tr
 }
 
 /// The bytes of the job when nobody disturbs it.
-fn undisturbed(text: &JobText) -> BTreeMap<String, String> {
+pub(crate) fn undisturbed(text: &JobText) -> BTreeMap<String, String> {
     let quiet = tempfile::tempdir().unwrap();
     let (output_folder, state) = places(quiet.path());
     succeed(run(&text.write(quiet.path()), &state).env(PACE, "0"));
@@ -40,12 +40,12 @@ fn undisturbed(text: &JobText) -> BTreeMap<String, String> {
 }
 
 /// What the job that was started last said.
-fn said(state: &Path) -> PathBuf {
+pub(crate) fn said(state: &Path) -> PathBuf {
     state.with_extension("said")
 }
 
 /// Runs the job until its coordinator listens.
-fn start(job: &Path, state: &Path, pace: &str) -> Child {
+pub(crate) fn start(job: &Path, state: &Path, pace: &str) -> Child {
     let _ = std::fs::remove_file(state.join("coordinator.json"));
     let child = run(job, state)
         .env(PACE, pace)
@@ -69,7 +69,8 @@ fn after_every_signal_the_job_resumes_to_the_same_bytes() {
     let _leftovers = Leftovers(state.clone());
     let job = text.write(folder.path());
     let mut drained = 0;
-    for asked in [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::URG] {
+    let signals = [Signal::TERM, Signal::INT, Signal::USR1, Signal::USR2, Signal::URG, Signal::HUP];
+    for asked in signals {
         let mut child = start(&job, &state, "0.3");
         signal(child.id(), asked);
         let status = child.wait().unwrap();

@@ -86,6 +86,7 @@ impl Truth {
             limits: Limits {
                 lease_millis: 2000,
                 heartbeat_millis: 200,
+                max_quarantined_permille: 1000,
                 dedup_budget_bytes: 1000,
                 bytes_per_line_key: dice.random_range(1..10),
                 bytes_per_document_key: dice.random_range(1..10),

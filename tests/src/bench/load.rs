@@ -7,7 +7,7 @@
 use anyhow::{Context, bail};
 use prost::Message;
 use thresher_channel::address::CoordinatorAddress;
-use thresher_channel::{Credentials, connect as dial};
+use thresher_channel::{Channel, Credentials, connect as dial};
 use thresher_domain::{Counter, Measure};
 use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::report::Outcome;
@@ -15,7 +15,6 @@ use thresher_proto::pb::{
     Accounting, Count, Directive, Done, InputsUnit, Lease, Listed, PlannedUnit, RegisterRequest,
     Report, Stage, SyncRequest, SyncResponse, UnitRef,
 };
-use tonic::transport::Channel;
 
 const UNITS_PER_PIECE: u32 = 10_000;
 const WAIT_MILLIS: u32 = 1000;

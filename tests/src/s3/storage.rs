@@ -258,7 +258,7 @@ fn changed(place: &Place, server: &Server) -> anyhow::Result<()> {
     plain.put(key, noise(1, 1000))?;
     let listed = thresher_storage::list_objects(bucket, key, &ReadOptions::default())?;
     let listed = listed.first().context("it is listed")?;
-    let known = Known { bytes: Some(listed.bytes), etag: listed.etag.clone() };
+    let known = Known { bytes: Some(listed.bytes), etag: listed.etag.clone(), listed: true };
     let options = ReadOptions { known, ..ReadOptions::default() };
     let mut bytes = Vec::new();
     thresher_storage::open(&location, &options)?.read_to_end(&mut bytes)?;

@@ -51,7 +51,7 @@ impl<'a> Input<'a> {
         scratch: PathBuf,
     ) -> Result<Self, StorageError> {
         let InputRow { path, bytes, piece, .. } = row;
-        let known = Known { bytes: *bytes, etag: row.etag.clone() };
+        let known = Known { bytes: *bytes, etag: row.etag.clone(), listed: true };
         let options = ReadOptions { known, ..ReadOptions::default() };
         let opened = match piece {
             None => thresher_storage::open(&location, &options)?,
@@ -168,7 +168,7 @@ impl<'a> Input<'a> {
             (None, Place::Sample(bytes)) => Some(bytes.len() as u64),
         };
         let end = end.ok_or_else(|| {
-            UnitError::Data(format!(
+            UnitError::JobFile(format!(
                 "the length of `{}` is unknown, and it must be read from its end\nhint: copy it \
                  to a directory",
                 self.name

@@ -6,14 +6,19 @@
 use std::time::Duration;
 
 use thresher_channel::address::{CoordinatorAddress, host_name};
-use thresher_channel::{Credentials, Role, connect};
+use thresher_channel::{Channel, Credentials, Role, connect, identity};
 use thresher_proto::pb::coordination_client::CoordinationClient;
 use thresher_proto::pb::{RegisterRequest, RegisterResponse, UnitRef};
 use tonic::Code;
-use tonic::transport::Channel;
 
 use super::{AgentOptions, RETRY_PAUSE, is_final};
 use thresher_storage::clock;
+
+/// How long a worker waits without a word for a coordinator that starts at the same time.
+const QUIET_WAIT: Duration = Duration::from_secs(5);
+/// Size in bytes of the largest answer. The coordinator is trusted and bounds what it sends; a
+/// lease that a worker cannot decode would end worker after worker.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// The connection to the coordinator, which is made again after a failure.
 pub(super) struct Link {
@@ -29,6 +34,12 @@ impl Link {
     /// Drops the connection, so that the next call reads the address again.
     pub(super) fn forget(&mut self) {
         self.client = None;
+    }
+
+    /// Returns whether the coordinator's process is known to live, on this host: then it is
+    /// suspended, and answers when it continues.
+    pub(super) fn is_coordinator_alive(&self) -> bool {
+        self.address().is_ok_and(|address| address.is_alive() == Some(true))
     }
 
     pub(super) async fn client(
@@ -53,9 +64,22 @@ impl Link {
                     tonic::Status::permission_denied(error.to_string())
                 }
             })?;
-            self.client = Some(CoordinationClient::new(channel));
+            let client = CoordinationClient::new(channel);
+            self.client = Some(client.max_decoding_message_size(MAX_ANSWER_BYTES));
         }
         self.client.as_mut().ok_or_else(|| tonic::Status::internal("the client was just made"))
+    }
+
+    /// Returns a sentence if another version used the state directory last.
+    fn other_version(&self) -> Option<String> {
+        let version = CoordinatorAddress::read_in(&self.options.state).ok()?.version;
+        (version != thresher_proto::VERSION).then(|| {
+            format!(
+                "the last coordinator of this state directory was of version `{version}`, and this \
+                 worker is of version `{}`; ",
+                thresher_proto::VERSION
+            )
+        })
     }
 
     fn address(&self) -> anyhow::Result<CoordinatorAddress> {
@@ -67,6 +91,8 @@ impl Link {
                 epoch: 0,
                 pid: 0,
                 host: String::new(),
+                process: String::new(),
+                identity: identity::find(&self.options.state)?.id().to_owned(),
                 version: thresher_proto::VERSION.to_owned(),
             }),
         }
@@ -80,6 +106,7 @@ impl Link {
         held: Vec<UnitRef>,
     ) -> anyhow::Result<RegisterResponse> {
         let start = clock::now();
+        let mut was_shown = false;
         let request = RegisterRequest {
             host: host_name(),
             pid: std::process::id(),
@@ -102,11 +129,24 @@ impl Link {
             }
             // The coordinator answers but has no job yet, so the worker waits.
             let waits_for_job = status.code() == Code::FailedPrecondition;
+            let waited = clock::now().duration_since(start);
             if !waits_for_job {
                 self.client = None;
-                if clock::now().duration_since(start) > patience {
-                    anyhow::bail!("no coordinator could be reached: {}", status.message());
+                if waited > patience {
+                    anyhow::bail!(
+                        "no coordinator could be reached: {}{}",
+                        self.other_version().unwrap_or_default(),
+                        status.message()
+                    );
                 }
+            }
+            if waited > QUIET_WAIT && !std::mem::replace(&mut was_shown, true) {
+                let why = match self.other_version() {
+                    Some(version) if !waits_for_job => version + status.message(),
+                    Some(_) | None => status.message().to_owned(),
+                };
+                let seconds = patience.as_secs();
+                tracing::warn!(seconds, why, "waiting for the coordinator");
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }

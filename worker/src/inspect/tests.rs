@@ -66,7 +66,50 @@ fn output() -> TempDir {
         absent_shards: Vec::new(),
     };
     save(folder.path(), &manifest);
+    fs::write(folder.path().join("report.json"), REPORT_JSON).unwrap();
+    fs::write(folder.path().join("REPORT.md"), "# Report\n").unwrap();
     folder
+}
+
+/// A report of a version that wrote no checksums into it.
+const REPORT_JSON: &str = "{\n  \"format\": 1\n}\n";
+
+#[test]
+fn an_altered_or_missing_report_is_found() {
+    let output = output();
+    let body = "{\n  \"format\": 1";
+    let sums = format!(
+        "{body},\n  \"checksums\": {{\n    \"report.json\": \"{}\",\n    \"REPORT.md\": \"{}\"\n  \
+         }}\n}}\n",
+        hash_of(body),
+        hash_of("# Report\n")
+    );
+    fs::write(output.path().join("report.json"), sums).unwrap();
+    assert_eq!(differences(output.path()), []);
+    fs::write(output.path().join("REPORT.md"), "# Report of another\n").unwrap();
+    let found = differences(output.path());
+    assert!(
+        matches!(&found[..], [Difference::Hash { path, .. }] if path == "REPORT.md"),
+        "{found:?}"
+    );
+    fs::remove_file(output.path().join("REPORT.md")).unwrap();
+    assert_eq!(differences(output.path()), [Difference::Missing { path: "REPORT.md".to_owned() }]);
+}
+
+#[test]
+fn an_output_without_documents_is_not_sound() {
+    let output = output();
+    change(output.path(), |manifest| {
+        manifest.shards.clear();
+        manifest.accounting.published = 0;
+        manifest.accounting.records_in = 3;
+    });
+    for shard in SHARDS {
+        fs::remove_file(output.path().join(shard)).unwrap();
+    }
+    let report = verify(&output.path().into(), 2).unwrap();
+    assert_eq!(report.differences, [Difference::NothingPublished { records_in: 3 }]);
+    assert!(!report.sound && report.to_string().contains("nothing was published"), "{report}");
 }
 
 fn hash_of(text: &str) -> String {

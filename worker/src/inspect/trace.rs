@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::lines::read_lines;
 use super::{InspectError, default_threads, in_parallel, output_place, read_manifest};
 use crate::stages::Manifest;
+use thresher_domain::escape::line as line_of;
 use thresher_storage::{Location, StorageError};
 
 /// Number of sightings of one needle that are listed.
@@ -301,25 +302,28 @@ impl fmt::Display for Trace {
 impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, input, offset, record, source, .. } = self;
-        let reason = self.reason.as_deref().unwrap_or("unknown");
+        // All of it was read from the output, and most of it came from inputs.
+        let [file, input, source] = [file, input, source].map(|text| line_of(text));
+        let reason = line_of(self.reason.as_deref().unwrap_or("unknown"));
         match self.outcome {
             Outcome::Published => writeln!(f, "published in `{file}`, line {line}")?,
             Outcome::Dropped => writeln!(f, "dropped: {reason} (`{file}`, line {line})")?,
             Outcome::Quarantined => writeln!(f, "quarantined: {reason} (`{file}`, line {line})")?,
         }
-        writeln!(f, "  url     {}", self.url)?;
-        writeln!(f, "  id      {}", self.id)?;
+        writeln!(f, "  url     {}", line_of(&self.url))?;
+        writeln!(f, "  id      {}", line_of(&self.id))?;
         writeln!(f, "  source  {source}")?;
         writeln!(f, "  input   {input}, record {record}, at byte {offset}")?;
         for (name, value) in
             [("lang  ", &self.language), ("hash  ", &self.content_hash), ("detail", &self.detail)]
         {
             if let Some(value) = value {
-                writeln!(f, "  {name}  {value}")?;
+                writeln!(f, "  {name}  {}", line_of(value))?;
             }
         }
         for document in &self.kept_documents {
             let KeptDocument { url, file, line, input, record, .. } = document;
+            let [url, file, input] = [url, file, input].map(|text| line_of(text));
             writeln!(f, "  kept    {url} in `{file}`, line {line} ({input}, record {record})")?;
         }
         if self.kept_documents.is_empty() && self.reason.as_deref() == Some(DUPLICATE) {

@@ -1,8 +1,12 @@
 //! `verify`: compares an output with its manifest.
 //!
-//! Every file is hashed, decompressed and counted; the drop rows are counted by reason; and the
-//! sums of the manifest are checked. Documents are not evaluated again; only another run of the job
+//! Every file is hashed, decompressed and counted; the drop rows are counted by reason; the sums of
+//! the manifest are checked; and the reports are compared with their
+//! checksums (`reports`). An output
+//! without a document is not sound: nobody wants one. Documents are not evaluated again; only another run of the job
 //! does that.
+
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -81,6 +85,7 @@ pub enum Difference {
     Published { expected: u64, found: u64 },
     Reason { verdict: String, reason: String, expected: u64, found: u64 },
     Sum { records_in: u64, accounted: u64 },
+    NothingPublished { records_in: u64 },
 }
 
 impl VerifyReport {
@@ -140,6 +145,11 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
         report.differences.extend(surplus.map(|path| Difference::Surplus { path }));
     }
     check_accounting(&manifest, &outcomes, &mut report);
+    report.differences.extend(reports::altered(output)?);
+    if report.documents == 0 {
+        let records_in = report.records_in;
+        report.differences.push(Difference::NothingPublished { records_in });
+    }
     report.sound = report.differences.is_empty();
     Ok(report)
 }
@@ -294,8 +304,15 @@ fn check_accounting(
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { shards, documents, dropped_files, rows, bytes, .. } = self;
-        let state = if self.sound { "sound" } else { "different from its manifest" };
-        writeln!(f, "output of job `{}` is {state}", self.job_name)?;
+        let is_empty =
+            |difference: &&Difference| matches!(difference, Difference::NothingPublished { .. });
+        let state = match self.differences.iter().filter(is_empty).count() {
+            _ if self.sound => "is sound",
+            0 => "is different from its manifest",
+            1 if self.differences.len() == 1 => "has no documents: nothing was published",
+            _ => "has no documents, and is different from its manifest",
+        };
+        writeln!(f, "output of job `{}` {state}", self.job_name)?;
         writeln!(f, "  {shards} shards with {documents} documents")?;
         writeln!(f, "  {dropped_files} files with {rows} rows of other records")?;
         writeln!(f, "  {bytes} bytes hashed")?;
@@ -346,6 +363,13 @@ impl fmt::Display for Difference {
             }
             Self::Reason { verdict, reason, expected, found } => {
                 write!(f, "{found} records are {verdict} as `{reason}`, not {expected}")
+            }
+            Self::NothingPublished { records_in } => {
+                write!(
+                    f,
+                    "nothing was published of {records_in} records\n  hint: `REPORT.md` counts \
+                     them by the reason for which they were dropped"
+                )
             }
             Self::Sum { records_in, accounted } => {
                 write!(f, "{records_in} records came in, {accounted} are accounted for")

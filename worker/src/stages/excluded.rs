@@ -2,15 +2,13 @@
 //!
 //! **Invariant:** the places of each unit are sorted, so that a place is found by bisection.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use thresher_proto::pb::{Stage, UnitRef};
 
 use super::{JobContext, Task};
 use thresher_unit::UnitError;
-use thresher_unit::staging::{create, hash_of, write_all};
+use thresher_unit::staging::{leave, recall};
 
 /// The places of the documents that LAYOUT excludes, sorted, by the unit that holds them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,25 +47,7 @@ impl Excluded {
     /// Reads what LAYOUT wrote.
     pub(super) fn read(context: &JobContext, source: u32, suffix: &str) -> Result<Self, UnitError> {
         let path = context.work.unit_file(Stage::Layout, source, suffix);
-        let read = std::fs::read(&path).ok();
-        read.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| {
-            let error = format!("`{}` is missing or damaged", path.display());
-            let producer = UnitRef { stage: Stage::Layout.into(), ordinal: source, attempt: 0 };
-            UnitError::Damaged { producer, error }
-        })
+        let producer = UnitRef { stage: Stage::Layout.into(), ordinal: source, attempt: 0 };
+        recall(&path, producer)
     }
-}
-
-/// Writes a small JSON file for a later stage and returns its hash. An existing file is replaced
-/// if it is damaged.
-pub(super) fn leave<T>(path: &Path, tag: &str, content: &T) -> Result<blake3::Hash, UnitError>
-where
-    T: Serialize + for<'a> Deserialize<'a>,
-{
-    let mut file = create(path, tag)?;
-    let text = serde_json::to_vec(content).map_err(|error| UnitError::Data(error.to_string()))?;
-    write_all(&mut file, &text)?;
-    let old = std::fs::read(path).ok();
-    let sound = old.is_none_or(|old| serde_json::from_slice::<T>(&old).is_ok());
-    Ok(hash_of(if sound { file.commit()? } else { file.commit_replacing()? }))
 }

@@ -95,7 +95,7 @@ impl<'f> RowWriter<'f> {
         if row.len() > MAX_BLOCK_BYTES - size_of::<u32>() {
             let hint = "hint: lower `stackexchange.max_row_bytes`";
             let bytes = row.len();
-            return Err(UnitError::Data(format!("a row of {bytes} bytes is too large\n{hint}")));
+            return Err(UnitError::JobFile(format!("a row of {bytes} bytes is too large\n{hint}")));
         }
         self.block.extend_from_slice(&(row.len() as u32).to_le_bytes());
         self.block.extend_from_slice(row);
@@ -115,7 +115,7 @@ impl<'f> RowWriter<'f> {
 
     fn finish(mut self, facts: &InputFacts) -> Result<(), UnitError> {
         self.flush()?;
-        let facts = serde_json::to_vec(facts).map_err(|e| UnitError::Data(e.to_string()))?;
+        let facts = serde_json::to_vec(facts).map_err(|e| UnitError::Defect(e.to_string()))?;
         self.blocks.finish(&facts).map(|_| ()).map_err(|error| failed(&error))
     }
 }
@@ -148,7 +148,7 @@ impl<'c> Part<'c> {
             .iter()
             .map(|unit| InputsUnit::decode(unit.payload.as_slice()))
             .collect::<Result<_, _>>()
-            .map_err(|error| UnitError::Data(error.to_string()))?;
+            .map_err(|error| UnitError::Defect(error.to_string()))?;
         let place = |row: usize| planned.partition_point(|u| u.first_input as usize <= row) - 1;
         // Units are numbered over all sources; those of one source are consecutive.
         let before = ordinal - place(unit.first_input as usize) as u32;

@@ -16,7 +16,9 @@ use thresher_dedup::keys::KeyCollector;
 use thresher_sources::{ReadRecord, RecordOutcome};
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
-use thresher_unit::staging::{InputFacts, create, hash_of, publish_blocks, write_all};
+use thresher_unit::staging::{
+    InputFacts, create, hash_of, leave_replacing, publish_blocks, recall,
+};
 use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// Smallest memory for sorting the keys of a unit.
@@ -81,14 +83,9 @@ fn remember_inputs(
     task: &Task,
     facts: &[InputFacts],
 ) -> Result<(), UnitError> {
-    let path = inputs_path(context, task.unit.ordinal);
-    let text = serde_json::to_vec(facts).map_err(|error| UnitError::Data(error.to_string()))?;
-    let mut file = create(&path, &task.tag)?;
-    write_all(&mut file, &text)?;
     // A unit may run again because its inputs had changed. The last description counts, and PREPARE
     // compares with it.
-    file.commit_replacing()?;
-    Ok(())
+    leave_replacing(&inputs_path(context, task.unit.ordinal), &task.tag, &facts)
 }
 
 /// Returns an error if the inputs differ from those that LINES read, because its verdicts are then
@@ -98,14 +95,8 @@ pub(super) fn refuse_changed(
     unit: u32,
     now: &[InputFacts],
 ) -> Result<(), UnitError> {
-    let path = inputs_path(context, unit);
-    let damaged = |error: String| {
-        let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
-        UnitError::Damaged { producer, error: format!("`{}`: {error}", path.display()) }
-    };
-    let text = std::fs::read(&path).map_err(|error| damaged(error.to_string()))?;
-    let before: Vec<InputFacts> =
-        serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
+    let before: Vec<InputFacts> = recall(&inputs_path(context, unit), producer)?;
     let changed = now.iter().find(|input| !before.contains(input));
     let gone = before.iter().find(|input| !now.contains(input));
     match changed.or(gone) {
@@ -119,7 +110,7 @@ pub(super) fn refuse_changed(
 
 pub(super) fn next(ordinal: u32) -> Result<u32, UnitError> {
     ordinal.checked_add(1).ok_or_else(|| {
-        UnitError::Data(
+        UnitError::JobFile(
             "a unit has more lines than can be numbered\nhint: lower `units.target_bytes`"
                 .to_owned(),
         )

@@ -3,6 +3,7 @@
 //! **Invariant:** the units depend only on the listing, the inputs' sizes and `units.target_bytes`,
 //! and not on workers or memory. Otherwise positions would differ between two runs.
 
+mod places;
 mod walk;
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -17,7 +18,7 @@ use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
 use super::{Finished, JobContext, Task, digest_of};
 use thresher_sources::locate;
 use thresher_sources::{PlannedInput, Selected, source_of};
-use thresher_storage::{Location, ReadOptions, StorageError};
+use thresher_storage::{Location, ReadOptions, StorageError, probe_folder};
 use thresher_unit::staging::{InputRow, InputTable, hash_of};
 use thresher_unit::{UnitError, wire_counters};
 
@@ -25,6 +26,8 @@ use thresher_unit::{UnitError, wire_counters};
 const MAX_PATH_BYTES: u64 = 8 << 10;
 /// Number of excluded inputs whose names are kept.
 const LEFT_OUT_NAMED: usize = 500;
+/// Length in bytes of the longest of these names.
+const LEFT_OUT_BYTES: usize = 200;
 /// Number of missing inputs that an error names.
 const MISSING_NAMED: usize = 5;
 
@@ -32,11 +35,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let ListUnit { source: number } = task.decode()?;
     let source = context.source(number)?;
     // It is better to refuse now than after hours of work.
-    context
-        .output
-        .probe()
-        .map_err(|error| UnitError::by(error.remedy_of_place(), error.to_string()))?;
+    let tag = format!("{number}-{}", task.tag);
+    context.output.probe(&tag)?;
+    probe_folder(Path::new(&context.job.job.work_dir), &tag)?;
     let Selected { inputs, left_out } = find_inputs(&context.job, source)?;
+    places::refuse_output_among_inputs(context.output.root(), source, &inputs)?;
     let found = inputs.len() as u64;
     let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };
     let planned = cut(number, &table.rows, context.job.units.target_bytes.0);
@@ -56,7 +59,8 @@ fn counters(found: u64, left_out: &[String]) -> Vec<(Counter, u64)> {
     if !left_out.is_empty() {
         counters.push((Counter::ExcludedInputs, left_out.len() as u64));
     }
-    let first = left_out.iter().take(LEFT_OUT_NAMED).cloned();
+    let short = left_out.iter().filter(|name| name.len() <= LEFT_OUT_BYTES);
+    let first = short.take(LEFT_OUT_NAMED).cloned();
     counters.extend(first.map(|input| (Counter::ExcludedInput { input }, 1)));
     counters
 }
@@ -78,7 +82,12 @@ pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected
     let missing = missing.map(|row| Ok(locate(source, &row.path)?.to_string()));
     let missing: Vec<String> = missing.collect::<Result<_, UnitError>>()?;
     match source.on_missing {
-        OnMissing::Fail if !missing.is_empty() => Err(UnitError::Data(missing_text(&missing))),
+        OnMissing::Fail if !missing.is_empty() => {
+            Err(places::blame_for_base(&source.base, missing_text(&missing)))
+        }
+        OnMissing::Quarantine if !missing.is_empty() && places::is_empty(&source.base) => {
+            Err(places::blame_for_base(&source.base, missing_text(&missing)))
+        }
         OnMissing::Fail | OnMissing::Quarantine => reader.select(job, rows),
     }
 }
@@ -128,7 +137,7 @@ fn listed_inputs(source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
         }
         matching_paths(source, listing)?
     } else if is_list {
-        read_listing(&locate(source, listing)?)?
+        read_listing(source, &locate(source, listing)?)?
     } else {
         vec![listing.to_owned()]
     };
@@ -144,16 +153,30 @@ fn is_name(source: &SourceSpec) -> Result<bool, UnitError> {
 }
 
 fn matches_nothing(pattern: &str, base: &str) -> UnitError {
-    UnitError::Data(format!(
+    let text = format!(
         "`listing = \"{pattern}\"` matches nothing in `{base}`\nhint: check `base`; a `[`, `*` or \
          `?` in a name is written `[[]`, `[*]` or `[?]`"
-    ))
+    );
+    places::blame_for_base(base, text)
 }
 
-/// Reads a list of paths, one on each line, plain or gzip.
-fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
+/// Reads a list of paths, one on each line, plain or gzip. A local list may name any place; one
+/// from a server only what is below `base`.
+fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>, UnitError> {
+    let is_remote = !matches!(location, Location::Path(_));
     let fail = |error: &io::Error| UnitError::input(&location.to_string(), error);
-    let raw = thresher_storage::open(location, &ReadOptions::default())?;
+    let raw = match thresher_storage::open(location, &ReadOptions::default()) {
+        Ok(raw) => raw,
+        Err(
+            error @ (StorageError::NotFound { .. }
+            | StorageError::Refused { .. }
+            | StorageError::BadLocation { .. }),
+        ) => {
+            let hint = "hint: `listing` names a list of paths or a pattern, relative to `base`";
+            return Err(places::blame_for_base(&source.base, format!("{error}\n{hint}")));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let mut lines = BufReader::new(gunzipped(raw).map_err(|error| fail(&error))?);
     let mut paths = Vec::new();
     let mut line = Vec::new();
@@ -163,18 +186,26 @@ fn read_listing(location: &Location) -> Result<Vec<String>, UnitError> {
         if bounded.read_until(b'\n', &mut line).map_err(|error| fail(&error))? == 0 {
             break;
         }
-        let refuse =
-            |why: &str| UnitError::Data(format!("line {number} of the listing `{location}` {why}"));
+        let refuse = |why: &str| {
+            UnitError::JobFile(format!("line {number} of the listing `{location}` {why}"))
+        };
         if line.len() as u64 == MAX_PATH_BYTES {
             return Err(refuse("is too long for a path"));
         }
         let path = str::from_utf8(&line).map_err(|_| refuse("is not valid UTF-8"))?.trim();
+        if is_remote && let Some(why) = places::leaves_base(&source.base, path) {
+            return Err(refuse(&format!(
+                "names `{path}`, which {why}\nhint: a listing on a server may only name files \
+                 below `base = \"{}\"`; copy it to a folder, read it, and use the copy",
+                source.base
+            )));
+        }
         if !path.is_empty() {
             paths.push(path.to_owned());
         }
     }
     if paths.is_empty() {
-        return Err(UnitError::Data(format!(
+        return Err(UnitError::JobFile(format!(
             "the listing `{location}` lists no inputs\nhint: it must have one path on each line"
         )));
     }
@@ -215,7 +246,7 @@ fn matching_objects(base: &Location, pattern: &str) -> Result<Vec<InputRow>, Uni
 
 fn matching_paths(source: &SourceSpec, pattern: &str) -> Result<Vec<String>, UnitError> {
     if source.base.contains("://") {
-        return Err(UnitError::Data(format!(
+        return Err(UnitError::JobFile(format!(
             "`listing = \"{pattern}\"` is a pattern, but `{}` cannot be listed\nhint: name a list \
              of paths, such as `wet.paths.gz`",
             source.base

@@ -42,6 +42,7 @@ pub use pipeline::QualityModels;
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
+pub(crate) use seal::report_sums;
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use stop::Stop;
 
@@ -74,7 +75,9 @@ pub struct JobContext {
     /// Identifies this process in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
-    scorers: OnceLock<Result<Scorers, String>>,
+    scorers: OnceLock<Scorers>,
+    /// Held by the slot that reads the models.
+    reading: Mutex<()>,
 }
 
 /// The models and filters that evaluate documents. They are read once, when the first unit needs
@@ -130,7 +133,7 @@ pub fn run_unit(
         Stage::Layout => layout::run(context, &task),
         Stage::Publish => publish::run(context, &task),
         Stage::Seal => seal::run(context, &task),
-        Stage::Unspecified => Err(UnitError::Data(format!(
+        Stage::Unspecified => Err(UnitError::Defect(format!(
             "stage {} is unknown\nhint: coordinator and worker are of different versions",
             unit.stage
         ))),
@@ -146,7 +149,7 @@ impl Task {
     /// Decodes a message within the payload.
     fn decode_part<M: Message + Default>(&self, part: &[u8]) -> Result<M, UnitError> {
         M::decode(part).map_err(|error| {
-            UnitError::Data(format!(
+            UnitError::Defect(format!(
                 "the payload of unit `{}` is not a valid message: {error}",
                 self.unit
             ))
@@ -169,6 +172,7 @@ impl JobContext {
             process_tag,
             tables: Mutex::default(),
             scorers: OnceLock::new(),
+            reading: Mutex::default(),
         })
     }
 
@@ -198,12 +202,12 @@ impl JobContext {
 
     /// Returns what the job does with the documents of a source.
     pub(crate) fn recipe(&self, source: u32) -> Result<&SourceRecipe, UnitError> {
-        let missing = || UnitError::Data(format!("the job has no source {source}"));
+        let missing = || UnitError::Defect(format!("the job has no source {source}"));
         self.recipe.source(source).ok_or_else(missing)
     }
 
     pub(crate) fn source(&self, number: u32) -> Result<&SourceSpec, UnitError> {
-        let missing = || UnitError::Data(format!("the job has no source {number}"));
+        let missing = || UnitError::Defect(format!("the job has no source {number}"));
         self.job.source.get(number as usize).ok_or_else(missing)
     }
 
@@ -223,11 +227,25 @@ impl JobContext {
         Ok(table)
     }
 
-    /// Returns the models and the filters.
+    /// Returns the models and the filters. A failure is not remembered: a file may be visible on
+    /// this node a moment later.
     pub fn scorers(&self) -> Result<&Scorers, UnitError> {
-        let read = self.scorers.get_or_init(|| Scorers::read(&self.job));
-        // A model or a list: a person can fix it, and every unit needs it.
-        read.as_ref().map_err(|error| UnitError::Storage(error.clone()))
+        let _turn = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scorers) = self.scorers.get() {
+            return Ok(scorers);
+        }
+        let read = Scorers::read(&self.job).map_err(|error| self.blame_for_model(error))?;
+        Ok(self.scorers.get_or_init(|| read))
+    }
+
+    /// Returns the error for models that were not read: this node's if it cannot open one of their
+    /// files, otherwise the job file's, which names files of another kind.
+    fn blame_for_model(&self, error: String) -> UnitError {
+        let unreadable = |(_, path): (String, PathBuf)| std::fs::File::open(path).is_err();
+        if self.job.recipe_files().into_iter().any(unreadable) {
+            return UnitError::Node(error);
+        }
+        UnitError::JobFile(error)
     }
 }
 

@@ -15,11 +15,10 @@ use thresher_proto::pb::{self, PublishUnit, Stage};
 use self::numbering::Numbering;
 use self::output_lines::OutputLines;
 use super::drops::Drops;
-use super::excluded::leave;
 use super::schemas::{Renderer, render_row, renderer};
 use super::{Finished, JobContext, Task, digest_of};
 use thresher_unit::staging::{
-    DocumentFile, DropFile, RowVerdict, Staged, StagedDocument, StagedRow,
+    DocumentFile, DropFile, RowVerdict, Staged, StagedDocument, StagedRow, leave, recall,
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
@@ -37,8 +36,14 @@ pub(super) struct ShardFacts {
 }
 
 /// Returns the path of the facts of a shard; `ordinal` counts over all sources.
-pub(super) fn facts_path(context: &JobContext, ordinal: u32) -> PathBuf {
+fn facts_path(context: &JobContext, ordinal: u32) -> PathBuf {
     context.work.unit_file(Stage::Publish, ordinal, "facts")
+}
+
+/// Reads what the PUBLISH unit `ordinal` published.
+pub(super) fn read_facts(context: &JobContext, ordinal: u32) -> Result<ShardFacts, UnitError> {
+    let producer = pb::UnitRef { stage: Stage::Publish.into(), ordinal, attempt: 0 };
+    recall(&facts_path(context, ordinal), producer)
 }
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
@@ -83,7 +88,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             }
         })?;
     }
-    let facts = shard.finish()?;
+    // An earlier attempt's shard that differs now was altered, and is replaced.
+    let earlier = read_facts(context, task.unit.ordinal).ok();
+    let facts = shard.finish(earlier.as_ref())?;
     let hash = leave(&facts_path(context, task.unit.ordinal), &task.tag, &facts)?;
     let done = pb::Done {
         accounting: Some(facts.tally.to_wire(records_in)),
@@ -178,8 +185,13 @@ impl ShardWriter<'_> {
         self.dropped.line(|out| render_row(source, row, out)).map(|_| ())
     }
 
-    fn finish(self) -> Result<ShardFacts, UnitError> {
-        let (documents, dropped) = (self.documents.finish()?, self.dropped.finish()?);
+    /// Publishes the files. Those that `earlier` describes exactly as they are here are known to be
+    /// this unit's, and are replaced.
+    fn finish(self, earlier: Option<&ShardFacts>) -> Result<ShardFacts, UnitError> {
+        let documents = earlier.and_then(|facts| facts.documents.as_ref());
+        let dropped = earlier.and_then(|facts| facts.dropped.as_ref());
+        let documents = self.documents.finish(documents)?;
+        let dropped = self.dropped.finish(dropped)?;
         Ok(ShardFacts { documents, dropped, tally: self.tally })
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn read_unit(
     let shards = u64::from(context.job.dedup.lines.shards);
     let first = unit.first_input as usize;
     let rows = table.rows.get(first..first + unit.inputs as usize).ok_or_else(|| {
-        UnitError::Data(format!("source `{}` has fewer inputs than planned", source.name))
+        UnitError::Defect(format!("source `{}` has fewer inputs than planned", source.name))
     })?;
     let mut facts = Vec::with_capacity(rows.len());
     for (number, row) in (first as u64..).zip(rows) {

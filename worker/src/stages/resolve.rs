@@ -23,7 +23,7 @@ use thresher_dedup::verdicts::VerdictFileName;
 use thresher_dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
 use thresher_formats::blocks::BlockFile;
 use thresher_storage::commit::{AttemptFile, CommitError};
-use thresher_unit::staging::{create, publish_blocks, write_all};
+use thresher_unit::staging::{checked, create, publish_blocks, recall, with_checksum, write_all};
 use thresher_unit::{UnitError, wire_counters};
 
 /// The content of the record file, which is published after all verdict files of a range.
@@ -90,8 +90,9 @@ impl RangeWork {
         policy: DedupPolicy,
     ) -> Result<Option<Self>, UnitError> {
         let unit: RangeUnit = task.decode()?;
-        let range = KeyRange::new(unit.range, unit.ranges)
-            .ok_or_else(|| UnitError::Data(format!("`{}` is not a valid key range", task.unit)))?;
+        let range = KeyRange::new(unit.range, unit.ranges).ok_or_else(|| {
+            UnitError::Defect(format!("`{}` is not a valid key range", task.unit))
+        })?;
         let policy = match policy {
             DedupPolicy::KeepFirst => Policy::KeepFirst,
             DedupPolicy::DropAll => Policy::DropAll,
@@ -126,9 +127,7 @@ impl RangeWork {
     /// files are used, provided that they are not damaged.
     fn publish_record(&self, tag: &str, resolved: &Resolved) -> Result<(), UnitError> {
         let mut file = create(&record_path(&self.folder, self.range), tag)?;
-        let text =
-            serde_json::to_vec(resolved).map_err(|error| UnitError::Data(error.to_string()))?;
-        write_all(&mut file, &text)?;
+        write_all(&mut file, &with_checksum(resolved)?)?;
         let sound = adopt(&self.folder, self.range).is_some();
         let committed = if sound { file.commit() } else { file.commit_replacing() };
         match committed {
@@ -163,14 +162,8 @@ pub(super) fn verdict_files(
     let mut files = Vec::new();
     for index in 0..ranges {
         let Some(range) = KeyRange::new(index, ranges) else { continue };
-        let path = record_path(&folder, range);
-        let read = std::fs::read(&path).ok();
-        let resolved: Option<Resolved> = read.and_then(|text| serde_json::from_slice(&text).ok());
-        let Some(resolved) = resolved else {
-            let producer = pb::UnitRef { stage: stage.into(), ordinal: index, attempt: 0 };
-            let error = format!("`{}` is missing or damaged", path.display());
-            return Err(UnitError::Damaged { producer, error });
-        };
+        let producer = pb::UnitRef { stage: stage.into(), ordinal: index, attempt: 0 };
+        let resolved: Resolved = recall(&record_path(&folder, range), producer)?;
         files.extend(names(range, resolved.ranks).map(|name| folder.join(name.to_string())));
     }
     Ok(files)
@@ -186,8 +179,8 @@ fn record_path(folder: &Path, range: KeyRange) -> PathBuf {
 
 /// Returns what an earlier attempt resolved, if all of its checksums are still correct.
 fn adopt(folder: &Path, range: KeyRange) -> Option<Resolved> {
-    let resolved: Resolved =
-        serde_json::from_slice(&std::fs::read(record_path(folder, range)).ok()?).ok()?;
+    let bytes = std::fs::read(record_path(folder, range)).ok()?;
+    let resolved: Resolved = serde_json::from_slice(checked(&bytes)?).ok()?;
     let sound = |name: VerdictFileName| {
         let file = BlockFile::open(&folder.join(name.to_string()), VERDICT_FILE).ok()?;
         let mut blocks = file.blocks(0..file.entries().len()).ok()?;

@@ -1,7 +1,11 @@
-//! SEAL: writes the manifest, which marks the output as complete, and the report.
+//! SEAL: compares every published file with what its unit reported, and writes the report and the
+//! manifest, which marks the output as complete.
 //!
 //! **Invariant:** the manifest has nothing that may differ between two runs of the same job: no
 //! time, no host, no path outside the output. The report may have these.
+
+mod published;
+pub(crate) mod report_sums;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -9,7 +13,7 @@ use std::io::{Read, Write};
 use serde::{Deserialize, Serialize};
 use thresher_proto::pb::{self, SealUnit, Stage};
 
-use super::publish::{PublishedFile, ShardFacts, facts_path};
+use super::publish::{PublishedFile, read_facts};
 use super::{Finished, JobContext, Task, digest_of, schemas};
 use thresher_formats::piece::Piece;
 use thresher_storage::{Output, ReadOptions, StorageError};
@@ -105,15 +109,17 @@ pub struct InputEntry {
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: SealUnit = task.decode()?;
-    let manifest = gather(context, &unit)?;
-    let mut text =
-        serde_json::to_vec_pretty(&manifest).map_err(|error| UnitError::Data(error.to_string()))?;
+    let (manifest, published) = gather(context, &unit)?;
+    published::check(context, &published, &task.stop)?;
+    let mut text = serde_json::to_vec_pretty(&manifest)
+        .map_err(|error| UnitError::Defect(error.to_string()))?;
     text.push(b'\n');
     let patient = ReadOptions::default();
     if let Some(other) = other_corpus(&context.output, &patient, |there| *there == manifest)? {
         return Err(UnitError::Storage(other));
     }
-    put(context, task, "report.json", unit.report_json.as_bytes(), true)?;
+    let json = report_sums::added(&unit.report_json, &unit.report_markdown);
+    put(context, task, "report.json", json.as_bytes(), true)?;
     put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
     // The manifest is written last, because an output with a manifest is complete.
     let hash = put(context, task, "manifest.json", &text, false)?;
@@ -164,7 +170,11 @@ fn put(
     Ok(hash_of(if replace { file.commit_replacing()? } else { file.commit()? }))
 }
 
-fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> {
+/// Returns the manifest, and every file in it with the unit that published it.
+fn gather(
+    context: &JobContext,
+    unit: &SealUnit,
+) -> Result<(Manifest, Vec<published::Published>), UnitError> {
     let job = &context.job;
     let mut manifest = Manifest {
         format: 1,
@@ -180,7 +190,8 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
         absent_units: unit.absent.clone(),
         absent_shards: unit.absent_shards.clone(),
     };
-    let (mut prepared, mut published) = (Tally::default(), Tally::default());
+    let (mut prepared, mut rendered) = (Tally::default(), Tally::default());
+    let mut published = Vec::new();
     for number in (0..unit.units).filter(|number| unit.absent.binary_search(number).is_err()) {
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
         let facts = DocumentFile::open(&path, number)?.facts()?;
@@ -195,12 +206,13 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Manifest, UnitError> 
     }
     for number in (0..unit.shards).filter(|n| unit.absent_shards.binary_search(n).is_err()) {
         let facts = read_facts(context, number)?;
-        published.add(&facts.tally);
+        rendered.add(&facts.tally);
+        published.extend(published::files_of(number, &facts));
         manifest.shards.extend(facts.documents.map(shard_entry));
         manifest.dropped.extend(facts.dropped.map(dropped_entry));
     }
-    manifest.accounting = add_up(&prepared, published);
-    Ok(manifest)
+    manifest.accounting = add_up(&prepared, rendered);
+    Ok((manifest, published))
 }
 
 /// Adds the hashes of the recipe's files. Returns an error if two units used different files.
@@ -211,7 +223,7 @@ fn add_recipe_files(
     for (key, hash) in read {
         match known.get(&key) {
             Some(other) if *other != hash => {
-                return Err(UnitError::Data(format!(
+                return Err(UnitError::JobFile(format!(
                     "the file that `{key}` names changed while the job ran: blake3 {other} for \
                      some units, {hash} for others\nhint: start again with a new state directory \
                      and output"
@@ -234,18 +246,6 @@ fn add_up(prepared: &Tally, published: Tally) -> ManifestAccounting {
     let quarantined = prepared.quarantined.clone();
     let records_in = prepared.records_in();
     ManifestAccounting { records_in, published: published.kept, dropped, quarantined }
-}
-
-fn read_facts(context: &JobContext, number: u32) -> Result<ShardFacts, UnitError> {
-    let path = facts_path(context, number);
-    let read = std::fs::read(&path).ok();
-    read.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| {
-        let producer = pb::UnitRef { stage: Stage::Publish.into(), ordinal: number, attempt: 0 };
-        UnitError::Damaged {
-            producer,
-            error: format!("`{}` is missing or damaged", path.display()),
-        }
-    })
 }
 
 fn shard_entry(file: PublishedFile) -> ShardEntry {

@@ -1,8 +1,8 @@
 //! Publishes a file: whole, durable and once, or not at all.
 //!
 //! Bytes are written under a private name beside the final one. `commit` makes them durable, then
-//! links them to the final name, which fails if that name is taken: the existing file is then
-//! compared by hash, never trusted and never overwritten. Invariant: the final name exists only
+//! links them to the final name (`naming`), which fails if that name is taken: the existing file is
+//! then compared by hash, never trusted and never overwritten. Invariant: the final name exists only
 //! with all the bytes, and they survive a crash. Private names end in `.part`, so that the owner of
 //! the directory can clean up after a killed process.
 
@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::naming::{Calls, PrivateNameAfter, SYSTEM};
 use super::{StorageError, takes_nothing};
 
 /// Result of `commit`.
@@ -40,6 +41,8 @@ pub enum CommitError {
         path.display()
     )]
     Device { path: PathBuf, source: io::Error },
+    #[error("failed to publish `{}`: {source}", path.display())]
+    Unsupported { path: PathBuf, source: io::Error },
     #[error("failed to write `{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("failed to publish: {0}")]
@@ -86,6 +89,11 @@ impl AttemptFile {
         self.bytes
     }
 
+    /// Returns the hash of what was written so far.
+    pub fn hash(&self) -> blake3::Hash {
+        self.hasher.finalize()
+    }
+
     /// Classifies an error of writing to this file.
     pub fn explain(&self, error: io::Error) -> CommitError {
         classify(&self.final_path, error)
@@ -93,12 +101,18 @@ impl AttemptFile {
 
     /// Makes the file durable and gives it its final name, unless an equal file has it.
     pub fn commit(self) -> Result<Committed, CommitError> {
+        self.commit_by(&SYSTEM)
+    }
+
+    fn commit_by(self, calls: &Calls) -> Result<Committed, CommitError> {
         let fail = |source| classify(&self.final_path, source);
         self.file.sync_all().map_err(fail)?;
         let (ours, bytes) = (self.hasher.finalize(), self.bytes);
-        match std::fs::hard_link(&self.private.path, &self.final_path) {
-            Ok(()) => {
-                self.private.remove().map_err(fail)?;
+        match calls.name(&self.private.path, &self.final_path) {
+            Ok(private) => {
+                if private == PrivateNameAfter::Kept {
+                    self.private.remove().map_err(fail)?;
+                }
                 sync_directory(&self.final_path).map_err(fail)?;
                 Ok(Committed::Published { blake3: ours, bytes })
             }
@@ -213,6 +227,9 @@ fn classify(path: &Path, source: io::Error) -> CommitError {
     if io_failed {
         return CommitError::Device { path, source };
     }
+    if source.kind() == ErrorKind::Unsupported && source.raw_os_error().is_none() {
+        return CommitError::Unsupported { path, source };
+    }
     CommitError::Io { path, source }
 }
 
@@ -273,6 +290,24 @@ mod tests {
         assert!(matches!(error, CommitError::Different { .. }));
         assert!(text.contains(&blake3::hash(b"content").to_string()), "{text}");
         assert!(text.contains(&blake3::hash(b"other").to_string()), "{text}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+        assert_eq!(names(dir.path()), ["shard"]);
+    }
+
+    #[test]
+    fn a_file_is_published_once_on_a_file_system_without_hard_links() {
+        let no_links = Calls {
+            link: |_, _| Err(io::Error::from_raw_os_error(rustix::io::Errno::PERM.raw_os_error())),
+            ..SYSTEM
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shard");
+        let (late, other) = (attempt(&path, "a1", b"content"), attempt(&path, "a2", b"other"));
+        let first = attempt(&path, "a3", b"content").commit_by(&no_links).unwrap();
+        assert!(matches!(first, Committed::Published { bytes: 7, .. }));
+        assert!(matches!(late.commit_by(&no_links), Ok(Committed::AlreadyThere { .. })));
+        let error = other.commit_by(&no_links).unwrap_err();
+        assert!(matches!(error, CommitError::Different { .. }), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"content");
         assert_eq!(names(dir.path()), ["shard"]);
     }

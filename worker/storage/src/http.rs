@@ -13,14 +13,15 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use ureq::http::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE,
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE,
+    LAST_MODIFIED, RANGE,
 };
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, BodyReader};
 
 use super::retry::{Backoff, Failure, ReadOptions};
 use super::{StorageError, rate};
-use request::send;
+use request::{Expected, send};
 
 /// What the first answer said about the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +71,10 @@ pub(super) fn size(url: &str, options: &ReadOptions) -> Result<Option<u64>, Stor
     let agent = request::agent(url, options)?;
     let mut backoff = Backoff::default();
     let no_head = [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
+    let expected = Expected { statuses: &no_head, listed: options.known.listed };
     loop {
         rate::wait_turn(options.sleeper.as_ref());
-        match send(url, agent.head(url), ureq::RequestBuilder::call, &no_head) {
+        match send(url, agent.head(url), ureq::RequestBuilder::call, &expected) {
             Ok(answer) if answer.status().is_success() => {
                 return Ok(number(answer.headers(), &CONTENT_LENGTH));
             }
@@ -141,9 +143,14 @@ impl HttpReader {
                 request = request.header(IF_RANGE, validator.as_str());
             }
         }
-        let no_range = [StatusCode::RANGE_NOT_SATISFIABLE];
+        let statuses = &[StatusCode::RANGE_NOT_SATISFIABLE];
+        let expected = Expected { statuses, listed: self.options.known.listed };
         rate::wait_turn(self.options.sleeper.as_ref());
-        let answer = send(&self.url, request, ureq::RequestBuilder::call, &no_range)?;
+        let answer = send(&self.url, request, ureq::RequestBuilder::call, &expected)?;
+        if is_web_page(answer.headers()) && is_data(&self.url) {
+            let detail = "the server answers with a web page instead of the file".to_owned();
+            return Err(Failure::Passing { detail, after: None });
+        }
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => self.accept_part(answer, from),
             StatusCode::OK => self.accept_whole(answer),
@@ -253,6 +260,22 @@ impl HttpReader {
     fn changed(&self, detail: String) -> Failure {
         Failure::Lasting(StorageError::Changed { location: self.url.clone(), detail })
     }
+}
+
+/// Endings of names whose content is never a web page.
+const DATA_ENDINGS: [&str; 11] =
+    [".gz", ".zst", ".bz2", ".7z", ".tar", ".zip", ".parquet", ".json", ".jsonl", ".xml", ".paths"];
+
+/// Returns whether the answer is a web page, which a proxy or a server under maintenance sends in
+/// place of a file, with a status of success.
+fn is_web_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+fn is_data(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    DATA_ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 
 /// Waits before the next attempt, or returns the error if there is none.

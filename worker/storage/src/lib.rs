@@ -13,6 +13,7 @@ pub mod commit;
 mod http;
 mod local;
 mod location;
+mod naming;
 mod output;
 mod rate;
 mod retry;
@@ -22,14 +23,14 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 pub use location::Location;
-pub use output::{COMMIT_FOLDER, Output, OutputFile};
+pub use output::{COMMIT_FOLDER, Output, OutputFile, Present, probe_folder};
 pub use rate::set_request_rate;
 pub use retry::{Known, Pause, ReadOptions, Sleeper};
 
 /// What the caller can do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// The same call may succeed later.
+    /// The same call may succeed later, or on another node.
     Retry,
     /// The same call may succeed later, but the server has not answered for long, and may be down.
     Wait,
@@ -37,6 +38,8 @@ pub enum Remedy {
     GiveUp,
     /// All calls fail until somebody changes something, whatever they are about.
     Stop,
+    /// The name is wrong; the job file, or the listing that it names, must be corrected.
+    Correct,
 }
 
 /// Why a location cannot be read.
@@ -44,6 +47,13 @@ pub enum Remedy {
 pub enum StorageError {
     #[error("`{location}` does not exist")]
     NotFound { location: String },
+    /// A file that was there when it was listed. Another node may see it.
+    #[error(
+        "`{location}` was there when it was listed, and is not there now\n\
+         hint: see whether its file system is mounted on this node; inputs must not be removed \
+         while a job runs"
+    )]
+    Gone { location: String },
     #[error("access to `{location}` is denied: {detail}")]
     Denied { location: String, detail: String },
     /// Access to anything in this place fails until somebody changes something elsewhere.
@@ -60,8 +70,21 @@ pub enum StorageError {
     BadLocation { location: String, detail: String },
     #[error("`{location}`, after {attempts} attempts: {detail}")]
     Unreachable { location: String, detail: String, attempts: u32 },
-    #[error("failed to read `{location}`: {source}")]
-    Io { location: String, source: std::io::Error },
+    #[error("failed to read `{location}`: {source}{}", hint_for(source))]
+    Io { location: String, source: io::Error },
+}
+
+/// Returns what a person can do about an error of a file system, if it is always the same.
+fn hint_for(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "\nhint: let the user of the workers read it, and enter the folders above it"
+        }
+        io::ErrorKind::StaleNetworkFileHandle => {
+            "\nhint: the network file system of this node has lost the file; mount it again"
+        }
+        _ => "",
+    }
 }
 
 impl StorageError {
@@ -69,21 +92,11 @@ impl StorageError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreachable { .. } => Remedy::Wait,
-            Self::Io { .. } => Remedy::Retry,
-            Self::Blocked { .. } => Remedy::Stop,
-            Self::NotFound { .. }
-            | Self::Denied { .. }
-            | Self::Refused { .. }
-            | Self::Changed { .. }
-            | Self::BadLocation { .. } => Remedy::GiveUp,
+            Self::Io { .. } | Self::Gone { .. } => Remedy::Retry,
+            Self::Blocked { .. } | Self::Denied { .. } => Remedy::Stop,
+            Self::NotFound { .. } | Self::Refused { .. } | Self::Changed { .. } => Remedy::GiveUp,
+            Self::BadLocation { .. } => Remedy::Correct,
         }
-    }
-
-    /// Does the same for a refusal that is about a whole bucket: a job that may not write one
-    /// object of an output may not write any.
-    pub fn remedy_of_place(&self) -> Remedy {
-        let denied = matches!(self, Self::Denied { location, .. } if location.starts_with("s3://"));
-        if denied { Remedy::Stop } else { self.remedy() }
     }
 
     /// Returns the storage error inside a reader's or writer's error, or wraps the error in a new
@@ -104,7 +117,7 @@ impl StorageError {
 impl From<StorageError> for io::Error {
     fn from(error: StorageError) -> Self {
         let kind = match error {
-            StorageError::NotFound { .. } => io::ErrorKind::NotFound,
+            StorageError::NotFound { .. } | StorageError::Gone { .. } => io::ErrorKind::NotFound,
             StorageError::Denied { .. } | StorageError::Blocked { .. } => {
                 io::ErrorKind::PermissionDenied
             }
@@ -144,7 +157,7 @@ pub fn open(
     options: &ReadOptions,
 ) -> Result<Box<dyn Read + Send>, StorageError> {
     match location {
-        Location::Path(path) => Ok(Box::new(local::open(path)?)),
+        Location::Path(path) => Ok(Box::new(local::open(path, 0..u64::MAX, options)?)),
         Location::Http(url) => Ok(Box::new(http::open(url, 0..u64::MAX, options)?)),
         Location::S3 { bucket, key } => Ok(Box::new(s3::open(bucket, key, 0..u64::MAX, options)?)),
     }
@@ -161,7 +174,7 @@ pub fn open_range(
         return Ok(Box::new(std::io::empty()));
     }
     match location {
-        Location::Path(path) => Ok(Box::new(local::open_range(path, range)?)),
+        Location::Path(path) => Ok(Box::new(local::open(path, range, options)?)),
         Location::Http(url) => Ok(Box::new(http::open(url, range, options)?)),
         Location::S3 { bucket, key } => Ok(Box::new(s3::open(bucket, key, range, options)?)),
     }
@@ -170,7 +183,7 @@ pub fn open_range(
 /// Returns the size in bytes, if the location reports it.
 pub fn size(location: &Location, options: &ReadOptions) -> Result<Option<u64>, StorageError> {
     match location {
-        Location::Path(path) => local::size(path).map(Some),
+        Location::Path(path) => local::size(path, options).map(Some),
         Location::Http(url) => http::size(url, options),
         Location::S3 { bucket, key } => s3::size(bucket, key, options),
     }

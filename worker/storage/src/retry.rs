@@ -17,8 +17,13 @@ pub(super) enum Failure {
         detail: String,
         after: Option<Duration>,
     },
+    /// A retry may succeed, but soon or never.
+    Doubtful(StorageError),
     Lasting(StorageError),
 }
+
+/// Number of attempts in a row that end in a doubtful failure.
+const DOUBTFUL_ATTEMPTS: u32 = 4;
 
 /// Waits. Tests use an implementation that does not.
 pub trait Sleeper: fmt::Debug + Send + Sync {
@@ -43,6 +48,8 @@ pub struct Known {
     pub bytes: Option<u64>,
     /// Its ETag, as the listing has it.
     pub etag: Option<String>,
+    /// Whether a listing named it, so that it should exist.
+    pub listed: bool,
 }
 
 /// Limits of retries and waits, and what must be found.
@@ -120,6 +127,10 @@ impl Backoff {
     ) -> Result<Duration, StorageError> {
         match failure {
             Failure::Lasting(error) => Err(error),
+            Failure::Doubtful(error) => {
+                let wait = self.next(options, None);
+                wait.filter(|_| self.failures < DOUBTFUL_ATTEMPTS).ok_or(error)
+            }
             Failure::Passing { detail, after } => {
                 self.next(options, after).ok_or_else(|| StorageError::Unreachable {
                     location: location.to_owned(),
@@ -134,4 +145,41 @@ impl Backoff {
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     f64::from((random >> 32) as u32) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Records the waits instead of waiting.
+    #[derive(Debug, Default)]
+    pub(in super::super) struct Waits(Mutex<Vec<Duration>>);
+
+    impl Sleeper for Waits {
+        fn sleep(&self, duration: Duration) {
+            self.0.lock().unwrap().push(duration);
+        }
+    }
+
+    impl Waits {
+        pub(in super::super) fn taken(&self) -> Vec<Duration> {
+            self.0.lock().unwrap().clone()
+        }
+    }
+
+    #[test]
+    fn a_doubtful_answer_is_asked_for_again_for_seconds_only() {
+        let options = ReadOptions::default();
+        let mut backoff = Backoff::default();
+        let doubtful = || Failure::Doubtful(StorageError::NotFound { location: "x".to_owned() });
+        let mut waited = Duration::ZERO;
+        for _ in 1..DOUBTFUL_ATTEMPTS {
+            waited += backoff.after(&options, "x", doubtful()).unwrap();
+        }
+        assert!((1000..5000).contains(&waited.as_millis()), "{waited:?}");
+        let error = backoff.after(&options, "x", doubtful()).unwrap_err();
+        assert!(matches!(error, StorageError::NotFound { .. }));
+    }
 }

@@ -83,6 +83,7 @@ impl UnitError {
             Remedy::Wait => Self::Service(text),
             Remedy::GiveUp => Self::Data(text),
             Remedy::Stop => Self::Storage(text),
+            Remedy::Correct => Self::JobFile(text),
         }
     }
 
@@ -113,7 +114,7 @@ impl UnitError {
                 Self::Damaged { producer, error: error.to_string() }
             }
             VerdictsError::Name(_) | VerdictsError::Misnamed(_) | VerdictsError::Surplus(_) => {
-                Self::Data(error.to_string())
+                Self::Defect(error.to_string())
             }
         }
     }
@@ -127,9 +128,10 @@ impl UnitError {
                 Self::Damaged { producer, error: error.to_string() }
             }
             ResolveError::Output(source) => Self::writing(source, error.to_string()),
-            ResolveError::UnitTwice { .. }
-            | ResolveError::TasksDiffer
-            | ResolveError::OtherRank { .. }
+            ResolveError::UnitTwice { .. } | ResolveError::TasksDiffer => {
+                Self::Defect(error.to_string())
+            }
+            ResolveError::OtherRank { .. }
             | ResolveError::Message { .. }
             | ResolveError::Lost { .. }
             | ResolveError::Panicked { .. }
@@ -181,13 +183,13 @@ impl From<CommitError> for UnitError {
         match error {
             // Another attempt wrote other bytes, which is a determinism violation that a retry
             // would hide.
-            CommitError::Different { .. } => Self::Data(error.to_string()),
+            CommitError::Different { .. } => Self::Defect(error.to_string()),
             CommitError::Remote(error) => {
-                Self::by(error.remedy_of_place(), format!("failed to publish: {error}"))
+                Self::by(error.remedy(), format!("failed to publish: {error}"))
             }
-            CommitError::NoSpace { .. } | CommitError::Device { .. } => {
-                Self::Storage(error.to_string())
-            }
+            CommitError::NoSpace { .. }
+            | CommitError::Device { .. }
+            | CommitError::Unsupported { .. } => Self::Storage(error.to_string()),
             CommitError::Io { ref source, .. } => Self::writing(source, error.to_string()),
         }
     }
@@ -196,11 +198,10 @@ impl From<CommitError> for UnitError {
 impl From<KeysError> for UnitError {
     fn from(error: KeysError) -> Self {
         match error {
-            KeysError::OrdinalTooLarge { .. } => Self::Data(error.to_string()),
-            KeysError::Output(ref source) | KeysError::Spill { ref source, .. } => {
-                Self::writing(source, error.to_string())
-            }
-            KeysError::SpillRead(_) => Self::Node(error.to_string()),
+            KeysError::OrdinalTooLarge { .. } => Self::JobFile(error.to_string()),
+            KeysError::Output(ref source) => Self::writing(source, error.to_string()),
+            // Runs are spilled to this node's own disk.
+            KeysError::Spill { .. } | KeysError::SpillRead(_) => Self::Node(error.to_string()),
         }
     }
 }

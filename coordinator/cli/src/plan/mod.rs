@@ -50,7 +50,10 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let machine = machine(&job, &state, args.slots)?;
     let survey = survey(&job, args.survey.sample.0)?;
     let plan = Plan::new(&job, &survey, &machine);
-    print::result(&if args.survey.json { text::json(&plan)? } else { text::render(&plan) })?;
+    match args.survey.json {
+        true => print::json(&text::json(&plan)?)?,
+        false => print::result(&text::render(&plan))?,
+    }
     match text::refusal(&plan) {
         None => Ok(Exit::Done.into()),
         Some(refusal) => Err(anyhow!(refusal)),

@@ -1,7 +1,7 @@
 //! The text and JSON of a plan, and of its refusal.
 
 use super::estimate::Plan;
-use crate::status_text::columns;
+use crate::status_text::{columns, quoted};
 use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span};
 
 pub(super) fn json(plan: &Plan) -> anyhow::Result<String> {
@@ -12,7 +12,7 @@ pub(super) fn render(plan: &Plan) -> String {
     let mut text = format!("plan of job `{}`\n\n", plan.job_name);
     text += &sources(plan);
     for source in plan.sources.iter().filter(|source| !source.left_out.is_empty()) {
-        let left_out = left_out_words(source.left_out.len() as u64, &source.left_out);
+        let left_out = left_out_words(source.left_out.len() as u64, &source.left_out, quoted);
         text += &format!("{}: left out {left_out}\n", source.name);
     }
     text.push('\n');

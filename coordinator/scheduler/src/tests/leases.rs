@@ -57,6 +57,37 @@ fn a_lease_ends_to_the_millisecond_and_what_was_held_waits_again() {
 }
 
 #[test]
+fn a_frozen_coordinator_loses_no_worker_and_extends_no_drain() {
+    let mut room = Room::listed(true, 2);
+    let worker = room.register(2);
+    let held = room.lease_one(worker);
+    let until = Timestamp::from_millis(room.now + 500);
+    room.now += 400;
+    let (frozen, at) = (Event::Frozen { millis: 60_000 }, |now| Timestamp::from_millis(now));
+    room.now += 60_000;
+    room.give(&frozen);
+    assert_eq!(room.scheduler.overdue(at(room.now)), []);
+    room.now += LEASE_MILLIS - 401;
+    assert_eq!(room.scheduler.overdue(at(room.now)), []);
+    assert_eq!(room.scheduler.overdue(at(room.now + 1)).len(), 2, "its time before counts");
+    room.report(worker, held, done("lines"));
+    assert_eq!(room.state(held), "done", "it is still the first attempt");
+    room.give(&Event::Drained { until: Some(until) });
+    room.give(&frozen);
+    assert!(room.scheduler.status(at(room.now)).state.is_over(), "a drain ends when it should");
+}
+
+#[test]
+fn a_freeze_without_workers_is_not_journaled() {
+    let mut room = Room::new(true);
+    let frozen = Event::Frozen { millis: 60_000 };
+    let now = Timestamp::from_millis(room.now);
+    assert_eq!(room.scheduler.handle(now, &frozen, &mut Vec::new()), Changed::No);
+    room.register(1);
+    assert_eq!(room.scheduler.handle(now, &frozen, &mut Vec::new()), Changed::Yes);
+}
+
+#[test]
 fn a_call_renews_the_lease_without_a_change_to_journal() {
     let mut room = Room::listed(true, 2);
     room.lease(1, 1);

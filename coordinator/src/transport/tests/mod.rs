@@ -17,13 +17,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use thresher_channel::address::{CoordinatorAddress, host_name};
-use thresher_channel::{ConnectError, Credentials, KEYS_DIRECTORY, Role, connect};
+use thresher_channel::{Channel, ConnectError, Credentials, KEYS_DIRECTORY, Role, connect};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::server::NamedService;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -38,6 +37,9 @@ const LEASE: &str = "/t.Thresher/Lease";
 const CANCEL: &str = "/t.Thresher/Cancel";
 const STATUS: &str = "/t.Thresher/Status";
 const UNLISTED: &str = "/t.Thresher/Forgotten";
+
+/// The identity of the state directory of every coordinator here.
+const IDENTITY: &str = "a1";
 
 const TABLE: &[MethodRoles] = &[
     (LEASE, &[Role::Worker]),
@@ -66,6 +68,8 @@ impl Running {
             epoch: 1,
             pid: std::process::id(),
             host: host_name(),
+            process: String::new(),
+            identity: String::new(),
             version: "test".into(),
         };
         address.write_in(state.path()).unwrap();
@@ -109,7 +113,7 @@ async fn serve(
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     let (_reporter, health) = tonic_health::server::health_reporter();
-    server(RolePolicy::new(TABLE))
+    server(RolePolicy::new(TABLE).for_identity(IDENTITY))
         .add_service(health)
         .add_service(AnyMethod)
         .serve_with_incoming_shutdown(incoming, async {

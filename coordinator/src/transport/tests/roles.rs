@@ -50,6 +50,20 @@ async fn a_service_that_was_not_added_is_denied_like_one_that_is_not_in_the_tabl
 }
 
 #[tokio::test]
+async fn a_call_for_another_state_directory_is_denied_on_every_transport() {
+    let running = Running::start(Limits::default()).await;
+    let keys = Credentials::in_directory(&running.keys(), Role::Operator);
+    for (identity, code) in [(IDENTITY, Code::Ok), ("", Code::Ok), ("a2", Code::PermissionDenied)] {
+        let identity = identity.to_owned();
+        let address = CoordinatorAddress { identity, ..running.address.clone() };
+        for credentials in [&keys, &Credentials::Unix] {
+            let channel = connect(&address, credentials).await.unwrap();
+            assert_eq!(call(&channel, CANCEL).await.code(), code, "{address:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn workers_reconnect_to_a_restarted_coordinator_with_their_keys() {
     let running = Running::start(Limits::default()).await;
     let credentials = Credentials::in_directory(&running.keys(), Role::Worker);

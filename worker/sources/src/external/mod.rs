@@ -57,9 +57,9 @@ impl Source for External {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        let command = job
-            .command(&source.reader)
-            .ok_or_else(|| UnitError::Data(format!("source `{}` has no `reader`", source.name)))?;
+        let command = job.command(&source.reader).ok_or_else(|| {
+            UnitError::JobFile(format!("source `{}` has no `reader`", source.name))
+        })?;
         let line = command_line(job, command, Some(input.path()));
         let mut program = Program::start(&line, Feed::Bytes(input.open_owned()?))?;
         let mut record = 0;

@@ -31,6 +31,9 @@ impl Reading<'_, '_> {
         let mut found = false;
         let opened = ArchiveReader::new_with_memory_limit(noted, Password::empty(), ARCHIVE_KIB);
         let result = opened.and_then(|mut archive| {
+            // With more threads the library decodes LZMA2 by independent chunks, each whole in
+            // memory; an ordinary archive is one such chunk.
+            archive.set_thread_count(1);
             archive.for_each_entries(|entry, reader| {
                 if entry.name().rsplit('/').next() != Some("Posts.xml") {
                     return Ok(true);

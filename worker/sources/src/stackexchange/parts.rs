@@ -99,7 +99,7 @@ impl Joined for StackExchange {
         rows(&mut |row| {
             let Scattered { at, bytes, row, .. } =
                 serde_json::from_slice(row).map_err(|error| {
-                    UnitError::Data(format!("a row of another piece is not valid JSON: {error}"))
+                    UnitError::Defect(format!("a row of another piece is not valid JSON: {error}"))
                 })?;
             reading.take_row(at, bytes, row)
         })?;

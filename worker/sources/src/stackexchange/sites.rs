@@ -38,7 +38,7 @@ pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Selected, Uni
         return Ok(Selected::from(inputs));
     }
     if let Some(path) = unknown {
-        return Err(UnitError::Data(format!(
+        return Err(UnitError::JobFile(format!(
             "`stackexchange.largest_sites = {sites}`, but `{path}` and others are listed without \
              their sizes\nhint: list only the sites to read and write `largest_sites = 0`, or \
              copy them to a directory"

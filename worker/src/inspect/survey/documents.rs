@@ -123,7 +123,7 @@ impl Compressed {
 }
 
 fn compressing(error: &io::Error) -> UnitError {
-    UnitError::Data(format!("failed to compress a sample: {error}"))
+    UnitError::Defect(format!("failed to compress a sample: {error}"))
 }
 
 /// A writer that only counts bytes.

@@ -26,7 +26,7 @@ pub(super) fn is_pattern(name: &str) -> bool {
 
 pub(super) fn compiled(pattern: &str) -> Result<Pattern, UnitError> {
     Pattern::new(pattern).map_err(|error| {
-        UnitError::Data(format!("`listing = \"{pattern}\"` is not a valid pattern: {error}"))
+        UnitError::JobFile(format!("`listing = \"{pattern}\"` is not a valid pattern: {error}"))
     })
 }
 
@@ -79,7 +79,7 @@ fn walk(
             continue;
         }
         let Some(name) = name.to_str() else {
-            return Err(UnitError::Data(format!(
+            return Err(UnitError::JobFile(format!(
                 "`{}` matches `listing`, but its name is not valid UTF-8\nhint: rename it, or \
                  write a pattern that it does not fit",
                 path.display()

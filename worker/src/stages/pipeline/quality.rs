@@ -61,7 +61,7 @@ impl QualityModels {
         if let (Some(scorer), Some(language)) = (&self.perplexity, language) {
             let found = scorer
                 .score(&mut scratch.perplexity, language, text)
-                .map_err(|error| UnitError::Storage(error.to_string()))?;
+                .map_err(|error| UnitError::Node(error.to_string()))?;
             let bucket = found.bucket;
             tally.count(Counter::Bucket { language: language.to_owned(), bucket }, 1);
             if !scorer.keeps(bucket) {
@@ -83,7 +83,7 @@ impl QualityModels {
     /// Counts the tokens of the final text.
     pub fn tokens(&self, text: &str) -> Result<Option<u64>, UnitError> {
         let count = self.tokens.as_ref().map(|counter| counter.count(text)).transpose();
-        count.map_err(|error| UnitError::Data(error.to_string()))
+        count.map_err(|error| UnitError::JobFile(error.to_string()))
     }
 }
 

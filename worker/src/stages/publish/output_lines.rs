@@ -78,13 +78,20 @@ impl OutputLines {
         Ok(self.line.len() as u64)
     }
 
-    pub(super) fn finish(mut self) -> Result<Option<PublishedFile>, UnitError> {
+    /// Publishes the file. A file that is known to be of this unit, since an earlier attempt
+    /// published the same bytes, is replaced: it was altered afterwards.
+    pub(super) fn finish(
+        mut self,
+        earlier: Option<&PublishedFile>,
+    ) -> Result<Option<PublishedFile>, UnitError> {
         if self.lines == 0 {
             return Ok(None);
         }
         self.encoder.write_all(&self.piece).map_err(|error| fail(&self.name, &error))?;
         let file = self.encoder.finish().map_err(|error| fail(&self.name, &error))?;
-        let committed = match file.commit() {
+        let hash = file.hash().to_hex();
+        let is_ours = earlier.is_some_and(|it| it.path == self.name && it.blake3 == hash.as_str());
+        let committed = match if is_ours { file.commit_replacing() } else { file.commit() } {
             Err(CommitError::Different { path, ours, theirs }) => {
                 return Err(other(&path, &ours, &theirs));
             }
@@ -109,7 +116,7 @@ fn encoder(file: OutputFile, level: i32) -> io::Result<zstd::stream::Encoder<'st
 fn fail(name: &str, error: &io::Error) -> UnitError {
     let text = format!("failed to write the shard `{name}`: {error}");
     match StorageError::of(error) {
-        Some(known) => UnitError::by(known.remedy_of_place(), text),
+        Some(known) => UnitError::by(known.remedy(), text),
         None => UnitError::writing(error, text),
     }
 }

@@ -58,11 +58,11 @@ impl RankTask {
             UnitError::Node(format!("failed to read the gang task `{shown}`: {error}"))
         })?;
         let foreign = |error: &dyn std::fmt::Display| {
-            UnitError::Data(format!("`{shown}` is not a valid gang task: {error}"))
+            UnitError::Defect(format!("`{shown}` is not a valid gang task: {error}"))
         };
         let task = GangTask::decode(bytes.as_slice()).map_err(|error| foreign(&error))?;
         if task.version != thresher_proto::VERSION {
-            return Err(UnitError::Data(format!(
+            return Err(UnitError::Node(format!(
                 "the gang task is of version `{}`, this rank of `{}`\n\
                  hint: build `thresher` and `thresher-gang` from the same source",
                 task.version,
@@ -98,7 +98,7 @@ impl RankTask {
         );
         // Without this file the leader sees only that the step failed; the message is also printed.
         let _ = write_whole(&self.folder.join(REFUSED), refusal.as_bytes());
-        Err(UnitError::Data(refusal))
+        Err(UnitError::JobFile(refusal))
     }
 
     /// Runs the rank's part of the unit.
@@ -116,7 +116,7 @@ impl RankTask {
             | Stage::Publish
             | Stage::Seal => {
                 let text = format!("`{}` is not a gang unit", self.task.unit);
-                Err(RankError::Own(UnitError::Data(text)))
+                Err(RankError::Own(UnitError::Defect(text)))
             }
         };
         if let Err(RankError::Own(error)) = &ended {
@@ -137,7 +137,7 @@ impl RankTask {
         let work = RangeWork::new(&self.context, &self.task, keys_of, policy);
         let Some(work) = work.map_err(RankError::Own)? else {
             let text = format!("`{}` has nothing to resolve", self.task.unit);
-            return Err(RankError::Own(UnitError::Data(text)));
+            return Err(RankError::Own(UnitError::Defect(text)));
         };
         let name = verdict_file_name(comm, work.range);
         let file = agree(comm, work.create(name, &self.task.tag))?;
@@ -154,7 +154,7 @@ impl RankTask {
         let resolved = Resolved { ranks: size as u32, tally };
         work.publish_record(&self.task.tag, &resolved)?;
         let text =
-            serde_json::to_vec(&resolved).map_err(|error| UnitError::Data(error.to_string()))?;
+            serde_json::to_vec(&resolved).map_err(|error| UnitError::Defect(error.to_string()))?;
         let path = self.folder.join(DONE);
         write_whole(&path, &text).map_err(|error| {
             UnitError::Node(format!("failed to write `{}`: {error}", path.display()))

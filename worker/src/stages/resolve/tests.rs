@@ -122,7 +122,7 @@ fn a_task_of_another_version_or_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("task");
     std::fs::write(&path, [0xFF; 40]).unwrap();
-    assert!(matches!(RankTask::read(&path), Err(UnitError::Data(_))));
+    assert!(matches!(RankTask::read(&path), Err(UnitError::Defect(_))));
     let other = pb::GangTask { version: "0.0.0".to_owned(), ..pb::GangTask::default() };
     std::fs::write(&path, other.encode_to_vec()).unwrap();
     let Err(error) = RankTask::read(&path) else { panic!("it was read") };

@@ -1,6 +1,6 @@
 //! Sends one HTTP request and classifies its failure.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use ureq::http::header::{HeaderMap, RETRY_AFTER};
@@ -11,8 +11,11 @@ use ureq::{Agent, Body, RequestBuilder};
 use crate::StorageError;
 use crate::retry::{Failure, ReadOptions};
 
-/// Number of bytes of an error's body that are read.
-const MAX_ERROR_BYTES: u64 = 4 << 10;
+/// What a person can do about a file that a server keeps refusing.
+const FORBIDDEN_HINT: &str = "hint: the server may refuse those who ask often, for minutes or \
+                              hours: run the same command again later, with a lower \
+                              `max_requests_per_second` in `[s3]`; see also whether the file is \
+                              public";
 
 /// Returns the agent for one input.
 ///
@@ -25,7 +28,7 @@ pub(super) fn agent(location: &str, options: &ReadOptions) -> Result<Agent, Stor
         let roots = pem.and_then(|pem| certificates(&pem)).map_err(|error| {
             let file = file.display();
             let detail = format!("the certificates in SSL_CERT_FILE `{file}`: {error}");
-            StorageError::Refused { location: location.to_owned(), detail }
+            StorageError::Blocked { location: location.to_owned(), detail }
         })?;
         tls = tls.root_certs(roots);
     }
@@ -54,44 +57,38 @@ fn certificates(pem: &[u8]) -> Result<RootCerts, String> {
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
-/// Sends a request; returns answers of success and those in `expected`, and turns all others into
-/// failures.
+/// What is expected of an answer.
+pub(super) struct Expected<'a> {
+    /// The statuses that are answers, besides those of success.
+    pub(super) statuses: &'a [StatusCode],
+    /// Whether a listing named the object, so that it should exist.
+    pub(super) listed: bool,
+}
+
+/// Sends a request; returns the expected answers, and turns all others into failures.
 pub(super) fn send<B>(
     location: &str,
     request: RequestBuilder<B>,
     call: impl FnOnce(RequestBuilder<B>) -> Result<Response<Body>, ureq::Error>,
-    expected: &[StatusCode],
+    expected: &Expected<'_>,
 ) -> Result<Response<Body>, Failure> {
     let response = call(request).map_err(|error| failure(location, &error))?;
     let status = response.status();
-    if status.is_success() || expected.contains(&status) {
+    if status.is_success() || expected.statuses.contains(&status) {
         return Ok(response);
     }
     let location = location.to_owned();
     let detail = format!("the server answers {status}");
     let after = retry_after(response.headers());
-    if status == StatusCode::FORBIDDEN && (after.is_some() || asks_to_slow_down(response)) {
-        return Err(Failure::Passing { detail, after });
-    }
     Err(match status.as_u16() {
-        408 | 429 | 500 | 502 | 503 | 504 => Failure::Passing { detail, after },
+        404 | 410 if expected.listed => Failure::Doubtful(StorageError::NotFound { location }),
         404 | 410 => Failure::Lasting(StorageError::NotFound { location }),
-        401 | 403 | 407 => Failure::Lasting(StorageError::Denied { location, detail }),
-        _ => Failure::Lasting(StorageError::Refused { location, detail }),
+        401 | 407 => Failure::Lasting(StorageError::Denied { location, detail }),
+        // A server in front of public data says this to one who asks too often (CloudFront for
+        // CommonCrawl), and says the same for a file that nobody may read.
+        403 => Failure::Passing { detail: format!("{detail}\n{FORBIDDEN_HINT}"), after },
+        _ => Failure::Passing { detail, after },
     })
-}
-
-/// Returns whether a refusal is about the request rate and not about permission: S3, and
-/// CommonCrawl in front of it, answer like this.
-fn asks_to_slow_down(response: Response<Body>) -> bool {
-    let mut text = Vec::new();
-    let mut body = response.into_body().into_reader().take(MAX_ERROR_BYTES);
-    // A body that cannot be read is ignored.
-    let _ = body.read_to_end(&mut text);
-    let text = String::from_utf8_lossy(&text);
-    ["SlowDown", "reduce your request rate", "RequestLimitExceeded", "Too Many Requests"]
-        .iter()
-        .any(|sign| text.contains(sign))
 }
 
 fn failure(location: &str, error: &ureq::Error) -> Failure {
@@ -110,7 +107,7 @@ fn failure(location: &str, error: &ureq::Error) -> Failure {
             | ureq::Error::LargeResponseHeader(..)
     );
     if invalid || refused {
-        return Failure::Lasting(StorageError::Refused { location, detail });
+        return Failure::Lasting(StorageError::Blocked { location, detail });
     }
     Failure::Passing { detail, after: None }
 }

@@ -2,30 +2,15 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::super::{Remedy, Sleeper, StorageError};
+use super::super::retry::tests::Waits;
+use super::super::{Known, Remedy, StorageError};
 use super::*;
 
 const WHOLE: Range<u64> = 0..u64::MAX;
-
-/// Records the waits instead of waiting.
-#[derive(Debug, Default)]
-struct Waits(Mutex<Vec<Duration>>);
-
-impl Sleeper for Waits {
-    fn sleep(&self, duration: Duration) {
-        self.0.lock().unwrap().push(duration);
-    }
-}
-
-impl Waits {
-    fn taken(&self) -> Vec<Duration> {
-        self.0.lock().unwrap().clone()
-    }
-}
 
 fn options() -> (ReadOptions, Arc<Waits>) {
     let waits = Arc::new(Waits::default());
@@ -210,17 +195,68 @@ fn wrong_content_length_is_reported() {
 }
 
 #[test]
-fn a_missing_or_forbidden_object_is_not_requested_again() {
-    for (status, denied) in [("404 Not Found", false), ("403 Forbidden", true)] {
-        let (url, server) = serve(vec![answer(status, "Content-Length: 0\r\n", b"")]);
-        let (options, waits) = options();
+fn a_missing_object_is_requested_again_only_if_a_listing_named_it() {
+    for (listed, requests) in [(false, 1), (true, 4)] {
+        let missing = answer("404 Not Found", "Content-Length: 0\r\n", b"");
+        let (url, server) = serve(vec![missing; requests]);
+        let (mut options, waits) = options();
+        options.known = Known { listed, ..Known::default() };
         let Err(error) = open(&url, WHOLE, &options) else { panic!("it was opened") };
         server.join().unwrap();
-        assert_eq!(matches!(error, StorageError::Denied { .. }), denied, "{error}");
-        assert_eq!(matches!(error, StorageError::NotFound { .. }), !denied, "{error}");
+        assert!(matches!(error, StorageError::NotFound { .. }), "{error}");
+        assert!(error.to_string().contains(&url), "{error}");
         assert_eq!(error.remedy(), Remedy::GiveUp);
-        assert!(waits.taken().is_empty());
+        assert_eq!(waits.taken().len(), requests - 1);
     }
+}
+
+#[test]
+fn a_missing_object_that_appears_is_read() {
+    let (url, server) = serve(vec![
+        answer("404 Not Found", "Content-Length: 0\r\n", b""),
+        answer("200 OK", TAGGED, b"0123456789"),
+    ]);
+    let mut options = options().0;
+    options.known.listed = true;
+    assert_eq!(read(&url, &options).unwrap(), b"0123456789");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_refusal_is_waited_for_as_throttling_and_then_charged_to_the_server() {
+    let forbidden = answer("403 Forbidden", "Content-Length: 9\r\n", b"Forbidden");
+    let (url, server) = serve(vec![forbidden.clone(), answer("200 OK", TAGGED, b"0123456789")]);
+    assert_eq!(read(&url, &options().0).unwrap(), b"0123456789");
+    server.join().unwrap();
+    let (url, server) = serve(vec![forbidden; 4]);
+    let (options, waits) = options();
+    let Err(error) = open(&url, WHOLE, &options) else { panic!("it was opened") };
+    server.join().unwrap();
+    assert_eq!(error.remedy(), Remedy::Wait);
+    assert!(error.to_string().contains("403") && error.to_string().contains("hint:"), "{error}");
+    assert_eq!(waits.taken().len(), 3);
+}
+
+#[test]
+fn a_login_that_is_required_stops_everything_at_once() {
+    let (url, server) = serve(vec![answer("401 Unauthorized", "Content-Length: 0\r\n", b"")]);
+    let Err(error) = open(&url, WHOLE, &options().0) else { panic!("it was opened") };
+    server.join().unwrap();
+    assert_eq!(error.remedy(), Remedy::Stop);
+}
+
+#[test]
+fn a_web_page_in_place_of_an_archive_is_not_taken_for_it() {
+    let page = "Content-Type: text/html; charset=utf-8\r\nContent-Length: 4\r\n";
+    let (url, server) =
+        serve(vec![answer("200 OK", page, b"busy"), answer("200 OK", TAGGED, b"0123456789")]);
+    let url = format!("{url}.warc.gz");
+    assert_eq!(read(&url, &options().0).unwrap(), b"0123456789");
+    server.join().unwrap();
+    let (url, server) = serve(vec![answer("200 OK", page, b"busy")]);
+    let url = format!("{url}.html");
+    assert_eq!(read(&url, &options().0).unwrap(), b"busy");
+    server.join().unwrap();
 }
 
 #[test]

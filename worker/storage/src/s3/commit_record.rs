@@ -88,7 +88,7 @@ pub(super) fn claim(object: &Object, ours: &CommitRecord) -> Result<bool, Commit
     same.map(|()| true)
 }
 
-fn read_record(object: &Object) -> Result<CommitRecord, StorageError> {
+pub(super) fn read_record(object: &Object) -> Result<CommitRecord, StorageError> {
     let location = || name(&object.bucket, &object.record_key);
     let reader = open(&object.bucket, &object.record_key, 0..u64::MAX, &object.options)?;
     let mut text = Vec::new();

@@ -116,15 +116,11 @@ fn evaluate(location: &str, answer: &Answer<'_>) -> Failure {
     let passing = |detail: String| Failure::Passing { detail, after };
     let denied = |hint: &str| {
         let detail = format!("{said}\nhint: {hint}");
-        Failure::Lasting(StorageError::Denied { location: location.clone(), detail })
+        Failure::Doubtful(StorageError::Denied { location: location.clone(), detail })
     };
     let blocked = |hint: &str| {
         let detail = format!("{said}\nhint: {hint}");
         Failure::Lasting(StorageError::Blocked { location: location.clone(), detail })
-    };
-    let refused = |hint: &str| {
-        let detail = format!("{said}\nhint: {hint}");
-        Failure::Lasting(StorageError::Refused { location: location.clone(), detail })
     };
     match (status, code) {
         (
@@ -151,12 +147,12 @@ fn evaluate(location: &str, answer: &Answer<'_>) -> Failure {
         }
         (404, _) => Failure::Lasting(StorageError::NotFound { location }),
         (401 | 403, _) => denied(
-            "the bucket's owner has to permit it; buckets where the reader pays need \
-             `requester_pays = true`, public ones `anonymous = true`",
+            "check the keys of the workers, and that they may do this here; buckets where the \
+             reader pays need `requester_pays = true`, public ones `anonymous = true`",
         ),
-        (501, _) => refused("the server lacks what is needed here; use another one"),
+        (501, _) => blocked("the server lacks what is needed here; use another one"),
         (408 | 409 | 429 | 500..=599, _) => passing(said),
-        _ => Failure::Lasting(StorageError::Refused { location, detail: said }),
+        _ => Failure::Doubtful(StorageError::Blocked { location, detail: said }),
     }
 }
 
@@ -169,7 +165,7 @@ mod tests {
         let answer = Answer { status, code, message: "because", after: None, region: None };
         match evaluate("s3://bucket/a/key", &answer) {
             Failure::Passing { detail, .. } => Ok(detail),
-            Failure::Lasting(error) => Err(error),
+            Failure::Lasting(error) | Failure::Doubtful(error) => Err(error),
         }
     }
 
@@ -192,7 +188,7 @@ mod tests {
     fn a_refusal_names_location_status_and_what_to_do() {
         for (status, code, word) in [
             (400, "ExpiredToken", "renew"),
-            (403, "AccessDenied", "owner"),
+            (403, "AccessDenied", "keys of the workers"),
             (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"),
             (404, "NoSuchBucket", "bucket does not exist"),
             (301, "PermanentRedirect", "region"),
@@ -207,7 +203,8 @@ mod tests {
         let remedy = |status, code| evaluated(status, code).unwrap_err().remedy();
         assert_eq!(remedy(400, "ExpiredToken"), Remedy::Stop);
         assert_eq!(remedy(404, "NoSuchBucket"), Remedy::Stop);
-        assert_eq!(remedy(403, "AccessDenied"), Remedy::GiveUp, "others may be permitted");
+        assert_eq!(remedy(403, "AccessDenied"), Remedy::Stop);
+        assert_eq!(remedy(400, "InvalidArgument"), Remedy::Stop);
         assert!(matches!(evaluated(404, "NoSuchKey"), Err(StorageError::NotFound { .. })));
     }
 
@@ -216,6 +213,7 @@ mod tests {
         let chain = "dispatch failure (DispatchFailure(…)): no credentials";
         let refused = |chain| match unanswered("s3://b/k", "`http://h:1`", chain, "refused") {
             Failure::Lasting(error) => Ok(error.to_string()),
+            Failure::Doubtful(error) => Err(error.to_string()),
             Failure::Passing { detail, .. } => Err(detail),
         };
         assert!(refused(chain).unwrap().contains("AWS_ACCESS_KEY_ID"));

@@ -23,6 +23,7 @@ mod upload;
 pub use engine::configure;
 pub use list::Listed;
 pub(super) use list::list;
+pub(super) use object::stored_hash;
 pub(super) use read::{open, size};
 pub use unfinished::{Unfinished, remove_object, unfinished};
 pub use upload::Upload;

@@ -7,9 +7,13 @@ use prost::bytes::Bytes;
 
 use super::super::StorageError;
 use super::super::retry::ReadOptions;
-use super::engine::Engine;
+use super::commit_record::read_record;
+use super::engine::{Engine, engine};
 use super::name;
-use super::read::open;
+use super::read::{head, open};
+
+/// Key of the metadata in which a store keeps the hash of an object that was put in one request.
+const HASH_KEY: &str = "blake3";
 
 /// An object, with the client and options of its requests.
 #[derive(Clone)]
@@ -37,15 +41,33 @@ pub(super) fn put(
 ) -> Result<bool, StorageError> {
     let Object { engine, bucket, options, .. } = object;
     let condition = (!replace).then(|| "*".to_owned());
+    let hash = blake3::hash(&bytes).to_hex().to_string();
     let call = || {
         let request = engine.client.put_object().bucket(bucket).key(key);
         let request = request.set_if_none_match(condition.clone());
         let request = request.body(ByteStream::from(bytes.clone()));
+        let request = request.metadata(HASH_KEY, hash.clone());
         request.set_request_payer(engine.payer()).send()
     };
     let location = name(bucket, key);
     let placed = engine.ask_or(&location, options, &[412], call);
-    Ok(engine.runtime.block_on(placed)?.is_ok())
+    match engine.runtime.block_on(placed)? {
+        Ok(stored) => is_stored(stored.e_tag(), &location).map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Checks that a success is the store's: each of its answers about stored bytes has their ETag. A
+/// proxy that answers with a web page has stored nothing.
+pub(super) fn is_stored(etag: Option<&str>, location: &str) -> Result<(), StorageError> {
+    if etag.is_some_and(|etag| !etag.is_empty()) {
+        return Ok(());
+    }
+    let detail = "the answer to the upload has no ETag, so it is not from a store\nhint: see \
+                  whether a proxy answers in place of the server; its address is `endpoint` in \
+                  `[s3]`, AWS_ENDPOINT_URL, or Amazon's"
+        .to_owned();
+    Err(StorageError::Unreachable { location: location.to_owned(), detail, attempts: 1 })
 }
 
 /// Returns the hash of the content that has the name now.
@@ -55,6 +77,34 @@ pub(super) fn hash_of(object: &Object) -> Result<blake3::Hash, StorageError> {
     io::copy(&mut reader, &mut hasher)
         .map_err(|error| StorageError::from_io(error, || object.location()))?;
     Ok(hasher.finalize())
+}
+
+/// Returns the hash that the store keeps with an object, or with its commit record. An object that
+/// somebody else put later has none.
+pub(in super::super) fn stored_hash(
+    bucket: &str,
+    key: &str,
+    record_key: &str,
+) -> Result<Option<blake3::Hash>, StorageError> {
+    let options = ReadOptions::default();
+    let location = name(bucket, key);
+    let engine = engine(&location)?;
+    let head = engine.runtime.block_on(head(engine, bucket, key, &options))?;
+    let kept = head.metadata().and_then(|metadata| metadata.get(HASH_KEY));
+    if let Some(hash) = kept.and_then(|hash| hash.parse().ok()) {
+        return Ok(Some(hash));
+    }
+    // Only an upload in parts has an ETag with their number, and a record.
+    if !head.e_tag().is_some_and(|etag| etag.contains('-')) {
+        return Ok(None);
+    }
+    let (bucket, key) = (bucket.to_owned(), key.to_owned());
+    let object = Object { engine, bucket, key, record_key: record_key.to_owned(), options };
+    match read_record(&object) {
+        Ok(record) => Ok(Some(record.blake3)),
+        Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Deletes an object; a missing object counts as deleted.
@@ -71,4 +121,21 @@ pub(super) fn remove(
     let location = name(bucket, key);
     let removed = engine.ask_or(&location, options, &[404], call);
     engine.runtime.block_on(removed).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Remedy;
+    use super::*;
+
+    #[test]
+    fn an_answer_without_an_etag_has_stored_nothing() {
+        is_stored(Some("\"d41d8\""), "s3://b/k").unwrap();
+        for etag in [None, Some("")] {
+            let error = is_stored(etag, "s3://b/k").unwrap_err();
+            assert_eq!(error.remedy(), Remedy::Wait);
+            let text = error.to_string();
+            assert!(text.contains("`s3://b/k`") && text.contains("hint:"), "{text}");
+        }
+    }
 }

@@ -93,7 +93,7 @@ pub(super) fn find(
 
 fn known_of(head: &HeadObjectOutput) -> Known {
     let bytes = head.content_length().and_then(|bytes| u64::try_from(bytes).ok());
-    Known { bytes, etag: head.e_tag().map(str::to_owned) }
+    Known { bytes, etag: head.e_tag().map(str::to_owned), listed: false }
 }
 
 /// Requests the metadata of an object.
@@ -230,7 +230,15 @@ impl Fetch {
             Err(error) => match status_of(&error) {
                 Some(412) => Err(self.refused_match().await),
                 Some(416) => Err(self.no_such_range().await),
-                _ => Err(classify(&self.location, &self.engine.server, &error)),
+                _ => Err(match classify(&self.location, &self.engine.server, &error) {
+                    // A store may need a moment to see what its own listing has.
+                    Failure::Lasting(error @ StorageError::NotFound { .. })
+                        if self.options.known.listed =>
+                    {
+                        Failure::Doubtful(error)
+                    }
+                    failure => failure,
+                }),
             },
         }
     }
@@ -249,7 +257,7 @@ impl Fetch {
             let detail = format!("asked for bytes from {}, got those from {first}", self.at);
             return Err(Failure::Passing { detail, after: None });
         }
-        let found = Known { bytes: total, etag: answer.e_tag().map(str::to_owned) };
+        let found = Known { bytes: total, etag: answer.e_tag().map(str::to_owned), listed: false };
         if difference(&self.known, &found).is_some() {
             return Err(self.look_again(Some(&found)).await);
         }
@@ -337,7 +345,7 @@ mod tests {
     use super::*;
 
     fn known(bytes: u64, etag: &str) -> Known {
-        Known { bytes: Some(bytes), etag: Some(etag.to_owned()) }
+        Known { bytes: Some(bytes), etag: Some(etag.to_owned()), listed: true }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::super::retry::ReadOptions;
 use super::commit_record::{self, CommitRecord};
 use super::engine::{Engine, engine};
 use super::name;
-use super::object::{Object, hash_of, put};
+use super::object::{Object, hash_of, is_stored, put};
 use super::read::find;
 
 /// S3 numbers parts from 1 to this.
@@ -70,6 +70,11 @@ impl Upload {
     /// Returns the location of the object.
     pub(in super::super) fn location(&self) -> String {
         self.object.location()
+    }
+
+    /// Returns the hash of what was written so far.
+    pub(in super::super) fn hash(&self) -> blake3::Hash {
+        self.hasher.finalize()
     }
 
     /// Publishes the object, unless an equal one has the name. With `replace`, an existing object
@@ -226,7 +231,9 @@ async fn send_one(
         let request = request.part_number(number).body(ByteStream::from(part.clone()));
         request.set_request_payer(engine.payer()).send()
     };
-    let sent = engine.ask(&object.location(), options, call).await?;
+    let location = object.location();
+    let sent = engine.ask(&location, options, call).await?;
+    is_stored(sent.e_tag(), &location)?;
     let etag = sent.e_tag().map(str::to_owned);
     Ok(CompletedPart::builder().part_number(number).set_e_tag(etag).build())
 }

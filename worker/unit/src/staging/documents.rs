@@ -134,7 +134,7 @@ impl DocumentFile {
         let metadata: Metadata<serde_json::Value> = serde_json::from_slice(records.file.metadata())
             .map_err(|_| records.damaged(0, "the metadata is not known"))?;
         if metadata.encoding != ENCODING {
-            return Err(UnitError::Data(format!(
+            return Err(UnitError::Node(format!(
                 "`{}` has encoding {} of staged documents, and this build reads {ENCODING}\nhint: \
                  run all workers of a job with one version",
                 path.display(),

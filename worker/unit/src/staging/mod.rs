@@ -3,23 +3,26 @@
 //! ```text
 //! work/list/<source>.inputs            the inputs of a source              (input_table)
 //! work/lines/<unit>.keys               line keys
+//! work/lines/<unit>.inputs             the inputs whose lines were hashed   (json)
 //! work/lines/<unit>.rows-<input>       rows of a piece, for the parts of its input (stages/join)
 //! work/resolve-lines/…                 verdicts on lines
 //! work/prepare/<unit>.documents        documents with their summaries       (documents)
 //! work/prepare/<unit>.dropped          a row for each dropped record        (documents)
 //! work/prepare/<unit>.keys             document keys
 //! work/resolve-documents/…             verdicts on documents
-//! work/publish/<shard>.facts           what the manifest says of a shard
+//! work/layout/<source>.…               documents that are not published     (json)
+//! work/publish/<shard>.facts           what the manifest says of a shard    (json)
 //! work/gang/<unit>-<attempt>/          a gang step while it runs
 //! ```
-//! Every file is written under a private name and published once. The file of a later attempt
-//! is compared with it, and an existing file that is damaged is replaced. `stages` defines what the
-//! files mean.
+//! Every file is written under a private name and published once, and has checksums. The file of a
+//! later attempt is compared with it, and an existing file that is damaged is replaced. `stages`
+//! defines what the files mean.
 //!
 //! **Invariant:** a file under its final name is whole and durable before its unit is reported.
 
 mod documents;
 mod input_table;
+mod json;
 mod records;
 mod staged;
 
@@ -33,6 +36,7 @@ pub use documents::{
     DOCUMENTS, DROPPED, DocumentFile, DocumentWriter, DropFile, DropWriter, InputFacts, UnitFacts,
 };
 pub use input_table::{InputRow, InputTable};
+pub use json::{checked, leave, leave_replacing, recall, with_checksum};
 pub use staged::{DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabel, StagedRow};
 
 use crate::UnitError;

@@ -1,0 +1,38 @@
+//! Answers questions about a job from its journal, while no coordinator can be asked.
+
+use std::path::Path;
+
+use anyhow::Context;
+use thresher_domain::{AttemptRef, Timestamp};
+use thresher_proto::pb;
+
+use crate::clock;
+use crate::driver::read_scheduler;
+
+/// The status of a job according to its journal.
+pub struct JournalStatus {
+    /// The status now.
+    pub status: pb::StatusResponse,
+    /// When the last record was written.
+    pub written: Timestamp,
+}
+
+/// Returns the status of the job according to the journal.
+pub fn journal_status(state: &Path) -> anyhow::Result<JournalStatus> {
+    let recovered = read_scheduler(state)?;
+    let status = recovered.scheduler.status(clock::now()).into();
+    Ok(JournalStatus { status, written: recovered.last })
+}
+
+/// Does the same for callers that need only the status.
+pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
+    Ok(journal_status(state)?.status)
+}
+
+/// Explains a unit's state from the journal.
+pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
+    let unit = unit.parse::<AttemptRef>()?.key;
+    let scheduler = read_scheduler(state)?.scheduler;
+    let explained = scheduler.explain(clock::now(), unit);
+    Ok(explained.with_context(|| format!("the job has no unit `{unit}`"))?.into())
+}
