@@ -5,8 +5,8 @@
 //! job.
 //!
 //! **Invariant:** both forms show the same numbers, and the records in are the sum of the
-//! published, dropped, quarantined and unpublished ones. Each form is smaller than a message may be,
-//! whatever failed and whatever names the inputs and programs invent.
+//! published, dropped, quarantined and unpublished ones. Each form is smaller than a message may
+//! be, whatever failed and whatever names the inputs and programs invent.
 
 mod escape;
 mod failed;

@@ -15,8 +15,8 @@ use tonic::transport::Channel;
 use super::{AgentOptions, RETRY_PAUSE, is_final};
 use thresher_storage::clock;
 
-/// Size in bytes of the largest answer. The coordinator is trusted and bounds what it sends; a lease
-/// that a worker cannot decode would end worker after worker.
+/// Size in bytes of the largest answer. The coordinator is trusted and bounds what it sends; a
+/// lease that a worker cannot decode would end worker after worker.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// The connection to the coordinator, which is made again after a failure.
