@@ -357,11 +357,9 @@ mod tests {
                 ..pb::SetAside::default()
             })
             .collect();
-        let reasons = |count: usize| -> Vec<pb::Count> {
-            let name = |n| format!("{n:0200}");
-            (0..count).map(|n| pb::Count { name: name(n), value: 2 }).collect()
-        };
-        status.stages[2].accounting.as_mut().unwrap().dropped = reasons(4096);
+        let reason = |n: usize| pb::Count { name: format!("{n:0200}"), value: 2 };
+        let reasons = (0..4096).map(reason).collect();
+        status.stages[2].accounting.as_mut().unwrap().dropped = reasons;
         status.stages[2].accounting.as_mut().unwrap().records_in = 55 + 2 + 2 * 4096 + 5;
         let json = report_json(&status, &job());
         let markdown = report_markdown(&status, &job());
