@@ -154,7 +154,7 @@ impl<'a> Report<'a> {
             scores: scores::Scores::of(&prepared, &published),
             lines: lines(prepared),
             stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
-            failed: failed::FailedUnits::of(&status.set_aside),
+            failed: failed::FailedUnits::of(&status.set_aside, failed_in(status)),
             alarms: &status.alarms,
         }
     }
@@ -233,6 +233,11 @@ fn stage_report(stage: &StageStatus, status: &pb::StatusResponse) -> StageReport
         cpu_millis: stage.cpu_millis,
         bytes_per_second: crate::amounts::per_second(stage.bytes_done, wall_millis),
     }
+}
+
+/// Returns the number of failed units of all stages; a status lists only the first ones.
+fn failed_in(status: &pb::StatusResponse) -> usize {
+    status.stages.iter().map(|stage| stage.set_aside as usize).sum()
 }
 
 /// Returns the names with the largest numbers, and the sum of the others.
