@@ -5,8 +5,8 @@
 //! job.
 //!
 //! **Invariant:** both forms show the same numbers, and the records in are the sum of the
-//! published, dropped, quarantined and unpublished ones. Each form is smaller than a message may be,
-//! whatever failed and whatever names the inputs and programs invent.
+//! published, dropped, quarantined and unpublished ones. Each form is smaller than a message may
+//! be, whatever failed and whatever names the inputs and programs invent.
 
 mod failed;
 mod markdown;
@@ -153,7 +153,7 @@ impl<'a> Report<'a> {
             scores: scores::Scores::of(&prepared, &published),
             lines: lines(prepared),
             stages: status.stages.iter().map(|stage| stage_report(stage, status)).collect(),
-            failed: failed::FailedUnits::of(&status.set_aside),
+            failed: failed::FailedUnits::of(&status.set_aside, failed_in(status)),
             alarms: &status.alarms,
         }
     }
@@ -232,6 +232,11 @@ fn stage_report(stage: &StageStatus, status: &pb::StatusResponse) -> StageReport
         cpu_millis: stage.cpu_millis,
         bytes_per_second: crate::amounts::per_second(stage.bytes_done, wall_millis),
     }
+}
+
+/// Returns the number of failed units of all stages; a status lists only the first ones.
+fn failed_in(status: &pb::StatusResponse) -> usize {
+    status.stages.iter().map(|stage| stage.set_aside as usize).sum()
 }
 
 /// Returns the names with the largest numbers, and the sum of the others.
@@ -379,11 +384,9 @@ mod tests {
                 ..pb::SetAside::default()
             })
             .collect();
-        let reasons = |count: usize| -> Vec<pb::Count> {
-            let name = |n| format!("{n:0200}");
-            (0..count).map(|n| pb::Count { name: name(n), value: 2 }).collect()
-        };
-        status.stages[2].accounting.as_mut().unwrap().dropped = reasons(4096);
+        let reason = |n: usize| pb::Count { name: format!("{n:0200}"), value: 2 };
+        let reasons = (0..4096).map(reason).collect();
+        status.stages[2].accounting.as_mut().unwrap().dropped = reasons;
         status.stages[2].accounting.as_mut().unwrap().records_in = 55 + 2 + 2 * 4096 + 5;
         let json = report_json(&status, &job());
         let markdown = report_markdown(&status, &job());

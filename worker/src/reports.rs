@@ -50,12 +50,10 @@ pub(crate) fn finished(unit: Option<UnitRef>, finished: Finished, started: Start
 /// Returns the final report of a unit.
 pub(crate) fn ended(unit: Option<UnitRef>, outcome: Outcome, started: Started) -> Report {
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let outcome = match outcome {
-        Outcome::Failed(failed) => {
-            Outcome::Failed(pb::Failed { error: bounded(failed.error), ..failed })
-        }
-        outcome => outcome,
-    };
+    let mut outcome = outcome;
+    if let Outcome::Failed(failed) = &mut outcome {
+        failed.error = bounded(std::mem::take(&mut failed.error));
+    }
     let mut report = Report {
         unit,
         outcome: Some(outcome),

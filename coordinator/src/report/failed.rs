@@ -53,7 +53,13 @@ struct Cause {
 }
 
 impl FailedUnits {
-    pub(super) fn of(failed: &[pb::SetAside]) -> Self {
+    /// Describes the failed units; `all` is their number, of which `failed` may be only the first.
+    pub(super) fn of(failed: &[pb::SetAside], all: usize) -> Self {
+        let mut causes = causes(failed);
+        let unlisted = all.saturating_sub(failed.len());
+        if unlisted > 0 {
+            causes.push(Cause { units: unlisted, example: String::new() });
+        }
         let listed = failed.iter().take(UNITS_LISTED).map(|unit| FailedUnit {
             unit: pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() }.to_string(),
             attempts: unit.attempts,
@@ -61,7 +67,7 @@ impl FailedUnits {
             host: unit.host.clone(),
             error: bounded(&unit.error).to_owned(),
         });
-        Self { total: failed.len(), units: listed.collect(), causes: causes(failed) }
+        Self { total: failed.len() + unlisted, units: listed.collect(), causes }
     }
 
     pub(super) fn write(&self, page: &mut String) -> std::fmt::Result {
@@ -130,7 +136,7 @@ mod tests {
             .map(|n| failed(n, format!("failed to read `in/{n}`: line {n} is bad\nhint: look")))
             .collect();
         all.push(failed(7, "the program failed".to_owned()));
-        let failed = FailedUnits::of(&all);
+        let failed = FailedUnits::of(&all, all.len());
         let numbers: Vec<usize> = failed.causes.iter().map(|cause| cause.units).collect();
         assert_eq!(numbers, [7, 1]);
         assert_eq!(failed.total, 8);
@@ -144,7 +150,7 @@ mod tests {
                 failed(n, format!("{letters} {}", "x".repeat(20_000)))
             })
             .collect();
-        let failed = FailedUnits::of(&all);
+        let failed = FailedUnits::of(&all, all.len());
         assert_eq!(failed.causes.iter().map(|cause| cause.units).sum::<usize>(), 20_000);
         let mut page = String::new();
         failed.write(&mut page).unwrap();

@@ -36,7 +36,7 @@ enum Place<'a> {
     /// `first` is the reader that was opened to check that the input exists; it is used once.
     Stored {
         location: Location,
-        options: ReadOptions,
+        options: Box<ReadOptions>,
         first: RefCell<Option<Box<dyn Read + Send>>>,
     },
     /// Bytes in memory.
@@ -63,7 +63,8 @@ impl<'a> Input<'a> {
             Some(piece) => format!("{location} (from byte {})", piece.offset),
             None => location.to_string(),
         };
-        let place = Place::Stored { location, options, first: RefCell::new(Some(opened)) };
+        let (options, first) = (Box::new(options), RefCell::new(Some(opened)));
+        let place = Place::Stored { location, options, first };
         Ok(Self { name, path, bytes: *bytes, piece: *piece, scratch, place })
     }
 
@@ -186,7 +187,7 @@ impl<'a> Input<'a> {
     pub(super) fn owned(&self) -> Result<Owned, UnitError> {
         let place = match &self.place {
             Place::Stored { location, options, .. } => {
-                OwnedPlace::Stored(location.clone(), options.clone())
+                OwnedPlace::Stored(location.clone(), options.as_ref().clone())
             }
             Place::Sample(bytes) => OwnedPlace::Sample(Arc::from(*bytes)),
         };

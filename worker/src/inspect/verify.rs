@@ -1,10 +1,9 @@
 //! `verify`: compares an output with its manifest.
 //!
 //! Every file is hashed, decompressed and counted; the drop rows are counted by reason; the sums of
-//! the manifest are checked; and the reports are compared with their
-//! checksums (`reports`). An output
-//! without a document is not sound: nobody wants one. Documents are not evaluated again; only another run of the job
-//! does that.
+//! the manifest are checked; and the reports are compared with their checksums (`reports`). An
+//! output without a document is not sound: nobody wants one. Documents are not evaluated again;
+//! only another run of the job does that.
 
 mod reports;
 

@@ -2,9 +2,9 @@
 //!
 //! Bytes are written under a private name beside the final one. `commit` makes them durable, then
 //! links them to the final name (`naming`), which fails if that name is taken: the existing file is
-//! then compared by hash, never trusted and never overwritten. Invariant: the final name exists only
-//! with all the bytes, and they survive a crash. Private names end in `.part`, so that the owner of
-//! the directory can clean up after a killed process.
+//! then compared by hash, never trusted and never overwritten. Invariant: the final name exists
+//! only with all the bytes, and they survive a crash. Private names end in `.part`, so that the
+//! owner of the directory can clean up after a killed process.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -76,15 +76,13 @@ pub enum StorageError {
 
 /// Returns what a person can do about an error of a file system, if it is always the same.
 fn hint_for(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "\nhint: let the user of the workers read it, and enter the folders above it"
-        }
-        io::ErrorKind::StaleNetworkFileHandle => {
-            "\nhint: the network file system of this node has lost the file; mount it again"
-        }
-        _ => "",
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return "\nhint: let the user of the workers read it, and enter the folders above it";
     }
+    if error.kind() == io::ErrorKind::StaleNetworkFileHandle {
+        return "\nhint: the network file system of this node has lost the file; mount it again";
+    }
+    ""
 }
 
 impl StorageError {

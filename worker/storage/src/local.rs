@@ -193,10 +193,11 @@ fn classify(path: &Path, source: io::Error, options: &ReadOptions) -> Failure {
     if missing {
         return Failure::Lasting(StorageError::NotFound { location: location() });
     }
-    match StorageError::from_io(source, location) {
-        error @ StorageError::Io { .. } => Failure::Doubtful(error),
-        known => Failure::Lasting(known),
+    let error = StorageError::from_io(source, location);
+    if matches!(error, StorageError::Io { .. }) {
+        return Failure::Doubtful(error);
     }
+    Failure::Lasting(error)
 }
 
 #[cfg(test)]

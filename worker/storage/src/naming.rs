@@ -96,7 +96,7 @@ mod tests {
             std::fs::write(&private, "ours").unwrap();
             let calls = Calls { link, ..SYSTEM };
             assert_eq!(calls.name(&private, &end).unwrap(), PrivateNameAfter::Gone);
-            assert!(!private.exists());
+            assert!(!private.try_exists().unwrap());
             std::fs::write(&private, "late").unwrap();
             let error = calls.name(&private, &end).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);

@@ -4,7 +4,7 @@
 //! everything else. A repository is a folder at the top of the archive, as forges and registries
 //! pack them. Files outside such a folder belong to a repository that is named like the archive.
 //! Reading a tar ends at damage, because the start of the next file is unknown; in a zip, damage
-//! loses one file.
+//! loses one file, and an archive whose files overlap is not unpacked at all.
 //!
 //! **Invariant:** each file is one record; folders and links are not records.
 
@@ -223,6 +223,21 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
     }
 }
 
+/// Returns a message if two files of an archive share compressed bytes. No program packs like this
+/// except to make a small archive that takes hours to unpack.
+fn overlap<R: Read + io::Seek>(archive: &mut zip::ZipArchive<R>) -> Option<String> {
+    let mut spans = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        // A file whose own header is damaged is quarantined when it is read.
+        let Ok(file) = archive.by_index_raw(index) else { continue };
+        let Some(data) = file.data_start() else { continue };
+        spans.push((file.header_start(), data.saturating_add(file.compressed_size())));
+    }
+    spans.sort_unstable();
+    let second = spans.windows(2).find(|two| two[1].0 < two[0].1)?[1].0;
+    Some(format!("the file at byte {second} overlaps the one before it"))
+}
+
 fn walk_zip(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
     let note = ErrorNote::default();
     let raw = Noted { input: input.seekable()?, note: note.clone() };
@@ -231,6 +246,10 @@ fn walk_zip(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
         Ok(archive) => archive,
         Err(error) => return failed().map_or_else(|| each(damaged(0, &error)), Err),
     };
+    if let Some(detail) = overlap(&mut archive) {
+        let content = Err((REASON_DAMAGED, detail));
+        return each(Entry { offset: 0, path: "", bytes: 0, content });
+    }
     let mut buffer = Vec::new();
     for index in 0..archive.len() {
         let read = (|| -> Result<_, zip::result::ZipError> {

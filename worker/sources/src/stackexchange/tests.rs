@@ -225,3 +225,39 @@ fn a_split_file_yields_the_same_threads_as_the_whole_file() {
         }
     }
 }
+
+/// Set in the process whose memory is limited.
+const LIMITED: &str = "THRESHER_TEST_MEMORY_IS_LIMITED";
+
+/// Archives of a few kilobytes with a row of 512 MiB, by method.
+const LARGE_ROWS: [(&str, &[u8]); 4] = [
+    ("lzma2", include_bytes!("../../../testdata/stackexchange/large-row-lzma2.7z.gz")),
+    ("lzma", include_bytes!("../../../testdata/stackexchange/large-row-lzma.7z.gz")),
+    ("bzip2", include_bytes!("../../../testdata/stackexchange/large-row-bzip2.7z.gz")),
+    ("deflate", include_bytes!("../../../testdata/stackexchange/large-row-deflate.7z.gz")),
+];
+
+#[test]
+fn an_archive_of_any_method_is_read_in_bounded_memory() {
+    if std::env::var_os(LIMITED).is_none() {
+        let name = "stackexchange::tests::an_archive_of_any_method_is_read_in_bounded_memory";
+        let child = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 400000 && exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(LIMITED, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{child:?}");
+        return;
+    }
+    for (method, packed) in LARGE_ROWS {
+        let mut archive = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut archive)
+            .unwrap();
+        let outcomes = read("a.com.7z", &archive, &job("thresher"));
+        let outcomes: Vec<&str> = outcomes.iter().map(|(_, it)| it.as_str()).collect();
+        assert_eq!(outcomes, ["row_too_large", "Q: T B"], "{method}");
+    }
+}

@@ -1,9 +1,9 @@
 //! Compares every published file with what its PUBLISH unit reported.
 //!
-//! Between the two stages hours may pass, in which a file can be lost, cut or altered. All sizes are
-//! compared first, because that is cheap; then all contents, by as many threads as there are slots.
-//! **Invariant:** an output gets its manifest only if each file in it was just found to be what its
-//! unit published; otherwise the unit that published the file runs again and replaces it.
+//! Between the two stages hours may pass, in which a file can be lost, cut or altered. All sizes
+//! are compared first, because that is cheap; then all contents, by as many threads as there are
+//! slots. **Invariant:** an output gets its manifest only if each file in it was just found to be
+//! what its unit published; otherwise the unit that published the file runs again and replaces it.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;

@@ -1,7 +1,7 @@
 //! The checksums of the two reports, which are the last key of `report.json`.
 //!
-//! The manifest cannot have them: reports have times, and the manifest is the same in every run of a
-//! job.
+//! The manifest cannot have them: reports have times, and the manifest is the same in every run of
+//! a job.
 
 /// What is before the checksums in `report.json`.
 const KEY: &str = ",\n  \"checksums\": {";

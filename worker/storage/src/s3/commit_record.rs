@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use super::super::StorageError;
 use super::super::commit::{CommitError, Committed};
+use super::super::retry::ReadOptions;
+use super::engine::engine;
 use super::name;
-use super::object::{Object, hash_of, put, remove};
-use super::read::{find, open};
+use super::object::{HASH_KEY, Object, hash_of, put, remove};
+use super::read::{find, head, open};
 
 /// A longer object is not a record.
 const MAX_RECORD_BYTES: u64 = 4 << 10;
@@ -88,7 +90,7 @@ pub(super) fn claim(object: &Object, ours: &CommitRecord) -> Result<bool, Commit
     same.map(|()| true)
 }
 
-pub(super) fn read_record(object: &Object) -> Result<CommitRecord, StorageError> {
+fn read_record(object: &Object) -> Result<CommitRecord, StorageError> {
     let location = || name(&object.bucket, &object.record_key);
     let reader = open(&object.bucket, &object.record_key, 0..u64::MAX, &object.options)?;
     let mut text = Vec::new();
@@ -101,6 +103,34 @@ pub(super) fn read_record(object: &Object) -> Result<CommitRecord, StorageError>
                       empty `output.path`";
         StorageError::Refused { location: location(), detail: detail.to_owned() }
     })
+}
+
+/// Returns the hash that the store keeps with an object, or with its commit record. An object that
+/// somebody else put later has none.
+pub(in super::super) fn stored_hash(
+    bucket: &str,
+    key: &str,
+    record_key: &str,
+) -> Result<Option<blake3::Hash>, StorageError> {
+    let options = ReadOptions::default();
+    let location = name(bucket, key);
+    let engine = engine(&location)?;
+    let head = engine.runtime.block_on(head(engine, bucket, key, &options))?;
+    let kept = head.metadata().and_then(|metadata| metadata.get(HASH_KEY));
+    if let Some(hash) = kept.and_then(|hash| hash.parse().ok()) {
+        return Ok(Some(hash));
+    }
+    // Only an upload in parts has an ETag with their number, and a record.
+    if !head.e_tag().is_some_and(|etag| etag.contains('-')) {
+        return Ok(None);
+    }
+    let (bucket, key) = (bucket.to_owned(), key.to_owned());
+    let object = Object { engine, bucket, key, record_key: record_key.to_owned(), options };
+    match read_record(&object) {
+        Ok(record) => Ok(Some(record.blake3)),
+        Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -20,10 +20,10 @@ mod read;
 mod unfinished;
 mod upload;
 
+pub(super) use commit_record::stored_hash;
 pub use engine::configure;
 pub use list::Listed;
 pub(super) use list::list;
-pub(super) use object::stored_hash;
 pub(super) use read::{open, size};
 pub use unfinished::{Unfinished, remove_object, unfinished};
 pub use upload::Upload;

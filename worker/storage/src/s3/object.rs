@@ -7,13 +7,12 @@ use prost::bytes::Bytes;
 
 use super::super::StorageError;
 use super::super::retry::ReadOptions;
-use super::commit_record::read_record;
-use super::engine::{Engine, engine};
+use super::engine::Engine;
 use super::name;
-use super::read::{head, open};
+use super::read::open;
 
 /// Key of the metadata in which a store keeps the hash of an object that was put in one request.
-const HASH_KEY: &str = "blake3";
+pub(super) const HASH_KEY: &str = "blake3";
 
 /// An object, with the client and options of its requests.
 #[derive(Clone)]
@@ -77,34 +76,6 @@ pub(super) fn hash_of(object: &Object) -> Result<blake3::Hash, StorageError> {
     io::copy(&mut reader, &mut hasher)
         .map_err(|error| StorageError::from_io(error, || object.location()))?;
     Ok(hasher.finalize())
-}
-
-/// Returns the hash that the store keeps with an object, or with its commit record. An object that
-/// somebody else put later has none.
-pub(in super::super) fn stored_hash(
-    bucket: &str,
-    key: &str,
-    record_key: &str,
-) -> Result<Option<blake3::Hash>, StorageError> {
-    let options = ReadOptions::default();
-    let location = name(bucket, key);
-    let engine = engine(&location)?;
-    let head = engine.runtime.block_on(head(engine, bucket, key, &options))?;
-    let kept = head.metadata().and_then(|metadata| metadata.get(HASH_KEY));
-    if let Some(hash) = kept.and_then(|hash| hash.parse().ok()) {
-        return Ok(Some(hash));
-    }
-    // Only an upload in parts has an ETag with their number, and a record.
-    if !head.e_tag().is_some_and(|etag| etag.contains('-')) {
-        return Ok(None);
-    }
-    let (bucket, key) = (bucket.to_owned(), key.to_owned());
-    let object = Object { engine, bucket, key, record_key: record_key.to_owned(), options };
-    match read_record(&object) {
-        Ok(record) => Ok(Some(record.blake3)),
-        Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// Deletes an object; a missing object counts as deleted.

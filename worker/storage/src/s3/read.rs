@@ -9,7 +9,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use prost::bytes::{Buf, Bytes};
@@ -230,17 +231,21 @@ impl Fetch {
             Err(error) => match status_of(&error) {
                 Some(412) => Err(self.refused_match().await),
                 Some(416) => Err(self.no_such_range().await),
-                _ => Err(match classify(&self.location, &self.engine.server, &error) {
-                    // A store may need a moment to see what its own listing has.
-                    Failure::Lasting(error @ StorageError::NotFound { .. })
-                        if self.options.known.listed =>
-                    {
-                        Failure::Doubtful(error)
-                    }
-                    failure => failure,
-                }),
+                _ => Err(self.failure(&error)),
             },
         }
+    }
+
+    /// Classifies a failed request. A store may need a moment to see what its own listing has.
+    fn failure(&self, error: &SdkError<GetObjectError>) -> Failure {
+        let failure = classify(&self.location, &self.engine.server, error);
+        if let Failure::Lasting(missing @ StorageError::NotFound { .. }) = failure {
+            return match self.options.known.listed {
+                true => Failure::Doubtful(missing),
+                false => Failure::Lasting(missing),
+            };
+        }
+        failure
     }
 
     async fn accept(&mut self, answer: GetObjectOutput) -> Result<ByteStream, Failure> {

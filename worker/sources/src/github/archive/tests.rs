@@ -123,3 +123,12 @@ fn a_file_beyond_the_limit_is_the_only_one_lost() {
         assert_eq!(outcomes, ["github/no_code", "record_too_large", "y = 2\n"], "{path}");
     }
 }
+
+#[test]
+fn a_zip_whose_files_overlap_is_not_unpacked() {
+    let mut zip = zip_of(&[("a/x.py", b"x = 1\n"), ("a/y.py", b"y = 2\n")]);
+    // In the directory at the end, the second file gets the place of the first.
+    let entry = zip.windows(4).rposition(|four| four == b"PK\x01\x02").unwrap();
+    zip[entry + 42..entry + 46].copy_from_slice(&0_u32.to_le_bytes());
+    assert_eq!(outcomes_of("a.zip", &zip), ["archive_damaged"]);
+}
