@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use thresher_site::batch::shell_quoted;
 use thresher_site::{SiteProfile, System};
 
-use super::launcher::launch_words;
+use super::launcher::{launch_on_words, launch_words};
 
 const BODY: &str = include_str!("script.sh");
 
@@ -73,7 +73,8 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
     text += &format!("local_dir={}\n", local_dir(&site.local_dir)?);
     text += &format!("worker_options=({})\n", words(&worker_options(values)?));
     text += &format!("launch=({})\n", words(&launch_words(site, *nodes)));
-    text += &requeue(site.system);
+    text += &format!("launch_on=({})\n", words(&launch_on_words(site)));
+    text += &of_system(site.system);
     text += &environment(site)?;
     text.push('\n');
     text += BODY;
@@ -109,11 +110,18 @@ pub fn gang_program(thresher: &Path) -> PathBuf {
     thresher.with_file_name("thresher-gang")
 }
 
-/// Returns the shell function with which a script asks to be run again under the same id.
-fn requeue(system: System) -> String {
+/// Returns the id of the allocation, the log that the script writes itself, if the batch system
+/// writes only at the end, and the function with which it asks to be run again under the same id.
+fn of_system(system: System) -> String {
     match system {
-        System::Slurm => "requeue() { scontrol requeue \"$SLURM_JOB_ID\"; }\n".to_owned(),
-        System::Lsf => format!("requeue() {{ exit {}; }}\n", thresher_lsf::REQUEUE_EXIT_CODE),
+        System::Slurm => "id=${SLURM_JOB_ID:-}\nlog=''\n\
+             requeue() { scontrol requeue \"$SLURM_JOB_ID\"; }\n"
+            .to_owned(),
+        System::Lsf => format!(
+            "id=${{LSB_JOBID:-}}\nlog=$state/logs/allocation-$id.log\n\
+             requeue() {{ exit {}; }}\n",
+            thresher_lsf::REQUEUE_EXIT_CODE
+        ),
     }
 }
 
