@@ -185,14 +185,20 @@ coordinate() {
 watch() {
     unwatch
     set -m
-    while :; do
-        left=$(($1 - $(date +%s)))
-        [ "$left" -gt 0 ] || break
-        sleep "$((left < 60 ? left : 60))"
-    done && say 'the coordinator failed to stop by its deadline: killing it' &&
-        kill -KILL "$coordinator" &
+    wait_and_kill "$1" &
     watcher=$!
     set +m
+}
+
+# The batch system may signal every process of the job.
+wait_and_kill() {
+    local left
+    trap '' TERM INT USR1 USR2 URG
+    while left=$(($1 - $(date +%s))) && [ "$left" -gt 0 ]; do
+        sleep "$((left < 60 ? left : 60))"
+    done
+    say 'the coordinator failed to stop by its deadline: killing it'
+    kill -KILL "$coordinator"
 }
 
 unwatch() {
