@@ -81,6 +81,14 @@ impl Queue {
     }
 }
 
+impl Said {
+    /// Returns the row of `status` about an allocation, with single spaces.
+    fn row(&self, id: &str) -> String {
+        let line = self.out.lines().find(|line| line.split(' ').next() == Some(id));
+        line.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
@@ -203,10 +211,10 @@ fn an_allocation_that_was_requeued_after_its_end_is_seen_drained_and_cancelled()
     assert!(queue.in_allocation("1", &["begin"]).starts_with("run "));
     queue.in_allocation("1", &["end", "--status", "5", "--asked", "TERM"]);
     let said = queue.thresher("status", &[]);
-    assert!(said.out.contains("\n1              ended "), "{}", said.out);
+    assert!(said.row("1").starts_with("1 ended 1 1 "), "{}", said.out);
     queue.program("squeue", "echo '1|PENDING|1|1:00:00|0:00|BeginTime'");
     let said = queue.thresher("status", &[]);
-    assert!(said.out.contains("\n1             queued "), "{}", said.out);
+    assert!(said.row("1").starts_with("1 queued 1 1 "), "{}", said.out);
     assert!(said.out.contains("runs again after 1 runs, 0 units done; BeginTime"), "{}", said.out);
     let said = queue.thresher("resume", &[]);
     assert!(said.code == Some(1) && said.err.contains("`1` of this job is queued"), "{}", said.err);
@@ -263,11 +271,7 @@ fn states_that_are_not_running_are_shown_as_such() {
                              echo '2|PENDING|1|1:00:00|0:00|JobHeldUser'",
     );
     let said = queue.thresher("status", &[]);
-    let row = |id: &str| {
-        let line = said.out.lines().find(|line| line.starts_with(&format!("{id} "))).unwrap();
-        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
-    };
-    assert!(row("1").starts_with("1 suspended 1 1 "), "{}", said.out);
-    assert!(row("2").starts_with("2 held 1 0 "), "{}", said.out);
+    assert!(said.row("1").starts_with("1 suspended 1 1 "), "{}", said.out);
+    assert!(said.row("2").starts_with("2 held 1 0 "), "{}", said.out);
     assert!(!said.out.contains("walltime left"), "{}", said.out);
 }
