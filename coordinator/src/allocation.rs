@@ -46,6 +46,19 @@ pub struct Allocation {
     pub margin: Option<Duration>,
 }
 
+/// When a coordinator that still runs hangs: all units are released by the middle of the margin,
+/// and it needs only moments after that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// Time after a signal.
+    pub after_signal: Duration,
+    /// Time before the end of the allocation.
+    pub before_end: Duration,
+}
+
+/// Longest time that a coordinator needs after the release of all units.
+const LAST_MOMENTS: Duration = Duration::from_secs(15);
+
 /// Why an allocation cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AllocationError {
@@ -93,6 +106,13 @@ impl Allocation {
     /// Returns the margin as messages encode it; 0 if there is none.
     pub fn margin_millis(&self) -> u32 {
         self.margin.map_or(0, |margin| u32::try_from(margin.as_millis()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns when a coordinator that still runs must be killed.
+    pub fn patience(&self) -> Patience {
+        let margin = self.margin.unwrap_or(MARGIN);
+        let (half, last) = (margin / 2, LAST_MOMENTS.min(margin / MARGIN_PART));
+        Patience { after_signal: half + last, before_end: half - last }
     }
 
     /// Returns the time until which units may run after a signal.
@@ -158,6 +178,20 @@ mod tests {
         assert_eq!(found.ends, ends);
         assert_eq!(found.margin, Some(Duration::from_secs(10)), "a quarter of the 40 s");
         assert_eq!(found.until_after_signal(NOW), Some(NOW.plus_millis(5000)));
+    }
+
+    #[test]
+    fn a_coordinator_hangs_moments_after_the_release_of_its_units() {
+        let seconds = Duration::from_secs;
+        for (left, after_signal, before_end) in [
+            (7200, seconds(165), seconds(135)),
+            (1200, seconds(75), seconds(45)),
+            (64, seconds(12), seconds(4)),
+        ] {
+            let ends = Some(NOW.plus_millis(left * 1000));
+            let found = find(AllocationOptions { ends, margin: None }, &[]).unwrap();
+            assert_eq!(found.patience(), Patience { after_signal, before_end }, "{left}");
+        }
     }
 
     #[test]

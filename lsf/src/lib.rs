@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use thresher_site::batch::{
     AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, ID_PLACEHOLDER,
-    Inside, ParseError, RequestError, Rerun,
+    Inside, Listed, ParseError, RequestError, Rerun,
 };
 
 pub use hosts::{HostSlots, compute_nodes, parse_hostfile, parse_mcpu_hosts};
@@ -25,6 +25,9 @@ pub const REQUEUE_EXIT_CODE: u8 = 99;
 /// Signal that is sent before the end to every process on the first host. Unlike USR1, it does no
 /// harm to a process that does not expect it, such as the client of the launcher.
 const WARNING_SIGNAL: &str = "URG";
+
+/// Variables with which `bsub` prints no id.
+const QUIETENING: &[&str] = &["BSUB_QUIET", "BSUB_QUIET2"];
 
 /// How a site assigns nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl BatchSystem for Lsf {
         request.check()?;
         refuse_what_is_unknown(request)?;
         let minutes = whole_minutes(request.walltime);
-        let command = CommandLine::new("bsub")
+        let command = CommandLine { unset: QUIETENING, ..CommandLine::new("bsub") }
             .short("J", Some(&request.name))
             // LSF does not accept seconds.
             .short("W", Some(format!("{}:{:02}", minutes / 60, minutes % 60)))
@@ -97,6 +100,18 @@ impl BatchSystem for Lsf {
 
     fn parse_status(&self, out: &str) -> Result<Vec<(AllocationId, AllocationState)>, ParseError> {
         status::parse_bjobs(out)
+    }
+
+    fn forgets(&self, line: &str) -> bool {
+        status::is_forgotten(line)
+    }
+
+    fn find(&self, name: &str) -> CommandLine {
+        status::find(name)
+    }
+
+    fn parse_find(&self, out: &str) -> Result<Vec<Listed>, ParseError> {
+        status::parse_find(out)
     }
 
     /// Sends INT, ten seconds later TERM, ten seconds later KILL.
@@ -160,7 +175,8 @@ fn refuse_what_is_unknown(request: &AllocationRequest) -> Result<(), RequestErro
     }
 }
 
-/// Adds the warning in whole minutes: both options or none.
+/// Adds the warning in whole minutes: both options or none. An allocation of one minute has no
+/// room for it if less than a minute was requested; its coordinator knows the end.
 fn warning(
     command: CommandLine,
     request: &AllocationRequest,
@@ -168,6 +184,9 @@ fn warning(
 ) -> Result<CommandLine, RequestError> {
     let Some(lead) = request.warn_before else { return Ok(command) };
     let minutes = whole_minutes(lead);
+    if walltime_minutes == 1 && lead < request.walltime {
+        return Ok(command);
+    }
     if minutes >= walltime_minutes {
         return Err(RequestError::Value {
             what: "warning time",

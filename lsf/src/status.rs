@@ -7,12 +7,15 @@
 use std::time::Duration;
 
 use thresher_site::batch::{
-    AllocationId, AllocationState, CommandLine, Condition, Ending, ParseError,
+    AllocationId, AllocationState, CommandLine, Condition, Ending, Listed, ParseError,
 };
 
 const FORMAT: &str = "jobid stat exit_code runtimelimit run_time exit_reason pend_reason \
     delimiter='|'";
 const FIELDS: usize = 7;
+
+/// The fields of a search by name.
+const FIND_FORMAT: &str = "jobid output_file delimiter='|'";
 
 /// What LSF prints for an empty field.
 const NOTHING: &str = "-";
@@ -27,6 +30,7 @@ const SIGUSR2: u8 = 12;
 #[derive(Clone, Copy)]
 enum Meaning {
     Pending,
+    Held,
     Running(Condition),
     Done,
     Exited,
@@ -36,8 +40,8 @@ enum Meaning {
 /// Every state, as `bjobs` writes it.
 const STATES: &[(&str, Meaning)] = &[
     ("PEND", Meaning::Pending),
-    // It is held by its owner, an operator, or LSF after failed starts.
-    ("PSUSP", Meaning::Pending),
+    // It is suspended before its start by its owner, an operator, or LSF after failed starts.
+    ("PSUSP", Meaning::Held),
     ("WAIT", Meaning::Pending),
     ("RUN", Meaning::Running(Condition::Working)),
     ("USUSP", Meaning::Running(Condition::Suspended)),
@@ -80,9 +84,31 @@ pub(crate) fn parse_bjobs(out: &str) -> Result<Vec<(AllocationId, AllocationStat
 }
 
 /// Returns whether a line says that `bjobs` has no record of an id; such lines are mixed with the
-/// others.
-fn is_forgotten(line: &str) -> bool {
-    line.starts_with("Job <") && line.ends_with("> is not found")
+/// others, and `bjobs` fails if there is one.
+pub(crate) fn is_forgotten(line: &str) -> bool {
+    let line = line.trim().trim_end_matches('.');
+    let of_one = line.starts_with("Job <") && line.ends_with("> is not found");
+    of_one || ["No matching job found", "No job found"].contains(&line)
+}
+
+/// Returns the command that lists this user's jobs by name, those that ended lately too.
+pub(crate) fn find(name: &str) -> CommandLine {
+    CommandLine::new("bjobs")
+        .argument("-noheader")
+        .argument("-a")
+        .short("J", Some(name))
+        .short("o", Some(FIND_FORMAT))
+}
+
+pub(crate) fn parse_find(out: &str) -> Result<Vec<Listed>, ParseError> {
+    let lines = out.lines().map(str::trim).filter(|line| !line.is_empty() && !is_forgotten(line));
+    lines
+        .map(|line| {
+            let (id, path) =
+                line.split_once('|').ok_or_else(|| ParseError::fields("bjobs", line, 2, 1))?;
+            Ok(Listed { id: AllocationId::parse(id.trim())?, path: path.trim().to_owned() })
+        })
+        .collect()
 }
 
 fn parse_line(line: &str) -> Result<(AllocationId, AllocationState), ParseError> {
@@ -92,17 +118,21 @@ fn parse_line(line: &str) -> Result<(AllocationId, AllocationState), ParseError>
     };
     let known = STATES.iter().find(|(name, _)| *name == word);
     let (_, meaning) = known.ok_or_else(|| ParseError::unknown_state("bjobs", word))?;
-    let ended = |ending| AllocationState::Ended { ending, reason: said(exit_reason) };
+    let ended = |ending| -> Result<AllocationState, ParseError> {
+        let ran = seconds(run_time)?.map(Duration::from_secs);
+        Ok(AllocationState::Ended { ending, reason: said(exit_reason), ran })
+    };
     let state = match *meaning {
         Meaning::Pending => AllocationState::Pending { reason: said(pend_reason) },
+        Meaning::Held => AllocationState::Held { reason: said(pend_reason) },
         Meaning::Running(condition) => AllocationState::Running {
             condition,
             nodes: None,
             time_left: time_left(limit, run_time)?,
         },
-        Meaning::Done => ended(Ending::Completed),
-        Meaning::Exited => ended(parse_ending(exit_code, exit_reason)?),
-        Meaning::Lost => ended(Ending::Lost),
+        Meaning::Done => ended(Ending::Completed)?,
+        Meaning::Exited => ended(parse_ending(exit_code, exit_reason)?)?,
+        Meaning::Lost => ended(Ending::Lost)?,
     };
     Ok((AllocationId::parse(id)?, state))
 }
@@ -137,14 +167,22 @@ fn parse_ending(code: &str, reason: &str) -> Result<Ending, ParseError> {
 /// Returns the time left, from a limit such as `1440.0` (minutes) and a time such as `16038
 /// second(s)`.
 fn time_left(limit: &str, run_time: &str) -> Result<Option<Duration>, ParseError> {
-    if limit == NOTHING || limit.is_empty() || run_time == NOTHING {
+    if limit == NOTHING || limit.is_empty() {
         return Ok(None);
     }
+    let Some(seconds) = seconds(run_time)? else { return Ok(None) };
     let whole = limit.split_once('.').map_or(limit, |(whole, _)| whole);
     let minutes: u32 = whole.parse().map_err(|_| ParseError::bad("run limit", limit))?;
-    let seconds = run_time.split(' ').next().unwrap_or_default();
-    let seconds: u64 = seconds.parse().map_err(|_| ParseError::bad("run time", run_time))?;
     Ok(Some(Duration::from_secs((u64::from(minutes) * 60).saturating_sub(seconds))))
+}
+
+/// Reads a time such as `16038 second(s)`; `None` if nothing is written.
+fn seconds(run_time: &str) -> Result<Option<u64>, ParseError> {
+    if run_time == NOTHING || run_time.is_empty() {
+        return Ok(None);
+    }
+    let number = run_time.split(' ').next().unwrap_or_default();
+    number.parse().map(Some).map_err(|_| ParseError::bad("run time", run_time))
 }
 
 #[cfg(test)]
@@ -189,7 +227,8 @@ mod tests {
             let (code, text) = end.split_once('|').unwrap();
             let reason = said(text);
             let found = state(&format!("7|EXIT|{code}|120.0|60 second(s)|{text}|-"));
-            assert_eq!(found, AllocationState::Ended { ending: expected, reason }, "{end}");
+            let ran = Some(Duration::from_secs(60));
+            assert_eq!(found, AllocationState::Ended { ending: expected, reason, ran }, "{end}");
         }
     }
 
@@ -218,5 +257,30 @@ mod tests {
         assert_eq!(asked.arguments[4..], ["7", "8"]);
         assert_eq!(bjobs(&[]), None);
         assert_eq!(parse_bjobs("Job <7> is not found\n"), Ok(vec![]));
+        for line in ["Job <7> is not found", "Job <7[3]> is not found.", "No matching job found"] {
+            assert!(is_forgotten(line), "{line}");
+        }
+        for line in ["Cannot connect to LSF. Please wait ...", "Failed in an LSF library call"] {
+            assert!(!is_forgotten(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_job_suspended_before_its_start_is_held_and_one_without_a_run_time_ended() {
+        let reason = "The job was suspended by the user while pending;".to_owned();
+        let found = state(&format!("7|PSUSP|-|120.0|0 second(s)|-|{reason}"));
+        assert_eq!(found, AllocationState::Held { reason });
+        let cancelled = state("7|EXIT|130|120.0|-|TERM_OWNER: job killed by owner|-");
+        assert!(matches!(cancelled, AllocationState::Ended { ran: None, .. }), "{cancelled:?}");
+    }
+
+    #[test]
+    fn jobs_are_found_by_name_with_the_path_of_their_output() {
+        let asked = find("crawl").arguments;
+        assert_eq!(asked, ["-noheader", "-a", "-J", "crawl", "-o", FIND_FORMAT]);
+        let found = parse_find("7|/s/logs/allocation-%J.lsf.log\n9|-\n").unwrap();
+        assert_eq!((found[0].id.as_str(), found[1].path.as_str()), ("7", "-"));
+        assert_eq!(parse_find("Job <crawl> is not found\n"), Ok(vec![]));
+        assert!(parse_find("7").is_err());
     }
 }

@@ -83,6 +83,26 @@ fn walltime_is_whole_minutes_rounded_up() {
 }
 
 #[test]
+fn an_allocation_of_a_minute_is_submitted_without_a_warning() {
+    for (walltime, lead, warned) in [(60, 20, false), (45, 15, false), (120, 40, true)] {
+        let request = AllocationRequest {
+            walltime: Duration::from_secs(walltime),
+            warn_before: Some(Duration::from_secs(lead)),
+            ..request()
+        };
+        let command = SUMMIT.submit(&request).unwrap().to_string();
+        assert_eq!(command.contains(" -wt 1 -wa URG "), warned, "{command}");
+        assert_eq!(command.contains(" -wt "), warned, "{command}");
+    }
+}
+
+#[test]
+fn a_variable_of_the_user_cannot_hide_the_id() {
+    let command = SUMMIT.submit(&request()).unwrap();
+    assert_eq!(command.unset, ["BSUB_QUIET", "BSUB_QUIET2"]);
+}
+
+#[test]
 fn what_lsf_cannot_do_is_refused() {
     let qos = AllocationRequest { qos: Some("debug".to_owned()), ..request() };
     let error = SUMMIT.submit(&qos).unwrap_err().to_string();
@@ -112,7 +132,11 @@ fn the_id_is_that_of_the_last_job_submitted() {
 #[test]
 fn a_list_of_jobs_is_read_line_by_line() {
     let out = include_str!("../testdata/bjobs-lsf-10.1-documented.txt");
-    let ended = |ending, reason: &str| AllocationState::Ended { ending, reason: reason.to_owned() };
+    let ended = |ending, reason: &str, seconds| AllocationState::Ended {
+        ending,
+        reason: reason.to_owned(),
+        ran: Some(Duration::from_secs(seconds)),
+    };
     let running = |condition, seconds| AllocationState::Running {
         condition,
         nodes: None,
@@ -129,16 +153,16 @@ fn a_list_of_jobs_is_read_line_by_line() {
         ),
         (
             id("806292"),
-            AllocationState::Pending {
+            AllocationState::Held {
                 reason: "The job was suspended by the user while pending;".to_owned(),
             },
         ),
         (id("806293"), running(Condition::Suspended, 7200 - 100)),
         (id("806294"), running(Condition::Unreachable, 0)),
-        (id("806295"), ended(Ending::Completed, "")),
-        (id("806296"), ended(Ending::Walltime, over)),
-        (id("806297"), ended(Ending::Failed { code: Some(1), signal: None }, "")),
-        (id("806298"), ended(Ending::Lost, "")),
+        (id("806295"), ended(Ending::Completed, "", 7000)),
+        (id("806296"), ended(Ending::Walltime, over, 7201)),
+        (id("806297"), ended(Ending::Failed { code: Some(1), signal: None }, "", 5)),
+        (id("806298"), ended(Ending::Lost, "", 500)),
     ];
     assert_eq!(SUMMIT.parse_status(out), Ok(expected));
 }

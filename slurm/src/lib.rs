@@ -11,7 +11,7 @@ mod walltime;
 
 use thresher_site::batch::{
     AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, ID_PLACEHOLDER,
-    Inside, ParseError, RequestError, Rerun,
+    Inside, Listed, ParseError, RequestError, Rerun,
 };
 
 pub use hostlist::expand_hostlist;
@@ -75,14 +75,11 @@ impl BatchSystem for Slurm {
         Ok(command.argument(request.script_argument()?))
     }
 
-    /// `--parsable` prints `4711`, or `4711;cluster` in a federation, where ids are unique too.
+    /// `--parsable` prints `4711`, or `4711;cluster` in a federation, where ids are unique too. A
+    /// site's wrapper may print notices before and after it, or the sentence of `sbatch`.
     fn parse_submit(&self, out: &str) -> Result<AllocationId, ParseError> {
-        let line = out.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-        let id = line.split_once(';').map_or(line, |(id, _cluster)| id);
-        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(ParseError::no_id("sbatch", out));
-        }
-        AllocationId::parse(id)
+        let id = out.lines().rev().find_map(submitted_id);
+        AllocationId::parse(id.ok_or_else(|| ParseError::no_id("sbatch", out))?)
     }
 
     fn status(&self, ids: &[AllocationId]) -> Option<CommandLine> {
@@ -97,6 +94,18 @@ impl BatchSystem for Slurm {
             Records::Queue => status::parse_squeue(out),
             Records::Accounting => status::parse_sacct(out),
         }
+    }
+
+    fn forgets(&self, line: &str) -> bool {
+        status::forgets(line)
+    }
+
+    fn find(&self, name: &str) -> CommandLine {
+        status::find(name)
+    }
+
+    fn parse_find(&self, out: &str) -> Result<Vec<Listed>, ParseError> {
+        status::parse_find(out)
     }
 
     fn cancel(&self, ids: &[AllocationId]) -> Option<CommandLine> {
@@ -127,6 +136,16 @@ impl BatchSystem for Slurm {
             ends_unix_seconds: number("SLURM_JOB_END_TIME", "end time in unix seconds")?,
         }))
     }
+}
+
+/// Returns the id from a line of `sbatch`, if the line is about a submission.
+fn submitted_id(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let line = line.strip_prefix("Submitted batch job ").unwrap_or(line);
+    let id = line.split([';', ' ']).next()?;
+    let rest = &line[id.len()..];
+    let fine = rest.is_empty() || rest.starts_with(';') || rest.starts_with(" on cluster ");
+    (fine && !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
 }
 
 /// Returns the warning. With `B:`, only the script gets the signal, up to a minute early.

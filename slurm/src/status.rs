@@ -4,14 +4,24 @@
 //! Lines are fields between `|`, with free text last, so that nothing in it can shift a field.
 
 use thresher_site::batch::{
-    AllocationId, AllocationState, CommandLine, Condition, Ending, ParseError,
+    AllocationId, AllocationState, CommandLine, Condition, Ending, Listed, ParseError,
 };
 
 use crate::walltime::parse_walltime;
 
-/// The fields are id, state, number of nodes, time left, reason.
-const SQUEUE_FORMAT: &str = "%i|%T|%D|%L|%r";
-const SQUEUE_FIELDS: usize = 5;
+/// The fields are id, state, number of nodes, time left, time used, reason.
+const SQUEUE_FORMAT: &str = "%i|%T|%D|%L|%M|%r";
+const SQUEUE_FIELDS: usize = 6;
+
+/// The fields are id and path of the script.
+const FIND_FORMAT: &str = "%i|%o";
+const FIND_FIELDS: usize = 2;
+
+/// What `squeue` says if it has no record of any of the ids.
+const FORGOTTEN: &str = "Invalid job id specified";
+
+/// Starts of reasons for which a pending allocation waits until it is released.
+const HELD_REASONS: [&str; 2] = ["JobHeld", "job requeued in held state"];
 
 const SACCT_FORMAT: &str = "JobIDRaw,State,NNodes,ExitCode,Timelimit,Elapsed,Reason";
 const SACCT_FIELDS: usize = 7;
@@ -20,6 +30,7 @@ const SACCT_FIELDS: usize = 7;
 #[derive(Clone, Copy)]
 enum Meaning {
     Pending,
+    Held,
     Running(Condition),
     Ended(Ending),
 }
@@ -28,12 +39,12 @@ enum Meaning {
 /// write them.
 const STATES: &[(&str, Meaning)] = &[
     ("PENDING", Meaning::Pending),
-    // It ended, and waits to start again under the same id; the last three wait for a command.
+    // It ended, and waits to start again under the same id.
     ("REQUEUED", Meaning::Pending),
     ("REQUEUE_FED", Meaning::Pending),
-    ("REQUEUE_HOLD", Meaning::Pending),
-    ("SPECIAL_EXIT", Meaning::Pending),
-    ("RESV_DEL_HOLD", Meaning::Pending),
+    ("REQUEUE_HOLD", Meaning::Held),
+    ("SPECIAL_EXIT", Meaning::Held),
+    ("RESV_DEL_HOLD", Meaning::Held),
     ("CONFIGURING", Meaning::Running(Condition::Starting)),
     ("POWER_UP_NODE", Meaning::Running(Condition::Starting)),
     ("RUNNING", Meaning::Running(Condition::Working)),
@@ -90,16 +101,18 @@ fn joined(ids: &[AllocationId]) -> Option<String> {
 pub(crate) fn parse_squeue(out: &str) -> Result<Vec<(AllocationId, AllocationState)>, ParseError> {
     let mut states = Vec::new();
     for line in out.lines().filter(|line| !line.trim().is_empty()) {
-        let [id, word, nodes, left, reason] = fields::<SQUEUE_FIELDS>("squeue", line)?;
-        let meaning = meaning("squeue", word)?;
-        let state = match meaning {
+        let [id, word, nodes, left, used, reason] = fields::<SQUEUE_FIELDS>("squeue", line)?;
+        let state = match meaning("squeue", word)? {
             Meaning::Running(condition) => AllocationState::Running {
                 condition,
                 nodes: Some(parse_count(nodes)?),
                 time_left: parse_walltime(left)?,
             },
-            Meaning::Pending => AllocationState::Pending { reason: said(reason) },
-            Meaning::Ended(ending) => AllocationState::Ended { ending, reason: said(reason) },
+            Meaning::Pending => waiting(reason),
+            Meaning::Held => AllocationState::Held { reason: said(reason) },
+            Meaning::Ended(ending) => {
+                AllocationState::Ended { ending, reason: said(reason), ran: parse_walltime(used)? }
+            }
         };
         states.push((AllocationId::parse(id)?, state));
     }
@@ -112,27 +125,63 @@ pub(crate) fn parse_sacct(out: &str) -> Result<Vec<(AllocationId, AllocationStat
         let [id, word, nodes, exit, limit, elapsed, reason] =
             fields::<SACCT_FIELDS>("sacct", line)?;
         let (word, by) = word.split_once(" by ").map_or((word, None), |(w, by)| (w, Some(by)));
+        let ran = parse_walltime(elapsed)?;
         let state = match meaning("sacct", word)? {
             Meaning::Running(condition) => AllocationState::Running {
                 condition,
                 nodes: Some(parse_count(nodes)?),
-                time_left: match (parse_walltime(limit)?, parse_walltime(elapsed)?) {
-                    (Some(limit), Some(elapsed)) => Some(limit.saturating_sub(elapsed)),
+                time_left: match (parse_walltime(limit)?, ran) {
+                    (Some(limit), Some(ran)) => Some(limit.saturating_sub(ran)),
                     (None, _) | (_, None) => None,
                 },
             },
-            Meaning::Pending => AllocationState::Pending { reason: said(reason) },
+            Meaning::Pending => waiting(reason),
+            Meaning::Held => AllocationState::Held { reason: said(reason) },
             Meaning::Ended(Ending::Failed { .. }) => {
-                AllocationState::Ended { ending: parse_exit(exit)?, reason: said(reason) }
+                AllocationState::Ended { ending: parse_exit(exit)?, reason: said(reason), ran }
             }
             Meaning::Ended(ending) => {
                 let reason = by.map_or_else(|| said(reason), |by| format!("by user {by}"));
-                AllocationState::Ended { ending, reason }
+                AllocationState::Ended { ending, reason, ran }
             }
         };
         states.push((AllocationId::parse(id)?, state));
     }
     Ok(states)
+}
+
+/// Returns whether a line says that `squeue` has no record of the ids.
+pub(crate) fn forgets(line: &str) -> bool {
+    line.contains(FORGOTTEN)
+}
+
+/// Returns the command that lists this user's allocations by name, the ended ones too.
+pub(crate) fn find(name: &str) -> CommandLine {
+    CommandLine::new("squeue")
+        .argument("--noheader")
+        .argument("--states=all")
+        .argument("--me")
+        .long("format", Some(FIND_FORMAT))
+        .long("name", Some(name))
+}
+
+pub(crate) fn parse_find(out: &str) -> Result<Vec<Listed>, ParseError> {
+    let lines = out.lines().filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| {
+            let [id, path] = fields::<FIND_FIELDS>("squeue", line)?;
+            Ok(Listed { id: AllocationId::parse(id)?, path: path.to_owned() })
+        })
+        .collect()
+}
+
+/// Returns the state of an allocation that waits, which is held for some reasons.
+fn waiting(reason: &str) -> AllocationState {
+    let reason = said(reason);
+    match HELD_REASONS.iter().any(|held| reason.starts_with(held)) {
+        true => AllocationState::Held { reason },
+        false => AllocationState::Pending { reason },
+    }
 }
 
 fn meaning(command: &'static str, word: &str) -> Result<Meaning, ParseError> {
@@ -184,7 +233,8 @@ mod tests {
             LAUNCH_FAILED RECONFIG_FAIL REVOKED RESV_DEL_HOLD POWER_UP_NODE";
         for word in manual.split_whitespace() {
             assert_eq!(STATES.iter().filter(|(name, _)| *name == word).count(), 1, "{word}");
-            for line in [format!("7|{word}|2|5:00|None"), format!("7|{word}|2|5:00|a|b")] {
+            for line in [format!("7|{word}|2|5:00|1:00|None"), format!("7|{word}|2|5:00|0:00|a|b")]
+            {
                 assert_eq!(parse_squeue(&line).unwrap().len(), 1, "{line}");
             }
         }
@@ -193,7 +243,8 @@ mod tests {
 
     #[test]
     fn an_unknown_state_is_an_error_that_names_it() {
-        let error = parse_squeue("7|RUNNING|1|5:00|None\n8|BAKING|1|5:00|None\n").unwrap_err();
+        let error =
+            parse_squeue("7|RUNNING|1|5:00|1:00|None\n8|BAKING|1|5:00|1:00|None\n").unwrap_err();
         assert_eq!(error, ParseError::unknown_state("squeue", "BAKING"));
         // A name that was cut to a column's width is not valid.
         let error = parse_sacct("7|CANCELLED+|1|0:0|1:00|1:00|None").unwrap_err();
@@ -202,10 +253,15 @@ mod tests {
 
     #[test]
     fn a_line_of_another_shape_is_refused() {
-        for out in ["7|RUNNING|1|5:00", "slurm_load_jobs error: Invalid job id specified"] {
+        for out in ["7|RUNNING|1|5:00|1:00", "slurm_load_jobs error: Invalid job id specified"] {
             assert!(matches!(parse_squeue(out), Err(ParseError::Fields { .. })), "{out}");
         }
-        for out in ["7|RUNNING|x|5:00|None", "7|RUNNING|1|soon|None", "-f|RUNNING|1|5:00|None"] {
+        for out in [
+            "7|RUNNING|x|5:00|1:00|None",
+            "7|RUNNING|1|soon|1:00|None",
+            "7|FAILED|1|5:00|soon|None",
+            "-f|RUNNING|1|5:00|1:00|None",
+        ] {
             assert!(matches!(parse_squeue(out), Err(ParseError::Value { .. })), "{out}");
         }
         for out in ["7|FAILED|1|3|1:00|1:00|None", "7|FAILED|1|300:0|1:00|1:00|None"] {
@@ -218,7 +274,7 @@ mod tests {
         let ids: Vec<_> =
             ["7", "8"].into_iter().map(|id| AllocationId::parse(id).unwrap()).collect();
         let asked = squeue(&ids).unwrap().to_string();
-        assert_eq!(asked, "squeue --noheader --states=all '--format=%i|%T|%D|%L|%r' --jobs=7,8");
+        assert_eq!(asked, "squeue --noheader --states=all '--format=%i|%T|%D|%L|%M|%r' --jobs=7,8");
         assert!(sacct(&ids).unwrap().to_string().ends_with("Elapsed,Reason --jobs=7,8"));
         assert_eq!((squeue(&[]), sacct(&[])), (None, None));
     }
@@ -228,5 +284,34 @@ mod tests {
         let asked = squeue(&[AllocationId::parse("7").unwrap()]).unwrap().to_string();
         assert!(asked.ends_with("--jobs=7,7"), "{asked}");
         assert_eq!(parse_squeue(""), Ok(vec![]));
+        assert!(forgets("slurm_load_jobs error: Invalid job id specified"));
+        for line in ["slurm_load_jobs error: Unable to contact slurm controller", ""] {
+            assert!(!forgets(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_held_allocation_is_distinguished_from_one_that_waits_for_nodes() {
+        let held = ["JobHeldUser", "JobHeldAdmin", "job requeued in held state"];
+        for reason in held.map(str::to_owned) {
+            let line = format!("7|PENDING|1|5:00|0:00|{reason}");
+            assert_eq!(parse_squeue(&line).unwrap()[0].1, AllocationState::Held { reason });
+        }
+        for (word, reason) in [("PENDING", "Dependency"), ("REQUEUED", "BeginTime")] {
+            let line = format!("7|{word}|1|5:00|0:00|{reason}");
+            let expected = AllocationState::Pending { reason: reason.to_owned() };
+            assert_eq!(parse_squeue(&line).unwrap()[0].1, expected);
+        }
+    }
+
+    #[test]
+    fn allocations_are_found_by_name_with_the_path_of_their_script() {
+        let asked = find("crawl").to_string();
+        assert_eq!(asked, "squeue --noheader --states=all --me '--format=%i|%o' --name=crawl");
+        let found = parse_find("7|/s/allocations/1-script.sh\n9|/a b|c\n\n").unwrap();
+        let paths: Vec<&str> = found.iter().map(|listed| listed.path.as_str()).collect();
+        assert_eq!(paths, ["/s/allocations/1-script.sh", "/a b|c"]);
+        assert_eq!(found[1].id.as_str(), "9");
+        assert!(parse_find("7").is_err());
     }
 }

@@ -79,11 +79,19 @@ fn what_slurm_cannot_do_is_refused() {
 }
 
 #[test]
-fn the_id_is_the_last_line_with_or_without_a_cluster() {
+fn the_id_is_found_with_or_without_a_cluster_and_between_notices() {
     let captured = include_str!("../testdata/sbatch-parsable-slurm-22.05.8-debian12.txt");
     assert_eq!(QUEUE.parse_submit(captured), Ok(id("1")));
     assert_eq!(QUEUE.parse_submit("welcome to the site\n4711;frontier\n\n"), Ok(id("4711")));
-    for out in ["", "\n", "Submitted batch job 7", "7x", ";c", "sbatch: error: invalid account"] {
+    for out in [
+        "7\nNotice: 3 % of the project's hours are left\n",
+        "7;frontier\n\n--- 12 nodes will be used ---\n",
+        "Submitted batch job 7\n",
+        "Submitted batch job 7 on cluster frontier\n",
+    ] {
+        assert_eq!(QUEUE.parse_submit(out), Ok(id("7")), "{out:?}");
+    }
+    for out in ["", "\n", "7x", ";c", "sbatch: error: invalid account", "12 nodes were used"] {
         let error = QUEUE.parse_submit(out);
         assert!(matches!(error, Err(ParseError::NoAllocationId { .. })), "{out:?}");
     }
@@ -92,7 +100,11 @@ fn the_id_is_the_last_line_with_or_without_a_cluster() {
 #[test]
 fn a_captured_queue_is_read_line_by_line() {
     let out = include_str!("../testdata/squeue-before-timeout-slurm-22.05.8-debian12.txt");
-    let ended = |ending, reason: &str| AllocationState::Ended { ending, reason: reason.to_owned() };
+    let ended = |ending, reason: &str, seconds| AllocationState::Ended {
+        ending,
+        reason: reason.to_owned(),
+        ran: Some(Duration::from_secs(seconds)),
+    };
     let pending = |reason: &str| AllocationState::Pending { reason: reason.to_owned() };
     let running = |seconds| AllocationState::Running {
         condition: Condition::Working,
@@ -101,13 +113,13 @@ fn a_captured_queue_is_read_line_by_line() {
     };
     let failed = Ending::Failed { code: None, signal: None };
     let expected = vec![
-        (id("5"), ended(Ending::Cancelled, "")),
-        (id("1"), ended(Ending::Completed, "")),
-        (id("2"), ended(Ending::Completed, "")),
-        (id("3"), ended(failed, "NonZeroExitCode")),
+        (id("5"), ended(Ending::Cancelled, "", 2)),
+        (id("1"), ended(Ending::Completed, "", 1)),
+        (id("2"), ended(Ending::Completed, "", 0)),
+        (id("3"), ended(failed, "NonZeroExitCode", 0)),
         (id("8"), pending("PartitionNodeLimit")),
         (id("9"), pending("Dependency")),
-        (id("10"), pending("JobHeldUser")),
+        (id("10"), AllocationState::Held { reason: "JobHeldUser".to_owned() }),
         (id("4"), running(56)),
         (id("6"), running(86_400 + 7196)),
         (id("7"), running(3596)),
@@ -116,20 +128,25 @@ fn a_captured_queue_is_read_line_by_line() {
 }
 
 #[test]
-fn a_requeued_allocation_is_pending_again_and_a_late_one_timed_out() {
+fn a_requeued_allocation_is_held_and_a_late_one_timed_out() {
     let out = include_str!("../testdata/squeue-after-requeuehold-slurm-22.05.8-debian12.txt");
     let states = QUEUE.parse_status(out).unwrap();
     let state = |wanted: &str| &states.iter().find(|(found, _)| *found == id(wanted)).unwrap().1;
     let reason = "job requeued in held state".to_owned();
-    assert_eq!(*state("6"), AllocationState::Pending { reason });
+    assert_eq!(*state("6"), AllocationState::Held { reason });
     let reason = "TimeLimit".to_owned();
-    assert_eq!(*state("4"), AllocationState::Ended { ending: Ending::Walltime, reason });
+    let ran = Some(Duration::from_secs(84));
+    assert_eq!(*state("4"), AllocationState::Ended { ending: Ending::Walltime, reason, ran });
 }
 
 #[test]
 fn accounting_reports_codes_signals_and_the_cancelling_user() {
     let out = include_str!("../testdata/sacct-slurm-documented.txt");
-    let ended = |ending, reason: &str| AllocationState::Ended { ending, reason: reason.to_owned() };
+    let ended = |ending, reason: &str, seconds| AllocationState::Ended {
+        ending,
+        reason: reason.to_owned(),
+        ran: Some(Duration::from_secs(seconds)),
+    };
     let working = AllocationState::Running {
         condition: Condition::Working,
         nodes: Some(92),
@@ -138,14 +155,14 @@ fn accounting_reports_codes_signals_and_the_cancelling_user() {
     let expected = [
         working,
         AllocationState::Pending { reason: "Dependency".to_owned() },
-        ended(Ending::Cancelled, "by user 1234"),
-        ended(Ending::Failed { code: Some(3), signal: None }, ""),
-        ended(Ending::Failed { code: None, signal: Some(9) }, ""),
-        ended(Ending::Walltime, ""),
-        ended(Ending::Preempted, ""),
-        ended(Ending::NodeFailed, ""),
-        ended(Ending::OutOfMemory, ""),
-        ended(Ending::Completed, ""),
+        ended(Ending::Cancelled, "by user 1234", 600),
+        ended(Ending::Failed { code: Some(3), signal: None }, "", 600),
+        ended(Ending::Failed { code: None, signal: Some(9) }, "", 600),
+        ended(Ending::Walltime, "", 21_621),
+        ended(Ending::Preempted, "", 7205),
+        ended(Ending::NodeFailed, "", 2400),
+        ended(Ending::OutOfMemory, "", 9),
+        ended(Ending::Completed, "", 18_600),
     ];
     let states = ACCOUNTING.parse_status(out).unwrap();
     let ids: Vec<String> = states.iter().map(|(id, _)| id.to_string()).collect();

@@ -62,8 +62,30 @@ impl Queue {
         self.thresher("submit", &[&place, arguments].concat())
     }
 
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("corpus.state")
+    }
+
+    /// Calls the verb of a batch script in the allocation, and returns what it prints.
+    fn in_allocation(&self, id: &str, arguments: &[&str]) -> String {
+        let mut command: Command = thresher();
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", self.folder.path().display()));
+        command.env("SLURM_JOB_ID", id).env("SLURM_JOB_NODELIST", "n1");
+        command.arg("allocation").arg(arguments[0]).arg("--state").arg(self.state());
+        String::from_utf8(output(command.args(&arguments[1..])).stdout).unwrap()
+    }
+
     fn said(&self, program: &str) -> String {
         read(&self.folder.path().join(format!("{program}.said")))
+    }
+}
+
+impl Said {
+    /// Returns the row of `status` about an allocation, with single spaces.
+    fn row(&self, id: &str) -> String {
+        let line = self.out.lines().find(|line| line.split(' ').next() == Some(id));
+        line.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -115,15 +137,7 @@ fn a_job_that_the_batch_system_refused_cannot_be_cancelled() {
 fn a_chain_whose_script_cannot_start_is_removed_from_the_queue() {
     let queue = Queue::new();
     assert_eq!(queue.submit(&["--chain", "3"]).code, Some(0));
-    let state = queue.folder.path().join("corpus.state");
-    let begin = |id: &str, more: &[&str]| {
-        let mut command: Command = thresher();
-        let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{}:{path}", queue.folder.path().display()));
-        command.env("SLURM_JOB_ID", id).env("SLURM_JOB_NODELIST", "n1");
-        command.args(["allocation", "begin", "--state"]).arg(&state).args(more);
-        String::from_utf8(output(&mut command).stdout).unwrap()
-    };
+    let begin = |id: &str, more: &[&str]| queue.in_allocation(id, &[&["begin"], more].concat());
     let why = "`module load nope` failed on n1";
     assert_eq!(begin("1", &["--trouble", why]), "");
     assert_eq!(queue.said("scancel"), "2 3\n", "not itself");
@@ -159,4 +173,105 @@ fn invalid_requests_are_refused_before_a_script_is_shown() {
     let lsf = ["--site", "summit", "-A", "X", "-N", "922", "-t", "1-0", "-q", "batch", "--dry-run"];
     let said = queue.thresher("submit", &lsf);
     assert!(said.out.contains("\n# bsub -J test -W 24:00 "), "{}{}", said.out, said.err);
+}
+
+const SILENT: &str = "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1";
+
+#[test]
+fn a_job_whose_allocation_may_still_run_is_resumed_only_by_force() {
+    let queue = Queue::new();
+    assert_eq!(queue.submit(&[]).code, Some(0));
+    queue.program("squeue", SILENT);
+    let said = queue.thresher("resume", &[]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "it was submitted");
+    assert!(said.err.contains("allocation `1` of this job was submitted"), "{}", said.err);
+    assert!(queue.in_allocation("1", &["begin"]).starts_with("run "));
+    let said = queue.thresher("resume", &[]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "it began");
+    let parts = ["allocation `1` of this job started", "may run until", "Unable to contact"];
+    let hinted = said.err.contains("\nhint: ") && said.err.contains("`--force`");
+    assert!(hinted && parts.iter().all(|part| said.err.contains(part)), "{}", said.err);
+    let said = queue.submit(&[]);
+    assert!(said.code == Some(1) && said.err.contains("`--force`"), "{}", said.err);
+    let said = queue.thresher("resume", &["--force"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "2\n"), "{}", said.err);
+    // Of the first, the batch system says that it forgot it, and the second waits.
+    queue.program("squeue", "echo '2|PENDING|1|1:00:00|0:00|Priority'");
+    let said = queue.thresher("resume", &["--force"]);
+    assert!(said.code == Some(1) && said.err.contains("`2` of this job is queued"), "{}", said.err);
+    // Should the first come back, it leaves the job to the second.
+    assert!(queue.in_allocation("1", &["begin"]).contains("submitted again"));
+    assert_eq!(queue.said("scancel"), "", "and the second stays in the queue");
+}
+
+#[test]
+fn an_allocation_that_was_requeued_after_its_end_is_seen_drained_and_cancelled() {
+    let queue = Queue::new();
+    assert_eq!(queue.submit(&[]).code, Some(0));
+    assert!(queue.in_allocation("1", &["begin"]).starts_with("run "));
+    queue.in_allocation("1", &["end", "--status", "5", "--asked", "TERM"]);
+    let said = queue.thresher("status", &[]);
+    assert!(said.row("1").starts_with("1 ended 1 1 "), "{}", said.out);
+    queue.program("squeue", "echo '1|PENDING|1|1:00:00|0:00|BeginTime'");
+    let said = queue.thresher("status", &[]);
+    assert!(said.row("1").starts_with("1 queued 1 1 "), "{}", said.out);
+    assert!(said.out.contains("runs again after 1 runs, 0 units done; BeginTime"), "{}", said.out);
+    let said = queue.thresher("resume", &[]);
+    assert!(said.code == Some(1) && said.err.contains("`1` of this job is queued"), "{}", said.err);
+    let said = queue.thresher("drain", &[]);
+    assert!(said.err.contains("1 allocations were removed from the queue"), "{}", said.err);
+    assert_eq!(queue.said("scancel"), "1\n");
+    assert_eq!(queue.thresher("cancel", &[]).code, Some(0));
+    assert_eq!(queue.said("scancel"), "1\n1\n");
+    assert_eq!(queue.in_allocation("1", &["begin"]).trim_end(), "the job is over");
+}
+
+#[test]
+fn a_submission_without_an_id_is_found_by_name_or_reported_as_unknown() {
+    let queue = Queue::new();
+    let listed = |queue: &Queue| {
+        let ours = queue.state().join("allocations/000001-script.sh");
+        format!("echo '8|/else/script.sh'; echo '9|{}'", ours.display())
+    };
+    // A wrapper hides the id; of two jobs with that name, one is ours.
+    queue.program("sbatch", "echo 'Thank you for your order.'");
+    queue.program("squeue", &listed(&queue));
+    let said = queue.submit(&[]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "9\n"), "{}", said.err);
+    assert!(said.err.contains("found by name"), "{}", said.err);
+
+    let queue = Queue::new();
+    queue.program("sbatch", "echo 'error: the controller is busy' >&2; exit 1");
+    queue.program("squeue", &listed(&queue));
+    assert_eq!(queue.submit(&[]).out, "9\n", "it failed after all, but was submitted");
+
+    let queue = Queue::new();
+    queue.program("sbatch", "echo 'error: invalid account' >&2; exit 1");
+    let said = queue.submit(&[]);
+    assert!(said.code == Some(1) && said.err.contains("nothing was submitted"), "{}", said.err);
+    queue.program("squeue", SILENT);
+    let said = queue.submit(&["--force"]);
+    let unknown = "it is not known whether an allocation was submitted";
+    assert!(said.code == Some(1) && said.err.contains(unknown), "{}", said.err);
+    assert!(
+        said.err.contains("hint: `squeue ") && !said.err.contains("nothing was"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn states_that_are_not_running_are_shown_as_such() {
+    let queue = Queue::new();
+    assert_eq!(queue.submit(&["--chain", "2"]).code, Some(0));
+    assert!(queue.in_allocation("1", &["begin"]).starts_with("run "));
+    queue.program(
+        "squeue",
+        "echo '1|SUSPENDED|1|30:00|30:00|None'; \
+                             echo '2|PENDING|1|1:00:00|0:00|JobHeldUser'",
+    );
+    let said = queue.thresher("status", &[]);
+    assert!(said.row("1").starts_with("1 suspended 1 1 "), "{}", said.out);
+    assert!(said.row("2").starts_with("2 held 1 0 "), "{}", said.out);
+    assert!(!said.out.contains("walltime left"), "{}", said.out);
 }

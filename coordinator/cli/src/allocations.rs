@@ -7,12 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 use thresher_proto::pb::{Stage, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
-use thresher_site::batch::AllocationId;
 
 use super::status_text::columns;
 use thresher_coordinator::amounts::{share, span, utc};
 use thresher_coordinator::batch::{
-    Allocation, History, Records, Run, States, batch_system, cause_in_log, run_command,
+    Allocation, Answer, History, Now, Phase, Records, States, ask, batch_system, cause_in_log,
 };
 use thresher_coordinator::clock;
 use thresher_coordinator::figures::Pace;
@@ -21,10 +20,6 @@ const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// Number of allocations that are shown, the latest ones.
 const SHOWN: usize = 20;
 const MILLIS_PER_HOUR: f64 = 3_600_000.0;
-/// States of allocations, as `Allocation::describe` names them.
-const RUNNING: &str = "running";
-const ENDING: &str = "ending";
-const UNKNOWN: &str = "unknown";
 
 /// What `status` adds about allocations.
 #[derive(Debug, Default, Serialize)]
@@ -39,7 +34,8 @@ pub(super) struct Allocations {
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     id: String,
-    state: &'static str,
+    #[serde(serialize_with = "phase_name")]
+    state: Phase,
     nodes: u32,
     runs: usize,
     began_millis: u64,
@@ -66,15 +62,15 @@ pub(super) struct NodeHours {
     wasted: Option<f64>,
 }
 
-/// Asks the batch system for the states of allocations whose end was not recorded.
-pub(super) fn ask_states(history: &History) -> anyhow::Result<States> {
-    let ids = history.unsettled().filter_map(|a| AllocationId::parse(&a.id).ok());
-    let ids: Vec<AllocationId> = ids.collect();
-    let Some(submission) = &history.submission else { return Ok(States::new()) };
-    let system = batch_system(&submission.site);
-    let Some(line) = system.status(&ids) else { return Ok(States::new()) };
-    let states = system.parse_status(&run_command(&line, ASK_LIMIT)?)?;
-    Ok(states.into_iter().map(|(id, state)| (id.to_string(), state)).collect())
+/// Asks the batch system for the states of allocations that may run, now or again.
+pub(super) fn ask_states(history: &History) -> Answer {
+    let Some(submission) = &history.submission else { return Answer::default() };
+    let ids = history.to_ask(clock::now().millis() / 1000);
+    ask(&*batch_system(&submission.site), &ids, ASK_LIMIT)
+}
+
+fn phase_name<S: serde::Serializer>(phase: &Phase, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(phase.name())
 }
 
 impl Allocations {
@@ -88,13 +84,15 @@ impl Allocations {
         if history.allocations.is_empty() {
             return Ok(Self::default());
         }
-        let (states, query_error) = match ask_states(&history) {
-            Ok(states) => (states, String::new()),
-            Err(error) => (States::new(), error.to_string()),
+        let Answer { states, error } = ask_states(&history);
+        let unix_seconds = clock::now().millis() / 1000;
+        let alive_unix_seconds = match answers {
+            Answers::Yes => unix_seconds,
+            Answers::No => last_sign_of_life(status) / 1000,
         };
-        let now = clock::now().millis() / 1000;
+        let now = Now { unix_seconds, alive_unix_seconds };
         let mut shown = Self::of(&history, &states, status, now);
-        shown.query_error = query_error;
+        shown.query_error = error.unwrap_or_default();
         let latest = shown.allocations.iter_mut().zip(&history.allocations).rev().take(SHOWN);
         for (row, allocation) in latest {
             if allocation.lacks_cause(states.get(&row.id)) {
@@ -105,8 +103,10 @@ impl Allocations {
         }
         // A coordinator that answers runs in the allocation that started last.
         let last = shown.allocations.iter_mut().max_by_key(|row| row.began_millis);
-        if let Some(last) = last.filter(|row| answers == Answers::Yes && row.state == UNKNOWN) {
-            (last.state, last.why) = (RUNNING, String::new());
+        if let Some(last) =
+            last.filter(|row| answers == Answers::Yes && row.state == Phase::Unknown)
+        {
+            (last.state, last.why) = (Phase::Running, String::new());
             if let Some(node_hours) = &mut shown.node_hours {
                 node_hours.wasted = None;
             }
@@ -114,7 +114,7 @@ impl Allocations {
         Ok(shown)
     }
 
-    fn of(history: &History, states: &States, status: &StatusResponse, now: u64) -> Self {
+    fn of(history: &History, states: &States, status: &StatusResponse, now: Now) -> Self {
         let rows: Vec<Row> =
             history.allocations.iter().map(|allocation| row(allocation, states, now)).collect();
         let cores = history.submission.as_ref().map_or(0, |s| s.site.cores_per_node);
@@ -139,7 +139,7 @@ impl Allocations {
         rows.extend(shown.iter().map(|row| {
             [
                 row.id.clone(),
-                row.state.to_owned(),
+                row.state.name().to_owned(),
                 row.nodes.to_string(),
                 row.runs.to_string(),
                 utc(row.began_millis),
@@ -171,7 +171,7 @@ impl Allocations {
     /// Returns the walltime that is left in the running allocation, and the time that the current
     /// stage needs.
     pub(super) fn time_left(&self, status: &StatusResponse) -> Option<String> {
-        let running = self.allocations.iter().find(|row| row.state == RUNNING)?;
+        let running = self.allocations.iter().find(|row| row.state == Phase::Running)?;
         let left = running.ends_millis.checked_sub(status.now_millis)?;
         let mut text = format!("walltime left {}", span(left));
         let paces = status.stages.iter().map(|stage| (stage, Pace::of(stage, status.now_millis)));
@@ -192,7 +192,7 @@ impl NodeHours {
         let used = rows.iter().fold(0.0, |sum, row| sum + row.node_hours);
         let done = stages.iter().fold(0.0, |sum, stage| sum + node_hours_of(stage, slots));
         // An allocation in an unknown state does not count: its end was probably not recorded.
-        let running = rows.iter().any(|row| matches!(row.state, RUNNING | ENDING));
+        let running = rows.iter().any(|row| row.state.has_nodes());
         let wasted = (!running).then(|| (used - done).max(0.0));
         Self { used, in_done_units: done.min(used), wasted }
     }
@@ -227,12 +227,15 @@ fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
     stage.wall_millis as f64 / MILLIS_PER_HOUR / f64::from(units_on_node)
 }
 
-/// Returns when a run ended or will end by its walltime. The end of a killed run is not recorded.
-fn ended_or_ends(run: &Run) -> Option<u64> {
-    run.end.as_ref().map(|end| end.at_unix_seconds).or(run.ends_unix_seconds)
+/// Returns when the journal last saw a worker or a change: a coordinator that does not answer did
+/// not live much longer.
+fn last_sign_of_life(status: &StatusResponse) -> u64 {
+    let seen = status.workers.iter().map(|worker| worker.last_seen_millis);
+    let stages = status.stages.iter().flat_map(|s| [s.started_millis, s.ended_millis]);
+    seen.chain(stages).chain([status.finished_millis]).max().unwrap_or(0)
 }
 
-fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
+fn row(allocation: &Allocation, states: &States, now: Now) -> Row {
     let known = states.get(&allocation.id);
     let (state, why) = allocation.describe(known);
     let last = allocation.runs.last();
@@ -243,7 +246,7 @@ fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
         nodes: last.map_or(allocation.nodes, |run| run.nodes),
         runs: allocation.runs.len(),
         began_millis: last.map_or(0, |run| run.started_unix_seconds * 1000),
-        ends_millis: last.and_then(ended_or_ends).unwrap_or(0) * 1000,
+        ends_millis: allocation.ends(known, now).unwrap_or(0) * 1000,
         node_hours: seconds as f64 / 3600.0,
         why,
     }
@@ -253,7 +256,7 @@ fn row(allocation: &Allocation, states: &States, now: u64) -> Row {
 mod tests {
     use super::*;
 
-    fn row_of(state: &'static str) -> Row {
+    fn row_of(state: Phase) -> Row {
         Row {
             id: "7".to_owned(),
             state,
@@ -290,27 +293,31 @@ mod tests {
 
     #[test]
     fn the_walltime_left_is_shown_with_the_time_needed() {
-        let running = shown(row_of(RUNNING));
+        let running = shown(row_of(Phase::Running));
         let left = running.time_left(&status(10_000)).unwrap();
         assert_eq!(left, "walltime left 40 s, `prepare` needs 10 s of it\n");
         let left = running.time_left(&status(90_000)).unwrap();
         assert_eq!(left, "walltime left 40 s, `prepare` needs 1m 30s of it, which is more\n");
-        assert_eq!(shown(row_of("ended")).time_left(&status(10_000)), None);
+        for phase in [Phase::Ended, Phase::Suspended, Phase::Unreachable] {
+            assert_eq!(shown(row_of(phase)).time_left(&status(10_000)), None, "{phase:?}");
+        }
     }
 
     #[test]
     fn an_ended_allocation_shows_its_end() {
-        let text = shown(row_of("ended")).text();
+        let text = shown(row_of(Phase::Ended)).text();
         assert!(text.contains("2026-03-01 12:00:00 UTC  2026-03-01 12:01:00 UTC"), "{text}");
     }
 
     #[test]
     fn wasted_node_hours_are_known_if_no_allocation_runs() {
         let text = |state| NodeHours::of(&[row_of(state)], &status(1000).stages, 4).text();
-        let ended = text("ended");
+        let ended = text(Phase::Ended);
         assert_eq!(ended, "node-hours 1.50 used, 0.50 in done units, 1.00 wasted (66.7 %)\n");
         let at_work = "1.00 in running units, or wasted (66.7 %)\n";
-        assert!(text(RUNNING).ends_with(at_work), "{}", text(RUNNING));
+        for phase in [Phase::Running, Phase::Suspended] {
+            assert!(text(phase).ends_with(at_work), "{}", text(phase));
+        }
         let nothing = NodeHours::of(&[], &[], 4).text();
         assert_eq!(nothing, "node-hours 0.00 used, 0.00 in done units, 0.00 wasted (-)\n");
     }

@@ -7,15 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use thresher_job::JobSpec;
 use thresher_proto::pb::{CancelRequest, DrainRequest, JobState, StatusRequest};
-use thresher_site::batch::AllocationId;
 
 use super::allocations::ask_states;
 use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
 use super::{Exit, print};
-use thresher_coordinator::batch::{
-    Allocation, History, Record, Records, batch_system, withdraw, withdraw_waiting,
-};
+use thresher_coordinator::batch::{History, Record, Records, States, batch_system, withdraw};
 use thresher_coordinator::run::{cancel_in_state, status_from_state};
 
 /// Stop a job permanently; published files are kept
@@ -123,9 +120,10 @@ fn check_cancelled(current: JobState) -> anyhow::Result<()> {
 /// Cancels waiting allocations, and also running ones if no coordinator could be reached.
 fn take_back(records: &Records, history: &History, answered: bool) -> anyhow::Result<()> {
     let Some(submission) = &history.submission else { return Ok(()) };
+    let states = ask_and_note(history);
     let ids = match answered {
-        true => history.waiting(),
-        false => history.unsettled().filter_map(|a| AllocationId::parse(&a.id).ok()).collect(),
+        true => history.queued(&states),
+        false => history.alive(&states),
     };
     withdraw(records, &*batch_system(&submission.site), &ids, "the job was cancelled")
 }
@@ -134,12 +132,12 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
     let mut withdrawn = 0;
     let submitted = submitted(&state)?;
+    let states = submitted.as_ref().map(|(_, history)| ask_and_note(history)).unwrap_or_default();
     if let Some((records, history)) = &submitted {
         // This must be recorded before the coordinator ends; otherwise its script would continue.
         records.add(Record::HeldByHand)?;
-        withdrawn = history.waiting().len();
-        let taken_back = withdraw_waiting(records, history, "the job was drained by hand");
-        note_failure(taken_back.map(|_| ()));
+        withdrawn = history.queued(&states).len();
+        note_failure(remove_queued(records, history, &states));
     }
     let unreached = block_on(async {
         match reach(&state).await? {
@@ -158,7 +156,7 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
         }
         (Some(why), Some((_, history))) if withdrawn > 0 => {
             print::note(&format!("{withdrawn} allocations were removed from the queue"));
-            refuse_running(&history, &why)?;
+            refuse_running(&history, &states, &why)?;
             print::note("`thresher resume` submits the job again");
         }
         (Some(why), _) => return Err(nothing_to_stop(&why, &state)),
@@ -166,16 +164,25 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Returns an error if an allocation runs, but its coordinator cannot be reached.
-fn refuse_running(history: &History, why: &str) -> anyhow::Result<()> {
-    let started: Vec<_> = history.unsettled().filter(|a| !a.runs.is_empty()).collect();
-    if started.is_empty() {
-        return Ok(());
+/// Asks the batch system, and prints a note if it does not answer.
+fn ask_and_note(history: &History) -> States {
+    let answer = ask_states(history);
+    if let Some(error) = answer.error {
+        print::note(&format!("the batch system does not answer: {error}"));
     }
-    let states = ask_states(history)?;
-    let running =
-        |a: &&&Allocation| matches!(a.describe(states.get(&a.id)).0, "running" | "ending");
-    match started.iter().find(running) {
+    answer.states
+}
+
+fn remove_queued(records: &Records, history: &History, states: &States) -> anyhow::Result<()> {
+    let Some(submission) = &history.submission else { return Ok(()) };
+    let (system, ids) = (batch_system(&submission.site), history.queued(states));
+    withdraw(records, &*system, &ids, "the job was drained by hand")
+}
+
+/// Returns an error if an allocation runs, but its coordinator cannot be reached.
+fn refuse_running(history: &History, states: &States, why: &str) -> anyhow::Result<()> {
+    let mut allocations = history.allocations.iter();
+    match allocations.find(|a| a.describe(states.get(&a.id)).0.has_nodes()) {
         Some(running) => anyhow::bail!(
             "allocation `{}` runs, and its coordinator could not be asked to drain: {}\nhint: no \
              allocation follows it; try again, or cancel it in the batch system",

@@ -11,14 +11,17 @@ use thresher_site::batch::AllocationId;
 use thresher_site::{Chain, SiteProfile, System, Wish};
 
 use super::allocations::ask_states;
+use super::connection::{Reached, block_on, reach};
 use super::place::{StatePlace, choose_state, load_job};
 use super::recover::RecoverArgs;
 use super::walltime::parse_walltime;
 use super::worker::refuse_obstacles;
 use super::{Exit, print};
+use thresher_coordinator::amounts::utc;
 use thresher_coordinator::batch::{
-    History, Prepared, Records, States, Submission, gang_program, submit_chain,
+    Allocation, History, Prepared, Records, Submission, gang_program, submit_chain,
 };
+use thresher_coordinator::clock;
 use thresher_coordinator::run::{accept_missing_in_state, status_from_state};
 
 /// Submit a job to a batch system
@@ -71,6 +74,9 @@ pub(super) struct SubmitArgs {
     /// Print script and command, and submit nothing
     #[arg(long)]
     dry_run: bool,
+    /// Submit although the batch system does not say whether an allocation of the job runs
+    #[arg(long)]
+    force: bool,
 }
 
 /// Submit a job again, with the options of the last submission
@@ -94,6 +100,9 @@ pub(super) struct ResumeArgs {
     accept_missing: bool,
     #[command(flatten)]
     recover: RecoverArgs,
+    /// Submit although the batch system does not say whether an allocation of the job runs
+    #[arg(long)]
+    force: bool,
 }
 
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
@@ -120,7 +129,7 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
         }
         return Ok(Exit::Done.into());
     }
-    if let Some(code) = already(&state)? {
+    if let Some(code) = already(&state, args.force)? {
         return Ok(code);
     }
     refuse_obstacles(&job)?;
@@ -144,7 +153,7 @@ pub(super) fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
     };
     let (nodes, walltime) = (submission.nodes, submission.walltime());
     submission.site.check(Wish { nodes, walltime, allocations: submission.allocations })?;
-    if let Some(code) = already(&state)? {
+    if let Some(code) = already(&state, args.force)? {
         return Ok(code);
     }
     args.recover.run(&state)?;
@@ -182,15 +191,12 @@ fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
 }
 
 /// Returns the exit status if the job is already complete, and an error if it cannot be submitted.
-fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
-    let status = match status_from_state(state) {
-        Ok(status) => status,
+fn already(state: &Path, force: bool) -> anyhow::Result<Option<ExitCode>> {
+    let status = status_from_state(state).unwrap_or_else(|error| {
         // There is no journal yet, or one that the coordinator will refuse with a better message.
-        Err(error) => {
-            tracing::debug!(%error, "no job in the state directory yet");
-            return Ok(None);
-        }
-    };
+        tracing::debug!(%error, "no job in the state directory yet");
+        StatusResponse::default()
+    });
     match status.state() {
         JobState::Complete | JobState::CompleteWithGaps => {
             print::note(&format!("job `{}` is already complete", status.job_name));
@@ -199,22 +205,71 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
         JobState::Failed | JobState::Cancelled => bail!(over(&status)),
         JobState::None | JobState::Running | JobState::Drained => {}
     }
+    refuse_second_chain(state, force)?;
+    Ok(None)
+}
+
+/// Returns an error if an allocation of the job waits or runs, or if that cannot be excluded.
+fn refuse_second_chain(state: &Path, force: bool) -> anyhow::Result<()> {
     let history = History::of(&Records::of(state).read()?);
-    let states: States = ask_states(&history).unwrap_or_else(|error| {
-        print::note(&format!("the batch system does not answer: {error}"));
-        States::new()
-    });
-    for allocation in history.unsettled() {
-        let current = allocation.describe(states.get(&allocation.id)).0;
-        if matches!(current, "queued" | "running" | "ending") {
+    let answer = ask_states(&history);
+    for allocation in &history.allocations {
+        let phase = allocation.describe(answer.states.get(&allocation.id)).0;
+        if phase.is_alive() {
             bail!(
-                "allocation `{}` of this job is {current}\nhint: `thresher status` shows it, \
+                "allocation `{}` of this job is {}\nhint: `thresher status` shows it, \
                  `thresher drain` ends it; a job has one coordinator at a time",
-                allocation.id
+                allocation.id,
+                phase.name()
             );
         }
     }
-    Ok(None)
+    refuse_coordinator(state)?;
+    let Some(error) = answer.error else { return Ok(()) };
+    let error = error.split("\nhint:").next().unwrap_or_default();
+    let now = clock::now().millis() / 1000;
+    let silent = |a: &&Allocation| !answer.states.contains_key(&a.id);
+    match history.unsettled().filter(silent).find_map(|a| may_be_alive(a, now)) {
+        Some(why) if !force => bail!(
+            "{why}, and the batch system does not say whether it still does: {error}\nhint: try \
+             again when it answers; if you know that the allocation has ended, add `--force`"
+        ),
+        Some(_) | None => {
+            print::note(&format!("the batch system does not answer: {error}"));
+            Ok(())
+        }
+    }
+}
+
+/// Returns an error if a coordinator of the job answers, whatever the batch system says.
+fn refuse_coordinator(state: &Path) -> anyhow::Result<()> {
+    match block_on(reach(state)) {
+        Ok(Reached::Coordinator(_)) => bail!(
+            "a coordinator of this job runs and answers\nhint: `thresher status` shows it, \
+             `thresher drain` ends it; a job has one coordinator at a time"
+        ),
+        Ok(Reached::Nobody(_)) => Ok(()),
+        // The next coordinator reports what is wrong with keys or address.
+        Err(error) => {
+            tracing::debug!(%error, "no coordinator could be asked");
+            Ok(())
+        }
+    }
+}
+
+/// Returns what an allocation may do of which only the records are known, in words; `None` if it
+/// has ended, or its walltime has.
+fn may_be_alive(allocation: &Allocation, now_unix_seconds: u64) -> Option<String> {
+    let id = &allocation.id;
+    let Some(run) = allocation.runs.last() else {
+        return Some(format!("allocation `{id}` of this job was submitted"));
+    };
+    let walltime = run.started_unix_seconds.saturating_add(allocation.walltime_seconds);
+    let ends = run.ends_unix_seconds.unwrap_or(walltime);
+    (now_unix_seconds < ends).then(|| {
+        let (started, ends) = (utc(run.started_unix_seconds * 1000), utc(ends * 1000));
+        format!("allocation `{id}` of this job started {started}, may run until {ends}")
+    })
 }
 
 /// Returns why a job that failed or was cancelled is not submitted again.

@@ -22,10 +22,13 @@ pub(crate) struct StatusView<'a> {
 
 impl StatusView<'_> {
     pub(crate) fn status(&self) -> Status {
+        let is_over = self
+            .job
+            .is_some_and(|job| matches!(job.lifecycle.phase, Phase::Drained | Phase::Over { .. }));
         let common = Status {
             epoch: self.epoch,
             now: self.now,
-            workers: self.workers.status(),
+            workers: self.workers.status(is_over),
             allocation: self.allocation.cloned(),
             ..Status::default()
         };

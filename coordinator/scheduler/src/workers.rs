@@ -329,9 +329,11 @@ impl Workers {
         self.live.values().map(|worker| worker.last_seen.at).min()
     }
 
-    /// Returns the live workers and the latest lost ones, by id.
-    pub(crate) fn status(&self) -> Vec<WorkerStatus> {
-        let live = self.live.iter().map(|(id, worker)| worker.status(*id, false));
+    /// Returns the live workers and the latest lost ones, by id. If the job is over, those that
+    /// never came back since the coordinator last started did not work for its end.
+    pub(crate) fn status(&self, is_over: bool) -> Vec<WorkerStatus> {
+        let live = self.live.iter().filter(|(_, worker)| worker.attached || !is_over);
+        let live = live.map(|(id, worker)| worker.status(*id, false));
         let lost = self.lost.iter().map(|(id, worker)| worker.status(*id, true));
         let mut all: Vec<_> = live.chain(lost).collect();
         all.sort_by_key(|worker| worker.worker_id);

@@ -1,7 +1,7 @@
 //! Runs a batch system's commands, with a time limit, bounded output, and an error that shows the
 //! command. Clients of a controller that is down wait for minutes.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use thresher_site::batch::CommandLine;
@@ -24,15 +24,45 @@ pub enum CommandError {
     #[error("`{command}` did not end within {limit:?}\nhint: the batch system may be down")]
     TooSlow { command: String, limit: Duration },
     /// The command failed; `said` is the end of its output.
-    #[error("`{command}` ended with {status}:\n{said}")]
+    #[error("`{command}` ended with {status}: {said}")]
     Failed { command: String, status: String, said: String },
     /// The output cannot be read.
     #[error("failed to read the answer of `{command}`: {source}")]
     Output { command: String, source: std::io::Error },
 }
 
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) out: String,
+    pub(super) errors: String,
+    status: ExitStatus,
+}
+
+impl Output {
+    /// Returns the error of a command that failed; `None` if it succeeded.
+    pub(super) fn failure(&self, line: &CommandLine) -> Option<CommandError> {
+        if self.status.success() {
+            return None;
+        }
+        let both = format!("{}{}", self.errors, self.out);
+        let said = both.trim_end().chars().take(SHOWN_CHARS).collect();
+        let (command, status) = (line.to_string(), self.status.to_string());
+        Some(CommandError::Failed { command, status, said })
+    }
+}
+
 /// Runs the command to its end and returns what it printed to stdout.
 pub fn run_command(line: &CommandLine, limit: Duration) -> Result<String, CommandError> {
+    let output = run_to_its_end(line, limit)?;
+    match output.failure(line) {
+        Some(failure) => Err(failure),
+        None => Ok(output.out),
+    }
+}
+
+/// Runs the command to its end, whether it succeeds or fails.
+pub(super) fn run_to_its_end(line: &CommandLine, limit: Duration) -> Result<Output, CommandError> {
     let command = line.to_string();
     let output = |source| CommandError::Output { command: command.clone(), source };
     let runtime =
@@ -46,7 +76,7 @@ pub fn run_command(line: &CommandLine, limit: Duration) -> Result<String, Comman
     })
 }
 
-async fn to_its_end(line: &CommandLine, command: &str) -> Result<String, CommandError> {
+async fn to_its_end(line: &CommandLine, command: &str) -> Result<Output, CommandError> {
     let named = || command.to_owned();
     let stdin = match &line.stdin {
         None => Stdio::null(),
@@ -54,7 +84,11 @@ async fn to_its_end(line: &CommandLine, command: &str) -> Result<String, Command
             CommandError::Input { command: named(), path: path.display().to_string(), source }
         })?,
     };
-    let mut child = tokio::process::Command::new(line.program)
+    let mut child = tokio::process::Command::new(line.program);
+    for name in line.unset {
+        child.env_remove(name);
+    }
+    let mut child = child
         .args(&line.arguments)
         .stdin(stdin)
         .stdout(Stdio::piped())
@@ -70,11 +104,7 @@ async fn to_its_end(line: &CommandLine, command: &str) -> Result<String, Command
     };
     let (out, errors, status) =
         read.await.map_err(|source| CommandError::Output { command: named(), source })?;
-    if status.success() {
-        return Ok(out);
-    }
-    let said: String = format!("{}{}", errors, out).trim_end().chars().take(SHOWN_CHARS).collect();
-    Err(CommandError::Failed { command: named(), status: status.to_string(), said })
+    Ok(Output { out, errors, status })
 }
 
 async fn text_of(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {

@@ -1,12 +1,13 @@
 //! The history of a job's allocations, and the decisions that follow from it. Pure: the same
 //! records give the same answer on every host.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use thresher_proto::pb::JobState;
 use thresher_site::Chain;
-use thresher_site::batch::{AllocationId, AllocationState, Ending};
+use thresher_site::batch::{AllocationId, AllocationState};
 
+use super::ask::States;
 use super::records::{Record, Stamped, Submission};
 
 /// Shortest duration of a run that counts as one without progress although it was killed before its
@@ -15,6 +16,18 @@ const FAIR_CHANCE_SECONDS: u64 = 600;
 
 /// Value used instead of a signal's name if the launcher could not start workers.
 const LAUNCHER: &str = "launcher";
+
+/// Value used if the launcher started workers before, and cannot any more: a host was lost.
+const LOST_HOST: &str = "lost-host";
+
+/// An exit status above this is that of a process killed by a signal.
+const KILLED: i32 = 128;
+
+/// How long the batch system is asked about an allocation whose end was recorded, because it may
+/// run the script again. Later its id may belong to somebody else's job.
+const ASKED_SECONDS: u64 = 30 * 24 * 3600;
+/// Largest number of allocations about which the batch system is asked, the latest ones.
+const ASKED_MAX: usize = 200;
 
 /// Why a chain ends early: the next allocation would stop for the same reason.
 pub const REFUSED: &str =
@@ -47,6 +60,8 @@ pub struct Allocation {
     /// Why it was withdrawn, if it was.
     pub withdrawn: Option<String>,
     submitted: u64,
+    /// When the last record about it was written.
+    recorded_unix_seconds: u64,
     /// Whether it belongs to the last request.
     current: bool,
 }
@@ -62,6 +77,9 @@ pub struct Run {
     pub ends_unix_seconds: Option<u64>,
     /// Units of the job that were done when it started.
     pub units_before: u64,
+    /// Units of the job that were done when it ended or, if that was earlier, when the next run of
+    /// the job started: what that run does is its own. `None` if neither is recorded.
+    pub units_after: Option<u64>,
     /// How it ended, if it recorded that.
     pub end: Option<RunEnd>,
     number: u64,
@@ -76,8 +94,6 @@ pub struct RunEnd {
     pub status: i32,
     /// The signal that asked for the end; empty if none did.
     pub asked: String,
-    /// Units of the job that were done at the end.
-    pub units_after: u64,
     /// What stopped the job; empty if nothing did.
     pub reason: String,
     /// Whether the same cause would stop the next allocation too.
@@ -91,6 +107,8 @@ pub enum StartDecision {
     Run,
     /// End at once, for this reason; allocations that wait after it are withdrawn.
     Stop(String),
+    /// End at once, for this reason, which concerns no other allocation.
+    Skip(String),
 }
 
 /// What a script that ends has to report to its batch system.
@@ -108,6 +126,20 @@ pub enum Next {
     Failed,
 }
 
+/// The number and time of a record.
+#[derive(Clone, Copy)]
+struct When {
+    number: u64,
+    at_unix_seconds: u64,
+}
+
+impl Run {
+    /// Returns the number of units that were done in this run, as far as is recorded.
+    pub fn units_done(&self) -> u64 {
+        self.units_after.map_or(0, |after| after.saturating_sub(self.units_before))
+    }
+}
+
 impl History {
     /// Reads the records, in their order.
     pub fn of(records: &[Stamped]) -> Self {
@@ -115,41 +147,59 @@ impl History {
         for stamped in records {
             history.take(stamped);
         }
+        history.limit_units_to_their_run();
         history
+    }
+
+    /// Counts units that were done after the start of a later run as that run's.
+    fn limit_units_to_their_run(&mut self) {
+        let runs = self.allocations.iter().flat_map(|allocation| &allocation.runs);
+        let mut starts: Vec<(u64, u64)> = runs.map(|run| (run.number, run.units_before)).collect();
+        starts.sort_unstable();
+        for run in self.allocations.iter_mut().flat_map(|allocation| &mut allocation.runs) {
+            let later = starts.iter().find(|(number, _)| *number > run.number);
+            let bounds = [run.units_after, later.map(|(_, units_before)| *units_before)];
+            run.units_after = bounds.into_iter().flatten().min();
+        }
     }
 
     fn take(&mut self, stamped: &Stamped) {
         let (number, at) = (stamped.number, stamped.at_unix_seconds);
+        let when = When { number, at_unix_seconds: at };
         match &stamped.record {
             Record::Requested(submission) => {
                 self.submission = Some((**submission).clone());
                 self.requested = number;
                 self.allocations.iter_mut().for_each(|allocation| allocation.current = false);
             }
-            Record::Submitted { id } => drop(self.entry(id, number)),
+            Record::Submitted { id } => self.entry(id, when).recorded_unix_seconds = at,
             Record::Started { id, nodes, ends_unix_seconds, units_done } => {
                 let run = Run {
                     started_unix_seconds: at,
                     nodes: *nodes,
                     ends_unix_seconds: *ends_unix_seconds,
                     units_before: *units_done,
+                    units_after: None,
                     end: None,
                     number,
                 };
                 // A script may start before the record of its submission is written.
-                self.entry(id, number).runs.push(run);
+                let allocation = self.entry(id, when);
+                allocation.recorded_unix_seconds = at;
+                allocation.runs.push(run);
             }
             Record::Ended { id, status, asked, units_done, reason, refused } => {
                 let end = RunEnd {
                     at_unix_seconds: at,
                     status: *status,
                     asked: asked.clone(),
-                    units_after: *units_done,
                     reason: reason.clone(),
                     refused: *refused,
                 };
                 self.with(id, |allocation| {
+                    allocation.recorded_unix_seconds = at;
                     if let Some(run) = allocation.runs.last_mut() {
+                        run.units_after = Some(*units_done);
                         run.end = Some(end);
                     }
                 });
@@ -162,7 +212,7 @@ impl History {
     }
 
     /// Returns the allocation of the last request with this id, and adds one if there is none.
-    fn entry(&mut self, id: &str, number: u64) -> &mut Allocation {
+    fn entry(&mut self, id: &str, when: When) -> &mut Allocation {
         let known = self.allocations.iter().rposition(|a| a.id == id);
         let known = known.filter(|at| self.allocations[*at].current || !self.is_settled(*at));
         let index = known.unwrap_or(self.allocations.len());
@@ -174,7 +224,8 @@ impl History {
                 walltime_seconds: asked.map_or(0, |asked| asked.walltime_seconds),
                 runs: Vec::new(),
                 withdrawn: None,
-                submitted: number,
+                submitted: when.number,
+                recorded_unix_seconds: when.at_unix_seconds,
                 current: true,
             });
         }
@@ -197,8 +248,56 @@ impl History {
         self.allocations.iter().rev().find(|allocation| allocation.id == id)
     }
 
-    /// Returns the allocations whose end was not recorded, so that the batch system has to be
-    /// asked.
+    /// Returns the allocations about which the batch system has to be asked: those whose end was
+    /// not recorded, and those that ended lately, because a script that ended may run again.
+    pub fn to_ask(&self, now_unix_seconds: u64) -> Vec<AllocationId> {
+        let lately = |allocation: &Allocation| {
+            now_unix_seconds.saturating_sub(allocation.recorded_unix_seconds) < ASKED_SECONDS
+        };
+        let open: BTreeSet<&str> = self.unsettled().map(|a| a.id.as_str()).collect();
+        let latest = self.allocations.iter().rev();
+        let asked = latest.filter(|a| open.contains(a.id.as_str()) || lately(a)).take(ASKED_MAX);
+        let ids: BTreeSet<AllocationId> =
+            asked.filter_map(|a| AllocationId::parse(&a.id).ok()).collect();
+        ids.into_iter().collect()
+    }
+
+    /// Returns the allocations that the batch system holds in its queue, whether they have run
+    /// before or not, and those of the last request of which only the records say that they wait.
+    pub fn queued(&self, states: &States) -> Vec<AllocationId> {
+        let unknown = self.waiting();
+        let ids: BTreeSet<AllocationId> = self
+            .allocations
+            .iter()
+            .filter_map(|allocation| AllocationId::parse(&allocation.id).ok())
+            .filter(|id| match states.get(id.as_str()) {
+                Some(AllocationState::Pending { .. } | AllocationState::Held { .. }) => true,
+                Some(AllocationState::Running { .. } | AllocationState::Ended { .. }) => false,
+                None => unknown.contains(id),
+            })
+            .collect();
+        ids.into_iter().collect()
+    }
+
+    /// Returns the allocations that may run the job now or later: those in the queue, those that
+    /// have nodes, and those that started and of which nothing else is known.
+    pub fn alive(&self, states: &States) -> Vec<AllocationId> {
+        let mut ids: BTreeSet<AllocationId> = self.queued(states).into_iter().collect();
+        let open: BTreeSet<&str> = self.unsettled().map(|a| a.id.as_str()).collect();
+        for id in self.allocations.iter().filter_map(|a| AllocationId::parse(&a.id).ok()) {
+            let runs = match states.get(id.as_str()) {
+                Some(AllocationState::Running { .. }) => true,
+                Some(_) => false,
+                None => open.contains(id.as_str()),
+            };
+            if runs {
+                ids.insert(id);
+            }
+        }
+        ids.into_iter().collect()
+    }
+
+    /// Returns the allocations whose end was not recorded.
     pub fn unsettled(&self) -> impl Iterator<Item = &Allocation> {
         self.allocations.iter().filter(|allocation| match allocation.runs.last() {
             None => allocation.withdrawn.is_none(),
@@ -221,6 +320,10 @@ impl History {
             return StartDecision::Stop("the job is over".to_owned());
         }
         let Some(allocation) = self.allocation(id) else { return StartDecision::Run };
+        if !allocation.current {
+            let why = "the job was submitted again after this allocation, which came back";
+            return StartDecision::Skip(why.to_owned());
+        }
         if let Some(why) = &allocation.withdrawn {
             return StartDecision::Stop(why.clone());
         }
@@ -247,11 +350,13 @@ impl History {
     /// `refused` for the same cause.
     pub fn next(&self, id: &str, status: i32, asked: &str, refused: bool) -> Next {
         match status {
-            0 | 3 | 4 => return Next::Over,
+            0 | 3 | 4 | 7 => return Next::Over,
             5 if refused => return Next::Refused,
             // It was drained because no worker could be started.
             5 if asked == LAUNCHER => return Next::Failed,
             5 => {}
+            // It hung after the request to stop, and was killed. The journal has what it did.
+            killed if killed > KILLED && !asked.is_empty() => {}
             _ => return Next::Failed,
         }
         let Some(allocation) = self.allocation(id) else { return Next::Done };
@@ -262,6 +367,9 @@ impl History {
         let ran = allocation.runs.len() as u64;
         match submission.site.chain {
             Chain::Requeue if ran < u64::from(submission.allocations) => Next::Requeue,
+            // It needs other hosts. An end without progress is counted, so this ends too.
+            _ if asked == LOST_HOST && self.waiting().is_empty() => Next::Requeue,
+            Chain::Requeue | Chain::Dependency if status > KILLED => Next::Failed,
             Chain::Requeue | Chain::Dependency => Next::Done,
         }
     }
@@ -285,15 +393,14 @@ impl History {
         let mut idle = 0;
         for (index, run) in runs.iter().enumerate() {
             let later = runs.get(index + 1);
-            let (done, lasted) = match (&run.end, later) {
-                (Some(end), _) => (end.units_after > run.units_before, u64::MAX),
-                (None, Some(later)) => (
-                    later.units_before > run.units_before,
-                    later.started_unix_seconds.saturating_sub(run.started_unix_seconds),
-                ),
+            let lasted = match (&run.end, later) {
+                (Some(_), _) => u64::MAX,
+                (None, Some(later)) => {
+                    later.started_unix_seconds.saturating_sub(run.started_unix_seconds)
+                }
                 (None, None) => continue,
             };
-            if done {
+            if run.units_done() > 0 {
                 idle = 0;
             } else if lasted >= FAIR_CHANCE_SECONDS {
                 idle += 1;
@@ -303,84 +410,5 @@ impl History {
     }
 }
 
-impl Allocation {
-    /// Returns the node seconds used, as far as is known: a run whose end was not recorded ended
-    /// when the next one started, or at the end of its walltime, or still runs.
-    pub fn node_seconds(&self, state: Option<&AllocationState>, now_unix_seconds: u64) -> u64 {
-        let runs_now = matches!(state, Some(AllocationState::Running { .. }));
-        let mut sum = 0;
-        for (index, run) in self.runs.iter().enumerate() {
-            let last = run.started_unix_seconds.saturating_add(self.walltime_seconds);
-            let ended = match (&run.end, self.runs.get(index + 1)) {
-                (Some(end), _) => end.at_unix_seconds,
-                (None, Some(later)) => later.started_unix_seconds.min(last),
-                (None, None) if runs_now => now_unix_seconds,
-                (None, None) => now_unix_seconds.min(last),
-            };
-            sum += ended.saturating_sub(run.started_unix_seconds) * u64::from(run.nodes);
-        }
-        sum
-    }
-
-    /// Returns whether it failed, and neither the records nor the batch system say why.
-    pub fn lacks_cause(&self, state: Option<&AllocationState>) -> bool {
-        let failed =
-            matches!(state, Some(AllocationState::Ended { ending: Ending::Failed { .. }, .. }));
-        let Some(run) = self.runs.last() else { return failed && self.withdrawn.is_none() };
-        let Some(end) = &run.end else { return failed };
-        match end.status {
-            0 | 3 | 4 => false,
-            5 => end.reason.is_empty() && end.units_after <= run.units_before,
-            _ => true,
-        }
-    }
-
-    /// Returns its state in one word (queued, running, ended), and the reason. What the batch
-    /// system says comes first, if it says anything.
-    pub fn describe(&self, state: Option<&AllocationState>) -> (&'static str, String) {
-        let last = self.runs.last();
-        let own = last.and_then(|run| Some((run, run.end.as_ref()?))).map(|(run, end)| {
-            let why = match end.status {
-                0 => "the job was complete".to_owned(),
-                3 => "the job was complete except for missing units".to_owned(),
-                4 => "the job failed or was cancelled".to_owned(),
-                5 if !end.reason.is_empty() => {
-                    format!("stopped: {}", end.reason.lines().next().unwrap_or_default())
-                }
-                5 if end.asked.is_empty() => "drained".to_owned(),
-                5 => format!("drained, requested by {}", end.asked),
-                status => format!("the coordinator ended with status {status}"),
-            };
-            format!("{why}; {} units done", end.units_after.saturating_sub(run.units_before))
-        });
-        match (state, own) {
-            (Some(AllocationState::Ended { ending, reason }), own) => {
-                let mut why = ending.to_string();
-                for more in [Some(reason.clone()), own, self.withdrawn.clone()] {
-                    if let Some(more) = more.filter(|more| !more.is_empty()) {
-                        why += &format!("; {more}");
-                    }
-                }
-                ("ended", why)
-            }
-            (Some(AllocationState::Running { .. }), None) => ("running", String::new()),
-            (Some(AllocationState::Running { .. }), Some(own)) => ("ending", own),
-            (Some(AllocationState::Pending { reason }), _) => ("queued", reason.clone()),
-            (None, Some(own)) => ("ended", own),
-            (None, None) => match (&self.withdrawn, self.runs.is_empty()) {
-                (Some(why), true) => ("withdrawn", why.clone()),
-                (_, false) => (
-                    "unknown",
-                    "it started, no end was recorded, and the batch system does not say".to_owned(),
-                ),
-                (None, true) => ("unknown", "submitted; the batch system does not say".to_owned()),
-            },
-        }
-    }
-}
-
-/// States of allocations, by id.
-pub type States = BTreeMap<String, AllocationState>;
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,6 +17,22 @@ pub(super) fn launch_words(site: &SiteProfile, nodes: u32) -> Vec<String> {
     words
 }
 
+/// Returns the program and its arguments for some of the hosts: the script adds their number and
+/// names. Empty if the launcher cannot choose hosts, or the batch system removes lost ones.
+pub(super) fn launch_on_words(site: &SiteProfile) -> Vec<String> {
+    let mut words = match site.launcher {
+        Launcher::Srun | Launcher::Jsrun => return Vec::new(),
+        Launcher::Mpirun => vec!["mpirun".to_owned()],
+    };
+    words.extend(MPIRUN_OPTIONS.map(str::to_owned));
+    words.extend_from_slice(&site.launch_options);
+    words
+}
+
+/// With `--enable-recovery`, the death of one process does not end all.
+const MPIRUN_OPTIONS: [&str; 5] =
+    ["--map-by", "ppr:1:node", "--bind-to", "none", "--enable-recovery"];
+
 fn srun(site: &SiteProfile, nodes: u32) -> Vec<String> {
     let mut words =
         vec!["srun".to_owned(), format!("--nodes={nodes}"), format!("--ntasks={nodes}")];
@@ -54,18 +70,7 @@ fn jsrun(site: &SiteProfile, nodes: u32) -> Vec<String> {
 
 fn mpirun(nodes: u32) -> Vec<String> {
     let nodes = nodes.to_string();
-    let words = [
-        "mpirun",
-        "-n",
-        &nodes,
-        "--map-by",
-        "ppr:1:node",
-        "--bind-to",
-        "none",
-        // Without this, the death of one process ends all.
-        "--enable-recovery",
-    ];
-    words.map(str::to_owned).to_vec()
+    ["mpirun", "-n", &nodes].into_iter().chain(MPIRUN_OPTIONS).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -91,5 +96,17 @@ mod tests {
             words("generic-lsf", "[site]\nlaunch_options = [\"--oversubscribe\"]"),
             "mpirun -n 92 --map-by ppr:1:node --bind-to none --enable-recovery --oversubscribe"
         );
+    }
+
+    #[test]
+    fn only_mpirun_is_called_for_some_of_the_hosts() {
+        let on = |site: &str, job: &str| {
+            launch_on_words(&SiteProfile::choose(site, job).unwrap()).join(" ")
+        };
+        assert_eq!(
+            on("generic-lsf", "[site]\nlaunch_options = [\"--oversubscribe\"]"),
+            "mpirun --map-by ppr:1:node --bind-to none --enable-recovery --oversubscribe"
+        );
+        assert_eq!((on("frontier", ""), on("summit", "")), (String::new(), String::new()));
     }
 }

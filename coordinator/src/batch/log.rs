@@ -1,5 +1,9 @@
 //! The log of an allocation, written by its script, launcher and coordinator: its path, and the
 //! line that says why the allocation failed.
+//!
+//! LSF writes a file of its own at the end of a job, with a copy of the batch script in front of
+//! what the job printed. So under LSF the script appends its output to the log by itself; LSF's
+//! file is read only if there is no log, and without that copy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,23 +38,58 @@ const WORDS: [&str; 16] = [
     "panicked",
 ];
 
-/// Returns the path to which the batch system writes the log, as the submission requests.
+/// The first line of LSF's report on a job, and the last one before what the job printed. The
+/// report has a copy of the script.
+const REPORT_STARTS: &str = "Sender: LSF System";
+const REPORT_ENDS: &str = "The output (if any)";
+
+/// Returns the path of the log.
 pub(super) fn log_path(state: &Path, id: &str) -> PathBuf {
     state.join("logs").join(format!("allocation-{id}.log"))
+}
+
+/// Returns the path of the file that LSF writes by itself.
+pub(super) fn lsf_log_path(state: &Path, id: &str) -> PathBuf {
+    state.join("logs").join(format!("allocation-{id}.lsf.log"))
 }
 
 /// Returns where to look for the cause of an end, and the cause itself if the log shows it; empty
 /// if there is no log.
 pub fn cause_in_log(state: &Path, id: &str) -> String {
-    let path = log_path(state, id);
-    match read_log_end(&path, MAX_READ_BYTES) {
-        Ok(text) => match last_error(&text) {
-            Some(line) => format!("`{line}`, from {}", path.display()),
-            None => format!("see {}", path.display()),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => format!("failed to read {}: {error}", path.display()),
+    let mut first = None;
+    for path in [log_path(state, id), lsf_log_path(state, id)] {
+        let text = match read_log_end(&path, MAX_READ_BYTES) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return format!("failed to read {}: {error}", path.display()),
+        };
+        match last_error(&without_report(&text)) {
+            Some(line) => return format!("`{line}`, from {}", path.display()),
+            None => first = first.or_else(|| Some(format!("see {}", path.display()))),
+        }
     }
+    first.unwrap_or_default()
+}
+
+/// Returns what the job printed, without LSF's report. If the text starts in the middle of a
+/// report, it is known by its last line.
+fn without_report(log: &str) -> String {
+    let is_end = |line: &&str| line.trim_start().starts_with(REPORT_ENDS);
+    let is_start = |line: &&str| line.trim_start().starts_with(REPORT_STARTS);
+    let mut in_report = {
+        let first = log.lines().find(|line| is_start(line) || is_end(line));
+        first.is_some_and(|line| is_end(&line))
+    };
+    let mut kept = String::new();
+    for line in log.lines() {
+        in_report |= is_start(&line);
+        if !in_report {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        in_report &= !is_end(&line);
+    }
+    kept
 }
 
 /// Returns the last error of the coordinator, else that of another program, else that of the
@@ -104,6 +143,51 @@ job `cluster` is drained (5.1 s, submitted 2026-11-28 13:00:00 UTC)
         ] {
             assert_eq!(last_error(log).as_deref(), expected, "{log}");
         }
+    }
+
+    /// A report as LSF writes it, with a copy of the script.
+    const REPORT: &str = "\
+------------------------------------------------------------
+Sender: LSF System <lsfadmin@c1>
+Subject: Job 101: <crawl> in cluster <c> Exited
+
+Your job looked like:
+
+------------------------------------------------------------
+# LSBATCH: User input
+#!/bin/bash
+        say \"the worker on $(uname -n) keeps exiting, last with status $code\"
+        trouble=\"$module failed on $(uname -n)\"
+------------------------------------------------------------
+
+Exited with exit code 1.
+
+The output (if any) follows:
+
+";
+
+    #[test]
+    fn the_copy_of_the_script_in_a_report_of_lsf_is_never_the_cause() {
+        let printed = "mpirun was unable to reach n3\n";
+        let cut = &REPORT[REPORT.find("# LSBATCH").unwrap()..];
+        let streamed = format!("{printed}{REPORT}");
+        for (log, expected) in [
+            (REPORT.to_owned(), None),
+            (cut.to_owned(), None),
+            (REPORT[..REPORT.len() / 2].to_owned(), None),
+            (format!("{REPORT}{printed}"), Some(printed.trim())),
+            (format!("{cut}{printed}"), Some(printed.trim())),
+            (streamed.clone(), Some(printed.trim())),
+            (format!("{streamed}{REPORT}all is well\n"), Some(printed.trim())),
+        ] {
+            assert_eq!(last_error(&without_report(&log)).as_deref(), expected, "{log}");
+        }
+        let state = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(state.path().join("logs")).unwrap();
+        std::fs::write(lsf_log_path(state.path(), "7"), format!("{REPORT}{printed}")).unwrap();
+        assert!(cause_in_log(state.path(), "7").starts_with("`mpirun was unable to reach n3`"));
+        std::fs::write(log_path(state.path(), "7"), "error: no keys\n").unwrap();
+        assert!(cause_in_log(state.path(), "7").starts_with("`no keys`"), "the log comes first");
     }
 
     #[test]

@@ -12,17 +12,22 @@
 //! **Invariant:** a record never changes: each is a file of its own, created whole and exclusively,
 //! so that several hosts may write at once.
 
+mod ask;
 mod command;
+mod describe;
 mod history;
 mod launcher;
 mod log;
 mod records;
 mod script;
+mod search;
 mod submission;
 mod systems;
 
+pub use ask::{Answer, States, ask};
 pub use command::run_command;
-pub use history::{Allocation, History, Next, REFUSED, Run, StartDecision, States};
+pub use describe::{Now, Phase};
+pub use history::{Allocation, History, Next, REFUSED, Run, RunEnd, StartDecision};
 pub use log::cause_in_log;
 pub use records::{Record, Records, Submission};
 pub use script::gang_program;

@@ -48,6 +48,47 @@ settle() {
 
 # --- on every node, started by the launcher ---
 
+# Prints the processes of this job that another call of the launcher left on this host, and their
+# workers: a launcher that is killed may leave its ranks behind. $launch_id names this call.
+left_behind() {
+    local process word words here
+    here=$(readlink /proc/self/ns/uts)
+    for process in /proc/[0-9]*; do
+        words=()
+        {
+            while [ ${#words[@]} -lt 4 ] && IFS= read -r -d '' word; do
+                words+=("$word")
+            done <"$process/cmdline"
+        } 2>/dev/null
+        [ "${words[2]:-}" = worker ] && [ "${words[3]:-}" != "$launch_id" ] || continue
+        case ${words[1]} in "$state"/allocations/*) ;; *) continue ;; esac
+        [ "$(readlink "$process/ns/uts")" = "$here" ] || continue
+        process=${process#/proc/}
+        printf '%s ' "$process" $(cat "/proc/$process/task/$process/children" 2>/dev/null)
+    done
+}
+
+# Ends them, as two workers would share the cores of one host. A worker that is asked to exit
+# returns its units within half of the margin.
+end_left_behind() {
+    local pid tries=0 still
+    still=$(left_behind)
+    [ -n "$still" ] || return 0
+    say "another launch left processes on $(uname -n), ending them: $still"
+    # shellcheck disable=SC2086
+    kill -TERM $still 2>/dev/null
+    while [ "$tries" -lt 800 ] && [ -z "$stopped" ]; do
+        for pid in $still; do
+            kill -0 "$pid" 2>/dev/null || still=${still/"$pid "/}
+        done
+        [ -n "$still" ] || return 0
+        tries=$((tries + 1))
+        sleep 0.2
+    done
+    # shellcheck disable=SC2086
+    kill -KILL $still 2>/dev/null
+}
+
 # Restarts a worker that is killed, so that its node does not stay idle. One that exits by itself
 # has lost its coordinator, or is not wanted: it may try again, but not for ever, because some
 # launchers leave their processes behind.
@@ -62,7 +103,8 @@ work() {
             trap "rm -f '$copy'" EXIT
         fi
     fi
-    trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT USR1 USR2 URG
+    trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT USR1 USR2 URG
+    end_left_behind
     while [ -z "$stopped" ]; do
         began=$SECONDS
         "$program" worker connect --state "$state" ${scratch[@]+"${scratch[@]}"} \
@@ -83,21 +125,48 @@ work() {
 
 # --- once in an allocation ---
 
+answers() { timeout -k 5 20 "${launch_on[@]}" -n 1 --host "$1" true >/dev/null 2>&1; }
+
+# Asks each host after the launcher failed, and chooses those that answer for the next call, which a
+# lost host would end too. Fails if that changes nothing.
+choose_hosts() {
+    local host folder probes=() answering=()
+    [ ${#launch_on[@]} -gt 0 ] && [ ${#hosts[@]} -gt 1 ] && folder=$(mktemp -d) || return 1
+    for host in "${hosts[@]}"; do
+        { ! answers "$host" || : >"$folder/$host"; } &
+        probes+=("$!")
+        [ $((${#probes[@]} % 16)) != 0 ] || settle "$!"
+    done
+    for host in "${probes[@]}"; do settle "$host"; done
+    for host in "${hosts[@]}"; do
+        [ ! -e "$folder/$host" ] || answering+=("$host")
+    done
+    rm -rf "$folder"
+    [ ${#answering[@]} -gt 0 ] && [ ${#answering[@]} -lt ${#hosts[@]} ] || return 1
+    say "${#answering[@]} of ${#hosts[@]} hosts answer, which are used from now on: ${answering[*]}"
+    hosts=("${answering[@]}")
+    host=${hosts[*]}
+    launch=("${launch_on[@]}" -n "${#hosts[@]}" --host "${host// /,}")
+}
+
 # Calls the launcher for all workers, and again when all of them are lost.
 launch_all() {
-    local early=0 began
+    local early=0 calls=0 worked='' began
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM
     trap 'stopped=yes' INT USR1 USR2 URG
     while [ -z "$stopped" ]; do
         began=$SECONDS
-        "${launch[@]}" "$BASH" "$script" worker &
+        calls=$((calls + 1))
+        "${launch[@]}" "$BASH" "$script" worker "$id.$(date +%s).$calls" &
         child=$!
         settle "$child"
         [ "$code" != 0 ] && [ -z "$stopped" ] || return 0
-        if [ $((SECONDS - began)) -lt 20 ]; then early=$((early + 1)); else early=0; fi
+        if [ $((SECONDS - began)) -lt 20 ]; then early=$((early + 1)); else early=0 worked=yes; fi
         say "${launch[0]} ended with status $code"
+        if choose_hosts; then early=0; fi
         if [ "$early" -ge 4 ]; then
-            kill -ALRM $$
+            # If it worked before, the hosts have changed, and others may do.
+            kill -"${worked:+VT}ALRM" $$
             return 1
         fi
         sleep 1
@@ -108,23 +177,57 @@ coordinate() {
     "$thresher" serve "$job" --state "$state" --interface "$interface" --port "$port" \
         --ends-at "$ends" &
     coordinator=$!
+    watch "$latest"
+}
+
+# Kills the coordinator if it still runs at a time in Unix seconds: it hangs, and the batch system
+# would end everything later, with nothing recorded.
+watch() {
+    unwatch
+    set -m
+    wait_and_kill "$1" &
+    watcher=$!
+    set +m
+}
+
+# The batch system may signal every process of the job.
+wait_and_kill() {
+    local left
+    trap '' TERM INT USR1 USR2 URG
+    while left=$(($1 - $(date +%s))) && [ "$left" -gt 0 ]; do
+        sleep "$((left < 60 ? left : 60))"
+    done
+    say 'the coordinator failed to stop by its deadline: killing it'
+    kill -KILL "$coordinator"
+}
+
+unwatch() {
+    [ -n "$watcher" ] || return 0
+    { kill -KILL -- "-$watcher" && wait "$watcher"; } 2>/dev/null
+    watcher=''
 }
 
 drain() {
+    local by
     [ -z "$asked" ] || return 0
     asked=$1
     say "got $1: draining"
     kill -TERM "$coordinator" 2>/dev/null
+    by=$(($(date +%s) + drain_seconds))
+    watch "$((by < latest ? by : latest))"
 }
 
-# Stops the launcher. By now the workers know that the job ends, or never will.
+# Stops the launcher, with its process group. By now the workers know that the job ends, or never
+# will.
 stop_launcher() {
-    local tries=0
-    while kill -0 "$launcher" 2>/dev/null; do
+    local tries=0 left
+    while kill -0 -- "-$launcher" 2>/dev/null; do
         tries=$((tries + 1))
-        [ "$tries" != 25 ] || kill -TERM "$launcher" 2>/dev/null
+        [ "$tries" != 25 ] || kill -TERM -- "-$launcher" 2>/dev/null
         if [ "$tries" -ge 75 ]; then
-            kill -KILL "$launcher" 2>/dev/null
+            left=$(left_behind)
+            # shellcheck disable=SC2086
+            kill -KILL -- "-$launcher" $left 2>/dev/null
             break
         fi
         sleep 0.2
@@ -141,7 +244,12 @@ allocation() {
     fi
     answer=$("$thresher" allocation begin --state "$state") || exit
     case $answer in
-        'run '[0-9]*) ends=${answer#run } ;;
+        'run '[0-9]*)
+            # shellcheck disable=SC2206
+            hosts=(${answer#run })
+            ends=${hosts[0]} latest=${hosts[1]} drain_seconds=${hosts[2]}
+            hosts=("${hosts[@]:3}")
+            ;;
         *)
             say "nothing to do: $answer"
             exit 0
@@ -152,18 +260,24 @@ allocation() {
         trap "drain $signal" "$signal"
     done
     trap 'drain launcher' ALRM
+    trap 'drain lost-host' VTALRM
     coordinate
+    # In a process group of its own, which ends as a whole.
+    set -m
     launch_all &
     launcher=$!
+    set +m
     while :; do
         settle "$coordinator"
         status=$code
+        [ -n "$asked" ] || [ "$(date +%s)" -lt "$latest" ] || asked=deadline
         # It was killed without a request to stop: the workers wait for the next coordinator.
         [ "$status" -gt 128 ] && [ -z "$asked" ] && [ "$crashes" -lt 5 ] || break
         crashes=$((crashes + 1))
         say "the coordinator was killed (status $status): starting another"
         coordinate
     done
+    unwatch
     stop_launcher
     answer=$("$thresher" allocation end --state "$state" --status "$status" --asked "$asked")
     case $answer in
@@ -173,7 +287,11 @@ allocation() {
     esac
 }
 
-asked='' stopped='' ends='' child='' coordinator='' launcher='' trouble='' code=0
+asked='' stopped='' ends='' child='' coordinator='' launcher='' watcher='' trouble='' code=0
+launch_id=${2:-}
+if [ "${1:-}" != worker ] && [ -n "$log" ] && { : >>"$log"; } 2>/dev/null; then
+    exec >>"$log" 2>&1
+fi
 load_modules
 environment
 case ${1:-} in

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use thresher_job::JobSpec;
-use thresher_site::batch::{AllocationId, BatchSystem};
+use thresher_site::batch::{AllocationId, BatchSystem, CommandLine};
 use thresher_site::{Chain, SiteProfile};
 
 use super::command::run_command;
 use super::history::History;
 use super::records::{Record, Records, Submission};
 use super::script::{ScriptValues, render};
+use super::search::{NoId, Search};
 use super::systems::{batch_system, request};
 
 /// Limit for submitting. A busy controller takes its time; a hanging one must not block a person
@@ -122,17 +123,29 @@ pub fn submit_chain(
         let after = ids.last().cloned();
         let request = request(submission, state, &submission.job_name, after);
         let line = system.submit(&request)?;
-        let submitted = run_command(&line, SUBMIT_LIMIT)
-            .map_err(anyhow::Error::from)
-            .and_then(|out| Ok(system.parse_submit(&out)?));
-        let id = submitted.with_context(|| match ids.last() {
-            None => "nothing was submitted".to_owned(),
+        let submitted = match submit_one(&*system, &line) {
+            Ok(id) => Ok(vec![id]),
+            Err(failure) => {
+                let known = History::of(&records.read()?);
+                let search = Search { name: &submission.job_name, state, known: &known };
+                search.after(&*system, failure)
+            }
+        };
+        let submitted = submitted.with_context(|| match ids.last() {
+            None => format!("`{}` failed", line.program),
             Some(last) => format!("{} were submitted, the last is `{last}`; then", ids.len()),
         })?;
-        records.add(Record::Submitted { id: id.to_string() })?;
-        ids.push(id);
+        for id in submitted {
+            records.add(Record::Submitted { id: id.to_string() })?;
+            ids.push(id);
+        }
     }
     Ok(ids)
+}
+
+fn submit_one(system: &dyn BatchSystem, line: &CommandLine) -> Result<AllocationId, NoId> {
+    let out = run_command(line, SUBMIT_LIMIT).map_err(NoId::of)?;
+    system.parse_submit(&out).map_err(|error| NoId::Unknown(error.to_string()))
 }
 
 /// Withdraws allocations. The records are written first, so that an allocation that starts at this

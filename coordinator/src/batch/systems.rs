@@ -8,7 +8,7 @@ use thresher_site::batch::{AllocationId, AllocationRequest, BatchSystem, ID_PLAC
 use thresher_site::{Layout, Records, SiteProfile, System};
 use thresher_slurm::{Records as SlurmRecords, Slurm};
 
-use super::log::log_path;
+use super::log::{log_path, lsf_log_path};
 use super::records::Submission;
 
 /// Largest part of the walltime that the warning may come before the end, as a divisor.
@@ -46,7 +46,11 @@ pub(super) fn request(
     let site = &submission.site;
     let walltime = submission.walltime();
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let log = log_path(state, ID_PLACEHOLDER);
+    let log = match site.system {
+        System::Slurm => log_path(state, ID_PLACEHOLDER),
+        // The script writes the log itself.
+        System::Lsf => lsf_log_path(state, ID_PLACEHOLDER),
+    };
     AllocationRequest {
         name: job_name.to_owned(),
         nodes: NonZeroU32::new(submission.nodes).unwrap_or(NonZeroU32::MIN),

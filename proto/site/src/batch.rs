@@ -36,9 +36,21 @@ pub trait BatchSystem: Sync {
     /// Returns the command that prints the state of all of `ids`, or `None` if there are none.
     fn status(&self, ids: &[AllocationId]) -> Option<CommandLine>;
 
-    /// Reads the output of that command, in its order. An allocation that is missing from the
+    /// Reads the output of that command, in its order, or one line of it. The command may have
+    /// failed because of one id, and printed the others. An allocation that is missing from the
     /// output is one that the batch system has forgotten, which does not say how it ended.
     fn parse_status(&self, out: &str) -> Result<Vec<(AllocationId, AllocationState)>, ParseError>;
+
+    /// Returns whether this line of the errors of the status command says only that the batch
+    /// system has no record of an id.
+    fn forgets(&self, line: &str) -> bool;
+
+    /// Returns the command that lists the allocations of this user with this name: for one whose
+    /// id the submitting command did not print.
+    fn find(&self, name: &str) -> CommandLine;
+
+    /// Reads the output of that command.
+    fn parse_find(&self, out: &str) -> Result<Vec<Listed>, ParseError>;
 
     /// Returns the command that ends all of `ids`, pending or running, or `None` if there are none.
     fn cancel(&self, ids: &[AllocationId]) -> Option<CommandLine>;
@@ -76,6 +88,15 @@ impl fmt::Display for AllocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// An allocation that was found by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: AllocationId,
+    /// A path from its request, of the script or the log, by which its job can be recognised.
+    pub path: String,
 }
 
 /// Why a batch system's text cannot be read.

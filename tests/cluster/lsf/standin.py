@@ -1,8 +1,10 @@
-"""A stand-in for LSF as IBM documents it, for tests: `bsub`, `bjobs`, `bkill`, `brequeue`, `jsrun`.
+"""A stand-in for LSF as IBM documents it, for tests: `bsub`, `bjobs`, `bkill`, `bstop`, `bresume`,
+`brequeue`, `jsrun`.
 
 Jobs are real processes that get the real sequences of signals, with shortened times. What LSF
 refuses is refused: unknown options, `-W` with seconds, `bsub < SCRIPT` where nodes are given out
-whole. State is a folder per job below $LSF_STANDIN; each file is written by rename.
+whole. What a job prints comes into its `-o` file at its end, behind a report with a copy of the
+script. State is a folder per job below $LSF_STANDIN; each file is written by rename.
 """
 
 import json
@@ -18,6 +20,8 @@ ROOT = os.environ.get("LSF_STANDIN", "")
 MINUTE = float(os.environ.get("LSF_STANDIN_MINUTE", "60"))
 GRACE = float(os.environ.get("LSF_STANDIN_GRACE", "600"))
 INTERVAL = float(os.environ.get("LSF_STANDIN_INTERVAL", "10"))
+# How long a requeued job waits.
+REQUEUED = float(os.environ.get("LSF_STANDIN_REQUEUED", INTERVAL / 10))
 # `whole-nodes` (CSM, as on Summit) or `slots`.
 LAYOUT = os.environ.get("LSF_STANDIN_LAYOUT", "whole-nodes")
 CORES = int(os.environ.get("LSF_STANDIN_CORES", "2"))
@@ -111,7 +115,7 @@ def bsub(arguments):
     with open(path(number, "script"), "w") as out:
         out.write(text)
     write(number, "spec", {
-        "nodes": nodes, "limit": limit, "warning": warning, "action": options.get("wa"),
+        "name": options.get("J"), "nodes": nodes, "limit": limit, "warning": warning, "action": options.get("wa"),
         "after": after, "output": options.get("o"), "requeue": options.get("Q"),
         "environment": dict(os.environ), "folder": os.getcwd(),
     })
@@ -121,6 +125,8 @@ def bsub(arguments):
         start_new_session=True, stdin=subprocess.DEVNULL,
         stdout=open(path(number, "daemon.log"), "a"), stderr=subprocess.STDOUT,
     )
+    if os.environ.get("BSUB_QUIET") or os.environ.get("LSF_STANDIN_SILENT"):
+        return
     queue = options.get("q")
     print(f"Job <{number}> is submitted to " + (f"queue <{queue}>." if queue else "default queue <normal>."))
 
@@ -144,17 +150,26 @@ class Job:
         return asked
 
     def live(self):
-        while self.waits():
+        if not self.pend(0):
+            return
+        while self.run():
+            self.say("PEND")
+            if not self.pend(REQUEUED):
+                return
+
+    def pend(self, seconds):
+        """Waits in the queue; returns whether the job may start."""
+        began, held = time.monotonic(), False
+        while held or self.waits() or time.monotonic() < began + seconds:
             asked = self.request()
             if asked == "kill":
-                return self.say("EXIT", "130", "TERM_OWNER: job killed by owner")
+                self.say("EXIT", "130", "TERM_OWNER: job killed by owner")
+                return False
+            if asked in ("stop", "resume"):
+                held = asked == "stop"
+                self.say("PSUSP" if held else "PEND")
             time.sleep(0.05)
-        while True:
-            again = self.run()
-            if not again:
-                return
-            self.say("PEND")
-            time.sleep(INTERVAL / 10)
+        return True
 
     def waits(self):
         after = self.spec["after"]
@@ -167,14 +182,14 @@ class Job:
 
     def run(self):
         self.runs += 1
-        output = open((self.spec["output"] or "/dev/null").replace("%J", str(self.number)), "ab")
+        output = open(path(self.number, "printed"), "wb")
         script = subprocess.Popen(
             ["/bin/bash", path(self.number, "script")], cwd=self.spec["folder"],
             env=self.environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
         )
-        began = time.monotonic()
-        self.say("RUN", began=time.time())
+        began, since = time.monotonic(), time.time()
+        self.say("RUN", began=since)
         # What is to be sent when; the rest of a sequence follows its beginning.
         plan, why = [], None
         limit = began + self.spec["limit"] * MINUTE
@@ -185,53 +200,92 @@ class Job:
         while script.poll() is None:
             now = time.monotonic()
             asked = self.request()
-            if asked and why is None:
+            if asked in ("stop", "resume"):
+                self.signal(script, "STOP" if asked == "stop" else "CONT")
+                self.say("USUSP" if asked == "stop" else "RUN", began=since)
+            elif asked and why is None:
                 why = asked
                 plan = [(now + i * INTERVAL, s) for i, s in enumerate(["INT", "TERM", "KILL"])]
             while plan and plan[0][0] <= now:
                 name = plan.pop(0)[1]
                 if name == "USR2" and why is None:
                     why = "limit"
-                # All processes of the job on the first host; ranks are elsewhere.
-                try:
-                    os.killpg(script.pid, getattr(signal, f"SIG{name}"))
-                except ProcessLookupError:
-                    pass
+                self.signal(script, name)
             time.sleep(0.05)
         code = script.returncode
+        output.close()
+        self.report(code)
         # LSF requeues by exit codes, never by signals.
         if why == "requeue" or (code >= 0 and why != "kill" and str(code) in (self.spec["requeue"] or "").split()):
             return True
+        # What is left of it on the first host.
+        self.signal(script, "KILL")
         shown = "-" if code == 0 else str(code if code > 0 else 128 - code)
         reason = {"kill": "TERM_OWNER: job killed by owner",
                   "limit": "TERM_RUNLIMIT: job killed after reaching LSF run time limit"}.get(why, "-")
-        self.say("DONE" if code == 0 else "EXIT", shown, "-" if code == 0 else reason)
+        self.say("DONE" if code == 0 else "EXIT", shown, "-" if code == 0 else reason,
+                 began=since, ended=time.time())
         return False
+
+    def signal(self, script, name):
+        """Sends to all processes of the job on the first host; ranks are elsewhere."""
+        for process in os.listdir("/proc"):
+            try:
+                if process.isdigit() and os.getsid(int(process)) == script.pid:
+                    os.kill(int(process), getattr(signal, f"SIG{name}"))
+            except (ProcessLookupError, PermissionError):
+                pass
+
+    def report(self, code):
+        """Appends the report and what was printed to the `-o` file."""
+        if not self.spec["output"]:
+            return
+        rule = "-" * 60
+        how = "Successfully completed." if code == 0 else f"Exited with exit code {code}."
+        with open(self.spec["output"].replace("%J", str(self.number)), "a") as out:
+            out.write(f"{rule}\nSender: LSF System <lsf@c1>\n"
+                      f"Subject: Job {self.number}: <{self.spec['name']}> in cluster <c> Done\n\n"
+                      f"Your job looked like:\n\n{rule}\n# LSBATCH: User input\n")
+            out.write(open(path(self.number, "script")).read())
+            out.write(f"\n{rule}\n\n{how}\n\nThe output (if any) follows:\n\n")
+            out.write(open(path(self.number, "printed"), errors="replace").read())
 
 
 def bjobs(arguments):
     rest = list(arguments)
-    fields = None
+    fields, name, status = None, None, 0
     while rest and rest[0].startswith("-"):
         option = rest.pop(0)
         if option == "-o":
             fields = rest.pop(0)
+        elif option == "-J":
+            name = rest.pop(0)
         elif option not in ("-noheader", "-a"):
             print(f"bjobs: illegal option {option}", file=sys.stderr)
             sys.exit(255)
     words = fields.split()
     if words.pop() != "delimiter='|'":
         sys.exit("bjobs: only with a delimiter")
+    if name:
+        rest = [n for n in sorted(os.listdir(ROOT), key=int) if read(n, "spec")["name"] == name]
+        if not rest:
+            print(f"Job <{name}> is not found", file=sys.stderr)
+            sys.exit(255)
     for number in rest:
         state = read(number, "state")
         if state is None:
+            # As LSF does: the rows of the others are good.
             print(f"Job <{number}> is not found", file=sys.stderr)
+            status = 255
             continue
+        until = state.get("ended", time.time())
         known = {"jobid": number, "stat": state["stat"], "exit_code": state["exit"],
                  "runtimelimit": f"{state.get('limit', 0)}.0",
-                 "run_time": f"{int((time.time() - state.get('began', time.time())) / MINUTE * 60)} second(s)",
+                 "run_time": f"{int((until - state.get('began', until)) / MINUTE * 60)} second(s)",
+                 "output_file": read(number, "spec")["output"] or "-",
                  "exit_reason": state["reason"], "pend_reason": "-"}
         print("|".join(known[word] for word in words))
+    sys.exit(status)
 
 
 def ask(word):
@@ -245,8 +299,11 @@ def ask(word):
                 print(f"Job <{number}>: Job has already finished", file=sys.stderr)
                 sys.exit(255)
             write(number, "request", word)
-            print(f"Job <{number}> is being {'terminated' if word == 'kill' else 'requeued'}")
+            print(f"Job <{number}> is being {DOING[word]}")
     return verb
+
+
+DOING = {"kill": "terminated", "requeue": "requeued", "stop": "stopped", "resume": "resumed"}
 
 
 def jsrun(arguments):
@@ -270,6 +327,7 @@ def jsrun(arguments):
 
 
 VERBS = {"bsub": bsub, "bjobs": bjobs, "bkill": ask("kill"), "brequeue": ask("requeue"),
+         "bstop": ask("stop"), "bresume": ask("resume"),
          "jsrun": jsrun, "daemon": lambda arguments: Job(arguments[0]).live()}
 
 if __name__ == "__main__":

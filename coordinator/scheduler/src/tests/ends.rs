@@ -24,6 +24,24 @@ fn an_empty_job_is_sealed() {
 }
 
 #[test]
+fn workers_that_never_came_back_are_not_listed_at_the_end() {
+    let mut room = Room::listed(true, 0);
+    let absent = room.register(77);
+    room.reopen();
+    let listed = |room: &Room| -> Vec<u32> {
+        let status = room.scheduler.status(Timestamp::from_millis(room.now));
+        status.workers.iter().map(|worker| worker.worker_id).collect()
+    };
+    assert_eq!(listed(&room), [1, absent], "it may still come");
+    for output in ["layout", "seal"] {
+        let unit = room.lease_one(1);
+        room.report(1, unit, done(output));
+    }
+    assert_eq!(room.job_state(), JobState::Complete);
+    assert_eq!(listed(&room), [1]);
+}
+
+#[test]
 fn a_job_goes_through_its_stages_in_order() {
     let mut room = Room::listed(true, 2);
     let mut stages = Vec::new();

@@ -3,8 +3,9 @@
 use super::*;
 use std::path::PathBuf;
 use thresher_site::SiteProfile;
+use thresher_site::batch::{Condition, Ending};
 
-fn submission(site: &str, allocations: u32) -> Record {
+pub(in crate::batch) fn submission(site: &str, allocations: u32) -> Record {
     Record::Requested(Box::new(Submission {
         site: SiteProfile::choose("generic-slurm", site).unwrap(),
         nodes: 4,
@@ -16,21 +17,21 @@ fn submission(site: &str, allocations: u32) -> Record {
     }))
 }
 
-fn submitted(id: &str) -> Record {
+pub(in crate::batch) fn submitted(id: &str) -> Record {
     Record::Submitted { id: id.to_owned() }
 }
 
-fn started(id: &str, units_done: u64) -> Record {
+pub(in crate::batch) fn started(id: &str, units_done: u64) -> Record {
     Record::Started { id: id.to_owned(), nodes: 4, ends_unix_seconds: None, units_done }
 }
 
-fn ended(id: &str, status: i32, units_done: u64) -> Record {
+pub(in crate::batch) fn ended(id: &str, status: i32, units_done: u64) -> Record {
     let (id, asked) = (id.to_owned(), "USR1".to_owned());
     Record::Ended { id, status, asked, units_done, reason: String::new(), refused: false }
 }
 
 /// Returns the history of records that are a thousand seconds apart.
-fn history(records: impl IntoIterator<Item = Record>) -> History {
+pub(in crate::batch) fn history(records: impl IntoIterator<Item = Record>) -> History {
     let stamped: Vec<Stamped> = records
         .into_iter()
         .zip(1..)
@@ -93,33 +94,13 @@ fn a_chain_ends_at_once_if_the_next_allocation_would_be_refused_too() {
     for (refused, next) in [(true, stop), (false, StartDecision::Run)] {
         let ended = history(records.iter().cloned().chain([stopped(refused)]));
         assert_eq!(ended.at_start("2", JobState::Drained), next);
-        let (word, why) = ended.allocation("1").unwrap().describe(None);
+        let (phase, why) = ended.allocation("1").unwrap().describe(None);
         let expected = "stopped: worker 1 on `n1`: the store refuses the keys; 0 units done";
-        assert_eq!((word, why.as_str()), ("ended", expected));
+        assert_eq!((phase.name(), why.as_str()), ("ended", expected));
     }
     let resumed = [stopped(true), submission("", 1), submitted("3")];
     let resumed = history(records.into_iter().chain(resumed));
     assert_eq!(resumed.at_start("3", JobState::Drained), StartDecision::Run);
-}
-
-#[test]
-fn only_an_allocation_that_failed_without_a_reason_lacks_a_cause() {
-    let lacks = |records: Vec<Record>, state: Option<&AllocationState>| {
-        let first = [submission("", 1), submitted("1")];
-        history(first.into_iter().chain(records)).allocation("1").unwrap().lacks_cause(state)
-    };
-    let state = |ending| AllocationState::Ended { ending, reason: String::new() };
-    let failed = state(Ending::Failed { code: Some(1), signal: None });
-    assert!(lacks(vec![], Some(&failed)), "its script never recorded its start");
-    assert!(lacks(vec![started("1", 4)], Some(&failed)));
-    assert!(!lacks(vec![started("1", 4)], Some(&state(Ending::Walltime))));
-    assert!(!lacks(vec![started("1", 4)], None));
-    for (status, units_done, expected) in
-        [(0, 4, false), (4, 4, false), (5, 4, true), (5, 5, false), (1, 4, true), (1, 9, true)]
-    {
-        let run = vec![started("1", 4), ended("1", status, units_done)];
-        assert_eq!(lacks(run, None), expected, "{status}, {units_done} units done");
-    }
 }
 
 #[test]
@@ -160,25 +141,93 @@ fn a_job_drained_by_hand_stays_so_until_somebody_resumes_it() {
     assert_eq!(history(records).at_start("3", JobState::Drained), StartDecision::Run);
 }
 
-#[test]
-fn node_hours_count_every_run() {
-    let records = [submission("", 1), submitted("1"), started("1", 0), started("1", 0)];
-    let allocation = history(records).allocation("1").unwrap().clone();
-    // It ran 1000 s until it was started again, then to the end of its hour.
-    assert_eq!(allocation.node_seconds(None, 1_000_000), (1000 + 3600) * 4);
-    assert_eq!(allocation.node_seconds(None, 4500), (1000 + 500) * 4);
-    assert_eq!(allocation.describe(None).0, "unknown");
-    let pending = AllocationState::Pending { reason: "BeginTime".to_owned() };
-    assert_eq!(allocation.describe(Some(&pending)), ("queued", "BeginTime".to_owned()));
+/// Returns the states of allocations.
+pub(in crate::batch) fn states<const N: usize>(known: [(&str, AllocationState); N]) -> States {
+    known.into_iter().map(|(id, state)| (id.to_owned(), state)).collect()
+}
+
+pub(in crate::batch) fn pending() -> AllocationState {
+    AllocationState::Pending { reason: "BeginTime".to_owned() }
+}
+
+pub(in crate::batch) fn running(condition: Condition) -> AllocationState {
+    AllocationState::Running { condition, nodes: None, time_left: None }
+}
+
+fn ids(list: Vec<AllocationId>) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn an_end_is_described_by_the_batch_system_and_by_our_record() {
-    let records = [submission("", 1), submitted("1"), started("1", 0), ended("1", 5, 3)];
-    let allocation = history(records).allocation("1").unwrap().clone();
-    let ending = Ending::Completed;
-    let state = AllocationState::Ended { ending, reason: String::new() };
-    let (word, why) = allocation.describe(Some(&state));
-    assert_eq!(word, "ended");
-    assert_eq!(why, "completed; drained, requested by USR1; 3 units done");
+fn an_allocation_that_is_back_in_the_queue_after_its_end_is_seen_and_removed() {
+    let records = [submission("", 2), submitted("1"), submitted("2"), started("1", 0)];
+    let records = records.into_iter().chain([ended("1", 5, 3), started("2", 3), ended("2", 5, 6)]);
+    let history = history(records);
+    assert_eq!(history.unsettled().count(), 0);
+    assert_eq!(ids(history.to_ask(8000)), ["1", "2"], "they ended lately");
+    assert_eq!(ids(history.to_ask(8000 + ASKED_SECONDS)), [""; 0], "ids are reused");
+    assert_eq!(ids(history.queued(&States::new())), [""; 0]);
+    let again = states([("1", pending()), ("2", running(Condition::Working))]);
+    assert_eq!(ids(history.queued(&again)), ["1"]);
+    assert_eq!(ids(history.alive(&again)), ["1", "2"]);
+    let held = AllocationState::Held { reason: String::new() };
+    assert_eq!(ids(history.queued(&states([("2", held)]))), ["2"]);
+}
+
+#[test]
+fn an_allocation_whose_end_is_not_recorded_is_asked_about_for_ever() {
+    let history = history([submission("", 2), submitted("1"), submitted("2"), started("1", 0)]);
+    assert_eq!(ids(history.to_ask(u64::MAX)), ["1", "2"]);
+    assert_eq!(ids(history.queued(&States::new())), ["2"]);
+    assert_eq!(ids(history.alive(&States::new())), ["1", "2"]);
+    let over =
+        AllocationState::Ended { ending: Ending::Cancelled, reason: String::new(), ran: None };
+    assert_eq!(ids(history.alive(&states([("1", over.clone()), ("2", over)]))), [""; 0]);
+}
+
+#[test]
+fn an_allocation_that_comes_back_after_the_job_was_submitted_again_does_nothing() {
+    let first = [submission("", 1), submitted("1"), started("1", 0)];
+    let again = [submission("", 1), submitted("2")];
+    let history = history(first.into_iter().chain(again));
+    assert!(matches!(history.at_start("1", RUNNING), StartDecision::Skip(_)));
+    assert_eq!(history.at_start("2", RUNNING), StartDecision::Run);
+    assert_eq!(ids(history.waiting()), ["2"], "it is not withdrawn");
+}
+
+#[test]
+fn units_of_the_next_run_are_not_counted_twice() {
+    // The first coordinator hung: its script recorded the end after the second had started.
+    let records = [submission("", 2), submitted("1"), submitted("2"), started("1", 10)];
+    let records = records.into_iter().chain([started("2", 14), ended("1", 137, 30)]);
+    let history = history(records.chain([ended("2", 5, 40)]));
+    let done = |id: &str| history.allocation(id).unwrap().units_done();
+    assert_eq!((done("1"), done("2")), (4, 26));
+}
+
+#[test]
+fn a_requeued_allocation_has_the_units_of_all_of_its_runs() {
+    let records = [submission("", 1), submitted("1"), started("1", 0), started("1", 3)];
+    let history = history(records.into_iter().chain([ended("1", 5, 7)]));
+    let allocation = history.allocation("1").unwrap();
+    assert_eq!(allocation.units_done(), 7);
+    assert!(allocation.describe(None).1.ends_with("; 7 units done"));
+}
+
+#[test]
+fn a_coordinator_that_hung_continues_a_requeueing_chain() {
+    let records = [submission("[site]\nchain = \"requeue\"", 2), submitted("1"), started("1", 0)];
+    let requeue = history(records);
+    assert_eq!(requeue.next("1", 137, "USR1", false), Next::Requeue);
+    assert_eq!(requeue.next("1", 137, "", false), Next::Failed, "killed by somebody else");
+    let chain = history([submission("", 2), submitted("1"), submitted("2"), started("1", 0)]);
+    assert_eq!(chain.next("1", 137, "USR1", false), Next::Failed, "the next one starts anyway");
+}
+
+#[test]
+fn an_allocation_that_lost_a_host_is_requeued_unless_another_waits() {
+    let alone = [submission("", 1), submitted("1"), started("1", 0)];
+    assert_eq!(history(alone).next("1", 5, LOST_HOST, false), Next::Requeue);
+    let chain = [submission("", 2), submitted("1"), submitted("2"), started("1", 0)];
+    assert_eq!(history(chain).next("1", 5, LOST_HOST, false), Next::Done);
 }

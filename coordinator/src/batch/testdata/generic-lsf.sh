@@ -10,6 +10,9 @@ port=0
 local_dir=""
 worker_options=(--slots 16)
 launch=(mpirun -n 92 --map-by ppr:1:node --bind-to none --enable-recovery)
+launch_on=(mpirun --map-by ppr:1:node --bind-to none --enable-recovery)
+id=${LSB_JOBID:-}
+log=$state/logs/allocation-$id.log
 requeue() { exit 99; }
 modules=()
 environment() {

@@ -10,6 +10,9 @@ port=0
 local_dir=""
 worker_options=(--slots 128)
 launch=(srun --nodes=92 --ntasks=92 --cpus-per-task=256 --ntasks-per-node=1 --mpi=none --no-kill --kill-on-bad-exit=0 --wait=0 --cpu-bind=none --overlap)
+launch_on=()
+id=${SLURM_JOB_ID:-}
+log=''
 requeue() { scontrol requeue "$SLURM_JOB_ID"; }
 modules=()
 environment() {

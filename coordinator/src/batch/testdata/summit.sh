@@ -10,6 +10,9 @@ port=0
 local_dir="/mnt/bb/$USER"
 worker_options=(--slots 42)
 launch=(jsrun -n 92 -r 1 -a 1 -c 42 -b none)
+launch_on=()
+id=${LSB_JOBID:-}
+log=$state/logs/allocation-$id.log
 requeue() { exit 99; }
 modules=()
 environment() {

@@ -158,12 +158,14 @@ pub struct CommandLine {
     pub arguments: Vec<String>,
     /// File that the program reads as standard input; empty input if absent.
     pub stdin: Option<PathBuf>,
+    /// Environment variables that the program must not inherit.
+    pub unset: &'static [&'static str],
 }
 
 impl CommandLine {
     /// Returns the command line of a program without arguments or input.
     pub fn new(program: &'static str) -> Self {
-        Self { program, arguments: Vec::new(), stdin: None }
+        Self { program, arguments: Vec::new(), stdin: None, unset: &[] }
     }
 
     /// Adds an argument.

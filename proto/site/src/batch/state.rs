@@ -16,6 +16,11 @@ pub enum AllocationState {
         /// The batch system's explanation; empty if it gives none.
         reason: String,
     },
+    /// It has no nodes, and does not start until its owner or an operator releases it.
+    Held {
+        /// The batch system's explanation; empty if it gives none.
+        reason: String,
+    },
     /// It holds nodes and is charged for them.
     Running {
         /// What the nodes do.
@@ -31,6 +36,8 @@ pub enum AllocationState {
         ending: Ending,
         /// The batch system's explanation; empty if it gives none.
         reason: String,
+        /// How long its last run lasted, if known.
+        ran: Option<Duration>,
     },
 }
 
