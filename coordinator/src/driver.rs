@@ -15,7 +15,7 @@
 mod parked;
 mod recovery;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -30,12 +30,12 @@ use tonic::Status;
 use crate::allocation::Allocation;
 use crate::clock;
 use crate::event_record::into_record;
+use crate::job_changes::JobChanges;
 use crate::job_plan::plan_of;
 use crate::journal::{Journal, JournalError};
 use crate::report::{report_json, report_markdown};
 
 use parked::{Parked, ParkedCalls};
-pub(crate) use recovery::other_job;
 pub use recovery::{RecoveryError, read_scheduler};
 
 /// Shortest sleep, because deadlines are in milliseconds.
@@ -82,7 +82,6 @@ pub struct Driver {
     host: String,
     allocation: Allocation,
     parked: ParkedCalls,
-    state: PathBuf,
     /// When it was last checked whether another coordinator took over.
     looked: Instant,
 }
@@ -103,7 +102,6 @@ impl Driver {
             host,
             allocation,
             parked: ParkedCalls::default(),
-            state: state.to_owned(),
             looked: clock::instant(),
         })
     }
@@ -355,10 +353,40 @@ impl Driver {
             Some(known) if known == job_toml => {
                 Ok(pb::SubmitResponse { job_name, already_submitted: true })
             }
-            Some(known) => Err(Status::already_exists(other_job(&self.state, known, &job_toml))),
+            Some(_) => self.compare_with_known(job),
         };
         answer(answers, reply, result);
         Ok(())
+    }
+
+    /// Answers the submission of a job to a coordinator that has one.
+    fn compare_with_known(&self, mut job: JobSpec) -> Result<pb::SubmitResponse, Status> {
+        let Some(known) = &self.job else { return Err(Status::internal("the job is not known")) };
+        job.job.work_dir.clone_from(&known.job.work_dir);
+        let changes = JobChanges::between(known, &job);
+        if changes.is_empty() {
+            let job_name = job.job.name;
+            return Ok(pb::SubmitResponse { job_name, already_submitted: true });
+        }
+        Err(Status::already_exists(format!(
+            "the coordinator runs a job that differs from this one: {}\nhint: drain it, then start \
+             it with the changed job file",
+            changes.in_one_line()
+        )))
+    }
+
+    /// Continues the job as another version of it, and plans the stages from `from` on anew. It is
+    /// called before anybody is served, so nobody waits for the effects.
+    pub fn restart(
+        &mut self,
+        job: JobSpec,
+        from: Option<Stage>,
+        keep_done: bool,
+    ) -> Result<(), JournalError> {
+        let (plan, job_toml) = (plan_of(&job), job.resolved());
+        self.apply(Event::JobChanged { plan, job_toml, from, keep_done }, &mut Vec::new())?;
+        self.job = Some(job);
+        self.journal.commit()
     }
 
     fn worker_exited(

@@ -39,7 +39,7 @@ const SHORTEST_WATCH: Duration = Duration::from_millis(100);
 pub struct Service {
     commands: Sender<Command>,
     /// Fills in what only this coordinator knows, such as the work directory.
-    complete: std::sync::Arc<dyn Fn(&mut JobSpec) + Send + Sync>,
+    complete: std::sync::Arc<dyn Fn(JobSpec) -> anyhow::Result<JobSpec> + Send + Sync>,
 }
 
 impl Service {
@@ -47,7 +47,7 @@ impl Service {
     /// job.
     pub fn new(
         commands: Sender<Command>,
-        complete: impl Fn(&mut JobSpec) + Send + Sync + 'static,
+        complete: impl Fn(JobSpec) -> anyhow::Result<JobSpec> + Send + Sync + 'static,
     ) -> Self {
         Self { commands, complete: std::sync::Arc::new(complete) }
     }
@@ -101,9 +101,10 @@ impl Control for Service {
         request: Request<pb::SubmitRequest>,
     ) -> Result<Response<pb::SubmitResponse>, Status> {
         let pb::SubmitRequest { job_toml, base_dir } = request.into_inner();
-        let mut job = JobSpec::parse(&job_toml, base_dir.as_ref())
+        let job = JobSpec::parse(&job_toml, base_dir.as_ref())
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        (self.complete)(&mut job);
+        let job =
+            (self.complete)(job).map_err(|error| Status::invalid_argument(format!("{error:#}")))?;
         self.ask(|reply| Command::Submit(Box::new(job), reply)).await.map(Response::new)
     }
 
@@ -175,7 +176,7 @@ mod tests {
     #[tokio::test]
     async fn malformed_calls_are_refused_before_they_reach_the_driver() {
         let (commands, received) = std::sync::mpsc::channel();
-        let service = Service::new(commands, |_| {});
+        let service = Service::new(commands, Ok);
         let reports = vec![pb::Report::default()];
         let call = pb::SyncRequest { reports, ..pb::SyncRequest::default() };
         let refused = service.sync(Request::new(call)).await.unwrap_err();

@@ -12,17 +12,17 @@ use thresher_proto::pb;
 use super::allocation::AllocationArgs;
 use super::place::{choose_state, load_job};
 use super::progress::Progress;
-use super::worker::{refuse_obstacles, worker_command};
+use super::worker::{job_tools, worker_command};
 use super::{Exit, print, status_json, status_text};
 use thresher_coordinator::batch::{History, Records};
 use thresher_coordinator::interface::listen_address;
-use thresher_coordinator::run::{RunOptions, ServeOptions};
+use thresher_coordinator::run::{RunOptions, ServeOptions, Wanted};
 use thresher_worker::connect::GangArgs;
 
 /// Run a job here: a coordinator in this process, workers as its children
 ///
-/// A job that was run before is resumed; if it is already complete, only that is printed. The
-/// report is in REPORT.md beside the shards.
+/// A job that was run before is resumed; if it is already complete, only that is printed. Missing
+/// units, and an output that is gone, are made again. The report is in REPORT.md beside the shards.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher run job.toml\n  \
                         thresher run job.toml --output /scratch/corpus --slots 32")]
@@ -53,6 +53,9 @@ pub(super) struct RunArgs {
     /// Complete the job without units that failed permanently, if they fail once more
     #[arg(long, alias = "accept-gaps")]
     accept_missing: bool,
+    /// Start over: remove what this job has done and published, and run it from its first stage
+    #[arg(long)]
+    fresh: bool,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -85,6 +88,9 @@ pub(super) struct ServeArgs {
     /// Port on that interface; 0 selects a free one
     #[arg(long, value_name = "N", default_value_t = 0, requires = "interface")]
     port: u16,
+    /// Start over: remove what this job has done and published, and run it from its first stage
+    #[arg(long, requires = "job")]
+    fresh: bool,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -101,10 +107,10 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         workers: args.workers,
         slots: args.slots,
         worker,
-        check: refuse_obstacles,
+        tools: job_tools(),
         listen: args.listen,
         allocation: args.allocation.find()?,
-        accept_missing: args.accept_missing,
+        wanted: Wanted { fresh: args.fresh, accept_missing: args.accept_missing },
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json, "the same `thresher run`")
@@ -126,7 +132,9 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let allocation = args.allocation.find()?;
     let submitted = History::of(&Records::of(&state).read()?).submission.is_some();
-    let status = thresher_coordinator::run::serve(ServeOptions { job, state, listen, allocation })?;
+    let (tools, wanted) = (job_tools(), Wanted { fresh: args.fresh, accept_missing: false });
+    let options = ServeOptions { job, state, listen, allocation, tools, wanted };
+    let status = thresher_coordinator::run::serve(options)?;
     let again = match (submitted, status.refused) {
         (true, true) => "`thresher resume`",
         (true, false) => "the next allocation of the chain or `thresher resume`",
@@ -138,5 +146,5 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 fn end(status: &pb::StatusResponse, json: bool, again: &str) -> anyhow::Result<ExitCode> {
     let text = if json { status_json::render(status)? } else { status_text::ending(status, again) };
     print::result(&text)?;
-    Ok(Exit::of_job(status.state()).into())
+    Ok(Exit::of_job(status).into())
 }

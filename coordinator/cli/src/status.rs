@@ -12,7 +12,8 @@ use super::allocations::{Allocations, Answers};
 use super::connection::{Reached, block_on, reach, refused};
 use super::place::StatePlace;
 use super::{Exit, print, status_json, status_text};
-use thresher_coordinator::run::status_from_state;
+use thresher_coordinator::run::{job_from_state, status_from_state};
+use thresher_worker::stages::output_loss;
 
 /// Clears the terminal and goes to its first column.
 const CLEAR: &str = "\x1b[2J\x1b[H";
@@ -42,11 +43,14 @@ pub(super) struct StatusArgs {
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
     loop {
-        let (status, answers) = look(&state)?;
+        let (mut status, answers) = look(&state)?;
+        if status.state().is_complete() {
+            note_output_loss(&mut status, &state);
+        }
         let allocations = Allocations::look(&state, &status, answers)?;
         print::result(&render(&status, &allocations, args)?)?;
         if !args.watch || status.state().is_over() {
-            return Ok(Exit::of_job(status.state()).into());
+            return Ok(Exit::of_job(&status).into());
         }
         std::thread::sleep(Duration::from_secs(args.every));
     }
@@ -76,6 +80,20 @@ fn look(state: &Path) -> anyhow::Result<(StatusResponse, Answers)> {
             tracing::info!(why, "no coordinator answers; reading the journal");
             Ok((status_from_state(state)?, Answers::No))
         }
+    }
+}
+
+/// Adds to the status of a complete job that its output is gone, if it is. An output that cannot be
+/// reached is not known to be gone.
+fn note_output_loss(status: &mut StatusResponse, state: &Path) {
+    match job_from_state(state).and_then(|job| job.map_or(Ok(None), |job| output_loss(&job))) {
+        Ok(None) => {}
+        Ok(Some(loss)) => {
+            status
+                .attention
+                .push(format!("{loss}\nhint: run the same command again to rebuild it"));
+        }
+        Err(error) => tracing::info!(%error, "it is not known whether the output is whole"),
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn table(status: &StatusResponse) -> String {
     text.push('\n');
     text += &stages(status);
     text += &workers(status);
+    text += &attention(status);
     text += &left_out(status);
     text += &records(status);
     text += &failures(status);
@@ -30,6 +31,7 @@ pub(super) fn table(status: &StatusResponse) -> String {
 /// drained job.
 pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
     let mut text = headline(status);
+    text += &attention(status);
     text += &left_out(status);
     text += &records(status);
     text += &failures(status);
@@ -157,6 +159,12 @@ fn summary(workers: &[pb::WorkerStatus], live: bool) -> String {
     let [workers, nodes, lost] = [there.len(), nodes.len(), lost.len()].map(|n| count(n as u64));
     let when = if live { "" } else { "at the end: " };
     format!("{when}workers {workers}, nodes {nodes}, slots {}, lost {lost}\n", count(slots))
+}
+
+/// Returns what a person should look at before the output is used.
+fn attention(status: &StatusResponse) -> String {
+    let indented = |text: &String| format!("\nlook at this: {}\n", text.replace('\n', "\n  "));
+    status.attention.iter().map(indented).collect()
 }
 
 /// Returns what is listed but not read, because a reader must not take a part for the whole.

@@ -13,12 +13,14 @@ use thresher_site::{Chain, SiteProfile, System, Wish};
 use super::allocations::ask_states;
 use super::place::{StatePlace, choose_state, load_job};
 use super::walltime::parse_walltime;
-use super::worker::refuse_obstacles;
+use super::worker::{job_tools, refuse_obstacles};
 use super::{Exit, print};
 use thresher_coordinator::batch::{
     History, Prepared, Records, States, Submission, gang_program, submit_chain,
 };
-use thresher_coordinator::run::{accept_missing_in_state, status_from_state};
+use thresher_coordinator::run::{
+    Wanted, accept_missing_in_state, restart_in_state, status_from_state,
+};
 
 /// Submit a job to a batch system
 ///
@@ -67,6 +69,9 @@ pub(super) struct SubmitArgs {
     /// State directory of the job (default: `<output>.state`)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Start over: remove what this job has done and published, and run it from its first stage
+    #[arg(long)]
+    fresh: bool,
     /// Print script and command, and submit nothing
     #[arg(long)]
     dry_run: bool,
@@ -117,10 +122,16 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
         }
         return Ok(Exit::Done.into());
     }
+    restart_in_state(
+        &job,
+        &state,
+        Wanted { fresh: args.fresh, accept_missing: false },
+        &job_tools(),
+    )?;
     if let Some(code) = already(&state)? {
         return Ok(code);
     }
-    refuse_obstacles(&job)?;
+    refuse_obstacles(&job, None)?;
     note_submitted(&prepared.submit()?, &state)
 }
 
@@ -190,7 +201,7 @@ fn already(state: &Path) -> anyhow::Result<Option<ExitCode>> {
     match status.state() {
         JobState::Complete | JobState::CompleteWithGaps => {
             print::note(&format!("job `{}` is already complete", status.job_name));
-            return Ok(Some(Exit::of_job(status.state()).into()));
+            return Ok(Some(Exit::of_job(&status).into()));
         }
         JobState::Failed | JobState::Cancelled => bail!(over(&status)),
         JobState::None | JobState::Running | JobState::Drained => {}

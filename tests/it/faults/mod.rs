@@ -5,6 +5,7 @@ mod crashes;
 mod gaps;
 mod inputs;
 mod jobs;
+mod restarts;
 mod signals;
 mod slices;
 
