@@ -293,7 +293,7 @@ mod tests {
         let text = changes.with_cost(&status);
         assert_eq!(
             text,
-            "\n  output.zstd_level  3 -> 9  (from publish on: 4 units are done, with 61 s of CPU \
+            "\n  output.zstd_level  3 -> 9  (from publish on: 4 units are done, with 1m 01s of CPU \
              time)\n  units.attempts     3 -> 7  (no stage depends on it)"
         );
         assert_eq!(

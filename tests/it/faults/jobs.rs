@@ -137,7 +137,7 @@ case $page in *example/7*) exit 1;; esac
 echo '{"keep": true}'
 done''']"#;
     let job = job_over(folder.path(), "inputs.txt", listing)
-        .set("target_bytes", "\"1B\"\non_failed_units = \"continue\"")
+        .set("target_bytes", "\"1B\"\non_failed_units = \"continue\"\noutage = \"1s\"")
         .set("slice", "\"commoncrawl\"\ncommands = [\"picky\"]")
         .append(command);
     let (code, said) = fail(folder.path(), &job);
