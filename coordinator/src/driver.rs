@@ -82,6 +82,8 @@ pub struct Driver {
     host: String,
     allocation: Allocation,
     parked: ParkedCalls,
+    /// When a unit may be leased that waits some time: parked calls are then repeated.
+    next_work: Option<Timestamp>,
     /// When it was last checked whether another coordinator took over.
     looked: Instant,
 }
@@ -102,6 +104,7 @@ impl Driver {
             host,
             allocation,
             parked: ParkedCalls::default(),
+            next_work: None,
             looked: clock::instant(),
         })
     }
@@ -157,9 +160,11 @@ impl Driver {
     }
 
     /// Returns the time until something is due, if no command comes before.
-    fn time_to_sleep(&self) -> Duration {
+    fn time_to_sleep(&mut self) -> Duration {
         let now = clock::now();
+        self.next_work = self.scheduler.next_work(now);
         let due = self.scheduler.next_deadline(now).into_iter().chain(self.parked.first_deadline());
+        let due = due.chain(self.next_work);
         let until_due = due.min().map(|due| Duration::from_millis(due.millis_since(now)));
         let checked = clock::instant().duration_since(self.looked);
         let until_check = LOOK_FOR_OTHERS.saturating_sub(checked);
@@ -413,8 +418,9 @@ impl Driver {
         effects: &mut Vec<Effect>,
         answers: &mut Answers,
     ) -> Result<(), JournalError> {
-        let available = effects.contains(&Effect::WorkAvailable);
         let now = clock::now();
+        let waited = self.next_work.is_some_and(|next| next <= now);
+        let available = waited || effects.contains(&Effect::WorkAvailable);
         for call in self.parked.take(now, available) {
             let answered = self.ask(call.request.clone(), effects)?;
             if answered.is_empty() && call.until > now {
@@ -444,6 +450,9 @@ fn log(effect: &Effect) {
             tracing::warn!(%unit, error, "unit failed permanently")
         }
         Effect::AttemptFailed { unit, error } => tracing::warn!(%unit, error, "attempt failed"),
+        Effect::WorkerExcluded { worker, reason } => {
+            tracing::warn!("{worker} gets no more units for now: {reason}");
+        }
         Effect::Alarm { unit, text } => tracing::error!(%unit, text, "determinism violation"),
         Effect::ReportRefused { worker_id, unit, reason } => {
             tracing::warn!(worker_id, %unit, reason, "report refused");

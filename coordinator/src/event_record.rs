@@ -2,7 +2,7 @@
 //!
 //! The scheduler knows nothing of records, and the journal nothing of events.
 
-use thresher_domain::{RegisterRequest, SyncRequest, Timestamp};
+use thresher_domain::{RegisterRequest, Stage, SyncRequest, Timestamp};
 use thresher_proto::convert::MalformedMessage;
 use thresher_proto::pb;
 use thresher_proto::pb::journal_record::Event as Written;
@@ -31,6 +31,10 @@ pub fn into_record(event: Event, now: Timestamp) -> pb::JournalRecord {
     let event = match event {
         Event::Opened(opened) => Written::Opened(opened.into()),
         Event::Submitted { plan: _, job_toml } => Written::Submitted(pb::JobSubmitted { job_toml }),
+        Event::JobChanged { plan: _, job_toml, from, keep_done } => {
+            let from = from.map_or(pb::Stage::Unspecified, pb::Stage::from).into();
+            Written::Changed(pb::JobChanged { job_toml, from, keep_done })
+        }
         Event::Registered { worker_id, request } => {
             let request = Some(request.into());
             Written::Registered(pb::WorkerRegistered { worker_id, request })
@@ -57,6 +61,14 @@ pub fn from_record<E>(
         Written::Submitted(pb::JobSubmitted { job_toml }) => {
             let plan = plan_of(&job_toml).map_err(RecordError::Plan)?;
             Event::Submitted { plan, job_toml }
+        }
+        Written::Changed(pb::JobChanged { job_toml, from, keep_done }) => {
+            let plan = plan_of(&job_toml).map_err(RecordError::Plan)?;
+            let from = match pb::Stage::try_from(from).map_err(|_| RecordError::UnknownKind)? {
+                pb::Stage::Unspecified => None,
+                stage => Some(Stage::try_from(stage)?),
+            };
+            Event::JobChanged { plan, job_toml, from, keep_done }
         }
         Written::Registered(pb::WorkerRegistered { worker_id, request }) => {
             let request = request.ok_or(MalformedMessage::MissingRequest)?;

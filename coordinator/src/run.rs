@@ -416,6 +416,7 @@ fn is_news(effect: &Effect) -> bool {
         Effect::WorkAvailable
         | Effect::UnitFailed { .. }
         | Effect::AttemptFailed { .. }
+        | Effect::WorkerExcluded { .. }
         | Effect::Alarm { .. }
         | Effect::ReportRefused { .. } => false,
     }

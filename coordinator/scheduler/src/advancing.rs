@@ -4,8 +4,11 @@
 //! repair reopens it, and later stages are not leased until it is over again. Invariant: a stage's
 //! units are made once.
 
+use std::ops::Range;
+
 use thresher_domain::{JobState, Stage, Timestamp, UnitKey, key_ranges};
 
+use crate::attention::too_much_quarantined;
 use crate::draining::Draining;
 use crate::effect::Effect;
 use crate::failed_units::must_stop_for_failed_units;
@@ -36,9 +39,12 @@ impl Advancing<'_> {
             return;
         }
         for stage in Stage::ALL {
-            if !self.units.table(stage).planned
-                && let Err(reason) = self.plan_stage(stage)
-            {
+            let mut planned = self.plan_stage_once(stage);
+            // What fails in LINES fails in PREPARE, so the units of both are known together.
+            if stage == Stage::Lines {
+                planned = planned.and_then(|()| self.plan_stage_once(Stage::Prepare));
+            }
+            if let Err(reason) = planned {
                 return self.lifecycle.end(self.now, JobState::Failed, reason, self.effects);
             }
             self.start_stage(stage);
@@ -73,6 +79,15 @@ impl Advancing<'_> {
             Draining { now, walltime, lifecycle, effects }.block(reason);
             return false;
         }
+        if stage == Stage::Prepare
+            && let Some(reason) = self.too_much_quarantined()
+        {
+            let Self { now, walltime, .. } = *self;
+            self.lifecycle.refused = true;
+            let (lifecycle, effects) = (&mut *self.lifecycle, &mut *self.effects);
+            Draining { now, walltime, lifecycle, effects }.block(reason);
+            return false;
+        }
         let table = self.units.table_mut(stage);
         table.ended = Some(self.now);
         if table.to_run() > 0 {
@@ -82,13 +97,23 @@ impl Advancing<'_> {
         true
     }
 
+    fn too_much_quarantined(&self) -> Option<String> {
+        let JobPlan { sources, limits, .. } = self.plan;
+        let mut all = 0..sources.len();
+        all.find_map(|source| too_much_quarantined(self.units, source, sources, limits))
+    }
+
+    fn plan_stage_once(&mut self, stage: Stage) -> Result<(), String> {
+        if self.units.table(stage).planned { Ok(()) } else { self.plan_stage(stage) }
+    }
+
     fn plan_stage(&mut self, stage: Stage) -> Result<(), String> {
         let limits = &self.plan.limits;
         match stage {
             Stage::List | Stage::Layout => self.plan_units(stage, self.plan.sources.len(), 0),
             Stage::Lines => self.plan_inputs(),
             Stage::Publish => {
-                self.units.shards = Payloads::concat(self.take_listings(Stage::Layout));
+                self.learn_shards();
                 let bytes = self.units.shards.total_cost_bytes();
                 self.plan_units(stage, self.units.shards.len(), bytes)
             }
@@ -97,7 +122,10 @@ impl Advancing<'_> {
                 self.plan_ranges(stage, Stage::Prepare, limits.bytes_per_document_key)
             }
             Stage::Seal => self.plan_units(stage, 1, 0),
-            Stage::Prepare => unreachable!("PREPARE is planned with LINES"),
+            Stage::Prepare => {
+                let bytes = self.units.inputs.total_cost_bytes();
+                self.plan_units(stage, self.units.inputs.len(), bytes)
+            }
         }
     }
 
@@ -112,22 +140,15 @@ impl Advancing<'_> {
         Ok(())
     }
 
-    /// Plans LINES and PREPARE: what all sources listed, in the order of the sources.
+    /// Plans LINES: what all sources listed, in the order of the sources. PREPARE reads the same.
     fn plan_inputs(&mut self) -> Result<(), String> {
-        let parts = self.take_listings(Stage::List);
-        let mut end = 0_u64;
-        let ends = parts.iter().map(|part| {
-            end += part.len() as u64;
-            u32::try_from(end).unwrap_or(u32::MAX)
-        });
-        let ends: Vec<u32> = ends.collect();
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        self.units.spans = starts.zip(&ends).map(|(start, end)| start..*end).collect();
-        self.units.inputs = Payloads::concat(parts);
-        let units = self.units.inputs.len();
+        if !std::mem::replace(&mut self.units.inputs_known, true) {
+            let parts = self.take_listings(Stage::List);
+            self.units.spans = spans(&parts);
+            self.units.inputs = Payloads::concat(parts);
+        }
         let bytes = self.units.inputs.total_cost_bytes();
-        self.plan_units(Stage::Lines, units, bytes)?;
-        self.plan_units(Stage::Prepare, units, bytes)?;
+        self.plan_units(Stage::Lines, self.units.inputs.len(), bytes)?;
         for (position, source) in self.plan.sources.iter().enumerate() {
             if source.needs_lines {
                 continue;
@@ -137,6 +158,15 @@ impl Advancing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes what the units of LAYOUT planned, unless that is known since an earlier plan.
+    fn learn_shards(&mut self) {
+        if !std::mem::replace(&mut self.units.shards_known, true) {
+            let parts = self.take_listings(Stage::Layout);
+            self.units.shard_spans = spans(&parts);
+            self.units.shards = Payloads::concat(parts);
+        }
     }
 
     /// Takes what each unit of the stage planned.
@@ -163,4 +193,16 @@ impl Advancing<'_> {
         }
         self.plan_units(stage, ranges as usize, 0)
     }
+}
+
+/// Returns the ordinals of each part, if the parts follow one another.
+fn spans(parts: &[Payloads]) -> Vec<Range<u32>> {
+    let mut end = 0_u64;
+    let ends = parts.iter().map(|part| {
+        end += part.len() as u64;
+        u32::try_from(end).unwrap_or(u32::MAX)
+    });
+    let ends: Vec<u32> = ends.collect();
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, end)| start..*end).collect()
 }

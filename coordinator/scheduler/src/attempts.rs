@@ -97,7 +97,7 @@ impl Attempts<'_> {
     /// Asks the workers of all other attempts to return a unit that is done.
     pub(crate) fn cancel_duplicates(&mut self, done: AttemptRef) {
         for one in self.units.running(done.key).filter(|one| one.attempt != done.attempt) {
-            self.workers.cancel_duplicate(one.worker_id, done.key.attempt(one.attempt));
+            self.workers.cancel(one.worker_id, done.key.attempt(one.attempt));
         }
     }
 }

@@ -44,7 +44,15 @@ impl Draining<'_> {
     /// Stops the job because of something that only people can fix; the next coordinator tries
     /// again. The first reason is kept, since all others follow from the same cause.
     pub(crate) fn block(&mut self, reason: String) {
-        self.lifecycle.blocked.get_or_insert(reason);
+        self.lifecycle.blocked.get_or_insert_with(|| with_hint(reason));
         self.start(None);
     }
+}
+
+/// Adds what to do if the reason does not say it.
+fn with_hint(reason: String) -> String {
+    if reason.contains("\nhint: ") {
+        return reason;
+    }
+    format!("{reason}\nhint: fix the cause, then run the same command again; nothing is lost")
 }

@@ -100,6 +100,13 @@ pub enum Effect {
         /// Why.
         error: String,
     },
+    /// A worker gets no units for a while: they fail on it, and not on others.
+    WorkerExcluded {
+        /// Which one, in words.
+        worker: String,
+        /// Why.
+        reason: String,
+    },
     /// Determinism violation: two attempts of one unit wrote different bytes.
     Alarm {
         /// Which unit.

@@ -3,7 +3,7 @@
 //! An event holds all that its handling depends on: the same events in the same order, at the same
 //! times, give the same state. Reading a clock or a file to make an event is the shell's business.
 
-use thresher_domain::{CoordinatorOpened, RegisterRequest, SyncRequest, Timestamp};
+use thresher_domain::{CoordinatorOpened, RegisterRequest, Stage, SyncRequest, Timestamp};
 
 use crate::plan::JobPlan;
 
@@ -19,6 +19,20 @@ pub enum Event {
         plan: JobPlan,
         /// The text that the plan was made of; only this is journaled.
         job_toml: String,
+    },
+    /// The job goes on with another plan, or what it made is made again: units are missing, or the
+    /// output is gone. Happens before workers are served, also to a job that is complete.
+    JobChanged {
+        /// What to run from now on.
+        plan: JobPlan,
+        /// The text that the plan was made of.
+        job_toml: String,
+        /// The first stage that is planned anew, with all later ones; `None` changes only limits
+        /// and names.
+        from: Option<Stage>,
+        /// Whether the units of that stage that are done stay so, and only its failed ones wait
+        /// again.
+        keep_done: bool,
     },
     /// A worker process made itself known. `worker_id` comes from `Scheduler::next_worker_id`.
     Registered {

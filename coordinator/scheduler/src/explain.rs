@@ -59,7 +59,9 @@ impl Explaining<'_> {
         let because = match &self.job.lifecycle.phase {
             Phase::Running => self.what_it_waits_for(key),
             Phase::Draining { .. } => "the job is draining: nothing is leased any more".to_owned(),
-            Phase::Drained => "the job is drained: the command that started it continues it".to_owned(),
+            Phase::Drained => {
+                "the job is drained: the command that started it continues it".to_owned()
+            }
             Phase::Over { state, .. } => {
                 let ended = match state {
                     JobState::Failed => "failed",

@@ -1,18 +1,20 @@
 //! What went wrong with a unit so far. It is kept aside, so that a unit without failures stays
 //! small.
 
+use std::collections::BTreeSet;
+
 use thresher_domain::{FailureClass, Timestamp};
 
 /// Number of a unit's latest failures that are remembered.
 const REMEMBERED_FAILURES: usize = 3;
+/// Number of places that are remembered at which a unit failed.
+const REMEMBERED_PLACES: usize = 16;
 /// A unit that lost this many workers only runs alone.
 const SUSPECT_CRASHES: u32 = 2;
 
 /// The failures of one unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FailureHistory {
-    /// Attempts that failed and count against the retry budget.
-    pub(crate) failures: u32,
     /// Workers that were lost while they held the unit.
     pub(crate) crashes: u32,
     /// Workers that were lost while they held nothing but the unit.
@@ -35,6 +37,25 @@ pub(crate) struct FailureHistory {
     pub(crate) latest: Vec<FailedAttempt>,
     /// Why the unit failed permanently.
     pub(crate) permanent_error: Option<String>,
+    /// Number of failures since the unit last had a result, or since the coordinator started, for
+    /// causes that need not be the data's.
+    pub(crate) tries: u32,
+    /// When the first of them was.
+    pub(crate) failing_since: Option<Timestamp>,
+    /// Where they were, oldest first; the oldest are forgotten.
+    pub(crate) failed_on: Vec<FailedPlace>,
+    /// The unit is not leased before that.
+    pub(crate) not_before: Option<Timestamp>,
+}
+
+/// Where a unit failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FailedPlace {
+    pub(crate) worker_id: u32,
+    pub(crate) host: String,
+    pub(crate) at: Timestamp,
+    /// Whether the worker had succeeded with the unit before this one.
+    pub(crate) was_sound: bool,
 }
 
 /// One attempt without a result.
@@ -61,9 +82,43 @@ impl FailureHistory {
         self.latest.push(failed);
     }
 
+    /// Remembers where an attempt failed, for a cause that need not be the data's.
+    pub(crate) fn fail_on(&mut self, place: FailedPlace) {
+        self.tries = self.tries.saturating_add(1);
+        self.failing_since.get_or_insert(place.at);
+        self.remember_place(place);
+    }
+
+    /// Remembers where a worker was lost that ran the unit.
+    pub(crate) fn crash_on(&mut self, place: FailedPlace) {
+        self.remember_place(place);
+    }
+
+    fn remember_place(&mut self, place: FailedPlace) {
+        if self.failed_on.len() == REMEMBERED_PLACES {
+            self.failed_on.remove(0);
+        }
+        self.failed_on.push(place);
+    }
+
+    /// Forgets where attempts failed: the unit has a result, or a new coordinator looks with fresh
+    /// eyes.
+    pub(crate) fn forgive(&mut self) {
+        self.tries = 0;
+        self.failing_since = None;
+        self.failed_on.clear();
+        self.not_before = None;
+    }
+
+    /// Returns the number of hosts on which the unit failed, or took its worker with it.
+    pub(crate) fn hosts(&self) -> usize {
+        let hosts = self.failed_on.iter().map(|place| place.host.as_str());
+        hosts.collect::<BTreeSet<_>>().len()
+    }
+
     /// Resets the counters, because the cause may be fixed. What is known about attempts stays.
     pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+        self.forgive();
         self.crashes = 0;
         self.crashes_alone = 0;
         self.crashed_attempt = None;

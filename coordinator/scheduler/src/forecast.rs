@@ -7,7 +7,7 @@ use crate::units::Units;
 use crate::walltime::Walltime;
 
 /// Number of waiting units that are examined for one that fits, if those before it do not.
-const MAX_EXAMINED: usize = 512;
+pub(crate) const MAX_EXAMINED: usize = 512;
 
 /// How much later than now a unit may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -109,6 +109,7 @@ impl Job {
         Reporting {
             context,
             limits: &self.plan.limits,
+            sources: &self.plan.sources,
             walltime: self.walltime,
             attempts: Attempts { units: &mut self.units, workers },
             lifecycle: &mut self.lifecycle,

@@ -6,7 +6,7 @@
 use thresher_domain::{Lease, Stage, Timestamp, UnitKey};
 
 use crate::attempts::Attempts;
-use crate::forecast::Forecast;
+use crate::forecast::{Forecast, MAX_EXAMINED};
 use crate::plan::Limits;
 use crate::speculation::Speculation;
 use crate::walltime::Walltime;
@@ -43,14 +43,23 @@ impl Leasing<'_> {
         if worker.held.iter().any(|key| self.attempts.units.runs_alone(*key)) {
             return Vec::new();
         }
+        if worker.trouble.rests(self.now) {
+            return Vec::new();
+        }
+        // After failures one unit at a time shows whether the next succeeds.
+        let on_trial = match worker.trouble.row {
+            0 => MAX_LEASES,
+            1 => 1,
+            _ => u32::from(worker.held.is_empty()),
+        };
         let alone = self.may_run_alone(request, worker, stage);
-        if alone && let Some(suspect) = self.fitting_suspect(stage) {
+        if alone && let Some(suspect) = self.fitting_suspect(request.worker_id, stage) {
             return vec![self.start(suspect, request.worker_id)];
         }
         let most = match (stage.is_gang(), alone) {
             (true, true) => 1,
             (true, false) => 0,
-            (false, _) => request.want.min(MAX_LEASES),
+            (false, _) => request.want.min(on_trial),
         };
         let leases = self.lease_batch(request.worker_id, stage, most);
         if leases.is_empty() { self.lease_speculative(request, stage) } else { leases }
@@ -62,20 +71,40 @@ impl Leasing<'_> {
         is_idle && (!stage.is_gang() || self.attempts.workers.may_lead_gang(request.worker_id))
     }
 
-    fn fitting_suspect(&self, stage: Stage) -> Option<UnitKey> {
+    fn fitting_suspect(&self, worker_id: u32, stage: Stage) -> Option<UnitKey> {
         let ordinal = self.attempts.units.table(stage).next_suspect()?;
-        Some(UnitKey { stage, ordinal }).filter(|key| self.forecast().fits(*key))
+        let suspect = UnitKey { stage, ordinal };
+        let may_run = !self.rather_elsewhere(suspect, worker_id) && self.forecast().fits(suspect);
+        may_run.then_some(suspect)
     }
 
     fn lease_batch(&mut self, worker_id: u32, stage: Stage, most: u32) -> Vec<Lease> {
         let waiting = self.attempts.units.table(stage).tally.waiting;
         let mut leases = Vec::with_capacity(most.min(waiting) as usize);
         while leases.len() < most as usize
-            && let Some(fitting) = self.forecast().next_fitting(stage)
+            && let Some(fitting) = self.next_for(worker_id, stage)
         {
             leases.push(self.start(fitting, worker_id));
         }
         leases
+    }
+
+    /// Returns the first unit that the worker may run now, of a limited number that are examined.
+    fn next_for(&self, worker_id: u32, stage: Stage) -> Option<UnitKey> {
+        let leasable = self.attempts.units.table(stage).leasable(self.now).take(MAX_EXAMINED);
+        let mut leasable = leasable.map(|ordinal| UnitKey { stage, ordinal });
+        leasable.find(|key| !self.rather_elsewhere(*key, worker_id) && self.forecast().fits(*key))
+    }
+
+    /// Whether the unit failed here and should run elsewhere. After the time of a lease it may run
+    /// here again: the others may be busy, or about to be lost.
+    fn rather_elsewhere(&self, key: UnitKey, worker_id: u32) -> bool {
+        let Some(history) = self.attempts.units.history(key) else { return false };
+        let Some(last) = history.failed_on.last() else { return false };
+        let since = history.not_before.unwrap_or(last.at);
+        let waits_until = since.plus_millis(self.limits.lease_millis.into());
+        self.now < waits_until
+            && self.attempts.workers.rather_elsewhere(worker_id, &history.failed_on, self.now)
     }
 
     fn lease_speculative(&mut self, request: LeaseRequest, stage: Stage) -> Vec<Lease> {

@@ -32,14 +32,19 @@
 //! | `walltime.rs`, `duration_estimator.rs`, `forecast.rs` | the allocation's end, and what fits |
 //! | `attempts.rs` | starts and ends of attempts |
 //! | `leasing.rs`, `speculation.rs`, `reattaching.rs` | which worker gets and keeps which unit |
-//! | `reporting.rs`, `losing.rs`, `failed_units.rs`, `outage.rs` | how attempts end |
-//! | `advancing.rs` | how stages start and end |
+//! | `reporting.rs`, `losing.rs`, `failed_units.rs` | how attempts end |
+//! | `blaming.rs`, `trouble.rs`, `outage.rs`, `backoff.rs` | who is to blame, and what waits |
+//! | `advancing.rs`, `restarting.rs` | how stages start and end, and start anew |
+//! | `source_sums.rs`, `attention.rs` | what a person should look at |
 //! | `draining.rs`, `deadlines.rs` | how a job stops before its end, and when |
 //! | `idle_nodes.rs`, `returning.rs` | what that costs, and what is returned |
 //! | `status.rs`, `explain.rs` | what people get to see |
 
 mod advancing;
 mod attempts;
+mod attention;
+mod backoff;
+mod blaming;
 mod deadlines;
 mod draining;
 mod duration_estimator;
@@ -60,15 +65,18 @@ mod payloads;
 mod plan;
 mod reattaching;
 mod reporting;
+mod restarting;
 mod returning;
 mod running;
 mod scheduler;
+mod source_sums;
 mod speculation;
 mod stage_table;
 mod status;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod trouble;
 mod unit;
 mod units;
 mod walltime;

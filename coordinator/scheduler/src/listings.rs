@@ -38,6 +38,11 @@ impl Listings {
         self.listings.retain(|listed, _| listed.key != key);
     }
 
+    /// Forgets what every unit of the stage planned.
+    pub(crate) fn forget_stage(&mut self, stage: Stage) {
+        self.listings.retain(|listed, _| listed.key.stage != stage);
+    }
+
     /// Takes out what each of the stage's `units` planned.
     pub(crate) fn take_stage(&mut self, stage: Stage, units: u32) -> Vec<Payloads> {
         let mut parts = vec![Payloads::default(); units as usize];

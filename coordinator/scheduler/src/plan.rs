@@ -47,6 +47,8 @@ pub struct Limits {
     pub retries: u32,
     /// Whether the job stops at the end of a stage whose units failed permanently.
     pub stop_at_failed_units: bool,
+    /// Share of a source's records, in thousandths, that may be quarantined.
+    pub max_quarantined_permille: u32,
     /// How long servers may leave every unit without an answer.
     pub outage_millis: u64,
     /// Number of workers that a unit may take with it while running alone, before it fails
@@ -69,6 +71,7 @@ impl Default for Limits {
             heartbeat_millis: 10_000,
             retries: 3,
             stop_at_failed_units: false,
+            max_quarantined_permille: 100,
             outage_millis: 600_000,
             crash_limit: 3,
             dedup_budget_bytes: 1 << 30,

@@ -26,8 +26,8 @@ impl Reattaching<'_> {
 
     fn adopt_one(&mut self, unit: AttemptRef) -> bool {
         let units = &self.attempts.units;
-        if unit.attempt == 0
-            || !units.contains(unit.key)
+        if !units.contains(unit.key)
+            || units.is_of_earlier_plan(unit)
             || units.is_stale(unit)
             || units.has_failed(unit)
         {

@@ -10,13 +10,15 @@ use thresher_domain::{
 };
 
 use crate::attempts::Attempts;
+use crate::attention::too_much_quarantined;
+use crate::blaming::{Blamed, Blaming, Verdict};
 use crate::draining::Draining;
 use crate::effect::Effect;
 use crate::failed_units::FailedUnits;
 use crate::failure_history::FailedAttempt;
 use crate::lifecycle::Lifecycle;
-use crate::outage::{Outage, Unanswered};
-use crate::plan::Limits;
+use crate::outage::Outage;
+use crate::plan::{Limits, SourcePlan};
 use crate::totals::imbalance;
 use crate::unit::{Step, UnitState, bounded, short_digest};
 use crate::walltime::Walltime;
@@ -37,6 +39,7 @@ pub(crate) struct ReportContext {
 pub(crate) struct Reporting<'a> {
     pub(crate) context: ReportContext,
     pub(crate) limits: &'a Limits,
+    pub(crate) sources: &'a [SourcePlan],
     pub(crate) walltime: Option<Walltime>,
     pub(crate) attempts: Attempts<'a>,
     pub(crate) lifecycle: &'a mut Lifecycle,
@@ -52,7 +55,9 @@ impl Reporting<'_> {
         if !self.attempts.units.contains(unit.key) {
             return self.refuse(unit, "the job has no such unit".to_owned());
         }
-        if unit.attempt == 0 || unit.attempt > self.attempts.units.newest(unit.key).attempt {
+        if self.attempts.units.is_of_earlier_plan(unit)
+            || unit.attempt > self.attempts.units.newest(unit.key).attempt
+        {
             return self.refuse(unit, "there was no such attempt".to_owned());
         }
         let is_running = self.attempts.units.is_running(unit);
@@ -114,17 +119,33 @@ impl Reporting<'_> {
             if plans_units(unit.key.stage) && !self.attempts.units.listings.choose(unit) {
                 return self.fail_incomplete_listing(unit);
             }
-            self.attempts.units.table_mut(unit.key.stage).totals.add(done);
+            self.attempts.units.add_result(unit.key, done);
         }
         self.finish(report, digest);
+        self.stop_if_quarantined(unit.key);
+    }
+
+    /// Stops the job when too much of a source cannot be read: it is cheaper to look now.
+    fn stop_if_quarantined(&mut self, key: UnitKey) {
+        let Some(source) = self.attempts.units.source_of(key) else { return };
+        let found = too_much_quarantined(self.attempts.units, source, self.sources, self.limits);
+        if let Some(reason) = found.filter(|_| key.stage == Stage::Prepare) {
+            self.lifecycle.refused = true;
+            self.failed_units().draining.block(reason);
+        }
     }
 
     fn finish(&mut self, report: &Report, digest: u64) {
         let key = report.unit.key;
         self.attempts.cancel_duplicates(report.unit);
         self.attempts.release_all(key);
-        self.outage.end(self.context.now);
+        self.outage.end();
+        let worker = self.attempts.workers.get_mut(self.context.worker_id);
+        if worker.is_some_and(|worker| worker.succeed(self.context.now)) {
+            self.attempts.workers.wake();
+        }
         let units = &mut self.attempts.units;
+        units.forgive_unit(key);
         let cost_bytes = units.cost_bytes(key);
         let table = units.table_mut(key.stage);
         table.cpu_millis = table.cpu_millis.saturating_add(report.cpu_millis);
@@ -136,7 +157,7 @@ impl Reporting<'_> {
     fn fail_incomplete_listing(&mut self, unit: AttemptRef) {
         let error = "a piece of its listing never came".to_owned();
         if self.attempts.units.is_running(unit) {
-            self.failed(unit, &Failure { class: FailureClass::Node, error });
+            self.failed(unit, &Failure { class: FailureClass::Defect, error });
         }
     }
 
@@ -156,86 +177,86 @@ impl Reporting<'_> {
         self.effects.push(Effect::Alarm { unit, text });
     }
 
-    /// Refuses an accounting that does not add up: the next attempt's would not either.
+    /// Refuses an accounting that does not add up, which is a defect of ours.
     fn reject(&mut self, unit: AttemptRef, error: String) {
         if self.attempts.units.is_running(unit) {
-            self.failed(unit, &Failure { class: FailureClass::Data, error });
+            self.end_failed(unit, FailureClass::Defect, &error, Some(Verdict::FailUnit));
         } else {
             self.refuse(unit, error);
         }
     }
 
     fn failed(&mut self, unit: AttemptRef, failure: &Failure) {
+        self.end_failed(unit, failure.class, &failure.error, None);
+    }
+
+    /// Ends an attempt that failed. Without a verdict the class decides.
+    fn end_failed(
+        &mut self,
+        unit: AttemptRef,
+        class: FailureClass,
+        error: &str,
+        verdict: Option<Verdict>,
+    ) {
         let key = unit.key;
-        let error = bounded(&failure.error);
+        let error = bounded(error);
         let worker = self.attempts.workers.get(self.context.worker_id);
         let host = worker.map_or_else(String::new, |worker| worker.host.clone());
         let units = &mut self.attempts.units;
         units.listings.forget(unit);
         units.table_mut(key.stage).retries += 1;
         let history = units.history_mut(key);
-        history.remember(FailedAttempt {
-            attempt: unit.attempt,
-            class: Some(failure.class),
-            host,
-            error: error.clone(),
-        });
         history.failed_attempt = unit.attempt;
-        match self.consequence(unit, failure.class, &error) {
-            Consequence::Retry { counts } => {
-                let history = self.attempts.units.history_mut(key);
-                history.failures += u32::from(counts);
-                if history.failures >= self.limits.retries {
-                    return self.failed_units().fail_permanently(key, error);
-                }
+        let (attempt, text) = (unit.attempt, error.clone());
+        history.remember(FailedAttempt { attempt, class: Some(class), host, error: text });
+        match verdict.unwrap_or_else(|| self.verdict(unit, class, &error)) {
+            Verdict::FailUnit => return self.failed_units().fail_permanently(key, error),
+            Verdict::Block { reason, refused } => {
+                self.lifecycle.refused |= refused;
+                self.failed_units().draining.block(reason);
             }
-            Consequence::Fail { error } => {
-                return self.failed_units().fail_permanently(key, error);
-            }
+            Verdict::TryAgain => {}
         }
         self.effects.push(Effect::AttemptFailed { unit, error });
         self.attempts.end(unit);
     }
 
-    /// Does what the class of a failure asks for beyond its unit. Returns what follows for the unit.
-    fn consequence(&mut self, unit: AttemptRef, class: FailureClass, error: &str) -> Consequence {
-        let counts = match class {
-            FailureClass::Node | FailureClass::Program | FailureClass::Defect => true,
-            FailureClass::Data => return Consequence::Fail { error: error.to_owned() },
-            FailureClass::Storage | FailureClass::JobFile => {
-                self.lifecycle.refused = true;
-                self.block(error);
-                false
-            }
-            FailureClass::Service => match self.unanswered(unit) {
-                Unanswered::OneUnit => true,
-                Unanswered::EveryUnit => false,
-                Unanswered::TooLong => {
-                    self.block(error);
-                    false
-                }
-            },
+    /// Returns what follows for the unit, after what the class asks for beyond it.
+    fn verdict(&mut self, unit: AttemptRef, class: FailureClass, error: &str) -> Verdict {
+        match class {
+            FailureClass::Data => Verdict::FailUnit,
+            FailureClass::JobFile => Verdict::Block { reason: error.to_owned(), refused: true },
             FailureClass::Damaged { producer } => match self.repair(unit.key, producer) {
-                Repair::Started | Repair::Running => false,
-                Repair::Impossible => true,
+                Repair::Started | Repair::Running => Verdict::TryAgain,
+                // Perhaps only this node reads nonsense.
+                Repair::Impossible => self.judge(unit, class, error),
                 Repair::Exhausted => {
                     let error = format!("{error}; already repaired {MAX_REPAIRS} times");
-                    return Consequence::Fail { error };
+                    self.judge(unit, class, &error)
                 }
             },
+            FailureClass::Node
+            | FailureClass::Storage
+            | FailureClass::Service
+            | FailureClass::Program
+            | FailureClass::Defect => self.judge(unit, class, error),
+        }
+    }
+
+    fn judge(&mut self, unit: AttemptRef, class: FailureClass, error: &str) -> Verdict {
+        let ReportContext { now, worker_id } = self.context;
+        let mut blaming = Blaming {
+            now,
+            limits: self.limits,
+            goes_on_without: self.lifecycle.failed_units_accepted
+                || !self.limits.stop_at_failed_units,
+            attempts: self.attempts.reborrow(),
+            outage: self.outage,
+            effects: self.effects,
         };
-        Consequence::Retry { counts }
-    }
-
-    fn unanswered(&mut self, unit: AttemptRef) -> Unanswered {
-        let mut running = self.attempts.units.running(unit.key);
-        let started = running.find(|one| one.attempt == unit.attempt).map(|one| one.since);
-        self.outage.classify(self.context.now, started, self.limits.outage_millis)
-    }
-
-    fn block(&mut self, error: &str) {
-        let worker = self.attempts.workers.describe(self.context.worker_id);
-        self.failed_units().draining.block(format!("{worker}: {error}"));
+        let verdict = blaming.judge(&Blamed { unit, worker_id, class, error });
+        self.attempts.units.wait_after_failure(now, unit.key);
+        verdict
     }
 
     /// Makes the unit whose output is damaged run again.
@@ -286,14 +307,6 @@ fn plans_units(stage: Stage) -> bool {
         | Stage::Publish
         | Stage::Seal => false,
     }
-}
-
-/// What a failure means for its unit.
-enum Consequence {
-    /// It is tried again, unless this failure `counts` and was the last allowed.
-    Retry { counts: bool },
-    /// It is not tried again.
-    Fail { error: String },
 }
 
 /// The result of a request to make an output again.

@@ -15,6 +15,7 @@ use crate::losing::LostWorker;
 use crate::outage::Outage;
 use crate::plan::JobPlan;
 use crate::reporting::ReportContext;
+use crate::restarting::{Change, restart};
 use crate::status::StatusView;
 use crate::walltime::Walltime;
 use crate::workers::{Worker, Workers};
@@ -43,8 +44,12 @@ impl Scheduler {
     /// for its answer is served by [`Self::sync`].
     pub fn handle(&mut self, now: Timestamp, event: &Event, effects: &mut Vec<Effect>) -> Changed {
         let changed = match event {
-            Event::Opened(opened) => self.opened(now, opened),
+            Event::Opened(opened) => self.opened(now, opened, effects),
             Event::Submitted { plan, job_toml } => self.submitted(now, plan, job_toml, effects),
+            Event::JobChanged { plan, job_toml, from, keep_done } => {
+                let change = Change { plan, job_toml, from: *from, keep_done: *keep_done };
+                self.job_changed(now, &change, effects)
+            }
             Event::Registered { worker_id, request } => self.registered(now, *worker_id, request),
             Event::Sync(request) => return self.sync(now, request, effects).changed,
             Event::Lost { worker_id, reason } => self.lost(now, *worker_id, reason, effects),
@@ -79,6 +84,14 @@ impl Scheduler {
     /// until then. Looks at every worker.
     pub fn next_deadline(&self, now: Timestamp) -> Option<Timestamp> {
         self.job.as_ref()?.deadlines(now, &self.workers).next()
+    }
+
+    /// Returns when the next unit may be leased that waits some time, or the next worker may have
+    /// units again that rests: calls that wait for work should then be repeated.
+    pub fn next_work(&self, now: Timestamp) -> Option<Timestamp> {
+        let job = self.job.as_ref().filter(|job| job.lifecycle.is_running())?;
+        let table = job.units.table(job.units.current_stage()?);
+        table.backoff.next_due(now).into_iter().chain(self.workers.next_rest_end(now)).min()
     }
 
     /// Returns the id for the next worker that registers.
@@ -119,6 +132,11 @@ impl Scheduler {
         })
     }
 
+    /// Returns the first stage in which units failed permanently.
+    pub fn first_missing_stage(&self) -> Option<Stage> {
+        self.job.as_ref()?.units.first_missing_stage()
+    }
+
     /// Returns everything that can be said about the job.
     pub fn status(&self, now: Timestamp) -> Status {
         let (epoch, allocation) = (self.epoch, self.allocation.as_ref());
@@ -144,7 +162,12 @@ impl Scheduler {
         self.job.as_mut().filter(|job| !job.lifecycle.is_over())
     }
 
-    fn opened(&mut self, now: Timestamp, opened: &CoordinatorOpened) -> Changed {
+    fn opened(
+        &mut self,
+        now: Timestamp,
+        opened: &CoordinatorOpened,
+        effects: &mut Vec<Effect>,
+    ) -> Changed {
         self.epoch = opened.epoch;
         self.walltime = Walltime::of(now, &opened.allocation);
         self.allocation = Some(opened.allocation.clone()).filter(AllocationEnd::is_known);
@@ -152,10 +175,13 @@ impl Scheduler {
         if let Some(job) = &mut self.job {
             job.walltime = self.walltime;
             job.outage = Outage::default();
+            job.units.forgive();
             job.lifecycle.reopen();
             if job.plan.limits.stop_at_failed_units && !job.lifecycle.is_over() {
                 retry_failed_units(&mut job.units);
             }
+            // What stopped the job at the end of a stage may still be so.
+            job.advancing(now, effects).advance();
         }
         Changed::Yes
     }
@@ -172,6 +198,18 @@ impl Scheduler {
         }
         let job = Job::new(plan.clone(), job_toml.to_owned(), now, self.walltime);
         self.job.insert(job).advancing(now, effects).advance();
+        Changed::Yes
+    }
+
+    fn job_changed(
+        &mut self,
+        now: Timestamp,
+        change: &Change<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Changed {
+        let Some(job) = &mut self.job else { return Changed::No };
+        restart(now, job, &mut self.workers, change);
+        job.advancing(now, effects).advance();
         Changed::Yes
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use thresher_domain::{SplitMix64, Stage, Timestamp};
 
+use crate::backoff::Backoff;
 use crate::duration_estimator::DurationEstimator;
 use crate::plan::LeaseOrder;
 use crate::totals::Totals;
@@ -35,10 +36,15 @@ pub(crate) struct StageTable {
     pub(crate) tally: Tally,
     /// The order of first leases; `None` is the canonical one.
     shuffled: Option<Vec<u32>>,
+    /// Number of attempts that units had before the stage was planned anew; theirs go on from
+    /// there, so that no report of an earlier attempt can be taken for one of theirs.
+    pub(crate) earlier_attempts: u32,
     /// Position of the next first lease in that order.
     cursor: u32,
     /// Waiting units that were leased before.
     again: BTreeSet<u32>,
+    /// Waiting units that failed and are tried again some time later.
+    pub(crate) backoff: Backoff,
     /// Waiting units that may only run alone.
     suspects: BTreeSet<u32>,
     /// Leased units by the time of their lease.
@@ -65,8 +71,10 @@ impl StageTable {
             units: Vec::new(),
             tally: Tally::default(),
             shuffled: None,
+            earlier_attempts: 0,
             cursor: 0,
             again: BTreeSet::new(),
+            backoff: Backoff::default(),
             suspects: BTreeSet::new(),
             leased: BTreeSet::new(),
             totals: Totals::default(),
@@ -84,7 +92,8 @@ impl StageTable {
     /// Fills the table with waiting units.
     pub(crate) fn plan(&mut self, units: u32, bytes: u64, order: LeaseOrder) {
         self.planned = true;
-        self.units = vec![Unit { state: UnitState::Waiting, attempt: 0 }; units as usize];
+        let unit = Unit { state: UnitState::Waiting, attempt: self.earlier_attempts };
+        self.units = vec![unit; units as usize];
         self.tally = Tally { waiting: units, ..Tally::default() };
         self.bytes = bytes;
         self.shuffled = match order {
@@ -93,6 +102,18 @@ impl StageTable {
                 Some(SplitMix64::new(seed ^ self.stage as u64).permutation(units))
             }
         };
+    }
+
+    /// Returns the table of a stage that is planned anew.
+    pub(crate) fn restarted(&self) -> Self {
+        let newest = self.units.iter().map(|unit| unit.attempt).max().unwrap_or(0);
+        let earlier_attempts = self.earlier_attempts.max(newest);
+        Self { earlier_attempts, ..Self::new(self.stage) }
+    }
+
+    /// Whether the unit was leased since the stage was planned.
+    fn was_leased(&self, ordinal: u32) -> bool {
+        self.units[ordinal as usize].attempt > self.earlier_attempts
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -118,8 +139,8 @@ impl StageTable {
             self.leased.insert((since, ordinal));
         }
         match (before, unit.state) {
-            (UnitState::Waiting, _) if unit.attempt > 0 => {
-                if !self.again.remove(&ordinal) {
+            (UnitState::Waiting, _) if unit.attempt > self.earlier_attempts => {
+                if !self.again.remove(&ordinal) && !self.backoff.remove(ordinal) {
                     self.suspects.remove(&ordinal);
                 }
             }
@@ -165,19 +186,34 @@ impl StageTable {
     pub(crate) fn wait(&mut self, ordinal: u32, step: Step, turn: Turn, cost_bytes: u64) {
         self.step(ordinal, step, cost_bytes);
         match turn {
-            Turn::Next if self.units[ordinal as usize].attempt == 0 => self.cursor = 0,
+            Turn::Next if !self.was_leased(ordinal) => self.cursor = 0,
             Turn::Next => _ = self.again.insert(ordinal),
+            Turn::Later(not_before) => self.backoff.insert(ordinal, not_before),
             Turn::Alone => _ = self.suspects.insert(ordinal),
         }
         self.ended = None;
     }
 
-    /// Returns the units to lease next to a worker that also runs others, in order.
+    /// Returns the units to lease now to a worker that also runs others, in order.
+    pub(crate) fn leasable(&self, now: Timestamp) -> impl Iterator<Item = u32> {
+        self.backoff.due(now).chain(self.fresh())
+    }
+
+    /// Returns all units that wait and may run beside others, those last that wait some time.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = u32> {
+        self.fresh().chain(self.backoff.all())
+    }
+
+    /// Lets units that wait some time be leased at once.
+    pub(crate) fn end_backoff(&mut self) {
+        self.again.extend(self.backoff.take());
+    }
+
+    fn fresh(&self) -> impl Iterator<Item = u32> {
         let fresh = (self.cursor..self.len()).filter_map(|place| self.first_lease(place));
         let fresh = fresh.filter(|ordinal| {
             let unit = self.units[*ordinal as usize];
-            unit.state == UnitState::Waiting && unit.attempt == 0
+            unit.state == UnitState::Waiting && unit.attempt == self.earlier_attempts
         });
         self.again.iter().copied().chain(fresh)
     }
@@ -194,7 +230,7 @@ impl StageTable {
     fn move_cursor(&mut self) {
         while let Some(ordinal) = self.first_lease(self.cursor) {
             let unit = self.units[ordinal as usize];
-            if unit.state == UnitState::Waiting && unit.attempt == 0 {
+            if unit.state == UnitState::Waiting && !self.was_leased(ordinal) {
                 return;
             }
             self.cursor += 1;
@@ -231,6 +267,8 @@ impl StageTable {
 pub(crate) enum Turn {
     /// Before those that were never leased.
     Next,
+    /// The same, but not before that time.
+    Later(Timestamp),
     /// When a worker runs nothing else.
     Alone,
 }

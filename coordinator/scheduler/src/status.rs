@@ -2,6 +2,7 @@
 
 use thresher_domain::{AllocationEnd, FailedUnit, JobState, Stage, StageStatus, Status, Timestamp};
 
+use crate::attention::attention;
 use crate::job::Job;
 use crate::lifecycle::Phase;
 use crate::stage_table::StageTable;
@@ -35,6 +36,10 @@ impl StatusView<'_> {
             Phase::Drained => (JobState::Drained, blocked, None),
             Phase::Over { state, reason, finished } => (*state, reason.as_str(), Some(*finished)),
         };
+        let attention = match state.is_complete() {
+            true => attention(&job.units, &job.plan.sources, &job.plan.limits),
+            false => Vec::new(),
+        };
         let published = &job.units.table(Stage::Publish).totals;
         let accounting = job.units.table(Stage::Prepare).totals.accounting_less(published);
         Status {
@@ -49,7 +54,7 @@ impl StatusView<'_> {
             alarms: job.alarms.clone(),
             draining: job.lifecycle.is_draining(),
             refused: job.lifecycle.refused,
-            attention: Vec::new(),
+            attention,
             output: job.plan.output.clone(),
             ..common
         }

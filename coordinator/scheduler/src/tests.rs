@@ -3,9 +3,11 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each test looks at one kind of effect")]
 
+mod blame;
 mod ends;
 mod leases;
 mod reports;
+mod restarts;
 mod speculation;
 
 mod walltime;
@@ -87,9 +89,13 @@ impl Room {
     }
 
     fn register_holding(&mut self, pid: u32, held: &[AttemptRef]) -> u32 {
+        self.register_on("a", pid, held)
+    }
+
+    fn register_on(&mut self, host: &str, pid: u32, held: &[AttemptRef]) -> u32 {
         let worker_id = self.scheduler.next_worker_id();
         let request = RegisterRequest {
-            host: "a".to_owned(),
+            host: host.to_owned(),
             pid,
             slots: 4,
             held: held.to_vec(),
@@ -121,6 +127,12 @@ impl Room {
             [lease] => lease.unit,
             other => panic!("not one lease: {other:?}"),
         }
+    }
+
+    /// What an idle worker is leased after the longest wait of a unit that failed.
+    fn lease_later(&mut self, worker_id: u32) -> AttemptRef {
+        self.now += 60_000;
+        self.lease_one(worker_id)
     }
 
     /// The effects of a report.

@@ -6,12 +6,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use thresher_domain::{AttemptRef, LayoutPayload, Payload, RangePayload, Stage, UnitKey};
+use thresher_domain::{
+    AttemptRef, Done, LayoutPayload, Payload, RangePayload, Stage, Timestamp, UnitKey,
+};
 
+use crate::backoff::wait_millis;
 use crate::failure_history::FailureHistory;
 use crate::listings::Listings;
 use crate::payloads::Payloads;
 use crate::running::{RunningAttempt, RunningAttempts};
+use crate::source_sums::SourceSums;
 use crate::stage_table::{StageTable, Turn};
 use crate::unit::{Step, Unit, UnitState};
 
@@ -23,8 +27,16 @@ pub(crate) struct Units {
     pub(crate) inputs: Payloads,
     /// The units of LINES and PREPARE that belong to each source.
     pub(crate) spans: Vec<Range<u32>>,
+    /// Whether they are those of the present plan.
+    pub(crate) inputs_known: bool,
     /// Payloads of PUBLISH.
     pub(crate) shards: Payloads,
+    /// The units of PUBLISH that belong to each source.
+    pub(crate) shard_spans: Vec<Range<u32>>,
+    /// Whether they are those of the present plan.
+    pub(crate) shards_known: bool,
+    /// What was read and published of each source.
+    pub(crate) sources: SourceSums,
     pub(crate) listings: Listings,
     pub(crate) running: RunningAttempts,
     histories: BTreeMap<UnitKey, FailureHistory>,
@@ -39,7 +51,11 @@ impl Units {
             tables: Stage::ALL.map(StageTable::new),
             inputs: Payloads::default(),
             spans: Vec::new(),
+            inputs_known: false,
             shards: Payloads::default(),
+            shard_spans: Vec::new(),
+            shards_known: false,
+            sources: SourceSums::default(),
             listings: Listings::default(),
             running: RunningAttempts::default(),
             histories: BTreeMap::new(),
@@ -68,6 +84,64 @@ impl Units {
     /// Returns the number of units that are leased.
     pub(crate) fn leased(&self) -> u32 {
         self.tables.iter().map(|table| table.tally.leased).sum()
+    }
+
+    /// Returns the first stage in which units failed permanently.
+    pub(crate) fn first_missing_stage(&self) -> Option<Stage> {
+        self.tables.iter().find(|table| table.tally.failed > 0).map(|table| table.stage)
+    }
+
+    /// Forgets the units of this stage and all later ones, so that they are planned anew. With
+    /// `keep_done` those of the stage itself stay, and only its failed ones wait again.
+    ///
+    /// No unit of these stages may be leased.
+    pub(crate) fn restart(&mut self, from: Stage, keep_done: bool) {
+        let is_kept = |stage: Stage| stage < from || keep_done && stage == from;
+        if keep_done {
+            let failed = self.failed().map(|(key, _)| key).filter(|key| key.stage == from);
+            for key in failed.collect::<Vec<_>>() {
+                self.history_mut(key).reset();
+                self.requeue(key, Step::Retry);
+            }
+        }
+        for stage in Stage::ALL.into_iter().filter(|stage| !is_kept(*stage)) {
+            let table = self.table_mut(stage);
+            *table = table.restarted();
+            self.listings.forget_stage(stage);
+            self.sources.forget(stage);
+        }
+        self.histories.retain(|key, _| is_kept(key.stage));
+        self.inputs_known &= is_kept(Stage::List);
+        self.shards_known &= is_kept(Stage::Layout);
+    }
+
+    /// Whether the attempt is one of before the stage was planned anew, or none.
+    pub(crate) fn is_of_earlier_plan(&self, unit: AttemptRef) -> bool {
+        unit.attempt <= self.table(unit.key.stage).earlier_attempts
+    }
+
+    /// Returns the source that a unit of PREPARE or PUBLISH belongs to.
+    pub(crate) fn source_of(&self, key: UnitKey) -> Option<usize> {
+        let spans = match key.stage {
+            Stage::Prepare => &self.spans,
+            Stage::Publish => &self.shard_spans,
+            Stage::List
+            | Stage::Lines
+            | Stage::ResolveLines
+            | Stage::ResolveDocuments
+            | Stage::Layout
+            | Stage::Seal => return None,
+        };
+        let source = spans.partition_point(|span| span.end <= key.ordinal);
+        (source < spans.len()).then_some(source)
+    }
+
+    /// Adds a unit's first result to the sums of its stage and its source.
+    pub(crate) fn add_result(&mut self, key: UnitKey, done: &Done) {
+        self.table_mut(key.stage).totals.add(done);
+        if let (Some(source), Some(accounting)) = (self.source_of(key), &done.accounting) {
+            self.sources.add(key.stage, source, accounting);
+        }
     }
 
     /// Whether there is such a unit.
@@ -110,7 +184,12 @@ impl Units {
 
     /// Lets a unit wait again, after a step that leads there.
     pub(crate) fn requeue(&mut self, key: UnitKey, step: Step) {
-        let turn = if self.is_suspect(key) { Turn::Alone } else { Turn::Next };
+        let not_before = self.history(key).and_then(|history| history.not_before);
+        let turn = match not_before {
+            _ if self.is_suspect(key) => Turn::Alone,
+            Some(not_before) => Turn::Later(not_before),
+            None => Turn::Next,
+        };
         let cost_bytes = self.cost_bytes(key);
         self.table_mut(key.stage).wait(key.ordinal, step, turn, cost_bytes);
         self.work_available = true;
@@ -123,6 +202,26 @@ impl Units {
 
     pub(crate) fn history_mut(&mut self, key: UnitKey) -> &mut FailureHistory {
         self.histories.entry(key).or_default()
+    }
+
+    /// Lets a unit that failed wait before it is leased again.
+    pub(crate) fn wait_after_failure(&mut self, now: Timestamp, key: UnitKey) {
+        let seed = (key.stage as u64) << 32 | u64::from(key.ordinal);
+        let history = self.history_mut(key);
+        history.not_before = Some(now.plus_millis(wait_millis(history.tries, seed)));
+    }
+
+    /// Forgets where the unit failed: it has a result.
+    pub(crate) fn forgive_unit(&mut self, key: UnitKey) {
+        if let Some(history) = self.histories.get_mut(&key) {
+            history.forgive();
+        }
+    }
+
+    /// A new coordinator looks with fresh eyes: units that wait some time are leased at once.
+    pub(crate) fn forgive(&mut self) {
+        self.histories.values_mut().for_each(FailureHistory::forgive);
+        self.tables.iter_mut().for_each(StageTable::end_backoff);
     }
 
     /// Takes back the crash of a worker that is alive after all.

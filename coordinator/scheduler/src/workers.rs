@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use thresher_domain::{AttemptRef, RegisterRequest, SyncRequest, Timestamp, UnitKey, WorkerStatus};
 
+use crate::failure_history::FailedPlace;
+use crate::trouble::{FailureOnWorker, Trouble};
 use crate::unit::bounded;
 
 /// Lost workers that status still shows.
@@ -42,6 +44,10 @@ pub(crate) struct Worker {
     pub(crate) attached: bool,
     /// Whether it exits because of a signal, which does not count against its units either.
     pub(crate) leaving: bool,
+    /// When it last finished a unit.
+    pub(crate) last_done: Option<Timestamp>,
+    /// What failed on it since.
+    pub(crate) trouble: Trouble,
 }
 
 impl Worker {
@@ -56,6 +62,8 @@ impl Worker {
             last_seen: LastSeen { at: now, sequence: 0 },
             attached: true,
             leaving: false,
+            last_done: None,
+            trouble: Trouble::default(),
         }
     }
 
@@ -67,12 +75,32 @@ impl Worker {
 
     /// Renews the worker's leases. Returns whether that changed more than the time.
     pub(crate) fn seen(&mut self, now: Timestamp, request: &SyncRequest) -> bool {
-        self.last_seen = LastSeen { at: now, sequence: request.sequence };
+        // A call without a number, or with a smaller one, takes nothing back: whether a later call
+        // is used must not depend on calls that are not journaled.
+        let sequence = self.last_seen.sequence.max(request.sequence);
+        self.last_seen = LastSeen { at: now, sequence };
         let mut changed = !std::mem::replace(&mut self.attached, true);
         if request.leaves_within_millis > 0 {
             changed |= !std::mem::replace(&mut self.leaving, true);
         }
         changed
+    }
+
+    /// Whether it finished a unit and none failed on it since.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.trouble.row == 0 && self.last_done.is_some()
+    }
+
+    /// Whether it may be asked to run units.
+    fn is_here(&self) -> bool {
+        self.attached && !self.leaving
+    }
+
+    /// Counts a unit that it finished, which ends its trouble. Returns whether it was one on which
+    /// units failed in a row: what failed there may have hit everybody, and is over.
+    pub(crate) fn succeed(&mut self, now: Timestamp) -> bool {
+        self.last_done = Some(now);
+        std::mem::take(&mut self.trouble).row > 1
     }
 
     fn status(&self, worker_id: u32, lost: bool) -> WorkerStatus {
@@ -84,7 +112,7 @@ impl Worker {
             held: self.held.len() as u32,
             last_seen: self.last_seen.at,
             lost,
-            excluded: None,
+            excluded: self.trouble.exclusion(),
         }
     }
 
@@ -136,7 +164,15 @@ impl Workers {
         self.live.get_mut(&id)
     }
 
-    pub(crate) fn add(&mut self, id: u32, worker: Worker) {
+    /// Adds a worker. One that replaces a process in whose place units failed starts with that
+    /// trouble, unless another on its host is sound.
+    pub(crate) fn add(&mut self, id: u32, mut worker: Worker) {
+        let mut before = self.lost.iter().rev().map(|(_, lost)| lost);
+        if let Some(before) = before.find(|lost| lost.host == worker.host)
+            && !self.live.values().any(|one| one.host == worker.host && one.is_sound())
+        {
+            worker.trouble = before.trouble.clone();
+        }
         self.next_id = self.next_id.max(id.saturating_add(1));
         self.live.insert(id, worker);
     }
@@ -149,6 +185,69 @@ impl Workers {
         let remembered = Worker { held: BTreeSet::new(), cancelled: Vec::new(), ..worker.clone() };
         self.lost.push_back((id, remembered));
         Some(worker)
+    }
+
+    /// Counts a failure of a worker that was lost, for the one that takes its place.
+    pub(crate) fn blame_lost(&mut self, failure: &FailureOnWorker<'_>) {
+        let lost = self.lost.iter_mut().rev().find(|(id, _)| *id == failure.worker_id);
+        if let Some((_, worker)) = lost {
+            worker.trouble.add(failure);
+        }
+    }
+
+    /// Whether units failed last on every worker that could run one.
+    pub(crate) fn all_in_trouble(&self) -> bool {
+        self.live.values().filter(|worker| worker.is_here()).all(|worker| worker.trouble.row > 0)
+    }
+
+    /// Whether a worker other than this one succeeds while units fail on this one.
+    pub(crate) fn others_succeed(&self, id: u32, trouble: &Trouble, now: Timestamp) -> bool {
+        let since = if trouble.row > 0 { trouble.since } else { now };
+        let mut others = self.live.iter().filter(|(other, _)| **other != id);
+        others.any(|(_, worker)| worker.is_sound() && worker.last_done >= Some(since))
+    }
+
+    /// Whether the worker succeeded with another unit after one failed on it.
+    pub(crate) fn succeeded_since(&self, place: &FailedPlace) -> bool {
+        let worker = self.live.get(&place.worker_id);
+        worker.is_some_and(|worker| worker.last_done > Some(place.at))
+    }
+
+    /// The same, and none failed on it since then.
+    pub(crate) fn is_sound_since(&self, place: &FailedPlace) -> bool {
+        let worker = self.live.get(&place.worker_id);
+        self.succeeded_since(place) && worker.is_some_and(Worker::is_sound)
+    }
+
+    /// Returns the number of hosts with workers that could run units.
+    pub(crate) fn hosts(&self) -> usize {
+        let here = self.live.values().filter(|worker| worker.is_here());
+        here.map(|worker| worker.host.as_str()).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Lets workers that rest ask again: a fault that hit everybody is over.
+    pub(crate) fn wake(&mut self) {
+        self.live.values_mut().for_each(|worker| worker.trouble.wake());
+    }
+
+    /// Returns when a worker that rests may have units again.
+    pub(crate) fn next_rest_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.live.values().filter_map(|worker| worker.trouble.rests_until);
+        ends.filter(|until| *until > now).min()
+    }
+
+    /// Whether a unit that failed at these places should rather run on another worker than this
+    /// one: on a host where it did not fail, or at least in another process.
+    pub(crate) fn rather_elsewhere(&self, id: u32, places: &[FailedPlace], now: Timestamp) -> bool {
+        let failed_here = |id: u32| places.iter().any(|place| place.worker_id == id);
+        let failed_at = |host: &str| places.iter().any(|place| place.host == host);
+        let Some(worker) = self.live.get(&id) else { return false };
+        let (here, at) = (failed_here(id), failed_at(&worker.host));
+        let better = |(other, one): (&u32, &Worker)| {
+            let is_better = at && !failed_at(&one.host) || here && !failed_here(*other);
+            is_better && one.is_here() && !one.trouble.rests(now)
+        };
+        (here || at) && self.live.iter().any(better)
     }
 
     /// Whether both ids are of the same process, registered twice.
@@ -171,11 +270,17 @@ impl Workers {
         }
     }
 
-    /// Asks the worker, in its next answer, to return an attempt whose unit is done.
-    pub(crate) fn cancel_duplicate(&mut self, id: u32, unit: AttemptRef) {
+    /// Asks the worker, in its next answer, to return an attempt that is not needed any more.
+    pub(crate) fn cancel(&mut self, id: u32, unit: AttemptRef) {
         if let Some(worker) = self.live.get_mut(&id) {
             worker.cancelled.push(unit);
         }
+    }
+
+    /// Returns what every worker holds.
+    pub(crate) fn all_held(&self) -> Vec<(u32, UnitKey)> {
+        let held = self.live.iter().map(|(id, worker)| worker.held.iter().map(|key| (*id, *key)));
+        held.flatten().collect()
     }
 
     pub(crate) fn take_cancelled(&mut self, id: u32) -> Vec<AttemptRef> {
@@ -193,7 +298,9 @@ impl Workers {
 
     /// Gives every worker a fresh lease time, and waits for each to come back.
     pub(crate) fn await_all(&mut self, now: Timestamp) {
+        self.lost.iter_mut().for_each(|(_, worker)| worker.trouble = Trouble::default());
         for worker in self.live.values_mut() {
+            worker.trouble = Trouble::default();
             worker.last_seen.at = now;
             worker.attached = false;
         }

@@ -22,7 +22,10 @@ run = ["sh", "-c", '''while read -r line; do
 done''']"#;
     JobText::sample_times(2, inputs)
         .set("slice", "\"commoncrawl\"\ncommands = [\"fragile\"]")
-        .set("target_bytes", &format!("\"256KiB\"\non_failed_units = \"{on_failed_units}\"\noutage = \"1s\""))
+        .set(
+            "target_bytes",
+            &format!("\"256KiB\"\non_failed_units = \"{on_failed_units}\"\noutage = \"1s\""),
+        )
         .append(command)
 }
 

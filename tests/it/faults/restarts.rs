@@ -89,7 +89,10 @@ fn filtered(inputs: &Path, on_failed_units: &str) -> JobText {
     let command = "[[command]]\nname = \"mine\"\nrun = [\"sh\", \"mine.sh\"]";
     JobText::sample_times(2, inputs)
         .set("slice", "\"commoncrawl\"\ncommands = [\"mine\"]")
-        .set("target_bytes", &format!("\"256KiB\"\non_failed_units = \"{on_failed_units}\"\noutage = \"1s\""))
+        .set(
+            "target_bytes",
+            &format!("\"256KiB\"\non_failed_units = \"{on_failed_units}\"\noutage = \"1s\""),
+        )
         .append(command)
 }
 

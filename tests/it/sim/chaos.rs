@@ -2,10 +2,11 @@
 //! and never harms one unit so often that giving it up would be right.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use thresher_domain::UnitKey;
+use thresher_domain::{FailureClass, UnitKey};
 use thresher_scheduler::LeaseOrder;
 
 use super::shell::Allocation;
@@ -54,6 +55,15 @@ pub(crate) enum Mishap {
     Drain,
 }
 
+/// A time in which every unit fails on a machine, or on all of them.
+#[derive(Clone, Debug)]
+struct Fault {
+    /// `None`: what all machines use is broken.
+    machine: Option<usize>,
+    class: FailureClass,
+    time: Range<u64>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Chaos {
     pub(crate) dice: ChaCha8Rng,
@@ -64,6 +74,8 @@ pub(crate) struct Chaos {
     death: f64,
     retry: f64,
     walltime: f64,
+    /// Times in which one machine, or what all of them use, is broken.
+    faults: Vec<Fault>,
     /// Attempts failed and workers lost so far, by unit.
     retries: BTreeMap<UnitKey, u32>,
     pub(crate) losses: BTreeMap<UnitKey, u32>,
@@ -77,8 +89,9 @@ impl Chaos {
         let (call, mishap) = (chance(0.3).unwrap_or(0.0), chance(0.05).unwrap_or(0.0));
         let (death, retry) = (chance(0.1).unwrap_or(0.0), chance(0.2).unwrap_or(0.0));
         let walltime = chance(1.0).unwrap_or(0.0);
+        let faults = (0..dice.random_range(0..4)).map(|_| fault(&mut dice, ends_at)).collect();
         let (retries, losses) = (BTreeMap::new(), BTreeMap::new());
-        Self { dice, ends_at, call, mishap, death, retry, walltime, retries, losses }
+        Self { dice, ends_at, call, mishap, death, retry, walltime, faults, retries, losses }
     }
 
     fn rolls(&mut self, now: u64, chance: f64) -> bool {
@@ -146,6 +159,14 @@ impl Chaos {
         self.rolls(now, chance)
     }
 
+    /// What is broken for a machine just now.
+    pub(crate) fn fault(&self, now: u64, machine: usize) -> Option<FailureClass> {
+        let hits = |fault: &&Fault| {
+            fault.time.contains(&now) && fault.machine.is_none_or(|broken| broken == machine)
+        };
+        self.faults.iter().find(hits).map(|fault| fault.class)
+    }
+
     /// Whether an attempt of a healthy unit fails, though the next may not.
     pub(crate) fn fails(&mut self, now: u64, key: UnitKey, most: u32) -> bool {
         let fails = self.rolls(now, self.retry) && self.retries.get(&key) < Some(&most);
@@ -154,4 +175,20 @@ impl Chaos {
         }
         fails
     }
+}
+
+/// A fault that begins and ends while anything may go wrong. What looks like a fault of the user's
+/// program hits one machine only: on every machine it would be one.
+fn fault(dice: &mut ChaCha8Rng, ends_at: u64) -> Fault {
+    let everywhere = dice.random_bool(0.3);
+    let machine = (!everywhere).then(|| dice.random_range(0..6));
+    let class = match dice.random_range(0..4) {
+        0 => FailureClass::Node,
+        1 => FailureClass::Service,
+        2 => FailureClass::Storage,
+        _ if everywhere => FailureClass::Node,
+        _ => FailureClass::Program,
+    };
+    let begins = dice.random_range(0..ends_at.max(1));
+    Fault { machine, class, time: begins..dice.random_range(begins..ends_at.max(begins + 1)) }
 }

@@ -96,6 +96,11 @@ impl Machine {
         self.report_failure(run, FailureClass::Node, "bad luck");
     }
 
+    /// The node, or what all of them use, is broken just now.
+    pub(crate) fn report_fault(&mut self, run: &Run, class: FailureClass) {
+        self.report_failure(run, class, "what is around the unit is broken");
+    }
+
     /// The storage refuses the keys of this job.
     pub(crate) fn report_blocked(&mut self, run: &Run) {
         self.report_failure(run, FailureClass::Storage, "the keys have expired");

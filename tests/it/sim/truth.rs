@@ -15,8 +15,6 @@ pub(crate) enum Fate {
     Kills,
     /// Says that it can't be done.
     Fatal,
-    /// Says that it may go better next time; it never does.
-    NeverBetter,
     /// Reports numbers that don't add up.
     Miscounts,
 }
@@ -57,7 +55,7 @@ impl Truth {
             if !sick || !dice.random_bool(chance) {
                 return Fate::Succeeds;
             }
-            [Fate::Kills, Fate::Fatal, Fate::NeverBetter, Fate::Miscounts][dice.random_range(0..4)]
+            [Fate::Kills, Fate::Fatal, Fate::Miscounts][dice.random_range(0..3)]
         };
         let mut number = 0_u32;
         let sources = (0..dice.random_range(0..4)).map(|_| {

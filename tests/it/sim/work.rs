@@ -48,7 +48,6 @@ pub(crate) fn run(truth: &Truth, files: &Files, lease: &Lease) -> End {
     match truth.fate(lease.unit, planned_inputs(&lease.payload)) {
         Fate::Kills => return End::Kills,
         Fate::Fatal => return failed(FailureClass::Data, "it can't be done"),
-        Fate::NeverBetter => return failed(FailureClass::Node, "no luck"),
         Fate::Miscounts => {
             let accounting = Accounting { records_in: 2, kept: 1, ..Accounting::default() };
             let done = Done { accounting: Some(accounting), ..Done::default() };

@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     damaged: u64,
     drained: u64,
     blocked: u64,
+    faults: u64,
+    excluded: u64,
     left: u64,
     given_up: u64,
     allocations_ended: u64,
@@ -51,6 +53,8 @@ impl Tally {
         self.damaged += other.damaged;
         self.drained += other.drained;
         self.blocked += other.blocked;
+        self.faults += other.faults;
+        self.excluded += other.excluded;
         self.left += other.left;
         self.given_up += other.given_up;
         self.allocations_ended += other.allocations_ended;
@@ -70,6 +74,8 @@ impl Tally {
             self.damaged,
             self.drained,
             self.blocked,
+            self.faults,
+            self.excluded,
             self.left,
             self.given_up,
             self.allocations_ended,
@@ -218,6 +224,7 @@ impl<'a> World<'a> {
 
     fn act(&mut self, effects: &[Effect]) {
         for effect in effects {
+            self.tally.excluded += u64::from(matches!(effect, Effect::WorkerExcluded { .. }));
             let Effect::JobEnded { state, .. } = effect else { continue };
             if *state == JobState::Drained {
                 self.tally.drained += 1;
@@ -355,6 +362,11 @@ impl<'a> World<'a> {
             End::Kills => return false,
             End::Fails(_) => machine.report(&run, run.end.outcomes(pieces)),
             End::Result { done, .. } => {
+                if let Some(class) = self.chaos.fault(time, number) {
+                    self.tally.faults += 1;
+                    machine.report_fault(&run, class);
+                    return true;
+                }
                 if self.chaos.blocks(time) {
                     self.tally.blocked += 1;
                     machine.report_blocked(&run);

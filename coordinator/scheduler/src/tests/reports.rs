@@ -42,22 +42,25 @@ fn a_result_of_a_worker_that_was_lost_counts_once_it_registers_again() {
 
 #[test]
 fn a_failed_attempt_is_retried_and_the_last_one_fails_the_unit() {
-    let mut room = Room::listed(false, 2);
-    let first = room.lease_one(1);
+    let mut room = Room::listed(false, 4);
+    let (first, other) = (room.lease_one(1), room.lease_one(1));
+    room.report(1, other, done("it"));
     let error = "no luck".to_owned();
     assert_eq!(
-        room.report(1, first, failed(FailureClass::Node)),
+        room.report(1, first, failed(FailureClass::Program)),
         [Effect::AttemptFailed { unit: first, error: error.clone() }, Effect::WorkAvailable,]
     );
-    let second = room.lease_one(1);
+    room.now += 1;
+    room.finish(1, 1);
+    let second = room.lease_later(1);
     assert_eq!(second, unit(Stage::Prepare, 0, 2));
-    assert_eq!(room.report(1, first, failed(FailureClass::Node)), [], "a repeated report");
+    assert_eq!(room.report(1, first, failed(FailureClass::Program)), [], "a repeated report");
     assert_eq!(
-        room.report(1, second, failed(FailureClass::Node)),
+        room.report(1, second, failed(FailureClass::Program)),
         [Effect::UnitFailed { unit: second, error }]
     );
     assert_eq!(room.scheduler.absent(Stage::Prepare), [0]);
-    assert_eq!(room.lease_one(1), unit(Stage::Prepare, 1, 1), "the job continues");
+    assert_eq!(room.lease_one(1), unit(Stage::Prepare, 3, 1), "the job continues");
 }
 
 /// A registration that was long on its way says that the attempt is held which has failed since.
@@ -71,7 +74,7 @@ fn a_failure_repeated_after_a_late_registration_counts_once() {
     assert_eq!(room.state(lines), "waiting", "nobody runs what has ended");
     assert_eq!(room.report(late, lines, failed(FailureClass::Node)), []);
     assert_eq!(room.row(Stage::Lines).retries, 1);
-    assert_eq!(room.lease_one(1), unit(Stage::Lines, 0, 2), "the second of two attempts");
+    assert_eq!(room.lease_later(1), unit(Stage::Lines, 0, 2), "the second of two attempts");
 }
 
 #[test]
@@ -180,16 +183,16 @@ fn a_damaged_output_is_made_again_before_its_readers_and_counts_once() {
 #[test]
 fn damage_that_names_no_earlier_unit_is_a_failure_like_others() {
     let mut room = Room::listed(false, 1);
+    let producer = UnitKey::new(Stage::Seal, 0);
     for attempt in 1..=2 {
-        let prepare = room.lease_one(1);
+        let prepare = room.lease_later(1);
         assert_eq!(prepare.attempt, attempt);
-        room.report(
-            1,
-            prepare,
-            failed(FailureClass::Damaged { producer: UnitKey::new(Stage::Seal, 0) }),
-        );
+        room.report(1, prepare, failed(FailureClass::Damaged { producer }));
     }
-    assert_eq!(room.state(unit(Stage::Prepare, 0, 2)), "failed permanently");
+    room.now += 600_000;
+    let prepare = room.lease_one(1);
+    room.report(1, prepare, failed(FailureClass::Damaged { producer }));
+    assert_eq!(room.job_state(), JobState::Drained, "storage is to blame, not the unit");
 }
 
 #[test]
@@ -217,7 +220,7 @@ fn a_listing_with_a_missing_piece_is_retried() {
     room.report(worker, list, listed(2, 2));
     let effects = room.report(worker, list, done("list"));
     assert!(matches!(effects[0], Effect::AttemptFailed { .. }), "{effects:?}");
-    let again = room.lease_one(worker);
+    let again = room.lease_later(worker);
     room.report(worker, again, listed(0, 2));
     room.report(worker, again, listed(1, 2));
     room.report(worker, again, done("list"));

@@ -78,7 +78,7 @@ fn when_one_attempt_ends_without_a_result_the_other_continues() {
             room.report(left, left_unit, Outcome::Returned);
             assert_eq!(room.state(slow), "waiting");
             let another = room.register(9);
-            assert_eq!(room.lease_one(another), unit(Stage::Lines, 8, 3));
+            assert_eq!(room.lease_later(another), unit(Stage::Lines, 8, 3));
         }
     }
 }
