@@ -16,7 +16,7 @@ mod heartbeat;
 mod parked;
 mod recovery;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ use tonic::Status;
 use crate::allocation::Allocation;
 use crate::clock;
 use crate::event_record::into_record;
+use crate::job_changes::JobChanges;
 use crate::job_plan::plan_of;
 use crate::journal::{Journal, JournalError};
 use crate::report::{report_json, report_markdown};
@@ -39,7 +40,7 @@ use heartbeat::Heartbeat;
 pub use heartbeat::last_heartbeat;
 use parked::{Parked, ParkedCalls};
 pub use recovery::{Recovered, RecoveryError, read_scheduler};
-pub(crate) use recovery::{journal_directory, other_job, refuse_copy};
+pub(crate) use recovery::{journal_directory, refuse_copy};
 
 /// Shortest sleep, because deadlines are in milliseconds.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
@@ -88,7 +89,6 @@ pub struct Driver {
     host: String,
     allocation: Allocation,
     parked: ParkedCalls,
-    state: PathBuf,
     /// When a unit may be leased that waits some time: parked calls are then repeated.
     next_work: Option<Timestamp>,
     identity: String,
@@ -117,7 +117,6 @@ impl Driver {
             host,
             allocation,
             parked: ParkedCalls::default(),
-            state: state.to_owned(),
             next_work: None,
             identity: recovered.identity,
             looked: clock::instant(),
@@ -400,10 +399,40 @@ impl Driver {
             Some(known) if known == job_toml => {
                 Ok(pb::SubmitResponse { job_name, already_submitted: true })
             }
-            Some(known) => Err(Status::already_exists(other_job(&self.state, known, &job_toml))),
+            Some(_) => self.compare_with_known(job),
         };
         answer(answers, reply, result);
         Ok(())
+    }
+
+    /// Answers the submission of a job to a coordinator that has one.
+    fn compare_with_known(&self, mut job: JobSpec) -> Result<pb::SubmitResponse, Status> {
+        let Some(known) = &self.job else { return Err(Status::internal("the job is not known")) };
+        job.job.work_dir.clone_from(&known.job.work_dir);
+        let changes = JobChanges::between(known, &job);
+        if changes.is_empty() {
+            let job_name = job.job.name;
+            return Ok(pb::SubmitResponse { job_name, already_submitted: true });
+        }
+        Err(Status::already_exists(format!(
+            "the coordinator runs a job that differs from this one: {}\nhint: drain it, then start \
+             it with the changed job file",
+            changes.in_one_line()
+        )))
+    }
+
+    /// Continues the job as another version of it, and plans the stages from `from` on anew. It is
+    /// called before anybody is served, so nobody waits for the effects.
+    pub fn restart(
+        &mut self,
+        job: JobSpec,
+        from: Option<Stage>,
+        keep_done: bool,
+    ) -> Result<(), JournalError> {
+        let (plan, job_toml) = (plan_of(&job), job.resolved());
+        self.apply(Event::JobChanged { plan, job_toml, from, keep_done }, &mut Vec::new())?;
+        self.job = Some(job);
+        self.journal.commit()
     }
 
     fn worker_exited(

@@ -22,7 +22,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             heartbeat_millis: job.units.heartbeat.millis(),
             retries: job.units.attempts,
             stop_at_failed_units: job.units.on_failed_units == OnFailedUnits::Stop,
-            max_quarantined_permille: Limits::default().max_quarantined_permille,
+            max_quarantined_permille: (job.units.max_quarantined_share * 1000.0).round() as u32,
             outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
             dedup_budget_bytes: job.dedup.memory.0,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use thresher_domain::{AttemptRef, Timestamp};
+use thresher_job::JobSpec;
 use thresher_proto::pb;
 
 use crate::clock;
@@ -27,6 +28,12 @@ pub fn journal_status(state: &Path) -> anyhow::Result<JournalStatus> {
 /// Does the same for callers that need only the status.
 pub fn status_from_state(state: &Path) -> anyhow::Result<pb::StatusResponse> {
     Ok(journal_status(state)?.status)
+}
+
+/// Returns the job that the journal holds, if there is one.
+pub fn job_from_state(state: &Path) -> anyhow::Result<Option<JobSpec>> {
+    let scheduler = read_scheduler(state)?.scheduler;
+    Ok(scheduler.job_toml().map(JobSpec::from_resolved).transpose()?)
 }
 
 /// Explains a unit's state from the journal.

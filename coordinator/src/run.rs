@@ -7,6 +7,9 @@
 //! This thread sleeps until an effect of the driver, a signal or the end of a child wakes it, or
 //! until progress is due.
 
+mod offline;
+mod starting;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,18 +27,26 @@ use tokio::sync::oneshot;
 use crate::allocation::Allocation;
 use crate::children::{ChildOptions, Children};
 use crate::clock;
-use crate::driver::{Command, Driver, Reply, other_job, read_scheduler, refuse_copy};
+use crate::driver::{Command, Driver, Reply, refuse_copy};
 use crate::journal::JournalError;
+use crate::restart::completed;
 use crate::second::refuse_second;
 use crate::service::{METHODS, Service};
 use crate::signals::Signals;
 use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 use crate::wake::{Waker, Wakes, wakes};
+use crate::work_folders::empty;
+
+use starting::{StartedJob, complete_already};
 
 pub use crate::children::WorkerCommand;
 pub use crate::driver::last_heartbeat;
-pub use crate::offline::{JournalStatus, explain_from_state, journal_status, status_from_state};
+pub use crate::offline::{
+    JournalStatus, explain_from_state, job_from_state, journal_status, status_from_state,
+};
+pub use crate::restart::{JobTools, Wanted};
 pub use crate::second::recover;
+pub use offline::{accept_missing_in_state, cancel_in_state, restart_in_state};
 
 /// How often progress is shown while no stage starts or ends.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,15 +72,14 @@ pub struct RunOptions {
     pub slots: Option<u32>,
     /// The command that starts one worker. The state directory and the slots are added to it.
     pub worker: WorkerCommand,
-    /// Refuses a job that could not run, before an epoch is taken. It is passed in because only the
-    /// worker's code reads models and outputs.
-    pub check: fn(&JobSpec) -> anyhow::Result<()>,
+    /// What the worker's code does for a job before an epoch is taken, and when it is restarted.
+    pub tools: JobTools,
     /// TCP address for workers on other nodes. The Unix socket is always offered.
     pub listen: Option<SocketAddr>,
     /// The allocation in which the coordinator runs.
     pub allocation: Allocation,
-    /// Whether units that fail once more may be missing in the output.
-    pub accept_missing: bool,
+    /// Whether to start over, and whether units that fail once more may be missing in the output.
+    pub wanted: Wanted,
     /// Shows the progress.
     pub progress: Progress,
 }
@@ -84,6 +94,10 @@ pub struct ServeOptions {
     pub listen: Option<SocketAddr>,
     /// The allocation in which the coordinator runs.
     pub allocation: Allocation,
+    /// What the worker's code does for a job that is restarted.
+    pub tools: JobTools,
+    /// Whether to start over.
+    pub wanted: Wanted,
 }
 
 /// Runs a job with a coordinator here and workers as children.
@@ -94,26 +108,26 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         workers,
         slots,
         worker,
-        check,
+        tools,
         listen,
         allocation,
-        accept_missing,
+        wanted,
         mut progress,
     } = options;
-    if let Some(status) = complete_already(&job, &state)? {
+    if let Some(status) = complete_already(&job, &state, wanted, &tools)? {
         progress(&status);
         return Ok(status);
     }
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
     refuse_copy(&state)?;
-    check(&job)?;
-    let coordinator = Coordinator::start(Some(job), &state, listen, allocation)?;
+    let job = StartedJob { job: Some(job), restarts: Some((wanted, &tools)) };
+    let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = coordinator.status()?;
     if status.state().is_final() {
         progress(&status);
         return coordinator.stop(status);
     }
-    if accept_missing {
+    if wanted.accept_missing {
         coordinator.ask(Command::AcceptFailedUnits)?;
     }
     let epoch = coordinator.epoch;
@@ -133,8 +147,9 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
 
 /// Runs a coordinator alone.
 pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
-    let ServeOptions { job, state, listen, allocation } = options;
+    let ServeOptions { job, state, listen, allocation, tools, wanted } = options;
     refuse_copy(&state)?;
+    let job = StartedJob { job, restarts: Some((wanted, &tools)) };
     let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = match coordinator.watch(&mut |_: &pb::StatusResponse| {}, None) {
         Ok(status) => status,
@@ -144,25 +159,6 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let is_final = status.state().is_final();
     std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
     coordinator.stop(status)
-}
-
-/// Cancels a job whose coordinator cannot be reached, by becoming its next coordinator for a
-/// moment. A job that no coordinator has started is written into the journal as `submitted`, so
-/// that none starts it later. Returns the state of the job afterwards.
-pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Result<pb::JobState> {
-    let coordinator = Coordinator::start(submitted, state, None, Allocation::default())?;
-    coordinator.ask(Command::Cancel)?;
-    let status = coordinator.status()?;
-    coordinator.stop(status).map(|status| status.state())
-}
-
-/// Writes into the journal, between two coordinators, that the job may continue without the units
-/// that failed permanently.
-pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
-    let coordinator = Coordinator::start(None, state, None, Allocation::default())?;
-    coordinator.ask(Command::AcceptFailedUnits)?;
-    let status = coordinator.status()?;
-    coordinator.stop(status).map(|_| ())
 }
 
 /// A running coordinator.
@@ -182,7 +178,7 @@ struct Coordinator {
 
 impl Coordinator {
     fn start(
-        job: Option<JobSpec>,
+        job: StartedJob<'_>,
         state: &Path,
         listen: Option<SocketAddr>,
         allocation: Allocation,
@@ -190,18 +186,17 @@ impl Coordinator {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let silent = refuse_second(&runtime, state)?;
-        let driver = Driver::open(state, allocation.clone())?;
+        let mut driver = Driver::open(state, allocation.clone())?;
         if let Some(socket) = silent {
             // The epoch is ours. The coordinator that did not answer is suspended or dead, and
             // exits when it finds that out. It may be gone already, with its socket.
             let _ = std::fs::remove_file(socket);
         }
         let epoch = driver.epoch();
-        let work_dir = state.join("work");
-        let job = job.map(|job| completed(job, &work_dir));
+        let job = job.resume(&mut driver, state)?;
         let work_dir = match job.as_ref().or(driver.job()) {
             Some(job) => PathBuf::from(&job.job.work_dir),
-            None => work_dir,
+            None => state.join("work"),
         };
         let (waker, wakes) = wakes();
         let signals = Signals::catch(&runtime, &waker)?;
@@ -225,8 +220,8 @@ impl Coordinator {
         }
         let (commands, received) = channel();
         let service = {
-            let work_dir = work_dir.clone();
-            Service::new(commands.clone(), move |job| *job = completed(job.clone(), &work_dir))
+            let state = state.to_owned();
+            Service::new(commands.clone(), move |job| completed(job, &state))
                 .with_stop(signals.trigger(&waker))
         };
         let (shut, closing) = oneshot::channel::<()>();
@@ -336,7 +331,7 @@ impl Coordinator {
         }
     }
 
-    /// Stops serving; the work directory of a complete job is emptied.
+    /// Stops serving. The work directory is emptied if the job is complete and no unit is missing.
     fn stop(self, status: pb::StatusResponse) -> anyhow::Result<pb::StatusResponse> {
         // Both may have ended by themselves.
         let _ = self.commands.send(Command::Stop);
@@ -347,8 +342,9 @@ impl Coordinator {
             Err(_) => bail!("the coordinator panicked"),
         }
         self.runtime.shutdown_background();
-        if status.state().is_complete() {
-            empty(&self.work_dir)?;
+        // Missing units can be made again from the files of the others.
+        if status.state() == pb::JobState::Complete {
+            empty(&self.work_dir);
         }
         Ok(status)
     }
@@ -377,35 +373,6 @@ async fn serve_on(
             let _ = closing.await;
         })
         .await
-}
-
-/// Returns the final status if an earlier run completed the job. Nothing is written then: no epoch
-/// is taken, and no keys or addresses change. The journal is only read if the output may be sealed.
-fn complete_already(job: &JobSpec, state: &Path) -> anyhow::Result<Option<pb::StatusResponse>> {
-    let output = &job.output.path;
-    if !output.contains("://") && !Path::new(output).join("manifest.json").try_exists()? {
-        return Ok(None);
-    }
-    let job = completed(job.clone(), &state.join("work"));
-    let scheduler = read_scheduler(state)?.scheduler;
-    let status = pb::StatusResponse::from(scheduler.status(clock::now()));
-    let resolved = job.resolved();
-    match scheduler.job_toml() {
-        Some(known) if known != resolved => bail!(other_job(state, known, &resolved)),
-        Some(_) if status.state().is_complete() => {}
-        Some(_) | None => return Ok(None),
-    }
-    // The run that sealed it may have been killed before it did this.
-    empty(Path::new(&job.job.work_dir))?;
-    Ok(Some(status))
-}
-
-/// Returns the job with what only the state directory determines.
-fn completed(mut job: JobSpec, work_dir: &Path) -> JobSpec {
-    if job.job.work_dir.is_empty() {
-        job.job.work_dir = work_dir.to_string_lossy().into_owned();
-    }
-    job
 }
 
 /// Runs the driver on its own thread, which wakes this one for news and when it ends.
@@ -442,15 +409,4 @@ fn is_news(effect: &Effect) -> bool {
 fn share_of_cores(workers: u32) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     (u32::try_from(cores).unwrap_or(u32::MAX) / workers.max(1)).max(1)
-}
-
-fn empty(folder: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(folder = %folder.display(), %error, "failed to empty the work \
-                                                                directory");
-            Ok(())
-        }
-        _ => Ok(()),
-    }
 }

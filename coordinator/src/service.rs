@@ -42,7 +42,7 @@ const MAX_WATCHES: usize = 128;
 pub struct Service {
     commands: Sender<Command>,
     /// Fills in what only this coordinator knows, such as the work directory.
-    complete: Arc<dyn Fn(&mut JobSpec) + Send + Sync>,
+    complete: Arc<dyn Fn(JobSpec) -> anyhow::Result<JobSpec> + Send + Sync>,
     /// Stops this coordinator if it has no job.
     stop: Arc<dyn Fn() + Send + Sync>,
     watches: Arc<Semaphore>,
@@ -53,7 +53,7 @@ impl Service {
     /// job.
     pub fn new(
         commands: Sender<Command>,
-        complete: impl Fn(&mut JobSpec) + Send + Sync + 'static,
+        complete: impl Fn(JobSpec) -> anyhow::Result<JobSpec> + Send + Sync + 'static,
     ) -> Self {
         let watches = Arc::new(Semaphore::new(MAX_WATCHES));
         Self { commands, complete: Arc::new(complete), stop: Arc::new(|| ()), watches }
@@ -113,9 +113,10 @@ impl Control for Service {
         request: Request<pb::SubmitRequest>,
     ) -> Result<Response<pb::SubmitResponse>, Status> {
         let pb::SubmitRequest { job_toml, base_dir } = request.into_inner();
-        let mut job = JobSpec::parse(&job_toml, base_dir.as_ref())
+        let job = JobSpec::parse(&job_toml, base_dir.as_ref())
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        (self.complete)(&mut job);
+        let job =
+            (self.complete)(job).map_err(|error| Status::invalid_argument(format!("{error:#}")))?;
         self.ask(|reply| Command::Submit(Box::new(job), reply)).await.map(Response::new)
     }
 
@@ -207,7 +208,7 @@ mod tests {
                 }
             }
         });
-        Service::new(commands, |_| {})
+        Service::new(commands, Ok)
     }
 
     #[tokio::test]
@@ -239,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn malformed_calls_are_refused_before_they_reach_the_driver() {
         let (commands, received) = std::sync::mpsc::channel();
-        let service = Service::new(commands, |_| {});
+        let service = Service::new(commands, Ok);
         let reports = vec![pb::Report::default()];
         let call = pb::SyncRequest { reports, ..pb::SyncRequest::default() };
         let refused = service.sync(Request::new(call)).await.unwrap_err();

@@ -91,6 +91,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
     let mut agent = Agent {
         link,
         worker_id: registered.worker_id,
+        job_toml: registered.job_toml.clone(),
         lease: Duration::from_millis(registered.lease_millis.into()),
         heartbeat: Duration::from_millis(registered.heartbeat_millis.max(1).into()),
         executor,
@@ -120,6 +121,8 @@ fn margin_of(registered: &RegisterResponse) -> Option<Duration> {
 struct Agent {
     link: Link,
     worker_id: u32,
+    /// The job as this worker opened it.
+    job_toml: String,
     lease: Duration,
     heartbeat: Duration,
     executor: Executor,
@@ -369,6 +372,12 @@ impl Agent {
     async fn register_again(&mut self) -> anyhow::Result<()> {
         let held = self.held.values().copied().collect();
         let registered = self.link.register(self.lease, held).await?;
+        if registered.job_toml != self.job_toml {
+            anyhow::bail!(
+                "the job was restarted with another job file, which this worker does not have\n\
+                 hint: start a new worker in its place"
+            );
+        }
         tracing::info!(worker_id = registered.worker_id, "registered again");
         self.worker_id = registered.worker_id;
         self.sequence = 0;

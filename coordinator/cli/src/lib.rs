@@ -148,4 +148,59 @@ mod tests {
         }
         assert!(verbs > 18, "{verbs}");
     }
+
+    /// Returns the texts in backticks that start with this program's name, in all shipped files.
+    fn named_commands() -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut folders: Vec<_> = ["coordinator", "worker", "proto", "slurm", "lsf"]
+            .map(|folder| root.join(folder))
+            .into();
+        let mut commands = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    // A text may be continued on the next line of the source.
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let words: Vec<&str> = text
+                        .split_whitespace()
+                        .filter(|word| !["\\", "///"].contains(word))
+                        .collect();
+                    let text = words.join(" ");
+                    let starts = text.match_indices("`thresher ");
+                    let ends = starts.filter_map(|(at, _)| text[at + 1..].split('`').next());
+                    commands.extend(ends.map(str::to_owned));
+                }
+            }
+        }
+        commands
+    }
+
+    #[test]
+    fn every_command_that_a_message_names_exists_with_its_options() {
+        let cli = Cli::command();
+        let commands = named_commands();
+        assert!(commands.len() > 30, "{commands:?}");
+        for named in commands {
+            let mut words = named.split_whitespace().skip(1);
+            let verb = words.next().unwrap_or_default();
+            // A placeholder, such as `thresher …`, names no verb.
+            if !verb.chars().all(|c| c.is_ascii_lowercase() || c == '-') {
+                continue;
+            }
+            let mut found =
+                cli.find_subcommand(verb).unwrap_or_else(|| panic!("no verb: `{named}`"));
+            for word in words {
+                if let Some(deeper) = found.find_subcommand(word) {
+                    found = deeper;
+                } else if let Some(option) = word.strip_prefix("--") {
+                    let option = option.split('=').next();
+                    let known = found.get_arguments().any(|argument| argument.get_long() == option);
+                    assert!(known, "no such option: `{named}`");
+                }
+            }
+        }
+    }
 }

@@ -13,17 +13,17 @@ use super::allocation::AllocationArgs;
 use super::place::{choose_state, load_job};
 use super::progress::Progress;
 use super::recover::RecoverArgs;
-use super::worker::{refuse_obstacles, worker_command};
+use super::worker::{job_tools, worker_command};
 use super::{Exit, print, status_json, status_text};
 use thresher_coordinator::batch::{History, Records};
 use thresher_coordinator::interface::listen_address;
-use thresher_coordinator::run::{RunOptions, ServeOptions};
+use thresher_coordinator::run::{RunOptions, ServeOptions, Wanted};
 use thresher_worker::connect::GangArgs;
 
 /// Run a job here: a coordinator in this process, workers as its children
 ///
-/// A job that was run before is resumed; if it is already complete, only that is printed. The
-/// report is in REPORT.md beside the shards.
+/// A job that was run before is resumed; if it is already complete, only that is printed. Missing
+/// units, and an output that is gone, are made again. The report is in REPORT.md beside the shards.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  thresher run job.toml\n  \
                         thresher run job.toml --output /scratch/corpus --slots 32")]
@@ -56,6 +56,9 @@ pub(super) struct RunArgs {
     /// Complete the job without units that failed permanently, if they fail once more
     #[arg(long, alias = "accept-gaps")]
     accept_missing: bool,
+    /// Start over: remove what this job has done and published, and run it from its first stage
+    #[arg(long)]
+    fresh: bool,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -90,6 +93,9 @@ pub(super) struct ServeArgs {
     port: u16,
     #[command(flatten)]
     recover: RecoverArgs,
+    /// Start over: remove what this job has done and published, and run it from its first stage
+    #[arg(long, requires = "job")]
+    fresh: bool,
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
@@ -107,10 +113,10 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         workers: args.workers,
         slots: args.slots,
         worker,
-        check: refuse_obstacles,
+        tools: job_tools(),
         listen: args.listen,
         allocation: args.allocation.find()?,
-        accept_missing: args.accept_missing,
+        wanted: Wanted { fresh: args.fresh, accept_missing: args.accept_missing },
         progress: Box::new(move |status| progress.show(status)),
     })?;
     end(&status, args.json, "the same `thresher run`")
@@ -133,7 +139,9 @@ pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let allocation = args.allocation.find()?;
     args.recover.run(&state)?;
     let submitted = History::of(&Records::of(&state).read()?).submission.is_some();
-    let status = thresher_coordinator::run::serve(ServeOptions { job, state, listen, allocation })?;
+    let (tools, wanted) = (job_tools(), Wanted { fresh: args.fresh, accept_missing: false });
+    let options = ServeOptions { job, state, listen, allocation, tools, wanted };
+    let status = thresher_coordinator::run::serve(options)?;
     let again = match (submitted, status.refused) {
         (true, true) => "`thresher resume`",
         (true, false) => "the next allocation of the chain or `thresher resume`",
@@ -151,5 +159,5 @@ fn end(status: &pb::StatusResponse, json: bool, again: &str) -> anyhow::Result<E
         let reason = anyhow::anyhow!("{}\nhint: {again} resumes the job then", status.reason);
         print::note(&print::error_text(&reason.context("the job is blocked")));
     }
-    Ok(Exit::of_job(status.state()).into())
+    Ok(Exit::of_job(status).into())
 }

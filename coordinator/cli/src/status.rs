@@ -14,7 +14,8 @@ use super::liveness::Coordinator;
 use super::place::{StatePlace, resume_command};
 use super::{Exit, print, status_json, status_text};
 use thresher_coordinator::clock;
-use thresher_coordinator::run::{JournalStatus, journal_status};
+use thresher_coordinator::run::{JournalStatus, job_from_state, journal_status};
+use thresher_worker::stages::output_loss;
 
 /// Show the state of a job
 ///
@@ -41,7 +42,10 @@ pub(super) struct StatusArgs {
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let state = args.place.directory()?;
     loop {
-        let (status, coordinator) = look(&state)?;
+        let (mut status, coordinator) = look(&state)?;
+        if status.state().is_complete() {
+            note_output_loss(&mut status, &state);
+        }
         let answers = if coordinator.answers() { Answers::Yes } else { Answers::No };
         let allocations = Allocations::look(&state, &status, answers)?;
         if args.json {
@@ -54,7 +58,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             print::result(&text(&state, &status, &coordinator, &allocations)?)?;
         }
         if !args.watch || status.state().is_over() || coordinator.is_dead() {
-            return Ok(Exit::of_job(status.state()).into());
+            return Ok(Exit::of_job(&status).into());
         }
         std::thread::sleep(Duration::from_secs(args.every));
     }
@@ -93,6 +97,20 @@ fn look(state: &Path) -> anyhow::Result<(StatusResponse, Coordinator)> {
             }
             Ok((status, coordinator))
         }
+    }
+}
+
+/// Adds to the status of a complete job that its output is gone, if it is. An output that cannot be
+/// reached is not known to be gone.
+fn note_output_loss(status: &mut StatusResponse, state: &Path) {
+    match job_from_state(state).and_then(|job| job.map_or(Ok(None), |job| output_loss(&job))) {
+        Ok(None) => {}
+        Ok(Some(loss)) => {
+            status
+                .attention
+                .push(format!("{loss}\nhint: run the same command again to rebuild it"));
+        }
+        Err(error) => tracing::info!(%error, "it is not known whether the output is whole"),
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use thresher_proto::pb::{self, JobState};
 use thresher_proto::stage_name;
 
+use super::Exit;
 use super::allocations::Allocations;
 use super::liveness::Coordinator;
 use super::status_text::is_blocked;
@@ -73,6 +74,8 @@ struct Status<'a> {
     accounting: Accounting<'a>,
     set_aside: Vec<SetAside<'a>>,
     alarms: &'a [String],
+    attention: &'a [String],
+    exit_status: u8,
     output: &'a str,
     coordinator: &'a Coordinator,
 }
@@ -151,6 +154,8 @@ impl<'a> From<Shown<'a>> for Status<'a> {
             accounting: accounting(status.accounting.as_ref()),
             set_aside: status.set_aside.iter().map(SetAside::from).collect(),
             alarms: &status.alarms,
+            attention: &status.attention,
+            exit_status: Exit::of_job(status) as u8,
             output: &status.output,
             coordinator,
         }
@@ -249,6 +254,7 @@ mod tests {
         assert_eq!(text.lines().count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["state"], "complete-with-gaps");
+        assert_eq!(value["exit_status"], 3);
         assert_eq!(value["stages"][2]["stage"], "prepare");
         assert_eq!(value["stages"][2]["accounting"]["dropped"]["language/low_score"], 8);
         assert_eq!(

@@ -27,6 +27,7 @@ pub(super) fn table(status: &StatusResponse, coordinator: &Coordinator, now_mill
     let live = !status.state().is_over() && coordinator.may_work();
     text += &stages(status, live);
     text += &workers(status, live);
+    text += &attention(status);
     text += &left_out(status);
     text += &records(status);
     text += &failures(status);
@@ -37,6 +38,7 @@ pub(super) fn table(status: &StatusResponse, coordinator: &Coordinator, now_mill
 /// drained job; why a job is blocked is an error, which is printed elsewhere.
 pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
     let mut text = headline(status, "", false);
+    text += &attention(status);
     text += &left_out(status);
     text += &records(status);
     text += &failures(status);
@@ -176,6 +178,12 @@ fn summary(workers: &[pb::WorkerStatus], live: bool) -> String {
     let [workers, nodes, lost] = [there.len(), nodes.len(), lost.len()].map(|n| count(n as u64));
     let when = if live { "" } else { "at the end: " };
     format!("{when}workers {workers}, nodes {nodes}, slots {}, lost {lost}\n", count(slots))
+}
+
+/// Returns what a person should look at before the output is used.
+fn attention(status: &StatusResponse) -> String {
+    let indented = |text: &String| format!("\nlook at this: {}\n", text.replace('\n', "\n  "));
+    status.attention.iter().map(indented).collect()
 }
 
 /// Returns what is listed but not read, because a reader must not take a part for the whole.

@@ -15,14 +15,16 @@ use super::connection::{Reached, block_on, reach};
 use super::place::{StatePlace, choose_state, load_job};
 use super::recover::RecoverArgs;
 use super::walltime::parse_walltime;
-use super::worker::refuse_obstacles;
+use super::worker::{job_tools, refuse_obstacles};
 use super::{Exit, print};
 use thresher_coordinator::amounts::utc;
 use thresher_coordinator::batch::{
     Allocation, History, Prepared, Records, Submission, gang_program, submit_chain,
 };
 use thresher_coordinator::clock;
-use thresher_coordinator::run::{accept_missing_in_state, status_from_state};
+use thresher_coordinator::run::{
+    Wanted, accept_missing_in_state, restart_in_state, status_from_state,
+};
 
 /// Submit a job to a batch system
 ///
@@ -71,6 +73,9 @@ pub(super) struct SubmitArgs {
     /// State directory of the job (default: `<output>.state`)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Start over: remove what this job has done and published, and run it from its first stage
+    #[arg(long)]
+    fresh: bool,
     /// Print script and command, and submit nothing
     #[arg(long)]
     dry_run: bool,
@@ -129,10 +134,12 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
         }
         return Ok(Exit::Done.into());
     }
+    let wanted = Wanted { fresh: args.fresh, accept_missing: false };
+    restart_in_state(&job, &state, wanted, &job_tools())?;
     if let Some(code) = already(&state, args.force)? {
         return Ok(code);
     }
-    refuse_obstacles(&job)?;
+    refuse_obstacles(&job, None)?;
     note_submitted(&prepared.submit()?, &state)
 }
 
@@ -200,7 +207,7 @@ fn already(state: &Path, force: bool) -> anyhow::Result<Option<ExitCode>> {
     match status.state() {
         JobState::Complete | JobState::CompleteWithGaps => {
             print::note(&format!("job `{}` is already complete", status.job_name));
-            return Ok(Some(Exit::of_job(status.state()).into()));
+            return Ok(Some(Exit::of_job(&status).into()));
         }
         JobState::Failed | JobState::Cancelled => bail!(over(&status)),
         JobState::None | JobState::Running | JobState::Drained => {}

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use thresher_coordinator::run::WorkerCommand;
+use thresher_coordinator::run::{JobTools, WorkerCommand};
 use thresher_job::JobSpec;
 use thresher_worker::connect::{ConnectArgs, connect};
-use thresher_worker::stages::obstacles;
+use thresher_worker::stages::{obstacles, output_loss, remove_output};
 
-use super::Exit;
+use super::{Exit, print};
 
 /// Run units of a job, for a coordinator on this or another node
 #[derive(Debug, Args)]
@@ -42,10 +42,15 @@ pub(super) fn worker_command(further: Vec<OsString>) -> anyhow::Result<WorkerCom
     Ok(WorkerCommand { program, arguments })
 }
 
-/// Refuses a job whose models or lists are missing, or whose output belongs to another job, before
-/// anything of it starts.
-pub(super) fn refuse_obstacles(job: &JobSpec) -> anyhow::Result<()> {
-    let obstacles = obstacles(job);
+/// Returns what the coordinator needs of the worker's code to start and to restart a job.
+pub(super) fn job_tools() -> JobTools {
+    JobTools { check: refuse_obstacles, output_loss, remove_output, note: print::note }
+}
+
+/// Refuses a job whose models or lists are missing, or whose output belongs to another job than it
+/// and the `known` one, before anything of it starts.
+pub(super) fn refuse_obstacles(job: &JobSpec, known: Option<&JobSpec>) -> anyhow::Result<()> {
+    let obstacles = obstacles(job, known);
     anyhow::ensure!(obstacles.is_empty(), "the job cannot start\n{}", obstacles.join("\n"));
     Ok(())
 }

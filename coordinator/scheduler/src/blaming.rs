@@ -118,6 +118,9 @@ impl Blaming<'_> {
         let table = self.attempts.units.table(failure.unit.key.stage);
         let nothing_done = table.tally.done == 0;
         let first = self.limits.retries.max(FIRST_FAILURES);
+        if failure.class == FailureClass::JobFile {
+            return self.refuse_job_file(failure);
+        }
         if everybody_fails && failure.class == FailureClass::Storage {
             return self.block(failure, "", true);
         }
@@ -168,6 +171,16 @@ impl Blaming<'_> {
         let table = self.attempts.units.table(failure.unit.key.stage);
         let left = table.tally.waiting + table.tally.leased;
         self.goes_on_without && left <= table.backoff.len() + 1
+    }
+
+    /// What a job file names may be missing on one node only, so another host is asked first.
+    fn refuse_job_file(&self, failure: &Blamed<'_>) -> Verdict {
+        let Attempts { units, workers } = &self.attempts;
+        let places = units.history(failure.unit.key).map(|history| history.failed_on.as_slice());
+        if workers.has_other_host(places.unwrap_or_default(), self.now) {
+            return Verdict::TryAgain;
+        }
+        Verdict::Block { reason: failure.error.to_owned(), refused: true }
     }
 
     fn block(&self, failure: &Blamed<'_>, prefix: &str, refused: bool) -> Verdict {

@@ -60,7 +60,7 @@ impl Explaining<'_> {
             Phase::Running => self.what_it_waits_for(key),
             Phase::Draining { .. } => "the job is draining: nothing is leased any more".to_owned(),
             Phase::Drained => {
-                "the job is drained, and the next coordinator continues it".to_owned()
+                "the job is drained: the command that started it continues it".to_owned()
             }
             Phase::Over { state, .. } => {
                 let ended = match state {

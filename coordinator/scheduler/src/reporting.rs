@@ -225,7 +225,6 @@ impl Reporting<'_> {
     fn verdict(&mut self, unit: AttemptRef, class: FailureClass, error: &str) -> Verdict {
         match class {
             FailureClass::Data => Verdict::FailUnit,
-            FailureClass::JobFile => Verdict::Block { reason: error.to_owned(), refused: true },
             FailureClass::Damaged { producer } => match self.repair(unit.key, producer) {
                 Repair::Started | Repair::Running => Verdict::TryAgain,
                 // Perhaps only this node reads nonsense.
@@ -235,7 +234,8 @@ impl Reporting<'_> {
                     self.judge(unit, class, &error)
                 }
             },
-            FailureClass::Node
+            FailureClass::JobFile
+            | FailureClass::Node
             | FailureClass::Storage
             | FailureClass::Service
             | FailureClass::Program

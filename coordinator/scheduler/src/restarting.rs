@@ -22,18 +22,16 @@ pub(crate) struct Change<'a> {
     pub(crate) keep_done: bool,
 }
 
-/// Applies the change. Workers give up what they run of the stages that are planned anew.
+/// Applies the change. Workers of before know the job's earlier text, so all register again, and
+/// those exit that find another one.
 pub(crate) fn restart(now: Timestamp, job: &mut Job, workers: &mut Workers, change: &Change<'_>) {
     job.plan = change.plan.clone();
     job.job_toml = change.job_toml.to_owned();
     let Some(from) = change.from else { return job.lifecycle.reopen() };
     for (worker_id, key) in workers.all_held() {
-        if key.stage >= from
-            && let Some(ended) = job.attempts(workers).end_on(key, worker_id)
-        {
-            workers.cancel(worker_id, ended);
-        }
+        job.attempts(workers).end_on(key, worker_id);
     }
+    workers.forget_all();
     job.units.restart(from, change.keep_done);
     job.lifecycle = Lifecycle::new();
     job.lifecycle.directive_changed = true;

@@ -236,6 +236,13 @@ impl Workers {
         ends.filter(|until| *until > now).min()
     }
 
+    /// Whether there is a worker on a host where the unit did not fail.
+    pub(crate) fn has_other_host(&self, places: &[FailedPlace], now: Timestamp) -> bool {
+        let failed_at = |host: &str| places.iter().any(|place| place.host == host);
+        let mut here = self.live.values().filter(|one| one.is_here() && !one.trouble.rests(now));
+        here.any(|one| !failed_at(&one.host))
+    }
+
     /// Whether a unit that failed at these places should rather run on another worker than this
     /// one: on a host where it did not fail, or at least in another process.
     pub(crate) fn rather_elsewhere(&self, id: u32, places: &[FailedPlace], now: Timestamp) -> bool {
@@ -281,6 +288,11 @@ impl Workers {
     pub(crate) fn all_held(&self) -> Vec<(u32, UnitKey)> {
         let held = self.live.iter().map(|(id, worker)| worker.held.iter().map(|key| (*id, *key)));
         held.flatten().collect()
+    }
+
+    /// Forgets every worker: each registers again.
+    pub(crate) fn forget_all(&mut self) {
+        self.live.clear();
     }
 
     pub(crate) fn take_cancelled(&mut self, id: u32) -> Vec<AttemptRef> {

@@ -130,20 +130,6 @@ fn replayed(replay: Replay) -> Result<Recovered, RecoveryError> {
     Ok(recovered)
 }
 
-/// Returns the error for a job that differs from the state directory's, with the first line that
-/// differs.
-pub(crate) fn other_job(state: &Path, known: &str, given: &str) -> String {
-    let differing = known.lines().zip(given.lines()).find(|(known, given)| known != given);
-    let detail = differing.map_or_else(String::new, |(known, given)| {
-        format!(": it has `{known}`, the job file `{given}`")
-    });
-    format!(
-        "the state directory `{}` is another job's{detail}\nhint: choose another `--state` (or \
-         output); or, to start again, remove the directory and what the job published",
-        state.display()
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

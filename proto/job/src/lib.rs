@@ -8,8 +8,11 @@
 //! **Invariant:** [`JobSpec::resolved`] of one job gives the same text on every machine, and
 //! reading that text gives the same job, because workers, journal and manifest all have it.
 
+mod changes;
+mod commands;
 mod model_choice;
 mod models;
+mod places;
 mod renamed;
 mod s3;
 mod slice;
@@ -25,11 +28,13 @@ use toml::{Table, Value};
 pub use thresher_filters::FiltersSpec;
 pub use thresher_settings::{Bytes, JobError, Span};
 
+pub use changes::{KeyChange, changed_keys};
+pub use commands::CommandSpec;
 pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
-pub use slices::{BooksSpec, CommandSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
+pub use slices::{BooksSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 pub use text_slices::{
     AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,
@@ -155,7 +160,7 @@ fn default_table() -> Table {
 /// Returns the keys that the defaults show only in a comment.
 fn keys_without_default() -> Vec<String> {
     let mut keys = thresher_filters::keys_without_default();
-    keys.push("source.steps".to_owned());
+    keys.extend(["source.steps", "command.files"].map(str::to_owned));
     keys
 }
 

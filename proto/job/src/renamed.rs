@@ -13,6 +13,7 @@ pub(super) const RENAMED_VALUES: &[(&str, &str, &str)] = &[
     ("arxiv.latex", "mended", "thresher"),
     ("steps", "told", "label"),
     ("source.steps", "told", "label"),
+    ("units.on_failed_units", "go-on", "continue"),
 ];
 
 /// Replaces the old names of values.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Span};
+use super::Bytes;
 
 /// The table `[records]`: limits of all slices except web pages, which have their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,22 +47,6 @@ pub enum HeaderCut {
     V1,
     /// Removes nothing.
     Keep,
-}
-
-/// A `[[command]]`: a program of the user.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommandSpec {
-    /// Name by which sources refer to it.
-    pub name: String,
-    /// The program and its arguments.
-    pub run: Vec<String>,
-    /// Working directory.
-    pub folder: String,
-    /// Longest time without output.
-    pub timeout: Span,
-    /// Limit of the address space.
-    pub memory: Bytes,
 }
 
 /// The table `[books]`.

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::commands::CommandSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
-use super::slices::{BooksSpec, CommandSpec, GithubSpec, RecordsSpec};
+use super::slices::{BooksSpec, GithubSpec, RecordsSpec};
 use super::text_slices::{ArxivSpec, StackExchangeSpec, WikipediaSpec};
 use super::{
     Bytes, ClassifierSpec, FiltersSpec, JobError, ModelChoice, PerplexitySpec, Span, TokensSpec,
@@ -86,6 +87,8 @@ pub struct UnitsSpec {
     pub attempts: u32,
     /// What the job does when units have failed permanently.
     pub on_failed_units: OnFailedUnits,
+    /// Largest share of a source's records that may be quarantined.
+    pub max_quarantined_share: f64,
     pub outage: Span,
     pub crash_limit: u32,
     pub lease: Span,
@@ -100,7 +103,8 @@ impl UnitsSpec {
         Self {
             target_bytes,
             attempts: 0,
-            on_failed_units: OnFailedUnits::GoOn,
+            on_failed_units: OnFailedUnits::Continue,
+            max_quarantined_share: 0.0,
             outage: none,
             crash_limit: 0,
             lease: none,
@@ -114,10 +118,10 @@ impl UnitsSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailedUnits {
-    /// The job continues, and its output lacks these units.
-    GoOn,
     /// The job stops, so that a person can fix the cause.
     Stop,
+    /// The job continues, and its output lacks these units.
+    Continue,
 }
 
 /// The order in which waiting units are leased.
@@ -289,11 +293,6 @@ impl JobSpec {
         recipe
     }
 
-    /// Returns the command of this name. A checked job has every command that its sources name.
-    pub fn command(&self, name: &str) -> Option<&CommandSpec> {
-        self.command.iter().find(|command| command.name == name)
-    }
-
     /// Returns whether the documents of a source have a step.
     pub fn has_step(&self, source: &SourceSpec, step: Step) -> bool {
         let steps = source.steps.as_ref().or_else(|| self.steps.get(source.slice.name()));
@@ -369,56 +368,10 @@ impl JobSpec {
         if self.language.model.is_open() {
             return Err(JobError::invalid("language.model", "not set", hint));
         }
+        self.check_places()?;
         self.check_models()?;
         self.s3.check()?;
         self.check_numbers()
-    }
-
-    /// Checks that commands have different names, and that sources name existing commands.
-    fn check_commands(&self) -> Result<(), JobError> {
-        for (index, command) in self.command.iter().enumerate() {
-            check_name(&format!("command[{index}].name"), &command.name)?;
-            let key = format!("command[{index}].run");
-            require(
-                &key,
-                command.run.first().map_or("", String::as_str),
-                "name the program and its arguments",
-            )?;
-            if command.timeout.0.is_zero() {
-                let key = format!("command[{index}].timeout");
-                let hint = "set the time without output after which it is killed, such as `60s`";
-                return Err(JobError::invalid(&key, "not a valid time", hint));
-            }
-            if self.command[..index].iter().any(|other| other.name == command.name) {
-                let problem = format!("`{}`, like another command's", command.name);
-                let key = format!("command[{index}].name");
-                return Err(JobError::invalid(&key, problem, "give each command its own name"));
-            }
-        }
-        for (index, source) in self.source.iter().enumerate() {
-            if source.slice == Slice::External {
-                let hint = "name the `[[command]]` that reads the documents";
-                require(&format!("source[{index}].reader"), &source.reader, hint)?;
-            }
-            let named = source.commands.iter().chain([&source.reader]);
-            for name in named.filter(|name| !name.is_empty()) {
-                if self.command(name).is_none() {
-                    let problem = format!("`{name}`, but the job has no such command");
-                    let hint = "add a `[[command]]` of this name";
-                    let key = if *name == source.reader { "reader" } else { "commands" };
-                    let key = format!("source[{index}].{key}");
-                    return Err(JobError::invalid(&key, problem, hint));
-                }
-            }
-            if source.slice != Slice::External && !source.reader.is_empty() {
-                let problem =
-                    format!("`{}`, and slice `{}` has its own", source.reader, source.slice.name());
-                let hint = "only `slice = \"external\"` is read by a command; put a command that \
-                            filters documents into `commands`";
-                return Err(JobError::invalid(&format!("source[{index}].reader"), problem, hint));
-            }
-        }
-        Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), JobError> {
@@ -449,9 +402,13 @@ impl JobSpec {
             let problem = format!("`{}`", self.output.zstd_level);
             return Err(JobError::invalid("output.zstd_level", problem, "choose 1 to 22"));
         }
-        if !(0.0..=1.0).contains(&self.language.min_score) {
-            let problem = format!("`{}`", self.language.min_score);
-            return Err(JobError::invalid("language.min_score", problem, "choose 0.0 to 1.0"));
+        for (key, share) in [
+            ("language.min_score", f64::from(self.language.min_score)),
+            ("units.max_quarantined_share", self.units.max_quarantined_share),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(JobError::invalid(key, format!("`{share}`"), "choose 0.0 to 1.0"));
+            }
         }
         Ok(())
     }
@@ -467,11 +424,11 @@ fn bucket_of(address: &str) -> &str {
     place.split('/').next().unwrap_or_default()
 }
 
-fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {
+pub(super) fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {
     if value.is_empty() { Err(JobError::invalid(key, "not set", hint)) } else { Ok(()) }
 }
 
-fn check_name(key: &str, name: &str) -> Result<(), JobError> {
+pub(super) fn check_name(key: &str, name: &str) -> Result<(), JobError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) || name.len() > 64 {
         let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, and do not start with `.`";

@@ -229,6 +229,10 @@ fn contradictory_settings_are_refused_with_their_key() {
             "`source[0].reader` is `mine`, and slice `commoncrawl` has its own",
         ),
         (format!("{SMALL}{command}timeout = \"0s\"\n"), "`command[0].timeout` is not a valid time"),
+        (
+            format!("{SMALL}[units]\nmax_quarantined_share = 10\n"),
+            "`units.max_quarantined_share` is `10`",
+        ),
         (SMALL.replace("\"out\"", "\"s3://\""), "`output.path` is `s3://`, which names no bucket"),
         (
             format!("{SMALL}\n[filters.gopher_quality]\nmin_words = 9\nmax_words = 5\n"),
@@ -245,7 +249,15 @@ fn contradictory_settings_are_refused_with_their_key() {
 #[test]
 fn the_old_name_of_a_renamed_key_is_accepted() {
     let stop = |key: &str| parse(&format!("{SMALL}[units]\n{key} = \"stop\"\n")).unwrap();
-    assert_eq!(parse(SMALL).unwrap().units.on_failed_units, OnFailedUnits::GoOn);
+    assert_eq!(
+        parse(SMALL).unwrap(),
+        stop("on_failed_units"),
+        "a job stops unless it says otherwise"
+    );
+    for word in ["go-on", "continue"] {
+        let job = parse(&format!("{SMALL}[units]\non_failed_units = \"{word}\"\n")).unwrap();
+        assert_eq!(job.units.on_failed_units, OnFailedUnits::Continue, "{word}");
+    }
     assert_eq!(stop("on_set_aside").units.on_failed_units, OnFailedUnits::Stop);
     assert_eq!(stop("on_set_aside"), stop("on_failed_units"));
     let both = format!("{SMALL}[units]\non_set_aside = \"stop\"\non_failed_units = \"stop\"\n");

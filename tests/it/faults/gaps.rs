@@ -22,7 +22,10 @@ run = ["sh", "-c", '''while read -r line; do
 done''']"#;
     JobText::sample_times(2, inputs)
         .set("slice", "\"commoncrawl\"\ncommands = [\"fragile\"]")
-        .set("target_bytes", &format!("\"256KiB\"\non_failed_units = \"{on_failed_units}\""))
+        .set(
+            "target_bytes",
+            &format!("\"256KiB\"\non_failed_units = \"{on_failed_units}\"\noutage = \"1s\""),
+        )
         .append(command)
 }
 
@@ -32,7 +35,7 @@ fn a_job_that_stopped_for_failed_units_completes_after_the_cause_is_fixed() {
     let fixed = tempfile::tempdir().unwrap();
     std::fs::write(fixed.path().join("fixed"), b"").unwrap();
     let (whole, state) = places(fixed.path());
-    let job = fragile("go-on", inputs.path()).write(fixed.path());
+    let job = fragile("continue", inputs.path()).write(fixed.path());
     succeed(&mut run(&job, &state));
 
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +70,11 @@ fn accepting_missing_units_gives_the_same_corpus_as_continuing_without_them() {
     };
     let accepted = corpus_of(
         "stop",
-        &[(&[], UNFINISHED), (&["--accept-missing"], MISSING_UNITS), (&[], MISSING_UNITS)],
+        &[
+            (&[], UNFINISHED),
+            (&["--accept-missing"], MISSING_UNITS),
+            (&["--accept-missing"], MISSING_UNITS),
+        ],
     );
-    assert_eq!(accepted, corpus_of("go-on", &[(&[], MISSING_UNITS)]));
+    assert_eq!(accepted, corpus_of("continue", &[(&[], MISSING_UNITS)]));
 }

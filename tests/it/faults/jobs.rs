@@ -137,7 +137,7 @@ case $page in *example/7*) exit 1;; esac
 echo '{"keep": true}'
 done''']"#;
     let job = job_over(folder.path(), "inputs.txt", listing)
-        .set("target_bytes", "\"1B\"")
+        .set("target_bytes", "\"1B\"\non_failed_units = \"continue\"\noutage = \"1s\"")
         .set("slice", "\"commoncrawl\"\ncommands = [\"picky\"]")
         .append(command);
     let (code, said) = fail(folder.path(), &job);
@@ -170,7 +170,7 @@ fn a_wrong_key_is_refused_with_the_right_one() {
 }
 
 #[test]
-fn another_job_on_the_same_state_is_refused() {
+fn a_late_change_of_the_job_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let job = job_over(folder.path(), "a.warc.wet.gz", &member(&page(1)));
     let state = folder.path().join("state");
@@ -178,7 +178,7 @@ fn another_job_on_the_same_state_is_refused() {
     let other = job.set("shard_bytes", "\"300kB\"");
     let (code, said) = fail(folder.path(), &other);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("another job") && said.contains("300000B"), "{said}");
+    assert!(said.contains("differs from that of the job") && said.contains("300000B"), "{said}");
 }
 
 #[test]

@@ -22,7 +22,8 @@ impl ReportArgs {
         let place = output_place(&self.output)?.join(name);
         let text = read_whole(&place).with_context(|| {
             format!(
-                "failed to read the report `{place}`\nhint: it is written when a job is complete"
+                "failed to read the report `{place}`\nhint: it is written when a job is complete; \
+                 `thresher status` shows whether the output is gone"
             )
         })?;
         Ok(String::from_utf8_lossy(&text).into_owned())

@@ -7,7 +7,7 @@
 //! **Invariant:** memory is bounded by the sample's size, whatever the decompressed size of the
 //! inputs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -102,6 +102,7 @@ fn survey_source(
         left_out,
         units: list::cut(number, &pieces, target_bytes).len() as u64,
         sample: Sample::default(),
+        quarantined_as: String::new(),
     };
     let present: Vec<&InputRow> = rows.iter().filter(|row| !row.missing).collect();
     let typical = surveyed.bytes / (present.len() as u64).max(1);
@@ -124,6 +125,7 @@ fn survey_source(
     }
     let average = u64::checked_div(known_bytes, asked).unwrap_or(target_bytes);
     surveyed.bytes += surveyed.of_unknown_size * average;
+    surveyed.quarantined_as = sampling.main_reason();
     surveyed.sample = sampling.finish()?;
     Ok(surveyed)
 }
@@ -143,6 +145,8 @@ struct Sampling<'a> {
     sample: Sample,
     /// The keys of the lines so far. It is never iterated over, so its order does not matter.
     seen: HashSet<u64>,
+    /// Number of quarantined records by reason.
+    quarantined: BTreeMap<String, u64>,
     documents: SampledDocuments<'a>,
 }
 
@@ -153,6 +157,7 @@ impl<'a> Sampling<'a> {
             source,
             sample: Sample::default(),
             seen: HashSet::new(),
+            quarantined: BTreeMap::new(),
             documents: SampledDocuments::new(context, source)?,
         })
     }
@@ -188,7 +193,7 @@ impl<'a> Sampling<'a> {
             LineHash::Xxh3 => line_hash_xxh3,
             LineHash::Sha1 => line_hash_sha1,
         };
-        let sample = &mut self.sample;
+        let (sample, quarantined) = (&mut self.sample, &mut self.quarantined);
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
         let mut room = Room::of(raw);
         source_of(self.source.slice).read(job, self.source, input, &mut |record: ReadRecord<
@@ -196,6 +201,10 @@ impl<'a> Sampling<'a> {
         >| {
             sample.records += 1;
             sample.record_bytes += record.bytes;
+            if let RecordOutcome::Quarantined { reason, .. } = record.outcome {
+                sample.quarantined += 1;
+                *quarantined.entry(reason.to_owned()).or_default() += 1;
+            }
             let Some(page) = room.page(&record) else { return Ok(()) };
             sample.pages += 1;
             sample.page_bytes += page.text.len() as u64;
@@ -230,6 +239,12 @@ impl<'a> Sampling<'a> {
             },
         )?;
         Ok(())
+    }
+
+    /// Returns the most frequent reason for a quarantined record.
+    fn main_reason(&self) -> String {
+        let most = self.quarantined.iter().max_by_key(|(_, count)| **count);
+        most.map(|(reason, _)| reason.clone()).unwrap_or_default()
     }
 
     fn finish(self) -> Result<Sample, UnitError> {

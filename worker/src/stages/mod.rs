@@ -12,6 +12,7 @@
 mod addresses;
 mod drops;
 mod duplicates;
+mod edited;
 mod excluded;
 mod join;
 mod layout;
@@ -21,6 +22,7 @@ mod near;
 pub(crate) mod pipeline;
 mod prepare;
 mod publish;
+mod published;
 mod read;
 mod recipe;
 mod required;
@@ -39,6 +41,7 @@ use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
 pub use pipeline::QualityModels;
+pub use published::{output_loss, remove_output};
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
@@ -47,6 +50,7 @@ pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOL
 pub use stop::Stop;
 
 use crate::gang::Gang;
+use edited::CommandFiles;
 use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
 use thresher_storage::commit::hash_file;
@@ -75,6 +79,8 @@ pub struct JobContext {
     /// Identifies this process in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
+    /// Notices edits of the user's commands.
+    command_files: CommandFiles,
     scorers: OnceLock<Scorers>,
     /// Held by the slot that reads the models.
     reading: Mutex<()>,
@@ -171,6 +177,7 @@ impl JobContext {
             scratch: None,
             process_tag,
             tables: Mutex::default(),
+            command_files: CommandFiles::default(),
             scorers: OnceLock::new(),
             reading: Mutex::default(),
         })
@@ -264,8 +271,16 @@ impl Scorers {
 }
 
 fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
-    let spec = &job.language;
-    let Some(path) = spec.model.path() else { return Ok(None) };
+    let Some(model) = read_language_model(job)? else { return Ok(None) };
+    let view = match job.language.view {
+        LanguageView::Spaces => View::Thresher,
+        LanguageView::Ccnet => View::RedpajamaV1,
+    };
+    Ok(Some(LanguageIdentifier::new(Arc::new(model), view)))
+}
+
+fn read_language_model(job: &JobSpec) -> Result<Option<Model>, String> {
+    let Some(path) = job.language.model.path() else { return Ok(None) };
     let model = Model::load(path).map_err(|error| {
         format!(
             "failed to load the language model: {error}\nhint: `language.model` names fastText's \
@@ -274,11 +289,7 @@ fn read_language(job: &JobSpec) -> Result<Option<LanguageIdentifier>, String> {
              all documents and identifies no language"
         )
     })?;
-    let view = match spec.view {
-        LanguageView::Spaces => View::Thresher,
-        LanguageView::Ccnet => View::RedpajamaV1,
-    };
-    Ok(Some(LanguageIdentifier::new(Arc::new(model), view)))
+    Ok(Some(model))
 }
 
 /// Returns one hash over the hashes of all files that a unit wrote, in order.

@@ -36,6 +36,9 @@ pub(super) fn read_unit(
 ) -> Result<Vec<InputFacts>, UnitError> {
     let source = context.source(unit.source)?;
     let recipe = context.recipe(unit.source)?;
+    if let Some(reader) = context.job.command(&source.reader) {
+        context.command_files.check(reader)?;
+    }
     let table = context.table(unit.source)?;
     let shards = u64::from(context.job.dedup.lines.shards);
     let first = unit.first_input as usize;

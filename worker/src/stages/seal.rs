@@ -16,7 +16,7 @@ use thresher_proto::pb::{self, SealUnit, Stage};
 use super::publish::{PublishedFile, read_facts};
 use super::{Finished, JobContext, Task, digest_of, schemas};
 use thresher_formats::piece::Piece;
-use thresher_storage::{Output, ReadOptions, StorageError};
+use thresher_storage::{Location, Output, ReadOptions, StorageError};
 use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
 
@@ -134,6 +134,26 @@ pub(super) fn other_corpus(
     is_ours: impl FnOnce(&Manifest) -> bool,
 ) -> Result<Option<String>, StorageError> {
     let location = output.root().join("manifest.json");
+    let owner = match read_manifest(output.root(), options)? {
+        None => return Ok(None),
+        Some(Ok(there)) if is_ours(&there) => return Ok(None),
+        Some(Ok(there)) => format!("another corpus, of the job `{}`", there.job_name),
+        Some(Err(_)) => "something else".to_owned(),
+    };
+    Ok(Some(format!(
+        "`{location}` already exists and belongs to {owner}\nhint: choose an empty `output.path`, \
+         or move everything in `{}` away, then run the same command again",
+        output.root()
+    )))
+}
+
+/// Reads the manifest of an output. Returns `None` if there is none, and an error inside if the
+/// file is not a manifest.
+pub(super) fn read_manifest(
+    output: &Location,
+    options: &ReadOptions,
+) -> Result<Option<serde_json::Result<Manifest>>, StorageError> {
+    let location = output.join("manifest.json");
     let mut text = Vec::new();
     match thresher_storage::open(&location, options) {
         Err(StorageError::NotFound { .. }) => return Ok(None),
@@ -143,17 +163,7 @@ pub(super) fn other_corpus(
             read.map_err(|error| StorageError::from_io(error, || location.to_string()))?;
         }
     }
-    let there: Option<Manifest> = serde_json::from_slice(&text).ok();
-    let owner = match there {
-        Some(there) if is_ours(&there) => return Ok(None),
-        Some(there) => format!("another corpus, of the job `{}`", there.job_name),
-        None => "something else".to_owned(),
-    };
-    Ok(Some(format!(
-        "`{location}` already exists and belongs to {owner}\nhint: choose an empty `output.path`, \
-         or move everything in `{}` away, then run the same command again",
-        output.root()
-    )))
+    Ok(Some(serde_json::from_slice(&text)))
 }
 
 /// Writes one file at the output's root. A second report replaces the first, because it has times.

@@ -13,6 +13,8 @@ use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 
+use super::attention::attention;
+
 /// Disk space for a verdict on a duplicate, which is at most an ordinal.
 const VERDICT_FILE_BYTES: u64 = 4;
 /// Smallest memory for sorting the keys of a unit.
@@ -62,6 +64,8 @@ pub(super) struct Plan {
     pub(super) disks: Vec<DiskNeed>,
     pub(super) machine: Machine,
     pub(super) shortfalls: Vec<Shortfall>,
+    /// What a person should look at before the job runs.
+    pub(super) attention: Vec<String>,
 }
 
 /// The sample, scaled to all inputs.
@@ -137,6 +141,7 @@ impl Plan {
             memory_bytes: stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or_default(),
             cpu_millis: stages.iter().map(|stage| stage.cpu_millis).sum(),
             stages,
+            attention: attention(job, survey),
             disks,
             machine: machine.clone(),
             shortfalls,
@@ -345,6 +350,7 @@ pub(super) mod tests {
             inputs: 2,
             bytes: 8_000_000,
             records: 2000,
+            quarantined: 0,
             record_bytes: 24_000_000,
             pages: 1800,
             page_bytes: 20_000_000,

@@ -3,6 +3,7 @@
 //! The worker's survey lists the inputs and measures a sample of them. `estimate` calculates from
 //! it and from the size of this machine; `text` prints the result.
 
+mod attention;
 mod estimate;
 mod text;
 
@@ -46,7 +47,7 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let state = choose_state(args.state.as_deref(), &job).or_else(|error| {
         if job.output.path.contains("://") { Ok(std::env::current_dir()?) } else { Err(error) }
     })?;
-    refuse_obstacles(&job)?;
+    refuse_obstacles(&job, None)?;
     let machine = machine(&job, &state, args.slots)?;
     let survey = survey(&job, args.survey.sample.0)?;
     let plan = Plan::new(&job, &survey, &machine);

@@ -43,6 +43,7 @@ pub(super) fn render(plan: &Plan) -> String {
         bytes(plan.bytes),
         share(sampled, plan.bytes)
     );
+    plan.attention.iter().for_each(|look| text += &format!("look at this: {look}\n"));
     text
 }
 
@@ -152,6 +153,15 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| squeeze(found) == line), "no `{line}` in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_needs_a_look_is_said_last() {
+        let mut survey = survey();
+        survey.sources[0].sample.documents = 0;
+        let text = render(&Plan::new(&job(), &survey, &machine()));
+        let last = text.lines().last().unwrap_or_default();
+        assert!(last.starts_with("look at this: none of the "), "{text}");
     }
 
     #[test]

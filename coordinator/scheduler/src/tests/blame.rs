@@ -140,6 +140,25 @@ fn a_unit_that_fails_at_the_end_of_its_stage_fails_permanently_only_if_a_person_
     }
 }
 
+/// An input that is listed may be missing on one node, whose mount failed.
+#[test]
+fn what_a_job_file_names_is_looked_for_on_another_host_before_the_job_stops() {
+    for everywhere in [false, true] {
+        let mut room = Room::new(false);
+        let (a, b) = (room.register(1), room.register_on("b", 2, &[]));
+        let list = room.lease_one(a);
+        room.report(a, list, failed(FailureClass::JobFile));
+        assert_eq!(room.job_state(), JobState::Running);
+        room.now += 600;
+        assert_eq!(room.lease(a, 1), []);
+        let again = room.lease_one(b);
+        let ends = if everywhere { failed(FailureClass::JobFile) } else { done("list") };
+        room.report(b, again, ends);
+        let expected = if everywhere { JobState::Drained } else { JobState::Running };
+        assert_eq!((room.job_state(), room.is_refused()), (expected, everywhere));
+    }
+}
+
 #[test]
 fn a_disk_that_is_full_on_one_node_stops_nothing_and_one_that_is_full_everywhere_all() {
     let mut room = with_sound_worker(10);

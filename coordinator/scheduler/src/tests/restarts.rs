@@ -50,8 +50,9 @@ fn a_stage_that_is_planned_anew_ignores_reports_of_its_earlier_attempts() {
     room.reopen();
     change(&mut room, Some(Stage::Prepare), false);
     let (answer, _) = room.sync(SyncRequest { worker_id: 1, ..SyncRequest::default() });
-    assert_eq!(given_up(&answer), [early], "its worker returns it");
-    let effects = room.report(1, early, done("of the earlier plan"));
+    assert_eq!(answer, SyncAnswer::UnknownWorker, "it registers again, and sees another job");
+    let late = room.register(8);
+    let effects = room.report(late, early, done("of the earlier plan"));
     assert!(matches!(effects.as_slice(), [Effect::ReportRefused { .. }]), "{effects:?}");
     let again = room.register_holding(1, &[early]);
     assert_eq!(room.state(early), "waiting", "it is not taken up again");

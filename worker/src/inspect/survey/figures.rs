@@ -34,6 +34,8 @@ pub struct SourceSurvey {
     pub units: u64,
     /// What was measured on some of the inputs.
     pub sample: Sample,
+    /// The most frequent reason for which records of the sample are quarantined; empty if none is.
+    pub quarantined_as: String,
 }
 
 /// What a sample of the inputs holds, and the CPU time of one thread for it.
@@ -47,6 +49,8 @@ pub struct Sample {
     pub records: u64,
     /// Size of the bodies of the records.
     pub record_bytes: u64,
+    /// Number of records that are quarantined.
+    pub quarantined: u64,
     /// Number of records that have a text.
     pub pages: u64,
     /// Size of these texts.

@@ -101,6 +101,9 @@ impl<'j> Pipeline<'j> {
         recipe: SourceRecipe,
     ) -> Result<Self, UnitError> {
         let job = &context.job;
+        for command in source.commands.iter().filter_map(|name| job.command(name)) {
+            context.command_files.check(command)?;
+        }
         Ok(Self {
             job,
             recipe,

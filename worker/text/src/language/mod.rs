@@ -5,6 +5,8 @@
 //!
 //! Invariant: the result is a pure function of model, view and text.
 
+mod names;
+
 use std::sync::Arc;
 
 use thresher_models::fasttext::{LabelId, LineFeeds, Model, Scratch};
@@ -78,6 +80,29 @@ impl LanguageIdentifier {
     }
 }
 
+/// A label that a job names and its model does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownLabel {
+    /// The label of the job.
+    pub label: String,
+    /// The label of the model that was probably meant.
+    pub nearest: Option<String>,
+}
+
+/// Returns those of `wanted` that are not labels of the model.
+pub fn unknown_labels(model: &Model, wanted: &[String]) -> Vec<UnknownLabel> {
+    let ids = 0..u32::try_from(model.label_count()).unwrap_or(u32::MAX);
+    let labels = ids.map(|id| model.label(LabelId(id)));
+    let labels: Vec<&str> =
+        labels.map(|label| label.strip_prefix(LABEL_PREFIX).unwrap_or(label)).collect();
+    let unknown = wanted.iter().filter(|label| !labels.contains(&label.as_str()));
+    let explain = |label: &String| UnknownLabel {
+        label: label.clone(),
+        nearest: names::nearest(label, &labels).map(str::to_owned),
+    };
+    unknown.map(explain).collect()
+}
+
 /// Rounds as numpy does: the product with 100, to the nearest integer, ties to even.
 fn rounded_to_hundredths(score: f32) -> f32 {
     ((f64::from(score) * 100.0).round_ties_even() / 100.0) as f32
@@ -104,6 +129,17 @@ mod tests {
         let found = theirs.identify(scratch, text).unwrap();
         assert_eq!(found.label, "de");
         assert_eq!(found.score, rounded_to_hundredths(glued.score));
+    }
+
+    #[test]
+    fn labels_that_the_model_lacks_are_found_with_the_nearest() {
+        let identifier = identifier(View::Thresher);
+        let wanted = ["de", "english", "en", "xx-none"].map(str::to_owned);
+        let unknown = unknown_labels(&identifier.model, &wanted);
+        let unknown: Vec<_> =
+            unknown.iter().map(|one| (one.label.as_str(), one.nearest.as_deref())).collect();
+        assert_eq!(unknown[0], ("english", Some("en")));
+        assert_eq!((unknown.len(), unknown[1].0), (2, "xx-none"));
     }
 
     #[test]
