@@ -3,6 +3,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each test looks at one kind of effect")]
 
+mod arbitrary;
 mod blame;
 mod ends;
 mod leases;
