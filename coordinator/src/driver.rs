@@ -12,6 +12,7 @@
 //! **Invariant:** no answer is sent before the events of its batch are durable; after a journal
 //! error no answer is sent at all.
 
+mod effect_log;
 mod heartbeat;
 mod parked;
 mod recovery;
@@ -175,7 +176,7 @@ impl Driver {
             self.journal.commit()?;
             self.check_replaced()?;
             answers.into_iter().for_each(|answer| answer());
-            effects.iter().for_each(log);
+            effects.iter().for_each(effect_log::log);
             follow(&effects);
             if stop {
                 return Ok(());
@@ -477,30 +478,4 @@ impl Driver {
 /// Sends an answer. If the caller is gone, the answer is not needed.
 fn answer<T: Send + 'static>(answers: &mut Answers, reply: Reply<T>, result: Result<T, Status>) {
     answers.push(Box::new(move || drop(reply.send(result))));
-}
-
-fn log(effect: &Effect) {
-    match effect {
-        Effect::StageStarted { stage, units } => {
-            tracing::info!(stage = stage.name(), units, "stage started");
-        }
-        Effect::StageEnded { stage } => {
-            tracing::info!(stage = stage.name(), "stage ended");
-        }
-        Effect::UnitFailed { unit, error } => {
-            tracing::warn!(%unit, error, "unit failed permanently")
-        }
-        Effect::AttemptFailed { unit, error } => tracing::warn!(%unit, error, "attempt failed"),
-        Effect::WorkerExcluded { worker, reason } => {
-            tracing::warn!("{worker} gets no more units for now: {reason}");
-        }
-        Effect::Alarm { unit, text } => tracing::error!(%unit, text, "determinism violation"),
-        Effect::ReportRefused { worker_id, unit, reason } => {
-            tracing::warn!(worker_id, %unit, reason, "report refused");
-        }
-        Effect::JobEnded { state, reason } => {
-            tracing::info!(state = state.name(), reason, "job ended");
-        }
-        Effect::WorkAvailable => {}
-    }
 }

@@ -65,10 +65,9 @@ pub fn from_record<E>(
         }
         Written::Changed(pb::JobChanged { job_toml, from, keep_done }) => {
             let plan = plan_of(&job_toml).map_err(RecordError::Plan)?;
-            let from = match pb::Stage::try_from(from).map_err(|_| RecordError::UnknownKind)? {
-                pb::Stage::Unspecified => None,
-                stage => Some(Stage::try_from(stage)?),
-            };
+            let from = pb::Stage::try_from(from).map_err(|_| RecordError::UnknownKind)?;
+            let is_named = from != pb::Stage::Unspecified;
+            let from = is_named.then(|| Stage::try_from(from)).transpose()?;
             Event::JobChanged { plan, job_toml, from, keep_done }
         }
         Written::Registered(pb::WorkerRegistered { worker_id, request }) => {

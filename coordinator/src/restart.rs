@@ -2,7 +2,8 @@
 //! from an earlier stage.
 //!
 //! ```text
-//! job file of now ⇄ job of the state directory, and what is done → nothing to do · a restart · a refusal
+//! job file of now ⇄ job of the state directory, and what is done
+//!     → nothing to do · a restart · a refusal
 //! ```
 //! A job file may change freely until the first unit that depends on the change is done. Missing
 //! units, and an output that is gone, are made again from the earliest stage that they need.

@@ -120,7 +120,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     }
     let slots = slots.unwrap_or_else(|| share_of_cores(workers));
     refuse_copy(&state)?;
-    let job = StartedJob { job: Some(job), restarts: Some((wanted, &tools)) };
+    let job = StartedJob::given(Some(job), &state, wanted, &tools)?;
     let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = coordinator.status()?;
     if status.state().is_final() {
@@ -149,7 +149,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
 pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let ServeOptions { job, state, listen, allocation, tools, wanted } = options;
     refuse_copy(&state)?;
-    let job = StartedJob { job, restarts: Some((wanted, &tools)) };
+    let job = StartedJob::given(job, &state, wanted, &tools)?;
     let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = match coordinator.watch(&mut |_: &pb::StatusResponse| {}, None) {
         Ok(status) => status,

@@ -4,7 +4,7 @@
 //! continues, or stops at the stage's end and retries the unit when it is resumed. Without a unit
 //! of any other stage there is no output, so the job stops.
 
-use thresher_domain::{Stage, UnitKey};
+use thresher_domain::{AttemptRef, Stage, UnitKey};
 
 use crate::attempts::Attempts;
 use crate::draining::Draining;
@@ -21,8 +21,10 @@ pub(crate) struct FailedUnits<'a> {
 }
 
 impl FailedUnits<'_> {
-    /// Ends a unit without a result, and with it what cannot be done without it.
-    pub(crate) fn fail_permanently(&mut self, key: UnitKey, error: String) {
+    /// Ends a unit without a result, and with it what cannot be done without it. `unit` is the
+    /// attempt that decided it.
+    pub(crate) fn fail_permanently(&mut self, unit: AttemptRef, error: String) {
+        let key = unit.key;
         match key.stage {
             Stage::List
             | Stage::ResolveLines
@@ -30,8 +32,9 @@ impl FailedUnits<'_> {
             | Stage::Layout
             | Stage::Seal => {
                 self.attempts.units.history_mut(key).reset();
-                self.attempts.units.listings.forget_unit(key);
-                self.attempts.requeue(key);
+                // Another attempt may run, and succeed.
+                self.attempts.units.listings.forget(unit);
+                self.attempts.end(unit);
                 self.draining.block(format!("`{key}`: {error}"));
             }
             Stage::Lines => {

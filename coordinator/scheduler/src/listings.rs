@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use thresher_domain::{AttemptRef, Listed, PlannedUnit, Stage, UnitKey};
+use thresher_domain::{AttemptRef, Listed, PlannedUnit, Stage};
 
 use crate::payloads::Payloads;
 
@@ -31,11 +31,6 @@ impl Listings {
     /// Forgets what a failed attempt planned.
     pub(crate) fn forget(&mut self, unit: AttemptRef) {
         self.listings.remove(&unit);
-    }
-
-    /// Forgets what every attempt of the unit planned.
-    pub(crate) fn forget_unit(&mut self, key: UnitKey) {
-        self.listings.retain(|listed, _| listed.key != key);
     }
 
     /// Forgets what every unit of the stage planned.
@@ -85,6 +80,8 @@ impl Listing {
 
 #[cfg(test)]
 mod tests {
+    use thresher_domain::UnitKey;
+
     use super::*;
 
     fn unit(text: &str) -> PlannedUnit {

@@ -46,7 +46,7 @@ impl Losing<'_> {
                     lost.description,
                     bounded(lost.reason)
                 );
-                self.failed_units.fail_permanently(key, error);
+                self.failed_units.fail_permanently(unit, error);
             } else {
                 self.failed_units.attempts.end(unit);
             }

@@ -210,7 +210,7 @@ impl Reporting<'_> {
         let (attempt, text) = (unit.attempt, error.clone());
         history.remember(FailedAttempt { attempt, class: Some(class), host, error: text });
         match verdict.unwrap_or_else(|| self.verdict(unit, class, &error)) {
-            Verdict::FailUnit => return self.failed_units().fail_permanently(key, error),
+            Verdict::FailUnit => return self.failed_units().fail_permanently(unit, error),
             Verdict::Block { reason, refused } => {
                 self.lifecycle.refused |= refused;
                 self.failed_units().draining.block(reason);

@@ -17,7 +17,7 @@ use crate::restart::{JobTools, Known, Wanted, completed};
 /// moment. A job that no coordinator has started is written into the journal as `submitted`, so
 /// that none starts it later. Returns the state of the job afterwards.
 pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Result<pb::JobState> {
-    let job = StartedJob { job: submitted, restarts: None };
+    let job = StartedJob::unchanged(submitted);
     let coordinator = Coordinator::start(job, state, None, Allocation::default())?;
     coordinator.ask(Command::Cancel)?;
     let status = coordinator.status()?;
@@ -27,7 +27,7 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
 /// Writes into the journal, between two coordinators, that the job may continue without the units
 /// that failed permanently.
 pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
-    let job = StartedJob { job: None, restarts: None };
+    let job = StartedJob::unchanged(None);
     let coordinator = Coordinator::start(job, state, None, Allocation::default())?;
     coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;
@@ -54,7 +54,7 @@ pub fn restart_in_state(
     if (Known { job: &known, status }).restart(given, wanted, tools)?.is_none() {
         return Ok(());
     }
-    let job = StartedJob { job: Some(job.clone()), restarts: Some((wanted, tools)) };
+    let job = StartedJob::given(Some(job.clone()), state, wanted, tools)?;
     let coordinator = Coordinator::start(job, state, None, Allocation::default())?;
     let until = Some(clock::now());
     coordinator.ask(|reply| Command::Drain { until, reply })?;

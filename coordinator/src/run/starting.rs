@@ -14,12 +14,36 @@ use crate::work_folders::empty;
 /// The job with which a coordinator starts.
 pub(super) struct StartedJob<'a> {
     /// `None` resumes the job of the state directory.
-    pub(super) job: Option<JobSpec>,
+    job: Option<JobSpec>,
+    /// Whether it was checked already.
+    checked: bool,
     /// How the job may be restarted. `None`: a job that the state directory knows stays as it is.
-    pub(super) restarts: Option<(Wanted, &'a JobTools)>,
+    restarts: Option<(Wanted, &'a JobTools)>,
 }
 
-impl StartedJob<'_> {
+impl<'a> StartedJob<'a> {
+    /// Returns the job as a person gives it. A job without a state directory is checked before
+    /// anything is made.
+    pub(super) fn given(
+        job: Option<JobSpec>,
+        state: &Path,
+        wanted: Wanted,
+        tools: &'a JobTools,
+    ) -> anyhow::Result<Self> {
+        let mut checked = false;
+        let is_new = !state.try_exists()?;
+        if let Some(job) = job.as_ref().filter(|_| is_new) {
+            (tools.check)(&completed(job.clone(), state)?, None)?;
+            checked = true;
+        }
+        Ok(Self { job, checked, restarts: Some((wanted, tools)) })
+    }
+
+    /// Returns the job without a right to restart the one that the state directory has.
+    pub(super) fn unchanged(job: Option<JobSpec>) -> Self {
+        Self { job, checked: false, restarts: None }
+    }
+
     /// Restarts the job of the state directory, if that is necessary to continue as this one.
     /// Returns the job to submit if the state directory has none.
     pub(super) fn resume(
@@ -30,7 +54,7 @@ impl StartedJob<'_> {
         let Some(job) = self.job else { return Ok(None) };
         let job = completed(job, state)?;
         let Some(known) = driver.job().cloned() else {
-            if let Some((_, tools)) = self.restarts {
+            if let Some((_, tools)) = self.restarts.filter(|_| !self.checked) {
                 (tools.check)(&job, None)?;
             }
             return Ok(Some(job));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{check_name, require};
+use super::checks::{check_name, require};
 use super::{Bytes, JobError, JobSpec, Slice, Span};
 
 /// Programs below these folders belong to the system. They may differ between nodes, and their
@@ -126,7 +126,7 @@ mod tests {
             (vec!["python3", "-u", "filter.py", "en"], vec!["/jobs/filter.py", "/jobs/en"]),
             (vec!["/usr/bin/python3", "/opt/filter.py"], vec!["/opt/filter.py"]),
             (vec!["./filter", ""], vec!["/jobs/./filter"]),
-            (vec!["/home/me/filter"], vec!["/home/me/filter"]),
+            (vec!["/data/filter"], vec!["/data/filter"]),
         ] {
             assert_eq!(files(&run), expected, "{run:?}");
         }

@@ -9,6 +9,7 @@
 //! reading that text gives the same job, because workers, journal and manifest all have it.
 
 mod changes;
+mod checks;
 mod commands;
 mod model_choice;
 mod models;

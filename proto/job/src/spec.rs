@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::{check_name, require};
 use super::commands::CommandSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
@@ -422,17 +423,4 @@ fn file_name(path: &str) -> String {
 fn bucket_of(address: &str) -> &str {
     let place = address.strip_prefix("s3://").unwrap_or_default();
     place.split('/').next().unwrap_or_default()
-}
-
-pub(super) fn require(key: &str, value: &str, hint: &str) -> Result<(), JobError> {
-    if value.is_empty() { Err(JobError::invalid(key, "not set", hint)) } else { Ok(()) }
-}
-
-pub(super) fn check_name(key: &str, name: &str) -> Result<(), JobError> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) || name.len() > 64 {
-        let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, and do not start with `.`";
-        return Err(JobError::invalid(key, format!("`{name}`, which is not a valid name"), hint));
-    }
-    Ok(())
 }

@@ -35,7 +35,7 @@ fn a_unit_that_aborts_its_workers_fails_permanently_with_their_last_output() {
     std::fs::write(folder.path().join("good.warc.wet.gz"), good).unwrap();
     std::fs::write(folder.path().join("bad.warc.wet.gz"), bomb()).unwrap();
     let job = job_over(folder.path(), "inputs.txt", b"bad.warc.wet.gz\ngood.warc.wet.gz\n")
-        .set("target_bytes", "\"1B\"")
+        .set("target_bytes", "\"1B\"\non_failed_units = \"continue\"")
         .set("crash_limit", "1")
         .append("[commoncrawl]\nmax_record_bytes = \"2GiB\"");
     let state = folder.path().join("state");

@@ -43,9 +43,9 @@ fn a_job_that_stopped_for_failed_units_completes_after_the_cause_is_fixed() {
     let job = fragile("stop", inputs.path()).write(folder.path());
     for _ in 0..2 {
         let stopped = output(&mut run(&job, &state));
-        let said = String::from_utf8_lossy(&stopped.stdout);
+        let said = String::from_utf8_lossy(&stopped.stderr);
         assert_eq!(stopped.status.code(), Some(UNFINISHED), "{said}");
-        assert!(said.contains("failed permanently, the first `prepare/"), "{said}");
+        assert!(said.contains("error: the job is blocked: "), "{said}");
         assert!(said.contains("exit status: 7"), "{said}");
         assert!(!corpus.join("manifest.json").try_exists().unwrap());
     }

@@ -104,9 +104,14 @@ fn job_over(folder: &Path, name: &str, bytes: &[u8]) -> JobText {
 fn complete(folder: &Path, job: &JobText) -> Outcome {
     let corpus = folder.join("corpus");
     let state = folder.join("state");
-    succeed(thresher().arg("run").arg(job.write(folder)).arg("--state").arg(&state));
-    let manifest = std::fs::read(corpus.join("manifest.json")).unwrap();
+    let ran = output(thresher().arg("run").arg(job.write(folder)).arg("--state").arg(&state));
+    let said = [ran.stdout, ran.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let manifest = std::fs::read(corpus.join("manifest.json")).expect(&said);
     let value: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    // An output without documents asks for attention.
+    let expected = if value["accounting"]["published"] == 0 { 7 } else { 0 };
+    assert_eq!(ran.status.code(), Some(expected), "{said}");
     let mut verify = thresher();
     verify.arg("verify").arg(&corpus);
     if value["accounting"]["published"] == 0 {

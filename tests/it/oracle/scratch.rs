@@ -9,13 +9,15 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use thresher_tests::job::JobText;
-use thresher_tests::process::{Leftovers, succeed, thresher, worker};
+use thresher_tests::process::{Leftovers, output, thresher, worker};
 
 use super::{places, published, run};
 
 /// More keys than a slot sorts in memory.
 const PAGES: u64 = 150;
 const LINES_PER_PAGE: u64 = 10_000;
+/// Exit status of a job whose records are all dropped.
+const NOTHING_PUBLISHED: i32 = 7;
 
 #[test]
 fn keys_are_sorted_on_the_nodes_own_disk_where_there_is_one() {
@@ -27,10 +29,11 @@ fn keys_are_sorted_on_the_nodes_own_disk_where_there_is_one() {
     let (shared, local) = (folder.path().join("shared"), folder.path().join("local"));
     fs::create_dir(&shared).unwrap();
     let (reference, state) = places(&shared);
-    succeed(run(&job.write(&shared), &state).args(["--slots", "4"]));
+    let ran = output(run(&job.write(&shared), &state).args(["--slots", "4"]));
+    assert_eq!(ran.status.code(), Some(NOTHING_PUBLISHED), "{ran:?}");
 
     fs::create_dir(&local).unwrap();
-    let (output, state) = places(&local);
+    let (corpus, state) = places(&local);
     let scratch = folder.path().join("nvme");
     let mut served = thresher()
         .arg("serve")
@@ -51,10 +54,10 @@ fn keys_are_sorted_on_the_nodes_own_disk_where_there_is_one() {
         std::thread::sleep(Duration::from_millis(2));
     }
     assert!(working.wait().unwrap().success());
-    assert!(served.wait().unwrap().success());
+    assert_eq!(served.wait().unwrap().code(), Some(NOTHING_PUBLISHED));
     assert!(seen.iter().any(|name| name.starts_with("lines.")), "nothing was there: {seen:?}");
     assert_eq!(names(&scratch), Vec::<String>::new(), "something was left");
-    assert_eq!(published(&output), published(&reference));
+    assert_eq!(published(&corpus), published(&reference));
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -73,8 +73,10 @@ fn thousands_of_shards_lie_in_folders_and_are_found_again() {
         serde_json::json!({"text": text, "url": url}).to_string() + "\n"
     };
     let rows: String = (0..1_001).map(row).collect();
-    std::fs::write(folder.path().join("c4-train.00000-of-01024.json"), rows).unwrap();
-    let base = folder.path().display();
+    let inputs = folder.path().join("inputs");
+    std::fs::create_dir(&inputs).unwrap();
+    std::fs::write(inputs.join("c4-train.00000-of-01024.json"), rows).unwrap();
+    let base = inputs.display();
     let job = JobText::of(format!(
         "[job]\nname = \"test\"\npreset = \"redpajama-v1\"\n\
          [[source]]\nslice = \"c4\"\nbase = \"{base}\"\nlisting = \"*.json\"\n\

@@ -209,7 +209,7 @@ fn a_storage_that_refuses_the_job_stops_it_and_no_unit_fails() {
     let effects = room.report(1, second, failed(FailureClass::Storage));
     let reason = room.reason();
     assert!(reason.starts_with("worker 1 (host a, pid 1), `lines/0`: no luck\nhint:"), "{reason}");
-    let ended = Effect::JobEnded { state: JobState::Drained, reason: reason.clone() };
+    let ended = Effect::JobEnded { state: JobState::Drained, reason };
     assert!(effects.contains(&ended), "{effects:?}");
     assert!(room.is_refused());
     for epoch in 2..100 {
