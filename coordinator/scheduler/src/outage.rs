@@ -27,6 +27,11 @@ impl Outage {
         self.failures = self.failures.saturating_add(1);
     }
 
+    /// The coordinator did not run for a time, in which nothing could succeed.
+    pub(crate) fn extend(&mut self, now: Timestamp, millis: u64) {
+        self.since = self.since.map(|since| since.plus_millis(millis).min(now));
+    }
+
     /// Returns the number of failures since a unit was last done.
     pub(crate) fn failures(&self) -> u32 {
         self.failures

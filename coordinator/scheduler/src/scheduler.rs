@@ -301,9 +301,15 @@ impl Scheduler {
     }
 
     fn frozen(&mut self, now: Timestamp, millis: u64) -> Changed {
-        self.workers.extend_leases(now, millis);
         // Without workers nothing follows from it.
-        Changed::from(self.workers.count() > 0)
+        if self.workers.count() == 0 {
+            return Changed::No;
+        }
+        self.workers.extend_leases(now, millis);
+        if let Some(job) = &mut self.job {
+            job.outage.extend(now, millis);
+        }
+        Changed::Yes
     }
 
     fn failed_units_accepted(&mut self) -> Changed {

@@ -52,6 +52,10 @@ pub(crate) enum Mishap {
         millis: u64,
     },
     Damage(usize),
+    /// The coordinator is suspended for that time, and nobody is answered.
+    Freeze {
+        millis: u64,
+    },
     Drain,
 }
 
@@ -142,12 +146,13 @@ impl Chaos {
             return Mishap::None;
         }
         let spared = held.into_iter().any(|key| self.losses.get(&key) >= Some(&MAX_LOSSES));
-        match self.dice.random_range(0..7) {
+        match self.dice.random_range(0..8) {
             0 | 1 if !spared => Mishap::Crash,
             2 if !spared => Mishap::Hang { millis: self.dice.random_range(500..6000) },
             3 => Mishap::Preempted,
             4 => Mishap::Damage(self.dice.random_range(0..1000)),
             5 if self.dice.random_bool(0.2) => Mishap::Drain,
+            7 => Mishap::Freeze { millis: self.dice.random_range(500..20_000) },
             6 => Mishap::Leaves { millis: self.dice.random_range(1..2000) },
             _ => Mishap::None,
         }

@@ -38,7 +38,7 @@ use world::World;
 
 /// Worlds of the same job, whose outcomes must be the same.
 const WORLDS_PER_JOB: u64 = 4;
-const DEFAULT_SEEDS: u64 = 2000;
+const DEFAULT_SEEDS: u64 = 10_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number of seeds"))

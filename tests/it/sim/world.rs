@@ -34,6 +34,7 @@ pub(crate) struct Tally {
     drained: u64,
     blocked: u64,
     faults: u64,
+    frozen: u64,
     excluded: u64,
     left: u64,
     given_up: u64,
@@ -54,6 +55,7 @@ impl Tally {
         self.drained += other.drained;
         self.blocked += other.blocked;
         self.faults += other.faults;
+        self.frozen += other.frozen;
         self.excluded += other.excluded;
         self.left += other.left;
         self.given_up += other.given_up;
@@ -75,6 +77,7 @@ impl Tally {
             self.drained,
             self.blocked,
             self.faults,
+            self.frozen,
             self.excluded,
             self.left,
             self.given_up,
@@ -107,6 +110,8 @@ pub(crate) struct World<'a> {
     journal_files: MemoryFiles,
     shell: Option<Shell>,
     remains: Option<Box<Remains>>,
+    /// When the coordinator was suspended, and when it continues.
+    frozen: Option<(u64, u64)>,
     properties: Properties,
     ended: Option<JobState>,
     tally: Tally,
@@ -131,6 +136,7 @@ impl<'a> World<'a> {
             journal_files: MemoryFiles::new(),
             shell: None,
             remains: None,
+            frozen: None,
             properties: Properties::default(),
             ended: None,
             tally: Tally::default(),
@@ -153,6 +159,7 @@ impl<'a> World<'a> {
                 self.status()
             );
             self.tally.steps += 1;
+            self.thaw();
             self.declare_lost();
             match action {
                 Action::Machine(machine) => self.turn(machine),
@@ -189,6 +196,9 @@ impl<'a> World<'a> {
 
     /// Gives the coordinator an event; what it does, if it is up and stays up.
     fn coordinator(&mut self, event: &Event) -> Option<Consequence> {
+        if self.frozen.is_some() {
+            return None;
+        }
         let shell = self.shell.take()?;
         let death = self.chaos.death(self.chaos_time());
         match shell.handle(self.now, event, &self.journal_files, death) {
@@ -289,6 +299,7 @@ impl<'a> World<'a> {
             return;
         }
         self.tally.allocations_ended += 1;
+        self.frozen = None;
         let shell = self.shell.take().expect("it was just looked at");
         self.remains = Some(Box::new(shell.stop()));
         let wakes_at = self.now + 1000;
@@ -296,7 +307,20 @@ impl<'a> World<'a> {
         self.later(3000, Action::CoordinatorUp);
     }
 
+    /// A coordinator that was suspended notices it before anything else.
+    fn thaw(&mut self) {
+        let Some((from, until)) = self.frozen.filter(|(_, until)| *until <= self.now) else {
+            return;
+        };
+        self.frozen = None;
+        self.tally.frozen += 1;
+        self.coordinator(&Event::Frozen { millis: until - from });
+    }
+
     fn declare_lost(&mut self) {
+        if self.frozen.is_some() {
+            return;
+        }
         let Some(shell) = &self.shell else { return };
         let now = Timestamp::from_millis(self.now);
         let overdue = shell.scheduler.overdue(now);
@@ -332,6 +356,13 @@ impl<'a> World<'a> {
             Mishap::Damage(choice) => {
                 self.files.damage(choice);
                 self.tally.damaged += 1;
+            }
+            Mishap::Freeze { millis } => {
+                // One that is suspended at the end of its allocation cannot stop in time.
+                let ends = self.status().map(|status| status.allocation.is_some());
+                if ends == Some(false) {
+                    self.frozen.get_or_insert((self.now, self.now + millis));
+                }
             }
             Mishap::Drain => {
                 self.coordinator(&Event::Drained { until: None });
