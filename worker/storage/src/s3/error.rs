@@ -147,8 +147,8 @@ fn evaluate(location: &str, answer: &Answer<'_>) -> Failure {
         }
         (404, _) => Failure::Lasting(StorageError::NotFound { location }),
         (401 | 403, _) => denied(
-            "check the keys of the workers, and that they may do this here; buckets where the \
-             reader pays need `requester_pays = true`, public ones `anonymous = true`",
+            "check the keys of the workers; the bucket's owner has to permit this; buckets where \
+             the reader pays need `requester_pays = true`, public ones `anonymous = true`",
         ),
         (501, _) => blocked("the server lacks what is needed here; use another one"),
         (408 | 409 | 429 | 500..=599, _) => passing(said),
