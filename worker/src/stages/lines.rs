@@ -103,7 +103,7 @@ pub(super) fn refuse_changed(
         None => Ok(()),
         Some(InputFacts { path, .. }) => Err(UnitError::Data(format!(
             "the input `{path}` changed while the job ran: its lines had other bytes\nhint: inputs \
-             must not change while a job runs; start again with a new state directory"
+             must not change while a job runs; `--fresh` starts over with the new ones"
         ))),
     }
 }

@@ -235,8 +235,7 @@ fn add_recipe_files(
             Some(other) if *other != hash => {
                 return Err(UnitError::JobFile(format!(
                     "the file that `{key}` names changed while the job ran: blake3 {other} for \
-                     some units, {hash} for others\nhint: start again with a new state directory \
-                     and output"
+                     some units, {hash} for others\nhint: `--fresh` starts over with the new one"
                 )));
             }
             Some(_) => {}

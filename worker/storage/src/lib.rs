@@ -63,7 +63,7 @@ pub enum StorageError {
     Refused { location: String, detail: String },
     #[error(
         "`{location}` changed: {detail}\n\
-         hint: inputs must not change while a job runs; start again with a new state directory"
+         hint: inputs must not change while a job runs; `--fresh` starts over with the new ones"
     )]
     Changed { location: String, detail: String },
     #[error("`{location}` is not a location: {detail}")]

@@ -59,7 +59,7 @@ impl InputFacts {
         if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
             return Err(UnitError::Data(format!(
                 "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs \
-                 must not change while a job runs; start again with a new state directory",
+                 must not change while a job runs; `--fresh` starts over with the new ones",
                 digest.bytes
             )));
         }
