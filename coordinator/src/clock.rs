@@ -4,7 +4,7 @@
 //! once, and from then on a clock counts that only goes forward. It also counts the time during
 //! which the machine sleeps, as the batch system does.
 //!
-//! **Invariant:** [`now`] never goes back within a process, and after [`never_before`] it is not
+//! **Invariant:** [`now`] never goes back within a process, and after `never_before` it is not
 //! before the last time that an earlier coordinator wrote into the journal.
 
 use std::sync::OnceLock;

@@ -6,7 +6,7 @@
 //! | shown | function |
 //! |---|---|
 //! | text that may have several lines | [`block`] |
-//! | a name or value in a line or a table | [`line`] |
+//! | a name or value in a line or a table | [`line`](fn@line) |
 //! | JSON on a terminal | [`json`] |
 //! | words in a page of Markdown or HTML | [`page`] |
 //! | a name in such a page, set as code | [`code`] |
