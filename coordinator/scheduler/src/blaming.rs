@@ -23,7 +23,7 @@ use crate::trouble::FailureOnWorker;
 /// With nothing done yet, the job stops after this many failures of programs at the latest; with
 /// fewer allowed attempts of a unit, that many.
 const FIRST_FAILURES: u32 = 3;
-/// So many failures of programs in a row stop the job, if no unit succeeds in between.
+/// This many failures of programs in a row stop the job, if no unit succeeds in between.
 const MANY_FAILURES: u32 = 100;
 
 /// A failure that need not be the data's.

@@ -27,7 +27,7 @@ pub enum Event {
         plan: JobPlan,
         /// The text that the plan was made of.
         job_toml: String,
-        /// The first stage that is planned anew, with all later ones; `None` changes only limits
+        /// The first stage that is planned again, with all later ones; `None` changes only limits
         /// and names.
         from: Option<Stage>,
         /// Whether the units of that stage that are done stay so, and only its failed ones wait

@@ -34,7 +34,7 @@
 //! | `leasing.rs`, `speculation.rs`, `reattaching.rs` | which worker gets and keeps which unit |
 //! | `reporting.rs`, `losing.rs`, `failed_units.rs` | how attempts end |
 //! | `blaming.rs`, `trouble.rs`, `outage.rs`, `backoff.rs` | who is to blame, and what waits |
-//! | `advancing.rs`, `restarting.rs` | how stages start and end, and start anew |
+//! | `advancing.rs`, `restarting.rs` | how stages start and end, and start again |
 //! | `source_sums.rs`, `attention.rs` | what a person should look at |
 //! | `draining.rs`, `deadlines.rs` | how a job stops before its end, and when |
 //! | `idle_nodes.rs`, `returning.rs` | what that costs, and what is returned |

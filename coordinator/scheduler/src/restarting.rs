@@ -1,4 +1,4 @@
-//! Stages that are planned anew: the job file changed, units are missing, or the output is gone.
+//! Stages that are planned again: the job file changed, units are missing, or the output is gone.
 //!
 //! Units are deterministic, so what was done before the first stage that changes is kept, and
 //! everything from there on is forgotten. Invariant: the result is that of a job which was
@@ -16,7 +16,7 @@ use crate::workers::Workers;
 pub(crate) struct Change<'a> {
     pub(crate) plan: &'a JobPlan,
     pub(crate) job_toml: &'a str,
-    /// The first stage that is planned anew.
+    /// The first stage that is planned again.
     pub(crate) from: Option<Stage>,
     /// Whether its units that are done stay so.
     pub(crate) keep_done: bool,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use thresher_domain::{Accounting, Count, Stage};
 
-/// Distinct reasons that are told apart; what comes after counts under the last of them.
+/// Distinct reasons that are kept apart; what comes after counts under the last of them.
 const MAX_REASONS: usize = 64;
 
 /// The sums of all sources, by their position in the job file.

@@ -36,7 +36,7 @@ pub(crate) struct StageTable {
     pub(crate) tally: Tally,
     /// The order of first leases; `None` is the canonical one.
     shuffled: Option<Vec<u32>>,
-    /// Number of attempts that units had before the stage was planned anew; theirs go on from
+    /// Number of attempts that units had before the stage was planned again; theirs go on from
     /// there, so that no report of an earlier attempt can be taken for one of theirs.
     pub(crate) earlier_attempts: u32,
     /// Position of the next first lease in that order.
@@ -104,7 +104,7 @@ impl StageTable {
         };
     }
 
-    /// Returns the table of a stage that is planned anew.
+    /// Returns the table of a stage that is planned again.
     pub(crate) fn restarted(&self) -> Self {
         let newest = self.units.iter().map(|unit| unit.attempt).max().unwrap_or(0);
         let earlier_attempts = self.earlier_attempts.max(newest);

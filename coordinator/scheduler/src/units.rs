@@ -91,7 +91,7 @@ impl Units {
         self.tables.iter().find(|table| table.tally.failed > 0).map(|table| table.stage)
     }
 
-    /// Forgets the units of this stage and all later ones, so that they are planned anew. With
+    /// Forgets the units of this stage and all later ones, so that they are planned again. With
     /// `keep_done` those of the stage itself stay, and only its failed ones wait again.
     ///
     /// No unit of these stages may be leased.
@@ -115,7 +115,7 @@ impl Units {
         self.shards_known &= is_kept(Stage::Layout);
     }
 
-    /// Whether the attempt is one of before the stage was planned anew, or none.
+    /// Whether the attempt is one of before the stage was planned again, or none.
     pub(crate) fn is_of_earlier_plan(&self, unit: AttemptRef) -> bool {
         unit.attempt <= self.table(unit.key.stage).earlier_attempts
     }

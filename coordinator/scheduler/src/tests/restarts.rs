@@ -1,4 +1,4 @@
-//! Stages that are planned anew, and sources of which too little is left.
+//! Stages that are planned again, and sources of which too little is left.
 
 use thresher_domain::{Accounting, Count};
 
