@@ -422,7 +422,7 @@ impl Driver {
         )))
     }
 
-    /// Continues the job as another version of it, and plans the stages from `from` on anew. It is
+    /// Continues the job as another version of it, and plans the stages from `from` on again. It is
     /// called before anybody is served, so nobody waits for the effects.
     pub fn restart(
         &mut self,

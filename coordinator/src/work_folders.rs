@@ -98,10 +98,10 @@ mod tests {
 
     #[test]
     fn each_restart_has_a_folder_of_its_own() {
-        let first = Path::new("/state/work");
+        let first = Path::new("/jobs/a");
         let second = next(first);
-        assert_eq!(second, Path::new("/state/work/run-2"));
-        assert_eq!(next(&second), Path::new("/state/work/run-3"));
+        assert_eq!(second, Path::new("/jobs/a/run-2"));
+        assert_eq!(next(&second), Path::new("/jobs/a/run-3"));
         assert_eq!(root_of(&second), first);
         assert_eq!(root_of(first), first);
     }

@@ -20,8 +20,8 @@ use crate::outage::Outage;
 use crate::plan::Limits;
 use crate::trouble::FailureOnWorker;
 
-/// With nothing done yet, the job stops after this many failures of programs at the latest; with
-/// fewer allowed attempts of a unit, that many.
+/// With nothing done yet, the job stops after as many failures of programs as a unit has attempts,
+/// but not before this many.
 const FIRST_FAILURES: u32 = 3;
 /// This many failures of programs in a row stop the job, if no unit succeeds in between.
 const MANY_FAILURES: u32 = 100;

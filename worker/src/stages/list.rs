@@ -301,7 +301,7 @@ mod tests {
         assert!(cut(0, &[], 100).is_empty());
     }
 
-    fn source(base: &Path, listing: &str) -> SourceSpec {
+    pub(super) fn source(base: &Path, listing: &str) -> SourceSpec {
         let base = base.display();
         let text = format!(
             "[job]\nname = \"t\"\n[[source]]\nslice = \"c4\"\nlisting = \"{listing}\"\n\

@@ -56,7 +56,7 @@ fn an_end_is_described_by_the_batch_system_and_by_our_record() {
 #[test]
 fn suspended_and_unreachable_allocations_are_shown_as_such() {
     let records = [submission("", 1), submitted("1"), started("1", 0)];
-    let begun = history(records).allocation("1").unwrap().clone();
+    let recorded = history(records).allocation("1").unwrap().clone();
     for (condition, expected, part) in [
         (Condition::Starting, Phase::Starting, ""),
         (Condition::Working, Phase::Running, ""),
@@ -64,12 +64,12 @@ fn suspended_and_unreachable_allocations_are_shown_as_such() {
         (Condition::Unreachable, Phase::Unreachable, "unknown to the batch system"),
         (Condition::Finishing, Phase::Ending, ""),
     ] {
-        let (phase, why) = begun.describe(Some(&running(condition)));
+        let (phase, why) = recorded.describe(Some(&running(condition)));
         assert_eq!(phase, expected);
         assert!(why.contains(part) && phase.is_alive() && phase.has_nodes(), "{why}");
     }
     let held = AllocationState::Held { reason: "JobHeldUser".to_owned() };
-    let (phase, why) = begun.describe(Some(&held));
+    let (phase, why) = recorded.describe(Some(&held));
     assert!(phase == Phase::Held && phase.is_alive() && !phase.has_nodes());
     assert!(why.contains("suspended in the queue") && why.ends_with("; JobHeldUser"), "{why}");
 }
@@ -90,8 +90,8 @@ fn an_allocation_that_waits_to_run_again_is_queued_although_its_end_is_recorded(
 #[test]
 fn node_hours_and_the_end_stop_with_the_allocation() {
     let records = [submission("", 1), submitted("1"), started("1", 0)];
-    let mut begun = history(records).allocation("1").unwrap().clone();
-    begun.runs[0].ends_unix_seconds = Some(6600);
+    let mut recorded = history(records).allocation("1").unwrap().clone();
+    recorded.runs[0].ends_unix_seconds = Some(6600);
     // It started at 3000 s; its last sign of life was 400 s later, and now it is 5000 s.
     let now = Now { unix_seconds: 5000, alive_unix_seconds: 3400 };
     let over = |ran: Option<u64>| AllocationState::Ended {
@@ -107,7 +107,7 @@ fn node_hours_and_the_end_stop_with_the_allocation() {
         // Nobody knows whether it still runs.
         (None, 400, Some(6600)),
     ] {
-        assert_eq!(begun.node_seconds(state.as_ref(), now), seconds * 4, "{state:?}");
-        assert_eq!(begun.ends(state.as_ref(), now), ends, "{state:?}");
+        assert_eq!(recorded.node_seconds(state.as_ref(), now), seconds * 4, "{state:?}");
+        assert_eq!(recorded.ends(state.as_ref(), now), ends, "{state:?}");
     }
 }

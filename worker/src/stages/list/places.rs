@@ -114,9 +114,8 @@ fn canonical(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use thresher_job::JobSpec;
-
     use super::*;
+    use crate::stages::list::tests::source;
 
     #[test]
     fn a_remote_listing_names_only_what_is_below_base() {
@@ -159,16 +158,6 @@ mod tests {
         assert!(matches!(missing, UnitError::JobFile(_)));
         std::fs::write(base.path().join("a"), "").unwrap();
         assert!(matches!(blame_for_base(&path, String::new()), UnitError::JobFile(_)));
-    }
-
-    fn source(base: &Path, listing: &str) -> SourceSpec {
-        let base = base.display();
-        let text = format!(
-            "[job]\nname = \"t\"\n[[source]]\nslice = \"c4\"\nlisting = \"{listing}\"\n\
-             base = \"{base}\"\n[language]\nmodel = \"none\"\n[output]\npath = \"o\"\n\
-             [tokens]\ntokenizer = \"none\"\n"
-        );
-        JobSpec::parse(&text, Path::new("/")).unwrap().source.remove(0)
     }
 
     #[test]
