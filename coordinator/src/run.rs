@@ -44,6 +44,7 @@ pub use crate::driver::last_heartbeat;
 pub use crate::offline::{
     JournalStatus, explain_from_state, job_from_state, journal_status, status_from_state,
 };
+pub use crate::repairs::{Relist, RepairedInputs};
 pub use crate::restart::{JobTools, Wanted};
 pub use crate::second::recover;
 pub use offline::{accept_missing_in_state, cancel_in_state, restart_in_state};

@@ -4,7 +4,7 @@
 //! continues, or stops at the stage's end and retries the unit when it is resumed. Without a unit
 //! of any other stage there is no output, so the job stops.
 
-use thresher_domain::{AttemptRef, Stage, UnitKey};
+use thresher_domain::{AttemptRef, FailureClass, Stage, UnitKey};
 
 use crate::attempts::Attempts;
 use crate::draining::Draining;
@@ -13,6 +13,35 @@ use crate::lifecycle::Lifecycle;
 use crate::plan::Limits;
 use crate::unit::{Step, UnitState};
 use crate::units::Units;
+
+/// A unit without which the output is incomplete, because it failed permanently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingUnit {
+    /// The unit.
+    pub key: UnitKey,
+    /// The source that it belongs to, if it reads inputs of one.
+    pub source: Option<usize>,
+    /// The class of its latest failure; `None` if a worker was lost.
+    pub class: Option<FailureClass>,
+}
+
+/// Returns the missing units of the first stage that has some: those that failed permanently, or
+/// those for which the job stopped and that are not done since.
+pub(crate) fn missing_units(units: &Units, retried: &[MissingUnit]) -> Vec<MissingUnit> {
+    let first = units.first_missing_stage();
+    let of_stage = units.failed().filter(|(key, _)| Some(key.stage) == first);
+    let missing = of_stage.map(|(key, history)| MissingUnit {
+        key,
+        source: units.source_read_by(key),
+        class: history.latest.last().and_then(|failed| failed.class),
+    });
+    let missing: Vec<MissingUnit> = missing.collect();
+    if !missing.is_empty() {
+        return missing;
+    }
+    let is_open = |key| units.contains(key) && !matches!(units.state(key), UnitState::Done { .. });
+    retried.iter().filter(|missing| is_open(missing.key)).copied().collect()
+}
 
 /// Ends units that will not be tried again by this coordinator.
 pub(crate) struct FailedUnits<'a> {

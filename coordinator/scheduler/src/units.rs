@@ -136,6 +136,14 @@ impl Units {
         (source < spans.len()).then_some(source)
     }
 
+    /// Returns the source whose inputs a unit of LINES or PREPARE reads.
+    pub(crate) fn source_read_by(&self, key: UnitKey) -> Option<usize> {
+        match key.stage {
+            Stage::Lines => self.source_of(UnitKey { stage: Stage::Prepare, ..key }),
+            _ => self.source_of(key).filter(|_| key.stage == Stage::Prepare),
+        }
+    }
+
     /// Adds a unit's first result to the sums of its stage and its source.
     pub(crate) fn add_result(&mut self, key: UnitKey, done: &Done) {
         self.table_mut(key.stage).totals.add(done);

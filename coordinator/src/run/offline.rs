@@ -51,7 +51,8 @@ pub fn restart_in_state(
     let known = JobSpec::from_resolved(known)?;
     let status = scheduler.status(clock::now()).into();
     let given = completed(job.clone(), state)?;
-    if (Known { job: &known, status }).restart(given, wanted, tools)?.is_none() {
+    let restart = Known { job: &known, status, missing: scheduler.missing_units() };
+    if restart.restart(given, wanted, tools)?.is_none() {
         return Ok(());
     }
     let job = StartedJob::given(Some(job.clone()), state, wanted, tools)?;

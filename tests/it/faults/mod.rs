@@ -8,6 +8,7 @@ mod jobs;
 mod liveness;
 mod outputs;
 mod recovery;
+mod repairs;
 mod restarts;
 mod signals;
 mod slices;

@@ -78,6 +78,15 @@ fn inputs_path(context: &JobContext, unit: u32) -> PathBuf {
     context.work.unit_file(Stage::Lines, unit, "inputs")
 }
 
+/// Returns the inputs of a unit as LINES has read them.
+pub(super) fn inputs_when_read(
+    context: &JobContext,
+    unit: u32,
+) -> Result<Vec<InputFacts>, UnitError> {
+    let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
+    recall(&inputs_path(context, unit), producer)
+}
+
 fn remember_inputs(
     context: &JobContext,
     task: &Task,
@@ -95,15 +104,15 @@ pub(super) fn refuse_changed(
     unit: u32,
     now: &[InputFacts],
 ) -> Result<(), UnitError> {
-    let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
-    let before: Vec<InputFacts> = recall(&inputs_path(context, unit), producer)?;
+    let before = inputs_when_read(context, unit)?;
     let changed = now.iter().find(|input| !before.contains(input));
     let gone = before.iter().find(|input| !now.contains(input));
     match changed.or(gone) {
         None => Ok(()),
         Some(InputFacts { path, .. }) => Err(UnitError::Data(format!(
             "the input `{path}` changed while the job ran: its lines had other bytes\nhint: inputs \
-             must not change while a job runs; `--fresh` starts over with the new ones"
+             must not change while a job runs; after it has stopped, the same command continues \
+             with the new ones"
         ))),
     }
 }
