@@ -1,11 +1,11 @@
-//! What a person repaired so that missing units can be made: inputs of theirs, or the program of the
-//! user's that failed.
+//! What a person repaired so that missing units can be made: inputs of theirs, or the program of
+//! the user's that failed.
 //!
 //! ```text
-//! missing units · their inputs as they are now · changed commands → stages that run again, and why
+//! missing units · their inputs as they are now · changed commands → stages that run again, why
 //! ```
-//! Only what depends on the repaired thing runs again. If units that are done depend on it too, their
-//! whole stage does, since the results of single units cannot be subtracted from its sums.
+//! Only what depends on the repaired thing runs again. If units that are done depend on it too,
+//! their whole stage does, since results of single units cannot be subtracted from its sums.
 //!
 //! **Invariant:** the bytes are those of a job that found the repaired things when it started.
 
@@ -133,12 +133,7 @@ impl Known<'_> {
         }
     }
 
-    fn note(
-        &self,
-        again: &Again,
-        changes: &JobChanges,
-        inputs: Option<&RepairedInputs>,
-    ) -> String {
+    fn note(&self, again: &Again, changes: &JobChanges, inputs: Option<&RepairedInputs>) -> String {
         let Again { from, keep_done } = *again;
         let missing = self.missing.len();
         let stage = self.missing.first().map_or(from, |unit| unit.key.stage);
@@ -148,7 +143,7 @@ impl Known<'_> {
             note += &format!("; the job file has changed: {}", changes.in_one_line());
         }
         if let Some(RepairedInputs { named, .. }) = inputs {
-            note += &format!("; {} changed: {}", "inputs of theirs have", listed(named));
+            note += &format!("; their inputs have changed: {}", listed(named));
         }
         if keep_done {
             return format!("{note}; runs {from} for them, and every later stage again");

@@ -45,8 +45,7 @@ pub struct JobTools {
 }
 
 /// A function that compares the inputs of units of LINES or PREPARE with what the job listed.
-type RepairedInputsOf =
-    fn(&JobSpec, &Path, &[UnitKey]) -> anyhow::Result<Option<RepairedInputs>>;
+type RepairedInputsOf = fn(&JobSpec, &Path, &[UnitKey]) -> anyhow::Result<Option<RepairedInputs>>;
 
 /// What a person wants beside the job itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -102,8 +101,7 @@ impl Known<'_> {
         if root_of(work_dir) == Path::new(&job.job.work_dir) {
             job.job.work_dir.clone_from(&self.job.job.work_dir);
         }
-        let restart =
-            |job, from, note| Restart { job, from, keep_done: false, note, relist: None };
+        let restart = |job, from, note| Restart { job, from, keep_done: false, note, relist: None };
         if wanted.fresh {
             let done = Done::from(Stage::List, &self.status);
             let note = format!("starts over; until now {done}");

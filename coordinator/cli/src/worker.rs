@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 use thresher_coordinator::run::{JobTools, Relist, RepairedInputs, WorkerCommand};
 use thresher_domain::UnitKey;
 use thresher_job::JobSpec;
-use thresher_worker::connect::{ConnectArgs, connect};
 use thresher_proto::pb::UnitRef;
+use thresher_worker::connect::{ConnectArgs, connect};
 use thresher_worker::stages::{
     obstacles, output_loss, remove_output, repaired_inputs as worker_repaired,
 };

@@ -7,6 +7,7 @@ mod inputs;
 mod jobs;
 mod liveness;
 mod outputs;
+mod purges;
 mod recovery;
 mod repairs;
 mod restarts;
@@ -23,14 +24,14 @@ use thresher_tests::job::JobText;
 use thresher_tests::process::{output, succeed, thresher};
 
 /// A gzip member.
-fn member(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn member(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// A WET record with a page of its own.
-fn page(number: usize) -> Vec<u8> {
+pub(crate) fn page(number: usize) -> Vec<u8> {
     // Letters, since dedup takes all digits for one.
     let name = char::from(b'a' + u8::try_from(number).unwrap());
     let line = |n: usize| {
@@ -90,7 +91,7 @@ impl Outcome {
 }
 
 /// A job over one input file, without language and filters.
-fn job_over(folder: &Path, name: &str, bytes: &[u8]) -> JobText {
+pub(crate) fn job_over(folder: &Path, name: &str, bytes: &[u8]) -> JobText {
     std::fs::write(folder.join(name), bytes).unwrap();
     JobText::over(folder, name)
         .set("model", "\"none\"")

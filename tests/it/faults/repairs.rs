@@ -62,7 +62,7 @@ fn script(folder: &Path, text: &str) -> PathBuf {
     path
 }
 
-/// Checks that the folder's job has published the bytes of a job that runs now and is not disturbed.
+/// Checks that the folder's job has published the bytes of a job that runs now undisturbed.
 fn expect_undisturbed(folder: &Path, job: &JobText) {
     let corpus = folder.join("corpus");
     verify(&corpus);

@@ -1,7 +1,7 @@
-//! Inputs of missing units that have changed since they were listed, because a person repaired them.
+//! Inputs of missing units that have changed since they were listed: a person repaired them.
 //!
-//! Only inputs of missing units are looked at, so files that were added to a folder since, and inputs
-//! of units that are done, stay as they were listed.
+//! Only inputs of missing units are looked at, so files that were added to a folder since, and
+//! inputs of units that are done, stay as they were listed.
 //!
 //! **Invariant:** a corrected table is the one that LIST would have written if it had found the
 //! inputs of missing units as they are now, and all others as they were.
@@ -129,7 +129,8 @@ impl Repaired {
         }
         let again = cut(number, &corrected, self.job.units.target_bytes.0);
         let keeps = |unit: u32| {
-            missing.contains(&unit) || rows[rows_of(planned, unit)] == corrected[rows_of(&again, unit)]
+            missing.contains(&unit)
+                || rows[rows_of(planned, unit)] == corrected[rows_of(&again, unit)]
         };
         let same_payloads = planned.len() == again.len()
             && planned.iter().zip(&again).all(|(old, new)| old.payload == new.payload);
@@ -171,9 +172,7 @@ impl Repaired {
     pub fn write(&self, work: &Path) -> Result<(), UnitError> {
         let context = context_in(&self.job, work)?;
         for (source, table) in &self.tables {
-            let path = context.table_path(*source);
-            remove(&path)?;
-            table.write(&path, TAG)?;
+            table.write(&context.table_path(*source), TAG)?;
         }
         for unit in &self.missing {
             let any = context.work.unit_file(unit.stage(), unit.ordinal, "");
