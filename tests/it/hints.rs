@@ -107,6 +107,7 @@ const FOLLOWED: &[(&str, By)] = &[
     ("`thresher status --json` lists all", Nothing("needs a table that is longer than a screen")),
     ("submitted; `thresher status --state {}`", Nothing("a batch system: tests/cluster/run")),
     ("the same `thresher run`", Test("a_killed_coordinator_is_shown_as_dead_and_the_hint")),
+    ("was not read: `thresher verify", Test("a_complete_job_names_what_reads_its_files")),
     ("`thresher resume`", Nothing("a batch system: tests/cluster/run")),
     ("the same `thresher serve`", Test("a_running_coordinator_is_shown_and_drained")),
     ("is now `thresher worker`", Test("the_old_worker_program_warns_and_does_what_thresher")),

@@ -291,6 +291,22 @@ fn an_output_that_is_gone_is_found() {
 }
 
 #[test]
+fn a_complete_job_names_what_reads_its_files() {
+    let place = Place::new();
+    place.expect(RUN, 0);
+    let shard = place.corpus().join("documents/commoncrawl-00000.jsonl.zst");
+    for status in [0, 6] {
+        let said = place.expect(RUN, 0);
+        let named = said.split('`').find(|text| text.starts_with("thresher verify "));
+        place.expect(named.unwrap_or_else(|| panic!("{said}")), status);
+        let mut bytes = fs::read(&shard).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&shard, bytes).unwrap();
+    }
+}
+
+#[test]
 fn a_wrong_key_is_found_in_the_default_job() {
     let place = Place::new();
     let cases = [
