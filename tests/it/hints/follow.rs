@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use thresher_tests::job::JobText;
-use thresher_tests::process::{Leftovers, eventually, kill, output, thresher};
+use thresher_tests::process::{Leftovers, eventually, output, thresher};
 
 use crate::faults::{job_over, member, page};
 use crate::oracle::{published, verify};
@@ -66,19 +66,24 @@ impl Place {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let serving = Serving(child, Leftovers(self.state()));
-        eventually("a coordinator", || self.state().join("coordinator.json").exists());
+        let serving = Serving { child, _leftovers: Leftovers(self.state()) };
+        eventually("a running job", || {
+            self.follow("thresher status job.toml").1.contains("is running")
+        });
         serving
     }
 }
 
-/// A coordinator, which is killed if a test fails.
-struct Serving(Child, #[expect(dead_code, reason = "it is dropped")] Leftovers);
+/// A coordinator, which is killed at the end of a test.
+struct Serving {
+    child: Child,
+    _leftovers: Leftovers,
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        kill(self.0.id());
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -122,7 +127,7 @@ fn a_running_coordinator_is_shown_and_drained() {
     place.expect("thresher clean job.toml --dry-run", 0);
     let said = place.expect(drain, 0);
     assert!(said.contains("`thresher status`"), "{said}");
-    assert_eq!(serving.0.wait().unwrap().code(), Some(5));
+    assert_eq!(serving.child.wait().unwrap().code(), Some(5));
     let said = place.expect(status, 5);
     assert!(said.contains("`thresher run`"), "{said}");
     place.expect("thresher clean job.toml", 0);
