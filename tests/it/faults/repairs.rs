@@ -141,8 +141,10 @@ fn an_input_of_a_missing_unit_that_has_changed_is_listed_again() {
         for Change { what, lines, target, new, note } in CHANGES {
             let inputs = Inputs::new();
             let job = inputs.job(on_failed_units, &format!("{}B", target(&inputs)));
-            let steps = if lines { "[\"lines\", \"documents\"]" } else { "[\"documents\"]" };
-            let job = job.set("commoncrawl", steps);
+            let job = match lines {
+                true => job.set("commoncrawl", "[\"lines\", \"documents\"]"),
+                false => job,
+            };
             let folder = tempfile::tempdir().unwrap();
             script(folder.path(), &replacing(&inputs, &new(&inputs)));
             let stopped = if on_failed_units == "stop" { UNFINISHED } else { MISSING_UNITS };
