@@ -162,6 +162,36 @@ fn a_job_in_several_short_allocations_gives_the_same_bytes() {
 }
 
 #[test]
+fn a_signal_gives_up_a_unit_in_the_middle_of_a_long_record() {
+    let inputs = tempfile::tempdir().unwrap();
+    let text = paced(1, inputs.path());
+    let reference = undisturbed(&text);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(folder.path());
+    let _leftovers = Leftovers(state.clone());
+    let job = text.write(folder.path());
+    // Outside of an allocation nothing limits the drain.
+    let mut endless = run(&job, &state);
+    endless.env(PACE, "3600").args(["--slots", "1"]);
+    let mut child = endless.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("a record without end", || !commands_of(&state).is_empty());
+    signal(child.id(), Signal::TERM);
+    let started = std::time::Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(UNFINISHED));
+    // The command itself would have failed its unit after a minute.
+    assert!(started.elapsed() < std::time::Duration::from_secs(45));
+    let status = output(thresher().args(["status", "--json", "--state"]).arg(&state));
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    for stage in status["stages"].as_array().unwrap() {
+        assert_eq!(stage["retries"], 0, "{stage}");
+    }
+    succeed(run(&job, &state).env(PACE, "0"));
+    verify(&output_folder);
+    assert_eq!(published(&output_folder), reference);
+}
+
+#[test]
 fn a_coordinator_that_waits_for_a_job_stops_at_the_first_signal() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");

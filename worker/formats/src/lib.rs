@@ -9,5 +9,6 @@ mod inflate;
 pub mod json_lines;
 pub mod parquet_file;
 pub mod piece;
+pub mod stop;
 pub mod third_party;
 pub mod warc;

@@ -13,6 +13,7 @@ use super::noted::{ErrorNote, Owned, OwnedPlace};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
+use thresher_formats::stop::{Stop, StoppedReader};
 use thresher_storage::{Known, Location, ReadOptions, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
@@ -29,6 +30,7 @@ pub struct Input<'a> {
     piece: Option<Piece>,
     scratch: PathBuf,
     place: Place<'a>,
+    stop: Stop,
 }
 
 /// Where the bytes of an input are.
@@ -65,14 +67,27 @@ impl<'a> Input<'a> {
         };
         let (options, first) = (Box::new(options), RefCell::new(Some(opened)));
         let place = Place::Stored { location, options, first };
-        Ok(Self { name, path, bytes: *bytes, piece: *piece, scratch, place })
+        let stop = Stop::default();
+        Ok(Self { name, path, bytes: *bytes, piece: *piece, scratch, place, stop })
+    }
+
+    /// Makes all reads of this input fail after `stop` was set.
+    #[must_use]
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
+    }
+
+    /// Returns the flag that asks to stop reading, for work that is long without a read.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Returns an input that consists of `bytes`, such as the first bytes of a stored one.
     pub fn sample(name: &str, path: &'a str, bytes: &'a [u8], scratch: PathBuf) -> Self {
         let place = Place::Sample(bytes);
         let length = Some(bytes.len() as u64);
-        Self { name: name.to_owned(), path, bytes: length, piece: None, scratch, place }
+        let (name, stop) = (name.to_owned(), Stop::default());
+        Self { name, path, bytes: length, piece: None, scratch, place, stop }
     }
 
     /// Returns the name of the input in error messages.
@@ -112,7 +127,7 @@ impl<'a> Input<'a> {
         if let Place::Stored { first, .. } = &self.place
             && let Some(reader) = first.take()
         {
-            return Ok(reader);
+            return Ok(self.stoppable(reader));
         }
         self.open_at(self.piece.map_or(0, |piece| piece.offset))
     }
@@ -124,13 +139,18 @@ impl<'a> Input<'a> {
                 Ok(Box::new(io::empty()))
             }
             Place::Stored { location, options, .. } => {
-                Ok(thresher_storage::open_range(location, offset..u64::MAX, options)?)
+                let opened = thresher_storage::open_range(location, offset..u64::MAX, options)?;
+                Ok(self.stoppable(opened))
             }
             Place::Sample(bytes) => {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(Box::new(&bytes[from..]))
             }
         }
+    }
+
+    fn stoppable(&self, reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        Box::new(StoppedReader::new(reader, &self.stop))
     }
 
     /// Does the same as [`Input::open`] for a reader that moves to another thread. The bytes of a
@@ -140,10 +160,11 @@ impl<'a> Input<'a> {
             Place::Sample(bytes) => Ok(Box::new(io::Cursor::new(bytes.to_vec()))),
             Place::Stored { location, options, first } => {
                 if let Some(reader) = first.take() {
-                    return Ok(reader);
+                    return Ok(self.stoppable(reader));
                 }
                 let from = self.piece.map_or(0, |piece| piece.offset);
-                Ok(thresher_storage::open_range(location, from..u64::MAX, options)?)
+                let opened = thresher_storage::open_range(location, from..u64::MAX, options)?;
+                Ok(self.stoppable(opened))
             }
         }
     }
@@ -191,7 +212,8 @@ impl<'a> Input<'a> {
             }
             Place::Sample(bytes) => OwnedPlace::Sample(Arc::from(*bytes)),
         };
-        Ok(Owned { place, end: self.end()?, note: ErrorNote::default() })
+        let (note, stop) = (ErrorNote::default(), self.stop.clone());
+        Ok(Owned { place, end: self.end()?, note, stop })
     }
 
     /// Reads another file below the base of the listing. Returns `None` if it does not exist or is
@@ -308,5 +330,26 @@ mod tests {
         let mut rest = String::new();
         input.open().unwrap().read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "3456789");
+    }
+
+    #[test]
+    fn a_stop_ends_every_way_to_read_an_input() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![b'x'; 1 << 20]).unwrap();
+        let row = InputRow { bytes: Some(1 << 20), ..InputRow::named("x".to_owned()) };
+        let location = Location::from(file.path());
+        let stop = Stop::default();
+        let input = Input::stored(location, &row, PathBuf::new()).unwrap().stopped_by(&stop);
+        let mut begun = input.open().unwrap();
+        begun.read_exact(&mut [0; 100]).unwrap();
+        stop.set();
+        let ends = |reader: &mut dyn Read| reader.read_to_end(&mut Vec::new()).is_err();
+        assert!(ends(&mut begun));
+        assert!(ends(&mut input.open().unwrap()));
+        assert!(ends(&mut input.open_at(7).unwrap()));
+        assert!(ends(&mut input.open_owned().unwrap()));
+        assert!(ends(&mut input.seekable().unwrap()));
+        assert!(ends(&mut input.owned().unwrap().open(0..100).unwrap()));
+        assert!(input.digest().is_err());
     }
 }

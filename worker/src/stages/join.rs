@@ -51,6 +51,7 @@ pub(super) fn scatter(
         let path = file_of(context, task.unit.ordinal, number);
         let mut file = create(&path, &task.tag)?;
         let input = Input::stored(locate(source, &row.path)?, row, scratch.to_owned())?;
+        let input = input.stopped_by(&task.stop);
         let mut rows = RowWriter::new(&mut file)?;
         let digest =
             joined.scatter(&context.job, &input, place, &mut |part, row| rows.push(part, row))?;

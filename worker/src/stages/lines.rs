@@ -38,9 +38,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     // A source whose lines are not compared has units here only to exchange rows between pieces.
     let joined = join::scatter(context, task, &inputs, &scratch)?;
     let lines_count = context.recipe(inputs.source)?.dedups_lines;
-    let unit = (task.unit.ordinal, &inputs);
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| {
-        task.stop.check()?;
         records_in += 1;
         tally.bytes_in += record.bytes;
         match record.outcome {
@@ -58,7 +56,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         Ok(())
     };
     let facts =
-        if lines_count { read_unit(context, unit, &scratch, &mut sink)? } else { Vec::new() };
+        if lines_count { read_unit(context, task, &inputs, &scratch, &mut sink)? } else { Vec::new() };
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;

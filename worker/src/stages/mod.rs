@@ -49,7 +49,7 @@ pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
 pub(crate) use seal::report_sums;
 pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
-pub use stop::Stop;
+pub use thresher_formats::stop::Stop;
 
 use crate::gang::Gang;
 use edited::CommandFiles;

@@ -11,6 +11,7 @@ use thresher_job::{JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
+use thresher_formats::stop::Stop;
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
 use thresher_text::html::{HtmlLimits, page_text};
 use thresher_text::lines::has_chars;
@@ -33,7 +34,7 @@ impl Source for CommonCrawl {
             HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
         while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
             match item {
-                Item::Record(record) => read_record(job, &html, &record, sink)?,
+                Item::Record(record) => read_record(job, (&html, input.stop()), &record, sink)?,
                 Item::Quarantined(bad) => {
                     let header = bad.header();
                     let Named { id, url, .. } = named(&header);
@@ -99,7 +100,7 @@ fn named<'a>(header: &Header<'a>) -> Named<'a> {
 
 fn read_record(
     job: &JobSpec,
-    html: &HtmlLimits,
+    (html, stop): (&HtmlLimits, &Stop),
     record: &Record<'_>,
     sink: &mut RecordSink<'_>,
 ) -> Result<(), UnitError> {
@@ -137,7 +138,7 @@ fn read_record(
                 })
             }
         },
-        b"response" => match page_text(record.body, url, html) {
+        b"response" => match page_text(record.body, url, html, stop) {
             Ok(found) => page(&found.title, &found.text),
             Err(error) => {
                 let detail = error.to_string();

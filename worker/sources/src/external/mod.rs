@@ -60,7 +60,7 @@ impl Source for External {
         let command = job.command(&source.reader).ok_or_else(|| {
             UnitError::JobFile(format!("source `{}` has no `reader`", source.name))
         })?;
-        let line = command_line(job, command, Some(input.path()));
+        let line = command_line(job, command, Some(input.path()), input.stop());
         let mut program = Program::start(&line, Feed::Bytes(input.open_owned()?))?;
         let mut record = 0;
         let mut reasons = Reasons::default();

@@ -18,6 +18,7 @@ use std::borrow::Cow;
 
 use thresher_domain::Counter;
 use thresher_filters as filters;
+use thresher_formats::stop::Stop;
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_sources::{Page, Refusal};
 use thresher_text::language::LanguageScratch;
@@ -99,6 +100,7 @@ impl<'j> Pipeline<'j> {
         context: &'j JobContext,
         source: &'j SourceSpec,
         recipe: SourceRecipe,
+        stop: &Stop,
     ) -> Result<Self, UnitError> {
         let job = &context.job;
         for command in source.commands.iter().filter_map(|name| job.command(name)) {
@@ -108,7 +110,7 @@ impl<'j> Pipeline<'j> {
             job,
             recipe,
             scorers: context.scorers()?,
-            commands: Commands::start(job, source)?,
+            commands: Commands::start(job, source, stop)?,
             text: String::new(),
             language: LanguageScratch::default(),
             quality: QualityScratch::default(),

@@ -15,6 +15,7 @@ pub mod charset;
 mod extract;
 mod lines;
 mod page_kind;
+mod tree;
 
 use thiserror::Error;
 
@@ -25,6 +26,7 @@ pub use extract::Extraction;
 
 use page_kind::PageKind;
 use thresher_formats::http_response::{BodyNotes, HttpError, HttpLimits, HttpResponse};
+use thresher_formats::stop::Stop;
 use thresher_formats::third_party;
 
 /// The limits of a page. Every limit is a size or a count, so a verdict never depends on speed.
@@ -40,6 +42,8 @@ pub struct HtmlLimits {
     pub nodes: usize,
     /// Number of elements of the tree, on which the time of extraction depends most.
     pub elements: usize,
+    /// Amount of work, in steps that depend on the page alone. Real pages need up to a tenth of it.
+    pub steps: u64,
     /// Number of attributes of a tag, all of which the parser compares with each other.
     pub attributes_per_tag: usize,
     /// Length in characters below which main content is compared with the whole page.
@@ -54,6 +58,7 @@ impl Default for HtmlLimits {
             depth: 512,
             nodes: 500_000,
             elements: 150_000,
+            steps: 400_000_000,
             attributes_per_tag: 1000,
             article_chars: 250,
         }
@@ -75,6 +80,8 @@ pub struct Page {
     pub malformed_sequences: u64,
     /// Which part of the page the text is.
     pub extraction: Extraction,
+    /// The work that it took, in steps.
+    pub steps: u64,
     /// What was unusual about the body.
     pub body_notes: BodyNotes,
 }
@@ -96,6 +103,8 @@ pub enum PageError {
     Panicked { message: String },
     #[error("read a page: it has no visible text")]
     NoText,
+    #[error("read a page: the unit was asked to stop")]
+    Stopped,
 }
 
 impl PageError {
@@ -109,14 +118,22 @@ impl PageError {
             Self::Bounds(Excess::Depth { .. }) => "html_too_deep",
             Self::Bounds(Excess::Nodes { .. } | Excess::Attributes { .. }) => "html_too_complex",
             Self::Panicked { .. } => "html_panicked",
+            Self::Bounds(Excess::Steps { .. }) => "html_too_much_work",
             Self::NoText => "html_no_text",
+            // It is never published, because the unit ends at this record.
+            Self::Stopped => "stopped",
         }
     }
 }
 
 /// Returns the main text of an HTTP response. `url` only helps to detect the charset, by its
-/// top-level domain.
-pub fn page_text(payload: &[u8], url: &str, limits: &HtmlLimits) -> Result<Page, PageError> {
+/// top-level domain. `stop` ends the work in the middle.
+pub fn page_text(
+    payload: &[u8],
+    url: &str,
+    limits: &HtmlLimits,
+    stop: &Stop,
+) -> Result<Page, PageError> {
     let response = HttpResponse::split(payload, &limits.http)?;
     if response.status != 200 {
         return Err(PageError::Status { status: response.status });
@@ -134,21 +151,10 @@ pub fn page_text(payload: &[u8], url: &str, limits: &HtmlLimits) -> Result<Page,
         return Err(PageError::TooLarge { bytes, limit_bytes });
     }
     let label = content_type.and_then(charset::charset_parameter);
-    text_of_body(&body.bytes, kind, label, url, limits, body.notes)
-}
-
-fn text_of_body(
-    bytes: &[u8],
-    kind: PageKind,
-    label: Option<&str>,
-    url: &str,
-    limits: &HtmlLimits,
-    body_notes: BodyNotes,
-) -> Result<Page, PageError> {
     let (decoded, content) = caught(|| {
-        let decoded = charset::decode(bytes, label, url);
+        let decoded = charset::decode(&body.bytes, label, url);
         let content = match kind {
-            PageKind::Html => extract::main_text(&decoded.text, limits)?,
+            PageKind::Html => extract::main_text(&decoded.text, limits, stop)?,
             PageKind::PlainText => extract::plain_text(&decoded.text),
         };
         Ok((decoded, content))
@@ -163,7 +169,8 @@ fn text_of_body(
         charset_source: decoded.source,
         malformed_sequences: decoded.malformed_sequences,
         extraction: content.extraction,
-        body_notes,
+        steps: content.steps,
+        body_notes: body.notes,
     })
 }
 
