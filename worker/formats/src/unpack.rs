@@ -85,6 +85,7 @@ pub struct Unpacker<R> {
     form: Form,
     /// Whether the form of the content is known and accepted.
     checked: bool,
+    refused: Option<FormError>,
     transcoder: Option<Transcoder>,
     as_text: bool,
 }
@@ -109,6 +110,7 @@ impl<R: Read> Unpacker<R> {
             expected: None,
             form: Form::Empty,
             checked: false,
+            refused: None,
             transcoder: None,
             as_text: false,
         }
@@ -128,6 +130,9 @@ impl<R: Read> Unpacker<R> {
     /// Returns the next event. An `Err` comes from the input, and the call may then be repeated, or
     /// it is a [`FormError`].
     pub fn next_event(&mut self) -> io::Result<Event> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone().into());
+        }
         if let Kind::Start { .. } = self.kind {
             self.start()?;
         }
@@ -232,7 +237,9 @@ impl<R: Read> Unpacker<R> {
             && !matches!(form, Form::Other | Form::Empty)
             && !expected.contents.contains(&form)
         {
-            return Err(FormError::Unexpected { form, packed, expected }.into());
+            let refused = FormError::Unexpected { form, packed, expected };
+            self.refused = Some(refused.clone());
+            return Err(refused.into());
         }
         if self.as_text && form == Form::Utf16 {
             self.transcoder = Some(Transcoder::of(piece));
