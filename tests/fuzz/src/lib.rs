@@ -11,8 +11,15 @@ pub use thresher_models::{fasttext, kenlm, sentencepiece, tokens};
 pub mod arxiv;
 #[path = "../../../coordinator/src/journal/mod.rs"]
 pub mod journal;
+#[path = "../../../worker/sources/src/json_rows/repair.rs"]
+mod repair;
 pub mod stackexchange;
 pub mod wikipedia;
+
+/// Returns a line as JSON, as far as it can be rewritten.
+pub fn repaired(line: &[u8]) -> Option<String> {
+    repair::text_of(line).ok().map(|text| repair::repaired(&text))
+}
 
 /// Removes libFuzzer's hook, which ends the process before a panic can be caught. Panics that
 /// nobody catches are still found.

@@ -2,6 +2,7 @@
 
 mod coordinators;
 mod crashes;
+mod forms;
 mod gaps;
 mod inputs;
 mod jobs;
@@ -111,8 +112,15 @@ fn complete(folder: &Path, job: &JobText) -> Outcome {
     let said = String::from_utf8_lossy(&said);
     let manifest = std::fs::read(corpus.join("manifest.json")).expect(&said);
     let value: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    // An output without documents asks for attention.
-    let expected = if value["accounting"]["published"] == 0 { 7 } else { 0 };
+    // An output without documents asks for attention, unless a few records were dropped by name.
+    let accounting = &value["accounting"];
+    let counts = |of: &str| {
+        let counts = accounting[of].as_object().map(serde_json::Map::values);
+        counts.into_iter().flatten().filter_map(serde_json::Value::as_u64).sum::<u64>()
+    };
+    let (read, dropped) = (accounting["records_in"].as_u64().unwrap_or(0), counts("dropped"));
+    let explained = read == dropped && (1..100).contains(&read);
+    let expected = if accounting["published"] == 0 && !explained { 7 } else { 0 };
     assert_eq!(ran.status.code(), Some(expected), "{said}");
     let mut verify = thresher();
     verify.arg("verify").arg(&corpus);

@@ -21,7 +21,7 @@ pub(crate) struct BadWords {
 impl BadWords {
     pub(crate) fn read(path: &Path) -> Result<Self, FilterError> {
         match std::fs::read_to_string(path) {
-            Ok(list) => Ok(Self::of(&list)),
+            Ok(list) => Ok(Self::of(list.strip_prefix('\u{feff}').unwrap_or(&list))),
             Err(source) => Err(FilterError::File {
                 what: "the list of bad words",
                 path: path.to_owned(),

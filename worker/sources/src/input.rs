@@ -9,11 +9,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::forms;
 use super::noted::{ErrorNote, Owned, OwnedPlace};
-use thresher_formats::gzip::InputDigest;
+use thresher_formats::form::{Form, HEAD_BYTES};
+use thresher_formats::gzip::{Event, GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
 use thresher_formats::stop::{Stop, StoppedReader};
+use thresher_formats::unpack::{Expected, FormError, Unpacker};
 use thresher_storage::{Known, Location, ReadOptions, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
@@ -118,7 +121,63 @@ impl<'a> Input<'a> {
 
     /// Returns the unit's error for a failure to read this input.
     pub fn failed(&self, error: &io::Error) -> UnitError {
-        UnitError::input(&self.name, error)
+        match FormError::of(error) {
+            Some(refused) => forms::refusal(&self.name, refused),
+            None => UnitError::input(&self.name, error),
+        }
+    }
+
+    /// Opens the input and unpacks it, if its form and that of its content are expected.
+    pub(super) fn unpacked(
+        &self,
+        expected: &'static Expected,
+        limits: GzipLimits,
+    ) -> Result<Unpacker<Box<dyn Read + Send + 'a>>, UnitError> {
+        Ok(Unpacker::new(self.open()?, limits).expecting(expected))
+    }
+
+    /// Returns the form of the whole input, which its first bytes show.
+    pub fn form(&self) -> Result<Form, UnitError> {
+        Ok(Form::of(&self.head()?))
+    }
+
+    /// Returns the form of the content of the input. A packed input is opened once more.
+    pub(super) fn form_of_content(&self) -> Result<Form, UnitError> {
+        let form = self.form()?;
+        if !form.is_unpacked() {
+            return Ok(form);
+        }
+        let mut unpacker = Unpacker::new(self.open_at(0)?, GzipLimits::default());
+        loop {
+            match unpacker.next_event().map_err(|error| self.failed(&error))? {
+                Event::Piece { .. } if unpacker.piece().is_empty() => {}
+                Event::Piece { .. } => return Ok(Form::of(first(unpacker.piece()))),
+                Event::Damage(_) => {}
+                Event::End => return Ok(Form::Empty),
+            }
+        }
+    }
+
+    /// Returns the first bytes of the whole input.
+    fn head(&self) -> Result<Vec<u8>, UnitError> {
+        let starts_here = self.piece.is_none_or(|piece| piece.offset == 0);
+        let mut head = Vec::new();
+        match &self.place {
+            Place::Sample(bytes) => head.extend_from_slice(first(bytes)),
+            Place::Stored { first, .. } if starts_here && first.borrow().is_some() => {
+                let Some(mut reader) = first.take() else { return Ok(head) };
+                let read = reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head);
+                read.map_err(|error| self.failed(&error))?;
+                first.replace(Some(Box::new(io::Cursor::new(head.clone()).chain(reader))));
+            }
+            Place::Stored { location, options, .. } => {
+                let end = self.bytes.unwrap_or(u64::MAX).min(HEAD_BYTES as u64);
+                let reader = thresher_storage::open_range(location, 0..end, options)?;
+                let read = reader.take(end).read_to_end(&mut head);
+                read.map_err(|error| self.failed(&error))?;
+            }
+        }
+        Ok(head)
     }
 
     /// Opens the input at the start of the piece. The reader does not stop at the end of the piece,
@@ -241,6 +300,11 @@ impl<'a> Input<'a> {
         let reader = HashedReader::up_to(self.open()?, length);
         reader.finish().map_err(|error| self.failed(&error))
     }
+}
+
+/// Returns the bytes that decide a form.
+fn first(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(HEAD_BYTES)]
 }
 
 /// A reader of an input that can seek.

@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
+use crate::forms;
 use crate::input::Input;
 
 /// The fields below `meta` that the published corpus has for a slice.
@@ -142,7 +144,8 @@ pub trait Source: Sync {
 
     /// Returns the pieces of an input that can be read from its middle, or an empty list to read it
     /// as a whole. The result must depend only on the job, the input and the target. The caller
-    /// does not open the input.
+    /// does not open the input, except to check by [`Source::can_cut`] that its form is that of its
+    /// name.
     fn pieces(
         &self,
         job: &JobSpec,
@@ -151,6 +154,11 @@ pub trait Source: Sync {
     ) -> Result<Vec<Piece>, UnitError> {
         let _ = (job, input, target_bytes);
         Ok(Vec::new())
+    }
+
+    /// Returns whether an input of this form can be read from its middle.
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form)
     }
 
     /// Reads a piece to its end, and returns the digest of the bytes that it read.

@@ -165,3 +165,22 @@ fn a_listing_that_was_lost_and_is_another_now_stops_the_job_until_it_is_the_same
     assert!(!stages.contains(&Stage::List), "{stages:?}");
     assert_eq!((room.job_state(), room.row(Stage::Prepare).done), (JobState::Complete, 2));
 }
+
+#[test]
+fn a_few_records_that_are_all_dropped_by_name_need_no_attention() {
+    for (records_in, dropped, asks) in [(50, 50, false), (50, 49, true), (100, 100, true)] {
+        let mut room = Room::listed(false, 1);
+        let only = room.lease_one(1);
+        let accounting = Accounting {
+            records_in,
+            dropped: vec![Count { name: "c4/empty".to_owned(), value: dropped }],
+            quarantined: vec![Count { name: "json".to_owned(), value: records_in - dropped }],
+            ..Accounting::default()
+        };
+        let digest = b"read".to_vec();
+        let done = Done { accounting: Some(accounting), digest, ..Done::default() };
+        room.report(1, only, Outcome::Done(done));
+        run_out(&mut room, 1);
+        assert_eq!(!attention(&room).is_empty(), asks, "{dropped} of {records_in}");
+    }
+}

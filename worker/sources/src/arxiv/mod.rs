@@ -19,12 +19,15 @@ use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use thresher_job::{JobSpec, LatexRules, SourceSpec};
 
-use super::{Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source};
+use super::{
+    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
+};
 use members::{Item, Members, is_tar};
-use thresher_formats::gzip::InputDigest;
+use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_formats::piece::Piece;
+use thresher_formats::unpack::{DamageError, UnpackedReader};
 use thresher_unit::UnitError;
 use unusable::Unusable;
 
@@ -49,21 +52,22 @@ impl Source for Arxiv {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
-        let reader = HashedReader::up_to(input.open()?, piece.length);
         let failed = |error| input.failed(&error);
         let most = job.arxiv.max_paper_bytes.0;
-        let mut members =
-            Members::of_piece(reader, piece.offset, piece.range().end, most).map_err(failed)?;
-        let mut record = 0;
-        while let Some(item) = members.next().map_err(failed)? {
-            let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
-            if !directory {
-                read_member(job, record, item, sink)?;
-                record += 1;
+        let digest = match input.piece() {
+            None => {
+                let unpacked = input.unpacked(&forms::ARXIV, GzipLimits::default())?;
+                let reader = UnpackedReader::new(unpacked);
+                let members = Members::of_piece(reader, 0, u64::MAX, most).map_err(failed)?;
+                read_members(job, input, members, sink)?.finish().map_err(failed)?
             }
-        }
-        let digest = members.into_input().finish().map_err(failed)?;
+            Some(piece) => {
+                let reader = HashedReader::up_to(input.open()?, piece.length);
+                let (offset, end) = (piece.offset, piece.range().end);
+                let members = Members::of_piece(reader, offset, end, most).map_err(failed)?;
+                read_members(job, input, members, sink)?.finish().map_err(failed)?
+            }
+        };
         if digest.bytes == 0 {
             let outcome =
                 RecordOutcome::Quarantined { id: "", url: "", reason: REASON_EMPTY, detail: "" };
@@ -78,6 +82,37 @@ impl Source for Arxiv {
         match job.arxiv.latex {
             LatexRules::RedpajamaV1 => Cow::Owned(text.to_lowercase()),
             LatexRules::Thresher => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// Reads the members of a tar, up to its end or to damage of what it is packed in, and returns the
+/// input.
+fn read_members<R: Read>(
+    job: &JobSpec,
+    input: &Input<'_>,
+    mut members: Members<R>,
+    sink: &mut RecordSink<'_>,
+) -> Result<R, UnitError> {
+    let mut record = 0;
+    loop {
+        let item = match members.next() {
+            Ok(None) => return Ok(members.into_input()),
+            Ok(Some(item)) => item,
+            Err(error) => {
+                let Some(damage) = DamageError::of(&error) else {
+                    return Err(input.failed(&error));
+                };
+                let (reason, detail) = (damage.reason, damage.detail.as_str());
+                let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
+                sink(ReadRecord { offset: damage.offset, record, bytes: 0, outcome })?;
+                return Ok(members.into_input());
+            }
+        };
+        let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
+        if !directory {
+            read_member(job, record, item, sink)?;
+            record += 1;
         }
     }
 }

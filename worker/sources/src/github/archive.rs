@@ -1,4 +1,4 @@
-//! Reads archives of repositories (tar, tar.gz and zip) without unpacking them to disk.
+//! Reads archives of repositories (tar, plain or packed, and zip) without unpacking them to disk.
 //!
 //! An archive is read twice: first for the licence files at the roots of its repositories, then for
 //! everything else. A repository is a folder at the top of the archive, as forges and registries
@@ -11,15 +11,16 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use serde_json::json;
 use thresher_job::JobSpec;
 
 use super::{CodeFile, Evaluated, licence};
 use crate::noted::{ErrorNote, Noted};
-use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
-use thresher_formats::gzip::InputDigest;
+use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink, forms};
+use thresher_formats::form::Form;
+use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::json_lines::REASON_EMPTY;
+use thresher_formats::unpack::{DamageError, UnpackedReader, Unpacker};
 use thresher_unit::UnitError;
 
 /// The reason for an archive that cannot be read, or not to its end.
@@ -47,7 +48,9 @@ pub(super) fn read(
     sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
     let mut reading = Reading { job, input, licences: BTreeMap::new(), sink, record: 0 };
-    let walk = if is_zip(input.path()) { walk_zip } else { walk_tar };
+    let form = input.form()?;
+    let zip = form == Form::Zip || (form == Form::Other && is_zip(input.path()));
+    let walk = if zip { walk_zip } else { walk_tar };
     walk(job, input, &mut |file| reading.note_licence(&file))?;
     walk(job, input, &mut |file| reading.emit(file))?;
     input.digest()
@@ -176,16 +179,22 @@ fn content_of(
 fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
     let note = ErrorNote::default();
     let raw = Noted { input: input.open_at(0)?, note: note.clone() };
-    let mut raw = BufReader::new(raw);
-    // An error here is ignored, because it occurs again when the archive is read.
-    let first = raw.fill_buf().unwrap_or(&[0]);
-    let (empty, gzip) = (first.is_empty(), first.starts_with(&[0x1f, 0x8b]));
-    if empty {
-        let content = Err((REASON_EMPTY, String::new()));
-        return each(Entry { offset: 0, path: "", bytes: 0, content });
+    let unpacked = Unpacker::new(raw, GzipLimits::default()).expecting(&forms::GITHUB_ARCHIVE);
+    let mut plain = BufReader::new(UnpackedReader::new(unpacked));
+    match plain.fill_buf() {
+        Ok([]) => {
+            let content = Err((REASON_EMPTY, String::new()));
+            return each(Entry { offset: 0, path: "", bytes: 0, content });
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let error = note.take().unwrap_or(error);
+            return match DamageError::of(&error) {
+                Some(_) => each(damaged(0, &error)),
+                None => Err(input.failed(&error)),
+            };
+        }
     }
-    let plain: Box<dyn Read + '_> =
-        if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
     let mut archive = tar::Archive::new(plain);
     let mut buffer = Vec::new();
     let mut at = 0;

@@ -2,9 +2,9 @@
 //!
 //! | input | a record is |
 //! |---|---|
-//! | BigQuery's export of `github_repos`, `.json(.gz)` | a row |
-//! | The Stack, `.parquet` | a row |
-//! | repositories, `.tar`, `.tar.gz`, `.tgz`, `.crate`, `.zip`, `.whl` | a file |
+//! | BigQuery's export of `github_repos`, JSON lines, plain or packed | a row |
+//! | The Stack, Parquet | a row |
+//! | repositories, tar (plain or packed) or zip, such as `.crate` and `.whl` | a file |
 //! | with `trees`: any file `<repository>/<path>` | the file |
 //!
 //! ```text
@@ -31,6 +31,7 @@ use thresher_job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
 use super::{
     Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Refusal, Source, json_rows,
 };
+use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -63,10 +64,17 @@ impl Source for Github {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        match input.path() {
-            _ if job.github.trees => tree::read(job, input, sink),
-            path if path.ends_with(PARQUET) => parquet_rows::read(job, input, sink),
-            path if archive::is_archive(path) => archive::read(job, input, sink),
+        if job.github.trees {
+            return tree::read(job, input, sink);
+        }
+        match (input.form_of_content()?, input.path()) {
+            (Form::Parquet, _) => parquet_rows::read(job, input, sink),
+            (Form::Tar | Form::Zip, _) => archive::read(job, input, sink),
+            // A damaged file is what its name says.
+            (Form::Other, path) if path.ends_with(PARQUET) => parquet_rows::read(job, input, sink),
+            (Form::Other | Form::Empty, path) if archive::is_archive(path) => {
+                archive::read(job, input, sink)
+            }
             _ => rows::read(job, input, sink),
         }
     }

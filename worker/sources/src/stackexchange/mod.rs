@@ -1,7 +1,7 @@
 //! The slice `stackexchange`: turns the posts of a site into questions with their answers.
 //!
 //! ```text
-//! Posts.xml, plain or in a 7z → rows → sorted by question on disk → threads → text
+//! Posts.xml, packed or in a 7z → rows → sorted by question on disk → threads → text
 //! a large Posts.xml → pieces: rows → parts by question (LINES) ⇒ each part as above (PREPARE)
 //! ```
 //! A record is a thread, or a row that is not in a thread. Posts are sorted on disk, so a site can
@@ -24,15 +24,16 @@ use thresher_job::{JobSpec, Schema, SourceSpec};
 
 use super::{
     Input, Joined, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected,
-    Source,
+    Source, forms,
 };
 use posts::{Post, Row, Rows};
 use sorter::{Sorted, Sorter};
 use threads::Thread;
-use thresher_formats::gzip::InputDigest;
-use thresher_formats::hashed::HashedReader;
+use thresher_formats::form::Form;
+use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_formats::piece::Piece;
+use thresher_formats::unpack::{DamageError, UnpackedReader};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
@@ -75,12 +76,16 @@ impl Source for StackExchange {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let mut reading = Reading::new(job, source, (input.path(), input.scratch()), sink);
-        if input.path().ends_with(".7z") {
+        let form = input.form()?;
+        if form == Form::SevenZip || (form == Form::Other && input.path().ends_with(".7z")) {
             reading.archive(input)?;
             return input.digest();
         }
-        let mut reader = BufReader::new(HashedReader::new(input.open()?));
-        reading.rows(&mut reader, &mut |error| input.failed(error))?;
+        let unpacked = input.unpacked(&forms::STACKEXCHANGE, GzipLimits::default())?.as_text();
+        let mut reader = BufReader::new(UnpackedReader::new(unpacked));
+        if let Some(Damage { offset, reason, detail }) = reading.unpacked(&mut reader, input)? {
+            reading.quarantine((offset, 0), reason, &detail)?;
+        }
         reading.threads()?;
         let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
         if digest.bytes == 0 {
@@ -150,6 +155,23 @@ impl<'r, 't> Reading<'r, 't> {
             self.take_row(at, bytes, row)?;
         }
         Ok(())
+    }
+
+    /// Reads the rows of an input that was packed, up to its end or to damage, which is returned.
+    fn unpacked(
+        &mut self,
+        reader: &mut dyn BufRead,
+        input: &Input<'_>,
+    ) -> Result<Option<Damage>, UnitError> {
+        let mut damage = None;
+        let read = self.rows(reader, &mut |error| {
+            damage = DamageError::of(error).cloned();
+            input.failed(error)
+        });
+        match read {
+            Err(error) if damage.is_none() => Err(error),
+            Ok(()) | Err(_) => Ok(damage),
+        }
     }
 
     fn take_row(&mut self, at: u64, bytes: u64, row: Row) -> Result<(), UnitError> {

@@ -134,26 +134,60 @@ pub fn page_text(
     limits: &HtmlLimits,
     stop: &Stop,
 ) -> Result<Page, PageError> {
+    page_text_of_type(payload, url, None, limits, stop)
+}
+
+/// Does the same as [`page_text`] for a response whose type the crawler identified by its content.
+/// That type takes precedence over the declared one, which still names the charset.
+pub fn page_text_of_type(
+    payload: &[u8],
+    url: &str,
+    identified: Option<&str>,
+    limits: &HtmlLimits,
+    stop: &Stop,
+) -> Result<Page, PageError> {
     let response = HttpResponse::split(payload, &limits.http)?;
     if response.status != 200 {
         return Err(PageError::Status { status: response.status });
     }
-    let content_type = response.header("content-type");
-    // A declared type is checked first, so that pictures and archives are not decoded in vain.
+    let declared = response.header("content-type");
+    let identified = identified.filter(|it| !it.trim().is_empty());
+    let content_type = identified.or(declared);
+    // The type is checked first, so that pictures and archives are not decoded in vain.
     if let Some(found) = content_type.filter(|declared| page_kind::is_other_format(declared)) {
         return Err(PageError::ContentType { found: found.to_owned() });
     }
     let body = response.body(&limits.http)?;
     let kind = PageKind::of(content_type, &body.bytes)
         .map_err(|found| PageError::ContentType { found })?;
+    let kind = if identified.is_some() { kind.unless_markup(&body.bytes) } else { kind };
     if body.bytes.len() > limits.html_bytes {
         let (bytes, limit_bytes) = (body.bytes.len(), limits.html_bytes);
         return Err(PageError::TooLarge { bytes, limit_bytes });
     }
-    let label = content_type.and_then(charset::charset_parameter);
+    let label = declared.and_then(charset::charset_parameter);
+    let body = Body { bytes: &body.bytes, kind, label, notes: body.notes };
+    text_of_body(body, url, limits, stop)
+}
+
+/// The content of a page, as its response describes it.
+struct Body<'a> {
+    bytes: &'a [u8],
+    kind: PageKind,
+    /// The charset that the server declares.
+    label: Option<&'a str>,
+    notes: BodyNotes,
+}
+
+fn text_of_body(
+    body: Body<'_>,
+    url: &str,
+    limits: &HtmlLimits,
+    stop: &Stop,
+) -> Result<Page, PageError> {
     let (decoded, content) = caught(|| {
-        let decoded = charset::decode(&body.bytes, label, url);
-        let content = match kind {
+        let decoded = charset::decode(body.bytes, body.label, url);
+        let content = match body.kind {
             PageKind::Html => extract::main_text(&decoded.text, limits, stop)?,
             PageKind::PlainText => extract::plain_text(&decoded.text),
         };
