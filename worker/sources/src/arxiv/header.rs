@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn records_of_posix_extensions_are_read_and_malformed_ones_end_them() {
         let cases: [(&[u8], Option<&str>, Option<u64>); 6] = [
-            (b"13 path=a/b\n", Some("a/b"), None),
+            (b"12 path=a/b\n", Some("a/b"), None),
             (b"30 mtime=1795991030.825496313\n12 path=abc\n10 size=7\n", Some("abc"), Some(7)),
-            ("14 path=\u{e9}\u{e9}\n".as_bytes(), Some("\u{e9}\u{e9}"), None),
+            ("13 path=\u{e9}\u{e9}\n".as_bytes(), Some("\u{e9}\u{e9}"), None),
             (b"99 path=a\n", None, None),
             (b"1 path=a\n", None, None),
             (b"path=a\n", None, None),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::lexer::blank_len;
+use super::lexer::{MAX_GROUP_BYTES, blank_len};
 use super::macros::{Form, Macro, commands, ignored_blank_len};
 use super::reader::{Frame, FrameSource, Reader};
 use crate::arxiv::unusable::Unusable;
@@ -95,7 +95,8 @@ impl Reader<'_> {
         }
         let Some(call) = known.call(after) else {
             self.budget.search(after.len());
-            return self.emit_command(name);
+            let grows = self.budget.calls.last().is_some_and(|it| it.bytes > MAX_GROUP_BYTES);
+            return if grows { self.give_up() } else { self.emit_command(name) };
         };
         let cost = known.expanded_len(&call).saturating_add(EXPANSION_BYTES);
         self.start_call(name, at);

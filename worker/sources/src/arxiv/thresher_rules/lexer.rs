@@ -4,7 +4,7 @@
 
 /// Length in bytes of the longest group that is an argument. In a longer one, a closing brace is
 /// probably missing.
-const MAX_GROUP_BYTES: usize = 64 << 10;
+pub(super) const MAX_GROUP_BYTES: usize = 64 << 10;
 /// Length in bytes of the longest value of a macro.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 

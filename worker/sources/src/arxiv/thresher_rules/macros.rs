@@ -139,7 +139,8 @@ fn mandatory(text: &str) -> Option<(&str, usize)> {
     let start = skip_len(text);
     let rest = &text[start..];
     let len = match command(rest, false) {
-        Some("") => return None,
+        // The argument is missing.
+        Some("" | "begin" | "else" | "end" | "fi" | "par") => return None,
         Some(name) => 1 + name.len(),
         None => {
             let sign = rest.chars().next()?;

@@ -281,7 +281,7 @@ impl Reader<'_> {
         let out = &mut self.paper.text;
         if std::mem::take(&mut self.ends_line)
             && !out.ends_with(char::is_whitespace)
-            && !text.starts_with(char::is_whitespace)
+            && text.starts_with(|c: char| c.is_alphanumeric() || c == '\\')
         {
             out.push('\n');
         }

@@ -68,7 +68,13 @@ pub(super) fn roots(files: &Files, is_tex: &dyn Fn(&str) -> bool) -> Roots {
     let with_document: Vec<usize> = tops
         .iter()
         .copied()
-        .filter(|top| graph.reached[*top].iter().any(|it| is_document(&files.all[*it].text)))
+        .filter(|top| {
+            let is_document = |it: &&usize| is_document(&files.all[**it].text);
+            let mut documents = graph.reached[*top].iter().filter(is_document).peekable();
+            // Of a circle of files, those with a document are the roots.
+            documents.peek().is_some()
+                && (is_document(&top) || documents.all(|it| !graph.reached[*it].contains(top)))
+        })
         .collect();
     if with_document.is_empty() {
         let tex: Vec<usize> =
