@@ -41,6 +41,9 @@ pub struct Page<'a> {
     pub meta: Option<&'a Meta>,
     /// The reason to drop the page after the comparison of documents, in which it still takes part.
     pub withdrawn: Option<&'a str>,
+    /// Number of files to which the document refers and which its input does not contain, so that
+    /// their text is missing.
+    pub missing_files: u64,
 }
 
 /// The outcome of reading one record.

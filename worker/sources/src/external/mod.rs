@@ -109,6 +109,7 @@ fn emit(
             language: given.language.as_deref(),
             meta: given.meta.as_ref(),
             withdrawn: None,
+            missing_files: 0,
         }),
         (_, None) => RecordOutcome::Dropped { id, url, reason: "external/empty", detail: "" },
         (_, Some(reason)) if given.drop.is_some() => {
