@@ -37,6 +37,15 @@ max_short_lines = 0.67
 max_duplicate_line_chars = 0.01
 # Newlines per word (punctuation tokens included).
 max_newlines_per_word = 0.3
+# Thai, Lao, Burmese and Tibetan lines end without a mark.
+[filters.fineweb_quality.scripts]
+chinese = { short_line_chars = 10 }
+japanese = { short_line_chars = 12 }
+thai = { min_terminal_lines = 0.0, short_line_chars = 25 }
+lao = { min_terminal_lines = 0.0, short_line_chars = 25 }
+khmer = { min_terminal_lines = 0.077 }
+burmese = { min_terminal_lines = 0.0 }
+tibetan = { min_terminal_lines = 0.0 }
 "##;
 
     fn build(self) -> Result<Box<dyn Filter>, FilterError> {

@@ -2,7 +2,8 @@
 //!
 //! A duplicate is a second or later copy, so the first is never counted. One difference: here
 //! two n-grams are equal if their words are; datatrove joins the words first, so `ab c` and
-//! `a bc` are equal to it where it looks for duplicates.
+//! `a bc` are equal to it where it looks for duplicates. Another: here a blank line or paragraph
+//! is never a duplicate, whatever white space it has.
 //!
 //! **Invariant:** a share equal to its bound passes.
 
@@ -39,13 +40,14 @@ impl FilterSettings for GopherRepetitionSpec {
 [filters.gopher_repetition]
 enabled = true
 # Paragraphs are separated by two or more newlines: repeated ones / all, and their share of the
-# text's code points.
+# text's code points. Here and below, what is only white space repeats nothing.
 max_duplicate_paragraphs = 0.30
 max_duplicate_paragraph_chars = 0.20
 # Lines, separated by one or more newlines.
 max_duplicate_lines = 0.30
 max_duplicate_line_chars = 0.20
-# The most frequent n-gram of words: its length with single spaces × its count / code points.
+# The most frequent n-gram of words: its length with single spaces (without them if the script has
+# none) × its count / code points.
 max_top_2_gram_chars = 0.20
 max_top_3_gram_chars = 0.18
 max_top_4_gram_chars = 0.16
@@ -117,7 +119,7 @@ impl GopherRepetition {
         grams.start(view.text, view.words);
         for (bound, reason) in self.top {
             grams.extend();
-            let top_chars = grams.top_chars()?;
+            let top_chars = grams.top_chars(view.script)?;
             if ratio(top_chars, view.chars) > bound {
                 return Some(reason);
             }
