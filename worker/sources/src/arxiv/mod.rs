@@ -17,6 +17,7 @@ mod unpack;
 mod unusable;
 
 use std::borrow::Cow;
+use std::io::Read;
 
 use serde_json::Value;
 use thresher_job::{JobSpec, LatexRules, SourceSpec};
