@@ -231,12 +231,13 @@ fn an_output_without_manifest_is_cleaned_if_abandoned() {
 fn a_script_that_edits_itself_stops_the_job() {
     let place = Place::new();
     fs::write(place.path().join("b.warc.wet.gz"), member(&page(3))).unwrap();
+    fs::write(place.path().join("inputs.txt"), "a.warc.wet.gz\nb.warc.wet.gz\n").unwrap();
     let script = "[ -e edited ] || { touch edited; echo '# edited' >> mine.sh; }\n\
                   while read -r line; do echo '{\"keep\": true}'; done\n";
     fs::write(place.path().join("mine.sh"), script).unwrap();
     let job = place
         .job()
-        .set("listing", "\"*.warc.wet.gz\"")
+        .set("listing", "\"inputs.txt\"")
         .set("slice", "\"commoncrawl\"\ncommands = [\"mine\"]")
         .set("target_bytes", "\"1B\"\noutage = \"1s\"")
         .append("[[command]]\nname = \"mine\"\nrun = [\"sh\", \"mine.sh\"]");
