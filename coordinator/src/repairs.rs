@@ -36,8 +36,11 @@ pub struct RepairedInputs {
     pub relist: Relist,
 }
 
+/// A function that writes into a work directory.
+type WriteInto = dyn FnOnce(&Path) -> anyhow::Result<()>;
+
 /// Writes the inputs as they are now into a work directory.
-pub struct Relist(Box<dyn FnOnce(&Path) -> anyhow::Result<()>>);
+pub struct Relist(Box<WriteInto>);
 
 impl Relist {
     /// Returns what `write` does.
