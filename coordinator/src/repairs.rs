@@ -14,9 +14,10 @@ use std::path::Path;
 
 use thresher_domain::{FailureClass, Stage, UnitKey};
 use thresher_job::JobSpec;
+use thresher_proto::pb;
+use thresher_scheduler::MissingUnit;
 
 use crate::job_changes::{Done, JobChanges};
-use crate::restart::{JobTools, Known, Restart};
 use crate::work_folders::next;
 
 /// Number of repaired inputs that a note names.
@@ -35,8 +36,11 @@ pub struct RepairedInputs {
     pub relist: Relist,
 }
 
+/// A function that writes into a work directory.
+type WriteInto = dyn FnOnce(&Path) -> anyhow::Result<()>;
+
 /// Writes the inputs as they are now into a work directory.
-pub struct Relist(Box<dyn FnOnce(&Path) -> anyhow::Result<()>>);
+pub struct Relist(Box<WriteInto>);
 
 impl Relist {
     /// Returns what `write` does.
@@ -55,28 +59,52 @@ impl fmt::Debug for Relist {
     }
 }
 
+/// A function that compares the inputs of units of LINES or PREPARE with what the job listed.
+pub(crate) type RepairedInputsOf =
+    fn(&JobSpec, &Path, &[UnitKey]) -> anyhow::Result<Option<RepairedInputs>>;
+
+/// The missing units of a job, as its state directory knows it.
+pub(crate) struct Missing<'a> {
+    pub(crate) job: &'a JobSpec,
+    pub(crate) status: &'a pb::StatusResponse,
+    /// Those of the first stage that has some.
+    pub(crate) units: &'a [MissingUnit],
+}
+
+/// How missing units are made.
+pub(crate) struct Redo {
+    /// The first stage whose units run again.
+    pub(crate) from: Stage,
+    /// Whether units of it that are done stay done.
+    pub(crate) keep_done: bool,
+    /// What runs again and why, for a person.
+    pub(crate) note: String,
+    /// Writes what is known of repaired inputs.
+    pub(crate) relist: Option<Relist>,
+}
+
 /// What a redo starts with.
 struct Again {
     from: Stage,
     keep_done: bool,
 }
 
-impl Known<'_> {
-    /// Returns the restart that makes missing units: of a job that is complete without them, or for
+impl Missing<'_> {
+    /// Returns how missing units are made: of a job that is complete without them, or for
     /// what was repaired of a job that stopped for them. `changes` are those of the job file.
     /// Returns `None` if there is nothing to make, or if it does not explain the changes.
     pub(crate) fn redo(
         &self,
         job: &JobSpec,
         changes: &JobChanges,
-        tools: &JobTools,
-    ) -> Option<Restart> {
-        let stage = self.missing.first()?.key.stage;
+        repaired_inputs: RepairedInputsOf,
+    ) -> Option<Redo> {
+        let stage = self.units.first()?.key.stage;
         let depends = changes.from();
         if depends.is_some() && !self.failed_in(&changes.only_commands(job)?) {
             return None;
         }
-        let inputs = self.repaired_inputs(stage, tools);
+        let inputs = self.repaired_inputs(stage, repaired_inputs);
         if depends.is_none() && inputs.is_none() && !self.status.state().is_complete() {
             return None;
         }
@@ -91,12 +119,12 @@ impl Known<'_> {
         // A table of inputs that LIST writes again need not be corrected.
         let relist = inputs.map(|inputs| inputs.relist).filter(|_| again.from > Stage::List);
         let Again { from, keep_done } = again;
-        Some(Restart { job: job.clone(), from: Some(from), keep_done, note, relist })
+        Some(Redo { from, keep_done, note, relist })
     }
 
     /// Returns whether a missing unit failed in one of these commands.
     fn failed_in(&self, commands: &[String]) -> bool {
-        let failed = self.missing.iter().filter(|unit| unit.class == Some(FailureClass::Program));
+        let failed = self.units.iter().filter(|unit| unit.class == Some(FailureClass::Program));
         let mut sources = failed.filter_map(|unit| self.job.source.get(unit.source?));
         sources.any(|source| {
             let mut named = source.commands.iter().chain([&source.reader]);
@@ -104,17 +132,17 @@ impl Known<'_> {
         })
     }
 
-    fn repaired_inputs(&self, stage: Stage, tools: &JobTools) -> Option<RepairedInputs> {
+    fn repaired_inputs(&self, stage: Stage, look: RepairedInputsOf) -> Option<RepairedInputs> {
         if !matches!(stage, Stage::Lines | Stage::Prepare) {
             return None;
         }
-        let missing: Vec<UnitKey> = self.missing.iter().map(|unit| unit.key).collect();
+        let missing: Vec<UnitKey> = self.units.iter().map(|unit| unit.key).collect();
         let work = Path::new(&self.job.job.work_dir);
         // A restart that was interrupted has moved it already.
         let moved = next(work);
         let has_lists = work.join(Stage::List.name()).is_dir();
         let work = if has_lists { work } else { moved.as_path() };
-        (tools.repaired_inputs)(self.job, work, &missing).unwrap_or_else(|error| {
+        look(self.job, work, &missing).unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether inputs of missing units were repaired");
             None
         })
@@ -135,8 +163,8 @@ impl Known<'_> {
 
     fn note(&self, again: &Again, changes: &JobChanges, inputs: Option<&RepairedInputs>) -> String {
         let Again { from, keep_done } = *again;
-        let missing = self.missing.len();
-        let stage = self.missing.first().map_or(from, |unit| unit.key.stage);
+        let missing = self.units.len();
+        let stage = self.units.first().map_or(from, |unit| unit.key.stage);
         let (units, are) = if missing == 1 { ("unit", "is") } else { ("units", "are") };
         let mut note = format!("{missing} {units} of stage {stage} {are} missing");
         if !changes.is_empty() {
@@ -148,7 +176,7 @@ impl Known<'_> {
         if keep_done {
             return format!("{note}; runs {from} for them, and every later stage again");
         }
-        let done = Done::from(from, &self.status);
+        let done = Done::from(from, self.status);
         let why = match inputs.is_some_and(|inputs| inputs.moves_others) {
             true => "units that are done would read other inputs",
             false => "units that are done depend on it",

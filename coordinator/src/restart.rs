@@ -15,7 +15,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use thresher_domain::{Stage, UnitKey};
+use thresher_domain::Stage;
 use thresher_job::JobSpec;
 use thresher_proto::pb::{self, JobState};
 use thresher_scheduler::MissingUnit;
@@ -23,7 +23,7 @@ use thresher_scheduler::MissingUnit;
 use crate::command_files::with_hashes;
 use crate::driver::Driver;
 use crate::job_changes::{Done, JobChanges};
-use crate::repairs::{Relist, RepairedInputs};
+use crate::repairs::{Missing, Redo, Relist, RepairedInputsOf};
 use crate::work_folders::{move_kept, next, root_of};
 
 /// What only the worker's code can do for a job, because it reads models and outputs.
@@ -44,9 +44,6 @@ pub struct JobTools {
     pub note: fn(&str),
 }
 
-/// A function that compares the inputs of units of LINES or PREPARE with what the job listed.
-type RepairedInputsOf = fn(&JobSpec, &Path, &[UnitKey]) -> anyhow::Result<Option<RepairedInputs>>;
-
 /// What a person wants beside the job itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -60,15 +57,15 @@ pub struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Restart {
     /// The job with its work directory.
-    pub(crate) job: JobSpec,
+    job: JobSpec,
     /// The first stage whose units run again; `None` changes only limits and names.
-    pub(crate) from: Option<Stage>,
+    from: Option<Stage>,
     /// Whether units of `from` that are done stay done.
-    pub(crate) keep_done: bool,
+    keep_done: bool,
     /// What the restart does, for a person.
-    pub(crate) note: String,
+    note: String,
     /// Writes what is known of repaired inputs into the new work directory.
-    pub(crate) relist: Option<Relist>,
+    relist: Option<Relist>,
 }
 
 /// A job as its state directory knows it.
@@ -133,6 +130,14 @@ impl Known<'_> {
         }
         let note = format!("the job file has changed: {}", changes.in_one_line());
         Ok(Some(restart(job, None, note)))
+    }
+
+    /// Returns the restart that makes missing units.
+    fn redo(&self, job: &JobSpec, changes: &JobChanges, tools: &JobTools) -> Option<Restart> {
+        let missing = Missing { job: self.job, status: &self.status, units: &self.missing };
+        let Redo { from, keep_done, note, relist } =
+            missing.redo(job, changes, tools.repaired_inputs)?;
+        Some(Restart { job: job.clone(), from: Some(from), keep_done, note, relist })
     }
 
     /// Returns whether the job is complete, and a person wants no more of the missing units.
@@ -205,7 +210,7 @@ impl Restart {
 
 #[cfg(test)]
 mod tests {
-    use thresher_domain::FailureClass;
+    use thresher_domain::{FailureClass, UnitKey};
 
     use super::*;
 

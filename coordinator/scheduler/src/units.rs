@@ -138,10 +138,10 @@ impl Units {
 
     /// Returns the source whose inputs a unit of LINES or PREPARE reads.
     pub(crate) fn source_read_by(&self, key: UnitKey) -> Option<usize> {
-        match key.stage {
-            Stage::Lines => self.source_of(UnitKey { stage: Stage::Prepare, ..key }),
-            _ => self.source_of(key).filter(|_| key.stage == Stage::Prepare),
-        }
+        // Both stages have the same units.
+        let reads = matches!(key.stage, Stage::Lines | Stage::Prepare);
+        let prepare = UnitKey { stage: Stage::Prepare, ..key };
+        reads.then(|| self.source_of(prepare)).flatten()
     }
 
     /// Adds a unit's first result to the sums of its stage and its source.
