@@ -150,6 +150,11 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
+    /// Creates a reader that passes the input through, although it may contain gzip data.
+    pub fn of_plain(input: R, limits: GzipLimits) -> Self {
+        Self { state: State::Plain, plain: true, ..Self::new(input, limits) }
+    }
+
     /// Returns the next event. An `Err` comes from the input only; the call may then be repeated.
     pub fn next_event(&mut self) -> io::Result<Event> {
         loop {

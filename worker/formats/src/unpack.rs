@@ -88,6 +88,7 @@ pub struct Unpacker<R> {
     refused: Option<FormError>,
     transcoder: Option<Transcoder>,
     as_text: bool,
+    guesses: bool,
 }
 
 enum Kind<R> {
@@ -113,6 +114,7 @@ impl<R: Read> Unpacker<R> {
             refused: None,
             transcoder: None,
             as_text: false,
+            guesses: true,
         }
     }
 
@@ -120,6 +122,12 @@ impl<R: Read> Unpacker<R> {
     /// or of its content is known, but not expected.
     pub fn expecting(self, expected: &'static Expected) -> Self {
         Self { expected: Some(expected), ..self }
+    }
+
+    /// Makes the reader pass an input of an unknown form through, although it contains gzip members.
+    /// Otherwise such an input is taken for gzip whose first bytes are damaged.
+    pub fn without_guesses(self) -> Self {
+        Self { guesses: false, ..self }
     }
 
     /// Makes the reader convert text in UTF-16 to UTF-8.
@@ -216,7 +224,14 @@ impl<R: Read> Unpacker<R> {
         let whole = head.chain(raw);
         self.kind = match codec::of(self.form) {
             Some(codec) => Kind::Frames(Box::new(Frames::new(whole, codec, limits))),
-            None => Kind::Gzip(Box::new(GzipReader::new(whole, limits))),
+            None => {
+                let guessed = self.form == Form::Other && self.guesses;
+                let gzip = guessed || matches!(self.form, Form::Gzip | Form::Empty);
+                Kind::Gzip(Box::new(match gzip {
+                    true => GzipReader::new(whole, limits),
+                    false => GzipReader::of_plain(whole, limits),
+                }))
+            }
         };
         Ok(())
     }

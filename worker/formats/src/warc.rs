@@ -168,12 +168,13 @@ impl<R: Read> WarcReader<R> {
             return Ok(None);
         }
         let offset = self.source.offset();
+        let empty = self.source.view().is_empty();
         let framed = match self.source.boundary() {
-            Some(Boundary::Damage(damage)) if self.source.view().is_empty() => {
-                Framed::Damage(damage.clone())
+            Some(Boundary::Damage(damage)) if empty => Framed::Damage(damage.clone()),
+            Some(Boundary::InputEnd) if empty => {
+                Framed::Defect((REASON_EMPTY_INPUT, String::new()))
             }
-            Some(Boundary::InputEnd) => Framed::Defect((REASON_EMPTY_INPUT, String::new())),
-            Some(Boundary::Damage(_) | Boundary::MemberEnd) | None => self.frame()?,
+            Some(_) | None => self.frame()?,
         };
         let index = self.next_index;
         self.next_index += 1;
@@ -337,7 +338,7 @@ impl<R: Read> WarcReader<R> {
             return Ok(Err((REASON_CONTENT_LENGTH_WRONG, "damage follows".to_owned())));
         }
         // A start that is cut off is a defect of the next record.
-        if may_start_record(next) || next[0] == 0 {
+        if may_start_record(next) || matches!(next[0], 0 | b'\r' | b'\n') {
             return Ok(Ok(ends == TWO_LINE_ENDS && next.first() != Some(&0)));
         }
         let next = &next[..next.len().min(RECORD_START.len())];

@@ -4,7 +4,7 @@
 //! is. An error of a reader contains the error of the storage, from which [`UnitError::input`]
 //! derives whether a retry can help.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Input<'a> {
     scratch: PathBuf,
     place: Place<'a>,
     stop: Stop,
+    /// The form of the whole input, once it is known.
+    form: Cell<Option<Form>>,
 }
 
 /// Where the bytes of an input are.
@@ -70,8 +72,8 @@ impl<'a> Input<'a> {
         };
         let (options, first) = (Box::new(options), RefCell::new(Some(opened)));
         let place = Place::Stored { location, options, first };
-        let stop = Stop::default();
-        Ok(Self { name, path, bytes: *bytes, piece: *piece, scratch, place, stop })
+        let (bytes, piece, form, stop) = (*bytes, *piece, Cell::default(), Stop::default());
+        Ok(Self { name, path, bytes, piece, scratch, place, stop, form })
     }
 
     /// Makes all reads of this input fail after `stop` was set.
@@ -88,9 +90,9 @@ impl<'a> Input<'a> {
     /// Returns an input that consists of `bytes`, such as the first bytes of a stored one.
     pub fn sample(name: &str, path: &'a str, bytes: &'a [u8], scratch: PathBuf) -> Self {
         let place = Place::Sample(bytes);
-        let length = Some(bytes.len() as u64);
-        let (name, stop) = (name.to_owned(), Stop::default());
-        Self { name, path, bytes: length, piece: None, scratch, place, stop }
+        let (name, bytes) = (name.to_owned(), Some(bytes.len() as u64));
+        let (form, stop) = (Cell::default(), Stop::default());
+        Self { name, path, bytes, piece: None, scratch, place, stop, form }
     }
 
     /// Returns the name of the input in error messages.
@@ -138,16 +140,34 @@ impl<'a> Input<'a> {
 
     /// Returns the form of the whole input, which its first bytes show.
     pub fn form(&self) -> Result<Form, UnitError> {
-        Ok(Form::of(&self.head()?))
+        let form = match self.form.get() {
+            Some(form) => form,
+            None => Form::of(&self.head()?),
+        };
+        self.form.set(Some(form));
+        Ok(form)
     }
 
-    /// Returns the form of the content of the input. A packed input is opened once more.
+    /// Returns the form of an input that is stored, of which only the first bytes are read.
+    pub fn form_of_stored(location: &Location, row: &InputRow) -> Result<Form, UnitError> {
+        let known = Known { bytes: row.bytes, etag: row.etag.clone(), listed: true };
+        let options = ReadOptions { known, ..ReadOptions::default() };
+        let end = row.bytes.unwrap_or(u64::MAX).min(HEAD_BYTES as u64);
+        let mut head = Vec::new();
+        let reader = thresher_storage::open_range(location, 0..end, &options)?;
+        let read = reader.take(end).read_to_end(&mut head);
+        read.map_err(|error| UnitError::input(&location.to_string(), &error))?;
+        Ok(Form::of(&head))
+    }
+
+    /// Returns the form of the content of the input, as text if that is in UTF-16. Such an input, and
+    /// one that is packed, is opened once more.
     pub(super) fn form_of_content(&self) -> Result<Form, UnitError> {
         let form = self.form()?;
-        if !form.is_unpacked() {
+        if !form.is_unpacked() && form != Form::Utf16 {
             return Ok(form);
         }
-        let mut unpacker = Unpacker::new(self.open_at(0)?, GzipLimits::default());
+        let mut unpacker = Unpacker::new(self.open_at(0)?, GzipLimits::default()).as_text();
         loop {
             match unpacker.next_event().map_err(|error| self.failed(&error))? {
                 Event::Piece { .. } if unpacker.piece().is_empty() => {}

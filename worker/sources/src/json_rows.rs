@@ -104,7 +104,9 @@ fn open<'a>(
 fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (&'static str, String)> {
     let text = repair::text_of(line)
         .map_err(|at| ("invalid_utf8", format!("byte {at} of the line is no UTF-8")))?;
-    if let Ok(row) = serde_json::from_str(&text) {
+    // A type also accepts a list of its fields.
+    let is_object = text.trim_ascii_start().starts_with('{');
+    if is_object && let Ok(row) = serde_json::from_str(&text) {
         return Ok(row);
     }
     // A type refuses a field that is repeated; of a map, Python and this take the last one.

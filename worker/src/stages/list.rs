@@ -7,7 +7,7 @@ mod places;
 mod walk;
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use prost::Message;
 use thresher_domain::Counter;
@@ -138,9 +138,7 @@ fn can_cut(
             return Ok(true);
         }
     }
-    let row = InputRow { piece: None, ..row.clone() };
-    let input = Input::stored(location, &row, PathBuf::new())?;
-    Ok(reader.can_cut(input.form()?))
+    Ok(reader.can_cut(Input::form_of_stored(&location, row)?))
 }
 
 fn missing_text(missing: &[String]) -> String {

@@ -1,8 +1,8 @@
 //! The status line and headers of a response, and the size lines of chunks, as browsers read them.
 //!
 //! Libraries for servers and clients refuse what browsers read and crawls are full of: lines that
-//! end with LF, CR inside a value, folded values, lines that are no header, versions such as
-//! `HTTP/2` and `ICY`. Nothing here decides what a header means.
+//! end with LF, CR inside a value, folded values, lines that are no header, and versions such
+//! as `HTTP/2`. Nothing here decides what a header means.
 
 /// A parsed head.
 pub(super) struct Head {
@@ -31,7 +31,9 @@ pub(super) fn parse(window: &[u8], headers_max: usize) -> Result<Head, &'static 
         let text = String::from_utf8_lossy(line).replace('\r', " ");
         if text.starts_with([' ', '\t']) {
             if let Some((_, value)) = headers.last_mut() {
-                value.push(' ');
+                if !value.is_empty() {
+                    value.push(' ');
+                }
                 value.push_str(text.trim());
             }
         } else if let Some((name, value)) = text.split_once(':')
@@ -42,15 +44,14 @@ pub(super) fn parse(window: &[u8], headers_max: usize) -> Result<Head, &'static 
     }
 }
 
-/// Returns the status code of a line such as `HTTP/1.1 200 OK`, `HTTP/2 200` or `ICY 200 OK`.
+/// Returns the status code of a line such as `HTTP/1.1 200 OK` or `HTTP/2 200`.
 fn status(line: &[u8]) -> Option<u16> {
     let line = str::from_utf8(&line[..line.len().min(64)]).unwrap_or_else(|error| {
         // A reason phrase can be in any encoding.
         str::from_utf8(&line[..error.valid_up_to()]).unwrap_or_default()
     });
     let mut words = line.split_ascii_whitespace();
-    let version = words.next()?.to_ascii_uppercase();
-    if !version.starts_with("HTTP/") && version != "ICY" {
+    if !words.next()?.to_ascii_uppercase().starts_with("HTTP/") {
         return None;
     }
     words.next()?.parse().ok().filter(|code| (100..1000).contains(code))
@@ -96,7 +97,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\r\nContent-Type:text/html\r\r\n\r\r\n", 200, page),
             ("http/1.0 404\r\nContent-Type : text/html\r\n\n", 404, page),
             ("HTTP/2 200\r\nno header\r\nContent-Type: text/html\r\n\r\n", 200, page),
-            ("ICY 200 OK\r\nContent-Type:\r\n text/html\r\n\r\n", 200, page),
+            ("HTTP/1.1 200 OK\r\nContent-Type:\r\n text/html\r\n\r\n", 200, page),
             ("HTTP/1.1  200   Sch\u{f6}n\n folded\n\n", 200, ""),
             ("HTTP/1.1 200 OK\r\nX-A: b\rX-C: d\r\n\r\n", 200, "x-a=b X-C: d"),
             ("HTTP/1.1 200 OK\r\nA: b,\r\n\tc\r\nD:\r\n\r\n", 200, "a=b, c|d="),
@@ -111,7 +112,9 @@ mod tests {
         for head in ["", "HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\nA: b\r\n", "GET / HTTP/1.1\n\n"] {
             assert!(parse(head.as_bytes(), 9).is_err(), "{head:?}");
         }
-        for head in ["20240220000000\nedge.example. 300 IN A\n\n", "HTTP/1.1 x\n\n"] {
+        for head in
+            ["ICY 200 OK\n\n", "20240220000000\nedge.example. 300 IN A\n\n", "HTTP/1.1 x\n\n"]
+        {
             assert!(parse(head.as_bytes(), 9).is_err(), "{head:?}");
         }
         assert_eq!(parse(b"HTTP/1.1 200\nA: 1\nB: 2\n\n", 1).unwrap().headers.len(), 1);

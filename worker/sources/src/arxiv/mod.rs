@@ -61,6 +61,7 @@ impl Source for Arxiv {
         let digest = match input.piece() {
             None => {
                 let unpacked = input.unpacked(&forms::ARXIV, GzipLimits::default())?;
+                let unpacked = unpacked.without_guesses();
                 let reader = UnpackedReader::new(unpacked);
                 let members = Members::of_piece(reader, 0, u64::MAX, most).map_err(failed)?;
                 read_members(job, input, members, sink)?.finish().map_err(failed)?

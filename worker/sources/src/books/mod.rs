@@ -237,7 +237,7 @@ mod tests {
         let expected = json!({"short_book_title": "T", "publication_date": 1913, "url": "u"});
         assert_eq!(json!(meta), expected);
         assert_eq!(seen[1].outcome(), "books/empty");
-        assert_eq!(seen[2].outcome(), "invalid_json");
+        assert_eq!(seen[2].outcome(), "json_no_text");
     }
 
     #[test]

@@ -197,9 +197,8 @@ fn is_text(content_type: &str) -> bool {
 /// Returns whether the response is not one of HTTP, such as the `text/dns` of a name server.
 fn is_other_protocol(content_type: &str, body: &[u8]) -> bool {
     let http = matches!(content_type, "" | "application/http" | "message/http");
-    let starts =
-        |with: &[u8]| body.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
-    !http && !starts(b"HTTP/") && !starts(b"ICY ")
+    let starts = body.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"));
+    !http && !starts
 }
 
 /// Returns the reason for which a record of another type is dropped.

@@ -49,7 +49,8 @@ pub(super) fn read(
 ) -> Result<InputDigest, UnitError> {
     let mut reading = Reading { job, input, licences: BTreeMap::new(), sink, record: 0 };
     let form = input.form()?;
-    let zip = form == Form::Zip || (form == Form::Other && is_zip(input.path()));
+    let unknown = matches!(form, Form::Other | Form::Empty);
+    let zip = form == Form::Zip || (unknown && is_zip(input.path()));
     let walk = if zip { walk_zip } else { walk_tar };
     walk(job, input, &mut |file| reading.note_licence(&file))?;
     walk(job, input, &mut |file| reading.emit(file))?;
@@ -180,6 +181,7 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
     let note = ErrorNote::default();
     let raw = Noted { input: input.open_at(0)?, note: note.clone() };
     let unpacked = Unpacker::new(raw, GzipLimits::default()).expecting(&forms::GITHUB_ARCHIVE);
+    let unpacked = unpacked.without_guesses();
     let mut plain = BufReader::new(UnpackedReader::new(unpacked));
     match plain.fill_buf() {
         Ok([]) => {

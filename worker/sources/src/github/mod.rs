@@ -71,7 +71,9 @@ impl Source for Github {
             (Form::Parquet, _) => parquet_rows::read(job, input, sink),
             (Form::Tar | Form::Zip, _) => archive::read(job, input, sink),
             // A damaged file is what its name says.
-            (Form::Other, path) if path.ends_with(PARQUET) => parquet_rows::read(job, input, sink),
+            (Form::Other | Form::Empty, path) if path.ends_with(PARQUET) => {
+                parquet_rows::read(job, input, sink)
+            }
             (Form::Other | Form::Empty, path) if archive::is_archive(path) => {
                 archive::read(job, input, sink)
             }

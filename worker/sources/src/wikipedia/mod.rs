@@ -84,7 +84,9 @@ impl Source for Wikipedia {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let dump = Dump::of(job, input)?;
-        if !self.can_cut(input.form()?) {
+        let form = input.form()?;
+        let unknown = form == Form::Other && !input.path().ends_with(".bz2");
+        if input.piece().is_none() && (unknown || !self.can_cut(form)) {
             return dump.read_whole(job, input, sink);
         }
         let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });

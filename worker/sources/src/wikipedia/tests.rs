@@ -109,7 +109,11 @@ fn pages_can_cross_streams_if_the_dump_is_not_multistream() {
 
 #[test]
 fn files_that_are_not_dumps_are_quarantined() {
-    assert_eq!(read(NAME, b"<html>not found</html>", &job("")), ["0 no_page"]);
+    assert_eq!(read(NAME, b"<error>not found</error>", &job("")), ["0 no_page"]);
+    let input = Input::sample(NAME, NAME, b"<html>not found</html>", PathBuf::new());
+    let job_of_page = job("");
+    let refused = Wikipedia.read(&job_of_page, &job_of_page.source[0], &input, &mut |_| Ok(()));
+    assert!(refused.unwrap_err().to_string().contains("is HTML, which"));
     assert_eq!(read(NAME, b"", &job("")), ["0 no_page"]);
 }
 
