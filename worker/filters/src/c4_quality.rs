@@ -80,7 +80,7 @@ policy_phrases = [
 # A page with fewer sentences in the remaining lines is dropped. A sentence ends with a
 # `.`, `?` or `!` token (or another script's full stop) followed by a word; common English
 # abbreviations and initials do not end one. In Thai and Lao, which have no full stop, white space
-# behind a phrase of three or more words ends one.
+# behind a phrase of five or more words ends one.
 min_sentences = 5
 # A file with one entry on each line. A page is dropped if the lowercased text has an entry between
 # non-word characters, or, if the entry is of a script without spaces, anywhere. Absent: the rule is

@@ -82,7 +82,7 @@ impl Word {
 }
 
 /// Number of words that a phrase of Thai or Lao must have to be counted as a sentence.
-const MIN_PHRASE_WORDS: u64 = 3;
+const MIN_PHRASE_WORDS: u64 = 5;
 
 /// Counts the sentences in a run of words: one starts at the first word, and at each word that
 /// follows an end mark (and any punctuation after it). Abbreviations end none, as their dot is in
@@ -100,14 +100,16 @@ pub(crate) fn count_sentences(words: &[Word]) -> u64 {
             ended = true;
             continue;
         }
-        let after_space = phrase_end.is_some_and(|end| end < word.start);
-        ended |= after_space && phrase_words >= MIN_PHRASE_WORDS;
+        if phrase_end.is_some_and(|end| end < word.start) {
+            ended |= phrase_words >= MIN_PHRASE_WORDS;
+            phrase_words = 0;
+        }
         if ended && !word.is_punctuation() {
             sentences += 1;
             ended = false;
             phrase_words = 0;
         }
-        phrase_words += 1;
+        phrase_words += u64::from(word.has_letter());
         phrase_end = word.is_ended_by_space().then_some(word.end);
     }
     sentences

@@ -313,6 +313,31 @@ impl<'a> Input<'a> {
         Ok((bytes.len() as u64 <= max_bytes).then_some(bytes))
     }
 
+    /// Returns the names in a folder below the base of the source, in order, without what is in
+    /// their folders; `None` if the base cannot list one folder alone.
+    pub(super) fn names_beside(&self, folder: &str) -> Result<Option<Vec<String>>, UnitError> {
+        let Place::Stored { location: Location::Path(own), .. } = &self.place else {
+            return Ok(None);
+        };
+        let own = own.to_string_lossy();
+        let Some(base) = own.strip_suffix(self.path) else { return Ok(None) };
+        let path = format!("{base}{folder}");
+        let failed = |error| UnitError::input(&path, &error);
+        let entries = match std::fs::read_dir(if path.is_empty() { "." } else { &path }) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Some(Vec::new()));
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        Ok(Some(names))
+    }
+
     /// Reads the piece once more and returns its length and hash. This is for sources that do not
     /// read a piece from start to end.
     pub fn digest(&self) -> Result<InputDigest, UnitError> {

@@ -20,6 +20,7 @@ mod archive;
 mod header;
 mod licence;
 mod measure;
+mod notice;
 mod parquet_rows;
 mod rows;
 mod tree;
@@ -117,7 +118,9 @@ impl Evaluated {
             HeaderCut::Keep => file.content.to_owned(),
         };
         let measured = Measured::of(&text);
-        let refused = reason_by_licence_or_name(spec, file.licence, file.path);
+        let pointer = spec.drop_lfs_pointers && is_lfs_pointer(file.content);
+        let refused = reason_by_licence_or_name(spec, file.licence, file.path)
+            .or_else(|| pointer.then_some("github/lfs_pointer"));
         let compared = refused.is_none() && spec.compares == Compares::All;
         let dropped = refused.or_else(|| rule_broken(spec, file.path, &measured));
         let mut meta = Meta::new();
@@ -163,6 +166,14 @@ fn reason_by_licence_or_name(spec: &GithubSpec, licence: &str, path: &str) -> Op
         return Some("github/licence");
     }
     (path.ends_with(".crt") || path == "LICENSE").then_some("github/no_code")
+}
+
+/// Returns whether a file only says where Git LFS keeps its content.
+fn is_lfs_pointer(content: &str) -> bool {
+    // The specification allows at most this many bytes.
+    content.len() < 1024
+        && content.starts_with("version https://git-lfs.github.com/spec/")
+        && content.contains("\noid ")
 }
 
 /// Returns the reason of the first rule that the file breaks.

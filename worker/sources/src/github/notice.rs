@@ -1,0 +1,173 @@
+//! Finds the lines of a comment that are a copyright notice or the text of a licence.
+//!
+//! A comment at the top of a file often has both a notice and documentation, and documentation may
+//! speak of licences. So a word is not enough: a line is a notice by its form (`Copyright (c) 2020
+//! …`, `SPDX-License-Identifier: …`), and a paragraph is the text of a licence from its first line
+//! with a phrase of licences to its end.
+//!
+//! **Invariant:** no line is removed in front of the first line of its paragraph that is a notice
+//! or has a phrase.
+
+/// Phrases of licences and of their notices, in lower case.
+const PHRASES: &[&str] = &[
+    "all rights reserved",
+    "apache.org/licenses",
+    "apache license",
+    "bsd license",
+    "bsd-style license",
+    "distributed under",
+    "free software foundation",
+    "general public license",
+    "gnu.org/licenses",
+    "governed by",
+    "in compliance with the license",
+    "is free software",
+    "is hereby granted",
+    "is provided \"as is\"",
+    "is provided by the",
+    "license agreement",
+    "licensed to the",
+    "licensed under",
+    "licence notice",
+    "limitations under the license",
+    "merchantability",
+    "mit license",
+    "mit licence",
+    "mozilla public license",
+    "neither the name",
+    "opensource.org/licenses",
+    "public domain",
+    "redistribution and use",
+    "redistributions in binary",
+    "redistributions of source",
+    "released under",
+    "required by applicable law",
+    "retain the above copyright",
+    "see the license",
+    "see license",
+    "see the file license",
+    "see copying",
+    "shall be included in all",
+    "terms of the",
+    "the above copyright",
+    "the software is provided",
+    "this software is provided",
+    "use of this source code",
+    "warranties",
+    "warranty",
+    "you may not use this file",
+    "you may obtain a copy",
+];
+
+/// Returns for each line whether it is part of a notice or of the text of a licence.
+pub(super) fn licence_lines(lines: &[&str]) -> Vec<bool> {
+    let mut removed = vec![false; lines.len()];
+    let mut start = 0;
+    while start < lines.len() {
+        let is_blank = |line: &&str| words_of(line).is_empty();
+        let length = lines[start..].iter().take_while(|line| !is_blank(line)).count();
+        mark(&lines[start..start + length], &mut removed[start..start + length]);
+        start += length.max(1);
+    }
+    removed
+}
+
+/// Marks the lines of one paragraph.
+fn mark(lines: &[&str], removed: &mut [bool]) {
+    let mut continues = false;
+    for (index, line) in lines.iter().enumerate() {
+        if has_phrase(line) {
+            // The text of a licence extends to the end of the paragraph.
+            removed[index..].fill(true);
+            return;
+        }
+        let notice = is_notice(line);
+        let words = words_of(line);
+        removed[index] = notice || (continues && !words.starts_with(|c: char| c.is_uppercase()));
+        continues = removed[index] && (notice || continues);
+    }
+}
+
+fn has_phrase(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    PHRASES.iter().any(|phrase| lower.contains(phrase))
+}
+
+/// Returns whether a line is a notice by its form.
+fn is_notice(line: &str) -> bool {
+    let words = words_of(line);
+    let lower = words.to_ascii_lowercase();
+    let after =
+        |mark: &str| lower.strip_prefix(mark).map(|rest| &words[words.len() - rest.len()..]);
+    if ["spdx-", "license:", "licence:", "licenses:", "@license", "@licence", "@copyright"]
+        .iter()
+        .any(|mark| lower.starts_with(mark))
+    {
+        return true;
+    }
+    if let Some(rest) = after("copyright").or_else(|| after("©")).or_else(|| after("(c)")) {
+        let rest = rest.trim_start_matches([' ', ':', '\t', ',']);
+        return rest.is_empty()
+            || rest.starts_with(|c: char| c == '©' || c == '(' || c == '&' || c.is_ascii_digit())
+            || rest.starts_with(|c: char| c.is_uppercase())
+            || rest.to_ascii_lowercase().starts_with("by ");
+    }
+    // As in `foo.c - copyright (c) 2020 A`.
+    lower.contains("copyright (c)")
+        || lower.contains("copyright ©")
+        || lower.contains("(c) copyright")
+}
+
+/// Returns the text of a line of a comment, without its marks.
+fn words_of(line: &str) -> &str {
+    line.trim_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '@' | '©' | '(' | ')')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_differ_from_documentation_by_their_form() {
+        for line in [
+            "Copyright A",
+            " * Copyright (c) 2020 A",
+            "# (c) 2019 B",
+            "// SPDX-License-Identifier: MIT",
+            "© 2020",
+            "copyright",
+            "@license MIT",
+            "Copyright: 2020, A",
+            "foo.c - Copyright (C) 1999 A",
+        ] {
+            assert_eq!(licence_lines(&[line]), [true], "{line}");
+        }
+        for line in [
+            "Copyright headers are checked here.",
+            "checks the license of each file",
+            "Finds copyright notices",
+            "License keys for the shop",
+            "The licence server",
+            "",
+        ] {
+            assert_eq!(licence_lines(&[line]), [false], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_paragraph_is_removed_from_its_first_phrase() {
+        let lines = [
+            " * foo.c - frobnicates",
+            " * Copyright 2020 A,",
+            " *   b and others",
+            " * Use foo() first.",
+            " *",
+            " * Permission is hereby granted, free",
+            " * to any person.",
+            " *",
+            " * Documentation.",
+        ];
+        let expected = [false, true, true, false, false, true, true, false, false];
+        assert_eq!(licence_lines(&lines), expected);
+    }
+}
