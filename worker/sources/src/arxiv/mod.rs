@@ -24,12 +24,12 @@ use thresher_job::{JobSpec, LatexRules, SourceSpec};
 use super::{Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source};
 use header::Entry;
 use members::{Item, Members};
+use texts::{NoText, PaperText, text_of};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
-use texts::{NoText, PaperText, text_of};
 
 /// The reader of the slice `arxiv`.
 pub struct Arxiv;

@@ -6,10 +6,39 @@ use super::macros::{Argument, Macro};
 
 /// Commands that keep their meaning, because the text of a paper is found by them.
 const PROTECTED: [&str; 33] = [
-    "abstract", "appendix", "author", "begin", "bibliography", "caption", "chapter", "cite",
-    "document", "documentclass", "documentstyle", "end", "endinput", "footnote", "href", "include",
-    "input", "item", "label", "maketitle", "paragraph", "par", "part", "path", "ref", "section",
-    "subparagraph", "subsection", "subsubsection", "title", "url", "usepackage", "verb",
+    "abstract",
+    "appendix",
+    "author",
+    "begin",
+    "bibliography",
+    "caption",
+    "chapter",
+    "cite",
+    "document",
+    "documentclass",
+    "documentstyle",
+    "end",
+    "endinput",
+    "footnote",
+    "href",
+    "include",
+    "input",
+    "item",
+    "label",
+    "maketitle",
+    "paragraph",
+    "par",
+    "part",
+    "path",
+    "ref",
+    "section",
+    "subparagraph",
+    "subsection",
+    "subsubsection",
+    "title",
+    "url",
+    "usepackage",
+    "verb",
 ];
 
 /// A definition that was read.
@@ -51,7 +80,11 @@ type Form = fn(Place<'_>) -> Option<Definition>;
 
 fn form_of(name: &str) -> Option<Form> {
     Some(match name {
-        "newcommand" | "renewcommand" | "DeclareRobustCommand" | "newrobustcmd" | "renewrobustcmd"
+        "newcommand"
+        | "renewcommand"
+        | "DeclareRobustCommand"
+        | "newrobustcmd"
+        | "renewrobustcmd"
         | "DeclareMathOperator" => |place| place.latex_macro(false),
         "providecommand" | "providerobustcmd" => |place| place.latex_macro(true),
         "NewDocumentCommand" | "RenewDocumentCommand" | "DeclareDocumentCommand" => {
@@ -64,7 +97,9 @@ fn form_of(name: &str) -> Option<Form> {
         "xdef" => |place| place.plain_macro(true, false),
         "let" => |place| place.copy(),
         "newenvironment" | "renewenvironment" => |place| place.environment(),
-        "lstnewenvironment" | "newtcblisting" | "DefineVerbatimEnvironment" => |place| place.verbatim(),
+        "lstnewenvironment" | "newtcblisting" | "DefineVerbatimEnvironment" => {
+            |place| place.verbatim()
+        }
         "excludecomment" => |place| place.excluded(),
         _ => return None,
     })
@@ -185,8 +220,7 @@ impl<'t> Place<'t> {
         let start = take(self.after, &mut at, long_group)?;
         take(self.after, &mut at, long_group)?;
         let excluded = start.contains("\\comment") || start.contains("\\begin{comment}");
-        let defines =
-            if excluded { Defines::Excluded { environment } } else { Defines::Nothing };
+        let defines = if excluded { Defines::Excluded { environment } } else { Defines::Nothing };
         Some(Definition { defines, len: at })
     }
 

@@ -139,7 +139,8 @@ impl Reader<'_> {
     /// Notes a call in a file, whose name ends at `at`. Calls in the values of macros belong to it.
     fn start_call(&mut self, name: &str, at: usize) {
         let frames = self.frames.len();
-        let in_file = matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
+        let in_file =
+            matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
         self.budget.calls.retain(|call| call.frames < frames);
         let is_continued = self.budget.calls.last().is_some_and(|call| call.frames == frames);
         if !in_file || is_continued {
@@ -212,8 +213,10 @@ impl Reader<'_> {
             }
             false
         };
-        let cycle: BTreeSet<&str> = calls.keys().map(String::as_str).filter(|it| returns(it)).collect();
-        let within = |calls: &Vec<String>| calls.iter().filter(|it| cycle.contains(it.as_str())).count();
+        let cycle: BTreeSet<&str> =
+            calls.keys().map(String::as_str).filter(|it| returns(it)).collect();
+        let within =
+            |calls: &Vec<String>| calls.iter().filter(|it| cycle.contains(it.as_str())).count();
         let returning = cycle.iter().filter_map(|it| calls.get(*it)).map(within).sum::<usize>();
         cycle.contains(name) && returning > cycle.len()
     }
@@ -223,7 +226,9 @@ impl Reader<'_> {
         let mut name = name.to_owned();
         for _ in 0..8 {
             let Some(slash) = name.find('\\') else { break };
-            let Some(command) = commands(&name[slash..], false).next().map(str::to_owned) else { break };
+            let Some(command) = commands(&name[slash..], false).next().map(str::to_owned) else {
+                break;
+            };
             let known = self.macros.get(&command).filter(|it| it.form == Form::Text);
             let Some(known) = known.filter(|it| it.arguments.is_empty()) else { break };
             let rest = &name[slash + 1 + command.len()..];

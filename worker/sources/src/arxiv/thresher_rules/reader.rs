@@ -263,7 +263,8 @@ impl Reader<'_> {
     pub(super) fn close_gap(&mut self, after: &str) {
         let kept = self.paper.text.trim_end_matches([' ', '\t']).len();
         let is_first = kept == 0 || self.paper.text[..kept].ends_with('\n');
-        let is_file = matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
+        let is_file =
+            matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
         if let Some(len) = blank_line_len(after).filter(|_| is_first && is_file) {
             self.paper.text.truncate(kept);
             if let Some(frame) = self.frames.last_mut() {
