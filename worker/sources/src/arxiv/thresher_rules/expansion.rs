@@ -194,7 +194,7 @@ impl Reader<'_> {
             let Some(known) = self.macros.get(&name).filter(|it| it.form == Form::Text) else {
                 continue;
             };
-            let called = commands(&known.value, known.at_letter).map(str::to_owned);
+            let called = commands(&known.value, true).map(str::to_owned);
             let called: Vec<_> = called.collect();
             waiting.extend(called.iter().cloned());
             calls.insert(name, called);

@@ -105,6 +105,7 @@ fn macros_are_expanded_with_their_arguments() {
         ("\\let\\old\\emph\\def\\emph#1{\\old{#1!}}", "\\emph{a}", "\\emph{a!}"),
         ("\\providecommand{\\x}{1}\\providecommand{\\x}{2}", "\\x", "1"),
         ("\\makeatletter\\def\\x@y{1}\\def\\x{\\x@y}\\makeatother", "\\x a\\x@y", "\\x a\\x@y"),
+        ("\\newcommand{\\x@y}{\\x@y\\x@y}\\def\\x{1}", "\\x", "1"),
         // What is not understood stays.
         ("\\newcommand{\\x}[1]{#1}", "a \\x", "a \\x"),
         ("\\def\\x#1.{(#1)}", "\\x a.", "\\x a."),
