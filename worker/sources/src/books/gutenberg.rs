@@ -135,7 +135,8 @@ fn mark(line: &str, rest: &str) -> Option<Mark> {
         ["End of ", "Ende ", "Fin de ", "Fin du ", "Fine ", "Einde ", "Slut ", "Fim "];
     let closes = CLOSINGS.iter().any(|closing| starts_with(bare, closing));
     let two_lines = || rest.lines().take(2).collect::<String>().to_ascii_uppercase();
-    (closes && line.len() < 120 && two_lines().contains("GUTENBERG")).then_some(Mark::Closing)
+    let names = || ["GUTENBERG", "ETEXT"].iter().any(|it| two_lines().contains(it));
+    (closes && line.len() < 120 && names()).then_some(Mark::Closing)
 }
 
 /// Returns whether a text ends with the mark of the small print.
@@ -184,18 +185,11 @@ fn without_notes(body: &str) -> &str {
         if !NOTES.iter().any(|known| starts_with(note, known)) {
             break;
         }
-        let mut len = 0;
-        let mut lines = 0;
-        for line in rest.split_inclusive('\n') {
-            if line.trim().is_empty() {
-                break;
-            }
-            len += line.len();
-            lines += 1;
-        }
-        if lines > NOTE_LINES {
-            break;
-        }
+        let paragraph = rest.split_inclusive('\n').take_while(|line| !line.trim().is_empty());
+        let lines: Vec<usize> = paragraph.take(NOTE_LINES + 1).map(str::len).collect();
+        // Without an empty line after it, a note is one line.
+        let count = if lines.len() > NOTE_LINES { 1 } else { lines.len() };
+        let len: usize = lines[..count].iter().sum();
         rest = rest[len..].trim_start_matches(['\n', '\r', ' ']);
     }
     // The first line keeps its indentation.
@@ -244,6 +238,7 @@ mod tests {
                 "*** START OF PROJECT GUTENBERG X ***\n[E-text prepared by A]\n\nThis etext was produced by B\n\nt",
                 "t",
             ),
+            ("s\n*END*THE SMALL PRINT!*END*\nt\nEnd of this Etext of X\n", "t"),
             ("*** START OF PROJECT GUTENBERG X ***\nt\nFin du Projet Gutenberg de X\n", "t"),
             ("*** START OF PROJECT GUTENBERG X ***\nt\n*** START: FULL LICENSE ***\nl", "t"),
             // Several books in one file.

@@ -160,7 +160,13 @@ impl<'t> Place<'t> {
             });
             rest = rest.trim_start_matches([' ', '+', '\n']);
         }
-        Some(defined(name, Macro::of(arguments, value, self.is_internal(name)), false, provides, at))
+        Some(defined(
+            name,
+            Macro::of(arguments, value, self.is_internal(name)),
+            false,
+            provides,
+            at,
+        ))
     }
 
     /// Reads `\name#1#2{value}`. A macro whose arguments end at other characters, or whose value is
