@@ -1,8 +1,8 @@
 //! Unpacks a paper as it was uploaded: a tar or a single file, packed with gzip, bzip2 or xz or not
 //! at all, whatever its name says.
 //!
-//! **Invariant:** no more than the given number of bytes is unpacked. Damage does not hide the files
-//! before it.
+//! **Invariant:** no more than the given number of bytes is unpacked. Damage does not hide the
+//! files before it.
 
 use std::io::{self, Read};
 

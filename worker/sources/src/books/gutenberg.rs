@@ -1,9 +1,9 @@
 //! Parses what Project Gutenberg adds to a text: a header with fields, marks, and its licence.
 //!
-//! Marks start with `*** START OF` or `*** END OF` and name Project Gutenberg; a long title continues
-//! them on the next lines. Texts of the 1990s end their header with `*END*THE SMALL PRINT`, and the
-//! text itself with a line such as `End of The Project Gutenberg Etext of …`. A text without marks
-//! is not changed.
+//! Marks start with `*** START OF` or `*** END OF` and name Project Gutenberg; a long title
+//! continues them on the next lines. Texts of the 1990s end their header with `*END*THE SMALL
+//! PRINT`, and the text itself with a line such as `End of The Project Gutenberg Etext of …`. A
+//! text without marks is not changed.
 
 use super::fields::{self, HEADER_BYTES, starts_with};
 

@@ -140,8 +140,8 @@ impl Conditions {
     }
 }
 
-/// Returns whether a command starts a condition that ends with `\fi`. The others take their branches
-/// as arguments.
+/// Returns whether a command starts a condition that ends with `\fi`. The others take their
+/// branches as arguments.
 fn is_condition(name: &str) -> bool {
     const WITH_ARGUMENTS: [&str; 29] = [
         "ifblank",

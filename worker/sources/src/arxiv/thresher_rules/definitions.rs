@@ -245,8 +245,8 @@ impl<'t> Place<'t> {
         Some(Definition { defines: Defines::Verbatim { environment }, len: at })
     }
 
-    /// Returns whether `@` is a letter in the value of a macro, also if the file does not say so: some
-    /// are read with it where packages are loaded.
+    /// Returns whether `@` is a letter in the value of a macro, also if the file does not say so:
+    /// some are read with it where packages are loaded.
     fn is_internal(self, name: &str) -> bool {
         self.at_letter || name.contains('@')
     }

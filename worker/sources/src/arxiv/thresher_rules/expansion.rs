@@ -1,71 +1,20 @@
-//! Expands calls of macros within budgets. A call whose expansion is too large, or has no end, stays
-//! in the text, and its macro is not expanded any more.
+//! Expands calls of macros within budgets. A call whose expansion is too large, or has no end,
+//! stays in the text, and its macro is not expanded any more.
 //!
-//! A macro that contains itself more than once, without a condition, is different: TeX itself cannot
-//! process the paper.
+//! A macro that contains itself more than once, without a condition, is different: TeX itself
+//! cannot process the paper.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::budget::{EXPANSION_BYTES, MAX_CALL_BYTES, MAX_NESTING, Pending};
 use super::lexer::{MAX_GROUP_BYTES, blank_len};
 use super::macros::{Form, Macro, commands, ignored_blank_len};
 use super::reader::{Frame, FrameSource, Reader};
 use crate::arxiv::unusable::Unusable;
 
-/// Bytes of values into which one call in a file may expand, before its own text is counted.
-const MAX_CALL_BYTES: usize = 1 << 20;
-/// Bytes of values into which all calls of a paper may expand.
-const MAX_PAPER_BYTES: usize = 1 << 28;
-/// What each expansion costs beside the bytes of its value.
-const EXPANSION_BYTES: usize = 64;
-/// Number of frames above that of a file.
-const MAX_NESTING: usize = 200;
-/// Number of calls whose expansion was given up; after that, no macro is expanded.
-const MAX_GIVEN_UP: usize = 64;
-/// Bytes in which ends of arguments and definitions are searched in vain.
-const MAX_SEARCHED: usize = 1 << 30;
 /// Number of macros that are searched for a cycle.
 const MAX_CYCLE: usize = 500;
-
-/// What expansions have cost so far.
-#[derive(Debug, Default)]
-pub(super) struct Budget {
-    /// The calls in files that are being expanded, from the outermost to the innermost.
-    calls: Vec<Pending>,
-    expanded: usize,
-    given_up: usize,
-    searched: usize,
-}
-
-/// A call in a file that is being expanded, with all that is needed to give it up.
-#[derive(Debug)]
-struct Pending {
-    name: String,
-    /// The number of frames up to that of the file.
-    frames: usize,
-    /// The position in the file after the name.
-    resume: usize,
-    text: usize,
-    conditions: usize,
-    groups: usize,
-    bytes: usize,
-}
-
-impl Budget {
-    /// Counts bytes in which an end was searched in vain.
-    pub(super) fn search(&mut self, bytes: usize) {
-        self.searched = self.searched.saturating_add(bytes.min(1 << 20));
-    }
-
-    /// Returns whether no more ends are searched.
-    pub(super) fn is_searched(&self) -> bool {
-        self.searched > MAX_SEARCHED
-    }
-
-    fn is_spent(&self) -> bool {
-        self.expanded > MAX_PAPER_BYTES || self.given_up > MAX_GIVEN_UP || self.is_searched()
-    }
-}
 
 impl Reader<'_> {
     /// Expands a call whose name ends at `at`, or prints the name if it is not a macro that is

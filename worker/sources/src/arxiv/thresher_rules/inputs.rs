@@ -75,8 +75,8 @@ struct Wanted<'t> {
 }
 
 impl Reader<'_> {
-    /// Handles a command that inputs a file; returns `false` for other commands. `at` is the position
-    /// of its arguments.
+    /// Handles a command that inputs a file; returns `false` for other commands. `at` is the
+    /// position of its arguments.
     pub(super) fn input(&mut self, name: &str, after: &str, at: usize) -> Result<bool, Unusable> {
         let Some(wanted) = wanted(name, after) else { return Ok(false) };
         let path = self.expand_name(wanted.name.trim().trim_matches('"').trim());
@@ -114,7 +114,10 @@ impl Reader<'_> {
     }
 
     fn may_insert(&mut self, number: usize) -> bool {
-        let is_open = |frame: &Frame| matches!(frame.source, FrameSource::File { number: open, .. } if open == number);
+        let is_open = |frame: &Frame| match frame.source {
+            FrameSource::File { number: open, .. } => open == number,
+            FrameSource::Macro { .. } => false,
+        };
         if self.frames.iter().any(is_open) || self.files_open() >= MAX_NESTING {
             return false;
         }
@@ -130,8 +133,8 @@ impl Reader<'_> {
         self.frames.iter().filter(is_file).count()
     }
 
-    /// Continues with a file. The preamble of a file that is a document of its own is skipped if the
-    /// document has started.
+    /// Continues with a file. The preamble of a file that is a document of its own is skipped if
+    /// the document has started.
     pub(super) fn push_file(&mut self, number: usize, folder: String) {
         self.used.insert(number);
         let text = Rc::clone(&self.files.all[number].text);

@@ -68,7 +68,7 @@ impl Macro {
         Self { arguments: Vec::new(), value, at_letter: false, form: Form::Alias }
     }
 
-    /// Reads the arguments of a call from the text after its name. Returns `None` if one is missing.
+    /// Reads the arguments of a call from the text after its name; returns `None` if one is missing.
     pub(super) fn call<'t>(&'t self, after: &'t str) -> Option<Call<'t>> {
         let mut call = Call { arguments: Vec::with_capacity(self.arguments.len()), len: 0 };
         for argument in &self.arguments {
@@ -152,8 +152,8 @@ fn mandatory(text: &str) -> Option<(&str, usize)> {
     Some((&rest[..len], start + len))
 }
 
-/// Returns the white space after the name of a macro that TeX ignores, unless it separates the value
-/// from the next word, or stands beside an environment or a heading.
+/// Returns the length of the white space after the name of a macro that TeX ignores. It is kept if
+/// the value ends with a command, or contains an environment.
 pub(super) fn ignored_blank_len(name: &str, value: &str, after: &str) -> usize {
     let keeps = ends_with_word(value)
         || value.ends_with(' ')

@@ -1,5 +1,5 @@
-//! Parses `00README` files, in which an upload to arXiv says which of its files are processed: lines
-//! of the old `00README.XXX`, and the JSON, YAML and TOML of later ones.
+//! Parses `00README` files, in which an upload to arXiv says which of its files are processed:
+//! lines of the old `00README.XXX`, and the JSON, YAML and TOML of later ones.
 
 /// What a file of a paper is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
