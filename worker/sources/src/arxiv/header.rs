@@ -114,7 +114,9 @@ impl Extensions {
             };
             content = &content[space + 1 + record.len()..];
             let record = String::from_utf8_lossy(record);
-            let Some((key, value)) = record.trim_end_matches('\n').split_once('=') else { continue };
+            let Some((key, value)) = record.trim_end_matches('\n').split_once('=') else {
+                continue;
+            };
             match key {
                 "path" => self.name = Some(value.to_owned()),
                 "linkpath" => self.target = Some(value.to_owned()),

@@ -43,8 +43,19 @@ impl Kind {
             return Self::Html;
         }
         let signed = [
-            &b"PK\x03\x04"[..], b"\x1f\x8b", b"BZh9", b"\xfd7zXZ", b"Rar!", b"7z\xbc\xaf", b"\x1f\x9d",
-            b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\xd0\xcf\x11\xe0", b"\xf7\x02", b"{\\rtf",
+            &b"PK\x03\x04"[..],
+            b"\x1f\x8b",
+            b"BZh9",
+            b"\xfd7zXZ",
+            b"Rar!",
+            b"7z\xbc\xaf",
+            b"\x1f\x9d",
+            b"\x89PNG",
+            b"GIF8",
+            b"\xff\xd8\xff",
+            b"\xd0\xcf\x11\xe0",
+            b"\xf7\x02",
+            b"{\\rtf",
         ];
         if signed.iter().any(|signature| head.starts_with(signature)) {
             return Self::Binary;

@@ -27,13 +27,13 @@ use super::{
 };
 use header::Entry;
 use members::{Item, Members};
+use texts::{NoText, PaperText, text_of};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_formats::piece::Piece;
 use thresher_formats::unpack::{DamageError, UnpackedReader};
 use thresher_unit::UnitError;
-use texts::{NoText, PaperText, text_of};
 
 /// The reader of the slice `arxiv`.
 pub struct Arxiv;

@@ -130,7 +130,8 @@ fn target_of<'f>(files: &'f [PaperFile], file: &'f PaperFile) -> Option<&'f Pape
                 let folder = file.name.rsplit_once('/').map_or("", |(folder, _)| folder);
                 let beside = normal_path(&format!("{folder}/{}", file.target));
                 let target = normal_path(&file.target);
-                let named = |path: &str| files.iter().rev().find(|it| normal_path(&it.name) == path);
+                let named =
+                    |path: &str| files.iter().rev().find(|it| normal_path(&it.name) == path);
                 file = named(&beside).or_else(|| named(&target))?;
             }
             Entry::Folder | Entry::Special | Entry::Extension(_) => return None,
@@ -165,11 +166,7 @@ fn reason_without_tex(kinds: &[Kind]) -> &'static str {
 }
 
 /// Returns the files that RedPajama's script read, as Python's `tarfile` and `gzip` see them.
-fn published_files(
-    packed: &[u8],
-    unpacked: Unpacked,
-    max_bytes: u64,
-) -> Result<TexFiles, NoText> {
+fn published_files(packed: &[u8], unpacked: Unpacked, max_bytes: u64) -> Result<TexFiles, NoText> {
     let Unpacked { files, damage, single, is_cut, has_trailing_bytes } = unpacked;
     let is_gzip = packed.starts_with(b"\x1f\x8b");
     if single && (!is_gzip || has_trailing_bytes) {

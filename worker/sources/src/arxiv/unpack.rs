@@ -1,8 +1,8 @@
 //! Unpacks a paper as it was uploaded: a tar or a single file, packed with gzip, bzip2 or xz or not
 //! at all, whatever its name says.
 //!
-//! **Invariant:** no more than the given number of bytes is unpacked. Damage does not hide the files
-//! before it.
+//! **Invariant:** no more than the given number of bytes is unpacked. Damage does not hide the
+//! files before it.
 
 use std::io::{self, Read};
 
@@ -76,7 +76,8 @@ pub(super) fn gunzipped(packed: &[u8], max_bytes: u64) -> Result<Option<Vec<u8>>
 
 /// Returns the bytes of the file that is packed in this one, such as a tar in another tar.
 pub(super) fn unpack_inner(packed: &[u8], max_bytes: u64) -> Result<Option<Unpacked>, Damage> {
-    let is_packed = [&b"\x1f\x8b"[..], b"BZh", b"\xfd7zXZ\0"].iter().any(|it| packed.starts_with(it));
+    let is_packed =
+        [&b"\x1f\x8b"[..], b"BZh", b"\xfd7zXZ\0"].iter().any(|it| packed.starts_with(it));
     if !is_packed && !is_tar(packed) {
         return Ok(None);
     }
@@ -204,7 +205,8 @@ mod tests {
 
     #[test]
     fn damage_is_reported_after_the_files_before_it() {
-        let noise: Vec<u8> = (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let noise: Vec<u8> =
+            (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let tar = tar_of(&[("a.tex", b"A"), ("fig.eps", &noise)]);
         let cases = [
             (tar[..3000].to_vec(), "tar_damaged"),

@@ -14,8 +14,10 @@
 //!
 //! **Invariant:** of the text between the marks only the line ends are changed.
 
+mod fields;
 mod gutenberg;
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use serde::Deserialize;
@@ -100,7 +102,8 @@ impl Source for Books {
                 }
             };
             let meta = meta(title, &row.publication_date, url);
-            let book = gutenberg::read(text, job.books.cut_boilerplate);
+            let text = with_line_feeds(text, job.books.cut_boilerplate);
+            let book = gutenberg::read(&text, job.books.cut_boilerplate);
             sink(place.read_record(outcome(&Page {
                 id,
                 url,
@@ -145,17 +148,16 @@ fn read_file(
         emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
         return Ok(digest);
     }
-    let text = match gutenberg::decode(&raw) {
+    let text = match fields::decode(&raw) {
         Ok(text) => text,
         Err(at) => {
-            let detail = format!("byte {at} is no UTF-8, and the header names no encoding");
+            let detail = format!("byte {at} is not valid UTF-8, and the header names no encoding");
             let reason = "invalid_utf8";
             emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
             return Ok(digest);
         }
     };
-    let text =
-        if job.books.cut_boilerplate { text.replace("\r\n", "\n") } else { text.into_owned() };
+    let text = with_line_feeds(&text, job.books.cut_boilerplate);
     let book = gutenberg::read(&text, job.books.cut_boilerplate);
     let stem = id.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
     let number = book.number.unwrap_or(stem);
@@ -175,6 +177,14 @@ fn read_file(
         ..Page::default()
     }))?;
     Ok(digest)
+}
+
+/// Returns the text with line feeds in place of the line ends of DOS, if it is changed at all.
+fn with_line_feeds(text: &str, changes: bool) -> Cow<'_, str> {
+    if changes && text.contains('\r') {
+        return Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"));
+    }
+    Cow::Borrowed(text)
 }
 
 /// Returns the outcome of a book: it is dropped if its text is empty.
@@ -236,6 +246,10 @@ mod tests {
         assert_eq!((id.as_str(), date.as_str(), title.as_str()), ("u", "1913", "T"));
         let expected = json!({"short_book_title": "T", "publication_date": 1913, "url": "u"});
         assert_eq!(json!(meta), expected);
+        let dos = b"{\"text\":\"x\\r\\ny\\rz\"}\n";
+        assert_eq!(read_bytes(&Books, "books", "a.jsonl", dos)[0].outcome(), "x\ny\nz");
+        let published = job("books", "redpajama-v1", "");
+        assert_eq!(read_with(&Books, &published, "a.jsonl", dos)[0].outcome(), "x\r\ny\rz");
         assert_eq!(seen[1].outcome(), "books/empty");
         assert_eq!(seen[2].outcome(), "json_no_text");
     }

@@ -127,6 +127,9 @@ impl<'j> Pipeline<'j> {
         tally: &mut Tally,
     ) -> Result<Evaluation<'p>, UnitError> {
         let original = self.keep_lines(page.text, is_duplicate, tally)?;
+        if page.missing_files > 0 {
+            tally.count(Counter::MissingFiles, page.missing_files);
+        }
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
         if let Some(reason) = page.withdrawn {

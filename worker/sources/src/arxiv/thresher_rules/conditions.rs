@@ -140,17 +140,43 @@ impl Conditions {
     }
 }
 
-/// Returns whether a command starts a condition that ends with `\fi`. The others take their branches
-/// as arguments.
+/// Returns whether a command starts a condition that ends with `\fi`. The others take their
+/// branches as arguments.
 fn is_condition(name: &str) -> bool {
     const WITH_ARGUMENTS: [&str; 29] = [
-        "ifblank", "ifbool", "ifboolexpe", "ifboolexpr", "ifcsdef", "ifcsempty", "ifcsequal",
-        "ifcsstring", "ifcsundef", "ifcsvoid", "ifdef", "ifdefempty", "ifdefequal", "ifdefmacro",
-        "ifdefstring", "ifdefvoid", "ifdimcomp", "ifentrytype", "iff", "ifinlist", "ifnumcomp",
-        "ifnumequal", "ifnumgreater", "ifnumless", "ifnumodd", "ifstrempty", "ifstrequal",
-        "ifthenelse", "iftoggle",
+        "ifblank",
+        "ifbool",
+        "ifboolexpe",
+        "ifboolexpr",
+        "ifcsdef",
+        "ifcsempty",
+        "ifcsequal",
+        "ifcsstring",
+        "ifcsundef",
+        "ifcsvoid",
+        "ifdef",
+        "ifdefempty",
+        "ifdefequal",
+        "ifdefmacro",
+        "ifdefstring",
+        "ifdefvoid",
+        "ifdimcomp",
+        "ifentrytype",
+        "iff",
+        "ifinlist",
+        "ifnumcomp",
+        "ifnumequal",
+        "ifnumgreater",
+        "ifnumless",
+        "ifnumodd",
+        "ifstrempty",
+        "ifstrequal",
+        "ifthenelse",
+        "iftoggle",
     ];
-    name.starts_with("if") && !name.starts_with("iff@") && WITH_ARGUMENTS.binary_search(&name).is_err()
+    name.starts_with("if")
+        && !name.starts_with("iff@")
+        && WITH_ARGUMENTS.binary_search(&name).is_err()
 }
 
 /// The end of a branch that is skipped.

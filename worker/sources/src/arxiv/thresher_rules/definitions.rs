@@ -6,10 +6,39 @@ use super::macros::{Argument, Macro};
 
 /// Commands that keep their meaning, because the text of a paper is found by them.
 const PROTECTED: [&str; 33] = [
-    "abstract", "appendix", "author", "begin", "bibliography", "caption", "chapter", "cite",
-    "document", "documentclass", "documentstyle", "end", "endinput", "footnote", "href", "include",
-    "input", "item", "label", "maketitle", "paragraph", "par", "part", "path", "ref", "section",
-    "subparagraph", "subsection", "subsubsection", "title", "url", "usepackage", "verb",
+    "abstract",
+    "appendix",
+    "author",
+    "begin",
+    "bibliography",
+    "caption",
+    "chapter",
+    "cite",
+    "document",
+    "documentclass",
+    "documentstyle",
+    "end",
+    "endinput",
+    "footnote",
+    "href",
+    "include",
+    "input",
+    "item",
+    "label",
+    "maketitle",
+    "paragraph",
+    "par",
+    "part",
+    "path",
+    "ref",
+    "section",
+    "subparagraph",
+    "subsection",
+    "subsubsection",
+    "title",
+    "url",
+    "usepackage",
+    "verb",
 ];
 
 /// A definition that was read.
@@ -51,7 +80,11 @@ type Form = fn(Place<'_>) -> Option<Definition>;
 
 fn form_of(name: &str) -> Option<Form> {
     Some(match name {
-        "newcommand" | "renewcommand" | "DeclareRobustCommand" | "newrobustcmd" | "renewrobustcmd"
+        "newcommand"
+        | "renewcommand"
+        | "DeclareRobustCommand"
+        | "newrobustcmd"
+        | "renewrobustcmd"
         | "DeclareMathOperator" => |place| place.latex_macro(false),
         "providecommand" | "providerobustcmd" => |place| place.latex_macro(true),
         "NewDocumentCommand" | "RenewDocumentCommand" | "DeclareDocumentCommand" => {
@@ -64,7 +97,9 @@ fn form_of(name: &str) -> Option<Form> {
         "xdef" => |place| place.plain_macro(true, false),
         "let" => |place| place.copy(),
         "newenvironment" | "renewenvironment" => |place| place.environment(),
-        "lstnewenvironment" | "newtcblisting" | "DefineVerbatimEnvironment" => |place| place.verbatim(),
+        "lstnewenvironment" | "newtcblisting" | "DefineVerbatimEnvironment" => {
+            |place| place.verbatim()
+        }
         "excludecomment" => |place| place.excluded(),
         _ => return None,
     })
@@ -98,7 +133,7 @@ impl<'t> Place<'t> {
         if let (Some(default), Some(first)) = (default, arguments.first_mut()) {
             *first = Argument::Optional(default.to_owned());
         }
-        let meaning = Macro::of(arguments, value, self.at_letter);
+        let meaning = Macro::of(arguments, value, self.is_internal(name));
         Some(defined(name, meaning, false, provides, at))
     }
 
@@ -125,14 +160,20 @@ impl<'t> Place<'t> {
             });
             rest = rest.trim_start_matches([' ', '+', '\n']);
         }
-        Some(defined(name, Macro::of(arguments, value, self.at_letter), false, provides, at))
+        Some(defined(
+            name,
+            Macro::of(arguments, value, self.is_internal(name)),
+            false,
+            provides,
+            at,
+        ))
     }
 
     /// Reads `\name#1#2{value}`. A macro whose arguments end at other characters, or whose value is
     /// expanded where it is defined, is opaque.
     fn plain_macro(self, global: bool, is_text: bool) -> Option<Definition> {
         let start = skip_len(self.after);
-        let name = command(&self.after[start..], self.at_letter)?;
+        let name = command(&self.after[start..], true)?;
         let mut at = start + 1 + name.len();
         let rest = &self.after[at..];
         let open = rest.find('{').filter(|open| !rest[..*open].contains("\n\n"))?;
@@ -143,7 +184,7 @@ impl<'t> Place<'t> {
         let count = marks.len() / 2;
         let plain = (1..=count).map(|n| format!("#{n}")).collect::<String>() == marks;
         let meaning = if plain && is_text {
-            Macro::of(vec![Argument::Mandatory; count], value, self.at_letter)
+            Macro::of(vec![Argument::Mandatory; count], value, self.is_internal(name))
         } else {
             Macro::opaque()
         };
@@ -153,7 +194,7 @@ impl<'t> Place<'t> {
     /// Reads `\name=\other`.
     fn copy(self) -> Option<Definition> {
         let start = skip_len(self.after);
-        let name = command(&self.after[start..], self.at_letter)?;
+        let name = command(&self.after[start..], true)?;
         let mut at = start + 1 + name.len();
         at += skip_len(&self.after[at..]);
         if self.after[at..].starts_with('=') {
@@ -185,8 +226,7 @@ impl<'t> Place<'t> {
         let start = take(self.after, &mut at, long_group)?;
         take(self.after, &mut at, long_group)?;
         let excluded = start.contains("\\comment") || start.contains("\\begin{comment}");
-        let defines =
-            if excluded { Defines::Excluded { environment } } else { Defines::Nothing };
+        let defines = if excluded { Defines::Excluded { environment } } else { Defines::Nothing };
         Some(Definition { defines, len: at })
     }
 
@@ -205,13 +245,19 @@ impl<'t> Place<'t> {
         Some(Definition { defines: Defines::Verbatim { environment }, len: at })
     }
 
+    /// Returns whether `@` is a letter in the value of a macro, also if the file does not say so:
+    /// some are read with it where packages are loaded.
+    fn is_internal(self, name: &str) -> bool {
+        self.at_letter || name.contains('@')
+    }
+
     /// Reads the name of a macro, with or without braces.
     fn name(self, at: &mut usize) -> Option<&'t str> {
         let start = *at;
         let braced = group(&self.after[start..]);
         let text = braced.map_or(&self.after[start..], |found| found.inner);
         let skipped = skip_len(text);
-        let name = command(&text[skipped..], self.at_letter)?;
+        let name = command(&text[skipped..], true)?;
         *at = start + braced.map_or(skipped + 1 + name.len(), |found| found.len);
         Some(name)
     }
@@ -261,7 +307,7 @@ mod tests {
     fn read(text: &str) -> Option<(String, usize, String, &str)> {
         let name = command(text, false)?;
         let after = &text[1 + name.len()..];
-        let found = definition(name, after, true)?;
+        let found = definition(name, after, false)?;
         let rest = &after[found.len..];
         Some(match found.defines {
             Defines::Macro { name, meaning, .. } => {
@@ -292,6 +338,7 @@ mod tests {
             ("\\let\\x\\yz", Some(("x", 0, "yz"))),
             ("\\let \\x = \\y z", Some(("x", 0, "y"))),
             ("\\let\\x=|z", Some(("x", 0, ""))),
+            ("\\newcommand{\\x@y}[1]{\\x@z}z", Some(("x@y", 1, "\\x@z"))),
             ("\\newenvironment{x}[1][d]{a}{b}z", Some(("", 0, ""))),
             ("\\newenvironment{x}{\\comment}{\\endcomment}z", Some(("x", 0, "excluded"))),
             ("\\excludecomment{x}z", Some(("x", 0, "excluded"))),

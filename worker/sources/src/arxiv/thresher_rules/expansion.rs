@@ -1,71 +1,20 @@
-//! Expands calls of macros within budgets. A call whose expansion is too large, or has no end, stays
-//! in the text, and its macro is not expanded any more.
+//! Expands calls of macros within budgets. A call whose expansion is too large, or has no end,
+//! stays in the text, and its macro is not expanded any more.
 //!
-//! A macro that contains itself more than once, without a condition, is different: TeX itself cannot
-//! process the paper.
+//! A macro that contains itself more than once, without a condition, is different: TeX itself
+//! cannot process the paper.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::budget::{EXPANSION_BYTES, MAX_CALL_BYTES, MAX_NESTING, Pending};
 use super::lexer::{MAX_GROUP_BYTES, blank_len};
 use super::macros::{Form, Macro, commands, ignored_blank_len};
 use super::reader::{Frame, FrameSource, Reader};
 use crate::arxiv::unusable::Unusable;
 
-/// Bytes of values into which one call in a file may expand, before its own text is counted.
-const MAX_CALL_BYTES: usize = 1 << 20;
-/// Bytes of values into which all calls of a paper may expand.
-const MAX_PAPER_BYTES: usize = 1 << 28;
-/// What each expansion costs beside the bytes of its value.
-const EXPANSION_BYTES: usize = 64;
-/// Number of frames above that of a file.
-const MAX_NESTING: usize = 200;
-/// Number of calls whose expansion was given up; after that, no macro is expanded.
-const MAX_GIVEN_UP: usize = 64;
-/// Bytes in which ends of arguments and definitions are searched in vain.
-const MAX_SEARCHED: usize = 1 << 30;
 /// Number of macros that are searched for a cycle.
 const MAX_CYCLE: usize = 500;
-
-/// What expansions have cost so far.
-#[derive(Debug, Default)]
-pub(super) struct Budget {
-    /// The calls in files that are being expanded, from the outermost to the innermost.
-    calls: Vec<Pending>,
-    expanded: usize,
-    given_up: usize,
-    searched: usize,
-}
-
-/// A call in a file that is being expanded, with all that is needed to give it up.
-#[derive(Debug)]
-struct Pending {
-    name: String,
-    /// The number of frames up to that of the file.
-    frames: usize,
-    /// The position in the file after the name.
-    resume: usize,
-    text: usize,
-    conditions: usize,
-    groups: usize,
-    bytes: usize,
-}
-
-impl Budget {
-    /// Counts bytes in which an end was searched in vain.
-    pub(super) fn search(&mut self, bytes: usize) {
-        self.searched = self.searched.saturating_add(bytes.min(1 << 20));
-    }
-
-    /// Returns whether no more ends are searched.
-    pub(super) fn is_searched(&self) -> bool {
-        self.searched > MAX_SEARCHED
-    }
-
-    fn is_spent(&self) -> bool {
-        self.expanded > MAX_PAPER_BYTES || self.given_up > MAX_GIVEN_UP || self.is_searched()
-    }
-}
 
 impl Reader<'_> {
     /// Expands a call whose name ends at `at`, or prints the name if it is not a macro that is
@@ -139,7 +88,8 @@ impl Reader<'_> {
     /// Notes a call in a file, whose name ends at `at`. Calls in the values of macros belong to it.
     fn start_call(&mut self, name: &str, at: usize) {
         let frames = self.frames.len();
-        let in_file = matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
+        let in_file =
+            matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
         self.budget.calls.retain(|call| call.frames < frames);
         let is_continued = self.budget.calls.last().is_some_and(|call| call.frames == frames);
         if !in_file || is_continued {
@@ -193,7 +143,7 @@ impl Reader<'_> {
             let Some(known) = self.macros.get(&name).filter(|it| it.form == Form::Text) else {
                 continue;
             };
-            let called = commands(&known.value, known.at_letter).map(str::to_owned);
+            let called = commands(&known.value, true).map(str::to_owned);
             let called: Vec<_> = called.collect();
             waiting.extend(called.iter().cloned());
             calls.insert(name, called);
@@ -212,8 +162,10 @@ impl Reader<'_> {
             }
             false
         };
-        let cycle: BTreeSet<&str> = calls.keys().map(String::as_str).filter(|it| returns(it)).collect();
-        let within = |calls: &Vec<String>| calls.iter().filter(|it| cycle.contains(it.as_str())).count();
+        let cycle: BTreeSet<&str> =
+            calls.keys().map(String::as_str).filter(|it| returns(it)).collect();
+        let within =
+            |calls: &Vec<String>| calls.iter().filter(|it| cycle.contains(it.as_str())).count();
         let returning = cycle.iter().filter_map(|it| calls.get(*it)).map(within).sum::<usize>();
         cycle.contains(name) && returning > cycle.len()
     }
@@ -223,7 +175,9 @@ impl Reader<'_> {
         let mut name = name.to_owned();
         for _ in 0..8 {
             let Some(slash) = name.find('\\') else { break };
-            let Some(command) = commands(&name[slash..], false).next().map(str::to_owned) else { break };
+            let Some(command) = commands(&name[slash..], false).next().map(str::to_owned) else {
+                break;
+            };
             let known = self.macros.get(&command).filter(|it| it.form == Form::Text);
             let Some(known) = known.filter(|it| it.arguments.is_empty()) else { break };
             let rest = &name[slash + 1 + command.len()..];

@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn files_are_found_by_every_name_that_inputs_use() {
-        let files = files(&["./main.tex", "sec/a.tex", "sec/B.TEX", "c.txt", "d/e.ltx", "x/n", "y/n"]);
+        let files =
+            files(&["./main.tex", "sec/a.tex", "sec/B.TEX", "c.txt", "d/e.ltx", "x/n", "y/n"]);
         let cases = [
             ("sec/a", "", Some(1)),
             ("a", "sec", Some(1)),

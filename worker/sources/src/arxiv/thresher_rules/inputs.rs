@@ -22,11 +22,44 @@ const DRAWINGS: [&str; 7] =
 /// Macro packages for plain TeX, and files that LaTeX makes itself: that they are not part of a
 /// paper is no loss.
 const KNOWN_ELSEWHERE: [&str; 38] = [
-    "amssym", "amssym.def", "amssym.tex", "amstex", "btxmac", "color", "colordvi", "curves",
-    "diagrams", "eplain", "epsf", "epsf.sty", "epsf.tex", "epsfx", "fontch", "glyphtounicode",
-    "graphicx", "harvmac", "jnl", "jytex", "lanlmac", "miniltx", "mssymb", "pdfcolor", "phyzzx",
-    "picmac", "pictex", "prepictex", "psfig", "psfig.sty", "pstricks", "rotate", "tables",
-    "tcilatex", "xy", "xypic", "xypic.tex", "xyv2",
+    "amssym",
+    "amssym.def",
+    "amssym.tex",
+    "amstex",
+    "btxmac",
+    "color",
+    "colordvi",
+    "curves",
+    "diagrams",
+    "eplain",
+    "epsf",
+    "epsf.sty",
+    "epsf.tex",
+    "epsfx",
+    "fontch",
+    "glyphtounicode",
+    "graphicx",
+    "harvmac",
+    "jnl",
+    "jytex",
+    "lanlmac",
+    "miniltx",
+    "mssymb",
+    "pdfcolor",
+    "phyzzx",
+    "picmac",
+    "pictex",
+    "prepictex",
+    "psfig",
+    "psfig.sty",
+    "pstricks",
+    "rotate",
+    "tables",
+    "tcilatex",
+    "xy",
+    "xypic",
+    "xypic.tex",
+    "xyv2",
 ];
 /// Endings of files that are no text of a paper, if TeX inputs them.
 const NOT_TEXT: [&str; 10] =
@@ -42,8 +75,8 @@ struct Wanted<'t> {
 }
 
 impl Reader<'_> {
-    /// Handles a command that inputs a file; returns `false` for other commands. `at` is the position
-    /// of its arguments.
+    /// Handles a command that inputs a file; returns `false` for other commands. `at` is the
+    /// position of its arguments.
     pub(super) fn input(&mut self, name: &str, after: &str, at: usize) -> Result<bool, Unusable> {
         let Some(wanted) = wanted(name, after) else { return Ok(false) };
         let path = self.expand_name(wanted.name.trim().trim_matches('"').trim());
@@ -53,11 +86,9 @@ impl Reader<'_> {
         }
         self.set_at(at + wanted.len);
         let folder = match wanted.folder {
-            Some(folder) if name.starts_with("sub") => normal_path(&format!(
-                "{}/{}",
-                self.own_folder(),
-                self.expand_name(folder)
-            )),
+            Some(folder) if name.starts_with("sub") => {
+                normal_path(&format!("{}/{}", self.own_folder(), self.expand_name(folder)))
+            }
             Some(folder) => normal_path(&self.expand_name(folder)),
             None => self.import_folder().to_owned(),
         };
@@ -83,7 +114,10 @@ impl Reader<'_> {
     }
 
     fn may_insert(&mut self, number: usize) -> bool {
-        let is_open = |frame: &Frame| matches!(frame.source, FrameSource::File { number: open, .. } if open == number);
+        let is_open = |frame: &Frame| match frame.source {
+            FrameSource::File { number: open, .. } => open == number,
+            FrameSource::Macro { .. } => false,
+        };
         if self.frames.iter().any(is_open) || self.files_open() >= MAX_NESTING {
             return false;
         }
@@ -99,8 +133,8 @@ impl Reader<'_> {
         self.frames.iter().filter(is_file).count()
     }
 
-    /// Continues with a file. The preamble of a file that is a document of its own is skipped if the
-    /// document has started.
+    /// Continues with a file. The preamble of a file that is a document of its own is skipped if
+    /// the document has started.
     pub(super) fn push_file(&mut self, number: usize, folder: String) {
         self.used.insert(number);
         let text = Rc::clone(&self.files.all[number].text);
@@ -120,18 +154,26 @@ impl Reader<'_> {
 
     /// Returns the folder in which the files of the current file are searched first.
     fn import_folder(&self) -> &str {
-        self.frames.iter().rev().find_map(|frame| match &frame.source {
-            FrameSource::File { folder, .. } => Some(folder.as_str()),
-            FrameSource::Macro { .. } => None,
-        }).unwrap_or_default()
+        self.frames
+            .iter()
+            .rev()
+            .find_map(|frame| match &frame.source {
+                FrameSource::File { folder, .. } => Some(folder.as_str()),
+                FrameSource::Macro { .. } => None,
+            })
+            .unwrap_or_default()
     }
 
     /// Returns the folder of the current file.
     fn own_folder(&self) -> &str {
-        self.frames.iter().rev().find_map(|frame| match &frame.source {
-            FrameSource::File { number, .. } => Some(self.files.folder(*number)),
-            FrameSource::Macro { .. } => None,
-        }).unwrap_or_default()
+        self.frames
+            .iter()
+            .rev()
+            .find_map(|frame| match &frame.source {
+                FrameSource::File { number, .. } => Some(self.files.folder(*number)),
+                FrameSource::Macro { .. } => None,
+            })
+            .unwrap_or_default()
     }
 }
 
@@ -152,8 +194,11 @@ fn wanted<'t>(command: &str, after: &'t str) -> Option<Wanted<'t>> {
                 }
             };
             let len = start + skip + name.len();
-            (!name.is_empty() && start > 0 || skip > 0)
-                .then_some(Wanted { name, folder: None, len })
+            (!name.is_empty() && start > 0 || skip > 0).then_some(Wanted {
+                name,
+                folder: None,
+                len,
+            })
         }
         "include" | "subfile" | "subfileinclude" => {
             let found = group(after)?;
@@ -166,7 +211,8 @@ fn wanted<'t>(command: &str, after: &'t str) -> Option<Wanted<'t>> {
             let len = name.len + found.len + missing.len;
             Some(Wanted { name: name.inner, folder: None, len })
         }
-        "import" | "subimport" | "includefrom" | "subincludefrom" | "inputfrom" | "subinputfrom" => {
+        "import" | "subimport" | "includefrom" | "subincludefrom" | "inputfrom"
+        | "subinputfrom" => {
             let star = usize::from(after.starts_with('*'));
             let folder = group(&after[star..])?;
             let name = group(&after[star + folder.len..])?;

@@ -118,8 +118,8 @@ fn bracketed(text: &str, open: u8, close: u8, most: usize) -> Option<Group<'_>> 
     None
 }
 
-/// Reads an argument that is taken as it is: in braces, or between two equal characters. It must end
-/// before an empty line.
+/// Reads an argument that is taken as it is: in braces, or between two equal characters. It must
+/// end before an empty line.
 pub(super) fn raw_group(text: &str) -> Option<Group<'_>> {
     let start = text.len() - text.trim_start_matches([' ', '\t']).len();
     let bytes = text.as_bytes();

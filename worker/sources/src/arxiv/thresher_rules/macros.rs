@@ -68,7 +68,7 @@ impl Macro {
         Self { arguments: Vec::new(), value, at_letter: false, form: Form::Alias }
     }
 
-    /// Reads the arguments of a call from the text after its name. Returns `None` if one is missing.
+    /// Reads the arguments of a call from the text after its name; returns `None` if one is missing.
     pub(super) fn call<'t>(&'t self, after: &'t str) -> Option<Call<'t>> {
         let mut call = Call { arguments: Vec::with_capacity(self.arguments.len()), len: 0 };
         for argument in &self.arguments {
@@ -105,7 +105,8 @@ impl Macro {
         out.push_str(pieces.next().unwrap_or_default());
         while let Some(piece) = pieces.next() {
             let digit = piece.bytes().next().filter(u8::is_ascii_digit);
-            let argument = digit.and_then(|it| call.arguments.get(usize::from(it).wrapping_sub(49)));
+            let argument =
+                digit.and_then(|it| call.arguments.get(usize::from(it).wrapping_sub(49)));
             match argument {
                 Some(argument) => {
                     let argument = without_comments(argument);
@@ -151,8 +152,8 @@ fn mandatory(text: &str) -> Option<(&str, usize)> {
     Some((&rest[..len], start + len))
 }
 
-/// Returns the white space after the name of a macro that TeX ignores, unless it separates the value
-/// from the next word, or stands beside an environment or a heading.
+/// Returns the length of the white space after the name of a macro that TeX ignores. It is kept if
+/// the value ends with a command, or contains an environment.
 pub(super) fn ignored_blank_len(name: &str, value: &str, after: &str) -> usize {
     let keeps = ends_with_word(value)
         || value.ends_with(' ')
@@ -164,7 +165,13 @@ pub(super) fn ignored_blank_len(name: &str, value: &str, after: &str) -> usize {
 pub(super) fn is_heading(name: &str) -> bool {
     matches!(
         name,
-        "part" | "chapter" | "section" | "subsection" | "subsubsection" | "paragraph" | "subparagraph"
+        "part"
+            | "chapter"
+            | "section"
+            | "subsection"
+            | "subsubsection"
+            | "paragraph"
+            | "subparagraph"
     )
 }
 
@@ -172,11 +179,40 @@ pub(super) fn is_heading(name: &str) -> bool {
 /// internal to a package.
 fn decides(name: &str) -> bool {
     const OTHERS: [&str; 34] = [
-        "advance", "afterassignment", "aftergroup", "catcode", "chardef", "csname", "def", "divide",
-        "edef", "else", "endcsname", "expandafter", "fi", "futurelet", "gdef", "global", "immediate",
-        "let", "loop", "lowercase", "mathchardef", "meaning", "multiply", "newcommand", "newif",
-        "noexpand", "number", "providecommand", "read", "renewcommand", "repeat", "string",
-        "uppercase", "xdef",
+        "advance",
+        "afterassignment",
+        "aftergroup",
+        "catcode",
+        "chardef",
+        "csname",
+        "def",
+        "divide",
+        "edef",
+        "else",
+        "endcsname",
+        "expandafter",
+        "fi",
+        "futurelet",
+        "gdef",
+        "global",
+        "immediate",
+        "let",
+        "loop",
+        "lowercase",
+        "mathchardef",
+        "meaning",
+        "multiply",
+        "newcommand",
+        "newif",
+        "noexpand",
+        "number",
+        "providecommand",
+        "read",
+        "renewcommand",
+        "repeat",
+        "string",
+        "uppercase",
+        "xdef",
     ];
     let condition = name.starts_with("if") && name != "iff" || name.starts_with("If");
     name.contains('@') || condition || OTHERS.binary_search(&name).is_ok()

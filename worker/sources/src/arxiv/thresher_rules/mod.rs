@@ -9,6 +9,7 @@
 //!
 //! **Invariant:** no step produces more than the given size.
 
+mod budget;
 mod conditions;
 mod definitions;
 mod expansion;

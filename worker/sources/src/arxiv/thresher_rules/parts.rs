@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn text_before_the_first_heading_is_kept_if_there_is_enough_of_it() {
         let long = "some words of a letter ".repeat(30);
-        let letter = format!("\\begin{{document}}\\title{{T}}\\maketitle {long}\n\\section{{Acks}} b");
+        let letter =
+            format!("\\begin{{document}}\\title{{T}}\\maketitle {long}\n\\section{{Acks}} b");
         assert_eq!(text(&letter), format!("{long}\n\\section{{Acks}} b"));
         let plain = format!("\\centerline{{T}} {long}\n\\section{{Acks}} b");
         assert_eq!(text(&plain), plain);

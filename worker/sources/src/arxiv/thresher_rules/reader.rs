@@ -12,11 +12,11 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::budget::Budget;
 use super::conditions::Conditions;
 use super::definitions::{
     Defines, Definition, blank_line_len, definition, is_definition, is_prefix,
 };
-use super::expansion::Budget;
 use super::files::Files;
 use super::lexer::{command, ends_with_word, has_raw_argument, line_len, raw_group};
 use super::macros::Macro;
@@ -146,8 +146,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Removes a comment. A line that contains only a comment is removed with its line feed. After a
-    /// word, TeX continues the word on the next line.
+    /// Removes a comment. A line that contains only a comment is removed with its line feed. After
+    /// a word, TeX continues the word on the next line.
     fn comment(&mut self, text: &str, at: usize) {
         let end = at + line_len(&text[at..]);
         let line = text[..at].rfind('\n').map_or(0, |feed| feed + 1);
@@ -263,7 +263,8 @@ impl Reader<'_> {
     pub(super) fn close_gap(&mut self, after: &str) {
         let kept = self.paper.text.trim_end_matches([' ', '\t']).len();
         let is_first = kept == 0 || self.paper.text[..kept].ends_with('\n');
-        let is_file = matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
+        let is_file =
+            matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
         if let Some(len) = blank_line_len(after).filter(|_| is_first && is_file) {
             self.paper.text.truncate(kept);
             if let Some(frame) = self.frames.last_mut() {

@@ -1,5 +1,5 @@
-//! Parses `00README` files, in which an upload to arXiv says which of its files are processed: lines
-//! of the old `00README.XXX`, and the JSON, YAML and TOML of later ones.
+//! Parses `00README` files, in which an upload to arXiv says which of its files are processed:
+//! lines of the old `00README.XXX`, and the JSON, YAML and TOML of later ones.
 
 /// What a file of a paper is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub(super) enum Usage {
 pub(super) fn is_readme(path: &str) -> bool {
     let lower = path.to_lowercase();
     let ending = lower.strip_prefix("00readme");
-    ending.is_some_and(|it| matches!(it, "" | ".xxx" | ".json" | ".yaml" | ".yml" | ".toml" | ".txt"))
+    ending
+        .is_some_and(|it| matches!(it, "" | ".xxx" | ".json" | ".yaml" | ".yml" | ".toml" | ".txt"))
 }
 
 /// Returns the names of the files with a usage, in the order in which arXiv processes them.

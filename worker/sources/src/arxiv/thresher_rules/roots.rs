@@ -32,7 +32,9 @@ static CLASS: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// What only the root file of a paper in plain TeX contains.
 static PLAIN: LazyLock<Regex> = LazyLock::new(|| {
-    compiled(r"(?m)^[^%\n]*?\\(?:bye\b|magnification\b|documentstyle\b|input\s+(?:amstex|harvmac|phyzzx|lanlmac|eplain)\b|end\s*$)")
+    compiled(
+        r"(?m)^[^%\n]*?\\(?:bye\b|magnification\b|documentstyle\b|input\s+(?:amstex|harvmac|phyzzx|lanlmac|eplain)\b|end\s*$)",
+    )
 });
 
 /// The root files of a paper.
@@ -190,9 +192,33 @@ fn is_side_class(class: &str) -> bool {
 /// Returns whether the name of a file is that of something that accompanies a paper.
 fn is_side_name(path: &str) -> bool {
     const WORDS: [&str; 28] = [
-        "appendix", "cover", "coverletter", "diff", "example", "fig", "figs", "figure", "figures",
-        "latexdiff", "poster", "rebuttal", "referee", "referees", "reply", "response", "responses",
-        "sample", "si", "slides", "sm", "sup", "supmat", "supp", "suppl", "supplement", "template",
+        "appendix",
+        "cover",
+        "coverletter",
+        "diff",
+        "example",
+        "fig",
+        "figs",
+        "figure",
+        "figures",
+        "latexdiff",
+        "poster",
+        "rebuttal",
+        "referee",
+        "referees",
+        "reply",
+        "response",
+        "responses",
+        "sample",
+        "si",
+        "slides",
+        "sm",
+        "sup",
+        "supmat",
+        "supp",
+        "suppl",
+        "supplement",
+        "template",
         "tikz",
     ];
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -276,8 +302,15 @@ mod tests {
     #[test]
     fn names_of_supplements_are_recognised_by_their_words() {
         let side = [
-            "SupplementalMaterial.tex", "a_response.tex", "ms-supp.tex", "paper_SM.tex", "SI.tex",
-            "supporting_information.tex", "fig1.tex", "x/CoverLetter.tex", "example_paper.tex",
+            "SupplementalMaterial.tex",
+            "a_response.tex",
+            "ms-supp.tex",
+            "paper_SM.tex",
+            "SI.tex",
+            "supporting_information.tex",
+            "fig1.tex",
+            "x/CoverLetter.tex",
+            "example_paper.tex",
         ];
         for name in side {
             assert!(is_side_name(name), "{name}");

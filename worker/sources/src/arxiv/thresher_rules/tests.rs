@@ -3,10 +3,8 @@
 use super::*;
 
 fn read_all(files: &[(&str, &str)]) -> Result<PaperText, Unusable> {
-    let files: Vec<_> = files
-        .iter()
-        .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
-        .collect();
+    let files: Vec<_> =
+        files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
     text_of(&files, 100_000)
 }
 
@@ -20,11 +18,13 @@ fn one(tex: &str) -> String {
 
 /// Returns the text of a document with this body.
 fn body(tex: &str) -> String {
-    one(&format!("\\documentclass{{article}}\\begin{{document}}\\section{{A}}\n{tex}\\end{{document}}"))
-        .strip_prefix("\\section{A}")
-        .unwrap()
-        .trim()
-        .to_owned()
+    one(&format!(
+        "\\documentclass{{article}}\\begin{{document}}\\section{{A}}\n{tex}\\end{{document}}"
+    ))
+    .strip_prefix("\\section{A}")
+    .unwrap()
+    .trim()
+    .to_owned()
 }
 
 #[test]
@@ -56,7 +56,8 @@ fn comments_are_what_tex_takes_for_comments() {
 #[test]
 fn environments_are_printed_as_they_are_or_left_out() {
     for name in ["verbatim", "lstlisting", "minted", "Verbatim", "alltt", "verbatim*"] {
-        let listing = format!("\\begin{{{name}}}\n% \\input{{x}} \\iffalse\n50% }}\n\\end{{{name}}}");
+        let listing =
+            format!("\\begin{{{name}}}\n% \\input{{x}} \\iffalse\n50% }}\n\\end{{{name}}}");
         assert_eq!(body(&listing), listing);
     }
     let cases = [
@@ -87,23 +88,35 @@ fn macros_are_expanded_with_their_arguments() {
         // TeX ignores spaces after the name of a command.
         ("\\newcommand{\\x}{note}", "two \\x s, \\x{} a\\x\\ b", "two notes, note{} anote\\ b"),
         ("\\newcommand{\\x}{note\\xspace}", "two \\x s, \\x, a", "two note s, note, a"),
-        ("\\newcommand{\\x}{\\alpha}", "\\x s\\x{}s $\\x\\x$", "\\alpha s\\alpha{}s $\\alpha\\alpha$"),
+        (
+            "\\newcommand{\\x}{\\alpha}",
+            "\\x s\\x{}s $\\x\\x$",
+            "\\alpha s\\alpha{}s $\\alpha\\alpha$",
+        ),
         ("\\newcommand{\\x}[1]{#1\\alpha}", "\\x{a}b", "a\\alpha b"),
-        ("\\def\\be{\\begin{equation}}\\def\\ee{\\end{equation}}", "\\be\nx\n\\ee\nb",
-            "\\begin{equation}\nx\n\\end{equation}\nb"),
+        (
+            "\\def\\be{\\begin{equation}}\\def\\ee{\\end{equation}}",
+            "\\be\nx\n\\ee\nb",
+            "\\begin{equation}\nx\n\\end{equation}\nb",
+        ),
         // Definitions end with their group, and copies keep the earlier meaning.
         ("\\def\\x{1}", "{\\def\\x{2}\\x}\\x", "{2}1"),
         ("\\def\\x{1}\\let\\y\\x\\def\\x{2}", "\\x\\y", "21"),
         ("\\let\\old\\emph\\def\\emph#1{\\old{#1!}}", "\\emph{a}", "\\emph{a!}"),
         ("\\providecommand{\\x}{1}\\providecommand{\\x}{2}", "\\x", "1"),
         ("\\makeatletter\\def\\x@y{1}\\def\\x{\\x@y}\\makeatother", "\\x a\\x@y", "\\x a\\x@y"),
+        ("\\newcommand{\\x@y}{\\x@y\\x@y}\\def\\x{1}", "\\x", "1"),
         // What is not understood stays.
         ("\\newcommand{\\x}[1]{#1}", "a \\x", "a \\x"),
         ("\\def\\x#1.{(#1)}", "\\x a.", "\\x a."),
         ("\\def\\x#1{\\ifx#1\\y a\\else b\\fi}", "\\x{c}", "\\x{c}"),
         ("\\newcommand{\\x}{v", "\\x", "\\x"),
         // Headings and other commands of the document keep their meaning.
-        ("\\renewcommand\\section{\\@startsection{section}{1}}", "\\section{B} c", "\\section{B} c"),
+        (
+            "\\renewcommand\\section{\\@startsection{section}{1}}",
+            "\\section{B} c",
+            "\\section{B} c",
+        ),
         ("\\let\\s\\section\\renewcommand{\\section}[1]{\\s{#1}x}", "\\section{B}", "\\section{B}"),
         ("\\newcommand{\\s}[1]{\\section{#1}}", "\\s{B} c", "\\section{B} c"),
     ];
@@ -134,13 +147,17 @@ fn expansion_is_bounded_and_leaves_the_macro_as_it_is() {
     let cases = [
         ("\\def\\x{a\\x}", "\\x b", "\\x b"),
         ("\\newcommand{\\x}[1]{\\x{#1#1}}", "\\x{a} b", "\\x{a} b"),
-        ("\\def\\href#1#2{\\ifx#1\\@empty\\href@Orig{#1}\\else\\href@Not{#1}\\fi}",
-            "\\href{a}{b}", "\\href{a}{b}"),
+        (
+            "\\def\\href#1#2{\\ifx#1\\@empty\\href@Orig{#1}\\else\\href@Not{#1}\\fi}",
+            "\\href{a}{b}",
+            "\\href{a}{b}",
+        ),
         (&levels, "\\a b", "\\a b"),
         (&levels, "{\\a} {\\k}", "{\\a} {\\k}"),
     ];
     for (definitions, tex, expected) in cases {
-        let paper = format!("{definitions}\\documentclass{{a}}\\begin{{document}}\\section{{A}}{tex}");
+        let paper =
+            format!("{definitions}\\documentclass{{a}}\\begin{{document}}\\section{{A}}{tex}");
         assert_eq!(one(&paper), format!("\\section{{A}}{expected}"), "{definitions} {tex}");
     }
     // Many calls that are not too large each: the paper is read without expansion.
@@ -157,14 +174,22 @@ fn files_are_inserted_where_they_are_input() {
     const MAIN: &str = "\\documentclass[x]{y}\\begin{document}\\section{A} ";
     let main = |tex: &str| format!("{MAIN}{tex}\\end{{document}}");
     let cases: Vec<(String, &[(&str, &str)], &str)> = vec![
-        (main("\\input{sec/a}\n\\include{b.tex} \\input c"), &[("b.tex", "B"), ("sec/a.tex", "a")], "a\nB"),
+        (
+            main("\\input{sec/a}\n\\include{b.tex} \\input c"),
+            &[("b.tex", "B"), ("sec/a.tex", "a")],
+            "a\nB",
+        ),
         (main("\\input{a}\\input{b}"), &[("a.tex", "a"), ("b.tex", "b")], "a\nb"),
         (main("\\input{a}, \\input{a}"), &[("a.tex", "a")], "a, a"),
         (main("\\input a b"), &[("a.tex", "a")], "a b"),
         (main("\\input{\"a b\"} \\input \"a b\" c"), &[("a b.tex", "a")], "a a c"),
         (main("\\input{A.TEX} \\input{c.txt}"), &[("a.tex", "a"), ("c.txt", "c")], "a c"),
         (main("\\import{s/}{a}"), &[("s/a.tex", "a \\input{b}"), ("s/b.tex", "b")], "a b"),
-        (main("\\subimport*{s}{a}"), &[("s/a.tex", "a \\subimport{t}{b}"), ("s/t/b.tex", "b")], "a b"),
+        (
+            main("\\subimport*{s}{a}"),
+            &[("s/a.tex", "a \\subimport{t}{b}"), ("s/t/b.tex", "b")],
+            "a b",
+        ),
         (main("\\includefrom{s/}{a}"), &[("s/a.tex", "a")], "a"),
         (main("\\InputIfFileExists{a}{x}{y} b"), &[("a.tex", "a")], "a b"),
         (main("\\newcommand{\\s}[1]{\\input{#1.tex}}\\s{a}"), &[("a.tex", "a")], "a"),
@@ -173,16 +198,30 @@ fn files_are_inserted_where_they_are_input() {
         (
             main("\\subfile{s/a}\\subfile{s/b} c"),
             &[
-                ("s/a.tex", "\\documentclass[../main]{subfiles}\\begin{document}a \\input{x}\\end{document}"),
-                ("s/b.tex", "\\documentclass[../main]{subfiles}% \\begin{document}\n\\begin{document}b\\end{document} z"),
+                (
+                    "s/a.tex",
+                    "\\documentclass[../main]{subfiles}\\begin{document}a \\input{x}\\end{document}",
+                ),
+                (
+                    "s/b.tex",
+                    "\\documentclass[../main]{subfiles}% \\begin{document}\n\\begin{document}b\\end{document} z",
+                ),
                 ("s/x.tex", "x"),
             ],
             "a x\nb c",
         ),
         // A file ends where it says, and cycles are cut.
         (main("\\input{a} c"), &[("a.tex", "a \\endinput b")], "a  c"),
-        (main("\\input{a} c"), &[("a.tex", "a \\input{b}"), ("b.tex", "b\\input{a}\\input{main}")], "a b c"),
-        (main("\\input{a.pdf_tex} \\input{x.pgf} b"), &[("a.pdf_tex", "draw")], "\\input{a.pdf_tex} \\input{x.pgf} b"),
+        (
+            main("\\input{a} c"),
+            &[("a.tex", "a \\input{b}"), ("b.tex", "b\\input{a}\\input{main}")],
+            "a b c",
+        ),
+        (
+            main("\\input{a.pdf_tex} \\input{x.pgf} b"),
+            &[("a.pdf_tex", "draw")],
+            "\\input{a.pdf_tex} \\input{x.pgf} b",
+        ),
         (main("b") + " after the end", &[], "b"),
     ];
     for (main, others, expected) in cases {

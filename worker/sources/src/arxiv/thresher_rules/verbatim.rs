@@ -8,10 +8,32 @@ use crate::arxiv::unusable::Unusable;
 
 /// Environments whose content is printed as it is, without comments and commands.
 const VERBATIM: [&str; 26] = [
-    "BVerbatim", "LVerbatim", "Scode", "SaveVerbatim", "Sinput", "Soutput", "Verbatim", "Verbatim*",
-    "alltt", "asy", "code", "lstlisting", "lstlisting*", "luacode", "luacode*", "minted",
-    "pyconsole", "pyglist", "pyin", "spverbatim", "tcblisting", "tcboutputlisting", "verbatim",
-    "verbatim*", "verbatimtab", "verbatimwrite",
+    "BVerbatim",
+    "LVerbatim",
+    "Scode",
+    "SaveVerbatim",
+    "Sinput",
+    "Soutput",
+    "Verbatim",
+    "Verbatim*",
+    "alltt",
+    "asy",
+    "code",
+    "lstlisting",
+    "lstlisting*",
+    "luacode",
+    "luacode*",
+    "minted",
+    "pyconsole",
+    "pyglist",
+    "pyin",
+    "spverbatim",
+    "tcblisting",
+    "tcboutputlisting",
+    "verbatim",
+    "verbatim*",
+    "verbatimtab",
+    "verbatimwrite",
 ];
 /// Environments whose content is not part of the text.
 const EXCLUDED: [&str; 4] = ["comment", "filecontents", "filecontents*", "verbatimout"];
