@@ -15,6 +15,8 @@ pub mod charset;
 mod extract;
 mod lines;
 mod page_kind;
+mod phrasing;
+mod prose;
 mod tree;
 
 use thiserror::Error;
