@@ -114,7 +114,9 @@ impl Executor {
         let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::now();
         let running = queue.running.iter_mut();
-        running.filter_map(|running| running.is_stuck(now, patience).then_some(running.unit)).collect()
+        running
+            .filter_map(|running| running.is_stuck(now, patience).then_some(running.unit))
+            .collect()
     }
 
     /// Removes the waiting leases, and lets the running units finish.

@@ -46,7 +46,8 @@ impl Stop {
     /// Returns the number of records that the work has reached; `None` before its first and after
     /// its last one.
     pub fn records(&self) -> Option<u64> {
-        Some(self.0.records.load(Ordering::Relaxed)).filter(|&records| records > 0 && records < ENDED)
+        Some(self.0.records.load(Ordering::Relaxed))
+            .filter(|&records| records > 0 && records < ENDED)
     }
 }
 

@@ -55,8 +55,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         }
         Ok(())
     };
-    let facts =
-        if lines_count { read_unit(context, task, &inputs, &scratch, &mut sink)? } else { Vec::new() };
+    let facts = if lines_count {
+        read_unit(context, task, &inputs, &scratch, &mut sink)?
+    } else {
+        Vec::new()
+    };
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;

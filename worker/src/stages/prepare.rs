@@ -35,8 +35,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         lines: LineVerdicts::read(context, recipe, number, line_ranges)?,
         writer: UnitWriter::create(context, task, source, *recipe)?,
     };
-    let mut sink =
-        |input: &Reading<'_>, record: ReadRecord<'_>| preparing.record(input, &record);
+    let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| preparing.record(input, &record);
     let inputs = read_unit(context, task, &unit, &scratch, &mut sink)?;
     if recipe.dedups_lines {
         refuse_changed(context, number, &inputs)?;

@@ -7,9 +7,9 @@ use std::path::Path;
 use thresher_job::{OnMissing, SourceSpec};
 use thresher_proto::pb::InputsUnit;
 
-use super::{JobContext, Task, stop};
 use super::join::Part;
 use super::recipe::SourceRecipe;
+use super::{JobContext, Task, stop};
 use thresher_sources::{Input, ReadRecord, RecordOutcome, RecordSink};
 use thresher_sources::{forms, locate};
 use thresher_storage::StorageError;

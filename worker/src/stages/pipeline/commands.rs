@@ -19,7 +19,11 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    pub(super) fn start(job: &JobSpec, source: &SourceSpec, stop: &Stop) -> Result<Self, UnitError> {
+    pub(super) fn start(
+        job: &JobSpec,
+        source: &SourceSpec,
+        stop: &Stop,
+    ) -> Result<Self, UnitError> {
         let commands = source.commands.iter().filter_map(|name| job.command(name));
         let start = |command: &CommandSpec| {
             let filter = ExternalFilter::start(&command_line(job, command, None, stop))?;

@@ -6,13 +6,14 @@
 //!
 //! Invariant: a tree is extracted only after `tree` has measured it.
 
-use dom_query::Document;
+use dom_query::{Document, NodeRef};
 use dom_smoothie::{Config, Readability, ReadabilityError, TextMode};
 use thresher_formats::stop::Stop;
 
 use super::bounds::{self, Excess};
 use super::lines::{LineWriter, Role};
-use super::{HtmlLimits, PageError, tree};
+use super::prose::Prose;
+use super::{HtmlLimits, PageError, phrasing, tree};
 
 /// Which part of the page the text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,11 @@ pub(crate) fn main_text(
 ) -> Result<Content, PageError> {
     let spent = bounds::check(html, limits).map_err(PageError::Bounds)?;
     let (document, steps) = tree::parse(html, spent, limits, stop)?;
+    phrasing::prepare(&document);
+    let prose = document.body().map(|body| Prose::measure(&body));
+    if let Some(prose) = &prose {
+        prose.remove_beside(&document);
+    }
     let mut page = readability(document, limits);
     let (title, article) = match page.parse() {
         Ok(article) => (one_line(&article.title), text_below(&page.doc, ARTICLE)),
@@ -64,16 +70,32 @@ pub(crate) fn main_text(
     };
     let main = Content { title, text: article, extraction: Extraction::MainContent, steps };
     let article_chars = main.text.chars().count();
-    if article_chars >= limits.article_chars {
+    let has_most = prose.is_none_or(|prose| article_chars * LEAST_PART >= prose.total());
+    if has_most && article_chars >= limits.article_chars {
         return Ok(main);
     }
-    // Extraction changed the tree, so the page is parsed again; such pages are short.
+    // Extraction changed the tree, so the page is parsed again.
     let (document, _) = tree::parse(html, spent, limits, stop)?;
+    if !has_most {
+        return Ok(Content { text: second_look(&document), ..main });
+    }
     let whole = text_below(&document, "body");
     if article_chars * 2 > whole.chars().count() {
         return Ok(main);
     }
     Ok(Content { text: whole, extraction: Extraction::WholePage, ..main })
+}
+
+/// The main content must have at least one of so many characters of the page's paragraphs.
+const LEAST_PART: usize = 2;
+
+/// Returns the text of the smallest element that has nearly all paragraphs.
+fn second_look(document: &Document) -> String {
+    phrasing::prepare(document);
+    let Some(body) = document.body() else { return String::new() };
+    let prose = Prose::measure(&body);
+    prose.remove_beside(document);
+    text_of(prose.holder(&body))
 }
 
 /// Selector of the element under which the library puts the main content.
@@ -91,11 +113,15 @@ fn readability(document: Document, limits: &HtmlLimits) -> Readability {
 
 /// Returns the visible text below the first element that matches.
 fn text_below(document: &Document, selector: &str) -> String {
-    let mut writer = LineWriter::default();
     let selection = document.select_single(selector);
-    let Some(root) = selection.nodes().first() else { return String::new() };
+    selection.nodes().first().map_or_else(String::new, |root| text_of(*root))
+}
+
+/// Returns the visible text of an element.
+fn text_of(root: NodeRef<'_>) -> String {
+    let mut writer = LineWriter::default();
     let role_of = |tag: Option<&str>| tag.map_or(Role::Inline, Role::of);
-    let mut node = *root;
+    let mut node = root;
     loop {
         let mut below = None;
         if node.is_text() {

@@ -1,7 +1,7 @@
 //! Web pages: from the payload of a WARC `response` record to the main text of the page.
 //!
 //! ```text
-//! payload ─ http_response ─▶ body ─ charset ─▶ markup ─ bounds ─▶ (refused or) ─ extract ─▶ text
+//! payload ─ http_response ─▶ body ─ charset ─▶ markup ─ bounds, tree ─▶ (refused or) ─ extract ─▶ text
 //! ```
 //!
 //! The result is one string, with a line per paragraph, heading, list item or table row. Language,
@@ -15,6 +15,8 @@ pub mod charset;
 mod extract;
 mod lines;
 mod page_kind;
+mod phrasing;
+mod prose;
 mod tree;
 
 use thiserror::Error;

@@ -19,7 +19,12 @@ fn payload(content_type: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn page(content_type: &str, body: &[u8]) -> Result<Page, PageError> {
-    page_text(&payload(content_type, body), "http://example.com/", &HtmlLimits::default(), &Stop::default())
+    page_text(
+        &payload(content_type, body),
+        "http://example.com/",
+        &HtmlLimits::default(),
+        &Stop::default(),
+    )
 }
 
 fn reason(body: &[u8]) -> &'static str {

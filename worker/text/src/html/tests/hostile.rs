@@ -62,9 +62,15 @@ fn flat_pages_need_few_steps() {
     for (piece, most) in [
         ("word ", 2_500_000),
         ("<p>A sentence, with some words in it, and a few more.</p>", 7_500_000),
-        ("<p>A <b>sentence</b> with <a href=x>a link</a> in it, and many more words, so that there are not too many elements.</p>", 20_000_000),
+        (
+            "<p>A <b>sentence</b> with <a href=x>a link</a> in it, and many more words, so that there are not too many elements.</p>",
+            20_000_000,
+        ),
         ("<ul><li>A sentence with some words in it, and some more in it</ul>", 10_000_000),
-        ("<tr><td>A sentence with some words in it<td>and a few more words here, and there", 10_000_000),
+        (
+            "<tr><td>A sentence with some words in it<td>and a few more words here, and there",
+            10_000_000,
+        ),
         ("&lt;", 2_500_000),
         ("\0", 2_500_000),
         ("<", 2_500_000),
