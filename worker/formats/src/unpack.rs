@@ -147,7 +147,13 @@ impl<R: Read> Unpacker<R> {
         let event = match &mut self.kind {
             Kind::Start { .. } => Event::End,
             Kind::Gzip(reader) => reader.next_event()?,
-            Kind::Frames(reader) => reader.next_event()?,
+            Kind::Frames(reader) => match reader.next_event() {
+                Ok(event) => event,
+                Err(error) => {
+                    self.refused = FormError::of(&error).cloned();
+                    return Err(error);
+                }
+            },
         };
         if let (Event::Piece { .. }, false) = (&event, self.checked) {
             self.check_content()?;

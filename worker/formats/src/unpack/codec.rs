@@ -10,9 +10,12 @@ use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 use crate::form::Form;
 
-/// Largest window of a zstd frame: that of `zstd --ultra -22`, and of `--long` without a number.
-pub const WINDOW_MAX_BYTES: u64 = 1 << WINDOW_MAX_LOG;
-const WINDOW_MAX_LOG: u32 = 27;
+/// Number of bytes to which a zstd frame with a larger window may unpack. It is the window of
+/// `zstd --ultra -22`, and of `--long` without a number. A decoder only touches as much of its
+/// window as it has unpacked, so small frames of `--long=31` take little memory.
+pub const WINDOW_MAX_BYTES: u64 = 1 << 27;
+/// The largest window that the format allows.
+const WINDOW_MAX_LOG: u32 = 31;
 /// Largest memory of an xz decoder in KiB: four times that of `xz -9`.
 pub const XZ_MEMORY_MAX_KIB: u32 = 256 << 10;
 /// Largest dictionary of a `.warc.zst`.
@@ -20,9 +23,20 @@ pub(super) const DICTIONARY_MAX_BYTES: usize = 16 << 20;
 
 /// The form of the frames, and the state of the current one.
 pub(super) enum Codec {
-    Zstd { decoder: Option<Decoder<'static>>, dictionary: Vec<u8> },
+    Zstd(Box<Zstd>),
     Xz(Box<XzStream>),
     Bzip2(Decompress),
+}
+
+/// The state of a decoder of zstd.
+#[derive(Default)]
+pub(super) struct Zstd {
+    decoder: Option<Decoder<'static>>,
+    dictionary: Vec<u8>,
+    /// Size of the current frame's window.
+    window: u64,
+    /// Bytes that came out of the current frame.
+    produced: u64,
 }
 
 /// What one step of a decoder did.
@@ -44,7 +58,7 @@ pub(super) enum Refused {
 /// Returns the decoder of a form, if it is one of this module.
 pub(super) fn of(form: Form) -> Option<Codec> {
     if form == Form::Zstd {
-        Some(Codec::Zstd { decoder: None, dictionary: Vec::new() })
+        Some(Codec::Zstd(Box::default()))
     } else if form == Form::Xz {
         Some(Codec::Xz(Box::new(xz())))
     } else if form == Form::Bzip2 {
@@ -61,7 +75,7 @@ fn xz() -> XzStream {
 impl Codec {
     pub(super) fn form(&self) -> Form {
         match self {
-            Self::Zstd { .. } => Form::Zstd,
+            Self::Zstd(_) => Form::Zstd,
             Self::Xz(_) => Form::Xz,
             Self::Bzip2(_) => Form::Bzip2,
         }
@@ -71,7 +85,7 @@ impl Codec {
     /// and of a bomb.
     pub(super) fn reasons(&self) -> [&'static str; 4] {
         match self {
-            Self::Zstd { .. } => ["zstd_damaged", "zstd_truncated", "zstd_garbage", "zstd_bomb"],
+            Self::Zstd(_) => ["zstd_damaged", "zstd_truncated", "zstd_garbage", "zstd_bomb"],
             Self::Xz(_) => ["xz_damaged", "xz_truncated", "xz_garbage", "xz_bomb"],
             Self::Bzip2(_) => ["bzip2_damaged", "bzip2_truncated", "bzip2_garbage", "bzip2_bomb"],
         }
@@ -80,7 +94,7 @@ impl Codec {
     /// Returns the first bytes by which the next frame is searched.
     pub(super) fn magic(&self) -> &'static [u8] {
         match self {
-            Self::Zstd { .. } => b"\x28\xb5\x2f\xfd",
+            Self::Zstd(_) => b"\x28\xb5\x2f\xfd",
             Self::Xz(_) => b"\xfd7zXZ\0",
             Self::Bzip2(_) => b"BZh",
         }
@@ -94,22 +108,7 @@ impl Codec {
     /// Prepares the decoder for the frame with which `bytes` starts.
     pub(super) fn begin(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         match self {
-            Self::Zstd { decoder, dictionary } => {
-                let window = window_bytes(bytes).unwrap_or(0);
-                if window > WINDOW_MAX_BYTES {
-                    return Err(Refused::Memory(window >> 10, WINDOW_MAX_BYTES >> 10));
-                }
-                let damaged = |error: io::Error| Refused::Damaged(error.to_string());
-                match decoder {
-                    Some(decoder) => decoder.reinit().map_err(damaged)?,
-                    None => {
-                        let mut new = Decoder::with_dictionary(dictionary).map_err(damaged)?;
-                        let most = DParameter::WindowLogMax(WINDOW_MAX_LOG);
-                        new.set_parameter(most).map_err(damaged)?;
-                        *decoder = Some(new);
-                    }
-                }
-            }
+            Self::Zstd(zstd) => zstd.begin(bytes)?,
             Self::Xz(stream) => **stream = xz(),
             Self::Bzip2(decoder) => *decoder = Decompress::new(false),
         }
@@ -124,16 +123,7 @@ impl Codec {
         ended: bool,
     ) -> Result<Stepped, Refused> {
         match self {
-            Self::Zstd { decoder: None, .. } => Err(Refused::Damaged("no frame".to_owned())),
-            Self::Zstd { decoder: Some(decoder), .. } => {
-                let status = decoder.run_on_buffers(input, output);
-                let status = status.map_err(|error| Refused::Damaged(error.to_string()))?;
-                Ok(Stepped {
-                    consumed: status.bytes_read,
-                    produced: status.bytes_written,
-                    done: status.remaining == 0,
-                })
-            }
+            Self::Zstd(zstd) => zstd.step(input, output),
             Self::Xz(stream) => step_xz(stream, input, output, ended),
             Self::Bzip2(decoder) => {
                 let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
@@ -150,14 +140,50 @@ impl Codec {
 
     /// Uses the dictionary of a `.warc.zst` for all frames. It can itself be a frame.
     pub(super) fn use_dictionary(&mut self, bytes: &[u8]) -> Result<(), Refused> {
-        let Self::Zstd { decoder, dictionary } = self else { return Ok(()) };
+        let Self::Zstd(zstd) = self else { return Ok(()) };
         let damaged = |error: io::Error| Refused::Damaged(format!("the dictionary: {error}"));
-        *dictionary = match bytes.starts_with(b"\x28\xb5\x2f\xfd") {
+        zstd.dictionary = match bytes.starts_with(b"\x28\xb5\x2f\xfd") {
             true => zstd::bulk::decompress(bytes, DICTIONARY_MAX_BYTES).map_err(damaged)?,
             false => bytes.to_vec(),
         };
-        *decoder = None;
+        zstd.decoder = None;
         Ok(())
+    }
+}
+
+impl Zstd {
+    fn begin(&mut self, frame: &[u8]) -> Result<(), Refused> {
+        (self.window, self.produced) = (window_bytes(frame).unwrap_or(0), 0);
+        let damaged = |error: io::Error| Refused::Damaged(error.to_string());
+        if let Some(decoder) = &mut self.decoder {
+            return decoder.reinit().map_err(damaged);
+        }
+        let mut decoder = Decoder::with_dictionary(&self.dictionary).map_err(damaged)?;
+        decoder.set_parameter(DParameter::WindowLogMax(WINDOW_MAX_LOG)).map_err(damaged)?;
+        self.decoder = Some(decoder);
+        Ok(())
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Stepped, Refused> {
+        let large = self.window > WINDOW_MAX_BYTES;
+        let memory = Refused::Memory(self.window >> 10, WINDOW_MAX_BYTES >> 10);
+        let Some(decoder) = &mut self.decoder else {
+            return Err(Refused::Damaged("no frame".to_owned()));
+        };
+        let status = match decoder.run_on_buffers(input, output) {
+            Ok(status) => status,
+            Err(error) if large && error.to_string().contains("llocation") => return Err(memory),
+            Err(error) => return Err(Refused::Damaged(error.to_string())),
+        };
+        self.produced += status.bytes_written as u64;
+        if large && self.produced > WINDOW_MAX_BYTES {
+            return Err(memory);
+        }
+        Ok(Stepped {
+            consumed: status.bytes_read,
+            produced: status.bytes_written,
+            done: status.remaining == 0,
+        })
     }
 }
 

@@ -120,7 +120,7 @@ impl<R: Read> Frames<R> {
             return Ok(None);
         }
         if let [sign @ 0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = *bytes
-            && matches!(self.codec, Codec::Zstd { .. })
+            && matches!(self.codec, Codec::Zstd(_))
         {
             return self.skippable(sign);
         }
@@ -200,7 +200,7 @@ impl<R: Read> Frames<R> {
     /// the input was packed, so it is an error; a later one is damage.
     fn refused(&mut self, refused: Refused) -> io::Result<Option<Event>> {
         match refused {
-            Refused::Memory(needed_kib, allowed_kib) if !self.any_whole && self.produced == 0 => {
+            Refused::Memory(needed_kib, allowed_kib) if !self.any_whole => {
                 let form = self.codec.form();
                 Err(FormError::Memory { form, needed_kib, allowed_kib }.into())
             }

@@ -189,8 +189,7 @@ fn skippable_frames_are_skipped_anywhere() {
 
 #[test]
 fn what_needs_too_much_memory_is_refused_by_name() {
-    // A window of 2 GiB, as `zstd --long=31` writes it.
-    let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0, 0];
+    let zstd = long_frame(1100);
     let mut options = XzOptions::with_preset(0);
     options.lzma_options.dict_size = 1 << 30;
     let mut xz = XzWriter::new(Vec::new(), options).unwrap();
@@ -200,7 +199,7 @@ fn what_needs_too_much_memory_is_refused_by_name() {
         let mut unpacker = unpacker(input);
         let error = loop {
             match unpacker.next_event() {
-                Ok(event) => assert_eq!(event, Event::Piece { last: false }),
+                Ok(event) => assert_eq!(event, Event::Piece { last: false }, "{form}"),
                 Err(error) => break error,
             }
         };
@@ -212,9 +211,26 @@ fn what_needs_too_much_memory_is_refused_by_name() {
         assert_eq!(*found, form);
         assert!(needed_kib > allowed_kib, "{error}");
     }
-    let long = [packed(Form::Zstd, b"one"), zstd.to_vec(), packed(Form::Zstd, b"two")].concat();
-    let (all, _, damaged) = read(unpacker(&long));
-    assert_eq!((&all[..], damaged.len()), (&b"onetwo"[..], 1), "a later frame costs itself");
+    let long = [packed(Form::Zstd, b"one"), zstd, packed(Form::Zstd, b"two")].concat();
+    let (_, members, damaged) = read(unpacker(&long));
+    assert_eq!((members.len(), damaged.len()), (2, 1), "a later frame costs itself");
+}
+
+/// A frame with a window of 2 GiB, as `zstd --long=31` writes it, of blocks of 128 KiB.
+fn long_frame(blocks: u32) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3];
+    for block in 1..=blocks {
+        let header = (128 << 10 << 3) | 1 << 1 | u32::from(block == blocks);
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.push(b'x');
+    }
+    frame
+}
+
+#[test]
+fn a_small_frame_with_a_large_window_is_read() {
+    let (all, members, damaged) = read(unpacker(&long_frame(8)));
+    assert_eq!((all.len(), members.len(), damaged.len()), (1 << 20, 1, 0));
 }
 
 #[test]
