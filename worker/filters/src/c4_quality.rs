@@ -13,7 +13,8 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use super::bad_words::BadWords;
-use super::text::{break_lines, chunks, count_chars, trim};
+use super::line_text::LineText;
+use super::text::{break_lines, trim};
 use super::words::{Word, count_sentences};
 use super::workspace::LineBuffers;
 use super::{
@@ -53,8 +54,8 @@ impl FilterSettings for C4QualitySpec {
 enabled = true
 # Longer pages are dropped. Absent: there is no bound.
 # max_page_chars = 190_000
-# A line with a longer word is removed. Here and below, words are what is between white space, or, in
-# lines with a script that is written without spaces, the words of a dictionary.
+# A line with a longer word is removed. Here and below, words are what is between white space; in
+# lines with a script that is written without spaces they are the words of a dictionary.
 max_word_chars = 1000
 # Deletes `[1]`, `[]`, `[edit]` and `[citation needed]` inside lines.
 remove_citations = true
@@ -136,44 +137,6 @@ enum Line {
     Kept,
     Removed(usize),
     Page(Reason),
-}
-
-/// One line of a page.
-#[derive(Clone, Copy)]
-struct LineText<'a> {
-    /// The line without white space at its ends.
-    whole: &'a str,
-    /// The line without its citations.
-    left: &'a str,
-    /// The words of the whole line.
-    words: &'a [Word],
-    edited: bool,
-}
-
-impl LineText<'_> {
-    /// Returns whether words are those of a dictionary, because white space separates none.
-    fn is_unspaced(&self) -> bool {
-        self.words.iter().any(|word| word.is_unspaced())
-    }
-
-    fn has_longer_word(&self, bound: u64) -> bool {
-        if self.whole.len() as u64 <= bound {
-            return false;
-        }
-        if self.is_unspaced() {
-            return self.words.iter().any(|word| u64::from(word.chars) > bound);
-        }
-        chunks(self.whole).any(|chunk| count_chars(chunk) > bound)
-    }
-
-    fn has_fewer_words(&self, bound: u64) -> bool {
-        let enough = usize::try_from(bound).unwrap_or(usize::MAX);
-        let chunks = chunks(self.whole).take(enough).count();
-        if chunks >= enough || !self.is_unspaced() {
-            return chunks < enough;
-        }
-        self.words.iter().filter(|word| word.is_more_than_symbols()).take(enough).count() < enough
-    }
 }
 
 impl C4Quality {

@@ -22,6 +22,7 @@ mod gopher_quality;
 mod gopher_repetition;
 mod grams;
 mod length;
+mod line_text;
 mod punctuation;
 mod script;
 mod sections;

@@ -325,7 +325,7 @@ impl<'a> Input<'a> {
         let failed = |error| UnitError::input(&path, &error);
         let entries = match std::fs::read_dir(if path.is_empty() { "." } else { &path }) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if is_absent(&error) => {
                 return Ok(Some(Vec::new()));
             }
             Err(error) => return Err(failed(error)),
@@ -350,6 +350,12 @@ impl<'a> Input<'a> {
 /// Returns the bytes that decide a form.
 fn first(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(HEAD_BYTES)]
+}
+
+/// Returns whether a folder is not there, or is a file.
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 /// A reader of an input that can seek.

@@ -247,8 +247,8 @@ mod tests {
         let cases = [
             (
                 "a.c",
-                "/*\n * Copyright 2020 A\n * All rights reserved.\n *\n * Frobs widgets.\n */\nint a;\n",
-                "/*\n * Frobs widgets.\n */\nint a;\n",
+                "/*\n * Copyright 2020 A\n * All rights reserved.\n *\n * Frobs widgets.\n */\nx\n",
+                "/*\n * Frobs widgets.\n */\nx\n",
             ),
             (
                 "a.c",

@@ -83,8 +83,9 @@ fn mark(lines: &[&str], removed: &mut [bool]) {
         }
         let notice = is_notice(line);
         let words = words_of(line);
-        removed[index] = notice || (continues && !words.starts_with(|c: char| c.is_uppercase()));
-        continues = removed[index] && (notice || continues);
+        let goes_on = words.starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit());
+        removed[index] = notice || (continues && goes_on);
+        continues = removed[index];
     }
 }
 
@@ -105,10 +106,11 @@ fn is_notice(line: &str) -> bool {
     {
         return true;
     }
-    if let Some(rest) = after("copyright").or_else(|| after("©")).or_else(|| after("(c)")) {
+    let word = after("copyright");
+    if let Some(rest) = word.or_else(|| after("©")).or_else(|| after("(c)")) {
         let rest = rest.trim_start_matches([' ', ':', '\t', ',']);
-        return rest.is_empty()
-            || rest.starts_with(|c: char| c == '©' || c == '(' || c == '&' || c.is_ascii_digit())
+        return (rest.is_empty() && word.is_some())
+            || rest.starts_with(|c: char| matches!(c, '©' | '(' | '&') || c.is_ascii_digit())
             || rest.starts_with(|c: char| c.is_uppercase())
             || rest.to_ascii_lowercase().starts_with("by ");
     }
@@ -148,6 +150,7 @@ mod tests {
             "Finds copyright notices",
             "License keys for the shop",
             "The licence server",
+            "(c)",
             "",
         ] {
             assert_eq!(licence_lines(&[line]), [false], "{line}");
@@ -160,7 +163,7 @@ mod tests {
             " * foo.c - frobnicates",
             " * Copyright 2020 A,",
             " *   b and others",
-            " * Use foo() first.",
+            " * 用法 Use foo() first.",
             " *",
             " * Permission is hereby granted, free",
             " * to any person.",
