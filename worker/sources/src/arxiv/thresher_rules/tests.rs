@@ -210,6 +210,9 @@ fn files_are_inserted_where_they_are_input() {
             ],
             "a x\nb c",
         ),
+        // The end of a file ends a line, and not a paragraph.
+        (main("x \\input{a}\ny"), &[("a.tex", "a\n")], "x a\ny"),
+        (main("x \\input{a}\n\ny"), &[("a.tex", "a\n")], "x a\n\ny"),
         // A file ends where it says, and cycles are cut.
         (main("\\input{a} c"), &[("a.tex", "a \\endinput b")], "a  c"),
         (
