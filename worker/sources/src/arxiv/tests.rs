@@ -179,7 +179,8 @@ fn every_form_of_an_upload_is_read_or_dropped_by_its_reason() {
 fn the_published_recipe_reads_uploads_as_the_published_script_does() {
     let cut = |packed: &[u8], less: usize| packed[..packed.len() - less].to_vec();
     let paper = "\\section{A} caf\u{e9}\n\\end{document}\n";
-    let with_folder = gnu_tar(&[("main.tex", PAPER)], &[("x.tex/", "", tar::EntryType::Directory)]);
+    let with_folder =
+        gnu_tar(&[("main.tex", PAPER)], &[("x.tex/", "a", tar::EntryType::Directory)]);
     let to_nothing = gnu_tar(&[], &[("main.tex", "gone.tex", tar::EntryType::Symlink)]);
     let link = gnu_tar(&[("a.tex", PAPER)], &[("b.tex", "a.tex", tar::EntryType::Symlink)]);
     let forms: Vec<(&str, Vec<u8>, String)> = vec![
