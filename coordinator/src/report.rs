@@ -327,9 +327,9 @@ mod tests {
             assert_eq!(&value[key], expected, "{key}");
         }
         assert_eq!(value["records"]["missing_files"], 2);
-        let line = "Documents refer to 2 files that their inputs do not contain.";
+        let line = "Files to which documents refer and that are not there: 2.";
         assert!(report_markdown(&status, &job()).contains(line));
-        assert!(!report_markdown(&figures::example(), &job()).contains("Documents refer"));
+        assert!(!report_markdown(&figures::example(), &job()).contains("that are not there"));
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn records(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     )?;
     if records.missing_files > 0 {
         let missing = count(records.missing_files);
-        writeln!(page, "Documents refer to {missing} files that their inputs do not contain.\n")?;
+        writeln!(page, "Files to which documents refer and that are not there: {missing}.\n")?;
     }
     Ok(())
 }

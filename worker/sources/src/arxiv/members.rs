@@ -140,7 +140,7 @@ impl<R: Read> Members<R> {
         }
         match self.member(at, header)? {
             Item::Member { bytes, .. } => self.extensions.add(kind, &bytes),
-            damaged => return Ok(Some(damaged)),
+            damaged @ (Item::TooLarge { .. } | Item::Damaged { .. }) => return Ok(Some(damaged)),
         }
         Ok(None)
     }

@@ -114,7 +114,9 @@ fn text_files(files: &[PaperFile]) -> (TexFiles, Vec<Kind>) {
         let Some(target) = target_of(files, file) else { continue };
         match Kind::of(&target.bytes) {
             Kind::Text | Kind::Empty => texts.push((file.name.clone(), target.bytes.clone())),
-            kind => kinds.push(kind),
+            kind @ (Kind::Withdrawn | Kind::Html | Kind::PostScript | Kind::Pdf | Kind::Binary) => {
+                kinds.push(kind);
+            }
         }
     }
     (texts, kinds)

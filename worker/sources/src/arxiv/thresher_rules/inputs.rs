@@ -109,6 +109,8 @@ impl Reader<'_> {
         };
         if self.may_insert(number) {
             self.push_file(number, folder);
+        } else {
+            self.close_gap(&after[wanted.len..]);
         }
         Ok(true)
     }

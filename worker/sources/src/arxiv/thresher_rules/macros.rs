@@ -68,7 +68,7 @@ impl Macro {
         Self { arguments: Vec::new(), value, at_letter: false, form: Form::Alias }
     }
 
-    /// Reads the arguments of a call from the text after its name; returns `None` if one is missing.
+    /// Reads the arguments of a call after its name, or returns `None` if one is missing.
     pub(super) fn call<'t>(&'t self, after: &'t str) -> Option<Call<'t>> {
         let mut call = Call { arguments: Vec::with_capacity(self.arguments.len()), len: 0 };
         for argument in &self.arguments {

@@ -95,8 +95,8 @@ fn abstract_of(front: &str) -> Option<Abstract> {
     (found.after > open).then_some(found)
 }
 
-/// Returns where the body starts: at the first heading, or before it if enough text stands between
-/// the front matter and the heading, as in letters.
+/// Returns where the body starts: at the first heading, or before it if there is enough text
+/// between the front matter and the heading, as in letters.
 fn body_start(paper: &Paper, after_abstract: Option<usize>, heading: usize) -> usize {
     let document = paper.document.unwrap_or(0);
     let front = &paper.text[document..heading];

@@ -316,9 +316,20 @@ impl Reader<'_> {
     pub(super) fn pop(&mut self) {
         match self.frames.pop().map(|frame| frame.source) {
             Some(FrameSource::Macro { .. }) => self.is_joint = true,
-            Some(FrameSource::File { .. }) => self.ends_line = !self.paper.text.is_empty(),
+            Some(FrameSource::File { .. }) => {
+                self.ends_line = !self.paper.text.is_empty();
+                self.skip_line_end();
+            }
             None => {}
         }
+    }
+
+    /// Skips the line end after the command that input a file, if the file has ended the line. Two
+    /// would be a paragraph.
+    fn skip_line_end(&mut self) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        let len = blank_line_len(&frame.text[frame.at..]);
+        frame.at += len.filter(|_| self.paper.text.ends_with('\n')).unwrap_or(0);
     }
 
     fn is_at_letter(&self) -> bool {

@@ -265,7 +265,8 @@ mod tests {
         const DOC: &str = "\\documentclass{article}\\begin{document}";
         let with = |more: &str| format!("{DOC}{more}");
         let (main, more, commented) = (with("\\input{a}"), with("xx"), with("%\\input{a}"));
-        let cases: Vec<(Vec<(&str, &str)>, Vec<&str>)> = vec![
+        type Case<'f> = (Vec<(&'f str, &'f str)>, Vec<&'f str>);
+        let cases: Vec<Case<'_>> = vec![
             (vec![("a.tex", "x"), ("main.tex", &main)], vec!["main.tex"]),
             // A cycle, and a class in a file that is input.
             (vec![("a.tex", "\\input main "), ("main.tex", &main)], vec!["main.tex"]),

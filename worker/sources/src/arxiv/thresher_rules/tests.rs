@@ -173,7 +173,8 @@ fn expansion_is_bounded_and_leaves_the_macro_as_it_is() {
 fn files_are_inserted_where_they_are_input() {
     const MAIN: &str = "\\documentclass[x]{y}\\begin{document}\\section{A} ";
     let main = |tex: &str| format!("{MAIN}{tex}\\end{{document}}");
-    let cases: Vec<(String, &[(&str, &str)], &str)> = vec![
+    type Case<'f> = (String, &'f [(&'f str, &'f str)], &'f str);
+    let cases: Vec<Case<'_>> = vec![
         (
             main("\\input{sec/a}\n\\include{b.tex} \\input c"),
             &[("b.tex", "B"), ("sec/a.tex", "a")],
@@ -210,6 +211,9 @@ fn files_are_inserted_where_they_are_input() {
             ],
             "a x\nb c",
         ),
+        // The end of a file ends a line, and not a paragraph.
+        (main("x \\input{a}\ny"), &[("a.tex", "a\n")], "x a\ny"),
+        (main("x \\input{a}\n\ny"), &[("a.tex", "a\n")], "x a\n\ny"),
         // A file ends where it says, and cycles are cut.
         (main("\\input{a} c"), &[("a.tex", "a \\endinput b")], "a  c"),
         (
