@@ -17,6 +17,7 @@ pub mod command;
 pub mod commoncrawl;
 pub mod external;
 pub mod github;
+mod html4;
 pub(crate) mod input;
 mod json_rows;
 mod locate;

@@ -7,7 +7,7 @@
 
 mod wet;
 
-use thresher_job::{JobSpec, SourceSpec};
+use thresher_job::{CommonCrawlSpec, JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
@@ -125,8 +125,8 @@ fn read_record(
         }
     };
     match record.header.warc_type().unwrap_or_default() {
-        b"conversion" => match wet::split(record.body, job.commoncrawl.cut_at_warc_line) {
-            Ok((title, text)) => page(title, text),
+        b"conversion" => match wet::split(record.body, wet_rules(job)) {
+            Ok((title, text)) => page(&title, &text),
             Err(at) => {
                 let detail = format!("byte {at} of the body is no UTF-8");
                 emit(RecordOutcome::Quarantined {
@@ -146,6 +146,11 @@ fn read_record(
         },
         other => emit(RecordOutcome::Dropped { id, url, reason: type_reason(other), detail: "" }),
     }
+}
+
+fn wet_rules(job: &JobSpec) -> wet::Rules {
+    let CommonCrawlSpec { cut_at_warc_line, trailing_lines, .. } = job.commoncrawl;
+    wet::Rules { cut_at_warc_line, trailing_lines }
 }
 
 /// Returns the reason for which a record of another type is dropped.
