@@ -38,7 +38,7 @@ pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
 pub use slices::{BooksSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 pub use text_slices::{
-    AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,
+    AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TextForm, TitleForm, WikipediaSpec,
 };
 
 /// The default job file: every key with its default and its meaning, except `[filters]`, which each

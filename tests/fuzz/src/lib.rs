@@ -9,6 +9,8 @@ pub use thresher_formats as formats;
 pub use thresher_models::{fasttext, kenlm, sentencepiece, tokens};
 
 pub mod arxiv;
+#[path = "../../../worker/sources/src/html4.rs"]
+mod html4;
 #[path = "../../../coordinator/src/journal/mod.rs"]
 pub mod journal;
 #[path = "../../../worker/sources/src/json_rows/repair.rs"]

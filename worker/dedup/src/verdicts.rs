@@ -114,7 +114,7 @@ pub struct VerdictSet {
 impl VerdictSet {
     /// Reads the verdicts on one unit from all verdict files of a stage, and its local repeats from
     /// its key file. The repeats are dropped under either policy: keep-first keeps an earlier one,
-    /// and drop-all drops the first through the exchange.
+    /// and drop-all drops the first through the exchange, unless only one record has the key.
     pub fn load<K: HashKey>(
         files: &[PathBuf],
         unit: u32,

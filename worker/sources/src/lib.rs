@@ -18,6 +18,7 @@ pub mod commoncrawl;
 pub mod external;
 pub mod forms;
 pub mod github;
+mod html4;
 pub(crate) mod input;
 mod json_rows;
 mod locate;

@@ -45,6 +45,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             RecordOutcome::Page(page) => {
                 tally.kept += 1;
                 tally.bytes_kept += page.text.len() as u64;
+                keys.start_record(ordinal);
                 for line in lines(page.text) {
                     keys.push(hasher.key(line, input.shard), ordinal)?;
                     ordinal = next(ordinal)?;

@@ -11,7 +11,7 @@ mod wet;
 
 use std::borrow::Cow;
 
-use thresher_job::{JobSpec, SourceSpec};
+use thresher_job::{CommonCrawlSpec, JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
@@ -148,8 +148,8 @@ fn read_record(
         "conversion" if !is_text(&content_type) => {
             emit(RecordOutcome::Dropped { id, url, reason: "content_type", detail: &content_type })
         }
-        "conversion" => match wet::split(record.body, job.commoncrawl.cut_at_warc_line) {
-            Ok((title, text)) => page(title, text),
+        "conversion" => match wet::split(record.body, wet_rules(job)) {
+            Ok((title, text)) => page(&title, &text),
             Err(at) => {
                 let detail = format!("byte {at} of the body is no UTF-8");
                 emit(RecordOutcome::Quarantined {
@@ -199,6 +199,11 @@ fn is_other_protocol(content_type: &str, body: &[u8]) -> bool {
     let http = matches!(content_type, "" | "application/http" | "message/http");
     let starts = body.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"));
     !http && !starts
+}
+
+fn wet_rules(job: &JobSpec) -> wet::Rules {
+    let CommonCrawlSpec { cut_at_warc_line, trailing_lines, .. } = job.commoncrawl;
+    wet::Rules { cut_at_warc_line, trailing_lines }
 }
 
 /// Returns the reason for which a record of another type is dropped.

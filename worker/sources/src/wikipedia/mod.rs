@@ -16,7 +16,7 @@ pub mod wikitext;
 use std::io::{self, Read};
 
 use serde_json::Value;
-use thresher_job::{JobSpec, SourceSpec};
+use thresher_job::{JobSpec, SourceSpec, TextForm};
 
 use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected, Source, forms,
@@ -33,7 +33,7 @@ use thresher_formats::unpack::{DamageError, UnpackedReader, Unpacker};
 use thresher_storage::{ReadOptions, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
-use wikitext::{LinkPrefixes, strip};
+use wikitext::{Form, LinkPrefixes, is_redirect, strip};
 
 /// Number of bytes of the head of a dump that are read.
 const HEAD_BYTES: u64 = 1 << 20;
@@ -113,6 +113,7 @@ struct Dump {
     prefixes: LinkPrefixes,
     /// Whether the job keeps pages of this language.
     kept: bool,
+    form: Form,
 }
 
 impl Dump {
@@ -123,7 +124,12 @@ impl Dump {
         let prefixes = prefixes_of(language, &siteinfo(&head));
         let wanted = &job.wikipedia.languages;
         let kept = wanted.is_empty() || wanted.iter().any(|it| it == language);
-        Ok(Self { language: language.to_owned(), date: date.to_owned(), prefixes, kept })
+        let (language, date) = (language.to_owned(), date.to_owned());
+        let form = match job.wikipedia.text {
+            TextForm::Readable => Form::Readable,
+            TextForm::RedpajamaV1 => Form::Published,
+        };
+        Ok(Self { language, date, prefixes, kept, form })
     }
 
     /// Reads a dump that is not in bzip2 from its start to its end.
@@ -160,10 +166,11 @@ impl Dump {
         if page.namespace != "0" {
             return Err("wikipedia/namespace");
         }
-        if page.redirect {
+        // The published recipe knew redirects by their element alone.
+        if page.redirect || (self.form == Form::Readable && is_redirect(&page.text)) {
             return Err("wikipedia/redirect");
         }
-        let text = strip(&page.text, &self.prefixes);
+        let text = strip(&page.text, &self.prefixes, self.form);
         if text.trim().is_empty() { Err("wikipedia/empty") } else { Ok(text) }
     }
 }
