@@ -3,9 +3,9 @@
 //! Sources are used in this order: byte order mark, `charset` of the HTTP header, declaration in
 //! the page's first bytes (`<meta>`, XML declaration), and last a detector that looks at the bytes
 //! and the top-level domain. Bytes that are valid UTF-8 with other characters than ASCII are UTF-8
-//! whatever is declared, because text in another charset is practically never valid UTF-8. Any other
-//! declaration is used even if bytes contradict it; the malformed sequences are counted, so that a
-//! filter can decide.
+//! whatever is declared, because text in another charset is practically never valid UTF-8. Any
+//! other declaration is used even if bytes contradict it; the malformed sequences are counted, so
+//! that a filter can decide.
 //!
 //! Invariant: decoding never fails; each malformed sequence becomes one U+FFFD.
 

@@ -1,7 +1,7 @@
 //! Web pages: from the payload of a WARC `response` record to the main text of the page.
 //!
 //! ```text
-//! payload ─ http_response ─▶ body ─ charset ─▶ markup ─ bounds, tree ─▶ (refused or) ─ extract ─▶ text
+//! payload ─ http_response ─▶ body ─ charset ─▶ markup ─ bounds, tree ─▶ tree ─ extract ─▶ text
 //! ```
 //!
 //! The result is one string, with a line per paragraph, heading, list item or table row. Language,

@@ -3,9 +3,9 @@
 //!
 //! An inline element that it does not know ends a paragraph, so that `<div>un<u>believ</u>able`
 //! would become three. By the HTML Standard every element without a style is inline except those of
-//! its section "Rendering", also one of a name that nobody knows. Such elements become `span`s here,
-//! unless they contain a block. Text that stands directly in the body, also because the parser moved
-//! it out of a table, becomes a paragraph: the library ignores it otherwise.
+//! its section "Rendering", also one of a name that nobody knows. Such elements become `span`s
+//! here, unless they contain a block. Text that stands directly in the body, also because the
+//! parser moved it out of a table, becomes a paragraph: the library ignores it otherwise.
 
 use std::collections::HashSet;
 

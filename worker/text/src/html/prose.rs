@@ -6,8 +6,8 @@
 //! something else (related pages, forms for comments, boxes about authors) are removed before,
 //! because sites put them between the paragraphs.
 //!
-//! Invariant: an element with far more paragraphs than the rest of the page is not removed, whatever
-//! its name.
+//! Invariant: an element with far more paragraphs than the rest of the page is not removed,
+//! whatever its name.
 
 use std::collections::{HashMap, HashSet};
 

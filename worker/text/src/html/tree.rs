@@ -1,10 +1,10 @@
 //! Parses markup, and measures the work that its tree would make.
 //!
 //! Extraction walks the content of many elements once for each of their ancestors, and once more
-//! for each link. So its time depends on the product of content and depth, which the number of nodes
-//! does not bound: 4 MB of text in 500 elements took 14 CPU seconds. The work of a page is counted
-//! in steps before it is done. A step is a fixed amount of content, never a time, so a page is
-//! refused by every machine or by none.
+//! for each link. So its time depends on the product of content and depth, which the number of
+//! nodes does not bound: 4 MB of text in 500 elements took 14 CPU seconds. The work of a page is
+//! counted in steps before it is done. A step is a fixed amount of content, never a time, so a page
+//! is refused by every machine or by none.
 //!
 //! Invariant: markup that `bounds` refuses is never parsed, and a tree that needs more steps than a
 //! page may have is never extracted.
