@@ -65,9 +65,10 @@ pub(crate) fn refusal(input: &str, error: &FormError) -> UnitError {
             )
         }
         FormError::Memory { form, needed_kib, allowed_kib } => {
-            let again = match form {
-                Form::Zstd => "`zstd -dc --long=31 FILE | zstd --long=27`",
-                _ => "`xz -dc FILE | xz -9`",
+            let again = if *form == Form::Zstd {
+                "`zstd -dc --long=31 FILE | zstd --long=27`"
+            } else {
+                "`xz -dc FILE | xz -9`"
             };
             format!(
                 "unpacking the input `{input}`, which is {form}, takes {} MiB of memory, and {} \

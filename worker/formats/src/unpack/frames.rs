@@ -249,8 +249,8 @@ impl<R: Read> Frames<R> {
         loop {
             self.window.fill(LOOKAHEAD_BYTES, 0)?;
             let bytes = self.window.unread();
-            let found = memchr::memmem::find_iter(bytes, magic);
-            let found = found.filter(|at| self.codec.starts(&bytes[*at..])).next();
+            let mut found = memchr::memmem::find_iter(bytes, magic);
+            let found = found.find(|at| self.codec.starts(&bytes[*at..]));
             let (step, done) = match found {
                 Some(at) => (at, true),
                 None if self.window.ended() => (bytes.len(), true),

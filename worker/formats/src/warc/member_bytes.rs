@@ -183,7 +183,8 @@ impl<R: Read> MemberBytes<R> {
             if left == 0 {
                 return Ok(true);
             }
-            if !self.more()? && !(across && self.join()?) {
+            let extended = self.more()? || (across && self.join()?);
+            if !extended {
                 return Ok(false);
             }
         }
