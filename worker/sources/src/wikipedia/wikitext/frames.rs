@@ -430,6 +430,9 @@ impl<'a> Stripper<'a> {
         let pair = self.outline.tag(self.at).filter(|_| self.frames.len() < MAX_OPEN);
         let tag = open_tag(self.page, self.at);
         let (Some(pair), Some(tag)) = (pair, tag) else { return self.keep(self.at + 1) };
+        if self.is_torn(pair) {
+            return self.keep(pair.contents);
+        }
         if (matches!(tag.name.as_str(), "ref" | "table") && tag.lower) || !is_visible(&tag.name) {
             self.push_gap();
             self.at = pair.end;

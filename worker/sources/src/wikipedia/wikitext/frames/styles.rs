@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::outline::SpanKind;
+use super::super::outline::{SpanKind, TagPair};
 use super::ticks::{Action, pair};
 use super::{Kind, MAX_OPEN, SECTION, Stripper, collapsed};
 
@@ -15,6 +15,8 @@ pub(super) struct Styles {
     bytes_left: usize,
     /// Steps that may still be taken to pair runs.
     steps_left: usize,
+    /// The position of the last two ticks of the page.
+    last: Option<usize>,
 }
 
 /// How often each byte of a page may be searched, and how many steps may be taken for it.
@@ -23,7 +25,12 @@ const SEARCHES: usize = 8;
 impl Styles {
     pub(super) fn new(page: &str) -> Self {
         let bytes_left = page.len().saturating_mul(SEARCHES);
-        Self { actions: BTreeMap::new(), bytes_left, steps_left: bytes_left }
+        Self {
+            actions: BTreeMap::new(),
+            bytes_left,
+            steps_left: bytes_left,
+            last: page.rfind("''"),
+        }
     }
 }
 
@@ -76,6 +83,32 @@ impl Stripper<'_> {
         }
     }
 
+    /// Returns whether ticks in a tag have their partner behind it, so that mwparserfromhell takes
+    /// the tag for text.
+    pub(super) fn is_torn(&mut self, tag: TagPair) -> bool {
+        let length = tag.end - tag.contents;
+        let Some(left) = self.styles.bytes_left.checked_sub(length) else { return false };
+        self.styles.bytes_left = left;
+        if self.is_readable() || self.styles.last.is_none_or(|last| last < tag.end) {
+            return false;
+        }
+        let (mut at, mut runs) = (tag.contents, Vec::new());
+        while at < tag.end {
+            let run = self.ticks_at(at);
+            if run > 1 {
+                runs.push(run);
+            }
+            at = match self.page.as_bytes()[at] {
+                b'\'' => at + run,
+                b'<' => self.outline.tag(at).map_or(at + 1, |inner| inner.end),
+                _ => self.end_of_element(at),
+            };
+        }
+        let actions = pair(&runs, &mut self.styles.steps_left);
+        let is_open = |action: &Action| matches!(action, Action::Text(2 | 3));
+        actions.iter().flatten().any(is_open)
+    }
+
     /// Returns the end of the innermost element whose end is known.
     fn end_of_innermost(&self) -> usize {
         let end = |kind: &Kind| match kind {
@@ -92,11 +125,13 @@ impl Stripper<'_> {
 
     /// Returns the end of the element at `at`, including the contents and the closing tag of a tag,
     /// or the position after one byte.
-    fn end_of_whole_element(&self, at: usize) -> usize {
+    fn end_of_whole_element(&mut self, at: usize) -> usize {
         match self.page.as_bytes()[at] {
-            b'<' if self.outline.span(at).is_none() => {
-                self.outline.tag(at).map_or(at + 1, |tag| tag.end)
-            }
+            b'<' if self.outline.span(at).is_none() => match self.outline.tag(at) {
+                Some(tag) if self.is_torn(tag) => tag.contents,
+                Some(tag) => tag.end,
+                None => at + 1,
+            },
             b'{' if self.outline.span(at).is_some_and(|span| span.kind == SpanKind::Template) => {
                 let span = self.outline.span(at).filter(|span| self.names_a_template(*span));
                 span.map_or(at + 1, |span| span.end)

@@ -52,7 +52,7 @@ impl Stripper<'_> {
         };
         let mut positions = arguments.iter().enumerate().filter_map(positional);
         let chosen = match number {
-            Some(0) => positions.last(),
+            Some(0) => positions.next_back(),
             Some(number) => positions.nth(number - 1),
             None => None,
         };

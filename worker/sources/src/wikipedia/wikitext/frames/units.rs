@@ -317,7 +317,7 @@ mod tests {
 
     fn text(template: &str) -> Option<String> {
         let mut parts = template.split('|');
-        let name = parts.next().unwrap();
+        let name = parts.next()?;
         text_of(name, &parts.map(Argument::of).collect::<Vec<_>>(), true)
     }
 
