@@ -32,7 +32,8 @@ impl BadWords {
             source,
         };
         let list = std::fs::read_to_string(path).map_err(refuse)?;
-        Self::of(list.strip_prefix('\u{feff}').unwrap_or(&list)).map_err(|error| refuse(std::io::Error::other(error)))
+        Self::of(list.strip_prefix('\u{feff}').unwrap_or(&list))
+            .map_err(|error| refuse(std::io::Error::other(error)))
     }
 
     fn of(list: &str) -> Result<Self, BuildError> {

@@ -25,7 +25,7 @@ use crate::locate;
 use namespaces::{prefixes_of, siteinfo};
 use pages::{Found, PageFinder, WikiPage, parse};
 use streams::{BzStreams, Damage as StreamDamage};
-use thresher_formats::form::Form;
+use thresher_formats::form::Form as InputForm;
 use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
@@ -71,9 +71,9 @@ impl Source for Wikipedia {
         Ok(by_index.unwrap_or(even))
     }
 
-    fn can_cut(&self, form: Form) -> bool {
+    fn can_cut(&self, form: InputForm) -> bool {
         // A dump whose first bytes are damaged is searched for its streams.
-        matches!(form, Form::Bzip2 | Form::Other | Form::Empty)
+        matches!(form, InputForm::Bzip2 | InputForm::Other | InputForm::Empty)
     }
 
     fn read(
@@ -85,7 +85,7 @@ impl Source for Wikipedia {
     ) -> Result<InputDigest, UnitError> {
         let dump = Dump::of(job, input)?;
         let form = input.form()?;
-        let unknown = form == Form::Other && !input.path().ends_with(".bz2");
+        let unknown = form == InputForm::Other && !input.path().ends_with(".bz2");
         if input.piece().is_none() && (unknown || !self.can_cut(form)) {
             return dump.read_whole(job, input, sink);
         }
