@@ -27,11 +27,11 @@ pub(crate) const WIKIPEDIA: Expected =
 pub(crate) const STACKEXCHANGE: Expected =
     Expected { reader: "stackexchange", contents: &[Form::PostsXml, Form::Utf16] };
 
-/// Returns whether an input of this form can be read from its middle, unless its slice knows
-/// better.
-pub(crate) fn can_be_cut(form: Form) -> bool {
-    let other = [Form::Utf16, Form::Utf32, Form::SevenZip, Form::Zip];
-    !form.is_unpacked() && !other.contains(&form)
+/// Returns whether an input of this form can be read from its middle, if `own` is the form that the
+/// slice cuts. Inputs of other known forms stay whole, and are unpacked or refused when they are
+/// read.
+pub(crate) fn can_be_cut(form: Form, own: &[Form]) -> bool {
+    matches!(form, Form::Other | Form::Empty) || own.contains(&form)
 }
 
 /// Checks that an input of which a piece is read has a form that can be cut. The pieces of inputs

@@ -158,7 +158,7 @@ pub trait Source: Sync {
 
     /// Returns whether an input of this form can be read from its middle.
     fn can_cut(&self, form: Form) -> bool {
-        forms::can_be_cut(form)
+        forms::can_be_cut(form, &[])
     }
 
     /// Reads a piece to its end, and returns the digest of the bytes that it read.

@@ -23,6 +23,7 @@ use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
 };
 use members::{Item, Members, is_tar};
+use thresher_formats::form::Form;
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::json_lines::REASON_EMPTY;
@@ -43,6 +44,10 @@ impl Source for Arxiv {
     ) -> Result<Vec<Piece>, UnitError> {
         let bytes = input.bytes.filter(|_| input.path.ends_with(".tar"));
         Ok(bytes.map(|bytes| Piece::even(bytes, target_bytes)).unwrap_or_default())
+    }
+
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Tar])
     }
 
     fn read(
