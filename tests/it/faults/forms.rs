@@ -104,7 +104,8 @@ fn a_small_source_may_be_dropped_as_a_whole() {
         thresher_tests::job::root().join("worker/testdata/forms/empty-documents.json.gz"),
     );
     let folder = tempfile::tempdir().unwrap();
-    let job = job_of(folder.path(), "c4", &[("a.json.gz", &empty.unwrap())], "");
+    let job = job_of(folder.path(), "c4", &[("a.json.gz", &empty.unwrap())], "")
+        .set("slice", "\"c4\"\nsteps = [\"lines\", \"filters\"]");
     let outcome = complete(folder.path(), &job);
     assert_eq!(
         (outcome.published(), outcome.manifest["accounting"]["records_in"].as_u64()),

@@ -7,8 +7,6 @@ use thresher_formats::form::Form;
 use thresher_formats::unpack::{Expected, FormError};
 use thresher_unit::UnitError;
 
-use crate::{Input, Source};
-
 pub(crate) const COMMONCRAWL: Expected =
     Expected { reader: "commoncrawl", contents: &[Form::Warc] };
 pub(crate) const C4: Expected = Expected { reader: "c4", contents: &[Form::Json, Form::Utf16] };
@@ -32,24 +30,6 @@ pub(crate) const STACKEXCHANGE: Expected =
 /// read.
 pub(crate) fn can_be_cut(form: Form, own: &[Form]) -> bool {
     matches!(form, Form::Other | Form::Empty) || own.contains(&form)
-}
-
-/// Checks that an input of which a piece is read has a form that can be cut. The pieces of inputs
-/// that were not looked at when they were listed follow from their names.
-pub fn check_piece(source: &dyn Source, input: &Input<'_>) -> Result<(), UnitError> {
-    if input.piece().is_none() {
-        return Ok(());
-    }
-    let form = input.form()?;
-    if source.can_cut(form) {
-        return Ok(());
-    }
-    Err(UnitError::JobFile(format!(
-        "`{}` is {form} and cannot be read from its middle, but was cut because of its name\nhint: \
-         rename it after its form, or set `units.target_bytes` above its size, and start over \
-         with `--fresh`",
-        input.name()
-    )))
 }
 
 /// Returns the error of a unit for an input of another form.

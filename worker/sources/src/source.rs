@@ -201,6 +201,24 @@ pub trait Source: Sync {
     }
 }
 
+/// Checks that an input of which a piece is read has a form that can be cut. The pieces of inputs
+/// that were not looked at when they were listed follow from their names.
+pub fn check_piece(source: &dyn Source, input: &Input<'_>) -> Result<(), UnitError> {
+    if input.piece().is_none() {
+        return Ok(());
+    }
+    let form = input.form()?;
+    if source.can_cut(form) {
+        return Ok(());
+    }
+    Err(UnitError::JobFile(format!(
+        "`{}` is {form} and cannot be read from its middle, but was cut because of its name\nhint: \
+         rename it after its form, or set `units.target_bytes` above its size, and start over \
+         with `--fresh`",
+        input.name()
+    )))
+}
+
 /// A listed input that is not yet split into pieces.
 #[derive(Debug, Clone, Copy)]
 pub struct PlannedInput<'a> {

@@ -7,7 +7,7 @@ use thresher_job::JobSpec;
 
 use super::*;
 use crate::testing::{Seen, job, read_with};
-use crate::{PlannedInput, source_of};
+use crate::{Input, PlannedInput, Source, check_piece, source_of};
 
 const TEXT: &str = "A sentence that is long enough to be a text of its own, and then some more.";
 
