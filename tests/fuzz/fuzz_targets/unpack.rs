@@ -20,7 +20,8 @@ impl Read for Trickle<'_> {
     }
 }
 
-/// Returns the length of the content, the reasons and offsets of damage, and whether it was refused.
+/// Returns the length of the content, the offsets and reasons of damage, and whether the input was
+/// refused.
 fn unpacked(input: &[u8], step: usize) -> (u64, Vec<(u64, &'static str)>, bool) {
     let limits = GzipLimits { member_max_bytes: 1 << 20, member_max_ratio: 100 };
     let mut unpacker = Unpacker::new(Trickle { input, step }, limits).as_text();

@@ -35,7 +35,8 @@ fn a_form_that_the_slice_does_not_read_blocks_the_job_with_one_error() {
         ("books", "a.jsonl", b"[{\"text\": \"a\"}]", "a JSON array", "jq -c '.[]'"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let job = job_of(folder.path(), slice, &[(name, bytes)], "");
+        let tables = "[units]\ntarget_bytes = \"20B\"\n";
+        let job = job_of(folder.path(), slice, &[(name, bytes)], tables);
         let (code, said) = fail(folder.path(), &job);
         assert_eq!(code, UNFINISHED, "{said}");
         let error = format!("is {form}, which the slice `{slice}` does not read");
@@ -103,7 +104,8 @@ fn a_small_source_may_be_dropped_as_a_whole() {
         thresher_tests::job::root().join("worker/testdata/forms/empty-documents.json.gz"),
     );
     let folder = tempfile::tempdir().unwrap();
-    let job = job_of(folder.path(), "c4", &[("a.json.gz", &empty.unwrap())], "");
+    let job = job_of(folder.path(), "c4", &[("a.json.gz", &empty.unwrap())], "")
+        .set("slice", "\"c4\"\nsteps = [\"lines\", \"filters\"]");
     let outcome = complete(folder.path(), &job);
     assert_eq!(
         (outcome.published(), outcome.manifest["accounting"]["records_in"].as_u64()),

@@ -124,7 +124,7 @@ impl<R: Read> Unpacker<R> {
         Self { expected: Some(expected), ..self }
     }
 
-    /// Makes the reader pass an input of an unknown form through, although it contains gzip members.
+    /// Makes the reader pass an input of an unknown form through, even if it contains gzip members.
     /// Otherwise such an input is taken for gzip whose first bytes are damaged.
     pub fn without_guesses(self) -> Self {
         Self { guesses: false, ..self }

@@ -7,8 +7,6 @@ use thresher_formats::form::Form;
 use thresher_formats::unpack::{Expected, FormError};
 use thresher_unit::UnitError;
 
-use crate::{Input, Source};
-
 pub(crate) const COMMONCRAWL: Expected =
     Expected { reader: "commoncrawl", contents: &[Form::Warc] };
 pub(crate) const C4: Expected = Expected { reader: "c4", contents: &[Form::Json, Form::Utf16] };
@@ -27,29 +25,11 @@ pub(crate) const WIKIPEDIA: Expected =
 pub(crate) const STACKEXCHANGE: Expected =
     Expected { reader: "stackexchange", contents: &[Form::PostsXml, Form::Utf16] };
 
-/// Returns whether an input of this form can be read from its middle, unless its slice knows
-/// better.
-pub(crate) fn can_be_cut(form: Form) -> bool {
-    let other = [Form::Utf16, Form::Utf32, Form::SevenZip, Form::Zip];
-    !form.is_unpacked() && !other.contains(&form)
-}
-
-/// Checks that an input of which a piece is read has a form that can be cut. The pieces of inputs
-/// that were not looked at when they were listed follow from their names.
-pub fn check_piece(source: &dyn Source, input: &Input<'_>) -> Result<(), UnitError> {
-    if input.piece().is_none() {
-        return Ok(());
-    }
-    let form = input.form()?;
-    if source.can_cut(form) {
-        return Ok(());
-    }
-    Err(UnitError::JobFile(format!(
-        "`{}` is {form} and cannot be read from its middle, but was cut because of its name\nhint: \
-         rename it after its form, or set `units.target_bytes` above its size, and start over \
-         with `--fresh`",
-        input.name()
-    )))
+/// Returns whether an input of this form can be read from its middle, if `own` is the form that the
+/// slice cuts. Inputs of other known forms stay whole, and are unpacked or refused when they are
+/// read.
+pub(crate) fn can_be_cut(form: Form, own: &[Form]) -> bool {
+    matches!(form, Form::Other | Form::Empty) || own.contains(&form)
 }
 
 /// Returns the error of a unit for an input of another form.

@@ -160,8 +160,8 @@ impl<'a> Input<'a> {
         Ok(Form::of(&head))
     }
 
-    /// Returns the form of the content of the input, as text if that is in UTF-16. Such an input, and
-    /// one that is packed, is opened once more.
+    /// Returns the form of the content of the input, as text if that is in UTF-16. Such an input,
+    /// and one that is packed, is opened once more.
     pub(super) fn form_of_content(&self) -> Result<Form, UnitError> {
         let form = self.form()?;
         if !form.is_unpacked() && form != Form::Utf16 {

@@ -16,7 +16,7 @@ pub mod c4;
 pub mod command;
 pub mod commoncrawl;
 pub mod external;
-pub mod forms;
+mod forms;
 pub mod github;
 mod html4;
 pub(crate) mod input;

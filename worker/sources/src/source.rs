@@ -161,7 +161,7 @@ pub trait Source: Sync {
 
     /// Returns whether an input of this form can be read from its middle.
     fn can_cut(&self, form: Form) -> bool {
-        forms::can_be_cut(form)
+        forms::can_be_cut(form, &[])
     }
 
     /// Reads a piece to its end, and returns the digest of the bytes that it read.
@@ -202,6 +202,24 @@ pub trait Source: Sync {
         let _ = (job, text, tokens);
         None
     }
+}
+
+/// Checks that an input of which a piece is read has a form that can be cut. The pieces of inputs
+/// that were not looked at when they were listed follow from their names.
+pub fn check_piece(source: &dyn Source, input: &Input<'_>) -> Result<(), UnitError> {
+    if input.piece().is_none() {
+        return Ok(());
+    }
+    let form = input.form()?;
+    if source.can_cut(form) {
+        return Ok(());
+    }
+    Err(UnitError::JobFile(format!(
+        "`{}` is {form} and cannot be read from its middle, but was cut because of its name\nhint: \
+         rename it after its form, or set `units.target_bytes` above its size, and start over \
+         with `--fresh`",
+        input.name()
+    )))
 }
 
 /// A listed input that is not yet split into pieces.

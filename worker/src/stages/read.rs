@@ -11,7 +11,7 @@ use super::join::Part;
 use super::recipe::SourceRecipe;
 use super::{JobContext, Task, stop};
 use thresher_sources::{Input, ReadRecord, RecordOutcome, RecordSink};
-use thresher_sources::{forms, locate};
+use thresher_sources::{check_piece, locate};
 use thresher_storage::StorageError;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputFacts, InputRow};
@@ -92,7 +92,7 @@ fn read_row(
         }
         Err(error) => return Err(gone_since(row, error).into()),
     };
-    forms::check_piece(recipe.slice, &input)?;
+    check_piece(recipe.slice, &input)?;
     let digest = recipe.slice.read(&context.job, source, &input, sink)?;
     InputFacts::of_read(input.name(), row, digest).map(Some)
 }

@@ -1,5 +1,5 @@
-//! The unpacked bytes of one gzip member, or frame, as one contiguous view; bytes are copied only if
-//! a record crosses pieces.
+//! The unpacked bytes of one gzip member, or frame, as one contiguous view; bytes are copied only
+//! if a record crosses pieces.
 //!
 //! This file knows of records only how they start. Invariant: at a boundary the view does not
 //! advance until `next_member`, or until `join` for a record that continues in the next member.
@@ -75,8 +75,8 @@ impl<R: Read> MemberBytes<R> {
         self.members_started
     }
 
-    /// Returns the offset in the input of the member in which the view starts, or of the view itself
-    /// in plain input.
+    /// Returns the offset in the input of the member in which the view starts; in plain input, of
+    /// the view itself.
     pub(super) fn offset(&self) -> u64 {
         if self.input.is_plain() {
             return self.position;

@@ -25,9 +25,14 @@ use thresher_job::{JobSpec, LatexRules, SourceSpec};
 use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
 };
+<<<<<<< HEAD
 use header::Entry;
 use members::{Item, Members};
 use texts::{NoText, PaperText, text_of};
+=======
+use members::{Item, Members, is_tar};
+use thresher_formats::form::Form;
+>>>>>>> forms
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::json_lines::REASON_EMPTY;
@@ -47,6 +52,10 @@ impl Source for Arxiv {
     ) -> Result<Vec<Piece>, UnitError> {
         let bytes = input.bytes.filter(|_| input.path.ends_with(".tar"));
         Ok(bytes.map(|bytes| Piece::even(bytes, target_bytes)).unwrap_or_default())
+    }
+
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Tar])
     }
 
     fn read(

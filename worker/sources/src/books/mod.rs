@@ -67,6 +67,10 @@ impl Source for Books {
         Ok(json_rows::pieces(input, target_bytes))
     }
 
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Json])
+    }
+
     fn read(
         &self,
         job: &JobSpec,

@@ -18,6 +18,7 @@ use super::commoncrawl::dump_in;
 use super::forms;
 use super::json_rows::{Loose, Text};
 use super::{Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Source, json_rows};
+use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -51,6 +52,10 @@ impl Source for C4 {
         target_bytes: u64,
     ) -> Result<Vec<Piece>, UnitError> {
         Ok(json_rows::pieces(input, target_bytes))
+    }
+
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Json])
     }
 
     fn read(

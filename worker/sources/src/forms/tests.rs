@@ -7,7 +7,7 @@ use thresher_job::JobSpec;
 
 use super::*;
 use crate::testing::{Seen, job, read_with};
-use crate::{PlannedInput, source_of};
+use crate::{Input, PlannedInput, Source, check_piece, source_of};
 
 const TEXT: &str = "A sentence that is long enough to be a text of its own, and then some more.";
 
@@ -213,6 +213,12 @@ fn only_what_can_be_read_from_its_middle_is_cut() {
     for (slice, path, form, cut) in [
         ("c4", "a.jsonl", Form::Json, true),
         ("c4", "a.jsonl", Form::Other, true),
+        ("c4", "a.jsonl", Form::Lz4, false),
+        ("c4", "a.jsonl", Form::Parquet, false),
+        ("books", "a.jsonl", Form::Warc, false),
+        ("github", "a.json", Form::Json, true),
+        ("arxiv", "a.tar", Form::Json, false),
+        ("stackexchange", "Posts.xml", Form::Lz4, false),
         ("c4", "a.jsonl", Form::Gzip, false),
         ("c4", "a.jsonl", Form::Zstd, false),
         ("c4", "a.jsonl", Form::Utf16, false),

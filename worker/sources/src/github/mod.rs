@@ -30,7 +30,7 @@ use serde_json::json;
 use thresher_job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
 
 use super::{
-    Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Refusal, Source, json_rows,
+    Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Refusal, Source, forms, json_rows,
 };
 use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
@@ -56,6 +56,10 @@ impl Source for Github {
             Some(bytes) if input.path.ends_with(PARQUET) => Ok(Piece::even(bytes, target_bytes)),
             Some(_) | None => Ok(json_rows::pieces(input, target_bytes)),
         }
+    }
+
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Json, Form::Parquet])
     }
 
     fn read(

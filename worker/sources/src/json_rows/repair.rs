@@ -3,7 +3,7 @@
 //! | in the line | becomes |
 //! |---|---|
 //! | an escape of half a surrogate pair | `\ufffd` |
-//! | a surrogate in three bytes, as CESU-8 and Python's `surrogatepass` write it | its character, or U+FFFD for half a pair |
+//! | surrogates in three bytes each, as CESU-8 has them | their character, or U+FFFD for a half |
 //! | `NaN`, `Infinity`, a number that no float can hold | `null` |
 //! | a control character inside a string | its escape |
 //!

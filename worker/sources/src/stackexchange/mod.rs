@@ -69,6 +69,10 @@ impl Source for StackExchange {
         Some(self)
     }
 
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::PostsXml])
+    }
+
     fn read(
         &self,
         job: &JobSpec,

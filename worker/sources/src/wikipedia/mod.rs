@@ -1,7 +1,8 @@
 //! The slice `wikipedia`: turns dumps of pages in wikitext into plain text.
 //!
 //! ```text
-//! dump → bzip2 streams, or another packing → <page> elements → articles (not redirects, not empty) → plain text
+//! dump → bzip2 streams, or another packing → <page> elements
+//!      → articles (not redirects, not empty) → plain text
 //! ```
 //! A multistream dump is split into pieces, whose streams are read separately. If the index of the
 //! dump is beside it, the pieces follow the index. Other dumps are read as a whole. The head of the
