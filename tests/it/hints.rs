@@ -52,6 +52,10 @@ const FOLLOWED: &[(&str, By)] = &[
     ("no job was submitted from", Test("a_job_that_was_never_submitted_is_run_here")),
     ("is not a directory\\nhint", Test("a_wrong_state_directory_is_corrected")),
     ("no job was named", Nothing("the command line refuses such arguments before")),
+    (
+        "cannot be read from its middle",
+        Nothing("LIST looks at inputs before it cuts them, except the last of many on a server"),
+    ),
     ("is not a local directory, so", Nothing("needs an output on S3: tests/s3/run")),
     ("the job was not cancelled", Nothing("the coordinator must end during the call")),
     ("nothing to stop: {}", Test("draining_a_complete_job_shows_where_to_look")),

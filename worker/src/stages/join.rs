@@ -50,12 +50,8 @@ pub(super) fn scatter(
         let path = file_of(context, task.unit.ordinal, number);
         let mut file = create(&path, &task.tag)?;
         let input = Input::stored(locate(source, &row.path)?, row, scratch.to_owned())?;
-<<<<<<< HEAD
         let input = input.stopped_by(&task.stop);
-        forms::check_piece(recipe.slice, &input)?;
-=======
         check_piece(recipe.slice, &input)?;
->>>>>>> forms
         let mut rows = RowWriter::new(&mut file)?;
         let digest =
             joined.scatter(&context.job, &input, place, &mut |part, row| rows.push(part, row))?;

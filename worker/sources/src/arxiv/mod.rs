@@ -25,14 +25,10 @@ use thresher_job::{JobSpec, LatexRules, SourceSpec};
 use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
 };
-<<<<<<< HEAD
 use header::Entry;
 use members::{Item, Members};
 use texts::{NoText, PaperText, text_of};
-=======
-use members::{Item, Members, is_tar};
 use thresher_formats::form::Form;
->>>>>>> forms
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::json_lines::REASON_EMPTY;
