@@ -9,6 +9,7 @@ use thresher_domain::{AttemptRef, FailureClass, Stage, UnitKey};
 use crate::attempts::Attempts;
 use crate::draining::Draining;
 use crate::effect::Effect;
+use crate::failure_history::FailureHistory;
 use crate::lifecycle::Lifecycle;
 use crate::plan::Limits;
 use crate::unit::{Step, UnitState};
@@ -25,22 +26,29 @@ pub struct MissingUnit {
     pub class: Option<FailureClass>,
 }
 
-/// Returns the missing units of the first stage that has some: those that failed permanently, or
-/// those for which the job stopped and that are not done since.
+/// Returns the missing units of the first stage that has some: those that failed permanently,
+/// those for which the job stopped and that are not done since, or those that wait after failures.
 pub(crate) fn missing_units(units: &Units, retried: &[MissingUnit]) -> Vec<MissingUnit> {
-    let first = units.first_missing_stage();
-    let of_stage = units.failed().filter(|(key, _)| Some(key.stage) == first);
-    let missing = of_stage.map(|(key, history)| MissingUnit {
+    let missing = |(key, history): (UnitKey, &FailureHistory)| MissingUnit {
         key,
         source: units.source_read_by(key),
         class: history.latest.last().and_then(|failed| failed.class),
-    });
-    let missing: Vec<MissingUnit> = missing.collect();
-    if !missing.is_empty() {
-        return missing;
+    };
+    let first = units.first_missing_stage();
+    let of_stage = units.failed().filter(|(key, _)| Some(key.stage) == first);
+    let failed: Vec<MissingUnit> = of_stage.map(missing).collect();
+    if !failed.is_empty() {
+        return failed;
     }
     let is_open = |key| units.contains(key) && !matches!(units.state(key), UnitState::Done { .. });
-    retried.iter().filter(|missing| is_open(missing.key)).copied().collect()
+    let retried: Vec<MissingUnit> =
+        retried.iter().filter(|missing| is_open(missing.key)).copied().collect();
+    if !retried.is_empty() {
+        return retried;
+    }
+    let first = units.failed_so_far().map(|(key, _)| key.stage).min();
+    let of_stage = units.failed_so_far().filter(|(key, _)| Some(key.stage) == first);
+    of_stage.map(missing).collect()
 }
 
 /// Ends units that will not be tried again by this coordinator.

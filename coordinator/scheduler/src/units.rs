@@ -245,6 +245,14 @@ impl Units {
         all.filter(|(key, _)| self.state(*key) == UnitState::Failed)
     }
 
+    /// Returns the units that wait and have failed before, with their histories.
+    pub(crate) fn failed_so_far(&self) -> impl Iterator<Item = (UnitKey, &FailureHistory)> {
+        let all = self.histories.iter().map(|(key, history)| (*key, history));
+        all.filter(|(key, history)| {
+            self.state(*key) == UnitState::Waiting && !history.latest.is_empty()
+        })
+    }
+
     /// Whether the unit may be what kills its workers.
     pub(crate) fn is_suspect(&self, key: UnitKey) -> bool {
         self.history(key).is_some_and(FailureHistory::is_suspect)

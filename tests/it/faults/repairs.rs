@@ -185,6 +185,25 @@ fn a_program_that_failed_in_missing_units_may_be_edited() {
     }
 }
 
+/// Fails in the last unit, after which nothing succeeds, so that the job stops as blocked.
+const FAILS_AT_LAST: &str = "while read -r line; do case \"$line\" in *'Title 3'*) exit 7 ;; esac; \
+    echo '{\"keep\": true}'; done";
+
+#[test]
+fn a_program_of_a_blocked_job_may_be_edited() {
+    let inputs = Inputs::new();
+    let job = inputs.job("stop", "1B");
+    let folder = tempfile::tempdir().unwrap();
+    script(folder.path(), FAILS_AT_LAST);
+    let (code, said) = ended(folder.path(), &job, &[]);
+    assert_eq!(code, UNFINISHED, "{said}");
+    assert!(said.contains("nothing succeeded for"), "{said}");
+    script(folder.path(), KEEP_ALL);
+    let (code, said) = ended(folder.path(), &job, &[]);
+    assert_eq!(code, 0, "{said}");
+    expect_undisturbed(folder.path(), &job);
+}
+
 #[test]
 fn a_longer_timeout_of_a_program_runs_only_the_missing_units() {
     let inputs = Inputs::new();

@@ -7,8 +7,6 @@
 //!
 //! **Invariant:** a text without a character of these scripts has none of them.
 
-use super::words::Word;
-
 /// A script, or a language by its script, that is written without spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
@@ -93,16 +91,14 @@ impl Census {
         self.chars[script as usize] += 1;
     }
 
-    /// Returns the script of the text that was counted, of which `words` are all words.
-    pub(crate) fn script(&self, words: &[Word]) -> Option<Script> {
-        if self.chars.iter().all(|&chars| chars == 0) {
-            return None;
-        }
-        let (mut all, mut unspaced) = (0, 0);
-        for word in words.iter().filter(|word| word.has_letter()) {
-            all += 1;
-            unspaced += u64::from(word.is_unspaced());
-        }
+    /// Whether no character of these scripts was counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chars.iter().all(|&chars| chars == 0)
+    }
+
+    /// Returns the script of the text that was counted. It has `all` words with a letter, and
+    /// `unspaced` of them are in such a script.
+    pub(crate) fn script(&self, all: u64, unspaced: u64) -> Option<Script> {
         if unspaced == 0 || unspaced * WORDS_PER_UNSPACED < all {
             return None;
         }

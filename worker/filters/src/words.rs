@@ -188,7 +188,16 @@ impl Segmenter {
 
     /// Returns the script of the text whose words were found last, if it is one without spaces.
     pub(crate) fn script(&self, words: &[Word]) -> Option<Script> {
-        self.unspaced.census.script(words)
+        let census = &self.unspaced.census;
+        if census.is_empty() {
+            return None;
+        }
+        let (mut all, mut unspaced) = (0, 0);
+        for word in words.iter().filter(|word| word.has_letter()) {
+            all += 1;
+            unspaced += u64::from(word.is_unspaced());
+        }
+        census.script(all, unspaced)
     }
 
     /// The chunk at `start` is more than ASCII letters and digits from `at` on; gives the place

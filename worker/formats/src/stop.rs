@@ -83,7 +83,7 @@ mod tests {
         let stop = Stop::default();
         let mut reader = StoppedReader::new(io::repeat(b'x'), &stop);
         assert_eq!(reader.read(&mut [0; 8]).unwrap(), 8);
-        stop.clone().set();
+        stop.set();
         assert!(reader.read_to_end(&mut Vec::new()).is_err());
     }
 
@@ -92,7 +92,7 @@ mod tests {
         let stop = Stop::default();
         assert_eq!(stop.records(), None);
         stop.count_record();
-        stop.clone().count_record();
+        stop.count_record();
         assert_eq!(stop.records(), Some(2));
         stop.end_records();
         assert_eq!(stop.records(), None);

@@ -6,7 +6,8 @@
 //! ```
 //! libxml2 does not follow HTML 5: it knows the entities of HTML 4, keeps the newline after
 //! `<pre>`, reads on inside `<title>` and `<textarea>`, and drops what follows `</html>`.
-//! BeautifulSoup turns a text node of white space into one newline or one space, unless it is preformatted.
+//! BeautifulSoup turns a text node of white space into one newline or one space, unless it is
+//! preformatted.
 //!
 //! **Invariant:** no tree is built, the time is linear in the markup times [`MAX_OPEN`] at worst,
 //! and a panic is not possible whatever the markup.
