@@ -115,7 +115,7 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         wanted,
         mut progress,
     } = options;
-    let (output, checked) = (job.output.path.clone(), job.clone());
+    let output = job.output.path.clone();
     if let Some(status) = complete_already(&job, &state, wanted, &tools)? {
         // Hashing an output takes hours, and nobody asked for it.
         (tools.note)(&format!(
@@ -132,7 +132,8 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     let status = coordinator.status()?;
     if status.state().is_final() {
         progress(&status);
-        return coordinator.stop(JobEnd::look(status, Some(&checked), tools));
+        let end = JobEnd::look(status, coordinator.job.as_ref(), tools);
+        return coordinator.stop(end);
     }
     if wanted.accept_missing {
         coordinator.ask(Command::AcceptFailedUnits)?;
@@ -149,21 +150,21 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         }
     };
     coordinator.drain_workers(&mut children)?;
-    coordinator.stop(JobEnd::look(status, Some(&checked), tools))
+    let end = JobEnd::look(status, coordinator.job.as_ref(), tools);
+    coordinator.stop(end)
 }
 
 /// Runs a coordinator alone.
 pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let ServeOptions { job, state, listen, allocation, tools, wanted } = options;
     refuse_copy(&state)?;
-    let checked = job.clone();
     let job = StartedJob::given(job, &state, wanted, &tools)?;
     let coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = match coordinator.watch(&mut |_: &pb::StatusResponse| {}, None) {
         Ok(status) => status,
         Err(error) => return Err(coordinator.reason(error)),
     };
-    let ended = JobEnd::look(status, checked.as_ref(), tools);
+    let ended = JobEnd::look(status, coordinator.job.as_ref(), tools);
     // Workers elsewhere learn of the end with their next call.
     let is_final = ended.status.state().is_final();
     std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
@@ -206,6 +207,8 @@ struct Coordinator {
     shut: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
     epoch: u64,
+    /// The job, unless it is still to be submitted.
+    job: Option<JobSpec>,
     work_dir: PathBuf,
     signals: Signals,
     /// Effects of the driver, its end, signals and the ends of children.
@@ -231,7 +234,8 @@ impl Coordinator {
         }
         let epoch = driver.epoch();
         let job = job.resume(&mut driver, state)?;
-        let work_dir = match job.as_ref().or(driver.job()) {
+        let started = job.as_ref().or(driver.job()).cloned();
+        let work_dir = match &started {
             Some(job) => PathBuf::from(&job.job.work_dir),
             None => state.join("work"),
         };
@@ -272,6 +276,7 @@ impl Coordinator {
             shut,
             served,
             epoch,
+            job: started,
             work_dir,
             signals,
             wakes,

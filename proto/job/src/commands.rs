@@ -134,7 +134,9 @@ mod tests {
     #[test]
     fn scripts_and_own_programs_are_files_of_a_command_and_interpreters_are_not() {
         for (run, expected) in [
-            (vec!["python3", "-u", "filter.py", "en"], vec!["/jobs/filter.py", "/jobs/en"]),
+            (vec!["python3", "-u", "filter.py", "en"], vec!["/jobs/en", "/jobs/filter.py"]),
+            (vec!["a", "--b=c.json"], vec!["/jobs/c.json"]),
+            (vec!["python3", "-m", "a.b"], vec!["/jobs/a.b", "/jobs/a/b.py"]),
             (vec!["/usr/bin/python3", "/opt/filter.py"], vec!["/opt/filter.py"]),
             (vec!["./filter", ""], vec!["/jobs/./filter"]),
             (vec!["/data/filter"], vec!["/data/filter"]),

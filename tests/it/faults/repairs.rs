@@ -192,7 +192,7 @@ const FAILS_AT_LAST: &str = "while read -r line; do case \"$line\" in *'Title 3'
 #[test]
 fn a_program_of_a_blocked_job_may_be_edited() {
     let inputs = Inputs::new();
-    let job = inputs.job("stop", "1B");
+    let job = inputs.job("stop", "1B").set("attempts", "9");
     let folder = tempfile::tempdir().unwrap();
     script(folder.path(), FAILS_AT_LAST);
     let (code, said) = ended(folder.path(), &job, &[]);
