@@ -132,7 +132,12 @@ fn write_it_like(path: &Path, key: &str, example: &Value) -> Option<String> {
     if tables {
         return Some(format!("write it as `[[{whole}]]`"));
     }
-    let line = format!("{key} = {example}");
+    // An empty value shows no form, and is a different choice.
+    let line = match example {
+        Value::Array(items) if items.is_empty() => format!("{key} = [\"...\"]"),
+        Value::String(text) if text.is_empty() => format!("{key} = \"...\""),
+        _ => format!("{key} = {example}"),
+    };
     let fits = line.chars().count() <= MAX_SHOWN_CHARS;
     fits.then(|| format!("write it like `{line}`"))
 }
