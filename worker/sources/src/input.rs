@@ -455,11 +455,11 @@ mod tests {
         let location = Location::from(file.path());
         let stop = Stop::default();
         let input = Input::stored(location, &row, PathBuf::new()).unwrap().stopped_by(&stop);
-        let mut begun = input.open().unwrap();
-        begun.read_exact(&mut [0; 100]).unwrap();
+        let mut opened = input.open().unwrap();
+        opened.read_exact(&mut [0; 100]).unwrap();
         stop.set();
         let ends = |reader: &mut dyn Read| reader.read_to_end(&mut Vec::new()).is_err();
-        assert!(ends(&mut begun));
+        assert!(ends(&mut opened));
         assert!(ends(&mut input.open().unwrap()));
         assert!(ends(&mut input.open_at(7).unwrap()));
         assert!(ends(&mut input.open_owned().unwrap()));

@@ -86,7 +86,8 @@ pub(crate) fn main_text(
     Ok(Content { text: whole, extraction: Extraction::WholePage, ..main })
 }
 
-/// The main content must have at least one of so many characters of the page's paragraphs.
+/// The main content must have at least this part of the characters of the page's paragraphs: one
+/// half.
 const LEAST_PART: usize = 2;
 
 /// Returns the text of the smallest element that has nearly all paragraphs.

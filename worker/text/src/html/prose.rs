@@ -15,8 +15,8 @@ use dom_query::{Document, NodeId, NodeRef};
 
 /// Length in characters of a paragraph that counts.
 const PARAGRAPH_CHARS: usize = 40;
-/// An element is removed for its name unless it has more than so many times the paragraphs of the
-/// main text. Comments are often longer than what they are about.
+/// An element with more than this many times the paragraphs of the main text is not removed for its
+/// name. Comments are often longer than what they are about.
 const REMOVED_TIMES: usize = 4;
 
 /// Parts of names that pages use for content beside the main text. `_` in a name is `-` here.
