@@ -130,7 +130,7 @@ fn remove(path: &Path) {
 /// Returns what is removed in each case.
 fn cases(stopped: &Stopped) -> Vec<Vec<String>> {
     let mut cases: Vec<Vec<String>> = Vec::new();
-    let work = |stage: &str| format!("state/work/{stage}");
+    let work = |stage: &str| ["state", "work", stage].join("/");
     for stage in STAGES {
         cases.push(vec![work(stage)]);
         for other in NEEDED.into_iter().chain(["corpus"]) {

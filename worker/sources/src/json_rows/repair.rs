@@ -37,7 +37,7 @@ fn word(line: &str, at: usize, out: &mut String) -> usize {
     let end = at + line.as_bytes()[at..].iter().take_while(|byte| is_part(byte)).count();
     let text = &line[at..end];
     let unknown = matches!(text, "NaN" | "Infinity" | "-Infinity");
-    // Names such as `true` are no numbers, and `inf` is no JSON anyway.
+    // Only what starts like a number is parsed, because `parse` also accepts `inf`.
     let starts_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     let infinite = starts_number && text.parse().is_ok_and(f64::is_infinite);
     out.push_str(if unknown || infinite { "null" } else { text });
