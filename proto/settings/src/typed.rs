@@ -133,10 +133,12 @@ fn write_it_like(path: &Path, key: &str, example: &Value) -> Option<String> {
         return Some(format!("write it as `[[{whole}]]`"));
     }
     // An empty value shows no form, and is a different choice.
-    let line = match example {
-        Value::Array(items) if items.is_empty() => format!("{key} = [\"...\"]"),
-        Value::String(text) if text.is_empty() => format!("{key} = \"...\""),
-        _ => format!("{key} = {example}"),
+    let line = if example.as_array().is_some_and(Vec::is_empty) {
+        format!("{key} = [\"...\"]")
+    } else if example.as_str().is_some_and(str::is_empty) {
+        format!("{key} = \"...\"")
+    } else {
+        format!("{key} = {example}")
     };
     let fits = line.chars().count() <= MAX_SHOWN_CHARS;
     fits.then(|| format!("write it like `{line}`"))
