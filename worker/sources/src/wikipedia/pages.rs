@@ -112,11 +112,11 @@ impl PageFinder {
             self.searched = self.searched.max(self.used + OPEN.len());
         }
         let rest = &self.buffer[self.searched..];
-        let close = memmem::find(rest, CLOSE);
-        let before = &rest[..close.unwrap_or(rest.len())];
-        if self.skipped.is_none()
-            && let Some(next) = memmem::find(before, OPEN)
-        {
+        // The nearer of the two is searched first, so that nothing behind it is searched for each
+        // page that starts before it.
+        let open = if self.skipped.is_none() { memmem::find(rest, OPEN) } else { None };
+        let close = memmem::find(&rest[..open.unwrap_or(rest.len())], CLOSE);
+        if let (Some(next), None) = (open, close) {
             return Some(InBuffer::Cut(self.searched + next));
         }
         if let Some(at) = close {
