@@ -87,8 +87,8 @@ fn marks(text: &str) -> Marks {
             Mark::Start => {
                 // What follows is another book of the same file.
                 (marks.end, closing) = (None, None);
-                let is_later = marks.start.is_some_and(|(_, end)| !ends_small_print(&text[..end]));
-                if in_header && !is_later {
+                let is_later = |(_, end): (usize, usize)| !ends_small_print(&text[..end]);
+                if in_header && !marks.start.is_some_and(is_later) {
                     marks.start = Some((start, start + mark_len(&text[start..])));
                 }
             }
