@@ -11,13 +11,13 @@ mod wet;
 
 use std::borrow::Cow;
 
-use thresher_job::{CommonCrawlSpec, JobSpec, SourceSpec};
+use thresher_job::{CommonCrawlSpec, HtmlSpec, JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::stop::Stop;
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
-use thresher_text::html::{HtmlLimits, page_text_of_type};
+use thresher_text::html::{HtmlRules, page_text_of_type};
 use thresher_text::lines::has_chars;
 use thresher_unit::UnitError;
 
@@ -35,8 +35,7 @@ impl Source for CommonCrawl {
         let limits = limits(job);
         let unpacked = input.unpacked(&forms::COMMONCRAWL, limits.gzip)?;
         let mut reader = WarcReader::unpacked(unpacked, limits);
-        let html =
-            HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
+        let html = html_rules(job);
         while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
             match item {
                 Item::Record(record) => read_record(job, (&html, input.stop()), &record, sink)?,
@@ -87,6 +86,11 @@ fn limits(job: &JobSpec) -> WarcLimits {
     }
 }
 
+fn html_rules(job: &JobSpec) -> HtmlRules {
+    let HtmlSpec { focus, max_html_bytes } = job.html;
+    HtmlRules { focus, html_bytes: max_html_bytes.0 as usize, ..HtmlRules::default() }
+}
+
 /// The header values that identify a record. A value that is not valid UTF-8 is empty here.
 struct Named<'a> {
     id: &'a str,
@@ -117,7 +121,7 @@ fn unfolded(text: &str) -> Cow<'_, str> {
 
 fn read_record(
     job: &JobSpec,
-    (html, stop): (&HtmlLimits, &Stop),
+    (html, stop): (&HtmlRules, &Stop),
     record: &Record<'_>,
     sink: &mut RecordSink<'_>,
 ) -> Result<(), UnitError> {
