@@ -137,7 +137,8 @@ fn a_damaged_start_of_the_first_member_loses_only_that_member() {
     for form in FORMS {
         let members: Vec<Vec<u8>> =
             (0..3_u8).map(|n| packed(form, &noise(300 + u32::from(n)))).collect();
-        for at in 0..12 {
+        // Without a checksum, other damage in the head of a zstd frame can look sound.
+        for at in 0..if form == Form::Zstd { 4 } else { 10 } {
             let mut input = members.concat();
             input[at] ^= 0x55;
             let (_, whole, damaged) = read(unpacker(&input));

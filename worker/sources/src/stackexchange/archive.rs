@@ -4,8 +4,8 @@
 //! its errors as source code; this file replaces them by words.
 //!
 //! **Invariant:** the posts before damage are published, and the damage is quarantined. What was
-//! unpacked shortly before the damage was noticed can be wrong and is not used. If only the checksum
-//! is wrong, the place of the damage is not known, and nothing is published.
+//! unpacked shortly before the damage was noticed can be wrong and is not used. If only the
+//! checksum is wrong, the place of the damage is not known, and nothing is published.
 
 use std::io::{self, BufReader};
 

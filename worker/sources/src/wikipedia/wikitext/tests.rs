@@ -159,7 +159,7 @@ fn real_pages_are_readable() {
     assert_eq!((emptied, gaps), (0, 0), "in {pages} pages");
 }
 
-/// Openings and closings of every element, in pages of half a megabyte.
+/// Openings and closings of every element, in pages of a quarter of a megabyte.
 fn hostile_pages() -> Vec<(String, String)> {
     let signs = [
         "{{",
@@ -219,11 +219,11 @@ fn hostile_pages() -> Vec<(String, String)> {
         "<li>",
         "\n----",
     ];
-    let closes = ["", "]]", "}}", "}}}", "}}a", "</b>", "''", "]", " =\n", "-->", "</ref>", "\n|}"];
+    let closes = ["", "]]", "}}", "}}a", "</b>", " =\n"];
     let mut pages = Vec::new();
     for sign in signs {
         for close in closes {
-            let count = (1 << 19) / (sign.len() + close.len());
+            let count = (1 << 18) / (sign.len() + close.len());
             let page = sign.repeat(count) + &close.repeat(count);
             pages.push((format!("{sign:?} and {close:?}"), page));
         }
