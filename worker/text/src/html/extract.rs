@@ -13,7 +13,7 @@ use thresher_job::Focus;
 
 use super::bounds::{self, Excess};
 use super::lines::{LineWriter, Role};
-use super::prose::Prose;
+use super::prose::{self, Prose};
 use super::{HtmlRules, PageError, phrasing, tree};
 
 /// Which part of the page the text is.
@@ -48,10 +48,12 @@ pub(crate) fn plain_text(text: &str) -> Content {
 }
 
 pub(crate) fn main_text(html: &str, limits: &HtmlRules, stop: &Stop) -> Result<Content, PageError> {
-    let found = chosen_text(html, limits, stop)?;
-    let is_short = found.text.chars().count() < limits.article_chars;
-    if is_short && limits.focus == Focus::Precision {
-        return Ok(Content { text: String::new(), ..found });
+    let mut found = chosen_text(html, limits, stop)?;
+    if limits.focus == Focus::Precision {
+        found.text.truncate(prose::end_of_prose(&found.text));
+        if found.text.chars().count() < limits.article_chars {
+            found.text.clear();
+        }
     }
     Ok(found)
 }

@@ -151,6 +151,27 @@ impl Prose {
     }
 }
 
+/// Returns the end of the last line that is long, or ends like a sentence. Pages often end with
+/// headings of lists and links whose content was left out.
+pub(crate) fn end_of_prose(text: &str) -> usize {
+    let is_prose = |line: &&str| {
+        line.ends_with(ends_sentence) || line.chars().nth(PARAGRAPH_CHARS - 1).is_some()
+    };
+    let mut end = text.len();
+    for line in text.rsplit('\n') {
+        if is_prose(&line) {
+            return end;
+        }
+        end = end.saturating_sub(line.len() + 1);
+    }
+    0
+}
+
+fn ends_sentence(c: char) -> bool {
+    const ENDS: &str = ".!?…:;\"”“»)。！？」』）।؟።។။༎";
+    ENDS.contains(c)
+}
+
 /// Returns the number of characters of a paragraph; 0 if it is short, or most of it is links.
 fn paragraph_chars(paragraph: &NodeRef<'_>) -> usize {
     let chars = paragraph.normalized_char_count();
@@ -203,6 +224,21 @@ mod tests {
         let prose = Prose::measure(&body, Focus::Balanced);
         assert_eq!(prose.total(), 5 * SENTENCE.trim().len());
         assert_eq!(prose.holder(&body).attr("id").as_deref(), Some("all"));
+    }
+
+    #[test]
+    fn prose_ends_with_its_last_long_line_or_sentence() {
+        let long = "a line of words without an end that is long";
+        for (text, left) in [
+            (format!("{long}\nMore"), long),
+            ("A sentence.\nRead more\nTags".to_owned(), "A sentence."),
+            ("短い文です。\n関連記事".to_owned(), "短い文です。"),
+            ("A sentence.".to_owned(), "A sentence."),
+            ("More\nTags".to_owned(), ""),
+            (String::new(), ""),
+        ] {
+            assert_eq!(&text[..end_of_prose(&text)], left, "{text:?}");
+        }
     }
 
     #[test]

@@ -293,17 +293,15 @@ const OPENINGS: [&str; 58] = [
 fn hostile_papers_take_time_in_proportion_to_their_length() {
     let head = "\\newcommand{\\o}[1][d]{v}\\newcommand{\\m}[1]{(#1)}\\def\\n{\\m{x}}";
     for sign in OPENINGS {
-        for close in ["", "}", "]", "\\fi ", "\n\n"] {
-            let count = (1 << 18) / (sign.len() + close.len());
+        for close in ["", "}"] {
+            let count = (1 << 17) / (sign.len() + close.len());
             let (open, closed) = (sign.repeat(count), close.repeat(count));
-            for begin in ["", "\\begin{document}"] {
-                let paper = format!("{head}{begin}{open}{closed}\\section{{A}} b");
-                let files = [("a.tex".to_owned(), paper.into_bytes())];
-                expect_linear(&format!("{begin} {sign:?} and {close:?}"), || {
-                    let _ = text_of(&files, 1 << 24);
-                    let _ = published::text_of(&files, 1 << 24);
-                });
-            }
+            let paper = format!("{head}\\begin{{document}}{open}{closed}\\section{{A}} b");
+            let files = [("a.tex".to_owned(), paper.into_bytes())];
+            expect_linear(&format!("{sign:?} and {close:?}"), || {
+                let _ = text_of(&files, 1 << 24);
+                let _ = published::text_of(&files, 1 << 24);
+            });
         }
     }
 }

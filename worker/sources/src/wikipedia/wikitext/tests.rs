@@ -159,7 +159,7 @@ fn real_pages_are_readable() {
     assert_eq!((emptied, gaps), (0, 0), "in {pages} pages");
 }
 
-/// Openings and closings of every element, in pages of a quarter of a megabyte.
+/// Openings and closings of every element, in pages of 128 KiB.
 fn hostile_pages() -> Vec<(String, String)> {
     let signs = [
         "{{",
@@ -223,7 +223,7 @@ fn hostile_pages() -> Vec<(String, String)> {
     let mut pages = Vec::new();
     for sign in signs {
         for close in closes {
-            let count = (1 << 18) / (sign.len() + close.len());
+            let count = (1 << 17) / (sign.len() + close.len());
             let page = sign.repeat(count) + &close.repeat(count);
             pages.push((format!("{sign:?} and {close:?}"), page));
         }
