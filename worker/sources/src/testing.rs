@@ -10,9 +10,9 @@ use thresher_formats::gzip::InputDigest;
 use thresher_storage::Location;
 use thresher_unit::staging::InputRow;
 
-/// CPU time that the work on an input of 128 KiB may take at most. It takes a few hundredths of a
-/// second if the work is linear in the size, and several seconds if it is quadratic.
-const MAX_CPU_MILLIS: i64 = 1500;
+/// CPU time that the work on an input of half a megabyte may take at most. It takes tenths of a
+/// second if the work is linear in the size, or bounded, and several seconds if it is quadratic.
+const MAX_CPU_MILLIS: i64 = 3000;
 
 /// Fails if the work on a hostile page takes far more than linear time.
 pub(super) fn expect_linear(kind: &str, work: impl FnOnce()) {

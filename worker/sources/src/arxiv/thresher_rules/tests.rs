@@ -293,8 +293,9 @@ const OPENINGS: [&str; 58] = [
 fn hostile_papers_take_time_in_proportion_to_their_length() {
     let head = "\\newcommand{\\o}[1][d]{v}\\newcommand{\\m}[1]{(#1)}\\def\\n{\\m{x}}";
     for sign in OPENINGS {
-        for close in ["", "}"] {
-            let count = (1 << 17) / (sign.len() + close.len());
+        // What has its end is read at once, so that small papers of it are enough.
+        for (close, bytes) in [("", 1 << 19), ("}", 1 << 15), ("]", 1 << 15)] {
+            let count = bytes / (sign.len() + close.len());
             let (open, closed) = (sign.repeat(count), close.repeat(count));
             let paper = format!("{head}\\begin{{document}}{open}{closed}\\section{{A}} b");
             let files = [("a.tex".to_owned(), paper.into_bytes())];
