@@ -15,6 +15,7 @@ use thresher_job::{CommonCrawlSpec, HtmlSpec, JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
+use thresher_formats::http_response::HttpLimits;
 use thresher_formats::stop::Stop;
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
 use thresher_text::html::{HtmlRules, page_text_of_type};
@@ -68,6 +69,15 @@ impl Source for CommonCrawl {
     }
 }
 
+/// Returns the limits of a page. Its response may be as large as its markup, at least.
+fn html_rules(job: &JobSpec) -> HtmlRules {
+    let HtmlSpec { focus, max_html_bytes } = job.html;
+    let html_bytes = max_html_bytes.0 as usize;
+    let usual = HtmlRules::default();
+    let body_bytes = usual.http.body_bytes.max(html_bytes);
+    HtmlRules { focus, html_bytes, http: HttpLimits { body_bytes, ..usual.http }, ..usual }
+}
+
 /// Returns the name of the dump in a path of CommonCrawl, such as `CC-MAIN-2024-10`, or an empty
 /// text.
 pub(crate) fn dump_in(path: &str) -> &str {
@@ -84,11 +94,6 @@ fn limits(job: &JobSpec) -> WarcLimits {
         gzip: GzipLimits { member_max_bytes: spec.max_member_bytes.0, ..defaults.gzip },
         ..defaults
     }
-}
-
-fn html_rules(job: &JobSpec) -> HtmlRules {
-    let HtmlSpec { focus, max_html_bytes } = job.html;
-    HtmlRules { focus, html_bytes: max_html_bytes.0 as usize, ..HtmlRules::default() }
 }
 
 /// The header values that identify a record. A value that is not valid UTF-8 is empty here.
