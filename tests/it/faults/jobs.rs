@@ -30,8 +30,8 @@ fn is_published(folder: &Path) -> bool {
 
 #[test]
 fn a_pattern_that_matches_nothing_publishes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let job = job_over(folder.path(), "a.warc.wet.gz", b"").set("listing", "\"*.nope.gz\"");
+    let (inputs, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let job = job_over(inputs.path(), "a.warc.wet.gz", b"").set("listing", "\"*.nope.gz\"");
     let (code, said) = fail(folder.path(), &job);
     assert_eq!(code, UNFINISHED, "{said}");
     assert!(said.contains("`listing = \"*.nope.gz\"` matches nothing"), "{said}");
