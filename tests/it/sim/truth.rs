@@ -135,8 +135,12 @@ impl Truth {
                 Fate::Fatal
             }
             Stage::Publish
+            | Stage::GatherLines
             | Stage::ResolveLines
+            | Stage::CombineLines
+            | Stage::GatherDocuments
             | Stage::ResolveDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Seal => Fate::Succeeds,
         }

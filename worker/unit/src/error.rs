@@ -94,8 +94,12 @@ impl UnitError {
             Stage::Prepare => Stage::ResolveDocuments,
             Stage::Unspecified
             | Stage::List
+            | Stage::GatherLines
             | Stage::ResolveLines
+            | Stage::CombineLines
+            | Stage::GatherDocuments
             | Stage::ResolveDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Publish
             | Stage::Seal => stage,
