@@ -34,6 +34,6 @@ pub use status::{
 pub use timestamp::Timestamp;
 pub use unit::{AttemptRef, UnitKey, UnitNameError};
 pub use work::{
-    Accounting, Count, Done, Failure, FailureClass, LayoutPayload, Lease, Listed, Outcome, Payload,
-    PlannedUnit, RangePayload, Report,
+    Accounting, Count, Done, Failure, FailureClass, GroupPayload, LayoutPayload, Lease, Listed,
+    Outcome, Payload, PlannedUnit, RangePayload, Report,
 };

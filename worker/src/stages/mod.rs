@@ -1,7 +1,7 @@
 //! Runs the work units, with one file for each stage.
 //!
 //! ```text
-//! lease → run_unit → list · lines · resolve · prepare · layout · publish · seal → Done | UnitError
+//! lease → run_unit → list · lines · gather · resolve · combine · prepare · layout · publish · seal → Done | UnitError
 //! ```
 //! A unit reads inputs and files of earlier stages, writes its own files, publishes them, and
 //! reports what it counted. The coordinator decides which worker runs which unit.
@@ -10,10 +10,12 @@
 //! clock, attempt number, number of threads or host name.
 
 mod addresses;
+mod combine;
 mod drops;
 mod duplicates;
 mod edited;
 mod excluded;
+mod gather;
 mod join;
 mod layout;
 mod lines;
@@ -133,9 +135,13 @@ pub fn run_unit(
     match unit.stage() {
         Stage::List => list::run(context, &task),
         Stage::Lines => lines::run(context, &task),
+        Stage::GatherLines => gather::run_lines(context, &task),
         Stage::ResolveLines => resolve::run_lines(context, &task),
+        Stage::CombineLines => combine::run_lines(context, &task),
         Stage::Prepare => prepare::run(context, &task),
+        Stage::GatherDocuments => gather::run_documents(context, &task),
         Stage::ResolveDocuments => resolve::run_documents(context, &task),
+        Stage::CombineDocuments => combine::run_documents(context, &task),
         Stage::Layout => layout::run(context, &task),
         Stage::Publish => publish::run(context, &task),
         Stage::Seal => seal::run(context, &task),

@@ -8,6 +8,8 @@
 
 mod writer;
 
+use thresher_domain::KeyGroups;
+use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{InputsUnit, PrepareUnit, Stage};
 
 use self::writer::UnitWriter;
@@ -15,7 +17,7 @@ use super::lines::{next, refuse_changed};
 use super::pipeline::{Evaluation, Pipeline, RecordPlace};
 use super::read::{Reading, read_unit};
 use super::recipe::SourceRecipe;
-use super::resolve::verdict_files;
+use super::resolve::{LINES, verdicts_on};
 use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_sources::{Page, ReadRecord, RecordOutcome};
@@ -23,7 +25,7 @@ use thresher_unit::UnitError;
 use thresher_unit::staging::{RowVerdict, StagedRow};
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
-    let PrepareUnit { inputs, line_ranges } = task.decode()?;
+    let PrepareUnit { inputs, line_groups } = task.decode()?;
     let unit: InputsUnit = task.decode_part(&inputs)?;
     let number = task.unit.ordinal;
     let source = context.source(unit.source)?;
@@ -32,7 +34,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let scratch = context.scratch_folder(&keys, task, "-scratch");
     let mut preparing = Preparing {
         pipeline: Pipeline::start(context, source, *recipe)?,
-        lines: LineVerdicts::read(context, recipe, number, line_ranges)?,
+        lines: LineVerdicts::read(context, recipe, number, key_groups(line_groups))?,
         writer: UnitWriter::create(context, task, source, *recipe)?,
     };
     let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, record| {
@@ -61,15 +63,15 @@ impl LineVerdicts {
         context: &JobContext,
         recipe: &SourceRecipe,
         unit: u32,
-        ranges: u32,
+        groups: KeyGroups,
     ) -> Result<Self, UnitError> {
         if !recipe.dedups_lines {
             return Ok(Self { verdicts: None, next: 0 });
         }
-        let files = verdict_files(context, Stage::ResolveLines, ranges)?;
+        let (file, made_by) = verdicts_on(context, LINES, groups, unit)?;
         let keys = context.work.unit_file(Stage::Lines, unit, "keys");
-        let verdicts = VerdictSet::load::<u64>(&files, unit, &keys)
-            .map_err(|error| UnitError::verdicts(Stage::Lines, &error))?;
+        let verdicts = VerdictSet::load::<u64>(&file, unit, &keys)
+            .map_err(|error| UnitError::verdicts(made_by, Stage::Lines, &error))?;
         Ok(Self { verdicts: Some(verdicts), next: 0 })
     }
 

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use thresher_domain::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
+use thresher_domain::{DOCUMENT_KEY, KeyGroups, KeySize, LINE_KEY, key_ranges};
 use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
@@ -27,6 +27,8 @@ const DROP_ROW_BYTES: u64 = 80;
 const JOURNAL_UNIT_BYTES: u64 = 600;
 /// Assumed time to read, exchange and decide one key. The sample does not measure it.
 const RESOLVE_NANOS_PER_KEY: u64 = 500;
+/// Assumed time to copy one key into the file of its group.
+const GATHER_NANOS_PER_KEY: u64 = 20;
 
 /// The resources of this machine.
 #[derive(Debug, Clone, Serialize)]
@@ -194,11 +196,9 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
             ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
         });
         let duplicates = whole.lines.saturating_sub(whole.line_keys);
-        stages.push(StagePlan {
-            bytes: whole.line_keys * LINE_KEY.file_bytes,
-            disk_bytes: duplicates * VERDICT_FILE_BYTES,
-            ..resolve(Stage::ResolveLines, whole.line_keys, LINE_KEY, budget)
-        });
+        let around = [Stage::GatherLines, Stage::ResolveLines, Stage::CombineLines];
+        let keys = Keys { keys: whole.line_keys, units, size: LINE_KEY, duplicates };
+        stages.extend(keys.compare(around, budget));
     }
     let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
     // Staged documents are compressed in blocks, at the fastest level, so they are larger.
@@ -216,11 +216,9 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
     }
     stages.push(prepare);
     if dedups_documents {
-        stages.push(StagePlan {
-            bytes: whole.documents * DOCUMENT_KEY.file_bytes,
-            disk_bytes: whole.documents * VERDICT_FILE_BYTES,
-            ..resolve(Stage::ResolveDocuments, whole.documents, DOCUMENT_KEY, budget)
-        });
+        let around = [Stage::GatherDocuments, Stage::ResolveDocuments, Stage::CombineDocuments];
+        let (keys, size) = (whole.documents, DOCUMENT_KEY);
+        stages.extend(Keys { keys, units, size, duplicates: keys }.compare(around, budget));
     }
     stages.push(plan(Stage::Layout, sources));
     stages.push(StagePlan {
@@ -238,12 +236,44 @@ fn plan(stage: Stage, units: u64) -> StagePlan {
     StagePlan { stage: stage_name(stage), units, ..StagePlan::default() }
 }
 
-fn resolve(stage: Stage, keys: u64, key: KeySize, budget_bytes: u64) -> StagePlan {
-    let needed = keys.saturating_mul(key.memory_bytes);
-    StagePlan {
-        memory_bytes: needed.min(budget_bytes),
-        cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
-        ..plan(stage, key_ranges(keys, key.memory_bytes, budget_bytes))
+/// The keys of a stage, and what is expected of them.
+struct Keys {
+    keys: u64,
+    /// Number of units that have them.
+    units: u64,
+    size: KeySize,
+    duplicates: u64,
+}
+
+impl Keys {
+    /// Returns the stages that find duplicates: GATHER and COMBINE only if there are several key
+    /// ranges.
+    fn compare(&self, [gather, resolve, combine]: [Stage; 3], budget_bytes: u64) -> Vec<StagePlan> {
+        let Self { keys, size, .. } = *self;
+        let capped = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let ranges = key_ranges(keys, size.memory_bytes, budget_bytes);
+        let units = capped(self.units);
+        let groups = u64::from(KeyGroups::choose(capped(ranges), units, keys).groups(units));
+        let (files, verdicts) =
+            (keys * size.file_bytes, self.duplicates.saturating_mul(VERDICT_FILE_BYTES));
+        let resolve = StagePlan {
+            bytes: files,
+            memory_bytes: keys.saturating_mul(size.memory_bytes).min(budget_bytes),
+            disk_bytes: verdicts,
+            cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
+            ..plan(resolve, ranges)
+        };
+        if groups == 0 {
+            return vec![resolve];
+        }
+        let gather = StagePlan {
+            bytes: files,
+            disk_bytes: files,
+            cpu_millis: keys.saturating_mul(GATHER_NANOS_PER_KEY) / 1_000_000,
+            ..plan(gather, groups)
+        };
+        let combine = StagePlan { bytes: verdicts, disk_bytes: verdicts, ..plan(combine, groups) };
+        vec![gather, resolve, combine]
     }
 }
 

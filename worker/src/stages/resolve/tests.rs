@@ -2,6 +2,7 @@
 //! errors reach the leader. The ranks are threads here too; `tests/mpi` starts real ones.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use thresher_job::JobSpec;
@@ -41,7 +42,8 @@ fn context(folder: &Path) -> JobContext {
 
 fn task() -> Task {
     let unit = UnitRef { stage: Stage::ResolveLines.into(), ordinal: 0, attempt: 1 };
-    let range = RangeUnit { range: 0, ranges: 1, units: 5, absent: vec![3], budget_bytes: 20_000 };
+    let groups = Some(pb::KeyGroups { ranges: 1, group_units: 1 });
+    let range = RangeUnit { range: 0, groups, units: 5, absent: vec![3], budget_bytes: 20_000 };
     Task { unit, payload: range.encode_to_vec(), tag: "step".to_owned(), stop: Stop::default() }
 }
 

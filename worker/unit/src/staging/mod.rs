@@ -5,11 +5,15 @@
 //! work/lines/<unit>.keys               line keys
 //! work/lines/<unit>.inputs             the inputs whose lines were hashed   (json)
 //! work/lines/<unit>.rows-<input>       rows of a piece, for the parts of its input (stages/join)
-//! work/resolve-lines/…                 verdicts on lines
+//! work/gather-lines/<group>.keys       line keys of a group, by key range
+//! work/resolve-lines/<range>/…         verdicts on lines
+//! work/combine-lines/<group>.verdicts  what all ranges say of a group
 //! work/prepare/<unit>.documents        documents with their summaries       (documents)
 //! work/prepare/<unit>.dropped          a row for each dropped record        (documents)
 //! work/prepare/<unit>.keys             document keys
-//! work/resolve-documents/…             verdicts on documents
+//! work/gather-documents/…              as for lines
+//! work/resolve-documents/<range>/…     verdicts on documents
+//! work/combine-documents/…             as for lines
 //! work/layout/<source>.…               documents that are not published     (json)
 //! work/publish/<shard>.facts           what the manifest says of a shard    (json)
 //! work/gang/<unit>-<attempt>/          a gang step while it runs
