@@ -25,7 +25,7 @@ use thresher_domain::{Lease, RegisterRequest, Stage, SyncRequest, Timestamp, Uni
 use thresher_job::JobSpec;
 use thresher_proto::convert::{SealReport, lease_to_wire};
 use thresher_proto::pb;
-use thresher_scheduler::{Changed, Effect, Event, Scheduler, SyncAnswer, Synced};
+use thresher_scheduler::{Changed, Effect, Event, MissingUnit, Scheduler, SyncAnswer, Synced};
 use tokio::sync::oneshot;
 use tonic::Status;
 
@@ -144,6 +144,11 @@ impl Driver {
     /// Returns the status of the job.
     pub fn status(&self) -> pb::StatusResponse {
         self.scheduler.status(self.now).into()
+    }
+
+    /// Returns the missing units of the first stage that has some.
+    pub fn missing_units(&self) -> Vec<MissingUnit> {
+        self.scheduler.missing_units()
     }
 
     /// Handles commands until it receives `Stop`. `follow` is called with the effects of each

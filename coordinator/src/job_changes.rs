@@ -15,6 +15,7 @@ use crate::amounts::{count, span};
 const MAX_LISTED: usize = 20;
 
 /// The changed keys between two versions of a job file.
+#[derive(Default)]
 pub(crate) struct JobChanges {
     changes: Vec<Change>,
 }
@@ -45,6 +46,17 @@ impl JobChanges {
     /// Returns the earliest stage that depends on a changed key; `None` if no stage does.
     pub(crate) fn from(&self) -> Option<Stage> {
         self.changes.iter().filter_map(|change| change.from).min()
+    }
+
+    /// Returns the names of the commands that differ, if units depend on no other changed key.
+    pub(crate) fn only_commands(&self, new: &JobSpec) -> Option<Vec<String>> {
+        let depended_on = self.changes.iter().filter(|change| change.from.is_some());
+        let named = depended_on.map(|change| {
+            let (number, key) = change.key.key.strip_prefix("command[")?.split_once("].")?;
+            let command = new.command.get(number.parse::<usize>().ok()?)?;
+            (key != "name").then(|| command.name.clone())
+        });
+        named.collect()
     }
 
     /// Returns the changed keys with their values, in one line.

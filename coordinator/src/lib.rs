@@ -15,6 +15,7 @@ mod job_changes;
 pub mod job_plan;
 pub mod journal;
 mod offline;
+mod repairs;
 pub mod report;
 mod restart;
 pub mod run;

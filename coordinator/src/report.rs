@@ -85,6 +85,9 @@ struct Records {
     quarantined: BTreeMap<String, u64>,
     /// Number of records in shards that could not be written.
     unpublished: u64,
+    /// Number of files to which documents refer, such as parts of papers, and which their inputs do
+    /// not contain.
+    missing_files: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,7 +150,7 @@ impl<'a> Report<'a> {
                 cpu_millis: status.stages.iter().map(|stage| stage.cpu_millis).sum(),
             },
             inputs: inputs(status, job),
-            records: records(Totals::of(status)),
+            records: records(Totals::of(status), prepared.missing_files),
             slices: slices::slices(&published),
             languages: languages(&published),
             scores: scores::Scores::of(&prepared, &published),
@@ -172,7 +175,7 @@ fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
     }
 }
 
-fn records(totals: Totals) -> Records {
+fn records(totals: Totals, missing_files: u64) -> Records {
     let (dropped_total, quarantined_total) = (totals.dropped_sum(), totals.quarantined_sum());
     let Totals { records_in, bytes_in, published, bytes_published, .. } = totals;
     Records {
@@ -185,6 +188,7 @@ fn records(totals: Totals) -> Records {
         quarantined_total,
         quarantined: largest(totals.quarantined),
         unpublished: totals.unpublished,
+        missing_files,
     }
 }
 
@@ -294,6 +298,7 @@ mod tests {
         let removed = Counter::RemovedLines { rule }.with(3);
         status.stages[0].counters.push(Counter::Inputs.with(9).into());
         status.stages[2].counters.push(removed.into());
+        status.stages[2].counters.push(Counter::MissingFiles.with(2).into());
         let value: serde_json::Value = serde_json::from_str(&report_json(&status, &job())).unwrap();
         let expected = serde_json::json!({
             "inputs": {
@@ -321,6 +326,10 @@ mod tests {
         for (key, expected) in expected.as_object().unwrap() {
             assert_eq!(&value[key], expected, "{key}");
         }
+        assert_eq!(value["records"]["missing_files"], 2);
+        let line = "Files to which documents refer and that are not there: 2.";
+        assert!(report_markdown(&status, &job()).contains(line));
+        assert!(!report_markdown(&figures::example(), &job()).contains("that are not there"));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!     → nothing to do · a restart · a refusal
 //! ```
 //! A job file may change freely until the first unit that depends on the change is done. Missing
-//! units, and an output that is gone, are made again from the earliest stage that they need.
+//! units, and an output that is gone, are made again from the earliest stage that they need;
+//! `repairs.rs` decides what a repaired input or program of missing units means.
 //!
 //! **Invariant:** nothing is removed before it is decided that the job can start, and nothing that
 //! another job wrote is removed at all.
@@ -17,10 +18,12 @@ use anyhow::bail;
 use thresher_domain::Stage;
 use thresher_job::JobSpec;
 use thresher_proto::pb::{self, JobState};
+use thresher_scheduler::MissingUnit;
 
 use crate::command_files::with_hashes;
 use crate::driver::Driver;
 use crate::job_changes::{Done, JobChanges};
+use crate::repairs::{Missing, Redo, Relist, RepairedInputsOf};
 use crate::work_folders::{move_kept, next, root_of};
 
 /// What only the worker's code can do for a job, because it reads models and outputs.
@@ -34,6 +37,9 @@ pub struct JobTools {
     /// Removes what a job published, the manifest first. The second argument is its work directory,
     /// which has the list of its shards; without it only the manifest is removed.
     pub remove_output: fn(&JobSpec, Option<&Path>) -> anyhow::Result<()>,
+    /// Returns which inputs of missing units have changed since they were listed. The second
+    /// argument is the directory with the job's work files.
+    pub repaired_inputs: RepairedInputsOf,
     /// Shows a person what a restart does.
     pub note: fn(&str),
 }
@@ -58,12 +64,16 @@ pub(crate) struct Restart {
     keep_done: bool,
     /// What the restart does, for a person.
     note: String,
+    /// Writes what is known of repaired inputs into the new work directory.
+    relist: Option<Relist>,
 }
 
 /// A job as its state directory knows it.
 pub(crate) struct Known<'a> {
     pub(crate) job: &'a JobSpec,
     pub(crate) status: pb::StatusResponse,
+    /// The missing units of the first stage that has some.
+    pub(crate) missing: Vec<MissingUnit>,
 }
 
 /// Returns the job with what only this machine knows: its work directory, unless the job file names
@@ -88,7 +98,7 @@ impl Known<'_> {
         if root_of(work_dir) == Path::new(&job.job.work_dir) {
             job.job.work_dir.clone_from(&self.job.job.work_dir);
         }
-        let restart = |job, from, note| Restart { job, from, keep_done: false, note };
+        let restart = |job, from, note| Restart { job, from, keep_done: false, note, relist: None };
         if wanted.fresh {
             let done = Done::from(Stage::List, &self.status);
             let note = format!("starts over; until now {done}");
@@ -99,6 +109,10 @@ impl Known<'_> {
         if let Some(from) = changes.from() {
             let ended = matches!(state, JobState::Failed | JobState::Cancelled);
             if ended || !Done::from(from, &self.status).is_nothing() {
+                let is_redone = !ended && !self.accepts_missing(wanted);
+                if let Some(redo) = is_redone.then(|| self.redo(&job, &changes, tools)).flatten() {
+                    return Ok(Some(redo));
+                }
                 bail!(self.refusal(&changes));
             }
             let note = format!(
@@ -118,24 +132,28 @@ impl Known<'_> {
         Ok(Some(restart(job, None, note)))
     }
 
-    /// Returns the restart for what is missing in a complete output.
+    /// Returns the restart that makes missing units.
+    fn redo(&self, job: &JobSpec, changes: &JobChanges, tools: &JobTools) -> Option<Restart> {
+        let missing = Missing { job: self.job, status: &self.status, units: &self.missing };
+        let Redo { from, keep_done, note, relist } =
+            missing.redo(job, changes, tools.repaired_inputs)?;
+        Some(Restart { job: job.clone(), from: Some(from), keep_done, note, relist })
+    }
+
+    /// Returns whether the job is complete, and a person wants no more of the missing units.
+    fn accepts_missing(&self, wanted: Wanted) -> bool {
+        wanted.accept_missing && self.status.state().is_complete()
+    }
+
+    /// Returns the restart for what is missing.
     fn made_again(&self, job: &JobSpec, wanted: Wanted, tools: &JobTools) -> Option<Restart> {
+        if !self.accepts_missing(wanted)
+            && let Some(redo) = self.redo(job, &JobChanges::default(), tools)
+        {
+            return Some(redo);
+        }
         if !self.status.state().is_complete() {
             return None;
-        }
-        let restart =
-            |from, keep_done, note| Restart { job: job.clone(), from: Some(from), keep_done, note };
-        let missing = self.status.stages.iter().find(|stage| stage.set_aside > 0);
-        if let Some(missing) = missing.filter(|_| !wanted.accept_missing)
-            && let Ok(stage) = Stage::try_from(missing.stage())
-        {
-            let units = if missing.set_aside == 1 { "unit" } else { "units" };
-            let note = format!(
-                "{} {units} of stage {stage} are missing; runs {stage} for them, and every later \
-                 stage again",
-                missing.set_aside
-            );
-            return Some(restart(stage, true, note));
         }
         let loss = (tools.output_loss)(self.job).unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether the output is whole");
@@ -144,7 +162,9 @@ impl Known<'_> {
         // The work directory of a complete job was emptied, unless units are missing.
         let kept = Path::new(&self.job.job.work_dir).join(Stage::Layout.name()).is_dir();
         let from = if kept { Stage::Publish } else { Stage::List };
-        Some(restart(from, false, format!("{loss}; the output is made again from stage {from} on")))
+        let note = format!("{loss}; the output is made again from stage {from} on");
+        let job = job.clone();
+        Some(Restart { job, from: Some(from), keep_done: false, note, relist: None })
     }
 
     /// Returns the error for changes on which finished units depend.
@@ -168,7 +188,7 @@ impl Restart {
         known: &JobSpec,
         tools: &JobTools,
     ) -> anyhow::Result<()> {
-        let Self { mut job, from, keep_done, note } = self;
+        let Self { mut job, from, keep_done, note, relist } = self;
         (tools.check)(&job, Some(known))?;
         (tools.note)(&note);
         if let Some(from) = from {
@@ -181,13 +201,17 @@ impl Restart {
             move_kept(&old, &new, |stage| stage < from || (keep_done && stage == from))?;
             job.job.work_dir = new.to_string_lossy().into_owned();
         }
+        let work_dir = PathBuf::from(&job.job.work_dir);
         driver.restart(job, from, keep_done)?;
-        Ok(())
+        // Until then the tables of before are needed: the same restart may be repeated.
+        relist.map_or(Ok(()), |relist| relist.write(&work_dir))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use thresher_domain::{FailureClass, UnitKey};
+
     use super::*;
 
     const JOB: &str = "[job]\nname = \"a\"\n[[source]]\nslice = \"c4\"\nlisting = \"x\"\n\
@@ -203,6 +227,7 @@ mod tests {
             check: |_, _| Ok(()),
             output_loss: loss,
             remove_output: |_, _| Ok(()),
+            repaired_inputs: |_, _, _| Ok(None),
             note: |_| {},
         }
     }
@@ -219,12 +244,24 @@ mod tests {
         pb::StatusResponse { state: state.into(), stages, ..pb::StatusResponse::default() }
     }
 
+    /// Returns the failed units of the first stage that has some.
+    fn missing_in(status: &pb::StatusResponse) -> Vec<MissingUnit> {
+        let failed = status.stages.iter().find(|stage| stage.set_aside > 0);
+        let units = failed.into_iter().flat_map(|stage| {
+            let of = Stage::try_from(stage.stage()).unwrap();
+            (0..stage.set_aside).map(move |ordinal| UnitKey { stage: of, ordinal })
+        });
+        let class = Some(FailureClass::Program);
+        units.map(|key| MissingUnit { key, source: Some(0), class }).collect()
+    }
+
     fn restart(
         status: pb::StatusResponse,
         text: &str,
         wanted: Wanted,
     ) -> anyhow::Result<Option<(Option<Stage>, bool)>> {
-        let known = Known { job: &job(JOB), status };
+        let missing = missing_in(&status);
+        let known = Known { job: &job(JOB), status, missing };
         let restart = known.restart(job(text), wanted, &tools(|_| Ok(None)))?;
         Ok(restart.map(|restart| (restart.from, restart.keep_done)))
     }
@@ -276,7 +313,7 @@ mod tests {
     fn an_output_that_is_gone_is_made_again_and_one_that_cannot_be_asked_is_not() {
         let complete = || status(JobState::Complete, &[(pb::Stage::Seal, 1, 0)]);
         let known = job(JOB);
-        let known = || Known { job: &known, status: complete() };
+        let known = || Known { job: &known, status: complete(), missing: Vec::new() };
         let gone = tools(|_| Ok(Some("`/out/manifest.json` does not exist".to_owned())));
         let again = known().restart(job(JOB), Wanted::default(), &gone).unwrap().unwrap();
         assert_eq!(again.from, Some(Stage::List));

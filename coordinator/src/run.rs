@@ -44,6 +44,7 @@ pub use crate::driver::last_heartbeat;
 pub use crate::offline::{
     JournalStatus, explain_from_state, job_from_state, journal_status, status_from_state,
 };
+pub use crate::repairs::{Relist, RepairedInputs};
 pub use crate::restart::{JobTools, Wanted};
 pub use crate::second::recover;
 pub use offline::{accept_missing_in_state, cancel_in_state, restart_in_state};
@@ -114,7 +115,13 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         wanted,
         mut progress,
     } = options;
+    let output = job.output.path.clone();
     if let Some(status) = complete_already(&job, &state, wanted, &tools)? {
+        // Hashing an output takes hours, and nobody asked for it.
+        (tools.note)(&format!(
+            "already complete; the published files have the right sizes, but their content was \
+             not read: `thresher verify {output}` does that"
+        ));
         progress(&status);
         return Ok(status);
     }
@@ -125,7 +132,8 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
     let status = coordinator.status()?;
     if status.state().is_final() {
         progress(&status);
-        return coordinator.stop(status);
+        let end = JobEnd::look(status, coordinator.job.as_ref(), tools);
+        return coordinator.stop(end);
     }
     if wanted.accept_missing {
         coordinator.ask(Command::AcceptFailedUnits)?;
@@ -142,7 +150,8 @@ pub fn run(options: RunOptions) -> anyhow::Result<pb::StatusResponse> {
         }
     };
     coordinator.drain_workers(&mut children)?;
-    coordinator.stop(status)
+    let end = JobEnd::look(status, coordinator.job.as_ref(), tools);
+    coordinator.stop(end)
 }
 
 /// Runs a coordinator alone.
@@ -155,10 +164,39 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
         Ok(status) => status,
         Err(error) => return Err(coordinator.reason(error)),
     };
+    let ended = JobEnd::look(status, coordinator.job.as_ref(), tools);
     // Workers elsewhere learn of the end with their next call.
-    let is_final = status.state().is_final();
+    let is_final = ended.status.state().is_final();
     std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
-    coordinator.stop(status)
+    coordinator.stop(ended)
+}
+
+/// The end of a job, and whether its output is whole.
+struct JobEnd {
+    status: pb::StatusResponse,
+    is_whole: bool,
+}
+
+impl JobEnd {
+    /// The end of a job whose output is not looked at.
+    fn unseen(status: pb::StatusResponse) -> Self {
+        Self { status, is_whole: true }
+    }
+
+    /// Looks at the output of a job that has completed: it may have been removed between the last
+    /// unit and now, also by somebody who believed that the job was dead.
+    fn look(mut status: pb::StatusResponse, job: Option<&JobSpec>, tools: JobTools) -> Self {
+        let complete = job.filter(|_| status.state().is_complete());
+        let loss = complete.map_or(Ok(None), tools.output_loss).unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not known whether the output is whole");
+            None
+        });
+        let is_whole = loss.is_none();
+        status.attention.extend(
+            loss.map(|loss| format!("{loss}\nhint: run the same command again to rebuild it")),
+        );
+        Self { status, is_whole }
+    }
 }
 
 /// A running coordinator.
@@ -169,6 +207,8 @@ struct Coordinator {
     shut: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
     epoch: u64,
+    /// The job, unless it is still to be submitted.
+    job: Option<JobSpec>,
     work_dir: PathBuf,
     signals: Signals,
     /// Effects of the driver, its end, signals and the ends of children.
@@ -194,7 +234,8 @@ impl Coordinator {
         }
         let epoch = driver.epoch();
         let job = job.resume(&mut driver, state)?;
-        let work_dir = match job.as_ref().or(driver.job()) {
+        let started = job.as_ref().or(driver.job()).cloned();
+        let work_dir = match &started {
             Some(job) => PathBuf::from(&job.job.work_dir),
             None => state.join("work"),
         };
@@ -235,6 +276,7 @@ impl Coordinator {
             shut,
             served,
             epoch,
+            job: started,
             work_dir,
             signals,
             wakes,
@@ -331,8 +373,10 @@ impl Coordinator {
         }
     }
 
-    /// Stops serving. The work directory is emptied if the job is complete and no unit is missing.
-    fn stop(self, status: pb::StatusResponse) -> anyhow::Result<pb::StatusResponse> {
+    /// Stops serving. The work directory is emptied if the job is complete, no unit is missing and
+    /// the output is whole.
+    fn stop(self, ended: JobEnd) -> anyhow::Result<pb::StatusResponse> {
+        let JobEnd { status, is_whole } = ended;
         // Both may have ended by themselves.
         let _ = self.commands.send(Command::Stop);
         let _ = self.shut.send(());
@@ -343,7 +387,7 @@ impl Coordinator {
         }
         self.runtime.shutdown_background();
         // Missing units can be made again from the files of the others.
-        if status.state() == pb::JobState::Complete {
+        if status.state() == pb::JobState::Complete && is_whole {
             empty(&self.work_dir);
         }
         Ok(status)
@@ -409,4 +453,33 @@ fn is_news(effect: &Effect) -> bool {
 fn share_of_cores(workers: u32) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     (u32::try_from(cores).unwrap_or(u32::MAX) / workers.max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_whose_output_is_gone_at_its_end_is_no_success() {
+        let text = "[job]\nname = \"a\"\n[[source]]\nslice = \"c4\"\nlisting = \"x\"\n\
+                    [language]\nmodel = \"none\"\n[output]\npath = \"/out\"\n";
+        let job = JobSpec::parse(text, Path::new("/jobs")).unwrap();
+        let tools = JobTools {
+            check: |_, _| Ok(()),
+            output_loss: |_| Ok(Some("`/out` has no manifest".to_owned())),
+            remove_output: |_, _| Ok(()),
+            repaired_inputs: |_, _, _| Ok(None),
+            note: |_| {},
+        };
+        let status = |state: pb::JobState| pb::StatusResponse {
+            state: state.into(),
+            ..pb::StatusResponse::default()
+        };
+        let end = JobEnd::look(status(pb::JobState::Complete), Some(&job), tools);
+        assert!(!end.is_whole);
+        let attention = end.status.attention;
+        assert!(attention[0].contains("no manifest\nhint: run the same command"), "{attention:?}");
+        let end = JobEnd::look(status(pb::JobState::Drained), Some(&job), tools);
+        assert!(end.is_whole && end.status.attention.is_empty());
+    }
 }

@@ -4,6 +4,7 @@
 mod alias;
 mod buckets;
 mod faults;
+mod hints;
 mod oracle;
 mod pages;
 mod queue;

@@ -49,6 +49,9 @@ const FIRST_CONTACT: Duration = Duration::from_secs(60);
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
 /// The same limit with a short lease.
 const LEAST_GRACE: Duration = Duration::from_secs(1);
+/// How long a drain waits for one record. A unit whose record lasts longer is given up, and runs
+/// again from its start.
+const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 /// Number of reports in one call; more are sent in several calls.
 const MAX_REPORTS: usize = 512;
 /// Size in bytes of the reports in one call. Each of them is far smaller (`reports`).
@@ -169,6 +172,9 @@ impl Agent {
         let last = self.leaving.as_ref().is_some_and(Leaving::is_over);
         if last {
             self.give_up(self.held.values().copied().collect());
+        }
+        if self.draining {
+            self.give_up(self.executor.stuck(RECORD_PATIENCE));
         }
         if self.leaving.is_some() && self.is_done() {
             return Ok(true);

@@ -38,8 +38,16 @@ struct Waiting {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    running: Vec<(UnitRef, Stop)>,
+    running: Vec<Running>,
     closed: bool,
+}
+
+/// A unit that a slot runs.
+struct Running {
+    unit: UnitRef,
+    stop: Stop,
+    /// The last number of records that was seen, and since when.
+    records: (Option<u64>, Instant),
 }
 
 /// The slots of this worker.
@@ -96,9 +104,19 @@ impl Executor {
     pub fn forget(&self, unit: &UnitRef) {
         let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.waiting.retain(|waiting| waiting.lease.unit.as_ref() != Some(unit));
-        for (_, stop) in queue.running.iter().filter(|(running, _)| running == unit) {
-            stop.set();
+        for running in queue.running.iter().filter(|running| running.unit == *unit) {
+            running.stop.set();
         }
+    }
+
+    /// Returns the running units that have been in one record since a call at least `patience` ago.
+    pub fn stuck(&self, patience: Duration) -> Vec<UnitRef> {
+        let mut queue = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        let running = queue.running.iter_mut();
+        running
+            .filter_map(|running| running.is_stuck(now, patience).then_some(running.unit))
+            .collect()
     }
 
     /// Removes the waiting leases, and lets the running units finish.
@@ -120,13 +138,24 @@ impl Executor {
     }
 }
 
+impl Running {
+    fn is_stuck(&mut self, now: Instant, patience: Duration) -> bool {
+        let records = self.stop.records();
+        if records != self.records.0 {
+            self.records = (records, now);
+        }
+        records.is_some() && now.duration_since(self.records.1) >= patience
+    }
+}
+
 fn next(shared: &(Mutex<Queue>, Condvar)) -> Option<Waiting> {
     let (queue, wake) = shared;
     let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         if let Some(waiting) = queue.waiting.pop_front() {
             let unit = waiting.lease.unit.unwrap_or_default();
-            queue.running.push((unit, waiting.stop.clone()));
+            let (stop, records) = (waiting.stop.clone(), (None, clock::now()));
+            queue.running.push(Running { unit, stop, records });
             return Some(waiting);
         }
         if queue.closed {
@@ -139,7 +168,7 @@ fn next(shared: &(Mutex<Queue>, Condvar)) -> Option<Waiting> {
 fn has_ended(shared: &(Mutex<Queue>, Condvar), waiting: &Waiting) {
     let unit = waiting.lease.unit.unwrap_or_default();
     let mut queue = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-    queue.running.retain(|(running, _)| *running != unit);
+    queue.running.retain(|running| running.unit != unit);
 }
 
 /// Runs a unit, or returns it if it waited too long to finish in the allocation.
@@ -175,4 +204,28 @@ fn run_lease(context: &JobContext, lease: &Lease, stop: &Stop) -> Vec<Report> {
         }),
     };
     vec![reports::ended(unit, outcome, started)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_stuck_if_one_record_lasts_longer_than_the_patience() {
+        let (stop, start) = (Stop::default(), clock::now());
+        let records = (None, start);
+        let mut running = Running { unit: UnitRef::default(), stop: stop.clone(), records };
+        let patience = Duration::from_secs(10);
+        let mut is_stuck_after =
+            |seconds| running.is_stuck(start + Duration::from_secs(seconds), patience);
+        assert!(!is_stuck_after(100), "it has not reached its first record");
+        stop.count_record();
+        assert!(!is_stuck_after(200), "the record was not seen before");
+        assert!(!is_stuck_after(209));
+        assert!(is_stuck_after(210));
+        stop.count_record();
+        assert!(!is_stuck_after(220), "it is in another record");
+        stop.end_records();
+        assert!(!is_stuck_after(300), "it is past its last record");
+    }
 }

@@ -76,8 +76,9 @@ enum Verb {
 }
 
 /// The log filter unless `THRESHER_LOG` sets another. Outside of clouds the SDK's request for a
-/// role or a region is never answered, so its warning is suppressed.
-const DEFAULT_LOG: &str = "warn,aws_config::imds=error";
+/// role or a region is never answered, so its warning is suppressed. The HTML parser warns about
+/// markup of pages, once for every node that it moves: one page can cause megabytes of it.
+const DEFAULT_LOG: &str = "warn,aws_config::imds=error,html5ever=error";
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

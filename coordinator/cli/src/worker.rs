@@ -3,14 +3,19 @@
 //! **Invariant:** a worker process sets up nothing of a coordinator: its memory is the worker's.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use thresher_coordinator::run::{JobTools, WorkerCommand};
+use thresher_coordinator::run::{JobTools, Relist, RepairedInputs, WorkerCommand};
+use thresher_domain::UnitKey;
 use thresher_job::JobSpec;
+use thresher_proto::pb::UnitRef;
 use thresher_worker::connect::{ConnectArgs, connect};
-use thresher_worker::stages::{obstacles, output_loss, remove_output};
+use thresher_worker::stages::{
+    obstacles, output_loss, remove_output, repaired_inputs as worker_repaired,
+};
 
 use super::{Exit, print};
 
@@ -44,7 +49,28 @@ pub(super) fn worker_command(further: Vec<OsString>) -> anyhow::Result<WorkerCom
 
 /// Returns what the coordinator needs of the worker's code to start and to restart a job.
 pub(super) fn job_tools() -> JobTools {
-    JobTools { check: refuse_obstacles, output_loss, remove_output, note: print::note }
+    JobTools {
+        check: refuse_obstacles,
+        output_loss,
+        remove_output,
+        repaired_inputs,
+        note: print::note,
+    }
+}
+
+fn repaired_inputs(
+    job: &JobSpec,
+    work: &Path,
+    missing: &[UnitKey],
+) -> anyhow::Result<Option<RepairedInputs>> {
+    let missing: Vec<UnitRef> = missing.iter().map(|key| UnitRef::from(key.attempt(0))).collect();
+    let Some(repaired) = worker_repaired(job, work, &missing)? else { return Ok(None) };
+    Ok(Some(RepairedInputs {
+        named: repaired.named.clone(),
+        sources: repaired.sources.clone(),
+        moves_others: repaired.moves_others,
+        relist: Relist::new(move |work| Ok(repaired.write(work)?)),
+    }))
 }
 
 /// Refuses a job whose models or lists are missing, or whose output belongs to another job than it

@@ -30,15 +30,21 @@ pub(crate) fn attention(units: &Units, plans: &[SourcePlan], limits: &Limits) ->
     let found = plans.iter().enumerate().filter_map(|(source, plan)| {
         let none = SourceSum::default();
         let sum = units.sources.of(source).unwrap_or(&none);
-        if sum.published == 0 {
+        if sum.published == 0 && !is_explained(sum) {
             return Some(nothing_published(sum, &plan.name));
         }
-        if sum.read < MIN_RECORDS_TO_LOOK {
+        if sum.published == 0 || sum.read < MIN_RECORDS_TO_LOOK {
             return None;
         }
         quarantined_text(sum, &plan.name, limits)
     });
     found.collect()
+}
+
+/// Returns whether a source of which nothing was published has so few records, all of them dropped
+/// by a rule with a name, that they show no mistake.
+fn is_explained(sum: &SourceSum) -> bool {
+    (1..MIN_RECORDS_TO_LOOK).contains(&sum.read) && sum.quarantined == 0 && sum.kept == 0
 }
 
 fn quarantined_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> {

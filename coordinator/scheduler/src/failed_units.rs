@@ -4,15 +4,52 @@
 //! continues, or stops at the stage's end and retries the unit when it is resumed. Without a unit
 //! of any other stage there is no output, so the job stops.
 
-use thresher_domain::{AttemptRef, Stage, UnitKey};
+use thresher_domain::{AttemptRef, FailureClass, Stage, UnitKey};
 
 use crate::attempts::Attempts;
 use crate::draining::Draining;
 use crate::effect::Effect;
+use crate::failure_history::FailureHistory;
 use crate::lifecycle::Lifecycle;
 use crate::plan::Limits;
 use crate::unit::{Step, UnitState};
 use crate::units::Units;
+
+/// A unit without which the output is incomplete, because it failed permanently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingUnit {
+    /// The unit.
+    pub key: UnitKey,
+    /// The source that it belongs to, if it reads inputs of one.
+    pub source: Option<usize>,
+    /// The class of its latest failure; `None` if a worker was lost.
+    pub class: Option<FailureClass>,
+}
+
+/// Returns the missing units of the first stage that has some: those that failed permanently,
+/// those for which the job stopped and that are not done since, or those that wait after failures.
+pub(crate) fn missing_units(units: &Units, retried: &[MissingUnit]) -> Vec<MissingUnit> {
+    let missing = |(key, history): (UnitKey, &FailureHistory)| MissingUnit {
+        key,
+        source: units.source_read_by(key),
+        class: history.latest.last().and_then(|failed| failed.class),
+    };
+    let first = units.first_missing_stage();
+    let of_stage = units.failed().filter(|(key, _)| Some(key.stage) == first);
+    let failed: Vec<MissingUnit> = of_stage.map(missing).collect();
+    if !failed.is_empty() {
+        return failed;
+    }
+    let is_open = |key| units.contains(key) && !matches!(units.state(key), UnitState::Done { .. });
+    let retried: Vec<MissingUnit> =
+        retried.iter().filter(|missing| is_open(missing.key)).copied().collect();
+    if !retried.is_empty() {
+        return retried;
+    }
+    let first = units.failed_so_far().map(|(key, _)| key.stage).min();
+    let of_stage = units.failed_so_far().filter(|(key, _)| Some(key.stage) == first);
+    of_stage.map(missing).collect()
+}
 
 /// Ends units that will not be tried again by this coordinator.
 pub(crate) struct FailedUnits<'a> {

@@ -9,7 +9,7 @@ use crate::attempts::Attempts;
 use crate::deadlines::Deadlines;
 use crate::draining::Draining;
 use crate::effect::Effect;
-use crate::failed_units::FailedUnits;
+use crate::failed_units::{FailedUnits, MissingUnit};
 use crate::forecast::Forecast;
 use crate::leasing::Leasing;
 use crate::lifecycle::Lifecycle;
@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) outage: Outage,
     /// Determinism violations, for people.
     pub(crate) alarms: Vec<String>,
+    /// The units for which the job stopped last, and which are tried again since.
+    pub(crate) retried: Vec<MissingUnit>,
 }
 
 impl Job {
@@ -54,6 +56,7 @@ impl Job {
             units: Units::new(),
             outage: Outage::default(),
             alarms: Vec::new(),
+            retried: Vec::new(),
         }
     }
 

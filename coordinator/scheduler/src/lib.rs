@@ -84,6 +84,7 @@ mod workers;
 
 pub use effect::{Changed, Effect, SyncAnswer, Synced};
 pub use event::Event;
+pub use failed_units::MissingUnit;
 pub use plan::{JobPlan, LeaseOrder, Limits, SourcePlan};
 pub use scheduler::Scheduler;
 pub use thresher_domain::Timestamp;

@@ -109,6 +109,9 @@ impl Reporting<'_> {
         {
             return self.compare(unit, first, digest);
         }
+        if unit.key.stage == Stage::List && counted.is_some_and(|first| first != digest) {
+            return self.refuse_other_listing(unit);
+        }
         if let Some(error) = done.accounting.as_ref().and_then(imbalance) {
             return self.reject(unit, error);
         }
@@ -159,6 +162,23 @@ impl Reporting<'_> {
         if self.attempts.units.is_running(unit) {
             self.failed(unit, &Failure { class: FailureClass::Defect, error });
         }
+    }
+
+    /// Refuses what LIST found when it ran again, because units were made of what it found first.
+    fn refuse_other_listing(&mut self, unit: AttemptRef) {
+        if !self.attempts.units.is_running(unit) {
+            return;
+        }
+        let source = self.sources.get(unit.key.ordinal as usize);
+        let error = format!(
+            "the list of inputs of source `{}` was lost from the work directory, and the inputs \
+             that are there now are others, or have other sizes\nhint: put back the inputs that \
+             were removed or changed, then run the same command again; or start over with \
+             `--fresh`",
+            source.map_or_else(String::new, |source| source.name.clone())
+        );
+        self.lifecycle.refused = true;
+        self.end_failed(unit, FailureClass::JobFile, &error, Some(Verdict::FailUnit));
     }
 
     fn compare(&mut self, unit: AttemptRef, first: u64, digest: u64) {

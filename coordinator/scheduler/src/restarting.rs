@@ -37,5 +37,6 @@ pub(crate) fn restart(now: Timestamp, job: &mut Job, workers: &mut Workers, chan
     job.lifecycle.directive_changed = true;
     job.outage = Outage::default();
     job.alarms.clear();
+    job.retried.clear();
     job.submitted = if from == Stage::List { now } else { job.submitted };
 }

@@ -8,7 +8,7 @@ use thresher_domain::{
 use crate::effect::{Changed, Effect, SyncAnswer, Synced};
 use crate::event::Event;
 use crate::explain::Explaining;
-use crate::failed_units::retry_failed_units;
+use crate::failed_units::{MissingUnit, missing_units, retry_failed_units};
 use crate::job::Job;
 use crate::leasing::LeaseRequest;
 use crate::losing::LostWorker;
@@ -133,6 +133,12 @@ impl Scheduler {
         })
     }
 
+    /// Returns the missing units of the first stage that has some: those that failed permanently,
+    /// or those for which the job stopped and that are not done since.
+    pub fn missing_units(&self) -> Vec<MissingUnit> {
+        self.job.as_ref().map_or_else(Vec::new, |job| missing_units(&job.units, &job.retried))
+    }
+
     /// Returns the first stage in which units failed permanently.
     pub fn first_missing_stage(&self) -> Option<Stage> {
         self.job.as_ref()?.units.first_missing_stage()
@@ -179,6 +185,7 @@ impl Scheduler {
             job.units.forgive();
             job.lifecycle.reopen();
             if job.plan.limits.stop_at_failed_units && !job.lifecycle.is_over() {
+                job.retried = missing_units(&job.units, &job.retried);
                 retry_failed_units(&mut job.units);
             }
             // What stopped the job at the end of a stage may still be so.

@@ -146,6 +146,14 @@ impl Units {
         (source < spans.len()).then_some(source)
     }
 
+    /// Returns the source whose inputs a unit of LINES or PREPARE reads.
+    pub(crate) fn source_read_by(&self, key: UnitKey) -> Option<usize> {
+        // Both stages have the same units.
+        let reads = matches!(key.stage, Stage::Lines | Stage::Prepare);
+        let prepare = UnitKey { stage: Stage::Prepare, ..key };
+        reads.then(|| self.source_of(prepare)).flatten()
+    }
+
     /// Adds a unit's first result to the sums of its stage and its source.
     pub(crate) fn add_result(&mut self, key: UnitKey, done: &Done) {
         self.table_mut(key.stage).totals.add(done);
@@ -249,6 +257,14 @@ impl Units {
     pub(crate) fn failed(&self) -> impl Iterator<Item = (UnitKey, &FailureHistory)> {
         let all = self.histories.iter().map(|(key, history)| (*key, history));
         all.filter(|(key, _)| self.state(*key) == UnitState::Failed)
+    }
+
+    /// Returns the units that wait and have failed before, with their histories.
+    pub(crate) fn failed_so_far(&self) -> impl Iterator<Item = (UnitKey, &FailureHistory)> {
+        let all = self.histories.iter().map(|(key, history)| (*key, history));
+        all.filter(|(key, history)| {
+            self.state(*key) == UnitState::Waiting && !history.latest.is_empty()
+        })
     }
 
     /// Whether the unit may be what kills its workers.

@@ -28,6 +28,8 @@ pub struct Counted {
     pub duplicate_lines: u64,
     /// Number of lines that filters removed, by rule.
     pub removed_lines: BTreeMap<String, u64>,
+    /// Number of files to which documents refer, and which their inputs do not contain.
+    pub missing_files: u64,
     /// Number of scored documents, by language and bucket.
     pub buckets: BTreeMap<String, BTreeMap<Bucket, u64>>,
     /// What was counted of documents, by language.
@@ -71,6 +73,7 @@ impl Counted {
             Counter::RemovedLines { rule } => {
                 *self.removed_lines.entry(rule).or_default() += value;
             }
+            Counter::MissingFiles => self.missing_files += value,
             Counter::Bucket { language, bucket } => {
                 let buckets = self.buckets.entry(language).or_default();
                 *buckets.entry(bucket).or_default() += value;

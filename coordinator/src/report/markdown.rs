@@ -97,7 +97,12 @@ fn records(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
         "{} of record bodies came in; {} of JSON lines were published.\n",
         bytes(records.bytes_in),
         bytes(records.published_json_bytes)
-    )
+    )?;
+    if records.missing_files > 0 {
+        let missing = count(records.missing_files);
+        writeln!(page, "Files to which documents refer and that are not there: {missing}.\n")?;
+    }
+    Ok(())
 }
 
 fn reasons(

@@ -6,8 +6,8 @@ use std::path::Path;
 use thresher_job::JobSpec;
 use thresher_proto::pb;
 
-use super::Coordinator;
 use super::starting::StartedJob;
+use super::{Coordinator, JobEnd};
 use crate::allocation::Allocation;
 use crate::clock;
 use crate::driver::{Command, read_scheduler};
@@ -21,7 +21,7 @@ pub fn cancel_in_state(state: &Path, submitted: Option<JobSpec>) -> anyhow::Resu
     let coordinator = Coordinator::start(job, state, None, Allocation::default())?;
     coordinator.ask(Command::Cancel)?;
     let status = coordinator.status()?;
-    coordinator.stop(status).map(|status| status.state())
+    coordinator.stop(JobEnd::unseen(status)).map(|status| status.state())
 }
 
 /// Writes into the journal, between two coordinators, that the job may continue without the units
@@ -31,7 +31,7 @@ pub fn accept_missing_in_state(state: &Path) -> anyhow::Result<()> {
     let coordinator = Coordinator::start(job, state, None, Allocation::default())?;
     coordinator.ask(Command::AcceptFailedUnits)?;
     let status = coordinator.status()?;
-    coordinator.stop(status).map(|_| ())
+    coordinator.stop(JobEnd::unseen(status)).map(|_| ())
 }
 
 /// Decides before a submission how the job continues, so that a job file that was changed too late
@@ -51,7 +51,8 @@ pub fn restart_in_state(
     let known = JobSpec::from_resolved(known)?;
     let status = scheduler.status(clock::now()).into();
     let given = completed(job.clone(), state)?;
-    if (Known { job: &known, status }).restart(given, wanted, tools)?.is_none() {
+    let restart = Known { job: &known, status, missing: scheduler.missing_units() };
+    if restart.restart(given, wanted, tools)?.is_none() {
         return Ok(());
     }
     let job = StartedJob::given(Some(job.clone()), state, wanted, tools)?;
@@ -59,5 +60,5 @@ pub fn restart_in_state(
     let until = Some(clock::now());
     coordinator.ask(|reply| Command::Drain { until, reply })?;
     let status = coordinator.status()?;
-    coordinator.stop(status).map(|_| ())
+    coordinator.stop(JobEnd::unseen(status)).map(|_| ())
 }

@@ -60,7 +60,8 @@ impl<'a> StartedJob<'a> {
             return Ok(Some(job));
         };
         if let Some((wanted, tools)) = self.restarts {
-            let restart = Known { job: &known, status: driver.status() };
+            let missing = driver.missing_units();
+            let restart = Known { job: &known, status: driver.status(), missing };
             match restart.restart(job, wanted, tools)? {
                 Some(restart) => restart.perform(driver, &known, tools)?,
                 None if driver.status().state().is_final() => {}
@@ -91,7 +92,8 @@ pub(super) fn complete_already(
     };
     let known = JobSpec::from_resolved(known)?;
     let given = completed(job.clone(), state)?;
-    if (Known { job: &known, status: status.clone() }).restart(given, wanted, tools)?.is_some() {
+    let restart = Known { job: &known, status: status.clone(), missing: scheduler.missing_units() };
+    if restart.restart(given, wanted, tools)?.is_some() {
         return Ok(None);
     }
     // The run that sealed it may have been killed before it did this.

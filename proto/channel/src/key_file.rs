@@ -23,7 +23,8 @@ pub enum KeyFileError {
     Private(#[from] PrivateFileError),
     #[error(
         "`{path}` has no {missing}\n\
-         hint: copy it again, whole, from the `keys` folder of the run's state directory"
+         hint: if it is a copy, copy it again, whole; in the run's state directory itself, remove \
+         the folder `keys`, and the next coordinator makes new ones"
     )]
     Missing { path: PathBuf, missing: &'static str },
     #[error("the certificate and key in `{path}` cannot be used: {reason}\nhint: copy it again")]

@@ -37,6 +37,8 @@ pub enum Counter {
         /// The rule of the filter, as `filter/rule`.
         rule: String,
     },
+    /// PREPARE: files to which documents refer, and which their inputs do not contain.
+    MissingFiles,
     /// PREPARE: size of the staged documents as JSON lines.
     StagedJsonBytes,
     /// PREPARE: scored documents, whether or not they are kept.
@@ -122,6 +124,7 @@ impl Counter {
             Self::LinesIn => "lines/in".to_owned(),
             Self::DuplicateLines => "lines/duplicate".to_owned(),
             Self::RemovedLines { rule } => format!("lines/removed/{rule}"),
+            Self::MissingFiles => "files/missing".to_owned(),
             Self::StagedJsonBytes => "documents/json_bytes".to_owned(),
             Self::Bucket { language, bucket } => format!("bucket/{language}/{}", bucket.name()),
             Self::Language { language, measure } => {
@@ -186,6 +189,7 @@ mod tests {
             (Counter::LinesIn, "lines/in"),
             (Counter::DuplicateLines, "lines/duplicate"),
             (Counter::RemovedLines { rule }, "lines/removed/c4_quality/no_terminal_punctuation"),
+            (Counter::MissingFiles, "files/missing"),
             (Counter::StagedJsonBytes, "documents/json_bytes"),
             (bucket(Bucket::Head), "bucket/en/head"),
             (bucket(Bucket::Middle), "bucket/en/middle"),

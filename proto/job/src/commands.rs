@@ -3,7 +3,7 @@
 //! `default.toml` documents each key. This file finds which arguments may name files; it reads
 //! none of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::checks::{check_name, require};
 use super::{Bytes, JobError, JobSpec, Slice, Span};
 
+/// What separates words within an argument.
+const BETWEEN_WORDS: [char; 14] =
+    [' ', '\t', '\n', '=', ';', ',', '"', '\'', '|', '&', '(', ')', '<', '>'];
 /// Programs below these folders belong to the system. They may differ between nodes, and their
 /// versions are not part of a recipe.
 const SYSTEM_FOLDERS: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
@@ -36,16 +39,24 @@ pub struct CommandSpec {
 }
 
 impl CommandSpec {
-    /// Returns the arguments that may name files of the command, with the path of each. The program
-    /// itself is one of them unless it is found by its name or belongs to the system.
-    pub fn possible_files(&self) -> Vec<(&str, PathBuf)> {
-        let path = |argument: &str| Path::new(&self.folder).join(argument);
+    /// Returns the names that may be those of files of the command, with the path of each:
+    /// arguments, words within arguments (`--config=a.json`, `sh -c 'python3 a.py'`), modules
+    /// (`-m a.b`) and the program itself, unless it is found by its name or belongs to the system.
+    pub fn possible_files(&self) -> Vec<(String, PathBuf)> {
+        let path = |name: &str| Path::new(&self.folder).join(name);
         let is_system = |path: &Path| SYSTEM_FOLDERS.iter().any(|place| path.starts_with(place));
         let program = self.run.first().map(String::as_str);
         let own = program.filter(|program| program.contains('/') && !is_system(&path(program)));
-        let arguments = self.run.iter().skip(1).map(String::as_str);
-        let named = arguments.filter(|argument| !argument.is_empty() && !argument.starts_with('-'));
-        own.into_iter().chain(named).map(|argument| (argument, path(argument))).collect()
+        let arguments = || self.run.iter().skip(1).map(String::as_str);
+        let words = arguments().flat_map(|argument| argument.split(BETWEEN_WORDS));
+        let named = own.into_iter().chain(arguments()).chain(words).map(str::to_owned);
+        let modules = self.run.windows(2).filter(|pair| pair[0] == "-m");
+        let modules = modules.map(|pair| format!("{}.py", pair[1].replace('.', "/")));
+        let names: BTreeSet<String> = named
+            .chain(modules)
+            .filter(|name| !name.is_empty() && !name.starts_with('-'))
+            .collect();
+        names.into_iter().map(|name| (name.clone(), path(&name))).collect()
     }
 }
 
@@ -123,7 +134,9 @@ mod tests {
     #[test]
     fn scripts_and_own_programs_are_files_of_a_command_and_interpreters_are_not() {
         for (run, expected) in [
-            (vec!["python3", "-u", "filter.py", "en"], vec!["/jobs/filter.py", "/jobs/en"]),
+            (vec!["python3", "-u", "filter.py", "en"], vec!["/jobs/en", "/jobs/filter.py"]),
+            (vec!["a", "--b=c.json"], vec!["/jobs/c.json"]),
+            (vec!["python3", "-m", "a.b"], vec!["/jobs/a.b", "/jobs/a/b.py"]),
             (vec!["/usr/bin/python3", "/opt/filter.py"], vec!["/opt/filter.py"]),
             (vec!["./filter", ""], vec!["/jobs/./filter"]),
             (vec!["/data/filter"], vec!["/data/filter"]),

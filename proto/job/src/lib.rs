@@ -38,7 +38,7 @@ pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
 pub use slices::{BooksSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 pub use text_slices::{
-    AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TitleForm, WikipediaSpec,
+    AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TextForm, TitleForm, WikipediaSpec,
 };
 
 /// The default job file: every key with its default and its meaning, except `[filters]`, which each
@@ -85,8 +85,14 @@ impl JobSpec {
             .iter()
             .find(|(name, _)| *name == preset)
             .ok_or_else(|| JobError::choice("job.preset", preset, PRESETS.map(|(name, _)| name)))?;
-        keys::overlay(&mut job, &embedded(overlay));
-        keys::overlay(&mut job, &user);
+        for upper in [&embedded(overlay), &user] {
+            let (filters, changes) = (job.get_mut("filters"), upper.get("filters"));
+            let filters = filters.and_then(Value::as_table_mut);
+            if let (Some(filters), Some(changes)) = (filters, changes.and_then(Value::as_table)) {
+                thresher_filters::give_way(filters, changes);
+            }
+            keys::overlay(&mut job, upper);
+        }
         for (list, template) in &templates {
             fill(&mut job, list, template);
         }

@@ -19,6 +19,7 @@ pub struct GithubSpec {
     pub trees: bool,
     pub licences: Vec<String>,
     pub header: HeaderCut,
+    pub drop_lfs_pointers: bool,
     pub endings: Vec<String>,
     pub max_line_chars: u64,
     pub max_mean_line_chars: f64,

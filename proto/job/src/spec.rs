@@ -165,6 +165,7 @@ pub struct CommonCrawlSpec {
     pub max_record_bytes: Bytes,
     pub max_member_bytes: Bytes,
     pub cut_at_warc_line: bool,
+    pub trailing_lines: bool,
 }
 
 /// The table `[dedup]`.

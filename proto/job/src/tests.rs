@@ -178,7 +178,7 @@ fn a_value_of_the_wrong_type_is_reported_with_line_key_and_expected_type() {
         (
             SMALL.replace("\"out\"", "3"),
             "`output.path` on line 11 is the integer `3`, and must be a string\nhint: write it \
-             like `path = \"\"`",
+             like `path = \"...\"`",
         ),
         (
             SMALL.replace("\"wet.paths.gz\"", "true"),

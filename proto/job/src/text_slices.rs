@@ -9,6 +9,7 @@ use super::Bytes;
 #[serde(deny_unknown_fields)]
 pub struct WikipediaSpec {
     pub languages: Vec<String>,
+    pub text: TextForm,
     pub max_page_bytes: Bytes,
 }
 
@@ -18,6 +19,7 @@ pub struct WikipediaSpec {
 pub struct StackExchangeSpec {
     pub answers: AnswerOrder,
     pub titles: TitleForm,
+    pub text: TextForm,
     pub largest_sites: u32,
     pub max_row_bytes: Bytes,
     pub sort_memory: Bytes,
@@ -41,6 +43,17 @@ pub enum TitleForm {
     Plain,
     /// As HTML, like RedPajama.
     Html,
+}
+
+/// The form of a text that is made from markup: the HTML of a post, or wikitext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextForm {
+    /// As a person would read it: paragraphs, lists and code, without gaps.
+    Readable,
+    /// As the programs of the published recipe return it.
+    #[serde(rename = "redpajama-v1")]
+    RedpajamaV1,
 }
 
 /// The table `[arxiv]`.

@@ -132,7 +132,14 @@ fn write_it_like(path: &Path, key: &str, example: &Value) -> Option<String> {
     if tables {
         return Some(format!("write it as `[[{whole}]]`"));
     }
-    let line = format!("{key} = {example}");
+    // An empty value shows no form, and is a different choice.
+    let line = if example.as_array().is_some_and(Vec::is_empty) {
+        format!("{key} = [\"...\"]")
+    } else if example.as_str().is_some_and(str::is_empty) {
+        format!("{key} = \"...\"")
+    } else {
+        format!("{key} = {example}")
+    };
     let fits = line.chars().count() <= MAX_SHOWN_CHARS;
     fits.then(|| format!("write it like `{line}`"))
 }

@@ -45,6 +45,7 @@ impl From<CounterValue> for pb::CounterValue {
             Counter::LinesIn => plain(Plain::LinesIn),
             Counter::DuplicateLines => plain(Plain::DuplicateLines),
             Counter::RemovedLines { rule } => Wire::RemovedLinesRule(rule),
+            Counter::MissingFiles => plain(Plain::MissingFiles),
             Counter::StagedJsonBytes => plain(Plain::StagedJsonBytes),
             Counter::Bucket { language, bucket } => {
                 let bucket = pb::Bucket::from(bucket).into();
@@ -101,6 +102,7 @@ fn plain(number: i32) -> Result<Counter, MalformedMessage> {
         Plain::Duplicates => Counter::Duplicates,
         Plain::LinesIn => Counter::LinesIn,
         Plain::DuplicateLines => Counter::DuplicateLines,
+        Plain::MissingFiles => Counter::MissingFiles,
         Plain::StagedJsonBytes => Counter::StagedJsonBytes,
         Plain::Shards => Counter::Shards,
         Plain::OtherNames => Counter::OtherNames,
@@ -158,6 +160,7 @@ mod tests {
             Counter::LinesIn,
             Counter::DuplicateLines,
             Counter::RemovedLines { rule: label() },
+            Counter::MissingFiles,
             Counter::StagedJsonBytes,
             Counter::Shards,
             Counter::OtherNames,
@@ -182,8 +185,8 @@ mod tests {
             assert_eq!(CounterValue::try_from(sent), Ok(counted));
         }
         plain.sort_unstable();
-        assert_eq!(plain, (1..=12).collect::<Vec<_>>(), "a new counter belongs into the list");
-        assert!(pb::PlainCounter::try_from(13).is_err(), "a new counter belongs into the list");
+        assert_eq!(plain, (1..=13).collect::<Vec<_>>(), "a new counter belongs into the list");
+        assert!(pb::PlainCounter::try_from(14).is_err(), "a new counter belongs into the list");
     }
 
     #[test]
@@ -195,7 +198,7 @@ mod tests {
         for counter in [
             None,
             Some(Wire::Plain(0)),
-            Some(Wire::Plain(13)),
+            Some(Wire::Plain(14)),
             Some(Wire::Language(language(0))),
             Some(Wire::Language(language(5))),
             Some(Wire::Slice(slice(0))),

@@ -2,12 +2,15 @@
 
 mod coordinators;
 mod crashes;
+mod forms;
 mod gaps;
 mod inputs;
 mod jobs;
 mod liveness;
 mod outputs;
+mod purges;
 mod recovery;
+mod repairs;
 mod restarts;
 mod signals;
 mod slices;
@@ -22,14 +25,14 @@ use thresher_tests::job::JobText;
 use thresher_tests::process::{output, succeed, thresher};
 
 /// A gzip member.
-fn member(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn member(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// A WET record with a page of its own.
-fn page(number: usize) -> Vec<u8> {
+pub(crate) fn page(number: usize) -> Vec<u8> {
     // Letters, since dedup takes all digits for one.
     let name = char::from(b'a' + u8::try_from(number).unwrap());
     let line = |n: usize| {
@@ -89,7 +92,7 @@ impl Outcome {
 }
 
 /// A job over one input file, without language and filters.
-fn job_over(folder: &Path, name: &str, bytes: &[u8]) -> JobText {
+pub(crate) fn job_over(folder: &Path, name: &str, bytes: &[u8]) -> JobText {
     std::fs::write(folder.join(name), bytes).unwrap();
     JobText::over(folder, name)
         .set("model", "\"none\"")
@@ -109,8 +112,15 @@ fn complete(folder: &Path, job: &JobText) -> Outcome {
     let said = String::from_utf8_lossy(&said);
     let manifest = std::fs::read(corpus.join("manifest.json")).expect(&said);
     let value: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    // An output without documents asks for attention.
-    let expected = if value["accounting"]["published"] == 0 { 7 } else { 0 };
+    // An output without documents asks for attention, unless a few records were dropped by name.
+    let accounting = &value["accounting"];
+    let counts = |of: &str| {
+        let counts = accounting[of].as_object().map(serde_json::Map::values);
+        counts.into_iter().flatten().filter_map(serde_json::Value::as_u64).sum::<u64>()
+    };
+    let (read, dropped) = (accounting["records_in"].as_u64().unwrap_or(0), counts("dropped"));
+    let explained = read == dropped && (1..100).contains(&read);
+    let expected = if accounting["published"] == 0 && !explained { 7 } else { 0 };
     assert_eq!(ran.status.code(), Some(expected), "{said}");
     let mut verify = thresher();
     verify.arg("verify").arg(&corpus);

@@ -123,15 +123,20 @@ fn a_signal_that_also_ends_commands_does_not_fail_their_units() {
         }
         signal(child.id(), Signal::TERM);
         assert_eq!(child.wait().unwrap().code(), Some(UNFINISHED));
-        let status = output(thresher().args(["status", "--json", "--state"]).arg(&state));
-        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
-        for stage in status["stages"].as_array().unwrap() {
-            assert_eq!(stage["retries"], 0, "{stage}");
-        }
+        expect_no_retries(&state);
     }
     succeed(run(&job, &state).env(PACE, "0"));
     verify(&output_folder);
     assert_eq!(published(&output_folder), reference);
+}
+
+/// Checks that no attempt of any unit counts as failed.
+fn expect_no_retries(state: &Path) {
+    let status = output(thresher().args(["status", "--json", "--state"]).arg(state));
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    for stage in status["stages"].as_array().unwrap() {
+        assert_eq!(stage["retries"], 0, "{stage}");
+    }
 }
 
 #[test]
@@ -157,6 +162,30 @@ fn a_job_in_several_short_allocations_gives_the_same_bytes() {
         }
     }
     assert!(allocations > 1, "it was complete after {allocations} allocations");
+    verify(&output_folder);
+    assert_eq!(published(&output_folder), reference);
+}
+
+#[test]
+fn a_signal_gives_up_a_unit_in_the_middle_of_a_long_record() {
+    let inputs = tempfile::tempdir().unwrap();
+    let text = paced(1, inputs.path());
+    let reference = undisturbed(&text);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (output_folder, state) = places(folder.path());
+    let _leftovers = Leftovers(state.clone());
+    let job = text.write(folder.path());
+    // Outside of an allocation nothing limits the drain.
+    let mut endless = run(&job, &state);
+    endless.env(PACE, "3600").args(["--slots", "1"]);
+    let mut child = endless.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("a record without end", || !commands_of(&state).is_empty());
+    signal(child.id(), Signal::TERM);
+    // The command itself would have failed its unit after a minute, which counts below.
+    assert_eq!(child.wait().unwrap().code(), Some(UNFINISHED));
+    expect_no_retries(&state);
+    succeed(run(&job, &state).env(PACE, "0"));
     verify(&output_folder);
     assert_eq!(published(&output_folder), reference);
 }

@@ -11,7 +11,7 @@ use thresher_tests::process::{output, succeed, thresher};
 use super::{Outcome, complete, member};
 
 /// A job over these files of a slice, with tables of its own.
-fn job_of(folder: &Path, slice: &str, files: &[(&str, &[u8])], tables: &str) -> JobText {
+pub(super) fn job_of(folder: &Path, slice: &str, files: &[(&str, &[u8])], tables: &str) -> JobText {
     for (name, bytes) in files {
         let path = folder.join("in").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

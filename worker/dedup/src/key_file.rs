@@ -1,5 +1,6 @@
 //! The key file of one unit: every distinct key once, sorted, with its smallest ordinal and whether
-//! the unit repeats it; then the ordinals that are second or later copies within the unit.
+//! several records of the unit have it; then the ordinals that are second or later copies within
+//! the unit.
 //!
 //! A block of keys is a column of keys and a column of ordinals, whose lowest bit means «repeated».
 //! Its label is its first key, so that a span of keys is found from the index. This file does not
@@ -51,7 +52,7 @@ pub struct KeyEntry<K> {
     pub key: K,
     /// Its smallest ordinal in the unit.
     pub ordinal: u32,
-    /// Whether the unit has it more than once.
+    /// Whether more than one record of the unit has it.
     pub repeated: bool,
 }
 

@@ -6,8 +6,9 @@
 //! ```
 //! It hashes nothing and names no published file; spilled runs are its own, in a directory chosen
 //! by the caller, and are removed when it is dropped. Invariant: the bytes written depend only on
-//! the set of `(key, ordinal)` pairs pushed, and memory stays within the budget, apart from one bit
-//! for each ordinal up to the last repeated one and one block for each spilled run.
+//! the set of `(key, ordinal)` pairs pushed and the records, and memory stays within the budget,
+//! apart from one bit for each ordinal up to the last repeated one, four bytes for each record, and
+//! one block for each spilled run.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -66,6 +67,24 @@ pub struct KeyCollector<K: HashKey> {
     /// Declared after the runs, so that they are removed from the directory before it is.
     made_dir: Option<MadeDirectory>,
     repeats: OrdinalSet,
+    records: Records,
+}
+
+/// Which ordinals belong to one record, such as the lines of a page: a key that only one record has
+/// is not marked as repeated.
+#[derive(Default)]
+struct Records {
+    /// The first ordinal of each record. Ordinals before the first record are records themselves.
+    starts: Vec<u32>,
+}
+
+impl Records {
+    /// Returns whether two ordinals, the smaller first, are in one record.
+    fn are_one(&self, first: u32, later: u32) -> bool {
+        let record_of = |ordinal| self.starts.partition_point(|start| *start <= ordinal);
+        let record = record_of(first);
+        record > 0 && record == record_of(later)
+    }
 }
 
 struct Chunk<K> {
@@ -90,7 +109,14 @@ impl<K: HashKey> KeyCollector<K> {
             runs: Vec::new(),
             made_dir: None,
             repeats: OrdinalSet::default(),
+            records: Records::default(),
         }
+    }
+
+    /// Starts a record, to which this ordinal and the following ones belong. Ordinals of later
+    /// records are larger. Without any record, each ordinal is one.
+    pub fn start_record(&mut self, ordinal: u32) {
+        self.records.starts.push(ordinal);
     }
 
     /// Adds one occurrence. The same key with the same ordinal counts once.
@@ -142,7 +168,7 @@ impl<K: HashKey> KeyCollector<K> {
             let ordinal = ordinal as u32;
             match &mut open {
                 Some(entry) if entry.key == key => {
-                    entry.repeated = true;
+                    entry.repeated |= !self.records.are_one(entry.ordinal, ordinal);
                     self.repeats.insert(ordinal);
                 }
                 Some(_) | None => {
@@ -190,7 +216,7 @@ impl<K: HashKey> KeyCollector<K> {
                 Some(entry) if entry.key == key => {
                     entry.repeated |= repeated;
                     if entry.ordinal != ordinal {
-                        entry.repeated = true;
+                        entry.repeated |= !self.records.are_one(entry.ordinal, ordinal);
                         self.repeats.insert(ordinal);
                     }
                 }

@@ -32,7 +32,8 @@ impl Position {
 pub enum Policy {
     /// All but the one with the smallest position are dropped.
     KeepFirst,
-    /// All of them are dropped, as in CCNet.
+    /// All of them are dropped if more than one record has the key, as in CCNet. Within one record
+    /// the first is kept.
     DropAll,
 }
 

@@ -59,10 +59,25 @@ impl TestKey for u128 {
     }
 }
 
-/// Writes the key file of a unit whose line `i` has key `keys[i]`.
+/// Writes the key file of a unit whose line `i` has key `keys[i]`, and each line of which is a
+/// record.
 pub(super) fn write_key_file<K: HashKey>(dir: &Path, unit: u32, keys: &[K]) -> KeyFileRef {
+    write_key_file_of_records(dir, unit, keys, 1)
+}
+
+/// Writes the key file of a unit whose line `i` has key `keys[i]`, and whose records have this
+/// number of lines.
+pub(super) fn write_key_file_of_records<K: HashKey>(
+    dir: &Path,
+    unit: u32,
+    keys: &[K],
+    record_lines: u32,
+) -> KeyFileRef {
     let mut collector = KeyCollector::new(unit, 1 << 20, dir);
     for (ordinal, key) in (0..).zip(keys) {
+        if record_lines > 1 && ordinal % record_lines == 0 {
+            collector.start_record(ordinal);
+        }
         collector.push(*key, ordinal).unwrap();
     }
     let (bytes, _) = collector.finish(Vec::new()).unwrap();

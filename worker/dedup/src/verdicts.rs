@@ -91,7 +91,7 @@ pub struct VerdictSet {
 impl VerdictSet {
     /// Reads the verdicts on one unit from the file that has them, and its local repeats from its
     /// key file. The repeats are dropped under either policy: keep-first keeps an earlier one, and
-    /// drop-all drops the first through the exchange.
+    /// drop-all drops the first through the exchange, unless only one record has the key.
     pub fn load<K: HashKey>(
         file: &Path,
         unit: u32,

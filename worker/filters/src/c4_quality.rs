@@ -13,7 +13,8 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use super::bad_words::BadWords;
-use super::text::{break_lines, chunks, count_chars, trim};
+use super::line_text::LineText;
+use super::text::{break_lines, trim};
 use super::words::{Word, count_sentences};
 use super::workspace::LineBuffers;
 use super::{
@@ -53,14 +54,15 @@ impl FilterSettings for C4QualitySpec {
 enabled = true
 # Longer pages are dropped. Absent: there is no bound.
 # max_page_chars = 190_000
-# A line with a longer word (between white space) is removed.
+# A line with a longer word is removed. Here and below, words are what is between white space; in
+# lines with a script that is written without spaces they are the words of a dictionary.
 max_word_chars = 1000
 # Deletes `[1]`, `[]`, `[edit]` and `[citation needed]` inside lines.
 remove_citations = true
 # Lines must end with one of these characters, and not with `...`.
 require_end_mark = false
 end_marks = ".?!\"'"
-# A line with fewer words (between white space) is removed.
+# A line with fewer words is removed.
 min_words_per_line = 3
 # A page is dropped if a remaining line has `lorem ipsum`, or `{`.
 drop_lorem_ipsum_pages = true
@@ -78,10 +80,12 @@ policy_phrases = [
 ]
 # A page with fewer sentences in the remaining lines is dropped. A sentence ends with a
 # `.`, `?` or `!` token (or another script's full stop) followed by a word; common English
-# abbreviations and initials do not end one.
+# abbreviations and initials do not end one. In Thai and Lao, which have no full stop, white space
+# behind a phrase of five or more words ends one.
 min_sentences = 5
 # A file with one entry on each line. A page is dropped if the lowercased text has an entry between
-# non-word characters. Absent: the rule is off. The user must supply the list.
+# non-word characters, or, if the entry is of a script without spaces, anywhere. Absent: the rule is
+# off. The user must supply the list.
 # bad_words_file = "lists/en.txt"
 "##;
     const OPTIONAL: &'static [&'static str] = &["max_page_chars", "bad_words_file"];
@@ -165,7 +169,8 @@ impl C4Quality {
             let line = trim(whole);
             let citations = self.cut_citations(line, without_citations);
             let left = if citations > 0 { without_citations.as_str() } else { line };
-            match self.check_line(line, left, citations > 0, &page, lowercase) {
+            let line = LineText { whole: line, left, words: line_words, edited: citations > 0 };
+            match self.check_line(line, &page, lowercase) {
                 Line::Kept => {}
                 Line::Removed(rule) => {
                     removed[rule] += 1;
@@ -197,30 +202,20 @@ impl C4Quality {
         Ok(())
     }
 
-    /// `line` as it was, `left` without its citations.
-    fn check_line(
-        &self,
-        line: &str,
-        left: &str,
-        edited: bool,
-        page: &Phrases,
-        lowercase: &mut String,
-    ) -> Line {
+    fn check_line(&self, line: LineText<'_>, page: &Phrases, lowercase: &mut String) -> Line {
         let spec = &self.spec;
-        if line.len() as u64 > spec.max_word_chars
-            && chunks(line).any(|chunk| count_chars(chunk) > spec.max_word_chars)
-        {
+        if line.has_longer_word(spec.max_word_chars) {
             return Line::Removed(LONG_WORD);
         }
+        let left = line.left;
         let ends = left.ends_with(|c| spec.end_marks.contains(c)) && !left.ends_with("...");
         if spec.require_end_mark && !ends {
             return Line::Removed(NO_END_MARK);
         }
-        let enough = usize::try_from(spec.min_words_per_line).unwrap_or(usize::MAX);
-        if chunks(line).take(enough).count() < enough {
+        if line.has_fewer_words(spec.min_words_per_line) {
             return Line::Removed(FEW_WORDS);
         }
-        if edited || page.any() {
+        if line.edited || page.any() {
             return self.check_phrases(left, lowercase);
         }
         Line::Kept

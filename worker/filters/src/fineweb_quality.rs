@@ -37,6 +37,17 @@ max_short_lines = 0.67
 max_duplicate_line_chars = 0.01
 # Newlines per word (punctuation tokens included).
 max_newlines_per_word = 0.3
+# Lines of Thai, Lao, Burmese and Tibetan end without a mark. Chinese and Japanese say in 10 and 12
+# characters what English says in 30, Tibetan in 40. The bounds on duplicates and marks are those of
+# FineWeb-2.
+[filters.fineweb_quality.scripts]
+chinese = { min_terminal_lines = 0.106, short_line_chars = 10, max_duplicate_line_chars = 0.1 }
+japanese = { short_line_chars = 12, max_duplicate_line_chars = 0.1 }
+thai = { min_terminal_lines = 0.0, short_line_chars = 25, max_duplicate_line_chars = 0.1 }
+lao = { min_terminal_lines = 0.0, short_line_chars = 25, max_duplicate_line_chars = 0.1 }
+khmer = { min_terminal_lines = 0.077, max_duplicate_line_chars = 0.1 }
+burmese = { min_terminal_lines = 0.0, max_duplicate_line_chars = 0.1 }
+tibetan = { min_terminal_lines = 0.0, short_line_chars = 40, max_duplicate_line_chars = 0.1 }
 "##;
 
     fn build(self) -> Result<Box<dyn Filter>, FilterError> {

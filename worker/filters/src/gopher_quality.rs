@@ -54,6 +54,15 @@ min_alphabetic_words = 0.8
 # Distinct words of the list that must be present, spelt exactly like this. At most 64 entries.
 min_stop_words = 2
 stop_words = ["the", "be", "to", "of", "and", "that", "have", "with"]
+# Words of scripts without spaces are shorter. The values are those of FineWeb-2.
+[filters.gopher_quality.scripts]
+chinese = { min_mean_word_chars = 1.0, min_alphabetic_words = 0.735 }
+japanese = { min_mean_word_chars = 1.0, min_alphabetic_words = 0.759 }
+thai = { min_mean_word_chars = 2.0 }
+lao = { min_mean_word_chars = 2.0 }
+khmer = { min_mean_word_chars = 2.0 }
+burmese = { min_mean_word_chars = 2.0, min_alphabetic_words = 0.75 }
+tibetan = { min_mean_word_chars = 1.0 }
 "##;
 
     /// `has_stop_words` counts with one bit for each stop word.

@@ -10,7 +10,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::text::count_chars;
+use super::script::Script;
+use super::text::{count_chars, trim};
 use super::words::Word;
 
 /// Repeated pieces of a text: second and later copies.
@@ -79,7 +80,8 @@ pub(crate) struct GramTables {
 }
 
 impl GramTables {
-    /// Counts pieces that occurred earlier among `pieces`, which are slices of one text.
+    /// Counts pieces that occurred earlier among `pieces`, which are slices of one text. Pieces of
+    /// white space only are counted, but not as duplicates.
     pub(crate) fn duplicates<'a>(
         &mut self,
         text: &str,
@@ -99,6 +101,9 @@ impl GramTables {
         let of = |(start, end): (u32, u32)| &text[start as usize..end as usize];
         for (index, &span) in self.pieces.iter().enumerate() {
             let piece = of(span);
+            if trim(piece).is_empty() {
+                continue;
+            }
             let fresh = narrow(index);
             let first = self.slots.find_or_insert(xxh3_64(piece.as_bytes()), fresh, |entry| {
                 of(self.pieces[entry as usize]) == piece
@@ -189,9 +194,10 @@ impl GramTables {
         self.met.resize(classes as usize + 1, false);
     }
 
-    /// Returns the code points of all copies of the most frequent n-gram, joined by spaces; of two
-    /// equally frequent ones the first counts. `None` if there are fewer than n words.
-    pub(crate) fn top_chars(&mut self) -> Option<u64> {
+    /// Returns the code points of all copies of the most frequent n-gram, joined by spaces unless
+    /// the script has none; of two equally frequent ones the first counts. `None` if there are
+    /// fewer than n words.
+    pub(crate) fn top_chars(&mut self, unspaced: Option<Script>) -> Option<u64> {
         if self.chars_before.len() <= self.n {
             return None;
         }
@@ -208,7 +214,8 @@ impl GramTables {
             .copied()
             .find(|&place| counts[self.classes[place as usize] as usize] == most);
         let (place, count) = top.map_or((0, 1), |place| (place as usize, u64::from(most)));
-        Some((self.chars_at(place) + self.n as u64 - 1) * count)
+        let spaces = if unspaced.is_some() { 0 } else { self.n as u64 - 1 };
+        Some((self.chars_at(place) + spaces) * count)
     }
 
     /// Returns the code points of repeated n-grams, found from left to right without counting a

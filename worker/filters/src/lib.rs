@@ -15,15 +15,19 @@
 
 mod affixes;
 mod bad_words;
+mod by_script;
 mod c4_quality;
 mod fineweb_quality;
 mod gopher_quality;
 mod gopher_repetition;
 mod grams;
 mod length;
+mod line_text;
 mod punctuation;
+mod script;
 mod sections;
 mod text;
+mod unspaced;
 mod view;
 mod words;
 mod workspace;
@@ -32,6 +36,8 @@ use std::path::PathBuf;
 
 use thresher_settings::JobError;
 
+pub use by_script::give_way;
+pub use script::Script;
 pub use sections::{
     BadSetting, Definition, FilterSettings, FiltersSpec, default_sections, documentation,
     keys_without_default,

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use thresher_settings::{JobError, Written, keys, typed};
 use toml::{Table, Value};
 
-use super::{FILTERS, Filter, FilterError};
+use super::by_script::{self, ByScript};
+use super::{FILTERS, Filter, FilterError, Script};
 
 /// The key that switches a filter on.
 const ENABLED: &str = "enabled";
@@ -106,12 +107,28 @@ pub fn default_sections() -> Table {
     FILTERS.iter().map(section).collect()
 }
 
-/// Returns the whole keys that have no default, such as `filters.c4_quality.max_page_chars`.
+/// Returns the whole keys that have no default, such as `filters.c4_quality.max_page_chars`. For a
+/// script they are the keys of the section, except files and the switch.
 pub fn keys_without_default() -> Vec<String> {
-    let of = |filter: &'static Definition| {
-        filter.optional.iter().map(|key| format!("filters.{}.{key}", filter.name))
-    };
-    FILTERS.iter().flat_map(of).collect()
+    let mut keys = Vec::new();
+    for filter in FILTERS {
+        let section = format!("filters.{}", filter.name);
+        keys.extend(filter.optional.iter().map(|key| format!("{section}.{key}")));
+        let scripts = format!("{section}.{}", by_script::SCRIPTS);
+        keys.push(scripts.clone());
+        let defaults = filter.default_section();
+        let own = defaults.keys().map(String::as_str).chain(filter.optional.iter().copied());
+        let own: Vec<&str> = own
+            .filter(|key| ![ENABLED, by_script::SCRIPTS].contains(key))
+            .filter(|key| !filter.files.contains(key))
+            .collect();
+        for script in Script::ALL {
+            let script = format!("{scripts}.{}", script.name());
+            keys.push(script.clone());
+            keys.extend(own.iter().map(|key| format!("{script}.{key}")));
+        }
+    }
+    keys
 }
 
 /// The `[filters]` table of a job: a section for each filter, with every key filled in.
@@ -125,6 +142,7 @@ impl FiltersSpec {
         let changes: Table =
             changes.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
         let mut all = default_sections();
+        by_script::give_way(&mut all, &changes);
         keys::overlay(&mut all, &changes);
         let written = Written { text: "", under: "" };
         typed::read::<Self>(all, &default_sections(), written)?.completed(written)
@@ -139,8 +157,14 @@ impl FiltersSpec {
             let mut section = self.0.remove(filter.name).unwrap_or_default();
             let default = filter.default_section();
             let enabled = take_switch(&mut section, &default, written)?;
+            let scripts = by_script::take(&mut section);
+            let section = (filter.complete)(section, written)?;
+            let scripts = by_script::completed(&section, scripts, written, filter.complete)?;
             let mut complete = Table::from_iter([(ENABLED.to_owned(), Value::Boolean(enabled))]);
-            complete.extend((filter.complete)(section, written)?);
+            complete.extend(section);
+            if !scripts.is_empty() {
+                complete.insert(by_script::SCRIPTS.to_owned(), Value::Table(scripts));
+            }
             self.0.insert(filter.name.to_owned(), complete);
         }
         Ok(self)
@@ -189,7 +213,8 @@ impl FiltersSpec {
         let build = |filter: &Definition| {
             let mut section = self.section(filter.name).cloned().unwrap_or_default();
             section.remove(ENABLED);
-            (filter.build)(section)
+            let scripts = by_script::take(&mut section);
+            ByScript::build(section, &scripts, filter.build)
         };
         enabled.map(build).collect()
     }
@@ -289,7 +314,7 @@ mod tests {
         for filter in FILTERS {
             let section = spec.section(filter.name()).unwrap();
             assert!(filter.defaults.contains(&format!("\n[filters.{}]\n", filter.name())));
-            for key in section.keys() {
+            for key in section.keys().filter(|key| *key != by_script::SCRIPTS) {
                 let documented =
                     filter.defaults.lines().any(|line| line.starts_with(&format!("{key} = ")));
                 assert!(documented, "`{}.{key}` is missing from its section", filter.name());

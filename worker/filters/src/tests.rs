@@ -15,6 +15,7 @@ pub(super) fn verdict(filter: &dyn Filter, text: &str) -> Verdict {
 pub(super) fn defaults<S: FilterSettings>() -> S {
     let mut section = default_sections()[S::NAME].as_table().unwrap().clone();
     section.remove("enabled");
+    section.remove("scripts");
     sections::read(section, thresher_settings::Written { text: "", under: S::NAME }).unwrap()
 }
 
@@ -52,7 +53,8 @@ fn text_is_cut_into_the_tokens_that_an_english_tokeniser_counts() {
         ("“q” ’tis it’s — a—b …", "“|q|”|’|tis|it|’s|—|a|—|b|…"),
         ("a_b foo.Bar x=y #tag @u C++ -x", "a_b|foo|.|Bar|x|=|y|#|tag|@u|C++|-x"),
         ("naïve café, Straße.\u{a0}Привет!", "naïve|café|,|Straße|.|Привет|!"),
-        ("我们去。カタカナ ไทย 한국어 é", "我|们|去|。|カタカナ|ไ|ท|ย|한국어|é"),
+        ("我们去。カタカナ ไทย 한국어 é", "我们|去|。|カタカナ|ไทย|한국어|é"),
+        ("（清晨的渔港）“渔民们”，", "（|清晨|的|渔|港|）|“|渔民|们|”|，"),
     ] {
         assert_eq!(tokens(text).join("|"), expected, "{text}");
     }
@@ -95,6 +97,11 @@ fn sentences_start_after_an_end_mark_and_the_punctuation_behind_it() {
         ("Mr. A. met Dr. B. in the U.S. today.", 1),
         ("Wait... what?! Yes.", 2),
         ("我来。你去。", 2),
+        // Thai and Lao phrases of five words, but not single words.
+        ("ชาวประมงกลับมาถึงบ้าน ผู้คนในตลาดกำลังจัดวางปลา วัดบนภูเขามองเห็นอ่าว", 3),
+        ("ปลา ตลาด วัด บ้าน ภูเขา เรือ", 1),
+        ("បណ្ណាល័យដែលសាងសង់។ នៅពេលព្រឹក។", 2),
+        ("བོད་ཀྱི་སྐད། ཡིག་ནི།", 2),
     ] {
         let mut buffers = ViewBuffers::default();
         assert_eq!(

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a view's words and counts always belong to the view's text.
 
+use super::script::Script;
 use super::text::count_chars;
 use super::words::{Segmenter, Word};
 
@@ -40,6 +41,8 @@ pub struct DocumentView<'a> {
     pub chars: u64,
     /// The words of the text, in order.
     pub words: &'a [Word],
+    /// The script of the text, if it is one that is written without spaces.
+    pub script: Option<Script>,
 }
 
 /// The buffers behind a view, kept from document to document.
@@ -53,6 +56,8 @@ impl ViewBuffers {
     pub(crate) fn view<'a>(&'a mut self, document: Document<'a>) -> DocumentView<'a> {
         let Document { url, title, language, text } = document;
         self.segmenter.segment(text, &mut self.words);
-        DocumentView { url, title, language, text, chars: count_chars(text), words: &self.words }
+        let script = self.segmenter.script(&self.words);
+        let (chars, words) = (count_chars(text), &*self.words);
+        DocumentView { url, title, language, text, chars, words, script }
     }
 }

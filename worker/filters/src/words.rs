@@ -12,8 +12,8 @@
 //! 3. What remains is one word if it reads like an address (`host.tld/…`, `a@b.org`). Otherwise
 //!    it is cut at inner dot runs and symbols, and at hyphens, commas, `: < > = /` and sentence
 //!    dots between letters: `well-known` is three tokens, `3.5`, `1,000` and `10:30` are one.
-//! 4. Stretches in scripts written without spaces are cut by UAX#29: an ideograph, hiragana or
-//!    Thai character each is a word, a katakana run is one.
+//! 4. What has a character of a script that is written without spaces is cut into the words of
+//!    ICU's dictionaries (`unspaced`). The published rules do not know such words.
 //!
 //! Emoticons, `gonna` and apostrophe-less contractions (`dont`) are not split as spaCy does.
 //!
@@ -21,10 +21,11 @@
 //! character that is not white space is in exactly one of them.
 
 use unicode_general_category::{GeneralCategory, get_general_category};
-use unicode_segmentation::UnicodeSegmentation;
 
 use super::affixes::{Affixes, infix_len, is_address, is_whole};
 use super::punctuation::{is_end_mark, is_space, is_symbol};
+use super::script::{Census, Script};
+use super::unspaced::UnspacedWords;
 
 /// One token. Offsets are bytes in the text; a text is at most `MAX_TEXT_BYTES` long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ const LETTER: u8 = 1;
 const NOT_ONLY_SYMBOLS: u8 = 2;
 const ONLY_PUNCTUATION: u8 = 4;
 const END_MARK: u8 = 8;
+const UNSPACED: u8 = 16;
+const SPACE_ENDS_PHRASE: u8 = 32;
 
 impl Word {
     /// Returns whether the word has a letter of any script.
@@ -54,6 +57,11 @@ impl Word {
         self.traits & NOT_ONLY_SYMBOLS != 0
     }
 
+    /// Returns whether the word is of a script that is written without spaces.
+    pub(crate) fn is_unspaced(self) -> bool {
+        self.traits & UNSPACED != 0
+    }
+
     fn is_punctuation(self) -> bool {
         self.traits & ONLY_PUNCTUATION != 0
     }
@@ -62,25 +70,47 @@ impl Word {
         self.traits & END_MARK != 0
     }
 
+    /// Returns whether the word is of a script in which white space ends a phrase and no mark ends
+    /// a sentence.
+    fn is_ended_by_space(self) -> bool {
+        self.traits & SPACE_ENDS_PHRASE != 0
+    }
+
     pub(crate) fn of(self, text: &str) -> &str {
         &text[self.start as usize..self.end as usize]
     }
 }
 
+/// Number of words that a phrase of Thai or Lao must have to be counted as a sentence.
+const MIN_PHRASE_WORDS: u64 = 5;
+
 /// Counts the sentences in a run of words: one starts at the first word, and at each word that
 /// follows an end mark (and any punctuation after it). Abbreviations end none, as their dot is in
 /// the word. This is spaCy's rule, which datatrove uses; C4's own code asks NLTK's trained Punkt
 /// model, which knows more abbreviations and wants a capital or the like after the mark.
+///
+/// Thai and Lao have no end mark. There, white space after a phrase of some words ends it.
 pub(crate) fn count_sentences(words: &[Word]) -> u64 {
     let mut sentences = u64::from(!words.is_empty());
     let mut ended = false;
+    let mut phrase_words = 0;
+    let mut phrase_end = None;
     for word in words {
         if word.is_end_mark() {
             ended = true;
-        } else if ended && !word.is_punctuation() {
+            continue;
+        }
+        if phrase_end.is_some_and(|end| end < word.start) {
+            ended |= phrase_words >= MIN_PHRASE_WORDS;
+            phrase_words = 0;
+        }
+        if ended && !word.is_punctuation() {
             sentences += 1;
             ended = false;
+            phrase_words = 0;
         }
+        phrase_words += u64::from(word.has_letter());
+        phrase_end = word.is_ended_by_space().then_some(word.end);
     }
     sentences
 }
@@ -89,6 +119,7 @@ pub(crate) fn count_sentences(words: &[Word]) -> u64 {
 #[derive(Debug, Default)]
 pub(crate) struct Segmenter {
     suffixes: Vec<(usize, usize)>,
+    unspaced: UnspacedWords,
 }
 
 const SPACE: u8 = 1;
@@ -121,6 +152,7 @@ impl Segmenter {
     /// Replaces `words` by the words of `text`.
     pub(crate) fn segment(&mut self, text: &str, words: &mut Vec<Word>) {
         words.clear();
+        self.unspaced.census = Census::default();
         let bytes = text.as_bytes();
         let mut at = 0;
         while at < bytes.len() {
@@ -152,6 +184,20 @@ impl Segmenter {
             }
             at = self.segment_chunk(text, start, at, words);
         }
+    }
+
+    /// Returns the script of the text whose words were found last, if it is one without spaces.
+    pub(crate) fn script(&self, words: &[Word]) -> Option<Script> {
+        let census = &self.unspaced.census;
+        if census.is_empty() {
+            return None;
+        }
+        let (mut all, mut unspaced) = (0, 0);
+        for word in words.iter().filter(|word| word.has_letter()) {
+            all += 1;
+            unspaced += u64::from(word.is_unspaced());
+        }
+        census.script(all, unspaced)
     }
 
     /// The chunk at `start` is more than ASCII letters and digits from `at` on; gives the place
@@ -204,7 +250,7 @@ impl Segmenter {
             }
         }
         if start < end {
-            split_core(text, start, end, words);
+            split_core(text, start, end, &mut self.unspaced, words);
         }
         for &(start, end) in self.suffixes.iter().rev() {
             words.push(any_word(text, start, end));
@@ -224,14 +270,20 @@ fn is_plain_before_mark(text: &str, start: usize, at: usize) -> bool {
     }
 }
 
-fn split_core(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
+fn split_core(
+    text: &str,
+    start: usize,
+    end: usize,
+    unspaced: &mut UnspacedWords,
+    words: &mut Vec<Word>,
+) {
     let core = &text[start..end];
     if core.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         words.push(any_word(text, start, end));
         return;
     }
     if is_whole(core) || is_address(core) {
-        push_piece(text, start, end, words);
+        push_piece(text, start, end, unspaced, words);
         return;
     }
     let mut piece = start;
@@ -240,7 +292,7 @@ fn split_core(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
     while let Some(c) = text[at..end].chars().next() {
         let cut = before.map_or(0, |before| infix_len(before, &text[at..end]));
         if cut > 0 {
-            push_piece(text, piece, at, words);
+            push_piece(text, piece, at, unspaced, words);
             words.push(any_word(text, at, at + cut));
             at += cut;
             piece = at;
@@ -250,30 +302,40 @@ fn split_core(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
             at += c.len_utf8();
         }
     }
-    push_piece(text, piece, end, words);
+    push_piece(text, piece, end, unspaced, words);
 }
 
-/// Adds one word, or its parts if the script has no spaces.
-fn push_piece(text: &str, start: usize, end: usize, words: &mut Vec<Word>) {
+/// Adds one word, or its parts if it has a character of a script without spaces.
+fn push_piece(
+    text: &str,
+    start: usize,
+    end: usize,
+    unspaced: &mut UnspacedWords,
+    words: &mut Vec<Word>,
+) {
     let piece = &text[start..end];
     if piece.is_empty() {
         return;
     }
-    if piece.is_ascii() || !piece.chars().any(is_written_without_spaces) {
+    if piece.is_ascii() || !piece.chars().any(|c| Script::of_char(c).is_some()) {
         words.push(any_word(text, start, end));
         return;
     }
-    for (offset, part) in piece.split_word_bound_indices() {
-        words.push(any_word(text, start + offset, start + offset + part.len()));
-    }
-}
-
-/// Returns whether a character is Thai, Lao, Myanmar, Khmer, kana or an ideograph.
-fn is_written_without_spaces(c: char) -> bool {
-    matches!(u32::from(c),
-        0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3005..=0x3007 | 0x3040..=0x30ff
-        | 0x31f0..=0x31ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff
-        | 0x20000..=0x3ffff)
+    unspaced.each(piece, |from, to, script| {
+        let mut word = any_word(text, start + from, start + to);
+        word.traits |= match script {
+            None => 0,
+            Some(Script::Thai | Script::Lao) => UNSPACED | SPACE_ENDS_PHRASE,
+            Some(
+                Script::Chinese
+                | Script::Japanese
+                | Script::Khmer
+                | Script::Burmese
+                | Script::Tibetan,
+            ) => UNSPACED,
+        };
+        words.push(word);
+    });
 }
 
 fn plain_word(start: usize, end: usize, seen: u8) -> Word {
@@ -317,7 +379,7 @@ fn any_word(text: &str, start: usize, end: usize) -> Word {
         if !punctuation {
             traits &= !ONLY_PUNCTUATION;
         }
-        if chars == 1 && is_end_mark(c) {
+        if chars == 1 && (is_end_mark(c) || is_shad(c)) {
             traits |= END_MARK;
         }
     }
@@ -325,6 +387,12 @@ fn any_word(text: &str, start: usize, end: usize) -> Word {
         traits &= !END_MARK;
     }
     Word { start: offset(start), end: offset(end), chars, traits }
+}
+
+/// Returns whether a character ends a phrase or sentence of Tibetan. The published list of end
+/// marks has none of these.
+fn is_shad(c: char) -> bool {
+    matches!(c, '\u{f0d}'..='\u{f12}')
 }
 
 fn is_letter(category: GeneralCategory) -> bool {

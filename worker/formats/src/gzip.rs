@@ -27,9 +27,9 @@ use std::io::{self, Read};
 use super::inflate::{Inflated, Inflater};
 use header::MAGIC;
 use stream::{Step, Stream};
-use window::Window;
 
 pub use window::InputDigest;
+pub(crate) use window::Window;
 
 /// Reason of a member with invalid deflate data, or a wrong checksum or length.
 pub const REASON_DAMAGED: &str = "gzip_damaged";
@@ -97,6 +97,13 @@ pub struct Damage {
     pub detail: String,
 }
 
+impl Damage {
+    /// Returns whether it lies between two members, so that no member is damaged.
+    pub fn is_between_members(&self) -> bool {
+        self.reason.ends_with("_garbage")
+    }
+}
+
 /// Reads gzip or plain input and returns it as inflated pieces.
 pub struct GzipReader<R> {
     window: Window<R>,
@@ -141,6 +148,11 @@ impl<R: Read> GzipReader<R> {
             rework_bytes: 0,
             plain: false,
         }
+    }
+
+    /// Creates a reader that passes the input through, although it may contain gzip data.
+    pub fn of_plain(input: R, limits: GzipLimits) -> Self {
+        Self { state: State::Plain, plain: true, ..Self::new(input, limits) }
     }
 
     /// Returns the next event. An `Err` comes from the input only; the call may then be repeated.
@@ -230,7 +242,7 @@ impl<R: Read> GzipReader<R> {
         self.member_offset = self.window.offset();
         let magic = bytes.len().min(MAGIC.len());
         if bytes[..magic] != MAGIC[..magic] {
-            return self.skip_garbage();
+            return Ok(self.skip_garbage());
         }
         match self.inflate_whole()? {
             Some(produced) => {
@@ -273,25 +285,17 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
-    /// Skips what is not a member. Zeros up to the end are the padding of tapes and block devices.
-    fn skip_garbage(&mut self) -> io::Result<Option<Event>> {
-        loop {
-            self.window.fill(LOOKAHEAD_BYTES, 0)?;
-            let bytes = self.window.unread();
-            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-            if zeros == bytes.len() && zeros > 0 {
-                self.window.consume(zeros);
-                continue;
-            }
-            if bytes.is_empty() {
-                self.state = State::Ended;
-                return Ok(None);
-            }
-            let offset = self.member_offset;
-            let detail = "bytes that are no gzip member".to_owned();
-            self.state = State::Searching(Damage { offset, reason: REASON_GARBAGE, detail });
-            return Ok(None);
+    /// Skips what is not a member. Zeros are the padding of tapes and block devices.
+    fn skip_garbage(&mut self) -> Option<Event> {
+        let zeros = self.window.unread().iter().take_while(|byte| **byte == 0).count();
+        if zeros > 0 {
+            self.window.consume(zeros);
+            return None;
         }
+        let offset = self.member_offset;
+        let detail = "bytes that are no gzip member".to_owned();
+        self.state = State::Searching(Damage { offset, reason: REASON_GARBAGE, detail });
+        None
     }
 
     fn stream(&mut self) -> io::Result<Event> {

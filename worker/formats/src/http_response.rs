@@ -10,6 +10,8 @@
 //!
 //! Invariant: no input makes this module hold more than the limits allow, or panic.
 
+mod head;
+
 use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
 
@@ -62,6 +64,8 @@ pub struct BodyNotes {
     pub length_disagrees: bool,
     /// A header names an encoding that the body does not have; the body was kept unchanged.
     pub encoding_was_undone: bool,
+    /// The body was a page in gzip although no header says so.
+    pub gzip_undeclared: bool,
 }
 
 /// Why a response cannot be split or decoded.
@@ -93,33 +97,10 @@ impl<'a> HttpResponse<'a> {
     /// Splits head and body. The body starts after the first empty line.
     pub fn split(payload: &'a [u8], limits: &HttpLimits) -> Result<Self, HttpError> {
         let window = &payload[..payload.len().min(limits.head_bytes)];
-        let head = with_known_version(window);
-        let mut slots = vec![httparse::EMPTY_HEADER; limits.headers];
-        let mut response = httparse::Response::new(&mut slots);
-        let mut rules = httparse::ParserConfig::default();
-        rules
-            .allow_multiple_spaces_in_response_status_delimiters(true)
-            .allow_obsolete_multiline_headers_in_responses(true)
-            .allow_spaces_after_header_name_in_responses(true)
-            .ignore_invalid_headers_in_responses(true);
-        let head_bytes = match rules.parse_response(&mut response, &head) {
-            Ok(httparse::Status::Complete(end)) => end + window.len() - head.len(),
-            Ok(httparse::Status::Partial) => {
-                let detail = format!("the headers do not end within {} bytes", window.len());
-                return Err(HttpError::Malformed { detail });
-            }
-            Err(error) => return Err(HttpError::Malformed { detail: error.to_string() }),
-        };
-        let headers = response
-            .headers
-            .iter()
-            .map(|header| {
-                let value = String::from_utf8_lossy(header.value).trim().to_owned();
-                (header.name.to_ascii_lowercase(), value)
-            })
-            .collect();
-        let status = response.code.unwrap_or(0);
-        Ok(Self { status, headers, raw_body: &payload[head_bytes..] })
+        let head = head::parse(window, limits.headers)
+            .map_err(|detail| HttpError::Malformed { detail: detail.to_owned() })?;
+        let raw_body = &payload[head.bytes..];
+        Ok(Self { status: head.status, headers: head.headers, raw_body })
     }
 
     /// Returns the value of the first header of this name, which is in lower case.
@@ -152,6 +133,12 @@ impl<'a> HttpResponse<'a> {
         for encoding in encodings.iter().rev() {
             bytes = decoded(encoding, bytes, limits, &mut notes)?;
         }
+        if encodings.is_empty()
+            && let Some(page) = undeclared_gzip(&bytes, limits)
+        {
+            notes.gzip_undeclared = true;
+            bytes = Cow::Owned(page);
+        }
         if bytes.len() > limits.body_bytes {
             return Err(HttpError::BodyTooLarge { limit_bytes: limits.body_bytes });
         }
@@ -175,19 +162,6 @@ const MAX_ENCODINGS: usize = 4;
 /// Limit of zstd windows on the web: 8 MiB (RFC 9659).
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Replaces the version: crawlers that speak HTTP/2 write `HTTP/2 200`, and the parser knows only
-/// 1.0 and 1.1.
-fn with_known_version(window: &[u8]) -> Cow<'_, [u8]> {
-    let known = window.starts_with(b"HTTP/1.");
-    let version_end = window.iter().take(10).position(|&byte| byte == b' ');
-    match (known, version_end) {
-        (false, Some(end)) if window.starts_with(b"HTTP/") => {
-            Cow::Owned([b"HTTP/1.1", &window[end..]].concat())
-        }
-        (true | false, _) => Cow::Borrowed(window),
-    }
-}
-
 struct Chunks {
     bytes: Vec<u8>,
     cut_short: bool,
@@ -202,7 +176,7 @@ fn unchunk(body: &[u8]) -> Result<Option<Chunks>, HttpError> {
     let mut rest = body;
     let mut first = true;
     loop {
-        let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(rest) else {
+        let Some((line, size)) = head::chunk_size(rest) else {
             if first {
                 return Ok(None);
             }
@@ -290,6 +264,17 @@ fn decoded<'a>(
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 type Drained = (Vec<u8>, std::io::Result<()>);
+
+/// Returns the page in a body that is gzip without a header that says so. A download in gzip, which
+/// holds no markup, stays as it is.
+fn undeclared_gzip(bytes: &[u8], limits: &HttpLimits) -> Option<Vec<u8>> {
+    if !bytes.starts_with(&GZIP_MAGIC) {
+        return None;
+    }
+    let (page, end) = gunzip(bytes, limits.body_bytes);
+    let whole = end.is_ok() && page.len() <= limits.body_bytes;
+    (whole && looks_like_markup(&page)).then_some(page)
+}
 
 /// Inflates all members; bytes after the last one are ignored, as browsers do.
 fn gunzip(bytes: &[u8], limit: usize) -> Drained {

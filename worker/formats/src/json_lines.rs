@@ -1,20 +1,22 @@
-//! A reader of JSON lines files, plain or gzip, in bounded memory, that continues after damage.
+//! A reader of JSON lines files, plain or packed, in bounded memory, that continues after damage.
 //!
 //! ```text
-//! bytes → gzip or plain → lines (bounded) → Line | Quarantined
+//! bytes → unpacked, UTF-16 as UTF-8 → lines (bounded) → Line | Quarantined
 //! ```
 //! A line is bytes: the caller parses what it holds. A line that is too long, and lines near
-//! damaged gzip data, are reported by their location only; reading continues after the next line
-//! feed that is certain. Plain input can be read from its middle.
+//! damaged data, are reported by their location only; reading continues after the next line feed
+//! that is certain. Bytes between two undamaged members cost no line. Plain input can be read from
+//! its middle.
 //!
 //! **Invariant:** a line belongs to the piece in which it starts; offsets count the bytes of the
 //! text, after decompression.
 
 use std::io::{self, Read};
 
-use super::gzip::{Damage, Event, GzipLimits, GzipReader, InputDigest};
+use super::gzip::{Damage, Event, GzipLimits, InputDigest};
 use super::hashed::HashedReader;
 use super::piece::Piece;
+use super::unpack::Unpacker;
 
 /// Reason of a line that is longer than the limit.
 pub const REASON_TOO_LONG: &str = "line_too_long";
@@ -47,7 +49,7 @@ pub struct Line<'a> {
 /// A part of the input that yields no line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
-    /// Offset in the text; for damaged gzip data, in the compressed input.
+    /// Offset in the text; for damaged compressed data, in the input.
     pub offset: u64,
     /// Number of the line within the piece.
     pub number: u64,
@@ -58,7 +60,7 @@ pub struct BadLine {
 }
 
 enum Bytes<R> {
-    Gzip(Box<GzipReader<R>>),
+    Unpacked(Box<Unpacker<R>>),
     Plain { input: Box<HashedReader<R>>, buffer: Vec<u8>, filled: usize },
 }
 
@@ -81,6 +83,8 @@ pub struct LineReader<R> {
     /// Whether bytes up to the next line feed cannot be used.
     lost: bool,
     number: u64,
+    /// Damage after the current line, which ended before it.
+    waiting: Option<BadLine>,
     ended: bool,
     any: bool,
 }
@@ -93,9 +97,14 @@ enum More {
 }
 
 impl<R: Read> LineReader<R> {
-    /// Reads a whole input, plain or gzip.
+    /// Reads a whole input, plain or packed.
     pub fn whole(input: R, line_max_bytes: usize, gzip: GzipLimits) -> Self {
-        let bytes = Bytes::Gzip(Box::new(GzipReader::new(input, gzip)));
+        Self::unpacked(Unpacker::new(input, gzip).as_text(), line_max_bytes)
+    }
+
+    /// Reads a whole input whose forms the caller has restricted.
+    pub fn unpacked(input: Unpacker<R>, line_max_bytes: usize) -> Self {
+        let bytes = Bytes::Unpacked(Box::new(input));
         Self::new(bytes, line_max_bytes, 0, u64::MAX, false)
     }
 
@@ -121,6 +130,7 @@ impl<R: Read> LineReader<R> {
             line_bytes: 0,
             lost,
             number: 0,
+            waiting: None,
             ended: false,
             any: false,
         }
@@ -129,6 +139,9 @@ impl<R: Read> LineReader<R> {
     /// Returns the next line or quarantined part. An `Err` comes from the input only.
     pub fn next_item(&mut self) -> io::Result<Option<Item<'_>>> {
         loop {
+            if let Some(bad) = self.waiting.take() {
+                return Ok(Some(Item::Quarantined(self.numbered(bad))));
+            }
             let starts_later = self.lost && self.offset >= self.end;
             if self.ended || self.start() >= self.end || starts_later {
                 return Ok(None);
@@ -137,9 +150,9 @@ impl<R: Read> LineReader<R> {
             let Some(feed) = memchr::memchr(b'\n', rest) else {
                 let bad = self.carry_on()?;
                 if let Some(bad) = bad {
-                    return Ok(Some(Item::Quarantined(bad)));
+                    return Ok(Some(Item::Quarantined(self.numbered(bad))));
                 }
-                if self.ended && self.line_bytes > 0 && !self.lost {
+                if (self.ended || self.waiting.is_some()) && self.line_bytes > 0 && !self.lost {
                     return Ok(self.last_line());
                 }
                 continue;
@@ -174,9 +187,9 @@ impl<R: Read> LineReader<R> {
     /// Reads the rest of the piece, and returns the length and hash of what was read.
     pub fn finish(self) -> io::Result<InputDigest> {
         match self.bytes {
-            Bytes::Gzip(mut gzip) => {
-                while !matches!(gzip.next_event()?, Event::End) {}
-                Ok(gzip.input_digest())
+            Bytes::Unpacked(mut input) => {
+                while !matches!(input.next_event()?, Event::End) {}
+                Ok(input.input_digest())
             }
             Bytes::Plain { input, .. } => input.finish(),
         }
@@ -191,14 +204,25 @@ impl<R: Read> LineReader<R> {
         self.line_bytes + more as u64 <= self.line_max_bytes as u64 && !self.lost
     }
 
+    /// Gives a part that yields no line the next number. An input of zero bytes has none.
+    fn numbered(&mut self, bad: BadLine) -> BadLine {
+        let number = self.number;
+        self.number += u64::from(bad.reason != REASON_EMPTY);
+        BadLine { number, ..bad }
+    }
+
+    /// Returns the line that ends without a line feed.
     fn last_line(&mut self) -> Option<Item<'_>> {
         let (start, length) = (self.start(), self.line_bytes);
+        self.line_bytes = 0;
+        std::mem::swap(&mut self.carry, &mut self.carried);
+        self.carry.clear();
         self.number += 1;
         let number = self.number - 1;
         if length > self.line_max_bytes as u64 {
             return Some(Item::Quarantined(too_long(start, number, length)));
         }
-        Some(Item::Line(Line { offset: start, number, bytes: without_mark(start, &self.carry) }))
+        Some(Item::Line(Line { offset: start, number, bytes: without_mark(start, &self.carried) }))
     }
 
     /// Adds the rest of the current bytes to the line and reads the next ones.
@@ -229,13 +253,17 @@ impl<R: Read> LineReader<R> {
             }
             More::Damage(damage) => {
                 self.any = true;
-                self.carry.clear();
                 let detail = format!("{}; at byte {} of the text", damage.detail, self.offset);
+                let (offset, reason) = (damage.offset, damage.reason);
+                let bad = BadLine { offset, number: 0, reason, detail };
+                if damage.is_between_members() && !self.lost {
+                    self.waiting = Some(bad);
+                    return Ok(None);
+                }
+                self.carry.clear();
                 self.line_bytes = 0;
                 self.lost = true;
-                self.number += 1;
-                let number = self.number - 1;
-                Ok(Some(BadLine { offset: damage.offset, number, reason: damage.reason, detail }))
+                Ok(Some(bad))
             }
         }
     }
@@ -244,14 +272,14 @@ impl<R: Read> LineReader<R> {
 impl<R: Read> Bytes<R> {
     fn view(&self) -> &[u8] {
         match self {
-            Self::Gzip(gzip) => gzip.piece(),
+            Self::Unpacked(input) => input.piece(),
             Self::Plain { buffer, filled, .. } => &buffer[..*filled],
         }
     }
 
     fn advance(&mut self) -> io::Result<More> {
         match self {
-            Self::Gzip(gzip) => Ok(match gzip.next_event()? {
+            Self::Unpacked(input) => Ok(match input.next_event()? {
                 Event::Piece { .. } => More::Some,
                 Event::Damage(damage) => More::Damage(damage),
                 Event::End => More::End,
@@ -366,6 +394,34 @@ mod tests {
             LineReader::whole(io::repeat(b'x').take(64 << 20), 100, GzipLimits::default());
         assert!(matches!(reader.next_item().unwrap(), Some(Item::Quarantined(_))));
         assert!(reader.carry.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn bytes_between_members_cost_no_line() {
+        let line = |at, number, text: &str| (at, number, Ok(text.to_owned()));
+        let [one, two] = [gzip(b"one\ntwo"), gzip(b"three\n")];
+        let at = one.len() as u64;
+        let garbage = |number| (at, number, Err("gzip_garbage"));
+        let found = whole(&[&one[..], b"garbage"].concat());
+        assert_eq!(found, [line(0, 0, "one"), line(4, 1, "two"), garbage(2)]);
+        let found = whole(&[&one[..], b"garbage", &two].concat());
+        let all = [line(0, 0, "one"), line(4, 1, "two"), garbage(2), line(7, 3, "three")];
+        assert_eq!(found, all);
+        let found = whole(&[&gzip(b"one\n")[..], b"garbage", &two].concat());
+        assert_eq!(found.iter().filter(|line| line.2.is_ok()).count(), 2, "{found:?}");
+        assert_eq!(whole(&[&one[..], &[0; 5000]].concat()).len(), 2);
+    }
+
+    #[test]
+    fn every_form_gives_the_same_lines() {
+        let text = "one\n\u{1f98a}\nthree";
+        let expected = whole(text.as_bytes());
+        assert_eq!(expected.len(), 3);
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        let utf16: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+        for input in [zstd::encode_all(text.as_bytes(), 1).unwrap(), utf16] {
+            assert_eq!(whole(&input), expected);
+        }
     }
 
     #[test]

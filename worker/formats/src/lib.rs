@@ -2,6 +2,7 @@
 //! decide what a record means and whether it is kept.
 
 pub mod blocks;
+pub mod form;
 pub mod gzip;
 pub mod hashed;
 pub mod http_response;
@@ -9,5 +10,7 @@ mod inflate;
 pub mod json_lines;
 pub mod parquet_file;
 pub mod piece;
+pub mod stop;
 pub mod third_party;
+pub mod unpack;
 pub mod warc;

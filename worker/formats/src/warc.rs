@@ -1,8 +1,9 @@
-//! A reader of records in WARC, WET and WAT files, gzipped or plain.
+//! A reader of records in WARC, WET and WAT files, plain or packed in any form of `unpack`.
 //!
-//! A pull parser: Content-Length frames a record and is checked against what follows the body and
-//! against the end of the member. The caller decides what a record means and whether its bytes are
-//! text.
+//! A pull parser: Content-Length frames a record and is checked against what follows the body. That
+//! may be any number of line ends, a NUL, the end of the member or of the input, or another record.
+//! Lines can end with a single LF, and a record can continue in the next member. The caller decides
+//! what a record means and whether its bytes are text.
 //! Invariants: every record is one `Item`, and so is every damaged region of the input; damage
 //! includes the record that was being read; memory stays below the limits whatever the input says;
 //! the items do not depend on how the input is split into reads. An error of the input is an `Err`,
@@ -19,9 +20,8 @@ mod tests;
 
 use std::io::{self, Read};
 
-use memchr::memmem::Finder;
-
-use super::gzip::{Damage, GzipLimits, GzipReader, InputDigest};
+use super::gzip::{Damage, GzipLimits, InputDigest};
+use super::unpack::Unpacker;
 use header::{Defect, shown, version_line};
 use member_bytes::{Boundary, MemberBytes};
 
@@ -42,11 +42,14 @@ pub const REASON_RECORD_TRUNCATED: &str = "record_truncated";
 /// Reason of an input of zero bytes.
 pub const REASON_EMPTY_INPUT: &str = "empty_input";
 
-/// The bytes at the end of the head and after the body.
+/// The bytes that follow a body as the standard wants it.
 const TWO_LINE_ENDS: &[u8] = b"\r\n\r\n";
+/// How a record starts, in letters of any case.
 const RECORD_START: &[u8] = b"WARC/";
-/// Length of the longest known version line: `WARC/0.17` and its line end.
-const VERSION_MAX_BYTES: usize = 11;
+/// Length of the longest version line: `WARC/0.17`, some blanks and the line end.
+const VERSION_MAX_BYTES: usize = 16;
+/// Number of line ends after a body that are looked at to find what follows.
+const ENDS_MAX_BYTES: usize = 64 << 10;
 
 /// The limits of what the reader holds in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +127,7 @@ pub struct WarcReader<R> {
     shared_members: bool,
     /// The head of the current record, kept if a defect after it is found.
     head: Vec<u8>,
-    /// Created once, because creating it costs as much as searching a head.
-    head_end: Finder<'static>,
+    odd_ends: u64,
 }
 
 /// Result of finding the start and end of a record.
@@ -141,16 +143,19 @@ type Stopped = Option<Damage>;
 impl<R: Read> WarcReader<R> {
     /// Creates a reader with these limits.
     pub fn new(input: R, limits: WarcLimits) -> Self {
-        let gzip = GzipReader::new(input, limits.gzip);
-        let source = MemberBytes::new(gzip);
+        Self::unpacked(Unpacker::new(input, limits.gzip), limits)
+    }
+
+    /// Creates a reader of an input whose forms the caller has restricted.
+    pub fn unpacked(input: Unpacker<R>, limits: WarcLimits) -> Self {
         Self {
-            source,
+            source: MemberBytes::new(input),
             limits,
             next_index: 0,
             pending: 0,
             shared_members: false,
             head: Vec::new(),
-            head_end: Finder::new(TWO_LINE_ENDS),
+            odd_ends: 0,
         }
     }
 
@@ -162,13 +167,14 @@ impl<R: Read> WarcReader<R> {
         if !self.seek_record()? {
             return Ok(None);
         }
-        let offset = self.offset();
+        let offset = self.source.offset();
+        let empty = self.source.view().is_empty();
         let framed = match self.source.boundary() {
-            Some(Boundary::Damage(damage)) if self.source.view().is_empty() => {
-                Framed::Damage(damage.clone())
+            Some(Boundary::Damage(damage)) if empty => Framed::Damage(damage.clone()),
+            Some(Boundary::InputEnd) if empty => {
+                Framed::Defect((REASON_EMPTY_INPUT, String::new()))
             }
-            Some(Boundary::InputEnd) => Framed::Defect((REASON_EMPTY_INPUT, String::new())),
-            Some(Boundary::Damage(_) | Boundary::MemberEnd) | None => self.frame()?,
+            Some(_) | None => self.frame()?,
         };
         let index = self.next_index;
         self.next_index += 1;
@@ -183,7 +189,7 @@ impl<R: Read> WarcReader<R> {
                 quarantined(offset, reason, detail)
             }
             Framed::Record { header_bytes, body_bytes } => {
-                self.pending = header_bytes + body_bytes + TWO_LINE_ENDS.len();
+                self.pending = header_bytes + body_bytes;
                 let (header, rest) = self.source.view().split_at(header_bytes);
                 let header = Header::new(header);
                 Ok(Some(Item::Record(Record { header, body: &rest[..body_bytes], offset, index })))
@@ -194,15 +200,27 @@ impl<R: Read> WarcReader<R> {
     /// Returns the length and hash of the compressed input read so far, which is all of it after
     /// `next` has returned `None`.
     pub fn input_digest(&self) -> InputDigest {
-        self.source.gzip.input_digest()
+        self.source.input.input_digest()
+    }
+
+    /// Returns the number of records so far that were not followed by exactly two line ends.
+    pub fn odd_ends(&self) -> u64 {
+        self.odd_ends
     }
 
     /// Moves to the start of the next record, to damage, or to the end of an empty input; returns
-    /// `false` at the end of any other input.
+    /// `false` at the end of any other input. Line ends and NULs between records are skipped.
     fn seek_record(&mut self) -> io::Result<bool> {
         loop {
             if self.source.fill(1)? {
-                return Ok(true);
+                let view = self.source.view();
+                let blank = view.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0));
+                let blank = blank.count();
+                if blank == 0 {
+                    return Ok(true);
+                }
+                self.source.consume(blank);
+                continue;
             }
             match self.source.boundary() {
                 Some(Boundary::MemberEnd) => {
@@ -213,11 +231,6 @@ impl<R: Read> WarcReader<R> {
                 None => {}
             }
         }
-    }
-
-    fn offset(&self) -> u64 {
-        let gzip = &self.source.gzip;
-        if gzip.is_plain() { self.source.position() } else { gzip.member_offset() }
     }
 
     /// Measures the record in view, or finds out what is wrong with it and skips it.
@@ -264,10 +277,11 @@ impl<R: Read> WarcReader<R> {
             return self.step_over(first, header_bytes, body_bytes).map(Err);
         };
         let checked = self.check_end(header_bytes + body_bytes)?;
-        if checked.is_err() {
-            self.keep_head(header_bytes);
+        match checked {
+            Ok(standard) => self.odd_ends += u64::from(!standard),
+            Err(_) => self.keep_head(header_bytes),
         }
-        Ok(checked.map(|()| (header_bytes, body_bytes)))
+        Ok(checked.map(|_| (header_bytes, body_bytes)))
     }
 
     /// Skips the head and keeps a copy, which identifies the record.
@@ -282,50 +296,56 @@ impl<R: Read> WarcReader<R> {
         let mut searched = 0;
         loop {
             let view = self.source.view();
-            let start = &view[..view.len().min(RECORD_START.len())];
-            if !RECORD_START.starts_with(start) {
+            if !may_start_record(view) {
                 let text = format!("no record starts with `{}`", shown(view));
                 return Ok(Err((REASON_HEADER_MALFORMED, text)));
             }
             let limit = view.len().min(self.limits.header_max_bytes);
-            if let Some(at) = self.head_end.find(&view[searched..limit]) {
-                return Ok(Ok(searched + at + TWO_LINE_ENDS.len()));
+            if let Some(end) = head_end(&view[..limit], searched) {
+                return Ok(Ok(end));
             }
             if limit == self.limits.header_max_bytes {
                 let text = format!("more than {limit} bytes");
                 return Ok(Err((REASON_HEADER_TOO_LARGE, text)));
             }
-            searched = limit.saturating_sub(TWO_LINE_ENDS.len() - 1);
-            if !self.source.more()? {
+            searched = limit.saturating_sub(2);
+            if !self.source.more()? && !self.source.join()? {
                 return Ok(Err(self.cut_off(REASON_HEADER_MALFORMED, "in the header")));
             }
         }
     }
 
-    /// Checks that a record of `record_bytes` is followed by two line ends, and then by the end of
-    /// the member or by the next record.
-    fn check_end(&mut self, record_bytes: usize) -> io::Result<Result<(), Defect>> {
-        let end = record_bytes + TWO_LINE_ENDS.len();
-        if !self.source.fill(end)? {
+    /// Checks that a record of `record_bytes` is followed by line ends or NULs, by the end of the
+    /// member or of the input, or by the next record. Returns whether its end is the standard's.
+    fn check_end(&mut self, record_bytes: usize) -> io::Result<Result<bool, Defect>> {
+        if !self.source.fill_across(record_bytes)? {
             return Ok(Err(self.cut_off(REASON_CONTENT_LENGTH_WRONG, "before the record's end")));
         }
-        let tail = &self.source.view()[record_bytes..end];
-        if tail != TWO_LINE_ENDS {
-            let text = format!("`{}` follows the body, not two line ends", shown(tail));
-            return Ok(Err((REASON_CONTENT_LENGTH_WRONG, text)));
+        let mut end = record_bytes;
+        while self.source.fill(end + 1)? {
+            let rest = &self.source.view()[end..];
+            let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            end += ends;
+            if ends < rest.len() || end - record_bytes > ENDS_MAX_BYTES {
+                break;
+            }
         }
         self.source.fill(end + RECORD_START.len())?;
+        let ends = &self.source.view()[record_bytes..end];
         let next = &self.source.view()[end..];
-        let next = &next[..next.len().min(RECORD_START.len())];
         let damaged = matches!(self.source.boundary(), Some(Boundary::Damage(_)));
         if next.is_empty() && damaged {
             return Ok(Err((REASON_CONTENT_LENGTH_WRONG, "damage follows".to_owned())));
         }
         // A start that is cut off is a defect of the next record.
-        if RECORD_START.starts_with(next) {
-            return Ok(Ok(()));
+        if may_start_record(next) || matches!(next[0], 0 | b'\r' | b'\n') {
+            return Ok(Ok(ends == TWO_LINE_ENDS && next.first() != Some(&0)));
         }
-        let text = format!("`{}` follows the record, not another record", shown(next));
+        let next = &next[..next.len().min(RECORD_START.len())];
+        let text = match ends {
+            b"" => format!("`{}` follows the body, not two line ends", shown(next)),
+            _ => format!("`{}` follows the record, not another record", shown(next)),
+        };
         Ok(Err((REASON_CONTENT_LENGTH_WRONG, text)))
     }
 
@@ -340,7 +360,7 @@ impl<R: Read> WarcReader<R> {
         self.keep_head(header_bytes);
         let end = self.source.position().saturating_add(body_bytes);
         let alone = self.one_a_member(first_in_member);
-        while !alone && self.find_record_start(end)? {
+        while !alone && self.find_record_start(end, true)? {
             if self.ends_before(end)? {
                 let text = format!("`{body_bytes}`, and another record begins before");
                 return Ok((REASON_CONTENT_LENGTH_WRONG, text));
@@ -348,7 +368,7 @@ impl<R: Read> WarcReader<R> {
             self.step_into_record();
         }
         let left = end.saturating_sub(self.source.position());
-        self.source.skip(left)?;
+        self.source.skip(left, true)?;
         let text = format!("{body_bytes} bytes, {} at most", self.limits.record_max_bytes);
         Ok((REASON_RECORD_TOO_LARGE, text))
     }
@@ -363,7 +383,7 @@ impl<R: Read> WarcReader<R> {
         if let Some(left) = near {
             return Ok(self.check_end(left)?.is_err());
         }
-        if !self.source.fill(self.limits.record_max_bytes)? {
+        if !self.source.fill_across(self.limits.record_max_bytes)? {
             return Ok(true);
         }
         let Ok(header_bytes) = self.find_header()? else { return Ok(false) };
@@ -384,7 +404,7 @@ impl<R: Read> WarcReader<R> {
     }
 
     fn cut_off(&self, in_member: &'static str, place: &str) -> Defect {
-        if self.source.gzip.is_plain() {
+        if self.source.input.is_plain() {
             (REASON_RECORD_TRUNCATED, format!("the input ends {place}"))
         } else {
             (in_member, format!("the gzip member ends {place}"))
@@ -394,9 +414,10 @@ impl<R: Read> WarcReader<R> {
     /// Moves to the next record after a defect, or to the end of the member. Damage found on the
     /// way includes the record.
     fn resync(&mut self, first_in_member: bool) -> io::Result<Stopped> {
+        let across = self.source.members_end_anywhere();
         if self.one_a_member(first_in_member) {
-            self.source.skip(u64::MAX)?;
-        } else if self.find_record_start(u64::MAX)? {
+            self.source.skip(u64::MAX, false)?;
+        } else if self.find_record_start(u64::MAX, across)? {
             return Ok(None);
         }
         Ok(match self.source.boundary() {
@@ -409,42 +430,62 @@ impl<R: Read> WarcReader<R> {
     fn one_a_member(&self, first_in_member: bool) -> bool {
         first_in_member
             && !self.shared_members
-            && !self.source.gzip.is_plain()
+            && !self.source.members_end_anywhere()
+            && !self.source.input.is_plain()
             && self.source.members_started() > 1
     }
 
     /// Moves to the next version line; returns `false` if the boundary or `end`, a position in the
-    /// member, comes first.
-    fn find_record_start(&mut self, end: u64) -> io::Result<bool> {
+    /// member, comes first. If `across` is set, members that continue this one are searched too.
+    fn find_record_start(&mut self, end: u64, across: bool) -> io::Result<bool> {
         // The bytes before the view are the end of a head or the middle of a line.
         let mut before = b'\n';
         loop {
             let view = self.source.view();
             let room = end.saturating_sub(self.source.position());
             let room = usize::try_from(room).unwrap_or(usize::MAX);
-            let ended = self.source.boundary().is_some() || room <= view.len();
+            let enough = room <= view.len();
             let view = &view[..view.len().min(room)];
             let mut keep_from = view.len().saturating_sub(RECORD_START.len() - 1);
-            for at in memchr::memmem::find_iter(view, RECORD_START) {
+            for at in memchr::memchr2_iter(RECORD_START[0], b'w', view) {
                 let line_start = if at == 0 { before } else { view[at - 1] } == b'\n';
                 if line_start && version_line(&view[at..]).is_some() {
                     self.source.consume(at);
                     return Ok(true);
                 }
-                if line_start && view.len() - at < VERSION_MAX_BYTES {
+                let short = view.len() - at < VERSION_MAX_BYTES;
+                if line_start && short && may_start_record(&view[at..]) {
                     keep_from = keep_from.min(at);
                 }
             }
-            if ended {
-                let all = view.len();
-                self.source.consume(all);
+            let extended = !enough && {
+                if keep_from > 0 {
+                    before = view[keep_from - 1];
+                }
+                self.source.consume(keep_from);
+                self.source.more()? || (across && self.source.join()?)
+            };
+            if !extended {
+                let left = end.saturating_sub(self.source.position());
+                let all = self.source.view().len();
+                self.source.consume(all.min(usize::try_from(left).unwrap_or(usize::MAX)));
                 return Ok(false);
             }
-            if keep_from > 0 {
-                before = view[keep_from - 1];
-            }
-            self.source.consume(keep_from);
-            self.source.more()?;
         }
     }
+}
+
+/// Returns whether a record may start with these bytes, which can be cut off.
+fn may_start_record(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(RECORD_START.len())];
+    RECORD_START[..start.len()].eq_ignore_ascii_case(start)
+}
+
+/// Returns the length of a head that ends with an empty line, which is searched from `from` on.
+fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    memchr::memchr_iter(b'\n', &bytes[from..]).find_map(|at| match bytes[from + at + 1..] {
+        [b'\n', ..] => Some(from + at + 2),
+        [b'\r', b'\n', ..] => Some(from + at + 3),
+        _ => None,
+    })
 }

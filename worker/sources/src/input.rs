@@ -4,15 +4,19 @@
 //! is. An error of a reader contains the error of the storage, from which [`UnitError::input`]
 //! derives whether a retry can help.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::forms;
 use super::noted::{ErrorNote, Owned, OwnedPlace};
-use thresher_formats::gzip::InputDigest;
+use thresher_formats::form::{Form, HEAD_BYTES};
+use thresher_formats::gzip::{Event, GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
+use thresher_formats::stop::{Stop, StoppedReader};
+use thresher_formats::unpack::{Expected, FormError, Unpacker};
 use thresher_storage::{Known, Location, ReadOptions, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
@@ -29,6 +33,9 @@ pub struct Input<'a> {
     piece: Option<Piece>,
     scratch: PathBuf,
     place: Place<'a>,
+    stop: Stop,
+    /// The form of the whole input, once it is known.
+    form: Cell<Option<Form>>,
 }
 
 /// Where the bytes of an input are.
@@ -65,14 +72,27 @@ impl<'a> Input<'a> {
         };
         let (options, first) = (Box::new(options), RefCell::new(Some(opened)));
         let place = Place::Stored { location, options, first };
-        Ok(Self { name, path, bytes: *bytes, piece: *piece, scratch, place })
+        let (bytes, piece, form, stop) = (*bytes, *piece, Cell::default(), Stop::default());
+        Ok(Self { name, path, bytes, piece, scratch, place, stop, form })
+    }
+
+    /// Makes all reads of this input fail after `stop` was set.
+    #[must_use]
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
+    }
+
+    /// Returns the flag that asks to stop reading, for work that is long without a read.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Returns an input that consists of `bytes`, such as the first bytes of a stored one.
     pub fn sample(name: &str, path: &'a str, bytes: &'a [u8], scratch: PathBuf) -> Self {
         let place = Place::Sample(bytes);
-        let length = Some(bytes.len() as u64);
-        Self { name: name.to_owned(), path, bytes: length, piece: None, scratch, place }
+        let (name, bytes) = (name.to_owned(), Some(bytes.len() as u64));
+        let (form, stop) = (Cell::default(), Stop::default());
+        Self { name, path, bytes, piece: None, scratch, place, stop, form }
     }
 
     /// Returns the name of the input in error messages.
@@ -103,7 +123,81 @@ impl<'a> Input<'a> {
 
     /// Returns the unit's error for a failure to read this input.
     pub fn failed(&self, error: &io::Error) -> UnitError {
-        UnitError::input(&self.name, error)
+        match FormError::of(error) {
+            Some(refused) => forms::refusal(&self.name, refused),
+            None => UnitError::input(&self.name, error),
+        }
+    }
+
+    /// Opens the input and unpacks it, if its form and that of its content are expected.
+    pub(super) fn unpacked(
+        &self,
+        expected: &'static Expected,
+        limits: GzipLimits,
+    ) -> Result<Unpacker<Box<dyn Read + Send + 'a>>, UnitError> {
+        Ok(Unpacker::new(self.open()?, limits).expecting(expected))
+    }
+
+    /// Returns the form of the whole input, which its first bytes show.
+    pub fn form(&self) -> Result<Form, UnitError> {
+        let form = match self.form.get() {
+            Some(form) => form,
+            None => Form::of(&self.head()?),
+        };
+        self.form.set(Some(form));
+        Ok(form)
+    }
+
+    /// Returns the form of an input that is stored, of which only the first bytes are read.
+    pub fn form_of_stored(location: &Location, row: &InputRow) -> Result<Form, UnitError> {
+        let known = Known { bytes: row.bytes, etag: row.etag.clone(), listed: true };
+        let options = ReadOptions { known, ..ReadOptions::default() };
+        let end = row.bytes.unwrap_or(u64::MAX).min(HEAD_BYTES as u64);
+        let mut head = Vec::new();
+        let reader = thresher_storage::open_range(location, 0..end, &options)?;
+        let read = reader.take(end).read_to_end(&mut head);
+        read.map_err(|error| UnitError::input(&location.to_string(), &error))?;
+        Ok(Form::of(&head))
+    }
+
+    /// Returns the form of the content of the input, as text if that is in UTF-16. Such an input,
+    /// and one that is packed, is opened once more.
+    pub(super) fn form_of_content(&self) -> Result<Form, UnitError> {
+        let form = self.form()?;
+        if !form.is_unpacked() && form != Form::Utf16 {
+            return Ok(form);
+        }
+        let mut unpacker = Unpacker::new(self.open_at(0)?, GzipLimits::default()).as_text();
+        loop {
+            match unpacker.next_event().map_err(|error| self.failed(&error))? {
+                Event::Piece { .. } if unpacker.piece().is_empty() => {}
+                Event::Piece { .. } => return Ok(Form::of(first(unpacker.piece()))),
+                Event::Damage(_) => {}
+                Event::End => return Ok(Form::Empty),
+            }
+        }
+    }
+
+    /// Returns the first bytes of the whole input.
+    fn head(&self) -> Result<Vec<u8>, UnitError> {
+        let starts_here = self.piece.is_none_or(|piece| piece.offset == 0);
+        let mut head = Vec::new();
+        match &self.place {
+            Place::Sample(bytes) => head.extend_from_slice(first(bytes)),
+            Place::Stored { first, .. } if starts_here && first.borrow().is_some() => {
+                let Some(mut reader) = first.take() else { return Ok(head) };
+                let read = reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head);
+                read.map_err(|error| self.failed(&error))?;
+                first.replace(Some(Box::new(io::Cursor::new(head.clone()).chain(reader))));
+            }
+            Place::Stored { location, options, .. } => {
+                let end = self.bytes.unwrap_or(u64::MAX).min(HEAD_BYTES as u64);
+                let reader = thresher_storage::open_range(location, 0..end, options)?;
+                let read = reader.take(end).read_to_end(&mut head);
+                read.map_err(|error| self.failed(&error))?;
+            }
+        }
+        Ok(head)
     }
 
     /// Opens the input at the start of the piece. The reader does not stop at the end of the piece,
@@ -112,7 +206,7 @@ impl<'a> Input<'a> {
         if let Place::Stored { first, .. } = &self.place
             && let Some(reader) = first.take()
         {
-            return Ok(reader);
+            return Ok(self.stoppable(reader));
         }
         self.open_at(self.piece.map_or(0, |piece| piece.offset))
     }
@@ -124,13 +218,18 @@ impl<'a> Input<'a> {
                 Ok(Box::new(io::empty()))
             }
             Place::Stored { location, options, .. } => {
-                Ok(thresher_storage::open_range(location, offset..u64::MAX, options)?)
+                let opened = thresher_storage::open_range(location, offset..u64::MAX, options)?;
+                Ok(self.stoppable(opened))
             }
             Place::Sample(bytes) => {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(Box::new(&bytes[from..]))
             }
         }
+    }
+
+    fn stoppable(&self, reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        Box::new(StoppedReader::new(reader, &self.stop))
     }
 
     /// Does the same as [`Input::open`] for a reader that moves to another thread. The bytes of a
@@ -140,10 +239,11 @@ impl<'a> Input<'a> {
             Place::Sample(bytes) => Ok(Box::new(io::Cursor::new(bytes.to_vec()))),
             Place::Stored { location, options, first } => {
                 if let Some(reader) = first.take() {
-                    return Ok(reader);
+                    return Ok(self.stoppable(reader));
                 }
                 let from = self.piece.map_or(0, |piece| piece.offset);
-                Ok(thresher_storage::open_range(location, from..u64::MAX, options)?)
+                let opened = thresher_storage::open_range(location, from..u64::MAX, options)?;
+                Ok(self.stoppable(opened))
             }
         }
     }
@@ -191,7 +291,8 @@ impl<'a> Input<'a> {
             }
             Place::Sample(bytes) => OwnedPlace::Sample(Arc::from(*bytes)),
         };
-        Ok(Owned { place, end: self.end()?, note: ErrorNote::default() })
+        let (note, stop) = (ErrorNote::default(), self.stop.clone());
+        Ok(Owned { place, end: self.end()?, note, stop })
     }
 
     /// Reads another file below the base of the listing. Returns `None` if it does not exist or is
@@ -212,6 +313,31 @@ impl<'a> Input<'a> {
         Ok((bytes.len() as u64 <= max_bytes).then_some(bytes))
     }
 
+    /// Returns the names in a folder below the base of the source, in order, without what is in
+    /// their folders; `None` if the base cannot list one folder alone.
+    pub(super) fn names_beside(&self, folder: &str) -> Result<Option<Vec<String>>, UnitError> {
+        let Place::Stored { location: Location::Path(own), .. } = &self.place else {
+            return Ok(None);
+        };
+        let own = own.to_string_lossy();
+        let Some(base) = own.strip_suffix(self.path) else { return Ok(None) };
+        let path = format!("{base}{folder}");
+        let failed = |error| UnitError::input(&path, &error);
+        let entries = match std::fs::read_dir(if path.is_empty() { "." } else { &path }) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => {
+                return Ok(Some(Vec::new()));
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        Ok(Some(names))
+    }
+
     /// Reads the piece once more and returns its length and hash. This is for sources that do not
     /// read a piece from start to end.
     pub fn digest(&self) -> Result<InputDigest, UnitError> {
@@ -219,6 +345,17 @@ impl<'a> Input<'a> {
         let reader = HashedReader::up_to(self.open()?, length);
         reader.finish().map_err(|error| self.failed(&error))
     }
+}
+
+/// Returns the bytes that decide a form.
+fn first(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(HEAD_BYTES)]
+}
+
+/// Returns whether a folder is not there, or is a file.
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 /// A reader of an input that can seek.
@@ -308,5 +445,26 @@ mod tests {
         let mut rest = String::new();
         input.open().unwrap().read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "3456789");
+    }
+
+    #[test]
+    fn a_stop_ends_every_way_to_read_an_input() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![b'x'; 1 << 20]).unwrap();
+        let row = InputRow { bytes: Some(1 << 20), ..InputRow::named("x".to_owned()) };
+        let location = Location::from(file.path());
+        let stop = Stop::default();
+        let input = Input::stored(location, &row, PathBuf::new()).unwrap().stopped_by(&stop);
+        let mut opened = input.open().unwrap();
+        opened.read_exact(&mut [0; 100]).unwrap();
+        stop.set();
+        let ends = |reader: &mut dyn Read| reader.read_to_end(&mut Vec::new()).is_err();
+        assert!(ends(&mut opened));
+        assert!(ends(&mut input.open().unwrap()));
+        assert!(ends(&mut input.open_at(7).unwrap()));
+        assert!(ends(&mut input.open_owned().unwrap()));
+        assert!(ends(&mut input.seekable().unwrap()));
+        assert!(ends(&mut input.owned().unwrap().open(0..100).unwrap()));
+        assert!(input.digest().is_err());
     }
 }

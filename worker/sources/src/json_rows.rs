@@ -1,16 +1,24 @@
 //! Reads inputs of JSON lines, in which one object is one record. Several slices use it.
 //!
 //! `formats::json_lines` finds lines, their offsets and damage; the slice interprets the objects. A
-//! line that is not valid UTF-8, or not the object that the slice expects, is quarantined with its
-//! location.
+//! line that JSON forbids, but Python reads, is read (`repair`), and so is one with a field that is
+//! repeated, null or of another type, unless that field is the text (`fields`). Other lines are
+//! quarantined with their location and a reason that names the rule.
+
+mod fields;
+mod repair;
+
+pub(super) use fields::{Loose, Text};
 
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use thresher_job::JobSpec;
 
 use super::{Input, PlannedInput, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::json_lines::{InsideLine, Item, LineReader};
 use thresher_formats::piece::Piece;
+use thresher_formats::unpack::Expected;
 use thresher_unit::UnitError;
 
 /// The location of a row, from which its record is made.
@@ -47,11 +55,11 @@ pub(super) fn pieces(input: &PlannedInput<'_>, target_bytes: u64) -> Vec<Piece> 
 /// piece.
 pub(super) fn read<T: DeserializeOwned>(
     job: &JobSpec,
-    input: &Input<'_>,
+    (input, expected): (&Input<'_>, &'static Expected),
     sink: &mut RecordSink<'_>,
     mut each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
 ) -> Result<InputDigest, UnitError> {
-    let mut lines = open(job, input)?;
+    let mut lines = open(job, input, expected)?;
     while let Some(item) = lines.next_item().map_err(|error| input.failed(&error))? {
         let line = match item {
             Item::Line(line) => line,
@@ -81,18 +89,42 @@ pub(super) fn read<T: DeserializeOwned>(
 fn open<'a>(
     job: &JobSpec,
     input: &Input<'a>,
+    expected: &'static Expected,
 ) -> Result<LineReader<Box<dyn std::io::Read + Send + 'a>>, UnitError> {
     let line_max_bytes = job.records.max_bytes.0 as usize;
     let Some(piece) = input.piece() else {
-        return Ok(LineReader::whole(input.open()?, line_max_bytes, GzipLimits::default()));
+        let unpacked = input.unpacked(expected, GzipLimits::default())?.as_text();
+        return Ok(LineReader::unpacked(unpacked, line_max_bytes));
     };
     let inside = if input.starts_inside_line()? { InsideLine::Yes } else { InsideLine::No };
     Ok(LineReader::piece(input.open()?, line_max_bytes, piece, inside))
 }
 
+/// Parses a line, or returns the reason and the detail for which it is quarantined.
 fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (&'static str, String)> {
-    let text = simdutf8::compat::from_utf8(line).map_err(|error| {
-        ("invalid_utf8", format!("byte {} of the line is no UTF-8", error.valid_up_to()))
-    })?;
-    serde_json::from_str(text).map_err(|error| ("invalid_json", error.to_string()))
+    let text = repair::text_of(line)
+        .map_err(|at| ("invalid_utf8", format!("byte {at} of the line is no UTF-8")))?;
+    // A type also accepts a list of its fields.
+    let is_object = text.trim_ascii_start().starts_with('{');
+    if is_object && let Ok(row) = serde_json::from_str(&text) {
+        return Ok(row);
+    }
+    // A type refuses a field that is repeated; of a map, Python and this take the last one.
+    let invalid = |error: serde_json::Error| ("invalid_json", error.to_string());
+    let value: Value = serde_json::from_str(&repair::repaired(&text)).map_err(invalid)?;
+    let row: Map<String, Value> = match value {
+        Value::Object(row) => row,
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)) => {
+            let what = other.to_string().chars().take(40).collect::<String>();
+            return Err(("json_not_an_object", format!("the line is `{what}`")));
+        }
+    };
+    serde_json::from_value(Value::Object(row)).map_err(invalid)
 }
+
+#[cfg(test)]
+mod tests;

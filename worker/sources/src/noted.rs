@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use thresher_formats::stop::{Stop, StoppedReader};
 use thresher_storage::{Location, ReadOptions};
 
 /// The last error of an input, shared between a reader and the code that created it.
@@ -53,6 +54,7 @@ pub(super) struct Owned {
     /// The length of the input in bytes.
     pub(super) end: u64,
     pub(super) note: ErrorNote,
+    pub(super) stop: Stop,
 }
 
 /// Where the bytes of an [`Owned`] input are.
@@ -84,6 +86,7 @@ impl Owned {
             OwnedPlace::Stored(location, options) => {
                 let opened = thresher_storage::open_range(location, range, options);
                 let input = opened.map_err(|error| self.note.keep(io::Error::other(error)))?;
+                let input = StoppedReader::new(input, &self.stop);
                 Ok(Box::new(Noted { input, note: self.note.clone() }))
             }
         }

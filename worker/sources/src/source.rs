@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
+use crate::forms;
 use crate::input::Input;
 
 /// The fields below `meta` that the published corpus has for a slice.
@@ -39,6 +41,9 @@ pub struct Page<'a> {
     pub meta: Option<&'a Meta>,
     /// The reason to drop the page after the comparison of documents, in which it still takes part.
     pub withdrawn: Option<&'a str>,
+    /// Number of files to which the document refers and which its input does not contain, so that
+    /// their text is missing.
+    pub missing_files: u64,
 }
 
 /// The outcome of reading one record.
@@ -142,7 +147,8 @@ pub trait Source: Sync {
 
     /// Returns the pieces of an input that can be read from its middle, or an empty list to read it
     /// as a whole. The result must depend only on the job, the input and the target. The caller
-    /// does not open the input.
+    /// does not open the input, except to check by [`Source::can_cut`] that its form is that of its
+    /// name.
     fn pieces(
         &self,
         job: &JobSpec,
@@ -151,6 +157,11 @@ pub trait Source: Sync {
     ) -> Result<Vec<Piece>, UnitError> {
         let _ = (job, input, target_bytes);
         Ok(Vec::new())
+    }
+
+    /// Returns whether an input of this form can be read from its middle.
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[])
     }
 
     /// Reads a piece to its end, and returns the digest of the bytes that it read.
@@ -191,6 +202,24 @@ pub trait Source: Sync {
         let _ = (job, text, tokens);
         None
     }
+}
+
+/// Checks that an input of which a piece is read has a form that can be cut. The pieces of inputs
+/// that were not looked at when they were listed follow from their names.
+pub fn check_piece(source: &dyn Source, input: &Input<'_>) -> Result<(), UnitError> {
+    if input.piece().is_none() {
+        return Ok(());
+    }
+    let form = input.form()?;
+    if source.can_cut(form) {
+        return Ok(());
+    }
+    Err(UnitError::JobFile(format!(
+        "`{}` is {form} and cannot be read from its middle, but was cut because of its name\nhint: \
+         rename it after its form, or set `units.target_bytes` above its size, and start over \
+         with `--fresh`",
+        input.name()
+    )))
 }
 
 /// A listed input that is not yet split into pieces.

@@ -40,14 +40,36 @@ const MAX_THREADS: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     #[error(
-        "`{path}` does not exist\nhint: an output has a manifest when its job is complete; \
-         `thresher status` shows its state"
+        "`{path}` does not exist\nhint: an output has a manifest when its job is complete; {}",
+        where_to_look(.path)
     )]
     NoManifest { path: Location },
     #[error("`{path}` is not a manifest of this version: {reason}")]
     BadManifest { path: Location, reason: String },
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// Returns what a person does about a file that is not at the root of an output.
+fn where_to_look(file: &Location) -> String {
+    let beside = match file {
+        Location::Path(file) => file.parent().map(|output| {
+            let mut state = output.as_os_str().to_owned();
+            state.push(".state");
+            std::path::PathBuf::from(state)
+        }),
+        Location::S3 { .. } | Location::Http(_) => None,
+    };
+    match beside.filter(|state| state.is_dir()) {
+        Some(state) => format!(
+            "`thresher status --state {}` shows whether the job has ended, or the output is gone; \
+             then the same `thresher run` makes it again",
+            state.display()
+        ),
+        None => "check the path, or name the job file; if the output is gone, the same `thresher \
+                 run` makes it again"
+            .to_owned(),
+    }
 }
 
 /// Returns the location that a person names: a directory, an address, or a job file, which also

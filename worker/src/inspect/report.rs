@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use super::{output_place, read_whole};
+use super::{output_place, read_whole, where_to_look};
 
 /// Print the report of an output
 #[derive(Debug, clap::Args)]
@@ -22,8 +22,9 @@ impl ReportArgs {
         let place = output_place(&self.output)?.join(name);
         let text = read_whole(&place).with_context(|| {
             format!(
-                "failed to read the report `{place}`\nhint: it is written when a job is complete; \
-                 `thresher status` shows whether the output is gone"
+                "failed to read the report `{place}`\nhint: it is written when a job is \
+                 complete; {}",
+                where_to_look(&place)
             )
         })?;
         Ok(String::from_utf8_lossy(&text).into_owned())

@@ -22,8 +22,7 @@ use super::{JobContext, Task};
 use thresher_formats::blocks::{
     BlockFile, BlockWriter, Compression, Damage, Kind, MAX_BLOCK_BYTES,
 };
-use thresher_sources::locate;
-use thresher_sources::{Input, Joined, RecordSink};
+use thresher_sources::{Input, Joined, RecordSink, check_piece, locate};
 use thresher_storage::commit::AttemptFile;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputFacts, InputRow, create, hash_of, publish_blocks};
@@ -51,6 +50,8 @@ pub(super) fn scatter(
         let path = file_of(context, task.unit.ordinal, number);
         let mut file = create(&path, &task.tag)?;
         let input = Input::stored(locate(source, &row.path)?, row, scratch.to_owned())?;
+        let input = input.stopped_by(&task.stop);
+        check_piece(recipe.slice, &input)?;
         let mut rows = RowWriter::new(&mut file)?;
         let digest =
             joined.scatter(&context.job, &input, place, &mut |part, row| rows.push(part, row))?;

@@ -38,15 +38,14 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     // A source whose lines are not compared has units here only to exchange rows between pieces.
     let joined = join::scatter(context, task, &inputs, &scratch)?;
     let lines_count = context.recipe(inputs.source)?.dedups_lines;
-    let unit = (task.unit.ordinal, &inputs);
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| {
-        task.stop.check()?;
         records_in += 1;
         tally.bytes_in += record.bytes;
         match record.outcome {
             RecordOutcome::Page(page) => {
                 tally.kept += 1;
                 tally.bytes_kept += page.text.len() as u64;
+                keys.start_record(ordinal);
                 for line in lines(page.text) {
                     keys.push(hasher.key(line, input.shard), ordinal)?;
                     ordinal = next(ordinal)?;
@@ -57,8 +56,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         }
         Ok(())
     };
-    let facts =
-        if lines_count { read_unit(context, unit, &scratch, &mut sink)? } else { Vec::new() };
+    let facts = if lines_count {
+        read_unit(context, task, &inputs, &scratch, &mut sink)?
+    } else {
+        Vec::new()
+    };
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;
@@ -78,6 +80,15 @@ fn inputs_path(context: &JobContext, unit: u32) -> PathBuf {
     context.work.unit_file(Stage::Lines, unit, "inputs")
 }
 
+/// Returns the inputs of a unit as LINES has read them.
+pub(super) fn inputs_when_read(
+    context: &JobContext,
+    unit: u32,
+) -> Result<Vec<InputFacts>, UnitError> {
+    let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
+    recall(&inputs_path(context, unit), producer)
+}
+
 fn remember_inputs(
     context: &JobContext,
     task: &Task,
@@ -95,15 +106,15 @@ pub(super) fn refuse_changed(
     unit: u32,
     now: &[InputFacts],
 ) -> Result<(), UnitError> {
-    let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
-    let before: Vec<InputFacts> = recall(&inputs_path(context, unit), producer)?;
+    let before = inputs_when_read(context, unit)?;
     let changed = now.iter().find(|input| !before.contains(input));
     let gone = before.iter().find(|input| !now.contains(input));
     match changed.or(gone) {
         None => Ok(()),
         Some(InputFacts { path, .. }) => Err(UnitError::Data(format!(
             "the input `{path}` changed while the job ran: its lines had other bytes\nhint: inputs \
-             must not change while a job runs; `--fresh` starts over with the new ones"
+             must not change while a job runs; after it has stopped, the same command continues \
+             with the new ones"
         ))),
     }
 }

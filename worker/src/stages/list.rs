@@ -9,15 +9,16 @@ mod walk;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use prost::Message;
 use thresher_domain::Counter;
+use thresher_formats::gzip::GzipLimits;
+use thresher_formats::unpack::{UnpackedReader, Unpacker};
 use thresher_job::{JobSpec, OnMissing, SourceSpec};
 use thresher_proto::pb::{self, InputsUnit, ListUnit, PlannedUnit};
 
 use super::{Finished, JobContext, Task, digest_of};
 use thresher_sources::locate;
-use thresher_sources::{PlannedInput, Selected, source_of};
+use thresher_sources::{Input, PlannedInput, Selected, Source, source_of};
 use thresher_storage::{Location, ReadOptions, StorageError, probe_folder};
 use thresher_unit::staging::{InputRow, InputTable, hash_of};
 use thresher_unit::{UnitError, wire_counters};
@@ -30,6 +31,8 @@ const LEFT_OUT_NAMED: usize = 500;
 const LEFT_OUT_BYTES: usize = 200;
 /// Number of missing inputs that an error names.
 const MISSING_NAMED: usize = 5;
+/// Number of remote inputs whose first bytes are read because they are to be cut.
+const PROBES_MAX: usize = 256;
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let ListUnit { source: number } = task.decode()?;
@@ -92,7 +95,8 @@ pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected
     }
 }
 
-/// Splits large inputs, and returns one row for each piece.
+/// Splits large inputs, and returns one row for each piece. An input whose name hides that it is
+/// packed stays whole; how many of the remote ones are opened to find that out is bounded.
 pub(crate) fn into_pieces(
     job: &JobSpec,
     source: &SourceSpec,
@@ -100,12 +104,16 @@ pub(crate) fn into_pieces(
 ) -> Result<Vec<InputRow>, UnitError> {
     let reader = source_of(source.slice);
     let mut rows = Vec::with_capacity(inputs.len());
+    let mut probes = 0;
     for row in inputs {
         let input = PlannedInput { source, path: &row.path, bytes: row.bytes };
-        let pieces = match row.missing {
+        let mut pieces = match row.missing {
             true => Vec::new(),
             false => reader.pieces(job, &input, job.units.target_bytes.0)?,
         };
+        if !pieces.is_empty() && !can_cut(reader, source, &row, &mut probes)? {
+            pieces.clear();
+        }
         if pieces.is_empty() {
             rows.push(row);
             continue;
@@ -113,6 +121,24 @@ pub(crate) fn into_pieces(
         rows.extend(pieces.into_iter().map(|piece| InputRow { piece: Some(piece), ..row.clone() }));
     }
     Ok(rows)
+}
+
+/// Returns whether the first bytes of an input have a form that can be cut. A remote input beyond
+/// the bound of `probes` is taken for what its name says; units check it before they read it.
+fn can_cut(
+    reader: &dyn Source,
+    source: &SourceSpec,
+    row: &InputRow,
+    probes: &mut usize,
+) -> Result<bool, UnitError> {
+    let location = locate(source, &row.path)?;
+    if !matches!(location, Location::Path(_)) {
+        *probes += 1;
+        if *probes > PROBES_MAX {
+            return Ok(true);
+        }
+    }
+    Ok(reader.can_cut(Input::form_of_stored(&location, row)?))
 }
 
 fn missing_text(missing: &[String]) -> String {
@@ -160,7 +186,7 @@ fn matches_nothing(pattern: &str, base: &str) -> UnitError {
     places::blame_for_base(base, text)
 }
 
-/// Reads a list of paths, one on each line, plain or gzip. A local list may name any place; one
+/// Reads a list of paths, one on each line, plain or packed. A local list may name any place; one
 /// from a server only what is below `base`.
 fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>, UnitError> {
     let is_remote = !matches!(location, Location::Path(_));
@@ -177,7 +203,8 @@ fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>,
         }
         Err(error) => return Err(error.into()),
     };
-    let mut lines = BufReader::new(gunzipped(raw).map_err(|error| fail(&error))?);
+    let unpacked = Unpacker::new(raw, GzipLimits::default()).as_text();
+    let mut lines = BufReader::new(UnpackedReader::new(unpacked));
     let mut paths = Vec::new();
     let mut line = Vec::new();
     for number in 1_u64.. {
@@ -192,7 +219,8 @@ fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>,
         if line.len() as u64 == MAX_PATH_BYTES {
             return Err(refuse("is too long for a path"));
         }
-        let path = str::from_utf8(&line).map_err(|_| refuse("is not valid UTF-8"))?.trim();
+        let path = str::from_utf8(&line).map_err(|_| refuse("is not valid UTF-8"))?;
+        let path = path.strip_prefix('\u{feff}').filter(|_| number == 1).unwrap_or(path).trim();
         if is_remote && let Some(why) = places::leaves_base(&source.base, path) {
             return Err(refuse(&format!(
                 "names `{path}`, which {why}\nhint: a listing on a server may only name files \
@@ -210,13 +238,6 @@ fn read_listing(source: &SourceSpec, location: &Location) -> Result<Vec<String>,
         )));
     }
     Ok(paths)
-}
-
-/// Returns the content of a listing, whose first bytes show whether it is compressed.
-fn gunzipped(raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read>> {
-    let mut raw = BufReader::new(raw);
-    let gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-    Ok(if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) })
 }
 
 /// Returns the objects that match the pattern, with the sizes and ETags of the bucket's listing.

@@ -33,14 +33,12 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let keys = context.work.unit_file(Stage::Prepare, number, "keys");
     let scratch = context.scratch_folder(&keys, task, "-scratch");
     let mut preparing = Preparing {
-        pipeline: Pipeline::start(context, source, *recipe)?,
+        pipeline: Pipeline::start(context, source, *recipe, &task.stop)?,
         lines: LineVerdicts::read(context, recipe, number, key_groups(line_groups))?,
         writer: UnitWriter::create(context, task, source, *recipe)?,
     };
-    let inputs = read_unit(context, (number, &unit), &scratch, &mut |input, record| {
-        task.stop.check()?;
-        preparing.record(input, &record)
-    })?;
+    let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| preparing.record(input, &record);
+    let inputs = read_unit(context, task, &unit, &scratch, &mut sink)?;
     if recipe.dedups_lines {
         refuse_changed(context, number, &inputs)?;
     }

@@ -17,7 +17,7 @@ use self::numbering::Numbering;
 use self::output_lines::OutputLines;
 use super::drops::Drops;
 use super::schemas::{Renderer, render_row, renderer};
-use super::{Finished, JobContext, Task, digest_of};
+use super::{Finished, JobContext, Task, digest_of, stop};
 use thresher_unit::staging::{
     DocumentFile, DropFile, RowVerdict, Staged, StagedDocument, StagedRow, leave, recall,
 };
@@ -75,7 +75,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let summaries = staged.summaries()?;
         let mut numbering = Numbering::start(first, &summaries, &drops);
         staged.for_each(first, last, |place, staged| {
-            task.stop.check()?;
+            stop::check_record(&task.stop)?;
             let summary = &summaries[place as usize];
             records_in += 1;
             shard.tally.bytes_in += u64::from(summary.rendered_bytes);
@@ -89,6 +89,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             }
         })?;
     }
+    task.stop.end_records();
     // An earlier attempt's shard that differs now was altered, and is replaced.
     let earlier = read_facts(context, task.unit.ordinal).ok();
     let facts = shard.finish(earlier.as_ref())?;

@@ -7,11 +7,11 @@ use std::path::Path;
 use thresher_job::{OnMissing, SourceSpec};
 use thresher_proto::pb::InputsUnit;
 
-use super::JobContext;
 use super::join::Part;
 use super::recipe::SourceRecipe;
-use thresher_sources::locate;
+use super::{JobContext, Task, stop};
 use thresher_sources::{Input, ReadRecord, RecordOutcome, RecordSink};
+use thresher_sources::{check_piece, locate};
 use thresher_storage::StorageError;
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputFacts, InputRow};
@@ -28,9 +28,11 @@ pub(super) struct Reading<'a> {
 }
 
 /// Reads every input of a unit, in order. `scratch` names a folder that this attempt may make.
+/// After this the attempt is past its last record.
 pub(super) fn read_unit(
     context: &JobContext,
-    (ordinal, unit): (u32, &InputsUnit),
+    task: &Task,
+    unit: &InputsUnit,
     scratch: &Path,
     sink: &mut dyn FnMut(&Reading<'_>, ReadRecord<'_>) -> Result<(), UnitError>,
 ) -> Result<Vec<InputFacts>, UnitError> {
@@ -49,12 +51,17 @@ pub(super) fn read_unit(
     for (number, row) in (first as u64..).zip(rows) {
         let shard = shard_of(number, table.rows.len() as u64, shards);
         let reading = Reading { source, recipe, path: &row.path, number, shard };
-        let mut sink = |record: ReadRecord<'_>| sink(&reading, record);
+        let mut sink = |record: ReadRecord<'_>| {
+            stop::check_record(&task.stop)?;
+            sink(&reading, record)
+        };
+        // The first record of an input may last long too.
+        stop::check_record(&task.stop)?;
         let read = match recipe.slice.joined().filter(|_| row.piece.is_some()) {
             _ if row.missing => None,
-            None => read_row(context, &reading, row, scratch, &mut sink)?,
+            None => read_row(context, task, (&reading, row), scratch, &mut sink)?,
             Some(joined) => {
-                let part = Part::of(context, (ordinal, unit), number as usize)?;
+                let part = Part::of(context, (task.unit.ordinal, unit), number as usize)?;
                 Some(part.gather(context, joined, scratch, &mut sink)?)
             }
         };
@@ -63,25 +70,29 @@ pub(super) fn read_unit(
             None => sink(missing())?,
         }
     }
+    // A reader may take the end of a stopped input for its own.
+    stop::check(&task.stop)?;
+    task.stop.end_records();
     Ok(facts)
 }
 
 /// Reads one input or piece. Returns `None` if it is missing and the job accepts that.
 fn read_row(
     context: &JobContext,
-    Reading { source, recipe, .. }: &Reading<'_>,
-    row: &InputRow,
+    task: &Task,
+    (Reading { source, recipe, .. }, row): (&Reading<'_>, &InputRow),
     scratch: &Path,
     sink: &mut RecordSink<'_>,
 ) -> Result<Option<InputFacts>, UnitError> {
     let location = locate(source, &row.path)?;
     let input = match Input::stored(location, row, scratch.to_owned()) {
-        Ok(input) => input,
+        Ok(input) => input.stopped_by(&task.stop),
         Err(StorageError::NotFound { .. }) if source.on_missing == OnMissing::Quarantine => {
             return Ok(None);
         }
         Err(error) => return Err(gone_since(row, error).into()),
     };
+    check_piece(recipe.slice, &input)?;
     let digest = recipe.slice.read(&context.job, source, &input, sink)?;
     InputFacts::of_read(input.name(), row, digest).map(Some)
 }

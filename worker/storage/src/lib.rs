@@ -63,7 +63,8 @@ pub enum StorageError {
     Refused { location: String, detail: String },
     #[error(
         "`{location}` changed: {detail}\n\
-         hint: inputs must not change while a job runs; `--fresh` starts over with the new ones"
+         hint: inputs must not change while a job runs; after it has stopped, the same command \
+         continues with the new ones"
     )]
     Changed { location: String, detail: String },
     #[error("`{location}` is not a location: {detail}")]

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use flate2::bufread::MultiGzDecoder;
 use rustix::time::{ClockId, clock_gettime};
+use thresher_formats::stop::Stop;
 use thresher_text::html::{Extraction, HtmlLimits, page_text};
 
 fn main() -> anyhow::Result<()> {
@@ -106,7 +107,7 @@ impl Bench {
 
     fn page(&mut self, url: &str, payload: &[u8]) {
         let before = thread_cpu_nanos();
-        let outcome = page_text(payload, url, &HtmlLimits::default());
+        let outcome = page_text(payload, url, &HtmlLimits::default(), &Stop::default());
         let nanos = thread_cpu_nanos() - before;
         self.cpu_nanos += nanos;
         self.pages += 1;

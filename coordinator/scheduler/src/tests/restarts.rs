@@ -140,3 +140,47 @@ fn a_source_of_which_nothing_is_published_asks_for_attention() {
                     200 of them as `json`, 0 dropped by filters, 0 dropped as duplicates";
     assert_eq!(attention(&room), [expected]);
 }
+
+#[test]
+fn a_listing_that_was_lost_and_is_another_now_stops_the_job_until_it_is_the_same() {
+    let mut room = Room::listed(false, 2);
+    let list = unit(Stage::List, 0, 1).key;
+    let reader = room.lease_one(1);
+    room.report(1, reader, failed(FailureClass::Damaged { producer: list }));
+    let again = room.lease_one(1);
+    assert_eq!(again.key, list);
+    room.report(1, again, listed(0, 1));
+    room.report(1, again, done("other inputs"));
+    assert_eq!((room.job_state(), room.is_refused()), (JobState::Drained, true));
+    assert!(room.reason().contains("of source `crawl` was lost"), "{}", room.reason());
+
+    room.reopen();
+    let worker = room.register(9);
+    let again = room.lease_one(worker);
+    assert_eq!(again.key, list);
+    room.report(worker, again, listed(0, 2));
+    room.report(worker, again, done("list"));
+    assert_eq!(room.job_state(), JobState::Running);
+    let stages: Vec<Stage> = run_out(&mut room, worker).iter().map(|u| u.key.stage).collect();
+    assert!(!stages.contains(&Stage::List), "{stages:?}");
+    assert_eq!((room.job_state(), room.row(Stage::Prepare).done), (JobState::Complete, 2));
+}
+
+#[test]
+fn a_few_records_that_are_all_dropped_by_name_need_no_attention() {
+    for (records_in, dropped, asks) in [(50, 50, false), (50, 49, true), (100, 100, true)] {
+        let mut room = Room::listed(false, 1);
+        let only = room.lease_one(1);
+        let accounting = Accounting {
+            records_in,
+            dropped: vec![Count { name: "c4/empty".to_owned(), value: dropped }],
+            quarantined: vec![Count { name: "json".to_owned(), value: records_in - dropped }],
+            ..Accounting::default()
+        };
+        let digest = b"read".to_vec();
+        let done = Done { accounting: Some(accounting), digest, ..Done::default() };
+        room.report(1, only, Outcome::Done(done));
+        run_out(&mut room, 1);
+        assert_eq!(!attention(&room).is_empty(), asks, "{dropped} of {records_in}");
+    }
+}

@@ -7,13 +7,18 @@ use std::path::Path;
 use super::super::combine::{RangeVerdicts, combine};
 use super::super::gather::gather;
 use super::super::key_file::KeyFile;
-use super::super::testing::{Seeded, TestKey, write_key_file};
+use super::super::testing::{Seeded, TestKey, write_key_file, write_key_file_of_records};
 use super::super::verdicts::VerdictSet;
 use super::*;
 use crate::comm::local::run_local;
 
-/// Returns the drops of each unit and the tally of all ranges, by the definition.
-fn oracle<K: TestKey>(units: &[Vec<K>], policy: Policy) -> (Vec<Vec<u32>>, ResolveTally) {
+/// Returns the drops of each unit and the tally of all ranges, by the definition. Each record of a
+/// unit has the same number of lines.
+fn oracle<K: TestKey>(
+    units: &[Vec<K>],
+    record_lines: u32,
+    policy: Policy,
+) -> (Vec<Vec<u32>>, ResolveTally) {
     let mut occurrences: HashMap<K, Vec<(usize, u32)>> = HashMap::new();
     let mut tally = ResolveTally::default();
     for (unit, keys) in units.iter().enumerate() {
@@ -27,7 +32,9 @@ fn oracle<K: TestKey>(units: &[Vec<K>], policy: Policy) -> (Vec<Vec<u32>>, Resol
     let mut drops = vec![Vec::new(); units.len()];
     let mut repeats = 0;
     for places in occurrences.values() {
-        let all = policy == Policy::DropAll && places.len() > 1;
+        let record = |(unit, ordinal): (usize, u32)| (unit, ordinal / record_lines);
+        let in_several = places.iter().any(|place| record(*place) != record(places[0]));
+        let all = policy == Policy::DropAll && in_several;
         for (unit, ordinal) in &places[usize::from(!all)..] {
             drops[*unit].push(*ordinal);
         }
@@ -148,8 +155,11 @@ fn every_world_agrees_with_the_oracle<K: TestKey>(seeds: std::ops::Range<u64>) {
         let mut random = Seeded::new(seed);
         let dir = tempfile::tempdir().unwrap();
         let units = random_units::<K>(&mut random);
-        let mut files: Vec<KeyFileRef> =
-            (0..).zip(&units).map(|(unit, keys)| write_key_file(dir.path(), unit, keys)).collect();
+        let record_lines = [1, 2, 30][random.below(3) as usize];
+        let written = |(unit, keys): (u32, &Vec<K>)| {
+            write_key_file_of_records(dir.path(), unit, keys, record_lines)
+        };
+        let mut files: Vec<KeyFileRef> = (0..).zip(&units).map(written).collect();
         random.shuffle(&mut files);
         let policy = if random.below(2) == 0 { Policy::KeepFirst } else { Policy::DropAll };
         let way = Way {
@@ -159,7 +169,8 @@ fn every_world_agrees_with_the_oracle<K: TestKey>(seeds: std::ops::Range<u64>) {
             budget_bytes: [0, 40_000, 1 << 30][random.below(3) as usize],
         };
         let found = resolve_all::<K>(dir.path(), &files, policy, way);
-        assert_eq!(found, oracle(&units, policy), "seed {seed} {policy:?} {way:?}");
+        let expected = oracle(&units, record_lines, policy);
+        assert_eq!(found, expected, "seed {seed} {policy:?} {way:?} {record_lines}");
     }
 }
 
@@ -182,7 +193,7 @@ fn many_rounds_and_batches_of_larger_units_give_the_same_drops() {
     let files: Vec<KeyFileRef> =
         (0..).zip(&units).map(|(unit, keys)| write_key_file(dir.path(), unit, keys)).collect();
     for policy in [Policy::KeepFirst, Policy::DropAll] {
-        let expected = oracle(&units, policy);
+        let expected = oracle(&units, 1, policy);
         for (ranges, threads, budget_bytes) in [(1, 1, 1 << 30), (1, 2, 1 << 20), (3, 4, 1 << 17)] {
             let way = Way { ranges, group_units: 2, threads, budget_bytes };
             let found = resolve_all::<u64>(dir.path(), &files, policy, way);

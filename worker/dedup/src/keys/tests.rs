@@ -89,6 +89,42 @@ fn a_key_file_of_documents_is_what_was_pushed_in_any_order_and_memory() {
 }
 
 #[test]
+fn a_key_that_only_one_record_has_is_not_marked_in_any_order_and_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    for seed in 0..40 {
+        let mut random = Seeded::new(seed);
+        let mut pairs = random_pairs::<u64>(&mut random);
+        let last = pairs.iter().map(|(_, ordinal)| *ordinal).max().unwrap_or(0);
+        // The ordinals before the first record are records of their own, and a record can be empty.
+        let mut starts: Vec<u32> =
+            (0..random.below(300)).map(|_| random.below(u64::from(last) + 1) as u32).collect();
+        starts.sort_unstable();
+        let record = |ordinal: u32| match starts.partition_point(|start| *start <= ordinal) {
+            0 => (0, ordinal),
+            number => (number, 0),
+        };
+        let several = |ordinals: &Vec<u32>| {
+            ordinals.iter().any(|ordinal| record(*ordinal) != record(ordinals[0]))
+        };
+        let expected: Vec<bool> = oracle(&pairs).values().map(several).collect();
+        for budget in [0, 1 << 30] {
+            random.shuffle(&mut pairs);
+            let mut collector = KeyCollector::new(9, budget, dir.path());
+            starts.iter().for_each(|start| collector.start_record(*start));
+            for (key, ordinal) in &pairs {
+                collector.push(*key, *ordinal).unwrap();
+            }
+            let path = dir.path().join("keys");
+            fs::write(&path, collector.finish(Vec::new()).unwrap().0).unwrap();
+            let mut marks = Vec::new();
+            let file = KeyFile::<u64>::open(&path).unwrap();
+            file.for_each(Span::WHOLE, |entry| marks.push(entry.repeated)).unwrap();
+            assert!(marks == expected, "seed {seed}, budget {budget}");
+        }
+    }
+}
+
+#[test]
 fn a_span_reads_its_keys_and_no_others() {
     let dir = tempfile::tempdir().unwrap();
     let pairs: Vec<(u64, u32)> = (0..30_000).map(|i| (u64::spread(i), i as u32)).collect();

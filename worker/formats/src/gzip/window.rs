@@ -17,7 +17,7 @@ pub struct InputDigest {
     pub blake3: blake3::Hash,
 }
 
-pub(super) struct Window<R> {
+pub(crate) struct Window<R> {
     input: R,
     bytes: Vec<u8>,
     start: usize,
@@ -28,32 +28,32 @@ pub(super) struct Window<R> {
 }
 
 impl<R: Read> Window<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         let hasher = blake3::Hasher::new();
         Self { input, bytes: Vec::new(), start: 0, end: 0, base: 0, ended: false, hasher }
     }
 
     /// Returns the offset in the input of the first unread byte.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.base + self.start as u64
     }
 
-    pub(super) fn unread(&self) -> &[u8] {
+    pub(crate) fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
     /// Returns whether the input has ended, so that nothing follows the window.
-    pub(super) fn ended(&self) -> bool {
+    pub(crate) fn ended(&self) -> bool {
         self.ended
     }
 
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         assert!(count <= self.end - self.start, "only unread bytes can be consumed");
         self.start += count;
     }
 
     /// Goes back to `offset`, or to the earliest byte that the window still has.
-    pub(super) fn rewind(&mut self, offset: u64) {
+    pub(crate) fn rewind(&mut self, offset: u64) {
         assert!(offset <= self.offset(), "rewinding only goes back");
         let start = offset.saturating_sub(self.base);
         self.start = usize::try_from(start).expect("it lies below `start`, a usize");
@@ -61,7 +61,7 @@ impl<R: Read> Window<R> {
 
     /// Reads until `wanted` bytes are unread or the input ends. The last `history` bytes before
     /// them are kept for `rewind`.
-    pub(super) fn fill(&mut self, wanted: usize, history: usize) -> io::Result<()> {
+    pub(crate) fn fill(&mut self, wanted: usize, history: usize) -> io::Result<()> {
         if self.end - self.start >= wanted || self.ended {
             return Ok(());
         }
@@ -84,12 +84,12 @@ impl<R: Read> Window<R> {
         Ok(())
     }
 
-    pub(super) fn digest(&self) -> InputDigest {
+    pub(crate) fn digest(&self) -> InputDigest {
         InputDigest { bytes: self.base + self.end as u64, blake3: self.hasher.finalize() }
     }
 
     #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 

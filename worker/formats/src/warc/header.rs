@@ -3,14 +3,17 @@
 //! Fields are found by name, never by position, and stay bytes: the caller decides whether they are
 //! text. Invariant: a `Header` borrows what was read and allocates nothing.
 
-use super::REASON_HEADER_MALFORMED;
 use super::{REASON_CONTENT_LENGTH_MISSING, REASON_CONTENT_LENGTH_WRONG, REASON_HEADER_TOO_LARGE};
+use super::{REASON_HEADER_MALFORMED, RECORD_START};
 
 /// The head of a record, from its version line to the empty line.
 #[derive(Clone, Copy)]
 pub struct Header<'a> {
     raw: &'a [u8],
 }
+
+/// Number of blanks that a version line can end with.
+const BLANKS_MAX: usize = 4;
 
 /// What is wrong with a record: a reason, and details.
 pub(super) type Defect = (&'static str, String);
@@ -121,9 +124,10 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Returns the length of the version line at the start of `bytes`, including its line end.
+/// Returns the length of the version line at the start of `bytes`, including its line end. Letters
+/// can have any case, and the line can end with blanks and with a single LF.
 pub(super) fn version_line(bytes: &[u8]) -> Option<usize> {
-    let rest = bytes.strip_prefix(b"WARC/")?;
+    let (start, rest) = bytes.split_at_checked(RECORD_START.len())?;
     let [major @ (b'0' | b'1'), b'.', minor @ ..] = rest else {
         return None;
     };
@@ -132,7 +136,15 @@ pub(super) fn version_line(bytes: &[u8]) -> Option<usize> {
         b'0' => digits == 2,
         _ => digits == 1,
     };
-    (known && minor[digits..].starts_with(b"\r\n")).then_some(5 + 2 + digits + 2)
+    let blanks = minor[digits..].iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+    let version = digits + blanks.take(BLANKS_MAX).count();
+    let line_end = match minor[version..] {
+        [b'\n', ..] => 1,
+        [b'\r', b'\n', ..] => 2,
+        _ => return None,
+    };
+    let named = start.eq_ignore_ascii_case(RECORD_START);
+    (known && named).then_some(RECORD_START.len() + 2 + version + line_end)
 }
 
 /// Returns the first bytes of untrusted data, escaped for a message.
@@ -144,7 +156,7 @@ pub(super) fn shown(bytes: &[u8]) -> String {
 }
 
 fn malformed<T>(bytes: &[u8], what: &str) -> Result<T, Defect> {
-    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or(bytes);
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or(bytes);
     Err((REASON_HEADER_MALFORMED, format!("{what}: `{}`", shown(line))))
 }
 
@@ -220,10 +232,18 @@ mod tests {
 
     #[test]
     fn known_versions_pass_and_others_do_not() {
-        for good in ["WARC/1.0\r\n", "WARC/1.1\r\n", "WARC/0.17\r\n", "WARC/0.18\r\n"] {
+        for good in [
+            "WARC/1.0\r\n",
+            "WARC/1.1\r\n",
+            "WARC/0.17\r\n",
+            "WARC/0.18\r\n",
+            "WARC/1.0\n",
+            "warc/1.0\r\n",
+            "Warc/1.0 \n",
+        ] {
             assert_eq!(version_line(good.as_bytes()), Some(good.len()), "{good}");
         }
-        for bad in ["WARC/2.0\r\n", "WARC/1.0\n", "WARC/1.\r\n", "WARC/10\r\n", "warc/1.0\r\n"] {
+        for bad in ["WARC/2.0\r\n", "WARC/1.0", "WARC/1.\r\n", "WARC/10\r\n", "WARC/1.0\r"] {
             assert_eq!(version_line(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -3,25 +3,25 @@
 //! A member that is itself a tar is entered: its members are the papers. A reader that starts
 //! inside of it therefore finds the same members as one that starts before it.
 //!
-//! **Invariant:** a member belongs to the piece in which its header starts. A block is a header
+//! **Invariant:** a member belongs to the piece in which its header starts, also if extensions of
+//! that header start in an earlier piece. A block is a header
 //! only if its checksum is correct; after damage the next header is searched block by block.
 
 use std::io::{self, Read};
 
-/// Size in bytes of a block of a tar.
-const BLOCK: usize = 512;
+use super::header::{BLOCK, Entry, Extensions, Header, is_tar};
 
 type Block = [u8; BLOCK];
 
 /// A member, or a place at which none can be read. `at` is the offset in the tar.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// A whole member.
-    Member { at: u64, name: String, modified: u64, bytes: Vec<u8> },
+    /// A whole member. `entry` is a file, a folder, a link or a special file.
+    Member { at: u64, name: String, modified: u64, bytes: Vec<u8>, entry: Entry, target: String },
     /// A member that exceeds the limit and was skipped.
     TooLarge { at: u64, name: String, bytes: u64 },
-    /// Blocks without a header, or a member that is truncated.
-    Damaged { at: u64, detail: String },
+    /// Blocks without a header, or a member that is truncated: `is_cut` is set.
+    Damaged { at: u64, detail: String, is_cut: bool },
 }
 
 /// Reads members one after the other.
@@ -36,6 +36,8 @@ pub(super) struct Members<R> {
     ends: Vec<u64>,
     /// The bytes of the block at `at`, if it was already read.
     ahead: Vec<u8>,
+    /// What the extensions before the next header contain.
+    extensions: Extensions,
     /// Whether a block without a header is damage. Before the first header of a piece it is not,
     /// because the piece can start inside a member.
     aligned: bool,
@@ -67,6 +69,7 @@ impl<R: Read> Members<R> {
             through_tars: false,
             ends: Vec::new(),
             ahead: Vec::new(),
+            extensions: Extensions::default(),
             aligned: true,
             ended: false,
         }
@@ -90,17 +93,19 @@ impl<R: Read> Members<R> {
             let header = (read == BLOCK).then(|| Header::of(&block)).flatten();
             let blank = block.iter().all(|byte| *byte == 0);
             match header {
+                // The piece starts inside a paper that is a tar without compression.
+                Some(header) if !self.aligned && is_part_of_a_paper(&header.name) => {}
                 Some(header) => {
                     self.aligned = true;
-                    if !self.enters(&header)? {
-                        return self.member(at, header).map(Some);
+                    if let Some(item) = self.after_header(at, header)? {
+                        return Ok(Some(item));
                     }
                 }
                 None if read < BLOCK => {
                     self.ended = true;
                     if read > 0 && self.aligned {
                         let detail = format!("the tar ends in the middle of a block at byte {at}");
-                        return Ok(Some(Item::Damaged { at, detail }));
+                        return Ok(Some(Item::Damaged { at, detail, is_cut: false }));
                     }
                     return Ok(None);
                 }
@@ -108,7 +113,7 @@ impl<R: Read> Members<R> {
                 None => {
                     self.aligned = false;
                     let detail = format!("no header of a member at byte {at}");
-                    return Ok(Some(Item::Damaged { at, detail }));
+                    return Ok(Some(Item::Damaged { at, detail, is_cut: false }));
                 }
             }
         }
@@ -123,9 +128,28 @@ impl<R: Read> Members<R> {
         Ok((block, read))
     }
 
-    /// Returns whether a member, whose header was read, is a tar to enter, and records its end.
+    /// Reads what follows a header: the bytes of a member, or an extension of the next header. A
+    /// tar is entered.
+    fn after_header(&mut self, at: u64, mut header: Header) -> io::Result<Option<Item>> {
+        let Entry::Extension(kind) = header.entry else {
+            self.extensions.apply(&mut header);
+            return Ok(if self.enters(&header)? { None } else { Some(self.member(at, header)?) });
+        };
+        if !header.is_readable_extension() {
+            return self.member(at, header).map(|_| None);
+        }
+        match self.member(at, header)? {
+            Item::Member { bytes, .. } => self.extensions.add(kind, &bytes),
+            damaged @ (Item::TooLarge { .. } | Item::Damaged { .. }) => return Ok(Some(damaged)),
+        }
+        Ok(None)
+    }
+
+    /// Returns whether a member, whose header was read, is a tar to enter, and records its end. A
+    /// tar that is named like a paper is a paper without compression.
     fn enters(&mut self, header: &Header) -> io::Result<bool> {
-        if !self.through_tars || header.bytes < BLOCK as u64 {
+        let named = !header.name.ends_with(".gz");
+        if !self.through_tars || header.bytes < BLOCK as u64 || !named {
             return Ok(false);
         }
         let (block, read) = self.block()?;
@@ -138,7 +162,7 @@ impl<R: Read> Members<R> {
     }
 
     fn member(&mut self, at: u64, header: Header) -> io::Result<Item> {
-        let Header { name, bytes: size, modified } = header;
+        let Header { name, bytes: size, modified, entry, target } = header;
         let padded = size.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX);
         let end = self.ends.iter().copied().min().unwrap_or(u64::MAX);
         let there = padded.min(end.saturating_sub(self.at));
@@ -154,45 +178,21 @@ impl<R: Read> Members<R> {
         if read < size {
             self.ended |= read < there;
             let detail = format!("the member `{name}` has {size} bytes, and {read} are there");
-            return Ok(Item::Damaged { at, detail });
+            return Ok(Item::Damaged { at, detail, is_cut: true });
         }
         bytes.truncate(size as usize);
-        Ok(Item::Member { at, name, modified, bytes })
+        Ok(Item::Member { at, name, modified, bytes, entry, target })
     }
 }
 
-/// The fields of a member's header.
-struct Header {
-    name: String,
-    bytes: u64,
-    modified: u64,
-}
-
-impl Header {
-    /// Parses a header; returns `None` if its checksum is wrong.
-    fn of(block: &Block) -> Option<Self> {
-        let mut header = tar::Header::new_old();
-        header.as_mut_bytes().copy_from_slice(block);
-        let sum: u32 = block
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| match at {
-                148..156 => u32::from(b' '),
-                _ => u32::from(*byte),
-            })
-            .sum();
-        if header.cksum().ok()? != sum || block[0] == 0 {
-            return None;
-        }
-        let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
-        let modified = header.mtime().unwrap_or(0);
-        Some(Self { name, bytes: header.entry_size().ok()?, modified })
-    }
-}
-
-/// Returns whether bytes start with the header of a tar.
-pub(super) fn is_tar(bytes: &[u8]) -> bool {
-    bytes.first_chunk().is_some_and(|block| Header::of(block).is_some())
+/// Returns whether a name is that of a file inside a paper rather than of a paper.
+fn is_part_of_a_paper(name: &str) -> bool {
+    const ENDINGS: [&str; 16] = [
+        "aux", "bbl", "bib", "bst", "cls", "eps", "fig", "jpg", "latex", "log", "ltx", "pdf_tex",
+        "png", "ps", "sty", "tex",
+    ];
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// Fills `block` as far as the input has bytes, and returns their number.

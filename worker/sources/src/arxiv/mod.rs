@@ -1,32 +1,40 @@
 //! The slice `arxiv`: tars of papers in TeX.
 //!
 //! ```text
-//! arXiv_src_*.tar → members → .gz: a tar of a project or one file → .tex files → one text
+//! arXiv_src_*.tar → members → .gz: a tar of a project or one file → TeX files → one text
 //! ```
 //! A tar is split into pieces at its members. Papers that were submitted only as PDF are dropped. A
 //! tar that contains such tars is read in the same way.
 
-mod macros;
+mod header;
+mod kind;
 mod members;
+mod paths;
 mod published;
+mod texts;
 mod thresher_rules;
+mod unpack;
 mod unusable;
 
 use std::borrow::Cow;
 use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use thresher_job::{JobSpec, LatexRules, SourceSpec};
 
-use super::{Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source};
-use members::{Item, Members, is_tar};
-use thresher_formats::gzip::InputDigest;
+use super::{
+    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
+};
+use header::Entry;
+use members::{Item, Members};
+use texts::{NoText, PaperText, text_of};
+use thresher_formats::form::Form;
+use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_formats::piece::Piece;
+use thresher_formats::unpack::{DamageError, UnpackedReader};
 use thresher_unit::UnitError;
-use unusable::Unusable;
 
 /// The reader of the slice `arxiv`.
 pub struct Arxiv;
@@ -42,6 +50,10 @@ impl Source for Arxiv {
         Ok(bytes.map(|bytes| Piece::even(bytes, target_bytes)).unwrap_or_default())
     }
 
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Tar])
+    }
+
     fn read(
         &self,
         job: &JobSpec,
@@ -49,21 +61,23 @@ impl Source for Arxiv {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
-        let reader = HashedReader::up_to(input.open()?, piece.length);
         let failed = |error| input.failed(&error);
         let most = job.arxiv.max_paper_bytes.0;
-        let mut members =
-            Members::of_piece(reader, piece.offset, piece.range().end, most).map_err(failed)?;
-        let mut record = 0;
-        while let Some(item) = members.next().map_err(failed)? {
-            let directory = matches!(&item, Item::Member { name, .. } if name.ends_with('/'));
-            if !directory {
-                read_member(job, record, item, sink)?;
-                record += 1;
+        let digest = match input.piece() {
+            None => {
+                let unpacked = input.unpacked(&forms::ARXIV, GzipLimits::default())?;
+                let unpacked = unpacked.without_guesses();
+                let reader = UnpackedReader::new(unpacked);
+                let members = Members::of_piece(reader, 0, u64::MAX, most).map_err(failed)?;
+                read_members(job, input, members, sink)?.finish().map_err(failed)?
             }
-        }
-        let digest = members.into_input().finish().map_err(failed)?;
+            Some(piece) => {
+                let reader = HashedReader::up_to(input.open()?, piece.length);
+                let (offset, end) = (piece.offset, piece.range().end);
+                let members = Members::of_piece(reader, offset, end, most).map_err(failed)?;
+                read_members(job, input, members, sink)?.finish().map_err(failed)?
+            }
+        };
         if digest.bytes == 0 {
             let outcome =
                 RecordOutcome::Quarantined { id: "", url: "", reason: REASON_EMPTY, detail: "" };
@@ -82,6 +96,37 @@ impl Source for Arxiv {
     }
 }
 
+/// Reads the members of a tar, up to its end or to damage of what it is packed in, and returns the
+/// input.
+fn read_members<R: Read>(
+    job: &JobSpec,
+    input: &Input<'_>,
+    mut members: Members<R>,
+    sink: &mut RecordSink<'_>,
+) -> Result<R, UnitError> {
+    let mut record = 0;
+    loop {
+        let item = match members.next() {
+            Ok(None) => return Ok(members.into_input()),
+            Ok(Some(item)) => item,
+            Err(error) => {
+                let Some(damage) = DamageError::of(&error) else {
+                    return Err(input.failed(&error));
+                };
+                let (reason, detail) = (damage.reason, damage.detail.as_str());
+                let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
+                sink(ReadRecord { offset: damage.offset, record, bytes: 0, outcome })?;
+                return Ok(members.into_input());
+            }
+        };
+        let is_folder = matches!(&item, Item::Member { entry: Entry::Folder, .. });
+        if !is_folder {
+            read_member(job, record, item, sink)?;
+            record += 1;
+        }
+    }
+}
+
 /// Passes the record of one member of a tar to the sink.
 fn read_member(
     job: &JobSpec,
@@ -90,47 +135,34 @@ fn read_member(
     sink: &mut RecordSink<'_>,
 ) -> Result<(), UnitError> {
     let (at, name, modified, packed) = match item {
-        Item::Member { at, name, modified, bytes } => (at, name, modified, bytes),
+        Item::Member { at, name, modified, bytes, .. } => (at, name, modified, bytes),
         Item::TooLarge { at, name, bytes } => {
             let detail = format!("the member has {bytes} bytes");
             let (reason, detail) = ("paper_too_large", detail.as_str());
             let outcome = RecordOutcome::Quarantined { id: &name, url: "", reason, detail };
             return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
-        Item::Damaged { at, detail } => {
+        Item::Damaged { at, detail, .. } => {
             let (reason, detail) = ("tar_damaged", detail.as_str());
             let outcome = RecordOutcome::Quarantined { id: "", url: "", reason, detail };
             return sink(ReadRecord { offset: at, record, bytes: 0, outcome });
         }
     };
-    let id = arxiv_id(&name);
+    let id = arxiv_id(&name, job.arxiv.latex);
     let url = format!("https://arxiv.org/abs/{id}");
     let bytes = packed.len() as u64;
     let mut emit =
         |outcome: RecordOutcome<'_>| sink(ReadRecord { offset: at, record, bytes, outcome });
     let (id, url_of) = (id.as_str(), url.as_str());
     let dropped = |reason, detail| RecordOutcome::Dropped { id, url: url_of, reason, detail };
-    let quarantined =
-        |reason, detail| RecordOutcome::Quarantined { id, url: url_of, reason, detail };
     if name.ends_with(".pdf") {
         return emit(dropped("arxiv/pdf_only", ""));
     }
     if !name.ends_with(".gz") {
         return emit(dropped("arxiv/no_paper", &name));
     }
-    let files = match tex_files(&packed, job.arxiv.max_paper_bytes.0) {
-        Ok(files) if files.is_empty() => return emit(dropped("arxiv/no_tex", "")),
-        Ok(files) => files,
-        Err((reason, detail)) => return emit(quarantined(reason, &detail)),
-    };
-    let most = job.arxiv.max_paper_bytes.0 as usize;
-    let text = match job.arxiv.latex {
-        LatexRules::RedpajamaV1 => published::text_of(&files, most),
-        LatexRules::Thresher => thresher_rules::text_of(&files, most),
-    };
-    match text {
-        Ok(text) if text.is_empty() => emit(dropped("arxiv/empty", "")),
-        Ok(text) => {
+    match text_of(&packed, job.arxiv.latex, job.arxiv.max_paper_bytes.0) {
+        Ok(PaperText { text, missing, .. }) => {
             let date = iso_time(modified);
             let meta = meta_of(&name, id, &url, &date);
             emit(RecordOutcome::Page(Page {
@@ -139,16 +171,13 @@ fn read_member(
                 date: &date,
                 text: &text,
                 meta: Some(&meta),
+                missing_files: missing,
                 ..Page::default()
             }))
         }
-        Err(error) => {
-            let detail = error.to_string();
-            match error {
-                Unusable::NotUtf8 { .. } => emit(dropped("arxiv/not_utf8", &detail)),
-                Unusable::MacroNotAscii { .. } => emit(dropped("arxiv/macro_not_ascii", &detail)),
-                Unusable::TooLarge { .. } => emit(quarantined("paper_too_large", &detail)),
-            }
+        Err(NoText::Dropped { reason, detail }) => emit(dropped(reason, &detail)),
+        Err(NoText::Quarantined { reason, detail }) => {
+            emit(RecordOutcome::Quarantined { id, url: url_of, reason, detail: &detail })
         }
     }
 }
@@ -167,46 +196,22 @@ fn meta_of(name: &str, id: &str, url: &str, date: &str) -> Meta {
     fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Names and bytes of a paper's TeX files, in the order of its tar.
-type TexFiles = Vec<(String, Vec<u8>)>;
-
-/// Unpacks a paper; an error is the reason and the detail of a quarantined record.
-fn tex_files(packed: &[u8], max_bytes: u64) -> Result<TexFiles, (&'static str, String)> {
-    let mut bytes = Vec::new();
-    MultiGzDecoder::new(packed)
-        .take(max_bytes + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ("gzip_damaged", error.to_string()))?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(("paper_too_large", format!("it unpacks to more than {max_bytes} bytes")));
-    }
-    if !is_tar(&bytes) {
-        return Ok(vec![("paper.tex".to_owned(), bytes)]);
-    }
-    let damaged = |error: std::io::Error| ("tar_damaged", error.to_string());
-    let mut members = Members::of_paper(bytes.as_slice(), max_bytes);
-    let mut files = Vec::new();
-    while let Some(item) = members.next().map_err(damaged)? {
-        match item {
-            Item::Member { name, bytes, .. } if name.ends_with(".tex") => files.push((name, bytes)),
-            Item::Member { .. } => {}
-            Item::TooLarge { name, .. } => {
-                return Err(("paper_too_large", format!("the file `{name}` is too large")));
-            }
-            Item::Damaged { detail, .. } => return Err(("tar_damaged", detail)),
-        }
-    }
-    Ok(files)
-}
-
 /// Returns the id in the name of a member: `hep-th/9901001` for `9901/hep-th9901001.gz`, and
-/// `1911.02782` for `1911/1911.02782.gz`.
-fn arxiv_id(name: &str) -> String {
+/// `1911.02782` for `1911/1911.02782.gz`. RedPajama's rules leave names as they are that have other
+/// signs in the archive, or more than digits and dots in the number.
+fn arxiv_id(name: &str, rules: LatexRules) -> String {
     let file = name.rsplit('/').next().unwrap_or(name);
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     let digits = stem.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
     let (archive, number) = stem.split_at(digits);
-    if archive.is_empty() || number.is_empty() {
+    let is_split = match rules {
+        LatexRules::Thresher => true,
+        LatexRules::RedpajamaV1 => {
+            archive.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+                && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        }
+    };
+    if archive.is_empty() || number.is_empty() || !is_split {
         return stem.to_owned();
     }
     format!("{archive}/{number}")

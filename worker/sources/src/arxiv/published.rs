@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::Unusable;
+use super::unusable::Unusable;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles each")]
 fn compiled(pattern: &str) -> Regex {

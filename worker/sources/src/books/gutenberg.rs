@@ -1,12 +1,21 @@
 //! Parses what Project Gutenberg adds to a text: a header with fields, marks, and its licence.
 //!
-//! Marks are whole lines that start with `*** START OF` or `*** END OF` and name Project Gutenberg.
-//! Older texts end their header with `*END*THE SMALL PRINT`. A text without marks is not changed.
+//! Marks start with `*** START OF` or `*** END OF` and name Project Gutenberg; a long title
+//! continues them on the next lines. Texts of the 1990s end their header with `*END*THE SMALL
+//! PRINT`, and the text itself with a line such as `End of The Project Gutenberg Etext of …`. A
+//! text without marks is not changed.
 
-use std::borrow::Cow;
+use super::fields::{self, HEADER_BYTES, starts_with};
 
-/// Number of first bytes in which the header must end.
-const HEADER_BYTES: usize = 24 << 10;
+/// Number of last bytes in which a line such as `End of Project Gutenberg's …` ends the text. The
+/// licence that follows has 20 KB.
+const FOOTER_BYTES: usize = 28 << 10;
+/// Number of lines over which a mark can extend.
+const MARK_LINES: usize = 4;
+/// Number of notes on the making of a text that can follow its header.
+const MAX_NOTES: usize = 4;
+/// Number of lines of such a note.
+const NOTE_LINES: usize = 8;
 
 /// A book with the fields of its header.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,38 +32,16 @@ pub(super) struct Book<'a> {
     pub(super) language: Option<&'static str>,
 }
 
-/// Decodes a file as UTF-8, or else with the encoding that its header names. If that fails, returns
-/// the position of the first byte that is not valid UTF-8.
-pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, usize> {
-    let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-    let error = match simdutf8::compat::from_utf8(raw) {
-        Ok(text) => return Ok(Cow::Borrowed(text)),
-        Err(error) => error.valid_up_to(),
-    };
-    let head = String::from_utf8_lossy(&raw[..raw.len().min(HEADER_BYTES)]);
-    let label = field(&head, "Character set encoding:").ok_or(error)?;
-    let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).ok_or(error)?;
-    let (text, _, damaged) = encoding.decode(raw);
-    if damaged { Err(error) } else { Ok(text) }
-}
-
 /// Reads the header. If `cut` is set, the returned text is only the part between the marks.
 pub(super) fn read(text: &str, cut: bool) -> Book<'_> {
     let marks = marks(text);
-    let head = match marks.start {
-        Some((start, _)) => &text[..start],
-        None => "",
-    };
-    let released = field(head, "Release Date:");
-    let number = released.and_then(|date| date.split_once('#')).map(|(_, number)| number);
-    let number = number.map(|number| number.trim_end_matches(']').trim());
-    let body = if cut { marks.between(text) } else { text };
+    let head = marks.start.map_or("", |(start, _)| &text[..start]);
     Book {
-        text: body,
-        title: field(head, "Title:"),
-        released: released.map(|date| date.split('[').next().unwrap_or(date).trim()),
-        number,
-        language: field(head, "Language:").and_then(language_code),
+        text: if cut { marks.between(text) } else { text },
+        title: fields::value(head, &["Title:"]),
+        released: fields::released(head),
+        number: fields::number(head),
+        language: fields::value(head, &["Language:"]).and_then(fields::language_code),
     }
 }
 
@@ -67,61 +54,148 @@ struct Marks {
 
 impl Marks {
     fn between<'a>(&self, text: &'a str) -> &'a str {
-        let from = self.start.map_or(0, |(_, end)| end);
-        let to = self.end.unwrap_or(text.len()).max(from);
-        text[from..to].trim_matches(['\n', '\r'])
+        let to = self.end.unwrap_or(text.len());
+        let from = self.start.map_or(0, |(_, end)| end).min(to);
+        let body =
+            if self.start.is_some() { without_notes(&text[from..to]) } else { &text[from..to] };
+        body.trim_matches(['\n', '\r'])
     }
+}
+
+/// What a line marks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Start,
+    /// The end of the conditions that texts of the 1990s start with.
+    SmallPrint,
+    End,
+    /// A line at the end of the text that is no mark in later texts.
+    Closing,
 }
 
 /// Finds the marks in a text.
 fn marks(text: &str) -> Marks {
     let mut marks = Marks::default();
+    let mut closing = None;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let (start, end) = (at, at + line.len());
-        at = end;
-        if !line.starts_with('*') {
-            continue;
-        }
-        let upper = line.to_ascii_uppercase();
-        let upper = upper.trim_start_matches(['*', ' ']);
-        let named = upper.contains("GUTENBERG");
-        if marks.start.is_none()
-            && start < HEADER_BYTES
-            && (named && upper.starts_with("START OF") || upper.starts_with("END*THE SMALL PRINT"))
-        {
-            marks.start = Some((start, end));
-        } else if named && upper.starts_with("END OF") {
-            marks.end = Some(start);
-            break;
+        let start = at;
+        at += line.len();
+        let Some(mark) = mark(line, &text[start..]) else { continue };
+        let in_header = start < HEADER_BYTES;
+        match mark {
+            Mark::Start => {
+                // What follows is another book of the same file.
+                (marks.end, closing) = (None, None);
+                let is_later = marks.start.is_some_and(|(_, end)| !ends_small_print(&text[..end]));
+                if in_header && !is_later {
+                    marks.start = Some((start, start + mark_len(&text[start..])));
+                }
+            }
+            Mark::SmallPrint if in_header => {
+                marks.start = Some((start, start + mark_len(&text[start..])));
+            }
+            Mark::SmallPrint => {}
+            Mark::End => marks.end = marks.end.or(Some(start)),
+            Mark::Closing if text.len() - start <= FOOTER_BYTES => {
+                closing = closing.or(Some(start));
+            }
+            Mark::Closing => {}
         }
     }
+    // A closing line belongs to a header or to a mark at the end.
+    let has_mark = marks.start.is_some() || marks.end.is_some();
+    let closing = closing.filter(|at| has_mark && marks.start.is_none_or(|(_, end)| *at >= end));
+    marks.end = match (marks.end, closing) {
+        (Some(end), Some(closing)) => Some(end.min(closing)),
+        (end, closing) => end.or(closing),
+    };
     marks
 }
 
-/// Returns the value of the first line that starts with `name`.
-fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let value = head.lines().find_map(|line| line.strip_prefix(name))?.trim();
-    (!value.is_empty()).then_some(value)
+/// Returns what a line marks; `rest` starts with the line.
+fn mark(line: &str, rest: &str) -> Option<Mark> {
+    let bare = line.trim_start_matches(['*', ' ']);
+    if line.starts_with('*') {
+        if starts_with(bare, "END")
+            && starts_with(bare[3..].trim_start_matches(['*', ' ']), "THE SMALL PRINT")
+        {
+            return Some(Mark::SmallPrint);
+        }
+        let is_start = starts_with(bare, "START OF");
+        if is_start || starts_with(bare, "END OF") {
+            let named = rest[..mark_len(rest)].to_ascii_uppercase().contains("GUTENBERG");
+            return named.then_some(if is_start { Mark::Start } else { Mark::End });
+        }
+        if starts_with(bare, "START: FULL LICENSE") {
+            return Some(Mark::End);
+        }
+    }
+    const CLOSINGS: [&str; 8] =
+        ["End of ", "Ende ", "Fin de ", "Fin du ", "Fine ", "Einde ", "Slut ", "Fim "];
+    let closes = CLOSINGS.iter().any(|closing| starts_with(bare, closing));
+    let two_lines = || rest.lines().take(2).collect::<String>().to_ascii_uppercase();
+    let names = || ["GUTENBERG", "ETEXT"].iter().any(|it| two_lines().contains(it));
+    (closes && line.len() < 120 && names()).then_some(Mark::Closing)
 }
 
-/// Returns the ISO 639-1 code for an English name of a language.
-fn language_code(name: &str) -> Option<&'static str> {
-    const NAMES: [(&str, &str); 12] = [
-        ("Chinese", "zh"),
-        ("Danish", "da"),
-        ("Dutch", "nl"),
-        ("English", "en"),
-        ("Finnish", "fi"),
-        ("French", "fr"),
-        ("German", "de"),
-        ("Italian", "it"),
-        ("Latin", "la"),
-        ("Portuguese", "pt"),
-        ("Spanish", "es"),
-        ("Swedish", "sv"),
+/// Returns whether a text ends with the mark of the small print.
+fn ends_small_print(text: &str) -> bool {
+    let last = text.trim_end().lines().rev().take(2);
+    last.into_iter().any(|line| line.to_ascii_uppercase().contains("THE SMALL PRINT"))
+}
+
+/// Returns the length of a mark: to the line with its closing stars, if that is one of the next.
+fn mark_len(rest: &str) -> usize {
+    let mut len = 0;
+    for (number, line) in rest.split_inclusive('\n').take(MARK_LINES).enumerate() {
+        len += line.len();
+        let inner = if number == 0 { line.trim_start_matches(['*', ' ']) } else { line };
+        if number > 0 && line.trim().is_empty() {
+            break;
+        }
+        if inner.contains("***") || inner.trim_end().ends_with("*END*") {
+            return len;
+        }
+    }
+    rest.split_inclusive('\n').next().map_or(0, str::len)
+}
+
+/// Removes notes on who made the text, which follow the header.
+fn without_notes(body: &str) -> &str {
+    const NOTES: [&str; 14] = [
+        "Produced by",
+        "E-text prepared by",
+        "Etext prepared by",
+        "Text prepared by",
+        "Prepared by",
+        "This etext was p",
+        "This e-text was p",
+        "This etext is p",
+        "This etext prepared by",
+        "This eBook was produced by",
+        "This ebook was prepared by",
+        "Scanned by",
+        "Transcribed from",
+        "HTML version by",
     ];
-    NAMES.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
+    let mut rest = body.trim_start_matches(['\n', '\r', ' ']);
+    for _ in 0..MAX_NOTES {
+        let note = rest.trim_start_matches('[');
+        if !NOTES.iter().any(|known| starts_with(note, known)) {
+            break;
+        }
+        let paragraph = rest.split_inclusive('\n').take_while(|line| !line.trim().is_empty());
+        let lines: Vec<usize> = paragraph.take(NOTE_LINES + 1).map(str::len).collect();
+        // Without an empty line after it, a note is one line.
+        let count = if lines.len() > NOTE_LINES { 1 } else { lines.len() };
+        let len: usize = lines[..count].iter().sum();
+        rest = rest[len..].trim_start_matches(['\n', '\r', ' ']);
+    }
+    // The first line keeps its indentation.
+    let from = body.len() - rest.len();
+    let line = body[..from].rfind('\n').map_or(0, |feed| feed + 1);
+    &body[line..]
 }
 
 #[cfg(test)]
@@ -139,17 +213,64 @@ mod tests {
             ),
             ("t\n*** END OF THIS PROJECT GUTENBERG EBOOK X ***\nl\n", "t"),
             ("small\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN*Ver.04*END*\nt", "t"),
-            // Stars in the text of a book are not marks.
+            // Marks over several lines.
+            ("*** START OF THE PROJECT GUTENBERG EBOOK A\nLONG TITLE ***\n\nt", "t"),
+            ("*** START OF THIS\r\nPROJECT GUTENBERG EBOOK X ***\r\nt", "t"),
+            ("s\n*END THE SMALL PRINT! FOR ETEXTS*\nVer.04.29.93*END*\n\nt", "t"),
+            ("*** START OF THE PROJECT GUTENBERG EBOOK X\n\nt\n***\nu", "t\n***\nu"),
+            // The small print before, and inside, the marks of later texts.
+            (
+                "s\n*END*THE SMALL PRINT!*END*\na\n*** START OF THE PROJECT GUTENBERG EBOOK ***\nt",
+                "t",
+            ),
+            ("*** START OF THE PROJECT GUTENBERG EBOOK ***\ns\n*END*THE SMALL PRINT!*END*\nt", "t"),
+            // Closing lines and notes.
+            (
+                "*END*THE SMALL PRINT!*END*\nt\n\nEnd of The Project Gutenberg Etext of X, by Y\n",
+                "t\n",
+            ),
+            (
+                "*** START OF PROJECT GUTENBERG X ***\n\nProduced by A,\nB and C\n\n\n  t\n\nEnd of Project\n\
+                 Gutenberg's X\n\n*** END OF THE PROJECT GUTENBERG X ***\nl",
+                "  t\n",
+            ),
+            (
+                "*** START OF PROJECT GUTENBERG X ***\n[E-text prepared by A]\n\nThis etext was produced by B\n\nt",
+                "t",
+            ),
+            ("s\n*END*THE SMALL PRINT!*END*\nt\nEnd of this Etext of X\n", "t"),
+            ("*** START OF PROJECT GUTENBERG X ***\nt\nFin du Projet Gutenberg de X\n", "t"),
+            ("*** START OF PROJECT GUTENBERG X ***\nt\n*** START: FULL LICENSE ***\nl", "t"),
+            // Several books in one file.
+            (
+                "*** START OF PROJECT GUTENBERG X ***\nt\n*** END OF PROJECT GUTENBERG X ***\nl\n\
+                 *** START OF PROJECT GUTENBERG Y ***\nu\n*** END OF PROJECT GUTENBERG Y ***\nl",
+                "t\n*** END OF PROJECT GUTENBERG X ***\nl\n*** START OF PROJECT GUTENBERG Y ***\nu",
+            ),
+            // Lines of a book that look like marks.
             (
                 "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",
                 "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",
             ),
+            ("Produced by A\n\nt", "Produced by A\n\nt"),
+            (
+                "t\nEnd of Project Gutenberg as we know it\nu",
+                "t\nEnd of Project Gutenberg as we know it\nu",
+            ),
             ("", ""),
         ];
         for (text, left) in cases {
-            assert_eq!(read(text, true).text, left, "{text:?}");
+            assert_eq!(read(text, true).text, left.trim_matches('\n'), "{text:?}");
             assert_eq!(read(text, false).text, text);
         }
+    }
+
+    #[test]
+    fn a_closing_line_in_the_middle_of_a_book_does_not_end_it() {
+        let long = "words of the book\n".repeat(2000);
+        let text =
+            format!("*** START OF PROJECT GUTENBERG X ***\nEnd of the Gutenberg era\n{long}");
+        assert!(read(&text, true).text.len() > long.len());
     }
 
     #[test]

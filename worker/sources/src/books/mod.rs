@@ -2,8 +2,10 @@
 //!
 //! | input | a record is |
 //! |---|---|
-//! | `.json(l)(.gz)`: `short_book_title`, `publication_date`, `url`, `text` | a row |
-//! | any other name (`train/1234.txt`) | the whole file |
+//! | JSON lines: `short_book_title`, `publication_date`, `url`, `text` | a row |
+//! | anything else (`train/1234.txt`) | the whole file |
+//!
+//! Both can be packed. The name decides if it ends with `.json(l)`, and the first bytes otherwise.
 //!
 //! The header and the licence that Project Gutenberg adds to a text are removed; title, date and
 //! language are read from the header. A file that is not valid UTF-8 is decoded with the encoding
@@ -12,20 +14,25 @@
 //!
 //! **Invariant:** of the text between the marks only the line ends are changed.
 
+mod fields;
 mod gutenberg;
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thresher_job::{JobSpec, SourceSpec};
 
+use super::json_rows::{Loose, Text};
 use super::{
-    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, json_rows,
+    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
+    json_rows,
 };
-use thresher_formats::gzip::InputDigest;
-use thresher_formats::hashed::HashedReader;
+use thresher_formats::form::Form;
+use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::piece::Piece;
+use thresher_formats::unpack::{DamageError, UnpackedReader};
 use thresher_unit::UnitError;
 
 /// The licence of Project Gutenberg's texts, which are free of copyright in the United States.
@@ -37,14 +44,17 @@ pub struct Books;
 /// A row of PG-19.
 #[derive(Debug, Deserialize)]
 struct Row {
-    #[serde(default, alias = "title")]
-    short_book_title: String,
+    #[serde(default)]
+    short_book_title: Loose,
+    #[serde(default)]
+    title: Loose,
     /// A number or a text.
     #[serde(default)]
     publication_date: Value,
     #[serde(default)]
-    url: String,
-    text: String,
+    url: Loose,
+    #[serde(default)]
+    text: Text,
 }
 
 impl Source for Books {
@@ -57,6 +67,10 @@ impl Source for Books {
         Ok(json_rows::pieces(input, target_bytes))
     }
 
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Json])
+    }
+
     fn read(
         &self,
         job: &JobSpec,
@@ -64,12 +78,25 @@ impl Source for Books {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        let name = input.path().strip_suffix(".gz").unwrap_or(input.path());
-        if ![".json", ".jsonl", ".ndjson"].iter().any(|ending| name.ends_with(ending)) {
+        let rows = [".json", ".jsonl", ".ndjson"].iter().any(|ending| {
+            let name = input.path();
+            name.ends_with(ending) || name.contains(&format!("{ending}."))
+        });
+        if !rows && input.form_of_content()? != Form::Json {
             return read_file(job, input, sink);
         }
-        json_rows::read(job, input, sink, |place, row: Row, sink| {
-            let id = if row.url.is_empty() { &place.id } else { &row.url };
+        json_rows::read(job, (input, &forms::BOOK_ROWS), sink, |place, row: Row, sink| {
+            let Row { short_book_title, title: Loose(title), url: Loose(url), .. } = &row;
+            let title = Some(&short_book_title.0).filter(|it| !it.is_empty()).unwrap_or(title);
+            let id = if url.is_empty() { &place.id } else { url };
+            let text = match row.text.get("text") {
+                Ok(text) => text,
+                Err((reason, detail)) => {
+                    let detail = detail.as_str();
+                    let outcome = RecordOutcome::Quarantined { id, url, reason, detail };
+                    return sink(place.read_record(outcome));
+                }
+            };
             let date = match &row.publication_date {
                 Value::String(text) => text.clone(),
                 Value::Null => String::new(),
@@ -78,13 +105,14 @@ impl Source for Books {
                     other.to_string()
                 }
             };
-            let meta = meta(&row.short_book_title, &row.publication_date, &row.url);
-            let book = gutenberg::read(&row.text, job.books.cut_boilerplate);
+            let meta = meta(title, &row.publication_date, url);
+            let text = with_line_feeds(text, job.books.cut_boilerplate);
+            let book = gutenberg::read(&text, job.books.cut_boilerplate);
             sink(place.read_record(outcome(&Page {
                 id,
-                url: &row.url,
+                url,
                 date: &date,
-                title: &row.short_book_title,
+                title,
                 text: book.text,
                 language: book.language,
                 meta: Some(&meta),
@@ -101,32 +129,39 @@ fn read_file(
     sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
     let limit = job.records.max_bytes.0;
-    let mut reader = HashedReader::new(input.open()?);
+    let unpacked = input.unpacked(&forms::BOOK, GzipLimits::default())?.as_text();
+    let mut reader = UnpackedReader::new(unpacked);
     let mut raw = Vec::new();
     let bounded = reader.by_ref().take(limit + 1).read_to_end(&mut raw);
-    bounded.map_err(|error| input.failed(&error))?;
+    let damage = match bounded {
+        Ok(_) => None,
+        Err(error) => Some(DamageError::of(&error).cloned().ok_or_else(|| input.failed(&error))?),
+    };
     let digest = reader.finish().map_err(|error| input.failed(&error))?;
     let id = input.path();
     let mut emit = |outcome: RecordOutcome<'_>| {
         sink(ReadRecord { offset: 0, record: 0, bytes: digest.bytes, outcome })
     };
-    if digest.bytes > limit {
-        let detail = format!("a book of {} bytes", digest.bytes);
+    if let Some(Damage { reason, detail, .. }) = damage {
+        emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
+        return Ok(digest);
+    }
+    if raw.len() as u64 > limit {
+        let detail = format!("a book of more than {limit} bytes");
         let reason = "record_too_large";
         emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
         return Ok(digest);
     }
-    let text = match gutenberg::decode(&raw) {
+    let text = match fields::decode(&raw) {
         Ok(text) => text,
         Err(at) => {
-            let detail = format!("byte {at} is no UTF-8, and the header names no encoding");
+            let detail = format!("byte {at} is not valid UTF-8, and the header names no encoding");
             let reason = "invalid_utf8";
             emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
             return Ok(digest);
         }
     };
-    let text =
-        if job.books.cut_boilerplate { text.replace("\r\n", "\n") } else { text.into_owned() };
+    let text = with_line_feeds(&text, job.books.cut_boilerplate);
     let book = gutenberg::read(&text, job.books.cut_boilerplate);
     let stem = id.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
     let number = book.number.unwrap_or(stem);
@@ -146,6 +181,14 @@ fn read_file(
         ..Page::default()
     }))?;
     Ok(digest)
+}
+
+/// Returns the text with line feeds in place of the line ends of DOS, if it is changed at all.
+fn with_line_feeds(text: &str, changes: bool) -> Cow<'_, str> {
+    if changes && text.contains('\r') {
+        return Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"));
+    }
+    Cow::Borrowed(text)
 }
 
 /// Returns the outcome of a book: it is dropped if its text is empty.
@@ -207,8 +250,12 @@ mod tests {
         assert_eq!((id.as_str(), date.as_str(), title.as_str()), ("u", "1913", "T"));
         let expected = json!({"short_book_title": "T", "publication_date": 1913, "url": "u"});
         assert_eq!(json!(meta), expected);
+        let dos = b"{\"text\":\"x\\r\\ny\\rz\"}\n";
+        assert_eq!(read_bytes(&Books, "books", "a.jsonl", dos)[0].outcome(), "x\ny\nz");
+        let published = job("books", "redpajama-v1", "");
+        assert_eq!(read_with(&Books, &published, "a.jsonl", dos)[0].outcome(), "x\r\ny\rz");
         assert_eq!(seen[1].outcome(), "books/empty");
-        assert_eq!(seen[2].outcome(), "invalid_json");
+        assert_eq!(seen[2].outcome(), "json_no_text");
     }
 
     #[test]

@@ -15,7 +15,10 @@ use serde_json::json;
 use thresher_job::{JobSpec, SourceSpec};
 
 use super::commoncrawl::dump_in;
+use super::forms;
+use super::json_rows::{Loose, Text};
 use super::{Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Source, json_rows};
+use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -29,11 +32,12 @@ pub struct C4;
 /// A line of a file; other fields are ignored.
 #[derive(Debug, Deserialize)]
 struct Row {
-    text: String,
     #[serde(default)]
-    timestamp: String,
+    text: Text,
     #[serde(default)]
-    url: String,
+    timestamp: Loose,
+    #[serde(default)]
+    url: Loose,
 }
 
 impl Source for C4 {
@@ -50,6 +54,10 @@ impl Source for C4 {
         Ok(json_rows::pieces(input, target_bytes))
     }
 
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Json])
+    }
+
     fn read(
         &self,
         job: &JobSpec,
@@ -58,8 +66,16 @@ impl Source for C4 {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let language = language_of(input.path());
-        json_rows::read(job, input, sink, |place, row: Row, sink| {
-            let Row { text, timestamp, url } = &row;
+        json_rows::read(job, (input, &forms::C4), sink, |place, row: Row, sink| {
+            let Row { text, timestamp: Loose(timestamp), url: Loose(url) } = &row;
+            let text = match text.get("text") {
+                Ok(text) => text,
+                Err((reason, detail)) => {
+                    let (id, detail) = (&place.id, detail.as_str());
+                    let outcome = RecordOutcome::Quarantined { id, url, reason, detail };
+                    return sink(place.read_record(outcome));
+                }
+            };
             if text.is_empty() {
                 let outcome =
                     RecordOutcome::Dropped { id: &place.id, url, reason: "c4/empty", detail: "" };
@@ -95,8 +111,8 @@ fn language_of(path: &str) -> &str {
 /// Returns the fields of `meta` that RedPajama published.
 fn meta(row: &Row, language: &str) -> Meta {
     let mut meta = Meta::new();
-    meta.insert("timestamp".into(), json!(row.timestamp));
-    meta.insert("url".into(), json!(row.url));
+    meta.insert("timestamp".into(), json!(row.timestamp.0));
+    meta.insert("url".into(), json!(row.url.0));
     meta.insert("language".into(), json!(language));
     meta.insert("source".into(), json!("c4"));
     meta
@@ -151,9 +167,9 @@ mod tests {
             (0, "a"),
             (39, "c4/empty"),
             (51, "invalid_json"),
-            (59, "invalid_json"),
+            (59, "json_no_text"),
             (71, "invalid_utf8"),
-            (84, "invalid_json"),
+            (84, "json_not_an_object"),
             (88, "b"),
         ];
         assert_eq!(outcomes, expected.map(|(at, outcome)| (at, outcome.to_owned())));

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use thresher_formats::stop::Stop;
 use thresher_job::{CommandSpec, JobSpec};
 use thresher_unit::UnitError;
 
@@ -41,6 +42,8 @@ pub struct CommandLine<'a> {
     pub memory_bytes: u64,
     /// The length in bytes of the longest line that the program may write.
     pub line_max_bytes: usize,
+    /// Ends every wait for the program.
+    pub stop: Stop,
 }
 
 /// A document as it is written to a filter.
@@ -142,6 +145,7 @@ pub fn command_line<'a>(
     job: &JobSpec,
     command: &'a CommandSpec,
     input: Option<&'a str>,
+    stop: &Stop,
 ) -> CommandLine<'a> {
     CommandLine {
         name: &command.name,
@@ -151,6 +155,7 @@ pub fn command_line<'a>(
         timeout: command.timeout.0,
         memory_bytes: command.memory.0,
         line_max_bytes: job.records.max_bytes.0 as usize,
+        stop: stop.clone(),
     }
 }
 

@@ -12,22 +12,25 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
+use thresher_formats::stop::Stop;
 use thresher_storage::clock;
 
-/// Interval at which [`Feeding`] checks whether it must stop.
+/// Interval at which a waiting pipe checks whether it must stop.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// One end of a pipe, which fails with [`io::ErrorKind::TimedOut`] at a set time.
+/// One end of a pipe, which fails with [`io::ErrorKind::TimedOut`] at a set time, and with another
+/// error once `stop` is set.
 pub(super) struct Timed<F> {
     pipe: F,
     until: Instant,
+    stop: Stop,
 }
 
 impl<F: AsFd> Timed<F> {
     /// Wraps our end of a pipe. The deadline is now, until [`Timed::allow`] sets another.
-    pub(super) fn over(pipe: F) -> io::Result<Self> {
+    pub(super) fn over(pipe: F, stop: &Stop) -> io::Result<Self> {
         stop_blocking(&pipe)?;
-        Ok(Self { pipe, until: clock::now() })
+        Ok(Self { pipe, until: clock::now(), stop: stop.clone() })
     }
 
     /// Sets the deadline of all following reads and writes to `time` from now.
@@ -36,8 +39,11 @@ impl<F: AsFd> Timed<F> {
     }
 
     fn wait(&self, flags: PollFlags) -> io::Result<()> {
+        if self.stop.is_set() {
+            return Err(io::Error::other("the unit was asked to stop"));
+        }
         let left = self.until.saturating_duration_since(clock::now());
-        match is_ready(&self.pipe, flags, left)? {
+        match is_ready(&self.pipe, flags, left.min(LOOK))? {
             true => Ok(()),
             false if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
             false => Ok(()),

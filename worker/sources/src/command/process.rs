@@ -104,7 +104,7 @@ impl Program {
         let pipe = |error: io::Error| refuse(format!("its pipes cannot be set up: {error}"));
         let stop = Arc::default();
         let (stdin, feeding) = match feed {
-            Feed::Lines => (Some(Timed::over(stdin).map_err(pipe)?), None),
+            Feed::Lines => (Some(Timed::over(stdin, &line.stop).map_err(pipe)?), None),
             Feed::Bytes(mut bytes) => {
                 let mut stdin = Feeding::over(stdin, &stop).map_err(pipe)?;
                 let feed = move || io::copy(&mut bytes, &mut stdin).map(|_| ());
@@ -123,7 +123,7 @@ impl Program {
             stdin,
             feeding,
             stop,
-            stdout: BufReader::new(Timed::over(stdout).map_err(pipe)?),
+            stdout: BufReader::new(Timed::over(stdout, &line.stop).map_err(pipe)?),
             tail,
             stderr_closed,
             waited: false,

@@ -15,6 +15,7 @@ fn line(run: &[String]) -> CommandLine<'_> {
         timeout: LONG,
         memory_bytes: 1 << 30,
         line_max_bytes: 1000,
+        stop: Stop::default(),
     }
 }
 
@@ -138,4 +139,16 @@ fn a_missing_program_is_reported() {
     let run = ["/no/such/program".to_owned()];
     let error = Program::start(&line(&run), Feed::Lines).err().unwrap().to_string();
     assert!(error.contains("/no/such/program") && error.contains("hint:"), "{error}");
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_an_answer() {
+    let stop = Stop::default();
+    let run = shell("read -r line; sleep 600");
+    let line = CommandLine { stop: stop.clone(), ..line(&run) };
+    let mut filter = ExternalFilter::start(&line).unwrap();
+    let waiting = std::thread::spawn(move || ask(&mut filter, "text").unwrap_err().to_string());
+    stop.set();
+    let error = waiting.join().unwrap();
+    assert!(error.contains("asked to stop"), "{error}");
 }

@@ -1,18 +1,23 @@
 //! The slice `commoncrawl`: pages from WET and WARC files.
 //!
 //! The text of a page is the body of a WET `conversion` record, or the main text of the HTML in a
-//! WARC `response` record. Every other record is dropped by its type. As in CCNet
+//! WARC `response` record. A record of another type is dropped, and so are conversions that are not
+//! text and responses that are not pages, by the type that the crawler identified, or else by the
+//! declared one. As in CCNet
 //! (facebookresearch/cc_net, process_wet_file), the first line is the title and not part of the
 //! text, and pages that are too short are dropped before anything else.
 
 mod wet;
 
-use thresher_job::{JobSpec, SourceSpec};
+use std::borrow::Cow;
 
-use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source};
+use thresher_job::{CommonCrawlSpec, JobSpec, SourceSpec};
+
+use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
+use thresher_formats::stop::Stop;
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
-use thresher_text::html::{HtmlLimits, page_text};
+use thresher_text::html::{HtmlLimits, page_text_of_type};
 use thresher_text::lines::has_chars;
 use thresher_unit::UnitError;
 
@@ -28,24 +33,29 @@ impl Source for CommonCrawl {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let limits = limits(job);
-        let mut reader = WarcReader::new(input.open()?, limits);
+        let unpacked = input.unpacked(&forms::COMMONCRAWL, limits.gzip)?;
+        let mut reader = WarcReader::unpacked(unpacked, limits);
         let html =
             HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
         while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
             match item {
-                Item::Record(record) => read_record(job, &html, &record, sink)?,
+                Item::Record(record) => read_record(job, (&html, input.stop()), &record, sink)?,
                 Item::Quarantined(bad) => {
                     let header = bad.header();
                     let Named { id, url, .. } = named(&header);
                     let outcome = RecordOutcome::Quarantined {
                         id,
-                        url,
+                        url: &url,
                         reason: bad.reason,
                         detail: &bad.detail,
                     };
                     sink(ReadRecord { offset: bad.offset, record: bad.index, bytes: 0, outcome })?;
                 }
             }
+        }
+        if reader.odd_ends() > 0 {
+            let (input, records) = (input.name(), reader.odd_ends());
+            tracing::info!(input, records, "read records that do not end with two line ends");
         }
         Ok(reader.input_digest())
     }
@@ -80,7 +90,7 @@ fn limits(job: &JobSpec) -> WarcLimits {
 /// The header values that identify a record. A value that is not valid UTF-8 is empty here.
 struct Named<'a> {
     id: &'a str,
-    url: &'a str,
+    url: Cow<'a, str>,
     date: &'a str,
     payload_digest: &'a str,
 }
@@ -91,19 +101,28 @@ fn named<'a>(header: &Header<'a>) -> Named<'a> {
     let id = id.trim_matches(['<', '>']);
     Named {
         id: id.strip_prefix("urn:uuid:").unwrap_or(id),
-        url: text(header.target_uri()),
+        url: unfolded(text(header.target_uri())),
         date: text(header.date()),
         payload_digest: text(header.payload_digest().or_else(|| header.block_digest())),
     }
 }
 
+/// Returns an address without the line breaks of a folded field.
+fn unfolded(text: &str) -> Cow<'_, str> {
+    match text.contains('\n') {
+        true => Cow::Owned(text.split_ascii_whitespace().collect()),
+        false => Cow::Borrowed(text),
+    }
+}
+
 fn read_record(
     job: &JobSpec,
-    html: &HtmlLimits,
+    (html, stop): (&HtmlLimits, &Stop),
     record: &Record<'_>,
     sink: &mut RecordSink<'_>,
 ) -> Result<(), UnitError> {
     let Named { id, url, date, payload_digest } = named(&record.header);
+    let url = url.as_ref();
     let mut emit = |outcome: RecordOutcome<'_>| {
         let bytes = record.body.len() as u64;
         sink(ReadRecord { offset: record.offset, record: record.index, bytes, outcome })
@@ -124,9 +143,13 @@ fn read_record(
             emit(RecordOutcome::Dropped { id, url, reason: "commoncrawl/too_short", detail: "" })
         }
     };
-    match record.header.warc_type().unwrap_or_default() {
-        b"conversion" => match wet::split(record.body, job.commoncrawl.cut_at_warc_line) {
-            Ok((title, text)) => page(title, text),
+    let content_type = essence(record.header.content_type());
+    match warc_type(&record.header).as_str() {
+        "conversion" if !is_text(&content_type) => {
+            emit(RecordOutcome::Dropped { id, url, reason: "content_type", detail: &content_type })
+        }
+        "conversion" => match wet::split(record.body, wet_rules(job)) {
+            Ok((title, text)) => page(&title, &text),
             Err(at) => {
                 let detail = format!("byte {at} of the body is no UTF-8");
                 emit(RecordOutcome::Quarantined {
@@ -137,26 +160,64 @@ fn read_record(
                 })
             }
         },
-        b"response" => match page_text(record.body, url, html) {
-            Ok(found) => page(&found.title, &found.text),
-            Err(error) => {
-                let detail = error.to_string();
-                emit(RecordOutcome::Dropped { id, url, reason: error.reason(), detail: &detail })
+        "response" if is_other_protocol(&content_type, record.body) => {
+            emit(RecordOutcome::Dropped { id, url, reason: "content_type", detail: &content_type })
+        }
+        "response" => {
+            let identified = essence(record.header.get("WARC-Identified-Payload-Type"));
+            match page_text_of_type(record.body, url, Some(&identified), html, stop) {
+                Ok(found) => page(&found.title, &found.text),
+                Err(error) => {
+                    let (reason, detail) = (error.reason(), error.to_string());
+                    emit(RecordOutcome::Dropped { id, url, reason, detail: &detail })
+                }
             }
-        },
+        }
         other => emit(RecordOutcome::Dropped { id, url, reason: type_reason(other), detail: "" }),
     }
 }
 
+/// Returns the type of a record in lower case.
+fn warc_type(header: &Header<'_>) -> String {
+    String::from_utf8_lossy(header.warc_type().unwrap_or_default()).to_ascii_lowercase()
+}
+
+/// Returns a content type in lower case without its parameters.
+fn essence(content_type: Option<&[u8]>) -> String {
+    let text = String::from_utf8_lossy(content_type.unwrap_or_default());
+    text.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Returns whether a conversion of this type is the text of a page. Other programs than that of
+/// CommonCrawl write thumbnails and cleaned markup as conversions.
+fn is_text(content_type: &str) -> bool {
+    matches!(content_type, "" | "text/plain" | "text/markdown" | "text/x-markdown")
+}
+
+/// Returns whether the response is not one of HTTP, such as the `text/dns` of a name server.
+fn is_other_protocol(content_type: &str, body: &[u8]) -> bool {
+    let http = matches!(content_type, "" | "application/http" | "message/http");
+    let starts = body.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"));
+    !http && !starts
+}
+
+fn wet_rules(job: &JobSpec) -> wet::Rules {
+    let CommonCrawlSpec { cut_at_warc_line, trailing_lines, .. } = job.commoncrawl;
+    wet::Rules { cut_at_warc_line, trailing_lines }
+}
+
 /// Returns the reason for which a record of another type is dropped.
-fn type_reason(warc_type: &[u8]) -> &'static str {
+fn type_reason(warc_type: &str) -> &'static str {
     match warc_type {
-        b"warcinfo" => "record_type/warcinfo",
-        b"request" => "record_type/request",
-        b"metadata" => "record_type/metadata",
-        b"revisit" => "record_type/revisit",
-        b"resource" => "record_type/resource",
-        b"continuation" => "record_type/continuation",
+        "warcinfo" => "record_type/warcinfo",
+        "request" => "record_type/request",
+        "metadata" => "record_type/metadata",
+        "revisit" => "record_type/revisit",
+        "resource" => "record_type/resource",
+        "continuation" => "record_type/continuation",
         _ => "record_type/other",
     }
 }
+
+#[cfg(test)]
+mod tests;

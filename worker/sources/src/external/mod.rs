@@ -60,7 +60,7 @@ impl Source for External {
         let command = job.command(&source.reader).ok_or_else(|| {
             UnitError::JobFile(format!("source `{}` has no `reader`", source.name))
         })?;
-        let line = command_line(job, command, Some(input.path()));
+        let line = command_line(job, command, Some(input.path()), input.stop());
         let mut program = Program::start(&line, Feed::Bytes(input.open_owned()?))?;
         let mut record = 0;
         let mut reasons = Reasons::default();
@@ -109,6 +109,7 @@ fn emit(
             language: given.language.as_deref(),
             meta: given.meta.as_ref(),
             withdrawn: None,
+            missing_files: 0,
         }),
         (_, None) => RecordOutcome::Dropped { id, url, reason: "external/empty", detail: "" },
         (_, Some(reason)) if given.drop.is_some() => {

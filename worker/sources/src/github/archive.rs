@@ -1,25 +1,27 @@
-//! Reads archives of repositories (tar, tar.gz and zip) without unpacking them to disk.
+//! Reads archives of repositories (tar, plain or packed, and zip) without unpacking them to disk.
 //!
-//! An archive is read twice: first for the licence files at the roots of its repositories, then for
-//! everything else. A repository is a folder at the top of the archive, as forges and registries
-//! pack them. Files outside such a folder belong to a repository that is named like the archive.
+//! An archive is read twice: first for its repositories and their licence files (`roots`), then for
+//! everything else. If licence files are links, it is read once more for the files they lead to.
 //! Reading a tar ends at damage, because the start of the next file is unknown; in a zip, damage
 //! loses one file, and an archive whose files overlap is not unpacked at all.
 //!
 //! **Invariant:** each file is one record; folders and links are not records.
 
-use std::collections::BTreeMap;
+mod roots;
+
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use serde_json::json;
 use thresher_job::JobSpec;
 
 use super::{CodeFile, Evaluated, licence};
 use crate::noted::{ErrorNote, Noted};
-use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
-use thresher_formats::gzip::InputDigest;
+use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink, forms};
+use roots::{Roots, folder_of, plain_path};
+use thresher_formats::form::Form;
+use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::json_lines::REASON_EMPTY;
+use thresher_formats::unpack::{DamageError, UnpackedReader, Unpacker};
 use thresher_unit::UnitError;
 
 /// The reason for an archive that cannot be read, or not to its end.
@@ -28,8 +30,6 @@ const REASON_DAMAGED: &str = "archive_damaged";
 const REASON_FILE_DAMAGED: &str = "archive_file_damaged";
 /// The reason for a file that exceeds `records.max_bytes`.
 const REASON_TOO_LARGE: &str = "record_too_large";
-/// Number of repositories of one archive whose licence is kept; the files of others are dropped.
-const MAX_REPOSITORIES: usize = 100_000;
 
 /// Returns whether an input with this name is an archive.
 pub(super) fn is_archive(path: &str) -> bool {
@@ -46,10 +46,29 @@ pub(super) fn read(
     input: &Input<'_>,
     sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
-    let mut reading = Reading { job, input, licences: BTreeMap::new(), sink, record: 0 };
-    let walk = if is_zip(input.path()) { walk_zip } else { walk_tar };
-    walk(job, input, &mut |file| reading.note_licence(&file))?;
-    walk(job, input, &mut |file| reading.emit(file))?;
+    let form = input.form()?;
+    let unknown = matches!(form, Form::Other | Form::Empty);
+    let zip = form == Form::Zip || (unknown && is_zip(input.path()));
+    let walk = if zip { walk_zip } else { walk_tar };
+    let mut roots = Roots::default();
+    walk(job, input, &mut |entry| {
+        note_licence(&mut roots, &entry);
+        Ok(())
+    })?;
+    let missing = roots.missing_targets();
+    if !missing.is_empty() {
+        walk(job, input, &mut |entry| {
+            if missing.contains(entry.path)
+                && let Some(text) = licence_text(&entry)
+            {
+                roots.add_target(entry.path, text);
+            }
+            Ok(())
+        })?;
+    }
+    roots.finish();
+    let mut reading = Reading { job, input, roots, sink, record: 0 };
+    walk(job, input, &mut |entry| reading.emit(entry))?;
     input.digest()
 }
 
@@ -59,8 +78,17 @@ struct Entry<'a> {
     /// The path in the archive; empty if it is not known.
     path: &'a str,
     bytes: u64,
-    /// The content, or the reason and the detail of a quarantined record.
-    content: Result<&'a [u8], (&'static str, String)>,
+    content: Content<'a>,
+}
+
+/// The content of an entry.
+enum Content<'a> {
+    /// A file.
+    File(&'a [u8]),
+    /// A link to this path of the archive. It is not a record.
+    Link(&'a str),
+    /// The reason and the detail of a quarantined record.
+    Damaged(&'static str, String),
 }
 
 /// The function that receives the files of an archive.
@@ -69,50 +97,43 @@ type Each<'e> = dyn FnMut(Entry<'_>) -> Result<(), UnitError> + 'e;
 struct Reading<'a, 't> {
     job: &'a JobSpec,
     input: &'a Input<'a>,
-    /// The licences of repositories, by their folders.
-    licences: BTreeMap<String, &'static str>,
+    roots: Roots,
     sink: &'a mut RecordSink<'t>,
     record: u64,
 }
 
+/// Adds what the first reading needs of an entry.
+fn note_licence(roots: &mut Roots, entry: &Entry<'_>) {
+    match entry.content {
+        Content::File(_) => roots.add_file(entry.path, || licence_text(entry)),
+        Content::Link(target) => roots.add_link(entry.path.to_owned(), target.to_owned()),
+        Content::Damaged(..) => {}
+    }
+}
+
+fn licence_text(entry: &Entry<'_>) -> Option<String> {
+    let Content::File(content) = entry.content else { return None };
+    (entry.bytes <= licence::MAX_BYTES).then(|| String::from_utf8_lossy(content).into_owned())
+}
+
 impl Reading<'_, '_> {
-    /// Splits a path into the repository's folder and the path in it.
-    fn split<'p>(&self, path: &'p str) -> (&'p str, &'p str) {
-        path.trim_start_matches("./").split_once('/').unwrap_or(("", path))
-    }
-
-    /// Keeps the licence of a repository if the entry is a licence file at its root.
-    fn note_licence(&mut self, entry: &Entry<'_>) -> Result<(), UnitError> {
-        let (repository, path) = self.split(entry.path);
-        if entry.bytes > licence::MAX_BYTES || !licence::is_licence_name(path) || path.contains('/')
-        {
-            return Ok(());
-        }
-        let Ok(content) = entry.content else { return Ok(()) };
-        let found = licence::detect(&String::from_utf8_lossy(content));
-        let known = self.licences.contains_key(repository);
-        if let Some(found) = found
-            && !known
-            && self.licences.len() < MAX_REPOSITORIES
-        {
-            self.licences.insert(repository.to_owned(), found);
-        }
-        Ok(())
-    }
-
     /// Passes the record of an entry to the sink.
     fn emit(&mut self, entry: Entry<'_>) -> Result<(), UnitError> {
+        if matches!(entry.content, Content::Link(_)) {
+            return Ok(());
+        }
         let record = self.record;
         self.record += 1;
         let id = format!("{}!{}", self.input.path(), entry.path);
-        let (folder, path) = self.split(entry.path);
+        let (folder, path) = self.roots.split(entry.path);
         let sink = &mut *self.sink;
         let mut emit = |outcome: RecordOutcome<'_>| {
             sink(ReadRecord { offset: entry.offset, record, bytes: entry.bytes, outcome })
         };
         let content = match entry.content {
-            Ok(content) => content,
-            Err((reason, detail)) => {
+            Content::File(content) => content,
+            Content::Link(_) => return Ok(()),
+            Content::Damaged(reason, detail) => {
                 return emit(RecordOutcome::Quarantined {
                     id: &id,
                     url: "",
@@ -139,7 +160,7 @@ impl Reading<'_, '_> {
                 });
             }
         };
-        let licence = self.licences.get(folder).copied().unwrap_or_default();
+        let licence = self.roots.licence(folder).unwrap_or_default();
         let repository = if folder.is_empty() { self.input.path() } else { folder };
         let mut columns = Meta::new();
         columns.insert("repo_name".into(), json!(repository));
@@ -153,7 +174,7 @@ impl Reading<'_, '_> {
 }
 
 fn damaged<'a>(offset: u64, error: &dyn std::fmt::Display) -> Entry<'a> {
-    let content = Err((REASON_DAMAGED, error.to_string()));
+    let content = Content::Damaged(REASON_DAMAGED, error.to_string());
     Entry { offset, path: "", bytes: 0, content }
 }
 
@@ -176,16 +197,23 @@ fn content_of(
 fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
     let note = ErrorNote::default();
     let raw = Noted { input: input.open_at(0)?, note: note.clone() };
-    let mut raw = BufReader::new(raw);
-    // An error here is ignored, because it occurs again when the archive is read.
-    let first = raw.fill_buf().unwrap_or(&[0]);
-    let (empty, gzip) = (first.is_empty(), first.starts_with(&[0x1f, 0x8b]));
-    if empty {
-        let content = Err((REASON_EMPTY, String::new()));
-        return each(Entry { offset: 0, path: "", bytes: 0, content });
+    let unpacked = Unpacker::new(raw, GzipLimits::default()).expecting(&forms::GITHUB_ARCHIVE);
+    let unpacked = unpacked.without_guesses();
+    let mut plain = BufReader::new(UnpackedReader::new(unpacked));
+    match plain.fill_buf() {
+        Ok([]) => {
+            let content = Content::Damaged(REASON_EMPTY, String::new());
+            return each(Entry { offset: 0, path: "", bytes: 0, content });
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let error = note.take().unwrap_or(error);
+            return match DamageError::of(&error) {
+                Some(_) => each(damaged(0, &error)),
+                None => Err(input.failed(&error)),
+            };
+        }
     }
-    let plain: Box<dyn Read + '_> =
-        if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
     let mut archive = tar::Archive::new(plain);
     let mut buffer = Vec::new();
     let mut at = 0;
@@ -193,10 +221,17 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
         for entry in archive.entries()? {
             let entry = entry?;
             at = entry.raw_header_position();
+            let path = plain_path("", &String::from_utf8_lossy(&entry.path_bytes()));
+            if let Some(target) = link_target(&entry, &path) {
+                let content = Content::Link(&target);
+                if let Err(error) = each(Entry { offset: at, path: &path, bytes: 0, content }) {
+                    return Ok(Err(error));
+                }
+                continue;
+            }
             if !entry.header().entry_type().is_file() {
                 continue;
             }
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let bytes = entry.size();
             let limit = job.records.max_bytes.0;
             let content = match content_of(entry, limit, &mut buffer) {
@@ -206,7 +241,7 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
             };
             // The tar ends with the file that is damaged.
             let ends = matches!(content, Err((REASON_DAMAGED, _)));
-            let content = content.map(|()| buffer.as_slice());
+            let content = file_or_damage(content, &buffer);
             let result = each(Entry { offset: at, path: &path, bytes, content });
             if result.is_err() || ends {
                 return Ok(result);
@@ -221,6 +256,28 @@ fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
         Ok(result) => result,
         Err(error) => each(damaged(at, &error)),
     }
+}
+
+fn file_or_damage<'a>(
+    content: Result<(), (&'static str, String)>,
+    buffer: &'a [u8],
+) -> Content<'a> {
+    match content {
+        Ok(()) => Content::File(buffer),
+        Err((reason, detail)) => Content::Damaged(reason, detail),
+    }
+}
+
+/// Returns where an entry at `path` leads, if it is a link. A symbolic link is relative to its
+/// folder, a hard link to the archive.
+fn link_target(entry: &tar::Entry<'_, impl Read>, path: &str) -> Option<String> {
+    let kind = entry.header().entry_type();
+    if !kind.is_symlink() && !kind.is_hard_link() {
+        return None;
+    }
+    let target = entry.link_name_bytes()?;
+    let folder = if kind.is_symlink() { folder_of(path) } else { "" };
+    Some(plain_path(folder, &String::from_utf8_lossy(&target)))
 }
 
 /// Returns a message if two files of an archive share compressed bytes. No program packs like this
@@ -238,6 +295,11 @@ fn overlap<R: Read + io::Seek>(archive: &mut zip::ZipArchive<R>) -> Option<Strin
     Some(format!("the file at byte {second} overlaps the one before it"))
 }
 
+/// Returns whether a file of a zip is a symbolic link, whose content is where it leads.
+fn is_link<R: Read>(file: &zip::read::ZipFile<'_, R>) -> bool {
+    file.unix_mode().is_some_and(|mode| mode & 0o170_000 == 0o120_000)
+}
+
 fn walk_zip(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
     let note = ErrorNote::default();
     let raw = Noted { input: input.seekable()?, note: note.clone() };
@@ -247,40 +309,41 @@ fn walk_zip(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(),
         Err(error) => return failed().map_or_else(|| each(damaged(0, &error)), Err),
     };
     if let Some(detail) = overlap(&mut archive) {
-        let content = Err((REASON_DAMAGED, detail));
+        let content = Content::Damaged(REASON_DAMAGED, detail);
         return each(Entry { offset: 0, path: "", bytes: 0, content });
     }
     let mut buffer = Vec::new();
     for index in 0..archive.len() {
         let read = (|| -> Result<_, zip::result::ZipError> {
             let file = archive.by_index(index)?;
-            let path = file.name()?.into_owned();
-            let (offset, bytes, is_file) = (file.header_start(), file.size(), file.is_file());
-            let content = match is_file {
+            let path = plain_path("", &file.name()?);
+            let (offset, bytes, is_link) = (file.header_start(), file.size(), is_link(&file));
+            let content = match is_link || file.is_file() {
                 true => Some(content_of(file, job.records.max_bytes.0, &mut buffer)),
                 false => None,
             };
-            Ok((path, offset, bytes, content))
+            Ok((path, offset, bytes, content, is_link))
         })();
         if let Some(error) = failed() {
             return Err(error);
         }
-        let file_damaged =
-            |error: &dyn std::fmt::Display| Err((REASON_FILE_DAMAGED, error.to_string()));
-        match read {
-            Ok((_, _, _, None)) => {}
-            Ok((path, offset, bytes, Some(content))) => {
-                let content = match content {
-                    Ok(content) => content.map(|()| buffer.as_slice()),
-                    Err(error) => file_damaged(&error),
-                };
-                each(Entry { offset, path: &path, bytes, content })?;
+        let (path, offset, bytes, content, is_link) = match read {
+            Ok((_, _, _, None, _)) => continue,
+            Ok((path, offset, bytes, Some(content), is_link)) => {
+                (path, offset, bytes, content.map_err(|error| error.to_string()), is_link)
             }
-            Err(error) => {
-                let content = file_damaged(&error);
-                each(Entry { offset: 0, path: "", bytes: 0, content })?;
+            Err(error) => (String::new(), 0, 0, Err(error.to_string()), false),
+        };
+        let target;
+        let content = match content {
+            Err(error) => Content::Damaged(REASON_FILE_DAMAGED, error),
+            Ok(Ok(())) if is_link => {
+                target = plain_path(folder_of(&path), &String::from_utf8_lossy(&buffer));
+                Content::Link(&target)
             }
-        }
+            Ok(content) => file_or_damage(content, &buffer),
+        };
+        each(Entry { offset, path: &path, bytes, content })?;
     }
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! Removes copyright headers of source files.
 //!
 //! There are two ways. RedPajama's looks only at the start of lines, and therefore also removes
-//! includes, shebangs and headings. Ours removes a comment at the top of the file only if it
-//! mentions copyright or a licence, and nothing else.
+//! includes, shebangs and headings. Ours removes from the comments at the top of the file the lines
+//! that are a copyright notice or the text of a licence (`notice`), and a comment with nothing else
+//! as a whole.
 //!
 //! **Invariant:** the result is the text without the removed parts, and otherwise unchanged.
 
 use std::borrow::Cow;
 
-/// Words that mark a comment as a copyright header, in lower or upper case.
-const RIGHTS: [&str; 4] = ["copyright", "license", "licence", "all rights reserved"];
+use super::notice::licence_lines;
 
 /// Removes the header as RedPajama did (data_prep/github/github_run_filter.py): the first block
 /// comment of the file is removed if it contains `copyright`. From a file without block comments,
@@ -17,7 +17,7 @@ const RIGHTS: [&str; 4] = ["copyright", "license", "licence", "all rights reserv
 /// `--`.
 pub(super) fn cut_as_published(text: &str) -> Cow<'_, str> {
     if let Some((from, to)) = block_comment(text, "/*", "*/") {
-        if !contains_any(&text[from..to], &RIGHTS[..1]) {
+        if !text[from..to].to_ascii_lowercase().contains("copyright") {
             return Cow::Borrowed(text);
         }
         return Cow::Owned([&text[..from], &text[to..]].concat());
@@ -36,9 +36,10 @@ pub(super) fn cut_as_published(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Removes whole copyright comments at the top of the file. A shebang and other lines that must be
-/// first are kept.
+/// Removes the licence from the comments at the top of the file. A shebang and other lines that
+/// must be first are kept; a byte order mark is not.
 pub(super) fn cut(path: &str, text: &str) -> String {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (line_marker, block) = comments_of(path);
     let mut kept = String::new();
     let mut rest = text;
@@ -54,13 +55,63 @@ pub(super) fn cut(path: &str, text: &str) -> String {
         let blank = rest.len() - rest.trim_start().len();
         let Some(end) = header_end(&rest[blank..], line_marker, block) else { break };
         let comment = &rest[blank..blank + end];
-        if !contains_any(comment, &RIGHTS) {
-            break;
+        let is_block = block.is_some_and(|(open, _)| comment.starts_with(open));
+        match without_licence(comment, block.filter(|_| is_block)) {
+            Cut::Nothing => break,
+            Cut::All => rest = rest[blank + end..].trim_start_matches(['\n', '\r']),
+            Cut::Part(left) => {
+                kept.push_str(&left);
+                rest = &rest[blank + end..];
+                break;
+            }
         }
-        rest = rest[blank + end..].trim_start_matches(['\n', '\r']);
     }
     kept.push_str(rest);
     kept
+}
+
+/// What is left of a comment without the licence in it.
+enum Cut {
+    Nothing,
+    All,
+    Part(String),
+}
+
+/// Removes the licence from a comment: a block with these marks, or a run of whole lines.
+fn without_licence(comment: &str, block: Option<(&str, &str)>) -> Cut {
+    let (open, close) = block.unwrap_or(("", ""));
+    let inner = &comment[open.len()..comment.len() - close.len()];
+    let lines: Vec<&str> = inner.split_inclusive('\n').collect();
+    let removed = licence_lines(&lines);
+    if !removed.contains(&true) {
+        return Cut::Nothing;
+    }
+    let has_text = |line: &str| line.contains(char::is_alphanumeric);
+    let is_kept = |(line, removed): (&&str, &bool)| !removed && has_text(line);
+    if !lines.iter().zip(&removed).any(is_kept) {
+        return Cut::All;
+    }
+    let mut left = open.to_owned();
+    if let Some(first) =
+        lines.first().filter(|first| block.is_some() && removed[0] && first.ends_with('\n'))
+    {
+        // The opening mark keeps a line of its own, as in `/**`.
+        left.push_str(
+            first.trim_end().split(char::is_alphanumeric).next().unwrap_or("").trim_end(),
+        );
+        left.push('\n');
+    }
+    let mut after_removed = removed[0];
+    for (line, &removed) in lines.iter().zip(&removed) {
+        // Of the blank lines around what is removed, those behind it go too.
+        let goes = removed || (after_removed && !has_text(line) && line.ends_with('\n'));
+        after_removed = goes;
+        if !goes {
+            left.push_str(line);
+        }
+    }
+    left.push_str(close);
+    Cut::Part(left)
 }
 
 /// Returns the end of the comment at the start of `text`: a block, or a run of whole lines.
@@ -98,8 +149,7 @@ fn first_line(text: &str) -> Option<(&str, &str)> {
 /// Returns whether a line must stay the first of its file.
 fn must_be_first(line: &str) -> bool {
     let coding = line.starts_with('#') && line.contains("coding") && line.contains("-*-");
-    ["#!", "<?php", "<?xml", "@charset", "\u{feff}"].iter().any(|mark| line.starts_with(mark))
-        || coding
+    ["#!", "<?php", "<?xml", "@charset"].iter().any(|mark| line.starts_with(mark)) || coding
 }
 
 /// Returns the comment marks of a file with this name: of line comments, and of block comments.
@@ -130,11 +180,6 @@ fn block_comment(text: &str, open: &str, close: &str) -> Option<(usize, usize)> 
     let inside = from + open.len();
     let end = text[inside..].find(close)?;
     Some((from, inside + end + close.len()))
-}
-
-fn contains_any(text: &str, words: &[&str]) -> bool {
-    let lower = text.to_ascii_lowercase();
-    words.iter().any(|word| lower.contains(word))
 }
 
 #[cfg(test)]
@@ -187,6 +232,51 @@ mod tests {
             ("a.html", "<!-- Copyright A -->\n<html>", "<html>"),
             ("Makefile", "# All rights reserved\nall:", "all:"),
             ("a.c", "", ""),
+            ("a.c", "\u{feff}/* Copyright A */\nint a;\n", "int a;\n"),
+            ("a.py", "\u{feff}# Copyright A\r\nx\r\n", "x\r\n"),
+            ("a.sh", "\u{feff}#!/bin/sh\n# Copyright A\necho\n", "#!/bin/sh\necho\n"),
+            ("a.py", "\u{feff}x = 1\n", "x = 1\n"),
+        ];
+        for (path, text, left) in cases {
+            assert_eq!(cut(path, text), left, "{path} {text:?}");
+        }
+    }
+
+    #[test]
+    fn documentation_in_the_comment_of_a_licence_stays() {
+        let cases = [
+            (
+                "a.c",
+                "/*\n * Copyright 2020 A\n * All rights reserved.\n *\n * Frobs widgets.\n */\nx\n",
+                "/*\n * Frobs widgets.\n */\nx\n",
+            ),
+            (
+                "a.c",
+                "/* a.c - frobs widgets\n * Copyright (C) 2020 A\n */\nint a;\n",
+                "/* a.c - frobs widgets\n */\nint a;\n",
+            ),
+            (
+                "a.java",
+                "/** Copyright 2020 A\n *\n * Frobs.\n */\nclass A {}\n",
+                "/**\n * Frobs.\n */\nclass A {}\n",
+            ),
+            (
+                "a.py",
+                "# Copyright 2020 A\n# Licensed under the MIT License\n#\n# Frobs.\nx\n",
+                "# Frobs.\nx\n",
+            ),
+            ("a.rs", "// Copyright 2020 A\n//! Frobs.\n\nfn a() {}\n", "//! Frobs.\n\nfn a() {}\n"),
+            // Documentation that speaks of licences is no header.
+            (
+                "a.go",
+                "// Package license finds the licence of a file.\npackage license\n",
+                "// Package license finds the licence of a file.\npackage license\n",
+            ),
+            (
+                "a.c",
+                "/* Checks copyright headers. */\nint a;\n",
+                "/* Checks copyright headers. */\nint a;\n",
+            ),
         ];
         for (path, text, left) in cases {
             assert_eq!(cut(path, text), left, "{path} {text:?}");

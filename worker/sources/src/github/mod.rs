@@ -2,9 +2,9 @@
 //!
 //! | input | a record is |
 //! |---|---|
-//! | BigQuery's export of `github_repos`, `.json(.gz)` | a row |
-//! | The Stack, `.parquet` | a row |
-//! | repositories, `.tar`, `.tar.gz`, `.tgz`, `.crate`, `.zip`, `.whl` | a file |
+//! | BigQuery's export of `github_repos`, JSON lines, plain or packed | a row |
+//! | The Stack, Parquet | a row |
+//! | repositories, tar (plain or packed) or zip, such as `.crate` and `.whl` | a file |
 //! | with `trees`: any file `<repository>/<path>` | the file |
 //!
 //! ```text
@@ -20,6 +20,7 @@ mod archive;
 mod header;
 mod licence;
 mod measure;
+mod notice;
 mod parquet_rows;
 mod rows;
 mod tree;
@@ -29,8 +30,9 @@ use serde_json::json;
 use thresher_job::{Compares, GithubSpec, HeaderCut, JobSpec, SourceSpec};
 
 use super::{
-    Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Refusal, Source, json_rows,
+    Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Refusal, Source, forms, json_rows,
 };
+use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
@@ -56,6 +58,10 @@ impl Source for Github {
         }
     }
 
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::Json, Form::Parquet])
+    }
+
     fn read(
         &self,
         job: &JobSpec,
@@ -63,10 +69,19 @@ impl Source for Github {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        match input.path() {
-            _ if job.github.trees => tree::read(job, input, sink),
-            path if path.ends_with(PARQUET) => parquet_rows::read(job, input, sink),
-            path if archive::is_archive(path) => archive::read(job, input, sink),
+        if job.github.trees {
+            return tree::read(job, input, sink);
+        }
+        match (input.form_of_content()?, input.path()) {
+            (Form::Parquet, _) => parquet_rows::read(job, input, sink),
+            (Form::Tar | Form::Zip, _) => archive::read(job, input, sink),
+            // A damaged file is what its name says.
+            (Form::Other | Form::Empty, path) if path.ends_with(PARQUET) => {
+                parquet_rows::read(job, input, sink)
+            }
+            (Form::Other | Form::Empty, path) if archive::is_archive(path) => {
+                archive::read(job, input, sink)
+            }
             _ => rows::read(job, input, sink),
         }
     }
@@ -107,7 +122,9 @@ impl Evaluated {
             HeaderCut::Keep => file.content.to_owned(),
         };
         let measured = Measured::of(&text);
-        let refused = reason_by_licence_or_name(spec, file.licence, file.path);
+        let pointer = spec.drop_lfs_pointers && is_lfs_pointer(file.content);
+        let refused = reason_by_licence_or_name(spec, file.licence, file.path)
+            .or_else(|| pointer.then_some("github/lfs_pointer"));
         let compared = refused.is_none() && spec.compares == Compares::All;
         let dropped = refused.or_else(|| rule_broken(spec, file.path, &measured));
         let mut meta = Meta::new();
@@ -153,6 +170,14 @@ fn reason_by_licence_or_name(spec: &GithubSpec, licence: &str, path: &str) -> Op
         return Some("github/licence");
     }
     (path.ends_with(".crt") || path == "LICENSE").then_some("github/no_code")
+}
+
+/// Returns whether a file only says where Git LFS keeps its content.
+fn is_lfs_pointer(content: &str) -> bool {
+    // The specification allows at most this many bytes.
+    content.len() < 1024
+        && content.starts_with("version https://git-lfs.github.com/spec/")
+        && content.contains("\noid ")
 }
 
 /// Returns the reason of the first rule that the file breaks.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use thresher_job::JobSpec;
 
 use super::{CodeFile, Evaluated};
-use crate::{Input, Meta, RecordOutcome, RecordSink, json_rows};
+use crate::{Input, Meta, RecordOutcome, RecordSink, forms, json_rows};
 use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
 
@@ -15,7 +15,7 @@ pub(super) fn read(
     input: &Input<'_>,
     sink: &mut RecordSink<'_>,
 ) -> Result<InputDigest, UnitError> {
-    json_rows::read(job, input, sink, |place, mut row: Meta, sink| {
+    json_rows::read(job, (input, &forms::GITHUB_ROWS), sink, |place, mut row: Meta, sink| {
         let content = row.shift_remove("content");
         let text =
             |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

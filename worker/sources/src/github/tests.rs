@@ -165,3 +165,14 @@ fn rows_without_content_or_path_are_reported() {
     let outcomes: Vec<String> = seen.iter().map(Seen::outcome).collect();
     assert_eq!(outcomes, ["github/no_content", "invalid_json"]);
 }
+
+#[test]
+fn pointers_to_large_files_are_no_code_except_as_published() {
+    let oid = "0".repeat(64);
+    let pointer =
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12345\n");
+    assert_eq!(outcome_of("thresher", "model.py", &pointer), "github/lfs_pointer");
+    assert_eq!(outcome_of("redpajama-v1", "model.py", &pointer), pointer);
+    let about = "# version https://git-lfs.github.com/spec/v1\nwords\n";
+    assert_eq!(outcome_of("thresher", "lfs.md", about), about);
+}

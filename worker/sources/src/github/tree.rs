@@ -1,21 +1,22 @@
 //! Reads files of plain source trees: each input is one file, `<repository>/<path>` below the base.
 //!
-//! The licence of its repository is read from the usual licence files at the repository's root. The
-//! first of them that contains a known licence decides.
+//! The licence of its repository is read from all licence files at the repository's root and in its
+//! folder `LICENSES`. Where folders cannot be listed (S3, https), files with usual names are tried.
 
 use std::io::Read;
 
 use serde_json::json;
 use thresher_job::JobSpec;
 
-use super::{CodeFile, Evaluated, licence};
+use super::licence::{self, LICENCES_FOLDER, LicenceFiles, is_licence_path};
+use super::{CodeFile, Evaluated};
 use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_unit::UnitError;
 
-/// Names of files that can contain a repository's licence, in the order in which they are tried.
-const LICENCE_FILES: [&str; 10] = [
+/// Names of files that are tried where folders cannot be listed.
+const LICENCE_FILES: [&str; 13] = [
     "LICENSE",
     "LICENSE.txt",
     "LICENSE.md",
@@ -26,6 +27,9 @@ const LICENCE_FILES: [&str; 10] = [
     "license.txt",
     "COPYING",
     "COPYING.txt",
+    "License",
+    "License.txt",
+    "LICENSE-COMMONS",
 ];
 
 /// Reads one file of a source tree, and returns the digest of the input.
@@ -73,17 +77,26 @@ pub(super) fn read(
     Ok(digest)
 }
 
-/// Returns the licence of a repository, if one of its licence files contains a known one.
+/// Returns the licence of a repository by all its licence files.
 fn licence_of(input: &Input<'_>, repository: &str) -> Result<Option<&'static str>, UnitError> {
-    for name in LICENCE_FILES {
-        let path =
-            if repository.is_empty() { name.to_owned() } else { format!("{repository}/{name}") };
-        let Some(raw) = input.beside(&path, licence::MAX_BYTES)? else { continue };
-        if let Some(found) = licence::detect(&String::from_utf8_lossy(&raw)) {
-            return Ok(Some(found));
+    let root = if repository.is_empty() { String::new() } else { format!("{repository}/") };
+    let mut names = Vec::new();
+    match input.names_beside(&root)? {
+        Some(listed) => {
+            names.extend(listed);
+            let more = input.names_beside(&format!("{root}{LICENCES_FOLDER}"))?;
+            let more = more.into_iter().flatten();
+            names.extend(more.map(|name| format!("{LICENCES_FOLDER}{name}")));
+        }
+        None => names.extend(LICENCE_FILES.map(str::to_owned)),
+    }
+    let mut files = LicenceFiles::default();
+    for name in names.iter().filter(|name| is_licence_path(name)) {
+        if let Some(raw) = input.beside(&format!("{root}{name}"), licence::MAX_BYTES)? {
+            files.add(name, &String::from_utf8_lossy(&raw));
         }
     }
-    Ok(None)
+    Ok(files.licence())
 }
 
 #[cfg(test)]
@@ -95,7 +108,7 @@ mod tests {
     use crate::testing::{job, read_stored};
 
     #[test]
-    fn the_licence_at_the_root_of_its_repository_decides_on_a_file() {
+    fn the_licence_files_of_its_repository_decide_on_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let put = |path: &str, content: &[u8]| {
             let path: PathBuf = folder.path().join(path);
@@ -109,12 +122,31 @@ mod tests {
         put("a/y.py", b"y\0");
         put("a/z.py", b"# caf\xe9");
         put("b/src/x.py", b"x = 1\n");
+        for (repository, licence) in [
+            ("c", "License.txt"),
+            ("d", "LICENSES/MIT.txt"),
+            ("e", "doc/legal.txt"),
+            ("f", "LICENSE"),
+        ] {
+            put(&format!("{repository}/x.py"), b"x = 1\n");
+            put(&format!("{repository}/{licence}"), mit.as_bytes());
+        }
+        std::os::unix::fs::symlink("doc/legal.txt", folder.path().join("e/LICENSE")).unwrap();
+        put("f/COPYING", b"GNU General Public License");
         let job = job("github", "thresher", "[github]\ntrees = true\n");
         let outcome_of = |path: &str| read_stored(&Github, &job, folder.path(), path)[0].outcome();
         assert_eq!(outcome_of("a/src/x.py"), "x = 1\n");
         assert_eq!(outcome_of("a/y.py"), "github/binary");
         assert_eq!(outcome_of("a/z.py"), "invalid_utf8");
         assert_eq!(outcome_of("b/src/x.py"), "github/licence");
+        for (path, outcome) in [
+            ("c/x.py", "x = 1\n"),
+            ("d/x.py", "x = 1\n"),
+            ("e/x.py", "x = 1\n"),
+            ("f/x.py", "github/licence"),
+        ] {
+            assert_eq!(outcome_of(path), outcome, "{path}");
+        }
         let seen = read_stored(&Github, &job, folder.path(), "a/src/x.py");
         let Seen::Page { title, licence, .. } = &seen[0] else { panic!("{seen:?}") };
         assert_eq!((title.as_str(), licence.as_deref()), ("src/x.py", Some("mit")));

@@ -1,7 +1,7 @@
 //! The slice `stackexchange`: turns the posts of a site into questions with their answers.
 //!
 //! ```text
-//! Posts.xml, plain or in a 7z → rows → sorted by question on disk → threads → text
+//! Posts.xml, packed or in a 7z → rows → sorted by question on disk → threads → text
 //! a large Posts.xml → pieces: rows → parts by question (LINES) ⇒ each part as above (PREPARE)
 //! ```
 //! A record is a thread, or a row that is not in a thread. Posts are sorted on disk, so a site can
@@ -14,25 +14,27 @@ mod parts;
 mod posts;
 mod sites;
 mod sorter;
+mod soup;
 mod threads;
 
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use serde_json::Value;
-use thresher_job::{JobSpec, Schema, SourceSpec};
+use thresher_job::{JobSpec, Schema, SourceSpec, TextForm};
 
 use super::{
     Input, Joined, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected,
-    Source,
+    Source, forms,
 };
 use posts::{Post, Row, Rows};
 use sorter::{Sorted, Sorter};
 use threads::Thread;
-use thresher_formats::gzip::InputDigest;
-use thresher_formats::hashed::HashedReader;
+use thresher_formats::form::Form;
+use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::json_lines::REASON_EMPTY;
 use thresher_formats::piece::Piece;
+use thresher_formats::unpack::{DamageError, UnpackedReader};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
 
@@ -67,6 +69,10 @@ impl Source for StackExchange {
         Some(self)
     }
 
+    fn can_cut(&self, form: Form) -> bool {
+        forms::can_be_cut(form, &[Form::PostsXml])
+    }
+
     fn read(
         &self,
         job: &JobSpec,
@@ -75,12 +81,16 @@ impl Source for StackExchange {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let mut reading = Reading::new(job, source, (input.path(), input.scratch()), sink);
-        if input.path().ends_with(".7z") {
+        let form = input.form()?;
+        if form == Form::SevenZip || (form == Form::Other && input.path().ends_with(".7z")) {
             reading.archive(input)?;
             return input.digest();
         }
-        let mut reader = BufReader::new(HashedReader::new(input.open()?));
-        reading.rows(&mut reader, &mut |error| input.failed(error))?;
+        let unpacked = input.unpacked(&forms::STACKEXCHANGE, GzipLimits::default())?.as_text();
+        let mut reader = BufReader::new(UnpackedReader::new(unpacked));
+        if let Some(Damage { offset, reason, detail }) = reading.unpacked(&mut reader, input)? {
+            reading.quarantine((offset, 0), reason, &detail)?;
+        }
         reading.threads()?;
         let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
         if digest.bytes == 0 {
@@ -152,6 +162,23 @@ impl<'r, 't> Reading<'r, 't> {
         Ok(())
     }
 
+    /// Reads the rows of an input that was packed, up to its end or to damage, which is returned.
+    fn unpacked(
+        &mut self,
+        reader: &mut dyn BufRead,
+        input: &Input<'_>,
+    ) -> Result<Option<Damage>, UnitError> {
+        let mut damage = None;
+        let read = self.rows(reader, &mut |error| {
+            damage = DamageError::of(error).cloned();
+            input.failed(error)
+        });
+        match read {
+            Err(error) if damage.is_none() => Err(error),
+            Ok(()) | Err(_) => Ok(damage),
+        }
+    }
+
     fn take_row(&mut self, at: u64, bytes: u64, row: Row) -> Result<(), UnitError> {
         match row {
             Row::Bad { reason, detail } => self.quarantine((at, bytes), &reason, &detail),
@@ -195,36 +222,49 @@ impl<'r, 't> Reading<'r, 't> {
     }
 
     fn add_to(&mut self, thread: &mut Thread, row: Sorted) -> Result<(), UnitError> {
-        if row.key.1 {
-            if thread.question.is_none() {
-                return self.dropped(&row, "stackexchange/no_such_question");
-            }
-            if thread.bytes() + row.bytes > THREAD_BYTES {
-                let detail = format!("its thread has more than {THREAD_BYTES} bytes");
-                let (id, reason) = (format!("{}/{}", self.site, row.post.id), "thread_too_large");
-                let outcome =
-                    RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail };
-                return self.emit(row.key.2, row.bytes, outcome);
-            }
-            thread.answers.push(row);
-        } else if thread.question.is_some() {
+        let is_answer = row.key.1;
+        if is_answer && thread.questions.is_empty() {
+            return self.dropped(&row, "stackexchange/no_such_question");
+        }
+        let keeps_all = self.job.stackexchange.text == TextForm::RedpajamaV1;
+        if !is_answer && !thread.questions.is_empty() && !keeps_all {
             return self.dropped(&row, "stackexchange/same_id");
+        }
+        if thread.bytes() + row.bytes > THREAD_BYTES {
+            let detail = format!("its thread has more than {THREAD_BYTES} bytes");
+            let (id, reason) = (format!("{}/{}", self.site, row.post.id), "thread_too_large");
+            let outcome = RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail };
+            return self.emit(row.key.2, row.bytes, outcome);
+        }
+        if is_answer {
+            thread.answers.push(row)
         } else {
-            thread.question = Some(row);
+            thread.questions.push(row)
         }
         Ok(())
     }
 
     fn thread(&mut self, mut thread: Thread) -> Result<(), UnitError> {
-        let Some(question) = &thread.question else { return Ok(()) };
-        let at = (question.key.2, thread.bytes());
-        let url = format!("https://{}/questions/{}", self.site, question.post.id);
-        let id = format!("{}/{}", self.site, question.post.id);
-        let score = question.post.score.clone();
-        let date = question.post.date.clone();
-        let title = question.post.title.clone().unwrap_or_default();
         thread.order(self.job.stackexchange.answers);
-        let text = match thread.text(&self.job.stackexchange) {
+        let answers: u64 = thread.answers.iter().map(|row| row.bytes).sum();
+        for question in &thread.questions {
+            let at = (question.key.2, question.bytes + answers);
+            self.question(&thread, question, at)?;
+        }
+        Ok(())
+    }
+
+    /// Passes a question with its answers to the sink.
+    fn question(
+        &mut self,
+        thread: &Thread,
+        question: &Sorted,
+        at: (u64, u64),
+    ) -> Result<(), UnitError> {
+        let post = &question.post;
+        let url = format!("https://{}/questions/{}", self.site, post.id);
+        let id = format!("{}/{}", self.site, post.id);
+        let text = match thread.text(question, &self.job.stackexchange) {
             Ok(text) => text,
             Err(detail) => {
                 let reason = "html_too_large";
@@ -234,24 +274,26 @@ impl<'r, 't> Reading<'r, 't> {
             }
         };
         let dump = self.source.dump.as_str();
-        let timestamp = if dump.is_empty() { date.as_str() } else { dump };
+        let timestamp = if dump.is_empty() { post.date.as_str() } else { dump };
+        // RedPajama published the number 0 for a missing score, and a string otherwise.
+        let score = post.score.as_deref().map_or(Value::from(0), Value::from);
         // A later step identifies the language of the text.
         let mut meta = Meta::from_iter([
             ("language".to_owned(), Value::Null),
             ("url".to_owned(), Value::from(url.as_str())),
             ("timestamp".to_owned(), Value::from(timestamp)),
             ("source".to_owned(), Value::from("stackexchange")),
-            ("question_score".to_owned(), Value::from(score)),
+            ("question_score".to_owned(), score),
         ]);
         if self.job.output.schema == Schema::Uniform {
             meta.insert("answers".to_owned(), Value::from(thread.answers.len()));
         }
-        let licence = thread.licences();
+        let licence = thread.licences(question);
         let outcome = RecordOutcome::Page(Page {
             id: &id,
             url: &url,
-            date: &date,
-            title: &title,
+            date: &post.date,
+            title: post.title.as_deref().unwrap_or_default(),
             text: &text,
             licence: Some(licence.as_str()).filter(|it| !it.is_empty()),
             meta: Some(&meta),

@@ -26,8 +26,8 @@ pub(super) struct Post {
     pub(super) accepted: Option<u64>,
     /// `CreationDate`, as the dump has it.
     pub(super) date: String,
-    /// `Score` as a string, because RedPajama sorts by that.
-    pub(super) score: String,
+    /// `Score` as a string, because RedPajama sorts by that; absent if the row has none.
+    pub(super) score: Option<String>,
     /// The title, which only questions have.
     pub(super) title: Option<String>,
     /// The body in HTML.
@@ -41,6 +41,11 @@ impl Post {
     /// nomination.
     pub(super) fn belongs_to_no_thread(&self) -> bool {
         self.parent.is_none() && self.title.is_none()
+    }
+
+    /// Returns the score as a string. A missing score is 0.
+    pub(super) fn score(&self) -> &str {
+        self.score.as_deref().unwrap_or("0")
     }
 }
 
@@ -184,7 +189,7 @@ fn post_of(row: &str) -> Result<Post, String> {
             "AcceptedAnswerId" => post.accepted = Some(number()?),
             "PostTypeId" => post.kind = value,
             "CreationDate" => post.date = value,
-            "Score" => post.score = value,
+            "Score" => post.score = Some(value),
             "Title" => post.title = Some(value),
             "Body" => post.body = value,
             "ContentLicense" => post.licence = value,

@@ -261,3 +261,43 @@ fn an_archive_of_any_method_is_read_in_bounded_memory() {
         assert_eq!(outcomes, ["row_too_large", "Q: T B"], "{method}");
     }
 }
+
+#[test]
+fn every_row_of_the_published_script_is_equal() {
+    let posts = include_bytes!("../../../testdata/stackexchange/edge.Posts.xml");
+    let published = include_str!("../../../testdata/stackexchange/edge.redpajama-v1.jsonl");
+    let mut job = job("redpajama-v1");
+    job.source[0].dump = "2023-03-29".to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let path = "edge.stackexchange.com/Posts.xml";
+    let input = Input::sample(path, path, posts, folder.path().join("scratch"));
+    let mut rows = Vec::new();
+    let mut sink = |record: ReadRecord<'_>| {
+        if let RecordOutcome::Page(page) = record.outcome {
+            rows.push((page.text.to_owned(), page.meta.unwrap().clone()));
+        }
+        Ok(())
+    };
+    StackExchange.read(&job, &job.source[0], &input, &mut sink).unwrap();
+    assert_eq!(rows.len(), published.lines().count());
+    for ((text, mut meta), line) in rows.into_iter().zip(published.lines()) {
+        let mut expected: Value = serde_json::from_str(line).unwrap();
+        // A later step identifies the language.
+        meta["language"] = Value::Null;
+        expected["meta"]["language"] = Value::Null;
+        assert_eq!(Value::from(text), expected["text"], "{line}");
+        assert_eq!(Value::from(meta), expected["meta"], "{line}");
+    }
+}
+
+#[test]
+fn the_default_has_no_runs_of_blank_lines_and_no_lone_star() {
+    let real = include_bytes!("../../../testdata/stackexchange/Posts.xml");
+    let mut questions = 0;
+    for (id, text) in read("a.com/Posts.xml", real, &job("thresher")) {
+        questions += usize::from(text.starts_with("Q: "));
+        assert!(!text.contains("\n\n\n"), "{id}: {text}");
+        assert!(!text.lines().any(|line| line.trim() == "*"), "{id}: {text}");
+    }
+    assert!(questions > 10, "{questions}");
+}

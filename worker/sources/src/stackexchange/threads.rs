@@ -1,44 +1,53 @@
 //! Turns a question and its answers into one text.
 
-use thresher_job::{AnswerOrder, StackExchangeSpec, TitleForm};
+use thresher_job::{AnswerOrder, StackExchangeSpec, TextForm, TitleForm};
 
-use super::html::text_of;
 use super::sorter::Sorted;
+use super::{html, soup};
 
-/// A question and its answers, either of which can be missing.
+/// The rows of one question number.
 #[derive(Debug, Default)]
 pub(super) struct Thread {
-    pub(super) question: Option<Sorted>,
+    /// More than one only if the recipe keeps questions with the same number.
+    pub(super) questions: Vec<Sorted>,
     pub(super) answers: Vec<Sorted>,
 }
 
 impl Thread {
     /// Returns the number of bytes of all rows of the thread.
     pub(super) fn bytes(&self) -> u64 {
-        self.question.iter().chain(&self.answers).map(|row| row.bytes).sum()
+        self.questions.iter().chain(&self.answers).map(|row| row.bytes).sum()
     }
 
     /// Sorts the answers.
     pub(super) fn order(&mut self, order: AnswerOrder) {
-        let accepted = self.question.as_ref().and_then(|row| row.post.accepted);
+        let accepted = self.questions.first().and_then(|row| row.post.accepted);
         match order {
             AnswerOrder::Score => self.answers.sort_by_key(|row| {
-                let score: i64 = row.post.score.parse().unwrap_or(0);
+                let score: i64 = row.post.score().parse().unwrap_or(0);
                 (std::cmp::Reverse(score), accepted != Some(row.post.id), row.post.id)
             }),
             AnswerOrder::ScoreText => {
                 self.answers
-                    .sort_by(|a, b| b.post.score.cmp(&a.post.score).then(a.key.cmp(&b.key)));
+                    .sort_by(|a, b| b.post.score().cmp(a.post.score()).then(a.key.cmp(&b.key)));
             }
         }
     }
 
-    /// Returns the text, `Q: … A: …`. An error names the post that cannot be parsed, and the cause.
-    pub(super) fn text(&self, spec: &StackExchangeSpec) -> Result<String, String> {
-        let parsed = |row: &Sorted, html: &str| {
-            text_of(html).map_err(|error| format!("post {}: {error}", row.post.id))
+    /// Returns the text of a question with the answers, `Q: … A: …`. An error names the post that
+    /// cannot be parsed, and the cause.
+    pub(super) fn text(
+        &self,
+        question: &Sorted,
+        spec: &StackExchangeSpec,
+    ) -> Result<String, String> {
+        let parsed = |row: &Sorted, markup: &str| {
+            let text = match spec.text {
+                TextForm::Readable => html::text_of(markup),
+                TextForm::RedpajamaV1 => soup::text_of_post(markup),
+            };
+            text.map_err(|error| format!("post {}: {error}", row.post.id))
         };
-        let Some(question) = &self.question else { return Ok(String::new()) };
         let title = question.post.title.as_deref().unwrap_or_default();
         let body = &question.post.body;
         let asked = match spec.titles {
@@ -53,10 +62,10 @@ impl Thread {
         Ok(text)
     }
 
-    /// Returns the licences of all posts, each once.
-    pub(super) fn licences(&self) -> String {
+    /// Returns the licences of a question and its answers, each once.
+    pub(super) fn licences(&self, question: &Sorted) -> String {
         let mut found: Vec<&str> = Vec::new();
-        for row in self.question.iter().chain(&self.answers) {
+        for row in std::iter::once(question).chain(&self.answers) {
             let licence = row.post.licence.as_str();
             if !licence.is_empty() && !found.contains(&licence) {
                 found.push(licence);
@@ -72,7 +81,8 @@ mod tests {
     use super::*;
 
     fn row(id: u64, score: &str, body: &str) -> Sorted {
-        let post = Post { id, score: score.to_owned(), body: body.to_owned(), ..Post::default() };
+        let score = Some(score.to_owned());
+        let post = Post { id, score, body: body.to_owned(), ..Post::default() };
         Sorted { key: (1, true, id), bytes: 1, post }
     }
 
@@ -82,7 +92,7 @@ mod tests {
         question.post.accepted = Some(5);
         let answers = [(2, "9"), (3, "100"), (4, "-1"), (5, "9"), (6, "9")];
         let answers = answers.map(|(id, score)| row(id, score, &format!("answer {id}")));
-        Thread { question: Some(question), answers: answers.into() }
+        Thread { questions: vec![question], answers: answers.into() }
     }
 
     fn ids(order: AnswerOrder) -> Vec<u64> {
@@ -99,19 +109,25 @@ mod tests {
 
     #[test]
     fn a_title_is_plain_text_or_html_as_published() {
-        let spec = |titles| StackExchangeSpec {
+        let spec = |titles, text| StackExchangeSpec {
             answers: AnswerOrder::Score,
             titles,
+            text,
             largest_sites: 0,
             max_row_bytes: thresher_job::Bytes(1000),
             sort_memory: thresher_job::Bytes(1000),
         };
         let mut thread = thread();
         thread.answers.truncate(2);
-        let text = thread.text(&spec(TitleForm::Plain)).unwrap();
-        assert_eq!(text, "Q: Is Vec<T> a list? Body of a & b\n\nA: answer 2\nA: answer 3");
+        let text = |thread: &Thread, spec| thread.text(&thread.questions[0], &spec).unwrap();
+        assert_eq!(
+            text(&thread, spec(TitleForm::Plain, TextForm::Readable)),
+            "Q: Is Vec<T> a list? Body of a & b\nA: answer 2\nA: answer 3"
+        );
         thread.answers.clear();
-        let text = thread.text(&spec(TitleForm::Html)).unwrap();
-        assert_eq!(text, "Q: Is Vec a list? Body of a & b\n");
+        assert_eq!(
+            text(&thread, spec(TitleForm::Html, TextForm::RedpajamaV1)),
+            "Q: Is Vec a list? Body of a & b\n"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! The slice `wikipedia`: turns dumps of pages in wikitext into plain text.
 //!
 //! ```text
-//! dump → bzip2 streams → <page> elements → articles (not redirects, not empty) → plain text
+//! dump → bzip2 streams, or another packing → <page> elements
+//!      → articles (not redirects, not empty) → plain text
 //! ```
 //! A multistream dump is split into pieces, whose streams are read separately. If the index of the
 //! dump is beside it, the pieces follow the index. Other dumps are read as a whole. The head of the
@@ -16,22 +17,24 @@ pub mod wikitext;
 use std::io::{self, Read};
 
 use serde_json::Value;
-use thresher_job::{JobSpec, SourceSpec};
+use thresher_job::{JobSpec, SourceSpec, TextForm};
 
 use super::{
-    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected, Source,
+    Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected, Source, forms,
 };
 use crate::locate;
 use namespaces::{prefixes_of, siteinfo};
 use pages::{Found, PageFinder, WikiPage, parse};
-use streams::{BzStreams, Damage};
-use thresher_formats::gzip::InputDigest;
+use streams::{BzStreams, Damage as StreamDamage};
+use thresher_formats::form::Form as InputForm;
+use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
+use thresher_formats::unpack::{DamageError, UnpackedReader, Unpacker};
 use thresher_storage::{ReadOptions, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
-use wikitext::{LinkPrefixes, strip};
+use wikitext::{Form, LinkPrefixes, is_redirect, strip};
 
 /// Number of bytes of the head of a dump that are read.
 const HEAD_BYTES: u64 = 1 << 20;
@@ -69,6 +72,11 @@ impl Source for Wikipedia {
         Ok(by_index.unwrap_or(even))
     }
 
+    fn can_cut(&self, form: InputForm) -> bool {
+        // A dump whose first bytes are damaged is searched for its streams.
+        matches!(form, InputForm::Bzip2 | InputForm::Other | InputForm::Empty)
+    }
+
     fn read(
         &self,
         job: &JobSpec,
@@ -77,6 +85,11 @@ impl Source for Wikipedia {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let dump = Dump::of(job, input)?;
+        let form = input.form()?;
+        let unknown = form == InputForm::Other && !input.path().ends_with(".bz2");
+        if input.piece().is_none() && (unknown || !self.can_cut(form)) {
+            return dump.read_whole(job, input, sink);
+        }
         let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
         let reader = HashedReader::up_to(input.open()?, piece.length);
         let joined = !input.path().contains("-multistream");
@@ -101,16 +114,45 @@ struct Dump {
     prefixes: LinkPrefixes,
     /// Whether the job keeps pages of this language.
     kept: bool,
+    form: Form,
 }
 
 impl Dump {
     fn of(job: &JobSpec, input: &Input<'_>) -> Result<Self, UnitError> {
         let (language, date) = language_and_date(input.path());
-        let head = head(input.open_at(0)?).map_err(|error| input.failed(&error))?;
+        let head = head(Unpacker::new(input.open_at(0)?, GzipLimits::default()).as_text());
+        let head = head.map_err(|error| input.failed(&error))?;
         let prefixes = prefixes_of(language, &siteinfo(&head));
         let wanted = &job.wikipedia.languages;
         let kept = wanted.is_empty() || wanted.iter().any(|it| it == language);
-        Ok(Self { language: language.to_owned(), date: date.to_owned(), prefixes, kept })
+        let (language, date) = (language.to_owned(), date.to_owned());
+        let form = match job.wikipedia.text {
+            TextForm::Readable => Form::Readable,
+            TextForm::RedpajamaV1 => Form::Published,
+        };
+        Ok(Self { language, date, prefixes, kept, form })
+    }
+
+    /// Reads a dump that is not in bzip2 from its start to its end.
+    fn read_whole(
+        &self,
+        job: &JobSpec,
+        input: &Input<'_>,
+        sink: &mut RecordSink<'_>,
+    ) -> Result<InputDigest, UnitError> {
+        let unpacked = input.unpacked(&forms::WIKIPEDIA, GzipLimits::default())?.as_text();
+        let mut reader = UnpackedReader::new(unpacked);
+        let mut finder = PageFinder::new(job.wikipedia.max_page_bytes.0 as usize);
+        let mut reading = Reading { dump: self, record: 0, sink };
+        while let Some(damage) = reading.pages(input, 0, &mut reader, &mut finder)? {
+            let Damage { offset, reason, detail } = damage;
+            finder.reset();
+            reading.quarantine(offset, reason, &detail)?;
+        }
+        if reading.record == 0 {
+            reading.empty_dump(job)?;
+        }
+        reader.finish().map_err(|error| input.failed(&error))
     }
 
     fn url(&self, title: &str) -> String {
@@ -125,24 +167,22 @@ impl Dump {
         if page.namespace != "0" {
             return Err("wikipedia/namespace");
         }
-        if page.redirect {
+        // The published recipe knew redirects by their element alone.
+        if page.redirect || (self.form == Form::Readable && is_redirect(&page.text)) {
             return Err("wikipedia/redirect");
         }
-        let text = strip(&page.text, &self.prefixes);
+        let text = strip(&page.text, &self.prefixes, self.form);
         if text.trim().is_empty() { Err("wikipedia/empty") } else { Ok(text) }
     }
 }
 
-/// Reads the first stream of a dump, which contains its siteinfo.
-fn head(input: impl Read) -> io::Result<String> {
-    let mut streams = BzStreams::new(input, 0, u64::MAX, false);
+/// Reads the start of a dump, which contains its siteinfo.
+fn head<R: Read>(input: Unpacker<R>) -> io::Result<String> {
     let mut head = Vec::new();
-    if streams.next_stream()? {
-        match streams.take(HEAD_BYTES).read_to_end(&mut head) {
-            // Damage is reported when the pages are read.
-            Err(error) if Damage::of(&error).is_none() => return Err(error),
-            _ => {}
-        }
+    match UnpackedReader::new(input).take(HEAD_BYTES).read_to_end(&mut head) {
+        // Damage is reported when the pages are read.
+        Err(error) if DamageError::of(&error).is_none() => return Err(error),
+        _ => {}
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
@@ -189,24 +229,46 @@ impl Reading<'_, '_> {
             let offset = streams.stream_at();
             match found {
                 Ok(None) => return Ok(()),
-                Ok(Some(Found::Whole(page))) => self.page(offset, page)?,
-                Ok(Some(Found::TooLarge(bytes))) => {
-                    self.quarantine(offset, "page_too_large", &format!("it has {bytes} bytes"))?;
-                }
-                Ok(Some(Found::Cut(bytes))) => {
-                    self.quarantine(
-                        offset,
-                        "page_cut_off",
-                        &format!("it ends after {bytes} bytes"),
-                    )?;
-                }
+                Ok(Some(found)) => self.found(offset, found)?,
                 Err(error) => {
-                    let Some(damage) = Damage::of(&error) else {
+                    let Some(damage) = StreamDamage::of(&error) else {
                         return Err(input.failed(&error));
                     };
                     finder.reset();
                     return self.quarantine(offset, "bzip2_damaged", &damage.to_string());
                 }
+            }
+        }
+    }
+
+    /// Reads the pages of an unpacked dump, up to its end or to damage, which is returned.
+    fn pages<R: Read>(
+        &mut self,
+        input: &Input<'_>,
+        offset: u64,
+        reader: &mut UnpackedReader<R>,
+        finder: &mut PageFinder,
+    ) -> Result<Option<Damage>, UnitError> {
+        loop {
+            match finder.next(reader) {
+                Ok(None) => return Ok(None),
+                Ok(Some(found)) => self.found(offset, found)?,
+                Err(error) => {
+                    let damage = DamageError::of(&error).cloned();
+                    return damage.map(Some).ok_or_else(|| input.failed(&error));
+                }
+            }
+        }
+    }
+
+    fn found(&mut self, offset: u64, found: Found<'_>) -> Result<(), UnitError> {
+        match found {
+            Found::Whole(page) => self.page(offset, page),
+            Found::TooLarge(bytes) => {
+                self.quarantine(offset, "page_too_large", &format!("it has {bytes} bytes"))
+            }
+            Found::Cut(bytes) => {
+                self.quarantine(offset, "page_cut_off", &format!("it ends after {bytes} bytes"))
             }
         }
     }
@@ -217,7 +279,7 @@ impl Reading<'_, '_> {
 
     fn empty_dump(&mut self, job: &JobSpec) -> Result<(), UnitError> {
         let most = job.wikipedia.max_page_bytes.0;
-        let detail = format!("no page of at most {most} bytes in any bzip2 stream");
+        let detail = format!("no page of at most {most} bytes in the whole dump");
         self.quarantine(0, "no_page", &detail)
     }
 

@@ -12,39 +12,27 @@ const MEDIA: &str = "-2";
 const FILE: &str = "6";
 const CATEGORY: &str = "14";
 
-/// Language, file prefixes and category prefixes, from MediaWiki's message files.
-#[rustfmt::skip]
-const KNOWN: [(&str, &[&str], &[&str]); 21] = [
-    ("bg", &["файл", "картинка", "медия"], &["категория"]),
-    ("ca", &["fitxer", "imatge"], &["categoria"]),
-    ("cs", &["soubor", "médium", "média"], &["kategorie"]),
-    ("da", &["fil", "billede"], &["kategori"]),
-    ("de", &["datei", "bild", "medium"], &["kategorie"]),
-    ("en", &[], &[]),
-    ("es", &["archivo", "imagen", "medio"], &["categoría"]),
-    ("fr", &["fichier", "média"], &["catégorie"]),
-    ("hr", &["datoteka", "slika", "mediji"], &["kategorija"]),
-    ("hu", &["fájl", "kép", "média"], &["kategória"]),
-    ("it", &["immagine"], &["categoria"]),
-    ("ja", &["ファイル", "画像", "メディア"], &["カテゴリ"]),
-    ("nl", &["bestand", "afbeelding"], &["categorie"]),
-    ("pl", &["plik", "grafika"], &["kategoria"]),
-    ("pt", &["ficheiro", "imagem", "arquivo", "multimédia"], &["categoria"]),
-    ("ro", &["fișier", "imagine", "fişier"], &["categorie"]),
-    ("ru", &["файл", "изображение", "медиа"], &["категория", "к"]),
-    ("sl", &["slika", "datoteka"], &["kategorija"]),
-    ("sr", &["датотека", "слика", "медиј", "datoteka", "slika"], &["категорија", "kategorija"]),
-    ("sv", &["fil", "bild"], &["kategori"]),
-    ("uk", &["файл", "зображення", "медіа"], &["категорія"]),
-];
+/// A language in each line, with the prefixes of files and those of categories, in lower case: the
+/// aliases of MediaWiki as of December 2021, which the published recipe used.
+const KNOWN: &str = include_str!("namespaces.txt");
+
+/// Returns the known prefixes of files and of categories of a language.
+fn known(language: &str) -> Option<(&'static str, &'static str)> {
+    KNOWN.lines().find_map(|line| {
+        let (_, names) = line.split_once('\t').filter(|(known, _)| *known == language)?;
+        names.split_once('\t')
+    })
+}
 
 /// Returns the known prefixes of a language together with those in the dump's siteinfo.
 pub fn prefixes_of(language: &str, siteinfo: &BTreeMap<String, String>) -> LinkPrefixes {
     let mut files = vec!["file".to_owned(), "image".to_owned(), "media".to_owned()];
     let mut categories = vec!["category".to_owned()];
-    if let Some((_, file, category)) = KNOWN.iter().find(|(known, ..)| *known == language) {
-        files.extend(file.iter().map(|name| (*name).to_owned()));
-        categories.extend(category.iter().map(|name| (*name).to_owned()));
+    // A dump's name has `zh_min_nan` for `zh-min-nan`.
+    if let Some((file, category)) = known(&language.replace('_', "-")) {
+        let names = |list: &str| list.split('|').map(str::to_owned).collect::<Vec<_>>();
+        files.extend(names(file).into_iter().filter(|name| !name.is_empty()));
+        categories.extend(names(category).into_iter().filter(|name| !name.is_empty()));
     }
     for key in [MEDIA, FILE, CATEGORY] {
         let list = if key == CATEGORY { &mut categories } else { &mut files };
@@ -89,5 +77,21 @@ mod tests {
         assert_eq!(prefixes.categories, ["category", "kategorie", "rubrik"]);
         assert_eq!(prefixes.files, ["file", "image", "media", "datei", "bild", "medium"]);
         assert_eq!(prefixes_of("xx", &siteinfo("")).files, ["file", "image", "media"]);
+    }
+
+    #[test]
+    fn aliases_of_other_languages_are_known() {
+        for (language, file, category) in [
+            ("fi", "kuva", "luokka"),
+            ("ko", "그림", "분류"),
+            ("zh_min_nan", "tóng-àn", "lūi-pia̍t"),
+            ("ar", "صورة", "تصنيف"),
+            ("simple", "image", "category"),
+        ] {
+            let prefixes = prefixes_of(language, &siteinfo(""));
+            assert!(prefixes.files.iter().any(|name| name == file), "{language} {prefixes:?}");
+            assert!(prefixes.categories.iter().any(|name| name == category), "{language}");
+        }
+        assert!(KNOWN.lines().all(|line| line.split('\t').count() == 3));
     }
 }

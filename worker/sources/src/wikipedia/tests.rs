@@ -68,7 +68,7 @@ const NAME: &str = "dumps/dewiki-20230320-pages-articles-multistream.xml.bz2";
 fn every_page_of_a_dump_is_kept_or_dropped_by_name() {
     let url = "https://de.wikipedia.org/wiki/Seite%20";
     let expected = [
-        format!("0 dewiki/1 {url}1/%C3%A4 Eins X"),
+        format!("0 dewiki/1 {url}1/%C3%A4 Eins"),
         "1 dewiki/2 wikipedia/namespace".to_owned(),
         "2 dewiki/3 wikipedia/redirect".to_owned(),
         "3 dewiki/4 wikipedia/empty".to_owned(),
@@ -78,6 +78,16 @@ fn every_page_of_a_dump_is_kept_or_dropped_by_name() {
     assert_eq!(read(NAME, &dump().concat(), &job("")), expected);
     let other = job("[wikipedia]\nlanguages = [\"en\"]\n");
     assert_eq!(read(NAME, &dump().concat(), &other)[0], "0 dewiki/1 wikipedia/language");
+}
+
+#[test]
+fn a_redirect_without_its_element_is_one_unless_the_published_recipe_is_followed() {
+    let redirect = packed(&page(1, "0", "", "#WEITERLEITUNG [[Berlin]]"));
+    assert_eq!(read(NAME, &redirect, &job("")), ["0 dewiki/1 wikipedia/redirect"]);
+    let published = job("[wikipedia]\ntext = \"redpajama-v1\"\n");
+    assert!(read(NAME, &redirect, &published)[0].ends_with("WEITERLEITUNG Berlin"));
+    let category = packed(&page(1, "0", "", "Eins [[Kategorie:X]]"));
+    assert!(read(NAME, &category, &published)[0].ends_with("Eins X"));
 }
 
 #[test]
@@ -109,7 +119,11 @@ fn pages_can_cross_streams_if_the_dump_is_not_multistream() {
 
 #[test]
 fn files_that_are_not_dumps_are_quarantined() {
-    assert_eq!(read(NAME, b"<html>not found</html>", &job("")), ["0 no_page"]);
+    assert_eq!(read(NAME, b"<error>not found</error>", &job("")), ["0 no_page"]);
+    let input = Input::sample(NAME, NAME, b"<html>not found</html>", PathBuf::new());
+    let job_of_page = job("");
+    let refused = Wikipedia.read(&job_of_page, &job_of_page.source[0], &input, &mut |_| Ok(()));
+    assert!(refused.unwrap_err().to_string().contains("is HTML, which"));
     assert_eq!(read(NAME, b"", &job("")), ["0 no_page"]);
 }
 

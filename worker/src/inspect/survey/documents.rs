@@ -10,6 +10,7 @@ use super::cpu_micros;
 use crate::stages::pipeline::{Evaluation, Pipeline, RecordPlace};
 use crate::stages::schemas::{Renderer, renderer};
 use crate::stages::{JobContext, SourceRecipe};
+use thresher_formats::stop::Stop;
 use thresher_job::SourceSpec;
 use thresher_sources::{Page, ReadRecord};
 use thresher_unit::{Tally, UnitError};
@@ -41,7 +42,7 @@ impl<'a> SampledDocuments<'a> {
         Ok(Self {
             source,
             renderer: renderer(&context.job, source, recipe),
-            pipeline: Pipeline::start(context, source, recipe)?,
+            pipeline: Pipeline::start(context, source, recipe, &Stop::default())?,
             tally: Tally::default(),
             sink: Compressed::new(context.job.output.zstd_level)?,
         })

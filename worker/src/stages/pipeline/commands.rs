@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use thresher_formats::stop::Stop;
 use thresher_job::{CommandSpec, JobSpec, SourceSpec};
 
 use super::Verdict;
@@ -18,10 +19,14 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    pub(super) fn start(job: &JobSpec, source: &SourceSpec) -> Result<Self, UnitError> {
+    pub(super) fn start(
+        job: &JobSpec,
+        source: &SourceSpec,
+        stop: &Stop,
+    ) -> Result<Self, UnitError> {
         let commands = source.commands.iter().filter_map(|name| job.command(name));
         let start = |command: &CommandSpec| {
-            let filter = ExternalFilter::start(&command_line(job, command, None))?;
+            let filter = ExternalFilter::start(&command_line(job, command, None, stop))?;
             Ok((command.name.clone(), filter))
         };
         Ok(Self { filters: commands.map(start).collect::<Result<_, CommandError>>()? })

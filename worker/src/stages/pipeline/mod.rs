@@ -18,6 +18,7 @@ use std::borrow::Cow;
 
 use thresher_domain::Counter;
 use thresher_filters as filters;
+use thresher_formats::stop::Stop;
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_sources::{Page, Refusal};
 use thresher_text::language::LanguageScratch;
@@ -99,6 +100,7 @@ impl<'j> Pipeline<'j> {
         context: &'j JobContext,
         source: &'j SourceSpec,
         recipe: SourceRecipe,
+        stop: &Stop,
     ) -> Result<Self, UnitError> {
         let job = &context.job;
         for command in source.commands.iter().filter_map(|name| job.command(name)) {
@@ -108,7 +110,7 @@ impl<'j> Pipeline<'j> {
             job,
             recipe,
             scorers: context.scorers()?,
-            commands: Commands::start(job, source)?,
+            commands: Commands::start(job, source, stop)?,
             text: String::new(),
             language: LanguageScratch::default(),
             quality: QualityScratch::default(),
@@ -125,6 +127,9 @@ impl<'j> Pipeline<'j> {
         tally: &mut Tally,
     ) -> Result<Evaluation<'p>, UnitError> {
         let original = self.keep_lines(page.text, is_duplicate, tally)?;
+        if page.missing_files > 0 {
+            tally.count(Counter::MissingFiles, page.missing_files);
+        }
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
         if let Some(reason) = page.withdrawn {

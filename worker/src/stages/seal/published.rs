@@ -14,7 +14,7 @@ use thresher_storage::Present;
 use thresher_unit::UnitError;
 
 use crate::stages::publish::{PublishedFile, ShardFacts};
-use crate::stages::{JobContext, Stop};
+use crate::stages::{JobContext, Stop, stop};
 
 /// A published file, and the number of the unit that published it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +33,10 @@ pub(super) fn files_of(unit: u32, facts: &ShardFacts) -> impl Iterator<Item = Pu
 pub(super) fn check(
     context: &JobContext,
     published: &[Published],
-    stop: &Stop,
+    asked: &Stop,
 ) -> Result<(), UnitError> {
     for each in published {
-        stop.check()?;
+        stop::check(asked)?;
         match context.output.find(&each.file.path)? {
             Present::Missing => return Err(each.altered(context, "is missing")),
             Present::Bytes(bytes) if bytes != each.file.bytes => {
@@ -46,16 +46,16 @@ pub(super) fn check(
             Present::Bytes(_) => {}
         }
     }
-    contents(context, published, stop)
+    contents(context, published, asked)
 }
 
 /// Compares the contents of files of the right sizes.
-fn contents(context: &JobContext, published: &[Published], stop: &Stop) -> Result<(), UnitError> {
+fn contents(context: &JobContext, published: &[Published], asked: &Stop) -> Result<(), UnitError> {
     let (next, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
     let failed: Mutex<Option<UnitError>> = Mutex::new(None);
     let work = || {
         while let Some(each) = published.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let goes_on = || !stop.is_set() && !ended.load(Ordering::Relaxed);
+            let goes_on = || !asked.is_set() && !ended.load(Ordering::Relaxed);
             if !goes_on() {
                 return;
             }
@@ -71,7 +71,7 @@ fn contents(context: &JobContext, published: &[Published], stop: &Stop) -> Resul
         }
         work();
     });
-    stop.check()?;
+    stop::check(asked)?;
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 

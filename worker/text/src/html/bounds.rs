@@ -21,10 +21,12 @@ pub enum Excess {
     Nodes { limit: usize },
     #[error("a tag has more than {limit} attributes")]
     Attributes { limit: usize },
+    #[error("it takes more than {limit} steps of work")]
+    Steps { limit: u64 },
 }
 
-/// Refuses markup whose tree would exceed the limits.
-pub fn check(html: &str, limits: &HtmlLimits) -> Result<(), Excess> {
+/// Refuses markup whose tree would exceed the limits. Returns the steps that the parser needs.
+pub fn check(html: &str, limits: &HtmlLimits) -> Result<u64, Excess> {
     let mut nesting = Nesting::new(limits);
     let mut rest = html.as_bytes();
     while let Some(start) = memchr::memchr(b'<', rest) {
@@ -45,8 +47,11 @@ pub fn check(html: &str, limits: &HtmlLimits) -> Result<(), Excess> {
             _ => rest,
         };
     }
-    Ok(())
+    Ok(nesting.steps())
 }
+
+/// Steps of the parser for each open element that it passes in search of a tag's.
+const SEARCH_STEPS: u64 = 10;
 
 /// A tag name for comparison without case. Longer names are cut, so that they may be taken for each
 /// other.
@@ -186,11 +191,21 @@ struct Nesting<'a> {
     markers: usize,
     foreign: usize,
     nodes: usize,
+    /// Number of open elements at each tag, because the parser searches them for a match.
+    searched: u64,
 }
 
 impl<'a> Nesting<'a> {
     fn new(limits: &'a HtmlLimits) -> Self {
-        Self { limits, open: Vec::new(), formatting: Vec::new(), markers: 0, foreign: 0, nodes: 0 }
+        Self {
+            limits,
+            open: Vec::new(),
+            formatting: Vec::new(),
+            markers: 0,
+            foreign: 0,
+            nodes: 0,
+            searched: 0,
+        }
     }
 
     fn in_foreign(&self) -> bool {
@@ -200,6 +215,7 @@ impl<'a> Nesting<'a> {
     fn start(&mut self, tag: &Tag<'_>) -> Result<(), Excess> {
         // Count the element and a text beside it.
         self.nodes += 2;
+        self.search();
         let name = text_of(&tag.name);
         let raw_text = self.foreign == 0 && is_raw_text(name);
         if raw_text || is_void(name) || (self.foreign > 0 && tag.self_closing) {
@@ -228,6 +244,7 @@ impl<'a> Nesting<'a> {
     }
 
     fn end(&mut self, name: &Name) -> Result<(), Excess> {
+        self.search();
         let name = text_of(name);
         if is_formatting(name) {
             let found = self
@@ -237,7 +254,7 @@ impl<'a> Nesting<'a> {
             if let Some(at) = found.filter(|&at| self.formatting[at].is_some()) {
                 self.formatting.remove(at);
             }
-            return Ok(());
+            return self.within_limits();
         }
         self.nodes += 1;
         if name.len() == 2 && name[0] == b'h' && name[1].is_ascii_digit() {
@@ -337,12 +354,24 @@ impl<'a> Nesting<'a> {
         self.formatting.iter().rposition(Option::is_none).map_or(0, |at| at + 1)
     }
 
+    /// Counts the search for the element that a tag belongs to.
+    fn search(&mut self) {
+        self.searched += (self.open.len() + self.formatting.len()) as u64;
+    }
+
+    fn steps(&self) -> u64 {
+        self.searched * SEARCH_STEPS
+    }
+
     fn within_limits(&self) -> Result<(), Excess> {
         if self.open.len() + self.formatting.len() - self.markers > self.limits.depth {
             return Err(Excess::Depth { limit: self.limits.depth });
         }
         if self.nodes > self.limits.nodes {
             return Err(Excess::Nodes { limit: self.limits.nodes });
+        }
+        if self.steps() > self.limits.steps {
+            return Err(Excess::Steps { limit: self.limits.steps });
         }
         Ok(())
     }

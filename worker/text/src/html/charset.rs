@@ -2,8 +2,10 @@
 //!
 //! Sources are used in this order: byte order mark, `charset` of the HTTP header, declaration in
 //! the page's first bytes (`<meta>`, XML declaration), and last a detector that looks at the bytes
-//! and the top-level domain. A declaration is used even if bytes contradict it; the malformed
-//! sequences are counted, so that a filter can decide.
+//! and the top-level domain. Bytes that are valid UTF-8 with other characters than ASCII are UTF-8
+//! whatever is declared, because text in another charset is practically never valid UTF-8. Any
+//! other declaration is used even if bytes contradict it; the malformed sequences are counted, so
+//! that a filter can decide.
 //!
 //! Invariant: decoding never fails; each malformed sequence becomes one U+FFFD.
 
@@ -19,6 +21,8 @@ pub enum CharsetSource {
     HttpHeader,
     /// A declaration in the page.
     Page,
+    /// The bytes, which are valid UTF-8 although something else is declared.
+    Bytes,
     /// The detector.
     Detector,
 }
@@ -51,13 +55,29 @@ fn choose(
     if let Some((encoding, mark_bytes)) = Encoding::for_bom(bytes) {
         return (encoding, CharsetSource::ByteOrderMark, mark_bytes);
     }
-    if let Some(encoding) = http_label.and_then(by_label) {
-        return (encoding, CharsetSource::HttpHeader, 0);
+    let header = http_label.and_then(by_label).map(|found| (found, CharsetSource::HttpHeader));
+    let declared = header.or_else(|| Some((declared_in_page(bytes)?, CharsetSource::Page)));
+    match declared {
+        None => (detect(bytes, url), CharsetSource::Detector, 0),
+        Some((encoding, _)) if encoding != UTF_8 && is_utf_8_instead_of(encoding, bytes) => {
+            (UTF_8, CharsetSource::Bytes, 0)
+        }
+        Some((encoding, source)) => (encoding, source, 0),
     }
-    if let Some(encoding) = declared_in_page(bytes) {
-        return (encoding, CharsetSource::Page, 0);
-    }
-    (detect(bytes, url), CharsetSource::Detector, 0)
+}
+
+/// Returns whether bytes are valid UTF-8 with characters that `declared` would have misread. The
+/// last character may be cut off.
+fn is_utf_8_instead_of(declared: &'static Encoding, bytes: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(_) => bytes,
+        Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
+        Err(_) => return false,
+    };
+    // A few characters of two bytes can be valid UTF-8 by chance, but Chinese, Japanese and Korean
+    // have three bytes there.
+    let least = if declared.is_single_byte() { 0x80 } else { 0xe0 };
+    valid.iter().any(|&byte| byte >= least)
 }
 
 /// Returns the encoding of a label. Charsets that are unsafe to decode (`replacement`) count as
@@ -275,6 +295,37 @@ mod tests {
         assert_eq!(outcome(page, Some("KOI8-R")), ("KOI8-R", CharsetSource::HttpHeader));
         assert_eq!(outcome(page, Some("klingon")), ("windows-1251", CharsetSource::Page));
         assert_eq!(outcome(page, Some("iso-2022-kr")), ("windows-1251", CharsetSource::Page));
+    }
+
+    #[test]
+    fn valid_utf_8_is_utf_8_whatever_is_declared() {
+        let latin = "Größe: 5 €, déjà vu";
+        let (utf_8, bytes) = ("UTF-8", CharsetSource::Bytes);
+        for (text, declared, charset, source) in [
+            (RUSSIAN, "windows-1251", utf_8, bytes),
+            (RUSSIAN, "iso-8859-1", utf_8, bytes),
+            (latin, "iso-8859-1", utf_8, bytes),
+            (JAPANESE, "shift_jis", utf_8, bytes),
+            (JAPANESE, "utf-8", utf_8, CharsetSource::HttpHeader),
+            ("plain", "koi8-r", "KOI8-R", CharsetSource::HttpHeader),
+        ] {
+            assert_eq!(outcome(text.as_bytes(), Some(declared)), (charset, source), "{text}");
+            let page = format!("<meta charset={declared}>{text}");
+            let source = if source == bytes { bytes } else { CharsetSource::Page };
+            assert_eq!(outcome(page.as_bytes(), None), (charset, source), "{page}");
+        }
+        let cut = &JAPANESE.as_bytes()[..JAPANESE.len() - 1];
+        let decoded = decode(cut, Some("euc-jp"), "");
+        assert_eq!((decoded.charset, decoded.malformed_sequences), (utf_8, 1));
+    }
+
+    #[test]
+    fn text_that_is_valid_utf_8_by_chance_keeps_its_declaration() {
+        // In UTF-8 these bytes are `ģд`.
+        let (bytes, _, _) = encoding_rs::GBK.encode("模写");
+        assert_eq!(outcome(&bytes, Some("gbk")), ("GBK", CharsetSource::HttpHeader));
+        let one_bad = [RUSSIAN.as_bytes(), b"\xff"].concat();
+        assert_eq!(outcome(&one_bad, Some("koi8-r")).0, "KOI8-R");
     }
 
     #[test]

@@ -4,14 +4,16 @@
 //! its tree is walked here. Pages with little or no main content (front pages, lists, forms,
 //! one-liners) yield all their visible text except navigation.
 //!
-//! Invariant: markup that `bounds` refuses is never parsed, and the tree is measured again before
-//! any slow processing.
+//! Invariant: a tree is extracted only after `tree` has measured it.
 
+use dom_query::{Document, NodeRef};
 use dom_smoothie::{Config, Readability, ReadabilityError, TextMode};
+use thresher_formats::stop::Stop;
 
 use super::bounds::{self, Excess};
 use super::lines::{LineWriter, Role};
-use super::{HtmlLimits, PageError};
+use super::prose::Prose;
+use super::{HtmlLimits, PageError, phrasing, tree};
 
 /// Which part of the page the text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) struct Content {
     pub(crate) title: String,
     pub(crate) text: String,
     pub(crate) extraction: Extraction,
+    /// The steps that the page needed.
+    pub(crate) steps: u64,
 }
 
 pub(crate) fn plain_text(text: &str) -> Content {
@@ -38,14 +42,25 @@ pub(crate) fn plain_text(text: &str) -> Content {
         writer.text("\n");
     }
     writer.close(Role::Preformatted);
-    Content { title: String::new(), text: writer.finish(), extraction: Extraction::PlainText }
+    let (title, text) = (String::new(), writer.finish());
+    Content { title, text, extraction: Extraction::PlainText, steps: 0 }
 }
 
-pub(crate) fn main_text(html: &str, limits: &HtmlLimits) -> Result<Content, PageError> {
-    bounds::check(html, limits).map_err(PageError::Bounds)?;
-    let mut page = parse(html, limits)?;
+pub(crate) fn main_text(
+    html: &str,
+    limits: &HtmlLimits,
+    stop: &Stop,
+) -> Result<Content, PageError> {
+    let spent = bounds::check(html, limits).map_err(PageError::Bounds)?;
+    let (document, steps) = tree::parse(html, spent, limits, stop)?;
+    phrasing::prepare(&document);
+    let prose = document.body().map(|body| Prose::measure(&body));
+    if let Some(prose) = &prose {
+        prose.remove_beside(&document);
+    }
+    let mut page = readability(document, limits);
     let (title, article) = match page.parse() {
-        Ok(article) => (one_line(&article.title), text_below(&page, ARTICLE)),
+        Ok(article) => (one_line(&article.title), text_below(&page.doc, ARTICLE)),
         Err(ReadabilityError::GrabFailed | ReadabilityError::BadDocumentURL) => {
             (one_line(&page.get_article_title()), String::new())
         }
@@ -53,89 +68,61 @@ pub(crate) fn main_text(html: &str, limits: &HtmlLimits) -> Result<Content, Page
             return Err(PageError::Bounds(Excess::Nodes { limit }));
         }
     };
-    let article_chars = article.chars().count();
-    if article_chars >= limits.article_chars {
-        return Ok(Content { title, text: article, extraction: Extraction::MainContent });
+    let main = Content { title, text: article, extraction: Extraction::MainContent, steps };
+    let article_chars = main.text.chars().count();
+    let has_most = prose.is_none_or(|prose| article_chars * LEAST_PART >= prose.total());
+    if has_most && article_chars >= limits.article_chars {
+        return Ok(main);
     }
-    // Extraction changed the tree, so the page is parsed again; such pages are short.
-    let whole = text_below(&parse(html, limits)?, "body");
+    // Extraction changed the tree, so the page is parsed again.
+    let (document, _) = tree::parse(html, spent, limits, stop)?;
+    if !has_most {
+        return Ok(Content { text: second_look(&document), ..main });
+    }
+    let whole = text_below(&document, "body");
     if article_chars * 2 > whole.chars().count() {
-        return Ok(Content { title, text: article, extraction: Extraction::MainContent });
+        return Ok(main);
     }
-    Ok(Content { title, text: whole, extraction: Extraction::WholePage })
+    Ok(Content { text: whole, extraction: Extraction::WholePage, ..main })
+}
+
+/// The main content must have at least this part of the characters of the page's paragraphs: one
+/// half.
+const LEAST_PART: usize = 2;
+
+/// Returns the text of the smallest element that has nearly all paragraphs.
+fn second_look(document: &Document) -> String {
+    phrasing::prepare(document);
+    let Some(body) = document.body() else { return String::new() };
+    let prose = Prose::measure(&body);
+    prose.remove_beside(document);
+    text_of(prose.holder(&body))
 }
 
 /// Selector of the element under which the library puts the main content.
 const ARTICLE: &str = "#readability-page-1";
 
-/// Longest title that is used: titles are compared with every heading, so a huge one would be slow.
-const MAX_TITLE_BYTES: usize = 2048;
-
-fn parse(html: &str, limits: &HtmlLimits) -> Result<Readability, PageError> {
-    let mut page = Readability::from(html);
-    page.config = Config {
+fn readability(document: Document, limits: &HtmlLimits) -> Readability {
+    let config = Config {
         max_elements_to_parse: limits.elements,
         disable_json_ld: true,
         text_mode: TextMode::Raw,
         ..Config::default()
     };
-    admit(&page, limits).map_err(PageError::Bounds)?;
-    Ok(page)
-}
-
-/// Measures the real tree, which may differ from the estimate of `bounds`, and clears titles that
-/// are too long.
-fn admit(page: &Readability, limits: &HtmlLimits) -> Result<(), Excess> {
-    let (mut depth, mut nodes) = (0, 0);
-    let mut oversized = Vec::new();
-    let root = page.doc.root();
-    let mut node = root;
-    'walk: loop {
-        nodes += 1;
-        if nodes > limits.nodes {
-            return Err(Excess::Nodes { limit: limits.nodes });
-        }
-        let title = node.has_name("title") && node.text().len() > MAX_TITLE_BYTES;
-        let long = |content: &str| content.len() > MAX_TITLE_BYTES;
-        if title || (node.has_name("meta") && node.attr("content").as_deref().is_some_and(long)) {
-            oversized.push(node);
-        }
-        if let Some(child) = node.first_child() {
-            depth += 1;
-            // Document, root and body are above what `bounds` counts.
-            if depth > limits.depth + 3 {
-                return Err(Excess::Depth { limit: limits.depth });
-            }
-            node = child;
-            continue;
-        }
-        loop {
-            if node.id == root.id {
-                break 'walk;
-            }
-            if let Some(sibling) = node.next_sibling() {
-                node = sibling;
-                break;
-            }
-            depth -= 1;
-            let Some(parent) = node.parent() else { break 'walk };
-            node = parent;
-        }
-    }
-    for node in oversized {
-        node.set_text("");
-        node.remove_attr("content");
-    }
-    Ok(())
+    Readability { doc: document, doc_url: None, config }
 }
 
 /// Returns the visible text below the first element that matches.
-fn text_below(page: &Readability, selector: &str) -> String {
+fn text_below(document: &Document, selector: &str) -> String {
+    let selection = document.select_single(selector);
+    selection.nodes().first().map_or_else(String::new, |root| text_of(*root))
+}
+
+/// Returns the visible text of an element.
+fn text_of(root: NodeRef<'_>) -> String {
     let mut writer = LineWriter::default();
-    let selection = page.doc.select_single(selector);
-    let Some(root) = selection.nodes().first() else { return String::new() };
     let role_of = |tag: Option<&str>| tag.map_or(Role::Inline, Role::of);
-    let mut node = *root;
+    let mut node = root;
     loop {
         let mut below = None;
         if node.is_text() {

@@ -1,7 +1,7 @@
 //! Web pages: from the payload of a WARC `response` record to the main text of the page.
 //!
 //! ```text
-//! payload ─ http_response ─▶ body ─ charset ─▶ markup ─ bounds ─▶ (refused or) ─ extract ─▶ text
+//! payload ─ http_response ─▶ body ─ charset ─▶ markup ─ bounds, tree ─▶ tree ─ extract ─▶ text
 //! ```
 //!
 //! The result is one string, with a line per paragraph, heading, list item or table row. Language,
@@ -15,6 +15,9 @@ pub mod charset;
 mod extract;
 mod lines;
 mod page_kind;
+mod phrasing;
+mod prose;
+mod tree;
 
 use thiserror::Error;
 
@@ -25,6 +28,7 @@ pub use extract::Extraction;
 
 use page_kind::PageKind;
 use thresher_formats::http_response::{BodyNotes, HttpError, HttpLimits, HttpResponse};
+use thresher_formats::stop::Stop;
 use thresher_formats::third_party;
 
 /// The limits of a page. Every limit is a size or a count, so a verdict never depends on speed.
@@ -40,6 +44,8 @@ pub struct HtmlLimits {
     pub nodes: usize,
     /// Number of elements of the tree, on which the time of extraction depends most.
     pub elements: usize,
+    /// Amount of work, in steps that depend on the page alone. Real pages need up to a tenth of it.
+    pub steps: u64,
     /// Number of attributes of a tag, all of which the parser compares with each other.
     pub attributes_per_tag: usize,
     /// Length in characters below which main content is compared with the whole page.
@@ -54,6 +60,7 @@ impl Default for HtmlLimits {
             depth: 512,
             nodes: 500_000,
             elements: 150_000,
+            steps: 400_000_000,
             attributes_per_tag: 1000,
             article_chars: 250,
         }
@@ -75,6 +82,8 @@ pub struct Page {
     pub malformed_sequences: u64,
     /// Which part of the page the text is.
     pub extraction: Extraction,
+    /// The work that it took, in steps.
+    pub steps: u64,
     /// What was unusual about the body.
     pub body_notes: BodyNotes,
 }
@@ -96,6 +105,8 @@ pub enum PageError {
     Panicked { message: String },
     #[error("read a page: it has no visible text")]
     NoText,
+    #[error("read a page: the unit was asked to stop")]
+    Stopped,
 }
 
 impl PageError {
@@ -109,46 +120,77 @@ impl PageError {
             Self::Bounds(Excess::Depth { .. }) => "html_too_deep",
             Self::Bounds(Excess::Nodes { .. } | Excess::Attributes { .. }) => "html_too_complex",
             Self::Panicked { .. } => "html_panicked",
+            Self::Bounds(Excess::Steps { .. }) => "html_too_much_work",
             Self::NoText => "html_no_text",
+            // It is never published, because the unit ends at this record.
+            Self::Stopped => "stopped",
         }
     }
 }
 
 /// Returns the main text of an HTTP response. `url` only helps to detect the charset, by its
-/// top-level domain.
-pub fn page_text(payload: &[u8], url: &str, limits: &HtmlLimits) -> Result<Page, PageError> {
+/// top-level domain. `stop` ends the work in the middle.
+pub fn page_text(
+    payload: &[u8],
+    url: &str,
+    limits: &HtmlLimits,
+    stop: &Stop,
+) -> Result<Page, PageError> {
+    page_text_of_type(payload, url, None, limits, stop)
+}
+
+/// Does the same as [`page_text`] for a response whose type the crawler identified by its content.
+/// That type takes precedence over the declared one, which still names the charset.
+pub fn page_text_of_type(
+    payload: &[u8],
+    url: &str,
+    identified: Option<&str>,
+    limits: &HtmlLimits,
+    stop: &Stop,
+) -> Result<Page, PageError> {
     let response = HttpResponse::split(payload, &limits.http)?;
     if response.status != 200 {
         return Err(PageError::Status { status: response.status });
     }
-    let content_type = response.header("content-type");
-    // A declared type is checked first, so that pictures and archives are not decoded in vain.
+    let declared = response.header("content-type");
+    let identified = identified.filter(|it| !it.trim().is_empty());
+    let content_type = identified.or(declared);
+    // The type is checked first, so that pictures and archives are not decoded in vain.
     if let Some(found) = content_type.filter(|declared| page_kind::is_other_format(declared)) {
         return Err(PageError::ContentType { found: found.to_owned() });
     }
     let body = response.body(&limits.http)?;
     let kind = PageKind::of(content_type, &body.bytes)
         .map_err(|found| PageError::ContentType { found })?;
+    let kind = if identified.is_some() { kind.unless_markup(&body.bytes) } else { kind };
     if body.bytes.len() > limits.html_bytes {
         let (bytes, limit_bytes) = (body.bytes.len(), limits.html_bytes);
         return Err(PageError::TooLarge { bytes, limit_bytes });
     }
-    let label = content_type.and_then(charset::charset_parameter);
-    text_of_body(&body.bytes, kind, label, url, limits, body.notes)
+    let label = declared.and_then(charset::charset_parameter);
+    let body = Body { bytes: &body.bytes, kind, label, notes: body.notes };
+    text_of_body(body, url, limits, stop)
+}
+
+/// The content of a page, as its response describes it.
+struct Body<'a> {
+    bytes: &'a [u8],
+    kind: PageKind,
+    /// The charset that the server declares.
+    label: Option<&'a str>,
+    notes: BodyNotes,
 }
 
 fn text_of_body(
-    bytes: &[u8],
-    kind: PageKind,
-    label: Option<&str>,
+    body: Body<'_>,
     url: &str,
     limits: &HtmlLimits,
-    body_notes: BodyNotes,
+    stop: &Stop,
 ) -> Result<Page, PageError> {
     let (decoded, content) = caught(|| {
-        let decoded = charset::decode(bytes, label, url);
-        let content = match kind {
-            PageKind::Html => extract::main_text(&decoded.text, limits)?,
+        let decoded = charset::decode(body.bytes, body.label, url);
+        let content = match body.kind {
+            PageKind::Html => extract::main_text(&decoded.text, limits, stop)?,
             PageKind::PlainText => extract::plain_text(&decoded.text),
         };
         Ok((decoded, content))
@@ -163,7 +205,8 @@ fn text_of_body(
         charset_source: decoded.source,
         malformed_sequences: decoded.malformed_sequences,
         extraction: content.extraction,
-        body_notes,
+        steps: content.steps,
+        body_notes: body.notes,
     })
 }
 

@@ -36,6 +36,14 @@ impl PageKind {
     }
 }
 
+impl PageKind {
+    /// Returns HTML instead of plain text if the body starts with markup. Crawlers identify
+    /// fragments of HTML as plain text.
+    pub(crate) fn unless_markup(self, body: &[u8]) -> Self {
+        if begins_like_html(body) { Self::Html } else { self }
+    }
+}
+
 fn by_essence(essence: &str) -> Option<PageKind> {
     match essence {
         "text/html" | "application/xhtml+xml" => Some(PageKind::Html),
@@ -113,6 +121,17 @@ mod tests {
         ] {
             assert_eq!(is_other_format(declared), kind.is_none(), "{declared}");
             assert_eq!(PageKind::of(Some(declared), b"text").ok(), kind, "{declared}");
+        }
+    }
+
+    #[test]
+    fn markup_that_was_identified_as_plain_text_is_html() {
+        for (body, kind) in [
+            (&b" <div>a</div>"[..], PageKind::Html),
+            (b"1 < 2", PageKind::PlainText),
+            (b"<3", PageKind::PlainText),
+        ] {
+            assert_eq!(PageKind::PlainText.unless_markup(body), kind, "{}", body.escape_ascii());
         }
     }
 

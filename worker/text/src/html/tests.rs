@@ -1,5 +1,7 @@
 //! Real pages and hostile ones, from bytes to text.
 
+mod hostile;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,12 @@ fn payload(content_type: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn page(content_type: &str, body: &[u8]) -> Result<Page, PageError> {
-    page_text(&payload(content_type, body), "http://example.com/", &HtmlLimits::default())
+    page_text(
+        &payload(content_type, body),
+        "http://example.com/",
+        &HtmlLimits::default(),
+        &Stop::default(),
+    )
 }
 
 fn reason(body: &[u8]) -> &'static str {
@@ -63,7 +70,7 @@ fn a_record_of_commoncrawl_gives_its_article() {
     let start = memchr::memmem::find(&warc, b"\r\n\r\nHTTP/1.1 200").unwrap() + 4;
     let payload = &warc[start..start + 74_581];
     let url = "https://an.wikipedia.org/wiki/Escopete";
-    let page = page_text(payload, url, &HtmlLimits::default()).unwrap();
+    let page = page_text(payload, url, &HtmlLimits::default(), &Stop::default()).unwrap();
     assert_eq!((page.charset, page.charset_source), ("UTF-8", CharsetSource::HttpHeader));
     assert_golden("whirlwind-escopete.an", &page);
 }
@@ -142,7 +149,7 @@ fn what_is_not_a_page_has_a_reason() {
         (payload("text/html", b"<p> <img src=x>"), "html_no_text"),
         (payload("text/html", b""), "html_no_text"),
     ] {
-        let error = page_text(&payload, "", &limits).unwrap_err();
+        let error = page_text(&payload, "", &limits, &Stop::default()).unwrap_err();
         assert_eq!(error.reason(), expected, "{error}");
     }
 }

@@ -59,7 +59,8 @@ impl InputFacts {
         if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
             return Err(UnitError::Data(format!(
                 "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs \
-                 must not change while a job runs; `--fresh` starts over with the new ones",
+                 must not change while a job runs; after it has stopped, the same command \
+                 continues with the new ones",
                 digest.bytes
             )));
         }

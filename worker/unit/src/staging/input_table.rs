@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use thresher_proto::pb::Stage;
 
-use super::{create, publish_blocks};
+use super::create;
 use crate::UnitError;
 use thresher_formats::blocks::{BlockFile, BlockWriter, Compression, Damage, Kind};
 use thresher_formats::piece::Piece;
@@ -56,12 +56,13 @@ pub struct InputTable {
 }
 
 impl InputTable {
-    /// Publishes the table.
+    /// Publishes the table, and replaces one that is there, which lists what the inputs were then.
+    /// Two attempts that differ are noticed by their digests.
     pub fn write(&self, path: &Path, attempt_tag: &str) -> Result<Committed, UnitError> {
         let mut file = create(path, attempt_tag)?;
         let written = self.write_rows(&mut file);
         written.map_err(|error| UnitError::from(file.explain(error)))?;
-        publish_blocks(file, path, KIND)
+        Ok(file.commit_replacing()?)
     }
 
     fn write_rows(&self, sink: &mut impl Write) -> std::io::Result<()> {

@@ -132,3 +132,80 @@ fn a_zip_whose_files_overlap_is_not_unpacked() {
     zip[entry + 42..entry + 46].copy_from_slice(&0_u32.to_le_bytes());
     assert_eq!(outcomes_of("a.zip", &zip), ["archive_damaged"]);
 }
+
+/// Adds a link to a tar.
+fn link(builder: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, path: &str, target: &str) {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(0);
+    header.set_mode(0o777);
+    builder.append_link(&mut header, path, target).unwrap();
+}
+
+fn file(builder: &mut tar::Builder<Vec<u8>>, path: &str, content: &str) {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_licence_that_is_a_link_counts_and_no_link_is_a_record() {
+    use tar::EntryType::{Link, Symlink};
+    for (kind, target) in
+        [(Symlink, "doc/legal.rst"), (Symlink, "./doc/../doc/legal.rst"), (Link, "a/doc/legal.rst")]
+    {
+        for first in [true, false] {
+            let mut builder = tar::Builder::new(Vec::new());
+            if first {
+                link(&mut builder, kind, "a/LICENSE", target);
+            }
+            file(&mut builder, "a/doc/legal.rst", MIT);
+            file(&mut builder, "a/x.py", "x = 1\n");
+            link(&mut builder, Symlink, "a/y.py", "x.py");
+            if !first {
+                link(&mut builder, kind, "a/LICENSE", target);
+            }
+            let tar = builder.into_inner().unwrap();
+            assert_eq!(outcomes_of("a.tar", &tar), [MIT, "x = 1\n"], "{kind:?} {target}");
+        }
+    }
+    let options = zip::write::SimpleFileOptions::default;
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    writer.add_symlink("a/LICENSE", "legal.rst", options()).unwrap();
+    writer.add_symlink("a/y.py", "x.py", options()).unwrap();
+    for (path, content) in [("a/legal.rst", MIT), ("a/x.py", "x = 1\n")] {
+        writer.start_file(path, options()).unwrap();
+        writer.write_all(content.as_bytes()).unwrap();
+    }
+    let zip = writer.finish().unwrap().into_inner();
+    assert_eq!(outcomes_of("a.zip", &zip), [MIT, "x = 1\n"]);
+}
+
+#[test]
+fn an_archive_without_a_folder_is_one_repository() {
+    let files: [(&str, &[u8]); 3] =
+        [("src/x.py", b"x = 1\n"), ("y.py", b"y = 2\n"), ("License.txt", MIT.as_bytes())];
+    for (path, bytes) in [("a.tar", tar_of(&files)), ("a.zip", zip_of(&files))] {
+        assert_eq!(outcomes_of(path, &bytes), ["x = 1\n", "y = 2\n", "github/ending"], "{path}");
+        let seen = read_bytes(&Github, "github", path, &bytes);
+        let Seen::Page { title, meta, .. } = &seen[0] else { panic!("{seen:?}") };
+        assert_eq!((title.as_str(), &meta["repo_name"]), ("src/x.py", &path.into()));
+    }
+}
+
+#[test]
+fn a_licence_that_is_not_permissive_beside_a_permissive_one_counts() {
+    for (name, text) in [
+        ("COPYING", "GNU GENERAL PUBLIC LICENSE"),
+        ("LICENSES/GPL-3.0.txt", "GNU GENERAL PUBLIC LICENSE"),
+        ("LICENSE-COMMONS", "The Commons Clause License Condition"),
+    ] {
+        let path = format!("a/{name}");
+        let mut files: Vec<(&str, &[u8])> =
+            vec![("a/x.py", b"x = 1\n"), ("a/LICENSE", MIT.as_bytes()), (&path, text.as_bytes())];
+        assert_eq!(outcomes_of("a.tar", &tar_of(&files))[0], "github/licence", "{name}");
+        files.reverse();
+        assert_eq!(outcomes_of("a.tar", &tar_of(&files))[2], "github/licence", "{name}");
+    }
+}

@@ -3,16 +3,18 @@
 
 mod links;
 mod styles;
+mod templates;
+mod ticks;
+mod units;
 
-use super::LinkPrefixes;
 use super::entities::entity;
 use super::outline::{Outline, Span, SpanKind};
-use super::tags::{closing_tag, is_visible, open_tag};
+use super::tags::{OpenTag, closing_tag, is_visible, open_tag};
+use super::{Form, LinkPrefixes, SECTION, collapsed, readable};
+use styles::Styles;
 
 /// Depth of open elements; markup that is nested deeper is text.
 const MAX_OPEN: usize = 100;
-/// The character that marks the start of a section.
-pub(super) const SECTION: char = '\0';
 
 /// The kind of element of a frame.
 #[derive(Debug)]
@@ -23,14 +25,16 @@ enum Kind {
     Link {
         words: Option<usize>,
         category: Option<usize>,
+        end: usize,
     },
     /// An external link, `[http://… …]`.
     External,
     Tag {
         name: String,
+        end: usize,
     },
-    /// Italics or bold, with the number of ticks.
-    Style(usize),
+    /// Italics or bold.
+    Style,
     /// An element whose end is known: a heading, or the default of an argument.
     Until {
         end: usize,
@@ -52,7 +56,9 @@ struct Frame {
 pub(super) struct Stripper<'a> {
     page: &'a str,
     prefixes: &'a LinkPrefixes,
+    form: Form,
     outline: Outline,
+    styles: Styles,
     frames: Vec<Frame>,
     at: usize,
     /// Whether the current line starts with `;`, so that a `:` in it is markup too.
@@ -61,10 +67,11 @@ pub(super) struct Stripper<'a> {
 
 impl<'a> Stripper<'a> {
     /// Returns the state at the start of a page.
-    pub(super) fn new(page: &'a str, prefixes: &'a LinkPrefixes) -> Self {
+    pub(super) fn new(page: &'a str, prefixes: &'a LinkPrefixes, form: Form) -> Self {
         let bottom = Frame { kind: Kind::Page, opener: String::new(), text: String::new() };
         let outline = Outline::of(page);
-        Self { page, prefixes, outline, frames: vec![bottom], at: 0, in_term: false }
+        let styles = Styles::new(page);
+        Self { page, prefixes, form, outline, styles, frames: vec![bottom], at: 0, in_term: false }
     }
 
     /// Returns the text of the page, with [`SECTION`] at the start of each section.
@@ -98,6 +105,17 @@ impl<'a> Stripper<'a> {
                 self.at += 1;
             }
             _ => self.plain(),
+        }
+    }
+
+    fn is_readable(&self) -> bool {
+        self.form == Form::Readable
+    }
+
+    /// Leaves a mark where something was removed, so that what it leaves empty can be removed too.
+    fn push_gap(&mut self) {
+        if self.is_readable() {
+            self.push(readable::GAP);
         }
     }
 
@@ -193,19 +211,41 @@ impl<'a> Stripper<'a> {
     /// Consumes a span; returns `false` if it is not valid and must be read as text.
     fn span(&mut self, span: Span) -> bool {
         match span.kind {
-            SpanKind::Nothing | SpanKind::Table => self.at = span.end,
+            SpanKind::Nothing => {
+                self.push_break(span);
+                self.at = span.end;
+            }
+            SpanKind::Table => self.at = span.end,
             SpanKind::Template if !self.names_a_template(span) => return false,
+            SpanKind::Template if self.is_readable() => self.template(span),
             SpanKind::Template => self.at = span.end,
             SpanKind::Argument => return self.argument(span),
             SpanKind::Verbatim(start, end) => {
                 let name = open_tag(self.page, span.start).map(|tag| tag.name);
-                if name.is_some_and(|name| is_visible(&name)) {
-                    self.verbatim(start, end);
+                match name {
+                    Some(name) if is_visible(&name) => self.verbatim(start, end),
+                    Some(name) if name == "math" && self.is_readable() => {
+                        self.push(&readable::formula(&self.page[start..end]));
+                    }
+                    _ => self.push_gap(),
                 }
                 self.at = span.end;
             }
         }
         true
+    }
+
+    /// Starts a line after `<br>`.
+    fn push_break(&mut self, span: Span) {
+        let breaks = |tag: OpenTag| matches!(tag.name.as_str(), "br" | "hr");
+        if !self.is_readable() {
+            return;
+        }
+        if open_tag(self.page, span.start).is_some_and(breaks) {
+            self.push("\n");
+        } else if !self.page[span.start..].starts_with("<!--") {
+            self.push_gap();
+        }
     }
 
     fn verbatim(&mut self, start: usize, end: usize) {
@@ -321,6 +361,9 @@ impl<'a> Stripper<'a> {
         let kind =
             Kind::Until { end: last + 1 - run, next: last + 1, tail: "=".repeat(run - level) };
         self.push("\0");
+        if self.is_readable() {
+            self.push(readable::level_mark(level));
+        }
         self.open(kind, "");
         self.push(&"=".repeat(signs - level));
         self.at = from;
@@ -331,7 +374,7 @@ impl<'a> Stripper<'a> {
     fn next_end(&self) -> Option<usize> {
         self.frames.iter().rev().find_map(|frame| match frame.kind {
             Kind::Until { end, .. } => Some(end),
-            Kind::Page | Kind::Link { .. } | Kind::External | Kind::Tag { .. } | Kind::Style(_) => {
+            Kind::Page | Kind::Link { .. } | Kind::External | Kind::Tag { .. } | Kind::Style => {
                 None
             }
         })
@@ -387,12 +430,16 @@ impl<'a> Stripper<'a> {
         let pair = self.outline.tag(self.at).filter(|_| self.frames.len() < MAX_OPEN);
         let tag = open_tag(self.page, self.at);
         let (Some(pair), Some(tag)) = (pair, tag) else { return self.keep(self.at + 1) };
+        if self.is_torn(pair) {
+            return self.keep(pair.contents);
+        }
         if (matches!(tag.name.as_str(), "ref" | "table") && tag.lower) || !is_visible(&tag.name) {
+            self.push_gap();
             self.at = pair.end;
             return;
         }
         let opener = &self.page[self.at..pair.contents];
-        self.open(Kind::Tag { name: tag.name }, opener);
+        self.open(Kind::Tag { name: tag.name, end: pair.end }, opener);
         self.at = pair.contents;
     }
 
@@ -400,38 +447,17 @@ impl<'a> Stripper<'a> {
         let Some((name, end)) = closing_tag(self.page, self.at) else {
             return self.keep(self.at + 2);
         };
-        let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open } if *open == name);
+        let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open, .. } if *open == name);
         let Some(at) = self.nearest(fits) else { return self.keep(end) };
         self.turn_into_text_above(at);
         if let Some(frame) = self.frames.pop() {
             // A heading inside a tag starts no section.
-            self.push(&collapsed(&frame.text).replace(SECTION, ""));
+            let text = collapsed(&frame.text).replace(SECTION, "");
+            match name.as_str() {
+                "sup" | "sub" if self.is_readable() => self.push(&readable::raised(&name, &text)),
+                _ => self.push(&text),
+            }
         }
         self.at = end;
-    }
-}
-
-/// Returns the text without newlines at its ends, and with at most two newlines in a row.
-pub(super) fn collapsed(text: &str) -> String {
-    let text = text.trim_matches('\n');
-    let mut out = String::with_capacity(text.len());
-    let mut feeds = 0;
-    for piece in text.split_inclusive('\n') {
-        feeds = if piece == "\n" { feeds + 1 } else { usize::from(piece.ends_with('\n')) };
-        if feeds <= 2 {
-            out.push_str(piece);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn newlines_collapse_to_two() {
-        assert_eq!(collapsed("\n\na\n\n\n\nb\n\nc\nd\n"), "a\n\nb\n\nc\nd");
-        assert_eq!(collapsed("\n\n\n"), "");
     }
 }

@@ -23,20 +23,18 @@ fn rows() -> Vec<Row> {
 }
 
 fn stripped(wikitext: &str, language: &str) -> String {
-    strip(wikitext, &prefixes_of(language, &BTreeMap::new()))
+    strip(wikitext, &prefixes_of(language, &BTreeMap::new()), Form::Published)
 }
 
-/// Wikitext for which the results differ on purpose: unbalanced ticks, which mwparserfromhell pairs
-/// by backtracking.
-const DIFFERENT: &[&str] = &["'''a ''b''' c"];
+fn readable(wikitext: &str) -> String {
+    strip(wikitext, &prefixes_of("en", &BTreeMap::new()), Form::Readable)
+}
 
 #[test]
 fn short_cases_equal_the_texts_of_mwparserfromhell() {
     let mut wrong = Vec::new();
     for row in rows() {
-        let Some(wikitext) = row.wikitext.filter(|it| !DIFFERENT.contains(&it.as_str())) else {
-            continue;
-        };
+        let Some(wikitext) = row.wikitext else { continue };
         let got = ["de", "en"].map(|language| stripped(&wikitext, language));
         if !got.contains(&row.text.trim_end().to_owned()) {
             wrong.push(format!("{wikitext:?}\n  expected {:?}\n  found    {:?}", row.text, got[1]));
@@ -76,10 +74,88 @@ fn real_pages_equal_the_texts_of_mwparserfromhell() {
             }
         }
     }
-    // On these pages mwparserfromhell fails to parse a template and a reference.
-    let known =
-        ["enwiki-pages-articles.xml.bz2: Angela Merkel", "ukwiki-pages-articles.xml.bz2: Берлін"];
+    // On this page mwparserfromhell fails to parse a template and a reference.
+    let known = ["enwiki-pages-articles.xml.bz2: Angela Merkel"];
     assert_eq!(different, known, "{equal} of {pages} pages, {same_lines} of {lines} lines");
+}
+
+#[test]
+fn ticks_of_elisions_are_text_and_italics() {
+    let cases = [
+        ("Dal 1936 l'''Olympiastadion'' (stadio).", "Dal 1936 l'Olympiastadion (stadio)."),
+        ("l'''Iliade'' et l'''Odyssée'', l'''Humanité''.", "lIliade et l'''Odyssée, lHumanité''."),
+        ("'''s'' x", "'s x"),
+        ("a<ref>''x</ref>''b", "a<ref>x</ref>b"),
+        ("a<ref>''x</ref>b", "ab"),
+        ("''a [[b|l'''c'']] d''", "a l'c d"),
+        ("* l'''a''\n* d'''b''' c", "la''\n db''' c"),
+        ("l''''a''''", "l'a'"),
+        ("[http://e.org l'''a''] b''", "l'a b''"),
+        ("== l'''a'' ==\nb", "\n\nl'a \nb"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(stripped(wikitext, "fr"), text, "{wikitext}");
+    }
+}
+
+#[test]
+fn the_readable_form_keeps_what_templates_and_formulas_say() {
+    let cases = [
+        ("The area is {{convert|10|km2|sqmi}} and {{cvt|5|ft|m}}.", "The area is 10 km² and 5 ft."),
+        ("Il mesure {{unité|12|km}} ou {{nombre|1234}} pas.", "Il mesure 12 km ou 1234 pas."),
+        ("It is <math>E = mc^2</math> here.", "It is E = mc^2 here."),
+        ("x<sup>2</sup>, CO<sub>2</sub>, 4<sup>th</sup>", "x², CO₂, 4th"),
+        ("The word {{lang|fr|mot ''juste''}} is.", "The word mot juste is."),
+        ("A {{nowrap|[[Berlin|big]] city}} b", "A big city b"),
+        ("Born {{birth date|1950|3|4}} in x", "Born 1950-03-04 in x"),
+        ("a{{ndash}}b, c{{nbsp}}d", "a – b, c d"),
+        ("one<br>two<br />three", "one\ntwo\nthree"),
+        ("Paris ({{IPA|fr|paʁi}}; {{lang-fr|Paname}}) is", "Paris (Paname) is"),
+        ("Paris ({{IPA|fr|paʁi}}) is", "Paris is"),
+        ("A word{{citation needed}}. Next <ref>x</ref> one.", "A word. Next one."),
+        ("{{Infobox|name=x}}\nText.", "Text."),
+        ("{{Infobox|area={{convert|1|km}}}}", ""),
+        ("Call f() and g( ).", "Call f() and g( )."),
+        ("At {{coord|51|N|0|W}} it is", "At it is"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
+fn the_readable_form_has_no_categories_and_no_headings_without_text() {
+    let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
+                == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";
+    assert_eq!(readable(page), "Text.\n\nLife \nBorn.".replace("Life \n", "Life\n"));
+    let page = "== A ==\n=== B ===\nText.\n__NOTOC__\n[[:Category:X|link]]";
+    assert_eq!(readable(page), "A\n\nB\nText.\n\nlink");
+}
+
+#[test]
+fn real_pages_are_readable() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/wikipedia/");
+    let (mut pages, mut emptied, mut gaps) = (0, 0, 0);
+    for language in ["cs", "de", "en", "fr", "pl", "ru"] {
+        let file = std::fs::File::open(format!("{folder}{language}wiki-pages-articles.xml.bz2"));
+        let mut input = bzip2::read::MultiBzDecoder::new(file.unwrap());
+        let mut finder = PageFinder::new(16 << 20);
+        let prefixes = prefixes_of(language, &BTreeMap::new());
+        while let Some(found) = finder.next(&mut input).unwrap() {
+            let Found::Whole(page) = found else { panic!("{found:?}") };
+            let page = parse(page).unwrap();
+            let text = strip(&page.text, &prefixes, Form::Readable);
+            pages += 1;
+            for empty in ["()", "( )", "(,", "(;", " ,", "，)"] {
+                emptied += text.matches(empty).count()
+                    - page.text.matches(empty).count().min(text.matches(empty).count());
+            }
+            gaps += text.matches("  ").count();
+            assert!(!text.contains(readable::is_mark) && !text.contains("\n\n\n"));
+        }
+    }
+    assert!(pages > 30, "{pages}");
+    assert_eq!((emptied, gaps), (0, 0), "in {pages} pages");
 }
 
 #[test]
@@ -107,11 +183,22 @@ fn hostile_pages_take_time_in_proportion_to_their_length() {
         "\n== a ==",
         "[",
         "<nowiki>",
+        "'''a''b",
+        "[[\n''x]]",
+        "{{nowrap|",
+        "({{a}}",
     ];
     for sign in signs {
         for close in ["", "]]", "}}", "</b>", "''", "}}}"] {
             let page = sign.repeat(30_000) + &close.repeat(30_000);
             let _ = stripped(&page, "en");
+            let _ = readable(&page);
         }
     }
+}
+
+#[test]
+fn newlines_collapse_to_two() {
+    assert_eq!(collapsed("\n\na\n\n\n\nb\n\nc\nd\n"), "a\n\nb\n\nc\nd");
+    assert_eq!(collapsed("\n\n\n"), "");
 }

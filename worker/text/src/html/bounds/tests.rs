@@ -51,6 +51,6 @@ fn comments_end_where_the_parser_ends_them() {
 fn attributes_are_counted_in_each_tag() {
     let limits = HtmlLimits { attributes_per_tag: 3, ..HtmlLimits::default() };
     let kinds = "<a b c='d e f>' g = \"h i\"><a b=c/d e=f g>";
-    assert_eq!(check(kinds, &limits), Ok(()));
+    assert!(check(kinds, &limits).is_ok());
     assert_eq!(check("<a b c d e>", &limits), Err(Excess::Attributes { limit: 3 }));
 }

@@ -41,7 +41,11 @@ impl<'a> Stripper<'a> {
             return;
         }
         let category = prefix_in(&self.prefixes.categories);
-        self.open(Kind::Link { words: None, category }, "[[");
+        if category.is_some() && self.is_readable() {
+            self.at = close + 2;
+            return;
+        }
+        self.open(Kind::Link { words: None, category, end: close + 2 }, "[[");
         self.at += 2;
     }
 
@@ -86,7 +90,7 @@ impl<'a> Stripper<'a> {
         self.turn_into_text_above(at);
         let Some(frame) = self.frames.pop() else { return };
         self.at += 1;
-        if let Kind::Link { words, category } = frame.kind {
+        if let Kind::Link { words, category, .. } = frame.kind {
             self.at += 1;
             let text = collapsed(&frame.text[words.unwrap_or(0)..]);
             if category.is_none() {
@@ -113,6 +117,7 @@ impl<'a> Stripper<'a> {
     fn external_from(&mut self, after: usize) {
         let bytes = self.page.as_bytes();
         if bytes[after] == b']' {
+            self.push_gap();
             self.at = after + 1;
             return;
         }
@@ -124,7 +129,7 @@ impl<'a> Stripper<'a> {
     }
 
     /// Returns the end of the address at `from`, if it is allowed in brackets.
-    fn url_end(&self, from: usize) -> Option<usize> {
+    pub(super) fn url_end(&self, from: usize) -> Option<usize> {
         let rest = &self.page[from..];
         let start = from + scheme_length(rest)?;
         let bytes = self.page.as_bytes();

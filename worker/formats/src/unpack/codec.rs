@@ -1,0 +1,231 @@
+//! The decoders of zstd, xz and bzip2 behind one interface: bytes in, bytes out, frame by frame.
+//!
+//! **Invariant:** a decoder takes no more memory than the constants below, whatever the input says.
+
+use std::io;
+
+use bzip2::{Decompress, Status};
+use lzma_rust2::{Action, Status as XzStatus, XzStream};
+use zstd::stream::raw::{DParameter, Decoder, Operation};
+
+use crate::form::Form;
+
+/// Number of bytes to which a zstd frame with a larger window may unpack. It is the window of
+/// `zstd --ultra -22`, and of `--long` without a number. A decoder only touches as much of its
+/// window as it has unpacked, so small frames of `--long=31` take little memory.
+pub const WINDOW_MAX_BYTES: u64 = 1 << 27;
+/// The largest window that the format allows.
+const WINDOW_MAX_LOG: u32 = 31;
+/// Largest memory of an xz decoder in KiB: four times that of `xz -9`.
+pub const XZ_MEMORY_MAX_KIB: u32 = 256 << 10;
+/// Largest dictionary of a `.warc.zst`.
+pub(super) const DICTIONARY_MAX_BYTES: usize = 16 << 20;
+
+/// The form of the frames, and the state of the current one.
+pub(super) enum Codec {
+    Zstd(Box<Zstd>),
+    Xz(Box<XzStream>),
+    Bzip2(Decompress),
+}
+
+/// The state of a decoder of zstd.
+#[derive(Default)]
+pub(super) struct Zstd {
+    decoder: Option<Decoder<'static>>,
+    dictionary: Vec<u8>,
+    /// Size of the current frame's window.
+    window: u64,
+    /// Bytes that came out of the current frame.
+    produced: u64,
+}
+
+/// What one step of a decoder did.
+pub(super) struct Stepped {
+    pub(super) consumed: usize,
+    pub(super) produced: usize,
+    /// Whether the frame has ended.
+    pub(super) done: bool,
+}
+
+/// Why a frame cannot be decoded.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Damaged(String),
+    /// It needs this much memory in KiB, and as much is allowed.
+    Memory(u64, u64),
+}
+
+/// Returns the decoder of a form, if it is one of this module.
+pub(super) fn of(form: Form) -> Option<Codec> {
+    if form == Form::Zstd {
+        Some(Codec::Zstd(Box::default()))
+    } else if form == Form::Xz {
+        Some(Codec::Xz(Box::new(xz())))
+    } else if form == Form::Bzip2 {
+        Some(Codec::Bzip2(Decompress::new(false)))
+    } else {
+        None
+    }
+}
+
+fn xz() -> XzStream {
+    XzStream::new_mem_limit(false, XZ_MEMORY_MAX_KIB)
+}
+
+impl Codec {
+    pub(super) fn form(&self) -> Form {
+        match self {
+            Self::Zstd(_) => Form::Zstd,
+            Self::Xz(_) => Form::Xz,
+            Self::Bzip2(_) => Form::Bzip2,
+        }
+    }
+
+    /// Returns the reasons of a damaged frame, of one that is cut off, of bytes that are no frame,
+    /// and of a bomb.
+    pub(super) fn reasons(&self) -> [&'static str; 4] {
+        match self {
+            Self::Zstd(_) => ["zstd_damaged", "zstd_truncated", "zstd_garbage", "zstd_bomb"],
+            Self::Xz(_) => ["xz_damaged", "xz_truncated", "xz_garbage", "xz_bomb"],
+            Self::Bzip2(_) => ["bzip2_damaged", "bzip2_truncated", "bzip2_garbage", "bzip2_bomb"],
+        }
+    }
+
+    /// Returns the first bytes by which the next frame is searched.
+    pub(super) fn magic(&self) -> &'static [u8] {
+        match self {
+            Self::Zstd(_) => b"\x28\xb5\x2f\xfd",
+            Self::Xz(_) => b"\xfd7zXZ\0",
+            Self::Bzip2(_) => b"BZh",
+        }
+    }
+
+    /// Returns whether a frame starts with these bytes.
+    pub(super) fn starts(&self, bytes: &[u8]) -> bool {
+        Form::of(&bytes[..bytes.len().min(10)]) == self.form()
+    }
+
+    /// Prepares the decoder for the frame with which `bytes` starts.
+    pub(super) fn begin(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        match self {
+            Self::Zstd(zstd) => zstd.begin(bytes)?,
+            Self::Xz(stream) => **stream = xz(),
+            Self::Bzip2(decoder) => *decoder = Decompress::new(false),
+        }
+        Ok(())
+    }
+
+    /// Decodes some of the current frame. `ended`: nothing follows `input`.
+    pub(super) fn step(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+        ended: bool,
+    ) -> Result<Stepped, Refused> {
+        match self {
+            Self::Zstd(zstd) => zstd.step(input, output),
+            Self::Xz(stream) => step_xz(stream, input, output, ended),
+            Self::Bzip2(decoder) => {
+                let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
+                let status = decoder.decompress(input, output);
+                let status = status.map_err(|error| Refused::Damaged(error.to_string()))?;
+                Ok(Stepped {
+                    consumed: (decoder.total_in() - before_in) as usize,
+                    produced: (decoder.total_out() - before_out) as usize,
+                    done: matches!(status, Status::StreamEnd),
+                })
+            }
+        }
+    }
+
+    /// Uses the dictionary of a `.warc.zst` for all frames. It can itself be a frame.
+    pub(super) fn use_dictionary(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let Self::Zstd(zstd) = self else { return Ok(()) };
+        let damaged = |error: io::Error| Refused::Damaged(format!("the dictionary: {error}"));
+        zstd.dictionary = match bytes.starts_with(b"\x28\xb5\x2f\xfd") {
+            true => zstd::bulk::decompress(bytes, DICTIONARY_MAX_BYTES).map_err(damaged)?,
+            false => bytes.to_vec(),
+        };
+        zstd.decoder = None;
+        Ok(())
+    }
+}
+
+impl Zstd {
+    fn begin(&mut self, frame: &[u8]) -> Result<(), Refused> {
+        (self.window, self.produced) = (window_bytes(frame).unwrap_or(0), 0);
+        let damaged = |error: io::Error| Refused::Damaged(error.to_string());
+        if let Some(decoder) = &mut self.decoder {
+            return decoder.reinit().map_err(damaged);
+        }
+        let mut decoder = Decoder::with_dictionary(&self.dictionary).map_err(damaged)?;
+        decoder.set_parameter(DParameter::WindowLogMax(WINDOW_MAX_LOG)).map_err(damaged)?;
+        self.decoder = Some(decoder);
+        Ok(())
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Stepped, Refused> {
+        let large = self.window > WINDOW_MAX_BYTES;
+        let memory = Refused::Memory(self.window >> 10, WINDOW_MAX_BYTES >> 10);
+        let Some(decoder) = &mut self.decoder else {
+            return Err(Refused::Damaged("no frame".to_owned()));
+        };
+        let status = match decoder.run_on_buffers(input, output) {
+            Ok(status) => status,
+            Err(error) if large && error.to_string().contains("llocation") => return Err(memory),
+            Err(error) => return Err(Refused::Damaged(error.to_string())),
+        };
+        self.produced += status.bytes_written as u64;
+        if large && self.produced > WINDOW_MAX_BYTES {
+            return Err(memory);
+        }
+        Ok(Stepped {
+            consumed: status.bytes_read,
+            produced: status.bytes_written,
+            done: status.remaining == 0,
+        })
+    }
+}
+
+fn step_xz(
+    stream: &mut XzStream,
+    input: &[u8],
+    output: &mut [u8],
+    ended: bool,
+) -> Result<Stepped, Refused> {
+    let action = if ended { Action::Finish } else { Action::Run };
+    match stream.process(input, output, action) {
+        Ok(result) => Ok(Stepped {
+            consumed: result.bytes_consumed,
+            produced: result.bytes_produced,
+            done: result.status == XzStatus::StreamEnd,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+            let needed = stream.memory_usage().unwrap_or(u32::MAX);
+            Err(Refused::Memory(u64::from(needed), u64::from(XZ_MEMORY_MAX_KIB)))
+        }
+        // The caller sees that nothing more comes.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Ok(Stepped { consumed: input.len(), produced: 0, done: false })
+        }
+        Err(error) => Err(Refused::Damaged(error.to_string())),
+    }
+}
+
+/// Returns the size of the window in the header of a zstd frame (RFC 8878, section 3.1.1.1).
+fn window_bytes(frame: &[u8]) -> Option<u64> {
+    let descriptor = *frame.get(4)?;
+    let single_segment = descriptor & 0x20 != 0;
+    if !single_segment {
+        let window = *frame.get(5)?;
+        let base = 1_u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    let id_bytes = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let size_bytes = [1, 2, 4, 8][usize::from(descriptor >> 6)];
+    let field = frame.get(5 + id_bytes..5 + id_bytes + size_bytes)?;
+    let mut size = [0; 8];
+    size[..size_bytes].copy_from_slice(field);
+    let size = u64::from_le_bytes(size);
+    Some(if size_bytes == 2 { size + 256 } else { size })
+}

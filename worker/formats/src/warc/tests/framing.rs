@@ -1,0 +1,157 @@
+//! Tests what may follow a record, how lines may end, and records that continue in other members.
+
+use super::*;
+
+/// A record with these line ends in its head, and `end` after its body.
+fn with_ends(line_end: &str, body: &[u8], end: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let lines = ["WARC/1.0", "WARC-Type: conversion", &format!("Content-Length: {length}"), "", ""];
+    [lines.join(line_end).as_bytes(), body, end].concat()
+}
+
+fn bodies_of(items: &[Seen]) -> Vec<&[u8]> {
+    let body = |item: &Seen| match item {
+        Body(_, _) => true,
+        Bad(..) => false,
+    };
+    assert!(items.iter().all(body), "{items:?}");
+    items
+        .iter()
+        .filter_map(|item| if let Body(_, body) = item { Some(&body[..]) } else { None })
+        .collect()
+}
+
+const BODIES: [&[u8]; 4] = [b"one", b"", b"two\nlines\n", b"ends with\r\n\r\n"];
+
+#[test]
+fn a_record_whose_length_is_right_is_read_whatever_line_ends_follow() {
+    let many = b"\r\n".repeat(100_000);
+    for end in [
+        &b"\r\n\r\n"[..],
+        b"",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\n\n",
+        b"\n\r\n\r\n",
+        b"\r\n\r\n\r\n",
+        b"\n\n\n\n\n",
+        b"\0",
+        b"\r\n\r\n\0\0\0\0",
+        &many,
+    ] {
+        for line_end in ["\r\n", "\n"] {
+            let records: Vec<Vec<u8>> =
+                BODIES.iter().map(|body| with_ends(line_end, body, end)).collect();
+            let members: Vec<Vec<u8>> = records.iter().map(|record| gzip(record)).collect();
+            let plain = records.concat();
+            for input in [plain.clone(), gzip(&plain), members.concat()] {
+                let items = read(&input);
+                assert_eq!(bodies_of(&items), BODIES, "{:?} {line_end:?}", end.get(..9));
+                let mut reader = WarcReader::new(&input[..], WarcLimits::default());
+                while reader.next().unwrap().is_some() {}
+                let odd = if end == TWO_LINE_ENDS { 0 } else { BODIES.len() as u64 };
+                assert_eq!(reader.odd_ends(), odd, "{:?}", end.get(..9));
+            }
+        }
+    }
+}
+
+#[test]
+fn anything_else_after_the_body_shows_that_the_length_is_wrong() {
+    for end in [&b"x\r\n\r\n"[..], b"\r\n\r\nx\r\n", b"\r\n\r\n  \r\n", b"\r\n\r\nWAR\r\n"] {
+        let input = [with_ends("\r\n", b"one", end), record(b"two")].concat();
+        let items = read(&input);
+        let [Bad(0, reason), Body(_, two)] = &items[..] else { panic!("{items:?}") };
+        assert_eq!((*reason, &two[..]), (REASON_CONTENT_LENGTH_WRONG, &b"two"[..]));
+    }
+}
+
+#[test]
+fn versions_types_and_fields_can_have_any_letter_case_and_be_folded() {
+    let head =
+        "warc/1.0\nwarc-TYPE: Response\nContent-Length:\n 4\nWARC-Target-URI:\n\t<http://a/>\n\n";
+    for line_end in ["\n", "\r\n"] {
+        let input = [head.replace('\n', line_end).as_bytes(), b"body", b"\n\n"].concat();
+        let mut reader = WarcReader::new(&input[..], WarcLimits::default());
+        let Some(Item::Record(record)) = reader.next().unwrap() else { panic!("it is read") };
+        assert_eq!(record.body, b"body");
+        assert_eq!(record.header.warc_type(), Some(&b"Response"[..]));
+        assert_eq!(record.header.target_uri(), Some(&b"http://a/"[..]));
+    }
+}
+
+/// Packs `plain` into members of `size` bytes, as bgzip does, with its empty last member.
+fn cut_anywhere(plain: &[u8], size: usize) -> Vec<u8> {
+    let members: Vec<Vec<u8>> = plain.chunks(size).map(gzip).collect();
+    [members.concat(), gzip(b"")].concat()
+}
+
+#[test]
+fn records_continue_in_the_next_member_wherever_members_end() {
+    let bodies: Vec<Vec<u8>> = (0..9).map(|n| vec![b'a' + n; usize::from(n) * 37]).collect();
+    let plain: Vec<u8> = bodies.iter().flat_map(|body| record(body)).collect();
+    for size in 1..400 {
+        let items = read(&cut_anywhere(&plain, size));
+        assert_eq!(bodies_of(&items), bodies, "members of {size} bytes");
+    }
+    for packing in [1, 3] {
+        let frames: Vec<Vec<u8>> =
+            plain.chunks(100).map(|chunk| zstd::encode_all(chunk, packing).unwrap()).collect();
+        assert_eq!(bodies_of(&read(&frames.concat())), bodies);
+    }
+}
+
+#[test]
+fn a_record_has_the_offset_of_the_member_in_which_it_starts() {
+    let plain = [record(b"first"), record(&[b'x'; 500]), record(b"last")].concat();
+    let members: Vec<Vec<u8>> = plain.chunks(200).map(gzip).collect();
+    let offsets: Vec<u64> = read(&members.concat())
+        .iter()
+        .map(|item| match item {
+            Body(at, _) | Bad(at, _) => *at,
+        })
+        .collect();
+    let third = members[..3].concat().len() as u64;
+    assert_eq!(offsets, [0, 0, third]);
+}
+
+#[test]
+fn a_wrong_length_costs_one_record_wherever_members_end() {
+    for (length, reason) in [
+        ("100000", REASON_CONTENT_LENGTH_WRONG),
+        ("2", REASON_CONTENT_LENGTH_WRONG),
+        ("x", REASON_CONTENT_LENGTH_WRONG),
+    ] {
+        let bad = record_with_length(length, &[b'b'; 300]);
+        let plain = [record(&[b'a'; 300]), bad, record(&[b'c'; 300]), record(b"d")].concat();
+        for size in [50, 99, 256] {
+            let items = read(&cut_anywhere(&plain, size));
+            let [Body(..), Bad(_, found), Body(_, c), Body(_, d)] = &items[..] else {
+                panic!("{length} {size}: {items:?}")
+            };
+            assert_eq!((*found, c.len(), &d[..]), (reason, 300, &b"d"[..]));
+        }
+    }
+}
+
+#[test]
+fn a_record_that_is_too_large_is_skipped_across_members() {
+    let limits = WarcLimits { record_max_bytes: 1000, ..WarcLimits::default() };
+    let plain = [record(b"first"), record(&[b'x'; 5000]), record(b"last")].concat();
+    let items = read_all(&cut_anywhere(&plain, 300)[..], limits);
+    let [Body(_, first), Bad(_, reason), Body(_, last)] = &items[..] else { panic!("{items:?}") };
+    assert_eq!((&first[..], &last[..]), (&b"first"[..], &b"last"[..]));
+    assert_eq!(*reason, REASON_RECORD_TOO_LARGE);
+}
+
+#[test]
+fn bytes_after_the_last_member_cost_no_record() {
+    for after in [&b"garbage"[..], &[0; 5000], b"\0\0\0garbage"] {
+        let input = [gzip(&record(b"one")), after.to_vec()].concat();
+        let items = read(&input);
+        assert_eq!(items[0], Body(0, b"one".to_vec()));
+        let garbage = usize::from(after.ends_with(b"garbage"));
+        assert_eq!(items.len(), 1 + garbage, "{items:?}");
+    }
+}
