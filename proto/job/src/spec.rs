@@ -184,6 +184,7 @@ pub struct LinesSpec {
     pub policy: DedupPolicy,
     pub hash: LineHash,
     pub shards: u32,
+    pub keep_text: KeepText,
 }
 
 /// The table `[dedup.documents]`.
@@ -201,6 +202,15 @@ pub enum DedupPolicy {
     KeepFirst,
     DropAll,
     Off,
+}
+
+/// Whether the texts that LINES has read are kept for PREPARE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepText {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,6 +300,7 @@ impl JobSpec {
         let defaults = UnitsSpec::result_neutral(self.units.target_bytes);
         recipe.units = defaults;
         recipe.dedup.memory = Bytes(0);
+        recipe.dedup.lines.keep_text = KeepText::Auto;
         recipe.stackexchange.sort_memory = Bytes(0);
         recipe.s3 = S3Spec::default();
         recipe

@@ -54,6 +54,10 @@ impl Machine {
         }
     }
 
+    pub(crate) fn worker_id(&self) -> Option<u32> {
+        self.worker_id
+    }
+
     /// The process dies and another takes its place.
     pub(crate) fn restart(&mut self, wakes_at: u64) {
         let (host, pid) = (std::mem::take(&mut self.host), self.pid + 100);

@@ -3,8 +3,8 @@
 
 use prost::Message as _;
 use thresher_domain::{
-    Accounting, Done, Failure, FailureClass, KeyGroups, LayoutPayload, Lease, Listed, Outcome,
-    Payload, PlannedUnit, Stage, UnitKey,
+    Accounting, Done, Failure, FailureClass, GroupPayload, KeyGroups, LayoutPayload, Lease, Listed,
+    Outcome, Payload, PlannedUnit, RangePayload, Stage, UnitKey,
 };
 use thresher_proto::convert::key_groups;
 use thresher_proto::pb::PublishUnit;
@@ -86,18 +86,7 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> 
             let inputs = &truth.sources[*source as usize].inputs;
             planned.extend(inputs.iter().map(|input| input.planned.clone()));
         }
-        Payload::Planned(bytes) if stage == Stage::Publish => {
-            let shard = PublishUnit::decode(bytes.as_slice()).expect("a PUBLISH payload");
-            let units = shard.first_unit..shard.last_unit;
-            for ordinal in units.filter(|ordinal| !shard.absent.contains(ordinal)) {
-                read(Stage::Prepare, ordinal)?;
-            }
-            for unit in shard.first_unit..shard.last_unit {
-                if !shard.absent.contains(&unit) {
-                    read_verdicts(&mut read, DOCUMENTS, key_groups(shard.groups), unit)?;
-                }
-            }
-        }
+        Payload::Planned(bytes) if stage == Stage::Publish => read_shard(&mut read, bytes)?,
         Payload::Planned(_) | Payload::Prepare { .. } => {
             let (source, input) = truth.input(planned_inputs(&lease.payload));
             read(Stage::List, source as u32)?;
@@ -109,30 +98,9 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> 
             done.accounting = Some(input.accounting.clone());
             done.keys = input.keys;
         }
-        Payload::Group(group) => {
-            let around = around(stage);
-            if stage == around.gathered {
-                let units = group.groups.units_of(group.group, group.units);
-                for ordinal in units.filter(|ordinal| !group.absent.contains(ordinal)) {
-                    read(around.keyed, ordinal)?;
-                }
-            } else {
-                for range in 0..group.groups.ranges {
-                    read(around.resolved, range)?;
-                }
-            }
-        }
+        Payload::Group(group) => read_group(&mut read, stage, group)?,
         Payload::Range(range) => {
-            let around = around(stage);
-            if range.groups.is_gathered() {
-                for group in 0..range.groups.groups(range.units) {
-                    read(around.gathered, group)?;
-                }
-            } else {
-                for ordinal in (0..range.units).filter(|ordinal| !range.absent.contains(ordinal)) {
-                    read(around.keyed, ordinal)?;
-                }
-            }
+            read_range(&mut read, around(stage), range)?;
             hash.update(&range.groups.ranges.to_le_bytes());
         }
         Payload::Layout(layout) => {
@@ -154,6 +122,55 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> 
     });
     done.digest = hash.finalize().as_bytes().to_vec();
     Ok(End::Result { planned, done })
+}
+
+/// Reads what a unit wrote, or gives the unit whose file is damaged.
+trait Reads: FnMut(Stage, u32) -> Result<(), UnitKey> {}
+impl<F: FnMut(Stage, u32) -> Result<(), UnitKey>> Reads for F {}
+
+fn read_shard(read: &mut impl Reads, payload: &[u8]) -> Result<(), UnitKey> {
+    let shard = PublishUnit::decode(payload).expect("a PUBLISH payload");
+    let units = || {
+        let all = shard.first_unit..shard.last_unit;
+        all.filter(|ordinal| !shard.absent.contains(ordinal))
+    };
+    for ordinal in units() {
+        read(Stage::Prepare, ordinal)?;
+    }
+    for ordinal in units() {
+        read_verdicts(read, DOCUMENTS, key_groups(shard.groups), ordinal)?;
+    }
+    Ok(())
+}
+
+/// Reads for GATHER the keys of a group's units, and for COMBINE the verdicts of all ranges.
+fn read_group(read: &mut impl Reads, stage: Stage, group: &GroupPayload) -> Result<(), UnitKey> {
+    let around = around(stage);
+    if stage == around.gathered {
+        let units = group.groups.units_of(group.group, group.units);
+        for ordinal in units.filter(|ordinal| !group.absent.contains(ordinal)) {
+            read(around.keyed, ordinal)?;
+        }
+    } else {
+        for range in 0..group.groups.ranges {
+            read(around.resolved, range)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the keys of all groups, or of all units if they are not gathered.
+fn read_range(read: &mut impl Reads, around: Around, range: &RangePayload) -> Result<(), UnitKey> {
+    if range.groups.is_gathered() {
+        for group in 0..range.groups.groups(range.units) {
+            read(around.gathered, group)?;
+        }
+    } else {
+        for ordinal in (0..range.units).filter(|ordinal| !range.absent.contains(ordinal)) {
+            read(around.keyed, ordinal)?;
+        }
+    }
+    Ok(())
 }
 
 /// The stages around a resolve stage.
@@ -184,7 +201,7 @@ fn around(stage: Stage) -> Around {
 
 /// Reads what was decided about a unit.
 fn read_verdicts(
-    read: &mut impl FnMut(Stage, u32) -> Result<(), UnitKey>,
+    read: &mut impl Reads,
     around: Around,
     groups: KeyGroups,
     unit: u32,

@@ -4,8 +4,8 @@
 //! block: sections of one range   section: unit · count · keys… · marked ordinals…
 //! ```
 //! A block is labelled with its range and its first unit, so that a range is found from the index.
-//! Within a range, the sections of a unit have its keys in ascending order. [`super::gather`] writes
-//! such files, the exchange reads them.
+//! Within a range, the sections of a unit have its keys in ascending order. [`super::gather`]
+//! writes such files, and the exchange reads them.
 //! Invariant: equal key files and numbers of ranges give equal bytes.
 
 use std::io::{self, Write};

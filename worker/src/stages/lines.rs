@@ -10,6 +10,7 @@ use thresher_domain::{Counter, SplitMix64};
 use thresher_job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
+use super::kept_text::Keeping;
 use super::{Finished, JobContext, Task, digest_of, join};
 use crate::stages::read::{Reading, read_unit};
 use thresher_dedup::keys::KeyCollector;
@@ -38,7 +39,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     // A source whose lines are not compared has units here only to exchange rows between pieces.
     let joined = join::scatter(context, task, &inputs, &scratch)?;
     let lines_count = context.recipe(inputs.source)?.dedups_lines;
+    let mut keeping = Keeping::start(context, task, &inputs)?;
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| {
+        keeping.push(input.number, &record)?;
         records_in += 1;
         tally.bytes_in += record.bytes;
         match record.outcome {
@@ -64,6 +67,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let (_, summary) = keys.finish(&mut file)?;
     let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
     remember_inputs(context, task, &facts)?;
+    keeping.finish(&facts)?;
     let counters = [(Counter::Lines, ordinal.into()), (Counter::LineKeys, summary.distinct)];
     let done = pb::Done {
         accounting: Some(tally.to_wire(records_in)),
@@ -99,14 +103,9 @@ fn remember_inputs(
     leave_replacing(&inputs_path(context, task.unit.ordinal), &task.tag, &facts)
 }
 
-/// Returns an error if the inputs differ from those that LINES read, because its verdicts are then
-/// about other lines.
-pub(super) fn refuse_changed(
-    context: &JobContext,
-    unit: u32,
-    now: &[InputFacts],
-) -> Result<(), UnitError> {
-    let before = inputs_when_read(context, unit)?;
+/// Returns an error if the inputs differ from those that LINES read `before`, because its verdicts
+/// are then about other lines.
+pub(super) fn refuse_changed(before: &[InputFacts], now: &[InputFacts]) -> Result<(), UnitError> {
     let changed = now.iter().find(|input| !before.contains(input));
     let gone = before.iter().find(|input| !now.contains(input));
     match changed.or(gone) {

@@ -1,7 +1,7 @@
 //! Runs the work units, with one file for each stage.
 //!
 //! ```text
-//! lease → run_unit → list · lines · gather · resolve · combine · prepare · layout · publish · seal → Done | UnitError
+//! lease → run_unit → list · lines · gather · resolve · combine · prepare · … → Done | UnitError
 //! ```
 //! A unit reads inputs and files of earlier stages, writes its own files, publishes them, and
 //! reports what it counted. The coordinator decides which worker runs which unit.
@@ -17,6 +17,7 @@ mod edited;
 mod excluded;
 mod gather;
 mod join;
+pub(crate) mod kept_text;
 mod layout;
 mod lines;
 pub(crate) mod list;

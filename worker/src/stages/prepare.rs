@@ -1,4 +1,5 @@
-//! PREPARE: reads the inputs again, evaluates each document, and stages what may be published.
+//! PREPARE: reads the inputs again, or the text that LINES kept, evaluates each document, and
+//! stages what may be published.
 //!
 //! ```text
 //! record → pipeline → keys and a staged document, or a drop row
@@ -13,7 +14,8 @@ use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{InputsUnit, PrepareUnit, Stage};
 
 use self::writer::UnitWriter;
-use super::lines::{next, refuse_changed};
+use super::kept_text::{self, read_kept};
+use super::lines::{inputs_when_read, next, refuse_changed};
 use super::pipeline::{Evaluation, Pipeline, RecordPlace};
 use super::read::{Reading, read_unit};
 use super::recipe::SourceRecipe;
@@ -38,13 +40,21 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         writer: UnitWriter::create(context, task, source, *recipe)?,
     };
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| preparing.record(input, &record);
-    let inputs = read_unit(context, task, &unit, &scratch, &mut sink)?;
-    if recipe.dedups_lines {
-        refuse_changed(context, number, &inputs)?;
-    }
+    let inputs = if recipe.dedups_lines {
+        let before = inputs_when_read(context, number)?;
+        let inputs = match read_kept(context, task, &unit, &before, &mut sink)? {
+            Some(inputs) => inputs,
+            None => read_unit(context, task, &unit, &scratch, &mut sink)?,
+        };
+        refuse_changed(&before, &inputs)?;
+        inputs
+    } else {
+        read_unit(context, task, &unit, &scratch, &mut sink)?
+    };
     let Preparing { pipeline, mut writer, .. } = preparing;
     pipeline.finish(&mut writer.tally)?;
     let done = writer.finish(context.scorers()?.recipe_files.clone(), inputs)?;
+    kept_text::remove(context, number);
     Ok(Finished { done, planned: Vec::new() })
 }
 

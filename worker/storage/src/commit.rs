@@ -141,6 +141,14 @@ impl AttemptFile {
         sync_directory(&self.final_path).map_err(fail)?;
         Ok(Committed::Published { blake3: self.hasher.finalize(), bytes: self.bytes })
     }
+
+    /// Gives the file its final name without making it durable, and replaces an existing one.
+    /// After a crash of the node the file may be missing or cut, so its reader must notice that
+    /// and do without it.
+    pub fn commit_unsynced(self) -> Result<(), CommitError> {
+        let renamed = std::fs::rename(&self.private.path, &self.final_path);
+        renamed.map_err(|source| classify(&self.final_path, source))
+    }
 }
 
 impl AttemptFile {
@@ -320,6 +328,18 @@ mod tests {
         attempt(&path, "a1", b"sound").commit_replacing().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"sound");
         assert_eq!(names(dir.path()), ["shard"]);
+    }
+
+    #[test]
+    fn an_unsynced_file_is_invisible_until_it_is_committed_and_replaces_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records");
+        std::fs::write(&path, b"of an earlier attempt").unwrap();
+        let file = attempt(&path, "a1", b"whole");
+        assert_eq!(std::fs::read(&path).unwrap(), b"of an earlier attempt");
+        file.commit_unsynced().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(names(dir.path()), ["records"]);
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub(super) struct Whole {
     pub(super) pages: u64,
     pub(super) lines: u64,
     pub(super) line_keys: u64,
+    /// Size of the text that LINES keeps for PREPARE.
+    pub(super) kept_text_bytes: u64,
     pub(super) documents: u64,
     pub(super) json_bytes: u64,
     pub(super) shard_bytes: u64,
@@ -163,6 +165,7 @@ impl Whole {
             whole.pages += all(sample.pages);
             whole.lines += all(sample.lines);
             whole.line_keys += all(sample.distinct_lines);
+            whole.kept_text_bytes += all(sample.kept_text_bytes);
             whole.documents += all(sample.documents);
             whole.shard_bytes += all(sample.shard_bytes);
             let json_bytes = all(sample.json_bytes);
@@ -180,7 +183,6 @@ impl Whole {
 fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<StagePlan> {
     let sources = survey.sources.len() as u64;
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
-    let bytes: u64 = survey.sources.iter().map(|source| source.bytes).sum();
     let budget = job.dedup.memory.0;
     let mut stages = vec![plan(Stage::List, sources)];
     let read_twice = || {
@@ -191,7 +193,7 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
         stages.push(StagePlan {
             bytes: read_twice().map(|source| source.bytes).sum(),
             memory_bytes: lines_memory(job, slots),
-            disk_bytes: whole.line_keys * LINE_KEY.file_bytes,
+            disk_bytes: whole.line_keys * LINE_KEY.file_bytes + whole.kept_text_bytes,
             cpu_millis: whole.lines_cpu_millis,
             ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
         });
@@ -203,8 +205,9 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
     let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
     // Staged documents are compressed in blocks, at the fastest level, so they are larger.
     let staged = whole.shard_bytes / 4 * 5;
+    let again = survey.sources.iter().filter(|source| source.sample.kept_text_bytes == 0);
     let mut prepare = StagePlan {
-        bytes,
+        bytes: again.map(|source| source.bytes).sum::<u64>() + whole.kept_text_bytes,
         memory_bytes: prepare_memory(job, survey, slots),
         disk_bytes: staged + rows,
         cpu_millis: whole.prepare_cpu_millis,
@@ -384,6 +387,7 @@ pub(super) mod tests {
             record_bytes: 24_000_000,
             pages: 1800,
             page_bytes: 20_000_000,
+            kept_text_bytes: 0,
             lines: 400_000,
             distinct_lines: 300_000,
             documents: 900,
@@ -446,6 +450,18 @@ pub(super) mod tests {
         let (lines, prepare) = (stage(&plan, Stage::Lines), stage(&plan, Stage::Prepare));
         assert_eq!((lines.units, prepare.units), (90, 97));
         assert_eq!((lines.bytes, prepare.bytes), (8_000_000_000, 8_000_000_005));
+    }
+
+    #[test]
+    fn text_that_is_kept_needs_disk_and_is_read_instead_of_the_inputs() {
+        let mut kept = survey();
+        let before = Plan::new(&job(), &kept, &machine());
+        kept.sources[0].sample.kept_text_bytes = 9_000_000;
+        let plan = Plan::new(&job(), &kept, &machine());
+        let lines = |plan: &Plan| stage(plan, Stage::Lines).disk_bytes;
+        assert_eq!(lines(&plan), lines(&before) + 9_000_000_000);
+        assert_eq!(stage(&plan, Stage::Prepare).bytes, 9_000_000_000);
+        assert!(plan.disks[0].needs_bytes >= before.disks[0].needs_bytes + 9_000_000_000);
     }
 
     #[test]

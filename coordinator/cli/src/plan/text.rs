@@ -43,6 +43,13 @@ pub(super) fn render(plan: &Plan) -> String {
         bytes(plan.bytes),
         share(sampled, plan.bytes)
     );
+    if plan.whole.kept_text_bytes > 0 {
+        text += &format!(
+            "pages are read once: {} of text are kept in the work directory from `lines` to \
+             `prepare` (`dedup.lines.keep_text`)\n",
+            bytes(plan.whole.kept_text_bytes)
+        );
+    }
     plan.attention.iter().for_each(|look| text += &format!("look at this: {look}\n"));
     text
 }
@@ -153,6 +160,16 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| squeeze(found) == line), "no `{line}` in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_plan_says_whether_pages_are_read_once() {
+        let mut survey = survey();
+        let again = render(&Plan::new(&job(), &survey, &machine()));
+        assert!(!again.contains("read once"), "{again}");
+        survey.sources[0].sample.kept_text_bytes = 9_000_000;
+        let once = render(&Plan::new(&job(), &survey, &machine()));
+        assert!(once.contains("pages are read once: 9.00 GB of text"), "{once}");
     }
 
     #[test]

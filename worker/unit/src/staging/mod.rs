@@ -5,6 +5,7 @@
 //! work/lines/<unit>.keys               line keys
 //! work/lines/<unit>.inputs             the inputs whose lines were hashed   (json)
 //! work/lines/<unit>.rows-<input>       rows of a piece, for the parts of its input (stages/join)
+//! work/lines/<unit>.records            records, for PREPARE instead of the inputs   (kept_records)
 //! work/gather-lines/<group>.keys       line keys of a group, by key range
 //! work/resolve-lines/<range>/…         verdicts on lines
 //! work/combine-lines/<group>.verdicts  what all ranges say of a group
@@ -20,13 +21,15 @@
 //! ```
 //! Every file is written under a private name and published once, and has checksums. The file of a
 //! later attempt is compared with it, and an existing file that is damaged is replaced. `stages`
-//! defines what the files mean.
+//! defines what the files mean. Kept records are an exception: they are neither synced nor
+//! compared, because the job ends with the same bytes without them.
 //!
 //! **Invariant:** a file under its final name is whole and durable before its unit is reported.
 
 mod documents;
 mod input_table;
 mod json;
+mod kept_records;
 mod records;
 mod staged;
 
@@ -41,6 +44,9 @@ pub use documents::{
 };
 pub use input_table::{InputRow, InputTable};
 pub use json::{checked, leave, leave_replacing, recall, with_checksum};
+pub use kept_records::{
+    KeptOutcome, KeptPage, KeptRecord, KeptRecords, KeptRecordsWriter, KeptRefusal,
+};
 pub use staged::{DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabel, StagedRow};
 
 use crate::UnitError;
