@@ -12,6 +12,7 @@ use crate::attention::too_much_quarantined;
 use crate::draining::Draining;
 use crate::effect::Effect;
 use crate::failed_units::must_stop_for_failed_units;
+use crate::key_world::KeyWorld;
 use crate::lifecycle::Lifecycle;
 use crate::payloads::Payloads;
 use crate::plan::JobPlan;
@@ -26,6 +27,8 @@ const MAX_UNITS: usize = 1 << 27;
 pub(crate) struct Advancing<'a> {
     pub(crate) now: Timestamp,
     pub(crate) plan: &'a JobPlan,
+    /// The ranks that are there to resolve keys.
+    pub(crate) key_world: KeyWorld,
     pub(crate) walltime: Option<Walltime>,
     pub(crate) units: &'a mut Units,
     pub(crate) lifecycle: &'a mut Lifecycle,
@@ -191,23 +194,24 @@ impl Advancing<'_> {
         self.units.listings.take_stage(stage, units)
     }
 
-    /// Chooses as many key ranges as bring the keys of one below the memory budget, and none if
-    /// nothing was hashed.
+    /// Chooses as many key ranges as bring the keys of one below the memory of all ranks that are
+    /// there, and none if nothing was hashed.
     fn choose_groups(&self, keyed: Stage, key_bytes: u64) -> Result<KeyGroups, String> {
         let keyed = self.units.table(keyed);
         if keyed.tally.done == 0 {
             return Ok(KeyGroups::NONE);
         }
         let (limits, keys) = (&self.plan.limits, keyed.totals.keys);
-        let ranges = key_ranges(keys, key_bytes, limits.dedup_budget_bytes);
+        let memory_bytes = self.key_world.with(limits).bytes();
+        let ranges = key_ranges(keys, key_bytes, memory_bytes);
         match u32::try_from(ranges) {
             Ok(ranges) if ranges <= limits.max_ranges => {
                 Ok(KeyGroups::choose(ranges, keyed.len(), keys))
             }
             Ok(_) | Err(_) => Err(format!(
-                "{keys} keys would need {ranges} key ranges of {} bytes, more than {}\n\
+                "{keys} keys would need {ranges} key ranges of {memory_bytes} bytes, more than {}\n\
                  hint: give the dedup more memory",
-                limits.dedup_budget_bytes, limits.max_ranges,
+                limits.max_ranges,
             )),
         }
     }

@@ -56,6 +56,7 @@ mod failure_history;
 mod forecast;
 mod idle_nodes;
 mod job;
+mod key_world;
 mod leasing;
 mod lifecycle;
 mod listings;

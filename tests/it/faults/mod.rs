@@ -24,6 +24,12 @@ use flate2::write::GzEncoder;
 use thresher_tests::job::JobText;
 use thresher_tests::process::{output, succeed, thresher};
 
+/// Returns a number that a status in JSON has of a stage.
+pub(crate) fn of_stage(status: &serde_json::Value, stage: &str, number: &str) -> u64 {
+    let mut stages = status["stages"].as_array().unwrap().iter();
+    stages.find(|found| found["stage"] == stage).unwrap()[number].as_u64().unwrap()
+}
+
 /// A gzip member.
 pub(crate) fn member(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -7,6 +7,7 @@ use thresher_domain::{
 };
 use thresher_scheduler::Event;
 
+use super::truth::KEY_MEMORY_BYTES;
 use super::work::End;
 
 /// A unit that runs.
@@ -148,6 +149,7 @@ impl Machine {
                 slots: self.slots,
                 version: "simulated".to_owned(),
                 held: self.held(),
+                key_memory_bytes: KEY_MEMORY_BYTES,
                 ..RegisterRequest::default()
             };
             return (Event::Registered { worker_id: worker_id_if_new, request }, 0);

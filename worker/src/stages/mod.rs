@@ -64,6 +64,9 @@ use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
 
+/// Memory for keys in programs that run no gang units.
+const DEFAULT_KEY_MEMORY_BYTES: u64 = 1 << 30;
+
 /// What every unit of a job needs. The slots of a worker share it.
 pub struct JobContext {
     /// The job file.
@@ -81,6 +84,8 @@ pub struct JobContext {
     /// A folder on a local disk of this node, for files that only one attempt reads. `None` puts
     /// them beside the work files.
     scratch: Option<PathBuf>,
+    /// Memory for keys, if the job file leaves that to the node.
+    key_memory_bytes: u64,
     /// Identifies this process in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
@@ -184,6 +189,7 @@ impl JobContext {
             slots,
             gang: None,
             scratch: None,
+            key_memory_bytes: DEFAULT_KEY_MEMORY_BYTES,
             process_tag,
             tables: Mutex::default(),
             command_files: CommandFiles::default(),
@@ -197,6 +203,17 @@ impl JobContext {
     pub fn with_gang(mut self, gang: Option<Gang>) -> Self {
         self.gang = gang;
         self
+    }
+
+    /// Sets the memory for keys that the node has, which the job file may override.
+    #[must_use]
+    pub fn with_key_memory(self, key_memory_bytes: u64) -> Self {
+        Self { key_memory_bytes, ..self }
+    }
+
+    /// Returns the memory for keys.
+    pub(crate) fn key_memory(&self) -> u64 {
+        self.job.dedup.memory.fixed().unwrap_or(self.key_memory_bytes)
     }
 
     /// Sets the folder for files that only one attempt reads.

@@ -28,7 +28,7 @@ use thresher_dedup::verdicts::VerdictFileName;
 use thresher_dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
 use thresher_formats::blocks::BlockFile;
 use thresher_storage::commit::{AttemptFile, CommitError};
-use thresher_unit::staging::{checked, create, publish_blocks, recall, with_checksum, write_all};
+use thresher_unit::staging::{checked, create, recall, with_checksum, write_all};
 use thresher_unit::{UnitError, wire_counters};
 
 /// The record file in the folder of a range.
@@ -98,8 +98,8 @@ fn run<K: HashKey>(
     })
     .map_err(|error| UnitError::resolve((around.keyed, around.gathered), &error))?;
     let ranks = files.len() as u32;
-    for (name, file) in files {
-        work.publish(name, file)?;
+    for (_, file) in files {
+        RangeWork::publish(file)?;
     }
     work.publish_record(&task.tag, &Resolved { ranks, tally })?;
     Ok(finished(tally))
@@ -114,7 +114,7 @@ struct RangeWork {
     key_files: Vec<KeyFileRef>,
     /// The folder of the range.
     folder: PathBuf,
-    /// Memory for all ranks together.
+    /// Memory of one rank, or of all threads if they are the ranks.
     budget_bytes: u64,
 }
 
@@ -169,9 +169,12 @@ impl RangeWork {
         create(&self.folder.join(name.to_string()), tag).map(|file| VerdictOutput(Some(file)))
     }
 
-    fn publish(&self, name: VerdictFileName, output: VerdictOutput) -> Result<(), UnitError> {
+    /// Replaces a file of an earlier attempt, whose record does not exist or is damaged. With other
+    /// memory the same verdicts are in other blocks.
+    fn publish(output: VerdictOutput) -> Result<(), UnitError> {
         let Some(file) = output.0 else { return Ok(()) };
-        publish_blocks(file, &self.folder.join(name.to_string()), VERDICT_FILE).map(drop)
+        file.commit_replacing()?;
+        Ok(())
     }
 
     /// Marks the range as resolved. If an attempt with another number of ranks did so before, its

@@ -145,10 +145,9 @@ impl RankTask {
         };
         let name = verdict_file_name(comm, work.range);
         let file = agree(comm, work.create(name, &self.task.tag))?;
-        let budget = work.budget_bytes / comm.size() as u64;
-        let (file, tally) = resolve::<K, C, _>(comm, &work.task(budget), file)
+        let (file, tally) = resolve::<K, C, _>(comm, &work.task(work.budget_bytes), file)
             .map_err(|error| RankError::of(around, &error))?;
-        agree(comm, work.publish(name, file))?;
+        agree(comm, RangeWork::publish(file))?;
         let ended = if comm.rank() == 0 { self.end(comm.size(), &work, tally) } else { Ok(()) };
         agree(comm, ended)
     }
