@@ -128,8 +128,7 @@ pub(super) struct GroupFile<K> {
 }
 
 impl<K: HashKey> GroupFile<K> {
-    /// Opens the file for one of its ranges. The rest of its index is forgotten, and the file is
-    /// closed until it is read.
+    /// Opens the file for one of its ranges. The rest of its index is forgotten.
     pub(super) fn open(path: &Path, range: KeyRange) -> Result<Self, BlocksError> {
         let mut blocks = BlockFile::open(path, GROUP_KEY_FILE)?;
         let damaged = |why| blocks.damaged(0, Damage::Layout(why));
@@ -149,8 +148,12 @@ impl<K: HashKey> GroupFile<K> {
             return Err(damaged("the blocks of keys are not in order"));
         }
         blocks.keep_only(blocks_of(&blocks, range.index()));
-        blocks.release();
         Ok(Self { blocks, summary, range, key: PhantomData })
+    }
+
+    /// Closes the file until it is read.
+    pub(super) fn release(&mut self) {
+        self.blocks.release();
     }
 
     pub(super) fn units(&self) -> &[u32] {

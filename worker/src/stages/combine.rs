@@ -35,7 +35,7 @@ fn run(
     let file = create(&path, &task.tag)?;
     let (file, _) = combine(&files, &units, policy, file)
         .map_err(|error| UnitError::combine(resolved, &error))?;
-    let committed = publish_blocks(file, &path, VERDICT_FILE)?;
+    let committed = publish_blocks(file, VERDICT_FILE)?;
     let digest = hash_of(committed).as_bytes().to_vec();
     let done = pb::Done { digest, ..pb::Done::default() };
     Ok(Finished { done, planned: Vec::new() })

@@ -37,7 +37,7 @@ fn run<K: HashKey>(
     let ranges = key_groups(unit.groups).ranges;
     let (file, summary) = gather::<K, _>(&files, ranges, OPEN_FILES / context.slots.max(1), file)
         .map_err(|error| UnitError::gather(keys_of, &error))?;
-    let committed = publish_blocks(file, &path, GROUP_KEY_FILE)?;
+    let committed = publish_blocks(file, GROUP_KEY_FILE)?;
     let done = pb::Done {
         digest: hash_of(committed).as_bytes().to_vec(),
         counters: wire_counters([(Counter::Keys, summary.keys)]),

@@ -15,10 +15,11 @@ use super::{Finished, JobContext, Task, digest_of, join};
 use crate::stages::read::{Reading, read_unit};
 use thresher_dedup::keys::KeyCollector;
 use thresher_sources::{ReadRecord, RecordOutcome};
+use thresher_storage::commit::NewNames;
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::staging::{
-    InputFacts, create, hash_of, leave_replacing, publish_blocks, recall,
+    InputFacts, create, hash_of, leave_replacing_among, publish_blocks_among, recall,
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
@@ -68,8 +69,13 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         Vec::new()
     };
     let (_, summary) = keys.finish(&mut file)?;
-    let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
-    remember_inputs(context, task, &facts)?;
+    let mut names = NewNames::default();
+    let committed = publish_blocks_among(file, thresher_dedup::KEY_FILE, &mut names)?;
+    // A unit may run again because its inputs had changed. The last description counts, and PREPARE
+    // compares with it.
+    let described = inputs_path(context, task.unit.ordinal);
+    leave_replacing_among(&described, &task.tag, &facts, &mut names)?;
+    names.sync()?;
     keeping.finish(&facts)?;
     let counters = [(Counter::Lines, ordinal.into()), (Counter::LineKeys, summary.distinct)];
     let done = pb::Done {
@@ -94,16 +100,6 @@ pub(super) fn inputs_when_read(
 ) -> Result<Vec<InputFacts>, UnitError> {
     let producer = pb::UnitRef { stage: Stage::Lines.into(), ordinal: unit, attempt: 0 };
     recall(&inputs_path(context, unit), producer)
-}
-
-fn remember_inputs(
-    context: &JobContext,
-    task: &Task,
-    facts: &[InputFacts],
-) -> Result<(), UnitError> {
-    // A unit may run again because its inputs had changed. The last description counts, and PREPARE
-    // compares with it.
-    leave_replacing(&inputs_path(context, task.unit.ordinal), &task.tag, &facts)
 }
 
 /// Returns an error if the inputs differ from those that LINES read `before`, because its verdicts

@@ -12,8 +12,13 @@ pub(super) enum KeySource<K> {
     Group { number: u32, file: GroupFile<K> },
 }
 
-/// Opens the files that belong to a rank, in the order of their units, and closes them again,
-/// because there may be more of them than a process may have open. The index of the range is kept.
+/// Files of groups that a rank keeps open. Ranks may be threads of one process, which has a limit
+/// of 1024 or more.
+const OPEN_GROUPS: usize = 8;
+
+/// Opens the files that belong to a rank, in the order of their units, and closes most of them
+/// again, because there may be more of them than a process may have open. The index of the range is
+/// kept.
 pub(super) fn open_own<K: HashKey>(
     (rank, size): (usize, usize),
     key_files: KeyFiles<'_>,
@@ -22,11 +27,11 @@ pub(super) fn open_own<K: HashKey>(
     let own = |file: &&KeyFileRef| file.unit as usize % size == rank;
     let mut own: Vec<&KeyFileRef> = key_files.files().iter().filter(own).collect();
     own.sort_unstable_by_key(|file| file.unit);
-    let open = |file| match key_files {
+    let open = |(place, file)| match key_files {
         KeyFiles::OfUnits(_) => open_unit(file, range.span()),
-        KeyFiles::OfGroups { .. } => open_group(file, range),
+        KeyFiles::OfGroups { .. } => open_group(file, range, place < OPEN_GROUPS),
     };
-    own.into_iter().map(open).collect()
+    own.into_iter().enumerate().map(open).collect()
 }
 
 fn open_unit<K: HashKey>(
@@ -46,9 +51,13 @@ fn open_unit<K: HashKey>(
 fn open_group<K: HashKey>(
     KeyFileRef { unit: number, path }: &KeyFileRef,
     range: KeyRange,
+    stays_open: bool,
 ) -> Result<KeySource<K>, ResolveError> {
-    let file = GroupFile::open(path, range)
+    let mut file = GroupFile::open(path, range)
         .map_err(|source| ResolveError::GroupFile { group: *number, source })?;
+    if !stays_open {
+        file.release();
+    }
     Ok(KeySource::Group { number: *number, file })
 }
 

@@ -43,7 +43,7 @@ pub use documents::{
     DOCUMENTS, DROPPED, DocumentFile, DocumentWriter, DropFile, DropWriter, InputFacts, UnitFacts,
 };
 pub use input_table::{InputRow, InputTable};
-pub use json::{checked, leave, leave_replacing, recall, with_checksum};
+pub use json::{checked, leave, leave_replacing_among, recall, with_checksum};
 pub use kept_records::{
     KeptOutcome, KeptPage, KeptRecord, KeptRecords, KeptRecordsWriter, KeptRefusal,
 };
@@ -51,7 +51,7 @@ pub use staged::{DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabe
 
 use crate::UnitError;
 use thresher_formats::blocks::{BlockFile, BlocksError, Kind};
-use thresher_storage::commit::{AttemptFile, Committed, make_folder};
+use thresher_storage::commit::{AttemptFile, CommitError, Committed, NewNames, make_folder};
 
 /// Number of files of one kind in one folder.
 const UNITS_PER_FOLDER: u32 = 1000;
@@ -89,17 +89,33 @@ impl WorkDir {
 
 /// Creates a file that only this attempt uses, and its folder if that does not exist.
 pub fn create(path: &Path, attempt_tag: &str) -> Result<AttemptFile, UnitError> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
+    match (AttemptFile::create(path, attempt_tag), path.parent()) {
+        (Err(CommitError::Io { source, .. }), Some(folder))
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            make_folder(folder)?;
+            Ok(AttemptFile::create(path, attempt_tag)?)
+        }
+        (created, _) => Ok(created?),
     }
-    Ok(AttemptFile::create(path, attempt_tag)?)
 }
 
 /// Publishes a block file. An existing file of the same name is replaced if its checksums are
 /// wrong.
-pub fn publish_blocks(file: AttemptFile, path: &Path, kind: Kind) -> Result<Committed, UnitError> {
-    let committed = if is_damaged(path, kind)? { file.commit_replacing() } else { file.commit() };
-    Ok(committed?)
+pub fn publish_blocks(file: AttemptFile, kind: Kind) -> Result<Committed, UnitError> {
+    let mut names = NewNames::default();
+    let committed = publish_blocks_among(file, kind, &mut names)?;
+    names.sync()?;
+    Ok(committed)
+}
+
+/// Does the same, but leaves the sync of the folder to `names`.
+pub fn publish_blocks_among(
+    file: AttemptFile,
+    kind: Kind,
+    names: &mut NewNames,
+) -> Result<Committed, UnitError> {
+    file.commit_among(names, |path| is_damaged(path, kind))
 }
 
 /// Returns the hash of the published file, whichever attempt wrote it.
