@@ -162,9 +162,12 @@ pub(super) fn read_kept(
     Ok(Some(inputs))
 }
 
-/// Removes the records of a unit whose documents are published.
-pub(super) fn remove(context: &JobContext, unit: u32) {
-    let path = path_of(context, unit);
+/// Removes the records of a unit whose documents are staged.
+pub(super) fn remove(context: &JobContext, number: u32, unit: &InputsUnit) {
+    let path = path_of(context, number);
+    if !are_kept(context, unit).unwrap_or(true) {
+        return;
+    }
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             tracing::warn!(path = %path.display(), %error, "failed to remove the kept text");

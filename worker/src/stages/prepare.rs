@@ -54,7 +54,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let Preparing { pipeline, mut writer, .. } = preparing;
     pipeline.finish(&mut writer.tally)?;
     let done = writer.finish(context.scorers()?.recipe_files.clone(), inputs)?;
-    kept_text::remove(context, number);
+    kept_text::remove(context, number, &unit);
     Ok(Finished { done, planned: Vec::new() })
 }
 

@@ -15,6 +15,7 @@ use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 use thresher_worker::node_memory::KEY_SHARE;
 
 use super::attention::attention;
+use super::operations::{Files, Keyed, Load, storm};
 
 /// Disk space for a verdict on a duplicate, which is at most an ordinal.
 const VERDICT_FILE_BYTES: u64 = 4;
@@ -63,6 +64,7 @@ pub(super) struct Plan {
     pub(super) bytes: u64,
     pub(super) whole: Whole,
     pub(super) stages: Vec<StagePlan>,
+    pub(super) keys: Vec<KeyNeed>,
     /// Largest memory of any stage, on one machine with its slots.
     pub(super) memory_bytes: u64,
     pub(super) cpu_millis: u64,
@@ -95,6 +97,8 @@ pub(super) struct Whole {
 /// The resources that one stage needs.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct StagePlan {
+    #[serde(skip)]
+    kind: Stage,
     pub(super) stage: &'static str,
     pub(super) units: u64,
     /// Number of bytes that it reads.
@@ -104,6 +108,20 @@ pub(super) struct StagePlan {
     /// Disk space of the files that it leaves in the work directory or the output.
     pub(super) disk_bytes: u64,
     pub(super) cpu_millis: u64,
+    /// Number of operations on the shared file system.
+    pub(super) operations: u64,
+}
+
+/// The memory that the keys of a resolve stage need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct KeyNeed {
+    pub(super) stage: &'static str,
+    /// Memory for all keys at once.
+    pub(super) memory_bytes: u64,
+    /// Number of key ranges on one node such as this machine.
+    pub(super) ranges: u64,
+    /// Number of such nodes for one key range.
+    pub(super) nodes: u64,
 }
 
 /// The space that one file system must have.
@@ -126,7 +144,7 @@ pub(super) struct Shortfall {
 impl Plan {
     pub(super) fn new(job: &JobSpec, survey: &Survey, machine: &Machine) -> Self {
         let whole = Whole::of(job, survey);
-        let stages = stages(job, survey, &whole, machine);
+        let (stages, keys) = stages(job, survey, &whole, machine);
         let units: u64 = stages.iter().map(|stage| stage.units).sum();
         let disk_of = |stage: Stage| {
             let of_stage = stages.iter().filter(|plan| plan.stage == stage_name(stage));
@@ -140,6 +158,11 @@ impl Plan {
         let disks = by_device(&needs);
         let mut shortfalls: Vec<Shortfall> = memory_shortfall(job, survey, &stages, machine);
         shortfalls.extend(disks.iter().filter_map(disk_shortfall));
+        let mut attention = attention(job, survey);
+        attention.extend(storm(stages.iter().map(|plan| {
+            let StagePlan { stage, operations, cpu_millis, .. } = *plan;
+            Load { stage, operations, cpu_millis }
+        })));
         Self {
             job_name: job.job.name.clone(),
             bytes: survey.sources.iter().map(|source| source.bytes).sum(),
@@ -148,7 +171,8 @@ impl Plan {
             memory_bytes: stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or_default(),
             cpu_millis: stages.iter().map(|stage| stage.cpu_millis).sum(),
             stages,
-            attention: attention(job, survey),
+            keys,
+            attention,
             disks,
             machine: machine.clone(),
             shortfalls,
@@ -183,11 +207,19 @@ impl Whole {
     }
 }
 
-fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, machine: &Machine) -> Vec<StagePlan> {
+fn stages(
+    job: &JobSpec,
+    survey: &Survey,
+    whole: &Whole,
+    machine: &Machine,
+) -> (Vec<StagePlan>, Vec<KeyNeed>) {
     let slots = u64::from(machine.slots);
     let sources = survey.sources.len() as u64;
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
     let budget = key_memory(job, machine);
+    let inputs = survey.sources.iter().map(|source| source.inputs).sum();
+    let mut files = Files { units, inputs, ranks: slots, ..Files::default() };
+    let mut needs = Vec::new();
     let mut stages = vec![plan(Stage::List, sources)];
     let read_twice = || {
         let sources = job.source.iter().zip(&survey.sources);
@@ -205,6 +237,8 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, machine: &Machine) -> V
         let around = [Stage::GatherLines, Stage::ResolveLines, Stage::CombineLines];
         let keys = Keys { keys: whole.line_keys, units, size: LINE_KEY, duplicates };
         stages.extend(keys.compare(around, budget));
+        files.lines = keys.divided(budget);
+        needs.push(keys.need(Stage::ResolveLines, budget));
     }
     let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
     // Staged documents are compressed in blocks, at the fastest level, so they are larger.
@@ -225,22 +259,27 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, machine: &Machine) -> V
     if dedups_documents {
         let around = [Stage::GatherDocuments, Stage::ResolveDocuments, Stage::CombineDocuments];
         let (keys, size) = (whole.documents, DOCUMENT_KEY);
-        stages.extend(Keys { keys, units, size, duplicates: keys }.compare(around, budget));
+        let keys = Keys { keys, units, size, duplicates: keys };
+        stages.extend(keys.compare(around, budget));
+        files.documents = keys.divided(budget);
+        needs.push(keys.need(Stage::ResolveDocuments, budget));
     }
-    stages.push(plan(Stage::Layout, sources));
-    stages.push(StagePlan {
+    let publish = StagePlan {
         bytes: staged,
         memory_bytes: slots * SLOT_BYTES,
         disk_bytes: whole.shard_bytes + rows,
         cpu_millis: whole.publish_cpu_millis,
         ..plan(Stage::Publish, whole.shards)
-    });
-    stages.push(plan(Stage::Seal, 1));
-    stages
+    };
+    stages.extend([plan(Stage::Layout, sources), publish, plan(Stage::Seal, 1)]);
+    for plan in &mut stages {
+        plan.operations = files.of(plan.kind, plan.units);
+    }
+    (stages, needs)
 }
 
 fn plan(stage: Stage, units: u64) -> StagePlan {
-    StagePlan { stage: stage_name(stage), units, ..StagePlan::default() }
+    StagePlan { kind: stage, stage: stage_name(stage), units, ..StagePlan::default() }
 }
 
 /// The keys of a stage, and what is expected of them.
@@ -253,14 +292,30 @@ struct Keys {
 }
 
 impl Keys {
+    /// Returns the number of key ranges and of groups of units.
+    fn divided(&self, budget_bytes: u64) -> Keyed {
+        let capped = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let ranges = key_ranges(self.keys, self.size.memory_bytes, budget_bytes);
+        let units = capped(self.units);
+        let groups = KeyGroups::choose(capped(ranges), units, self.keys).groups(units);
+        Keyed { ranges, groups: groups.into() }
+    }
+
+    fn need(&self, stage: Stage, budget_bytes: u64) -> KeyNeed {
+        let memory_bytes = self.keys.saturating_mul(self.size.memory_bytes);
+        KeyNeed {
+            stage: stage_name(stage),
+            memory_bytes,
+            ranges: self.divided(budget_bytes).ranges,
+            nodes: memory_bytes.div_ceil(budget_bytes.max(1)).max(1),
+        }
+    }
+
     /// Returns the stages that find duplicates: GATHER and COMBINE only if there are several key
     /// ranges.
     fn compare(&self, [gather, resolve, combine]: [Stage; 3], budget_bytes: u64) -> Vec<StagePlan> {
         let Self { keys, size, .. } = *self;
-        let capped = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let ranges = key_ranges(keys, size.memory_bytes, budget_bytes);
-        let units = capped(self.units);
-        let groups = u64::from(KeyGroups::choose(capped(ranges), units, keys).groups(units));
+        let Keyed { ranges, groups } = self.divided(budget_bytes);
         let (files, verdicts) =
             (keys * size.file_bytes, self.duplicates.saturating_mul(VERDICT_FILE_BYTES));
         let resolve = StagePlan {

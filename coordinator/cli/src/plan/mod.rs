@@ -5,6 +5,7 @@
 
 mod attention;
 mod estimate;
+mod operations;
 mod text;
 
 use std::os::unix::fs::MetadataExt;

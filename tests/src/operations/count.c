@@ -44,7 +44,7 @@ int openat(int folder, const char *path, int flags, ...) { MODE(flags) note(KIND
 int openat64(int folder, const char *path, int flags, ...) { MODE(flags) note(KIND(flags), path); return NEXT(openat64)(folder, path, flags, mode); }
 int stat64(const char *path, struct stat64 *out) { note("stat", path); return NEXT(stat64)(path, out); }
 int statx(int folder, const char *restrict path, int flags, unsigned mask, struct statx *restrict out) {
-  if (path && *path) note("stat", path);
+  if (*path) note("stat", path);
   return NEXT(statx)(folder, path, flags, mask, out);
 }
 int fsync(int file) { note_open_file("sync", file); return NEXT(fsync)(file); }
