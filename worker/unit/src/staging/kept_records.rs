@@ -124,7 +124,10 @@ pub struct KeptRecords {
 impl KeptRecords {
     /// Opens the file that LINES unit `unit` wrote. Returns `None` if it does not exist.
     pub fn open(path: &Path, unit: u32) -> Result<Option<Self>, UnitError> {
-        if !path.exists() {
+        let exists = path.try_exists().map_err(|error| {
+            UnitError::Node(format!("failed to look for `{}`: {error}", path.display()))
+        })?;
+        if !exists {
             return Ok(None);
         }
         let records = RecordFile::open(path, KEPT_RECORDS, (Stage::Lines, unit))?;
