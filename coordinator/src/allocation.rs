@@ -58,6 +58,8 @@ pub struct Patience {
 
 /// Longest time that a coordinator needs after the release of all units.
 const LAST_MOMENTS: Duration = Duration::from_secs(15);
+/// How long units may run after a signal outside of any allocation, where a person waits.
+const UNITS_END: Duration = Duration::from_secs(30);
 
 /// Why an allocation cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -115,9 +117,10 @@ impl Allocation {
         Patience { after_signal: half + last, before_end: half - last }
     }
 
-    /// Returns the time until which units may run after a signal.
-    pub fn until_after_signal(&self, now: Timestamp) -> Option<Timestamp> {
-        self.margin.map(|_| now.plus_millis(u64::from(self.margin_millis() / 2).max(1)))
+    /// Returns for how long units may run after a signal. A unit that takes longer is given up, and
+    /// runs again from its start.
+    pub fn patience_with_units(&self) -> Duration {
+        self.margin.map_or(UNITS_END, |margin| margin / 2)
     }
 }
 
@@ -150,7 +153,7 @@ mod tests {
     fn outside_of_any_allocation_there_is_no_end_and_no_margin() {
         let found = find(AllocationOptions::default(), &[]).unwrap();
         assert_eq!(found, Allocation::default());
-        assert_eq!(found.until_after_signal(NOW), None);
+        assert_eq!(found.patience_with_units(), UNITS_END);
     }
 
     #[test]
@@ -177,7 +180,7 @@ mod tests {
         let found = find(options, &inside).unwrap();
         assert_eq!(found.ends, ends);
         assert_eq!(found.margin, Some(Duration::from_secs(10)), "a quarter of the 40 s");
-        assert_eq!(found.until_after_signal(NOW), Some(NOW.plus_millis(5000)));
+        assert_eq!(found.patience_with_units(), Duration::from_secs(5));
     }
 
     #[test]

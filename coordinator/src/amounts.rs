@@ -28,6 +28,12 @@ pub fn bytes(amount: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// Formats a count of things like `1 unit` or `1,234 units`.
+pub fn counted(amount: u64, thing: &str) -> String {
+    let ending = if amount == 1 { "" } else { "s" };
+    format!("{} {thing}{ending}", count(amount))
+}
+
 /// Formats a count like `1,234,567`.
 pub fn count(amount: u64) -> String {
     let digits = amount.to_string();

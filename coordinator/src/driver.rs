@@ -441,6 +441,17 @@ impl Driver {
         self.journal.commit()
     }
 
+    /// Notes that this coordinator ends before it did anything for the job, so that the job's
+    /// status is the one of before.
+    pub fn refuse_run(&mut self) {
+        let noted =
+            self.apply(Event::RunRefused, &mut Vec::new()).and_then(|()| self.journal.commit());
+        if let Err(error) = noted {
+            // The reason of the refusal is the better message.
+            tracing::warn!(%error, "it could not be noted that this run was refused");
+        }
+    }
+
     fn worker_exited(
         &mut self,
         pid: u32,

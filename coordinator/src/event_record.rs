@@ -45,6 +45,7 @@ pub fn into_record(event: Event, now: Timestamp) -> pb::JournalRecord {
             Written::Drained(pb::JobDrained { until_millis: until.map_or(0, Timestamp::millis) })
         }
         Event::Frozen { millis } => Written::Frozen(pb::CoordinatorFrozen { millis }),
+        Event::RunRefused => Written::Refused(pb::RunRefused {}),
         Event::Cancelled => Written::Cancelled(pb::JobCancelled {}),
         Event::FailedUnitsAccepted => Written::GapsAccepted(pb::GapsAccepted {}),
     };
@@ -81,6 +82,7 @@ pub fn from_record<E>(
             Event::Drained { until }
         }
         Written::Frozen(pb::CoordinatorFrozen { millis }) => Event::Frozen { millis },
+        Written::Refused(pb::RunRefused {}) => Event::RunRefused,
         Written::Cancelled(pb::JobCancelled {}) => Event::Cancelled,
         Written::GapsAccepted(pb::GapsAccepted {}) => Event::FailedUnitsAccepted,
     };
@@ -104,6 +106,7 @@ mod tests {
         let events = [
             Event::Drained { until },
             Event::Drained { until: None },
+            Event::RunRefused,
             Event::Cancelled,
             Event::Frozen { millis: 9 },
             Event::FailedUnitsAccepted,

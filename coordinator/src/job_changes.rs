@@ -193,7 +193,7 @@ impl Both<'_> {
     }
 
     fn of_command(&self, entry: Option<usize>, key: &str) -> Stage {
-        if matches!(key, "timeout" | "memory") {
+        if matches!(key, "timeout" | "memory" | "reads") {
             return Stage::Seal;
         }
         let named = |job: &JobSpec| {

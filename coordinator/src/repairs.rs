@@ -10,7 +10,7 @@
 //! **Invariant:** the bytes are those of a job that found the repaired things when it started.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thresher_domain::{FailureClass, Stage, UnitKey};
 use thresher_job::JobSpec;
@@ -104,7 +104,13 @@ impl Missing<'_> {
         if depends.is_some() && !self.failed_in(&changes.only_commands(job)?) {
             return None;
         }
-        let inputs = self.repaired_inputs(stage, repaired_inputs);
+        let reads_inputs = matches!(stage, Stage::Lines | Stage::Prepare);
+        let lists = self.lists();
+        if reads_inputs && lists.is_none() {
+            return Some(self.without_lists(changes));
+        }
+        let lists = lists.filter(|_| reads_inputs);
+        let inputs = lists.and_then(|work| self.repaired_inputs(&work, repaired_inputs));
         if depends.is_none() && inputs.is_none() && !self.status.state().is_complete() {
             return None;
         }
@@ -115,7 +121,11 @@ impl Missing<'_> {
         if let Some(inputs) = &inputs {
             again.include(self.stages_of(inputs, stage));
         }
-        let note = self.note(&again, changes, inputs.as_ref());
+        let why = match inputs.as_ref().is_some_and(|inputs| inputs.moves_others) {
+            true => "units that are done would read other inputs",
+            false => "units that are done depend on it",
+        };
+        let note = self.note(&again, changes, inputs.as_ref(), why);
         // A table of inputs that LIST writes again need not be corrected.
         let relist = inputs.map(|inputs| inputs.relist).filter(|_| again.from > Stage::List);
         let Again { from, keep_done } = again;
@@ -132,16 +142,25 @@ impl Missing<'_> {
         })
     }
 
-    fn repaired_inputs(&self, stage: Stage, look: RepairedInputsOf) -> Option<RepairedInputs> {
-        if !matches!(stage, Stage::Lines | Stage::Prepare) {
-            return None;
-        }
-        let missing: Vec<UnitKey> = self.units.iter().map(|unit| unit.key).collect();
-        let work = Path::new(&self.job.job.work_dir);
+    /// Returns the work directory that has the lists of inputs, if one has them.
+    fn lists(&self) -> Option<PathBuf> {
+        let work = PathBuf::from(&self.job.job.work_dir);
         // A restart that was interrupted has moved it already.
-        let moved = next(work);
-        let has_lists = work.join(Stage::List.name()).is_dir();
-        let work = if has_lists { work } else { moved.as_path() };
+        let moved = next(&work);
+        [work, moved].into_iter().find(|work| work.join(Stage::List.name()).is_dir())
+    }
+
+    /// Returns the redo of a job whose lists of inputs are gone. Nobody can say which inputs have
+    /// changed since, so nothing that was made of them is used any more.
+    fn without_lists(&self, changes: &JobChanges) -> Redo {
+        let again = Again { from: Stage::List, keep_done: false };
+        let why = "the lists of inputs in the work directory are gone";
+        let note = self.note(&again, changes, None, why);
+        Redo { from: again.from, keep_done: again.keep_done, note, relist: None }
+    }
+
+    fn repaired_inputs(&self, work: &Path, look: RepairedInputsOf) -> Option<RepairedInputs> {
+        let missing: Vec<UnitKey> = self.units.iter().map(|unit| unit.key).collect();
         look(self.job, work, &missing).unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether inputs of missing units were repaired");
             None
@@ -161,7 +180,13 @@ impl Missing<'_> {
         }
     }
 
-    fn note(&self, again: &Again, changes: &JobChanges, inputs: Option<&RepairedInputs>) -> String {
+    fn note(
+        &self,
+        again: &Again,
+        changes: &JobChanges,
+        inputs: Option<&RepairedInputs>,
+        why_for_all: &str,
+    ) -> String {
         let Again { from, keep_done } = *again;
         let missing = self.units.len();
         let stage = self.units.first().map_or(from, |unit| unit.key.stage);
@@ -174,14 +199,13 @@ impl Missing<'_> {
             note += &format!("; their inputs have changed: {}", listed(named));
         }
         if keep_done {
-            return format!("{note}; runs {from} for them, and every later stage again");
+            let them = if missing == 1 { "it" } else { "them" };
+            return format!("{note}; stage {from} runs for {them}, and every later stage again");
         }
         let done = Done::from(from, self.status);
-        let why = match inputs.is_some_and(|inputs| inputs.moves_others) {
-            true => "units that are done would read other inputs",
-            false => "units that are done depend on it",
-        };
-        format!("{note}; {why}, so stage {from} and every later one run again for all: {done}")
+        format!(
+            "{note}; {why_for_all}, so stage {from} and every later one run again for all: {done}"
+        )
     }
 }
 

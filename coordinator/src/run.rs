@@ -159,12 +159,20 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let ServeOptions { job, state, listen, allocation, tools, wanted } = options;
     refuse_copy(&state)?;
     let job = StartedJob::given(job, &state, wanted, &tools)?;
-    let coordinator = Coordinator::start(job, &state, listen, allocation)?;
+    let mut coordinator = Coordinator::start(job, &state, listen, allocation)?;
     let status = match coordinator.watch(&mut |_: &pb::StatusResponse| {}, None) {
         Ok(status) => status,
         Err(error) => return Err(coordinator.reason(error)),
     };
-    let ended = JobEnd::look(status, coordinator.job.as_ref(), tools);
+    let job = match coordinator.job.clone() {
+        // It was submitted while this coordinator waited for one.
+        None => job_from_state(&state)?,
+        known => known,
+    };
+    if let Some(job) = &job {
+        coordinator.work_dir = PathBuf::from(&job.job.work_dir);
+    }
+    let ended = JobEnd::look(status, job.as_ref(), tools);
     // Workers elsewhere learn of the end with their next call.
     let is_final = ended.status.state().is_final();
     std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
@@ -192,6 +200,7 @@ impl JobEnd {
             None
         });
         let is_whole = loss.is_none();
+        status.output_lost = !is_whole;
         status.attention.extend(
             loss.map(|loss| format!("{loss}\nhint: run the same command again to rebuild it")),
         );
@@ -233,7 +242,7 @@ impl Coordinator {
             let _ = std::fs::remove_file(socket);
         }
         let epoch = driver.epoch();
-        let job = job.resume(&mut driver, state)?;
+        let job = job.resume(&mut driver, state).inspect_err(|_| driver.refuse_run())?;
         let started = job.as_ref().or(driver.job()).cloned();
         let work_dir = match &started {
             Some(job) => PathBuf::from(&job.job.work_dir),
@@ -243,7 +252,8 @@ impl Coordinator {
         let signals = Signals::catch(&runtime, &waker)?;
         let config =
             ListenConfig { state: state.to_owned(), tcp: listen, limits: Limits::default() };
-        let listener = runtime.block_on(Listener::bind(config))?;
+        let bound = runtime.block_on(Listener::bind(config));
+        let listener = bound.inspect_err(|_| driver.refuse_run())?;
         let address = CoordinatorAddress {
             unix: Some(listener.unix_path().to_owned()),
             tcp: listener.tcp_address(),
@@ -256,8 +266,7 @@ impl Coordinator {
         };
         address.write_in(state)?;
         if let Some(tcp) = address.tcp {
-            tracing::warn!(%tcp, "listening; workers and people need the keys of the state \
-                                  directory");
+            tracing::warn!(%tcp, "listening; whoever calls needs the keys of the state directory");
         }
         let (commands, received) = channel();
         let service = {
@@ -333,11 +342,15 @@ impl Coordinator {
                 if status.state() == pb::JobState::None {
                     return Ok(status);
                 }
+                let patience = self.allocation.patience_with_units();
                 tracing::warn!(
-                    "draining: running units finish, then this process stops; send INT again to \
-                     stop now"
+                    "draining: running units get {} s to finish, then this process stops; send \
+                     INT {} to stop now",
+                    patience.as_secs().max(1),
+                    self.signals.interrupts_to_stop(),
                 );
-                let until = self.allocation.until_after_signal(clock::now());
+                let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX).max(1);
+                let until = Some(clock::now().plus_millis(millis));
                 self.ask(|reply| Command::Drain { until, reply })?;
             }
             if self.signals.again() {

@@ -66,6 +66,11 @@ impl Signals {
         self.seen() && !self.handled.replace(true)
     }
 
+    /// Returns how often INT must still come to stop at once, for a person.
+    pub(crate) fn interrupts_to_stop(&self) -> &'static str {
+        if self.interrupts.load(Ordering::Relaxed) > 0 { "again" } else { "twice" }
+    }
+
     /// Returns whether a second INT came, which means to stop at once.
     pub(crate) fn again(&self) -> bool {
         self.interrupts.load(Ordering::Relaxed) > 1

@@ -13,6 +13,7 @@
 //! **Invariant:** a report is forgotten only when the coordinator has answered the Sync with it.
 
 mod link;
+mod pace;
 mod silence;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use thresher_storage::clock;
 use thresher_storage::set_request_rate;
 
 use link::Link;
+use pace::{GROUPING, Pace};
 use silence::Silence;
 
 /// Pause between two attempts to reach the coordinator.
@@ -110,6 +112,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
         leaving: None,
         margin: margin_of(&registered),
         silence: Silence::default(),
+        pace: Pace::default(),
     };
     let ended = agent.run(&mut signals).await;
     agent.executor.close();
@@ -147,6 +150,7 @@ struct Agent {
     margin: Option<Duration>,
     /// For how long the coordinator has not answered.
     silence: Silence,
+    pace: Pace,
 }
 
 impl Agent {
@@ -172,6 +176,7 @@ impl Agent {
     /// Makes one call and handles its answer. Returns true if this worker must exit.
     async fn step(&mut self) -> anyhow::Result<bool> {
         self.collect();
+        self.group().await;
         let last = self.leaving.as_ref().is_some_and(Leaving::is_over);
         if last {
             self.give_up(self.held.values().copied().collect());
@@ -246,6 +251,19 @@ impl Agent {
         }
     }
 
+    /// Waits a moment for more reports, if there are some and every slot has work.
+    async fn group(&mut self) {
+        let until = clock::now() + GROUPING;
+        let slots = self.link.options.slots;
+        while !self.pending.is_empty() && !self.draining && self.held.len() >= slots {
+            let left = until.saturating_duration_since(clock::now());
+            match tokio::time::timeout(left, self.reports.recv()).await {
+                Ok(Some(report)) => self.take(report),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
     fn take(&mut self, report: Report) {
         let is_end = !matches!(report.outcome, Some(Outcome::Listed(_)));
         if let Some(unit) = report.unit.filter(|_| is_end) {
@@ -253,6 +271,9 @@ impl Agent {
             let is_held = self.held.get(&key) == Some(&unit);
             if is_held {
                 self.held.remove(&key);
+                if matches!(report.outcome, Some(Outcome::Done(_))) {
+                    self.pace.add(report.wall_millis);
+                }
             } else if matches!(report.outcome, Some(Outcome::Returned(_))) {
                 // It was asked to stop, so its return is already reported.
                 return;
@@ -264,7 +285,7 @@ impl Agent {
     fn request(&mut self) -> SyncRequest {
         self.sequence += 1;
         let slots = self.link.options.slots;
-        let room = slots + slots.div_ceil(2);
+        let room = self.pace.room(slots);
         let want = if self.draining { 0 } else { room.saturating_sub(self.held.len()) };
         let held = if self.resync { self.held.values().copied().collect() } else { Vec::new() };
         let reports = self.pending[..fitting(&self.pending)].to_vec();

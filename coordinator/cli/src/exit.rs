@@ -40,6 +40,7 @@ impl Exit {
     pub(super) fn of_job(status: &StatusResponse) -> Self {
         match status.state() {
             JobState::Complete if !status.attention.is_empty() => Self::Attention,
+            JobState::CompleteWithGaps if status.output_lost => Self::Attention,
             JobState::Complete => Self::Done,
             JobState::CompleteWithGaps => Self::MissingUnits,
             JobState::Failed | JobState::Cancelled => Self::JobFailed,
@@ -88,5 +89,10 @@ mod tests {
         ] {
             assert_eq!(Exit::of_job(&status(state, attention)), exit, "{state:?}");
         }
+        let lost = StatusResponse {
+            output_lost: true,
+            ..status(JobState::CompleteWithGaps, &["the output is gone"])
+        };
+        assert_eq!(Exit::of_job(&lost), Exit::Attention, "what is missing is everything");
     }
 }

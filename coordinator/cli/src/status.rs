@@ -106,6 +106,7 @@ fn note_output_loss(status: &mut StatusResponse, state: &Path) {
     match job_from_state(state).and_then(|job| job.map_or(Ok(None), |job| output_loss(&job))) {
         Ok(None) => {}
         Ok(Some(loss)) => {
+            status.output_lost = true;
             status
                 .attention
                 .push(format!("{loss}\nhint: run the same command again to rebuild it"));

@@ -7,7 +7,9 @@ use thresher_proto::pb::{self, JobState, Stage, StageStatus, StatusResponse};
 use thresher_proto::stage_name;
 
 use super::liveness::Coordinator;
-use thresher_coordinator::amounts::{bytes, count, left_out_words, rate, share, span, utc};
+use thresher_coordinator::amounts::{
+    bytes, count, counted, left_out_words, rate, share, span, utc,
+};
 use thresher_coordinator::figures::{Counted, Pace, Totals, by_size, held, waiting_and_leased};
 
 /// Number of reasons that are listed; the others are summed up.
@@ -241,7 +243,8 @@ fn records(status: &StatusResponse) -> String {
 fn failures(status: &StatusResponse) -> String {
     let mut text = String::new();
     if !status.set_aside.is_empty() {
-        text += &format!("\nfailed permanently: {} units\n", count(status.set_aside.len() as u64));
+        text +=
+            &format!("\nfailed permanently: {}\n", counted(status.set_aside.len() as u64, "unit"));
     }
     for unit in status.set_aside.iter().take(FAILED_UNITS_SHOWN) {
         let name = pb::UnitRef { attempt: 0, ..unit.unit.unwrap_or_default() };
@@ -345,7 +348,7 @@ mod tests {
             "  in                             100  100.0 %",
             "  published                       55   55.0 %",
             "    gopher_quality/too_few_words   30   30.0 %",
-            "failed permanently: 1 units",
+            "failed permanently: 1 unit",
             "  prepare/1 after 3 attempts",
             "    failed to read the input `b.gz`",
             "    hint: look at it",

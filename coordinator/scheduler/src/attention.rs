@@ -70,7 +70,7 @@ fn nothing_published(sum: &SourceSum, name: &str) -> String {
     let dropped = read.saturating_sub(kept).saturating_sub(quarantined);
     format!(
         "nothing of source `{name}` was published: of {read} records {quarantined} were \
-         quarantined{}, {dropped} dropped by filters, {kept} dropped as duplicates",
+         quarantined{}, {dropped} dropped by rules of the recipe, {kept} dropped as duplicates",
         mostly(sum),
     )
 }

@@ -62,6 +62,9 @@ pub enum Event {
         /// How long.
         millis: u64,
     },
+    /// The coordinator ends before it did anything for the job, because what it was started with
+    /// was refused. A job that was drained or blocked is so again.
+    RunRefused,
     /// Somebody asked to stop for good.
     Cancelled,
     /// Somebody prefers the output without the units that failed permanently.

@@ -35,6 +35,15 @@ pub(crate) struct Lifecycle {
     pub(crate) failed_units_accepted: bool,
     /// Whether workers must get another directive since the last effects.
     pub(crate) directive_changed: bool,
+    /// How the job was before this coordinator took over, if it was drained.
+    before: Option<Drained>,
+}
+
+/// Why a job was drained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Drained {
+    blocked: Option<String>,
+    refused: bool,
 }
 
 impl Lifecycle {
@@ -46,6 +55,7 @@ impl Lifecycle {
             refused: false,
             failed_units_accepted: false,
             directive_changed: false,
+            before: None,
         }
     }
 
@@ -78,12 +88,26 @@ impl Lifecycle {
 
     /// A new coordinator takes over: a job that was drained runs again.
     pub(crate) fn reopen(&mut self) {
-        self.blocked = None;
-        self.refused = false;
+        let (blocked, refused) = (self.blocked.take(), std::mem::take(&mut self.refused));
+        self.before = None;
         match self.phase {
-            Phase::Draining { .. } | Phase::Drained => self.phase = Phase::Running,
+            Phase::Draining { .. } | Phase::Drained => {
+                self.before = Some(Drained { blocked, refused });
+                self.phase = Phase::Running;
+            }
             Phase::Running | Phase::Over { .. } => {}
         }
+    }
+
+    /// The coordinator that took over ends without having done anything: the job is as it was
+    /// before. Returns whether that changed anything.
+    pub(crate) fn reopened_in_vain(&mut self) -> bool {
+        if !self.is_running() {
+            return false;
+        }
+        let Some(Drained { blocked, refused }) = self.before.take() else { return false };
+        (self.phase, self.blocked, self.refused) = (Phase::Drained, blocked, refused);
+        true
     }
 
     /// Ends a drain: nothing runs any more.

@@ -55,6 +55,7 @@ impl Scheduler {
             Event::Lost { worker_id, reason } => self.lost(now, *worker_id, reason, effects),
             Event::Drained { until } => self.drained(now, *until, effects),
             Event::Frozen { millis } => self.frozen(now, *millis),
+            Event::RunRefused => self.run_refused(),
             Event::Cancelled => self.cancelled(now, effects),
             Event::FailedUnitsAccepted => self.failed_units_accepted(),
         };
@@ -317,6 +318,11 @@ impl Scheduler {
             job.outage.extend(now, millis);
         }
         Changed::Yes
+    }
+
+    fn run_refused(&mut self) -> Changed {
+        let job = self.job.as_mut();
+        Changed::from(job.is_some_and(|job| job.lifecycle.reopened_in_vain()))
     }
 
     fn failed_units_accepted(&mut self) -> Changed {

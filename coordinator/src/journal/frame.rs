@@ -5,7 +5,7 @@
 //! frame:  marker u32 · length u32 · crc32(length, payload, salt) u32 · payload
 //! ```
 //! All numbers are little-endian. A payload is one or more records, each after its length as a
-//! varint. What is committed together is one frame: the next frame is only written after this one
+//! varint, packed as `packing.rs` says. What is committed together is one frame: the next frame is only written after this one
 //! is durable, so a damaged frame with a whole one after it never comes from a crash. The marker is
 //! taken from the segment's random salt, so that frames can be found again after damage, and old
 //! blocks of other files are not taken for frames.
@@ -14,10 +14,10 @@
 
 use std::io;
 
-use prost::Message as _;
 use thresher_proto::pb::JournalRecord;
 
 use super::files::SegmentBytes;
+use super::packing::Unpacker;
 
 const MAGIC: [u8; 8] = *b"THRSHJNL";
 /// Version of everything in a state directory: the journal, and the files that units leave for each
@@ -131,23 +131,13 @@ pub struct Frames {
 pub fn read_frames(segment: &[u8]) -> Result<Frames, String> {
     let read = |error: io::Error| error.to_string();
     let header = Header::parse(segment).map_err(|error| error.to_string())?;
-    let mut reader = FrameReader::new(Box::new(segment.to_vec()), header);
+    let mut reader = FrameReader::new(Box::new(segment.to_vec()), header).map_err(read)?;
     let mut records = Vec::new();
-    while let Some(payload) = reader.next_frame().map_err(read)? {
-        records.extend(decode(payload)?);
+    while let Some(found) = reader.next_frame().map_err(read)? {
+        records.extend(found?);
     }
     let ending = reader.ending().map_err(read)?;
     Ok(Frames { records, valid_bytes: reader.offset(), ending })
-}
-
-/// Returns the records of a payload.
-pub(super) fn decode(mut payload: &[u8]) -> Result<Vec<JournalRecord>, String> {
-    let mut records = Vec::new();
-    while !payload.is_empty() {
-        let record = JournalRecord::decode_length_delimited(&mut payload);
-        records.push(record.map_err(|error| format!("a frame has an invalid record: {error}"))?);
-    }
-    Ok(records)
 }
 
 /// Reads the frames of a segment, with one frame in memory at a time.
@@ -157,11 +147,19 @@ pub(super) struct FrameReader {
     offset: u64,
     window: Vec<u8>,
     window_at: u64,
+    unpacker: Unpacker,
 }
 
 impl FrameReader {
-    pub(super) fn new(bytes: Box<dyn SegmentBytes>, header: Header) -> Self {
-        Self { bytes, header, offset: HEADER_BYTES as u64, window: Vec::new(), window_at: 0 }
+    pub(super) fn new(bytes: Box<dyn SegmentBytes>, header: Header) -> io::Result<Self> {
+        Ok(Self {
+            bytes,
+            header,
+            offset: HEADER_BYTES as u64,
+            window: Vec::new(),
+            window_at: 0,
+            unpacker: Unpacker::new()?,
+        })
     }
 
     /// Returns the offset of the end of the last frame that was read.
@@ -174,13 +172,14 @@ impl FrameReader {
         self.offset = offset;
     }
 
-    /// Returns the payload of the next frame, if a whole one follows.
-    pub(super) fn next_frame(&mut self) -> io::Result<Option<&[u8]>> {
-        let start = self.offset;
-        let Some(length) = self.check_frame(start)? else { return Ok(None) };
-        self.offset = start + (FRAME_HEAD_BYTES + length) as u64;
-        let payload = self.at_most(start + FRAME_HEAD_BYTES as u64, length)?;
-        Ok(Some(payload))
+    /// Returns the records of the next frame, or what is wrong with them; `None` if no whole frame
+    /// follows.
+    pub(super) fn next_frame(&mut self) -> io::Result<Option<Result<Vec<JournalRecord>, String>>> {
+        let payload_at = self.offset + FRAME_HEAD_BYTES as u64;
+        let Some(length) = self.check_frame(self.offset)? else { return Ok(None) };
+        self.offset = payload_at + length as u64;
+        let payload = window_part(&self.window, self.window_at, payload_at, length);
+        Ok(Some(self.unpacker.records(payload)))
     }
 
     /// Returns what follows the last frame that was read.
@@ -247,8 +246,13 @@ impl FrameReader {
             }
             self.window.truncate(filled);
         }
-        let start = (offset - self.window_at) as usize;
-        let end = (start + length).min(self.window.len());
-        Ok(&self.window[start.min(end)..end])
+        Ok(window_part(&self.window, self.window_at, offset, length))
     }
+}
+
+/// Returns `length` bytes from an offset on, or fewer at the end of the window.
+fn window_part(window: &[u8], window_at: u64, offset: u64, length: usize) -> &[u8] {
+    let start = (offset - window_at) as usize;
+    let end = (start + length).min(window.len());
+    &window[start.min(end)..end]
 }

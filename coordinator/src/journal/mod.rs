@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod frame;
 mod memory;
+mod packing;
 mod recover;
 mod replay;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use recover::{Damage, Recovery, recover};
 pub use replay::Replay;
 
 use frame::{Header, MAX_PAYLOAD_BYTES};
+use packing::Packer;
 use replay::{Counted, chain_below, io_error, refuse_other_version};
 
 /// Size above which a batch is committed in several frames, each with its own sync.
@@ -55,10 +57,12 @@ pub struct Journal {
     opened: bool,
     /// Whether the header is in the file.
     started: bool,
-    /// Payloads that are full.
+    /// Encoded records that fill a frame each.
     full: Vec<Vec<u8>>,
-    /// The payload that records are appended to.
-    payload: Vec<u8>,
+    /// The encoded records of the next frame.
+    records: Vec<u8>,
+    /// Made for the first frame.
+    packer: Option<Packer>,
     /// The first error; nothing is written after it.
     closed: Option<Closed>,
 }
@@ -107,7 +111,8 @@ impl Journal {
             opened: false,
             started: false,
             full: Vec::new(),
-            payload: Vec::new(),
+            records: Vec::new(),
+            packer: None,
             closed: None,
         }
     }
@@ -142,12 +147,12 @@ impl Journal {
         if bytes + 10 > MAX_PAYLOAD_BYTES {
             return Err(JournalError::TooBig { bytes, limit: MAX_PAYLOAD_BYTES - 10 });
         }
-        if !self.payload.is_empty() && self.payload.len() + bytes > FRAME_BYTES {
-            self.full.push(std::mem::take(&mut self.payload));
+        if !self.records.is_empty() && self.records.len() + bytes > FRAME_BYTES {
+            self.full.push(std::mem::take(&mut self.records));
         }
         // This does what `encode_length_delimited` does, which would measure the record once more.
-        prost::encoding::encode_varint(bytes as u64, &mut self.payload);
-        record.encode_raw(&mut self.payload);
+        prost::encoding::encode_varint(bytes as u64, &mut self.records);
+        record.encode_raw(&mut self.records);
         Ok(())
     }
 
@@ -155,28 +160,38 @@ impl Journal {
     pub fn commit(&mut self) -> Result<(), JournalError> {
         self.check_open()?;
         let full = std::mem::take(&mut self.full);
-        for payload in full {
-            self.write_frame(&payload)?;
+        for records in full {
+            self.write_frame(&records)?;
         }
-        if self.payload.is_empty() {
+        if self.records.is_empty() {
             return Ok(());
         }
-        let mut payload = std::mem::take(&mut self.payload);
-        let written = self.write_frame(&payload);
-        payload.clear();
-        self.payload = payload;
+        let mut records = std::mem::take(&mut self.records);
+        let written = self.write_frame(&records);
+        records.clear();
+        self.records = records;
         written?;
         self.check_fence()
     }
 
-    fn write_frame(&mut self, payload: &[u8]) -> Result<(), JournalError> {
+    fn write_frame(&mut self, records: &[u8]) -> Result<(), JournalError> {
+        let packed = self.packed(records);
+        let payload = packed.map_err(|source| self.fail("pack the records of", source))?;
         let mut bytes = Vec::new();
         if !std::mem::replace(&mut self.started, true) {
             bytes.extend_from_slice(&self.header.to_bytes());
         }
-        self.header.frame(payload, &mut bytes);
+        self.header.frame(&payload, &mut bytes);
         write_all(&mut *self.segment, &bytes).map_err(|source| self.fail("write", source))?;
         self.segment.sync().map_err(|source| self.fail("sync", source))
+    }
+
+    fn packed(&mut self, records: &[u8]) -> io::Result<Vec<u8>> {
+        let packer = match &mut self.packer {
+            Some(packer) => packer,
+            none => none.insert(Packer::new()?),
+        };
+        packer.pack(records)
     }
 
     /// Returns an error if another coordinator has taken over, also while there is nothing to

@@ -13,7 +13,7 @@ use thresher_proto::pb::{CoordinatorOpened, JournalRecord};
 
 use super::error::JournalError;
 use super::files::JournalFiles;
-use super::frame::{Ending, FrameReader, decode};
+use super::frame::{Ending, FrameReader};
 use super::replay::{Counted, first_record, io_error, is_blank, open_segment};
 use super::{Directory, Journal, take_epoch_without_check};
 
@@ -159,7 +159,7 @@ fn sound_segment(
         if limit.is_some_and(|limit| reader.offset() >= limit) {
             break None;
         }
-        match reader.next_frame().map_err(read)?.map(decode) {
+        match reader.next_frame().map_err(read)? {
             Some(Ok(_)) => bytes = reader.offset(),
             Some(Err(what)) => break Some(what),
             None => {
@@ -211,8 +211,8 @@ fn lost(
 /// Reads every whole frame, also behind damage.
 fn read_on(reader: &mut FrameReader, records: &mut Vec<JournalRecord>) -> std::io::Result<()> {
     loop {
-        while let Some(payload) = reader.next_frame()? {
-            records.extend(decode(payload).unwrap_or_default());
+        while let Some(found) = reader.next_frame()? {
+            records.extend(found.unwrap_or_default());
         }
         match reader.ending()? {
             Ending::Damaged { next_frame } => reader.seek(next_frame),

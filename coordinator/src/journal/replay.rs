@@ -12,7 +12,7 @@ use thresher_proto::pb::{CoordinatorOpened, JournalRecord};
 
 use super::error::JournalError;
 use super::files::JournalFiles;
-use super::frame::{Ending, FrameReader, HEADER_BYTES, Header, HeaderError, STATE_VERSION, decode};
+use super::frame::{Ending, FrameReader, HEADER_BYTES, Header, HeaderError, STATE_VERSION};
 
 /// A segment and the number of its bytes that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +53,10 @@ impl Replay {
             }
             let frame =
                 reader.next_frame().map_err(|e| io_error(&*self.files, "read", epoch, e))?;
-            let decoded = frame.ok_or_else(|| "a frame that counted is missing".to_owned());
-            let decoded = decoded.and_then(decode);
+            let missing = || Err("a frame that counted is missing".to_owned());
+            let records = frame.unwrap_or_else(missing);
             self.records =
-                decoded.map_err(|what| damage(&*self.files, epoch, offset, what))?.into();
+                records.map_err(|what| damage(&*self.files, epoch, offset, what))?.into();
             if reader.offset() > segment.bytes {
                 let what = format!(
                     "a frame extends beyond byte {}, at which the segment ends",
@@ -196,7 +196,9 @@ pub(super) fn open_segment(
         }
     }
     match Header::parse(&start[..filled]) {
-        Ok(header) if header.epoch == epoch => Ok(FrameReader::new(bytes, header)),
+        Ok(header) if header.epoch == epoch => {
+            FrameReader::new(bytes, header).map_err(|e| io_error(files, "unpack", epoch, e))
+        }
         Ok(header) => {
             Err(damage(files, epoch, 0, format!("it says that it is of epoch {}", header.epoch)))
         }
@@ -215,9 +217,9 @@ pub(super) fn first_record(
     reader: &mut FrameReader,
 ) -> Result<Option<CoordinatorOpened>, JournalError> {
     let offset = reader.offset();
-    let payload = reader.next_frame().map_err(|e| io_error(files, "read", epoch, e))?;
-    let Some(payload) = payload else { return Ok(None) };
-    let records = decode(payload).map_err(|what| damage(files, epoch, offset, what))?;
+    let frame = reader.next_frame().map_err(|e| io_error(files, "read", epoch, e))?;
+    let Some(records) = frame else { return Ok(None) };
+    let records = records.map_err(|what| damage(files, epoch, offset, what))?;
     match records.into_iter().next().and_then(|record| record.event) {
         Some(Event::Opened(opened)) if opened.epoch == epoch => Ok(Some(opened)),
         Some(_) | None => {

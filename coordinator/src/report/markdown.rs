@@ -9,7 +9,7 @@ use std::fmt::Write;
 use thresher_domain::escape::{code, line, page as words};
 
 use super::{Report, slices};
-use crate::amounts::{bytes, count, left_out_words, rate, share, span, utc};
+use crate::amounts::{bytes, count, counted, left_out_words, rate, share, span, utc};
 use crate::figures::by_size;
 
 /// Number of languages with their own row; the others are summed up.
@@ -40,9 +40,9 @@ fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     if !job.complete {
         writeln!(
             page,
-            "**Incomplete:** {} units failed permanently, see below; their records are not in the \
+            "**Incomplete:** {} failed permanently, see below; their records are not in the \
              output.\n",
-            count(report.failed.total as u64)
+            counted(report.failed.total as u64, "unit")
         )?;
     }
     for alarm in report.alarms {

@@ -32,7 +32,10 @@ pub struct CommandSpec {
     pub timeout: Span,
     /// Limit of the address space.
     pub memory: Bytes,
-    /// blake3 of the files that `run` names, by the argument that names each. The coordinator
+    /// Files and folders that it reads beside those that `run` names, relative to `folder`.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// blake3 of the files that `run` and `reads` name, by the name of each. The coordinator
     /// fills it in, so that a program that was edited is noticed like a job file that was edited.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
@@ -125,6 +128,7 @@ mod tests {
             folder: "/jobs".to_owned(),
             timeout: Span(std::time::Duration::from_secs(1)),
             memory: Bytes(1),
+            reads: Vec::new(),
             files: BTreeMap::new(),
         };
         let paths = command.possible_files().into_iter().map(|(_, path)| path);

@@ -293,6 +293,8 @@ impl JobSpec {
         }
         for command in &mut recipe.command {
             command.folder.clear();
+            // The hashes of these files say more.
+            command.reads.clear();
         }
         for model in recipe.models_mut() {
             model.change_path(file_name);

@@ -80,6 +80,7 @@ impl From<Status> for pb::StatusResponse {
             draining: status.draining,
             refused: status.refused,
             attention: status.attention,
+            output_lost: false,
         }
     }
 }

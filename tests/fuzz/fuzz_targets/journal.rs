@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use thresher_fuzz::journal::{Ending, Journal, MemoryFiles, read_frames};
+use thresher_fuzz::journal::{Ending, Journal, MemoryFiles, STATE_VERSION, read_frames};
 use thresher_fuzz::pb::journal_record::Event;
 use thresher_fuzz::pb::{JournalRecord, WorkerLost};
 
@@ -22,7 +22,8 @@ fn read_as_segment(bytes: &[u8]) {
 
 /// Reads the input as the payload of a frame, which a checksum cannot protect.
 fn read_as_payload(payload: &[u8]) {
-    let mut bytes = b"THRSHJNL\x01\0\0\0\x01\0\0\0\0\0\0\0saltsalt".to_vec();
+    let version = STATE_VERSION.to_le_bytes();
+    let mut bytes = [b"THRSHJNL", &version[..], b"\x01\0\0\0\0\0\0\0saltsalt"].concat();
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     let length = (payload.len() as u32).to_le_bytes();
     let crc = crc32fast::hash(&[&length, payload, b"saltsalt"].concat());

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use thresher_tests::job::JobText;
-use thresher_tests::process::output;
+use thresher_tests::process::{output, thresher};
 
 use super::{member, page};
 use crate::oracle::{published, run, verify};
@@ -98,14 +98,14 @@ const CHANGES: [Change; 5] = [
         lines: false,
         target: |_| 1,
         new: |inputs| [inputs.bytes_of("b"), member(&page(9))].concat(),
-        note: " bytes); runs prepare for them, and every later stage again",
+        note: " bytes); stage prepare runs for ",
     },
     Change {
         what: "it grew within a unit of several",
         lines: false,
         target: |inputs| inputs.bytes_of("a").len() + 10,
         new: |inputs| [inputs.bytes_of("b"), member(&page(9))].concat(),
-        note: " bytes); runs prepare for them, and every later stage again",
+        note: " bytes); stage prepare runs for ",
     },
     Change {
         what: "it shrank, and other units read other inputs",
@@ -158,6 +158,28 @@ fn an_input_of_a_missing_unit_that_has_changed_is_listed_again() {
     }
 }
 
+#[test]
+fn a_job_whose_lists_of_inputs_are_gone_lists_repaired_inputs_like_a_new_job() {
+    for on_failed_units in ["continue", "stop"] {
+        for gone in ["work/list", "work"] {
+            let inputs = Inputs::new();
+            let job =
+                inputs.job(on_failed_units, "1B").set("commoncrawl", "[\"lines\", \"documents\"]");
+            let folder = tempfile::tempdir().unwrap();
+            let larger = [inputs.bytes_of("b"), member(&page(9))].concat();
+            script(folder.path(), &replacing(&inputs, &larger));
+            let (code, said) = ended(folder.path(), &job, &[]);
+            assert!([MISSING_UNITS, UNFINISHED].contains(&code), "{said}");
+            std::fs::remove_dir_all(folder.path().join("state").join(gone)).unwrap();
+            let (code, said) = ended(folder.path(), &job, &[]);
+            assert_eq!(code, 0, "{on_failed_units} without {gone}: {said}");
+            assert!(said.contains("the lists of inputs in the work directory are gone"), "{said}");
+            assert!(!said.contains("determinism"), "{said}");
+            expect_undisturbed(folder.path(), &job);
+        }
+    }
+}
+
 const KEEP_ALL: &str = "while read -r line; do echo '{\"keep\": true}'; done";
 const FAILS_AT_ONE: &str = "while read -r line; do case \"$line\" in *'Title 2'*) exit 7 ;; esac; \
     echo '{\"keep\": true}'; done";
@@ -205,6 +227,29 @@ fn a_program_of_a_blocked_job_may_be_edited() {
 }
 
 #[test]
+fn a_run_that_is_refused_leaves_the_job_blocked_for_the_same_reason() {
+    let inputs = Inputs::new();
+    let job = inputs.job("stop", "1B").set("attempts", "9");
+    let folder = tempfile::tempdir().unwrap();
+    script(folder.path(), FAILS_AT_LAST);
+    let (code, said) = ended(folder.path(), &job, &[]);
+    assert_eq!(code, UNFINISHED, "{said}");
+    let status = || {
+        let mut status = thresher();
+        status.args(["status", "--json", "--state"]).arg(folder.path().join("state"));
+        let printed: serde_json::Value =
+            serde_json::from_slice(&output(&mut status).stdout).unwrap();
+        (printed["state"].clone(), printed["reason"].clone())
+    };
+    let blocked = status();
+    assert_eq!(blocked.0, "blocked");
+    let other = inputs.job("stop", "1B").set("attempts", "9").set("min_stop_words", "1");
+    let (code, said) = ended(folder.path(), &other, &[]);
+    assert_eq!(code, REFUSED, "{said}");
+    assert_eq!(status(), blocked);
+}
+
+#[test]
 fn a_longer_timeout_of_a_program_runs_only_the_missing_units() {
     let inputs = Inputs::new();
     let job = |timeout| {
@@ -217,7 +262,10 @@ fn a_longer_timeout_of_a_program_runs_only_the_missing_units() {
     assert_eq!(code, MISSING_UNITS, "{said}");
     let (code, said) = ended(folder.path(), &job("30s"), &[]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("command[0].timeout") && said.contains("runs prepare for"), "{said}");
+    assert!(
+        said.contains("command[0].timeout") && said.contains("stage prepare runs for"),
+        "{said}"
+    );
     expect_undisturbed(folder.path(), &job("30s"));
 }
 

@@ -146,7 +146,7 @@ fn missing_units_are_made_again_with_the_bytes_of_a_run_without_failures() {
     std::fs::write(folder.path().join("fixed"), b"").unwrap();
     let (code, said) = ended(folder.path(), &job, &[]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("of stage prepare is missing; runs prepare for them"), "{said}");
+    assert!(said.contains("of stage prepare is missing; stage prepare runs for it"), "{said}");
     verify(&folder.path().join("corpus"));
     assert_eq!(published(&folder.path().join("corpus")), published(&whole));
 }

@@ -114,7 +114,7 @@ fn the_message_after_an_interrupt_stays_above_the_bars_at_any_width() {
         let rows = screen(&shown.replace("^C", ""), columns);
         let all = rows.join("\n");
         let place = |word: &str| rows.iter().position(|row| row.contains(word));
-        let message = all.replace('\n', "").contains("draining: running units finish");
+        let message = all.replace('\n', "").contains("draining: running units get 30 s to finish");
         assert!(message, "{columns} columns:\n{all}");
         let (warned, first, last) = (place("WARN"), place("list "), place("seal "));
         assert!(warned.is_some() && warned < first && first < last, "{columns} columns:\n{all}");

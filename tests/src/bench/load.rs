@@ -165,36 +165,39 @@ impl SimulatedWorker {
     }
 }
 
-/// Returns a report like that of a unit of PREPARE.
+/// Returns a report like that of a unit of PREPARE: its numbers and its hash are its own.
 fn done(unit: UnitRef) -> Report {
-    let count = |name: &str, value| Count { name: name.to_owned(), value };
     let is_prepare = unit.stage() == Stage::Prepare;
+    let hash = blake3::hash(&unit.ordinal.to_le_bytes());
+    let vary = |value: u64, at: usize| value + u64::from(hash.as_bytes()[at]);
+    let names = ["language/low_score", "gopher_quality/too_few_words", "commoncrawl/too_short"];
+    let dropped: Vec<Count> = names
+        .into_iter()
+        .zip(0..)
+        .map(|(name, at)| Count { name: name.to_owned(), value: vary(3_000, at) })
+        .collect();
     let accounting = is_prepare.then(|| Accounting {
-        records_in: 41_230,
+        records_in: 30_115 + dropped.iter().map(|count| count.value).sum::<u64>(),
         kept: 30_115,
-        dropped: vec![
-            count("language/low_score", 3_115),
-            count("gopher_quality/too_few_words", 6_000),
-            count("short", 2_000),
-        ],
+        dropped,
         quarantined: Vec::new(),
-        bytes_in: 150_123_456,
-        bytes_kept: 90_123_456,
+        bytes_in: vary(150_123_456, 3),
+        bytes_kept: vary(90_123_456, 4),
     });
-    let digest = if is_prepare { vec![7; 32] } else { Vec::new() };
+    let digest = if is_prepare { hash.as_bytes().to_vec() } else { Vec::new() };
     let documents = |language: &str| Counter::Language {
         language: language.to_owned(),
         measure: Measure::Documents,
     };
     let counters = match is_prepare {
         true => vec![
-            Counter::LinesIn.with(2_000_000).into(),
-            Counter::DuplicateLines.with(700_000).into(),
-            documents("en").with(14_000).into(),
-            documents("de").with(3_000).into(),
+            Counter::LinesIn.with(vary(2_000_000, 5)).into(),
+            Counter::DuplicateLines.with(vary(700_000, 6)).into(),
+            documents("en").with(vary(14_000, 7)).into(),
+            documents("de").with(vary(3_000, 8)).into(),
         ],
         false => Vec::new(),
     };
     let outcome = Some(Outcome::Done(Done { accounting, digest, keys: 0, counters }));
-    Report { unit: Some(unit), outcome, cpu_millis: 41_000, wall_millis: 43_000 }
+    Report { unit: Some(unit), outcome, cpu_millis: vary(41_000, 9), wall_millis: vary(43_000, 10) }
 }

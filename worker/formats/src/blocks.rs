@@ -50,7 +50,7 @@ impl fmt::Debug for Kind {
 pub enum BlocksError {
     /// The bytes differ from those that were written; the unit that made the file has to run again.
     #[error(
-        "`{}` is damaged at byte {offset}: {what}\n\nhint: run the unit that wrote it again",
+        "`{}` is damaged at byte {offset}: {what}\n\nhint: the unit that wrote it runs again by itself while the job runs",
         file.display()
     )]
     Damaged {

@@ -312,27 +312,39 @@ impl fmt::Display for VerifyReport {
             _ => "has no documents, and is different from its manifest",
         };
         writeln!(f, "output of job `{}` {state}", self.job_name)?;
-        writeln!(f, "  {shards} shards with {documents} documents")?;
-        writeln!(f, "  {dropped_files} files with {rows} rows of other records")?;
+        let (shards, documents) = (counted(*shards, "shard"), counted(*documents, "document"));
+        writeln!(f, "  {shards} with {documents}")?;
+        let (files, rows) = (counted(*dropped_files, "file"), counted(*rows, "row"));
+        writeln!(f, "  {files} with {rows} of other records")?;
         writeln!(f, "  {bytes} bytes hashed")?;
         let records_in = self.records_in;
         write!(
             f,
-            "  {records_in} records in = {documents} published + {rows} dropped or quarantined"
+            "  {} in = {} published + {} dropped or quarantined",
+            counted(records_in, "record"),
+            self.documents,
+            self.rows,
         )?;
         if self.unpublished > 0 {
             write!(f, " + {} in shards that failed", self.unpublished)?;
         }
         writeln!(f)?;
         if self.absent_units + self.absent_shards > 0 {
-            let (units, absent) = (self.absent_units, self.absent_shards);
-            writeln!(f, "  {units} units and {absent} shards failed permanently in the job")?;
+            let units = counted(self.absent_units, "unit");
+            let shards = counted(self.absent_shards, "shard");
+            writeln!(f, "  {units} and {shards} failed permanently in the job")?;
         }
         if !self.sound {
-            writeln!(f, "{} differences:", self.differences.len())?;
+            writeln!(f, "{}:", counted(self.differences.len() as u64, "difference"))?;
         }
         self.differences.iter().try_for_each(|difference| writeln!(f, "  {difference}"))
     }
+}
+
+/// Returns `1 shard` or `2 shards`.
+fn counted(number: u64, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
 }
 
 impl fmt::Display for Difference {

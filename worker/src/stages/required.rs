@@ -4,6 +4,8 @@
 //! A job must not fail after hours because a model is missing, so this is checked at the start. All
 //! missing files are reported at once, with a hint for each.
 
+use std::collections::BTreeSet;
+
 use thresher_job::JobSpec;
 
 use super::recipe::{LanguageStep, Recipe};
@@ -73,12 +75,12 @@ fn unknown_languages(job: &JobSpec, recipe: &Recipe, model: &Model) -> Option<St
     let unknown = unknown_labels(model, &job.language.keep);
     let named = |label: &String| format!("`{label}`");
     let labels: Vec<String> = unknown.iter().map(|one| named(&one.label)).collect();
-    let meant: Vec<String> =
+    let meant: BTreeSet<String> =
         unknown.iter().filter_map(|one| one.nearest.as_ref().map(named)).collect();
     let words = if labels.len() == 1 { "no label" } else { "no labels" };
     let hint = match meant.is_empty() {
         true => "the labels of lid.176 are ISO 639 codes such as `en` and `de`".to_owned(),
-        false => format!("did you mean {}?", meant.join(", ")),
+        false => format!("did you mean {}?", Vec::from_iter(meant).join(", ")),
     };
     (!labels.is_empty()).then(|| {
         format!(

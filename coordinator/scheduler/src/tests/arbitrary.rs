@@ -77,6 +77,7 @@ impl Dice {
                 Event::Opened(CoordinatorOpened { epoch, ..CoordinatorOpened::default() })
             }
             2 => Event::Lost { worker_id, reason: "it is gone".to_owned() },
+            3 if self.below(4) == 0 => Event::RunRefused,
             3 => Event::FailedUnitsAccepted,
             4 | 5 => {
                 let request = RegisterRequest {

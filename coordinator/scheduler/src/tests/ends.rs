@@ -139,6 +139,25 @@ fn a_failed_unit_that_all_others_need_stops_the_job_and_is_retried_by_the_next_c
 }
 
 #[test]
+fn a_coordinator_that_is_refused_leaves_the_job_as_it_was() {
+    let mut room = Room::listed(true, 0);
+    let layout = room.lease_one(1);
+    room.report(1, layout, failed(FailureClass::Data));
+    let reason = room.reason();
+    room.reopen();
+    assert_eq!((room.job_state(), room.reason().as_str()), (JobState::Running, ""));
+    room.give(&Event::RunRefused);
+    assert_eq!((room.job_state(), room.reason()), (JobState::Drained, reason));
+    room.reopen();
+    assert_eq!(room.lease_one(1), unit(Stage::Layout, 0, 2), "the next one tries again");
+
+    let mut room = Room::listed(true, 0);
+    room.reopen();
+    assert_eq!(room.give(&Event::RunRefused), []);
+    assert_eq!(room.job_state(), JobState::Running, "it was neither drained nor blocked");
+}
+
+#[test]
 fn a_job_that_stopped_for_failed_units_retries_them_in_the_next_coordinator() {
     let mut room = Room::listed_with(true, 2, |limits| limits.stop_at_failed_units = true);
     let bad = room.lease_one(1);

@@ -137,7 +137,7 @@ fn a_source_of_which_nothing_is_published_asks_for_attention() {
     run_out(&mut room, 1);
     assert_eq!(room.job_state(), JobState::Complete);
     let expected = "nothing of source `crawl` was published: of 200 records 200 were quarantined, \
-                    200 of them as `json`, 0 dropped by filters, 0 dropped as duplicates";
+                    200 of them as `json`, 0 dropped by rules of the recipe, 0 dropped as duplicates";
     assert_eq!(attention(&room), [expected]);
 }
 

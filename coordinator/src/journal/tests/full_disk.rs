@@ -47,8 +47,13 @@ fn open_on_disk(directory: &Path) -> (Journal, Vec<u64>) {
     (journal, before)
 }
 
+/// Returns a record that cannot be packed much.
 fn long_record(number: u64) -> JournalRecord {
-    let lost = pb::WorkerLost { worker_id: 1, reason: "x".repeat(10_000) };
+    let mut noise = [0; 10_000];
+    let seed = blake3::hash(&number.to_le_bytes());
+    blake3::Hasher::new_keyed(seed.as_bytes()).finalize_xof().fill(&mut noise);
+    let reason = noise.iter().map(|byte| char::from(b' ' + byte % 90)).collect();
+    let lost = pb::WorkerLost { worker_id: 1, reason };
     JournalRecord { now_millis: number, event: Some(Event::Lost(lost)) }
 }
 

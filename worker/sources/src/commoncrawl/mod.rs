@@ -15,6 +15,7 @@ use thresher_job::{CommonCrawlSpec, JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
+use thresher_formats::http_response::HttpLimits;
 use thresher_formats::stop::Stop;
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
 use thresher_text::html::{HtmlLimits, page_text_of_type};
@@ -35,8 +36,7 @@ impl Source for CommonCrawl {
         let limits = limits(job);
         let unpacked = input.unpacked(&forms::COMMONCRAWL, limits.gzip)?;
         let mut reader = WarcReader::unpacked(unpacked, limits);
-        let html =
-            HtmlLimits { html_bytes: job.html.max_html_bytes.0 as usize, ..HtmlLimits::default() };
+        let html = html_limits(job);
         while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
             match item {
                 Item::Record(record) => read_record(job, (&html, input.stop()), &record, sink)?,
@@ -72,6 +72,14 @@ impl Source for CommonCrawl {
     fn dump_of<'p>(&self, path: &'p str) -> &'p str {
         dump_in(path)
     }
+}
+
+/// Returns the limits of a page. Its response may be as large as its markup, at least.
+fn html_limits(job: &JobSpec) -> HtmlLimits {
+    let html_bytes = job.html.max_html_bytes.0 as usize;
+    let usual = HtmlLimits::default();
+    let body_bytes = usual.http.body_bytes.max(html_bytes);
+    HtmlLimits { html_bytes, http: HttpLimits { body_bytes, ..usual.http }, ..usual }
 }
 
 /// Returns the name of the dump in a path of CommonCrawl, such as `CC-MAIN-2024-10`, or an empty

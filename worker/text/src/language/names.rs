@@ -98,7 +98,8 @@ pub(super) fn nearest<'l>(word: &str, labels: &[&'l str]) -> Option<&'l str> {
     });
     same.or_else(|| {
         let near = labels.iter().map(|label| (strsim::damerau_levenshtein(label, &lower), *label));
-        near.min().filter(|(distance, label)| *distance * 2 <= label.len()).map(|(_, label)| label)
+        // Codes of two letters are all similar to each other.
+        near.min().filter(|(distance, label)| *distance * 3 <= label.len()).map(|(_, label)| label)
     })
 }
 
@@ -119,6 +120,7 @@ mod tests {
             ("chinese", Some("zh")),
             ("cebu", Some("ceb")),
             ("klingon", None),
+            ("zu", None),
             ("", None),
         ] {
             assert_eq!(nearest(word, &short), label, "{word}");
