@@ -22,7 +22,7 @@ const CACHES: [&str; 4] = ["__pycache__", "node_modules", "target", "venv"];
 /// Fills in the hashes of the files that commands name among their arguments, of the Python modules
 /// beside them, which they may import, and of what `reads` names. A word of `run` that names no
 /// file is only a word for its program.
-pub(crate) fn with_hashes(mut job: JobSpec) -> anyhow::Result<JobSpec> {
+pub fn with_hashes(mut job: JobSpec) -> anyhow::Result<JobSpec> {
     for command in &mut job.command {
         let mut files = BTreeMap::new();
         for path in files_of(command)? {

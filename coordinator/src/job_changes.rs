@@ -43,6 +43,11 @@ impl JobChanges {
         self.changes.is_empty()
     }
 
+    /// Returns whether the job has another name, so that it may be another job.
+    pub(crate) fn rename_the_job(&self) -> bool {
+        self.changes.iter().any(|change| change.key.key == "job.name")
+    }
+
     /// Returns the earliest stage that depends on a changed key; `None` if no stage does.
     pub(crate) fn from(&self) -> Option<Stage> {
         self.changes.iter().filter_map(|change| change.from).min()

@@ -100,6 +100,7 @@ impl Known<'_> {
         }
         let restart = |job, from, note| Restart { job, from, keep_done: false, note, relist: None };
         if wanted.fresh {
+            self.refuse_fresh_of_another(&job)?;
             let done = Done::from(Stage::List, &self.status);
             let note = format!("starts over; until now {done}");
             return Ok(Some(restart(job, Some(Stage::List), note)));
@@ -167,15 +168,36 @@ impl Known<'_> {
         Some(Restart { job, from: Some(from), keep_done: false, note, relist: None })
     }
 
+    /// Refuses to start over with a job of another name: what is there was not made by it.
+    fn refuse_fresh_of_another(&self, job: &JobSpec) -> anyhow::Result<()> {
+        let (there, name) = (&self.job.job.name, &job.job.name);
+        if there == name {
+            return Ok(());
+        }
+        bail!(
+            "the state directory and the output belong to the job `{there}`, and `--fresh` of \
+             `{name}` does not remove what another job has done\nhint: choose another \
+             `output.path`, or `--state`; or write `name = \"{there}\"` if it is the same job"
+        )
+    }
+
     /// Returns the error for changes on which finished units depend.
     fn refusal(&self, changes: &JobChanges) -> String {
         let name = &self.status.job_name;
-        format!(
-            "the job file differs from that of the job `{name}`, which has started{}\nhint: undo \
-             the changes and run the same command again, or start over with `--fresh`, which \
-             removes what this job has done and published; to keep that, choose another \
-             `output.path` and `--state`",
+        let head = format!(
+            "the job file differs from that of the job `{name}`, which has started{}",
             changes.with_cost(&self.status)
+        );
+        if changes.rename_the_job() {
+            return format!(
+                "{head}\nhint: choose another `output.path` for another job, or `--state`; if it \
+                 is the same job, undo the changes and run the same command again"
+            );
+        }
+        format!(
+            "{head}\nhint: undo the changes and run the same command again, or start over with \
+             `--fresh`, which removes what this job has done and published; to keep that, choose \
+             another `output.path` and `--state`"
         )
     }
 }
@@ -286,6 +308,19 @@ mod tests {
     }
 
     #[test]
+    fn a_job_of_another_name_does_not_start_over_and_no_hint_says_so() {
+        let prepared = [(pb::Stage::List, 1, 0), (pb::Stage::Prepare, 1, 0)];
+        let other = JOB.replace("\"a\"", "\"b\"").replace("\"x\"", "\"y\"");
+        for (fresh, wanted) in [(true, "`--fresh` of `b` does not remove"), (false, "differs")] {
+            let wanted_of = Wanted { fresh, ..Wanted::default() };
+            let error = restart(status(JobState::Complete, &prepared), &other, wanted_of);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(wanted) && error.contains("hint: choose another"), "{error}");
+            assert!(!error.contains("start over"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_key_on_which_no_unit_depends_is_taken_over_at_once() {
         let changed = format!("{JOB}[units]\nattempts = 9\n");
         let done = [(pb::Stage::List, 1, 0), (pb::Stage::Seal, 0, 0)];
@@ -303,10 +338,19 @@ mod tests {
     fn missing_units_run_again_unless_they_are_accepted() {
         let done = [(pb::Stage::Lines, 5, 0), (pb::Stage::Prepare, 3, 2), (pb::Stage::Seal, 1, 0)];
         let gaps = || status(JobState::CompleteWithGaps, &done);
-        let again = restart(gaps(), JOB, Wanted::default());
-        assert_eq!(again.unwrap(), Some((Some(Stage::Prepare), true)));
+        let state = tempfile::tempdir().unwrap();
+        let job =
+            completed(JobSpec::parse(JOB, Path::new("/jobs")).unwrap(), state.path()).unwrap();
+        let again = |wanted| {
+            let known = Known { job: &job, status: gaps(), missing: missing_in(&gaps()) };
+            let restart = known.restart(job.clone(), wanted, &tools(|_| Ok(None))).unwrap();
+            restart.map(|restart| (restart.from, restart.keep_done))
+        };
         let accepted = Wanted { accept_missing: true, ..Wanted::default() };
-        assert_eq!(restart(gaps(), JOB, accepted).unwrap(), None);
+        assert_eq!(again(accepted), None);
+        assert_eq!(again(Wanted::default()), Some((Some(Stage::List), false)), "no lists are left");
+        std::fs::create_dir_all(state.path().join("work/list")).unwrap();
+        assert_eq!(again(Wanted::default()), Some((Some(Stage::Prepare), true)));
     }
 
     #[test]

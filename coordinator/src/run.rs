@@ -40,6 +40,7 @@ use crate::work_folders::empty;
 use starting::{StartedJob, complete_already};
 
 pub use crate::children::WorkerCommand;
+pub use crate::command_files::with_hashes;
 pub use crate::driver::last_heartbeat;
 pub use crate::offline::{
     JournalStatus, explain_from_state, job_from_state, journal_status, status_from_state,
@@ -319,6 +320,7 @@ impl Coordinator {
         progress: &mut dyn FnMut(&pb::StatusResponse),
         mut children: Option<&mut Children>,
     ) -> anyhow::Result<pb::StatusResponse> {
+        let mut stops = false;
         loop {
             if self.driver.is_finished() {
                 bail!("the coordinator has stopped");
@@ -353,8 +355,11 @@ impl Coordinator {
                 let until = Some(clock::now().plus_millis(millis));
                 self.ask(|reply| Command::Drain { until, reply })?;
             }
-            if self.signals.again() {
-                bail!("stopped by a second signal\nhint: run the same command again to resume");
+            if self.signals.again() && !std::mem::replace(&mut stops, true) {
+                tracing::warn!("stopping now: units that run are given up, and run again");
+                let until = Some(clock::now());
+                self.ask(|reply| Command::Drain { until, reply })?;
+                children.iter_mut().for_each(|children| children.kill());
             }
             self.wakes.wait(PROGRESS_INTERVAL);
         }

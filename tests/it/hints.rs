@@ -28,7 +28,6 @@ const FOLLOWED: &[(&str, By)] = &[
         Test("a_changed_job_file_is_undone_or_starts_over"),
     ),
     ("a coordinator already runs this job", Test("a_running_coordinator_is_shown_and_drained")),
-    ("stopped by a second signal", Test("after_every_signal_the_job_resumes_to_the_same_bytes")),
     ("leaves nothing of the", Nothing("needs an allocation that is about to end")),
     (
         "journal `{}` is damaged",

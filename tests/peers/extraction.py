@@ -32,6 +32,9 @@ PAGES = "trafilatura==0.5.1"
 CRATE = "readable-readability"
 CRATE_VERSION = "0.4.0"
 PEERS = ["trafilatura==2.3.1", "lxml_html_clean==0.4.3", "resiliparse"]
+# By `html.focus` of the job file.
+OURS = {"Thresher": [], "Thresher, `precision`": ["--precision"],
+        "Thresher, `recall`": ["--recall"]}
 PEER_NAMES = ["trafilatura", "trafilatura with comments", "resiliparse"]
 
 
@@ -49,7 +52,8 @@ def main():
     phrases, articles = phrase_pages(opt.work), article_pages(opt.work)
     paths = [str(path) for path, _ in phrases + articles]
     texts, cpu = {}, {}
-    texts["Thresher"], cpu["Thresher"] = ours(bench, paths)
+    for name, options in OURS.items():
+        texts[name], cpu[name] = ours(bench, options, paths)
     for peer in PEER_NAMES:
         texts[peer], cpu[peer] = theirs(python, peer, paths)
     phrases = [(path, without_comments(page, texts, str(path))) for path, page in phrases]
@@ -156,9 +160,9 @@ def plain(path):
     return "".join(parser.parts)
 
 
-def ours(bench, paths):
+def ours(bench, options, paths):
     def run(files):
-        done = subprocess.run([bench, "--jsonl", *files], check=True, capture_output=True, text=True)
+        done = subprocess.run([bench, "--jsonl", *options, *files], check=True, capture_output=True, text=True)
         seconds = float(re.search(r"in ([\d.]+) CPU s", done.stderr).group(1))
         return done.stdout.splitlines(), seconds
     lines, seconds = run(paths)

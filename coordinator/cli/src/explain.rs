@@ -67,7 +67,10 @@ fn explain_offline(state: &Path, unit: &str) -> anyhow::Result<ExplainResponse> 
     let words = if coordinator.is_dead() {
         coordinator.words(now.millis())
     } else if status.state() == JobState::Drained {
-        "it is drained".to_owned()
+        match status.reason.lines().next() {
+            Some(reason) => format!("it is blocked, since {reason}"),
+            None => "it is drained".to_owned(),
+        }
     } else {
         return Ok(answer);
     };

@@ -91,9 +91,11 @@ fn look(state: &Path) -> anyhow::Result<(StatusResponse, Coordinator)> {
             tracing::info!(why, "no coordinator answers; reading the journal");
             let JournalStatus { mut status, written } = journal_status(state)?;
             let coordinator = Coordinator::silent(state, &status, written, clock::now());
+            // Nothing happened after that.
             if coordinator.is_dead() {
-                // Nothing happened after that.
                 status.now_millis = coordinator.heard_millis;
+            } else if status.state() == JobState::Drained {
+                status.now_millis = written.millis();
             }
             Ok((status, coordinator))
         }

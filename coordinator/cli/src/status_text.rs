@@ -75,6 +75,11 @@ fn headline(status: &StatusResponse, coordinator: &str, is_dead: bool) -> String
         status.state().name()
     };
     let mut text = format!("job `{}` is {state}", escape::line(&status.job_name));
+    if status.output_lost {
+        text += ", but its output is gone or damaged";
+    } else if status.state().is_complete() && !status.attention.is_empty() {
+        text += ", but look at its output";
+    }
     if !coordinator.is_empty() {
         text += &format!(": {coordinator}");
     }

@@ -23,7 +23,7 @@ use thresher_coordinator::batch::{
 };
 use thresher_coordinator::clock;
 use thresher_coordinator::run::{
-    Wanted, accept_missing_in_state, restart_in_state, status_from_state,
+    Wanted, accept_missing_in_state, restart_in_state, status_from_state, with_hashes,
 };
 
 /// Submit a job to a batch system
@@ -139,7 +139,7 @@ pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     if let Some(code) = already(&state, args.force)? {
         return Ok(code);
     }
-    refuse_obstacles(&job, None)?;
+    refuse_obstacles(&with_hashes(job)?, None)?;
     note_submitted(&prepared.submit()?, &state)
 }
 

@@ -10,6 +10,9 @@ const MIN_RECORDS: u64 = 1000;
 /// With fewer records of a source, its quarantined share is not worth a look.
 const MIN_RECORDS_TO_LOOK: u64 = 100;
 
+/// Fewer inputs that are empty or end early are not worth a look.
+const MIN_CUT_INPUTS: u64 = 3;
+
 /// Returns why the job should stop, if too much of the source was quarantined.
 pub(crate) fn too_much_quarantined(
     units: &Units,
@@ -33,10 +36,12 @@ pub(crate) fn attention(units: &Units, plans: &[SourcePlan], limits: &Limits) ->
         if sum.published == 0 && !is_explained(sum) {
             return Some(nothing_published(sum, &plan.name));
         }
-        if sum.published == 0 || sum.read < MIN_RECORDS_TO_LOOK {
+        if sum.published == 0 {
             return None;
         }
-        quarantined_text(sum, &plan.name, limits)
+        let looks = sum.read >= MIN_RECORDS_TO_LOOK;
+        let quarantined = looks.then(|| quarantined_text(sum, &plan.name, limits)).flatten();
+        quarantined.or_else(|| cut_text(sum, &plan.name, limits))
     });
     found.collect()
 }
@@ -62,6 +67,21 @@ fn quarantined_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<Stri
     ))
 }
 
+/// Returns the text about inputs of which a part is missing: one record is counted for each of
+/// them, however much is gone.
+fn cut_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> {
+    let (inputs, cut) = (sum.inputs, sum.cut_inputs());
+    let most = u128::from(inputs) * u128::from(limits.max_quarantined_permille);
+    if cut < MIN_CUT_INPUTS || u128::from(cut) * 1000 <= most {
+        return None;
+    }
+    Some(format!(
+        "source `{name}`: {cut} of {inputs} inputs are empty or end early{}\nhint: the rest of \
+         them is missing in the output; fetch them again, then start over with `--fresh`",
+        mostly(sum)
+    ))
+}
+
 fn nothing_published(sum: &SourceSum, name: &str) -> String {
     let SourceSum { read, kept, quarantined, .. } = *sum;
     if read == 0 {
@@ -78,4 +98,37 @@ fn nothing_published(sum: &SourceSum, name: &str) -> String {
 fn mostly(sum: &SourceSum) -> String {
     let main = sum.main_reason().filter(|(_, count)| *count > 0);
     main.map_or_else(String::new, |(reason, count)| format!(", {count} of them as `{reason}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use thresher_domain::{Accounting, Count, Stage};
+
+    use super::*;
+    use crate::source_sums::SourceSums;
+
+    #[test]
+    fn inputs_that_end_early_ask_for_attention_however_few_records_they_are() {
+        let limits = Limits { max_quarantined_permille: 100, ..Limits::default() };
+        for (inputs, cut, reason, asks) in [
+            (8, 2, "gzip_truncated", false),
+            (8, 3, "gzip_truncated", true),
+            (8, 8, "empty_input", true),
+            (30, 3, "zstd_truncated", false),
+            (30, 4, "gzip_garbage", true),
+            (8, 8, "invalid_utf8", false),
+        ] {
+            let mut sums = SourceSums::default();
+            sums.list(0, inputs);
+            let quarantined = vec![Count { name: reason.to_owned(), value: cut }];
+            let read =
+                Accounting { records_in: 1000, kept: 990, quarantined, ..Default::default() };
+            sums.add(Stage::Prepare, 0, &read);
+            let text = cut_text(sums.of(0).unwrap(), "crawl", &limits);
+            assert_eq!(text.is_some(), asks, "{cut} of {inputs}: {text:?}");
+            let start =
+                format!("source `crawl`: {cut} of {inputs} inputs are empty or end early, ");
+            assert!(text.is_none_or(|text| text.starts_with(&start)));
+        }
+    }
 }

@@ -25,6 +25,9 @@ use crate::trouble::FailureOnWorker;
 const FIRST_FAILURES: u32 = 3;
 /// This many failures of programs in a row stop the job, if no unit succeeds in between.
 const MANY_FAILURES: u32 = 100;
+/// How long a program may fail in the last units of a stage. Nothing is left to run that could
+/// show whether it works at all, and it worked before.
+const LAST_UNITS_MILLIS: u64 = 30_000;
 
 /// A failure that need not be the data's.
 pub(crate) struct Blamed<'a> {
@@ -134,12 +137,18 @@ impl Blaming<'_> {
         if !(is_programs && nothing_done) && self.unit_is_to_blame(failure, is_programs) {
             return Verdict::FailUnit;
         }
-        if everybody_fails && self.outage.lasts(self.now) >= self.limits.outage_millis {
-            if is_programs && !nothing_done && self.only_failing_units_are_left(failure) {
+        let nothing_else = self.only_failing_units_are_left(failure);
+        let is_last_of_program = is_programs && !nothing_done && nothing_else;
+        let outage_millis = self.limits.outage_millis;
+        let patience = if is_last_of_program { LAST_UNITS_MILLIS } else { outage_millis };
+        let lasts = self.outage.lasts(self.now);
+        // An idle worker without trouble shows nothing if only failing units are left for it.
+        if (everybody_fails || nothing_else) && lasts >= patience.min(outage_millis) {
+            if is_last_of_program && self.goes_on_without {
                 return Verdict::FailUnit;
             }
-            let seconds = self.limits.outage_millis / 1000;
-            let text = format!("nothing succeeded for {seconds} s (`units.outage`); the last: ");
+            let limit = if patience < outage_millis { "" } else { " (`units.outage`)" };
+            let text = format!("nothing succeeded for {} s{limit}; the last: ", lasts / 1000);
             return self.block(failure, &text, false);
         }
         Verdict::TryAgain
@@ -165,12 +174,12 @@ impl Blaming<'_> {
         witnesses >= self.limits.retries && hosts.len() >= needed_hosts && patient
     }
 
-    /// Whether nothing is left of the stage but units that fail, and a person chose to go on
-    /// without them. Nothing can then show any more that their workers are sound.
+    /// Whether nothing is left of the stage but units that fail. Nothing can then show any more
+    /// that their workers are sound.
     fn only_failing_units_are_left(&self, failure: &Blamed<'_>) -> bool {
         let table = self.attempts.units.table(failure.unit.key.stage);
         let left = table.tally.waiting + table.tally.leased;
-        self.goes_on_without && left <= table.backoff.len() + 1
+        left <= table.backoff.len() + 1
     }
 
     /// What a job file names may be missing on one node only, so another host is asked first.

@@ -59,9 +59,10 @@ impl Explaining<'_> {
         let because = match &self.job.lifecycle.phase {
             Phase::Running => self.what_it_waits_for(key),
             Phase::Draining { .. } => "the job is draining: nothing is leased any more".to_owned(),
-            Phase::Drained => {
-                "the job is drained: the command that started it continues it".to_owned()
-            }
+            Phase::Drained => match &self.job.lifecycle.blocked {
+                Some(reason) => format!("the job is blocked: {reason}"),
+                None => "the job is drained: the command that started it continues it".to_owned(),
+            },
             Phase::Over { state, .. } => {
                 let ended = match state {
                     JobState::Failed => "failed",
@@ -86,6 +87,13 @@ impl Explaining<'_> {
             format!("waits for stage `{current}`: {left} of {} units are left", table.to_run())
         } else if !self.forecast.fits(key) {
             self.why_it_does_not_fit(key)
+        } else if let Some(history) = units.history(key)
+            && let Some(until) = history.not_before.filter(|until| *until > self.forecast.now)
+        {
+            let seconds = until.millis_since(self.forecast.now).div_ceil(1000);
+            let tries = history.tries;
+            let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+            format!("failed {times}, and is tried again in {seconds} s")
         } else if units.is_suspect(key) {
             "waits for a worker that runs nothing else: workers were lost while they ran it"
                 .to_owned()

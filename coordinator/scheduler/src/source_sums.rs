@@ -8,6 +8,9 @@ use thresher_domain::{Accounting, Count, Stage};
 /// Distinct reasons that are kept apart; what comes after counts under the last of them.
 const MAX_REASONS: usize = 64;
 
+/// How the reasons end that say that nothing more of an input could be read.
+const CUT_INPUT: [&str; 3] = ["_truncated", "_garbage", "empty_input"];
+
 /// The sums of all sources, by their position in the job file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SourceSums(BTreeMap<usize, SourceSum>);
@@ -15,6 +18,8 @@ pub(crate) struct SourceSums(BTreeMap<usize, SourceSum>);
 /// The sums of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SourceSum {
+    /// Inputs that LIST found.
+    pub(crate) inputs: u64,
     /// Records that PREPARE read.
     pub(crate) read: u64,
     /// Those of them that PREPARE kept.
@@ -30,6 +35,11 @@ impl SourceSums {
     /// Returns the sums of a source.
     pub(crate) fn of(&self, source: usize) -> Option<&SourceSum> {
         self.0.get(&source)
+    }
+
+    /// Notes how many inputs a source has.
+    pub(crate) fn list(&mut self, source: usize, inputs: u64) {
+        self.0.entry(source).or_default().inputs = inputs;
     }
 
     /// Adds the accounting of a unit.
@@ -56,7 +66,8 @@ impl SourceSums {
         for sum in self.0.values_mut() {
             match stage {
                 Stage::Prepare => {
-                    *sum = SourceSum { published: sum.published, ..Default::default() }
+                    let SourceSum { published, inputs, .. } = *sum;
+                    *sum = SourceSum { published, inputs, ..Default::default() }
                 }
                 Stage::Publish => sum.published = 0,
                 Stage::List
@@ -85,6 +96,12 @@ impl SourceSum {
                 *sum = sum.saturating_add(*value);
             }
         }
+    }
+
+    /// Returns how many inputs are empty or end early, by what was counted once for each.
+    pub(crate) fn cut_inputs(&self) -> u64 {
+        let is_cut = |reason: &str| CUT_INPUT.iter().any(|end| reason.ends_with(end));
+        self.reasons.iter().filter(|(reason, _)| is_cut(reason)).map(|(_, count)| *count).sum()
     }
 
     /// Returns the reason for which most records were quarantined.

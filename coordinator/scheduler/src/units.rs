@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use thresher_domain::{
-    AttemptRef, Done, GroupPayload, KeyGroups, LayoutPayload, Payload, RangePayload, Stage,
-    Timestamp, UnitKey,
+    AttemptRef, Counter, Done, GroupPayload, KeyGroups, LayoutPayload, Payload, RangePayload,
+    Stage, Timestamp, UnitKey,
 };
 
 use crate::backoff::wait_millis;
@@ -157,6 +157,10 @@ impl Units {
     /// Adds a unit's first result to the sums of its stage and its source.
     pub(crate) fn add_result(&mut self, key: UnitKey, done: &Done) {
         self.table_mut(key.stage).totals.add(done);
+        if key.stage == Stage::List {
+            let inputs = done.counters.iter().find(|value| value.counter == Counter::Inputs);
+            self.sources.list(key.ordinal as usize, inputs.map_or(0, |inputs| inputs.value));
+        }
         if let (Some(source), Some(accounting)) = (self.source_of(key), &done.accounting) {
             self.sources.add(key.stage, source, accounting);
         }

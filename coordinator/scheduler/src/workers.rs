@@ -266,17 +266,17 @@ impl Workers {
     }
 
     /// Whether a unit that failed at these places should rather run on another worker than this
-    /// one: on a host where it did not fail, or at least in another process.
+    /// one: on a host where it did not fail, or at least in a process where it failed less often.
     pub(crate) fn rather_elsewhere(&self, id: u32, places: &[FailedPlace], now: Timestamp) -> bool {
-        let failed_here = |id: u32| places.iter().any(|place| place.worker_id == id);
+        let failures = |id: u32| places.iter().filter(|place| place.worker_id == id).count();
         let failed_at = |host: &str| places.iter().any(|place| place.host == host);
         let Some(worker) = self.live.get(&id) else { return false };
-        let (here, at) = (failed_here(id), failed_at(&worker.host));
+        let (here, at) = (failures(id), failed_at(&worker.host));
         let better = |(other, one): (&u32, &Worker)| {
-            let is_better = at && !failed_at(&one.host) || here && !failed_here(*other);
+            let is_better = at && !failed_at(&one.host) || here > failures(*other);
             is_better && one.is_here() && !one.trouble.rests(now)
         };
-        (here || at) && self.live.iter().any(better)
+        (here > 0 || at) && self.live.iter().any(better)
     }
 
     /// Whether both ids are of the same process, registered twice.

@@ -260,7 +260,21 @@ pub enum LanguageView {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HtmlSpec {
+    pub focus: Focus,
     pub max_html_bytes: Bytes,
+}
+
+/// What is done with text of a page that is not clearly main text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Focus {
+    /// It is left out, also if no text remains.
+    Precision,
+    /// It is taken if the page has little other text.
+    #[default]
+    Balanced,
+    /// It is taken unless it is navigation.
+    Recall,
 }
 
 /// The table `[output]`.

@@ -296,3 +296,16 @@ fn sizes_and_times_are_read_as_people_write_them() {
     assert_eq!(Bytes(1000).to_string(), "1000B");
     assert_eq!(Span(std::time::Duration::from_secs(90)).to_string(), "90s");
 }
+
+#[test]
+fn the_focus_of_html_is_a_part_of_the_recipe() {
+    let job = |focus: &str| parse(&format!("{SMALL}[html]\nfocus = \"{focus}\"\n"));
+    let recipe = |focus| job(focus).unwrap().recipe();
+    assert_eq!(recipe("balanced"), parse(SMALL).unwrap().recipe());
+    for (one, other) in [("balanced", "precision"), ("precision", "recall")] {
+        assert_ne!(recipe(one).resolved(), recipe(other).resolved());
+    }
+    let error = job("best").unwrap_err().to_string();
+    assert!(error.contains("`html.focus` on line 13 is `best`"), "{error}");
+    assert!(error.contains("hint: choose one of `precision`, `balanced`, `recall`"), "{error}");
+}

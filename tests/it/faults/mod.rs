@@ -1,5 +1,6 @@
 //! Bad input and bad luck, as a user meets them: counted, located, and nothing else lost.
 
+mod cases;
 mod coordinators;
 mod crashes;
 mod forms;

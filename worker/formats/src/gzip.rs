@@ -104,6 +104,11 @@ impl Damage {
     }
 }
 
+/// Returns whether an input that starts like this is not text.
+pub(crate) fn is_binary(start: &[u8]) -> bool {
+    start.iter().take(64).any(|byte| matches!(byte, 0..=8 | 14..=31 | 127))
+}
+
 /// Reads gzip or plain input and returns it as inflated pieces.
 pub struct GzipReader<R> {
     window: Window<R>,
@@ -213,8 +218,8 @@ impl<R: Read> GzipReader<R> {
         let bytes = self.window.unread();
         // A gzip file whose very first bytes are damaged is still gzip; text files may well hold
         // gzip data further on.
-        let binary = bytes.iter().take(64).any(|byte| matches!(byte, 0..=8 | 14..=31 | 127));
-        let gzip = bytes.starts_with(&MAGIC[..2]) || (binary && resync::contains_member(bytes));
+        let gzip =
+            bytes.starts_with(&MAGIC[..2]) || (is_binary(bytes) && resync::contains_member(bytes));
         self.plain = !gzip && !bytes.is_empty();
         self.state = if self.plain { State::Plain } else { State::Between };
         Ok(None)

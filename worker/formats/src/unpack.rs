@@ -21,11 +21,14 @@ use std::io::{self, Cursor, ErrorKind, Read};
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 
 use crate::form::{Form, HEAD_BYTES};
-use crate::gzip::{Event, GzipLimits, GzipReader, InputDigest};
+use crate::gzip::{self, Event, GzipLimits, GzipReader, InputDigest};
 use frames::Frames;
 
 pub use codec::{WINDOW_MAX_BYTES, XZ_MEMORY_MAX_KIB};
 pub use read::{DamageError, UnpackedReader};
+
+/// Number of first bytes in which a frame is searched if those of the input are damaged.
+const GUESS_BYTES: usize = 128 << 10;
 
 /// The first bytes of an input, followed by the rest.
 type Whole<R> = io::Chain<Cursor<Vec<u8>>, R>;
@@ -124,8 +127,9 @@ impl<R: Read> Unpacker<R> {
         Self { expected: Some(expected), ..self }
     }
 
-    /// Makes the reader pass an input of an unknown form through, even if it contains gzip members.
-    /// Otherwise such an input is taken for gzip whose first bytes are damaged.
+    /// Makes the reader pass an input of an unknown form through, even if it contains members of
+    /// gzip or frames of another packing. Otherwise the first bytes of such an input are taken for
+    /// damaged ones of that form.
     pub fn without_guesses(self) -> Self {
         Self { guesses: false, ..self }
     }
@@ -222,13 +226,19 @@ impl<R: Read> Unpacker<R> {
     fn start(&mut self) -> io::Result<()> {
         let Kind::Start { input, head } = &mut self.kind else { return Ok(()) };
         let Some(raw) = input else { return Ok(()) };
-        read_head(raw, head)?;
+        read_head(raw, head, HEAD_BYTES)?;
         self.form = Form::of(head);
+        let mut codec = codec::of(self.form);
+        if self.form == Form::Other && self.guesses && gzip::is_binary(head) {
+            read_head(raw, head, GUESS_BYTES)?;
+            codec = codec::guessed(head);
+            self.form = codec.as_ref().map_or(Form::Other, codec::Codec::form);
+        }
         let limits = self.limits;
         let head = Cursor::new(std::mem::take(head));
         let Some(raw) = input.take() else { return Ok(()) };
         let whole = head.chain(raw);
-        self.kind = match codec::of(self.form) {
+        self.kind = match codec {
             Some(codec) => Kind::Frames(Box::new(Frames::new(whole, codec, limits))),
             None => {
                 let guessed = self.form == Form::Other && self.guesses;
@@ -270,11 +280,12 @@ impl<R: Read> Unpacker<R> {
     }
 }
 
-/// Reads the first bytes of an input into `head`, as far as they are not there yet.
-fn read_head(input: &mut impl Read, head: &mut Vec<u8>) -> io::Result<()> {
+/// Reads the first `count` bytes of an input into `head`, as far as they are not there yet.
+fn read_head(input: &mut impl Read, head: &mut Vec<u8>, count: usize) -> io::Result<()> {
     let mut buffer = [0; HEAD_BYTES];
-    while head.len() < HEAD_BYTES {
-        match input.read(&mut buffer[..HEAD_BYTES - head.len()]) {
+    while head.len() < count {
+        let room = HEAD_BYTES.min(count - head.len());
+        match input.read(&mut buffer[..room]) {
             Ok(0) => break,
             Ok(count) => head.extend_from_slice(&buffer[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -2,12 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::time::{ClockId, clock_gettime};
 use thresher_job::JobSpec;
 
 use super::{Input, Meta, RecordOutcome, Source};
 use thresher_formats::gzip::InputDigest;
 use thresher_storage::Location;
 use thresher_unit::staging::InputRow;
+
+/// CPU time that the work on an input of half a megabyte may take at most. It takes tenths of a
+/// second if the work is linear in the size, or bounded, and several seconds if it is quadratic.
+const MAX_CPU_MILLIS: i64 = 3000;
+
+/// Fails if the work on a hostile page takes far more than linear time.
+pub(super) fn expect_linear(kind: &str, work: impl FnOnce()) {
+    let cpu = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    };
+    let before = cpu();
+    work();
+    let took = cpu() - before;
+    assert!(took <= MAX_CPU_MILLIS, "{kind} took {took} ms of CPU time");
+}
 
 /// A record that was read, as an owned value.
 #[derive(Debug, Clone, PartialEq)]

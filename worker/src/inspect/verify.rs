@@ -309,7 +309,7 @@ impl fmt::Display for VerifyReport {
             _ if self.sound => "is sound",
             0 => "is different from its manifest",
             1 if self.differences.len() == 1 => "has no documents: nothing was published",
-            _ => "has no documents, and is different from its manifest",
+            _ => "is different from its manifest, and no documents of it can be counted",
         };
         writeln!(f, "output of job `{}` {state}", self.job_name)?;
         let (shards, documents) = (counted(*shards, "shard"), counted(*documents, "document"));

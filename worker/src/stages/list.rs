@@ -23,6 +23,8 @@ use thresher_storage::{Location, ReadOptions, StorageError, probe_folder};
 use thresher_unit::staging::{InputRow, InputTable, hash_of};
 use thresher_unit::{UnitError, wire_counters};
 
+pub(super) use places::output_below_pattern;
+
 /// Length limit of a line in a listing. A longer line is not a path.
 const MAX_PATH_BYTES: u64 = 8 << 10;
 /// Number of excluded inputs whose names are kept.

@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 
 use thresher_job::JobSpec;
 
+use super::list::output_below_pattern;
 use super::recipe::{LanguageStep, Recipe};
-use super::seal::{Manifest, other_corpus};
+use super::seal::{Manifest, other_corpus, read_manifest};
 use super::{pipeline, read_language_model};
 use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
 use thresher_models::tokens::TokenizerFile;
-use thresher_storage::{Output, ReadOptions, s3};
-use thresher_text::language::unknown_labels;
+use thresher_storage::{Location, Output, ReadOptions, s3};
+use thresher_text::language::{labels, unknown_labels};
 use thresher_text::perplexity;
 
 /// Returns the reasons why the job cannot start, one message each; empty if it can. An output that
@@ -32,12 +33,31 @@ pub fn obstacles(job: &JobSpec, known: Option<&JobSpec>) -> Vec<String> {
     };
     s3::configure(&job.s3);
     let briefly = ReadOptions { attempts_max: 2, ..ReadOptions::default() };
-    if let Ok(output) = Output::new(&job.output.path)
-        && let Ok(Some(other)) = other_corpus(&output, &briefly, of_this_job)
-    {
-        obstacles.push(other);
+    if let Ok(output) = Output::new(&job.output.path) {
+        obstacles.extend(other_corpus(&output, &briefly, of_this_job).ok().flatten());
+        obstacles.extend(corpus_around(output.root(), &briefly));
+        let among = |source| output_below_pattern(output.root(), source);
+        obstacles.extend(job.source.iter().find_map(among));
     }
     obstacles
+}
+
+/// Returns the message for an output in a folder of another corpus, which would not be the one that
+/// its manifest describes any more.
+fn corpus_around(output: &Location, options: &ReadOptions) -> Option<String> {
+    let Location::Path(output) = output else { return None };
+    let output = std::path::absolute(output).ok()?;
+    let mut above = output.ancestors().skip(1);
+    let (folder, job) = above.find_map(|folder| {
+        let found = read_manifest(&Location::Path(folder.to_owned()), options).ok()??;
+        Some((folder, found.ok()?.job_name))
+    })?;
+    Some(format!(
+        "`output.path = \"{}\"` is in `{}`, which has the corpus of the job `{job}`\nhint: choose \
+         an `output.path` outside of it",
+        output.display(),
+        folder.display()
+    ))
 }
 
 /// Returns a message for each file that the job names and that cannot be used. Small files are read
@@ -74,18 +94,22 @@ fn unknown_languages(job: &JobSpec, recipe: &Recipe, model: &Model) -> Option<St
     }
     let unknown = unknown_labels(model, &job.language.keep);
     let named = |label: &String| format!("`{label}`");
-    let labels: Vec<String> = unknown.iter().map(|one| named(&one.label)).collect();
+    let lacking: Vec<String> = unknown.iter().map(|one| named(&one.label)).collect();
     let meant: BTreeSet<String> =
         unknown.iter().filter_map(|one| one.nearest.as_ref().map(named)).collect();
-    let words = if labels.len() == 1 { "no label" } else { "no labels" };
+    let words = if lacking.len() == 1 { "no label" } else { "no labels" };
     let hint = match meant.is_empty() {
-        true => "the labels of lid.176 are ISO 639 codes such as `en` and `de`".to_owned(),
+        true => {
+            let mut known = labels(model);
+            known.sort_unstable();
+            format!("its labels are {}", known.join(" "))
+        }
         false => format!("did you mean {}?", Vec::from_iter(meant).join(", ")),
     };
-    (!labels.is_empty()).then(|| {
+    (!lacking.is_empty()).then(|| {
         format!(
             "the model of `language.model` has {words} {}, which `language.keep` names\nhint: {hint}",
-            labels.join(", ")
+            lacking.join(", ")
         )
     })
 }
@@ -105,6 +129,33 @@ mod tests {
             model.display()
         );
         obstacles(&JobSpec::parse(&text, Path::new("/nowhere")).unwrap(), None)
+    }
+
+    #[test]
+    fn an_output_in_another_corpus_or_among_inputs_is_an_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().display();
+        std::fs::create_dir_all(folder.path().join("corpus/documents")).unwrap();
+        let manifest = Manifest { job_name: "other".to_owned(), ..Manifest::default() };
+        let manifest = serde_json::to_vec(&manifest).unwrap();
+        std::fs::write(folder.path().join("corpus/manifest.json"), manifest).unwrap();
+        for (output, listing, expected) in [
+            ("corpus/documents", "x", "has the corpus of the job `other`"),
+            ("corpus/a/b", "x", "has the corpus of the job `other`"),
+            ("in/out", "in/*.gz", "where source `c4` reads its inputs"),
+            ("in/sub/out", "in/*/*.gz", "where source `c4` reads its inputs"),
+            ("out", "in/*.gz", ""),
+        ] {
+            let text = format!(
+                "[job]\nname = \"a\"\n[[source]]\nslice = \"c4\"\nbase = \"{place}\"\n\
+                 listing = \"{listing}\"\n[language]\nmodel = \"none\"\n[tokens]\n\
+                 tokenizer = \"none\"\n[output]\npath = \"{place}/{output}\"\n"
+            );
+            let found = obstacles(&JobSpec::parse(&text, folder.path()).unwrap(), None);
+            let all = found.join("\n");
+            assert_eq!(found.len(), usize::from(!expected.is_empty()), "{output}: {all}");
+            assert!(all.contains(expected), "{output}: {all}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use thresher_unit::{Tally, UnitError};
 pub const SHARD_FOLDER: &str = "documents";
 
 /// The content of `manifest.json`: the job, its inputs, and the published files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the layout of this file.
     pub format: u32,

@@ -3,6 +3,7 @@
 //! `cargo bench -p thresher-text --bench html -- CRAWL.warc.gz…` reads WARC files;
 //! `-- DIR` reads the `.html` files below a folder. With `--jsonl`, standard output gets one record
 //! per page (`url`, `text`, …) for comparison with other extractors; figures go to standard error.
+//! `--precision` and `--recall` set the job file's `html.focus`.
 //! Without arguments the pages of `testdata` are read a hundred times.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
@@ -16,7 +17,8 @@ use anyhow::{Context, bail};
 use flate2::bufread::MultiGzDecoder;
 use rustix::time::{ClockId, clock_gettime};
 use thresher_formats::stop::Stop;
-use thresher_text::html::{Extraction, HtmlLimits, page_text};
+use thresher_job::Focus;
+use thresher_text::html::{Extraction, HtmlRules, page_text};
 
 fn main() -> anyhow::Result<()> {
     let mut paths = Vec::new();
@@ -26,6 +28,8 @@ fn main() -> anyhow::Result<()> {
             // Cargo adds this argument.
             "--bench" => {}
             "--jsonl" => bench.jsonl = true,
+            "--precision" => bench.rules.focus = Focus::Precision,
+            "--recall" => bench.rules.focus = Focus::Recall,
             _ => paths.push(PathBuf::from(argument)),
         }
     }
@@ -45,6 +49,7 @@ fn main() -> anyhow::Result<()> {
 #[derive(Default)]
 struct Bench {
     jsonl: bool,
+    rules: HtmlRules,
     pages: u64,
     markup_bytes: u64,
     text_bytes: u64,
@@ -107,7 +112,7 @@ impl Bench {
 
     fn page(&mut self, url: &str, payload: &[u8]) {
         let before = thread_cpu_nanos();
-        let outcome = page_text(payload, url, &HtmlLimits::default(), &Stop::default());
+        let outcome = page_text(payload, url, &self.rules, &Stop::default());
         let nanos = thread_cpu_nanos() - before;
         self.cpu_nanos += nanos;
         self.pages += 1;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use thresher_coordinator::run::with_hashes;
 use thresher_job::JobSpec;
 use thresher_worker::inspect::{SurveyArgs, survey};
 use thresher_worker::node_memory;
@@ -49,6 +50,8 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let state = choose_state(args.state.as_deref(), &job).or_else(|error| {
         if job.output.path.contains("://") { Ok(std::env::current_dir()?) } else { Err(error) }
     })?;
+    // The recipe of an output that the job has made contains them.
+    let job = with_hashes(job)?;
     refuse_obstacles(&job, None)?;
     let machine = machine(&job, &state, args.slots)?;
     let survey = survey(&job, args.survey.sample.0)?;

@@ -1,5 +1,7 @@
 //! Who is to blame for a failure: the unit, the worker, or what all of them use.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// A job of that many inputs with a sound worker on host `a`, which is worker 1.
@@ -123,21 +125,47 @@ fn programs_that_begin_to_fail_everywhere_stop_the_job_too() {
 /// Nothing can show any more that the worker is sound.
 #[test]
 fn a_unit_that_fails_at_the_end_of_its_stage_fails_permanently_only_if_a_person_chose_that() {
-    for stops in [true, false] {
-        let mut room = Room::listed_with(false, 2, |limits| limits.stop_at_failed_units = stops);
+    for (stops, others) in [(true, 0), (false, 0), (true, 1), (false, 1)] {
+        let mut room = Room::listed_with(false, 3, |limits| limits.stop_at_failed_units = stops);
         room.finish(1, 1);
-        let last = UnitKey::new(Stage::Prepare, 1);
+        let mut workers = vec![1];
+        // One more on the same host, which has succeeded too.
+        workers.extend((0..others).map(|_| room.register(1)));
+        room.finish(workers[others], 1);
+        let last = UnitKey::new(Stage::Prepare, 2);
         let state = |room: &Room| room.state(last.attempt(1));
+        let (started, mut ran_on) = (room.now, BTreeSet::new());
         while room.job_state() == JobState::Running && state(&room) != "failed permanently" {
-            room.now += 10_000;
-            if let Some(lease) = room.lease(1, 1).pop() {
-                room.report(1, lease.unit, failed(FailureClass::Program));
+            room.now += 500;
+            for worker in &workers {
+                if let Some(lease) = room.lease(*worker, 1).pop() {
+                    room.report(*worker, lease.unit, failed(FailureClass::Program));
+                    ran_on.insert(*worker);
+                }
             }
         }
         let stopped = room.job_state() == JobState::Drained;
         assert_eq!((stopped, room.row(Stage::Prepare).failed), (stops, u32::from(!stops)));
-        assert!(room.now >= 600_000, "after as long as an outage");
+        assert!((30_000..90_000).contains(&(room.now - started)), "{}", room.now - started);
+        assert_eq!(ran_on.len(), workers.len(), "each has tried it");
     }
+}
+
+#[test]
+fn what_is_not_the_programs_fault_in_the_last_unit_waits_as_long_as_an_outage() {
+    let mut room = Room::listed_with(false, 2, |_| {});
+    room.finish(1, 1);
+    let idle = room.register(1);
+    while room.job_state() == JobState::Running {
+        room.now += 10_000;
+        for worker in [1, idle] {
+            if let Some(lease) = room.lease(worker, 1).pop() {
+                room.report(worker, lease.unit, failed(FailureClass::Node));
+            }
+        }
+    }
+    assert!((600_000..900_000).contains(&room.now), "{}", room.now);
+    assert!(room.reason().contains("(`units.outage`)"), "{}", room.reason());
 }
 
 /// An input that is listed may be missing on one node, whose mount failed.

@@ -68,6 +68,30 @@ pub(super) fn of(form: Form) -> Option<Codec> {
     }
 }
 
+/// Returns the decoder of the form of which a frame is in `bytes`, whose start is damaged.
+pub(super) fn guessed(bytes: &[u8]) -> Option<Codec> {
+    let forms = [Form::Zstd, Form::Xz, Form::Bzip2].into_iter();
+    forms.filter_map(of).find(|codec| {
+        let mut places = memchr::memmem::find_iter(bytes, codec.magic());
+        places.any(|at| is_frame(codec.form(), &bytes[at..]))
+    })
+}
+
+/// Returns whether the first bytes of a frame are there. The four of zstd can be chance, so that
+/// some of the frame must unpack, too.
+fn is_frame(form: Form, bytes: &[u8]) -> bool {
+    let Some(mut codec) = of(form).filter(|codec| codec.starts(bytes)) else { return false };
+    if form == Form::Bzip2 {
+        return true;
+    }
+    let mut output = [0; PROBE_BYTES];
+    let step = codec.begin(bytes).and_then(|()| codec.step(bytes, &mut output, false));
+    step.is_ok_and(|step| step.produced > 0 || step.done)
+}
+
+/// Size of the output of a frame that is unpacked to recognise it.
+const PROBE_BYTES: usize = 4 << 10;
+
 fn xz() -> XzStream {
     XzStream::new_mem_limit(false, XZ_MEMORY_MAX_KIB)
 }

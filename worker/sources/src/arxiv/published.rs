@@ -2,9 +2,10 @@
 //! before a comment is removed too, a paragraph is a header only before a subparagraph, and a macro
 //! that directly follows another is not expanded.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::Regex;
 
 use super::unusable::Unusable;
 
@@ -33,6 +34,9 @@ static NEWCOMMAND: LazyLock<Regex> =
 static DEF: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?m)\\def\s*(\\[a-zA-Z0-9]+?)\s*\{(.*?)\}$"));
 
+/// Bytes of a paper in which the calls of macros are searched, counted once for each macro.
+const MAX_SEARCHED_BYTES: usize = 16 << 30;
+
 /// Returns the text of a paper; `max_bytes` limits the size to which macros may expand it.
 pub(super) fn text_of(files: &[(String, Vec<u8>)], max_bytes: usize) -> Result<String, Unusable> {
     let mut texts = Vec::with_capacity(files.len());
@@ -42,9 +46,9 @@ pub(super) fn text_of(files: &[(String, Vec<u8>)], max_bytes: usize) -> Result<S
         texts.push(text);
     }
     let macros = macros_of(&texts);
-    let mut cleaned = Vec::with_capacity(texts.len());
+    let (mut cleaned, mut searched) = (Vec::with_capacity(texts.len()), 0);
     for text in texts {
-        cleaned.push(clean(text, &macros, max_bytes)?);
+        cleaned.push(clean(text, &macros, max_bytes, &mut searched)?);
     }
     Ok(cleaned.join("\n"))
 }
@@ -53,13 +57,17 @@ pub(super) fn text_of(files: &[(String, Vec<u8>)], max_bytes: usize) -> Result<S
 /// definitions.
 fn macros_of(texts: &[&str]) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for text in texts {
         for definition in [&*NEWCOMMAND, &*DEF] {
             for captures in definition.captures_iter(text) {
-                let (name, value) = (&captures[1], captures[2].to_owned());
-                match found.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, known)) => *known = value,
-                    None => found.push((name.to_owned(), value)),
+                let (name, value) = (captures[1].to_owned(), captures[2].to_owned());
+                match numbers.get(&name) {
+                    Some(number) => found[*number].1 = value,
+                    None => {
+                        numbers.insert(name.clone(), found.len());
+                        found.push((name, value));
+                    }
                 }
             }
         }
@@ -67,8 +75,13 @@ fn macros_of(texts: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// Applies the published steps to one file.
-fn clean(text: &str, macros: &[(String, String)], max_bytes: usize) -> Result<String, Unusable> {
+/// Applies the published steps to one file. Adds to the bytes in which macros were searched.
+fn clean(
+    text: &str,
+    macros: &[(String, String)],
+    max_bytes: usize,
+    searched: &mut usize,
+) -> Result<String, Unusable> {
     let Some(header) = HEADER.find(text) else { return Ok(String::new()) };
     let text = COMMENT_LINE.replace_all(&text[header.start()..], "");
     let text = COMMENT.replace_all(&text, "");
@@ -79,19 +92,44 @@ fn clean(text: &str, macros: &[(String, String)], max_bytes: usize) -> Result<St
         if !value.chars().all(|c| matches!(c, ' '..='~' | '\t' | '\r')) {
             return Err(Unusable::MacroNotAscii { name: name.clone() });
         }
-        if !text.contains(name.as_str()) {
-            continue;
+        *searched = searched.saturating_add(text.len());
+        if *searched > MAX_SEARCHED_BYTES {
+            return Err(Unusable::TooManyMacros);
         }
-        let pattern = compiled(&format!("{}([^a-zA-Z0-9])", regex::escape(name)));
-        let matches = pattern.find_iter(&text).count();
-        if text.len() + matches.saturating_mul(value.len()) > max_bytes {
+        let calls = calls(&text, name);
+        if text.len() + calls.len().saturating_mul(value.len()) > max_bytes {
             return Err(Unusable::TooLarge { max_bytes });
         }
-        let replaced = pattern
-            .replace_all(&text, |captures: &Captures<'_>| format!("{value}{}", &captures[1]));
-        text = replaced.into_owned();
+        if !calls.is_empty() {
+            text = replaced(&text, &calls, name.len(), value);
+        }
     }
     Ok(text)
+}
+
+/// Returns the positions of the calls of a macro: its name, and a character that ends it and that
+/// no other call starts with.
+fn calls(text: &str, name: &str) -> Vec<usize> {
+    let mut free = 0;
+    let mut ends = |at: usize| {
+        let next = text[at + name.len()..].chars().next();
+        let next = next.filter(|next| !next.is_ascii_alphanumeric() && at >= free)?;
+        free = at + name.len() + next.len_utf8();
+        Some(at)
+    };
+    text.match_indices(name).map(|(at, _)| at).filter_map(&mut ends).collect()
+}
+
+fn replaced(text: &str, calls: &[usize], name_bytes: usize, value: &str) -> String {
+    let mut out = String::with_capacity(text.len() + calls.len() * value.len());
+    let mut from = 0;
+    for call in calls {
+        out.push_str(&text[from..*call]);
+        out.push_str(value);
+        from = call + name_bytes;
+    }
+    out.push_str(&text[from..]);
+    out
 }
 
 #[cfg(test)]

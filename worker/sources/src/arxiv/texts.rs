@@ -44,7 +44,7 @@ impl From<Unusable> for NoText {
             Unusable::MacroNotAscii { .. } => {
                 Self::Dropped { reason: "arxiv/macro_not_ascii", detail }
             }
-            Unusable::TooLarge { .. } | Unusable::Endless { .. } => {
+            Unusable::TooLarge { .. } | Unusable::TooManyMacros | Unusable::Endless { .. } => {
                 Self::Quarantined { reason: "paper_too_large", detail }
             }
         }

@@ -10,6 +10,8 @@ pub(super) enum Unusable {
     MacroNotAscii { name: String },
     #[error("its text has more than {max_bytes} bytes")]
     TooLarge { max_bytes: usize },
+    #[error("it defines too many macros for its size")]
+    TooManyMacros,
     #[error("the macro `\\{name}` contains itself more than once, so that its text has no end")]
     Endless { name: String },
 }

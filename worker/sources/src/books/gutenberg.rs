@@ -87,8 +87,8 @@ fn marks(text: &str) -> Marks {
             Mark::Start => {
                 // What follows is another book of the same file.
                 (marks.end, closing) = (None, None);
-                let is_later = marks.start.is_some_and(|(_, end)| !ends_small_print(&text[..end]));
-                if in_header && !is_later {
+                let is_later = |(_, end): (usize, usize)| !ends_small_print(&text[..end]);
+                if in_header && !marks.start.is_some_and(is_later) {
                     marks.start = Some((start, start + mark_len(&text[start..])));
                 }
             }
@@ -201,6 +201,7 @@ fn without_notes(body: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::expect_linear;
 
     #[test]
     fn marks_are_cut_and_their_absence_changes_nothing() {
@@ -279,5 +280,29 @@ mod tests {
         let book = read(text, true);
         assert_eq!((book.title, book.language, book.number), (Some("A"), Some("de"), None));
         assert_eq!(read("Title: B\n", true).title, None);
+    }
+
+    #[test]
+    fn hostile_books_take_time_in_proportion_to_their_length() {
+        let long = format!("*** START OF THE PROJECT GUTENBERG {}\n", "x ".repeat(1 << 16));
+        let pieces = [
+            "*** START OF GUTENBERG\n",
+            "*** START OF",
+            "*END*THE SMALL PRINT\n",
+            "*** END OF GUTENBERG",
+            "End of Gutenberg\n",
+            "Produced by A\n\n",
+            "[Scanned by",
+            "***\n",
+            "\r",
+        ];
+        for piece in pieces {
+            for head in ["", "*** START OF GUTENBERG ***\n", &long] {
+                let text = format!("{head}{}", piece.repeat((1 << 17) / piece.len()));
+                expect_linear(&format!("{piece:?} after {} bytes", head.len()), || {
+                    assert!(read(&text, true).text.len() <= text.len());
+                });
+            }
+        }
     }
 }

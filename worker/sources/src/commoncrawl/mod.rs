@@ -11,14 +11,14 @@ mod wet;
 
 use std::borrow::Cow;
 
-use thresher_job::{CommonCrawlSpec, JobSpec, SourceSpec};
+use thresher_job::{CommonCrawlSpec, HtmlSpec, JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::http_response::HttpLimits;
 use thresher_formats::stop::Stop;
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
-use thresher_text::html::{HtmlLimits, page_text_of_type};
+use thresher_text::html::{HtmlRules, page_text_of_type};
 use thresher_text::lines::has_chars;
 use thresher_unit::UnitError;
 
@@ -36,7 +36,7 @@ impl Source for CommonCrawl {
         let limits = limits(job);
         let unpacked = input.unpacked(&forms::COMMONCRAWL, limits.gzip)?;
         let mut reader = WarcReader::unpacked(unpacked, limits);
-        let html = html_limits(job);
+        let html = html_rules(job);
         while let Some(item) = reader.next().map_err(|error| input.failed(&error))? {
             match item {
                 Item::Record(record) => read_record(job, (&html, input.stop()), &record, sink)?,
@@ -75,11 +75,12 @@ impl Source for CommonCrawl {
 }
 
 /// Returns the limits of a page. Its response may be as large as its markup, at least.
-fn html_limits(job: &JobSpec) -> HtmlLimits {
-    let html_bytes = job.html.max_html_bytes.0 as usize;
-    let usual = HtmlLimits::default();
+fn html_rules(job: &JobSpec) -> HtmlRules {
+    let HtmlSpec { focus, max_html_bytes } = job.html;
+    let html_bytes = max_html_bytes.0 as usize;
+    let usual = HtmlRules::default();
     let body_bytes = usual.http.body_bytes.max(html_bytes);
-    HtmlLimits { html_bytes, http: HttpLimits { body_bytes, ..usual.http }, ..usual }
+    HtmlRules { focus, html_bytes, http: HttpLimits { body_bytes, ..usual.http }, ..usual }
 }
 
 /// Returns the name of the dump in a path of CommonCrawl, such as `CC-MAIN-2024-10`, or an empty
@@ -130,7 +131,7 @@ fn unfolded(text: &str) -> Cow<'_, str> {
 
 fn read_record(
     job: &JobSpec,
-    (html, stop): (&HtmlLimits, &Stop),
+    (html, stop): (&HtmlRules, &Stop),
     record: &Record<'_>,
     sink: &mut RecordSink<'_>,
 ) -> Result<(), UnitError> {

@@ -3,7 +3,9 @@
 //! An intact archive that is not supported has a reason of its own, and a hint. The library formats
 //! its errors as source code; this file replaces them by words.
 //!
-//! **Invariant:** a quarantined archive yields no posts.
+//! **Invariant:** the posts before damage are published, and the damage is quarantined. What was
+//! unpacked shortly before the damage was noticed can be wrong and is not used. If only the
+//! checksum is wrong, the place of the damage is not known, and nothing is published.
 
 use std::io::{self, BufReader};
 
@@ -17,18 +19,21 @@ use thresher_unit::UnitError;
 /// Memory limit in KiB, each for the header and for the dictionary of an archive.
 const ARCHIVE_KIB: usize = 512 << 10;
 
+/// Number of unpacked bytes before damage that are not used: a block of bzip2 has up to 900 kB, and
+/// is checked when all of it has been unpacked.
+const HELD_BYTES: u64 = 1 << 20;
+
 const REASON_DAMAGED: &str = "archive_damaged";
 const REASON_ENCRYPTED: &str = "archive_encrypted";
 const REASON_TOO_LARGE: &str = "archive_dictionary_too_large";
 const REASON_METHOD: &str = "archive_method_unknown";
 
 impl Reading<'_, '_> {
-    /// Reads the posts of an archive. A damaged archive yields only one quarantined record.
+    /// Reads the posts of an archive, up to its end or to damage, which is one quarantined record.
     pub(super) fn archive(&mut self, input: &Input<'_>) -> Result<(), UnitError> {
         let note = ErrorNote::default();
         let noted = Noted { input: input.seekable()?, note: note.clone() };
-        let mut stopped = None;
-        let mut found = false;
+        let (mut stopped, mut found, mut has_wrong_sum) = (None, false, false);
         let opened = ArchiveReader::new_with_memory_limit(noted, Password::empty(), ARCHIVE_KIB);
         let result = opened.and_then(|mut archive| {
             // With more threads the library decodes LZMA2 by independent chunks, each whole in
@@ -42,9 +47,10 @@ impl Reading<'_, '_> {
                 let mut broken = None;
                 let mut failed = |error: &io::Error| {
                     broken = Some(io_words(error));
-                    UnitError::Node(String::new())
+                    has_wrong_sum = is_wrong_sum(error);
+                    Err(UnitError::Node(String::new()))
                 };
-                let read = self.rows(&mut BufReader::new(reader), &mut failed);
+                let read = self.rows(&mut BufReader::new(reader), HELD_BYTES, &mut failed);
                 match (read, broken) {
                     (Ok(()), _) => Ok(true),
                     (Err(_), Some(what)) => Err(io::Error::other(what).into()),
@@ -64,7 +70,14 @@ impl Reading<'_, '_> {
         match result {
             Ok(()) if found => self.threads(),
             Ok(()) => self.quarantine((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
+            Err(error) if has_wrong_sum => {
+                // Any of the rows can be wrong.
+                let (reason, detail) = reason_and_detail(&error);
+                let detail = format!("{detail}; {} rows that were read are not used", self.row);
+                self.quarantine((0, 0), reason, &detail)
+            }
             Err(error) => {
+                self.threads()?;
                 let (reason, detail) = refused(&error, self.row);
                 self.quarantine((0, 0), reason, &detail)
             }
@@ -72,11 +85,17 @@ impl Reading<'_, '_> {
     }
 }
 
+/// Returns whether a file was unpacked to its end, and is not what was packed.
+fn is_wrong_sum(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::ChecksumVerificationFailed))
+}
+
 /// Returns reason and detail of an archive that failed after `rows` rows.
 fn refused(error: &Error, rows: u64) -> (&'static str, String) {
     match reason_and_detail(error) {
-        (REASON_DAMAGED, what) => {
-            (REASON_DAMAGED, format!("{what}; {rows} rows that were read are not used"))
+        (REASON_DAMAGED, what) if rows > 0 => {
+            (REASON_DAMAGED, format!("{what}; {rows} rows before the damage are used"))
         }
         sound => sound,
     }

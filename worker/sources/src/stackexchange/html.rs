@@ -7,7 +7,7 @@
 
 use dom_query::{Document, NodeRef};
 
-use thresher_text::html::HtmlLimits;
+use thresher_text::html::HtmlRules;
 
 /// The deepest list whose items are moved to the right.
 const MAX_INDENT: usize = 8;
@@ -15,7 +15,7 @@ const MAX_INDENT: usize = 8;
 /// Returns the text of a post, or a message why its markup is not parsed.
 pub(super) fn text_of(html: &str) -> Result<String, String> {
     if html.contains(['<', '&']) {
-        thresher_text::html::check(html, &HtmlLimits::default())
+        thresher_text::html::check(html, &HtmlRules::default())
             .map_err(|excess| excess.to_string())?;
     }
     let mut page = Page::default();

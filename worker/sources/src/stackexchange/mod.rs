@@ -17,6 +17,7 @@ mod sorter;
 mod soup;
 mod threads;
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
@@ -88,9 +89,9 @@ impl Source for StackExchange {
         }
         let unpacked = input.unpacked(&forms::STACKEXCHANGE, GzipLimits::default())?.as_text();
         let mut reader = BufReader::new(UnpackedReader::new(unpacked));
-        if let Some(Damage { offset, reason, detail }) = reading.unpacked(&mut reader, input)? {
-            reading.quarantine((offset, 0), reason, &detail)?;
-        }
+        reading.rows(&mut reader, 0, &mut |error| {
+            DamageError::of(error).cloned().ok_or_else(|| input.failed(error))
+        })?;
         reading.threads()?;
         let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
         if digest.bytes == 0 {
@@ -148,34 +149,40 @@ impl<'r, 't> Reading<'r, 't> {
         )
     }
 
-    /// Passes every row to the sorter, or to the sink if it belongs to no thread.
+    /// Passes every row to the sorter, or to the sink if it belongs to no thread. `failed` returns
+    /// the damage that an error of the input is, after which reading continues, or the error of the
+    /// unit. A row is only used once `held_bytes` have been read after its start.
     fn rows(
         &mut self,
         input: &mut dyn BufRead,
-        failed: &mut dyn FnMut(&io::Error) -> UnitError,
+        held_bytes: u64,
+        failed: &mut dyn FnMut(&io::Error) -> Result<Damage, UnitError>,
     ) -> Result<(), UnitError> {
         let mut rows = Rows::new(input, self.job.stackexchange.max_row_bytes.0 as usize);
-        while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
-            self.row += 1;
-            self.take_row(at, bytes, row)?;
-        }
-        Ok(())
-    }
-
-    /// Reads the rows of an input that was packed, up to its end or to damage, which is returned.
-    fn unpacked(
-        &mut self,
-        reader: &mut dyn BufRead,
-        input: &Input<'_>,
-    ) -> Result<Option<Damage>, UnitError> {
-        let mut damage = None;
-        let read = self.rows(reader, &mut |error| {
-            damage = DamageError::of(error).cloned();
-            input.failed(error)
-        });
-        match read {
-            Err(error) if damage.is_none() => Err(error),
-            Ok(()) | Err(_) => Ok(damage),
+        let mut held = VecDeque::new();
+        loop {
+            let until = match rows.next() {
+                Ok(None) => u64::MAX,
+                Ok(Some(row)) => {
+                    let at = row.0;
+                    held.push_back(row);
+                    at
+                }
+                Err(error) => {
+                    let Damage { offset, reason, detail } = failed(&error)?;
+                    self.quarantine((offset, 0), reason, &detail)?;
+                    continue;
+                }
+            };
+            while let Some((at, bytes, row)) =
+                held.pop_front_if(|(at, ..)| at.saturating_add(held_bytes) <= until)
+            {
+                self.row += 1;
+                self.take_row(at, bytes, row)?;
+            }
+            if until == u64::MAX {
+                return Ok(());
+            }
         }
     }
 

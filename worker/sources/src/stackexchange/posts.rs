@@ -90,7 +90,8 @@ impl<R: BufRead> Rows<R> {
         Ok(rows)
     }
 
-    /// Returns the next row with its offset and its length.
+    /// Returns the next row with its offset and its length. After an error of an input that can be
+    /// read further, the next call starts a new line.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, u64, Row)>> {
         loop {
             let at = self.at;
@@ -117,8 +118,12 @@ impl<R: BufRead> Rows<R> {
         let mut length = 0;
         loop {
             let piece = match self.input.fill_buf() {
+                Ok(piece) => piece,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                piece => piece?,
+                Err(error) => {
+                    self.at += length;
+                    return Err(error);
+                }
             };
             let feed = memchr::memchr(b'\n', piece);
             let taken = feed.map_or(piece.len(), |at| at + 1);

@@ -1,5 +1,7 @@
 //! Tests with whole sites: a real one, and small ones that are built here.
 
+mod damage;
+
 use thresher_job::JobSpec;
 
 use super::*;

@@ -112,11 +112,11 @@ impl PageFinder {
             self.searched = self.searched.max(self.used + OPEN.len());
         }
         let rest = &self.buffer[self.searched..];
-        let close = memmem::find(rest, CLOSE);
-        let before = &rest[..close.unwrap_or(rest.len())];
-        if self.skipped.is_none()
-            && let Some(next) = memmem::find(before, OPEN)
-        {
+        // The nearer of the two is searched first, so that nothing behind it is searched for each
+        // page that starts before it.
+        let open = if self.skipped.is_none() { memmem::find(rest, OPEN) } else { None };
+        let close = memmem::find(&rest[..open.unwrap_or(rest.len())], CLOSE);
+        if let (Some(next), None) = (open, close) {
             return Some(InBuffer::Cut(self.searched + next));
         }
         if let Some(at) = close {
@@ -237,6 +237,7 @@ fn field<'p>(page: &'p mut WikiPage, path: &[String]) -> Option<&'p mut String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::expect_linear;
 
     const PAGE: &str = "<page><title>A &amp; B</title><ns>0</ns><id>7</id><revision><id>9</id>\
                         <timestamp>2021-01-01T00:00:00Z</timestamp><text xml:space=\"preserve\">\
@@ -299,5 +300,16 @@ mod tests {
             assert!(error.contains("page"), "{error}");
         }
         assert_eq!(parse(b"<page>\xff</page>").unwrap_err(), "byte 6 of the page is no UTF-8");
+    }
+
+    #[test]
+    fn hostile_dumps_take_time_in_proportion_to_their_length() {
+        for piece in ["<page>", "</page>", "<page", "<page></page>", "<page>x</page"] {
+            let dump = piece.repeat((1 << 20) / piece.len());
+            expect_linear(piece, || {
+                let (mut finder, mut input) = (PageFinder::new(1 << 16), dump.as_bytes());
+                while finder.next(&mut input).unwrap().is_some() {}
+            });
+        }
     }
 }

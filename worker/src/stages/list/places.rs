@@ -70,16 +70,35 @@ pub(super) fn refuse_output_among_inputs(
         let folder = canonical(&folder);
         let is_below = output.starts_with(&folder) && is_pattern(&source.listing);
         if is_below || output == folder {
-            return Err(UnitError::JobFile(format!(
-                "`output.path = \"{}\"` is in `{}`, where source `{}` reads its inputs\nhint: \
-                 choose an `output.path` outside of it",
-                output.display(),
-                folder.display(),
-                source.name
-            )));
+            return Err(UnitError::JobFile(among_inputs(&output, &folder, source)));
         }
     }
     Ok(())
+}
+
+/// Returns the message for an output below a folder whose files are found by a pattern, without
+/// looking for any.
+pub(in crate::stages) fn output_below_pattern(
+    output: &Location,
+    source: &SourceSpec,
+) -> Option<String> {
+    let Location::Path(output) = output else { return None };
+    let parts = source.listing.split('/').take_while(|part| !is_pattern(part));
+    let literal = parts.collect::<Vec<_>>().join("/");
+    let folder = is_pattern(&source.listing).then(|| locate(source, &literal))?;
+    let Ok(Location::Path(folder)) = folder else { return None };
+    let (output, folder) = (canonical(output), canonical(&folder));
+    output.starts_with(&folder).then(|| among_inputs(&output, &folder, source))
+}
+
+fn among_inputs(output: &Path, folder: &Path, source: &SourceSpec) -> String {
+    format!(
+        "`output.path = \"{}\"` is in `{}`, where source `{}` reads its inputs\nhint: choose an \
+         `output.path` outside of it",
+        output.display(),
+        folder.display(),
+        source.name
+    )
 }
 
 /// Returns the folders in which the inputs are. Of a pattern that matches folders, it is the one

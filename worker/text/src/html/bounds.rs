@@ -10,7 +10,7 @@
 
 use thiserror::Error;
 
-use super::HtmlLimits;
+use super::HtmlRules;
 
 /// The limit that the markup exceeds.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Excess {
 }
 
 /// Refuses markup whose tree would exceed the limits. Returns the steps that the parser needs.
-pub fn check(html: &str, limits: &HtmlLimits) -> Result<u64, Excess> {
+pub fn check(html: &str, limits: &HtmlRules) -> Result<u64, Excess> {
     let mut nesting = Nesting::new(limits);
     let mut rest = html.as_bytes();
     while let Some(start) = memchr::memchr(b'<', rest) {
@@ -66,7 +66,7 @@ struct Tag<'a> {
 }
 
 impl<'a> Tag<'a> {
-    fn read(tag: &'a [u8], limits: &HtmlLimits) -> Result<Self, Excess> {
+    fn read(tag: &'a [u8], limits: &HtmlRules) -> Result<Self, Excess> {
         let name_end = tag.iter().position(|&byte| ends_name(byte)).unwrap_or(tag.len());
         let mut name = Name::default();
         for (slot, byte) in name.iter_mut().zip(&tag[..name_end]) {
@@ -183,7 +183,7 @@ fn text_of(name: &Name) -> &[u8] {
 
 /// An outline of the parser's stack of open elements and its list of active formatting elements.
 struct Nesting<'a> {
-    limits: &'a HtmlLimits,
+    limits: &'a HtmlRules,
     open: Vec<Name>,
     /// Formatting elements, apart from `open` because they survive the end of their parents. `None`
     /// is a marker.
@@ -196,7 +196,7 @@ struct Nesting<'a> {
 }
 
 impl<'a> Nesting<'a> {
-    fn new(limits: &'a HtmlLimits) -> Self {
+    fn new(limits: &'a HtmlRules) -> Self {
         Self {
             limits,
             open: Vec::new(),

@@ -9,11 +9,12 @@
 use dom_query::{Document, NodeRef};
 use dom_smoothie::{Config, Readability, ReadabilityError, TextMode};
 use thresher_formats::stop::Stop;
+use thresher_job::Focus;
 
 use super::bounds::{self, Excess};
 use super::lines::{LineWriter, Role};
-use super::prose::Prose;
-use super::{HtmlLimits, PageError, phrasing, tree};
+use super::prose::{self, Prose};
+use super::{HtmlRules, PageError, phrasing, tree};
 
 /// Which part of the page the text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +47,23 @@ pub(crate) fn plain_text(text: &str) -> Content {
     Content { title, text, extraction: Extraction::PlainText, steps: 0 }
 }
 
-pub(crate) fn main_text(
-    html: &str,
-    limits: &HtmlLimits,
-    stop: &Stop,
-) -> Result<Content, PageError> {
+pub(crate) fn main_text(html: &str, limits: &HtmlRules, stop: &Stop) -> Result<Content, PageError> {
+    let mut found = chosen_text(html, limits, stop)?;
+    if limits.focus == Focus::Precision {
+        found.text.truncate(prose::end_of_prose(&found.text));
+        if found.text.chars().count() < limits.article_chars {
+            found.text.clear();
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the main content, or what is taken in its place.
+fn chosen_text(html: &str, limits: &HtmlRules, stop: &Stop) -> Result<Content, PageError> {
     let spent = bounds::check(html, limits).map_err(PageError::Bounds)?;
     let (document, steps) = tree::parse(html, spent, limits, stop)?;
     phrasing::prepare(&document);
-    let prose = document.body().map(|body| Prose::measure(&body));
+    let prose = document.body().map(|body| Prose::measure(&body, limits.focus));
     if let Some(prose) = &prose {
         prose.remove_beside(&document);
     }
@@ -70,14 +79,16 @@ pub(crate) fn main_text(
     };
     let main = Content { title, text: article, extraction: Extraction::MainContent, steps };
     let article_chars = main.text.chars().count();
-    let has_most = prose.is_none_or(|prose| article_chars * LEAST_PART >= prose.total());
-    if has_most && article_chars >= limits.article_chars {
+    let (part, of) = least_part(limits.focus);
+    let has_most = prose.is_none_or(|prose| article_chars * of >= prose.total() * part);
+    let is_enough = article_chars >= limits.article_chars || limits.focus == Focus::Precision;
+    if has_most && is_enough {
         return Ok(main);
     }
     // Extraction changed the tree, so the page is parsed again.
     let (document, _) = tree::parse(html, spent, limits, stop)?;
     if !has_most {
-        return Ok(Content { text: second_look(&document), ..main });
+        return Ok(Content { text: second_look(&document, limits.focus), ..main });
     }
     let whole = text_below(&document, "body");
     if article_chars * 2 > whole.chars().count() {
@@ -86,15 +97,20 @@ pub(crate) fn main_text(
     Ok(Content { text: whole, extraction: Extraction::WholePage, ..main })
 }
 
-/// The main content must have at least this part of the characters of the page's paragraphs: one
-/// half.
-const LEAST_PART: usize = 2;
+/// Returns the part of the characters of the page's paragraphs that the main content must have at
+/// least, as a fraction.
+fn least_part(focus: Focus) -> (usize, usize) {
+    match focus {
+        Focus::Precision | Focus::Balanced => (1, 2),
+        Focus::Recall => (9, 10),
+    }
+}
 
 /// Returns the text of the smallest element that has nearly all paragraphs.
-fn second_look(document: &Document) -> String {
+fn second_look(document: &Document, focus: Focus) -> String {
     phrasing::prepare(document);
     let Some(body) = document.body() else { return String::new() };
-    let prose = Prose::measure(&body);
+    let prose = Prose::measure(&body, focus);
     prose.remove_beside(document);
     text_of(prose.holder(&body))
 }
@@ -102,7 +118,7 @@ fn second_look(document: &Document) -> String {
 /// Selector of the element under which the library puts the main content.
 const ARTICLE: &str = "#readability-page-1";
 
-fn readability(document: Document, limits: &HtmlLimits) -> Readability {
+fn readability(document: Document, limits: &HtmlRules) -> Readability {
     let config = Config {
         max_elements_to_parse: limits.elements,
         disable_json_ld: true,

@@ -30,10 +30,14 @@ use page_kind::PageKind;
 use thresher_formats::http_response::{BodyNotes, HttpError, HttpLimits, HttpResponse};
 use thresher_formats::stop::Stop;
 use thresher_formats::third_party;
+use thresher_job::Focus;
 
-/// The limits of a page. Every limit is a size or a count, so a verdict never depends on speed.
+/// What is taken from a page, and its limits. Every limit is a size or a count, so a verdict never
+/// depends on speed.
 #[derive(Clone, Copy, Debug)]
-pub struct HtmlLimits {
+pub struct HtmlRules {
+    /// What is done with text that is not clearly main text.
+    pub focus: Focus,
     /// Limits of the HTTP response.
     pub http: HttpLimits,
     /// Size of the markup before decoding.
@@ -48,13 +52,15 @@ pub struct HtmlLimits {
     pub steps: u64,
     /// Number of attributes of a tag, all of which the parser compares with each other.
     pub attributes_per_tag: usize,
-    /// Length in characters below which main content is compared with the whole page.
+    /// Length in characters below which main content is compared with the whole page, or left out
+    /// for precision.
     pub article_chars: usize,
 }
 
-impl Default for HtmlLimits {
+impl Default for HtmlRules {
     fn default() -> Self {
         Self {
+            focus: Focus::default(),
             http: HttpLimits::default(),
             html_bytes: 4 << 20,
             depth: 512,
@@ -133,7 +139,7 @@ impl PageError {
 pub fn page_text(
     payload: &[u8],
     url: &str,
-    limits: &HtmlLimits,
+    limits: &HtmlRules,
     stop: &Stop,
 ) -> Result<Page, PageError> {
     page_text_of_type(payload, url, None, limits, stop)
@@ -145,7 +151,7 @@ pub fn page_text_of_type(
     payload: &[u8],
     url: &str,
     identified: Option<&str>,
-    limits: &HtmlLimits,
+    limits: &HtmlRules,
     stop: &Stop,
 ) -> Result<Page, PageError> {
     let response = HttpResponse::split(payload, &limits.http)?;
@@ -184,7 +190,7 @@ struct Body<'a> {
 fn text_of_body(
     body: Body<'_>,
     url: &str,
-    limits: &HtmlLimits,
+    limits: &HtmlRules,
     stop: &Stop,
 ) -> Result<Page, PageError> {
     let (decoded, content) = caught(|| {

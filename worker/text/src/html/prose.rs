@@ -12,6 +12,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dom_query::{Document, NodeId, NodeRef};
+use thresher_job::Focus;
 
 /// Length in characters of a paragraph that counts.
 const PARAGRAPH_CHARS: usize = 40;
@@ -56,8 +57,25 @@ const BESIDE: [&str; 33] = [
     "tag-cloud",
 ];
 
+/// Further ones, which also name parts of some main texts.
+const BESIDE_IN_PRECISION: [&str; 12] = [
+    "banner",
+    "byline",
+    "comment",
+    "footer",
+    "navbar",
+    "popup",
+    "promo",
+    "related",
+    "sharing",
+    "subscribe",
+    "teaser",
+    "toolbar",
+];
+
 /// The number of characters in paragraphs, by element.
 pub(crate) struct Prose {
+    focus: Focus,
     /// Those of the main text, which are outside of navigation and what stands beside.
     main: HashMap<NodeId, usize>,
     all: HashMap<NodeId, usize>,
@@ -66,13 +84,13 @@ pub(crate) struct Prose {
 
 impl Prose {
     /// Measures the paragraphs below the body.
-    pub(crate) fn measure(body: &NodeRef<'_>) -> Self {
-        let mut prose = Self { main: HashMap::new(), all: HashMap::new(), total: 0 };
+    pub(crate) fn measure(body: &NodeRef<'_>, focus: Focus) -> Self {
+        let mut prose = Self { focus, main: HashMap::new(), all: HashMap::new(), total: 0 };
         let nodes: Vec<NodeRef<'_>> = body.descendants_it().collect();
         let mut asides = HashSet::new();
         for node in nodes.iter().filter(|node| node.is_element()) {
             let inside = node.parent().is_some_and(|parent| asides.contains(&parent.id));
-            if inside || is_aside(node) {
+            if inside || is_aside(node, focus) {
                 asides.insert(node.id);
             }
             if !node.has_name("p") {
@@ -124,13 +142,34 @@ impl Prose {
             let chars = self.all.get(&node.id).copied().unwrap_or_default();
             if node.is_element()
                 && chars <= self.total * REMOVED_TIMES
-                && is_beside(&node)
+                && is_beside(&node, self.focus)
                 && !node.descendants_it().any(|inner| inner.has_name("h1"))
             {
                 node.remove_from_parent();
             }
         }
     }
+}
+
+/// Returns the end of the last line that is long, or ends like a sentence. Pages often end with
+/// headings of lists and links whose content was left out.
+pub(crate) fn end_of_prose(text: &str) -> usize {
+    let is_prose = |line: &&str| {
+        line.ends_with(ends_sentence) || line.chars().nth(PARAGRAPH_CHARS - 1).is_some()
+    };
+    let mut end = text.len();
+    for line in text.rsplit('\n') {
+        if is_prose(&line) {
+            return end;
+        }
+        end = end.saturating_sub(line.len() + 1);
+    }
+    0
+}
+
+fn ends_sentence(c: char) -> bool {
+    const ENDS: &str = ".!?…:;\"”“»)。！？」』）।؟።។။༎";
+    ENDS.contains(c)
 }
 
 /// Returns the number of characters of a paragraph; 0 if it is short, or most of it is links.
@@ -141,23 +180,28 @@ fn paragraph_chars(paragraph: &NodeRef<'_>) -> usize {
     if chars < PARAGRAPH_CHARS || linked * 2 > chars { 0 } else { chars }
 }
 
-fn is_aside(node: &NodeRef<'_>) -> bool {
+fn is_aside(node: &NodeRef<'_>, focus: Focus) -> bool {
     let name = node.node_name();
     let aside = name.is_some_and(|name| {
         matches!(&*name, "nav" | "aside" | "footer" | "header" | "form" | "noscript" | "dialog")
     });
-    aside || node.has_attr("hidden") || is_beside(node)
+    aside || node.has_attr("hidden") || is_beside(node, focus)
 }
 
 /// Returns whether the names of an element say that it is not main text.
-fn is_beside(node: &NodeRef<'_>) -> bool {
+fn is_beside(node: &NodeRef<'_>, focus: Focus) -> bool {
+    let more: &[&str] = match focus {
+        Focus::Precision => &BESIDE_IN_PRECISION,
+        Focus::Balanced => &[],
+        Focus::Recall => return false,
+    };
     let names = [node.attr("class"), node.attr("id")];
     names.into_iter().flatten().any(|names| {
         let names = names.to_ascii_lowercase().replace('_', "-");
         // `has-sidebar` and `no-sidebar` describe the page around it.
         names.split_ascii_whitespace().any(|name| {
             let around = name.starts_with("has-") || name.starts_with("no-sidebar");
-            !around && BESIDE.iter().any(|beside| name.contains(beside))
+            !around && BESIDE.iter().chain(more).any(|beside| name.contains(beside))
         })
     })
 }
@@ -177,26 +221,47 @@ mod tests {
         );
         let document = Document::from(html);
         let body = document.body().unwrap();
-        let prose = Prose::measure(&body);
+        let prose = Prose::measure(&body, Focus::Balanced);
         assert_eq!(prose.total(), 5 * SENTENCE.trim().len());
         assert_eq!(prose.holder(&body).attr("id").as_deref(), Some("all"));
     }
 
     #[test]
+    fn prose_ends_with_its_last_long_line_or_sentence() {
+        let long = "a line of words without an end that is long";
+        for (text, left) in [
+            (format!("{long}\nMore"), long),
+            ("A sentence.\nRead more\nTags".to_owned(), "A sentence."),
+            ("短い文です。\n関連記事".to_owned(), "短い文です。"),
+            ("A sentence.".to_owned(), "A sentence."),
+            ("More\nTags".to_owned(), ""),
+            (String::new(), ""),
+        ] {
+            assert_eq!(&text[..end_of_prose(&text)], left, "{text:?}");
+        }
+    }
+
+    #[test]
     fn elements_beside_the_text_are_removed_unless_they_are_the_text() {
         let (text, long) = (SENTENCE.repeat(2), SENTENCE.repeat(9));
-        for (class, paragraph, stays) in [
-            ("related_posts", SENTENCE, false),
-            ("entry sharedaddy", "Share", false),
-            ("comment-list", text.as_str(), false),
-            ("has-sidebar", SENTENCE, true),
-            ("entry", SENTENCE, true),
-            ("newsletter", long.as_str(), true),
+        for (focus, class, paragraph, stays) in [
+            (Focus::Balanced, "related_posts", SENTENCE, false),
+            (Focus::Balanced, "entry sharedaddy", "Share", false),
+            (Focus::Balanced, "comment-list", text.as_str(), false),
+            (Focus::Balanced, "has-sidebar", SENTENCE, true),
+            (Focus::Balanced, "entry", SENTENCE, true),
+            (Focus::Balanced, "newsletter", long.as_str(), true),
+            (Focus::Balanced, "teaser", SENTENCE, true),
+            (Focus::Precision, "teaser", SENTENCE, false),
+            (Focus::Precision, "related_posts", SENTENCE, false),
+            (Focus::Precision, "teaser", long.as_str(), true),
+            (Focus::Recall, "related_posts", SENTENCE, true),
         ] {
             let html = format!("<p>{text}</p><div class='{class}'><p>{paragraph}</p></div>");
             let document = Document::from(html);
-            Prose::measure(&document.body().unwrap()).remove_beside(&document);
-            assert_eq!(document.select("div").exists(), stays, "{class}");
+            let body = document.body().unwrap();
+            Prose::measure(&body, focus).remove_beside(&document);
+            assert_eq!(document.select("div").exists(), stays, "{focus:?} {class}");
         }
     }
 }

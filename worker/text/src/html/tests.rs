@@ -22,7 +22,7 @@ fn page(content_type: &str, body: &[u8]) -> Result<Page, PageError> {
     page_text(
         &payload(content_type, body),
         "http://example.com/",
-        &HtmlLimits::default(),
+        &HtmlRules::default(),
         &Stop::default(),
     )
 }
@@ -70,7 +70,7 @@ fn a_record_of_commoncrawl_gives_its_article() {
     let start = memchr::memmem::find(&warc, b"\r\n\r\nHTTP/1.1 200").unwrap() + 4;
     let payload = &warc[start..start + 74_581];
     let url = "https://an.wikipedia.org/wiki/Escopete";
-    let page = page_text(payload, url, &HtmlLimits::default(), &Stop::default()).unwrap();
+    let page = page_text(payload, url, &HtmlRules::default(), &Stop::default()).unwrap();
     assert_eq!((page.charset, page.charset_source), ("UTF-8", CharsetSource::HttpHeader));
     assert_golden("whirlwind-escopete.an", &page);
 }
@@ -136,7 +136,7 @@ fn plain_text_keeps_its_lines() {
 
 #[test]
 fn what_is_not_a_page_has_a_reason() {
-    let limits = HtmlLimits::default();
+    let limits = HtmlRules::default();
     for (payload, expected) in [
         (b"HTTP/1.1 404 Not Found\r\n\r\n<p>x".to_vec(), "http_status"),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "http_malformed"),
@@ -208,5 +208,43 @@ fn a_page_gives_the_same_text_twice() {
     for (name, _) in PAGES {
         let html = std::fs::read(testdata().join("html").join(name)).unwrap();
         assert_eq!(page("text/html", &html), page("text/html", &html), "{name}");
+    }
+}
+
+/// Returns the text of a page, or the reason for which it has none.
+fn with_focus(focus: Focus, html: &str) -> String {
+    let rules = HtmlRules { focus, ..HtmlRules::default() };
+    let payload = payload("text/html; charset=utf-8", html.as_bytes());
+    let page = page_text(&payload, "http://example.com/", &rules, &Stop::default());
+    page.map_or_else(|error| error.reason().to_owned(), |page| page.text)
+}
+
+#[test]
+fn the_focus_decides_what_is_done_with_text_that_is_not_clearly_main_text() {
+    let sentence = "This is a sentence of the article, which has a number of words, and commas. ";
+    let article = format!("<p>{}</p>", sentence.repeat(4)).repeat(5);
+    let beside = |class: &str, word: &str| {
+        let text = format!("{word} is what a reader says here, in a sentence with commas. ");
+        format!("<div class=\"{class}\"><p>{}</p><p>{}</p></div>", text.repeat(3), text.repeat(4))
+    };
+    let html = format!(
+        "<body><div id=main><h1>Title</h1>{article}{}{}</div></body>",
+        beside("comment-list", "Listed"),
+        beside("comment-body", "Bodied"),
+    );
+    for (focus, listed, bodied) in [
+        (Focus::Precision, false, false),
+        (Focus::Balanced, false, true),
+        (Focus::Recall, true, true),
+    ] {
+        let text = with_focus(focus, &html);
+        assert!(text.contains("sentence of the article"), "{focus:?}: {text}");
+        let found = (text.contains("Listed is"), text.contains("Bodied is"));
+        assert_eq!(found, (listed, bodied), "{focus:?}: {text}");
+    }
+    let front = "<body><ul><li><a href=a>First</a> news<li><a href=b>Second</a> news</ul></body>";
+    assert_eq!(with_focus(Focus::Precision, front), "html_no_text");
+    for focus in [Focus::Balanced, Focus::Recall] {
+        assert!(with_focus(focus, front).contains("Second news"), "{focus:?}");
     }
 }

@@ -16,7 +16,7 @@ use html5ever::{ParseOpts, parse_document};
 use thresher_formats::stop::Stop;
 
 use super::bounds::Excess;
-use super::{HtmlLimits, PageError};
+use super::{HtmlRules, PageError};
 
 /// Size of the pieces that the parser gets. Between two of them it can be stopped.
 const PIECE_BYTES: usize = 4096;
@@ -37,7 +37,7 @@ const SEARCH_BYTES: u64 = 128;
 pub(crate) fn parse(
     html: &str,
     spent: u64,
-    limits: &HtmlLimits,
+    limits: &HtmlRules,
     stop: &Stop,
 ) -> Result<(Document, u64), PageError> {
     let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
@@ -66,7 +66,7 @@ pub(crate) fn parse(
 
 /// Measures the real tree, which may differ from the estimate of `bounds`, and clears titles that
 /// are too long. Returns the steps of the page.
-fn admit(document: &Document, spent: u64, limits: &HtmlLimits) -> Result<u64, Excess> {
+fn admit(document: &Document, spent: u64, limits: &HtmlRules) -> Result<u64, Excess> {
     let (mut depth, mut nodes, mut steps) = (0, 0, spent);
     let mut oversized = Vec::new();
     let root = document.root();

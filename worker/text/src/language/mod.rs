@@ -89,12 +89,16 @@ pub struct UnknownLabel {
     pub nearest: Option<String>,
 }
 
-/// Returns those of `wanted` that are not labels of the model.
-pub fn unknown_labels(model: &Model, wanted: &[String]) -> Vec<UnknownLabel> {
+/// Returns the labels of the model, without fastText's prefix.
+pub fn labels(model: &Model) -> Vec<&str> {
     let ids = 0..u32::try_from(model.label_count()).unwrap_or(u32::MAX);
     let labels = ids.map(|id| model.label(LabelId(id)));
-    let labels: Vec<&str> =
-        labels.map(|label| label.strip_prefix(LABEL_PREFIX).unwrap_or(label)).collect();
+    labels.map(|label| label.strip_prefix(LABEL_PREFIX).unwrap_or(label)).collect()
+}
+
+/// Returns those of `wanted` that are not labels of the model.
+pub fn unknown_labels(model: &Model, wanted: &[String]) -> Vec<UnknownLabel> {
+    let labels = labels(model);
     let unknown = wanted.iter().filter(|label| !labels.contains(&label.as_str()));
     let explain = |label: &String| UnknownLabel {
         label: label.clone(),

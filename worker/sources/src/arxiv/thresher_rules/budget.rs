@@ -11,7 +11,7 @@ pub(super) const MAX_NESTING: usize = 200;
 /// Number of calls whose expansion was given up; after that, no macro is expanded.
 const MAX_GIVEN_UP: usize = 64;
 /// Bytes in which ends of arguments and definitions are searched in vain.
-const MAX_SEARCHED: usize = 1 << 30;
+const MAX_SEARCHED: usize = 1 << 27;
 
 /// What expansions have cost so far.
 #[derive(Debug, Default)]

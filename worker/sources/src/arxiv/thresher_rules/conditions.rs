@@ -25,7 +25,7 @@ pub(super) struct Conditions {
 }
 
 /// Bytes in which ends of branches are searched in vain; after that, conditions stay in the text.
-const MAX_SEARCHED: usize = 1 << 28;
+const MAX_SEARCHED: usize = 1 << 26;
 
 /// What to do after a command of a condition: skip this many bytes, and print the command or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Reads definitions of macros and environments: `\newcommand`, `\def`, `\let`, `\newenvironment`
 //! and their relatives.
 
-use super::lexer::{Group, command, group, is_word, line_len, long_group, option, skip_len};
+use super::lexer::{Group, command, group, is_word, long_group, option, skip_len};
 use super::macros::{Argument, Macro};
 
 /// Commands that keep their meaning, because the text of a paper is found by them.
@@ -295,8 +295,14 @@ fn defined(name: &str, meaning: Macro, global: bool, provides: bool, len: usize)
 
 /// Returns the length of the rest of a line if it is blank, with its line feed.
 pub(super) fn blank_line_len(after: &str) -> Option<usize> {
-    let len = line_len(after);
-    after[..len].trim().is_empty().then_some(len)
+    for (at, sign) in after.char_indices() {
+        match sign {
+            '\n' => return Some(at + 1),
+            _ if sign.is_whitespace() => {}
+            _ => return None,
+        }
+    }
+    Some(after.len())
 }
 
 #[cfg(test)]

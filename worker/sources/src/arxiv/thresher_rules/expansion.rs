@@ -47,6 +47,7 @@ impl Reader<'_> {
             let grows = self.budget.calls.last().is_some_and(|it| it.bytes > MAX_GROUP_BYTES);
             return if grows { self.give_up() } else { self.emit_command(name) };
         };
+        self.budget.search(call.searched);
         let cost = known.expanded_len(&call).saturating_add(EXPANSION_BYTES);
         self.start_call(name, at);
         if !self.pays(cost) {

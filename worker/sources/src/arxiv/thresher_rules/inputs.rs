@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::lexer::{blank_len, group};
+use super::lexer::{Percents, blank_len, group, name_group, unended_len};
 use super::reader::{Frame, FrameSource, Reader};
 use crate::arxiv::paths::normal_path;
 use crate::arxiv::unusable::Unusable;
@@ -65,6 +65,22 @@ const KNOWN_ELSEWHERE: [&str; 38] = [
 const NOT_TEXT: [&str; 10] =
     [".sty", ".cls", ".def", ".cfg", ".clo", ".bbl", ".ind", ".gls", ".aux", ".fd"];
 
+/// Commands that input a file.
+const INPUTS: [&str; 12] = [
+    "@input",
+    "InputIfFileExists",
+    "import",
+    "include",
+    "includefrom",
+    "input",
+    "inputfrom",
+    "subfile",
+    "subfileinclude",
+    "subimport",
+    "subincludefrom",
+    "subinputfrom",
+];
+
 /// What an input command names.
 struct Wanted<'t> {
     name: &'t str,
@@ -78,7 +94,7 @@ impl Reader<'_> {
     /// Handles a command that inputs a file; returns `false` for other commands. `at` is the
     /// position of its arguments.
     pub(super) fn input(&mut self, name: &str, after: &str, at: usize) -> Result<bool, Unusable> {
-        let Some(wanted) = wanted(name, after) else { return Ok(false) };
+        let Some(wanted) = self.wanted(name, after) else { return Ok(false) };
         let path = self.expand_name(wanted.name.trim().trim_matches('"').trim());
         let lower = path.to_lowercase();
         if DRAWINGS.iter().any(|ending| lower.ends_with(ending)) {
@@ -113,6 +129,19 @@ impl Reader<'_> {
             self.close_gap(&after[wanted.len..]);
         }
         Ok(true)
+    }
+
+    /// Reads the arguments of a command, as long as the work for those without an end is bounded.
+    fn wanted<'t>(&mut self, name: &str, after: &'t str) -> Option<Wanted<'t>> {
+        if INPUTS.binary_search(&name).is_err() || self.budget.is_searched() {
+            return None;
+        }
+        let found = wanted(name, after);
+        // The others have no argument but names.
+        if found.is_none() && name == "InputIfFileExists" {
+            self.budget.search(unended_len(after, '{'));
+        }
+        found
     }
 
     fn may_insert(&mut self, number: usize) -> bool {
@@ -183,7 +212,7 @@ impl Reader<'_> {
 fn wanted<'t>(command: &str, after: &'t str) -> Option<Wanted<'t>> {
     match command {
         "input" | "@input" => {
-            if let Some(found) = group(after) {
+            if let Some(found) = name_group(after) {
                 return Some(Wanted { name: found.inner, folder: None, len: found.len });
             }
             let start = blank_len(after);
@@ -203,11 +232,11 @@ fn wanted<'t>(command: &str, after: &'t str) -> Option<Wanted<'t>> {
             })
         }
         "include" | "subfile" | "subfileinclude" => {
-            let found = group(after)?;
+            let found = name_group(after)?;
             Some(Wanted { name: found.inner, folder: None, len: found.len })
         }
         "InputIfFileExists" => {
-            let name = group(after)?;
+            let name = name_group(after)?;
             let found = group(&after[name.len..])?;
             let missing = group(&after[name.len + found.len..])?;
             let len = name.len + found.len + missing.len;
@@ -216,8 +245,8 @@ fn wanted<'t>(command: &str, after: &'t str) -> Option<Wanted<'t>> {
         "import" | "subimport" | "includefrom" | "subincludefrom" | "inputfrom"
         | "subinputfrom" => {
             let star = usize::from(after.starts_with('*'));
-            let folder = group(&after[star..])?;
-            let name = group(&after[star + folder.len..])?;
+            let folder = name_group(&after[star..])?;
+            let name = name_group(&after[star + folder.len..])?;
             let len = star + folder.len + name.len;
             Some(Wanted { name: name.inner, folder: Some(folder.inner), len })
         }
@@ -228,14 +257,7 @@ fn wanted<'t>(command: &str, after: &'t str) -> Option<Wanted<'t>> {
 /// Returns the position after `\begin{document}` outside of comments.
 pub(super) fn document_start(text: &str) -> Option<usize> {
     const BEGIN: &str = "\\begin{document}";
-    let mut from = 0;
-    while let Some(found) = text[from..].find(BEGIN) {
-        let at = from + found;
-        let line = text[..at].rfind('\n').map_or(0, |feed| feed + 1);
-        from = at + BEGIN.len();
-        if !text[line..at].contains('%') {
-            return Some(from);
-        }
-    }
-    None
+    let mut percents = Percents::of(text);
+    let found = text.match_indices(BEGIN).find(|(at, _)| !percents.are_before(*at));
+    found.map(|(at, _)| at + BEGIN.len())
 }

@@ -5,8 +5,16 @@
 /// Length in bytes of the longest group that is an argument. In a longer one, a closing brace is
 /// probably missing.
 pub(super) const MAX_GROUP_BYTES: usize = 64 << 10;
+/// Length in bytes of the longest name of an environment or a file, and of the longest options of
+/// `\lstinline`.
+const MAX_NAME_BYTES: usize = 1 << 10;
 /// Length in bytes of the longest value of a macro.
 const MAX_VALUE_BYTES: usize = 1 << 20;
+/// Number of bytes of a group in which ends of arguments that are taken as they are may be searched
+/// in vain; later ones in it are read like other text.
+const MAX_SEARCHED_BYTES: usize = 1 << 16;
+/// Length in bytes of the longest argument that is taken as it is.
+const MAX_RAW_BYTES: usize = 16 << 10;
 
 /// Commands whose argument is taken as it is: `%` starts no comment in it.
 const RAW_ARGUMENT: [&str; 7] =
@@ -80,6 +88,16 @@ pub(super) fn long_group(text: &str) -> Option<Group<'_>> {
     bracketed(text, b'{', b'}', MAX_VALUE_BYTES)
 }
 
+/// Reads a group in braces that is a name.
+pub(super) fn name_group(text: &str) -> Option<Group<'_>> {
+    bracketed(text, b'{', b'}', MAX_NAME_BYTES)
+}
+
+/// Reads the options of a command that prints text as it is.
+pub(super) fn short_option(text: &str) -> Option<Group<'_>> {
+    bracketed(text, b'[', b']', MAX_NAME_BYTES)
+}
+
 /// Reads an optional argument.
 pub(super) fn option(text: &str) -> Option<Group<'_>> {
     bracketed(text, b'[', b']', MAX_GROUP_BYTES)
@@ -91,7 +109,7 @@ fn bracketed(text: &str, open: u8, close: u8, most: usize) -> Option<Group<'_>> 
     if bytes.get(start) != Some(&open) {
         return None;
     }
-    let (mut at, mut depth) = (start + 1, 0_usize);
+    let (mut at, mut depth, mut searched) = (start + 1, 0_usize, 0);
     while at < bytes.len() && at - start <= most {
         match bytes[at] {
             byte if byte == close && depth == 0 => {
@@ -106,9 +124,7 @@ fn bracketed(text: &str, open: u8, close: u8, most: usize) -> Option<Group<'_>> 
             b'\\' => {
                 let name = command(&text[at..], false).unwrap_or_default();
                 at += 1 + name.len();
-                if has_raw_argument(name) {
-                    at += raw_group(&text[at..]).map_or(0, |found| found.len);
-                }
+                at += raw_len(name, &text[at..], &mut searched);
                 continue;
             }
             _ => {}
@@ -118,17 +134,46 @@ fn bracketed(text: &str, open: u8, close: u8, most: usize) -> Option<Group<'_>> 
     None
 }
 
+/// Returns the length of the argument of a command that takes it as it is, and 0 for others. Adds
+/// to the bytes that were searched in vain.
+fn raw_len(name: &str, after: &str, searched: &mut usize) -> usize {
+    if !has_raw_argument(name) || *searched >= MAX_SEARCHED_BYTES {
+        return 0;
+    }
+    let found = raw_group(after);
+    *searched += if found.is_none() { unended_raw_len(after) } else { 0 };
+    found.map_or(0, |found| found.len)
+}
+
+/// Returns the number of bytes in which the end of an argument that is taken as it is was searched
+/// in vain, if it could not be read.
+pub(super) fn unended_raw_len(text: &str) -> usize {
+    let rest = text.trim_start_matches([' ', '\t']);
+    match rest.bytes().next() {
+        Some(b'{') => rest.len().min(MAX_RAW_BYTES),
+        Some(sign) if sign.is_ascii_punctuation() => line_len(rest).min(MAX_GROUP_BYTES),
+        _ => 0,
+    }
+}
+
+/// Returns the number of bytes in which the end of a group was searched in vain, if it could not be
+/// read. A text without the bracket is not searched.
+pub(super) fn unended_len(text: &str, open: char) -> usize {
+    let rest = &text[skip_len(text)..];
+    if rest.starts_with(open) { rest.len().min(MAX_GROUP_BYTES) } else { 0 }
+}
+
 /// Reads an argument that is taken as it is: in braces, or between two equal characters. It must
 /// end before an empty line.
 pub(super) fn raw_group(text: &str) -> Option<Group<'_>> {
     let start = text.len() - text.trim_start_matches([' ', '\t']).len();
     let bytes = text.as_bytes();
-    let end = text.find("\n\n").unwrap_or(text.len());
     match bytes.get(start)? {
         b'{' => {
             let (mut at, mut depth) = (start + 1, 0_usize);
-            while at < end {
+            while at < bytes.len() && at - start <= MAX_RAW_BYTES {
                 match bytes[at] {
+                    b'\n' if bytes.get(at + 1) == Some(&b'\n') => return None,
                     b'}' if depth == 0 => {
                         return Some(Group { inner: &text[start + 1..at], len: at + 1 });
                     }
@@ -153,8 +198,8 @@ pub(super) fn delimited(text: &str) -> Option<Group<'_>> {
     let sign = text.chars().next().filter(|sign| !sign.is_whitespace())?;
     let from = sign.len_utf8();
     let line = &text[from..];
-    let line = &line[..line.find('\n').unwrap_or(line.len())];
-    let end = line.find(sign)?;
+    let line = &line[..line.floor_char_boundary(MAX_GROUP_BYTES)];
+    let end = line.find(['\n', sign]).filter(|end| !line[*end..].starts_with('\n'))?;
     Some(Group { inner: &line[..end], len: from + end + from })
 }
 
@@ -162,7 +207,7 @@ pub(super) fn delimited(text: &str) -> Option<Group<'_>> {
 /// feed and the indentation that TeX ignores after a comment.
 pub(super) fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut at = 0;
+    let (mut at, mut searched) = (0, 0);
     while let Some(found) = memchr::memchr2(b'%', b'\\', &text.as_bytes()[at..]) {
         out.push_str(&text[at..at + found]);
         at += found;
@@ -173,14 +218,41 @@ pub(super) fn without_comments(text: &str) -> String {
         }
         let name = command(&text[at..], false).unwrap_or_default();
         let mut len = 1 + name.len();
-        if has_raw_argument(name) {
-            len += raw_group(&text[at + len..]).map_or(0, |found| found.len);
-        }
+        len += raw_len(name, &text[at + len..], &mut searched);
         out.push_str(&text[at..at + len]);
         at += len;
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// Shows whether a `%` is before a place on its line. Places are asked in their order, so that no
+/// part of a long line is searched twice.
+pub(super) struct Percents<'t> {
+    text: &'t str,
+    at: usize,
+    found: bool,
+}
+
+impl<'t> Percents<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        Self { text, at: 0, found: false }
+    }
+
+    /// Returns whether a `%` is between the start of the line and `place`.
+    pub(super) fn are_before(&mut self, place: usize) -> bool {
+        let passed = &self.text[self.at..place];
+        let line = match passed.rfind('\n') {
+            Some(feed) => {
+                self.found = false;
+                &passed[feed..]
+            }
+            None => passed,
+        };
+        self.found |= line.contains('%');
+        self.at = place;
+        self.found
+    }
 }
 
 /// Returns whether a text ends with a command whose name a following letter would extend.
@@ -223,6 +295,8 @@ mod tests {
         }
         assert_eq!(delimited("+a|b+ c"), Some(Group { inner: "a|b", len: 5 }));
         assert_eq!(delimited("+a\nb+"), None);
+        assert_eq!(unended_len(" [a", '['), 2);
+        assert_eq!(unended_len("{a", '['), 0);
     }
 
     #[test]
@@ -239,6 +313,15 @@ mod tests {
         for (text, expected) in ends {
             assert_eq!(ends_with_word(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_percent_sign_counts_on_its_own_line() {
+        let text = "a % b\nc d\n% e";
+        let mut percents = Percents::of(text);
+        let found: Vec<bool> = (0..=text.len()).map(|at| percents.are_before(at)).collect();
+        let expected = (0..=text.len()).map(|at| matches!(at, 3..=5 | 11..));
+        assert_eq!(found, expected.collect::<Vec<_>>());
     }
 
     #[test]

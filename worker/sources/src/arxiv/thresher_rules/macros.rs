@@ -6,7 +6,8 @@
 use std::rc::Rc;
 
 use super::lexer::{
-    blank_len, command, ends_with_word, group, is_word, option, skip_len, without_comments,
+    blank_len, command, ends_with_word, group, is_word, option, skip_len, unended_len,
+    without_comments,
 };
 
 /// The meaning of a macro.
@@ -43,6 +44,8 @@ pub(super) struct Call<'t> {
     arguments: Vec<&'t str>,
     /// The length of the arguments in the text.
     pub(super) len: usize,
+    /// Number of bytes in which ends of optional arguments were searched in vain.
+    pub(super) searched: usize,
 }
 
 impl Macro {
@@ -70,13 +73,18 @@ impl Macro {
 
     /// Reads the arguments of a call after its name, or returns `None` if one is missing.
     pub(super) fn call<'t>(&'t self, after: &'t str) -> Option<Call<'t>> {
-        let mut call = Call { arguments: Vec::with_capacity(self.arguments.len()), len: 0 };
+        let arguments = Vec::with_capacity(self.arguments.len());
+        let mut call = Call { arguments, len: 0, searched: 0 };
         for argument in &self.arguments {
             let rest = &after[call.len..];
             let (text, len) = match argument {
-                Argument::Optional(default) => {
-                    option(rest).map_or((default.as_str(), 0), |found| (found.inner, found.len))
-                }
+                Argument::Optional(default) => match option(rest) {
+                    Some(found) => (found.inner, found.len),
+                    None => {
+                        call.searched += unended_len(rest, '[');
+                        (default.as_str(), 0)
+                    }
+                },
                 Argument::Mandatory => mandatory(rest)?,
             };
             call.arguments.push(text);

@@ -30,7 +30,7 @@ static ABSTRACT: LazyLock<Regex> = LazyLock::new(|| {
 /// The last commands of a front matter.
 static FRONT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
-        r"\\maketitle\b|\\tableofcontents\b|\\(?:keywords|pacs|subjclass|keyword|address|thanks|date)\b(?:\[[^\]]*\])?|\\end\s*\{(?:abstract\*?|Abstract|ABSTRACT|onecolabstract|frontmatter|keywords?|titlepage|IEEEkeywords|CCSXML)\}",
+        r"\\maketitle\b|\\tableofcontents\b|\\(?:keywords|pacs|subjclass|keyword|address|thanks|date)\b|\\end\s*\{(?:abstract\*?|Abstract|ABSTRACT|onecolabstract|frontmatter|keywords?|titlepage|IEEEkeywords|CCSXML)\}",
     )
 });
 /// The start of the appendix or the bibliography.
@@ -100,15 +100,14 @@ fn abstract_of(front: &str) -> Option<Abstract> {
 fn body_start(paper: &Paper, after_abstract: Option<usize>, heading: usize) -> usize {
     let document = paper.document.unwrap_or(0);
     let front = &paper.text[document..heading];
-    let mut end = None;
-    for mark in FRONT.find_iter(front) {
+    let end = FRONT.find_iter(front).last().map(|mark| {
         let mut after = document + mark.end();
         if !mark.as_str().starts_with("\\end") {
             after += option(&paper.text[after..heading]).map_or(0, |found| found.len);
             after += group(&paper.text[after..heading]).map_or(0, |found| found.len);
         }
-        end = Some(after);
-    }
+        after
+    });
     let after_abstract = after_abstract.filter(|after| *after > document);
     let (from, least) = match end.max(after_abstract) {
         Some(from) => (from, BODY_WORDS),

@@ -18,7 +18,7 @@ use super::definitions::{
     Defines, Definition, blank_line_len, definition, is_definition, is_prefix,
 };
 use super::files::Files;
-use super::lexer::{command, ends_with_word, has_raw_argument, line_len, raw_group};
+use super::lexer::{command, ends_with_word, has_raw_argument, line_len};
 use super::macros::Macro;
 use super::table::Table;
 use crate::arxiv::unusable::Unusable;
@@ -188,7 +188,7 @@ impl Reader<'_> {
                 return self.emit(&text[at..after_at]);
             }
             _ if has_raw_argument(name) => {
-                let len = raw_group(after).map_or(0, |found| found.len);
+                let len = self.raw(after).map_or(0, |found| found.len);
                 self.set_at(after_at + len);
                 return self.emit(&text[at..after_at + len]);
             }
@@ -261,11 +261,11 @@ impl Reader<'_> {
 
     /// Removes the line on which something was removed, if nothing else is on it.
     pub(super) fn close_gap(&mut self, after: &str) {
-        let kept = self.paper.text.trim_end_matches([' ', '\t']).len();
-        let is_first = kept == 0 || self.paper.text[..kept].ends_with('\n');
         let is_file =
             matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
-        if let Some(len) = blank_line_len(after).filter(|_| is_first && is_file) {
+        let Some(len) = blank_line_len(after).filter(|_| is_file) else { return };
+        let kept = self.paper.text.trim_end_matches([' ', '\t']).len();
+        if kept == 0 || self.paper.text[..kept].ends_with('\n') {
             self.paper.text.truncate(kept);
             if let Some(frame) = self.frames.last_mut() {
                 frame.at += len;

@@ -12,6 +12,7 @@ use regex::Regex;
 use super::compiled;
 use super::files::Files;
 use super::inputs::document_start;
+use super::lexer::Percents;
 use super::readme::{Usage, is_readme, usages};
 use crate::arxiv::paths::normal_path;
 
@@ -20,6 +21,10 @@ pub(super) const MAX_COMPARED: usize = 4;
 /// A file with the name of a supplement is the root if it has this many times the letters of every
 /// other root.
 pub(super) const DEMOTION: usize = 8;
+
+/// Number of files that all files of a paper are found to input, directly or through others. After
+/// that, a file is taken to input none.
+const MAX_REACHED: usize = 1 << 20;
 
 /// A command that inputs another file, by its name or by a folder and a name.
 static INPUT: LazyLock<Regex> = LazyLock::new(|| {
@@ -67,15 +72,15 @@ pub(super) fn roots(files: &Files, is_tex: &dyn Fn(&str) -> bool) -> Roots {
     };
     let tops: Vec<usize> =
         (0..files.all.len()).filter(eligible).filter(|it| graph.is_top(*it)).collect();
+    let documents: Vec<bool> = files.all.iter().map(|file| is_document(&file.text)).collect();
     let with_document: Vec<usize> = tops
         .iter()
         .copied()
         .filter(|top| {
-            let is_document = |it: &&usize| is_document(&files.all[**it].text);
-            let mut documents = graph.reached[*top].iter().filter(is_document).peekable();
+            let mut found = graph.reached[*top].iter().filter(|it| documents[**it]).peekable();
             // Of a circle of files, those with a document are the roots.
-            documents.peek().is_some()
-                && (is_document(&top) || documents.all(|it| !graph.reached[*it].contains(top)))
+            found.peek().is_some()
+                && (documents[*top] || found.all(|it| !graph.reached[*it].contains(top)))
         })
         .collect();
     if with_document.is_empty() {
@@ -85,20 +90,21 @@ pub(super) fn roots(files: &Files, is_tex: &dyn Fn(&str) -> bool) -> Roots {
             tops.iter().copied().filter(|it| PLAIN.is_match(&files.all[*it].text)).collect();
         return Roots::All(if plain.is_empty() { tex } else { plain });
     }
+    let classes: Vec<_> = files.all.iter().map(|file| class_of(&file.text)).collect();
     let mut candidates: Vec<Candidate> = with_document
         .iter()
         .map(|number| {
             let reached = &graph.reached[*number];
-            let class = reached.iter().find_map(|it| class_of(&files.all[*it].text));
-            let is_demoted = is_side_name(&files.all[*number].path)
-                || class.is_some_and(|class| is_side_class(&class));
+            let class = reached.iter().find_map(|it| classes[*it].as_deref());
+            let is_demoted =
+                is_side_name(&files.all[*number].path) || class.is_some_and(is_side_class);
             Candidate { number: *number, is_demoted }
         })
         .collect();
     let size = |it: &Candidate| {
         graph.reached[it.number].iter().map(|file| files.all[*file].text.len()).sum::<usize>()
     };
-    candidates.sort_by_key(|it| (it.is_demoted, std::cmp::Reverse(size(it)), it.number));
+    candidates.sort_by_cached_key(|it| (it.is_demoted, std::cmp::Reverse(size(it)), it.number));
     // Both kinds are compared.
     let demoted = candidates.iter().filter(|it| it.is_demoted).take(1).copied();
     let demoted: Vec<_> = demoted.collect();
@@ -130,39 +136,48 @@ fn readme(files: &Files) -> (Vec<usize>, BTreeSet<usize>) {
 struct Graph {
     /// The files that each file inputs, directly or through others, and the file itself.
     reached: Vec<BTreeSet<usize>>,
+    /// The files that input each file, and the file itself.
+    reached_by: Vec<Vec<usize>>,
 }
 
 impl Graph {
     fn of(files: &Files) -> Self {
         let direct: Vec<BTreeSet<usize>> =
             (0..files.all.len()).map(|number| inputs_of(files, number)).collect();
-        let reached = (0..direct.len()).map(|start| {
-            let (mut seen, mut waiting) = (BTreeSet::from([start]), vec![start]);
-            while let Some(at) = waiting.pop() {
-                waiting.extend(direct[at].iter().copied().filter(|next| seen.insert(*next)));
-            }
-            seen
-        });
-        Self { reached: reached.collect() }
+        let mut left = MAX_REACHED;
+        let reached: Vec<_> = (0..direct.len())
+            .map(|start| {
+                let (mut seen, mut waiting) = (BTreeSet::from([start]), vec![start]);
+                while left > 0
+                    && let Some(at) = waiting.pop()
+                {
+                    waiting.extend(direct[at].iter().copied().filter(|next| seen.insert(*next)));
+                    left = left.saturating_sub(direct[at].len());
+                }
+                seen
+            })
+            .collect();
+        let mut reached_by = vec![Vec::new(); direct.len()];
+        for (start, reached) in reached.iter().enumerate() {
+            reached.iter().for_each(|file| reached_by[*file].push(start));
+        }
+        Self { reached, reached_by }
     }
 
     /// Returns whether no file inputs this one, except those that it inputs itself.
     fn is_top(&self, number: usize) -> bool {
-        self.reached.iter().enumerate().all(|(other, reached)| {
-            !reached.contains(&number) || self.reached[number].contains(&other)
-        })
+        self.reached_by[number].iter().all(|other| self.reached[number].contains(other))
     }
 }
 
 fn inputs_of(files: &Files, number: usize) -> BTreeSet<usize> {
     let file = &files.all[number];
     let own = files.folder(number);
-    let uncommented = |at: usize| {
-        let line = file.text[..at].rfind('\n').map_or(0, |feed| feed + 1);
-        !file.text[line..at].contains('%')
-    };
+    let mut percents = Percents::of(&file.text);
     let found = INPUT.captures_iter(&file.text).filter_map(|found| {
-        uncommented(found.get(0)?.start()).then_some(())?;
+        if percents.are_before(found.get(0)?.start()) {
+            return None;
+        }
         let text = |group| found.get(group).map(|it| it.as_str());
         let (folder, name) = match (text(1).or_else(|| text(2)), text(3), text(4)) {
             (Some(name), ..) => (String::new(), name),

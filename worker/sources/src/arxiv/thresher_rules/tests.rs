@@ -1,6 +1,8 @@
 //! Tests of whole papers, as tables of files and texts.
 
 use super::*;
+use crate::arxiv::published;
+use crate::testing::expect_linear;
 
 fn read_all(files: &[(&str, &str)]) -> Result<PaperText, Unusable> {
     let files: Vec<_> =
@@ -270,4 +272,60 @@ fn of_several_roots_the_paper_is_read() {
     assert_eq!(text(&[("example_paper.tex", &paper)]), expected);
     // Without a document, all files are the paper; a link to one of them is not.
     assert_eq!(text(&[("a.tex", "x"), ("b.tex", "y"), ("c.tex", "x")]), "x\ny");
+}
+
+/// Openings of what the reader of papers searches the end of.
+#[rustfmt::skip]
+const OPENINGS: [&str; 58] = [
+    "{", "[", "\\begin{", "\\begin{a}", "\\begin{verbatim}", "\\begin{comment}", "\\end{",
+    "\\end", "\\url", "\\url{", "\\url ", "\\path|", "\\verb", "\\verb|a|", "\\verb[",
+    "\\lstinline{", "\\mintinline{", "\\input{", "\\input a ", "\\InputIfFileExists{a}{",
+    "\\import{a}{", "\\newcommand{\\a}{", "\\newcommand{\\a}[", "\\def\\a{} ", "\\def\\a{",
+    "\\def\\a", "\\let\\a\\b ", "\\o[", "\\m{", "\\m", "\\n ", "\\iffalse ", "\\iftrue ",
+    "\\else ", "\\fi ", "\\newif\\ifa ", "% \\begin{document}", "%\\input{a}", "%", "a%\n",
+    "\\date[", "\\date{", "\\keywords[a]", "\\section{", "\\section*[", "\\begin{abstract}",
+    "\\abstract[", "\\abstract{", "\\appendix ", "\\bibliography{", "\\begin{thebibliography}",
+    "\\documentclass[", "\\usepackage[", "\\begingroup ", "\\xspace ", "\\begin{CJK}[",
+    "\\newenvironment{a}{", "\\endinput ",
+];
+
+#[test]
+fn hostile_papers_take_time_in_proportion_to_their_length() {
+    let head = "\\newcommand{\\o}[1][d]{v}\\newcommand{\\m}[1]{(#1)}\\def\\n{\\m{x}}";
+    for sign in OPENINGS {
+        // What has its end is read at once, so that small papers of it are enough.
+        for (close, bytes) in [("", 1 << 19), ("}", 1 << 15), ("]", 1 << 15)] {
+            let count = bytes / (sign.len() + close.len());
+            let (open, closed) = (sign.repeat(count), close.repeat(count));
+            let paper = format!("{head}\\begin{{document}}{open}{closed}\\section{{A}} b");
+            let files = [("a.tex".to_owned(), paper.into_bytes())];
+            expect_linear(&format!("{sign:?} and {close:?}"), || {
+                let _ = text_of(&files, 1 << 24);
+                let _ = published::text_of(&files, 1 << 24);
+            });
+        }
+    }
+}
+
+#[test]
+fn many_files_and_many_macros_take_time_in_proportion_to_their_size() {
+    let many = |text: &dyn Fn(usize) -> String| -> Vec<(String, Vec<u8>)> {
+        (0..5000).map(|n| (format!("f{n}.tex"), text(n).into_bytes())).collect()
+    };
+    let chain = many(&|n| format!("\\input{{f{}}}", n + 1));
+    let star = many(&|_| "\\begin{document}\\input{f0}".to_owned());
+    let alone = many(&|n| format!("\\begin{{document}} {n}"));
+    let macros: String =
+        (0..20_000).map(|n| format!("\\newcommand{{\\a{n}}}{{b}}\n\\a{n} ")).collect();
+    let macros = vec![("a.tex".to_owned(), format!("\\section{{A}}{macros}").into_bytes())];
+    for (kind, files) in [("chain", chain), ("star", star), ("alone", alone), ("macros", macros)] {
+        expect_linear(kind, || {
+            let _ = text_of(&files, 1 << 24);
+        });
+        if kind != "macros" {
+            expect_linear(kind, || {
+                let _ = published::text_of(&files, 1 << 24);
+            });
+        }
+    }
 }

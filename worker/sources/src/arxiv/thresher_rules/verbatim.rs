@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::lexer::{delimited, group, option, raw_group};
+use super::lexer::{
+    Group, delimited, line_len, name_group, raw_group, short_option, unended_raw_len,
+};
 use super::reader::Reader;
 use crate::arxiv::unusable::Unusable;
 
@@ -46,7 +48,7 @@ impl Reader<'_> {
         at: usize,
         after_at: usize,
     ) -> Result<(), Unusable> {
-        let Some(found) = group(&text[after_at..]) else { return self.emit("\\begin") };
+        let Some(found) = name_group(&text[after_at..]) else { return self.emit("\\begin") };
         let name = found.inner.trim();
         let inside = after_at + found.len;
         if name == "document" {
@@ -90,7 +92,7 @@ impl Reader<'_> {
 
     /// Handles `\end`. The end of the document ends its file, as does `\end` of plain TeX.
     pub(super) fn end_environment(&mut self, after: &str) -> Result<(), Unusable> {
-        match group(after) {
+        match name_group(after) {
             Some(found) if found.inner.trim() == "document" => self.end_file(true),
             None if self.paper.document.is_none() && !after.trim_start().starts_with('{') => {
                 self.end_file(true);
@@ -100,6 +102,27 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Reads an argument that is taken as it is, as long as the work is bounded.
+    pub(super) fn raw<'t>(&mut self, text: &'t str) -> Option<Group<'t>> {
+        self.bounded(text, raw_group, unended_raw_len)
+    }
+
+    fn bounded<'t>(
+        &mut self,
+        text: &'t str,
+        read: fn(&'t str) -> Option<Group<'t>>,
+        unended: impl Fn(&str) -> usize,
+    ) -> Option<Group<'t>> {
+        if self.budget.is_searched() {
+            return None;
+        }
+        let found = read(text);
+        if found.is_none() {
+            self.budget.search(unended(text));
+        }
+        found
+    }
+
     /// Handles `\verb` and similar commands, whose backslash is at `at`.
     pub(super) fn inline(&mut self, name: &str, text: &str, at: usize) -> Result<(), Unusable> {
         let start = at + 1 + name.len();
@@ -107,13 +130,15 @@ impl Reader<'_> {
         if text[from..].starts_with('*') {
             from += 1;
         }
-        from += option(&text[from..]).map_or(0, |found| found.len);
+        if name != "verb" {
+            from += short_option(&text[from..]).map_or(0, |found| found.len);
+        }
         if name == "mintinline" {
-            from += group(&text[from..]).map_or(0, |found| found.len);
+            from += name_group(&text[from..]).map_or(0, |found| found.len);
         }
         let rest = &text[from..];
         let braced = name != "verb" && rest.starts_with('{');
-        let found = if braced { raw_group(rest) } else { delimited(rest) };
+        let found = if braced { self.raw(rest) } else { self.bounded(rest, delimited, line_len) };
         let end = found.map_or(start, |found| from + found.len);
         self.set_at(end);
         let raw: Rc<str> = text[at..end].into();

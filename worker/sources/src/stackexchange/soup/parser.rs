@@ -32,6 +32,28 @@ enum Step {
     Wait,
 }
 
+/// The next place of a sign, which is remembered until it is passed.
+#[derive(Debug)]
+struct Next {
+    sign: char,
+    at: Option<usize>,
+}
+
+impl Next {
+    fn of(sign: char) -> Self {
+        Self { sign, at: None }
+    }
+
+    /// Returns whether the sign is in the markup from `from` on, which may not become smaller.
+    fn is_in(&mut self, html: &str, from: usize) -> bool {
+        if self.at.is_none_or(|at| at < from) {
+            let found = html[from..].find(self.sign);
+            self.at = Some(found.map_or(usize::MAX, |more| from + more));
+        }
+        self.at != Some(usize::MAX)
+    }
+}
+
 /// A parser of one markup.
 #[derive(Debug)]
 pub(super) struct Parser<'h> {
@@ -39,6 +61,8 @@ pub(super) struct Parser<'h> {
     pub(super) at: usize,
     pub(super) state: State,
     pub(super) soup: Soup,
+    tag_start: Next,
+    tag_end: Next,
     open: Vec<String>,
     /// Whether a `head`, or a `body`, has been opened.
     has_head: bool,
@@ -55,6 +79,8 @@ impl<'h> Parser<'h> {
             at: 0,
             state: State::Start,
             soup: Soup::default(),
+            tag_start: Next::of('<'),
+            tag_end: Next::of('>'),
             open: Vec::new(),
             has_head: false,
             has_body: false,
@@ -140,7 +166,7 @@ impl<'h> Parser<'h> {
             }
             self.comment();
         } else if self.starts_with("<?") {
-            if !last && !self.rest().contains('>') {
+            if !last && !self.tag_end.is_in(self.html, self.at) {
                 return Some(Step::Wait);
             }
             self.instruction();
@@ -202,7 +228,7 @@ impl<'h> Parser<'h> {
                 self.soup.data("<");
                 self.at += 1;
             }
-            _ if !last && !self.rest().contains('<') => return Step::Wait,
+            _ if !last && !self.tag_start.is_in(self.html, self.at) => return Step::Wait,
             _ => self.characters(),
         }
         Step::Next
@@ -294,7 +320,7 @@ impl<'h> Parser<'h> {
     }
 
     fn end_tag(&mut self, last: bool) -> Step {
-        if self.left() < 2 || (!last && !self.rest().contains('>')) {
+        if self.left() < 2 || (!last && !self.tag_end.is_in(self.html, self.at)) {
             return Step::Wait;
         }
         self.read_end_tag();

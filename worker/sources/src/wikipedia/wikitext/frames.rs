@@ -1,6 +1,7 @@
 //! Walks over a page with a stack of frames, one for each open element. When an element is closed,
 //! its text is added to the frame below.
 
+mod ends;
 mod links;
 mod styles;
 mod templates;
@@ -11,6 +12,7 @@ use super::entities::entity;
 use super::outline::{Outline, Span, SpanKind};
 use super::tags::{OpenTag, closing_tag, is_visible, open_tag};
 use super::{Form, LinkPrefixes, SECTION, collapsed, readable};
+use ends::{Ends, Line};
 use styles::Styles;
 
 /// Depth of open elements; markup that is nested deeper is text.
@@ -58,6 +60,7 @@ pub(super) struct Stripper<'a> {
     prefixes: &'a LinkPrefixes,
     form: Form,
     outline: Outline,
+    ends: Ends,
     styles: Styles,
     frames: Vec<Frame>,
     at: usize,
@@ -71,7 +74,8 @@ impl<'a> Stripper<'a> {
         let bottom = Frame { kind: Kind::Page, opener: String::new(), text: String::new() };
         let outline = Outline::of(page);
         let styles = Styles::new(page);
-        Self { page, prefixes, form, outline, styles, frames: vec![bottom], at: 0, in_term: false }
+        let (ends, frames) = (Ends::default(), vec![bottom]);
+        Self { page, prefixes, form, outline, ends, styles, frames, at: 0, in_term: false }
     }
 
     /// Returns the text of the page, with [`SECTION`] at the start of each section.
@@ -322,26 +326,13 @@ impl<'a> Stripper<'a> {
         std::iter::from_fn(move || {
             while at < to {
                 let here = at;
-                at = self.end_of_element(at);
+                at = self.outline.end_of_element(self.page, at);
                 if bytes[here] == sign && at == here + 1 {
                     return Some(here);
                 }
             }
             None
         })
-    }
-
-    /// Returns the end of the element at `at`: a span, a link, an open tag, or a byte.
-    fn end_of_element(&self, at: usize) -> usize {
-        match self.page.as_bytes()[at] {
-            b'{' => self.outline.span(at).map_or(at + 1, |span| span.end),
-            b'[' => self.outline.link(at).map_or(at + 1, |close| close + 2),
-            b'<' => match self.outline.span(at) {
-                Some(span) => span.end,
-                None => self.outline.tag(at).map_or(at + 1, |tag| tag.contents),
-            },
-            _ => at + 1,
-        }
     }
 
     fn heading(&mut self) -> bool {
@@ -351,8 +342,8 @@ impl<'a> Stripper<'a> {
         let bytes = self.page.as_bytes();
         let signs = bytes[self.at..].iter().take_while(|byte| **byte == b'=').count();
         let from = self.at + signs;
-        let line = self.top_level(from, bytes.len(), b'\n').next().unwrap_or(bytes.len());
-        let Some(last) = self.top_level(from, line, b'=').last() else {
+        let Line { last_equals, .. } = self.ends.line(self.page, &self.outline, from);
+        let Some(last) = last_equals else {
             self.keep(from);
             return true;
         };

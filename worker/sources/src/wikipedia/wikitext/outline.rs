@@ -89,6 +89,19 @@ impl Outline {
         let found = self.tags.binary_search_by_key(&at, |tag| tag.start).ok()?;
         Some(self.tags[found])
     }
+
+    /// Returns the end of the element at `at`: a span, a link, an open tag, or a byte.
+    pub(super) fn end_of_element(&self, page: &str, at: usize) -> usize {
+        match page.as_bytes()[at] {
+            b'{' => self.span(at).map_or(at + 1, |span| span.end),
+            b'[' => self.link(at).map_or(at + 1, |close| close + 2),
+            b'<' => match self.span(at) {
+                Some(span) => span.end,
+                None => self.tag(at).map_or(at + 1, |tag| tag.contents),
+            },
+            _ => at + 1,
+        }
+    }
 }
 
 /// The state of the pass over a page.
@@ -270,7 +283,8 @@ impl Scan<'_> {
         if in_template && run > 1 {
             return 0;
         }
-        self.braces.retain(|(start, _)| *start < open);
+        // They are in the order of their starts.
+        self.braces.truncate(self.braces.partition_point(|(start, _)| *start < open));
         self.tables.pop();
         self.at += 1;
         self.push(open, self.at, SpanKind::Table);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::super::namespaces::prefixes_of;
 use super::super::pages::{Found, PageFinder, parse};
 use super::*;
+use crate::testing::expect_linear;
 
 const GOLDEN: &str = include_str!("../../../../testdata/wikipedia/golden.jsonl");
 
@@ -158,42 +159,46 @@ fn real_pages_are_readable() {
     assert_eq!((emptied, gaps), (0, 0), "in {pages} pages");
 }
 
+/// Openings of every element, and other signs.
+#[rustfmt::skip]
+const OPENINGS: [&str; 56] = [
+    "{{", "{{ ", "[[", "[[a|", "<b>", "''", "'''", "=", "\n==", "\n= [[", "\n= {{a\n",
+    "\n= <b>\n", "\n= a [[b\n]] =", "{|\n", "\n{|\n|}", "{{ \n{|\n|}", "[http://a ", "[http://a",
+    "[http://{{", "[http://{{{a|", "[http://a ''", "''[http://a ", "{{{a|", "{{a|b=",
+    "{{lang|fr|", "{{convert|1|", "<!--", "<ref>", "<ref name=", "<ref name=\"a", "<a <!-- ",
+    "</b>", "</b ", "<b><i></b>", "<nowiki>", "<nowiki></", "<pre>&", "&#", "&amp", "[[a|b]]",
+    "{{a}}", "\n== a ==", "\n* ", "\n*#:;", "\n; a : ", "[", "'''a''b", "[[\n''x]]", "{{nowrap|",
+    "({{a}}", "{{a}} ,", "__A", "[[File:a|", "[[Category:a|", "<li>", "\n----",
+];
+
+/// Returns pages of half a megabyte with openings, and with as many closings.
+fn hostile_pages() -> Vec<(String, String)> {
+    let mut pages = Vec::new();
+    for sign in OPENINGS {
+        let close = match sign.trim_start().chars().next() {
+            Some('{' | '(') => "}}",
+            Some('[') => "]]",
+            Some('<') => "</b>",
+            Some('=') => "]] =\n",
+            _ => "''",
+        };
+        for close in ["", close] {
+            let count = (1 << 19) / (sign.len() + close.len());
+            let page = sign.repeat(count) + &close.repeat(count);
+            pages.push((format!("{sign:?} and {close:?}"), page));
+        }
+    }
+    pages
+}
+
 #[test]
 fn hostile_pages_take_time_in_proportion_to_their_length() {
-    let signs = [
-        "{{",
-        "[[",
-        "[[a|",
-        "<b>",
-        "''",
-        "'''",
-        "=",
-        "\n==",
-        "\n= [[",
-        "{|\n",
-        "[http://a ",
-        "{{{a|",
-        "<!--",
-        "<ref>",
-        "</b>",
-        "<b><i></b>",
-        "&#",
-        "[[a|b]]",
-        "{{a}}",
-        "\n== a ==",
-        "[",
-        "<nowiki>",
-        "'''a''b",
-        "[[\n''x]]",
-        "{{nowrap|",
-        "({{a}}",
-    ];
-    for sign in signs {
-        for close in ["", "]]", "}}", "</b>", "''", "}}}"] {
-            let page = sign.repeat(30_000) + &close.repeat(30_000);
-            let _ = stripped(&page, "en");
-            let _ = readable(&page);
-        }
+    let prefixes = prefixes_of("en", &BTreeMap::new());
+    for (number, (kind, page)) in hostile_pages().into_iter().enumerate() {
+        let form = if number % 2 == 0 { Form::Published } else { Form::Readable };
+        expect_linear(&format!("{kind}, {form:?}"), || {
+            let _ = strip(&page, &prefixes, form);
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 /// Returns how deep the check finds the markup to be.
 fn depth(html: &str) -> usize {
     (0..=64)
-        .find(|&depth| check(html, &HtmlLimits { depth, ..HtmlLimits::default() }).is_ok())
+        .find(|&depth| check(html, &HtmlRules { depth, ..HtmlRules::default() }).is_ok())
         .unwrap_or(usize::MAX)
 }
 
@@ -49,7 +49,7 @@ fn comments_end_where_the_parser_ends_them() {
 
 #[test]
 fn attributes_are_counted_in_each_tag() {
-    let limits = HtmlLimits { attributes_per_tag: 3, ..HtmlLimits::default() };
+    let limits = HtmlRules { attributes_per_tag: 3, ..HtmlRules::default() };
     let kinds = "<a b c='d e f>' g = \"h i\"><a b=c/d e=f g>";
     assert!(check(kinds, &limits).is_ok());
     assert_eq!(check("<a b c d e>", &limits), Err(Excess::Attributes { limit: 3 }));

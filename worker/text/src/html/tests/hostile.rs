@@ -49,7 +49,7 @@ fn a_page_that_takes_too_much_work_is_refused() {
 fn small_pages_of_the_same_kinds_are_read() {
     for (kind, html) in costly() {
         let small: String = html.chars().take(20_000).collect();
-        let (limit, found) = (HtmlLimits::default().steps, page("text/html", small.as_bytes()));
+        let (limit, found) = (HtmlRules::default().steps, page("text/html", small.as_bytes()));
         match found {
             Ok(page) => assert!(page.steps < limit / 4, "{kind}: {}", page.steps),
             Err(error) => assert_eq!(error, PageError::NoText, "{kind}"),
@@ -90,7 +90,7 @@ fn the_steps_of_a_page_follow_from_its_bytes() {
         let steps = page("text/html", &html).unwrap().steps;
         assert_eq!(page("text/html", &html).unwrap().steps, steps);
         let limited = |steps| {
-            let limits = HtmlLimits { steps, ..HtmlLimits::default() };
+            let limits = HtmlRules { steps, ..HtmlRules::default() };
             page_text(&payload("text/html", &html), "", &limits, &Stop::default())
         };
         assert_eq!(limited(steps).unwrap().steps, steps, "{name}");
@@ -117,6 +117,6 @@ fn a_page_is_left_when_its_unit_is_asked_to_stop() {
     let stop = Stop::default();
     stop.set();
     let payload = payload("text/html", "<p>text ".repeat(1000).as_bytes());
-    let stopped = page_text(&payload, "", &HtmlLimits::default(), &stop);
+    let stopped = page_text(&payload, "", &HtmlRules::default(), &stop);
     assert_eq!(stopped.unwrap_err(), PageError::Stopped);
 }

@@ -129,24 +129,9 @@ impl<'a> Stripper<'a> {
     }
 
     /// Returns the end of the address at `from`, if it is allowed in brackets.
-    pub(super) fn url_end(&self, from: usize) -> Option<usize> {
-        let rest = &self.page[from..];
-        let start = from + scheme_length(rest)?;
-        let bytes = self.page.as_bytes();
-        let mut at = start;
-        loop {
-            if let Some(span) = self.outline.span(at) {
-                at = span.end;
-                continue;
-            }
-            match bytes.get(at)? {
-                b'\n' => return None,
-                b' ' | b']' | b'[' | b'<' | b'>' | b'"' => break,
-                b'\'' if bytes.get(at + 1) == Some(&b'\'') => break,
-                _ => at += 1,
-            }
-        }
-        (at > start).then_some(at)
+    pub(super) fn url_end(&mut self, from: usize) -> Option<usize> {
+        let start = from + scheme_length(&self.page[from..])?;
+        self.ends.address(self.page, &self.outline, start).filter(|end| *end > start)
     }
 }
 

@@ -101,7 +101,7 @@ impl Stripper<'_> {
             at = match self.page.as_bytes()[at] {
                 b'\'' => at + run,
                 b'<' => self.outline.tag(at).map_or(at + 1, |inner| inner.end),
-                _ => self.end_of_element(at),
+                _ => self.outline.end_of_element(self.page, at),
             };
         }
         let actions = pair(&runs, &mut self.styles.steps_left);
@@ -110,13 +110,11 @@ impl Stripper<'_> {
     }
 
     /// Returns the end of the innermost element whose end is known.
-    fn end_of_innermost(&self) -> usize {
-        let end = |kind: &Kind| match kind {
+    fn end_of_innermost(&mut self) -> usize {
+        let (page, at, ends) = (self.page, self.at, &mut self.ends);
+        let mut end = |kind: &Kind| match kind {
             Kind::Link { end, .. } | Kind::Tag { end, .. } | Kind::Until { end, .. } => Some(*end),
-            Kind::External => {
-                let rest = &self.page.as_bytes()[self.at..];
-                memchr::memchr2(b'\n', b']', rest).map(|more| self.at + more)
-            }
+            Kind::External => ends.line_or_square(page, at),
             Kind::Page | Kind::Style => None,
         };
         let ends = self.frames.iter().rev().find_map(|frame| end(&frame.kind));
@@ -137,16 +135,15 @@ impl Stripper<'_> {
                 span.map_or(at + 1, |span| span.end)
             }
             b'[' if self.outline.link(at).is_none() => self.end_of_external(at).unwrap_or(at + 1),
-            _ => self.end_of_element(at),
+            _ => self.outline.end_of_element(self.page, at),
         }
     }
 
     /// Returns the end of the link to another site at `at`, which is on one line.
-    fn end_of_external(&self, at: usize) -> Option<usize> {
+    fn end_of_external(&mut self, at: usize) -> Option<usize> {
         let after = self.url_end(at + 1)?;
-        let rest = &self.page.as_bytes()[after..];
-        let end = memchr::memchr2(b'\n', b']', rest)?;
-        (rest[end] == b']').then_some(after + end + 1)
+        let end = self.ends.line_or_square(self.page, after)?;
+        (self.page.as_bytes()[end] == b']').then_some(end + 1)
     }
 
     fn close_style(&mut self) {
