@@ -5,10 +5,10 @@
 //! frame:  marker u32 · length u32 · crc32(length, payload, salt) u32 · payload
 //! ```
 //! All numbers are little-endian. A payload is one or more records, each after its length as a
-//! varint, packed as `packing.rs` says. What is committed together is one frame: the next frame is only written after this one
-//! is durable, so a damaged frame with a whole one after it never comes from a crash. The marker is
-//! taken from the segment's random salt, so that frames can be found again after damage, and old
-//! blocks of other files are not taken for frames.
+//! varint, packed as `packing.rs` says. What is committed together is one frame: the next frame is
+//! only written after this one is durable, so a damaged frame with a whole one after it never comes
+//! from a crash. The marker is taken from the segment's random salt, so that frames can be found
+//! again after damage, and old blocks of other files are not taken for frames.
 //!
 //! Nothing here panics or allocates without bound, whatever the bytes are.
 
@@ -17,7 +17,7 @@ use std::io;
 use thresher_proto::pb::JournalRecord;
 
 use super::files::SegmentBytes;
-use super::packing::Unpacker;
+use super::packing::{MAX_PAYLOAD_BYTES, Unpacker};
 
 const MAGIC: [u8; 8] = *b"THRSHJNL";
 /// Version of everything in a state directory: the journal, and the files that units leave for each
@@ -26,8 +26,6 @@ const MAGIC: [u8; 8] = *b"THRSHJNL";
 pub const STATE_VERSION: u32 = 6;
 pub(super) const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 12;
-/// Largest payload of a frame.
-pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 /// Number of bytes read at once.
 const WINDOW_BYTES: usize = 1 << 20;
 

@@ -38,8 +38,8 @@ pub use memory::{Fault, MemoryFiles};
 pub use recover::{Damage, Recovery, recover};
 pub use replay::Replay;
 
-use frame::{Header, MAX_PAYLOAD_BYTES};
-use packing::Packer;
+use frame::Header;
+use packing::{MAX_PAYLOAD_BYTES, Packer};
 use replay::{Counted, chain_below, io_error, refuse_other_version};
 
 /// Size above which a batch is committed in several frames, each with its own sync.

@@ -16,8 +16,8 @@ use prost::Message as _;
 use thresher_proto::pb::JournalRecord;
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::frame::MAX_PAYLOAD_BYTES;
-
+/// Largest payload of a frame, packed or not.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 /// Names that occur in results, the most frequent ones last.
 const DICTIONARY: &[u8] = include_bytes!("names.txt");
 const LEVEL: i32 = 1;
