@@ -49,6 +49,8 @@ pub(crate) struct ChildOptions {
 /// The workers of this run.
 pub(crate) struct Children {
     options: ChildOptions,
+    /// Number of workers that run at the same time.
+    count: u32,
     running: Vec<Running>,
     early_points: u32,
     started: u32,
@@ -71,7 +73,8 @@ impl Children {
         let folder = options.state.join("logs");
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("failed to make the folder `{}`", folder.display()))?;
-        let mut children = Self { options, running: Vec::new(), early_points: 0, started: 0 };
+        let running = Vec::new();
+        let mut children = Self { options, count, running, early_points: 0, started: 0 };
         for _ in 0..count {
             children.spawn()?;
         }
@@ -88,6 +91,7 @@ impl Children {
             .arg("--state")
             .arg(state)
             .args(["--slots", &slots.to_string()])
+            .args(["--node-workers", &self.count.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::from(file.try_clone()?))
             .stderr(Stdio::from(file))

@@ -229,7 +229,7 @@ impl Both<'_> {
         let lines = [self.old, self.new].map(|job| job.dedup.lines.policy);
         let documents = [self.old, self.new].map(|job| job.dedup.documents.policy);
         match key {
-            "memory" => None,
+            "memory" | "lines.keep_text" => None,
             "lines.policy" if compares(lines) => Some(Stage::ResolveLines),
             "documents.policy" if compares(documents) => Some(Stage::ResolveDocuments),
             _ if key.starts_with("documents.") => Some(Stage::Prepare),
@@ -262,6 +262,7 @@ mod tests {
             (more("[units]\nattempts = 7\non_failed_units = \"continue\""), None),
             (more("[units]\nmax_quarantined_share = 1.0"), None),
             (more("[dedup]\nmemory = \"2GiB\"\n[s3]\nregion = \"eu\""), None),
+            (more("[dedup.lines]\nkeep_text = \"never\""), None),
             (more("[dedup.lines]\nhash = \"sha1\""), Some(Stage::Lines)),
             (more("[dedup.lines]\npolicy = \"off\""), Some(Stage::Lines)),
             (more("[dedup.lines]\npolicy = \"drop-all\""), Some(Stage::ResolveLines)),

@@ -25,7 +25,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
             max_quarantined_permille: (job.units.max_quarantined_share * 1000.0).round() as u32,
             outage_millis: job.units.outage.millis().into(),
             crash_limit: job.units.crash_limit,
-            dedup_budget_bytes: job.dedup.memory.0,
+            key_memory_bytes: job.dedup.memory.fixed(),
             bytes_per_line_key: LINE_KEY.memory_bytes,
             bytes_per_document_key: DOCUMENT_KEY.memory_bytes,
             max_ranges: MAX_RANGES,

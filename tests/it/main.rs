@@ -5,6 +5,7 @@ mod alias;
 mod buckets;
 mod faults;
 mod hints;
+mod operations;
 mod oracle;
 mod pages;
 mod queue;

@@ -16,6 +16,7 @@ pub fn sample() -> PathBuf {
 }
 
 /// The text of a job file.
+#[derive(Clone)]
 pub struct JobText {
     text: String,
 }

@@ -6,5 +6,6 @@
 pub mod bucket;
 pub mod gate;
 pub mod job;
+pub mod operations;
 pub mod process;
 pub mod proxy;

@@ -72,6 +72,8 @@ pub struct AgentOptions {
     pub connect: Option<std::net::SocketAddr>,
     /// How gang units are spread over nodes. `None` runs them on threads of this process.
     pub gang: Option<GangOptions>,
+    /// Memory for keys of one rank of a gang unit, as far as the node decides.
+    pub key_memory_bytes: u64,
     /// A folder on a local disk of this node.
     pub scratch: Option<PathBuf>,
 }
@@ -89,6 +91,7 @@ pub async fn work(options: AgentOptions) -> anyhow::Result<()> {
     let process = format!("{}-{}-{}", host_name(), std::process::id(), registered.worker_id);
     let gang = link.options.gang.clone().map(Gang::new);
     let context = JobContext::new(job, slots, process.replace('/', "_"))?.with_gang(gang);
+    let context = context.with_key_memory(link.options.key_memory_bytes);
     let context = Arc::new(context.with_scratch(link.options.scratch.clone()));
     let (sender, reports) = unbounded_channel();
     let executor = Executor::start(&context, slots, &sender)?;

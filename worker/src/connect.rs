@@ -12,6 +12,7 @@ use anyhow::Context;
 use crate::agent::{AgentOptions, work};
 use crate::gang::{GangOptions, LauncherTemplate};
 use crate::launch::{self, Launch};
+use crate::node_memory::key_memory_bytes;
 
 /// The name of the program of a rank.
 const GANG_PROGRAM: &str = "thresher-gang";
@@ -37,6 +38,10 @@ pub struct ConnectArgs {
     /// archives that are unpacked [default: the work directory]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+    /// Workers on this node, which share its memory
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    node_workers: u32,
     #[command(flatten)]
     gang: GangArgs,
 }
@@ -94,13 +99,16 @@ pub fn connect(args: ConnectArgs) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("failed to make the folder `{}`", folder.display()))?;
     }
+    let gang = gang_options(args.gang, slots, launch.as_ref())?;
+    let ranks = ranks_on_node(gang.as_ref(), args.node_workers, launch.as_ref());
     let options = AgentOptions {
         scratch: args.scratch,
         state: args.state,
         slots,
         keys: args.keys,
         connect: args.address,
-        gang: gang_options(args.gang, slots, launch.as_ref())?,
+        gang,
+        key_memory_bytes: key_memory_bytes(ranks),
     };
     // The slots are threads of their own: the runtime only communicates.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -130,10 +138,40 @@ fn gang_options(
     }))
 }
 
+/// Returns the number of ranks of a gang unit that share this node, if there are as many on each.
+/// Without a launcher every worker of the node may run a gang unit.
+fn ranks_on_node(gang: Option<&GangOptions>, node_workers: u32, launch: Option<&Launch>) -> u32 {
+    let Some(gang) = gang else { return node_workers };
+    let workers = launch.and_then(|launch| launch.size).unwrap_or(1);
+    let nodes = (workers / node_workers.max(1)).max(1);
+    gang.ranks.div_ceil(nodes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;
+
+    #[test]
+    fn the_ranks_of_a_gang_unit_are_spread_over_the_nodes_of_the_workers() {
+        let gang = |ranks| GangOptions {
+            launcher: "srun -n {ranks}".parse().unwrap(),
+            ranks,
+            program: PathBuf::new(),
+            deadline: None,
+        };
+        let launch = |size| Launch {
+            launcher: launch::Launcher::Slurm,
+            rank: 0,
+            size: Some(size),
+            local_rank: None,
+            node: None,
+        };
+        assert_eq!(ranks_on_node(None, 3, Some(&launch(12))), 3);
+        assert_eq!(ranks_on_node(Some(&gang(64)), 1, Some(&launch(16))), 4);
+        assert_eq!(ranks_on_node(Some(&gang(65)), 2, Some(&launch(16))), 9);
+        assert_eq!(ranks_on_node(Some(&gang(5)), 1, None), 5);
+    }
 
     #[derive(Parser)]
     struct Line {

@@ -8,6 +8,7 @@ pub mod executor;
 pub mod gang;
 pub mod inspect;
 pub mod launch;
+pub mod node_memory;
 mod reports;
 pub mod signals;
 pub mod stages;

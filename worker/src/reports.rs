@@ -7,7 +7,9 @@
 use prost::Message;
 use std::time::{Duration, Instant};
 
-use thresher_proto::pb::{self, PlannedUnit, Report, UnitRef, failed::Class, report::Outcome};
+use thresher_proto::pb::{
+    self, PlannedUnit, Report, Stage, UnitRef, failed::Class, report::Outcome,
+};
 use thresher_storage::clock;
 
 use crate::stages::Finished;
@@ -21,17 +23,31 @@ const ERROR_BYTES: usize = 8 << 10;
 /// Size in bytes of the largest report.
 const REPORT_BYTES: usize = 1 << 20;
 
-/// When an attempt started, by the clock and in CPU time of its thread.
+/// When an attempt started, by the clock and in CPU time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Started {
     wall: Instant,
-    cpu: Duration,
+    /// CPU time of the thread that runs the unit.
+    thread_cpu: Duration,
+    /// CPU time of all threads of the worker.
+    process_cpu: Duration,
 }
 
 impl Started {
     /// Returns the current time.
     pub(crate) fn now() -> Self {
-        Self { wall: clock::now(), cpu: clock::thread_cpu() }
+        let (thread_cpu, process_cpu) = (clock::thread_cpu(), clock::process_cpu());
+        Self { wall: clock::now(), thread_cpu, process_cpu }
+    }
+
+    /// Returns the CPU time of a unit since then. A gang unit has all threads of the worker, which
+    /// runs no other unit beside it.
+    fn cpu(self, unit: Option<UnitRef>) -> Duration {
+        let stage = unit.map(|unit| unit.stage());
+        if matches!(stage, Some(Stage::ResolveLines | Stage::ResolveDocuments)) {
+            return clock::process_cpu().saturating_sub(self.process_cpu);
+        }
+        clock::thread_cpu().saturating_sub(self.thread_cpu)
     }
 }
 
@@ -57,7 +73,7 @@ pub(crate) fn ended(unit: Option<UnitRef>, outcome: Outcome, started: Started) -
     let mut report = Report {
         unit,
         outcome: Some(outcome),
-        cpu_millis: millis(clock::thread_cpu().saturating_sub(started.cpu)),
+        cpu_millis: millis(started.cpu(unit)),
         wall_millis: millis(clock::now().duration_since(started.wall)),
     };
     let bytes = report.encoded_len();
@@ -121,6 +137,23 @@ mod tests {
         assert!(failed.error.starts_with("it failed: é"), "{}", failed.error);
         assert!(failed.error.ends_with("\nhint: look at it"), "{}", failed.error);
         assert_eq!(bounded("short".to_owned()), "short");
+    }
+
+    #[test]
+    fn the_cpu_time_of_a_gang_unit_is_that_of_all_its_threads() {
+        let unit = |stage: Stage| Some(UnitRef { stage: stage.into(), ordinal: 0, attempt: 1 });
+        let started = Started::now();
+        let works = || {
+            let began = clock::thread_cpu();
+            while clock::thread_cpu() - began < Duration::from_millis(60) {}
+        };
+        std::thread::scope(|scope| {
+            (0..2).for_each(|_| drop(scope.spawn(works)));
+        });
+        let cpu =
+            |stage| ended(unit(stage), Outcome::Done(pb::Done::default()), started).cpu_millis;
+        assert!(cpu(Stage::ResolveLines) >= 120, "{}", cpu(Stage::ResolveLines));
+        assert!(cpu(Stage::Prepare) < 60, "the threads of other slots are not counted");
     }
 
     #[test]

@@ -219,7 +219,11 @@ fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
         Stage::Unspecified
         | Stage::List
         | Stage::Lines
+        | Stage::GatherLines
+        | Stage::CombineLines
         | Stage::Prepare
+        | Stage::GatherDocuments
+        | Stage::CombineDocuments
         | Stage::Layout
         | Stage::Publish
         | Stage::Seal => slots,

@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
-use thresher_domain::{JobState, Stage, Timestamp, UnitKey, key_ranges};
+use thresher_domain::{JobState, KeyGroups, Stage, Timestamp, UnitKey, key_ranges};
 
 use crate::attention::too_much_quarantined;
 use crate::draining::Draining;
 use crate::effect::Effect;
 use crate::failed_units::must_stop_for_failed_units;
+use crate::key_world::KeyWorld;
 use crate::lifecycle::Lifecycle;
 use crate::payloads::Payloads;
 use crate::plan::JobPlan;
@@ -26,6 +27,8 @@ const MAX_UNITS: usize = 1 << 27;
 pub(crate) struct Advancing<'a> {
     pub(crate) now: Timestamp,
     pub(crate) plan: &'a JobPlan,
+    /// The ranks that are there to resolve keys.
+    pub(crate) key_world: KeyWorld,
     pub(crate) walltime: Option<Walltime>,
     pub(crate) units: &'a mut Units,
     pub(crate) lifecycle: &'a mut Lifecycle,
@@ -117,9 +120,25 @@ impl Advancing<'_> {
                 let bytes = self.units.shards.total_cost_bytes();
                 self.plan_units(stage, self.units.shards.len(), bytes)
             }
-            Stage::ResolveLines => self.plan_ranges(stage, Stage::Lines, limits.bytes_per_line_key),
+            Stage::GatherLines => {
+                let groups = self.choose_groups(Stage::Lines, limits.bytes_per_line_key)?;
+                self.units.line_groups = groups;
+                self.plan_groups(stage, Stage::Lines, groups)
+            }
+            Stage::GatherDocuments => {
+                let groups = self.choose_groups(Stage::Prepare, limits.bytes_per_document_key)?;
+                self.units.document_groups = groups;
+                self.plan_groups(stage, Stage::Prepare, groups)
+            }
+            Stage::ResolveLines => {
+                self.plan_units(stage, self.units.line_groups.ranges as usize, 0)
+            }
             Stage::ResolveDocuments => {
-                self.plan_ranges(stage, Stage::Prepare, limits.bytes_per_document_key)
+                self.plan_units(stage, self.units.document_groups.ranges as usize, 0)
+            }
+            Stage::CombineLines => self.plan_groups(stage, Stage::Lines, self.units.line_groups),
+            Stage::CombineDocuments => {
+                self.plan_groups(stage, Stage::Prepare, self.units.document_groups)
             }
             Stage::Seal => self.plan_units(stage, 1, 0),
             Stage::Prepare => {
@@ -175,23 +194,31 @@ impl Advancing<'_> {
         self.units.listings.take_stage(stage, units)
     }
 
-    /// Plans as many gang units as bring the keys of one below the memory budget, and none if
-    /// nothing was hashed.
-    fn plan_ranges(&mut self, stage: Stage, keyed: Stage, key_bytes: u64) -> Result<(), String> {
+    /// Chooses as many key ranges as bring the keys of one below the memory of all ranks that are
+    /// there, and none if nothing was hashed.
+    fn choose_groups(&self, keyed: Stage, key_bytes: u64) -> Result<KeyGroups, String> {
         let keyed = self.units.table(keyed);
         if keyed.tally.done == 0 {
-            return self.plan_units(stage, 0, 0);
+            return Ok(KeyGroups::NONE);
         }
-        let limits = &self.plan.limits;
-        let ranges = key_ranges(keyed.totals.keys, key_bytes, limits.dedup_budget_bytes);
-        if ranges > u64::from(limits.max_ranges) {
-            return Err(format!(
-                "{} keys would need {ranges} key ranges of {} bytes, more than {}\n\
+        let (limits, keys) = (&self.plan.limits, keyed.totals.keys);
+        let memory_bytes = self.key_world.with(limits).bytes();
+        let ranges = key_ranges(keys, key_bytes, memory_bytes);
+        match u32::try_from(ranges) {
+            Ok(ranges) if ranges <= limits.max_ranges => {
+                Ok(KeyGroups::choose(ranges, keyed.len(), keys))
+            }
+            Ok(_) | Err(_) => Err(format!(
+                "{keys} keys would need {ranges} key ranges of {memory_bytes} bytes, more than {}\n\
                  hint: give the dedup more memory",
-                keyed.totals.keys, limits.dedup_budget_bytes, limits.max_ranges,
-            ));
+                limits.max_ranges,
+            )),
         }
-        self.plan_units(stage, ranges as usize, 0)
+    }
+
+    fn plan_groups(&mut self, stage: Stage, keyed: Stage, groups: KeyGroups) -> Result<(), String> {
+        let units = self.units.table(keyed).len();
+        self.plan_units(stage, groups.groups(units) as usize, 0)
     }
 }
 

@@ -64,8 +64,12 @@ impl FailedUnits<'_> {
         let key = unit.key;
         match key.stage {
             Stage::List
+            | Stage::GatherLines
             | Stage::ResolveLines
+            | Stage::CombineLines
+            | Stage::GatherDocuments
             | Stage::ResolveDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Seal => {
                 self.attempts.units.history_mut(key).reset();

@@ -2,7 +2,6 @@
 
 use thresher_domain::{AttemptRef, Lease, Stage, Timestamp, UnitKey};
 
-use crate::plan::Limits;
 use crate::units::Units;
 use crate::walltime::Walltime;
 
@@ -60,15 +59,16 @@ impl Forecast<'_> {
         Some(UnitKey { stage, ordinal })
     }
 
-    /// Returns what a worker is sent for an attempt that it was just leased.
-    pub(crate) fn lease(&self, unit: AttemptRef, limits: &Limits) -> Lease {
+    /// Returns what a worker is sent for an attempt that it was just leased. A rank that it starts
+    /// has this memory for keys.
+    pub(crate) fn lease(&self, unit: AttemptRef, key_memory_bytes: u64) -> Lease {
         let start_within_millis = match self.start_window(unit.key) {
             None | Some(StartWindow::Unlimited) => None,
             Some(StartWindow::Millis(millis)) => Some(u32::try_from(millis).unwrap_or(u32::MAX)),
         };
         Lease {
             unit,
-            payload: self.units.payload(unit.key, limits.dedup_budget_bytes),
+            payload: self.units.payload(unit.key, key_memory_bytes),
             cost_bytes: self.units.cost_bytes(unit.key),
             start_within_millis,
         }

@@ -11,6 +11,7 @@ use crate::draining::Draining;
 use crate::effect::Effect;
 use crate::failed_units::{FailedUnits, MissingUnit};
 use crate::forecast::Forecast;
+use crate::key_world::KeyWorld;
 use crate::leasing::Leasing;
 use crate::lifecycle::Lifecycle;
 use crate::losing::Losing;
@@ -150,11 +151,13 @@ impl Job {
     pub(crate) fn advancing<'a>(
         &'a mut self,
         now: Timestamp,
+        key_world: KeyWorld,
         effects: &'a mut Vec<Effect>,
     ) -> Advancing<'a> {
         Advancing {
             now,
             plan: &self.plan,
+            key_world,
             walltime: self.walltime,
             units: &mut self.units,
             lifecycle: &mut self.lifecycle,

@@ -3,10 +3,11 @@
 //!
 //! Invariant: a unit is leased only in the first stage that is not over.
 
-use thresher_domain::{Lease, Stage, Timestamp, UnitKey};
+use thresher_domain::{AttemptRef, Lease, Stage, Timestamp, UnitKey};
 
 use crate::attempts::Attempts;
 use crate::forecast::{Forecast, MAX_EXAMINED};
+use crate::key_world::KeyWorld;
 use crate::plan::Limits;
 use crate::speculation::Speculation;
 use crate::walltime::Walltime;
@@ -116,14 +117,20 @@ impl Leasing<'_> {
         let slow = speculation.slow_units(request.worker_id, request.want, stage);
         let leases = slow.into_iter().map(|key| {
             let unit = self.attempts.start_speculative(self.now, key, request.worker_id);
-            self.forecast().lease(unit, self.limits)
+            self.describe(unit, request.worker_id)
         });
         leases.collect()
     }
 
     fn start(&mut self, key: UnitKey, worker_id: u32) -> Lease {
         let unit = self.attempts.start(self.now, key, worker_id);
-        self.forecast().lease(unit, self.limits)
+        self.describe(unit, worker_id)
+    }
+
+    fn describe(&self, unit: AttemptRef, worker_id: u32) -> Lease {
+        let worker = self.attempts.workers.get(worker_id);
+        let key_memory = worker.map_or(KeyWorld::UNKNOWN, |worker| worker.key_world);
+        self.forecast().lease(unit, key_memory.with(self.limits).bytes_per_rank)
     }
 
     fn forecast(&self) -> Forecast<'_> {

@@ -6,7 +6,7 @@
 //!              cancel           ├─▶ handle(now, event) ─▶ effects
 //!   the clock ─ overdue ────────┤        │                   ├── StageStarted, … ──▶ log, progress
 //!   the journal ─ replay ───────┘        ▼                   └── JobEnded ─────────▶ the driver
-//!                               job: 8 stages of units; workers and what they hold
+//!                               job: 12 stages of units; workers and what they hold
 //! ```
 //!
 //! The shell gives it every event in one order, writes those that changed something to the journal,
@@ -56,6 +56,7 @@ mod failure_history;
 mod forecast;
 mod idle_nodes;
 mod job;
+mod key_world;
 mod leasing;
 mod lifecycle;
 mod listings;

@@ -54,8 +54,8 @@ pub struct Limits {
     /// Number of workers that a unit may take with it while running alone, before it fails
     /// permanently.
     pub crash_limit: u32,
-    /// Memory that the keys of one gang unit may use.
-    pub dedup_budget_bytes: u64,
+    /// Memory for keys of one rank of a gang unit; `None` if its node decides.
+    pub key_memory_bytes: Option<u64>,
     /// Memory that a key of LINES needs.
     pub bytes_per_line_key: u64,
     /// Memory that a key of PREPARE needs.
@@ -74,7 +74,7 @@ impl Default for Limits {
             max_quarantined_permille: 100,
             outage_millis: 600_000,
             crash_limit: 3,
-            dedup_budget_bytes: 1 << 30,
+            key_memory_bytes: None,
             bytes_per_line_key: 32,
             bytes_per_document_key: 64,
             max_ranges: 1 << 16,

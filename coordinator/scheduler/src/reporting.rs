@@ -321,9 +321,13 @@ fn plans_units(stage: Stage) -> bool {
     match stage {
         Stage::List | Stage::Layout => true,
         Stage::Lines
+        | Stage::GatherLines
         | Stage::ResolveLines
+        | Stage::CombineLines
         | Stage::Prepare
+        | Stage::GatherDocuments
         | Stage::ResolveDocuments
+        | Stage::CombineDocuments
         | Stage::Publish
         | Stage::Seal => false,
     }

@@ -190,7 +190,7 @@ impl Scheduler {
                 retry_failed_units(&mut job.units);
             }
             // What stopped the job at the end of a stage may still be so.
-            job.advancing(now, effects).advance();
+            job.advancing(now, self.workers.key_world(), effects).advance();
         }
         Changed::Yes
     }
@@ -206,7 +206,7 @@ impl Scheduler {
             return Changed::No;
         }
         let job = Job::new(plan.clone(), job_toml.to_owned(), now, self.walltime);
-        self.job.insert(job).advancing(now, effects).advance();
+        self.job.insert(job).advancing(now, self.workers.key_world(), effects).advance();
         Changed::Yes
     }
 
@@ -218,7 +218,7 @@ impl Scheduler {
     ) -> Changed {
         let Some(job) = &mut self.job else { return Changed::No };
         restart(now, job, &mut self.workers, change);
-        job.advancing(now, effects).advance();
+        job.advancing(now, self.workers.key_world(), effects).advance();
         Changed::Yes
     }
 
@@ -264,7 +264,7 @@ impl Scheduler {
                 changed |= reattaching.take_back(&request.held);
                 changed |= reattaching.adopt(&still_held(request));
             }
-            job.advancing(now, effects).advance();
+            job.advancing(now, workers.key_world(), effects).advance();
             if job.lifecycle.is_running() {
                 let asked = LeaseRequest { worker_id, want: request.want, idle: request.idle };
                 leases = job.leasing(now, workers).lease(asked);
@@ -294,7 +294,7 @@ impl Scheduler {
         let Some(job) = &mut self.job else { return Changed::Yes };
         let lost = LostWorker { worker_id, worker, description, reason };
         job.losing(now, &mut self.workers, effects).lose(&lost);
-        job.advancing(now, effects).advance();
+        job.advancing(now, self.workers.key_world(), effects).advance();
         Changed::Yes
     }
 

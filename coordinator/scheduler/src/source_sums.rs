@@ -50,8 +50,12 @@ impl SourceSums {
             Stage::Publish => sum.published = sum.published.saturating_add(accounting.kept),
             Stage::List
             | Stage::Lines
+            | Stage::GatherLines
             | Stage::ResolveLines
+            | Stage::CombineLines
+            | Stage::GatherDocuments
             | Stage::ResolveDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Seal => {}
         }
@@ -68,8 +72,12 @@ impl SourceSums {
                 Stage::Publish => sum.published = 0,
                 Stage::List
                 | Stage::Lines
+                | Stage::GatherLines
                 | Stage::ResolveLines
+                | Stage::CombineLines
+                | Stage::GatherDocuments
                 | Stage::ResolveDocuments
+                | Stage::CombineDocuments
                 | Stage::Layout
                 | Stage::Seal => {}
             }

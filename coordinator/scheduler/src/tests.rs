@@ -6,6 +6,7 @@
 mod arbitrary;
 mod blame;
 mod ends;
+mod key_ranges;
 mod leases;
 mod reports;
 mod restarts;
@@ -42,7 +43,7 @@ impl Room {
             lease_millis: LEASE_MILLIS as u32,
             retries: 2,
             crash_limit: 2,
-            dedup_budget_bytes: 100,
+            key_memory_bytes: Some(100),
             bytes_per_document_key: 10,
             ..Limits::default()
         };

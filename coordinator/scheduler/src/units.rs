@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use thresher_domain::{
-    AttemptRef, Counter, Done, LayoutPayload, Payload, RangePayload, Stage, Timestamp, UnitKey,
+    AttemptRef, Counter, Done, GroupPayload, KeyGroups, LayoutPayload, Payload, RangePayload,
+    Stage, Timestamp, UnitKey,
 };
 
 use crate::backoff::wait_millis;
@@ -29,6 +30,9 @@ pub(crate) struct Units {
     pub(crate) spans: Vec<Range<u32>>,
     /// Whether they are those of the present plan.
     pub(crate) inputs_known: bool,
+    /// How the keys of lines and of documents are put together, once they are counted.
+    pub(crate) line_groups: KeyGroups,
+    pub(crate) document_groups: KeyGroups,
     /// Payloads of PUBLISH.
     pub(crate) shards: Payloads,
     /// The units of PUBLISH that belong to each source.
@@ -52,6 +56,8 @@ impl Units {
             inputs: Payloads::default(),
             spans: Vec::new(),
             inputs_known: false,
+            line_groups: KeyGroups::NONE,
+            document_groups: KeyGroups::NONE,
             shards: Payloads::default(),
             shard_spans: Vec::new(),
             shards_known: false,
@@ -127,8 +133,12 @@ impl Units {
             Stage::Publish => &self.shard_spans,
             Stage::List
             | Stage::Lines
+            | Stage::GatherLines
             | Stage::ResolveLines
+            | Stage::CombineLines
+            | Stage::GatherDocuments
             | Stage::ResolveDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Seal => return None,
         };
@@ -181,8 +191,12 @@ impl Units {
             Stage::Lines | Stage::Prepare => self.inputs.cost_bytes(key.ordinal),
             Stage::Publish => self.shards.cost_bytes(key.ordinal),
             Stage::List
+            | Stage::GatherLines
             | Stage::ResolveLines
+            | Stage::CombineLines
+            | Stage::GatherDocuments
             | Stage::ResolveDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Seal => 0,
         }
@@ -304,10 +318,18 @@ impl Units {
             Stage::Lines => Payload::Planned(self.inputs.payload(key.ordinal).to_vec()),
             Stage::Prepare => Payload::Prepare {
                 inputs: self.inputs.payload(key.ordinal).to_vec(),
-                line_ranges: self.table(Stage::ResolveLines).len(),
+                line_groups: self.line_groups,
             },
-            Stage::ResolveLines => self.range(key, Stage::Lines, budget_bytes),
-            Stage::ResolveDocuments => self.range(key, Stage::Prepare, budget_bytes),
+            Stage::GatherLines | Stage::CombineLines => {
+                self.group(key, Stage::Lines, self.line_groups)
+            }
+            Stage::GatherDocuments | Stage::CombineDocuments => {
+                self.group(key, Stage::Prepare, self.document_groups)
+            }
+            Stage::ResolveLines => self.range(key, Stage::Lines, self.line_groups, budget_bytes),
+            Stage::ResolveDocuments => {
+                self.range(key, Stage::Prepare, self.document_groups, budget_bytes)
+            }
             Stage::Layout => {
                 let span = self.spans[key.ordinal as usize].clone();
                 let prepared = self.table(Stage::Prepare);
@@ -316,7 +338,7 @@ impl Units {
                     first_unit: span.start,
                     units: span.len() as u32,
                     absent: prepared.absent(span),
-                    ranges: self.table(Stage::ResolveDocuments).len(),
+                    groups: self.document_groups,
                     job_units: prepared.len(),
                     job_absent: prepared.absent(0..prepared.len()),
                 })
@@ -326,11 +348,18 @@ impl Units {
         }
     }
 
-    fn range(&self, key: UnitKey, keyed: Stage, budget_bytes: u64) -> Payload {
+    fn group(&self, key: UnitKey, keyed: Stage, groups: KeyGroups) -> Payload {
+        let (group, keyed) = (key.ordinal, self.table(keyed));
+        let units = keyed.len();
+        let absent = keyed.absent(groups.units_of(group, units));
+        Payload::Group(GroupPayload { group, groups, units, absent })
+    }
+
+    fn range(&self, key: UnitKey, keyed: Stage, groups: KeyGroups, budget_bytes: u64) -> Payload {
         let keyed = self.table(keyed);
         Payload::Range(RangePayload {
             range: key.ordinal,
-            ranges: self.table(key.stage).len(),
+            groups,
             units: keyed.len(),
             absent: keyed.absent(0..keyed.len()),
             budget_bytes,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thresher_domain::{AttemptRef, RegisterRequest, SyncRequest, Timestamp, UnitKey, WorkerStatus};
 
 use crate::failure_history::FailedPlace;
+use crate::key_world::KeyWorld;
 use crate::trouble::{FailureOnWorker, Trouble};
 use crate::unit::bounded;
 
@@ -37,6 +38,8 @@ pub(crate) struct Worker {
     pub(crate) launches: bool,
     pub(crate) held: BTreeSet<UnitKey>,
     /// Attempts of units that another worker finished first, for the worker's next answer.
+    /// The memory for keys of a gang unit that it leads.
+    pub(crate) key_world: KeyWorld,
     cancelled: Vec<AttemptRef>,
     pub(crate) last_seen: LastSeen,
     /// Whether it called since the coordinator last started. One that never comes back after
@@ -57,6 +60,7 @@ impl Worker {
             pid: request.pid,
             slots: request.slots,
             launches: request.gang_ranks > 0,
+            key_world: KeyWorld::of(request),
             held: BTreeSet::new(),
             cancelled: Vec::new(),
             last_seen: LastSeen { at: now, sequence: 0 },
@@ -128,11 +132,18 @@ pub(crate) struct Workers {
     /// The latest ones, oldest first.
     lost: VecDeque<(u32, Worker)>,
     next_id: u32,
+    /// That of the worker that registered last.
+    latest_key_world: KeyWorld,
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        Self { live: BTreeMap::new(), lost: VecDeque::new(), next_id: 1 }
+        Self {
+            live: BTreeMap::new(),
+            lost: VecDeque::new(),
+            next_id: 1,
+            latest_key_world: KeyWorld::UNKNOWN,
+        }
     }
 }
 
@@ -156,6 +167,16 @@ impl Workers {
             && !launching.any(|(_, worker)| worker.held.iter().any(|key| key.stage.is_gang()))
     }
 
+    /// Returns the largest memory for keys that a gang unit can have with the workers that are
+    /// here, or else with the one that was here last.
+    pub(crate) fn key_world(&self) -> KeyWorld {
+        let here = self.live.values().filter(|worker| worker.attached);
+        let worlds = here.map(|worker| worker.key_world);
+        worlds
+            .max_by_key(|world| (world.ranks, world.bytes_per_rank))
+            .unwrap_or(self.latest_key_world)
+    }
+
     pub(crate) fn get(&self, id: u32) -> Option<&Worker> {
         self.live.get(&id)
     }
@@ -174,6 +195,7 @@ impl Workers {
             worker.trouble = before.trouble.clone();
         }
         self.next_id = self.next_id.max(id.saturating_add(1));
+        self.latest_key_world = worker.key_world;
         self.live.insert(id, worker);
     }
 

@@ -17,6 +17,9 @@ pub struct RegisterRequest {
     pub held: Vec<AttemptRef>,
     /// Ranks that its launcher starts over all nodes for a gang unit; 0 without a launcher.
     pub gang_ranks: u32,
+    /// Memory for keys of one of these ranks, or of the worker without a launcher, as far as its
+    /// node decides; 0 if that is not known.
+    pub key_memory_bytes: u64,
 }
 
 /// A worker reports, asks for units, and renews its leases.

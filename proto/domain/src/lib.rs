@@ -13,6 +13,7 @@ mod counter;
 pub mod escape;
 mod job_state;
 mod key_budget;
+mod key_groups;
 mod random;
 mod stage;
 mod status;
@@ -24,6 +25,7 @@ pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequ
 pub use counter::{Bucket, Counter, CounterValue, Measure};
 pub use job_state::JobState;
 pub use key_budget::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
+pub use key_groups::{KeyGroups, MAX_GROUP_UNITS};
 pub use random::SplitMix64;
 pub use stage::Stage;
 pub use status::{
@@ -32,6 +34,6 @@ pub use status::{
 pub use timestamp::Timestamp;
 pub use unit::{AttemptRef, UnitKey, UnitNameError};
 pub use work::{
-    Accounting, Count, Done, Failure, FailureClass, LayoutPayload, Lease, Listed, Outcome, Payload,
-    PlannedUnit, RangePayload, Report,
+    Accounting, Count, Done, Failure, FailureClass, GroupPayload, LayoutPayload, Lease, Listed,
+    Outcome, Payload, PlannedUnit, RangePayload, Report,
 };

@@ -14,28 +14,42 @@ pub enum Stage {
     List = 1,
     /// Normalises and hashes every line of the inputs.
     Lines = 2,
+    /// One unit per group of LINES units: sorts their keys into one file by key range. There are
+    /// none if one key range has all keys.
+    GatherLines = 3,
     /// Gang, one key range per unit: decides which lines are duplicates.
-    ResolveLines = 3,
+    ResolveLines = 4,
+    /// One unit per group of LINES units: joins what all key ranges say of them in one file. There
+    /// are none if one key range has all keys.
+    CombineLines = 5,
     /// Reads the inputs, drops duplicate lines, cleans, filters, scores and hashes documents.
-    Prepare = 4,
+    Prepare = 6,
+    /// As [`Stage::GatherLines`], for the keys of documents.
+    GatherDocuments = 7,
     /// Gang, one key range per unit: decides which documents are duplicates.
-    ResolveDocuments = 5,
+    ResolveDocuments = 8,
+    /// As [`Stage::CombineLines`], for documents.
+    CombineDocuments = 9,
     /// One unit per source: cuts the remaining documents into shards.
-    Layout = 6,
+    Layout = 10,
     /// One unit per shard: writes it.
-    Publish = 7,
+    Publish = 11,
     /// One unit: writes the manifest and the report.
-    Seal = 8,
+    Seal = 12,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::List,
         Self::Lines,
+        Self::GatherLines,
         Self::ResolveLines,
+        Self::CombineLines,
         Self::Prepare,
+        Self::GatherDocuments,
         Self::ResolveDocuments,
+        Self::CombineDocuments,
         Self::Layout,
         Self::Publish,
         Self::Seal,
@@ -46,9 +60,13 @@ impl Stage {
         match self {
             Self::List => "list",
             Self::Lines => "lines",
+            Self::GatherLines => "gather-lines",
             Self::ResolveLines => "resolve-lines",
+            Self::CombineLines => "combine-lines",
             Self::Prepare => "prepare",
+            Self::GatherDocuments => "gather-documents",
             Self::ResolveDocuments => "resolve-documents",
+            Self::CombineDocuments => "combine-documents",
             Self::Layout => "layout",
             Self::Publish => "publish",
             Self::Seal => "seal",
@@ -71,7 +89,11 @@ impl Stage {
             Self::ResolveLines | Self::ResolveDocuments => true,
             Self::List
             | Self::Lines
+            | Self::GatherLines
+            | Self::CombineLines
             | Self::Prepare
+            | Self::GatherDocuments
+            | Self::CombineDocuments
             | Self::Layout
             | Self::Publish
             | Self::Seal => false,

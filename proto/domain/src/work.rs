@@ -1,6 +1,6 @@
 //! What is leased to a worker, and what the worker reports.
 
-use crate::{AttemptRef, CounterValue, UnitKey};
+use crate::{AttemptRef, CounterValue, KeyGroups, UnitKey};
 
 /// The right to run a unit until the worker's lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +26,15 @@ pub enum Payload {
     },
     /// LINES and PUBLISH: the bytes that LIST or LAYOUT planned.
     Planned(Vec<u8>),
-    /// PREPARE: the bytes that LIST planned, and the number of key ranges of RESOLVE-LINES.
+    /// PREPARE: the bytes that LIST planned, and where the verdicts on lines are.
     Prepare {
         /// The bytes that LIST planned.
         inputs: Vec<u8>,
-        /// Number of verdict ranges of RESOLVE-LINES; 0 if there are none.
-        line_ranges: u32,
+        /// How the keys of lines were put together.
+        line_groups: KeyGroups,
     },
+    /// GATHER and COMBINE: a group of units of the keyed stage.
+    Group(GroupPayload),
     /// RESOLVE-LINES and RESOLVE-DOCUMENTS: a part of the key space.
     Range(RangePayload),
     /// LAYOUT: the units of one source.
@@ -41,13 +43,26 @@ pub enum Payload {
     Seal,
 }
 
-/// One of `ranges` equal parts of the key space.
+/// Neighbouring units of the keyed stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPayload {
+    /// Position of the group.
+    pub group: u32,
+    /// The size of the groups, and the number of key ranges.
+    pub groups: KeyGroups,
+    /// Number of units of the keyed stage.
+    pub units: u32,
+    /// Ordinals of those of the group that wrote no files.
+    pub absent: Vec<u32>,
+}
+
+/// One of `groups.ranges` equal parts of the key space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangePayload {
     /// Position of the part.
     pub range: u32,
-    /// Number of parts.
-    pub ranges: u32,
+    /// How the keys were put together.
+    pub groups: KeyGroups,
     /// The units 0..`units` of the keyed stage take part, without those that are absent.
     pub units: u32,
     /// Ordinals of the keyed stage's units that wrote no files.
@@ -67,8 +82,8 @@ pub struct LayoutPayload {
     pub units: u32,
     /// Ordinals of those that wrote no files.
     pub absent: Vec<u32>,
-    /// Number of verdict ranges of RESOLVE-DOCUMENTS.
-    pub ranges: u32,
+    /// How the keys of documents were put together.
+    pub groups: KeyGroups,
     /// Number of PREPARE units of the whole job: what is kept of one source may depend on the
     /// addresses of another.
     pub job_units: u32,

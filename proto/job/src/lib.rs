@@ -11,6 +11,7 @@
 mod changes;
 mod checks;
 mod commands;
+mod key_memory;
 mod model_choice;
 mod models;
 mod places;
@@ -31,6 +32,7 @@ pub use thresher_settings::{Bytes, JobError, Span};
 
 pub use changes::{KeyChange, changed_keys};
 pub use commands::CommandSpec;
+pub use key_memory::KeyMemory;
 pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::{check_name, require};
 use super::commands::CommandSpec;
+use super::key_memory::KeyMemory;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
 use super::slices::{BooksSpec, GithubSpec, RecordsSpec};
@@ -172,7 +173,7 @@ pub struct CommonCrawlSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DedupSpec {
-    pub memory: Bytes,
+    pub memory: KeyMemory,
     pub lines: LinesSpec,
     pub documents: DocumentsSpec,
 }
@@ -184,6 +185,7 @@ pub struct LinesSpec {
     pub policy: DedupPolicy,
     pub hash: LineHash,
     pub shards: u32,
+    pub keep_text: KeepText,
 }
 
 /// The table `[dedup.documents]`.
@@ -201,6 +203,15 @@ pub enum DedupPolicy {
     KeepFirst,
     DropAll,
     Off,
+}
+
+/// Whether the texts that LINES has read are kept for PREPARE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepText {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -305,7 +316,8 @@ impl JobSpec {
         recipe.filters.change_files(file_name);
         let defaults = UnitsSpec::result_neutral(self.units.target_bytes);
         recipe.units = defaults;
-        recipe.dedup.memory = Bytes(0);
+        recipe.dedup.memory = KeyMemory::Auto;
+        recipe.dedup.lines.keep_text = KeepText::Auto;
         recipe.stackexchange.sort_memory = Bytes(0);
         recipe.s3 = S3Spec::default();
         recipe
@@ -405,7 +417,9 @@ impl JobSpec {
         at_least("units.target_bytes", self.units.target_bytes.0, 1)?;
         at_least("units.heartbeat (in ms)", self.units.heartbeat.millis().into(), 10)?;
         at_least("output.shard_bytes", self.output.shard_bytes.0, 1024)?;
-        at_least("dedup.memory", self.dedup.memory.0, 1 << 20)?;
+        if let Some(bytes) = self.dedup.memory.fixed() {
+            at_least("dedup.memory", bytes, 1 << 20)?;
+        }
         at_least("records.max_bytes", self.records.max_bytes.0, 1024)?;
         at_least("commoncrawl.max_record_bytes", self.commoncrawl.max_record_bytes.0, 1024)?;
         at_least("wikipedia.max_page_bytes", self.wikipedia.max_page_bytes.0, 1024)?;

@@ -12,15 +12,19 @@ impl TryFrom<pb::RegisterRequest> for RegisterRequest {
     type Error = MalformedMessage;
 
     fn try_from(request: pb::RegisterRequest) -> Result<Self, MalformedMessage> {
-        let pb::RegisterRequest { host, pid, slots, version, held, gang_ranks } = request;
-        Ok(Self { host, pid, slots, version, held: unit::all(held)?, gang_ranks })
+        let pb::RegisterRequest { host, pid, slots, version, held, gang_ranks, key_memory_bytes } =
+            request;
+        let held = unit::all(held)?;
+        Ok(Self { host, pid, slots, version, held, gang_ranks, key_memory_bytes })
     }
 }
 
 impl From<RegisterRequest> for pb::RegisterRequest {
     fn from(request: RegisterRequest) -> Self {
-        let RegisterRequest { host, pid, slots, version, held, gang_ranks } = request;
-        Self { host, pid, slots, version, held: unit::all_to_wire(held), gang_ranks }
+        let RegisterRequest { host, pid, slots, version, held, gang_ranks, key_memory_bytes } =
+            request;
+        let held = unit::all_to_wire(held);
+        Self { host, pid, slots, version, held, gang_ranks, key_memory_bytes }
     }
 }
 
@@ -142,6 +146,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             held: vec![unit],
             gang_ranks: 3,
+            key_memory_bytes: 1 << 30,
         };
         let received = RegisterRequest::try_from(registration.clone()).unwrap();
         assert_eq!(pb::RegisterRequest::from(received), registration);

@@ -16,4 +16,4 @@ mod unit;
 mod work;
 
 pub use error::MalformedMessage;
-pub use payload::{SealReport, lease_to_wire};
+pub use payload::{SealReport, key_groups, lease_to_wire};

@@ -1,7 +1,7 @@
 //! Leases for workers, with their payloads encoded.
 
 use prost::Message as _;
-use thresher_domain::{LayoutPayload, Lease, Payload, RangePayload};
+use thresher_domain::{GroupPayload, KeyGroups, LayoutPayload, Lease, Payload, RangePayload};
 
 use crate::pb;
 
@@ -38,17 +38,22 @@ fn encode(payload: Payload, report: impl FnOnce() -> SealReport) -> Vec<u8> {
     match payload {
         Payload::List { source } => pb::ListUnit { source }.encode_to_vec(),
         Payload::Planned(bytes) => bytes,
-        Payload::Prepare { inputs, line_ranges } => {
-            pb::PrepareUnit { inputs, line_ranges }.encode_to_vec()
+        Payload::Prepare { inputs, line_groups } => {
+            pb::PrepareUnit { inputs, line_groups: Some(line_groups.into()) }.encode_to_vec()
+        }
+        Payload::Group(GroupPayload { group, groups, units, absent }) => {
+            pb::GroupUnit { group, groups: Some(groups.into()), units, absent }.encode_to_vec()
         }
         Payload::Range(range) => {
-            let RangePayload { range, ranges, units, absent, budget_bytes } = range;
-            pb::RangeUnit { range, ranges, units, absent, budget_bytes }.encode_to_vec()
+            let RangePayload { range, groups, units, absent, budget_bytes } = range;
+            let groups = Some(groups.into());
+            pb::RangeUnit { range, groups, units, absent, budget_bytes }.encode_to_vec()
         }
         Payload::Layout(layout) => {
-            let LayoutPayload { source, first_unit, units, absent, ranges, job_units, job_absent } =
+            let LayoutPayload { source, first_unit, units, absent, groups, job_units, job_absent } =
                 layout;
-            pb::LayoutUnit { source, first_unit, units, absent, ranges, job_units, job_absent }
+            let groups = Some(groups.into());
+            pb::LayoutUnit { source, first_unit, units, absent, groups, job_units, job_absent }
                 .encode_to_vec()
         }
         Payload::Seal => {
@@ -64,6 +69,20 @@ fn encode(payload: Payload, report: impl FnOnce() -> SealReport) -> Vec<u8> {
             .encode_to_vec()
         }
     }
+}
+
+impl From<KeyGroups> for pb::KeyGroups {
+    fn from(KeyGroups { ranges, group_units }: KeyGroups) -> Self {
+        Self { ranges, group_units }
+    }
+}
+
+/// Returns the groups that a payload names, or that nothing is compared.
+pub fn key_groups(groups: Option<pb::KeyGroups>) -> KeyGroups {
+    groups.map_or(KeyGroups::NONE, |pb::KeyGroups { ranges, group_units }| KeyGroups {
+        ranges,
+        group_units: group_units.max(1),
+    })
 }
 
 #[cfg(test)]

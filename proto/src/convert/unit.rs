@@ -13,9 +13,13 @@ impl TryFrom<pb::Stage> for Stage {
             pb::Stage::Unspecified => return Err(MalformedMessage::UnspecifiedStage),
             pb::Stage::List => Self::List,
             pb::Stage::Lines => Self::Lines,
+            pb::Stage::GatherLines => Self::GatherLines,
             pb::Stage::ResolveLines => Self::ResolveLines,
+            pb::Stage::CombineLines => Self::CombineLines,
             pb::Stage::Prepare => Self::Prepare,
+            pb::Stage::GatherDocuments => Self::GatherDocuments,
             pb::Stage::ResolveDocuments => Self::ResolveDocuments,
+            pb::Stage::CombineDocuments => Self::CombineDocuments,
             pb::Stage::Layout => Self::Layout,
             pb::Stage::Publish => Self::Publish,
             pb::Stage::Seal => Self::Seal,
@@ -28,9 +32,13 @@ impl From<Stage> for pb::Stage {
         match stage {
             Stage::List => Self::List,
             Stage::Lines => Self::Lines,
+            Stage::GatherLines => Self::GatherLines,
             Stage::ResolveLines => Self::ResolveLines,
+            Stage::CombineLines => Self::CombineLines,
             Stage::Prepare => Self::Prepare,
+            Stage::GatherDocuments => Self::GatherDocuments,
             Stage::ResolveDocuments => Self::ResolveDocuments,
+            Stage::CombineDocuments => Self::CombineDocuments,
             Stage::Layout => Self::Layout,
             Stage::Publish => Self::Publish,
             Stage::Seal => Self::Seal,
@@ -88,7 +96,7 @@ mod tests {
     fn a_unit_without_a_stage_is_refused() {
         let unit = |stage| AttemptRef::try_from(pb::UnitRef { stage, ordinal: 1, attempt: 1 });
         assert_eq!(unit(0), Err(MalformedMessage::UnspecifiedStage));
-        assert_eq!(unit(9), Err(MalformedMessage::UnknownStage(9)));
+        assert_eq!(unit(13), Err(MalformedMessage::UnknownStage(13)));
         assert_eq!(required(None), Err(MalformedMessage::MissingUnit));
     }
 }

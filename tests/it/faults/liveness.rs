@@ -10,6 +10,7 @@ use thresher_tests::process::{
     Leftovers, eventually, kill, output, signal, succeed, suspend, thresher,
 };
 
+use super::of_stage;
 use super::signals::{PACE, UNFINISHED, paced, said, start, undisturbed};
 use crate::oracle::{places, published, run, verify};
 
@@ -31,9 +32,7 @@ fn status_text(state: &Path) -> String {
 }
 
 fn done(state: &Path, stage: &str) -> u64 {
-    let status = status(state);
-    let mut stages = status["stages"].as_array().unwrap().iter();
-    stages.find(|found| found["stage"] == stage).unwrap()["done"].as_u64().unwrap()
+    of_stage(&status(state), stage, "done")
 }
 
 #[test]
@@ -46,7 +45,7 @@ fn a_killed_coordinator_is_shown_as_dead_and_the_hint_resumes_its_job() {
     let _leftovers = Leftovers(state.clone());
     let job = text_of_job.write(folder.path());
     let mut child = start(&job, &state, "60");
-    eventually("a running unit", || status(&state)["stages"][3]["leased"] != 0);
+    eventually("a running unit", || of_stage(&status(&state), "prepare", "leased") != 0);
     assert!(status_text(&state).starts_with("job `test` is running ("));
     let unit = |unit: &str| text(thresher().args(["explain", unit, "--state"]).arg(&state));
     assert!(unit("prepare/0").starts_with("prepare/0"));

@@ -25,6 +25,12 @@ use flate2::write::GzEncoder;
 use thresher_tests::job::JobText;
 use thresher_tests::process::{output, succeed, thresher};
 
+/// Returns a number that a status in JSON has of a stage; 0 before there is a job.
+pub(crate) fn of_stage(status: &serde_json::Value, stage: &str, number: &str) -> u64 {
+    let mut stages = status["stages"].as_array().into_iter().flatten();
+    stages.find(|found| found["stage"] == stage).map_or(0, |found| found[number].as_u64().unwrap())
+}
+
 /// A gzip member.
 pub(crate) fn member(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use thresher_tests::process::{Leftovers, eventually, kill, output, succeed, thresher};
 
+use super::of_stage;
 use super::signals::{PACE, paced};
 use super::{job_over, member, record};
 use crate::oracle::{places, published, run, verify};
@@ -92,7 +93,7 @@ impl<I: Iterator<Item = char>> Sequence for I {}
 fn has_prepared(state: &Path) -> bool {
     let shown = output(thresher().args(["status", "--json", "--state"]).arg(state));
     let status: Option<serde_json::Value> = serde_json::from_slice(&shown.stdout).ok();
-    status.is_some_and(|status| status["stages"][3]["leased"].as_u64() > Some(0))
+    status.is_some_and(|status| of_stage(&status, "prepare", "leased") > 0)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod fields;
+mod kept_text;
 mod kills;
 mod models;
 mod recipes;

@@ -140,12 +140,12 @@ impl Chaos {
         Allocation { ends_millis, margin_millis: self.dice.random_range(1..3000) }
     }
 
-    /// What befalls a machine, given the units that it holds.
+    /// What befalls a machine, given the units that it holds or may have been given.
     pub(crate) fn mishap(&mut self, now: u64, held: impl Iterator<Item = UnitKey>) -> Mishap {
         if !self.rolls(now, self.mishap) {
             return Mishap::None;
         }
-        let spared = held.into_iter().any(|key| self.losses.get(&key) >= Some(&MAX_LOSSES));
+        let spared = held.into_iter().any(|key| self.spares(key));
         match self.dice.random_range(0..8) {
             0 | 1 if !spared => Mishap::Crash,
             2 if !spared => Mishap::Hang { millis: self.dice.random_range(500..6000) },
@@ -153,9 +153,20 @@ impl Chaos {
             4 => Mishap::Damage(self.dice.random_range(0..1000)),
             5 if self.dice.random_bool(0.2) => Mishap::Drain,
             7 => Mishap::Freeze { millis: self.dice.random_range(500..20_000) },
-            6 => Mishap::Leaves { millis: self.dice.random_range(1..2000) },
+            6 if !spared => Mishap::Leaves { millis: self.dice.random_range(1..2000) },
             _ => Mishap::None,
         }
+    }
+
+    /// Whether a unit has seen as many losses as a healthy one may.
+    fn spares(&self, key: UnitKey) -> bool {
+        self.losses.get(&key) >= Some(&MAX_LOSSES)
+    }
+
+    /// Whether a call that its caller gave up still arrives. Its caller may be dead, and what it
+    /// gets is then lost.
+    pub(crate) fn lets_arrive_late(&self) -> bool {
+        !self.losses.keys().any(|key| self.spares(*key))
     }
 
     /// Whether the storage refuses the whole job just now.

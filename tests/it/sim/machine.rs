@@ -7,6 +7,7 @@ use thresher_domain::{
 };
 use thresher_scheduler::Event;
 
+use super::truth::KEY_MEMORY_BYTES;
 use super::work::End;
 
 /// A unit that runs.
@@ -52,6 +53,10 @@ impl Machine {
             wakes_at: 0,
             leaves_at: None,
         }
+    }
+
+    pub(crate) fn worker_id(&self) -> Option<u32> {
+        self.worker_id
     }
 
     /// The process dies and another takes its place.
@@ -144,6 +149,7 @@ impl Machine {
                 slots: self.slots,
                 version: "simulated".to_owned(),
                 held: self.held(),
+                key_memory_bytes: KEY_MEMORY_BYTES,
                 ..RegisterRequest::default()
             };
             return (Event::Registered { worker_id: worker_id_if_new, request }, 0);

@@ -19,6 +19,8 @@ pub(crate) enum Fate {
     Miscounts,
 }
 
+/// Memory for keys of a gang unit.
+pub(crate) const KEY_MEMORY_BYTES: u64 = 1000;
 /// Attempts after which a listing that failed is fixed.
 const LISTING_FIXED: u32 = 12;
 
@@ -57,6 +59,8 @@ impl Truth {
             }
             [Fate::Kills, Fate::Fatal, Fate::Miscounts][dice.random_range(0..3)]
         };
+        // Otherwise the machines say it.
+        let fixed_memory = seed.is_multiple_of(2).then_some(KEY_MEMORY_BYTES);
         let mut number = 0_u32;
         let sources = (0..dice.random_range(0..4)).map(|_| {
             let inputs = dice.random_range(0..14);
@@ -87,7 +91,7 @@ impl Truth {
                 lease_millis: 2000,
                 heartbeat_millis: 200,
                 max_quarantined_permille: 1000,
-                dedup_budget_bytes: 1000,
+                key_memory_bytes: fixed_memory,
                 bytes_per_line_key: dice.random_range(1..10),
                 bytes_per_document_key: dice.random_range(1..10),
                 ..Limits::default()
@@ -135,8 +139,12 @@ impl Truth {
                 Fate::Fatal
             }
             Stage::Publish
+            | Stage::GatherLines
             | Stage::ResolveLines
+            | Stage::CombineLines
+            | Stage::GatherDocuments
             | Stage::ResolveDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Seal => Fate::Succeeds,
         }

@@ -3,9 +3,10 @@
 
 use prost::Message as _;
 use thresher_domain::{
-    Accounting, Done, Failure, FailureClass, LayoutPayload, Lease, Listed, Outcome, Payload,
-    PlannedUnit, Stage, UnitKey,
+    Accounting, Done, Failure, FailureClass, GroupPayload, KeyGroups, LayoutPayload, Lease, Listed,
+    Outcome, Payload, PlannedUnit, RangePayload, Stage, UnitKey,
 };
+use thresher_proto::convert::key_groups;
 use thresher_proto::pb::PublishUnit;
 
 use super::files::Files;
@@ -85,44 +86,28 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> 
             let inputs = &truth.sources[*source as usize].inputs;
             planned.extend(inputs.iter().map(|input| input.planned.clone()));
         }
-        Payload::Planned(bytes) if stage == Stage::Publish => {
-            let shard = PublishUnit::decode(bytes.as_slice()).expect("a PUBLISH payload");
-            let units = shard.first_unit..shard.last_unit;
-            for ordinal in units.filter(|ordinal| !shard.absent.contains(ordinal)) {
-                read(Stage::Prepare, ordinal)?;
-            }
-            for range in 0..shard.ranges {
-                read(Stage::ResolveDocuments, range)?;
-            }
-        }
+        Payload::Planned(bytes) if stage == Stage::Publish => read_shard(&mut read, bytes)?,
         Payload::Planned(_) | Payload::Prepare { .. } => {
             let (source, input) = truth.input(planned_inputs(&lease.payload));
             read(Stage::List, source as u32)?;
-            let ranges = match lease.payload {
-                Payload::Prepare { line_ranges, .. } if truth.sources[source].needs_lines => {
-                    line_ranges
-                }
-                _ => 0,
-            };
-            for range in 0..ranges {
-                read(Stage::ResolveLines, range)?;
+            if let Payload::Prepare { line_groups, .. } = &lease.payload
+                && truth.sources[source].needs_lines
+            {
+                read_verdicts(&mut read, LINES, *line_groups, unit.key.ordinal)?;
             }
             done.accounting = Some(input.accounting.clone());
             done.keys = input.keys;
         }
+        Payload::Group(group) => read_group(&mut read, stage, group)?,
         Payload::Range(range) => {
-            let keyed = match stage {
-                Stage::ResolveLines => Stage::Lines,
-                _ => Stage::Prepare,
-            };
-            for ordinal in (0..range.units).filter(|ordinal| !range.absent.contains(ordinal)) {
-                read(keyed, ordinal)?;
-            }
-            hash.update(&range.ranges.to_le_bytes());
+            read_range(&mut read, around(stage), range)?;
+            hash.update(&range.groups.ranges.to_le_bytes());
         }
         Payload::Layout(layout) => {
-            for range in 0..layout.ranges {
-                read(Stage::ResolveDocuments, range)?;
+            for unit in layout.first_unit..layout.first_unit + layout.units {
+                if !layout.absent.contains(&unit) {
+                    read_verdicts(&mut read, DOCUMENTS, layout.groups, unit)?;
+                }
             }
             planned = shards(truth, layout);
         }
@@ -139,6 +124,95 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> 
     Ok(End::Result { planned, done })
 }
 
+/// Reads what a unit wrote, or gives the unit whose file is damaged.
+trait Reads: FnMut(Stage, u32) -> Result<(), UnitKey> {}
+impl<F: FnMut(Stage, u32) -> Result<(), UnitKey>> Reads for F {}
+
+fn read_shard(read: &mut impl Reads, payload: &[u8]) -> Result<(), UnitKey> {
+    let shard = PublishUnit::decode(payload).expect("a PUBLISH payload");
+    let units = || {
+        let all = shard.first_unit..shard.last_unit;
+        all.filter(|ordinal| !shard.absent.contains(ordinal))
+    };
+    for ordinal in units() {
+        read(Stage::Prepare, ordinal)?;
+    }
+    for ordinal in units() {
+        read_verdicts(read, DOCUMENTS, key_groups(shard.groups), ordinal)?;
+    }
+    Ok(())
+}
+
+/// Reads for GATHER the keys of a group's units, and for COMBINE the verdicts of all ranges.
+fn read_group(read: &mut impl Reads, stage: Stage, group: &GroupPayload) -> Result<(), UnitKey> {
+    let around = around(stage);
+    if stage == around.gathered {
+        let units = group.groups.units_of(group.group, group.units);
+        for ordinal in units.filter(|ordinal| !group.absent.contains(ordinal)) {
+            read(around.keyed, ordinal)?;
+        }
+    } else {
+        for range in 0..group.groups.ranges {
+            read(around.resolved, range)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the keys of all groups, or of all units if they are not gathered.
+fn read_range(read: &mut impl Reads, around: Around, range: &RangePayload) -> Result<(), UnitKey> {
+    if range.groups.is_gathered() {
+        for group in 0..range.groups.groups(range.units) {
+            read(around.gathered, group)?;
+        }
+    } else {
+        for ordinal in (0..range.units).filter(|ordinal| !range.absent.contains(ordinal)) {
+            read(around.keyed, ordinal)?;
+        }
+    }
+    Ok(())
+}
+
+/// The stages around a resolve stage.
+struct Around {
+    keyed: Stage,
+    gathered: Stage,
+    resolved: Stage,
+    combined: Stage,
+}
+
+const LINES: Around = Around {
+    keyed: Stage::Lines,
+    gathered: Stage::GatherLines,
+    resolved: Stage::ResolveLines,
+    combined: Stage::CombineLines,
+};
+
+const DOCUMENTS: Around = Around {
+    keyed: Stage::Prepare,
+    gathered: Stage::GatherDocuments,
+    resolved: Stage::ResolveDocuments,
+    combined: Stage::CombineDocuments,
+};
+
+fn around(stage: Stage) -> Around {
+    if stage < Stage::Prepare { LINES } else { DOCUMENTS }
+}
+
+/// Reads what was decided about a unit.
+fn read_verdicts(
+    read: &mut impl Reads,
+    around: Around,
+    groups: KeyGroups,
+    unit: u32,
+) -> Result<(), UnitKey> {
+    match groups.ranges {
+        0 => Ok(()),
+        1 => read(around.resolved, 0),
+        _ => read(around.combined, groups.group_of(unit)),
+    }
+}
+
 fn shards(truth: &Truth, layout: &LayoutPayload) -> Vec<PlannedUnit> {
     let end = layout.first_unit + layout.units;
     let firsts = (layout.first_unit..end).step_by(truth.units_per_shard as usize);
@@ -148,7 +222,7 @@ fn shards(truth: &Truth, layout: &LayoutPayload) -> Vec<PlannedUnit> {
         first_unit,
         last_unit: end.min(first_unit + truth.units_per_shard),
         absent: layout.absent.clone(),
-        ranges: layout.ranges,
+        groups: Some(layout.groups.into()),
         ..PublishUnit::default()
     };
     let planned = |unit: PublishUnit| PlannedUnit { payload: unit.encode_to_vec(), cost_bytes: 1 };

@@ -164,7 +164,9 @@ impl<'a> World<'a> {
             match action {
                 Action::Machine(machine) => self.turn(machine),
                 Action::Late(request) => {
-                    self.coordinator(&Event::Sync(*request));
+                    if self.chaos.lets_arrive_late() {
+                        self.coordinator(&Event::Sync(*request));
+                    }
                 }
                 Action::CoordinatorUp => self.bring_up(),
                 Action::AllocationEnds(epoch) => self.end_allocation(epoch),
@@ -340,7 +342,10 @@ impl<'a> World<'a> {
         if self.machines[number].wakes_at > self.now {
             return;
         }
-        let mishap = self.chaos.mishap(self.chaos_time(), self.machines[number].held_keys());
+        let machine = &self.machines[number];
+        let exposed = machine.worker_id().into_iter().flat_map(|id| self.properties.exposed_to(id));
+        let held = machine.held_keys().chain(exposed);
+        let mishap = self.chaos.mishap(self.now - BEGIN_MILLIS, held);
         let machine = &mut self.machines[number];
         match mishap {
             Mishap::None => {}

@@ -6,6 +6,7 @@
 //! thresher-bench coordinator …          → serve as a child ← load, over TLS
 //! thresher-bench slices · tokens        → every slice's steps; tokens beside the library
 //! thresher-bench memory …               → the same job with 8 GiB and 64 MiB for its keys
+//! thresher-bench dump …                 → as many units as a dump has, beside what `plan` expects
 //! ```
 //! `tests/bench` makes the crawl and installs the peers that this needs. Times are CPU seconds,
 //! user and system, because the machines that run it are shared; the two sides of a ratio
@@ -17,6 +18,7 @@
 
 mod coordinator;
 mod cpu;
+mod dump;
 mod language;
 mod lines;
 mod load;
@@ -35,6 +37,7 @@ const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
     thresher-bench slices                              what the repository carries\n\
     thresher-bench tokens --python PYTHON --peers DIR\n\
     thresher-bench memory [--units N] [--folder DIR]    N times 6 lines\n\
+    thresher-bench dump [--units N] [--folder DIR]      up to N units, as 90000\n\
     every one: [--rounds N]";
 
 fn main() -> anyhow::Result<()> {
@@ -49,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         "slices" => slices::bench(&options),
         "tokens" => slices::tokens(&options),
         "memory" => memory::bench(&options),
+        "dump" => dump::bench(&options),
         "coordinator" => coordinator::bench(&options),
         _ => anyhow::bail!("unknown benchmark `{name}`\n{USAGE}"),
     }

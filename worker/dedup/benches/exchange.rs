@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use thresher_dedup::comm::Communicator;
 use thresher_dedup::comm::local::run_local;
-use thresher_dedup::exchange::{KeyFileRef, ResolveTask, resolve_on_threads};
+use thresher_dedup::exchange::{KeyFileRef, KeyFiles, ResolveTask, resolve_on_threads};
 use thresher_dedup::keys::KeyCollector;
 use thresher_dedup::{KeyRange, Policy};
 use thresher_domain::SplitMix64;
@@ -78,7 +78,8 @@ fn bench_resolve(
             let mut tally = None;
             let seconds = best_of(2, || {
                 let (range, policy) = (KeyRange::WHOLE, Policy::DropAll);
-                let task = ResolveTask { key_files: &files, range, policy, budget_bytes };
+                let key_files = KeyFiles::OfUnits(&files);
+                let task = ResolveTask { key_files, range, policy, budget_bytes };
                 let resolved = resolve_on_threads::<u64, _>(size, &task, |_| Ok(Vec::new()))?;
                 tally = Some(resolved.1);
                 black_box(resolved.0);

@@ -1,7 +1,7 @@
 //! Resolves one key range: all ranks exchange the keys of their units and learn which to drop.
 //!
 //! ```text
-//! rank (units u with u mod size = rank)                 owner (keys that spread to it)
+//! rank (units or groups u with u mod size = rank)        owner (keys that spread to it)
 //!   key files ── slice of the range ──→ key + position ──→ sort, group, decide
 //!   verdict file ←── ordinals by unit ←── positions to drop ──┘
 //! ```
@@ -15,6 +15,7 @@
 //! is decided once and every drop decided arrives, or the result is an error.
 
 mod round;
+mod source;
 
 use std::io::{self, Write};
 use std::panic::resume_unwind;
@@ -25,9 +26,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use self::round::{Outbox, Round};
+use self::source::{KeySource, open_own};
 use super::budget::{VERDICT_SHARE, ahead_bytes_per_key, round_bytes_per_key, with_slack};
 use super::key::HashKey;
-use super::key_file::KeyFile;
 use super::position::{KeyRange, Policy, Span};
 use super::verdict_file::VerdictFileWriter;
 use super::verdicts::VerdictFileName;
@@ -38,20 +39,62 @@ use thresher_formats::blocks::BlocksError;
 /// Smallest budget; with less, a round would hold only a few dozen keys.
 const MIN_BUDGET_BYTES: u64 = 4 << 10;
 
-/// The key file of one unit.
+/// The key file of one unit, or the file with the keys of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFileRef {
-    /// The canonical number of the unit.
+    /// The canonical number of the unit or group.
     pub unit: u32,
     /// Path of its key file.
     pub path: PathBuf,
 }
 
+/// The files with the keys of all units of a stage, in any order.
+#[derive(Debug, Clone, Copy)]
+pub enum KeyFiles<'a> {
+    /// A key file of each unit.
+    OfUnits(&'a [KeyFileRef]),
+    /// A file of each group, for the number of ranges of the task.
+    OfGroups {
+        /// The files.
+        files: &'a [KeyFileRef],
+        /// Number of units in a group: unit u is in group u / `group_units`.
+        group_units: u32,
+    },
+}
+
+impl KeyFiles<'_> {
+    fn files(&self) -> &[KeyFileRef] {
+        match self {
+            Self::OfUnits(files) | Self::OfGroups { files, .. } => files,
+        }
+    }
+
+    fn group_units(&self) -> u32 {
+        match self {
+            Self::OfUnits(_) => 1,
+            Self::OfGroups { group_units, .. } => (*group_units).max(1),
+        }
+    }
+}
+
+/// Which rank has the keys of a unit, and gets the verdicts on it.
+#[derive(Debug, Clone, Copy)]
+struct Owners {
+    group_units: u32,
+    ranks: usize,
+}
+
+impl Owners {
+    fn rank_of(self, unit: u32) -> usize {
+        (unit / self.group_units) as usize % self.ranks
+    }
+}
+
 /// The work of one gang unit; the same on every rank except for the budget.
 #[derive(Debug, Clone, Copy)]
 pub struct ResolveTask<'a> {
-    /// The key files of all units of the stage, in any order.
-    pub key_files: &'a [KeyFileRef],
+    /// The keys of all units of the stage.
+    pub key_files: KeyFiles<'a>,
     /// The part of the key space to resolve.
     pub range: KeyRange,
     /// Which occurrences are dropped.
@@ -79,6 +122,14 @@ pub enum ResolveError {
     KeyFile {
         /// The unit.
         unit: u32,
+        /// What is wrong with its file.
+        source: BlocksError,
+    },
+    /// The keys of a group cannot be read; they have to be gathered again.
+    #[error("failed to read the keys of group `{group}`: {source}")]
+    GroupFile {
+        /// The group.
+        group: u32,
         /// What is wrong with its file.
         source: BlocksError,
     },
@@ -150,12 +201,12 @@ pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
     out: W,
 ) -> Result<(W, ResolveTally), ResolveError> {
     check_same_task::<K>(comm, task)?;
-    let opened = open_own_files::<K>(comm.rank(), comm.size(), task);
+    let opened = open_own::<K>((comm.rank(), comm.size()), task.key_files, task.range);
     let files = agree(comm, opened)?;
     let rounds = count_rounds(comm, &files, task)?;
 
     let name = verdict_file_name(comm, task.range);
-    let units = files.iter().map(|file| file.summary().unit).collect();
+    let units = files.iter().flat_map(KeySource::units).collect();
     let pending_bytes = task.budget_bytes / VERDICT_SHARE;
     let about = (task.range, task.policy);
     let opened = VerdictFileWriter::new(out, about, (name.rank, name.world), units, pending_bytes);
@@ -163,7 +214,8 @@ pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
 
     let spans: Vec<Span> =
         (0..rounds).filter_map(|index| task.range.span().slice(index, rounds)).collect();
-    let mut round = Round::new(comm.size());
+    let owners = Owners { group_units: task.key_files.group_units(), ranks: comm.size() };
+    let mut round = Round::new(owners);
     let mut outbox = Outbox::new(comm.size());
     let mut filled = match spans.first() {
         Some(first) => outbox.fill(&files, *first),
@@ -269,10 +321,12 @@ fn check_same_task<K: HashKey>(
     comm: &mut (impl Communicator + ?Sized),
     task: &ResolveTask<'_>,
 ) -> Result<(), ResolveError> {
-    let mut units: Vec<u32> = task.key_files.iter().map(|file| file.unit).collect();
+    let mut units: Vec<u32> = task.key_files.files().iter().map(|file| file.unit).collect();
     units.sort_unstable();
     let mut hasher = Xxh3::new();
-    for number in [K::BYTES as u32, task.range.index(), task.range.of(), task.policy as u32] {
+    let group_units = task.key_files.group_units();
+    let (index, of) = (task.range.index(), task.range.of());
+    for number in [K::BYTES as u32, index, of, task.policy as u32, group_units] {
         hasher.update(&number.to_le_bytes());
     }
     for unit in &units {
@@ -290,38 +344,14 @@ fn check_same_task<K: HashKey>(
     }
 }
 
-/// Opens the files of this rank's units, in the order of the units, and closes them again, because
-/// there may be more of them than a process may have open. The index of the range is kept.
-fn open_own_files<K: HashKey>(
-    rank: usize,
-    size: usize,
-    task: &ResolveTask<'_>,
-) -> Result<Vec<KeyFile<K>>, ResolveError> {
-    let mut own: Vec<&KeyFileRef> =
-        task.key_files.iter().filter(|file| file.unit as usize % size == rank).collect();
-    own.sort_unstable_by_key(|file| file.unit);
-    let mut files = Vec::with_capacity(own.len());
-    for KeyFileRef { unit, path } in own {
-        let mut file = KeyFile::<K>::open(path)
-            .map_err(|source| ResolveError::KeyFile { unit: *unit, source })?;
-        let found = file.summary().unit;
-        if found != *unit {
-            return Err(ResolveError::WrongUnit { file: path.clone(), expected: *unit, found });
-        }
-        file.restrict(task.range.span());
-        files.push(file);
-    }
-    Ok(files)
-}
-
 /// Returns the number of rounds that the rank with the least room needs, for its own keys and for
 /// its even share of all keys. If there are several rounds, one is read while another is exchanged.
 fn count_rounds<K: HashKey>(
     comm: &mut (impl Communicator + ?Sized),
-    files: &[KeyFile<K>],
+    files: &[KeySource<K>],
     task: &ResolveTask<'_>,
 ) -> Result<u64, ResolveError> {
-    let own: u64 = files.iter().map(|file| file.at_most(task.range.span())).sum();
+    let own: u64 = files.iter().map(|file| file.about(task.range.span())).sum();
     let share = comm.all_reduce_sum(own)?.div_ceil(comm.size() as u64);
     let budget = task.budget_bytes.max(MIN_BUDGET_BYTES);
     let round_budget = budget - budget / VERDICT_SHARE;

@@ -252,6 +252,18 @@ impl<K: HashKey> KeyFile<K> {
         Ok(())
     }
 
+    /// Closes the file until it is read.
+    pub(super) fn release(&mut self) {
+        self.blocks.release();
+    }
+
+    /// Reads all keys in their order, this many bytes ahead. A file that was closed is opened for
+    /// each read.
+    pub(super) fn reader(&self, read_ahead_bytes: usize) -> KeyReader<'_, K> {
+        let cursor = self.blocks.blocks_ahead(self.keys.clone(), read_ahead_bytes);
+        KeyReader { file: self, cursor, block: Vec::new(), at: 0 }
+    }
+
     /// Returns all entries of block `number`, for a merge that holds one block of each file.
     pub(super) fn block(&self, number: usize) -> Result<Option<Vec<(K, u32)>>, BlocksError> {
         if number >= self.keys.end {
@@ -289,5 +301,31 @@ impl<K: HashKey> KeyFile<K> {
         // The block before the first that starts inside may end inside, even at its first value.
         let begin = keys.partition_point(|entry| K::top_of_label(entry.label) < span.first);
         begin.saturating_sub(1).min(end)..end
+    }
+}
+
+/// Reads the keys of a file in their order, with one block in memory.
+pub(super) struct KeyReader<'a, K> {
+    file: &'a KeyFile<K>,
+    cursor: BlockCursor<'a>,
+    block: Vec<(K, u32)>,
+    at: usize,
+}
+
+impl<K: HashKey> KeyReader<'_, K> {
+    /// Returns the next keys with their marked ordinals, and none at the end.
+    pub(super) fn entries(&mut self) -> Result<&[(K, u32)], BlocksError> {
+        if self.at == self.block.len() {
+            self.at = 0;
+            self.block.clear();
+            let block = &mut self.block;
+            self.file.scan_block(&mut self.cursor, |key, marked| block.push((key, marked)))?;
+        }
+        Ok(&self.block[self.at..])
+    }
+
+    /// Goes on behind the first `count` of [`Self::entries`].
+    pub(super) fn skip(&mut self, count: usize) {
+        self.at += count;
     }
 }

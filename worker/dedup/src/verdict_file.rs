@@ -7,6 +7,7 @@
 //! drops. [`super::verdicts`] combines ranges, ranks and local repeats.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ const SECTION_HEADER_BYTES: usize = 8;
 #[serde(deny_unknown_fields)]
 pub(super) struct VerdictSummary {
     pub(super) range: KeyRange,
-    /// The units of the file are those whose number modulo `world` is `rank`.
+    /// The file has the units whose group modulo `world` is `rank`.
     pub(super) rank: u32,
     pub(super) world: u32,
     pub(super) policy: Policy,
@@ -68,6 +69,19 @@ impl<W: Write> VerdictFileWriter<W> {
         if self.pending.len() >= self.pending_limit {
             self.write_batch()?;
         }
+        Ok(())
+    }
+
+    /// Writes the drops of all units of the file at once, one set for each.
+    pub(super) fn write_sets(&mut self, sets: &[OrdinalSet]) -> io::Result<()> {
+        let mut batch = Batch::new(self.summary.batches);
+        for (unit, set) in self.units.iter().zip(sets) {
+            let ordinals: Vec<u32> = set.iter().collect();
+            batch.add_unit(&mut self.blocks, *unit, &ordinals)?;
+            self.summary.dropped += set.count();
+        }
+        batch.flush(&mut self.blocks)?;
+        self.summary.batches += 1;
         Ok(())
     }
 
@@ -197,45 +211,67 @@ impl VerdictFile {
         &self.summary
     }
 
-    /// Adds the unit's drops to the set; returns `false` if the file has nothing about the unit.
-    pub(super) fn add_unit(&self, unit: u32, set: &mut OrdinalSet) -> Result<bool, BlocksError> {
-        let mut found = false;
+    /// Adds the drops of each of these ascending units to its set; returns the first unit about
+    /// which the file has nothing.
+    pub(super) fn add_units(
+        &self,
+        units: &[u32],
+        sets: &mut [OrdinalSet],
+    ) -> Result<Option<u32>, BlocksError> {
+        let (Some(first), Some(last)) = (units.first(), units.last()) else { return Ok(None) };
+        let mut found = vec![false; units.len()];
         for batch in 0..self.summary.batches {
-            let entries = self.blocks.entries();
-            // Sections of the unit may start in the last block that starts with a smaller unit.
-            let begin = entries.partition_point(|entry| entry.label < label(batch, unit));
-            let end = entries.partition_point(|entry| entry.label <= label(batch, unit));
-            if end == 0 {
-                continue;
-            }
-            let begin = begin.saturating_sub(1);
-            let mut cursor = self.blocks.blocks(begin..end)?;
+            let mut cursor = self.blocks.blocks(self.sections(batch, *first, *last))?;
             while let Some(block) = cursor.next_block()? {
                 if block.label >> 32 != u128::from(batch) {
                     continue;
                 }
-                found |= add_sections(block.payload, unit, set).ok_or_else(|| {
-                    let what = Damage::Layout("the sections are not encoded ordinals");
-                    self.blocks.damaged(block.offset, what)
-                })?;
+                for_each_section(block.payload, |unit, section| {
+                    let Ok(place) = units.binary_search(&unit) else { return Some(()) };
+                    found[place] = true;
+                    sets[place].add_encoded(section).ok()
+                })
+                .ok_or_else(|| self.bad_sections(block.offset))?;
             }
         }
-        Ok(found)
+        Ok(units.iter().zip(found).find(|(_, found)| !found).map(|(unit, _)| *unit))
+    }
+
+    /// Returns the blocks of a batch that may have sections of units `first` to `last`. Sections
+    /// may start in the last block that starts with a smaller unit.
+    fn sections(&self, batch: u32, first: u32, last: u32) -> Range<usize> {
+        let entries = self.blocks.entries();
+        let begin = entries.partition_point(|entry| entry.label < label(batch, first));
+        let end = entries.partition_point(|entry| entry.label <= label(batch, last));
+        begin.saturating_sub(1).min(end)..end
+    }
+
+    fn bad_sections(&self, offset: u64) -> BlocksError {
+        self.blocks.damaged(offset, Damage::Layout("the sections are not encoded ordinals"))
+    }
+
+    /// Adds the unit's drops to the set; returns `false` if the file has nothing about the unit.
+    pub(super) fn add_unit(&self, unit: u32, set: &mut OrdinalSet) -> Result<bool, BlocksError> {
+        let mut sets = [std::mem::take(set)];
+        let missing = self.add_units(&[unit], &mut sets)?;
+        let [filled] = sets;
+        *set = filled;
+        Ok(missing.is_none())
     }
 }
 
-/// Adds the sections of `unit` in one block; returns `None` if the bytes are not valid sections.
-fn add_sections(mut bytes: &[u8], unit: u32, set: &mut OrdinalSet) -> Option<bool> {
-    let mut found = false;
+/// Calls `visit` for each section of a block; returns `None` if the bytes are not sections, or
+/// `visit` does.
+fn for_each_section(
+    mut bytes: &[u8],
+    mut visit: impl FnMut(u32, &[u8]) -> Option<()>,
+) -> Option<()> {
     while !bytes.is_empty() {
-        let (of_unit, rest) = bytes.split_first_chunk::<4>()?;
+        let (unit, rest) = bytes.split_first_chunk::<4>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let (section, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        if u32::from_le_bytes(*of_unit) == unit {
-            set.add_encoded(section).ok()?;
-            found = true;
-        }
+        visit(u32::from_le_bytes(*unit), section)?;
         bytes = rest;
     }
-    Some(found)
+    Some(())
 }

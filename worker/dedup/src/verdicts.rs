@@ -1,9 +1,9 @@
-//! What a unit must drop: the verdicts of every key range, and its own local repeats.
+//! What a unit must drop: the verdicts on it, and its own local repeats.
 //!
-//! The name of a verdict file says which units it concerns, so that readers of a directory or an
-//! outcome open only those. The exchange writes the files.
-//! Invariant: a set is complete or an error. Every range is there exactly once for the unit, and
-//! each file states that it compared the unit.
+//! The verdicts are in one file: that of the rank which has the unit, if one key range has all
+//! keys, or the combined file of the unit's group.
+//! Invariant: a set is complete or an error. The file is about the whole key space, and states that
+//! it compared the unit.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct VerdictFileName {
     pub range: KeyRange,
     /// The rank that wrote the file.
     pub rank: u32,
-    /// The number of ranks; the file is for the units `u` with `u mod world = rank`.
+    /// The number of ranks; the file is for the units or groups `u` with `u mod world = rank`.
     pub world: u32,
 }
 
@@ -35,34 +35,15 @@ impl fmt::Display for VerdictFileName {
     }
 }
 
-impl VerdictFileName {
-    /// Reads the name from the last part of a path; what follows a dot is ignored.
-    pub fn parse(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
-        let name = name.split('.').next()?.strip_prefix("verdicts-")?;
-        let (range, rank) = name.split_once("-rank-")?;
-        let (index, of) = range.split_once("-of-")?;
-        let (rank, world) = rank.split_once("-of-")?;
-        let range = KeyRange::new(index.parse().ok()?, of.parse().ok()?)?;
-        let (rank, world) = (rank.parse().ok()?, world.parse().ok()?);
-        (rank < world).then_some(Self { range, rank, world })
-    }
-
-    /// Returns whether this file, among those of its range and world, is for this unit.
-    pub fn concerns(&self, unit: u32) -> bool {
-        unit % self.world == self.rank
-    }
-}
-
 /// Why a unit's verdicts cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VerdictsError {
-    /// A verdict file cannot be read; its key range has to be resolved again.
-    #[error("failed to read the verdicts of key range `{}`: {source}", range.index())]
+    /// The verdict file cannot be read; it has to be made again.
+    #[error("failed to read the verdicts on unit `{unit}`: {source}")]
     VerdictFile {
-        /// The range whose gang unit wrote the file.
-        range: KeyRange,
-        /// What is wrong with it.
+        /// The unit.
+        unit: u32,
+        /// What is wrong with the file.
         source: BlocksError,
     },
     /// The unit's key file cannot be read; the unit has to run again.
@@ -83,25 +64,21 @@ pub enum VerdictsError {
         /// The unit in the file.
         found: u32,
     },
-    /// A path does not end in a verdict file's name.
-    #[error("`{}` is not named like a verdict file", .0.display())]
-    Name(PathBuf),
-    /// The content has another range, rank or world than the name.
-    #[error("`{}` has other content than its name says", .0.display())]
-    Misnamed(PathBuf),
-    /// The files belong to different numbers of ranges, or one range occurs twice.
-    #[error(
-        "`{}` does not match the other verdict files\n\nhint: pass the files of one stage",
-        .0.display()
-    )]
-    Surplus(PathBuf),
-    /// No file has the unit's verdicts of some range.
-    #[error("unit `{unit}` has no verdicts for key range `{index}`")]
+    /// The file is only about a part of the keys.
+    #[error("`{}` has the verdicts of key range `{}` only", file.display(), range.index())]
+    Partial {
+        /// The verdict file.
+        file: PathBuf,
+        /// The range in it.
+        range: KeyRange,
+    },
+    /// The file has nothing about the unit.
+    #[error("`{}` has no verdicts on unit `{unit}`", file.display())]
     Missing {
+        /// The verdict file.
+        file: PathBuf,
         /// The unit.
         unit: u32,
-        /// The first range that is missing.
-        index: u32,
     },
 }
 
@@ -112,11 +89,11 @@ pub struct VerdictSet {
 }
 
 impl VerdictSet {
-    /// Reads the verdicts on one unit from all verdict files of a stage, and its local repeats from
-    /// its key file. The repeats are dropped under either policy: keep-first keeps an earlier one,
-    /// and drop-all drops the first through the exchange, unless only one record has the key.
+    /// Reads the verdicts on one unit from the file that has them, and its local repeats from its
+    /// key file. The repeats are dropped under either policy: keep-first keeps an earlier one, and
+    /// drop-all drops the first through the exchange, unless only one record has the key.
     pub fn load<K: HashKey>(
-        files: &[PathBuf],
+        file: &Path,
         unit: u32,
         key_file: &Path,
     ) -> Result<Self, VerdictsError> {
@@ -130,16 +107,14 @@ impl VerdictSet {
         let mut dropped =
             keys.repeats().map_err(|source| VerdictsError::KeyFile { unit, source })?;
 
-        for (name, path) in files_concerning(files, unit)? {
-            let failed = |source| VerdictsError::VerdictFile { range: name.range, source };
-            let file = VerdictFile::open(path).map_err(failed)?;
-            let summary = file.summary();
-            if (summary.range, summary.rank, summary.world) != (name.range, name.rank, name.world) {
-                return Err(VerdictsError::Misnamed(path.clone()));
-            }
-            if !file.add_unit(unit, &mut dropped).map_err(failed)? {
-                return Err(VerdictsError::Missing { unit, index: name.range.index() });
-            }
+        let failed = |source| VerdictsError::VerdictFile { unit, source };
+        let verdicts = VerdictFile::open(file).map_err(failed)?;
+        let range = verdicts.summary().range;
+        if range != KeyRange::WHOLE {
+            return Err(VerdictsError::Partial { file: file.to_path_buf(), range });
+        }
+        if !verdicts.add_unit(unit, &mut dropped).map_err(failed)? {
+            return Err(VerdictsError::Missing { file: file.to_path_buf(), unit });
         }
         Ok(Self { dropped })
     }
@@ -158,36 +133,6 @@ impl VerdictSet {
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.dropped.iter()
     }
-}
-
-/// Returns the one file of each range that concerns the unit, by range, or an error if one is
-/// missing.
-fn files_concerning(
-    files: &[PathBuf],
-    unit: u32,
-) -> Result<Vec<(VerdictFileName, &PathBuf)>, VerdictsError> {
-    let mut chosen = Vec::new();
-    for path in files {
-        let name =
-            VerdictFileName::parse(path).ok_or_else(|| VerdictsError::Name(path.to_path_buf()))?;
-        if name.concerns(unit) {
-            chosen.push((name, path));
-        }
-    }
-    chosen.sort_by_key(|(name, _)| name.range.index());
-    let of = chosen.first().map_or(1, |(name, _)| name.range.of());
-    for (index, (name, path)) in (0..).zip(&chosen) {
-        if name.range.of() != of || name.range.index() < index {
-            return Err(VerdictsError::Surplus(path.to_path_buf()));
-        }
-        if name.range.index() > index {
-            return Err(VerdictsError::Missing { unit, index });
-        }
-    }
-    if chosen.len() < of as usize {
-        return Err(VerdictsError::Missing { unit, index: chosen.len() as u32 });
-    }
-    Ok(chosen)
 }
 
 #[cfg(test)]

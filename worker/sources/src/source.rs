@@ -182,6 +182,13 @@ pub trait Source: Sync {
         false
     }
 
+    /// Returns whether turning an input with this path into text costs much more than reading the
+    /// text from a file.
+    fn is_costly_to_read(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
+
     /// Returns the name of the CommonCrawl dump that the path of an input contains, or an empty
     /// text.
     fn dump_of<'p>(&self, path: &'p str) -> &'p str {

@@ -114,6 +114,7 @@ impl Link {
             version: thresher_proto::VERSION.to_owned(),
             held,
             gang_ranks: self.options.gang.as_ref().map_or(0, |gang| gang.ranks),
+            key_memory_bytes: self.options.key_memory_bytes,
         };
         loop {
             let answered = match self.client().await {

@@ -16,13 +16,14 @@ use thresher_proto::pb::Stage;
 
 use self::documents::SampledDocuments;
 pub use self::figures::{Sample, SourceSurvey, Survey};
-use crate::stages::{JobContext, list};
+use crate::stages::kept_text::{is_kept, kept};
+use crate::stages::{JobContext, SourceRecipe, list};
 use thresher_sources::{Input, Page, ReadRecord, RecordOutcome, Selected, source_of};
 use thresher_storage::ReadOptions;
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::UnitError;
-use thresher_unit::staging::InputRow;
+use thresher_unit::staging::{InputRow, KeptRecordsWriter};
 
 mod documents;
 mod figures;
@@ -167,8 +168,10 @@ impl<'a> Sampling<'a> {
         let input = Input::sample(name, path, raw, scratch);
         self.sample.inputs += 1;
         self.sample.bytes += raw.len() as u64;
+        let recipe = SourceRecipe::of(&self.context.job, self.source);
+        let is_kept = is_kept(&self.context.job, self.source, &recipe, path)?;
         let start = cpu_micros();
-        let keys = self.lines_pass(&input, raw)?;
+        let keys = self.lines_pass(&input, raw, is_kept)?;
         let mut sorted = keys.clone();
         sorted.sort_unstable();
         sorted.dedup();
@@ -182,12 +185,31 @@ impl<'a> Sampling<'a> {
         let start = (cpu_micros(), self.documents.publish_cpu_micros());
         self.prepare_pass(&input, raw, &stays)?;
         let published = self.documents.publish_cpu_micros() - start.1;
-        self.sample.prepare_cpu_micros += (cpu_micros() - start.0).saturating_sub(published);
+        let prepared = (cpu_micros() - start.0).saturating_sub(published);
+        let read_again = if is_kept { self.reading_cpu_micros(&input)? } else { 0 };
+        self.sample.prepare_cpu_micros += prepared.saturating_sub(read_again);
         Ok(())
     }
 
+    /// Returns the CPU time for turning an input into records, which PREPARE does not need if they
+    /// are kept.
+    fn reading_cpu_micros(&self, input: &Input<'_>) -> Result<u64, UnitError> {
+        let start = cpu_micros();
+        let slice = source_of(self.source.slice);
+        slice.read(&self.context.job, self.source, input, &mut |_| Ok(()))?;
+        Ok(cpu_micros() - start)
+    }
+
     /// Reads an input as LINES does. Returns the key of every line, in order.
-    fn lines_pass(&mut self, input: &Input<'_>, raw: &[u8]) -> Result<Vec<u64>, UnitError> {
+    fn lines_pass(
+        &mut self,
+        input: &Input<'_>,
+        raw: &[u8],
+        is_kept: bool,
+    ) -> Result<Vec<u64>, UnitError> {
+        let failed = |error| UnitError::Defect(format!("failed to keep text in memory: {error}"));
+        let writer = is_kept.then(|| KeptRecordsWriter::new(Vec::new())).transpose();
+        let mut writer = writer.map_err(failed)?;
         let job = &self.context.job;
         let hash = match job.dedup.lines.hash {
             LineHash::Xxh3 => line_hash_xxh3,
@@ -206,6 +228,9 @@ impl<'a> Sampling<'a> {
                 *quarantined.entry(reason.to_owned()).or_default() += 1;
             }
             let Some(page) = room.page(&record) else { return Ok(()) };
+            if let (Some(writer), Some(kept)) = (&mut writer, kept(0, &record)) {
+                writer.push(&kept).map_err(failed)?;
+            }
             sample.pages += 1;
             sample.page_bytes += page.text.len() as u64;
             for line in lines(page.text) {
@@ -213,6 +238,9 @@ impl<'a> Sampling<'a> {
             }
             Ok(())
         })?;
+        if let Some(writer) = writer {
+            sample.kept_text_bytes += writer.finish(&[]).map_err(failed)?.len() as u64;
+        }
         Ok(keys)
     }
 

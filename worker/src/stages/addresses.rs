@@ -72,7 +72,7 @@ pub(super) fn decide(
             total += count;
         }
     }
-    let memory = context.job.dedup.memory.0.max(ADDRESS_BYTES);
+    let memory = context.key_memory().max(ADDRESS_BYTES);
     let passes = (total * ADDRESS_BYTES).div_ceil(memory).max(1);
     let mut excluded = Excluded::default();
     for pass in 0..passes {

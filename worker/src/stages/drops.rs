@@ -4,6 +4,8 @@
 //! ask `UnitDrops::reason` about each document, so that they cannot answer differently. `near`,
 //! `addresses` and the dedup modules reach the verdicts.
 
+use thresher_domain::KeyGroups;
+use thresher_proto::convert::key_groups;
 use thresher_proto::pb::LayoutUnit;
 
 use super::duplicates::Duplicates;
@@ -34,7 +36,8 @@ impl Drops {
         task: &Task,
         unit: &LayoutUnit,
     ) -> Result<(Self, Vec<blake3::Hash>), UnitError> {
-        let (duplicates, mut hashes) = (Duplicates::new(context, unit.ranges)?, Vec::new());
+        let duplicates = Duplicates::new(context, key_groups(unit.groups));
+        let mut hashes = Vec::new();
         let exact = if context.recipe(unit.source)?.keeps_urls {
             let excluded = addresses::decide(context, unit, &duplicates)?;
             hashes.push(excluded.leave(context, task, unit.source, addresses::SUFFIX)?);
@@ -53,11 +56,15 @@ impl Drops {
     }
 
     /// Reads what LAYOUT decided for a source.
-    pub(super) fn read(context: &JobContext, source: u32, ranges: u32) -> Result<Self, UnitError> {
+    pub(super) fn read(
+        context: &JobContext,
+        source: u32,
+        groups: KeyGroups,
+    ) -> Result<Self, UnitError> {
         let exact = if context.recipe(source)?.keeps_urls {
             Exact::Addresses(Excluded::read(context, source, addresses::SUFFIX)?)
         } else {
-            Exact::Verdicts(Duplicates::new(context, ranges)?)
+            Exact::Verdicts(Duplicates::new(context, groups))
         };
         let near = if context.recipe(source)?.compares_near {
             Excluded::read(context, source, near::SUFFIX)?

@@ -1,39 +1,38 @@
 //! Reads the duplicates that RESOLVE-DOCUMENTS found, unit by unit.
 
-use std::path::PathBuf;
-
+use thresher_domain::KeyGroups;
 use thresher_job::DedupPolicy;
 use thresher_proto::pb::Stage;
 
 use super::JobContext;
-use super::resolve::verdict_files;
+use super::resolve::{DOCUMENTS, verdicts_on};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_unit::UnitError;
 
 /// The verdicts of RESOLVE-DOCUMENTS.
+#[derive(Clone, Copy)]
 pub(super) struct Duplicates {
-    files: Option<Vec<PathBuf>>,
+    /// `None` if documents are not compared.
+    groups: Option<KeyGroups>,
 }
 
 impl Duplicates {
-    pub(super) fn new(context: &JobContext, ranges: u32) -> Result<Self, UnitError> {
-        if context.job.dedup.documents.policy == DedupPolicy::Off {
-            return Ok(Self { files: None });
-        }
-        verdict_files(context, Stage::ResolveDocuments, ranges)
-            .map(|files| Self { files: Some(files) })
+    pub(super) fn new(context: &JobContext, groups: KeyGroups) -> Self {
+        let compared = context.job.dedup.documents.policy != DedupPolicy::Off;
+        Self { groups: compared.then_some(groups) }
     }
 
     /// Returns the duplicates of one PREPARE unit.
     pub(super) fn of(
-        &self,
+        self,
         context: &JobContext,
         unit: u32,
     ) -> Result<Option<VerdictSet>, UnitError> {
-        let Some(files) = &self.files else { return Ok(None) };
+        let Some(groups) = self.groups else { return Ok(None) };
+        let (file, made_by) = verdicts_on(context, DOCUMENTS, groups, unit)?;
         let keys = context.work.unit_file(Stage::Prepare, unit, "keys");
-        VerdictSet::load::<u128>(files, unit, &keys)
+        VerdictSet::load::<u128>(&file, unit, &keys)
             .map(Some)
-            .map_err(|error| UnitError::verdicts(Stage::Prepare, &error))
+            .map_err(|error| UnitError::verdicts(made_by, Stage::Prepare, &error))
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn scatter(
         let digest =
             joined.scatter(&context.job, &input, place, &mut |part, row| rows.push(part, row))?;
         rows.finish(&InputFacts::of_read(input.name(), row, digest)?)?;
-        hashes.push(hash_of(publish_blocks(file, &path, KIND)?));
+        hashes.push(hash_of(publish_blocks(file, KIND)?));
     }
     Ok(hashes)
 }

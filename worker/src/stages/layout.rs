@@ -77,7 +77,7 @@ impl<'a> Cutter<'a> {
             last_unit: next.0,
             last_document: next.1,
             absent: self.unit.absent.iter().filter(inside).copied().collect(),
-            ranges: self.unit.ranges,
+            groups: self.unit.groups,
         };
         self.planned.push(PlannedUnit { payload: shard.encode_to_vec(), cost_bytes: self.bytes });
         (self.first, self.bytes) = (next, 0);

@@ -10,25 +10,30 @@ use thresher_domain::{Counter, SplitMix64};
 use thresher_job::{JobSpec, LineHash};
 use thresher_proto::pb::{self, InputsUnit, Stage};
 
+use super::kept_text::Keeping;
 use super::{Finished, JobContext, Task, digest_of, join};
 use crate::stages::read::{Reading, read_unit};
 use thresher_dedup::keys::KeyCollector;
 use thresher_sources::{ReadRecord, RecordOutcome};
+use thresher_storage::commit::NewNames;
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::staging::{
-    InputFacts, create, hash_of, leave_replacing, publish_blocks, recall,
+    InputFacts, create, hash_of, leave_replacing_among, publish_blocks_among, recall,
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
 /// Smallest memory for sorting the keys of a unit.
 const MIN_SORT_BYTES: u64 = 16 << 20;
+/// Largest memory for sorting the keys of all slots. Keys that do not fit are sorted in files.
+const MAX_SORT_BYTES: u64 = 1 << 30;
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let inputs: InputsUnit = task.decode()?;
     let path = context.work.unit_file(Stage::Lines, task.unit.ordinal, "keys");
     let mut file = create(&path, &task.tag)?;
-    let sort_bytes = (context.job.dedup.memory.0 / context.slots as u64).max(MIN_SORT_BYTES);
+    let memory = context.key_memory().min(MAX_SORT_BYTES);
+    let sort_bytes = (memory / context.slots as u64).max(MIN_SORT_BYTES);
     let spill_folder = context.scratch_folder(&path, task, "");
     let scratch = context.scratch_folder(&path, task, "-scratch");
     let mut keys = KeyCollector::<u64>::new(task.unit.ordinal, sort_bytes as usize, spill_folder);
@@ -38,7 +43,9 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     // A source whose lines are not compared has units here only to exchange rows between pieces.
     let joined = join::scatter(context, task, &inputs, &scratch)?;
     let lines_count = context.recipe(inputs.source)?.dedups_lines;
+    let mut keeping = Keeping::start(context, task, &inputs)?;
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| {
+        keeping.push(input.number, &record)?;
         records_in += 1;
         tally.bytes_in += record.bytes;
         match record.outcome {
@@ -62,8 +69,14 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         Vec::new()
     };
     let (_, summary) = keys.finish(&mut file)?;
-    let committed = publish_blocks(file, &path, thresher_dedup::KEY_FILE)?;
-    remember_inputs(context, task, &facts)?;
+    let mut names = NewNames::default();
+    let committed = publish_blocks_among(file, thresher_dedup::KEY_FILE, &mut names)?;
+    // A unit may run again because its inputs had changed. The last description counts, and PREPARE
+    // compares with it.
+    let described = inputs_path(context, task.unit.ordinal);
+    leave_replacing_among(&described, &task.tag, &facts, &mut names)?;
+    names.sync()?;
+    keeping.finish(&facts)?;
     let counters = [(Counter::Lines, ordinal.into()), (Counter::LineKeys, summary.distinct)];
     let done = pb::Done {
         accounting: Some(tally.to_wire(records_in)),
@@ -89,24 +102,9 @@ pub(super) fn inputs_when_read(
     recall(&inputs_path(context, unit), producer)
 }
 
-fn remember_inputs(
-    context: &JobContext,
-    task: &Task,
-    facts: &[InputFacts],
-) -> Result<(), UnitError> {
-    // A unit may run again because its inputs had changed. The last description counts, and PREPARE
-    // compares with it.
-    leave_replacing(&inputs_path(context, task.unit.ordinal), &task.tag, &facts)
-}
-
-/// Returns an error if the inputs differ from those that LINES read, because its verdicts are then
-/// about other lines.
-pub(super) fn refuse_changed(
-    context: &JobContext,
-    unit: u32,
-    now: &[InputFacts],
-) -> Result<(), UnitError> {
-    let before = inputs_when_read(context, unit)?;
+/// Returns an error if the inputs differ from those that LINES read `before`, because its verdicts
+/// are then about other lines.
+pub(super) fn refuse_changed(before: &[InputFacts], now: &[InputFacts]) -> Result<(), UnitError> {
     let changed = now.iter().find(|input| !before.contains(input));
     let gone = before.iter().find(|input| !now.contains(input));
     match changed.or(gone) {

@@ -1,7 +1,7 @@
 //! Runs the work units, with one file for each stage.
 //!
 //! ```text
-//! lease → run_unit → list · lines · resolve · prepare · layout · publish · seal → Done | UnitError
+//! lease → run_unit → list · lines · gather · resolve · combine · prepare · … → Done | UnitError
 //! ```
 //! A unit reads inputs and files of earlier stages, writes its own files, publishes them, and
 //! reports what it counted. The coordinator decides which worker runs which unit.
@@ -10,11 +10,14 @@
 //! clock, attempt number, number of threads or host name.
 
 mod addresses;
+mod combine;
 mod drops;
 mod duplicates;
 mod edited;
 mod excluded;
+mod gather;
 mod join;
+pub(crate) mod kept_text;
 mod layout;
 mod lines;
 pub(crate) mod list;
@@ -61,6 +64,9 @@ use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
 
+/// Memory for keys in programs that run no gang units.
+const DEFAULT_KEY_MEMORY_BYTES: u64 = 1 << 30;
+
 /// What every unit of a job needs. The slots of a worker share it.
 pub struct JobContext {
     /// The job file.
@@ -78,6 +84,8 @@ pub struct JobContext {
     /// A folder on a local disk of this node, for files that only one attempt reads. `None` puts
     /// them beside the work files.
     scratch: Option<PathBuf>,
+    /// Memory for keys, if the job file leaves that to the node.
+    key_memory_bytes: u64,
     /// Identifies this process in the names of unfinished files.
     pub process_tag: String,
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
@@ -135,9 +143,13 @@ pub fn run_unit(
     match unit.stage() {
         Stage::List => list::run(context, &task),
         Stage::Lines => lines::run(context, &task),
+        Stage::GatherLines => gather::run_lines(context, &task),
         Stage::ResolveLines => resolve::run_lines(context, &task),
+        Stage::CombineLines => combine::run_lines(context, &task),
         Stage::Prepare => prepare::run(context, &task),
+        Stage::GatherDocuments => gather::run_documents(context, &task),
         Stage::ResolveDocuments => resolve::run_documents(context, &task),
+        Stage::CombineDocuments => combine::run_documents(context, &task),
         Stage::Layout => layout::run(context, &task),
         Stage::Publish => publish::run(context, &task),
         Stage::Seal => seal::run(context, &task),
@@ -177,6 +189,7 @@ impl JobContext {
             slots,
             gang: None,
             scratch: None,
+            key_memory_bytes: DEFAULT_KEY_MEMORY_BYTES,
             process_tag,
             tables: Mutex::default(),
             command_files: CommandFiles::default(),
@@ -190,6 +203,17 @@ impl JobContext {
     pub fn with_gang(mut self, gang: Option<Gang>) -> Self {
         self.gang = gang;
         self
+    }
+
+    /// Sets the memory for keys that the node has, which the job file may override.
+    #[must_use]
+    pub fn with_key_memory(self, key_memory_bytes: u64) -> Self {
+        Self { key_memory_bytes, ..self }
+    }
+
+    /// Returns the memory for keys.
+    pub(crate) fn key_memory(&self) -> u64 {
+        self.job.dedup.memory.fixed().unwrap_or(self.key_memory_bytes)
     }
 
     /// Sets the folder for files that only one attempt reads.

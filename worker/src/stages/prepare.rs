@@ -1,4 +1,5 @@
-//! PREPARE: reads the inputs again, evaluates each document, and stages what may be published.
+//! PREPARE: reads the inputs again, or the text that LINES kept, evaluates each document, and
+//! stages what may be published.
 //!
 //! ```text
 //! record → pipeline → keys and a staged document, or a drop row
@@ -8,14 +9,17 @@
 
 mod writer;
 
+use thresher_domain::KeyGroups;
+use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{InputsUnit, PrepareUnit, Stage};
 
 use self::writer::UnitWriter;
-use super::lines::{next, refuse_changed};
+use super::kept_text::{self, read_kept};
+use super::lines::{inputs_when_read, next, refuse_changed};
 use super::pipeline::{Evaluation, Pipeline, RecordPlace};
 use super::read::{Reading, read_unit};
 use super::recipe::SourceRecipe;
-use super::resolve::verdict_files;
+use super::resolve::{LINES, verdicts_on};
 use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_sources::{Page, ReadRecord, RecordOutcome};
@@ -23,7 +27,7 @@ use thresher_unit::UnitError;
 use thresher_unit::staging::{RowVerdict, StagedRow};
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
-    let PrepareUnit { inputs, line_ranges } = task.decode()?;
+    let PrepareUnit { inputs, line_groups } = task.decode()?;
     let unit: InputsUnit = task.decode_part(&inputs)?;
     let number = task.unit.ordinal;
     let source = context.source(unit.source)?;
@@ -32,17 +36,25 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let scratch = context.scratch_folder(&keys, task, "-scratch");
     let mut preparing = Preparing {
         pipeline: Pipeline::start(context, source, *recipe, &task.stop)?,
-        lines: LineVerdicts::read(context, recipe, number, line_ranges)?,
+        lines: LineVerdicts::read(context, recipe, number, key_groups(line_groups))?,
         writer: UnitWriter::create(context, task, source, *recipe)?,
     };
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| preparing.record(input, &record);
-    let inputs = read_unit(context, task, &unit, &scratch, &mut sink)?;
-    if recipe.dedups_lines {
-        refuse_changed(context, number, &inputs)?;
-    }
+    let inputs = if recipe.dedups_lines {
+        let before = inputs_when_read(context, number)?;
+        let inputs = match read_kept(context, task, &unit, &before, &mut sink)? {
+            Some(inputs) => inputs,
+            None => read_unit(context, task, &unit, &scratch, &mut sink)?,
+        };
+        refuse_changed(&before, &inputs)?;
+        inputs
+    } else {
+        read_unit(context, task, &unit, &scratch, &mut sink)?
+    };
     let Preparing { pipeline, mut writer, .. } = preparing;
     pipeline.finish(&mut writer.tally)?;
     let done = writer.finish(context.scorers()?.recipe_files.clone(), inputs)?;
+    kept_text::remove(context, number, &unit);
     Ok(Finished { done, planned: Vec::new() })
 }
 
@@ -59,15 +71,15 @@ impl LineVerdicts {
         context: &JobContext,
         recipe: &SourceRecipe,
         unit: u32,
-        ranges: u32,
+        groups: KeyGroups,
     ) -> Result<Self, UnitError> {
         if !recipe.dedups_lines {
             return Ok(Self { verdicts: None, next: 0 });
         }
-        let files = verdict_files(context, Stage::ResolveLines, ranges)?;
+        let (file, made_by) = verdicts_on(context, LINES, groups, unit)?;
         let keys = context.work.unit_file(Stage::Lines, unit, "keys");
-        let verdicts = VerdictSet::load::<u64>(&files, unit, &keys)
-            .map_err(|error| UnitError::verdicts(Stage::Lines, &error))?;
+        let verdicts = VerdictSet::load::<u64>(&file, unit, &keys)
+            .map_err(|error| UnitError::verdicts(made_by, Stage::Lines, &error))?;
         Ok(Self { verdicts: Some(verdicts), next: 0 })
     }
 

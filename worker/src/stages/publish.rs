@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thresher_domain::{Counter, Measure};
 use thresher_job::SourceSpec;
+use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use self::numbering::Numbering;
@@ -49,7 +50,7 @@ pub(super) fn read_facts(context: &JobContext, ordinal: u32) -> Result<ShardFact
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: PublishUnit = task.decode()?;
     let source = context.source(unit.source)?;
-    let drops = Drops::read(context, unit.source, unit.ranges)?;
+    let drops = Drops::read(context, unit.source, key_groups(unit.groups))?;
     let name = shard_name(&source.name, unit.shard);
     let mut shard = ShardWriter {
         source,

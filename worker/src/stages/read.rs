@@ -14,7 +14,7 @@ use thresher_sources::{Input, ReadRecord, RecordOutcome, RecordSink};
 use thresher_sources::{check_piece, locate};
 use thresher_storage::StorageError;
 use thresher_unit::UnitError;
-use thresher_unit::staging::{InputFacts, InputRow};
+use thresher_unit::staging::{InputFacts, InputRow, InputTable};
 
 /// The input that is being read.
 pub(super) struct Reading<'a> {
@@ -25,6 +25,25 @@ pub(super) struct Reading<'a> {
     pub(super) number: u64,
     /// Number of its part of the source, of the `dedup.lines.shards` parts of the job.
     pub(super) shard: u32,
+}
+
+impl<'a> Reading<'a> {
+    /// Describes the input in row `number` of a source's table.
+    pub(super) fn of(
+        context: &'a JobContext,
+        source: u32,
+        table: &'a InputTable,
+        number: u64,
+    ) -> Result<Self, UnitError> {
+        let (recipe, source) = (context.recipe(source)?, context.source(source)?);
+        let row = usize::try_from(number).ok().and_then(|number| table.rows.get(number));
+        let row = row.ok_or_else(|| {
+            UnitError::Defect(format!("source `{}` has no input {number}", source.name))
+        })?;
+        let shards = u64::from(context.job.dedup.lines.shards);
+        let shard = shard_of(number, table.rows.len() as u64, shards);
+        Ok(Self { source, recipe, path: &row.path, number, shard })
+    }
 }
 
 /// Reads every input of a unit, in order. `scratch` names a folder that this attempt may make.
@@ -42,15 +61,13 @@ pub(super) fn read_unit(
         context.command_files.check(reader)?;
     }
     let table = context.table(unit.source)?;
-    let shards = u64::from(context.job.dedup.lines.shards);
     let first = unit.first_input as usize;
     let rows = table.rows.get(first..first + unit.inputs as usize).ok_or_else(|| {
         UnitError::Defect(format!("source `{}` has fewer inputs than planned", source.name))
     })?;
     let mut facts = Vec::with_capacity(rows.len());
     for (number, row) in (first as u64..).zip(rows) {
-        let shard = shard_of(number, table.rows.len() as u64, shards);
-        let reading = Reading { source, recipe, path: &row.path, number, shard };
+        let reading = Reading::of(context, unit.source, &table, number)?;
         let mut sink = |record: ReadRecord<'_>| {
             stop::check_record(&task.stop)?;
             sink(&reading, record)

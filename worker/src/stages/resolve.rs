@@ -9,22 +9,30 @@
 mod rank;
 mod step;
 
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use thresher_domain::Counter;
+use thresher_domain::{Counter, KeyGroups};
 use thresher_job::DedupPolicy;
+use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{self, RangeUnit, Stage};
 
 pub use self::rank::{RankError, RankTask};
 use super::{Finished, JobContext, Task};
-use thresher_dedup::exchange::{KeyFileRef, ResolveTally, ResolveTask, resolve_on_threads};
+use thresher_dedup::combine::RangeVerdicts;
+use thresher_dedup::exchange::{
+    KeyFileRef, KeyFiles, ResolveTally, ResolveTask, resolve_on_threads,
+};
 use thresher_dedup::verdicts::VerdictFileName;
 use thresher_dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
 use thresher_formats::blocks::BlockFile;
 use thresher_storage::commit::{AttemptFile, CommitError};
-use thresher_unit::staging::{checked, create, publish_blocks, recall, with_checksum, write_all};
+use thresher_unit::staging::{checked, create, recall, with_checksum, write_all};
 use thresher_unit::{UnitError, wire_counters};
+
+/// The record file in the folder of a range.
+const RECORD: &str = "record.json";
 
 /// The content of the record file, which is published after all verdict files of a range.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,24 +41,50 @@ struct Resolved {
     tally: ResolveTally,
 }
 
+/// The stages around a resolve stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    /// Its units write the keys.
+    pub(super) keyed: Stage,
+    /// Its units put the keys of groups together.
+    pub(super) gathered: Stage,
+    pub(super) resolved: Stage,
+    /// Its units join the verdicts on groups.
+    pub(super) combined: Stage,
+}
+
+pub(super) const LINES: Around = Around {
+    keyed: Stage::Lines,
+    gathered: Stage::GatherLines,
+    resolved: Stage::ResolveLines,
+    combined: Stage::CombineLines,
+};
+
+pub(super) const DOCUMENTS: Around = Around {
+    keyed: Stage::Prepare,
+    gathered: Stage::GatherDocuments,
+    resolved: Stage::ResolveDocuments,
+    combined: Stage::CombineDocuments,
+};
+
 pub(super) fn run_lines(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
-    run::<u64>(context, task, Stage::Lines, context.job.dedup.lines.policy)
+    run::<u64>(context, task, LINES, context.job.dedup.lines.policy)
 }
 
 pub(super) fn run_documents(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
-    run::<u128>(context, task, Stage::Prepare, context.job.dedup.documents.policy)
+    run::<u128>(context, task, DOCUMENTS, context.job.dedup.documents.policy)
 }
 
 fn run<K: HashKey>(
     context: &JobContext,
     task: &Task,
-    keys_of: Stage,
+    around: Around,
     policy: DedupPolicy,
 ) -> Result<Finished, UnitError> {
-    let Some(work) = RangeWork::new(context, task, keys_of, policy)? else {
+    let Some(work) = RangeWork::new(context, task, around, policy)? else {
         return Ok(finished(ResolveTally::default()));
     };
-    if let Some(resolved) = adopt(&work.folder, work.range) {
+    if let Some(resolved) = work.adopt() {
         return Ok(finished(resolved.tally));
     }
     if let Some(gang) = &context.gang
@@ -60,12 +94,12 @@ fn run<K: HashKey>(
     }
     let resolve = work.task(work.budget_bytes);
     let (files, tally) = resolve_on_threads::<K, _>(context.slots.max(1), &resolve, |name| {
-        work.create(name, &task.tag).map_err(|error| std::io::Error::other(error.to_string()))
+        work.create(name, &task.tag).map_err(|error| io::Error::other(error.to_string()))
     })
-    .map_err(|error| UnitError::resolve(keys_of, &error))?;
+    .map_err(|error| UnitError::resolve((around.keyed, around.gathered), &error))?;
     let ranks = files.len() as u32;
-    for (name, file) in files {
-        work.publish(name, file)?;
+    for (_, file) in files {
+        RangeWork::publish(file)?;
     }
     work.publish_record(&task.tag, &Resolved { ranks, tally })?;
     Ok(finished(tally))
@@ -75,9 +109,12 @@ fn run<K: HashKey>(
 struct RangeWork {
     range: KeyRange,
     policy: Policy,
+    groups: KeyGroups,
+    /// The key files of units, or of groups if keys are gathered.
     key_files: Vec<KeyFileRef>,
+    /// The folder of the range.
     folder: PathBuf,
-    /// Memory for all ranks together.
+    /// Memory of one rank, or of all threads if they are the ranks.
     budget_bytes: u64,
 }
 
@@ -86,54 +123,108 @@ impl RangeWork {
     fn new(
         context: &JobContext,
         task: &Task,
-        keys_of: Stage,
+        around: Around,
         policy: DedupPolicy,
     ) -> Result<Option<Self>, UnitError> {
+        let Some(policy) = policy_of(policy) else { return Ok(None) };
         let unit: RangeUnit = task.decode()?;
-        let range = KeyRange::new(unit.range, unit.ranges).ok_or_else(|| {
+        let groups = key_groups(unit.groups);
+        let range = KeyRange::new(unit.range, groups.ranges).ok_or_else(|| {
             UnitError::Defect(format!("`{}` is not a valid key range", task.unit))
         })?;
-        let policy = match policy {
-            DedupPolicy::KeepFirst => Policy::KeepFirst,
-            DedupPolicy::DropAll => Policy::DropAll,
-            DedupPolicy::Off => return Ok(None),
+        let file = |stage, number| KeyFileRef {
+            unit: number,
+            path: context.work.unit_file(stage, number, "keys"),
         };
-        let key_files = (0..unit.units)
-            .filter(|number| unit.absent.binary_search(number).is_err())
-            .map(|number| KeyFileRef {
-                unit: number,
-                path: context.work.unit_file(keys_of, number, "keys"),
-            })
-            .collect();
-        let folder = context.work.stage(task.unit.stage());
+        let key_files = if groups.is_gathered() {
+            (0..groups.groups(unit.units)).map(|group| file(around.gathered, group)).collect()
+        } else {
+            let present = |number: &u32| unit.absent.binary_search(number).is_err();
+            (0..unit.units).filter(present).map(|number| file(around.keyed, number)).collect()
+        };
+        let folder = range_folder(context, task.unit.stage(), range);
         let budget_bytes = unit.budget_bytes;
-        Ok(Some(Self { range, policy, key_files, folder, budget_bytes }))
+        Ok(Some(Self { range, policy, groups, key_files, folder, budget_bytes }))
     }
 
     fn task(&self, budget_bytes: u64) -> ResolveTask<'_> {
-        let Self { key_files, range, policy, .. } = self;
+        let Self { range, policy, groups, key_files: files, .. } = self;
+        let key_files = if groups.is_gathered() {
+            KeyFiles::OfGroups { files, group_units: groups.group_units }
+        } else {
+            KeyFiles::OfUnits(files)
+        };
         ResolveTask { key_files, range: *range, policy: *policy, budget_bytes }
     }
 
-    fn create(&self, name: VerdictFileName, tag: &str) -> Result<AttemptFile, UnitError> {
-        create(&self.folder.join(name.to_string()), tag)
+    /// Whether the rank of this name has keys, and therefore a verdict file.
+    fn has_keys(&self, name: VerdictFileName) -> bool {
+        self.key_files.iter().any(|file| file.unit % name.world == name.rank)
     }
 
-    fn publish(&self, name: VerdictFileName, file: AttemptFile) -> Result<(), UnitError> {
-        publish_blocks(file, &self.folder.join(name.to_string()), VERDICT_FILE).map(drop)
+    fn create(&self, name: VerdictFileName, tag: &str) -> Result<VerdictOutput, UnitError> {
+        if !self.has_keys(name) {
+            return Ok(VerdictOutput(None));
+        }
+        create(&self.folder.join(name.to_string()), tag).map(|file| VerdictOutput(Some(file)))
+    }
+
+    /// Replaces a file of an earlier attempt, whose record does not exist or is damaged. With other
+    /// memory the same verdicts are in other blocks.
+    fn publish(output: VerdictOutput) -> Result<(), UnitError> {
+        let Some(file) = output.0 else { return Ok(()) };
+        file.commit_replacing()?;
+        Ok(())
     }
 
     /// Marks the range as resolved. If an attempt with another number of ranks did so before, its
     /// files are used, provided that they are not damaged.
     fn publish_record(&self, tag: &str, resolved: &Resolved) -> Result<(), UnitError> {
-        let mut file = create(&record_path(&self.folder, self.range), tag)?;
+        let mut file = create(&self.folder.join(RECORD), tag)?;
         write_all(&mut file, &with_checksum(resolved)?)?;
-        let sound = adopt(&self.folder, self.range).is_some();
-        let committed = if sound { file.commit() } else { file.commit_replacing() };
+        let committed =
+            if self.adopt().is_some() { file.commit() } else { file.commit_replacing() };
         match committed {
             Ok(_) | Err(CommitError::Different { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Returns what an earlier attempt resolved, if all of its checksums are still correct.
+    fn adopt(&self) -> Option<Resolved> {
+        let bytes = std::fs::read(self.folder.join(RECORD)).ok()?;
+        let resolved: Resolved = serde_json::from_slice(checked(&bytes)?).ok()?;
+        let sound = |name: VerdictFileName| {
+            let file = BlockFile::open(&self.folder.join(name.to_string()), VERDICT_FILE).ok()?;
+            let mut blocks = file.blocks(0..file.entries().len()).ok()?;
+            while blocks.next_block().ok()?.is_some() {}
+            Some(())
+        };
+        let (range, world) = (self.range, resolved.ranks);
+        let mut names = (0..world).map(|rank| VerdictFileName { range, rank, world });
+        names.all(|name| !self.has_keys(name) || sound(name).is_some()).then_some(resolved)
+    }
+}
+
+/// The verdict file of a rank; a rank without keys has none.
+struct VerdictOutput(Option<AttemptFile>);
+
+impl Write for VerdictOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.as_mut().map_or(Ok(bytes.len()), |file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_mut().map_or(Ok(()), AttemptFile::flush)
+    }
+}
+
+/// Returns which occurrences are dropped, or `None` if nothing is compared.
+pub(super) fn policy_of(policy: DedupPolicy) -> Option<Policy> {
+    match policy {
+        DedupPolicy::KeepFirst => Some(Policy::KeepFirst),
+        DedupPolicy::DropAll => Some(Policy::DropAll),
+        DedupPolicy::Off => None,
     }
 }
 
@@ -152,42 +243,52 @@ fn finished(tally: ResolveTally) -> Finished {
     Finished { done, planned: Vec::new() }
 }
 
-/// Returns the verdict files of all ranges of a stage, from their record files.
-pub(super) fn verdict_files(
+/// Returns the verdict file about a unit, and the unit that wrote it.
+pub(super) fn verdicts_on(
     context: &JobContext,
-    stage: Stage,
-    ranges: u32,
-) -> Result<Vec<PathBuf>, UnitError> {
-    let folder = context.work.stage(stage);
-    let mut files = Vec::new();
-    for index in 0..ranges {
-        let Some(range) = KeyRange::new(index, ranges) else { continue };
-        let producer = pb::UnitRef { stage: stage.into(), ordinal: index, attempt: 0 };
-        let resolved: Resolved = recall(&record_path(&folder, range), producer)?;
-        files.extend(names(range, resolved.ranks).map(|name| folder.join(name.to_string())));
+    around: Around,
+    groups: KeyGroups,
+    unit: u32,
+) -> Result<(PathBuf, (Stage, u32)), UnitError> {
+    let group = groups.group_of(unit);
+    if groups.is_gathered() {
+        let path = context.work.unit_file(around.combined, group, "verdicts");
+        return Ok((path, (around.combined, group)));
     }
-    Ok(files)
+    let RangeVerdicts { path, .. } = verdicts_of(context, around.resolved, KeyRange::WHOLE, group)?;
+    Ok((path, (around.resolved, 0)))
 }
 
-fn names(range: KeyRange, world: u32) -> impl Iterator<Item = VerdictFileName> {
-    (0..world).map(move |rank| VerdictFileName { range, rank, world })
+/// Returns the verdict files of all ranges that are about a group.
+pub(super) fn range_verdicts(
+    context: &JobContext,
+    resolved: Stage,
+    groups: KeyGroups,
+    group: u32,
+) -> Result<Vec<RangeVerdicts>, UnitError> {
+    let ranges = (0..groups.ranges).filter_map(|index| KeyRange::new(index, groups.ranges));
+    ranges.map(|range| verdicts_of(context, resolved, range, group)).collect()
 }
 
-fn record_path(folder: &Path, range: KeyRange) -> PathBuf {
-    folder.join(format!("range-{:05}-of-{:05}.json", range.index(), range.of()))
+/// Returns the verdict file of a range about a unit or group; the record of the range says how many
+/// ranks resolved it.
+fn verdicts_of(
+    context: &JobContext,
+    resolved: Stage,
+    range: KeyRange,
+    number: u32,
+) -> Result<RangeVerdicts, UnitError> {
+    let folder = range_folder(context, resolved, range);
+    let producer = pb::UnitRef { stage: resolved.into(), ordinal: range.index(), attempt: 0 };
+    let Resolved { ranks, .. } = recall(&folder.join(RECORD), producer)?;
+    let name = VerdictFileName { range, rank: number % ranks.max(1), world: ranks };
+    Ok(RangeVerdicts { range, path: folder.join(name.to_string()) })
 }
 
-/// Returns what an earlier attempt resolved, if all of its checksums are still correct.
-fn adopt(folder: &Path, range: KeyRange) -> Option<Resolved> {
-    let bytes = std::fs::read(record_path(folder, range)).ok()?;
-    let resolved: Resolved = serde_json::from_slice(checked(&bytes)?).ok()?;
-    let sound = |name: VerdictFileName| {
-        let file = BlockFile::open(&folder.join(name.to_string()), VERDICT_FILE).ok()?;
-        let mut blocks = file.blocks(0..file.entries().len()).ok()?;
-        while blocks.next_block().ok()?.is_some() {}
-        Some(())
-    };
-    names(range, resolved.ranks).all(|name| sound(name).is_some()).then_some(resolved)
+/// Returns the folder with the verdict files of a range, one for each rank.
+fn range_folder(context: &JobContext, resolved: Stage, range: KeyRange) -> PathBuf {
+    let name = format!("range-{:05}-of-{:05}", range.index(), range.of());
+    context.work.stage(resolved).join(name)
 }
 
 #[cfg(test)]

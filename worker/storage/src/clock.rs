@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Returns the current time, for measuring durations.
 pub fn now() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
@@ -11,6 +13,15 @@ pub fn now() -> Instant {
 
 /// Returns the CPU time of the calling thread.
 pub fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    cpu_of(ClockId::ThreadCPUTime)
+}
+
+/// Returns the CPU time of all threads of this process.
+pub fn process_cpu() -> Duration {
+    cpu_of(ClockId::ProcessCPUTime)
+}
+
+fn cpu_of(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -5,7 +5,11 @@
 //! then compared by hash, never trusted and never overwritten. Invariant: the final name exists
 //! only with all the bytes, and they survive a crash. Private names end in `.part`, so that the
 //! owner of the directory can clean up after a killed process.
+//!
+//! A file needs two syncs: of its bytes, before it is named, and of the folder, before its unit is
+//! reported. Files that a unit publishes in one folder share the second one ([`NewNames`]).
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -75,7 +79,8 @@ impl AttemptFile {
         let mut private_name = std::ffi::OsString::from(".");
         private_name.push(name);
         private_name.push(format!(".{attempt_tag}.part"));
-        let private = PrivateName { path: final_path.with_file_name(private_name) };
+        let path = final_path.with_file_name(private_name);
+        let private = PrivateName { path, is_gone: false };
         let mut options = OpenOptions::new();
         // The file is also readable, so that a leftover can be inspected.
         let file = options.read(true).write(true).create(true).truncate(true);
@@ -105,41 +110,87 @@ impl AttemptFile {
     }
 
     fn commit_by(self, calls: &Calls) -> Result<Committed, CommitError> {
-        let fail = |source| classify(&self.final_path, source);
+        let mut names = NewNames::default();
+        let committed = self.commit_as::<CommitError>(calls, &mut names, |_| Ok(false))?;
+        names.sync()?;
+        Ok(committed)
+    }
+
+    /// Does the same as `commit`, but leaves the sync of the folder to `names`, and replaces an
+    /// existing file if `is_damaged` says that of it.
+    pub fn commit_among<E: From<CommitError>>(
+        self,
+        names: &mut NewNames,
+        is_damaged: impl FnOnce(&Path) -> Result<bool, E>,
+    ) -> Result<Committed, E> {
+        self.commit_as(&SYSTEM, names, is_damaged)
+    }
+
+    fn commit_as<E: From<CommitError>>(
+        mut self,
+        calls: &Calls,
+        names: &mut NewNames,
+        is_damaged: impl FnOnce(&Path) -> Result<bool, E>,
+    ) -> Result<Committed, E> {
+        let path = self.final_path.clone();
+        let fail = |source| classify(&path, source);
         self.file.sync_all().map_err(fail)?;
         let (ours, bytes) = (self.hasher.finalize(), self.bytes);
-        match calls.name(&self.private.path, &self.final_path) {
+        match calls.name(&self.private.path, &path) {
             Ok(private) => {
                 if private == PrivateNameAfter::Kept {
                     self.private.remove().map_err(fail)?;
                 }
-                sync_directory(&self.final_path).map_err(fail)?;
-                Ok(Committed::Published { blake3: ours, bytes })
+                self.private.is_gone = true;
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let theirs = hash_file(&self.final_path).map_err(fail)?;
-                if ours != theirs {
-                    let path = self.final_path.clone();
-                    return Err(CommitError::Different { path, ours, theirs });
+                if is_damaged(&path)? {
+                    return Ok(self.replace(names)?);
                 }
-                // The attempt that published it may have died before it synced the directory.
-                File::open(&self.final_path)
-                    .and_then(|existing| existing.sync_all())
-                    .map_err(fail)?;
-                sync_directory(&self.final_path).map_err(fail)?;
-                Ok(Committed::AlreadyThere { blake3: ours, bytes })
+                let theirs = hash_file(&path).map_err(fail)?;
+                if ours != theirs {
+                    return Err(CommitError::Different { path, ours, theirs }.into());
+                }
+                // The attempt that published it may have died before it was durable.
+                File::open(&path).and_then(|existing| existing.sync_all()).map_err(fail)?;
+                names.add(&path);
+                return Ok(Committed::AlreadyThere { blake3: ours, bytes });
             }
-            Err(error) => Err(fail(error)),
+            Err(error) => return Err(fail(error).into()),
         }
+        names.add(&path);
+        Ok(Committed::Published { blake3: ours, bytes })
     }
 
     /// Does the same as `commit`, but replaces the existing file, which is known to be damaged.
     pub fn commit_replacing(self) -> Result<Committed, CommitError> {
-        let fail = |source| classify(&self.final_path, source);
-        self.file.sync_all().map_err(fail)?;
-        std::fs::rename(&self.private.path, &self.final_path).map_err(fail)?;
-        sync_directory(&self.final_path).map_err(fail)?;
+        let mut names = NewNames::default();
+        let committed = self.replace_among(&mut names)?;
+        names.sync()?;
+        Ok(committed)
+    }
+
+    /// Does the same as `commit_replacing`, but leaves the sync of the folder to `names`.
+    pub fn replace_among(self, names: &mut NewNames) -> Result<Committed, CommitError> {
+        self.file.sync_all().map_err(|source| classify(&self.final_path, source))?;
+        self.replace(names)
+    }
+
+    /// Takes the name of another file. The bytes are durable.
+    fn replace(mut self, names: &mut NewNames) -> Result<Committed, CommitError> {
+        let renamed = std::fs::rename(&self.private.path, &self.final_path);
+        renamed.map_err(|source| classify(&self.final_path, source))?;
+        self.private.is_gone = true;
+        names.add(&self.final_path);
         Ok(Committed::Published { blake3: self.hasher.finalize(), bytes: self.bytes })
+    }
+
+    /// Gives the file its final name without making it durable, and replaces an existing one.
+    /// After a crash of the node the file may be missing or cut, so its reader must notice that
+    /// and do without it.
+    pub fn commit_unsynced(self) -> Result<(), CommitError> {
+        // Its name is not synced either.
+        self.replace(&mut NewNames::default()).map(drop)
     }
 }
 
@@ -174,9 +225,34 @@ pub fn hash_file(path: &Path) -> io::Result<blake3::Hash> {
     Ok(hasher.finalize())
 }
 
+/// The folders in which a unit named files. They are synced once, before the unit is reported.
+#[derive(Debug, Default)]
+#[must_use = "names survive a crash only if their folders are synced"]
+pub struct NewNames {
+    folders: BTreeSet<PathBuf>,
+}
+
+impl NewNames {
+    fn add(&mut self, path: &Path) {
+        self.folders.insert(folder_of(path).to_owned());
+    }
+
+    /// Makes all the names survive a crash.
+    pub fn sync(self) -> Result<(), CommitError> {
+        for folder in &self.folders {
+            File::open(folder)
+                .and_then(|open| open.sync_all())
+                .map_err(|source| classify(folder, source))?;
+        }
+        Ok(())
+    }
+}
+
 /// A private file, which is removed when this is dropped, however that happens.
 struct PrivateName {
     path: PathBuf,
+    /// Whether no file has the name any more.
+    is_gone: bool,
 }
 
 impl PrivateName {
@@ -187,8 +263,10 @@ impl PrivateName {
 
 impl Drop for PrivateName {
     fn drop(&mut self) {
-        // After a commit it no longer exists; a leftover is harmless and recognised by its name.
-        let _ = self.remove();
+        if !self.is_gone {
+            // A leftover is harmless and recognised by its name.
+            let _ = self.remove();
+        }
     }
 }
 
@@ -211,11 +289,14 @@ pub fn make_folder(folder: &Path) -> Result<(), CommitError> {
 
 /// Makes a new name in the directory of `path` survive a crash.
 fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = match path.parent() {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
-    };
-    File::open(directory)?.sync_all()
+    }
 }
 
 fn classify(path: &Path, source: io::Error) -> CommitError {
@@ -320,6 +401,18 @@ mod tests {
         attempt(&path, "a1", b"sound").commit_replacing().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"sound");
         assert_eq!(names(dir.path()), ["shard"]);
+    }
+
+    #[test]
+    fn an_unsynced_file_is_invisible_until_it_is_committed_and_replaces_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records");
+        std::fs::write(&path, b"of an earlier attempt").unwrap();
+        let file = attempt(&path, "a1", b"whole");
+        assert_eq!(std::fs::read(&path).unwrap(), b"of an earlier attempt");
+        file.commit_unsynced().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(names(dir.path()), ["records"]);
     }
 
     #[test]

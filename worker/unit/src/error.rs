@@ -4,7 +4,7 @@ use std::io;
 
 use thresher_proto::pb::{self, Stage, UnitRef, failed::Class};
 
-use thresher_dedup::{KeysError, ResolveError, VerdictsError};
+use thresher_dedup::{CombineError, GatherError, KeysError, ResolveError, VerdictsError};
 use thresher_formats::blocks::BlocksError;
 use thresher_storage::commit::CommitError;
 use thresher_storage::{Remedy, StorageError, is_full_or_broken};
@@ -87,46 +87,55 @@ impl UnitError {
         }
     }
 
-    /// Returns the error for verdicts that cannot be read.
-    pub fn verdicts(stage: Stage, error: &VerdictsError) -> Self {
-        let resolve = match stage {
-            Stage::Lines => Stage::ResolveLines,
-            Stage::Prepare => Stage::ResolveDocuments,
-            Stage::Unspecified
-            | Stage::List
-            | Stage::ResolveLines
-            | Stage::ResolveDocuments
-            | Stage::Layout
-            | Stage::Publish
-            | Stage::Seal => stage,
-        };
+    /// Returns the error for a file that `producer` wrote and that has other content than it
+    /// should.
+    fn damaged(stage: Stage, ordinal: u32, error: &dyn std::error::Error) -> Self {
+        let producer = UnitRef { stage: stage.into(), ordinal, attempt: 0 };
+        Self::Damaged { producer, error: error.to_string() }
+    }
+
+    /// Returns the error for verdicts that cannot be read. The unit `made_by` wrote them, units of
+    /// `keyed` the keys.
+    pub fn verdicts((stage, ordinal): (Stage, u32), keyed: Stage, error: &VerdictsError) -> Self {
         match error {
-            VerdictsError::VerdictFile { range, source } => {
-                Self::staged(resolve, range.index(), source)
+            VerdictsError::VerdictFile { source, .. } => Self::staged(stage, ordinal, source),
+            VerdictsError::KeyFile { unit, source } => Self::staged(keyed, *unit, source),
+            VerdictsError::Missing { .. } | VerdictsError::Partial { .. } => {
+                Self::damaged(stage, ordinal, error)
             }
-            VerdictsError::KeyFile { unit, source } => Self::staged(stage, *unit, source),
-            VerdictsError::Missing { index, .. } => {
-                let producer = UnitRef { stage: resolve.into(), ordinal: *index, attempt: 0 };
-                Self::Damaged { producer, error: error.to_string() }
-            }
-            VerdictsError::WrongUnit { expected, .. } => {
-                let producer = UnitRef { stage: stage.into(), ordinal: *expected, attempt: 0 };
-                Self::Damaged { producer, error: error.to_string() }
-            }
-            VerdictsError::Name(_) | VerdictsError::Misnamed(_) | VerdictsError::Surplus(_) => {
-                Self::Defect(error.to_string())
-            }
+            VerdictsError::WrongUnit { expected, .. } => Self::damaged(keyed, *expected, error),
         }
     }
 
-    /// Returns the error for a range that was not resolved.
-    pub fn resolve(stage: Stage, error: &ResolveError) -> Self {
+    /// Returns the error for keys of units of `keyed` that were not gathered.
+    pub fn gather(keyed: Stage, error: &GatherError) -> Self {
         match error {
-            ResolveError::KeyFile { unit, source } => Self::staged(stage, *unit, source),
-            ResolveError::WrongUnit { expected, .. } => {
-                let producer = UnitRef { stage: stage.into(), ordinal: *expected, attempt: 0 };
-                Self::Damaged { producer, error: error.to_string() }
+            GatherError::KeyFile { unit, source } => Self::staged(keyed, *unit, source),
+            GatherError::WrongUnit { expected, .. } => Self::damaged(keyed, *expected, error),
+            GatherError::Output(source) => Self::writing(source, error.to_string()),
+        }
+    }
+
+    /// Returns the error for verdicts of units of `resolved` that were not combined.
+    pub fn combine(resolved: Stage, error: &CombineError) -> Self {
+        match error {
+            CombineError::VerdictFile { range, source } => {
+                Self::staged(resolved, range.index(), source)
             }
+            CombineError::Misnamed { range, .. } | CombineError::Missing { range, .. } => {
+                Self::damaged(resolved, range.index(), error)
+            }
+            CombineError::Output(source) => Self::writing(source, error.to_string()),
+        }
+    }
+
+    /// Returns the error for a range that was not resolved: units of `keyed` wrote the keys, and
+    /// units of `gathered` the files of groups.
+    pub fn resolve((keyed, gathered): (Stage, Stage), error: &ResolveError) -> Self {
+        match error {
+            ResolveError::KeyFile { unit, source } => Self::staged(keyed, *unit, source),
+            ResolveError::GroupFile { group, source } => Self::staged(gathered, *group, source),
+            ResolveError::WrongUnit { expected, .. } => Self::damaged(keyed, *expected, error),
             ResolveError::Output(source) => Self::writing(source, error.to_string()),
             ResolveError::UnitTwice { .. } | ResolveError::TasksDiffer => {
                 Self::Defect(error.to_string())

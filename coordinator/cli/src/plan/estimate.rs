@@ -7,18 +7,22 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use thresher_domain::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
+use thresher_domain::{DOCUMENT_KEY, KeyGroups, KeySize, LINE_KEY, key_ranges};
 use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
+use thresher_worker::node_memory::KEY_SHARE;
 
 use super::attention::attention;
+use super::operations::{Files, Keyed, Load, storm};
 
 /// Disk space for a verdict on a duplicate, which is at most an ordinal.
 const VERDICT_FILE_BYTES: u64 = 4;
 /// Smallest memory for sorting the keys of a unit.
 const MIN_SORT_BYTES: u64 = 16 << 20;
+/// Largest memory for sorting the keys of all slots.
+const MAX_SORT_BYTES: u64 = 1 << 30;
 /// Memory of a slot in addition to one record: decompressor, zstd windows, blocks.
 const SLOT_BYTES: u64 = 32 << 20;
 /// Compressed size of a drop row, which is in the work directory and in the output.
@@ -27,6 +31,8 @@ const DROP_ROW_BYTES: u64 = 80;
 const JOURNAL_UNIT_BYTES: u64 = 600;
 /// Assumed time to read, exchange and decide one key. The sample does not measure it.
 const RESOLVE_NANOS_PER_KEY: u64 = 500;
+/// Assumed time to copy one key into the file of its group.
+const GATHER_NANOS_PER_KEY: u64 = 20;
 
 /// The resources of this machine.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +64,7 @@ pub(super) struct Plan {
     pub(super) bytes: u64,
     pub(super) whole: Whole,
     pub(super) stages: Vec<StagePlan>,
+    pub(super) keys: Vec<KeyNeed>,
     /// Largest memory of any stage, on one machine with its slots.
     pub(super) memory_bytes: u64,
     pub(super) cpu_millis: u64,
@@ -76,6 +83,8 @@ pub(super) struct Whole {
     pub(super) pages: u64,
     pub(super) lines: u64,
     pub(super) line_keys: u64,
+    /// Size of the text that LINES keeps for PREPARE.
+    pub(super) kept_text_bytes: u64,
     pub(super) documents: u64,
     pub(super) json_bytes: u64,
     pub(super) shard_bytes: u64,
@@ -88,6 +97,8 @@ pub(super) struct Whole {
 /// The resources that one stage needs.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct StagePlan {
+    #[serde(skip)]
+    kind: Stage,
     pub(super) stage: &'static str,
     pub(super) units: u64,
     /// Number of bytes that it reads.
@@ -97,6 +108,20 @@ pub(super) struct StagePlan {
     /// Disk space of the files that it leaves in the work directory or the output.
     pub(super) disk_bytes: u64,
     pub(super) cpu_millis: u64,
+    /// Number of operations on the shared file system.
+    pub(super) operations: u64,
+}
+
+/// The memory that the keys of a resolve stage need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct KeyNeed {
+    pub(super) stage: &'static str,
+    /// Memory for all keys at once.
+    pub(super) memory_bytes: u64,
+    /// Number of key ranges on one node such as this machine.
+    pub(super) ranges: u64,
+    /// Number of such nodes for one key range.
+    pub(super) nodes: u64,
 }
 
 /// The space that one file system must have.
@@ -119,7 +144,7 @@ pub(super) struct Shortfall {
 impl Plan {
     pub(super) fn new(job: &JobSpec, survey: &Survey, machine: &Machine) -> Self {
         let whole = Whole::of(job, survey);
-        let stages = stages(job, survey, &whole, u64::from(machine.slots));
+        let (stages, keys) = stages(job, survey, &whole, machine);
         let units: u64 = stages.iter().map(|stage| stage.units).sum();
         let disk_of = |stage: Stage| {
             let of_stage = stages.iter().filter(|plan| plan.stage == stage_name(stage));
@@ -133,6 +158,11 @@ impl Plan {
         let disks = by_device(&needs);
         let mut shortfalls: Vec<Shortfall> = memory_shortfall(job, survey, &stages, machine);
         shortfalls.extend(disks.iter().filter_map(disk_shortfall));
+        let mut attention = attention(job, survey);
+        attention.extend(storm(stages.iter().map(|plan| {
+            let StagePlan { stage, operations, cpu_millis, .. } = *plan;
+            Load { stage, operations, cpu_millis }
+        })));
         Self {
             job_name: job.job.name.clone(),
             bytes: survey.sources.iter().map(|source| source.bytes).sum(),
@@ -141,7 +171,8 @@ impl Plan {
             memory_bytes: stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or_default(),
             cpu_millis: stages.iter().map(|stage| stage.cpu_millis).sum(),
             stages,
-            attention: attention(job, survey),
+            keys,
+            attention,
             disks,
             machine: machine.clone(),
             shortfalls,
@@ -161,6 +192,7 @@ impl Whole {
             whole.pages += all(sample.pages);
             whole.lines += all(sample.lines);
             whole.line_keys += all(sample.distinct_lines);
+            whole.kept_text_bytes += all(sample.kept_text_bytes);
             whole.documents += all(sample.documents);
             whole.shard_bytes += all(sample.shard_bytes);
             let json_bytes = all(sample.json_bytes);
@@ -175,11 +207,19 @@ impl Whole {
     }
 }
 
-fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<StagePlan> {
+fn stages(
+    job: &JobSpec,
+    survey: &Survey,
+    whole: &Whole,
+    machine: &Machine,
+) -> (Vec<StagePlan>, Vec<KeyNeed>) {
+    let slots = u64::from(machine.slots);
     let sources = survey.sources.len() as u64;
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
-    let bytes: u64 = survey.sources.iter().map(|source| source.bytes).sum();
-    let budget = job.dedup.memory.0;
+    let budget = key_memory(job, machine);
+    let inputs = survey.sources.iter().map(|source| source.inputs).sum();
+    let mut files = Files { units, inputs, ranks: slots, ..Files::default() };
+    let mut needs = Vec::new();
     let mut stages = vec![plan(Stage::List, sources)];
     let read_twice = || {
         let sources = job.source.iter().zip(&survey.sources);
@@ -188,23 +228,24 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
     if job.dedup.lines.policy != DedupPolicy::Off {
         stages.push(StagePlan {
             bytes: read_twice().map(|source| source.bytes).sum(),
-            memory_bytes: lines_memory(job, slots),
-            disk_bytes: whole.line_keys * LINE_KEY.file_bytes,
+            memory_bytes: lines_memory(budget, job, slots),
+            disk_bytes: whole.line_keys * LINE_KEY.file_bytes + whole.kept_text_bytes,
             cpu_millis: whole.lines_cpu_millis,
             ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
         });
         let duplicates = whole.lines.saturating_sub(whole.line_keys);
-        stages.push(StagePlan {
-            bytes: whole.line_keys * LINE_KEY.file_bytes,
-            disk_bytes: duplicates * VERDICT_FILE_BYTES,
-            ..resolve(Stage::ResolveLines, whole.line_keys, LINE_KEY, budget)
-        });
+        let around = [Stage::GatherLines, Stage::ResolveLines, Stage::CombineLines];
+        let keys = Keys { keys: whole.line_keys, units, size: LINE_KEY, duplicates };
+        stages.extend(keys.compare(around, budget));
+        files.lines = keys.divided(budget);
+        needs.push(keys.need(Stage::ResolveLines, budget));
     }
     let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
     // Staged documents are compressed in blocks, at the fastest level, so they are larger.
     let staged = whole.shard_bytes / 4 * 5;
+    let again = survey.sources.iter().filter(|source| source.sample.kept_text_bytes == 0);
     let mut prepare = StagePlan {
-        bytes,
+        bytes: again.map(|source| source.bytes).sum::<u64>() + whole.kept_text_bytes,
         memory_bytes: prepare_memory(job, survey, slots),
         disk_bytes: staged + rows,
         cpu_millis: whole.prepare_cpu_millis,
@@ -216,41 +257,97 @@ fn stages(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> Vec<Stag
     }
     stages.push(prepare);
     if dedups_documents {
-        stages.push(StagePlan {
-            bytes: whole.documents * DOCUMENT_KEY.file_bytes,
-            disk_bytes: whole.documents * VERDICT_FILE_BYTES,
-            ..resolve(Stage::ResolveDocuments, whole.documents, DOCUMENT_KEY, budget)
-        });
+        let around = [Stage::GatherDocuments, Stage::ResolveDocuments, Stage::CombineDocuments];
+        let (keys, size) = (whole.documents, DOCUMENT_KEY);
+        let keys = Keys { keys, units, size, duplicates: keys };
+        stages.extend(keys.compare(around, budget));
+        files.documents = keys.divided(budget);
+        needs.push(keys.need(Stage::ResolveDocuments, budget));
     }
-    stages.push(plan(Stage::Layout, sources));
-    stages.push(StagePlan {
+    let publish = StagePlan {
         bytes: staged,
         memory_bytes: slots * SLOT_BYTES,
         disk_bytes: whole.shard_bytes + rows,
         cpu_millis: whole.publish_cpu_millis,
         ..plan(Stage::Publish, whole.shards)
-    });
-    stages.push(plan(Stage::Seal, 1));
-    stages
+    };
+    stages.extend([plan(Stage::Layout, sources), publish, plan(Stage::Seal, 1)]);
+    for plan in &mut stages {
+        plan.operations = files.of(plan.kind, plan.units);
+    }
+    (stages, needs)
 }
 
 fn plan(stage: Stage, units: u64) -> StagePlan {
-    StagePlan { stage: stage_name(stage), units, ..StagePlan::default() }
+    StagePlan { kind: stage, stage: stage_name(stage), units, ..StagePlan::default() }
 }
 
-fn resolve(stage: Stage, keys: u64, key: KeySize, budget_bytes: u64) -> StagePlan {
-    let needed = keys.saturating_mul(key.memory_bytes);
-    StagePlan {
-        memory_bytes: needed.min(budget_bytes),
-        cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
-        ..plan(stage, key_ranges(keys, key.memory_bytes, budget_bytes))
+/// The keys of a stage, and what is expected of them.
+struct Keys {
+    keys: u64,
+    /// Number of units that have them.
+    units: u64,
+    size: KeySize,
+    duplicates: u64,
+}
+
+impl Keys {
+    /// Returns the number of key ranges and of groups of units.
+    fn divided(&self, budget_bytes: u64) -> Keyed {
+        let capped = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let ranges = key_ranges(self.keys, self.size.memory_bytes, budget_bytes);
+        let units = capped(self.units);
+        let groups = KeyGroups::choose(capped(ranges), units, self.keys).groups(units);
+        Keyed { ranges, groups: groups.into() }
     }
+
+    fn need(&self, stage: Stage, budget_bytes: u64) -> KeyNeed {
+        let memory_bytes = self.keys.saturating_mul(self.size.memory_bytes);
+        KeyNeed {
+            stage: stage_name(stage),
+            memory_bytes,
+            ranges: self.divided(budget_bytes).ranges,
+            nodes: memory_bytes.div_ceil(budget_bytes.max(1)).max(1),
+        }
+    }
+
+    /// Returns the stages that find duplicates: GATHER and COMBINE only if there are several key
+    /// ranges.
+    fn compare(&self, [gather, resolve, combine]: [Stage; 3], budget_bytes: u64) -> Vec<StagePlan> {
+        let Self { keys, size, .. } = *self;
+        let Keyed { ranges, groups } = self.divided(budget_bytes);
+        let (files, verdicts) =
+            (keys * size.file_bytes, self.duplicates.saturating_mul(VERDICT_FILE_BYTES));
+        let resolve = StagePlan {
+            bytes: files,
+            memory_bytes: keys.saturating_mul(size.memory_bytes).min(budget_bytes),
+            disk_bytes: verdicts,
+            cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
+            ..plan(resolve, ranges)
+        };
+        if groups == 0 {
+            return vec![resolve];
+        }
+        let gather = StagePlan {
+            bytes: files,
+            disk_bytes: files,
+            cpu_millis: keys.saturating_mul(GATHER_NANOS_PER_KEY) / 1_000_000,
+            ..plan(gather, groups)
+        };
+        let combine = StagePlan { bytes: verdicts, disk_bytes: verdicts, ..plan(combine, groups) };
+        vec![gather, resolve, combine]
+    }
+}
+
+/// Returns the memory for keys of a gang unit on one node such as this machine.
+fn key_memory(job: &JobSpec, machine: &Machine) -> u64 {
+    job.dedup.memory.fixed().unwrap_or(machine.memory_bytes / KEY_SHARE)
 }
 
 /// Returns the memory of stage `lines`: a slot may hold one record, and sorts its keys in its share
 /// of the budget.
-fn lines_memory(job: &JobSpec, slots: u64) -> u64 {
-    let sort = (job.dedup.memory.0 / slots.max(1)).max(MIN_SORT_BYTES);
+fn lines_memory(key_memory: u64, job: &JobSpec, slots: u64) -> u64 {
+    let sort = (key_memory.min(MAX_SORT_BYTES) / slots.max(1)).max(MIN_SORT_BYTES);
     slots * (job.commoncrawl.max_record_bytes.0 + SLOT_BYTES + sort)
 }
 
@@ -272,8 +369,8 @@ fn memory_shortfall(
     let Some(worst) = worst.filter(|stage| stage.memory_bytes > has_bytes) else {
         return Vec::new();
     };
-    let fits =
-        |slots: u64| lines_memory(job, slots).max(prepare_memory(job, survey, slots)) <= has_bytes;
+    let lines = |slots: u64| lines_memory(key_memory(job, machine), job, slots);
+    let fits = |slots: u64| lines(slots).max(prepare_memory(job, survey, slots)) <= has_bytes;
     let gang = [Stage::ResolveLines, Stage::ResolveDocuments].map(stage_name);
     let slots = (1..u64::from(machine.slots)).rev().find(|slots| fits(*slots));
     let hint = match slots {
@@ -333,122 +430,4 @@ fn scale(part: u64, all: u64, sampled: u64) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use std::path::Path;
-
-    pub(in super::super) fn job() -> JobSpec {
-        let text = "[job]\nname = \"small\"\n[[source]]\nslice = \"commoncrawl\"\n\
-                    listing = \"*.wet.gz\"\n[language]\nmodel = \"none\"\n\
-                    [dedup]\nmemory = \"1GiB\"\n[output]\npath = \"out\"\n";
-        JobSpec::parse(text, Path::new("/")).unwrap()
-    }
-
-    /// A thousand times as much as its sample.
-    pub(in super::super) fn survey() -> Survey {
-        let sample = Sample {
-            inputs: 2,
-            bytes: 8_000_000,
-            records: 2000,
-            quarantined: 0,
-            record_bytes: 24_000_000,
-            pages: 1800,
-            page_bytes: 20_000_000,
-            lines: 400_000,
-            distinct_lines: 300_000,
-            documents: 900,
-            json_bytes: 8_000_000,
-            shard_bytes: 3_000_000,
-            lines_cpu_micros: 200_000,
-            prepare_cpu_micros: 1_500_000,
-            publish_cpu_micros: 50_000,
-        };
-        let source = SourceSurvey {
-            name: "commoncrawl".to_owned(),
-            inputs: 90,
-            bytes: 8_000_000_000,
-            units: 90,
-            sample,
-            ..SourceSurvey::default()
-        };
-        Survey { sources: vec![source], model_bytes: 1_000_000 }
-    }
-
-    pub(in super::super) fn machine() -> Machine {
-        let disk = |path: &str, device, free_bytes| Disk { path: path.into(), device, free_bytes };
-        Machine {
-            slots: 8,
-            cores: 8,
-            memory_bytes: 16 << 30,
-            state: disk("/out.state", 1, 1 << 40),
-            work: disk("/out.state/work", 1, 1 << 40),
-            output: Some(disk("/out", 2, 1 << 40)),
-        }
-    }
-
-    fn stage(plan: &Plan, stage: Stage) -> &StagePlan {
-        plan.stages.iter().find(|plan| plan.stage == stage_name(stage)).unwrap()
-    }
-
-    #[test]
-    fn a_sample_is_scaled_to_the_whole() {
-        let plan = Plan::new(&job(), &survey(), &machine());
-        assert_eq!(plan.whole.line_keys, 300_000_000);
-        let resolve = stage(&plan, Stage::ResolveLines);
-        assert_eq!(resolve.units, (300_000_000 * 93_u64).div_ceil(1 << 30));
-        assert_eq!(resolve.memory_bytes, 1 << 30);
-        assert_eq!(stage(&plan, Stage::Lines).disk_bytes, 300_000_000 * 13);
-        assert_eq!(stage(&plan, Stage::Lines).cpu_millis, 200_000);
-        assert_eq!(stage(&plan, Stage::Publish).units, 8_000_000_000_u64.div_ceil(256 << 20));
-        assert_eq!(plan.disks.len(), 2, "work and state share a file system");
-        assert_eq!(plan.shortfalls, []);
-    }
-
-    #[test]
-    fn only_sources_whose_lines_are_compared_are_read_for_them() {
-        let text = "[job]\nname = \"two\"\n[[source]]\nslice = \"commoncrawl\"\n\
-                    listing = \"*.wet.gz\"\n[[source]]\nslice = \"books\"\nlisting = \"*.txt\"\n\
-                    [language]\nmodel = \"none\"\n[output]\npath = \"out\"\n";
-        let job = JobSpec::parse(text, Path::new("/")).unwrap();
-        let mut two = survey();
-        two.sources.push(SourceSurvey { bytes: 5, units: 7, ..SourceSurvey::default() });
-        let plan = Plan::new(&job, &two, &machine());
-        let (lines, prepare) = (stage(&plan, Stage::Lines), stage(&plan, Stage::Prepare));
-        assert_eq!((lines.units, prepare.units), (90, 97));
-        assert_eq!((lines.bytes, prepare.bytes), (8_000_000_000, 8_000_000_005));
-    }
-
-    #[test]
-    fn what_cannot_fit_is_refused_with_what_would() {
-        let mut tight = machine();
-        tight.memory_bytes = 1 << 30;
-        tight.output = Some(Disk { path: "/out".into(), device: 2, free_bytes: 1000 });
-        let plan = Plan::new(&job(), &survey(), &tight);
-        let hints: Vec<&str> = plan.shortfalls.iter().map(|s| s.hint.as_str()).collect();
-        assert_eq!(hints.len(), 2, "{hints:?}");
-        assert!(hints[0].contains("--slots") || hints[0].contains("dedup.memory"), "{hints:?}");
-        assert!(plan.shortfalls[1].what.contains("`/out`"));
-        assert!(plan.shortfalls[1].needs_bytes > 3_000_000_000);
-    }
-
-    #[test]
-    fn fewer_slots_are_proposed_when_they_fit() {
-        let mut small = machine();
-        small.memory_bytes = 2 << 30;
-        small.slots = 64;
-        let plan = Plan::new(&job(), &survey(), &small);
-        let hint = &plan.shortfalls[0].hint;
-        let slots: u32 = hint.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
-        small.slots = slots;
-        assert_eq!(Plan::new(&job(), &survey(), &small).shortfalls, [], "{hint}");
-        small.slots = slots + 1;
-        assert_ne!(Plan::new(&job(), &survey(), &small).shortfalls, [], "{hint}");
-    }
-
-    #[test]
-    fn nothing_to_read_needs_next_to_nothing() {
-        let empty = Survey { sources: vec![SourceSurvey::default()], model_bytes: 0 };
-        let plan = Plan::new(&job(), &empty, &machine());
-        assert_eq!((plan.bytes, plan.cpu_millis), (0, 0));
-    }
-}
+pub(super) mod tests;

@@ -5,6 +5,7 @@
 
 mod attention;
 mod estimate;
+mod operations;
 mod text;
 
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +17,7 @@ use clap::Args;
 use thresher_coordinator::run::with_hashes;
 use thresher_job::JobSpec;
 use thresher_worker::inspect::{SurveyArgs, survey};
+use thresher_worker::node_memory;
 
 use self::estimate::{Disk, Machine, Plan};
 use super::place::{choose_state, load_job};
@@ -67,7 +69,6 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
 fn machine(job: &JobSpec, state: &Path, slots: Option<u32>) -> anyhow::Result<Machine> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cores = u32::try_from(cores).unwrap_or(u32::MAX);
-    let memory = rustix::system::sysinfo();
     let work = match job.job.work_dir.as_str() {
         "" => state.join("work"),
         work => PathBuf::from(work),
@@ -75,7 +76,7 @@ fn machine(job: &JobSpec, state: &Path, slots: Option<u32>) -> anyhow::Result<Ma
     Ok(Machine {
         slots: slots.unwrap_or(cores),
         cores,
-        memory_bytes: (memory.totalram as u64).saturating_mul(memory.mem_unit.into()),
+        memory_bytes: node_memory::usable_bytes(),
         state: disk(state)?,
         work: disk(&work)?,
         output: match job.output.path.contains("://") {

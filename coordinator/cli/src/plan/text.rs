@@ -36,6 +36,15 @@ pub(super) fn render(plan: &Plan) -> String {
             paths.join(", ")
         );
     }
+    for need in plan.keys.iter().filter(|need| need.ranges > 1) {
+        text += &format!(
+            "keys    {} for `{}`: {} key ranges on one node like this, one on {} nodes\n",
+            bytes(need.memory_bytes),
+            need.stage,
+            count(need.ranges),
+            count(need.nodes)
+        );
+    }
     let sampled: u64 = plan.sources.iter().map(|source| source.sample.bytes).sum();
     text += &format!(
         "\nestimated from {} of {} ({}); memory is the most that may be needed\n",
@@ -43,6 +52,13 @@ pub(super) fn render(plan: &Plan) -> String {
         bytes(plan.bytes),
         share(sampled, plan.bytes)
     );
+    if plan.whole.kept_text_bytes > 0 {
+        text += &format!(
+            "pages are read once: {} of text are kept in the work directory from `lines` to \
+             `prepare` (`dedup.lines.keep_text`)\n",
+            bytes(plan.whole.kept_text_bytes)
+        );
+    }
     plan.attention.iter().for_each(|look| text += &format!("look at this: {look}\n"));
     text
 }
@@ -111,8 +127,9 @@ fn samples(plan: &Plan) -> String {
 }
 
 fn stages(plan: &Plan) -> String {
-    let mut rows =
-        vec![["stage", "units", "reads", "memory", "disk", "core-hours"].map(str::to_owned)];
+    let mut rows = vec![
+        ["stage", "units", "reads", "memory", "disk", "core-hours", "file ops"].map(str::to_owned),
+    ];
     for stage in &plan.stages {
         let amount = |value: u64| if value == 0 { "-".to_owned() } else { bytes(value) };
         rows.push([
@@ -122,6 +139,7 @@ fn stages(plan: &Plan) -> String {
             amount(stage.memory_bytes),
             amount(stage.disk_bytes),
             core_hours(stage.cpu_millis),
+            count(stage.operations),
         ]);
     }
     columns(&rows)
@@ -147,12 +165,23 @@ mod tests {
             "commoncrawl 90 0 8.00 GB 90 3.0 x 90.0 % 45.0 % 75.0 %",
             "commoncrawl: left out 2 of the listed: `a.example`, `b.example`",
             "commoncrawl 8.00 MB 50,000 40.0 MB/s 5.33 MB/s 160 MB/s",
-            "lines 90 8.00 GB 1.88 GB 3.90 GB 0.056",
-            "resolve-lines 26 3.90 GB 1.07 GB 400 MB 0.042",
+            "lines 90 8.00 GB 1.88 GB 3.90 GB 0.056 990",
+            "resolve-lines 26 3.90 GB 1.07 GB 400 MB 0.042 884",
+            "keys 27.9 GB for `resolve-lines`: 26 key ranges on one node like this, one on 26 nodes",
             "estimated from 8.00 MB of 8.00 GB (0.1 %); memory is the most that may be needed",
         ] {
             assert!(text.lines().any(|found| squeeze(found) == line), "no `{line}` in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_plan_says_whether_pages_are_read_once() {
+        let mut survey = survey();
+        let again = render(&Plan::new(&job(), &survey, &machine()));
+        assert!(!again.contains("read once"), "{again}");
+        survey.sources[0].sample.kept_text_bytes = 9_000_000;
+        let once = render(&Plan::new(&job(), &survey, &machine()));
+        assert!(once.contains("pages are read once: 9.00 GB of text"), "{once}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Who gets which unit, and how leases end without a report.
 
+use thresher_domain::{GroupPayload, KeyGroups};
+
 use super::*;
 
 fn ordinals(leases: &[Lease]) -> Vec<u32> {
@@ -20,16 +22,52 @@ fn a_batch_goes_out_in_order_and_no_unit_twice() {
 }
 
 #[test]
-fn a_prepare_payload_has_the_planned_inputs_and_the_number_of_line_ranges() {
+fn a_prepare_payload_has_the_planned_inputs_and_the_groups_of_line_keys() {
     let mut room = Room::listed(true, 2);
     for _ in 0..2 {
         let lines = room.lease_one(1);
         room.report(1, lines, done_with_keys(25));
     }
-    assert_eq!(room.finish(1, 16).len(), 16, "50 keys of 32 bytes, 100 at a time");
+    assert_eq!(room.finish(1, 18).len(), 18, "50 keys of 32 bytes, 100 at a time, and one group");
     let leases = room.lease(1, 2);
     let inputs = 1_u32.to_le_bytes().to_vec();
-    assert_eq!(leases[1].payload, Payload::Prepare { inputs, line_ranges: 16 });
+    let line_groups = KeyGroups { ranges: 16, group_units: 16 };
+    assert_eq!(leases[1].payload, Payload::Prepare { inputs, line_groups });
+}
+
+#[test]
+fn keys_are_gathered_and_verdicts_combined_by_groups_if_there_are_several_ranges() {
+    let mut room = Room::listed(false, 20);
+    let failing = room.lease_one(1);
+    for _ in 1..20 {
+        let prepare = room.lease_one(1);
+        room.report(1, prepare, done_with_keys(2));
+    }
+    room.report(1, failing, failed(FailureClass::Data));
+    // 38 keys of 10 bytes, 100 at a time: 4 ranges, and groups of 16 units.
+    let groups = KeyGroups { ranges: 4, group_units: 16 };
+    let group = |group, absent| Payload::Group(GroupPayload { group, groups, units: 20, absent });
+    let gather = room.lease(1, 9);
+    assert_eq!(
+        gather.iter().map(|lease| lease.unit.key.stage).collect::<Vec<_>>(),
+        [Stage::GatherDocuments; 2]
+    );
+    assert_eq!([&gather[0].payload, &gather[1].payload], [&group(0, vec![0]), &group(1, vec![])]);
+    gather.iter().for_each(|lease| drop(room.report(1, lease.unit, done("keys"))));
+    for range in 0..4 {
+        let leases = room.lease(1, 1);
+        let Payload::Range(payload) = &leases[0].payload else { panic!("{leases:?}") };
+        assert_eq!((payload.range, payload.groups, payload.units), (range, groups, 20));
+        room.report(1, leases[0].unit, done("verdicts"));
+    }
+    let combine = room.lease(1, 9);
+    assert_eq!(combine.len(), 2);
+    assert_eq!(combine[1].unit, unit(Stage::CombineDocuments, 1, 1));
+    assert_eq!(combine[1].payload, group(1, vec![]));
+    combine.iter().for_each(|lease| drop(room.report(1, lease.unit, done("set"))));
+    let layout = room.lease(1, 1);
+    let Payload::Layout(payload) = &layout[0].payload else { panic!("{layout:?}") };
+    assert_eq!(payload.groups, groups);
 }
 
 #[test]
@@ -145,6 +183,7 @@ fn a_gang_unit_goes_to_an_idle_worker_only_and_nothing_goes_beside_it() {
         let prepare = room.lease_one(1);
         room.report(1, prepare, done_with_keys(11));
     }
+    room.finish(1, 1);
     assert_eq!(room.row(Stage::ResolveDocuments).units, 3, "22 keys of 10 bytes, 100 at a time");
     let busy = SyncRequest { worker_id: 1, want: 4, ..SyncRequest::default() };
     assert_eq!(room.ask(busy), []);
@@ -222,6 +261,7 @@ fn gang_units_that_take_all_nodes_go_one_at_a_time_to_workers_with_a_launcher() 
     let plain = room.register(2);
     let prepared = room.lease_one(plain);
     room.report(plain, prepared, done_with_keys(20));
+    assert_eq!(room.finish(plain, 1)[0].key.stage, Stage::GatherDocuments);
     let launching = |room: &mut Room, pid| {
         let worker_id = room.scheduler.next_worker_id();
         let request = RegisterRequest {

@@ -12,12 +12,12 @@ fn change(room: &mut Room, from: Option<Stage>, keep_done: bool) -> Vec<Effect> 
 /// Runs what is left with a worker, and returns the units of each stage.
 fn run_out(room: &mut Room, worker_id: u32) -> Vec<AttemptRef> {
     let mut units = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..60 {
         let Some(lease) = room.lease(worker_id, 1).pop() else { return units };
         if matches!(lease.unit.key.stage, Stage::List | Stage::Layout) {
             room.report(worker_id, lease.unit, listed(0, 2));
         }
-        room.report(worker_id, lease.unit, done_with_keys(1));
+        room.report(worker_id, lease.unit, done_with_keys(9));
         units.push(lease.unit);
     }
     panic!("it does not end: {units:?}");

@@ -12,11 +12,14 @@ pub(crate) struct FewHolders {
     /// Who holds which attempt of each unit.
     holders: BTreeMap<UnitKey, BTreeMap<u32, u32>>,
     newest: BTreeMap<UnitKey, u32>,
+    /// Who got which attempt of each unit, until it is reported or its worker is lost. What workers
+    /// say that they hold is not used: a call that says so may arrive late and be ignored.
+    exposed: BTreeMap<UnitKey, BTreeMap<u32, u32>>,
     pub(crate) speculative: u64,
 }
 
 impl FewHolders {
-    /// Gives the units that were held by a worker that was lost.
+    /// Gives the units that a lost worker may have held.
     pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<UnitKey> {
         let lost = match seen.event {
             Event::Lost { worker_id, .. } => self.lose(*worker_id),
@@ -37,7 +40,22 @@ impl FewHolders {
         lost
     }
 
+    /// Returns the units that a worker may hold, whether or not it knows of them.
+    pub(crate) fn exposed_to(&self, worker_id: u32) -> impl Iterator<Item = UnitKey> + '_ {
+        let exposed = self.exposed.iter();
+        let to_it = move |workers: &BTreeMap<u32, u32>| workers.values().any(|w| *w == worker_id);
+        exposed.filter(move |(_, workers)| to_it(workers)).map(|(unit, _)| *unit)
+    }
+
     fn end(&mut self, unit: AttemptRef, outcome: &Outcome) {
+        let exposed = self.exposed.entry(unit.key).or_default();
+        match outcome {
+            Outcome::Listed(_) => {}
+            Outcome::Done(_) => exposed.clear(),
+            _ => {
+                exposed.remove(&unit.attempt);
+            }
+        }
         let Some(holders) = self.holders.get_mut(&unit.key) else { return };
         match outcome {
             Outcome::Listed(_) => {}
@@ -64,16 +82,13 @@ impl FewHolders {
         assert!(unit.attempt > *newest, "`{unit}` came after attempt {newest}");
         *newest = unit.attempt;
         holders.insert(unit.attempt, worker_id);
+        self.exposed.entry(unit.key).or_default().insert(unit.attempt, worker_id);
     }
 
     fn lose(&mut self, worker_id: u32) -> Vec<UnitKey> {
-        let mut lost = Vec::new();
-        for (unit, holders) in &mut self.holders {
-            let before = holders.len();
+        let lost = self.exposed_to(worker_id).collect();
+        for holders in self.holders.values_mut().chain(self.exposed.values_mut()) {
             holders.retain(|_, holder| *holder != worker_id);
-            if holders.len() < before {
-                lost.push(*unit);
-            }
         }
         lost
     }

@@ -63,7 +63,7 @@ pub(crate) struct Properties {
 }
 
 impl Properties {
-    /// Looks at a step; gives the units whose worker was lost in it.
+    /// Looks at a step; gives the units that a worker lost in it may have held.
     pub(crate) fn look(&mut self, seen: &Seen<'_>) -> Vec<UnitKey> {
         self.done.look(seen);
         self.accounting.look(seen);
@@ -77,6 +77,11 @@ impl Properties {
         self.accounting.compare(scheduler, now);
         self.failed_units.at_end(scheduler, truth, now);
         memory::at_end(scheduler, now);
+    }
+
+    /// Returns the units that a worker may hold, whether or not it knows of them.
+    pub(crate) fn exposed_to(&self, worker_id: u32) -> impl Iterator<Item = UnitKey> + '_ {
+        self.leases.exposed_to(worker_id)
     }
 
     pub(crate) fn speculative_count(&self) -> u64 {

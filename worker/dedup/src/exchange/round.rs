@@ -8,12 +8,14 @@
 use std::io::Write;
 
 use super::super::budget::{message_bytes_per_key, with_slack};
+use super::super::group_file::UnitKeys;
 use super::super::key::HashKey;
-use super::super::key_file::{KeyFile, unmark};
+use super::super::key_file::unmark;
 use super::super::position::{Policy, Position, Span};
 use super::super::sort::sort_tagged;
 use super::super::verdict_file::VerdictFileWriter;
-use super::ResolveError;
+use super::source::KeySource;
+use super::{Owners, ResolveError};
 use crate::comm::{CommError, Communicator};
 
 const RUN_HEADER_BYTES: usize = 8;
@@ -22,6 +24,7 @@ const MAX_ENTRY_BYTES: usize = message_bytes_per_key::<u128>();
 
 /// The buffers of all rounds, and the counts over them.
 pub(super) struct Round {
+    owners: Owners,
     sends: Vec<Vec<u8>>,
     receives: Vec<Vec<u8>>,
     pub(super) counts: Counts,
@@ -36,9 +39,9 @@ pub(super) struct Counts {
 }
 
 impl Round {
-    pub(super) fn new(size: usize) -> Self {
-        let buffers = || vec![Vec::new(); size];
-        Self { sends: buffers(), receives: buffers(), counts: Counts::default() }
+    pub(super) fn new(owners: Owners) -> Self {
+        let buffers = || vec![Vec::new(); owners.ranks];
+        Self { owners, sends: buffers(), receives: buffers(), counts: Counts::default() }
     }
 
     pub(super) fn exchange(
@@ -61,10 +64,10 @@ impl Round {
         span: Span,
         policy: Policy,
     ) -> Result<(), ResolveError> {
-        let ranks = self.receives.len();
+        let owners = self.owners;
         let mut runs = Vec::new();
         for (from, message) in self.receives.iter().enumerate() {
-            split_runs::<K>(message, from, ranks, &mut runs)
+            split_runs::<K>(message, from, owners, &mut runs)
                 .ok_or(ResolveError::Message { from })?;
         }
         let count = runs.iter().map(|run| run.entries.len()).sum::<usize>();
@@ -85,7 +88,7 @@ impl Round {
                 let unit = (tag >> 32) as u32;
                 let (ordinal, _) = unmark(tag as u32);
                 let position = Position { unit, ordinal }.pack();
-                self.sends[unit as usize % ranks].extend_from_slice(&position.to_le_bytes());
+                self.sends[owners.rank_of(unit)].extend_from_slice(&position.to_le_bytes());
             }
         }
         Ok(())
@@ -97,7 +100,6 @@ impl Round {
         rank: usize,
         verdicts: &mut VerdictFileWriter<W>,
     ) -> Result<(), ResolveError> {
-        let ranks = self.receives.len();
         for (from, message) in self.receives.iter().enumerate() {
             let (positions, odd) = message.as_chunks::<8>();
             if !odd.is_empty() {
@@ -105,7 +107,7 @@ impl Round {
             }
             for bytes in positions {
                 let packed = u64::from_le_bytes(*bytes);
-                if Position::unpack(packed).unit as usize % ranks != rank {
+                if self.owners.rank_of(Position::unpack(packed).unit) != rank {
                     return Err(ResolveError::Message { from });
                 }
                 verdicts.push(packed).map_err(ResolveError::Output)?;
@@ -119,65 +121,97 @@ impl Round {
 /// is still exchanged and decided.
 pub(super) struct Outbox {
     messages: Vec<Vec<u8>>,
+    runs: OpenRuns,
     sent: u64,
+}
+
+/// The runs of the unit whose keys are put into messages now.
+struct OpenRuns {
+    unit: u32,
+    /// Where the unit's run begins in each message; `None` if it has no key there yet.
+    begins: Vec<Option<usize>>,
+    /// The messages in which it has one.
+    ranks: Vec<usize>,
+}
+
+impl OpenRuns {
+    fn none(size: usize) -> Self {
+        Self { unit: 0, begins: vec![None; size], ranks: Vec::new() }
+    }
 }
 
 impl Outbox {
     pub(super) fn new(size: usize) -> Self {
-        Self { messages: vec![Vec::new(); size], sent: 0 }
+        Self { messages: vec![Vec::new(); size], runs: OpenRuns::none(size), sent: 0 }
     }
 
     /// Puts the files' keys of the span into the messages to their owners.
     pub(super) fn fill<K: HashKey>(
         &mut self,
-        files: &[KeyFile<K>],
+        files: &[KeySource<K>],
         span: Span,
     ) -> Result<(), ResolveError> {
-        let ranks = self.messages.len();
         self.reserve(files, span);
-        let mut begins = vec![0; ranks];
         for file in files {
-            let unit = file.summary().unit;
-            for (begin, send) in begins.iter_mut().zip(&mut self.messages) {
-                *begin = send.len();
-                send.extend_from_slice(&unit.to_le_bytes());
-                send.extend_from_slice(&[0; 4]);
-            }
-            file.scan(span, |key, marked| {
-                let mut entry = [0; MAX_ENTRY_BYTES];
-                let entry = &mut entry[..message_bytes_per_key::<K>()];
-                let (key_bytes, ordinal) = entry.split_at_mut(K::BYTES);
-                key.put(key_bytes);
-                ordinal.copy_from_slice(&marked.to_le_bytes());
-                self.messages[key.owner(ranks)].extend_from_slice(entry);
-            })
-            .map_err(|source| ResolveError::KeyFile { unit, source })?;
-            for (begin, send) in begins.iter().zip(&mut self.messages) {
-                let bytes = send.len() - begin - RUN_HEADER_BYTES;
-                let count = bytes / message_bytes_per_key::<K>();
-                if count == 0 {
-                    send.truncate(*begin);
-                    continue;
-                }
-                let count_bytes = (count as u32).to_le_bytes();
-                send[begin + 4..begin + RUN_HEADER_BYTES].copy_from_slice(&count_bytes);
-                self.sent += count as u64;
-            }
+            file.scan(span, self)?;
+            self.end_unit::<K>();
         }
         Ok(())
     }
 
     /// Reserves an even share and a quarter more, which the budget has room for; growing would
     /// double it.
-    fn reserve<K: HashKey>(&mut self, files: &[KeyFile<K>], span: Span) {
-        let keys: u64 = files.iter().map(|file| file.at_most(span)).sum();
+    fn reserve<K: HashKey>(&mut self, files: &[KeySource<K>], span: Span) {
+        let keys: u64 = files.iter().map(|file| file.about(span)).sum();
         let share = with_slack(keys / self.messages.len() as u64);
         let share = usize::try_from(share).unwrap_or(usize::MAX);
-        let headers = files.len() * RUN_HEADER_BYTES;
+        let headers = files.iter().map(|file| file.units().len()).sum::<usize>() * RUN_HEADER_BYTES;
         for send in &mut self.messages {
             send.clear();
             send.reserve_exact(share.saturating_mul(message_bytes_per_key::<K>()) + headers);
         }
+    }
+}
+
+impl Outbox {
+    /// Completes the runs of the present unit with their numbers of keys.
+    fn end_unit<K: HashKey>(&mut self) {
+        for rank in self.runs.ranks.drain(..) {
+            let Some(begin) = self.runs.begins[rank].take() else { continue };
+            let send = &mut self.messages[rank];
+            let bytes = send.len() - begin - RUN_HEADER_BYTES;
+            let count = bytes / message_bytes_per_key::<K>();
+            let count_bytes = (count as u32).to_le_bytes();
+            send[begin + 4..begin + RUN_HEADER_BYTES].copy_from_slice(&count_bytes);
+            self.sent += count as u64;
+        }
+    }
+}
+
+impl<K: HashKey> UnitKeys<K> for Outbox {
+    fn start_unit(&mut self, unit: u32) {
+        if self.runs.unit != unit {
+            self.end_unit::<K>();
+        }
+        self.runs.unit = unit;
+    }
+
+    #[inline]
+    fn entry(&mut self, key: K, marked: u32) {
+        let rank = key.owner(self.messages.len());
+        let send = &mut self.messages[rank];
+        if self.runs.begins[rank].is_none() {
+            self.runs.begins[rank] = Some(send.len());
+            self.runs.ranks.push(rank);
+            send.extend_from_slice(&self.runs.unit.to_le_bytes());
+            send.extend_from_slice(&[0; 4]);
+        }
+        let mut entry = [0; MAX_ENTRY_BYTES];
+        let entry = &mut entry[..message_bytes_per_key::<K>()];
+        let (key_bytes, ordinal) = entry.split_at_mut(K::BYTES);
+        key.put(key_bytes);
+        ordinal.copy_from_slice(&marked.to_le_bytes());
+        send.extend_from_slice(entry);
     }
 }
 
@@ -191,7 +225,7 @@ struct Run<'a> {
 fn split_runs<'a, K: HashKey>(
     mut message: &'a [u8],
     from: usize,
-    ranks: usize,
+    owners: Owners,
     runs: &mut Vec<Run<'a>>,
 ) -> Option<()> {
     while !message.is_empty() {
@@ -200,7 +234,7 @@ fn split_runs<'a, K: HashKey>(
         let unit = u32::from_le_bytes(*unit);
         let bytes = (u32::from_le_bytes(*count) as usize)
             .checked_mul(message_bytes_per_key::<K>())
-            .filter(|_| unit as usize % ranks == from)?;
+            .filter(|_| owners.rank_of(unit) == from)?;
         let (entries, rest) = rest.split_at_checked(bytes)?;
         runs.push(Run { unit, entries });
         message = rest;

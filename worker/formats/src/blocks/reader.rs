@@ -117,15 +117,31 @@ impl BlockFile {
                 File::open(&self.path).map_err(|source| io_error(&self.path, source))?,
             ),
         };
-        Ok(BlockCursor {
+        Ok(self.cursor(handle, blocks))
+    }
+
+    /// Returns a cursor that reads at most `ahead_bytes` at a time, or one block. If the file is
+    /// closed, it is opened for each read.
+    ///
+    /// # Panics
+    /// Panics if the range exceeds the index.
+    pub fn blocks_ahead(&self, blocks: Range<usize>, ahead_bytes: usize) -> BlockCursor<'_> {
+        assert!(blocks.end <= self.entries.len(), "blocks `{blocks:?}` are beyond the index");
+        let handle = self.file.as_ref().map_or(Handle::Closed, Handle::Borrowed);
+        BlockCursor { ahead_bytes, ..self.cursor(handle, blocks) }
+    }
+
+    fn cursor<'a>(&'a self, handle: Handle<'a>, blocks: Range<usize>) -> BlockCursor<'a> {
+        BlockCursor {
             source: self,
             handle,
             blocks,
+            ahead_bytes: READ_AHEAD_BYTES,
             fetched: Vec::new(),
             at: 0,
             raw: Vec::new(),
             decompressor: None,
-        })
+        }
     }
 
     /// Reads the payload of one block.
@@ -144,6 +160,8 @@ impl BlockFile {
 enum Handle<'a> {
     Borrowed(&'a File),
     Owned(File),
+    /// The file is opened for each read.
+    Closed,
 }
 
 /// Reads blocks one after the other, several per read of the file.
@@ -151,6 +169,7 @@ pub struct BlockCursor<'a> {
     source: &'a BlockFile,
     handle: Handle<'a>,
     blocks: Range<usize>,
+    ahead_bytes: usize,
     fetched: Vec<u8>,
     at: usize,
     raw: Vec<u8>,
@@ -184,23 +203,27 @@ impl BlockCursor<'_> {
         Ok(Some(Block { label: entry.label, count: entry.count, payload, offset: entry.offset }))
     }
 
-    /// Reads block `index` and as many blocks after it as fit [`READ_AHEAD_BYTES`].
+    /// Reads block `index` and as many blocks after it as it may read ahead.
     fn fetch(&mut self, index: usize) -> Result<(), BlocksError> {
         let entries = &self.source.entries[index..self.blocks.end];
         let mut bytes = entries[0].bytes_in_file();
         for entry in &entries[1..] {
-            if bytes + entry.bytes_in_file() > READ_AHEAD_BYTES {
+            if bytes + entry.bytes_in_file() > self.ahead_bytes {
                 break;
             }
             bytes += entry.bytes_in_file();
         }
         self.fetched.resize(bytes, 0);
         self.at = 0;
-        let file = match &self.handle {
-            Handle::Borrowed(file) => file,
-            Handle::Owned(file) => file,
-        };
-        read_at(file, &self.source.path, entries[0].offset, &mut self.fetched)
+        let (path, offset) = (&self.source.path, entries[0].offset);
+        match &self.handle {
+            Handle::Borrowed(file) => read_at(file, path, offset, &mut self.fetched),
+            Handle::Owned(file) => read_at(file, path, offset, &mut self.fetched),
+            Handle::Closed => {
+                let file = File::open(path).map_err(|source| io_error(path, source))?;
+                read_at(&file, path, offset, &mut self.fetched)
+            }
+        }
     }
 }
 

@@ -64,6 +64,11 @@ impl Source for CommonCrawl {
         true
     }
 
+    /// The pages of a WARC file are HTML. CommonCrawl's names tell them from WET files.
+    fn is_costly_to_read(&self, path: &str) -> bool {
+        !path.contains(".wet")
+    }
+
     fn dump_of<'p>(&self, path: &'p str) -> &'p str {
         dump_in(path)
     }

@@ -55,6 +55,8 @@ pub struct Sample {
     pub pages: u64,
     /// Size of these texts.
     pub page_bytes: u64,
+    /// Size of the file that keeps these records for PREPARE; 0 if it reads the inputs again.
+    pub kept_text_bytes: u64,
     /// Number of lines of the pages.
     pub lines: u64,
     /// Number of lines that differ.
@@ -65,9 +67,9 @@ pub struct Sample {
     pub json_bytes: u64,
     /// Size of the documents compressed, as they are published.
     pub shard_bytes: u64,
-    /// CPU time for reading, normalising, hashing and sorting the lines.
+    /// CPU time for reading, normalising, hashing and sorting the lines, and for keeping the text.
     pub lines_cpu_micros: u64,
-    /// CPU time for reading, language identification and filters.
+    /// CPU time for reading, unless the text is kept, language identification and filters.
     pub prepare_cpu_micros: u64,
     /// CPU time for compressing the documents.
     pub publish_cpu_micros: u64,

@@ -3,7 +3,6 @@
 //! **Invariant:** each place of the documents file has one summary, and at most one key.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use blake3::Hash;
 use thresher_dedup::KEY_FILE;
@@ -18,12 +17,12 @@ use crate::stages::recipe::SourceRecipe;
 use crate::stages::schemas::{Renderer, rendered_bytes, renderer};
 use crate::stages::{JobContext, Task, digest_of};
 use thresher_sources::Page;
-use thresher_storage::commit::AttemptFile;
+use thresher_storage::commit::{AttemptFile, NewNames};
 use thresher_text::page_url::normalise_url;
 use thresher_text::simhash::signature;
 use thresher_unit::staging::{
     DOCUMENTS, DROPPED, DocumentSummary, DocumentWriter, DropWriter, InputFacts, RowVerdict,
-    Staged, StagedRow, UnitFacts, create, hash_of, publish_blocks,
+    Staged, StagedRow, UnitFacts, create, hash_of, publish_blocks_among,
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
@@ -36,7 +35,6 @@ pub(super) struct UnitWriter<'j> {
     source: &'j SourceSpec,
     recipe: SourceRecipe,
     renderer: Box<dyn Renderer + 'j>,
-    paths: Paths,
     key_file: AttemptFile,
     keys: KeyCollector<u128>,
     documents: DocumentWriter<AttemptFile>,
@@ -50,12 +48,6 @@ pub(super) struct UnitWriter<'j> {
     last_input: Option<u64>,
 }
 
-struct Paths {
-    documents: PathBuf,
-    dropped: PathBuf,
-    keys: PathBuf,
-}
-
 impl<'j> UnitWriter<'j> {
     pub(super) fn create(
         context: &'j JobContext,
@@ -65,18 +57,15 @@ impl<'j> UnitWriter<'j> {
     ) -> Result<Self, UnitError> {
         let number = task.unit.ordinal;
         let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
-        let paths =
-            Paths { documents: path("documents"), dropped: path("dropped"), keys: path("keys") };
-        let key_file = create(&paths.keys, &task.tag)?;
-        let spill = context.scratch_folder(&paths.keys, task, "");
-        let (documents, dropped) =
-            (create(&paths.documents, &task.tag)?, create(&paths.dropped, &task.tag)?);
+        let spill = context.scratch_folder(&path("keys"), task, "");
+        let create = |suffix| create(&path(suffix), &task.tag);
+        let (documents, dropped, key_file) =
+            (create("documents")?, create("dropped")?, create("keys")?);
         Ok(Self {
             job: &context.job,
             source,
             recipe,
             renderer: renderer(&context.job, source, recipe),
-            paths,
             key_file,
             keys: KeyCollector::new(number, SORT_BYTES, spill),
             documents: DocumentWriter::new(documents).map_err(|error| staging(&error))?,
@@ -192,11 +181,14 @@ impl<'j> UnitWriter<'j> {
         let facts = UnitFacts { inputs, recipe_files, tally: self.tally };
         let documents = self.documents.finish(&facts).map_err(|error| staging(&error))?;
         let dropped = self.dropped.finish().map_err(|error| staging(&error))?;
+        let mut names = NewNames::default();
+        let mut publish = |file, kind| publish_blocks_among(file, kind, &mut names).map(hash_of);
         let hashes: [Hash; 3] = [
-            hash_of(publish_blocks(documents, &self.paths.documents, DOCUMENTS)?),
-            hash_of(publish_blocks(dropped, &self.paths.dropped, DROPPED)?),
-            hash_of(publish_blocks(self.key_file, &self.paths.keys, KEY_FILE)?),
+            publish(documents, DOCUMENTS)?,
+            publish(dropped, DROPPED)?,
+            publish(self.key_file, KEY_FILE)?,
         ];
+        names.sync()?;
         Ok(pb::Done {
             accounting: Some(facts.tally.to_wire(self.records_in)),
             digest: digest_of(&hashes),

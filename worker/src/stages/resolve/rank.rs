@@ -18,7 +18,7 @@ use thresher_proto::Message as _;
 use thresher_proto::pb::{self, GangTask, Stage};
 
 use super::super::{JobContext, Stop, Task};
-use super::{RangeWork, Resolved};
+use super::{Around, DOCUMENTS, LINES, RangeWork, Resolved};
 use thresher_dedup::comm::Communicator;
 use thresher_dedup::exchange::{ResolveTally, resolve, verdict_file_name};
 use thresher_dedup::{HashKey, ResolveError};
@@ -106,12 +106,16 @@ impl RankTask {
         let dedup = &self.context.job.dedup;
         let (lines, documents) = (dedup.lines.policy, dedup.documents.policy);
         let ended = match self.task.unit.stage() {
-            Stage::ResolveLines => self.resolve::<u64, C>(comm, Stage::Lines, lines),
-            Stage::ResolveDocuments => self.resolve::<u128, C>(comm, Stage::Prepare, documents),
+            Stage::ResolveLines => self.resolve::<u64, C>(comm, LINES, lines),
+            Stage::ResolveDocuments => self.resolve::<u128, C>(comm, DOCUMENTS, documents),
             Stage::Unspecified
             | Stage::List
             | Stage::Lines
+            | Stage::GatherLines
+            | Stage::CombineLines
             | Stage::Prepare
+            | Stage::GatherDocuments
+            | Stage::CombineDocuments
             | Stage::Layout
             | Stage::Publish
             | Stage::Seal => {
@@ -130,21 +134,20 @@ impl RankTask {
     fn resolve<K: HashKey, C: Communicator + ?Sized>(
         &self,
         comm: &mut C,
-        keys_of: Stage,
+        around: Around,
         policy: DedupPolicy,
     ) -> Result<(), RankError> {
         // This is the same on every rank, so either all of them fail or none.
-        let work = RangeWork::new(&self.context, &self.task, keys_of, policy);
+        let work = RangeWork::new(&self.context, &self.task, around, policy);
         let Some(work) = work.map_err(RankError::Own)? else {
             let text = format!("`{}` has nothing to resolve", self.task.unit);
             return Err(RankError::Own(UnitError::Defect(text)));
         };
         let name = verdict_file_name(comm, work.range);
         let file = agree(comm, work.create(name, &self.task.tag))?;
-        let budget = work.budget_bytes / comm.size() as u64;
-        let (file, tally) = resolve::<K, C, _>(comm, &work.task(budget), file)
-            .map_err(|error| RankError::of(keys_of, &error))?;
-        agree(comm, work.publish(name, file))?;
+        let (file, tally) = resolve::<K, C, _>(comm, &work.task(work.budget_bytes), file)
+            .map_err(|error| RankError::of(around, &error))?;
+        agree(comm, RangeWork::publish(file))?;
         let ended = if comm.rank() == 0 { self.end(comm.size(), &work, tally) } else { Ok(()) };
         agree(comm, ended)
     }
@@ -163,11 +166,11 @@ impl RankTask {
 }
 
 impl RankError {
-    fn of(keys_of: Stage, error: &ResolveError) -> Self {
+    fn of(around: Around, error: &ResolveError) -> Self {
         if error.is_echo() {
             Self::Echo(error.to_string())
         } else {
-            Self::Own(UnitError::resolve(keys_of, error))
+            Self::Own(UnitError::resolve((around.keyed, around.gathered), error))
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn run(
     while let Some(ranks) = gang.ranks() {
         number += 1;
         let tag = format!("{}-{number}", task.tag);
-        let deadline = gang.deadline(budget_bytes / u64::from(ranks));
+        let deadline = gang.deadline(budget_bytes);
         let name = format!("{}-{}-{tag}", stage_name(unit.stage()), unit.ordinal);
         let folder = StepFolder::create(context.work.gang_step(&name))?;
         let order = StepOrder { tag, ranks, deadline };

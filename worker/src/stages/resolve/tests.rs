@@ -2,6 +2,7 @@
 //! errors reach the leader. The ranks are threads here too; `tests/mpi` starts real ones.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thresher_job::JobSpec;
@@ -15,6 +16,7 @@ use thresher_dedup::comm::local::run_local;
 use thresher_dedup::keys::KeyCollector;
 
 const RANKS: usize = 3;
+const BUDGET_BYTES: u64 = 20_000;
 
 /// A job whose units have line keys in its work directory.
 fn context(folder: &Path) -> JobContext {
@@ -39,9 +41,11 @@ fn context(folder: &Path) -> JobContext {
     context
 }
 
-fn task() -> Task {
+/// The task of a range, with memory for all threads or for one rank.
+fn task(budget_bytes: u64) -> Task {
     let unit = UnitRef { stage: Stage::ResolveLines.into(), ordinal: 0, attempt: 1 };
-    let range = RangeUnit { range: 0, ranges: 1, units: 5, absent: vec![3], budget_bytes: 20_000 };
+    let groups = Some(pb::KeyGroups { ranges: 1, group_units: 1 });
+    let range = RangeUnit { range: 0, groups, units: 5, absent: vec![3], budget_bytes };
     Task { unit, payload: range.encode_to_vec(), tag: "step".to_owned(), stop: Stop::default() }
 }
 
@@ -53,13 +57,17 @@ fn rank_task(context: &JobContext, step: &Path) -> RankTask {
         deadline: Duration::from_secs(60),
     };
     let path = step.join("task");
-    std::fs::write(&path, encode(context, &task(), &order)).unwrap();
+    std::fs::write(&path, encode(context, &task(BUDGET_BYTES / RANKS as u64), &order)).unwrap();
     RankTask::read(&path).unwrap()
 }
 
-/// Returns the published files of the stage, by name.
+fn folder(context: &JobContext) -> PathBuf {
+    range_folder(context, Stage::ResolveLines, KeyRange::WHOLE)
+}
+
+/// Returns the published files of the range, by name.
 fn published(context: &JobContext) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(context.work.stage(Stage::ResolveLines)).unwrap();
+    let entries = std::fs::read_dir(folder(context)).unwrap();
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let entry = entry.unwrap();
         (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
@@ -71,7 +79,7 @@ fn published(context: &JobContext) -> BTreeMap<String, Vec<u8>> {
 fn ranks_write_the_same_files_as_threads() {
     let [here, there, step] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let (by_threads, by_ranks) = (context(here.path()), context(there.path()));
-    run_lines(&by_threads, &task()).unwrap();
+    run_lines(&by_threads, &task(BUDGET_BYTES)).unwrap();
     let rank_task = rank_task(&by_ranks, step.path());
     assert_eq!(rank_task.ranks, RANKS as u32);
     run_local(RANKS, |comm| rank_task.run(comm)).unwrap();
@@ -82,6 +90,19 @@ fn ranks_write_the_same_files_as_threads() {
         serde_json::from_slice(&std::fs::read(step.path().join(rank::DONE)).unwrap()).unwrap();
     assert_eq!(done.ranks, RANKS as u32);
     assert!(done.tally.dropped > 0);
+}
+
+#[test]
+fn an_attempt_with_other_memory_replaces_what_an_earlier_one_left() {
+    let here = tempfile::tempdir().unwrap();
+    let context = context(here.path());
+    let first = run_lines(&context, &task(4096)).unwrap();
+    let small = published(&context);
+    // The first attempt died before it published its record.
+    std::fs::remove_file(folder(&context).join(RECORD)).unwrap();
+    let second = run_lines(&context, &task(1 << 30)).unwrap();
+    assert_eq!(first.done, second.done);
+    assert_ne!(published(&context), small, "the memory is to change the blocks");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use thresher_proto::pb::Stage;
 
 use super::input_table::InputRow;
 use super::records::{ENCODING, RecordBlocks, RecordFile};
@@ -131,7 +132,7 @@ pub struct DocumentFile {
 impl DocumentFile {
     /// Opens the file that PREPARE unit `unit` wrote.
     pub fn open(path: &Path, unit: u32) -> Result<Self, UnitError> {
-        let records = RecordFile::open(path, DOCUMENTS, unit)?;
+        let records = RecordFile::open(path, DOCUMENTS, (Stage::Prepare, unit))?;
         let metadata: Metadata<serde_json::Value> = serde_json::from_slice(records.file.metadata())
             .map_err(|_| records.damaged(0, "the metadata is not known"))?;
         if metadata.encoding != ENCODING {
@@ -216,7 +217,7 @@ pub struct DropFile(RecordFile);
 impl DropFile {
     /// Opens the file that PREPARE unit `unit` wrote.
     pub fn open(path: &Path, unit: u32) -> Result<Self, UnitError> {
-        RecordFile::open(path, DROPPED, unit).map(Self)
+        RecordFile::open(path, DROPPED, (Stage::Prepare, unit)).map(Self)
     }
 
     /// Passes on the rows in order.

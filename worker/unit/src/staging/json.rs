@@ -13,6 +13,7 @@ use thresher_proto::pb::UnitRef;
 
 use super::{create, hash_of, write_all};
 use crate::UnitError;
+use thresher_storage::commit::NewNames;
 
 /// Length of the last line: a line end, the hash in hexadecimal digits, a line end.
 const LAST_LINE_BYTES: usize = 66;
@@ -26,19 +27,24 @@ pub fn leave<T: Serialize>(
 ) -> Result<blake3::Hash, UnitError> {
     let mut file = create(path, attempt_tag)?;
     write_all(&mut file, &with_checksum(content)?)?;
-    let sound = std::fs::read(path).map_or(true, |bytes| checked(&bytes).is_some());
-    Ok(hash_of(if sound { file.commit()? } else { file.commit_replacing()? }))
+    let mut names = NewNames::default();
+    let is_damaged =
+        |path: &Path| Ok(std::fs::read(path).is_ok_and(|bytes| checked(&bytes).is_none()));
+    let committed = file.commit_among::<UnitError>(&mut names, is_damaged)?;
+    names.sync()?;
+    Ok(hash_of(committed))
 }
 
-/// Does the same, but replaces an existing file.
-pub fn leave_replacing<T: Serialize>(
+/// Does the same, but replaces an existing file, and leaves the sync of the folder to `names`.
+pub fn leave_replacing_among<T: Serialize>(
     path: &Path,
     attempt_tag: &str,
     content: &T,
+    names: &mut NewNames,
 ) -> Result<(), UnitError> {
     let mut file = create(path, attempt_tag)?;
     write_all(&mut file, &with_checksum(content)?)?;
-    file.commit_replacing()?;
+    file.replace_among(names)?;
     Ok(())
 }
 

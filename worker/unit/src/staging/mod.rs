@@ -5,24 +5,31 @@
 //! work/lines/<unit>.keys               line keys
 //! work/lines/<unit>.inputs             the inputs whose lines were hashed   (json)
 //! work/lines/<unit>.rows-<input>       rows of a piece, for the parts of its input (stages/join)
-//! work/resolve-lines/…                 verdicts on lines
+//! work/lines/<unit>.records            records, for PREPARE instead of the inputs   (kept_records)
+//! work/gather-lines/<group>.keys       line keys of a group, by key range
+//! work/resolve-lines/<range>/…         verdicts on lines
+//! work/combine-lines/<group>.verdicts  what all ranges say of a group
 //! work/prepare/<unit>.documents        documents with their summaries       (documents)
 //! work/prepare/<unit>.dropped          a row for each dropped record        (documents)
 //! work/prepare/<unit>.keys             document keys
-//! work/resolve-documents/…             verdicts on documents
+//! work/gather-documents/…              as for lines
+//! work/resolve-documents/<range>/…     verdicts on documents
+//! work/combine-documents/…             as for lines
 //! work/layout/<source>.…               documents that are not published     (json)
 //! work/publish/<shard>.facts           what the manifest says of a shard    (json)
 //! work/gang/<unit>-<attempt>/          a gang step while it runs
 //! ```
 //! Every file is written under a private name and published once, and has checksums. The file of a
 //! later attempt is compared with it, and an existing file that is damaged is replaced. `stages`
-//! defines what the files mean.
+//! defines what the files mean. Kept records are an exception: they are neither synced nor
+//! compared, because the job ends with the same bytes without them.
 //!
 //! **Invariant:** a file under its final name is whole and durable before its unit is reported.
 
 mod documents;
 mod input_table;
 mod json;
+mod kept_records;
 mod records;
 mod staged;
 
@@ -36,12 +43,15 @@ pub use documents::{
     DOCUMENTS, DROPPED, DocumentFile, DocumentWriter, DropFile, DropWriter, InputFacts, UnitFacts,
 };
 pub use input_table::{InputRow, InputTable};
-pub use json::{checked, leave, leave_replacing, recall, with_checksum};
+pub use json::{checked, leave, leave_replacing_among, recall, with_checksum};
+pub use kept_records::{
+    KeptOutcome, KeptPage, KeptRecord, KeptRecords, KeptRecordsWriter, KeptRefusal,
+};
 pub use staged::{DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabel, StagedRow};
 
 use crate::UnitError;
 use thresher_formats::blocks::{BlockFile, BlocksError, Kind};
-use thresher_storage::commit::{AttemptFile, Committed, make_folder};
+use thresher_storage::commit::{AttemptFile, CommitError, Committed, NewNames, make_folder};
 
 /// Number of files of one kind in one folder.
 const UNITS_PER_FOLDER: u32 = 1000;
@@ -79,17 +89,33 @@ impl WorkDir {
 
 /// Creates a file that only this attempt uses, and its folder if that does not exist.
 pub fn create(path: &Path, attempt_tag: &str) -> Result<AttemptFile, UnitError> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
+    match (AttemptFile::create(path, attempt_tag), path.parent()) {
+        (Err(CommitError::Io { source, .. }), Some(folder))
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            make_folder(folder)?;
+            Ok(AttemptFile::create(path, attempt_tag)?)
+        }
+        (created, _) => Ok(created?),
     }
-    Ok(AttemptFile::create(path, attempt_tag)?)
 }
 
 /// Publishes a block file. An existing file of the same name is replaced if its checksums are
 /// wrong.
-pub fn publish_blocks(file: AttemptFile, path: &Path, kind: Kind) -> Result<Committed, UnitError> {
-    let committed = if is_damaged(path, kind)? { file.commit_replacing() } else { file.commit() };
-    Ok(committed?)
+pub fn publish_blocks(file: AttemptFile, kind: Kind) -> Result<Committed, UnitError> {
+    let mut names = NewNames::default();
+    let committed = publish_blocks_among(file, kind, &mut names)?;
+    names.sync()?;
+    Ok(committed)
+}
+
+/// Does the same, but leaves the sync of the folder to `names`.
+pub fn publish_blocks_among(
+    file: AttemptFile,
+    kind: Kind,
+    names: &mut NewNames,
+) -> Result<Committed, UnitError> {
+    file.commit_among(names, |path| is_damaged(path, kind))
 }
 
 /// Returns the hash of the published file, whichever attempt wrote it.

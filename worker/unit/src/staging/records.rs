@@ -72,7 +72,8 @@ impl RecordBlocks {
 /// An open file of records, with the unit that has to run again if the file is damaged.
 pub(super) struct RecordFile {
     pub(super) file: BlockFile,
-    unit: u32,
+    /// The unit that wrote it.
+    producer: (Stage, u32),
 }
 
 /// One record as it is in the file.
@@ -92,11 +93,11 @@ impl<'a> EncodedRecord<'a> {
 }
 
 impl RecordFile {
-    /// Opens a file that PREPARE unit `unit` wrote.
-    pub(super) fn open(path: &Path, kind: Kind, unit: u32) -> Result<Self, UnitError> {
+    /// Opens a file that the unit `producer` wrote.
+    pub(super) fn open(path: &Path, kind: Kind, producer: (Stage, u32)) -> Result<Self, UnitError> {
         let file = BlockFile::open(path, kind);
-        let file = file.map_err(|error| UnitError::staged(Stage::Prepare, unit, &error))?;
-        Ok(Self { file, unit })
+        let file = file.map_err(|error| UnitError::staged(producer.0, producer.1, &error))?;
+        Ok(Self { file, producer })
     }
 
     /// Passes on the records at `places` with their place, in order, from the given blocks.
@@ -134,6 +135,6 @@ impl RecordFile {
     }
 
     fn staged(&self, error: &BlocksError) -> UnitError {
-        UnitError::staged(Stage::Prepare, self.unit, error)
+        UnitError::staged(self.producer.0, self.producer.1, error)
     }
 }

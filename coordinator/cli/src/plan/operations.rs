@@ -1,0 +1,159 @@
+//! The operations of each stage on the shared file system: opens, creations, names, removals and
+//! syncs. `tests/it/operations.rs` compares them with those of a real job.
+//!
+//! Operations are what a metadata server has to do, so a job of many small units can slow down a
+//! whole site although it reads few bytes.
+
+use thresher_coordinator::amounts::count;
+use thresher_proto::pb::Stage;
+use thresher_proto::stage_name;
+
+/// A file that is published: created, named, freed of its private name, and synced.
+const FILE: u64 = 4;
+/// The folder of the files of a unit, which is opened and synced.
+const FOLDER: u64 = 2;
+/// More operations than this in one second of CPU time are many for a metadata server, if thousands
+/// of slots do the same.
+const MANY_PER_SECOND: u64 = 200;
+/// Fewer operations than this are over in minutes anyway.
+const MANY: u64 = 1_000_000;
+
+/// What decides the number of operations.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Files {
+    /// Number of units of PREPARE.
+    pub(super) units: u64,
+    /// Number of inputs, or of pieces of them.
+    pub(super) inputs: u64,
+    /// Number of key ranges and groups of lines, and of documents; no groups if there is one range.
+    pub(super) lines: Keyed,
+    pub(super) documents: Keyed,
+    /// Number of ranks of a gang unit.
+    pub(super) ranks: u64,
+}
+
+/// The key ranges of one kind of keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Keyed {
+    pub(super) ranges: u64,
+    pub(super) groups: u64,
+}
+
+impl Keyed {
+    /// Files that are opened to read the verdicts on a unit: those of a group, or the record of the
+    /// range and the verdicts.
+    fn verdicts(self) -> u64 {
+        match self.ranges {
+            0 => 0,
+            1 => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Files {
+    /// Returns the number of operations of a stage with so many units.
+    pub(super) fn of(&self, stage: Stage, units: u64) -> u64 {
+        let Self { lines, documents, .. } = *self;
+        let keys = |keyed: Keyed| if keyed.ranges > 0 { 1 } else { 0 };
+        match stage {
+            Stage::Unspecified => 0,
+            Stage::List | Stage::Seal => units * (FILE + FOLDER),
+            Stage::Lines => self.inputs + units * (2 * FILE + FOLDER),
+            Stage::GatherLines | Stage::GatherDocuments => self.units + units * (FILE + FOLDER),
+            Stage::ResolveLines => self.resolve(lines),
+            Stage::ResolveDocuments => self.resolve(documents),
+            Stage::CombineLines => units * (2 * lines.ranges + FILE + FOLDER),
+            Stage::CombineDocuments => units * (2 * documents.ranges + FILE + FOLDER),
+            Stage::Prepare => {
+                let read = lines.verdicts() + 2 * keys(lines);
+                self.inputs + units * (read + 3 * FILE + FOLDER)
+            }
+            Stage::Layout => self.units * (1 + documents.verdicts() + keys(documents)),
+            Stage::Publish => {
+                let read = 2 + documents.verdicts() + keys(documents);
+                self.units * read + units * 3 * (FILE + FOLDER)
+            }
+        }
+    }
+
+    /// A range opens each group once; the only range opens each key file for its index and for its
+    /// keys. Each rank that has keys writes its verdicts, and one the record of the range.
+    fn resolve(&self, keyed: Keyed) -> u64 {
+        let (opens, files) = match keyed.ranges {
+            0 => return 0,
+            1 => (2 * self.units, self.units),
+            _ => (keyed.groups, keyed.groups),
+        };
+        let written = (files.min(self.ranks) + 1) * (FILE + FOLDER);
+        keyed.ranges * (opens + written)
+    }
+}
+
+/// What a stage costs the metadata server, in how much CPU time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) stage: &'static str,
+    pub(super) operations: u64,
+    pub(super) cpu_millis: u64,
+}
+
+/// Returns a sentence on the stage that asks most of the file system for the CPU time that it
+/// takes, if that is much.
+pub(super) fn storm(loads: impl Iterator<Item = Load>) -> Option<String> {
+    let rate = |load: &Load| load.operations * 1000 / load.cpu_millis.max(1);
+    let reading = [Stage::Lines, Stage::Prepare].map(stage_name);
+    let much = |load: &Load| {
+        reading.contains(&load.stage) && load.operations > MANY && rate(load) > MANY_PER_SECOND
+    };
+    let worst = loads.filter(much).max_by_key(rate)?;
+    Some(format!(
+        "stage `{}` makes {} file operations, {} in each second of CPU time, which is much for the \
+         metadata server of a parallel file system: raise `units.target_bytes`",
+        worst.stage,
+        count(worst.operations),
+        count(rate(&worst))
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_grow_with_units_and_ranges_and_not_with_their_product() {
+        let files = |ranges: u64, groups: u64| {
+            let keyed = Keyed { ranges, groups };
+            Files { units: 90_000, inputs: 90_000, lines: keyed, documents: keyed, ranks: 64 }
+        };
+        let all = |files: Files, groups: u64, ranges: u64| -> u64 {
+            let stages = [
+                (Stage::Lines, 90_000),
+                (Stage::GatherLines, groups),
+                (Stage::ResolveLines, ranges),
+                (Stage::CombineLines, groups),
+                (Stage::Prepare, 90_000),
+            ];
+            stages.iter().map(|(stage, units)| files.of(*stage, *units)).sum()
+        };
+        let one = all(files(1, 0), 0, 1);
+        assert!((25 * 90_000..35 * 90_000).contains(&one), "{one}");
+        let many = all(files(500, 176), 176, 500);
+        assert!(many < one + 5 * 90_000 + 500 * 400, "{one} {many}");
+    }
+
+    #[test]
+    fn small_units_are_named_as_a_storm() {
+        let of = |operations, cpu_millis| {
+            let stage = stage_name(Stage::Prepare);
+            storm([Load { stage, operations, cpu_millis }].into_iter())
+        };
+        let text = of(2_000_000, 1_000_000).unwrap();
+        assert!(
+            text.contains("`prepare` makes 2,000,000 file operations, 2,000 in each"),
+            "{text}"
+        );
+        assert_eq!(of(2_000_000, 1_000_000_000), None);
+        assert_eq!(of(2000, 1), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! File operations of a job, as a parallel file system sees them: they grow with units and key
+//! ranges, never with the product of the two, and are as many as `plan` expects.
+
+use std::collections::BTreeMap;
+
+use thresher_tests::job::JobText;
+use thresher_tests::operations::{Counter, Operations, write_inputs};
+use thresher_tests::process::{output, thresher};
+
+use crate::oracle::{places, published, run};
+
+/// Inputs, each of which is a unit.
+const UNITS: u64 = 1000;
+/// With a MiB of memory there are two dozen key ranges for the lines of all units.
+const LINES_PER_UNIT: u64 = 250;
+/// Exit status of a job whose records are all dropped.
+const NOTHING_PUBLISHED: i32 = 7;
+
+/// A job with this memory for keys.
+struct Counted {
+    operations: Operations,
+    ranges: u64,
+    published: BTreeMap<String, String>,
+    /// What `plan` expects.
+    planned: u64,
+}
+
+impl Counted {
+    fn run(job: &JobText, counter: &Counter, memory: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (corpus, state) = places(folder.path());
+        let log = folder.path().join("operations");
+        let text = job.clone().append(&format!("[dedup]\nmemory = \"{memory}\"\n"));
+        let text = text.write(folder.path());
+        let plan = output(thresher().arg("plan").arg(&text).arg("--json"));
+        let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+        let stages = plan["stages"].as_array().unwrap().iter();
+        let planned = stages.map(|stage| stage["operations"].as_u64().unwrap()).sum();
+
+        let mut command = run(&text, &state);
+        counter.watch(command.args(["--slots", "2"]), &log);
+        let ended = output(&mut command);
+        assert_eq!(ended.status.code(), Some(NOTHING_PUBLISHED), "{ended:?}");
+        let report = std::fs::read(corpus.join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+        let mut stages = report["stages"].as_array().unwrap().iter();
+        let resolve = stages.find(|stage| stage["stage"] == "resolve-lines").unwrap();
+        Self {
+            operations: Operations::read(&log).unwrap(),
+            ranges: resolve["units"].as_u64().unwrap(),
+            published: published(&corpus),
+            planned,
+        }
+    }
+
+    /// Checks the operations of each stage folder.
+    fn check(&self) {
+        let Self { operations, ranges, planned, .. } = self;
+        let at_most = |kind: &str, stage: &str, most: u64| {
+            let found = operations.of(kind, stage);
+            assert!(found <= most, "{found} {kind} in {stage}, at most {most}: {operations:?}");
+        };
+        // A LINES unit writes two files and a PREPARE unit three; each is synced, and their folder.
+        at_most("sync", "lines", 3 * UNITS + 20);
+        at_most("sync", "prepare", 4 * UNITS + 20);
+        for kind in ["create", "name"] {
+            at_most(kind, "lines", 2 * UNITS + 20);
+            at_most(kind, "prepare", 3 * UNITS + 20);
+        }
+        at_most("remove", "lines", UNITS + 20);
+        at_most("remove", "prepare", 3 * UNITS + 20);
+        // What LINES wrote is opened by what resolves it and by PREPARE, whatever the ranges.
+        at_most("open", "lines", 5 * UNITS + 20);
+        at_most("open", "prepare", 8 * UNITS + 20);
+        for stage in ["gather-lines", "resolve-lines", "combine-lines"] {
+            let (found, most) = (operations.in_stage(stage), 3 * UNITS + 40 * ranges);
+            assert!(found <= most, "{found} in {stage}: {operations:?}");
+        }
+        // Each range has a folder, which its ranks look for before they make it.
+        for stage in ["lines", "prepare", "resolve-lines", "resolve-documents"] {
+            at_most("stat", stage, 20 + 5 * ranges);
+        }
+        // Each of two stages opens each input.
+        let made = operations.all() + 2 * UNITS;
+        assert!(planned.abs_diff(made) * 4 <= made, "{planned} are planned, {made} were made");
+    }
+}
+
+#[test]
+fn file_operations_grow_with_units_and_ranges_and_not_with_their_product() {
+    let folder = tempfile::tempdir().unwrap();
+    let counter = Counter::build(folder.path()).unwrap();
+    let inputs = folder.path().join("in");
+    std::fs::create_dir(&inputs).unwrap();
+    write_inputs(&inputs, UNITS, LINES_PER_UNIT).unwrap();
+    let job = JobText::over(&inputs, "*.warc.wet.gz")
+        .set("model", "\"none\"")
+        .set("target_bytes", "\"1B\"");
+    let one = Counted::run(&job, &counter, "8GiB");
+    let many = Counted::run(&job, &counter, "1MiB");
+    assert_eq!(one.ranges, 1);
+    assert!((20..30).contains(&many.ranges), "{} ranges", many.ranges);
+    assert_eq!(one.published, many.published);
+    one.check();
+    many.check();
+    let (few, more) = (one.operations.all(), many.operations.all());
+    let most = few + 2 * UNITS + 60 * many.ranges;
+    assert!(more <= most, "{few} with one range, {more} with {}", many.ranges);
+}
