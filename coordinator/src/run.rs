@@ -7,6 +7,7 @@
 //! This thread sleeps until an effect of the driver, a signal or the end of a child wakes it, or
 //! until progress is due.
 
+mod job_end;
 mod offline;
 mod starting;
 
@@ -37,6 +38,7 @@ use crate::transport::{Limits, ListenConfig, Listener, RolePolicy, server};
 use crate::wake::{Waker, Wakes, wakes};
 use crate::work_folders::empty;
 
+use job_end::JobEnd;
 use starting::{StartedJob, complete_already};
 
 pub use crate::children::WorkerCommand;
@@ -178,35 +180,6 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<pb::StatusResponse> {
     let is_final = ended.status.state().is_final();
     std::thread::sleep(if is_final { LAST_CALLS } else { LAST_CALLS_OF_DRAIN });
     coordinator.stop(ended)
-}
-
-/// The end of a job, and whether its output is whole.
-struct JobEnd {
-    status: pb::StatusResponse,
-    is_whole: bool,
-}
-
-impl JobEnd {
-    /// The end of a job whose output is not looked at.
-    fn unseen(status: pb::StatusResponse) -> Self {
-        Self { status, is_whole: true }
-    }
-
-    /// Looks at the output of a job that has completed: it may have been removed between the last
-    /// unit and now, also by somebody who believed that the job was dead.
-    fn look(mut status: pb::StatusResponse, job: Option<&JobSpec>, tools: JobTools) -> Self {
-        let complete = job.filter(|_| status.state().is_complete());
-        let loss = complete.map_or(Ok(None), tools.output_loss).unwrap_or_else(|error| {
-            tracing::warn!(%error, "it is not known whether the output is whole");
-            None
-        });
-        let is_whole = loss.is_none();
-        status.output_lost = !is_whole;
-        status.attention.extend(
-            loss.map(|loss| format!("{loss}\nhint: run the same command again to rebuild it")),
-        );
-        Self { status, is_whole }
-    }
 }
 
 /// A running coordinator.
@@ -471,33 +444,4 @@ fn is_news(effect: &Effect) -> bool {
 fn share_of_cores(workers: u32) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     (u32::try_from(cores).unwrap_or(u32::MAX) / workers.max(1)).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_job_whose_output_is_gone_at_its_end_is_no_success() {
-        let text = "[job]\nname = \"a\"\n[[source]]\nslice = \"c4\"\nlisting = \"x\"\n\
-                    [language]\nmodel = \"none\"\n[output]\npath = \"/out\"\n";
-        let job = JobSpec::parse(text, Path::new("/jobs")).unwrap();
-        let tools = JobTools {
-            check: |_, _| Ok(()),
-            output_loss: |_| Ok(Some("`/out` has no manifest".to_owned())),
-            remove_output: |_, _| Ok(()),
-            repaired_inputs: |_, _, _| Ok(None),
-            note: |_| {},
-        };
-        let status = |state: pb::JobState| pb::StatusResponse {
-            state: state.into(),
-            ..pb::StatusResponse::default()
-        };
-        let end = JobEnd::look(status(pb::JobState::Complete), Some(&job), tools);
-        assert!(!end.is_whole);
-        let attention = end.status.attention;
-        assert!(attention[0].contains("no manifest\nhint: run the same command"), "{attention:?}");
-        let end = JobEnd::look(status(pb::JobState::Drained), Some(&job), tools);
-        assert!(end.is_whole && end.status.attention.is_empty());
-    }
 }

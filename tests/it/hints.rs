@@ -23,9 +23,18 @@ use By::{Nothing, Test};
 
 /// A part of each hint that names a command, and what follows it.
 const FOLLOWED: &[(&str, By)] = &[
+    ("{head}\\nhint: undo the changes", Test("a_changed_job_file_is_undone_or_starts_over")),
     (
-        "the job file differs from that of the job",
-        Test("a_changed_job_file_is_undone_or_starts_over"),
+        "{head}\\nhint: choose another",
+        Test("another_jobs_corpus_is_left_alone_by_a_job_of_another_name"),
+    ),
+    (
+        "does not remove what another job has done",
+        Test("another_jobs_corpus_is_left_alone_by_a_job_of_another_name"),
+    ),
+    (
+        "inputs are empty or end early",
+        Test("inputs_that_end_early_are_fetched_again_and_the_job_starts_over"),
     ),
     ("a coordinator already runs this job", Test("a_running_coordinator_is_shown_and_drained")),
     ("leaves nothing of the", Nothing("needs an allocation that is about to end")),

@@ -115,6 +115,43 @@ fn a_changed_job_file_is_undone_or_starts_over() {
 }
 
 #[test]
+fn another_jobs_corpus_is_left_alone_by_a_job_of_another_name() {
+    let place = Place::new();
+    place.expect(RUN, 0);
+    let before = published(&place.corpus());
+    place.write(&place.job().set("name", "\"other\"").set("shard_bytes", "\"300kB\""));
+    for line in [RUN.to_owned(), format!("{RUN} --fresh")] {
+        let said = place.expect(&line, 1);
+        assert!(said.contains("hint: choose another `output.path`"), "{said}");
+        assert!(!said.contains("start over"), "{said}");
+    }
+    place.expect(&format!("{RUN} --output elsewhere --state other.state"), 0);
+    assert_eq!(published(&place.corpus()), before);
+    verify(&place.corpus());
+}
+
+#[test]
+fn inputs_that_end_early_are_fetched_again_and_the_job_starts_over() {
+    let place = Place::new();
+    let inputs = place.path().join("in");
+    fs::create_dir(&inputs).unwrap();
+    let put = |bytes: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        for number in 0..4 {
+            let whole = [member(&page(number)), member(&page(number + 10))].concat();
+            fs::write(inputs.join(format!("{number}.warc.wet.gz")), bytes(whole)).unwrap();
+        }
+    };
+    put(&|whole| whole[..whole.len() - 20].to_vec());
+    let job = JobText::over(&inputs, "*.warc.wet.gz");
+    place.write(&job.set("slice", "\"commoncrawl\""));
+    let said = place.expect(RUN, 7);
+    assert!(said.contains("4 of 4 inputs are empty or end early"), "{said}");
+    put(&|whole| whole);
+    place.expect(&format!("{RUN} --fresh"), 0);
+    verify(&place.corpus());
+}
+
+#[test]
 fn a_running_coordinator_is_shown_and_drained() {
     let place = Place::new();
     let mut serving = place.serve();
