@@ -46,10 +46,12 @@ pub(crate) fn attention(units: &Units, plans: &[SourcePlan], limits: &Limits) ->
     found.collect()
 }
 
-/// Returns whether a source of which nothing was published has so few records, all of them dropped
-/// by a rule with a name, that they show no mistake.
+/// Returns whether a source of which nothing was published was read as a person asked: all records
+/// were dropped by rules with names, and they are few, or filters judged the text of most.
 fn is_explained(sum: &SourceSum) -> bool {
-    (1..MIN_RECORDS_TO_LOOK).contains(&sum.read) && sum.quarantined == 0 && sum.kept == 0
+    let is_few = (1..MIN_RECORDS_TO_LOOK).contains(&sum.read);
+    let is_filtered = sum.read > 0 && sum.filtered > sum.read / 2;
+    (is_few || is_filtered) && sum.quarantined == 0 && sum.kept == 0
 }
 
 fn quarantined_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> {
@@ -106,6 +108,25 @@ mod tests {
 
     use super::*;
     use crate::source_sums::SourceSums;
+
+    #[test]
+    fn a_source_of_which_filters_left_nothing_was_read_as_asked() {
+        for (reason, explained) in [
+            ("gopher_quality/too_few_stop_words", true),
+            ("language/not_kept", false),
+            ("dedup/no_line_left", false),
+            ("mine/unwanted", false),
+        ] {
+            let mut sums = SourceSums::default();
+            let dropped = vec![Count { name: reason.to_owned(), value: 1000 }];
+            sums.add(
+                Stage::Prepare,
+                0,
+                &Accounting { records_in: 1000, dropped, ..Default::default() },
+            );
+            assert_eq!(is_explained(sums.of(0).unwrap()), explained, "{reason}");
+        }
+    }
 
     #[test]
     fn inputs_that_end_early_ask_for_attention_however_few_records_they_are() {

@@ -11,6 +11,9 @@ const MAX_REASONS: usize = 64;
 /// How the reasons end that say that nothing more of an input could be read.
 const CUT_INPUT: [&str; 3] = ["_truncated", "_garbage", "empty_input"];
 
+/// How the reasons start that say that a filter judged the text of a document.
+const FILTERS: [&str; 4] = ["length/", "gopher_", "c4_quality/", "fineweb_quality/"];
+
 /// The sums of all sources, by their position in the job file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SourceSums(BTreeMap<usize, SourceSum>);
@@ -25,6 +28,8 @@ pub(crate) struct SourceSum {
     /// Those of them that PREPARE kept.
     pub(crate) kept: u64,
     pub(crate) quarantined: u64,
+    /// Those that filters of documents dropped.
+    pub(crate) filtered: u64,
     /// The quarantined ones by reason.
     reasons: BTreeMap<String, u64>,
     /// Documents that PUBLISH wrote.
@@ -89,6 +94,10 @@ impl SourceSum {
     fn add_prepared(&mut self, accounting: &Accounting) {
         self.read = self.read.saturating_add(accounting.records_in);
         self.kept = self.kept.saturating_add(accounting.kept);
+        let is_filters = |name: &str| FILTERS.iter().any(|start| name.starts_with(start));
+        for Count { value, .. } in accounting.dropped.iter().filter(|one| is_filters(&one.name)) {
+            self.filtered = self.filtered.saturating_add(*value);
+        }
         for Count { name, value } in &accounting.quarantined {
             self.quarantined = self.quarantined.saturating_add(*value);
             if self.reasons.len() < MAX_REASONS || self.reasons.contains_key(name) {
