@@ -13,8 +13,6 @@ use crate::oracle::{places, published, run};
 const UNITS: u64 = 1000;
 /// With a MiB of memory there are two dozen key ranges for the lines of all units.
 const LINES_PER_UNIT: u64 = 250;
-/// Exit status of a job whose records are all dropped.
-const NOTHING_PUBLISHED: i32 = 7;
 
 /// A job with this memory for keys.
 struct Counted {
@@ -40,7 +38,7 @@ impl Counted {
         let mut command = run(&text, &state);
         counter.watch(command.args(["--slots", "2"]), &log);
         let ended = output(&mut command);
-        assert_eq!(ended.status.code(), Some(NOTHING_PUBLISHED), "{ended:?}");
+        assert!(ended.status.success(), "{ended:?}");
         let report = std::fs::read(corpus.join("report.json")).unwrap();
         let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
         let mut stages = report["stages"].as_array().unwrap().iter();

@@ -147,8 +147,13 @@ impl Blaming<'_> {
             if is_last_of_program && self.goes_on_without {
                 return Verdict::FailUnit;
             }
-            let limit = if patience < outage_millis { "" } else { " (`units.outage`)" };
-            let text = format!("nothing succeeded for {} s{limit}; the last: ", lasts / 1000);
+            let text = match patience < outage_millis {
+                true => format!("nothing succeeded for {} s; the last: ", lasts / 1000),
+                false => {
+                    let seconds = outage_millis / 1000;
+                    format!("nothing succeeded for {seconds} s (`units.outage`); the last: ")
+                }
+            };
             return self.block(failure, &text, false);
         }
         Verdict::TryAgain

@@ -16,8 +16,6 @@ use super::{places, published, run};
 /// More keys than a slot sorts in memory.
 const PAGES: u64 = 150;
 const LINES_PER_PAGE: u64 = 10_000;
-/// Exit status of a job whose records are all dropped.
-const NOTHING_PUBLISHED: i32 = 7;
 
 #[test]
 fn keys_are_sorted_on_the_nodes_own_disk_where_there_is_one() {
@@ -30,7 +28,7 @@ fn keys_are_sorted_on_the_nodes_own_disk_where_there_is_one() {
     fs::create_dir(&shared).unwrap();
     let (reference, state) = places(&shared);
     let ran = output(run(&job.write(&shared), &state).args(["--slots", "4"]));
-    assert_eq!(ran.status.code(), Some(NOTHING_PUBLISHED), "{ran:?}");
+    assert!(ran.status.success(), "{ran:?}");
 
     fs::create_dir(&local).unwrap();
     let (corpus, state) = places(&local);
@@ -54,7 +52,7 @@ fn keys_are_sorted_on_the_nodes_own_disk_where_there_is_one() {
         std::thread::sleep(Duration::from_millis(2));
     }
     assert!(working.wait().unwrap().success());
-    assert_eq!(served.wait().unwrap().code(), Some(NOTHING_PUBLISHED));
+    assert!(served.wait().unwrap().success());
     assert!(seen.iter().any(|name| name.starts_with("lines.")), "nothing was there: {seen:?}");
     assert_eq!(names(&scratch), Vec::<String>::new(), "something was left");
     assert_eq!(published(&corpus), published(&reference));
