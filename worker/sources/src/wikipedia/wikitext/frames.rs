@@ -1,8 +1,10 @@
 //! Walks over a page with a stack of frames, one for each open element. When an element is closed,
 //! its text is added to the frame below.
 
+mod arguments;
 mod ends;
 mod links;
+mod numbers;
 mod styles;
 mod templates;
 mod ticks;

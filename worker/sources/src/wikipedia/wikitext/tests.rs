@@ -125,6 +125,24 @@ fn the_readable_form_keeps_what_templates_and_formulas_say() {
 }
 
 #[test]
+fn the_first_argument_of_an_unknown_template_is_not_text() {
+    let cases = [
+        ("It is {{foobar|5}} km long.", "It is km long."),
+        ("It is {{foobar|5|7}} long and {{foobar|word}} high.", "It is long and high."),
+        ("So {{sqrt|2}} and {{pct|1|3}} of {{gaps|299|792|458}}.", "So √2 and 33% of 299792458."),
+        ("Some 5{{e|6}}, {{10^|6}} or {{exp|3}}.", "Some 5×10⁶, 10⁶ or e³."),
+        ("La surface est de 5 m{{exp|2}} au XX{{e}}.", "La surface est de 5 m² au XXe."),
+        (
+            "Edward VII ({{reign|1901|1910}}) was the {{ordinal|7}}.",
+            "Edward VII (r. 1901–1910) was the 7th.",
+        ),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
 fn the_readable_form_has_no_categories_and_no_headings_without_text() {
     let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
                 == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";

@@ -4,11 +4,8 @@
 //! words and styles one argument is kept, and all others are removed.
 
 use super::super::outline::Span;
-use super::units::{self, Argument};
-use super::{Kind, MAX_OPEN, Stripper, collapsed};
-
-/// How far text is searched beside a template.
-const NEAR_CHARS: usize = 40;
+use super::arguments::Argument;
+use super::{Kind, MAX_OPEN, Stripper, collapsed, units};
 
 /// Templates of which one argument is kept, by its number. 0 is the last one.
 #[rustfmt::skip]
@@ -26,7 +23,7 @@ const WORDS: &[(&str, usize)] = &[
     ("script", 2), ("sic", 1), ("small", 1), ("smallcaps", 1), ("smaller", 1), ("strong", 1),
     ("tooltip", 1), ("trad", 1), ("transl", 0), ("transliteration", 0), ("translitération", 0),
     ("unicode", 1), ("vanchor", 1), ("var", 1), ("verse translation", 1), ("zh", 1), ("нп3", 1),
-    ("нп5", 1), ("仮リンク", 1),
+    ("нп5", 1), ("仮リンク", 1), ("要出典", 1),
 ];
 
 impl Stripper<'_> {
@@ -40,8 +37,9 @@ impl Stripper<'_> {
             ends.windows(2).map(|pair| (pair[0] + 1, pair[1])).collect();
         let arguments: Vec<Argument<'_>> =
             parts.iter().map(|(from, to)| Argument::of(&self.page[*from..*to])).collect();
-        let is_inline = self.is_inline(span);
-        if let Some(text) = units::text_of(&name, &arguments, is_inline) {
+        let before = self.page[..span.start].chars().next_back();
+        let is_attached = before.is_some_and(char::is_alphanumeric);
+        if let Some(text) = units::text_of(&name, &arguments, is_attached) {
             self.push(&text);
             self.at = span.end;
             return;
@@ -80,15 +78,6 @@ impl Stripper<'_> {
             name = if before.trim().is_empty() { after } else { before };
         }
         collapsed(name).trim().replace('_', " ").to_lowercase()
-    }
-
-    /// Returns whether there is text near a template on its line.
-    fn is_inline(&self, span: Span) -> bool {
-        let near = |c: &char| *c != '\n';
-        let is_text = |c: char| !c.is_whitespace() && !matches!(c, '*' | '#' | ':' | ';');
-        let mut before = self.page[..span.start].chars().rev().take(NEAR_CHARS).take_while(near);
-        let mut after = self.page[span.end..].chars().take(NEAR_CHARS).take_while(near);
-        before.any(is_text) || after.any(is_text)
     }
 }
 
