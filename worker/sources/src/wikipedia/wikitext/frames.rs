@@ -20,6 +20,9 @@ use styles::Styles;
 /// Depth of open elements; markup that is nested deeper is text.
 const MAX_OPEN: usize = 100;
 
+/// Number of blanks and elements behind a heading that are searched for text.
+const MAX_BEHIND: usize = 200;
+
 /// The kind of element of a frame.
 #[derive(Debug)]
 enum Kind {
@@ -344,15 +347,26 @@ impl<'a> Stripper<'a> {
         let bytes = self.page.as_bytes();
         let signs = bytes[self.at..].iter().take_while(|byte| **byte == b'=').count();
         let from = self.at + signs;
-        let Line { last_equals, .. } = self.ends.line(self.page, &self.outline, from);
-        let Some(last) = last_equals else {
+        let line = self.ends.line(self.page, &self.outline, from);
+        let Some(last) = line.last_equals else {
             self.keep(from);
             return true;
         };
         let run = bytes[from..=last].iter().rev().take_while(|byte| **byte == b'=').count();
         let level = signs.min(run).min(6);
-        let kind =
-            Kind::Until { end: last + 1 - run, next: last + 1, tail: "=".repeat(run - level) };
+        let mut tail = "=".repeat(run - level);
+        let mut next = last + 1;
+        let behind = self.first_text(next, line.end).filter(|_| self.is_readable());
+        if let Some(text) = behind {
+            if run == 1 || run != signs {
+                self.keep(from);
+                return true;
+            }
+            // The writer forgot the line break. The heading must not hide the prose.
+            tail.push('\n');
+            next = text;
+        }
+        let kind = Kind::Until { end: last + 1 - run, next, tail };
         self.push("\0");
         if self.is_readable() {
             self.push(readable::level_mark(level));
@@ -361,6 +375,28 @@ impl<'a> Stripper<'a> {
         self.push(&"=".repeat(signs - level));
         self.at = from;
         true
+    }
+
+    /// Returns the first place between `from` and `to` that is not blank or removed markup.
+    /// Headings that are not closed can have the same rest of a line, so that the search is short.
+    fn first_text(&self, from: usize, to: usize) -> Option<usize> {
+        let bytes = self.page.as_bytes();
+        let mut at = from;
+        for _ in 0..MAX_BEHIND {
+            if at >= to {
+                return None;
+            }
+            at = match (bytes[at], self.outline.span(at)) {
+                (b' ' | b'\t' | b'\r' | b'\n', _) => at + 1,
+                (_, Some(span)) if !self.is_words(span) => span.end,
+                (b'<', None) => match (self.outline.tag(at), open_tag(self.page, at)) {
+                    (Some(pair), Some(tag)) if tag.name == "ref" => pair.end,
+                    _ => return Some(at),
+                },
+                _ => return Some(at),
+            };
+        }
+        Some(at)
     }
 
     /// Returns the end of the innermost frame with a known end.

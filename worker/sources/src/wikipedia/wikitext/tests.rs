@@ -143,6 +143,33 @@ fn the_first_argument_of_an_unknown_template_is_not_text() {
 }
 
 #[test]
+fn prose_on_the_line_of_a_heading_is_kept() {
+    let cases = [
+        (
+            "Lead.\n== History == The city.\n\n== Next ==\nx",
+            "Lead.\n\nHistory\nThe city.\n\nNext\nx",
+        ),
+        ("Lead.\n== History ==The city.\n== Next ==\nx", "Lead.\n\nHistory\nThe city.\n\nNext\nx"),
+        ("==Only== text", "Only\ntext"),
+        ("== A == {{citation needed}} More.\nB.", "A\nMore.\nB."),
+        ("== A == {{lang|fr|mot}}", "A\nmot"),
+        ("== A == [[B]]", "A\nB"),
+        ("== A == <b>B</b>", "A\nB"),
+        // These are not headings.
+        ("Lead.\n= b = c", "Lead.\n= b = c"),
+        ("Lead.\n== b = c", "Lead.\n== b = c"),
+        ("Lead.\n=== b == c", "Lead.\n=== b == c"),
+        // Here only markup is behind the heading.
+        ("== A ==<ref>x</ref>\nB.\n== C == {{anchor|c}}", "A\nB."),
+        ("== A == <!-- c --> \nB.", "A\nB."),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+    assert_eq!(stripped("==Only== text", "en"), "\n\nOnly text");
+}
+
+#[test]
 fn the_readable_form_has_no_categories_and_no_headings_without_text() {
     let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
                 == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";

@@ -3,7 +3,7 @@
 //! Templates are not expanded. Those for numbers, units and dates are written out, of those for
 //! words and styles one argument is kept, and all others are removed.
 
-use super::super::outline::Span;
+use super::super::outline::{Span, SpanKind};
 use super::arguments::Argument;
 use super::{Kind, MAX_OPEN, Stripper, collapsed, units};
 
@@ -25,6 +25,9 @@ const WORDS: &[(&str, usize)] = &[
     ("unicode", 1), ("vanchor", 1), ("var", 1), ("verse translation", 1), ("zh", 1), ("нп3", 1),
     ("нп5", 1), ("仮リンク", 1), ("要出典", 1),
 ];
+
+/// Length in bytes of the longest name of a template behind a heading.
+const MAX_NAME_BYTES: usize = 64;
 
 impl Stripper<'_> {
     /// Consumes a template.
@@ -68,6 +71,14 @@ impl Stripper<'_> {
                 self.at = span.end;
             }
         }
+    }
+
+    /// Returns whether a span is a template of which words are kept.
+    pub(super) fn is_words(&self, span: Span) -> bool {
+        let to = span.end.min(span.start + MAX_NAME_BYTES);
+        let end = self.top_level(span.start + 2, to, b'|').next();
+        span.kind == SpanKind::Template
+            && end.is_some_and(|end| words_of(&self.name_of(span.start + 2, end)).is_some())
     }
 
     /// Returns the name of a template in lower case, without comments.
