@@ -3,6 +3,7 @@
 
 mod arguments;
 mod ends;
+mod html;
 mod links;
 mod numbers;
 mod styles;
@@ -12,7 +13,7 @@ mod units;
 
 use super::entities::entity;
 use super::outline::{Outline, Span, SpanKind};
-use super::tags::{OpenTag, closing_tag, is_visible, open_tag};
+use super::tags::{is_visible, open_tag};
 use super::{Form, LinkPrefixes, SECTION, collapsed, readable};
 use ends::{Ends, Line};
 use styles::Styles;
@@ -47,7 +48,16 @@ enum Kind {
         end: usize,
         next: usize,
         tail: String,
+        /// Whether the text is one line.
+        is_line: bool,
     },
+}
+
+impl Kind {
+    /// Returns the kind of an element that ends at `end`, behind which the walk goes to `next`.
+    fn until(end: usize, next: usize) -> Self {
+        Self::Until { end, next, tail: String::new(), is_line: false }
+    }
 }
 
 /// An open element.
@@ -244,40 +254,6 @@ impl<'a> Stripper<'a> {
         true
     }
 
-    /// Starts a line after `<br>`.
-    fn push_break(&mut self, span: Span) {
-        let breaks = |tag: OpenTag| matches!(tag.name.as_str(), "br" | "hr");
-        if !self.is_readable() {
-            return;
-        }
-        if open_tag(self.page, span.start).is_some_and(breaks) {
-            self.push("\n");
-        } else if !self.page[span.start..].starts_with("<!--") {
-            self.push_gap();
-        }
-    }
-
-    fn verbatim(&mut self, start: usize, end: usize) {
-        let mut text = String::new();
-        let mut rest = &self.page[start..end];
-        while let Some(at) = rest.find('&') {
-            text.push_str(&rest[..at]);
-            rest = &rest[at..];
-            match entity(rest) {
-                Some((found, length)) => {
-                    text.push(found);
-                    rest = &rest[length..];
-                }
-                None => {
-                    text.push('&');
-                    rest = &rest[1..];
-                }
-            }
-        }
-        text.push_str(rest);
-        self.push(&collapsed(&text.replace(SECTION, "")));
-    }
-
     /// Returns whether a span has the name of a template: on one line and without brackets.
     fn names_a_template(&self, span: Span) -> bool {
         let bytes = self.page.as_bytes();
@@ -316,7 +292,7 @@ impl<'a> Stripper<'a> {
         let bar = self.top_level(span.start + 3, inner, b'|').next();
         match bar {
             Some(bar) if self.frames.len() < MAX_OPEN => {
-                self.open(Kind::Until { end: inner, next: span.end, tail: String::new() }, "");
+                self.open(Kind::until(inner, span.end), "");
                 self.at = bar + 1;
             }
             _ => self.at = span.end,
@@ -366,7 +342,7 @@ impl<'a> Stripper<'a> {
             tail.push('\n');
             next = text;
         }
-        let kind = Kind::Until { end: last + 1 - run, next, tail };
+        let kind = Kind::Until { end: last + 1 - run, next, tail, is_line: true };
         self.push("\0");
         if self.is_readable() {
             self.push(readable::level_mark(level));
@@ -417,9 +393,16 @@ impl<'a> Stripper<'a> {
             return false;
         };
         self.turn_into_text_above(at);
-        if let Some(Frame { kind: Kind::Until { next, tail, .. }, text, .. }) = self.frames.pop() {
+        if let Some(Frame { kind: Kind::Until { next, tail, is_line, .. }, text, .. }) =
+            self.frames.pop()
+        {
             self.at = self.at.max(next);
-            self.push(&collapsed(&text));
+            let text = collapsed(&text);
+            if is_line {
+                self.push(&readable::on_one_line(&text));
+            } else {
+                self.push(&text);
+            }
             self.push(&tail);
         }
         true
@@ -449,44 +432,5 @@ impl<'a> Stripper<'a> {
             self.push(&frame.opener);
             self.push(&frame.text);
         }
-    }
-
-    fn tag(&mut self) {
-        let bytes = self.page.as_bytes();
-        if bytes.get(self.at + 1) == Some(&b'/') {
-            return self.close_tag();
-        }
-        let pair = self.outline.tag(self.at).filter(|_| self.frames.len() < MAX_OPEN);
-        let tag = open_tag(self.page, self.at);
-        let (Some(pair), Some(tag)) = (pair, tag) else { return self.keep(self.at + 1) };
-        if self.is_torn(pair) {
-            return self.keep(pair.contents);
-        }
-        if (matches!(tag.name.as_str(), "ref" | "table") && tag.lower) || !is_visible(&tag.name) {
-            self.push_gap();
-            self.at = pair.end;
-            return;
-        }
-        let opener = &self.page[self.at..pair.contents];
-        self.open(Kind::Tag { name: tag.name, end: pair.end }, opener);
-        self.at = pair.contents;
-    }
-
-    fn close_tag(&mut self) {
-        let Some((name, end)) = closing_tag(self.page, self.at) else {
-            return self.keep(self.at + 2);
-        };
-        let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open, .. } if *open == name);
-        let Some(at) = self.nearest(fits) else { return self.keep(end) };
-        self.turn_into_text_above(at);
-        if let Some(frame) = self.frames.pop() {
-            // A heading inside a tag starts no section.
-            let text = collapsed(&frame.text).replace(SECTION, "");
-            match name.as_str() {
-                "sup" | "sub" if self.is_readable() => self.push(&readable::raised(&name, &text)),
-                _ => self.push(&text),
-            }
-        }
-        self.at = end;
     }
 }

@@ -170,6 +170,29 @@ fn prose_on_the_line_of_a_heading_is_kept() {
 }
 
 #[test]
+fn blocks_of_html_are_on_their_own_lines() {
+    let cases = [
+        ("<div>First.</div><div>Second.</div>", "First.\nSecond."),
+        ("<p>First.</p><p>Second.</p>", "First.\n\nSecond."),
+        ("<ul><li>one</li><li>two</li></ul>", "one\ntwo"),
+        ("<ul><li>one<li>two</ul>after", "one\ntwo\nafter"),
+        ("<blockquote>Quoted.</blockquote>He left.", "Quoted.\n\nHe left."),
+        ("Next<center>Mid</center>End <h2>H</h2>After", "Next\nMid\nEnd\n\nH\n\nAfter"),
+        ("One<table><tr><td>x</td></tr></table>two", "One\ntwo"),
+        ("a <span>b</span> <small>c</small>d", "a b cd"),
+        ("Text.\n<div>\nMore.\n</div>\nEnd.", "Text.\nMore.\nEnd."),
+        ("Text.\n\n<div>More.</div>\n\nEnd.", "Text.\n\nMore.\n\nEnd."),
+        ("* <div>one</div>\n* two", "one\ntwo"),
+        ("== <div>A</div><div>B</div> ==\nText.", "A B\nText."),
+        ("== A <div>B</div> ==", ""),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+    assert_eq!(stripped("<div>a</div><p>b</p>c", "en"), "abc");
+}
+
+#[test]
 fn the_readable_form_has_no_categories_and_no_headings_without_text() {
     let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
                 == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";

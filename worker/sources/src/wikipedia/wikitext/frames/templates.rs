@@ -62,8 +62,7 @@ impl Stripper<'_> {
                 let (from, to) = parts[at];
                 // The name of an argument is not part of its text.
                 let from = to - arguments[at].value.len().min(to - from);
-                let kind = Kind::Until { end: to, next: span.end, tail: String::new() };
-                self.open(kind, "");
+                self.open(Kind::until(to, span.end), "");
                 self.at = from;
             }
             _ => {
