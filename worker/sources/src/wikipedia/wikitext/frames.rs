@@ -87,7 +87,7 @@ impl<'a> Stripper<'a> {
     /// Returns the state at the start of a page.
     pub(super) fn new(page: &'a str, prefixes: &'a LinkPrefixes, form: Form) -> Self {
         let bottom = Frame { kind: Kind::Page, opener: String::new(), text: String::new() };
-        let outline = Outline::of(page);
+        let outline = Outline::of(page, form);
         let styles = Styles::new(page);
         let (ends, frames) = (Ends::default(), vec![bottom]);
         Self { page, prefixes, form, outline, ends, styles, frames, at: 0, in_term: false }
@@ -240,7 +240,7 @@ impl<'a> Stripper<'a> {
             SpanKind::Template => self.at = span.end,
             SpanKind::Argument => return self.argument(span),
             SpanKind::Verbatim(start, end) => {
-                let name = open_tag(self.page, span.start).map(|tag| tag.name);
+                let name = open_tag(self.page, span.start, self.form).map(|tag| tag.name);
                 match name {
                     Some(name) if is_visible(&name) => self.verbatim(start, end),
                     Some(name) if name == "math" && self.is_readable() => {
@@ -365,7 +365,7 @@ impl<'a> Stripper<'a> {
             at = match (bytes[at], self.outline.span(at)) {
                 (b' ' | b'\t' | b'\r' | b'\n', _) => at + 1,
                 (_, Some(span)) if !self.is_words(span) => span.end,
-                (b'<', None) => match (self.outline.tag(at), open_tag(self.page, at)) {
+                (b'<', None) => match (self.outline.tag(at), open_tag(self.page, at, self.form)) {
                     (Some(pair), Some(tag)) if tag.name == "ref" => pair.end,
                     _ => return Some(at),
                 },

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use memchr::memmem;
 
+use super::Form;
 use super::tags::{OpenTag, closing_tag, is_empty, is_verbatim, may_be_unclosed, open_tag};
 
 /// Number of open tags among which the partner of a closing tag is searched.
@@ -60,8 +61,8 @@ pub(super) struct Outline {
 
 impl Outline {
     /// Finds the pairs of a page.
-    pub(super) fn of(text: &str) -> Self {
-        let mut scan = Scan { text, ..Scan::default() };
+    pub(super) fn of(text: &str, form: Form) -> Self {
+        let mut scan = Scan::new(text, form);
         scan.run();
         let mut found = scan.found;
         found.spans.sort_unstable_by_key(|span| (span.start, usize::MAX - span.end));
@@ -105,9 +106,9 @@ impl Outline {
 }
 
 /// The state of the pass over a page.
-#[derive(Default)]
 struct Scan<'a> {
     text: &'a str,
+    form: Form,
     at: usize,
     found: Outline,
     /// Runs of opening braces: the start, and the number of braces without a partner.
@@ -119,7 +120,21 @@ struct Scan<'a> {
     absent: BTreeSet<String>,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    fn new(text: &'a str, form: Form) -> Self {
+        Self {
+            text,
+            form,
+            at: 0,
+            found: Outline::default(),
+            braces: Vec::new(),
+            tables: Vec::new(),
+            links: Vec::new(),
+            tags: Vec::new(),
+            absent: BTreeSet::new(),
+        }
+    }
+
     fn run(&mut self) {
         while let Some(next) = self.next_sign() {
             self.at = next;
@@ -157,7 +172,7 @@ impl Scan<'_> {
             }
         } else if rest.starts_with("</") {
             self.closing_tag(start);
-        } else if let Some(tag) = open_tag(self.text, start) {
+        } else if let Some(tag) = open_tag(self.text, start, self.form) {
             self.open_tag(start, tag);
         }
     }
@@ -327,7 +342,11 @@ mod tests {
     use super::*;
 
     fn spans(text: &str) -> Vec<(usize, usize, SpanKind)> {
-        Outline::of(text).spans.iter().map(|span| (span.start, span.end, span.kind)).collect()
+        Outline::of(text, Form::Published)
+            .spans
+            .iter()
+            .map(|span| (span.start, span.end, span.kind))
+            .collect()
     }
 
     #[test]
@@ -361,7 +380,7 @@ mod tests {
     fn brackets_without_partners_are_searched_once_each() {
         for sign in ["{{", "[[", "<a>", "<nowiki>", "<!--", "{|\n", "]]}}", "</b>", "<a></b>"] {
             let page = sign.repeat(1 << 17);
-            let outline = Outline::of(&page);
+            let outline = Outline::of(&page, Form::Published);
             assert!(outline.spans.is_empty() && outline.links.is_empty(), "{sign}");
         }
     }

@@ -193,6 +193,23 @@ fn blocks_of_html_are_on_their_own_lines() {
 }
 
 #[test]
+fn a_quote_that_is_not_closed_takes_no_prose() {
+    let cases = [
+        (
+            "A.<ref name=\"x>bad</ref> B stays.\n\nC stays.<ref name=\"y\">g</ref> D stays.",
+            "A. B stays.\n\nC stays. D stays.",
+        ),
+        ("A.<ref name=\"y\" / > B.<ref>x</ref> C.", "A. B. C."),
+        ("A.<ref name='x>bad \"it's\"</ref> B.<ref name='y'/> C.", "A. B. C."),
+        ("A.<REF>bad</REF> B.", "A. B."),
+        ("A <span class=\"x>in</span> B <span class=\"y\">C</span>.", "A in B C."),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
 fn the_readable_form_has_no_categories_and_no_headings_without_text() {
     let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
                 == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";

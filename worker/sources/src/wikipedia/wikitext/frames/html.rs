@@ -23,7 +23,7 @@ impl Stripper<'_> {
         if !self.is_readable() || self.page[span.start..].starts_with("<!--") {
             return;
         }
-        let name = match open_tag(self.page, span.start) {
+        let name = match open_tag(self.page, span.start, self.form) {
             Some(tag) => Some(tag.name),
             None => closing_tag(self.page, span.start).map(|(name, _)| name),
         };
@@ -68,12 +68,13 @@ impl Stripper<'_> {
             return self.close_tag();
         }
         let pair = self.outline.tag(self.at).filter(|_| self.frames.len() < MAX_OPEN);
-        let tag = open_tag(self.page, self.at);
+        let tag = open_tag(self.page, self.at, self.form);
         let (Some(pair), Some(tag)) = (pair, tag) else { return self.keep(self.at + 1) };
         if self.is_torn(pair) {
             return self.keep(pair.contents);
         }
-        if (matches!(tag.name.as_str(), "ref" | "table") && tag.lower) || !is_visible(&tag.name) {
+        let is_lower = tag.lower || self.is_readable();
+        if (matches!(tag.name.as_str(), "ref" | "table") && is_lower) || !is_visible(&tag.name) {
             self.push_gap();
             self.push_edge(&tag.name);
             self.at = pair.end;
