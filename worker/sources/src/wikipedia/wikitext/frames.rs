@@ -10,6 +10,7 @@ mod styles;
 mod templates;
 mod ticks;
 mod units;
+mod words;
 
 use super::entities::entity;
 use super::outline::{Outline, Span, SpanKind};

@@ -210,6 +210,31 @@ fn a_quote_that_is_not_closed_takes_no_prose() {
 }
 
 #[test]
+fn the_words_of_templates_are_kept() {
+    let cases = [
+        ("He said: {{blockquote|text=To be.|author=X}} Then", "He said:\n\nTo be.\n\nThen"),
+        ("{{quote|text=He ''said''.}}", "He said."),
+        ("{{poem quote|text=One\nTwo}}", "One\nTwo"),
+        ("{{quotation|Long [[a|words]].|X}}", "Long words."),
+        ("{{cquote|quote=Q}}", "Q"),
+        ("{{quote|1=One}} {{Blockquote|Two}}", "One\n\nTwo"),
+        ("a {{langx|de|Wort}} b", "a Wort b"),
+        ("a {{math|''x''}} b {{math|1=x=2}}", "a x b x=2"),
+        ("a {{chem2|H2O}} b", "a H₂O b"),
+        ("a {{native name|fr|Nom}} b", "a Nom b"),
+        ("the {{ship|HMS|Victory}} and {{HMS|Hood|51}}", "the HMS Victory and HMS Hood"),
+        ("a {{hlist|b|[[c|d]]||{{lang|fr|e}}}} f", "a b, d, e f"),
+        ("a {{ubl|b|c}} d", "a\nb\nc\nd"),
+        ("a {{gloss|word}} b", "a ‘word’ b"),
+        ("a {{ill|lt=Shown|A|de}} b", "a Shown b"),
+        ("a {{ill|A|de|lt=}} {{interlanguage link|B|fr}}", "a A B"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
 fn the_readable_form_has_no_categories_and_no_headings_without_text() {
     let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
                 == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";
@@ -246,7 +271,7 @@ fn real_pages_are_readable() {
 
 /// Openings of every element, and other signs.
 #[rustfmt::skip]
-const OPENINGS: [&str; 56] = [
+const OPENINGS: [&str; 63] = [
     "{{", "{{ ", "[[", "[[a|", "<b>", "''", "'''", "=", "\n==", "\n= [[", "\n= {{a\n",
     "\n= <b>\n", "\n= a [[b\n]] =", "{|\n", "\n{|\n|}", "{{ \n{|\n|}", "[http://a ", "[http://a",
     "[http://{{", "[http://{{{a|", "[http://a ''", "''[http://a ", "{{{a|", "{{a|b=",
@@ -254,6 +279,7 @@ const OPENINGS: [&str; 56] = [
     "</b>", "</b ", "<b><i></b>", "<nowiki>", "<nowiki></", "<pre>&", "&#", "&amp", "[[a|b]]",
     "{{a}}", "\n== a ==", "\n* ", "\n*#:;", "\n; a : ", "[", "'''a''b", "[[\n''x]]", "{{nowrap|",
     "({{a}}", "{{a}} ,", "__A", "[[File:a|", "[[Category:a|", "<li>", "\n----",
+    "{{hlist|a|", "<div>", "== a == b\n", "-{", "\n:{|", "<div>{|", "<includeonly>",
 ];
 
 /// Returns pages of half a megabyte with openings, and with as many closings.

@@ -16,6 +16,7 @@ pub(super) fn text_of(name: &str, values: &Values, is_attached: bool) -> Option<
         "exp" if !is_attached => power("e", first),
         "sqrt" => root(first, ""),
         "radic" | "root" => root(first, values.at(1)),
+        "chem" | "chem2" => formula(name, values),
         "pct" | "percent" | "percentage" => percentage(values),
         "ordinal" => ordinal(first),
         "circa" | "c." | "ca." | "c" | "vers" => years("c. ", " – c. ", values),
@@ -52,6 +53,34 @@ fn percentage(values: &Values) -> Option<String> {
         digits => digits.parse::<u8>().ok().filter(|digits| *digits <= 9)?,
     };
     share.is_finite().then(|| format!("{share:.*}%", usize::from(digits)))
+}
+
+/// Returns a chemical formula, with its indexes and its charge in Unicode's characters.
+fn formula(name: &str, values: &Values) -> Option<String> {
+    let mut out = String::new();
+    let source = values.positional.concat();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "()[]+-−·=≡".contains(c);
+    if source.is_empty() || !source.chars().all(fits) {
+        return None;
+    }
+    for part in &values.positional {
+        let charge = part.trim_end_matches(['+', '-', '−']).len();
+        // `chem2` has a charge with its number in parentheses: `SO4(2-)`.
+        let (part, charge) = match part.strip_suffix(')').and_then(|it| it.rsplit_once('(')) {
+            Some((rest, charge)) if name == "chem2" && charge.ends_with(['+', '-', '−']) => {
+                (rest, charge)
+            }
+            _ => part.split_at(if charge > 0 || name == "chem" { charge } else { part.len() }),
+        };
+        for c in part.chars() {
+            // A digit at the start is a factor.
+            let is_index = c.is_ascii_digit() && !(out.is_empty() && name == "chem2");
+            let digit = c.to_string();
+            out += &if is_index { raised("sub", &digit) } else { digit };
+        }
+        out += &raised("sup", charge);
+    }
+    Some(out)
 }
 
 /// Returns an English ordinal.
@@ -154,6 +183,12 @@ mod tests {
             ("ordinal|11", "11th"),
             ("ordinal|112", "112th"),
             ("ordinal|21", "21st"),
+            ("chem2|H2O", "H₂O"),
+            ("chem2|SO4(2-)", "SO₄²⁻"),
+            ("chem2|Ca(OH)2", "Ca(OH)₂"),
+            ("chem2|NH4+", "NH₄⁺"),
+            ("chem|H|2|O", "H₂O"),
+            ("chem|Na|+", "Na⁺"),
             ("circa|1900", "c. 1900"),
             ("circa|1900|1910", "c. 1900 – c. 1910"),
             ("reign|1901|1910", "r. 1901–1910"),
