@@ -10,6 +10,7 @@ mod styles;
 mod templates;
 mod ticks;
 mod units;
+mod variants;
 mod words;
 
 use super::entities::entity;
@@ -88,7 +89,7 @@ impl<'a> Stripper<'a> {
     /// Returns the state at the start of a page.
     pub(super) fn new(page: &'a str, prefixes: &'a LinkPrefixes, form: Form) -> Self {
         let bottom = Frame { kind: Kind::Page, opener: String::new(), text: String::new() };
-        let outline = Outline::of(page, form);
+        let outline = Outline::of(page, form, prefixes.has_variants);
         let styles = Styles::new(page);
         let (ends, frames) = (Ends::default(), vec![bottom]);
         Self { page, prefixes, form, outline, ends, styles, frames, at: 0, in_term: false }
@@ -236,6 +237,7 @@ impl<'a> Stripper<'a> {
                 self.at = span.end;
             }
             SpanKind::Table => self.at = span.end,
+            SpanKind::Variants => self.variants(span),
             SpanKind::Template if !self.names_a_template(span) => return false,
             SpanKind::Template if self.is_readable() => self.template(span),
             SpanKind::Template => self.at = span.end,

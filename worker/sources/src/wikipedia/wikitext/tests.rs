@@ -235,6 +235,57 @@ fn the_words_of_templates_are_kept() {
 }
 
 #[test]
+fn links_to_other_languages_are_removed_and_colons_are_not_text() {
+    let cases = [
+        ("See [[:File:C.png]] and [[:Category:D]].", "See File:C.png and Category:D."),
+        ("See [[:Category:D|this]] and [[:fr:Baz]].", "See this and fr:Baz."),
+        ("Text.\n[[de:Foo]]\n[[zh-min-nan:Foo]] [[Fr:Foo|x]]", "Text."),
+        ("[[wikt:word]] and [[Alien: Covenant]]", "wikt:word and Alien: Covenant"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+    assert_eq!(stripped("[[de:Foo]] [[:File:C.png]]", "en"), "de:Foo :File:C.png");
+}
+
+#[test]
+fn of_variants_of_a_language_one_is_kept() {
+    let readable = |text: &str, language| {
+        strip(text, &prefixes_of(language, &BTreeMap::new()), Form::Readable)
+    };
+    let cases = [
+        ("Човек (-{Homo sapiens}-) је.", "Човек (Homo sapiens) је."),
+        ("а -{sr-ec:реч;sr-el:reč}- б", "а реч б"),
+        ("а -{sr-ec: [[реч|ријеч]]&nbsp;x; sr-el:reč;}- б", "а ријеч\u{a0}x б"),
+        ("а -{R|реч}- б", "а реч б"),
+        ("а -{T|реч}- -{H|sr-ec:реч}- б", "а б"),
+        ("{{lang|en|-{a}-}} -{b}- ''-{c}-''", "a b c"),
+        ("а -{б", "а -{б"),
+        ("а }- б", "а }- б"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext, "sr"), text, "{wikitext}");
+    }
+    assert_eq!(readable("а -{б}- в", "ru"), "а -{б}- в");
+}
+
+#[test]
+fn parts_that_a_page_does_not_show_are_removed() {
+    let cases = [
+        ("a <includeonly>b</includeonly> c", "a c"),
+        ("a <noinclude>b</noinclude> <onlyinclude>c</onlyinclude>", "a b c"),
+        ("10<sup>1.5</sup> and 10<sup>6</sup>", "10^1.5 and 10⁶"),
+        ("a\n:{|\n|x\n|}\nb", "a\n\nb"),
+        ("a\n:: {|\n|x\n|}\nb", "a\n \nb".replace(' ', "").as_str().to_owned().leak()),
+        ("a\n<div class=\"x\">{|\n|y\n|}</div>\nb", "a\nb"),
+        ("a {| b\n|}", "a {| b\n|}"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
 fn the_readable_form_has_no_categories_and_no_headings_without_text() {
     let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
                 == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";

@@ -135,7 +135,7 @@ mod tests {
             "= <i>a\n=</i> = [[b\n]]=",
             "= [[a]] = {{b}} =",
         ] {
-            let outline = Outline::of(page, Form::Published);
+            let outline = Outline::of(page, Form::Published, false);
             let mut ends = Ends::default();
             for order in [(0..page.len()).collect::<Vec<_>>(), (0..page.len()).rev().collect()] {
                 for from in order {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn addresses_end_at_the_same_place_whatever_was_searched_before() {
         for page in ["[a{{[b{{[c}}d}}e f [g{{[h}}\n", "[a{{[b{{[c}}d}}e", "a{{[b''c{{d}}}}''"] {
-            let outline = Outline::of(page, Form::Published);
+            let outline = Outline::of(page, Form::Published, false);
             let mut ends = Ends::default();
             for from in (0..page.len()).chain((0..page.len()).rev()) {
                 let alone = Ends::default().address(page, &outline, from);
@@ -157,7 +157,7 @@ mod tests {
             }
         }
         let page = "http://a{{[http://b c}}d e";
-        let end = Ends::default().address(page, &Outline::of(page, Form::Published), 7);
+        let end = Ends::default().address(page, &Outline::of(page, Form::Published, false), 7);
         assert_eq!(end.map(|end| &page[end..]), Some(" e"));
     }
 

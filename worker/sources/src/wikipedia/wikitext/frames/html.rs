@@ -74,7 +74,13 @@ impl Stripper<'_> {
             return self.keep(pair.contents);
         }
         let is_lower = tag.lower || self.is_readable();
-        if (matches!(tag.name.as_str(), "ref" | "table") && is_lower) || !is_visible(&tag.name) {
+        let is_removed = match tag.name.as_str() {
+            "ref" | "table" => is_lower,
+            // It is for the pages that include this one.
+            "includeonly" => self.is_readable(),
+            name => !is_visible(name),
+        };
+        if is_removed {
             self.push_gap();
             self.push_edge(&tag.name);
             self.at = pair.end;
