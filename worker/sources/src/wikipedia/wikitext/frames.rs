@@ -17,7 +17,7 @@ use super::entities::entity;
 use super::outline::{Outline, Span, SpanKind};
 use super::tags::{is_visible, open_tag};
 use super::{Form, LinkPrefixes, SECTION, collapsed, readable};
-use ends::{Ends, Line};
+use ends::Ends;
 use styles::Styles;
 
 /// Depth of open elements; markup that is nested deeper is text.

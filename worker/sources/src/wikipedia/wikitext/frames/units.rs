@@ -26,6 +26,7 @@ pub(super) fn text_of(name: &str, arguments: &[Argument<'_>], is_attached: bool)
         "convert" | "cvt" | "convertir" | "converter" | "convertido" | "konvertera"
         | "convert/2" | "convertire" | "omrekenen" => converted(&values),
         "frac" | "sfrac" | "fraction" | "fracción" => fraction(&values),
+        "nobr" => numbers::quantity(&values),
         "p." if !values.at(0).is_empty() => Some(format!("p. {}", values.at(0))),
         "s" | "s-" | "siècle" | "s2" | "s2-" | "siglo" if !values.at(0).is_empty() => {
             century(name, &values)
@@ -232,6 +233,7 @@ mod tests {
             ("unité|3|m|s|-1", "3 m·s⁻¹"),
             ("unité|1000|habitants", "1000 habitants"),
             ("nombre|1234", "1234"),
+            ("nobr|10,8|millions", "10,8 millions"),
             ("unité|307,665 milliards", "307,665 milliards"),
             ("as of|2020|lc=y", "as of 2020"),
             ("höhe|115|DE-NHN", "115 m"),
@@ -261,6 +263,7 @@ mod tests {
             "foobar|5|7",
             "foobar|5|km",
             "angle|30",
+            "nobr|a b",
             "e|x",
             "convert|{{x}}|km",
         ] {
