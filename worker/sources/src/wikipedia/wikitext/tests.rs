@@ -226,6 +226,7 @@ fn the_words_of_templates_are_kept() {
         ("a {{hlist|b|[[c|d]]||{{lang|fr|e}}}} f", "a b, d, e f"),
         ("a {{ubl|b|c}} d", "a\nb\nc\nd"),
         ("a {{gloss|word}} b", "a ‘word’ b"),
+        ("a {{sort|2|two}} {{not a typo|teh}} b", "a two teh b"),
         ("a {{ill|lt=Shown|A|de}} b", "a Shown b"),
         ("a {{ill|A|de|lt=}} {{interlanguage link|B|fr}}", "a A B"),
     ];
