@@ -275,6 +275,9 @@ fn parts_that_a_page_does_not_show_are_removed() {
     let cases = [
         ("a <includeonly>b</includeonly> c", "a c"),
         ("a <noinclude>b</noinclude> <onlyinclude>c</onlyinclude>", "a b c"),
+        ("a</small> b <b>c <ref>d</ref> e</ref>", "a b c e"),
+        ("a<center>b</div>c", "a\nb\nc"),
+        ("a <foo> b </bar> 1 < 2", "a <foo> b </bar> 1 < 2"),
         ("10<sup>1.5</sup> and 10<sup>6</sup>", "10^1.5 and 10⁶"),
         ("a\n:{|\n|x\n|}\nb", "a\n\nb"),
         ("a\n:: {|\n|x\n|}\nb", "a\n \nb".replace(' ', "").as_str().to_owned().leak()),

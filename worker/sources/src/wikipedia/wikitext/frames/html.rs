@@ -17,6 +17,30 @@ fn block(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Tags in a line that are not text if they lack their partner.
+const INLINE: [&str; 20] = [
+    "b",
+    "big",
+    "cite",
+    "code",
+    "em",
+    "font",
+    "i",
+    "includeonly",
+    "noinclude",
+    "nowiki",
+    "onlyinclude",
+    "ref",
+    "s",
+    "small",
+    "span",
+    "strong",
+    "sub",
+    "sup",
+    "tt",
+    "u",
+];
+
 impl Stripper<'_> {
     /// Starts a line after `<br>`, and at a tag of a block without its partner.
     pub(super) fn push_break(&mut self, span: Span) {
@@ -69,7 +93,13 @@ impl Stripper<'_> {
         }
         let pair = self.outline.tag(self.at).filter(|_| self.frames.len() < MAX_OPEN);
         let tag = open_tag(self.page, self.at, self.form);
-        let (Some(pair), Some(tag)) = (pair, tag) else { return self.keep(self.at + 1) };
+        let (pair, tag) = match (pair, tag) {
+            (Some(pair), Some(tag)) => (pair, tag),
+            (None, Some(tag)) if self.is_stray(&tag.name) => {
+                return self.drop_stray(&tag.name, tag.end);
+            }
+            _ => return self.keep(self.at + 1),
+        };
         if self.is_torn(pair) {
             return self.keep(pair.contents);
         }
@@ -97,7 +127,12 @@ impl Stripper<'_> {
             return self.keep(self.at + 2);
         };
         let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open, .. } if *open == name);
-        let Some(at) = self.nearest(fits) else { return self.keep(end) };
+        let Some(at) = self.nearest(fits) else {
+            if self.is_stray(&name) {
+                return self.drop_stray(&name, end);
+            }
+            return self.keep(end);
+        };
         self.turn_into_text_above(at);
         if let Some(frame) = self.frames.pop() {
             // A heading inside a tag starts no section.
@@ -108,6 +143,17 @@ impl Stripper<'_> {
             }
             self.push_edge(&name);
         }
+        self.at = end;
+    }
+
+    /// Returns whether a tag without a partner is not text.
+    fn is_stray(&self, name: &str) -> bool {
+        self.is_readable() && (block(name).is_some() || INLINE.contains(&name))
+    }
+
+    fn drop_stray(&mut self, name: &str, end: usize) {
+        self.push_gap();
+        self.push_edge(name);
         self.at = end;
     }
 }
