@@ -16,6 +16,11 @@ const CATEGORY: &str = "14";
 /// aliases of MediaWiki as of December 2021, which the published recipe used.
 const KNOWN: &str = include_str!("namespaces.txt");
 
+/// Languages whose wikis convert between scripts or variants, as MediaWiki does.
+const VARIANTS: [&str; 15] = [
+    "ban", "crh", "gan", "iu", "kk", "ku", "mni", "sh", "shi", "sr", "tg", "tly", "uz", "wuu", "zh",
+];
+
 /// Returns the known prefixes of files and of categories of a language.
 fn known(language: &str) -> Option<(&'static str, &'static str)> {
     KNOWN.lines().find_map(|line| {
@@ -43,7 +48,9 @@ pub fn prefixes_of(language: &str, siteinfo: &BTreeMap<String, String>) -> LinkP
             list.push(name);
         }
     }
-    LinkPrefixes { files, categories }
+    let languages = KNOWN.lines().filter_map(|line| line.split('\t').next());
+    let languages = languages.map(str::to_owned).collect();
+    LinkPrefixes { files, categories, languages, has_variants: VARIANTS.contains(&language) }
 }
 
 /// Returns the names of the namespaces in a dump's head, by key. Without a siteinfo the result is

@@ -7,6 +7,7 @@
 //! yields one item.
 
 use std::io::{self, Read};
+use std::mem;
 
 use memchr::memmem;
 use quick_xml::Reader;
@@ -26,11 +27,11 @@ pub struct WikiPage {
     pub namespace: String,
     /// The id of the page.
     pub id: String,
-    /// The time of the revision.
+    /// The time of the newest revision.
     pub timestamp: String,
     /// Whether the page redirects to another.
     pub redirect: bool,
-    /// The wikitext of the last revision.
+    /// The wikitext of the newest revision.
     pub text: String,
 }
 
@@ -171,6 +172,7 @@ pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
     let mut reader = Reader::from_str(xml);
     let mut found = WikiPage::default();
     let mut path: Vec<String> = Vec::new();
+    let mut newest = (String::new(), String::new());
     loop {
         let at = reader.buffer_position();
         let bad = |what: String| format!("{what} at byte {at} of the page");
@@ -183,8 +185,14 @@ pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
             }
             Event::Empty(tag) => found.redirect |= tag.name().as_ref() == "redirect",
             Event::End(_) => {
-                if path.pop().is_some_and(|name| name == "redirect") {
-                    found.redirect = true;
+                let name = path.pop().unwrap_or_default();
+                found.redirect |= name == "redirect";
+                if name == "revision" {
+                    // A dump of the current pages has one revision, and others can have several.
+                    let revision = (mem::take(&mut found.timestamp), mem::take(&mut found.text));
+                    if revision.0.is_empty() || revision.0 >= newest.0 {
+                        newest = revision;
+                    }
                 }
             }
             Event::Text(text) => {
@@ -212,6 +220,7 @@ pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
+    (found.timestamp, found.text) = newest;
     if found.title.is_empty() || found.namespace.is_empty() {
         return Err("the page has no title or no namespace".to_owned());
     }
@@ -291,6 +300,26 @@ mod tests {
         assert!(!page.redirect);
         let redirect = PAGE.replace("<id>7</id>", "<id>7</id><redirect title=\"C\" />");
         assert!(parse(redirect.as_bytes()).unwrap().redirect);
+    }
+
+    #[test]
+    fn of_several_revisions_the_newest_is_read() {
+        let revision = |time: &str, text: &str| {
+            let time = if time.is_empty() { "" } else { &format!("<timestamp>{time}</timestamp>") };
+            format!("<revision>{time}<text>{text}</text></revision>")
+        };
+        let (old, new) =
+            (revision("2020-01-01T00:00:00Z", "old"), revision("2021-01-01T00:00:00Z", "new"));
+        let cases = [
+            (format!("{old}{new}"), "new"),
+            (format!("{new}{old}"), "new"),
+            (format!("{}{}", revision("", "one"), revision("", "two")), "two"),
+            (format!("{old}<revision><timestamp>2022</timestamp></revision>"), ""),
+        ];
+        for (revisions, text) in cases {
+            let xml = format!("<page><title>A</title><ns>0</ns>{revisions}</page>");
+            assert_eq!(parse(xml.as_bytes()).unwrap().text, text, "{xml}");
+        }
     }
 
     #[test]

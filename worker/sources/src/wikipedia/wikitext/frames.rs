@@ -1,22 +1,30 @@
 //! Walks over a page with a stack of frames, one for each open element. When an element is closed,
 //! its text is added to the frame below.
 
+mod arguments;
 mod ends;
+mod html;
 mod links;
+mod numbers;
 mod styles;
 mod templates;
 mod ticks;
 mod units;
+mod variants;
+mod words;
 
 use super::entities::entity;
 use super::outline::{Outline, Span, SpanKind};
-use super::tags::{OpenTag, closing_tag, is_visible, open_tag};
+use super::tags::{is_visible, open_tag};
 use super::{Form, LinkPrefixes, SECTION, collapsed, readable};
-use ends::{Ends, Line};
+use ends::Ends;
 use styles::Styles;
 
 /// Depth of open elements; markup that is nested deeper is text.
 const MAX_OPEN: usize = 100;
+
+/// Number of blanks and elements behind a heading that are searched for text.
+const MAX_BEHIND: usize = 200;
 
 /// The kind of element of a frame.
 #[derive(Debug)]
@@ -42,7 +50,16 @@ enum Kind {
         end: usize,
         next: usize,
         tail: String,
+        /// Whether the text is one line.
+        is_line: bool,
     },
+}
+
+impl Kind {
+    /// Returns the kind of an element that ends at `end`, behind which the walk goes to `next`.
+    fn until(end: usize, next: usize) -> Self {
+        Self::Until { end, next, tail: String::new(), is_line: false }
+    }
 }
 
 /// An open element.
@@ -72,7 +89,7 @@ impl<'a> Stripper<'a> {
     /// Returns the state at the start of a page.
     pub(super) fn new(page: &'a str, prefixes: &'a LinkPrefixes, form: Form) -> Self {
         let bottom = Frame { kind: Kind::Page, opener: String::new(), text: String::new() };
-        let outline = Outline::of(page);
+        let outline = Outline::of(page, form, prefixes.has_variants);
         let styles = Styles::new(page);
         let (ends, frames) = (Ends::default(), vec![bottom]);
         Self { page, prefixes, form, outline, ends, styles, frames, at: 0, in_term: false }
@@ -220,12 +237,13 @@ impl<'a> Stripper<'a> {
                 self.at = span.end;
             }
             SpanKind::Table => self.at = span.end,
+            SpanKind::Variants => self.variants(span),
             SpanKind::Template if !self.names_a_template(span) => return false,
             SpanKind::Template if self.is_readable() => self.template(span),
             SpanKind::Template => self.at = span.end,
             SpanKind::Argument => return self.argument(span),
             SpanKind::Verbatim(start, end) => {
-                let name = open_tag(self.page, span.start).map(|tag| tag.name);
+                let name = open_tag(self.page, span.start, self.form).map(|tag| tag.name);
                 match name {
                     Some(name) if is_visible(&name) => self.verbatim(start, end),
                     Some(name) if name == "math" && self.is_readable() => {
@@ -237,40 +255,6 @@ impl<'a> Stripper<'a> {
             }
         }
         true
-    }
-
-    /// Starts a line after `<br>`.
-    fn push_break(&mut self, span: Span) {
-        let breaks = |tag: OpenTag| matches!(tag.name.as_str(), "br" | "hr");
-        if !self.is_readable() {
-            return;
-        }
-        if open_tag(self.page, span.start).is_some_and(breaks) {
-            self.push("\n");
-        } else if !self.page[span.start..].starts_with("<!--") {
-            self.push_gap();
-        }
-    }
-
-    fn verbatim(&mut self, start: usize, end: usize) {
-        let mut text = String::new();
-        let mut rest = &self.page[start..end];
-        while let Some(at) = rest.find('&') {
-            text.push_str(&rest[..at]);
-            rest = &rest[at..];
-            match entity(rest) {
-                Some((found, length)) => {
-                    text.push(found);
-                    rest = &rest[length..];
-                }
-                None => {
-                    text.push('&');
-                    rest = &rest[1..];
-                }
-            }
-        }
-        text.push_str(rest);
-        self.push(&collapsed(&text.replace(SECTION, "")));
     }
 
     /// Returns whether a span has the name of a template: on one line and without brackets.
@@ -311,7 +295,7 @@ impl<'a> Stripper<'a> {
         let bar = self.top_level(span.start + 3, inner, b'|').next();
         match bar {
             Some(bar) if self.frames.len() < MAX_OPEN => {
-                self.open(Kind::Until { end: inner, next: span.end, tail: String::new() }, "");
+                self.open(Kind::until(inner, span.end), "");
                 self.at = bar + 1;
             }
             _ => self.at = span.end,
@@ -342,15 +326,26 @@ impl<'a> Stripper<'a> {
         let bytes = self.page.as_bytes();
         let signs = bytes[self.at..].iter().take_while(|byte| **byte == b'=').count();
         let from = self.at + signs;
-        let Line { last_equals, .. } = self.ends.line(self.page, &self.outline, from);
-        let Some(last) = last_equals else {
+        let line = self.ends.line(self.page, &self.outline, from);
+        let Some(last) = line.last_equals else {
             self.keep(from);
             return true;
         };
         let run = bytes[from..=last].iter().rev().take_while(|byte| **byte == b'=').count();
         let level = signs.min(run).min(6);
-        let kind =
-            Kind::Until { end: last + 1 - run, next: last + 1, tail: "=".repeat(run - level) };
+        let mut tail = "=".repeat(run - level);
+        let mut next = last + 1;
+        let behind = self.first_text(next, line.end).filter(|_| self.is_readable());
+        if let Some(text) = behind {
+            if run == 1 || run != signs {
+                self.keep(from);
+                return true;
+            }
+            // The writer forgot the line break. The heading must not hide the prose.
+            tail.push('\n');
+            next = text;
+        }
+        let kind = Kind::Until { end: last + 1 - run, next, tail, is_line: true };
         self.push("\0");
         if self.is_readable() {
             self.push(readable::level_mark(level));
@@ -359,6 +354,28 @@ impl<'a> Stripper<'a> {
         self.push(&"=".repeat(signs - level));
         self.at = from;
         true
+    }
+
+    /// Returns the first place between `from` and `to` that is not blank or removed markup.
+    /// Headings that are not closed can have the same rest of a line, so that the search is short.
+    fn first_text(&self, from: usize, to: usize) -> Option<usize> {
+        let bytes = self.page.as_bytes();
+        let mut at = from;
+        for _ in 0..MAX_BEHIND {
+            if at >= to {
+                return None;
+            }
+            at = match (bytes[at], self.outline.span(at)) {
+                (b' ' | b'\t' | b'\r' | b'\n', _) => at + 1,
+                (_, Some(span)) if !self.is_words(span) => span.end,
+                (b'<', None) => match (self.outline.tag(at), open_tag(self.page, at, self.form)) {
+                    (Some(pair), Some(tag)) if tag.name == "ref" => pair.end,
+                    _ => return Some(at),
+                },
+                _ => return Some(at),
+            };
+        }
+        Some(at)
     }
 
     /// Returns the end of the innermost frame with a known end.
@@ -379,9 +396,16 @@ impl<'a> Stripper<'a> {
             return false;
         };
         self.turn_into_text_above(at);
-        if let Some(Frame { kind: Kind::Until { next, tail, .. }, text, .. }) = self.frames.pop() {
+        if let Some(Frame { kind: Kind::Until { next, tail, is_line, .. }, text, .. }) =
+            self.frames.pop()
+        {
             self.at = self.at.max(next);
-            self.push(&collapsed(&text));
+            let text = collapsed(&text);
+            if is_line {
+                self.push(&readable::on_one_line(&text));
+            } else {
+                self.push(&text);
+            }
             self.push(&tail);
         }
         true
@@ -411,44 +435,5 @@ impl<'a> Stripper<'a> {
             self.push(&frame.opener);
             self.push(&frame.text);
         }
-    }
-
-    fn tag(&mut self) {
-        let bytes = self.page.as_bytes();
-        if bytes.get(self.at + 1) == Some(&b'/') {
-            return self.close_tag();
-        }
-        let pair = self.outline.tag(self.at).filter(|_| self.frames.len() < MAX_OPEN);
-        let tag = open_tag(self.page, self.at);
-        let (Some(pair), Some(tag)) = (pair, tag) else { return self.keep(self.at + 1) };
-        if self.is_torn(pair) {
-            return self.keep(pair.contents);
-        }
-        if (matches!(tag.name.as_str(), "ref" | "table") && tag.lower) || !is_visible(&tag.name) {
-            self.push_gap();
-            self.at = pair.end;
-            return;
-        }
-        let opener = &self.page[self.at..pair.contents];
-        self.open(Kind::Tag { name: tag.name, end: pair.end }, opener);
-        self.at = pair.contents;
-    }
-
-    fn close_tag(&mut self) {
-        let Some((name, end)) = closing_tag(self.page, self.at) else {
-            return self.keep(self.at + 2);
-        };
-        let fits = |kind: &Kind| matches!(kind, Kind::Tag { name: open, .. } if *open == name);
-        let Some(at) = self.nearest(fits) else { return self.keep(end) };
-        self.turn_into_text_above(at);
-        if let Some(frame) = self.frames.pop() {
-            // A heading inside a tag starts no section.
-            let text = collapsed(&frame.text).replace(SECTION, "");
-            match name.as_str() {
-                "sup" | "sub" if self.is_readable() => self.push(&readable::raised(&name, &text)),
-                _ => self.push(&text),
-            }
-        }
-        self.at = end;
     }
 }

@@ -27,13 +27,17 @@ use frames::Stripper;
 
 pub use redirects::is_redirect;
 
-/// The prefixes of links to files and categories, in lower case.
+/// The prefixes of links of a wiki, in lower case, and its markup for variants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkPrefixes {
     /// Prefixes of files, such as `file` and `image`.
     pub files: Vec<String>,
     /// Prefixes of categories.
     pub categories: Vec<String>,
+    /// Prefixes of links to the same page in other languages, such as `de`.
+    pub languages: Vec<String>,
+    /// Whether the wiki is written in several scripts or variants, with marks such as `-{…}-`.
+    pub has_variants: bool,
 }
 
 /// The form of the text of a page.

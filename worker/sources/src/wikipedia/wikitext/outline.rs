@@ -9,12 +9,16 @@
 
 use std::collections::BTreeSet;
 
-use memchr::memmem;
+use memchr::{memmem, memrchr2};
 
+use super::Form;
 use super::tags::{OpenTag, closing_tag, is_empty, is_verbatim, may_be_unclosed, open_tag};
 
 /// Number of open tags among which the partner of a closing tag is searched.
 const MAX_OPEN_TAGS: usize = 100;
+
+/// Number of bytes before a table that are searched for the start of its line.
+const MAX_INDENT: usize = 256;
 
 /// A part of the page that is processed as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub(super) enum SpanKind {
     Argument,
     /// A table, `{|…|}`.
     Table,
+    /// A text in variants of a language, `-{…}-`. The span starts at its brace.
+    Variants,
 }
 
 /// An open tag with its closing tag.
@@ -60,8 +66,8 @@ pub(super) struct Outline {
 
 impl Outline {
     /// Finds the pairs of a page.
-    pub(super) fn of(text: &str) -> Self {
-        let mut scan = Scan { text, ..Scan::default() };
+    pub(super) fn of(text: &str, form: Form, has_variants: bool) -> Self {
+        let mut scan = Scan::new(text, form, has_variants && form == Form::Readable);
         scan.run();
         let mut found = scan.found;
         found.spans.sort_unstable_by_key(|span| (span.start, usize::MAX - span.end));
@@ -105,21 +111,39 @@ impl Outline {
 }
 
 /// The state of the pass over a page.
-#[derive(Default)]
 struct Scan<'a> {
     text: &'a str,
+    form: Form,
+    has_variants: bool,
     at: usize,
     found: Outline,
     /// Runs of opening braces: the start, and the number of braces without a partner.
     braces: Vec<(usize, usize)>,
     tables: Vec<usize>,
+    variants: Vec<usize>,
     links: Vec<usize>,
     tags: Vec<(String, usize, usize)>,
     /// Closing marks that do not occur in the rest of the page, so that none is searched twice.
     absent: BTreeSet<String>,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    fn new(text: &'a str, form: Form, has_variants: bool) -> Self {
+        Self {
+            text,
+            form,
+            has_variants,
+            at: 0,
+            found: Outline::default(),
+            braces: Vec::new(),
+            tables: Vec::new(),
+            variants: Vec::new(),
+            links: Vec::new(),
+            tags: Vec::new(),
+            absent: BTreeSet::new(),
+        }
+    }
+
     fn run(&mut self) {
         while let Some(next) = self.next_sign() {
             self.at = next;
@@ -157,7 +181,7 @@ impl Scan<'_> {
             }
         } else if rest.starts_with("</") {
             self.closing_tag(start);
-        } else if let Some(tag) = open_tag(self.text, start) {
+        } else if let Some(tag) = open_tag(self.text, start, self.form) {
             self.open_tag(start, tag);
         }
     }
@@ -245,9 +269,12 @@ impl Scan<'_> {
         if run >= 2 {
             self.braces.push((start, run));
         } else if self.text.as_bytes().get(self.at) == Some(&b'|')
-            && at_line_start(self.text, start)
+            && (at_line_start(self.text, start)
+                || (self.form == Form::Readable && is_indented(self.text, start)))
         {
             self.tables.push(start);
+        } else if self.has_variants && self.text[..start].ends_with('-') {
+            self.variants.push(start);
         }
     }
 
@@ -269,6 +296,19 @@ impl Scan<'_> {
             }
         }
         self.at += run;
+        self.variants_end(run);
+    }
+
+    /// Consumes the `-` of a `}-` if it ends a text in variants.
+    fn variants_end(&mut self, run: usize) {
+        if run != 1 || self.text.as_bytes().get(self.at) != Some(&b'-') {
+            return;
+        }
+        let Some(open) = self.variants.pop() else { return };
+        self.braces.truncate(self.braces.partition_point(|(start, _)| *start < open));
+        self.at += 1;
+        self.push(open, self.at, SpanKind::Variants);
+        self.forget_inside(open);
     }
 
     /// Consumes the `}` of a `|}` if a table is open that is not inside a template, and returns the
@@ -297,6 +337,7 @@ impl Scan<'_> {
         let below = |list: &[usize]| list.partition_point(|start| *start < open);
         self.links.truncate(below(&self.links));
         self.tables.truncate(below(&self.tables));
+        self.variants.truncate(below(&self.variants));
         let keep = self.tags.partition_point(|(_, start, _)| *start < open);
         self.close_tags(keep);
     }
@@ -322,12 +363,33 @@ pub(super) fn at_line_start(text: &str, at: usize) -> bool {
     before.is_empty() || before.ends_with('\n')
 }
 
+/// Returns whether only colons, blanks and tags are between the start of the line and `at`.
+fn is_indented(text: &str, at: usize) -> bool {
+    let mut before = &text.as_bytes()[at.saturating_sub(MAX_INDENT)..at];
+    while let Some((last, rest)) = before.split_last() {
+        before = match last {
+            b'\n' => return true,
+            b':' | b'*' | b'#' | b';' | b' ' | b'\t' => rest,
+            b'>' => match memrchr2(b'<', b'\n', rest).filter(|open| rest[*open] == b'<') {
+                Some(open) => &rest[..open],
+                None => return false,
+            },
+            _ => return false,
+        };
+    }
+    at <= MAX_INDENT
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn spans(text: &str) -> Vec<(usize, usize, SpanKind)> {
-        Outline::of(text).spans.iter().map(|span| (span.start, span.end, span.kind)).collect()
+        Outline::of(text, Form::Published, false)
+            .spans
+            .iter()
+            .map(|span| (span.start, span.end, span.kind))
+            .collect()
     }
 
     #[test]
@@ -361,7 +423,7 @@ mod tests {
     fn brackets_without_partners_are_searched_once_each() {
         for sign in ["{{", "[[", "<a>", "<nowiki>", "<!--", "{|\n", "]]}}", "</b>", "<a></b>"] {
             let page = sign.repeat(1 << 17);
-            let outline = Outline::of(&page);
+            let outline = Outline::of(&page, Form::Published, false);
             assert!(outline.spans.is_empty() && outline.links.is_empty(), "{sign}");
         }
     }

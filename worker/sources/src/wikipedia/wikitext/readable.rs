@@ -12,12 +12,21 @@ use super::{MAGIC_WORD, SECTION, collapsed};
 
 /// Marks a place where markup was removed.
 pub(super) const GAP: &str = "\u{1}";
+/// Marks the edge of a block, such as a `<div>`, at which a line ends.
+pub(super) const LINE: &str = "\u{8}";
+/// Marks the edge of a block that is separated by a blank line, such as a `<p>`.
+pub(super) const PARAGRAPH: &str = "\u{e}";
 /// Marks the level of a heading: level 1 is the first character, level 6 the last.
 const LEVELS: [&str; 6] = ["\u{2}", "\u{3}", "\u{4}", "\u{5}", "\u{6}", "\u{7}"];
 
 /// Returns whether a character is used as a mark.
 pub(super) fn is_mark(c: char) -> bool {
-    ('\u{1}'..='\u{7}').contains(&c)
+    matches!(c, '\u{1}'..='\u{8}' | '\u{e}')
+}
+
+/// Returns the text of a heading, in which blocks start no lines.
+pub(super) fn on_one_line(text: &str) -> String {
+    text.replace(LINE, " ").replace(PARAGRAPH, " ")
 }
 
 /// Returns the mark of a heading's level, which is from 1 to 6.
@@ -65,7 +74,7 @@ fn rule(pattern: &str, replacement: fn(&Captures<'_>) -> String) -> Rule {
 }
 
 /// The rules, in the order in which they are applied.
-static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
+static RULES: LazyLock<[Rule; 10]> = LazyLock::new(|| {
     let first = |found: &Captures<'_>| found[1].to_owned();
     [
         // Parentheses that nothing but gaps and punctuation are in.
@@ -77,6 +86,10 @@ static RULES: LazyLock<[Rule; 9]> = LazyLock::new(|| {
         rule(r"[ \t\u{a0}]*\x01[\x01 \t\u{a0}]*", |found| {
             let blank = found[0].contains([' ', '\t', '\u{a0}']);
             if blank { " ".to_owned() } else { String::new() }
+        }),
+        rule(r"[\s\x01]*[\x08\x0e][\s\x01\x08\x0e]*", |found| {
+            let is_paragraph = found[0].contains(PARAGRAPH) || found[0].contains("\n\n");
+            if is_paragraph { "\n\n".to_owned() } else { "\n".to_owned() }
         }),
         rule(r"[\x02-\x07]", |_| String::new()),
         rule(r"(\S)[ \t]{2,}", |found| format!("{} ", &found[1])),
@@ -101,18 +114,28 @@ fn without_gaps(text: &str) -> String {
 }
 
 /// Returns a superscript or subscript in Unicode's characters if it has only digits and signs.
+/// Another number is kept apart from the number before it: `10^1.5`.
 pub(super) fn raised(name: &str, text: &str) -> String {
-    const PLAIN: &str = "0123456789+-−";
-    let to = if name == "sup" {
-        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻"
-    } else {
-        "₀₁₂₃₄₅₆₇₈₉₊₋₋"
+    const PLAIN: &str = "0123456789+-−n";
+    let (sign, to) = match name {
+        "sup" => ("^", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ"),
+        _ => ("_", "₀₁₂₃₄₅₆₇₈₉₊₋₋ₙ"),
     };
     let mapped: Option<String> = text
         .chars()
         .map(|c| PLAIN.chars().position(|plain| plain == c).and_then(|at| to.chars().nth(at)))
         .collect();
-    mapped.unwrap_or_else(|| text.to_owned())
+    let is_number = |c: char| c.is_ascii_digit() || "+-−.,/⁄".contains(c);
+    match mapped {
+        Some(mapped) => mapped,
+        None if text.contains(['.', ',', '/', '⁄'])
+            && text.ends_with(|c: char| c.is_ascii_digit())
+            && text.chars().all(is_number) =>
+        {
+            format!("{sign}{text}")
+        }
+        None => text.to_owned(),
+    }
 }
 
 /// Returns the source of a formula on one line.
@@ -142,6 +165,9 @@ mod tests {
             ("  int x;", "  int x;"),
             ("\u{1}\n\n\u{1}\n\nb \u{1}\nc", "\n\nb\nc"),
             ("word\u{1} (next)", "word (next)"),
+            ("a\u{8}b \u{8}\u{8} c", "a\nb\nc"),
+            ("a\u{8}\u{e}b\n\u{8}\nc", "a\n\nb\nc"),
+            ("a\u{1}\u{8} \u{1} \u{8}b", "a\nb"),
         ];
         for (text, expected) in cases {
             assert_eq!(without_gaps(text), expected, "{text:?}");
@@ -164,9 +190,18 @@ mod tests {
 
     #[test]
     fn digits_are_raised_and_lowered_and_words_are_not() {
-        for (name, text, expected) in
-            [("sup", "2", "²"), ("sup", "-12", "⁻¹²"), ("sub", "2", "₂"), ("sup", "th", "th")]
-        {
+        for (name, text, expected) in [
+            ("sup", "2", "²"),
+            ("sup", "-12", "⁻¹²"),
+            ("sup", "2n", "²ⁿ"),
+            ("sub", "2", "₂"),
+            ("sup", "th", "th"),
+            ("sup", "1.5", "^1.5"),
+            ("sup", "1/2", "^1/2"),
+            ("sup", "-0.5", "^-0.5"),
+            ("sub", "1,2", "_1,2"),
+            ("sup", "[1]", "[1]"),
+        ] {
             assert_eq!(raised(name, text), expected);
         }
     }

@@ -1,5 +1,7 @@
 //! Parses HTML tags in wikitext, and classifies them by name.
 
+use super::Form;
+
 /// Tags that never have contents.
 const EMPTY: [&str; 6] = ["br", "wbr", "hr", "meta", "link", "img"];
 /// Tags that may lack their closing tag.
@@ -54,15 +56,25 @@ pub(super) struct OpenTag {
 }
 
 /// Parses the open tag at `at`, which is the position of a `<`.
-pub(super) fn open_tag(text: &str, at: usize) -> Option<OpenTag> {
+///
+/// In the published form a quote can contain any characters, as in mwparserfromhell. Otherwise it
+/// contains no `<`, so that a quote that is not closed does not take prose, and a reference ends at
+/// the first `>`, as in MediaWiki.
+pub(super) fn open_tag(text: &str, at: usize, form: Form) -> Option<OpenTag> {
     let bytes = text.as_bytes();
     let (name, mut next) = name_at(bytes, at + 1)?;
     let limit = bytes.len().min(at + MAX_TAG_BYTES);
+    let is_readable = form == Form::Readable;
+    let has_quotes = !is_readable || !name.eq_ignore_ascii_case("ref");
     let mut after_equals = false;
     while next < limit {
         match bytes[next] {
             b'>' => {
-                let self_closing = bytes[next - 1] == b'/';
+                let mut before = bytes[at..next].iter().rev();
+                let self_closing = match form {
+                    Form::Published => bytes[next - 1] == b'/',
+                    Form::Readable => before.find(|it| !it.is_ascii_whitespace()) == Some(&b'/'),
+                };
                 let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
                 let name = name.to_ascii_lowercase();
                 return Some(OpenTag { name, lower, end: next + 1, self_closing });
@@ -72,9 +84,15 @@ pub(super) fn open_tag(text: &str, at: usize) -> Option<OpenTag> {
                 let end = comment.then(|| memchr::memmem::find(&bytes[next..limit], b"-->"));
                 next += end.flatten()? + 2;
             }
-            quote @ (b'"' | b'\'') if after_equals => {
+            quote @ (b'"' | b'\'') if after_equals && has_quotes => {
                 // A quote that is not closed is part of the value.
-                if let Some(length) = memchr::memchr(quote, &bytes[next + 1..limit]) {
+                let value = &bytes[next + 1..limit];
+                let close = if is_readable {
+                    memchr::memchr2(quote, b'<', value).filter(|close| value[*close] == quote)
+                } else {
+                    memchr::memchr(quote, value)
+                };
+                if let Some(length) = close {
                     next += length + 1;
                 }
                 after_equals = false;
@@ -140,14 +158,25 @@ mod tests {
 
     #[test]
     fn an_open_tag_ends_at_the_first_bracket_outside_quotes() {
-        let end = |text| open_tag(text, 0).map(|tag| tag.end);
+        let end = |text| open_tag(text, 0, Form::Published).map(|tag| tag.end);
         assert_eq!(end("<ref name=\"a>b\">x"), Some(16));
         assert_eq!(end("<ref name=\"a>b"), Some(13));
         assert_eq!(end("<ref>x"), Some(5));
         assert_eq!(end("<ref"), None);
         assert_eq!(end("< 5 and > 3"), None);
         assert_eq!(end("<5,3>"), None);
-        assert!(open_tag("<ref name=a/>", 0).unwrap().self_closing);
+        assert!(open_tag("<ref name=a/>", 0, Form::Published).unwrap().self_closing);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_takes_no_prose_in_the_readable_form() {
+        let end = |text| open_tag(text, 0, Form::Readable).map(|tag| (tag.end, tag.self_closing));
+        assert_eq!(end("<ref name=\"x>bad</ref> B <ref name=\"y\">"), Some((13, false)));
+        assert_eq!(end("<span title=\"x>bad</span> B <b id=\"y\">"), Some((15, false)));
+        assert_eq!(end("<span title=\"a>b\">x"), Some((18, false)));
+        assert_eq!(end("<ref name=\"y\" / >x"), Some((17, true)));
+        assert_eq!(end("<br / >x"), Some((7, true)));
+        assert_eq!(end("<ref name=\"a\"/>x"), Some((15, true)));
     }
 
     #[test]

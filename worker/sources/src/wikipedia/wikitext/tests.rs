@@ -125,6 +125,171 @@ fn the_readable_form_keeps_what_templates_and_formulas_say() {
 }
 
 #[test]
+fn the_first_argument_of_an_unknown_template_is_not_text() {
+    let cases = [
+        ("It is {{foobar|5}} km long.", "It is km long."),
+        ("It is {{foobar|5|7}} long and {{foobar|word}} high.", "It is long and high."),
+        ("So {{sqrt|2}} and {{pct|1|3}} of {{gaps|299|792|458}}.", "So √2 and 33% of 299792458."),
+        ("Some 5{{e|6}}, {{10^|6}} or {{exp|3}}.", "Some 5×10⁶, 10⁶ or e³."),
+        ("La surface est de 5 m{{exp|2}} au XX{{e}}.", "La surface est de 5 m² au XXe."),
+        (
+            "Edward VII ({{reign|1901|1910}}) was the {{ordinal|7}}.",
+            "Edward VII (r. 1901–1910) was the 7th.",
+        ),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
+fn prose_on_the_line_of_a_heading_is_kept() {
+    let cases = [
+        (
+            "Lead.\n== History == The city.\n\n== Next ==\nx",
+            "Lead.\n\nHistory\nThe city.\n\nNext\nx",
+        ),
+        ("Lead.\n== History ==The city.\n== Next ==\nx", "Lead.\n\nHistory\nThe city.\n\nNext\nx"),
+        ("==Only== text", "Only\ntext"),
+        ("== A == {{citation needed}} More.\nB.", "A\nMore.\nB."),
+        ("== A == {{lang|fr|mot}}", "A\nmot"),
+        ("== A == [[B]]", "A\nB"),
+        ("== A == <b>B</b>", "A\nB"),
+        // These are not headings.
+        ("Lead.\n= b = c", "Lead.\n= b = c"),
+        ("Lead.\n== b = c", "Lead.\n== b = c"),
+        ("Lead.\n=== b == c", "Lead.\n=== b == c"),
+        // Here only markup is behind the heading.
+        ("== A ==<ref>x</ref>\nB.\n== C == {{anchor|c}}", "A\nB."),
+        ("== A == <!-- c --> \nB.", "A\nB."),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+    assert_eq!(stripped("==Only== text", "en"), "\n\nOnly text");
+}
+
+#[test]
+fn blocks_of_html_are_on_their_own_lines() {
+    let cases = [
+        ("<div>First.</div><div>Second.</div>", "First.\nSecond."),
+        ("<p>First.</p><p>Second.</p>", "First.\n\nSecond."),
+        ("<ul><li>one</li><li>two</li></ul>", "one\ntwo"),
+        ("<ul><li>one<li>two</ul>after", "one\ntwo\nafter"),
+        ("<blockquote>Quoted.</blockquote>He left.", "Quoted.\n\nHe left."),
+        ("Next<center>Mid</center>End <h2>H</h2>After", "Next\nMid\nEnd\n\nH\n\nAfter"),
+        ("One<table><tr><td>x</td></tr></table>two", "One\ntwo"),
+        ("a <span>b</span> <small>c</small>d", "a b cd"),
+        ("Text.\n<div>\nMore.\n</div>\nEnd.", "Text.\nMore.\nEnd."),
+        ("Text.\n\n<div>More.</div>\n\nEnd.", "Text.\n\nMore.\n\nEnd."),
+        ("* <div>one</div>\n* two", "one\ntwo"),
+        ("== <div>A</div><div>B</div> ==\nText.", "A B\nText."),
+        ("== A <div>B</div> ==", ""),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+    assert_eq!(stripped("<div>a</div><p>b</p>c", "en"), "abc");
+}
+
+#[test]
+fn a_quote_that_is_not_closed_takes_no_prose() {
+    let cases = [
+        (
+            "A.<ref name=\"x>bad</ref> B stays.\n\nC stays.<ref name=\"y\">g</ref> D stays.",
+            "A. B stays.\n\nC stays. D stays.",
+        ),
+        ("A.<ref name=\"y\" / > B.<ref>x</ref> C.", "A. B. C."),
+        ("A.<ref name='x>bad \"it's\"</ref> B.<ref name='y'/> C.", "A. B. C."),
+        ("A.<REF>bad</REF> B.", "A. B."),
+        ("A <span class=\"x>in</span> B <span class=\"y\">C</span>.", "A in B C."),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
+fn the_words_of_templates_are_kept() {
+    let cases = [
+        ("He said: {{blockquote|text=To be.|author=X}} Then", "He said:\n\nTo be.\n\nThen"),
+        ("{{quote|text=He ''said''.}}", "He said."),
+        ("{{poem quote|text=One\nTwo}}", "One\nTwo"),
+        ("{{quotation|Long [[a|words]].|X}}", "Long words."),
+        ("{{cquote|quote=Q}}", "Q"),
+        ("{{quote|1=One}} {{Blockquote|Two}}", "One\n\nTwo"),
+        ("a {{langx|de|Wort}} b", "a Wort b"),
+        ("a {{math|''x''}} b {{math|1=x=2}}", "a x b x=2"),
+        ("a {{chem2|H2O}} b", "a H₂O b"),
+        ("a {{native name|fr|Nom}} b", "a Nom b"),
+        ("the {{ship|HMS|Victory}} and {{HMS|Hood|51}}", "the HMS Victory and HMS Hood"),
+        ("a {{hlist|b|[[c|d]]||{{lang|fr|e}}}} f", "a b, d, e f"),
+        ("a {{ubl|b|c}} d", "a\nb\nc\nd"),
+        ("a {{gloss|word}} b", "a ‘word’ b"),
+        ("a {{sort|2|two}} {{not a typo|teh}} b", "a two teh b"),
+        ("a {{ill|lt=Shown|A|de}} b", "a Shown b"),
+        ("a {{ill|A|de|lt=}} {{interlanguage link|B|fr}}", "a A B"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
+fn links_to_other_languages_are_removed_and_colons_are_not_text() {
+    let cases = [
+        ("See [[:File:C.png]] and [[:Category:D]].", "See File:C.png and Category:D."),
+        ("See [[:Category:D|this]] and [[:fr:Baz]].", "See this and fr:Baz."),
+        ("Text.\n[[de:Foo]]\n[[zh-min-nan:Foo]] [[Fr:Foo|x]]", "Text."),
+        ("[[wikt:word]] and [[Alien: Covenant]]", "wikt:word and Alien: Covenant"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+    assert_eq!(stripped("[[de:Foo]] [[:File:C.png]]", "en"), "de:Foo :File:C.png");
+}
+
+#[test]
+fn of_variants_of_a_language_one_is_kept() {
+    let readable = |text: &str, language| {
+        strip(text, &prefixes_of(language, &BTreeMap::new()), Form::Readable)
+    };
+    let cases = [
+        ("Човек (-{Homo sapiens}-) је.", "Човек (Homo sapiens) је."),
+        ("а -{sr-ec:реч;sr-el:reč}- б", "а реч б"),
+        ("а -{sr-ec: [[реч|ријеч]]&nbsp;x; sr-el:reč;}- б", "а ријеч\u{a0}x б"),
+        ("а -{R|реч}- б", "а реч б"),
+        ("а -{T|реч}- -{H|sr-ec:реч}- б", "а б"),
+        ("{{lang|en|-{a}-}} -{b}- ''-{c}-''", "a b c"),
+        ("а -{б", "а -{б"),
+        ("а }- б", "а }- б"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext, "sr"), text, "{wikitext}");
+    }
+    assert_eq!(readable("а -{б}- в", "ru"), "а -{б}- в");
+}
+
+#[test]
+fn parts_that_a_page_does_not_show_are_removed() {
+    let cases = [
+        ("a <includeonly>b</includeonly> c", "a c"),
+        ("a <noinclude>b</noinclude> <onlyinclude>c</onlyinclude>", "a b c"),
+        ("a</small> b <b>c <ref>d</ref> e</ref>", "a b c e"),
+        ("a<center>b</div>c", "a\nb\nc"),
+        ("a <foo> b </bar> 1 < 2", "a <foo> b </bar> 1 < 2"),
+        ("10<sup>1.5</sup> and 10<sup>6</sup>", "10^1.5 and 10⁶"),
+        ("a\n:{|\n|x\n|}\nb", "a\n\nb"),
+        ("a\n:: {|\n|x\n|}\nb", "a\n \nb".replace(' ', "").as_str().to_owned().leak()),
+        ("a\n<div class=\"x\">{|\n|y\n|}</div>\nb", "a\nb"),
+        ("a {| b\n|}", "a {| b\n|}"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(readable(wikitext), text, "{wikitext}");
+    }
+}
+
+#[test]
 fn the_readable_form_has_no_categories_and_no_headings_without_text() {
     let page = "Text.\n\n== Life ==\nBorn.\n\n== References ==\n{{reflist}}\n\n=== Notes ===\n\n\
                 == External links ==\n* {{official|x}}\n\n[[Category:A|B]]\n[[Category:X]]\n";
@@ -161,7 +326,7 @@ fn real_pages_are_readable() {
 
 /// Openings of every element, and other signs.
 #[rustfmt::skip]
-const OPENINGS: [&str; 56] = [
+const OPENINGS: [&str; 63] = [
     "{{", "{{ ", "[[", "[[a|", "<b>", "''", "'''", "=", "\n==", "\n= [[", "\n= {{a\n",
     "\n= <b>\n", "\n= a [[b\n]] =", "{|\n", "\n{|\n|}", "{{ \n{|\n|}", "[http://a ", "[http://a",
     "[http://{{", "[http://{{{a|", "[http://a ''", "''[http://a ", "{{{a|", "{{a|b=",
@@ -169,6 +334,7 @@ const OPENINGS: [&str; 56] = [
     "</b>", "</b ", "<b><i></b>", "<nowiki>", "<nowiki></", "<pre>&", "&#", "&amp", "[[a|b]]",
     "{{a}}", "\n== a ==", "\n* ", "\n*#:;", "\n; a : ", "[", "'''a''b", "[[\n''x]]", "{{nowrap|",
     "({{a}}", "{{a}} ,", "__A", "[[File:a|", "[[Category:a|", "<li>", "\n----",
+    "{{hlist|a|", "<div>", "== a == b\n", "-{", "\n:{|", "<div>{|", "<includeonly>",
 ];
 
 /// Returns pages of half a megabyte with openings, and with as many closings.

@@ -107,6 +107,7 @@ impl Ends {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Form;
     use super::*;
 
     /// Returns the end of the element at `at` of a page by walking all of the rest of its line.
@@ -134,7 +135,7 @@ mod tests {
             "= <i>a\n=</i> = [[b\n]]=",
             "= [[a]] = {{b}} =",
         ] {
-            let outline = Outline::of(page);
+            let outline = Outline::of(page, Form::Published, false);
             let mut ends = Ends::default();
             for order in [(0..page.len()).collect::<Vec<_>>(), (0..page.len()).rev().collect()] {
                 for from in order {
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn addresses_end_at_the_same_place_whatever_was_searched_before() {
         for page in ["[a{{[b{{[c}}d}}e f [g{{[h}}\n", "[a{{[b{{[c}}d}}e", "a{{[b''c{{d}}}}''"] {
-            let outline = Outline::of(page);
+            let outline = Outline::of(page, Form::Published, false);
             let mut ends = Ends::default();
             for from in (0..page.len()).chain((0..page.len()).rev()) {
                 let alone = Ends::default().address(page, &outline, from);
@@ -156,7 +157,7 @@ mod tests {
             }
         }
         let page = "http://a{{[http://b c}}d e";
-        let end = Ends::default().address(page, &Outline::of(page), 7);
+        let end = Ends::default().address(page, &Outline::of(page, Form::Published, false), 7);
         assert_eq!(end.map(|end| &page[end..]), Some(" e"));
     }
 

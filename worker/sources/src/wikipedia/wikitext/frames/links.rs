@@ -41,7 +41,8 @@ impl<'a> Stripper<'a> {
             return;
         }
         let category = prefix_in(&self.prefixes.categories);
-        if category.is_some() && self.is_readable() {
+        let is_other_language = || prefix_in(&self.prefixes.languages).is_some();
+        if self.is_readable() && (category.is_some() || is_other_language()) {
             self.at = close + 2;
             return;
         }
@@ -60,7 +61,7 @@ impl<'a> Stripper<'a> {
                     SpanKind::Template => self.names_a_template(span),
                     SpanKind::Argument => true,
                     SpanKind::Nothing => self.page[at..].starts_with("<!--"),
-                    SpanKind::Verbatim(..) | SpanKind::Table => false,
+                    SpanKind::Verbatim(..) | SpanKind::Table | SpanKind::Variants => false,
                 };
                 if !whole {
                     return None;
@@ -94,7 +95,9 @@ impl<'a> Stripper<'a> {
             self.at += 1;
             let text = collapsed(&frame.text[words.unwrap_or(0)..]);
             if category.is_none() {
-                return self.push(&text);
+                // The colon of `[[:Category:A]]` only says that it is a link.
+                let colon = if self.is_readable() && words.is_none() { ":" } else { "" };
+                return self.push(text.strip_prefix(colon).unwrap_or(&text));
             }
             let prefix = prefix_of(&text, &self.prefixes.categories).unwrap_or(0);
             // The rest is interpreted as wikitext again, in which a sort key `*` marks a list.

@@ -1,33 +1,15 @@
 //! Keeps the words of templates that stand for text, in the readable form of a page.
 //!
 //! Templates are not expanded. Those for numbers, units and dates are written out, of those for
-//! words and styles one argument is kept, and all others are removed.
+//! words and styles some arguments are kept, and all others are removed.
 
-use super::super::outline::Span;
-use super::units::{self, Argument};
-use super::{Kind, MAX_OPEN, Stripper, collapsed};
+use super::super::outline::{Span, SpanKind};
+use super::arguments::Argument;
+use super::words::{has_words, words_of};
+use super::{Kind, MAX_OPEN, Stripper, collapsed, units};
 
-/// How far text is searched beside a template.
-const NEAR_CHARS: usize = 40;
-
-/// Templates of which one argument is kept, by its number. 0 is the last one.
-#[rustfmt::skip]
-const WORDS: &[(&str, usize)] = &[
-    ("\"", 1), ("abbr", 1), ("abbréviation", 1), ("audio", 2), ("big", 1), ("blockquote", 1),
-    ("bold", 1), ("center", 1), ("citation bloc", 1), ("citation étrangère", 2), ("citation", 1),
-    ("code", 1), ("color", 2), ("colour", 2), ("cquote", 1), ("em", 1), ("emphase", 1),
-    ("flag", 1), ("flagcountry", 1), ("flagu", 1), ("font color", 2), ("fontcolor", 2),
-    ("formatnum", 1), ("gras", 1), ("ill", 1), ("illm", 1), ("incise", 1),
-    ("interlanguage link", 1), ("italic", 1), ("italique", 1), ("jumelage", 1), ("kbd", 1),
-    ("keypress", 1), ("lang", 2), ("langue", 2), ("larger", 1), ("lien", 1), ("linktext", 1),
-    ("mono", 1), ("mvar", 1), ("nihongo", 1), ("nobold", 1), ("nobr", 1), ("nobreak", 1),
-    ("noitalic", 1), ("nowrap", 1), ("nts", 1), ("number", 1), ("petit", 1),
-    ("petites capitales", 1), ("polytonic", 1), ("quote", 1), ("romanisation", 0), ("sc", 1),
-    ("script", 2), ("sic", 1), ("small", 1), ("smallcaps", 1), ("smaller", 1), ("strong", 1),
-    ("tooltip", 1), ("trad", 1), ("transl", 0), ("transliteration", 0), ("translitération", 0),
-    ("unicode", 1), ("vanchor", 1), ("var", 1), ("verse translation", 1), ("zh", 1), ("нп3", 1),
-    ("нп5", 1), ("仮リンク", 1),
-];
+/// Length in bytes of the longest name of a template behind a heading.
+const MAX_NAME_BYTES: usize = 64;
 
 impl Stripper<'_> {
     /// Consumes a template.
@@ -40,36 +22,39 @@ impl Stripper<'_> {
             ends.windows(2).map(|pair| (pair[0] + 1, pair[1])).collect();
         let arguments: Vec<Argument<'_>> =
             parts.iter().map(|(from, to)| Argument::of(&self.page[*from..*to])).collect();
-        let is_inline = self.is_inline(span);
-        if let Some(text) = units::text_of(&name, &arguments, is_inline) {
+        let before = self.page[..span.start].chars().next_back();
+        let is_attached = before.is_some_and(char::is_alphanumeric);
+        if let Some(text) = units::text_of(&name, &arguments, is_attached) {
             self.push(&text);
             self.at = span.end;
             return;
         }
-        let number = words_of(&name);
-        let positional = |(at, argument): (usize, &Argument<'_>)| {
-            argument.name.is_none_or(|name| name.parse::<usize>().is_ok()).then_some(at)
-        };
-        let mut positions = arguments.iter().enumerate().filter_map(positional);
-        let chosen = match number {
-            Some(0) => positions.next_back(),
-            Some(number) => positions.nth(number - 1),
-            None => None,
-        };
-        match chosen {
-            Some(at) if self.frames.len() < MAX_OPEN => {
-                let (from, to) = parts[at];
-                // The name of an argument is not part of its text.
-                let from = to - arguments[at].value.len().min(to - from);
-                let kind = Kind::Until { end: to, next: span.end, tail: String::new() };
-                self.open(kind, "");
-                self.at = from;
-            }
-            _ => {
-                self.push_gap();
-                self.at = span.end;
-            }
+        let words = words_of(&name, &arguments);
+        if words.parts.is_empty() || self.frames.len() + words.parts.len() > MAX_OPEN {
+            self.push_gap();
+            self.at = span.end;
+            return;
         }
+        self.push(&words.before);
+        // The last part is the lowest frame. What is behind a part is added to the next one.
+        let mut next = span.end;
+        let mut tail = words.after;
+        for at in words.parts.into_iter().rev() {
+            let (from, to) = parts[at];
+            self.open(Kind::Until { end: to, next, tail: tail.to_owned(), is_line: false }, "");
+            // The name of an argument is not part of its text.
+            next = to - arguments[at].value.len().min(to - from);
+            tail = words.between;
+        }
+        self.at = next;
+    }
+
+    /// Returns whether a span is a template of which words are kept.
+    pub(super) fn is_words(&self, span: Span) -> bool {
+        let to = span.end.min(span.start + MAX_NAME_BYTES);
+        let end = self.top_level(span.start + 2, to, b'|').next();
+        span.kind == SpanKind::Template
+            && end.is_some_and(|end| has_words(&self.name_of(span.start + 2, end)))
     }
 
     /// Returns the name of a template in lower case, without comments.
@@ -81,21 +66,4 @@ impl Stripper<'_> {
         }
         collapsed(name).trim().replace('_', " ").to_lowercase()
     }
-
-    /// Returns whether there is text near a template on its line.
-    fn is_inline(&self, span: Span) -> bool {
-        let near = |c: &char| *c != '\n';
-        let is_text = |c: char| !c.is_whitespace() && !matches!(c, '*' | '#' | ':' | ';');
-        let mut before = self.page[..span.start].chars().rev().take(NEAR_CHARS).take_while(near);
-        let mut after = self.page[span.end..].chars().take(NEAR_CHARS).take_while(near);
-        before.any(is_text) || after.any(is_text)
-    }
-}
-
-/// Returns the number of the argument that is the text of a template.
-fn words_of(name: &str) -> Option<usize> {
-    if name.starts_with("lang-") || name.starts_with("langue-") {
-        return Some(1);
-    }
-    WORDS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }

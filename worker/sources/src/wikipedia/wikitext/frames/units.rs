@@ -1,83 +1,33 @@
 //! Writes out templates for numbers with units, dates, centuries, amounts and signs, of several
 //! Wikipedias.
 
-use super::super::readable::{is_mark, raised};
+use super::super::readable::raised;
+use super::arguments::{Argument, Values, is_number, plain};
+use super::numbers;
 
-/// An argument of a template.
-pub(super) struct Argument<'a> {
-    pub(super) name: Option<&'a str>,
-    pub(super) value: &'a str,
-}
-
-impl<'a> Argument<'a> {
-    pub(super) fn of(source: &'a str) -> Self {
-        let is_name = |name: &str| {
-            !name.contains(['{', '[', '<', '\n', '&', '"']) && name.trim().chars().count() <= 30
-        };
-        match source.split_once('=').filter(|(name, _)| is_name(name)) {
-            Some((name, value)) => Self { name: Some(name.trim()), value },
-            None => Self { name: None, value: source },
-        }
-    }
-}
-
-/// The plain arguments of a template.
-struct Values {
-    positional: Vec<String>,
-    named: Vec<(String, String)>,
-}
-
-impl Values {
-    fn of(arguments: &[Argument<'_>]) -> Option<Self> {
-        let mut values = Self { positional: Vec::new(), named: Vec::new() };
-        for argument in arguments {
-            match argument.name {
-                Some(name) => {
-                    let value = plain(argument.value).unwrap_or_default();
-                    values.named.push((name.to_lowercase(), value));
-                }
-                None => values.positional.push(plain(argument.value)?),
-            }
-        }
-        Some(values)
-    }
-
-    fn at(&self, number: usize) -> &str {
-        self.positional.get(number).map_or("", String::as_str)
-    }
-
-    fn named(&self, names: &[&str]) -> &str {
-        let found = self.named.iter().find(|(name, _)| names.contains(&name.as_str()));
-        found.map_or("", |(_, value)| value)
-    }
-}
-
-/// Returns the text of an argument if it has no markup that must be parsed.
-fn plain(text: &str) -> Option<String> {
-    let text = text.trim().replace("&nbsp;", " ").replace("&#160;", " ").replace("&minus;", "−");
-    let has_markup = |c: char| matches!(c, '{' | '}' | '[' | ']' | '<' | '>' | '\n' | '&');
-    let is_plain = !text.contains(has_markup) && !text.contains(is_mark);
-    is_plain.then(|| text.replace("''", ""))
-}
-
-/// Returns the text of a template, or `None` if it is none of these.
-pub(super) fn text_of(name: &str, arguments: &[Argument<'_>], is_inline: bool) -> Option<String> {
+/// Returns the text of a template, or `None` if it is none of these. `is_attached` is whether a
+/// letter or a digit is directly before it.
+pub(super) fn text_of(name: &str, arguments: &[Argument<'_>], is_attached: bool) -> Option<String> {
     if let Some(number) =
         name.strip_prefix("formatnum:").or_else(|| name.strip_prefix("#formatnum:"))
     {
         return plain(number).filter(|number| is_number(number));
     }
-    if let Some(sign) = sign_of(name) {
+    let values = Values::of(arguments);
+    if let Some(text) = values.as_ref().and_then(|it| numbers::text_of(name, it, is_attached)) {
+        return Some(text);
+    }
+    // `{{e}}` is a French ending, and `{{e|6}}` is a power.
+    if let Some(sign) = sign_of(name).filter(|_| name != "e" || arguments.is_empty()) {
         return Some(sign.to_owned());
     }
-    let values = Values::of(arguments)?;
+    let values = values?;
     let text = match name {
         "convert" | "cvt" | "convertir" | "converter" | "convertido" | "konvertera"
         | "convert/2" | "convertire" | "omrekenen" => converted(&values),
         "frac" | "sfrac" | "fraction" | "fracción" => fraction(&values),
-        "circa" | "c." | "ca." | "c" | "vers" if !values.at(0).is_empty() => {
-            Some(format!("c. {}", values.at(0)))
-        }
+        "nobr" => numbers::quantity(&values),
+        "p." if !values.at(0).is_empty() => Some(format!("p. {}", values.at(0))),
         "s" | "s-" | "siècle" | "s2" | "s2-" | "siglo" if !values.at(0).is_empty() => {
             century(name, &values)
         }
@@ -98,12 +48,12 @@ pub(super) fn text_of(name: &str, arguments: &[Argument<'_>], is_inline: bool) -
         "jpy" | "¥" | "jpy convert" => amount("¥", &values),
         "inr" | "indian rupee" => amount("₹", &values),
         _ if is_date(name) => date(&values),
-        _ if has_other_numbers(name) => None,
-        "unité" | "unite" | "nombre" | "nb" | "num" | "unidad" | "unidade" | "tmp" => {
+        "unité" | "unite" | "nombre" | "nb" | "num" | "unidad" | "unidade" | "tmp" | "unitats"
+        | "fmtn" | "число" => {
             let starts = values.at(0).starts_with(|c: char| c.is_ascii_digit() || c == '-');
-            quantity(&values).or_else(|| starts.then(|| values.positional.join(" ")))
+            numbers::quantity(&values).or_else(|| starts.then(|| values.positional.join(" ")))
         }
-        _ if is_inline => quantity(&values),
+        // The numbers of an unknown template can mean anything.
         _ => None,
     };
     text.filter(|text| !text.is_empty())
@@ -130,18 +80,6 @@ fn sign_of(name: &str) -> Option<&'static str> {
         "pb" | "paragraph break" | "paragraph" | "br" | "crlf" => "\n",
         _ => return None,
     })
-}
-
-fn is_number(text: &str) -> bool {
-    let digits = text.chars().filter(char::is_ascii_digit).count();
-    let is_part = |c: char| {
-        c.is_ascii_digit()
-            || matches!(
-                c,
-                '.' | ',' | ' ' | '\u{a0}' | '-' | '−' | '–' | '+' | '±' | '/' | '⁄' | 'e'
-            )
-    };
-    digits > 0 && text.chars().all(is_part)
 }
 
 /// Returns a quantity without its conversion: `{{convert|5|to|10|km|mi}}` is `5 to 10 km`.
@@ -215,36 +153,6 @@ fn unit(code: &str) -> String {
     format!("{factor} {raised}")
 }
 
-/// Returns a number with its unit, as in `{{unité|12|km|2}}` or `{{val|1.5|e=3|u=kg}}`.
-fn quantity(values: &Values) -> Option<String> {
-    let mut text = values.at(0).to_owned();
-    if !is_number(&text) {
-        return None;
-    }
-    let exponent = values.named(&["e"]);
-    if is_number(exponent) {
-        text.push_str("×10");
-        text.push_str(&raised("sup", exponent));
-    }
-    let named = values.named(&["u", "ul", "unité", "unit", "up"]);
-    if !named.is_empty() {
-        return Some(format!("{text} {named}"));
-    }
-    let is_word = |word: &str| !word.is_empty() && !is_number(word) && word.chars().count() <= 24;
-    let mut at = 1;
-    while is_word(values.at(at)) {
-        text.push_str(if at == 1 { " " } else { "·" });
-        text.push_str(values.at(at));
-        at += 1;
-        let power = values.at(at);
-        if power.len() <= 3 && is_number(power) {
-            text.push_str(&raised("sup", power));
-            at += 1;
-        }
-    }
-    Some(text)
-}
-
 fn fraction(values: &Values) -> Option<String> {
     let [one, two, three] = [0, 1, 2].map(|at| values.at(at));
     match (two.is_empty(), three.is_empty()) {
@@ -301,16 +209,6 @@ fn date(values: &Values) -> Option<String> {
     Some(parts.join(" "))
 }
 
-/// Returns whether the numbers of a template are not a quantity.
-fn has_other_numbers(name: &str) -> bool {
-    const PREFIXES: [&str; 23] = [
-        "age", "bulleted", "cite", "clear", "col", "coor", "div", "doi", "efn", "geo", "harv",
-        "isbn", "issn", "koord", "map", "note", "oclc", "page", "rating", "ref", "rp", "sfn",
-        "year",
-    ];
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || name.contains("needed")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,7 +216,7 @@ mod tests {
     fn text(template: &str) -> Option<String> {
         let mut parts = template.split('|');
         let name = parts.next()?;
-        text_of(name, &parts.map(Argument::of).collect::<Vec<_>>(), true)
+        text_of(name, &parts.map(Argument::of).collect::<Vec<_>>(), false)
     }
 
     #[test]
@@ -334,8 +232,8 @@ mod tests {
             ("unité|12|km|2", "12 km²"),
             ("unité|3|m|s|-1", "3 m·s⁻¹"),
             ("unité|1000|habitants", "1000 habitants"),
-            ("val|1.5|e=3|u=kg", "1.5×10³ kg"),
             ("nombre|1234", "1234"),
+            ("nobr|10,8|millions", "10,8 millions"),
             ("unité|307,665 milliards", "307,665 milliards"),
             ("as of|2020|lc=y", "as of 2020"),
             ("höhe|115|DE-NHN", "115 m"),
@@ -345,7 +243,6 @@ mod tests {
             ("s|XIX|e", "XIXe siècle"),
             ("date|1|janvier|2000", "1 janvier 2000"),
             ("birth date|1950|3|4|df=y", "1950-03-04"),
-            ("circa|1900", "c. 1900"),
             ("us$|5 million", "$5 million"),
             ("sup|2", "²"),
             ("ndash", " – "),
@@ -362,6 +259,12 @@ mod tests {
             "cite web|1",
             "s|foo",
             "reflist|2",
+            "foobar|5",
+            "foobar|5|7",
+            "foobar|5|km",
+            "angle|30",
+            "nobr|a b",
+            "e|x",
             "convert|{{x}}|km",
         ] {
             assert_eq!(text(template), None, "{template}");
