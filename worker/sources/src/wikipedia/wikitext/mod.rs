@@ -61,7 +61,9 @@ const SECTION: char = '\0';
 pub fn strip(wikitext: &str, prefixes: &LinkPrefixes, form: Form) -> String {
     // The characters that mark sections and gaps must not be in the input. XML forbids them, but a
     // damaged dump can contain them.
-    let is_mark = |c: char| c == SECTION || readable::is_mark(c);
+    // The published form has no marks of blocks.
+    let is_used = |c: char| form == Form::Readable || c <= '\u{7}';
+    let is_mark = |c: char| c == SECTION || (readable::is_mark(c) && is_used(c));
     let owned = wikitext.contains(is_mark).then(|| wikitext.replace(is_mark, ""));
     let wikitext = owned.as_deref().unwrap_or(wikitext);
     let stripped = Stripper::new(wikitext, prefixes, form).run();

@@ -369,6 +369,12 @@ fn hostile_pages_take_time_in_proportion_to_their_length() {
 }
 
 #[test]
+fn characters_that_mark_blocks_are_kept_in_the_published_form() {
+    assert_eq!(stripped("a\u{8}b\u{e}c\u{1}d", "en"), "a\u{8}b\u{e}cd");
+    assert_eq!(readable("a\u{8}b\u{e}c\u{1}d"), "abcd");
+}
+
+#[test]
 fn newlines_collapse_to_two() {
     assert_eq!(collapsed("\n\na\n\n\n\nb\n\nc\nd\n"), "a\n\nb\n\nc\nd");
     assert_eq!(collapsed("\n\n\n"), "");
