@@ -55,7 +55,7 @@ impl Post {
 pub(super) enum Row {
     /// The row is a post.
     Post(Box<Post>),
-    /// The row cannot be read, or other markup or text stands in its place.
+    /// The row cannot be read, or something else is in its place.
     Bad { reason: Cow<'static, str>, detail: String },
 }
 

@@ -125,7 +125,7 @@ fn memory_is_bounded_whatever_a_file_holds() {
     for (file, expected) in [
         (format!("<row Id=\"1{padding}<row Id=\"2\" />"), 2),
         (format!("<row Id=\"1\" />{padding}<row Id=\"2\" />"), 3),
-        (padding.clone(), 1),
+        (padding, 1),
     ] {
         let mut rows = Rows::new(io::BufReader::with_capacity(100, file.as_bytes()), 1000);
         let mut found = 0;
