@@ -55,8 +55,9 @@ fn only_malformed_rows_of_a_site_are_lost_in_any_unit() {
     let (head, before, after) = ("<posts>\n", questions(100..200), questions(200..300));
     let answer = "  <row Id=\"900\" PostTypeId=\"2\" ParentId=\"100\" Body=\"The answer.\" />\n";
     let mut file = format!("{head}{before}{bad}{after}{answer}").into_bytes();
-    let offset = head.len() + before.len();
-    let not_utf8 = file.len();
+    // Rows start with their tag.
+    let offset = head.len() + before.len() + 2;
+    let not_utf8 = file.len() + 2;
     file.extend_from_slice(b"  <row Id=\"901\" Title=\"\xff\" />\n</posts>\n");
     for tables in ["", "[units]\ntarget_bytes = \"2kB\"\n[stackexchange]\nsort_memory = \"2kB\"\n"]
     {

@@ -33,7 +33,7 @@ pub struct HttpLimits {
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { head_bytes: 64 << 10, headers: 256, body_bytes: 8 << 20 }
+        Self { head_bytes: 256 << 10, headers: 256, body_bytes: 8 << 20 }
     }
 }
 
@@ -58,13 +58,13 @@ pub struct HttpBody<'a> {
 /// Deviations that are tolerated and that the caller counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BodyNotes {
-    /// A chunked or compressed body ended early; the part that decodes is kept.
+    /// A chunked or compressed body ended early or is damaged; the part that decodes is kept.
     pub cut_short: bool,
     /// `Content-Length` differs from the length of the stored body.
     pub length_disagrees: bool,
     /// A header names an encoding that the body does not have; the body was kept unchanged.
     pub encoding_was_undone: bool,
-    /// The body was a page in gzip although no header says so.
+    /// The body was a page in gzip although no header says so, or no second one.
     pub gzip_undeclared: bool,
 }
 
@@ -94,13 +94,22 @@ impl HttpError {
 }
 
 impl<'a> HttpResponse<'a> {
-    /// Splits head and body. The body starts after the first empty line.
+    /// Splits head and body. The body starts after the first empty line. Interim responses, such as
+    /// `100 Continue`, and blank lines before the response are skipped.
     pub fn split(payload: &'a [u8], limits: &HttpLimits) -> Result<Self, HttpError> {
         let window = &payload[..payload.len().min(limits.head_bytes)];
-        let head = head::parse(window, limits.headers)
-            .map_err(|detail| HttpError::Malformed { detail: detail.to_owned() })?;
-        let raw_body = &payload[head.bytes..];
-        Ok(Self { status: head.status, headers: head.headers, raw_body })
+        let mut at = 0;
+        loop {
+            at += head::blank_bytes(&window[at..]);
+            let head = head::parse(&window[at..], limits.headers)
+                .map_err(|detail| HttpError::Malformed { detail: detail.to_owned() })?;
+            at += head.bytes;
+            let next = at + head::blank_bytes(&window[at..]);
+            if !((100..200).contains(&head.status) && head::is_start(&window[next..])) {
+                let raw_body = &payload[at..];
+                return Ok(Self { status: head.status, headers: head.headers, raw_body });
+            }
+        }
     }
 
     /// Returns the value of the first header of this name, which is in lower case.
@@ -117,7 +126,7 @@ impl<'a> HttpResponse<'a> {
         if self.tokens("transfer-encoding").any(|token| token == "chunked") {
             // A chunked message has no length that a header could contradict.
             notes.length_disagrees = false;
-            match unchunk(self.raw_body)? {
+            match unchunk(self.raw_body) {
                 Some(chunks) => {
                     notes.cut_short |= chunks.cut_short;
                     bytes = Cow::Owned(chunks.bytes);
@@ -133,9 +142,8 @@ impl<'a> HttpResponse<'a> {
         for encoding in encodings.iter().rev() {
             bytes = decoded(encoding, bytes, limits, &mut notes)?;
         }
-        if encodings.is_empty()
-            && let Some(page) = undeclared_gzip(&bytes, limits)
-        {
+        // Some servers pack a page twice and declare it once.
+        if let Some(page) = undeclared_gzip(&bytes, limits) {
             notes.gzip_undeclared = true;
             bytes = Cow::Owned(page);
         }
@@ -145,13 +153,15 @@ impl<'a> HttpResponse<'a> {
         Ok(HttpBody { bytes, notes })
     }
 
-    /// Returns the comma-separated tokens of all headers of this name, in lower case.
+    /// Returns the comma-separated tokens of all headers of this name, in lower case and without
+    /// parameters and quotation marks.
     fn tokens(&self, name: &'static str) -> impl Iterator<Item = String> {
         self.headers
             .iter()
             .filter(move |(key, _)| key == name)
             .flat_map(|(_, value)| value.split(','))
-            .map(|token| token.trim().to_ascii_lowercase())
+            .filter_map(|token| token.split(';').next())
+            .map(|token| token.trim_matches(['"', '\'', ' ', '\t']).to_ascii_lowercase())
             .filter(|token| !token.is_empty())
     }
 }
@@ -170,44 +180,34 @@ struct Chunks {
 /// Undoes chunked coding; returns `None` if the body is not chunked, whatever its header says.
 ///
 /// The first chunk decides: it must have a size line, and end in a line break or reach the end of
-/// the payload. After that, an invalid size line is damage.
-fn unchunk(body: &[u8]) -> Result<Option<Chunks>, HttpError> {
+/// the payload. After that, an invalid size line ends the body.
+fn unchunk(body: &[u8]) -> Option<Chunks> {
     let mut bytes = Vec::new();
     let mut rest = body;
     let mut first = true;
     loop {
         let Some((line, size)) = head::chunk_size(rest) else {
-            if first {
-                return Ok(None);
-            }
-            if rest.len() <= MAX_CUT_SIZE_LINE && !rest.contains(&b'\n') {
-                return Ok(Some(Chunks { bytes, cut_short: true }));
-            }
-            let detail = format!("no chunk size at byte {}", body.len() - rest.len());
-            return Err(HttpError::ContentEncodingDamaged { encoding: "chunked".into(), detail });
+            return (!first).then_some(Chunks { bytes, cut_short: true });
         };
         rest = &rest[line..];
         if size == 0 {
-            return Ok(Some(Chunks { bytes, cut_short: false }));
+            return Some(Chunks { bytes, cut_short: false });
         }
         let Some((chunk, after)) =
             usize::try_from(size).ok().and_then(|size| rest.split_at_checked(size))
         else {
             bytes.extend_from_slice(rest);
-            return Ok(Some(Chunks { bytes, cut_short: true }));
+            return Some(Chunks { bytes, cut_short: true });
         };
         let line_break = line_break_bytes(after);
         if first && line_break == 0 && !after.is_empty() {
-            return Ok(None);
+            return None;
         }
         bytes.extend_from_slice(chunk);
         rest = &after[line_break..];
         first = false;
     }
 }
-
-/// Length below which an incomplete size line at the end of the payload counts as cut off.
-const MAX_CUT_SIZE_LINE: usize = 32;
 
 fn line_break_bytes(bytes: &[u8]) -> usize {
     if bytes.starts_with(b"\r\n") { 2 } else { usize::from(bytes.starts_with(b"\n")) }
@@ -240,6 +240,7 @@ fn decoded<'a>(
     }
     let (out, end) = match encoding {
         "gzip" | "x-gzip" => gunzip(&bytes, limits.body_bytes),
+        "deflate" if bytes.starts_with(&GZIP_MAGIC) => gunzip(&bytes, limits.body_bytes),
         "zstd" => unzstd(&bytes, limits.body_bytes),
         "deflate" if is_zlib(&bytes) => drain(ZlibDecoder::new(&*bytes), limits.body_bytes),
         "deflate" => drain(DeflateDecoder::new(&*bytes), limits.body_bytes),
@@ -250,7 +251,7 @@ fn decoded<'a>(
     }
     match end {
         Ok(()) => Ok(Cow::Owned(out)),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof && !out.is_empty() => {
+        Err(error) if keeps_output(&error) && !out.is_empty() => {
             notes.cut_short = true;
             Ok(Cow::Owned(out))
         }
@@ -259,6 +260,12 @@ fn decoded<'a>(
             detail: error.to_string(),
         }),
     }
+}
+
+/// Returns whether what was decoded before an error is used: the input ended, or was decoded to its
+/// end and has a wrong checksum. Other damage is often noticed only after wrong output.
+fn keeps_output(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::UnexpectedEof || error.to_string().contains("matching checksum")
 }
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

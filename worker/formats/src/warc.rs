@@ -1,7 +1,8 @@
 //! A reader of records in WARC, WET and WAT files, plain or packed in any form of `unpack`.
 //!
 //! A pull parser: Content-Length frames a record and is checked against what follows the body. That
-//! may be any number of line ends, a NUL, the end of the member or of the input, or another record.
+//! may be any number of line ends, a NUL, the end of the member or of the input, or another record;
+//! after the two line ends of the standard, anything else is a damaged region of its own.
 //! Lines can end with a single LF, and a record can continue in the next member. The caller decides
 //! what a record means and whether its bytes are text.
 //! Invariants: every record is one `Item`, and so is every damaged region of the input; damage
@@ -22,7 +23,7 @@ use std::io::{self, Read};
 
 use super::gzip::{Damage, GzipLimits, InputDigest};
 use super::unpack::Unpacker;
-use header::{Defect, shown, version_line};
+use header::{Defect, head_end, may_start_record, shown, version_line};
 use member_bytes::{Boundary, MemberBytes};
 
 pub use header::Header;
@@ -213,6 +214,9 @@ impl<R: Read> WarcReader<R> {
     fn seek_record(&mut self) -> io::Result<bool> {
         loop {
             if self.source.fill(1)? {
+                if self.next_index == 0 {
+                    self.skip_mark()?;
+                }
                 let view = self.source.view();
                 let blank = view.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0));
                 let blank = blank.count();
@@ -231,6 +235,14 @@ impl<R: Read> WarcReader<R> {
                 None => {}
             }
         }
+    }
+
+    /// Skips the byte order mark that some editors put at the start of a file.
+    fn skip_mark(&mut self) -> io::Result<()> {
+        if self.source.fill(3)? && self.source.view().starts_with(b"\xef\xbb\xbf") {
+            self.source.consume(3);
+        }
+        Ok(())
     }
 
     /// Measures the record in view, or finds out what is wrong with it and skips it.
@@ -276,7 +288,11 @@ impl<R: Read> WarcReader<R> {
         let Some(body_bytes) = fits else {
             return self.step_over(first, header_bytes, body_bytes).map(Err);
         };
-        let checked = self.check_end(header_bytes + body_bytes)?;
+        let mut checked = self.check_end(header_bytes + body_bytes)?;
+        if checked.is_err() && self.ends_as_standard(header_bytes + body_bytes) {
+            // What follows is the defect, and the next item.
+            checked = Ok(false);
+        }
         match checked {
             Ok(standard) => self.odd_ends += u64::from(!standard),
             Err(_) => self.keep_head(header_bytes),
@@ -347,6 +363,13 @@ impl<R: Read> WarcReader<R> {
             _ => format!("`{}` follows the record, not another record", shown(next)),
         };
         Ok(Err((REASON_CONTENT_LENGTH_WRONG, text)))
+    }
+
+    /// Returns whether exactly the two line ends of the standard, and then something else, follow.
+    fn ends_as_standard(&self, record_bytes: usize) -> bool {
+        let after = self.source.view().get(record_bytes..).unwrap_or_default();
+        let next = after.strip_prefix(TWO_LINE_ENDS).and_then(<[u8]>::first);
+        next.is_some_and(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
     /// Skips a record that is too large, in bounded memory. Its length is not trusted: if another
@@ -473,19 +496,4 @@ impl<R: Read> WarcReader<R> {
             }
         }
     }
-}
-
-/// Returns whether a record may start with these bytes, which can be cut off.
-fn may_start_record(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(RECORD_START.len())];
-    RECORD_START[..start.len()].eq_ignore_ascii_case(start)
-}
-
-/// Returns the length of a head that ends with an empty line, which is searched from `from` on.
-fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
-    memchr::memchr_iter(b'\n', &bytes[from..]).find_map(|at| match bytes[from + at + 1..] {
-        [b'\n', ..] => Some(from + at + 2),
-        [b'\r', b'\n', ..] => Some(from + at + 3),
-        _ => None,
-    })
 }

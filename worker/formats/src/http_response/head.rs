@@ -16,10 +16,21 @@ pub(super) struct Head {
 /// Longest size line of a chunk, with its extensions.
 const SIZE_LINE_MAX_BYTES: usize = 4096;
 
+/// Returns the number of bytes of blank lines at the start.
+pub(super) fn blank_bytes(bytes: &[u8]) -> usize {
+    bytes.len() - bytes.trim_ascii_start().len()
+}
+
+/// Returns whether a response starts here.
+pub(super) fn is_start(bytes: &[u8]) -> bool {
+    bytes.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"))
+}
+
 /// Parses the head at the start of `window`; an error says what is wrong. More headers than
 /// `headers_max` are ignored.
 pub(super) fn parse(window: &[u8], headers_max: usize) -> Result<Head, &'static str> {
-    let mut lines = Lines { window, at: 0 };
+    let end = if ends_lines_with_cr(window) { b'\r' } else { b'\n' };
+    let mut lines = Lines { window, at: 0, end };
     let first = lines.next().ok_or("the status line does not end")?;
     let status = status(first).ok_or("no status line")?;
     let mut headers: Vec<(String, String)> = Vec::new();
@@ -57,16 +68,24 @@ fn status(line: &[u8]) -> Option<u16> {
     words.next()?.parse().ok().filter(|code| (100..1000).contains(code))
 }
 
-/// Lines without their ends: LF, or any number of CR and LF.
+/// Returns whether the status line ends with a single CR, as all lines then do.
+fn ends_lines_with_cr(window: &[u8]) -> bool {
+    let at = memchr::memchr2(b'\r', b'\n', window);
+    let next = at.filter(|at| window[*at] == b'\r').and_then(|at| window.get(at + 1));
+    next.is_some_and(|next| !matches!(next, b'\r' | b'\n'))
+}
+
+/// Lines without their ends: LF, or any number of CR and LF; or CR alone.
 struct Lines<'a> {
     window: &'a [u8],
     at: usize,
+    end: u8,
 }
 
 impl<'a> Lines<'a> {
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = &self.window[self.at..];
-        let feed = memchr::memchr(b'\n', rest)?;
+        let feed = memchr::memchr(self.end, rest)?;
         self.at += feed + 1;
         let line = &rest[..feed];
         let end = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
@@ -94,6 +113,8 @@ mod tests {
         for (head, status, headers) in [
             ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", 200, page),
             ("HTTP/1.1 200 OK\nContent-Type: text/html\n\n", 200, page),
+            ("HTTP/1.1 200 OK\rContent-Type: text/html\r\r", 200, page),
+            ("HTTP/1.1 200 OK\rContent-Type:\r text/html\r\r", 200, page),
             ("HTTP/1.1 200 OK\r\r\nContent-Type:text/html\r\r\n\r\r\n", 200, page),
             ("http/1.0 404\r\nContent-Type : text/html\r\n\n", 404, page),
             ("HTTP/2 200\r\nno header\r\nContent-Type: text/html\r\n\r\n", 200, page),

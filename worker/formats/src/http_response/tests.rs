@@ -61,7 +61,7 @@ fn a_version_that_the_parser_does_not_know_is_read() {
 
 #[test]
 fn what_is_not_a_response_is_malformed() {
-    let endless = response(&"x: y\r\n".repeat(30_000), b"");
+    let endless = response(&"x: y\r\n".repeat(60_000), b"");
     for payload in
         [&b""[..], b"<html>", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\na: b", &endless]
     {
@@ -121,11 +121,73 @@ fn a_chunked_body_that_is_cut_is_kept_up_to_the_cut() {
 }
 
 #[test]
-fn a_chunk_size_that_is_not_a_number_is_damage() {
-    let raw = b"4\r\nbody\r\nnot a size line, not at all\r\n";
-    let error = body_of(&response("transfer-encoding: chunked", raw)).unwrap_err();
-    assert_eq!(error.reason(), "content_encoding_damaged");
-    assert!(error.to_string().contains("byte 9"), "{error}");
+fn a_wrong_chunk_size_or_checksum_keeps_what_decodes() {
+    let mut checksum = gzip(PAGE);
+    let at = checksum.len() - 8;
+    checksum[at] ^= 0x55;
+    let mut length = gzip(PAGE);
+    let at = length.len() - 1;
+    length[at] ^= 0x55;
+    let (chunked, packed) = ("transfer-encoding: chunked", "content-encoding: gzip");
+    for (headers, raw, kept) in [
+        (chunked, b"4\r\nbody\r\nnot a size line, not at all\r\n".to_vec(), &b"body"[..]),
+        (chunked, b"4\r\nbody\r\nZZ\r\n and\r\n0\r\n\r\n".to_vec(), b"body"),
+        (packed, checksum, PAGE),
+        (packed, length, PAGE),
+    ] {
+        let (body, notes) = body_of(&response(headers, &raw)).unwrap();
+        assert_eq!((&body[..], notes.cut_short), (kept, true), "{headers}");
+    }
+}
+
+#[test]
+fn what_comes_before_the_response_is_skipped() {
+    let real = response("A: b", b"body");
+    for before in [
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 102 Processing\n\n",
+        "\r\n",
+        "\n\n",
+        "\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
+    ] {
+        let payload = [before.as_bytes(), &real].concat();
+        let read = HttpResponse::split(&payload, &HttpLimits::default()).unwrap();
+        assert_eq!((read.status, read.header("a")), (200, Some("b")), "{before:?}");
+        assert_eq!(&*read.body(&HttpLimits::default()).unwrap().bytes, b"body", "{before:?}");
+    }
+    let alone = b"HTTP/1.1 100 Continue\r\n\r\nno response";
+    assert_eq!(HttpResponse::split(alone, &HttpLimits::default()).unwrap().status, 100);
+    let body = response("", b"\r\nHTTP/1.1 404 quoted\r\n\r\n");
+    assert_eq!(HttpResponse::split(&body, &HttpLimits::default()).unwrap().status, 200);
+}
+
+#[test]
+fn a_long_head_is_read() {
+    let headers = format!("Set-Cookie: {}", "x".repeat(250 << 10));
+    assert_eq!(body_of(&response(&headers, b"body")).unwrap().0, b"body");
+}
+
+#[test]
+fn an_encoding_that_is_declared_inexactly_is_undone() {
+    let twice = gzip(&gzip(PAGE));
+    for (name, packed, undeclared) in [
+        ("gzip", twice, true),
+        ("deflate", gzip(PAGE), false),
+        ("gzip;", gzip(PAGE), false),
+        ("\"gzip\"", gzip(PAGE), false),
+        ("gzip;q=1.0", gzip(PAGE), false),
+        ("'br'", brotli(PAGE), false),
+    ] {
+        let (body, notes) =
+            body_of(&response(&format!("Content-Encoding: {name}"), &packed)).unwrap();
+        let expected = BodyNotes { gzip_undeclared: undeclared, ..BodyNotes::default() };
+        assert_eq!((&body[..], notes), (PAGE, expected), "{name}");
+    }
+    // A download that is served in gzip is not a page.
+    let download = gzip(&gzip(b"a,b\n1,2\n"));
+    let (body, _) = body_of(&response("Content-Encoding: gzip", &download)).unwrap();
+    assert_eq!(&body[..], gzip(b"a,b\n1,2\n"));
 }
 
 #[test]

@@ -147,6 +147,21 @@ pub(super) fn version_line(bytes: &[u8]) -> Option<usize> {
     (known && named).then_some(RECORD_START.len() + 2 + version + line_end)
 }
 
+/// Returns whether a record may start with these bytes, which can be cut off.
+pub(super) fn may_start_record(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(RECORD_START.len())];
+    RECORD_START[..start.len()].eq_ignore_ascii_case(start)
+}
+
+/// Returns the length of a head that ends with an empty line, which is searched from `from` on.
+pub(super) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    memchr::memchr_iter(b'\n', &bytes[from..]).find_map(|at| match bytes[from + at + 1..] {
+        [b'\n', ..] => Some(from + at + 2),
+        [b'\r', b'\n', ..] => Some(from + at + 3),
+        _ => None,
+    })
+}
+
 /// Returns the first bytes of untrusted data, escaped for a message.
 pub(super) fn shown(bytes: &[u8]) -> String {
     const SHOWN_BYTES: usize = 60;

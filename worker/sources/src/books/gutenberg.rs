@@ -2,14 +2,18 @@
 //!
 //! Marks start with `*** START OF` or `*** END OF` and name Project Gutenberg; a long title
 //! continues them on the next lines. Texts of the 1990s end their header with `*END*THE SMALL
-//! PRINT`, and the text itself with a line such as `End of The Project Gutenberg Etext of …`. A
-//! text without marks is not changed.
+//! PRINT`, and the text itself with a line such as `End of The Project Gutenberg Etext of …`. If a
+//! mark follows, such a line is only used shortly before it. A text without marks is not changed.
+
+use std::collections::VecDeque;
 
 use super::fields::{self, HEADER_BYTES, starts_with};
 
 /// Number of last bytes in which a line such as `End of Project Gutenberg's …` ends the text. The
 /// licence that follows has 20 KB.
 const FOOTER_BYTES: usize = 28 << 10;
+/// Number of bytes between such a line, which can name a long title, and the mark that follows it.
+const CLOSING_BYTES: usize = 600;
 /// Number of lines over which a mark can extend.
 const MARK_LINES: usize = 4;
 /// Number of notes on the making of a text that can follow its header.
@@ -76,7 +80,9 @@ enum Mark {
 /// Finds the marks in a text.
 fn marks(text: &str) -> Marks {
     let mut marks = Marks::default();
+    // The first closing line, and the first of those shortly before the current line.
     let mut closing = None;
+    let mut recent: VecDeque<usize> = VecDeque::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let start = at;
@@ -87,6 +93,7 @@ fn marks(text: &str) -> Marks {
             Mark::Start => {
                 // What follows is another book of the same file.
                 (marks.end, closing) = (None, None);
+                recent.clear();
                 let is_later = |(_, end): (usize, usize)| !ends_small_print(&text[..end]);
                 if in_header && !marks.start.is_some_and(is_later) {
                     marks.start = Some((start, start + mark_len(&text[start..])));
@@ -96,9 +103,16 @@ fn marks(text: &str) -> Marks {
                 marks.start = Some((start, start + mark_len(&text[start..])));
             }
             Mark::SmallPrint => {}
-            Mark::End => marks.end = marks.end.or(Some(start)),
-            Mark::Closing if text.len() - start <= FOOTER_BYTES => {
-                closing = closing.or(Some(start));
+            Mark::End if marks.end.is_none() => {
+                marks.end = Some(start);
+                closing = recent.iter().copied().find(|at| start - at <= CLOSING_BYTES);
+            }
+            Mark::End => {}
+            Mark::Closing if marks.end.is_none() => {
+                recent.push_back(start);
+                while recent.pop_front_if(|at| start - *at > CLOSING_BYTES).is_some() {}
+                let in_footer = text.len() - start <= FOOTER_BYTES;
+                closing = closing.or(Some(start).filter(|_| in_footer));
             }
             Mark::Closing => {}
         }
@@ -179,23 +193,55 @@ fn without_notes(body: &str) -> &str {
         "Transcribed from",
         "HTML version by",
     ];
+    // A book can start with these words as well.
+    const AMBIGUOUS: [&str; 3] = ["Produced by", "Prepared by", "Scanned by"];
     let mut rest = body.trim_start_matches(['\n', '\r', ' ']);
     for _ in 0..MAX_NOTES {
         let note = rest.trim_start_matches('[');
-        if !NOTES.iter().any(|known| starts_with(note, known)) {
-            break;
-        }
+        let Some(known) = NOTES.iter().find(|known| starts_with(note, known)) else { break };
         let paragraph = rest.split_inclusive('\n').take_while(|line| !line.trim().is_empty());
         let lines: Vec<usize> = paragraph.take(NOTE_LINES + 1).map(str::len).collect();
         // Without an empty line after it, a note is one line.
         let count = if lines.len() > NOTE_LINES { 1 } else { lines.len() };
         let len: usize = lines[..count].iter().sum();
+        let after = rest.len() - note.len() + known.len();
+        if AMBIGUOUS.contains(known) && !names_producer(&rest[after..len]) {
+            break;
+        }
         rest = rest[len..].trim_start_matches(['\n', '\r', ' ']);
     }
     // The first line keeps its indentation.
     let from = body.len() - rest.len();
     let line = body[..from].rfind('\n').map_or(0, |feed| feed + 1);
     &body[line..]
+}
+
+/// Returns whether the rest of a paragraph names people, or what such notes mention.
+fn names_producer(paragraph: &str) -> bool {
+    const MENTIONED: [&str; 12] = [
+        "@",
+        "http",
+        "e-text",
+        "ebook",
+        "etext",
+        "gutenberg",
+        "html",
+        "pgdp",
+        "proofread",
+        " team",
+        "transcri",
+        "volunteer",
+    ];
+    const BETWEEN_NAMES: [&str; 20] = [
+        "a", "an", "and", "at", "by", "da", "de", "der", "di", "du", "for", "from", "in", "la",
+        "of", "the", "van", "von", "with", "y",
+    ];
+    let lower = paragraph.to_lowercase();
+    let in_name = |word: &str| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        !word.starts_with(char::is_lowercase) || BETWEEN_NAMES.contains(&word)
+    };
+    MENTIONED.iter().any(|it| lower.contains(it)) || paragraph.split_whitespace().all(in_name)
 }
 
 #[cfg(test)]
@@ -272,6 +318,56 @@ mod tests {
         let text =
             format!("*** START OF PROJECT GUTENBERG X ***\nEnd of the Gutenberg era\n{long}");
         assert!(read(&text, true).text.len() > long.len());
+    }
+
+    #[test]
+    fn a_closing_line_long_before_the_mark_does_not_end_the_text() {
+        let start = "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n";
+        let end = "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n";
+        let closing = "End of Project Gutenberg's X, by Y\n";
+        let more = "More of the story.\n".repeat(40);
+        let licence = "licence\n".repeat(2000);
+        for (body, left) in [
+            (format!("t\n{closing}{more}"), format!("t\n{closing}{more}")),
+            (format!("t\n{closing}{more}\n{closing}\n"), format!("t\n{closing}{more}\n")),
+            (format!("t\n{closing}{closing}\n\n"), "t\n".to_owned()),
+            (format!("t\n{closing}by someone with a\nlong name\n\n"), "t\n".to_owned()),
+            (format!("t\n{more}"), format!("t\n{more}")),
+        ] {
+            let text = format!("{start}{body}{end}{licence}");
+            assert_eq!(read(&text, true).text, left.trim_matches('\n'), "{body}");
+            let after = format!("{start}{body}{end}{closing}");
+            assert_eq!(read(&after, true).text, left.trim_matches('\n'), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_notes_that_name_their_makers_are_removed() {
+        let removed = [
+            "Produced by David Widger",
+            "Produced by Judith Boss and David Widger",
+            "Produced by Juliet Sutherland, J. van der Berg and the Online\nDistributed \
+             Proofreading Team at https://www.pgdp.net (This\nfile was produced from images)",
+            "Produced by an anonymous Project Gutenberg volunteer.",
+            "[Prepared by A. Haines, Halifax, Nova Scotia]",
+            "Scanned by Charles Keller with OmniPage 1988",
+            "Produced by Иван Петров",
+        ];
+        let kept = [
+            "Produced by nature, the pearl is never alike.",
+            "Produced by steam, the motion is even.",
+            "Produced by Nature, the pearl is seldom of the same form twice.",
+            "Prepared by long study, he went\nto sea.",
+            "Scanned by the lighthouse, the water lay dark.",
+        ];
+        for note in removed {
+            let text = format!("*** START OF PROJECT GUTENBERG X ***\n\n{note}\n\n\nt\n");
+            assert_eq!(read(&text, true).text, "t", "{note}");
+        }
+        for prose in kept {
+            let text = format!("*** START OF PROJECT GUTENBERG X ***\n\n{prose}\n\nt\n");
+            assert_eq!(read(&text, true).text, format!("{prose}\n\nt"), "{prose}");
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn records_of_all_kinds_are_read_or_dropped_by_what_they_are() {
     let expected = counted(&[
         ("content_type", 7),
         ("http_malformed", 2),
-        ("http_status", 4),
+        ("http_status", 3),
         ("record_type/continuation", 1),
         ("record_type/metadata", 1),
         ("record_type/other", 1),

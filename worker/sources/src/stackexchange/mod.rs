@@ -9,9 +9,11 @@
 //! split therefore exchange their rows first. An archive is never split.
 
 mod archive;
+mod entities;
 mod html;
 mod parts;
 mod posts;
+mod rows;
 mod sites;
 mod sorter;
 mod soup;
@@ -28,7 +30,8 @@ use super::{
     Input, Joined, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected,
     Source, forms,
 };
-use posts::{Post, Row, Rows};
+use posts::{Post, Row};
+use rows::Rows;
 use sorter::{Sorted, Sorter};
 use threads::Thread;
 use thresher_formats::form::Form;

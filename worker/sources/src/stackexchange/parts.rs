@@ -11,7 +11,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use thresher_job::{JobSpec, SourceSpec};
 
-use super::posts::{Row, Rows};
+use super::posts::Row;
+use super::rows::Rows;
 use super::sorter::{Sortable, Sorter};
 use super::{Reading, StackExchange, sort_failed};
 use crate::{GiveRow, Input, Joined, PartRows, RecordSink};
@@ -61,11 +62,9 @@ impl Joined for StackExchange {
     ) -> Result<InputDigest, UnitError> {
         let failed = |error: &std::io::Error| input.failed(error);
         let piece = input.piece().unwrap_or_default();
-        let inside_line = input.starts_inside_line()?;
         let mut reader = BufReader::new(HashedReader::up_to(input.open()?, piece.length));
         let most = job.stackexchange.max_row_bytes.0 as usize;
-        let rows = Rows::of_piece(&mut reader, most, piece, inside_line);
-        let mut rows = rows.map_err(|error| failed(&error))?;
+        let mut rows = Rows::of_piece(&mut reader, most, piece);
         let mut sorter = Sorter::new(input.scratch(), job.stackexchange.sort_memory.0);
         while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
             let part = part_of(&row, own, parts);

@@ -3,11 +3,14 @@
 //! Sources are used in this order: byte order mark, `charset` of the HTTP header, declaration in
 //! the page's first bytes (`<meta>`, XML declaration), and last a detector that looks at the bytes
 //! and the top-level domain. Bytes that are valid UTF-8 with other characters than ASCII are UTF-8
-//! whatever is declared, because text in another charset is practically never valid UTF-8. Any
-//! other declaration is used even if bytes contradict it; the malformed sequences are counted, so
-//! that a filter can decide.
+//! whatever is declared, because text in another charset is practically never valid UTF-8. Without
+//! a declaration, and under the defaults of old servers, a few malformed sequences do not change
+//! that (`utf8`). Any other declaration is used even if bytes contradict it; the malformed
+//! sequences are counted, so that a filter can decide.
 //!
 //! Invariant: decoding never fails; each malformed sequence becomes one U+FFFD.
+
+mod utf8;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
@@ -21,7 +24,7 @@ pub enum CharsetSource {
     HttpHeader,
     /// A declaration in the page.
     Page,
-    /// The bytes, which are valid UTF-8 although something else is declared.
+    /// The bytes, which are UTF-8 although something else is declared.
     Bytes,
     /// The detector.
     Detector,
@@ -59,25 +62,11 @@ fn choose(
     let declared = header.or_else(|| Some((declared_in_page(bytes)?, CharsetSource::Page)));
     match declared {
         None => (detect(bytes, url), CharsetSource::Detector, 0),
-        Some((encoding, _)) if encoding != UTF_8 && is_utf_8_instead_of(encoding, bytes) => {
+        Some((encoding, _)) if encoding != UTF_8 && utf8::replaces(encoding, bytes) => {
             (UTF_8, CharsetSource::Bytes, 0)
         }
         Some((encoding, source)) => (encoding, source, 0),
     }
-}
-
-/// Returns whether bytes are valid UTF-8 with characters that `declared` would have misread. The
-/// last character may be cut off.
-fn is_utf_8_instead_of(declared: &'static Encoding, bytes: &[u8]) -> bool {
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(_) => bytes,
-        Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
-        Err(_) => return false,
-    };
-    // A few characters of two bytes can be valid UTF-8 by chance, but Chinese, Japanese and Korean
-    // have three bytes there.
-    let least = if declared.is_single_byte() { 0x80 } else { 0xe0 };
-    valid.iter().any(|&byte| byte >= least)
 }
 
 /// Returns the encoding of a label. Charsets that are unsafe to decode (`replacement`) count as
@@ -246,6 +235,10 @@ fn detect(bytes: &[u8], url: &str) -> &'static Encoding {
         [b'<', 0, _, 0, ..] => return UTF_16LE,
         [0, b'<', 0, _, ..] => return UTF_16BE,
         _ => {}
+    }
+    // The detector rules an encoding out at its first malformed sequence.
+    if utf8::is_undeclared(bytes) {
+        return UTF_8;
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(bytes, true);

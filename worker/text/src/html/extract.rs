@@ -144,12 +144,16 @@ fn text_of(root: NodeRef<'_>) -> String {
         if node.is_text() {
             writer.text(&node.text());
         } else {
-            let mut role = role_of(node.node_name().as_deref());
+            let name = node.node_name();
+            let mut role = role_of(name.as_deref());
             if node.has_attr("hidden") || is_invisible(node.attr("style").as_deref()) {
                 role = Role::Hidden;
             }
             writer.open(role);
             below = if role == Role::Hidden { None } else { node.first_child() };
+            if below.is_some() {
+                writer.text(mark_before(&node, name.as_deref(), writer.ends_with_digit()));
+            }
             if below.is_none() {
                 writer.close(role);
             }
@@ -168,8 +172,28 @@ fn text_of(root: NodeRef<'_>) -> String {
             }
             let Some(parent) = node.parent() else { return writer.finish() };
             node = parent;
-            writer.close(role_of(node.node_name().as_deref()));
+            let name = node.node_name();
+            if name.as_deref() == Some("q") {
+                writer.text("\"");
+            }
+            writer.close(role_of(name.as_deref()));
         }
+    }
+}
+
+/// Returns what a browser shows by a style and text has to show by a sign: quotation marks, and
+/// digits above or below others, such as the exponent of `10^6`.
+fn mark_before(node: &NodeRef<'_>, name: Option<&str>, after_digit: bool) -> &'static str {
+    let is_number = || {
+        let text = node.text();
+        let digits = text.trim().trim_start_matches(['-', '+', '\u{2212}']);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match name {
+        Some("q") => "\"",
+        Some("sup") if after_digit && is_number() => "^",
+        Some("sub") if after_digit && is_number() => "_",
+        _ => "",
     }
 }
 

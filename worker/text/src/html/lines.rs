@@ -113,6 +113,12 @@ impl LineWriter {
         }
     }
 
+    /// Returns whether the next text continues a line that ends with a digit.
+    pub(crate) fn ends_with_digit(&self) -> bool {
+        let line = &self.out[self.line_start..];
+        self.gap.is_none() && line.ends_with(|sign: char| sign.is_ascii_digit())
+    }
+
     /// Returns the finished text.
     pub(crate) fn finish(mut self) -> String {
         self.end_line();

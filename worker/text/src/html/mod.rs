@@ -155,7 +155,8 @@ pub fn page_text_of_type(
     stop: &Stop,
 ) -> Result<Page, PageError> {
     let response = HttpResponse::split(payload, &limits.http)?;
-    if response.status != 200 {
+    // A proxy that changed the page answers with 203.
+    if !matches!(response.status, 200 | 203) {
         return Err(PageError::Status { status: response.status });
     }
     let declared = response.header("content-type");

@@ -129,6 +129,47 @@ fn a_page_without_an_article_gives_all_its_visible_text() {
 }
 
 #[test]
+fn what_only_a_style_shows_has_a_sign_in_the_text() {
+    for (markup, expected) in [
+        ("about 10<sup>6</sup> stars", "about 10^6 stars"),
+        ("10<sup> -6 </sup>m", "10^ -6 m"),
+        ("10<sup>\u{2212}6</sup>", "10^\u{2212}6"),
+        ("101<sub>2</sub> is 5", "101_2 is 5"),
+        ("x<sup>2</sup>, H<sub>2</sub>O", "x2, H2O"),
+        ("the 4<sup>th</sup> of 10 <sup>6</sup>", "the 4th of 10 6"),
+        ("in 1990<sup><a href=x>[1]</a></sup>", "in 1990[1]"),
+        ("He said <q>yes</q>.", "He said \"yes\"."),
+        ("<q>a <q>b</q></q> <q></q>", "\"a \"b\"\""),
+    ] {
+        let found = page("text/html; charset=utf-8", format!("<p>{markup}</p>").as_bytes());
+        assert_eq!(found.unwrap().text, expected, "{markup}");
+        let article =
+            format!("<article><h1>A</h1><p>{}</p><p>{markup}</p></article>", "words, ".repeat(80));
+        let found = page("text/html; charset=utf-8", article.as_bytes()).unwrap();
+        assert!(found.text.ends_with(expected), "{markup}: {}", found.text);
+    }
+}
+
+#[test]
+fn plain_text_in_utf_8_with_a_bad_byte_is_utf_8() {
+    let text = "Съешь же ещё этих мягких французских булок, да выпей чаю.";
+    for bytes in [[text.as_bytes(), b" \xff"].concat(), text.as_bytes()[..text.len() - 2].to_vec()]
+    {
+        for content_type in ["text/plain", "text/plain; charset=iso-8859-1", "text/html"] {
+            let found = page(content_type, &bytes).unwrap();
+            assert_eq!((found.charset, found.malformed_sequences), ("UTF-8", 1), "{content_type}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_a_proxy_changed_is_read() {
+    let payload = b"HTTP/1.1 203 Non-Authoritative\r\nContent-Type: text/html\r\n\r\n<p>text</p>";
+    let read = page_text(payload, "http://a/", &HtmlRules::default(), &Stop::default());
+    assert_eq!(read.unwrap().text, "text");
+}
+
+#[test]
 fn plain_text_keeps_its_lines() {
     let page = page("text/plain", "\u{feff}one\r\n\r\n\r\n  two \r\n".as_bytes()).unwrap();
     assert_eq!((page.text.as_str(), page.extraction), ("one\n\n  two", Extraction::PlainText));

@@ -59,11 +59,57 @@ fn a_record_whose_length_is_right_is_read_whatever_line_ends_follow() {
 
 #[test]
 fn anything_else_after_the_body_shows_that_the_length_is_wrong() {
-    for end in [&b"x\r\n\r\n"[..], b"\r\n\r\nx\r\n", b"\r\n\r\n  \r\n", b"\r\n\r\nWAR\r\n"] {
+    for end in [&b"x\r\n\r\n"[..], b"\r\nx\r\n", b"\n\nx\r\n", b"\r\n\r\n\nx\r\n"] {
         let input = [with_ends("\r\n", b"one", end), record(b"two")].concat();
         let items = read(&input);
         let [Bad(0, reason), Body(_, two)] = &items[..] else { panic!("{items:?}") };
         assert_eq!((*reason, &two[..]), (REASON_CONTENT_LENGTH_WRONG, &b"two"[..]));
+    }
+}
+
+#[test]
+fn garbage_after_a_whole_record_is_an_item_of_its_own() {
+    let first = record(b"one");
+    for garbage in [
+        &b"x\r\n"[..],
+        b"  \r\n",
+        b"WAR\r\n",
+        b"garbage\nWARC/1.0 in text\n\n",
+        b"\xef\xbb\xbf",
+        &[0xff; 100_000],
+    ] {
+        let at = first.len() as u64;
+        let bad = (at, REASON_HEADER_MALFORMED);
+        let two = record(b"two");
+        let plain = [&first[..], garbage, b"\n", &two].concat();
+        let items = read(&plain);
+        let [Body(0, one), Bad(offset, reason), Body(_, last)] = &items[..] else {
+            panic!("{items:?}")
+        };
+        assert_eq!((&one[..], (*offset, *reason), &last[..]), (&b"one"[..], bad, &b"two"[..]));
+        // In one member, in members of their own, and at the end of the input.
+        for input in [
+            gzip(&plain),
+            [gzip(&[&first[..], garbage].concat()), gzip(&two)].concat(),
+            [gzip(&first), gzip(garbage), gzip(&two)].concat(),
+            [gzip(&two), gzip(&[&first[..], garbage].concat())].concat(),
+        ] {
+            let items = read(&input);
+            let bodies = items.iter().filter(|item| matches!(item, Body(..))).count();
+            assert_eq!((bodies, items.len()), (2, 3), "{items:?}");
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_costs_nothing() {
+    let plain = [&b"\xef\xbb\xbf"[..], &record(b"one"), &record(b"two")].concat();
+    for input in [plain.clone(), gzip(&plain)] {
+        assert_eq!(bodies_of(&read(&input)), [b"one", b"two"]);
+        assert_eq!(
+            read_all(Trickle { input: &input, step: 1 }, WarcLimits::default()),
+            read(&input)
+        );
     }
 }
 

@@ -32,6 +32,7 @@ impl Reader<'_> {
         if !self.limits.expands || self.budget.is_spent() {
             return self.emit_command(name);
         }
+        let in_file = self.is_in_file();
         // Arguments can follow the end of the value that ends with the call.
         while self.is_in_finished_value() {
             self.pop();
@@ -49,7 +50,7 @@ impl Reader<'_> {
         };
         self.budget.search(call.searched);
         let cost = known.expanded_len(&call).saturating_add(EXPANSION_BYTES);
-        self.start_call(name, at);
+        self.start_call(name, at, in_file);
         if !self.pays(cost) {
             return self.give_up();
         }
@@ -86,14 +87,16 @@ impl Reader<'_> {
         })
     }
 
-    /// Notes a call in a file, whose name ends at `at`. Calls in the values of macros belong to it.
-    fn start_call(&mut self, name: &str, at: usize) {
+    fn is_in_file(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }))
+    }
+
+    /// Notes a call in a file, whose name ends at `at`. Calls in the values of macros belong to it,
+    /// also the one that ends a value, which is no longer among the frames then.
+    fn start_call(&mut self, name: &str, at: usize, in_file: bool) {
         let frames = self.frames.len();
-        let in_file =
-            matches!(self.frames.last(), Some(Frame { source: FrameSource::File { .. }, .. }));
-        self.budget.calls.retain(|call| call.frames < frames);
-        let is_continued = self.budget.calls.last().is_some_and(|call| call.frames == frames);
-        if !in_file || is_continued {
+        self.budget.calls.retain(|call| call.frames < frames + usize::from(!in_file));
+        if !in_file {
             return;
         }
         self.budget.calls.push(Pending {

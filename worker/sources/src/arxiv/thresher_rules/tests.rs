@@ -172,6 +172,26 @@ fn expansion_is_bounded_and_leaves_the_macro_as_it_is() {
 }
 
 #[test]
+fn a_macro_without_an_end_stays_as_it_is_whatever_the_limit() {
+    for (definitions, tex, expected) in [
+        ("\\def\\x{a\\x}", "\\x{q} b", "\\x{q} b"),
+        ("\\def\\x{a \\x }", "\\x b", "\\x b"),
+        ("\\def\\x{\\x}", "\\x b", "\\x b"),
+        ("\\newcommand{\\x}{b \\y}\\newcommand{\\y}{c \\x}", "\\x \\y d", "\\x c \\x d"),
+        ("\\def\\x{a\\y}\\def\\y{\\z}\\def\\z{\\x}", "\\x b", "\\x b"),
+        ("\\newcommand{\\x}[1][o]{#1\\x}", "\\x b", "\\x b"),
+        ("\\newcommand{\\x}[1]{#1\\x{#1}}", "\\x{a} b", "\\x{a} b"),
+        ("\\def\\x{a\\y}\\def\\y#1{<#1>}", "\\x{q} \\x{r}", "a<q> a<r>"),
+    ] {
+        let paper = format!(
+            "{definitions}\\documentclass{{a}}\\begin{{document}}\\section{{A}}{tex}\\end{{document}}"
+        );
+        let found = text_of(&[("a.tex".to_owned(), paper.into())], 64 << 20).unwrap();
+        assert_eq!(found.text.trim_end(), format!("\\section{{A}}{expected}"), "{definitions}");
+    }
+}
+
+#[test]
 fn files_are_inserted_where_they_are_input() {
     const MAIN: &str = "\\documentclass[x]{y}\\begin{document}\\section{A} ";
     let main = |tex: &str| format!("{MAIN}{tex}\\end{{document}}");

@@ -1,0 +1,240 @@
+//! Finds the rows of a `Posts.xml` by their markup, wherever lines start and end.
+//!
+//! XML has no `<` inside an attribute, so `<row` and a blank start a row whatever is before them.
+//! A row ends with the first `>` outside of quotation marks, or, if it is damaged, with the next
+//! row. Between rows there are line breaks, comments and the tags of the file; anything else there
+//! is one malformed row. What follows a row that cannot be read is skipped with it.
+//!
+//! **Invariant:** a row belongs to the piece in which it starts, together with what is between it
+//! and the next row. The bytes at a place alone decide whether a row starts there, so that pieces
+//! of any size give each row once. Memory holds one row of at most the given size, and a block.
+
+use std::io::{self, BufRead};
+
+use memchr::memmem;
+use thresher_formats::piece::Piece;
+
+use super::posts::{MALFORMED, Row, row_of};
+
+/// How a row starts; a blank, `/` or `>` follows.
+const START: &[u8] = b"<row";
+
+/// Reads rows with their offsets.
+pub(super) struct Rows<R> {
+    input: R,
+    /// Bytes that were read; those before `head` are done.
+    held: Vec<u8>,
+    head: usize,
+    /// The offset of the first held byte.
+    at: u64,
+    /// Rows that start here or later belong to another piece.
+    until: u64,
+    max_bytes: usize,
+    /// Whether text between rows belongs to a row that cannot be read, or to another piece.
+    skips: bool,
+}
+
+/// A row with its offset and its length.
+type Placed = (u64, u64, Row);
+
+impl<R: BufRead> Rows<R> {
+    /// Reads the rows of a whole file.
+    pub(super) fn new(input: R, max_bytes: usize) -> Self {
+        Self::of_piece(input, max_bytes, Piece { offset: 0, length: u64::MAX })
+    }
+
+    /// Reads the rows that start in a piece, with which `input` starts.
+    pub(super) fn of_piece(input: R, max_bytes: usize, piece: Piece) -> Self {
+        let at = piece.offset;
+        let until = at.saturating_add(piece.length);
+        Self { input, held: Vec::new(), head: 0, at, until, max_bytes, skips: at > 0 }
+    }
+
+    /// Returns the next row with its offset and its length. After an error of an input that can be
+    /// read further, the next call searches for the next row.
+    pub(super) fn next(&mut self) -> io::Result<Option<Placed>> {
+        if !self.is_at_row()
+            && let Some(between) = self.find_start(self.until)?
+        {
+            return Ok(Some(between));
+        }
+        let start = self.offset();
+        if !self.is_at_row() || start >= self.until {
+            return Ok(None);
+        }
+        let row = match self.find_end()? {
+            Some((length, is_closed)) if length <= self.max_bytes => {
+                let tag = &self.held[self.head..self.head + length];
+                let row = if is_closed { row_of(tag) } else { malformed("the row does not end") };
+                self.head += length;
+                row
+            }
+            Some(_) | None => {
+                self.head += 1;
+                self.skips = true;
+                self.find_start(u64::MAX)?;
+                let detail = format!("it has {} bytes", self.offset() - start);
+                Row::Bad { reason: "row_too_large".into(), detail }
+            }
+        };
+        self.skips = matches!(row, Row::Bad { .. });
+        Ok(Some((start, self.offset() - start, row)))
+    }
+
+    /// Returns the offset of the next byte.
+    fn offset(&self) -> u64 {
+        self.at + self.head as u64
+    }
+
+    fn is_at_row(&self) -> bool {
+        is_start_of_row(&self.held[self.head..])
+    }
+
+    /// Reads a block; returns `false` at the end of the input. After an error, nothing is held.
+    fn more(&mut self) -> io::Result<bool> {
+        loop {
+            match self.input.fill_buf() {
+                Ok(block) => {
+                    self.held.drain(..self.head);
+                    self.at += std::mem::take(&mut self.head) as u64;
+                    self.held.extend_from_slice(block);
+                    let read = block.len();
+                    self.input.consume(read);
+                    return Ok(read > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.at += self.held.len() as u64;
+                    self.held.clear();
+                    self.head = 0;
+                    self.skips = false;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Moves to the start of the next row, or to the end of the input. Returns what is before it
+    /// if that is a malformed row. What is skipped is not searched beyond `until`.
+    fn find_start(&mut self, until: u64) -> io::Result<Option<Placed>> {
+        let from = self.offset();
+        // What is before the row, as far as it is needed.
+        let mut between = Vec::new();
+        loop {
+            let view = &self.held[self.head..];
+            let found = start_of_row(view, 0);
+            // A start can continue in the next block.
+            let length = found.unwrap_or(view.len().saturating_sub(START.len()));
+            self.pass(length, &mut between);
+            let is_over = self.skips && self.offset() >= until;
+            if found.is_some() || is_over {
+                break;
+            }
+            if !self.more()? {
+                self.pass(self.held.len() - self.head, &mut between);
+                break;
+            }
+        }
+        let frame = frame_len(&between);
+        if std::mem::take(&mut self.skips) || frame == between.len() {
+            return Ok(None);
+        }
+        let start = from + frame as u64;
+        Ok(Some((start, self.offset() - start, malformed("text that is not a `<row …/>`"))))
+    }
+
+    /// Moves forward, and keeps the bytes up to the greatest length of a row.
+    fn pass(&mut self, length: usize, kept: &mut Vec<u8>) {
+        let room = self.max_bytes.saturating_sub(kept.len());
+        kept.extend_from_slice(&self.held[self.head..self.head + length.min(room)]);
+        self.head += length;
+    }
+
+    /// Returns the length of the row at the head, and whether it is closed; `None` if it is longer
+    /// than a row may be.
+    fn find_end(&mut self) -> io::Result<Option<(usize, bool)>> {
+        let mut seen = 1_usize;
+        let mut quote = None;
+        loop {
+            let view = &self.held[self.head..];
+            let next = start_of_row(view, seen.saturating_sub(START.len()).max(1));
+            let before = next.unwrap_or(view.len());
+            if let Some(end) = close_of(&view[seen.min(before)..before], &mut quote) {
+                return Ok(Some((seen + end + 1, true)));
+            }
+            if let Some(next) = next {
+                return Ok(Some((next, false)));
+            }
+            seen = view.len();
+            if seen > self.max_bytes {
+                return Ok(None);
+            }
+            if !self.more()? {
+                return Ok(Some((seen, false)));
+            }
+        }
+    }
+}
+
+fn malformed(detail: &str) -> Row {
+    Row::Bad { reason: MALFORMED.into(), detail: detail.to_owned() }
+}
+
+/// Returns the position of the first start of a row from `from` on.
+fn start_of_row(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    let mut starts = memmem::find_iter(rest, START).map(|at| from + at);
+    starts.find(|at| is_start_of_row(&bytes[*at..]))
+}
+
+fn is_start_of_row(bytes: &[u8]) -> bool {
+    is_tag(bytes, START)
+}
+
+/// Returns the position of the first `>` outside of quotation marks. `quote` is the mark that is
+/// open before and after the bytes.
+fn close_of(bytes: &[u8], quote: &mut Option<u8>) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = &bytes[at..];
+        at += match *quote {
+            Some(mark) => memchr::memchr(mark, rest)?,
+            None => memchr::memchr3(b'"', b'\'', b'>', rest)?,
+        };
+        match (bytes[at], *quote) {
+            (b'>', None) => return Some(at),
+            (mark, None) => *quote = Some(mark),
+            (_, Some(_)) => *quote = None,
+        }
+        at += 1;
+    }
+}
+
+/// Returns the length of what a file has before, between and after its rows: blanks, comments,
+/// declarations, and the tags of the file.
+fn frame_len(text: &[u8]) -> usize {
+    let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    loop {
+        rest = rest.trim_ascii_start();
+        let end: &[u8] = match rest {
+            [b'<', b'!', b'-', b'-', ..] => b"-->",
+            [b'<', b'?', ..] => b"?>",
+            [b'<', b'!', ..] => b">",
+            _ if is_tag(rest, b"<posts") || is_tag(rest, b"</posts") || is_tag(rest, b"</row") => {
+                b">"
+            }
+            _ => return text.len() - rest.len(),
+        };
+        let Some(at) = memmem::find(rest, end) else { return text.len() - rest.len() };
+        rest = &rest[at + end.len()..];
+    }
+}
+
+/// Returns whether text starts with a tag whose name is whole.
+fn is_tag(text: &[u8], start: &[u8]) -> bool {
+    let next = text.strip_prefix(start).and_then(|rest| rest.first());
+    next.is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Recognises UTF-8 by its bytes, also if some of them are damaged.
+//!
+//! A page is often cut inside its last character, and one byte of a comment or an advertisement is
+//! often wrong. In another charset, bytes above ASCII form valid UTF-8 only by chance, and chance
+//! does not repeat: text in a charset of one byte, and in those of Chinese, Japanese and Korean,
+//! has a malformed sequence every few characters.
+
+use encoding_rs::{Encoding, WINDOWS_1252};
+
+/// Number of valid continuation bytes for each malformed sequence that is accepted.
+const VALID_PER_MALFORMED: usize = 20;
+
+/// What the bytes of a page are as UTF-8.
+struct Measured {
+    /// Number of bytes that continue a valid character.
+    continuations: usize,
+    /// Number of malformed sequences, except for a character that the end cuts off.
+    malformed: usize,
+    /// Whether a valid character has three bytes or more.
+    has_long: bool,
+}
+
+impl Measured {
+    fn of(bytes: &[u8]) -> Self {
+        let mut found = Self { continuations: 0, malformed: 0, has_long: false };
+        let mut at = 0;
+        for chunk in bytes.utf8_chunks() {
+            let valid = chunk.valid().as_bytes();
+            found.continuations += valid.iter().filter(|byte| **byte & 0xc0 == 0x80).count();
+            found.has_long |= valid.iter().any(|byte| *byte >= 0xe0);
+            let invalid = chunk.invalid();
+            at += valid.len() + invalid.len();
+            let is_cut = at == bytes.len() && is_start_of_character(invalid);
+            found.malformed += usize::from(!invalid.is_empty() && !is_cut);
+        }
+        found
+    }
+
+    /// Returns whether the bytes are UTF-8 with at most a few malformed sequences.
+    fn is_nearly_valid(&self) -> bool {
+        self.continuations > 0 && self.malformed * VALID_PER_MALFORMED <= self.continuations
+    }
+}
+
+/// Returns whether bytes at the end of a text are a character that is cut off.
+fn is_start_of_character(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
+}
+
+/// Returns whether a page without a declaration is UTF-8 that is not plain ASCII.
+pub(super) fn is_undeclared(bytes: &[u8]) -> bool {
+    Measured::of(bytes).is_nearly_valid()
+}
+
+/// Returns whether bytes are UTF-8 with characters that the encoding `declared` would misread.
+pub(super) fn replaces(declared: &'static Encoding, bytes: &[u8]) -> bool {
+    let found = Measured::of(bytes);
+    // Old servers declare ISO-8859-1, which means windows-1252, for every page.
+    if declared == WINDOWS_1252 {
+        return found.is_nearly_valid();
+    }
+    // A few characters of two bytes can be valid UTF-8 by chance, but Chinese, Japanese and Korean
+    // have three bytes there.
+    let has_other =
+        if declared.is_single_byte() { found.continuations > 0 } else { found.has_long };
+    found.malformed == 0 && has_other
+}
+
+#[cfg(test)]
+mod tests {
+    use encoding_rs::{
+        BIG5, EUC_JP, EUC_KR, GB18030, GBK, IBM866, ISO_8859_2, KOI8_R, SHIFT_JIS, WINDOWS_874,
+        WINDOWS_1250, WINDOWS_1251, WINDOWS_1253, WINDOWS_1254, WINDOWS_1255, WINDOWS_1256,
+        WINDOWS_1258,
+    };
+
+    use super::super::decode;
+    use super::*;
+
+    const RUSSIAN: &str = "Съешь же ещё этих мягких французских булок, да выпей чаю.";
+    const FRENCH: &str = "Dès Noël, où un zéphyr haï me vêt de glaçons würmiens, je dîne d’exquis \
+        rôtis de bœuf au kir, à l’aÿ d’âge mûr, &cætera. Été à Évry, près des forêts brûlées.";
+    const GERMAN: &str = "„Falsches Üben von Xylophonmusik quält jeden größeren Zwerg“ – Öl, Äß.";
+    const CZECH: &str = "Příliš žluťoučký kůň úpěl ďábelské ódy, řekl šťastný člověk.";
+    const GREEK: &str = "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία του κόσμου, όπως λέει ο ποιητής.";
+    const TURKISH: &str = "Pijamalı hasta yağız şoföre çabucak güvendi, öğleden önce İstanbul’da.";
+    const HEBREW: &str = "דג סקרן שט בים מאוכזב ולפתע מצא לו חברה, ושמח מאוד על כך.";
+    const ARABIC: &str = "صِف خَلقَ خَودٍ كَمِثلِ الشَمسِ إِذ بَزَغَت يحظى الضجيع بها نجلاء معطار";
+    const THAI: &str = "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า กว่าบรรดาฝูงสัตว์เดรัจฉาน จงฝ่าฟันพัฒนาวิชาการ";
+    const CHINESE: &str = "中文网页内容测试，没有声明编码。我们的祖国是花园，花园的花朵真鲜艳。";
+    const TAIWANESE: &str = "繁體中文網頁的內容，沒有宣告編碼。天下大勢，分久必合，合久必分。";
+    const JAPANESE: &str = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。";
+    const KOREAN: &str = "다람쥐 헌 쳇바퀴에 타고파. 키스의 고유조건은 입술끼리 만나야 하고.";
+
+    #[test]
+    fn utf_8_with_a_bad_byte_or_a_cut_end_stays_utf_8() {
+        let texts = [
+            RUSSIAN, FRENCH, GERMAN, CZECH, GREEK, TURKISH, HEBREW, ARABIC, THAI, CHINESE,
+            TAIWANESE, JAPANESE, KOREAN,
+        ];
+        for text in texts {
+            let text = text.repeat(4);
+            let middle = text.char_indices().nth(text.chars().count() / 2).unwrap().0;
+            let (before, after) = text.split_at(middle);
+            let last = text.char_indices().rev().find(|(_, c)| c.len_utf8() > 1).unwrap().0;
+            let cases = [
+                [before.as_bytes(), b"\xff", after.as_bytes()].concat(),
+                [before.as_bytes(), b"\xe9 ", after.as_bytes()].concat(),
+                [text.as_bytes(), b"<!-- \xe9t\xe9 -->"].concat(),
+                text.as_bytes()[..=last].to_vec(),
+            ];
+            for bytes in cases {
+                let malformed = String::from_utf8_lossy(&bytes);
+                for declared in [None, Some("iso-8859-1"), Some("windows-1252"), Some("latin1")] {
+                    let decoded = decode(&bytes, declared, "http://example.com/");
+                    assert_eq!(decoded.charset, "UTF-8", "{malformed}");
+                    assert_eq!(decoded.text, malformed);
+                    assert!((1..=2).contains(&decoded.malformed_sequences));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_in_another_charset_is_not_taken_for_utf_8() {
+        for (encoding, text) in [
+            (WINDOWS_1252, FRENCH),
+            (WINDOWS_1252, GERMAN),
+            (WINDOWS_1250, CZECH),
+            (ISO_8859_2, CZECH),
+            (WINDOWS_1251, RUSSIAN),
+            (KOI8_R, RUSSIAN),
+            (IBM866, RUSSIAN),
+            (WINDOWS_1253, GREEK),
+            (WINDOWS_1254, TURKISH),
+            (WINDOWS_1255, HEBREW),
+            (WINDOWS_1256, ARABIC),
+            (WINDOWS_1258, FRENCH),
+            (WINDOWS_874, THAI),
+            (GBK, CHINESE),
+            (GB18030, CHINESE),
+            (BIG5, TAIWANESE),
+            (SHIFT_JIS, JAPANESE),
+            (EUC_JP, JAPANESE),
+            (EUC_KR, KOREAN),
+        ] {
+            let (bytes, _, _) = encoding.encode(text);
+            // Pages of any length: from a few words to all of it.
+            for end in 8..=bytes.len() {
+                let found = Measured::of(&bytes[..end]);
+                assert!(!found.is_nearly_valid(), "{} {end}", encoding.name());
+            }
+            let decoded = decode(&bytes, Some(encoding.name()), "");
+            assert_eq!(decoded.charset, encoding.name(), "{text}");
+        }
+        let latin = [&b"caf\xe9 cr\xe8me, d\xe9j\xe0 vu "[..], "é".as_bytes()].concat();
+        assert_eq!(decode(&latin, Some("iso-8859-1"), "").charset, "windows-1252");
+        assert_eq!(decode(b"plain caf\xe9", None, "http://a.fr/").text, "plain café");
+    }
+}
