@@ -142,7 +142,8 @@ fn inputs_that_end_early_are_fetched_again_and_the_job_starts_over() {
         }
     };
     put(&|whole| whole[..whole.len() - 20].to_vec());
-    place.write(&JobText::over(&inputs, "*.warc.wet.gz"));
+    let job = JobText::over(&inputs, "*.warc.wet.gz");
+    place.write(&job.append("[steps]\ncommoncrawl = [\"documents\"]"));
     let said = place.expect(RUN, 7);
     assert!(said.contains("4 of 4 inputs are empty or end early"), "{said}");
     put(&|whole| whole);
