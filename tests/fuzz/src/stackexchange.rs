@@ -1,16 +1,18 @@
 //! Rows of StackExchange's sites, without their threads.
 
+#[path = "../../../worker/sources/src/stackexchange/entities.rs"]
+mod entities;
 #[path = "../../../worker/sources/src/stackexchange/posts.rs"]
 mod posts;
+#[path = "../../../worker/sources/src/stackexchange/rows.rs"]
+mod places;
 
 use crate::formats::piece::Piece;
 
 /// Returns the offset, length and content of each row of a piece.
 pub fn rows(file: &[u8], piece: Piece, max_bytes: usize) -> Vec<(u64, u64, String)> {
     let from = (piece.offset as usize).min(file.len());
-    let inside = from > 0 && file[from - 1] != b'\n';
-    let rows = posts::Rows::of_piece(&file[from..], max_bytes, piece, inside);
-    let mut rows = rows.expect("memory reads");
+    let mut rows = places::Rows::of_piece(&file[from..], max_bytes, piece);
     let mut found = Vec::new();
     while let Some((at, bytes, row)) = rows.next().expect("memory reads") {
         found.push((at, bytes, format!("{row:?}")));
