@@ -240,7 +240,7 @@ impl Coordinator {
         };
         address.write_in(state)?;
         if let Some(tcp) = address.tcp {
-            tracing::warn!(%tcp, "listening; whoever calls needs the keys of the state directory");
+            tracing::warn!(%tcp, "listening; callers need the keys of the state directory");
         }
         let (commands, received) = channel();
         let service = {

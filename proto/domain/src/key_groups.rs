@@ -31,7 +31,7 @@ impl KeyGroups {
     /// Nothing is compared.
     pub const NONE: Self = Self { ranges: 0, group_units: 1 };
 
-    /// Chooses groups for so many key ranges over `units` units with `keys` keys together.
+    /// Chooses groups for this many key ranges over `units` units with `keys` keys together.
     pub fn choose(ranges: u32, units: u32, keys: u64) -> Self {
         if ranges <= 1 {
             return Self { ranges, group_units: 1 };
@@ -47,7 +47,7 @@ impl KeyGroups {
         self.ranges > 1
     }
 
-    /// Returns the number of groups of a stage with so many units; 0 if none are gathered.
+    /// Returns the number of groups of a stage with this many units; 0 if none are gathered.
     pub const fn groups(self, units: u32) -> u32 {
         if self.is_gathered() { units.div_ceil(self.group_units) } else { 0 }
     }
@@ -57,7 +57,7 @@ impl KeyGroups {
         unit / self.group_units
     }
 
-    /// Returns the units of a group of a stage with so many units.
+    /// Returns the units of a group of a stage with this many units.
     pub fn units_of(self, group: u32, units: u32) -> Range<u32> {
         let first = group.saturating_mul(self.group_units).min(units);
         first..first.saturating_add(self.group_units).min(units)

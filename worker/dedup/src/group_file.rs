@@ -21,7 +21,7 @@ use thresher_formats::blocks::{BlockFile, BlockWriter, BlocksError, Compression,
 
 /// The kind of block file that holds the keys of a group.
 pub const GROUP_KEY_FILE: Kind = Kind(*b"KEYG");
-/// A block is written when it has so many bytes. A section adds at most one block of a key file.
+/// A block is written when it has this many bytes. A section adds at most one block of a key file.
 const BLOCK_BYTES: usize = 256 << 10;
 const SECTION_HEADER_BYTES: usize = 8;
 const ORDINAL_BYTES: usize = 4;

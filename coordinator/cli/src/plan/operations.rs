@@ -52,7 +52,7 @@ impl Keyed {
 }
 
 impl Files {
-    /// Returns the number of operations of a stage with so many units.
+    /// Returns the number of operations of a stage with this many units.
     pub(super) fn of(&self, stage: Stage, units: u64) -> u64 {
         let Self { lines, documents, .. } = *self;
         let keys = |keyed: Keyed| if keyed.ranges > 0 { 1 } else { 0 };

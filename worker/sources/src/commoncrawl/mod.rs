@@ -64,7 +64,7 @@ impl Source for CommonCrawl {
         true
     }
 
-    /// The pages of a WARC file are HTML. CommonCrawl's names tell them from WET files.
+    /// The pages of a WARC file are HTML. CommonCrawl's names distinguish them from WET files.
     fn is_costly_to_read(&self, path: &str) -> bool {
         !path.contains(".wet")
     }
