@@ -42,6 +42,9 @@ impl Counter {
     }
 }
 
+/// The work directory of a job whose state is in `state`.
+const WORK_FOLDER: &str = "/state/work";
+
 /// Operations in a job's work directory, by kind and stage folder.
 #[derive(Debug)]
 pub struct Operations(BTreeMap<(String, String), u64>);
@@ -52,8 +55,8 @@ impl Operations {
         let mut counts = BTreeMap::new();
         for line in std::fs::read_to_string(log)?.lines() {
             let Some((kind, path)) = line.split_once(' ') else { continue };
-            let Some((_, below)) = path.split_once("/state/work/") else { continue };
-            let stage = below.split('/').next().unwrap_or_default();
+            let Some((_, below)) = path.split_once(WORK_FOLDER) else { continue };
+            let stage = below.trim_start_matches('/').split('/').next().unwrap_or_default();
             *counts.entry((kind.to_owned(), stage.to_owned())).or_default() += 1;
         }
         Ok(Self(counts))

@@ -23,7 +23,7 @@ const MAX_GROUP_KEYS: u64 = 1 << 30;
 pub struct KeyGroups {
     /// Number of key ranges; 0 if nothing is compared.
     pub ranges: u32,
-    /// Number of units whose keys lie in one file: 1 if there are no groups.
+    /// Number of units whose keys lie in one file: 1 without groups.
     pub group_units: u32,
 }
 

@@ -211,8 +211,8 @@ fn a_program_that_failed_in_missing_units_may_be_edited() {
 const FAILS_AT_LAST: &str = "while read -r line; do case \"$line\" in *'Title 3'*) exit 7 ;; esac; \
     echo '{\"keep\": true}'; done";
 
-#[test]
-fn a_program_of_a_blocked_job_may_be_edited() {
+/// A job that stopped as blocked, with its inputs and its folder.
+fn blocked() -> (Inputs, JobText, tempfile::TempDir) {
     let inputs = Inputs::new();
     let job = inputs.job("stop", "1B").set("attempts", "9");
     let folder = tempfile::tempdir().unwrap();
@@ -220,6 +220,12 @@ fn a_program_of_a_blocked_job_may_be_edited() {
     let (code, said) = ended(folder.path(), &job, &[]);
     assert_eq!(code, UNFINISHED, "{said}");
     assert!(said.contains("nothing succeeded for"), "{said}");
+    (inputs, job, folder)
+}
+
+#[test]
+fn a_program_of_a_blocked_job_may_be_edited() {
+    let (_inputs, job, folder) = blocked();
     script(folder.path(), KEEP_ALL);
     let (code, said) = ended(folder.path(), &job, &[]);
     assert_eq!(code, 0, "{said}");
@@ -228,12 +234,7 @@ fn a_program_of_a_blocked_job_may_be_edited() {
 
 #[test]
 fn a_run_that_is_refused_leaves_the_job_blocked_for_the_same_reason() {
-    let inputs = Inputs::new();
-    let job = inputs.job("stop", "1B").set("attempts", "9");
-    let folder = tempfile::tempdir().unwrap();
-    script(folder.path(), FAILS_AT_LAST);
-    let (code, said) = ended(folder.path(), &job, &[]);
-    assert_eq!(code, UNFINISHED, "{said}");
+    let (inputs, _, folder) = blocked();
     let status = || {
         let mut status = thresher();
         status.args(["status", "--json", "--state"]).arg(folder.path().join("state"));

@@ -131,9 +131,9 @@ impl Keeping {
     }
 }
 
-/// Passes on the records that LINES kept. Returns the inputs as they were read, or `None` if there
-/// are no records of the inputs of which LINES wrote the keys, which are `before`. After this the
-/// attempt is past its last record.
+/// Passes on the records that LINES kept. Returns the inputs as they were read, or `None` if
+/// none were kept of the inputs whose keys LINES wrote, which are `before`. After this the attempt
+/// is past its last record.
 pub(super) fn read_kept(
     context: &JobContext,
     task: &Task,
