@@ -8,7 +8,7 @@ use thresher_tests::job::{JobText, sample};
 use thresher_tests::process::{Leftovers, output, succeed};
 
 use super::kills::run_under_fire;
-use super::{places, published, run, verify};
+use super::{clean, places, published, run, verify};
 
 /// Names a file without which PREPARE fails.
 const GATE: &str = "THRESHER_TEST_GATE";
@@ -87,6 +87,7 @@ fn kills_while_text_is_kept_change_no_byte() {
         let _leftovers = Leftovers(state.clone());
         run_under_fire(&warc().write(folder.path()), &state, seed, 200);
         verify(&corpus);
+        clean(&corpus, &state);
         assert_eq!(published(&corpus), reference, "seed {seed}");
     }
 }

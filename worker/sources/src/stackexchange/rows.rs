@@ -47,7 +47,9 @@ impl<R: BufRead> Rows<R> {
     pub(super) fn of_piece(input: R, max_bytes: usize, piece: Piece) -> Self {
         let at = piece.offset;
         let until = at.saturating_add(piece.length);
-        Self { input, held: Vec::new(), head: 0, at, until, max_bytes, skips: at > 0 }
+        // What is before the first row belongs to the first piece, unless that is empty.
+        let skips = at > 0 || piece.length == 0;
+        Self { input, held: Vec::new(), head: 0, at, until, max_bytes, skips }
     }
 
     /// Returns the next row with its offset and its length. After an error of an input that can be
