@@ -14,6 +14,7 @@ mod commands;
 mod key_memory;
 mod model_choice;
 mod models;
+mod output;
 mod places;
 mod renamed;
 mod s3;
@@ -35,6 +36,10 @@ pub use commands::CommandSpec;
 pub use key_memory::KeyMemory;
 pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
+pub use output::{
+    DroppedRows, Folders, Format, OutputSpec, Schema, SplitBy, SplitsSpec, TokenFormat,
+    TokensOutputSpec, Validation,
+};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
 pub use slices::{BooksSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod fields;
+mod formats;
 mod kept_text;
 mod kills;
 mod models;

@@ -10,6 +10,7 @@
 //! clock, attempt number, number of threads or host name.
 
 mod addresses;
+pub(crate) mod card;
 mod combine;
 mod drops;
 mod duplicates;
@@ -21,6 +22,7 @@ pub(crate) mod kept_text;
 mod layout;
 mod lines;
 pub(crate) mod list;
+pub(crate) mod manifest;
 mod near;
 pub(crate) mod pipeline;
 mod prepare;
@@ -33,7 +35,9 @@ mod required;
 mod resolve;
 pub(crate) mod schemas;
 mod seal;
+pub(crate) mod splits;
 mod stop;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,15 +48,21 @@ use thresher_job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
+pub use manifest::{
+    CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
+    ShardEntry, SplitEntry, TokenEntry,
+};
 pub use pipeline::QualityModels;
+pub(crate) use publish::PARQUET_FOLDER;
 pub use published::{output_loss, remove_output};
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use repaired::{Repaired, repaired_inputs};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
+pub use seal::SHARD_FOLDER;
 pub(crate) use seal::report_sums;
-pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use thresher_formats::stop::Stop;
+pub use tokens::TOKEN_FOLDER;
 
 use crate::gang::Gang;
 use edited::CommandFiles;

@@ -132,4 +132,8 @@ pub struct DocumentSummary {
     pub signature: Option<u64>,
     /// Hash of the address, if the source's documents are kept by their address.
     pub address: Option<u64>,
+    /// Number of tokens of the text, if the job counts them.
+    pub tokens: Option<u64>,
+    /// A hash of the text, which decides on which side of a split the document is.
+    pub split_rank: u64,
 }
