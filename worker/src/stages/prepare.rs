@@ -22,6 +22,8 @@ use super::recipe::SourceRecipe;
 use super::resolve::{LINES, verdicts_on};
 use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
+use thresher_filters::Measured;
+use thresher_job::DroppedRows;
 use thresher_sources::{Page, ReadRecord, RecordOutcome};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{RowVerdict, StagedRow};
@@ -38,6 +40,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         pipeline: Pipeline::start(context, source, *recipe, &task.stop)?,
         lines: LineVerdicts::read(context, recipe, number, key_groups(line_groups))?,
         writer: UnitWriter::create(context, task, source, *recipe)?,
+        gives_texts: context.job.output.dropped == DroppedRows::Texts,
     };
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| preparing.record(input, &record);
     let inputs = if recipe.dedups_lines {
@@ -95,11 +98,14 @@ struct Preparing<'j> {
     pipeline: Pipeline<'j>,
     lines: LineVerdicts,
     writer: UnitWriter<'j>,
+    /// Whether drop rows have the text.
+    gives_texts: bool,
 }
 
 impl Preparing<'_> {
     fn record(&mut self, input: &Reading<'_>, record: &ReadRecord<'_>) -> Result<(), UnitError> {
-        let Self { pipeline, lines, writer } = self;
+        let Self { pipeline, lines, writer, gives_texts } = self;
+        let gives_texts = *gives_texts;
         writer.start_record(input.number, record.bytes);
         let place = RecordPlace { input: input.path, offset: record.offset, record: record.record };
         match record.outcome {
@@ -107,10 +113,11 @@ impl Preparing<'_> {
                 match pipeline.evaluate(&page, || lines.is_duplicate(), &mut writer.tally)? {
                     Evaluation::Kept(document) => writer.keep(place, &page, &document),
                     Evaluation::Withdrawn { text, reason } => {
-                        writer.withdraw(&dropped_page(place, &page, &reason), &page, &text)
+                        let row = dropped_page(place, &page, (&reason, None), gives_texts);
+                        writer.withdraw(&row, &page, &text)
                     }
-                    Evaluation::Dropped { reason } => {
-                        writer.drop(&dropped_page(place, &page, &reason))
+                    Evaluation::Dropped { reason, measured } => {
+                        writer.drop(&dropped_page(place, &page, (&reason, measured), gives_texts))
                     }
                 }
             }
@@ -127,6 +134,19 @@ impl Preparing<'_> {
 }
 
 /// Returns the row of a page that the recipe dropped.
-fn dropped_page<'a>(place: RecordPlace<'a>, page: &Page<'a>, reason: &'a str) -> StagedRow<'a> {
-    StagedRow { id: page.id, url: page.url, reason, ..place.row() }
+fn dropped_page<'a>(
+    place: RecordPlace<'a>,
+    page: &Page<'a>,
+    (reason, measured): (&'a str, Option<Measured>),
+    gives_texts: bool,
+) -> StagedRow<'a> {
+    StagedRow {
+        id: page.id,
+        url: page.url,
+        reason,
+        value: measured.map(|it| it.value),
+        threshold: measured.map(|it| it.threshold),
+        text: gives_texts.then_some(page.text),
+        ..place.row()
+    }
 }

@@ -25,7 +25,9 @@ use self::shard::ShardWriter;
 use super::drops::Drops;
 use super::tokens::TokenFacts;
 use super::{Finished, JobContext, Task, digest_of, stop};
-use thresher_unit::staging::{DocumentFile, DropFile, Staged, StagedRow, leave, recall};
+use thresher_unit::staging::{
+    DocumentFile, DocumentSummary, DropFile, Staged, StagedRow, leave, recall,
+};
 use thresher_unit::{Tally, UnitError, wire_counters};
 
 pub(crate) use self::paths::PARQUET_FOLDER;
@@ -89,6 +91,11 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     };
     Ok(Finished { done, planned: Vec::new() })
 }
+
+/// Gets what is staged at a place, its summary, the reason for which it is not published, and the
+/// number of a published document in its input.
+type EachStaged<'e> =
+    dyn FnMut(Staged<'_>, &DocumentSummary, Option<&str>, u64) -> Result<(), UnitError> + 'e;
 
 /// Reads the staged documents of a shard.
 struct ShardReader<'a> {
@@ -180,17 +187,8 @@ impl ShardReader<'_> {
         Ok(())
     }
 
-    /// Passes on what is staged for the shard: with its summary, the reason for which it is not
-    /// published, and the number of a published document in its input.
-    fn documents(
-        &self,
-        each: &mut dyn FnMut(
-            Staged<'_>,
-            &thresher_unit::staging::DocumentSummary,
-            Option<&str>,
-            u64,
-        ) -> Result<(), UnitError>,
-    ) -> Result<(), UnitError> {
+    /// Passes on what is staged for the shard.
+    fn documents(&self, each: &mut EachStaged<'_>) -> Result<(), UnitError> {
         for number in self.units() {
             let (first, last) = span(self.unit, number);
             if first >= last {

@@ -85,14 +85,14 @@ impl Vocabulary {
         let of_added = added(&self.json)
             .find(|added| added.get("content").and_then(Value::as_str) == Some(token))
             .and_then(|added| added.get("id"));
-        let of_model = || match self.json.pointer("/model/vocab")? {
-            Value::Object(vocabulary) => vocabulary.get(token)?.as_u64(),
-            Value::Array(pieces) => {
-                let is_token = |piece: &Value| piece.get(0).and_then(Value::as_str) == Some(token);
-                pieces.iter().position(is_token).map(|place| place as u64)
-            }
-            _ => None,
+        let vocabulary = self.json.pointer("/model/vocab");
+        let of_names = || vocabulary?.as_object()?.get(token)?.as_u64();
+        let of_pieces = || {
+            let is_token = |piece: &Value| piece.get(0).and_then(Value::as_str) == Some(token);
+            let place = vocabulary?.as_array()?.iter().position(is_token);
+            place.map(|place| place as u64)
         };
+        let of_model = || of_names().or_else(of_pieces);
         let found = of_added.and_then(Value::as_u64).or_else(of_model);
         found.and_then(|id| u32::try_from(id).ok()).ok_or_else(|| TokenError::Unknown {
             name: self.name.clone(),

@@ -195,12 +195,10 @@ fn properties(zstd_level: i32) -> Result<WriterProperties, ParquetError> {
 
 /// Returns the error for a file that could not be written, which the library may have wrapped.
 fn failed(name: &str, error: ParquetError) -> UnitError {
-    let error = match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(error) => *error,
-            Err(other) => io::Error::other(other),
-        },
-        other => io::Error::other(other),
+    let error = if let ParquetError::External(source) = error {
+        source.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error)
+    } else {
+        io::Error::other(error)
     };
     fail(name, &error)
 }

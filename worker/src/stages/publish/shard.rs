@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thresher_domain::{Counter, Measure};
-use thresher_job::{Folders, Format, SourceSpec, Validation};
+use thresher_job::{DroppedRows, Folders, Format, SourceSpec, Validation};
 use thresher_proto::pb::PublishUnit;
 
 use super::ShardFacts;
@@ -73,6 +73,8 @@ pub(super) struct ShardWriter<'a> {
     unit: &'a PublishUnit,
     tag: &'a str,
     formats: Vec<Format>,
+    /// Whether drop rows have the text.
+    gives_texts: bool,
     renderer: Box<dyn Renderer + 'a>,
     uniform: Uniform<'a>,
     outputs: BTreeMap<Place, Outputs>,
@@ -98,6 +100,7 @@ impl<'a> ShardWriter<'a> {
             unit,
             tag: &task.tag,
             formats: job.output.shard_formats(),
+            gives_texts: job.output.dropped == DroppedRows::Texts,
             renderer: renderer(job, source, *context.recipe(unit.source)?),
             uniform: Uniform::new(job, source),
             outputs: BTreeMap::new(),
@@ -217,6 +220,8 @@ impl<'a> ShardWriter<'a> {
             input: document.input,
             offset: document.offset,
             record: document.record,
+            text: self.gives_texts.then_some(document.text),
+            ..StagedRow::default()
         })
     }
 

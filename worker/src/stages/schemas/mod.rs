@@ -67,10 +67,13 @@ pub(crate) fn render_row(
     line.field("verdict", row.verdict.name())?;
     line.field("reason", row.reason)?;
     line.optional("detail", Some(row.detail).filter(|detail| !detail.is_empty()))?;
+    line.optional("value", row.value)?;
+    line.optional("threshold", row.threshold)?;
     line.field("source", &source.name)?;
     line.field("input", row.input)?;
     line.field("offset", &row.offset)?;
     line.field("record", &row.record)?;
+    line.optional("text", row.text)?;
     line.end_line()
 }
 

@@ -113,6 +113,7 @@ fn a_row_names_its_detail_if_it_has_one() {
         input: "f",
         offset: 7,
         record: 9,
+        ..StagedRow::default()
     };
     let rendered = |row: &StagedRow<'_>| {
         let mut line = Vec::new();
@@ -127,6 +128,10 @@ fn a_row_names_its_detail_if_it_has_one() {
     assert_eq!(rendered(&row), line("quarantined", r#""detail":"at byte 5","#));
     let row = StagedRow { verdict: RowVerdict::Dropped, detail: "", ..row };
     assert_eq!(rendered(&row), line("dropped", ""));
+    let (value, threshold) = (Some(3.0), Some(50.0));
+    let measured = rendered(&StagedRow { value, threshold, text: Some("a\nb"), ..row });
+    assert!(measured.contains(r#""value":3.0,"threshold":50.0,"source""#), "{measured}");
+    assert!(measured.ends_with(",\"record\":9,\"text\":\"a\\nb\"}\n"), "{measured}");
 }
 
 #[test]

@@ -90,11 +90,10 @@ impl PairName {
     /// Returns the path below the output, without the ending. It ends as trainers expect it.
     pub(super) fn prefix(&self) -> String {
         let mut name = self.source.clone();
-        for part in [self.split.clone(), self.number.map(|number| format!("{number:05}"))] {
-            if let Some(part) = part {
-                name.push('-');
-                name.push_str(&part);
-            }
+        let number = self.number.map(|number| format!("{number:05}"));
+        for part in [self.split.clone(), number].into_iter().flatten() {
+            name.push('-');
+            name.push_str(&part);
         }
         format!("{TOKEN_FOLDER}/megatron/{name}_text_document")
     }
@@ -138,7 +137,10 @@ impl TokenRules {
         let vocabulary = Vocabulary::load(path).map_err(|error| {
             let text = error.to_string();
             // A file that this node cannot open is the node's.
-            if path.exists() { UnitError::JobFile(text) } else { UnitError::Node(text) }
+            match std::fs::File::open(path) {
+                Ok(_) => UnitError::JobFile(text),
+                Err(_) => UnitError::Node(text),
+            }
         })?;
         let eod = vocabulary.id(&job.output.tokens.eod).map_err(|error| refused(&error))?;
         Ok(Self { eod, width: vocabulary.width() })

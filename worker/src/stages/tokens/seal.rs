@@ -19,7 +19,7 @@ use thresher_unit::staging::{bytes_of, hash_of};
 
 use super::{PairName, PairPart, TokenFacts, TokenRange, growing_path};
 use crate::stages::manifest::TokenEntry;
-use crate::stages::{JobContext, Stop, Task, stop};
+use crate::stages::{JobContext, Task, stop};
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 4 << 20;
@@ -48,7 +48,8 @@ pub(in crate::stages) fn publish_pairs(
     if has_gaps {
         for ((pair, _), ranges) in &mut files {
             ranges.sort_by_key(|(_, range)| (range.offset, range.bytes));
-            if gap_of(ranges).is_some() || !ends_as_it_says(ranges) {
+            // The arrays of an index follow each other, so any missing document leaves a gap in it.
+            if gap_of(ranges).is_some() {
                 incomplete.push(pair.clone());
             }
         }
@@ -96,18 +97,6 @@ fn gap_of(ranges: &[(u32, TokenRange)]) -> Option<u32> {
     None
 }
 
-/// Returns whether the last documents of a pair are there: an index ends with one number more than
-/// it has documents.
-fn ends_as_it_says(ranges: &[(u32, TokenRange)]) -> bool {
-    match ranges.first() {
-        Some((_, first)) if first.part == PairPart::Idx => {
-            let length: u64 = ranges.iter().map(|(_, range)| range.bytes).sum();
-            (length - super::index::HEADER_BYTES - 8) % 20 == 0
-        }
-        Some(_) | None => true,
-    }
-}
-
 struct PairFile<'a> {
     context: &'a JobContext,
     task: &'a Task,
@@ -145,9 +134,11 @@ impl PairFile<'_> {
 
     fn open(&self, path: &Path) -> Result<File, UnitError> {
         let first = self.ranges.first().map_or(0, |(unit, _)| *unit);
-        File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => damaged(first, format!("`{}` is missing", path.display())),
-            _ => UnitError::Node(format!("failed to open `{}`: {error}", path.display())),
+        File::open(path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return damaged(first, format!("`{}` is missing", path.display()));
+            }
+            UnitError::Node(format!("failed to open `{}`: {error}", path.display()))
         })
     }
 
@@ -167,7 +158,7 @@ impl PairFile<'_> {
             let mut hasher = blake3::Hasher::new();
             let mut rest = range.bytes;
             while rest > 0 {
-                stop::check(stop_of(self.task))?;
+                stop::check(&self.task.stop)?;
                 let most = rest.min(READ_BYTES as u64) as usize;
                 let count = file.read(&mut buffer[..most]).map_err(failed)?;
                 if count == 0 {
@@ -185,10 +176,6 @@ impl PairFile<'_> {
         }
         Ok((whole.count(), whole.finalize()))
     }
-}
-
-fn stop_of(task: &Task) -> &Stop {
-    &task.stop
 }
 
 fn damaged(unit: u32, error: String) -> UnitError {

@@ -79,7 +79,7 @@ pub struct StagedLabel<'a> {
 }
 
 /// A record that is not published, and why.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct StagedRow<'a> {
     /// Id of the record.
     pub id: &'a str,
@@ -97,6 +97,12 @@ pub struct StagedRow<'a> {
     pub offset: u64,
     /// Number of the record in its input.
     pub record: u64,
+    /// What a rule with a threshold measured.
+    pub value: Option<f64>,
+    /// The threshold of the rule.
+    pub threshold: Option<f64>,
+    /// The text, if the job publishes the texts of what it drops and the rule has seen it.
+    pub text: Option<&'a str>,
 }
 
 /// Why a record has a row.
