@@ -61,6 +61,14 @@ impl ShardFacts {
     }
 }
 
+impl ShardFacts {
+    /// Returns the paths of all files that the shard has, alone or with others.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let ranges = self.tokens.ranges.iter().map(|range| range.pair.path(range.part));
+        self.files().into_iter().map(|file| file.path).chain(ranges).collect()
+    }
+}
+
 /// Returns the path of the facts of a shard; `ordinal` counts over all sources.
 fn facts_path(context: &JobContext, ordinal: u32) -> PathBuf {
     context.work.unit_file(Stage::Publish, ordinal, "facts")

@@ -134,9 +134,12 @@ fn published_shards(job: &JobSpec, work: &Path) -> anyhow::Result<Vec<String>> {
             // A list that is damaged names nothing; then a shard may stay, and PUBLISH refuses to
             // replace it.
             let Ok(facts) = read_facts(&context, number) else { continue };
-            paths.extend(facts.files().into_iter().map(|file| file.path));
+            paths.extend(facts.paths());
         }
     }
+    // Shards have pairs of token files in common.
+    paths.sort();
+    paths.dedup();
     Ok(paths)
 }
 

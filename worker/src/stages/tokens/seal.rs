@@ -110,11 +110,15 @@ impl PairFile<'_> {
         let growing = growing_path(self.context, self.path);
         match self.context.output.root().join(self.path) {
             Location::Path(end) => {
-                if let Ok(there) = File::open(&end)
-                    && let Ok(found) = self.check(there, &end, &mut io::sink())
-                {
-                    let _ = std::fs::remove_file(&growing);
-                    return Ok(found);
+                if let Ok(there) = File::open(&end) {
+                    return match self.check(there, &end, &mut io::sink()) {
+                        Ok(found) => {
+                            let _ = std::fs::remove_file(&growing);
+                            Ok(found)
+                        }
+                        Err(UnitError::Damaged { .. }) => Err(not_ours(&end)),
+                        Err(error) => Err(error),
+                    };
                 }
                 let file = self.open(&growing)?;
                 let found = self.check(file, &growing, &mut io::sink())?;
@@ -176,6 +180,14 @@ impl PairFile<'_> {
         }
         Ok((whole.count(), whole.finalize()))
     }
+}
+
+fn not_ours(path: &Path) -> UnitError {
+    UnitError::Storage(format!(
+        "`{}` already exists with different content\nhint: it belongs to another job, or was changed; \
+         move it away, then run the same command again",
+        path.display()
+    ))
 }
 
 fn damaged(unit: u32, error: String) -> UnitError {
