@@ -15,6 +15,7 @@ pub mod books;
 pub mod c4;
 pub mod command;
 pub mod commoncrawl;
+mod entities;
 pub mod external;
 mod forms;
 pub mod github;

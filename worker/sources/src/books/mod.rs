@@ -33,6 +33,7 @@ use thresher_formats::form::Form;
 use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::piece::Piece;
 use thresher_formats::unpack::{DamageError, UnpackedReader};
+use thresher_formats::utf8::Utf8Text;
 use thresher_unit::UnitError;
 
 /// The licence of Project Gutenberg's texts, which are free of copyright in the United States.
@@ -152,7 +153,7 @@ fn read_file(
         emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
         return Ok(digest);
     }
-    let text = match fields::decode(&raw) {
+    let Utf8Text { text, damaged } = match fields::decode(&raw) {
         Ok(text) => text,
         Err(at) => {
             let detail = format!("byte {at} is not valid UTF-8, and the header names no encoding");
@@ -178,6 +179,7 @@ fn read_file(
         text: book.text,
         language: book.language,
         meta: Some(&meta),
+        damaged_characters: damaged,
         ..Page::default()
     }))?;
     Ok(digest)
@@ -260,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_book_that_is_not_text_or_is_too_large_is_quarantined() {
-        let seen = read_bytes(&Books, "books", "a.txt", b"abc\xff");
+        let seen = read_bytes(&Books, "books", "a.txt", b"abc\xff\xff");
         assert_eq!(seen[0].outcome(), "invalid_utf8");
         let latin = b"Character set encoding: ISO-8859-1\n\ncaf\xe9";
         let seen = read_bytes(&Books, "books", "a.txt", latin);

@@ -1,13 +1,15 @@
 //! Finds the rows of a `Posts.xml` by their markup, wherever lines start and end.
 //!
-//! XML has no `<` inside an attribute, so `<row` and a blank start a row whatever is before them.
+//! XML has no `<` inside an attribute, so `<row` and a blank start a row whatever is before them,
+//! except in a comment. A comment is at most as long as a row may be; otherwise its start is text.
 //! A row ends with the first `>` outside of quotation marks, or, if it is damaged, with the next
 //! row. Between rows there are line breaks, comments and the tags of the file; anything else there
 //! is one malformed row. What follows a row that cannot be read is skipped with it.
 //!
 //! **Invariant:** a row belongs to the piece in which it starts, together with what is between it
-//! and the next row. The bytes at a place alone decide whether a row starts there, so that pieces
-//! of any size give each row once. Memory holds one row of at most the given size, and a block.
+//! and the next row. The bytes around a place alone decide whether a row starts there, so that
+//! pieces of any size give each row once. Memory holds one row of at most the given size, and a
+//! block.
 
 use std::io::{self, BufRead};
 
@@ -18,6 +20,13 @@ use super::posts::{MALFORMED, Row, row_of};
 
 /// How a row starts; a blank, `/` or `>` follows.
 const START: &[u8] = b"<row";
+const COMMENT: &[u8] = b"<!--";
+const COMMENT_END: &[u8] = b"-->";
+
+/// Number of bytes before a piece that decide whether it starts inside a comment.
+pub(super) const LOOK_BACK_BYTES: u64 = 64 << 10;
+/// Number of bytes of the piece itself that are needed for that.
+pub(super) const LOOK_AHEAD_BYTES: u64 = COMMENT.len() as u64 - 1;
 
 /// Reads rows with their offsets.
 pub(super) struct Rows<R> {
@@ -32,6 +41,8 @@ pub(super) struct Rows<R> {
     max_bytes: usize,
     /// Whether text between rows belongs to a row that cannot be read, or to another piece.
     skips: bool,
+    /// Whether the next bytes are inside a comment.
+    in_comment: bool,
 }
 
 /// A row with its offset and its length.
@@ -40,16 +51,18 @@ type Placed = (u64, u64, Row);
 impl<R: BufRead> Rows<R> {
     /// Reads the rows of a whole file.
     pub(super) fn new(input: R, max_bytes: usize) -> Self {
-        Self::of_piece(input, max_bytes, Piece { offset: 0, length: u64::MAX })
+        Self::of_piece(input, max_bytes, Piece { offset: 0, length: u64::MAX }, &[])
     }
 
-    /// Reads the rows that start in a piece, with which `input` starts.
-    pub(super) fn of_piece(input: R, max_bytes: usize, piece: Piece) -> Self {
+    /// Reads the rows that start in a piece, with which `input` starts. `around` is what is before
+    /// it, up to [`LOOK_BACK_BYTES`], and its first [`LOOK_AHEAD_BYTES`].
+    pub(super) fn of_piece(input: R, max_bytes: usize, piece: Piece, around: &[u8]) -> Self {
         let at = piece.offset;
         let until = at.saturating_add(piece.length);
         // What is before the first row belongs to the first piece, unless that is empty.
         let skips = at > 0 || piece.length == 0;
-        Self { input, held: Vec::new(), head: 0, at, until, max_bytes, skips }
+        let in_comment = ends_in_comment(around);
+        Self { input, held: Vec::new(), head: 0, at, until, max_bytes, skips, in_comment }
     }
 
     /// Returns the next row with its offset and its length. After an error of an input that can be
@@ -122,9 +135,18 @@ impl<R: BufRead> Rows<R> {
         let from = self.offset();
         // What is before the row, as far as it is needed.
         let mut between = Vec::new();
+        if std::mem::take(&mut self.in_comment) {
+            self.pass_comment(0, &mut between)?;
+        }
         loop {
             let view = &self.held[self.head..];
             let found = start_of_row(view, 0);
+            let before = found.map_or(view, |at| &view[..at]);
+            if let Some(comment) = memmem::find(before, COMMENT) {
+                self.pass(comment, &mut between);
+                self.pass_comment(COMMENT.len(), &mut between)?;
+                continue;
+            }
             // A start can continue in the next block.
             let length = found.unwrap_or(view.len().saturating_sub(START.len()));
             self.pass(length, &mut between);
@@ -143,6 +165,26 @@ impl<R: BufRead> Rows<R> {
         }
         let start = from + frame as u64;
         Ok(Some((start, self.offset() - start, malformed("text that is not a `<row …/>`"))))
+    }
+
+    /// Moves behind the comment at the head, whose end is searched from `from` on, or by one byte
+    /// if it does not end within the length of a row.
+    fn pass_comment(&mut self, from: usize, kept: &mut Vec<u8>) -> io::Result<()> {
+        let mut seen = from;
+        loop {
+            let view = &self.held[self.head..];
+            let length = view.len().min(self.max_bytes);
+            let rest = view[..length].get(seen..);
+            if let Some(end) = rest.and_then(|rest| memmem::find(rest, COMMENT_END)) {
+                self.pass(seen + end + COMMENT_END.len(), kept);
+                return Ok(());
+            }
+            seen = seen.max(length.saturating_sub(COMMENT_END.len() - 1));
+            if length == self.max_bytes || !self.more()? {
+                self.pass(length.min(1), kept);
+                return Ok(());
+            }
+        }
     }
 
     /// Moves forward, and keeps the bytes up to the greatest length of a row.
@@ -176,6 +218,12 @@ impl<R: BufRead> Rows<R> {
             }
         }
     }
+}
+
+/// Returns whether a text ends inside a comment.
+fn ends_in_comment(text: &[u8]) -> bool {
+    let start = memmem::rfind(text, COMMENT);
+    start.is_some_and(|start| memmem::find(&text[start + COMMENT.len()..], COMMENT_END).is_none())
 }
 
 fn malformed(detail: &str) -> Row {

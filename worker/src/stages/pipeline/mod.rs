@@ -130,6 +130,9 @@ impl<'j> Pipeline<'j> {
         if page.missing_files > 0 {
             tally.count(Counter::MissingFiles, page.missing_files);
         }
+        if page.damaged_characters > 0 {
+            tally.count(Counter::DamagedCharacters, page.damaged_characters);
+        }
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
         if let Some(reason) = page.withdrawn {
