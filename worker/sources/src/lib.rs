@@ -23,6 +23,7 @@ mod html4;
 pub(crate) mod input;
 mod json_rows;
 mod locate;
+mod members;
 mod noted;
 mod source;
 pub mod stackexchange;

@@ -6,9 +6,7 @@
 //! A tar is split into pieces at its members. Papers that were submitted only as PDF are dropped. A
 //! tar that contains such tars is read in the same way.
 
-mod header;
 mod kind;
-mod members;
 mod paths;
 mod published;
 mod texts;
@@ -25,8 +23,7 @@ use thresher_job::{JobSpec, LatexRules, SourceSpec};
 use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
 };
-use header::Entry;
-use members::{Item, Members};
+use crate::members::{Entry, Item, Members};
 use texts::{NoText, PaperText, text_of};
 use thresher_formats::form::Form;
 use thresher_formats::gzip::{GzipLimits, InputDigest};
