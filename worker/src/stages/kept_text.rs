@@ -184,7 +184,7 @@ pub(crate) fn kept<'a>(input: u64, record: &ReadRecord<'a>) -> Option<KeptRecord
             let Page { id, url, date, title, text, payload_digest, .. } = page;
             let Page { licence, language, meta, withdrawn, .. } = page;
             let is_plain = licence.is_none() && language.is_none() && withdrawn.is_none();
-            let counts = page.missing_files + page.damaged_characters;
+            let counts = page.missing_files + page.omitted_files + page.damaged_characters;
             if !is_plain || meta.is_some() || counts > 0 {
                 return None;
             }

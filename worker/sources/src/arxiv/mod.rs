@@ -159,7 +159,7 @@ fn read_member(
         return emit(dropped("arxiv/no_paper", &name));
     }
     match text_of(&packed, job.arxiv.latex, job.arxiv.max_paper_bytes.0) {
-        Ok(PaperText { text, missing, .. }) => {
+        Ok(PaperText { text, missing, omitted, .. }) => {
             let date = iso_time(modified);
             let meta = meta_of(&name, id, &url, &date);
             emit(RecordOutcome::Page(Page {
@@ -169,6 +169,7 @@ fn read_member(
                 text: &text,
                 meta: Some(&meta),
                 missing_files: missing,
+                omitted_files: omitted,
                 ..Page::default()
             }))
         }

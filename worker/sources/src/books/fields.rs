@@ -103,6 +103,15 @@ pub(super) fn released(head: &str) -> Option<&str> {
     (!date.is_empty()).then_some(date)
 }
 
+/// Returns the year in which the printed book was published, if newer headers name it: `Original
+/// publication: London: Macmillan, 1897`.
+pub(super) fn published(head: &str) -> Option<u64> {
+    let value = value(head, &["Original publication:"])?;
+    let words = value.split(|c: char| !c.is_ascii_digit());
+    let years = words.filter(|word| word.len() == 4).filter_map(|word| word.parse().ok());
+    years.filter(|year| (1400..2100).contains(year)).last()
+}
+
 /// Returns the number of the book: `[EBook #4242]` on any line.
 pub(super) fn number(head: &str) -> Option<&str> {
     head.lines().find_map(number_in)
@@ -183,6 +192,18 @@ mod tests {
         ];
         for (head, expected_number, date) in cases {
             assert_eq!((number(head), released(head)), (expected_number, date), "{head}");
+        }
+    }
+
+    #[test]
+    fn the_year_of_the_printed_book_is_read_from_newer_headers() {
+        for (head, year) in [
+            ("Original publication: London: Macmillan and Co, 1897", Some(1897)),
+            ("Original Publication: New York: Harper, 1901, pubdate 1911.", Some(1911)),
+            ("Original publication: 12345, n.d.", None),
+            ("Release Date: May 1, 2005 [EBook #4242]", None),
+        ] {
+            assert_eq!(published(head), year, "{head}");
         }
     }
 

@@ -114,7 +114,7 @@ impl Source for Books {
                 url,
                 date: &date,
                 title,
-                text: book.text,
+                text: &book.text,
                 language: book.language,
                 meta: Some(&meta),
                 ..Page::default()
@@ -170,13 +170,14 @@ fn read_file(
     let url =
         if numbered { format!("http://www.gutenberg.org/ebooks/{number}") } else { String::new() };
     let title = book.title.unwrap_or(stem);
-    let meta = meta(title, &Value::Null, &url);
+    let published = book.published.filter(|_| job.books.cut_boilerplate);
+    let meta = meta(title, &json!(published), &url);
     emit(outcome(&Page {
         id,
         url: &url,
         date: book.released.unwrap_or_default(),
         title,
-        text: book.text,
+        text: &book.text,
         language: book.language,
         meta: Some(&meta),
         damaged_characters: damaged,
@@ -256,6 +257,10 @@ mod tests {
         assert_eq!(read_bytes(&Books, "books", "a.jsonl", dos)[0].outcome(), "x\ny\nz");
         let published = job("books", "redpajama-v1", "");
         assert_eq!(read_with(&Books, &published, "a.jsonl", dos)[0].outcome(), "x\r\ny\rz");
+        let null = b"{\"publication_date\":null,\"short_book_title\":\"T\",\"text\":\"x\"}\n";
+        let seen_null = read_bytes(&Books, "books", "pg19.jsonl", null);
+        let Seen::Page { date, meta, .. } = &seen_null[0] else { panic!("{seen_null:?}") };
+        assert_eq!((date.as_str(), &meta["publication_date"]), ("", &Value::Null));
         assert_eq!(seen[1].outcome(), "books/empty");
         assert_eq!(seen[2].outcome(), "json_no_text");
     }
