@@ -94,22 +94,13 @@ impl HttpError {
 }
 
 impl<'a> HttpResponse<'a> {
-    /// Returns whether a payload starts with the status line of a response.
-    pub fn starts(payload: &[u8]) -> bool {
-        head::is_start(payload)
-    }
-
     /// Splits head and body. The body starts after the first empty line. Interim responses, such as
-    /// `100 Continue`, and blank lines before the response are skipped. Markup without a head is a
-    /// response of HTTP/0.9, whose status is 200.
+    /// `100 Continue`, and blank lines before the response are skipped.
     pub fn split(payload: &'a [u8], limits: &HttpLimits) -> Result<Self, HttpError> {
         let window = &payload[..payload.len().min(limits.head_bytes)];
-        let (mut at, mut is_first) = (0, true);
+        let mut at = 0;
         loop {
             at += head::blank_bytes(&window[at..]);
-            if is_first && looks_like_markup(&window[at..]) {
-                return Ok(Self { status: 200, headers: Vec::new(), raw_body: payload });
-            }
             let head = head::parse(&window[at..], limits.headers)
                 .map_err(|detail| HttpError::Malformed { detail: detail.to_owned() })?;
             at += head.bytes;
@@ -118,7 +109,6 @@ impl<'a> HttpResponse<'a> {
                 let raw_body = &payload[at..];
                 return Ok(Self { status: head.status, headers: head.headers, raw_body });
             }
-            is_first = false;
         }
     }
 

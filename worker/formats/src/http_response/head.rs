@@ -1,8 +1,8 @@
 //! The status line and headers of a response, and the size lines of chunks, as browsers read them.
 //!
 //! Libraries for servers and clients refuse what browsers read and crawls are full of: lines that
-//! end with LF, CR inside a value, folded values, lines that are no header, versions such as
-//! `HTTP/2`, and the `ICY 200 OK` of streaming servers. Nothing here decides what a header means.
+//! end with LF, CR inside a value, folded values, lines that are no header, and versions such
+//! as `HTTP/2`. Nothing here decides what a header means.
 
 /// A parsed head.
 pub(super) struct Head {
@@ -23,9 +23,7 @@ pub(super) fn blank_bytes(bytes: &[u8]) -> usize {
 
 /// Returns whether a response starts here.
 pub(super) fn is_start(bytes: &[u8]) -> bool {
-    let starts =
-        |with: &[u8]| bytes.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
-    starts(b"HTTP/") || starts(b"ICY ")
+    bytes.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"))
 }
 
 /// Parses the head at the start of `window`; an error says what is wrong. More headers than
@@ -57,15 +55,14 @@ pub(super) fn parse(window: &[u8], headers_max: usize) -> Result<Head, &'static 
     }
 }
 
-/// Returns the status code of a line such as `HTTP/1.1 200 OK`, `HTTP/2 200` or `ICY 200 OK`.
+/// Returns the status code of a line such as `HTTP/1.1 200 OK` or `HTTP/2 200`.
 fn status(line: &[u8]) -> Option<u16> {
     let line = str::from_utf8(&line[..line.len().min(64)]).unwrap_or_else(|error| {
         // A reason phrase can be in any encoding.
         str::from_utf8(&line[..error.valid_up_to()]).unwrap_or_default()
     });
     let mut words = line.split_ascii_whitespace();
-    let version = words.next()?.to_ascii_uppercase();
-    if !version.starts_with("HTTP/") && version != "ICY" {
+    if !words.next()?.to_ascii_uppercase().starts_with("HTTP/") {
         return None;
     }
     words.next()?.parse().ok().filter(|code| (100..1000).contains(code))
@@ -124,8 +121,6 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Type:\r\n text/html\r\n\r\n", 200, page),
             ("HTTP/1.1  200   Sch\u{f6}n\n folded\n\n", 200, ""),
             ("HTTP/1.1 200 OK\r\nX-A: b\rX-C: d\r\n\r\n", 200, "x-a=b X-C: d"),
-            ("ICY 200 OK\r\nContent-Type: text/html\r\n\r\n", 200, page),
-            ("icy 400 Server Full\n\n", 400, ""),
             ("HTTP/1.1 200 OK\r\nA: b,\r\n\tc\r\nD:\r\n\r\n", 200, "a=b, c|d="),
         ] {
             let payload = [head, "body"].concat();
@@ -139,7 +134,7 @@ mod tests {
             assert!(parse(head.as_bytes(), 9).is_err(), "{head:?}");
         }
         for head in
-            ["ICYCLE 200 OK\n\n", "20240220000000\nedge.example. 300 IN A\n\n", "HTTP/1.1 x\n\n"]
+            ["ICY 200 OK\n\n", "20240220000000\nedge.example. 300 IN A\n\n", "HTTP/1.1 x\n\n"]
         {
             assert!(parse(head.as_bytes(), 9).is_err(), "{head:?}");
         }

@@ -51,19 +51,6 @@ fn status_and_headers_are_read_whatever_their_case_and_line_ends() {
 }
 
 #[test]
-fn markup_without_a_head_is_a_response_and_other_text_is_not() {
-    for page in ["<html><p>a</p>", "\r\n <!DOCTYPE html>a", "<!-- a -->"] {
-        let response = HttpResponse::split(page.as_bytes(), &HttpLimits::default()).unwrap();
-        assert_eq!((response.status, response.header("content-type")), (200, None));
-        assert_eq!(body_of(page.as_bytes()).unwrap().0, page.as_bytes());
-    }
-    for other in ["", "plain text", "<", "< b", "200 OK\r\n\r\n<html>", "HTTP/1.1 100\r\n\r\n<p>"] {
-        let split = HttpResponse::split(other.as_bytes(), &HttpLimits::default());
-        assert!(split.map_or(true, |it| it.status != 200), "{other}");
-    }
-}
-
-#[test]
 fn a_version_that_the_parser_does_not_know_is_read() {
     for version in ["HTTP/2", "HTTP/2.0", "HTTP/3", "HTTP/1.1"] {
         let payload = format!("{version} 200\r\na: b\r\n\r\nthe body");

@@ -15,7 +15,7 @@ use thresher_job::{CommonCrawlSpec, HtmlSpec, JobSpec, SourceSpec};
 
 use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
-use thresher_formats::http_response::{HttpLimits, HttpResponse};
+use thresher_formats::http_response::HttpLimits;
 use thresher_formats::stop::Stop;
 use thresher_formats::utf8::{self, Utf8Text};
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
@@ -216,7 +216,8 @@ fn is_text(content_type: &str) -> bool {
 /// Returns whether the response is not one of HTTP, such as the `text/dns` of a name server.
 fn is_other_protocol(content_type: &str, body: &[u8]) -> bool {
     let http = matches!(content_type, "" | "application/http" | "message/http");
-    !http && !HttpResponse::starts(body)
+    let starts = body.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"));
+    !http && !starts
 }
 
 fn wet_rules(job: &JobSpec) -> wet::Rules {
