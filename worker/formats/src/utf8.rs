@@ -2,7 +2,9 @@
 //! damaged sequence becomes one U+FFFD, and is counted.
 //!
 //! Text in another charset is not UTF-8 with damage. It has a damaged sequence every few
-//! characters, so that more than one of them needs much valid text beside it.
+//! characters, so that more than one of them needs much valid text beside it. Surrogates in three
+//! bytes each are not a sign of that: programs with strings of UTF-16 write them (CESU-8). A pair is
+//! read as its character, and half of one becomes U+FFFD.
 //!
 //! **Invariant:** valid UTF-8 is returned as it is, without a copy.
 
@@ -25,7 +27,7 @@ pub struct Utf8Text<'a> {
 
 /// Counts what speaks for UTF-8 with damage, and against it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Evidence {
+struct Evidence {
     chars: usize,
     continuations: usize,
     damaged: usize,
@@ -33,23 +35,18 @@ pub struct Evidence {
 
 impl Evidence {
     /// Adds a part that is valid.
-    pub fn add_valid(&mut self, text: &str) {
+    fn add_valid(&mut self, text: &str) {
         let continuations = text.bytes().filter(|byte| byte & 0xc0 == 0x80).count();
         self.continuations += continuations;
         self.chars += text.len() - continuations;
     }
 
-    /// Adds a damaged sequence.
-    pub fn add_damaged(&mut self) {
-        self.damaged += 1;
-    }
-
-    /// Returns the number of damaged sequences if the whole is UTF-8 all the same.
-    pub fn damaged(&self) -> Option<u64> {
+    /// Returns whether the whole is UTF-8 all the same.
+    fn is_utf8(&self) -> bool {
         let by_chars = self.damaged <= 1 + self.chars / CHARS_PER_DAMAGED;
         let by_kind = self.damaged * CONTINUATIONS_PER_DAMAGED <= self.continuations;
         let has_text = self.damaged == 0 || self.chars > 0;
-        (has_text && (by_chars || by_kind)).then_some(self.damaged as u64)
+        has_text && (by_chars || by_kind)
     }
 }
 
@@ -62,16 +59,55 @@ pub fn read(bytes: &[u8]) -> Result<Utf8Text<'_>, usize> {
     };
     let mut evidence = Evidence::default();
     let mut text = String::with_capacity(bytes.len() + 16);
-    for chunk in bytes.utf8_chunks() {
+    let (mut at, mut halves, mut refused) = (0, 0, None);
+    loop {
+        let chunk = bytes[at..].utf8_chunks().next();
+        let Some(chunk) = chunk else { break };
         evidence.add_valid(chunk.valid());
         text.push_str(chunk.valid());
-        if !chunk.invalid().is_empty() {
-            evidence.add_damaged();
-            text.push(char::REPLACEMENT_CHARACTER);
+        at += chunk.valid().len();
+        if chunk.invalid().is_empty() {
+            break;
         }
+        let (found, length) = match surrogates(&bytes[at..]) {
+            Some((found, length)) => {
+                halves += u64::from(found.is_none());
+                (found, length)
+            }
+            None => {
+                evidence.damaged += 1;
+                refused.get_or_insert(at);
+                (None, chunk.invalid().len())
+            }
+        };
+        text.push(found.unwrap_or(char::REPLACEMENT_CHARACTER));
+        at += length;
     }
-    let damaged = evidence.damaged().ok_or(first)?;
-    Ok(Utf8Text { text: Cow::Owned(text), damaged })
+    if !evidence.is_utf8() {
+        return Err(refused.unwrap_or(first));
+    }
+    Ok(Utf8Text { text: Cow::Owned(text), damaged: evidence.damaged as u64 + halves })
+}
+
+/// Returns the character of two surrogates at the start of `bytes`, or `None` for half of a pair,
+/// and the number of bytes.
+fn surrogates(bytes: &[u8]) -> Option<(Option<char>, usize)> {
+    let high = surrogate(bytes)?;
+    let low = surrogate(&bytes[3..]).filter(|low| (0xdc00..=0xdfff).contains(low));
+    Some(match low {
+        Some(low) if high < 0xdc00 => (char::decode_utf16([high, low]).next()?.ok(), 6),
+        _ => (None, 3),
+    })
+}
+
+/// Returns the surrogate that the first three bytes encode.
+fn surrogate(bytes: &[u8]) -> Option<u16> {
+    match bytes {
+        [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] => {
+            Some(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f))
+        }
+        _ => None,
+    }
 }
 
 /// Returns whether there is a valid character that is not ASCII: text in UTF-8 has it, and text in
@@ -93,6 +129,11 @@ mod tests {
             (Vec::new(), String::new(), 0),
             (b"caf\xff here".to_vec(), "caf\u{fffd} here".to_owned(), 1),
             (b"cut \xe3\x81".to_vec(), "cut \u{fffd}".to_owned(), 1),
+            (b"a\xed\xa0\xbd\xed\xb8\x80b".to_vec(), "a\u{1f600}b".to_owned(), 0),
+            (b"\xed\xa0\xbd".to_vec(), "\u{fffd}".to_owned(), 1),
+            (b"\xed\xb8\x80\xed\xa0\xbdx".to_vec(), "\u{fffd}\u{fffd}x".to_owned(), 2),
+            (b"a\xffb\xed\xa0\xbd\xed\xb8\x80".to_vec(), "a\u{fffd}b\u{1f600}".to_owned(), 1),
+            (b"ab\xed".to_vec(), "ab\u{fffd}".to_owned(), 1),
             (
                 [long.as_bytes(), b"\x92 \x93", long.as_bytes()].concat(),
                 format!("{long}\u{fffd} \u{fffd}{long}"),
@@ -130,6 +171,7 @@ mod tests {
             }
         }
         assert_eq!(read(b"\xff"), Err(0));
+        assert_eq!(read(b"\xed\xa0\xbdx\xff\xff"), Err(4));
         assert_eq!(read(b"ab\xff\xff"), Err(2));
     }
 }

@@ -19,7 +19,7 @@ use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::json_lines::{InsideLine, Item, LineReader};
 use thresher_formats::piece::Piece;
 use thresher_formats::unpack::Expected;
-use thresher_formats::utf8::Utf8Text;
+use thresher_formats::utf8::{self, Utf8Text};
 use thresher_unit::UnitError;
 
 /// The location of a row, from which its record is made.
@@ -115,7 +115,7 @@ fn open<'a>(
 /// Parses a line and returns its row with the number of damaged sequences, or the reason and the
 /// detail for which it is quarantined.
 fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<(T, u64), (&'static str, String)> {
-    let Utf8Text { text, damaged } = repair::text_of(line)
+    let Utf8Text { text, damaged } = utf8::read(line)
         .map_err(|at| ("invalid_utf8", format!("byte {at} of the line is not valid UTF-8")))?;
     // A type also accepts a list of its fields.
     let is_object = text.trim_ascii_start().starts_with('{');

@@ -3,16 +3,10 @@
 //! | in the line | becomes |
 //! |---|---|
 //! | an escape of half a surrogate pair | `\ufffd` |
-//! | surrogates in three bytes each, as CESU-8 has them | their character, or U+FFFD for a half |
 //! | `NaN`, `Infinity`, a number that no float can hold | `null` |
 //! | a control character inside a string | its escape |
-//! | a few other bytes that are not UTF-8 | U+FFFD |
 //!
 //! **Invariant:** what is valid JSON stays as it is.
-
-use std::borrow::Cow;
-
-use thresher_formats::utf8::{Evidence, Utf8Text};
 
 /// Returns the line as JSON, as far as the table above goes.
 pub(super) fn repaired(line: &str) -> String {
@@ -94,59 +88,6 @@ fn escape(line: &str, at: usize, out: &mut String) -> usize {
     }
 }
 
-/// Returns the text of a line whose only deviations from UTF-8 are surrogates in three bytes and a
-/// few damaged sequences, or the offset of the first of those if there are more.
-pub(super) fn text_of(line: &[u8]) -> Result<Utf8Text<'_>, usize> {
-    let mut out = String::new();
-    let (mut evidence, mut first) = (Evidence::default(), None);
-    let mut at = 0;
-    loop {
-        let (valid, damaged_bytes) = match simdutf8::compat::from_utf8(&line[at..]) {
-            Ok(text) if at == 0 => return Ok(Utf8Text { text: Cow::Borrowed(text), damaged: 0 }),
-            Ok(text) => {
-                out.push_str(text);
-                evidence.add_valid(text);
-                let damaged = evidence.damaged().ok_or(first.unwrap_or_default())?;
-                return Ok(Utf8Text { text: Cow::Owned(out), damaged });
-            }
-            Err(error) => (error.valid_up_to(), error.error_len()),
-        };
-        let valid = str::from_utf8(&line[at..at + valid]).unwrap_or_default();
-        out.push_str(valid);
-        evidence.add_valid(valid);
-        at += valid.len();
-        let Some(high) = surrogate(&line[at..]) else {
-            first.get_or_insert(at);
-            evidence.add_damaged();
-            out.push(char::REPLACEMENT_CHARACTER);
-            at = damaged_bytes.map_or(line.len(), |bytes| at + bytes);
-            continue;
-        };
-        let low = surrogate(&line[at + 3..]).filter(|low| (0xdc00..=0xdfff).contains(low));
-        match low {
-            Some(low) if high < 0xdc00 => {
-                let code = 0x10000 + ((u32::from(high) - 0xd800) << 10) + u32::from(low) - 0xdc00;
-                out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-                at += 6;
-            }
-            _ => {
-                out.push(char::REPLACEMENT_CHARACTER);
-                at += 3;
-            }
-        }
-    }
-}
-
-/// Returns the surrogate that the first three bytes encode.
-fn surrogate(bytes: &[u8]) -> Option<u16> {
-    match bytes {
-        [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] => {
-            Some(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,24 +108,6 @@ mod tests {
             ("\"\\u12", "\"\\u12"),
         ] {
             assert_eq!(repaired(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn surrogates_in_three_bytes_become_characters() {
-        for (line, expected) in [
-            (&b"a\xed\xa0\xbd\xed\xb8\x80b"[..], Ok(("a\u{1f600}b", 0))),
-            (b"\xed\xa0\xbd", Ok(("\u{fffd}", 0))),
-            (b"\xed\xb8\x80\xed\xa0\xbdx", Ok(("\u{fffd}\u{fffd}x", 0))),
-            (b"z\xc3\xbcr", Ok(("z\u{fc}r", 0))),
-            (b"ab\xff", Ok(("ab\u{fffd}", 1))),
-            (b"ab\xe3\x81", Ok(("ab\u{fffd}", 1))),
-            (b"a\xffb\xed\xa0\xbd\xed\xb8\x80", Ok(("a\u{fffd}b\u{1f600}", 1))),
-            (b"ab\xffc\xff", Err(2)),
-            (b"\xed\xa0", Err(0)),
-        ] {
-            let found = text_of(line).map(|it| (it.text.into_owned(), it.damaged));
-            assert_eq!(found, expected.map(|(text, damaged)| (text.to_owned(), damaged)));
         }
     }
 }

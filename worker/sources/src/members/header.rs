@@ -59,7 +59,6 @@ impl Header {
             b'3' | b'4' | b'6' => Entry::Special,
             b'5' => Entry::Folder,
             _ if is_extension(kind) => Entry::Extension(kind),
-            _ if name.ends_with('/') => Entry::Folder,
             _ => Entry::File,
         };
         let is_link = matches!(entry, Entry::Link | Entry::HardLink);
@@ -133,15 +132,14 @@ impl Extensions {
     /// Applies the values to the header that follows, and forgets them.
     pub(crate) fn apply(&mut self, header: &mut Header) {
         let Self { name, target, bytes } = std::mem::take(self);
-        if let Some(name) = name {
-            if name.ends_with('/') && header.entry == Entry::File {
-                header.entry = Entry::Folder;
-            }
-            header.name = name;
-        }
+        header.name = name.unwrap_or_else(|| std::mem::take(&mut header.name));
         header.target = target.unwrap_or_else(|| std::mem::take(&mut header.target));
         if header.entry == Entry::File {
             header.bytes = bytes.unwrap_or(header.bytes);
+            // Before the extensions are known, a name that is cut off can end like this, too.
+            if header.name.ends_with('/') {
+                header.entry = Entry::Folder;
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thresher_job::{JobSpec, SourceSpec};
 
 use super::posts::Row;
-use super::rows::{LOOK_AHEAD_BYTES, LOOK_BACK_BYTES, Rows};
+use super::rows::{COMMENT_BYTES, LOOK_AHEAD_BYTES, Rows};
 use super::sorter::{Sortable, Sorter};
 use super::{Reading, StackExchange, sort_failed};
 use crate::{GiveRow, Input, Joined, PartRows, RecordSink};
@@ -57,7 +57,7 @@ fn part_of(row: &Row, own: u32, parts: u32) -> u32 {
 fn around(input: &Input<'_>, piece: Piece) -> Result<Vec<u8>, UnitError> {
     let mut bytes = Vec::new();
     if piece.offset > 0 {
-        let from = piece.offset.saturating_sub(LOOK_BACK_BYTES);
+        let from = piece.offset.saturating_sub(COMMENT_BYTES);
         let length = piece.offset - from + LOOK_AHEAD_BYTES;
         let read = input.open_at(from)?.take(length).read_to_end(&mut bytes);
         read.map_err(|error| input.failed(&error))?;

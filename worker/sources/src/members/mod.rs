@@ -289,6 +289,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn names_of_any_length_are_read_wherever_a_header_cuts_them() {
+        for length in 90..112 {
+            // The hundredth character is a slash, or a letter.
+            let name = format!("{}x.py", "d/".repeat(60))[120 - length..].to_owned();
+            for format in [tar::Header::new_gnu, tar::Header::new_ustar] {
+                let mut builder = tar::Builder::new(Vec::new());
+                for (name, content) in [(name.as_str(), "a"), ("y.py", "b")] {
+                    let mut header = format();
+                    header.set_size(content.len() as u64);
+                    builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+                }
+                let tar = builder.into_inner().unwrap();
+                assert_eq!(names(&tar, 0, u64::MAX), [name.as_str(), "y.py"]);
+            }
+        }
+        let folder = tar_of(&[("a/b/", &[]), ("a/b/c", b"c")]);
+        assert_eq!(names(&folder, 0, u64::MAX), ["a/b/", "a/b/c"]);
+    }
+
+    #[test]
     fn a_truncated_nested_tar_loses_only_its_last_member() {
         let inner = tar_of(&[("b", &[2; 100]), ("c", &[3; 1500])]);
         let tar = tar_of(&[("a.tar", &inner[..2048]), ("y", &[8; 10]), ("z", &[9; 10])]);
