@@ -182,9 +182,10 @@ pub(crate) fn kept<'a>(input: u64, record: &ReadRecord<'a>) -> Option<KeptRecord
     let outcome = match record.outcome {
         RecordOutcome::Page(page) => {
             let Page { id, url, date, title, text, payload_digest, .. } = page;
-            let Page { licence, language, meta, withdrawn, missing_files, .. } = page;
+            let Page { licence, language, meta, withdrawn, .. } = page;
             let is_plain = licence.is_none() && language.is_none() && withdrawn.is_none();
-            if !is_plain || meta.is_some() || missing_files > 0 {
+            let counts = page.missing_files + page.omitted_files + page.damaged_characters;
+            if !is_plain || meta.is_some() || counts > 0 {
                 return None;
             }
             KeptOutcome::Page(Box::new(KeptPage { id, url, date, title, text, payload_digest }))

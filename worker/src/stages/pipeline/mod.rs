@@ -126,8 +126,14 @@ impl<'j> Pipeline<'j> {
         tally: &mut Tally,
     ) -> Result<Evaluation<'p>, UnitError> {
         let original = self.keep_lines(page.text, is_duplicate, tally)?;
-        if page.missing_files > 0 {
-            tally.count(Counter::MissingFiles, page.missing_files);
+        for (counter, value) in [
+            (Counter::MissingFiles, page.missing_files),
+            (Counter::OmittedFiles, page.omitted_files),
+            (Counter::DamagedCharacters, page.damaged_characters),
+        ] {
+            if value > 0 {
+                tally.count(counter, value);
+            }
         }
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
