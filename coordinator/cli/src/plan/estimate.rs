@@ -85,6 +85,8 @@ pub(super) struct Whole {
     pub(super) line_keys: u64,
     /// Size of the text that LINES keeps for PREPARE.
     pub(super) kept_text_bytes: u64,
+    /// Size of the inputs that both LINES and PREPARE read for the comparison of lines.
+    pub(super) read_twice_bytes: u64,
     pub(super) documents: u64,
     pub(super) json_bytes: u64,
     pub(super) shard_bytes: u64,
@@ -183,7 +185,7 @@ impl Plan {
 impl Whole {
     fn of(job: &JobSpec, survey: &Survey) -> Self {
         let mut whole = Self::default();
-        for source in &survey.sources {
+        for (spec, source) in job.source.iter().zip(&survey.sources) {
             let Sample { bytes, .. } = source.sample;
             let all = |part: u64| scale(part, source.bytes, bytes);
             let sample = &source.sample;
@@ -193,6 +195,9 @@ impl Whole {
             whole.lines += all(sample.lines);
             whole.line_keys += all(sample.distinct_lines);
             whole.kept_text_bytes += all(sample.kept_text_bytes);
+            if job.dedups_lines(spec) && sample.kept_text_bytes == 0 {
+                whole.read_twice_bytes += source.bytes;
+            }
             whole.documents += all(sample.documents);
             whole.shard_bytes += all(sample.shard_bytes);
             let json_bytes = all(sample.json_bytes);
@@ -218,7 +223,15 @@ fn stages(
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
     let budget = key_memory(job, machine);
     let inputs = survey.sources.iter().map(|source| source.inputs).sum();
-    let mut files = Files { units, inputs, ranks: slots, ..Files::default() };
+    let kept = || survey.sources.iter().filter(|source| source.sample.kept_text_bytes > 0);
+    let mut files = Files {
+        units,
+        inputs,
+        ranks: slots,
+        kept: kept().map(|source| source.units).sum(),
+        kept_inputs: kept().map(|source| source.inputs).sum(),
+        ..Files::default()
+    };
     let mut needs = Vec::new();
     let mut stages = vec![plan(Stage::List, sources)];
     let read_twice = || {
