@@ -43,7 +43,7 @@ fn run<K: HashKey>(
         counters: wire_counters([(Counter::Keys, summary.keys)]),
         ..pb::Done::default()
     };
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }
 
 /// Returns the units of a group that have files.

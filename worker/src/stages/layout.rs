@@ -42,7 +42,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     }
     let digest = digest.finalize().as_bytes().to_vec();
     let done = pb::Done { digest, counters, ..pb::Done::default() };
-    Ok(Finished { done, planned })
+    Ok(Finished { done, planned, ..Finished::default() })
 }
 
 struct Cutter<'a> {

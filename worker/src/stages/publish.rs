@@ -100,7 +100,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         keys: 0,
         counters: wire_counters(facts.tally.counters),
     };
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }
 
 /// Returns the name of a shard below `documents` and `dropped`. The first thousand are directly
