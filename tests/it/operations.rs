@@ -2,6 +2,7 @@
 //! ranges, never with the product of the two, and are as many as `plan` expects.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use thresher_tests::job::JobText;
 use thresher_tests::operations::{Counter, Operations, write_inputs};
@@ -13,6 +14,8 @@ use crate::oracle::{places, published, run};
 const UNITS: u64 = 1000;
 /// With a MiB of memory there are two dozen key ranges for the lines of all units.
 const LINES_PER_UNIT: u64 = 250;
+/// Lines of a unit for a thousand key ranges.
+const MANY_LINES_PER_UNIT: u64 = 11_300;
 
 /// A job with this memory for keys.
 struct Counted {
@@ -78,8 +81,11 @@ impl Counted {
         for stage in ["lines", "prepare", "resolve-lines", "resolve-documents"] {
             at_most("stat", stage, 20 + 5 * ranges);
         }
-        // Each of two stages opens each input.
-        let made = operations.all() + 2 * UNITS;
+        at_most("open", "inputs", 2 * UNITS);
+        // The verdicts are opened once by a worker, and not by each unit.
+        at_most("open", "combine-lines", 40 + ranges);
+        at_most("open", "resolve-documents", 20);
+        let made = operations.all();
         assert!(planned.abs_diff(made) * 4 <= made, "{planned} are planned, {made} were made");
     }
 }
@@ -88,12 +94,7 @@ impl Counted {
 fn file_operations_grow_with_units_and_ranges_and_not_with_their_product() {
     let folder = tempfile::tempdir().unwrap();
     let counter = Counter::build(folder.path()).unwrap();
-    let inputs = folder.path().join("in");
-    std::fs::create_dir(&inputs).unwrap();
-    write_inputs(&inputs, UNITS, LINES_PER_UNIT).unwrap();
-    let job = JobText::over(&inputs, "*.warc.wet.gz")
-        .set("model", "\"none\"")
-        .set("target_bytes", "\"1B\"");
+    let job = job(folder.path(), LINES_PER_UNIT);
     let one = Counted::run(&job, &counter, "8GiB");
     let many = Counted::run(&job, &counter, "1MiB");
     assert_eq!(one.ranges, 1);
@@ -104,4 +105,37 @@ fn file_operations_grow_with_units_and_ranges_and_not_with_their_product() {
     let (few, more) = (one.operations.all(), many.operations.all());
     let most = few + 2 * UNITS + 60 * many.ranges;
     assert!(more <= most, "{few} with one range, {more} with {}", many.ranges);
+    // Keys are copied once into the files of groups, and read again from there.
+    let bytes =
+        |counted: &Counted| counted.operations.bytes("read") + counted.operations.bytes("write");
+    let keys = one.operations.of("write", "lines");
+    let (few, more) = (bytes(&one), bytes(&many));
+    assert!(keys > 0 && more <= few + 4 * keys, "{few} bytes with one range, {more} with more");
+}
+
+#[test]
+fn a_thousand_key_ranges_make_a_bounded_number_of_file_operations_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let counter = Counter::build(folder.path()).unwrap();
+    let job = job(folder.path(), MANY_LINES_PER_UNIT);
+    let one = Counted::run(&job, &counter, "8GiB");
+    let thousand = Counted::run(&job, &counter, "1MiB");
+    assert_eq!(one.ranges, 1);
+    assert!((1000..1050).contains(&thousand.ranges), "{} ranges", thousand.ranges);
+    assert_eq!(one.published, thousand.published);
+    thousand.check();
+    let (few, more) = (one.operations.all(), thousand.operations.all());
+    let most = few + 2 * UNITS + 60 * thousand.ranges;
+    assert!(more <= most, "{few} with one range, {more} with {}", thousand.ranges);
+}
+
+/// Returns a job whose units have this number of lines, and publish them.
+fn job(folder: &Path, lines_per_unit: u64) -> JobText {
+    let inputs = folder.join("inputs");
+    std::fs::create_dir(&inputs).unwrap();
+    write_inputs(&inputs, UNITS, lines_per_unit).unwrap();
+    JobText::over(&inputs, "*.warc.wet.gz")
+        .set("slice", "\"commoncrawl\"\nsteps = [\"lines\", \"documents\"]")
+        .set("model", "\"none\"")
+        .set("target_bytes", "\"1B\"")
 }

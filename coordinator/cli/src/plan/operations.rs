@@ -14,6 +14,8 @@ const UNSYNCED_FILE: u64 = 3;
 const FILE: u64 = 4;
 /// The folder of the files of a unit, which is opened and synced.
 const FOLDER: u64 = 2;
+/// Times that an input on disk is looked at before it is read.
+const INPUT_STATS: u64 = 3;
 /// More operations than this in one second of CPU time are many for a metadata server, if thousands
 /// of slots do the same.
 const MANY_PER_SECOND: u64 = 200;
@@ -51,7 +53,8 @@ impl Files {
         let keys = |keyed: Keyed| if keyed.ranges > 0 { 1 } else { 0 };
         match stage {
             Stage::Unspecified => 0,
-            Stage::List | Stage::Seal => units * (FILE + FOLDER),
+            Stage::List => units * (FILE + FOLDER) + self.inputs * INPUT_STATS,
+            Stage::Seal => self.units + units * (FILE + FOLDER) + self.left(),
             Stage::Lines => self.inputs + units * (2 * FILE + FOLDER) + kept * UNSYNCED_FILE,
             Stage::GatherLines | Stage::GatherDocuments => self.units + units * (FILE + FOLDER),
             Stage::ResolveLines => self.resolve(lines),
@@ -69,6 +72,31 @@ impl Files {
                 let read = self.units * (2 + keys(documents)) + self.verdicts(documents);
                 read + units * 3 * (FILE + FOLDER)
             }
+        }
+    }
+
+    /// Returns the number of files that are removed with the work directory.
+    fn left(&self) -> u64 {
+        let Self { units, lines, documents, .. } = *self;
+        let keyed = |keyed: Keyed| 2 * keyed.groups + 2 * keyed.ranges;
+        let of_lines = if lines.ranges > 0 { 2 * units } else { 0 };
+        of_lines + 3 * units + keyed(lines) + keyed(documents)
+    }
+
+    /// Returns how often a stage waits until a file or a folder is on the disk.
+    pub(super) fn syncs(&self, stage: Stage, units: u64) -> u64 {
+        match stage {
+            Stage::Unspecified | Stage::Layout => 0,
+            Stage::Lines => 3 * units,
+            Stage::Prepare => 4 * units,
+            Stage::Publish => 6 * units,
+            Stage::ResolveLines | Stage::ResolveDocuments => 4 * units,
+            Stage::List
+            | Stage::Seal
+            | Stage::GatherLines
+            | Stage::GatherDocuments
+            | Stage::CombineLines
+            | Stage::CombineDocuments => 2 * units,
         }
     }
 

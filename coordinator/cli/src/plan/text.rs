@@ -22,11 +22,16 @@ pub(super) fn render(plan: &Plan) -> String {
     text += &format!(
         "\n{} core-hours, about {} on {} slots here\n",
         core_hours(plan.cpu_millis),
-        span(plan.cpu_millis / u64::from(plan.machine.slots.max(1))),
+        span(plan.wall_millis),
         plan.machine.slots
     );
     text +=
         &format!("memory  {} of {}\n", bytes(plan.memory_bytes), bytes(plan.machine.memory_bytes));
+    text += &format!(
+        "        usually {}, and {} for the coordinator\n",
+        bytes(plan.usual_worker_bytes),
+        bytes(plan.coordinator_bytes)
+    );
     for disk in &plan.disks {
         let paths: Vec<String> = disk.paths.iter().map(|p| p.display().to_string()).collect();
         text += &format!(
