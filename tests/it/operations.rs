@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use thresher_domain::MAX_GROUP_UNITS;
 use thresher_tests::job::JobText;
 use thresher_tests::operations::{Counter, Operations, write_inputs};
 use thresher_tests::process::{output, thresher};
@@ -68,11 +69,12 @@ impl Counted {
             at_most(kind, "lines", 2 * UNITS + 20);
             at_most(kind, "prepare", 3 * UNITS + 20);
         }
-        at_most("remove", "lines", UNITS + 20);
-        at_most("remove", "prepare", 3 * UNITS + 20);
+        // Private names, and all files at the end.
+        at_most("remove", "lines", 3 * UNITS + 20);
+        at_most("remove", "prepare", 6 * UNITS + 20);
         // What LINES wrote is opened by what resolves it and by PREPARE, whatever the ranges.
         at_most("open", "lines", 5 * UNITS + 20);
-        at_most("open", "prepare", 8 * UNITS + 20);
+        at_most("open", "prepare", 9 * UNITS + 20);
         for stage in ["gather-lines", "resolve-lines", "combine-lines"] {
             let (found, most) = (operations.in_stage(stage), 3 * UNITS + 40 * ranges);
             assert!(found <= most, "{found} in {stage}: {operations:?}");
@@ -82,8 +84,10 @@ impl Counted {
             at_most("stat", stage, 20 + 5 * ranges);
         }
         at_most("open", "inputs", 2 * UNITS);
-        // The verdicts are opened once by a worker, and not by each unit.
-        at_most("open", "combine-lines", 40 + ranges);
+        // The verdicts are opened once by a worker, and not by each unit. The folder of a group's
+        // file is opened to sync it.
+        let groups = UNITS.div_ceil((*ranges).clamp(16, MAX_GROUP_UNITS.into()));
+        at_most("open", "combine-lines", 20 + 2 * groups);
         at_most("open", "resolve-documents", 20);
         let made = operations.all();
         assert!(planned.abs_diff(made) * 4 <= made, "{planned} are planned, {made} were made");
