@@ -44,7 +44,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     }
     let digest = digest.finalize().as_bytes().to_vec();
     let done = pb::Done { digest, counters, ..pb::Done::default() };
-    Ok(Finished { done, planned })
+    Ok(Finished { done, planned, ..Finished::default() })
 }
 
 /// Passes on the unit, the place and the summary of every document that is published, in order.

@@ -38,10 +38,12 @@ mod seal;
 pub(crate) mod splits;
 mod stop;
 mod tokens;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use prost::Message;
 use thresher_job::{JobSpec, LanguageView, SourceSpec};
@@ -73,6 +75,7 @@ use thresher_storage::{Output, StorageError};
 use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
+use verdicts::VerdictFiles;
 
 /// Memory for keys in programs that run no gang units.
 const DEFAULT_KEY_MEMORY_BYTES: u64 = 1 << 30;
@@ -101,6 +104,7 @@ pub struct JobContext {
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
     /// Notices edits of the user's commands.
     command_files: CommandFiles,
+    verdict_files: VerdictFiles,
     scorers: OnceLock<Scorers>,
     /// Held by the slot that reads the models.
     reading: Mutex<()>,
@@ -126,6 +130,8 @@ pub struct Finished {
     pub done: pb::Done,
     /// Units that it plans for a later stage (LIST, LAYOUT).
     pub planned: Vec<PlannedUnit>,
+    /// CPU time of other processes that ran parts of the unit.
+    pub cpu_elsewhere: Duration,
 }
 
 /// One attempt of a unit on this worker.
@@ -203,6 +209,7 @@ impl JobContext {
             process_tag,
             tables: Mutex::default(),
             command_files: CommandFiles::default(),
+            verdict_files: VerdictFiles::default(),
             scorers: OnceLock::new(),
             reading: Mutex::default(),
         })

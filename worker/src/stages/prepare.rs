@@ -19,7 +19,8 @@ use super::lines::{inputs_when_read, next, refuse_changed};
 use super::pipeline::{Evaluation, Pipeline, RecordPlace};
 use super::read::{Reading, read_unit};
 use super::recipe::SourceRecipe;
-use super::resolve::{LINES, verdicts_on};
+use super::resolve::LINES;
+use super::verdicts::verdicts_on;
 use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_filters::Measured;
@@ -58,7 +59,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     pipeline.finish(&mut writer.tally)?;
     let done = writer.finish(context.scorers()?.recipe_files.clone(), inputs)?;
     kept_text::remove(context, number, &unit);
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }
 
 /// The duplicate lines of the unit, which are looked up line by line in reading order.
@@ -79,10 +80,7 @@ impl LineVerdicts {
         if !recipe.dedups_lines {
             return Ok(Self { verdicts: None, next: 0 });
         }
-        let (file, made_by) = verdicts_on(context, LINES, groups, unit)?;
-        let keys = context.work.unit_file(Stage::Lines, unit, "keys");
-        let verdicts = VerdictSet::load::<u64>(&file, unit, &keys)
-            .map_err(|error| UnitError::verdicts(made_by, Stage::Lines, &error))?;
+        let verdicts = verdicts_on::<u64>(context, LINES, groups, unit)?;
         Ok(Self { verdicts: Some(verdicts), next: 0 })
     }
 

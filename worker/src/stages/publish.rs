@@ -97,7 +97,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         keys: 0,
         counters: wire_counters(facts.tally.counters),
     };
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }
 
 /// Gets what is staged at a place, its summary, the reason for which it is not published, and the
