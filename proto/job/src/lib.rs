@@ -37,7 +37,7 @@ pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
-pub use slices::{BooksSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
+pub use slices::{BooksSpec, ColumnsSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 pub use text_slices::{
     AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TextForm, TitleForm, WikipediaSpec,

@@ -9,7 +9,7 @@ use super::commands::CommandSpec;
 use super::key_memory::KeyMemory;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
-use super::slices::{BooksSpec, GithubSpec, RecordsSpec};
+use super::slices::{BooksSpec, ColumnsSpec, GithubSpec, RecordsSpec};
 use super::text_slices::{ArxivSpec, StackExchangeSpec, WikipediaSpec};
 use super::{
     Bytes, ClassifierSpec, FiltersSpec, JobError, ModelChoice, PerplexitySpec, Span, TokensSpec,
@@ -63,6 +63,8 @@ pub struct SourceSpec {
     pub base: String,
     pub on_missing: OnMissing,
     pub dump: String,
+    /// The columns of the inputs of slice `documents`.
+    pub columns: ColumnsSpec,
     /// The steps of this source, instead of those of its slice.
     pub steps: Option<Vec<Step>>,
     /// Name of the command that reads the inputs of slice `external`.
@@ -381,6 +383,7 @@ impl JobSpec {
             }
         }
         self.check_commands()?;
+        self.check_columns()?;
         require("output.path", &self.output.path, "name a directory or an S3 address")?;
         let scheme = self.output.path.split_once("://").map_or("file", |(scheme, _)| scheme);
         if !["file", "s3"].contains(&scheme) {

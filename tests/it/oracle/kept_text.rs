@@ -87,7 +87,7 @@ fn kills_while_text_is_kept_change_no_byte() {
         let _leftovers = Leftovers(state.clone());
         run_under_fire(&warc().write(folder.path()), &state, seed, 200);
         verify(&corpus);
-        clean(&corpus, &state);
+        clean(&corpus);
         assert_eq!(published(&corpus), reference, "seed {seed}");
     }
 }

@@ -15,6 +15,7 @@ pub mod books;
 pub mod c4;
 pub mod command;
 pub mod commoncrawl;
+pub mod documents;
 pub mod external;
 mod forms;
 pub mod github;
@@ -23,6 +24,7 @@ pub(crate) mod input;
 mod json_rows;
 mod locate;
 mod noted;
+mod parquet_rows;
 mod source;
 pub mod stackexchange;
 #[cfg(test)]
@@ -46,6 +48,7 @@ pub fn source_of(slice: Slice) -> &'static dyn Source {
         Slice::Wikipedia => &wikipedia::Wikipedia,
         Slice::Stackexchange => &stackexchange::StackExchange,
         Slice::External => &external::External,
+        Slice::Documents => &documents::Documents,
     }
 }
 
