@@ -31,6 +31,8 @@ pub enum Slice {
     External,
     /// Documents in JSON or Parquet, with any names of columns.
     Documents,
+    /// The documents of an output of Thresher.
+    Corpus,
 }
 
 /// Tokens of a slice in the published corpora, in billions.
@@ -51,7 +53,7 @@ struct Facts {
 
 impl Slice {
     /// Every slice, in the order of RedPajama's table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Commoncrawl,
         Self::C4,
         Self::Github,
@@ -61,6 +63,7 @@ impl Slice {
         Self::Stackexchange,
         Self::External,
         Self::Documents,
+        Self::Corpus,
     ];
 
     const fn facts(self) -> Facts {
@@ -74,6 +77,7 @@ impl Slice {
             Self::Stackexchange => Facts::new("stackexchange").with_tokens(20, 27).joining_rows(),
             Self::External => Facts::new("external"),
             Self::Documents => Facts::new("documents"),
+            Self::Corpus => Facts::new("corpus"),
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) const DOCUMENTS: Expected = Expected {
     reader: "documents",
     contents: &[Form::Json, Form::JsonText, Form::JsonArray, Form::Utf16],
 };
+pub(crate) const CORPUS: Expected = Expected { reader: "corpus", contents: &[Form::Json] };
 pub(crate) const GITHUB_ROWS: Expected =
     Expected { reader: "github", contents: &[Form::Json, Form::Utf16] };
 pub(crate) const GITHUB_ARCHIVE: Expected = Expected { reader: "github", contents: &[Form::Tar] };

@@ -15,6 +15,7 @@ pub mod books;
 pub mod c4;
 pub mod command;
 pub mod commoncrawl;
+pub mod corpus;
 pub mod documents;
 pub mod external;
 mod forms;
@@ -49,6 +50,7 @@ pub fn source_of(slice: Slice) -> &'static dyn Source {
         Slice::Stackexchange => &stackexchange::StackExchange,
         Slice::External => &external::External,
         Slice::Documents => &documents::Documents,
+        Slice::Corpus => &corpus::Corpus,
     }
 }
 

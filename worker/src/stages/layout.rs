@@ -26,7 +26,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         let summaries = DocumentFile::open(&path, number)?.summaries()?;
         let drops = drops.of(context, number)?;
         for (place, summary) in (0_u32..).zip(&summaries) {
-            if !summary.is_withdrawn && drops.reason(place).is_none() {
+            if !summary.is_withdrawn && drops.reason(place, summary).is_none() {
                 cutter.document(number, place, summary.rendered_bytes);
             }
         }

@@ -11,6 +11,7 @@
 
 mod addresses;
 mod combine;
+mod corpora;
 mod drops;
 mod duplicates;
 mod edited;
@@ -31,6 +32,7 @@ mod recipe;
 mod repaired;
 mod required;
 mod resolve;
+mod sampled;
 pub(crate) mod schemas;
 mod seal;
 mod stop;
@@ -44,6 +46,7 @@ use thresher_job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
+pub use corpora::{CorpusError, sources_of, with_corpora};
 pub use pipeline::QualityModels;
 pub use published::{output_loss, remove_output};
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};

@@ -80,7 +80,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
             records_in += 1;
             shard.tally.bytes_in += u64::from(summary.rendered_bytes);
             numbering.enter(summary);
-            match (staged, drops.reason(place)) {
+            match (staged, drops.reason(place, summary)) {
                 (Staged::Document(document), None) => shard.document(&document, numbering.number()),
                 (Staged::Document(document), Some(reason)) => shard.duplicate(&document, reason),
                 (Staged::Withdrawn(row), reason) => {
@@ -143,7 +143,8 @@ impl ShardWriter<'_> {
     /// Counts a published document for the report's tables of slices and languages.
     fn count(&mut self, document: &StagedDocument<'_>, bytes: u64) {
         let tally = &mut self.tally;
-        let slice = self.source.slice.name();
+        let published = document.origin.map(|origin| origin.slice).filter(|it| !it.is_empty());
+        let slice = published.unwrap_or(self.source.slice.name());
         let of_slice = |measure| Counter::Slice { slice: slice.to_owned(), measure };
         let of_language =
             |language: &str, measure| Counter::Language { language: language.to_owned(), measure };

@@ -110,6 +110,7 @@ fn emit(
             meta: given.meta.as_ref(),
             withdrawn: None,
             missing_files: 0,
+            published: None,
         }),
         (_, None) => RecordOutcome::Dropped { id, url, reason: "external/empty", detail: "" },
         (_, Some(reason)) if given.drop.is_some() => {

@@ -14,6 +14,7 @@ use thresher_proto::pb::{self, Stage};
 use crate::stages::addresses::AddressBook;
 use crate::stages::pipeline::{EvaluatedDocument, RecordPlace};
 use crate::stages::recipe::SourceRecipe;
+use crate::stages::sampled::choice;
 use crate::stages::schemas::{Renderer, rendered_bytes, renderer};
 use crate::stages::{JobContext, Task, digest_of};
 use thresher_sources::Page;
@@ -164,6 +165,9 @@ impl<'j> UnitWriter<'j> {
         }
         if self.recipe.compares_near {
             summary.signature = Some(signature(text));
+        }
+        if let Some(sample) = self.source.sample.as_ref().filter(|it| it.documents.is_some()) {
+            summary.choice = Some(choice(sample.seed, page.text));
         }
         Ok(summary)
     }

@@ -30,11 +30,13 @@ impl Renderer for Uniform<'_> {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let hash = blake3::Hash::from_bytes(document.content_hash).to_hex();
+        // A document of a corpus keeps what it was published with, as far as that is known.
+        let origin = document.origin.unwrap_or_default();
         let mut line = JsonObject::start(out)?;
         line.field("id", document.id)?;
         line.field("text", document.text)?;
-        line.field("source", &self.source.name)?;
-        line.field("slice", self.source.slice.name())?;
+        line.field("source", known(origin.source, &self.source.name))?;
+        line.field("slice", known(origin.slice, self.source.slice.name()))?;
         line.field("url", document.url)?;
         line.field("date", document.date)?;
         line.field("dump", document.dump)?;
@@ -55,10 +57,15 @@ impl Renderer for Uniform<'_> {
         line.field("original_chars", &document.original_chars)?;
         line.field("original_lines", &document.original_lines)?;
         line.field("content_hash", hash.as_str())?;
-        line.field("recipe", &self.recipe)?;
+        line.field("recipe", known(origin.recipe, &self.recipe))?;
         if let Some(meta) = document.meta {
             line.json("meta", meta)?;
         }
         line.end_line()
     }
+}
+
+/// Returns the first of two texts, unless it is empty.
+fn known<'t>(first: &'t str, otherwise: &'t str) -> &'t str {
+    if first.is_empty() { otherwise } else { first }
 }
