@@ -2,6 +2,7 @@
 //! whatever died on the way.
 
 mod addresses;
+mod corpora;
 mod fields;
 mod formats;
 mod kept_text;

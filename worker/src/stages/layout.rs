@@ -62,7 +62,7 @@ fn published(
         let summaries = DocumentFile::open(&path, number)?.summaries()?;
         let drops = drops.of(context, number)?;
         for (place, summary) in (0_u32..).zip(&summaries) {
-            if !summary.is_withdrawn && drops.reason(place).is_none() {
+            if !summary.is_withdrawn && drops.reason(place, summary).is_none() {
                 each(number, place, summary);
             }
         }

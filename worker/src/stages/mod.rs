@@ -12,6 +12,7 @@
 mod addresses;
 pub(crate) mod card;
 mod combine;
+mod corpora;
 mod drops;
 mod duplicates;
 mod edited;
@@ -33,6 +34,7 @@ mod recipe;
 mod repaired;
 mod required;
 mod resolve;
+mod sampled;
 pub(crate) mod schemas;
 mod seal;
 pub(crate) mod splits;
@@ -50,6 +52,7 @@ use thresher_job::{JobSpec, LanguageView, SourceSpec};
 use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
+pub use corpora::{CorpusError, sources_of, with_corpora};
 pub use manifest::{
     CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
     ShardEntry, SplitEntry, TokenEntry,

@@ -108,6 +108,7 @@ impl Preparing<'_> {
         let place = RecordPlace { input: input.path, offset: record.offset, record: record.record };
         match record.outcome {
             RecordOutcome::Page(page) => {
+                let place = place.first_read(&page);
                 match pipeline.evaluate(&page, || lines.is_duplicate(), &mut writer.tally)? {
                     Evaluation::Kept(document) => writer.keep(place, &page, &document),
                     Evaluation::Withdrawn { text, reason } => {

@@ -40,9 +40,8 @@ const OPEN_LANGUAGES: usize = 16;
 /// What the manifest says of a shard.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardFacts {
-    /// Name and slice of the source.
+    /// Name of the source.
     pub(super) source: String,
-    pub(super) slice: String,
     /// Documents with a smaller rank are for validation.
     pub(super) validation_below: u64,
     pub(super) documents: Vec<PublishedShard>,
@@ -211,7 +210,7 @@ impl ShardReader<'_> {
                 stop::check_record(&self.task.stop)?;
                 let summary = &summaries[place as usize];
                 numbering.enter(summary);
-                let reason = drops.reason(place);
+                let reason = drops.reason(place, summary);
                 let is_published = matches!(staged, Staged::Document(_)) && reason.is_none();
                 let number = if is_published { numbering.number() } else { 0 };
                 each(staged, summary, reason, number)

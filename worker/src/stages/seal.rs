@@ -186,7 +186,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Gathered, UnitError> 
     Ok(Gathered { manifest, published, tokens })
 }
 
-/// Documents by source and key.
+/// Documents by the source of the job and by key.
 type Counts = BTreeMap<(String, CountKey), DocumentCount>;
 
 /// Adds what the manifest says of one shard.
@@ -217,9 +217,9 @@ fn count_entries(job: &JobSpec, counts: Counts) -> Vec<CountEntry> {
     let mut entries = Vec::new();
     for spec in &job.source {
         let of_source = counts.iter().filter(|((source, _), _)| *source == spec.name);
-        entries.extend(of_source.map(|((source, key), count)| CountEntry {
-            source: source.clone(),
-            slice: spec.slice.name().to_owned(),
+        entries.extend(of_source.map(|((_, key), count)| CountEntry {
+            source: key.source.clone(),
+            slice: key.slice.clone(),
             split: key.split.clone(),
             language: key.language.clone(),
             licence: key.licence.clone(),

@@ -62,29 +62,34 @@ pub(super) fn wrong_counts(
     if manifest.format < FIRST_FORMAT || manifest.schema != NAME {
         return Vec::new();
     }
-    type Sums<'a> = BTreeMap<(&'a str, DocumentKey), [(u64, u64); 3]>;
-    let mut sums: Sums<'_> = BTreeMap::new();
+    let mut sums: BTreeMap<DocumentKey, [(u64, u64); 3]> = BTreeMap::new();
     for count in &manifest.counts {
-        let key = (count.split.clone(), count.language.clone(), count.licence.clone());
-        let sum = sums.entry((&count.source, key)).or_default();
+        let key = DocumentKey {
+            source: count.source.clone(),
+            slice: count.slice.clone(),
+            split: count.split.clone(),
+            language: count.language.clone(),
+            licence: count.licence.clone(),
+        };
+        let sum = sums.entry(key).or_default();
         let expected = [count.documents, count.text_bytes, count.tokens.unwrap_or_default()];
         sum.iter_mut().zip(expected).for_each(|(sum, value)| sum.0 = sum.0.saturating_add(value));
     }
     for (file, seen) in files.iter().zip(found) {
-        let Kind::Shard { entry, counts: true, .. } = &file.kind else { continue };
+        let Kind::Shard { counts: true, .. } = &file.kind else { continue };
         for (key, (documents, bytes, tokens)) in &seen.documents {
-            let sum = sums.entry((&entry.source, key.clone())).or_default();
+            let sum = sums.entry(key.clone()).or_default();
             let values = [documents, bytes, tokens];
             sum.iter_mut().zip(values).for_each(|(sum, value)| sum.1 += value);
         }
     }
     let mut differences = Vec::new();
-    for ((source, (split, language, licence)), sums) in sums {
+    for (DocumentKey { source, slice, split, language, licence }, sums) in sums {
         for ((expected, found), what) in sums.into_iter().zip(["documents", "bytes", "tokens"]) {
             if expected != found {
                 let named = |text: &Option<String>| text.clone().unwrap_or("none".to_owned());
                 let of = format!(
-                    "{what} of source `{source}`, split {}, language {}, licence {}",
+                    "{what} of source `{source}` ({slice}), split {}, language {}, licence {}",
                     named(&split),
                     named(&language),
                     named(&licence)

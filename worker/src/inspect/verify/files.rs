@@ -47,8 +47,15 @@ pub(super) enum Kind<'a> {
 /// Verdict and reason of a row.
 pub(super) type RowOutcome = (String, String);
 
-/// Language and licence of documents, and the side that they are on.
-pub(super) type DocumentKey = (Option<String>, Option<String>, Option<String>);
+/// What the table of documents is divided by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DocumentKey {
+    pub(super) source: String,
+    pub(super) slice: String,
+    pub(super) split: Option<String>,
+    pub(super) language: Option<String>,
+    pub(super) licence: Option<String>,
+}
 
 /// What a file has.
 #[derive(Default)]
@@ -194,12 +201,15 @@ impl Seen {
             }
             Kind::Shard { entry, validation_below, has_columns: true, .. } => {
                 let row: Document<'_> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-                if row.source != entry.source {
-                    return Err(format!("its source is `{}`, not `{}`", row.source, entry.source));
-                }
                 row.check_side(entry, *validation_below)?;
                 let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-                let key = (entry.split.clone(), owned(row.language), owned(row.licence));
+                let key = DocumentKey {
+                    source: row.source.into_owned(),
+                    slice: row.slice.into_owned(),
+                    split: entry.split.clone(),
+                    language: owned(row.language),
+                    licence: owned(row.licence),
+                };
                 let (documents, bytes, tokens) = self.documents.entry(key).or_default();
                 *documents += 1;
                 *bytes += row.bytes;
@@ -224,6 +234,8 @@ struct Row<'a> {
 struct Document<'a> {
     #[serde(borrow)]
     source: Cow<'a, str>,
+    #[serde(borrow)]
+    slice: Cow<'a, str>,
     #[serde(borrow)]
     language: Option<Cow<'a, str>>,
     #[serde(borrow)]

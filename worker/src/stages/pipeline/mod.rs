@@ -19,13 +19,14 @@ use std::borrow::Cow;
 use thresher_domain::Counter;
 use thresher_filters as filters;
 use thresher_formats::stop::Stop;
-use thresher_job::{JobSpec, SourceSpec};
+use thresher_job::{JobSpec, SampleSpec, SourceSpec};
 use thresher_sources::{Page, Refusal};
 use thresher_text::language::LanguageScratch;
 use thresher_text::lines::{count_chars, lines};
 use thresher_unit::{Tally, UnitError};
 
 use super::recipe::SourceRecipe;
+use super::sampled::{NOT_CHOSEN, is_in_rate};
 use super::{JobContext, Scorers};
 use commands::Commands;
 use quality::{QualityScores, QualityScratch};
@@ -84,6 +85,7 @@ pub(crate) struct OriginalSize {
 pub(crate) struct Pipeline<'j> {
     job: &'j JobSpec,
     recipe: SourceRecipe,
+    sample: Option<&'j SampleSpec>,
     scorers: &'j Scorers,
     commands: Commands,
     /// The text whose duplicate lines are removed; the memory is reused.
@@ -108,6 +110,7 @@ impl<'j> Pipeline<'j> {
         Ok(Self {
             job,
             recipe,
+            sample: source.sample.as_ref(),
             scorers: context.scorers()?,
             commands: Commands::start(job, source, stop)?,
             text: String::new(),
@@ -137,6 +140,9 @@ impl<'j> Pipeline<'j> {
         }
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
+        if self.sample.is_some_and(|sample| !is_in_rate(sample, page.text)) {
+            return Ok(Evaluation::Dropped { reason: NOT_CHOSEN.into() });
+        }
         if let Some(reason) = page.withdrawn {
             return Ok(Evaluation::Withdrawn {
                 text: text.into(),

@@ -14,6 +14,7 @@ use thresher_proto::pb::{self, Stage};
 use crate::stages::addresses::AddressBook;
 use crate::stages::pipeline::{EvaluatedDocument, RecordPlace};
 use crate::stages::recipe::SourceRecipe;
+use crate::stages::sampled::choice;
 use crate::stages::schemas::{Renderer, rendered_bytes, renderer};
 use crate::stages::splits::rank_of;
 use crate::stages::{JobContext, Task, digest_of};
@@ -166,6 +167,9 @@ impl<'j> UnitWriter<'j> {
         }
         if self.recipe.compares_near {
             summary.signature = Some(signature(text));
+        }
+        if let Some(sample) = self.source.sample.as_ref().filter(|it| it.documents.is_some()) {
+            summary.choice = Some(choice(sample.seed, page.text));
         }
         Ok(summary)
     }

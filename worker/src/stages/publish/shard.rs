@@ -30,6 +30,8 @@ const DROPPED: &str = "dropped";
 /// What a table of documents is divided by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct CountKey {
+    pub(in crate::stages) source: String,
+    pub(in crate::stages) slice: String,
     pub(in crate::stages) split: Option<String>,
     pub(in crate::stages) language: Option<String>,
     pub(in crate::stages) licence: Option<String>,
@@ -109,7 +111,6 @@ impl<'a> ShardWriter<'a> {
             earlier: earlier.map(ShardFacts::files).unwrap_or_default(),
             facts: ShardFacts {
                 source: source.name.clone(),
-                slice: source.slice.name().to_owned(),
                 validation_below: unit.validation_below,
                 ..ShardFacts::default()
             },
@@ -176,7 +177,7 @@ impl<'a> ShardWriter<'a> {
         let tally = &mut self.facts.tally;
         tally.kept += 1;
         tally.bytes_kept += json_bytes;
-        let slice = self.source.slice.name();
+        let slice = self.uniform.slice(document);
         let of_slice = |measure| Counter::Slice { slice: slice.to_owned(), measure };
         let of_language =
             |language: &str, measure| Counter::Language { language: language.to_owned(), measure };
@@ -192,6 +193,8 @@ impl<'a> ShardWriter<'a> {
             tally.count(of_language(language, Measure::JsonBytes), json_bytes);
         }
         let key = CountKey {
+            source: self.uniform.source(document).to_owned(),
+            slice: slice.to_owned(),
             split: side.map(str::to_owned),
             language: document.language.map(str::to_owned),
             licence: self.uniform.licence(document),

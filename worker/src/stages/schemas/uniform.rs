@@ -22,6 +22,16 @@ impl<'j> Uniform<'j> {
         Self { source, recipe: format!("{}/{}", job.job.preset, thresher_proto::VERSION) }
     }
 
+    /// Returns the name of a document's source: one of a corpus keeps what it was published with.
+    pub(crate) fn source<'a>(&'a self, document: &StagedDocument<'a>) -> &'a str {
+        known(document.origin.unwrap_or_default().source, &self.source.name)
+    }
+
+    /// Returns the slice of a document, likewise.
+    pub(crate) fn slice<'a>(&'a self, document: &StagedDocument<'a>) -> &'a str {
+        known(document.origin.unwrap_or_default().slice, self.source.slice.name())
+    }
+
     /// Returns the SPDX expression of a document's licence, if it is known.
     pub(crate) fn licence(&self, document: &StagedDocument<'_>) -> Option<String> {
         document.licence.and_then(licence_of)
@@ -36,6 +46,7 @@ impl<'j> Uniform<'j> {
         let hash = blake3::Hash::from_bytes(document.content_hash).to_hex();
         let date = date_of(document.date);
         let licence = self.licence(document);
+        let of_corpus = document.origin.unwrap_or_default();
         // An empty string means that the input has no value.
         let text = |text| Value::Text(Some(text).filter(|text: &&str| !text.is_empty()));
         let other = |stated, known: &Option<String>| match stated {
@@ -45,8 +56,8 @@ impl<'j> Uniform<'j> {
         sink(&[
             Value::Text(Some(document.id)),
             Value::Text(Some(document.text)),
-            Value::Text(Some(&self.source.name)),
-            Value::Text(Some(self.source.slice.name())),
+            Value::Text(Some(self.source(document))),
+            Value::Text(Some(self.slice(document))),
             text(document.url),
             Value::Text(date.as_deref()),
             other(Some(document.date), &date),
@@ -69,7 +80,7 @@ impl<'j> Uniform<'j> {
             Value::Whole(Some(document.original_chars)),
             Value::Whole(Some(document.original_lines)),
             Value::Text(Some(hash.as_str())),
-            Value::Text(Some(&self.recipe)),
+            Value::Text(Some(known(of_corpus.recipe, &self.recipe))),
             Value::Text(document.meta),
         ])
     }
@@ -104,4 +115,14 @@ pub(super) fn write_value(
         Value::Real32(value) => line.field(name, &value),
         Value::Real64(value) => line.field(name, &value),
     }
+}
+
+/// Returns the first of two texts, unless it is empty.
+fn known<'t>(first: &'t str, otherwise: &'t str) -> &'t str {
+    if first.is_empty() { otherwise } else { first }
+}
+
+/// Returns the first of two texts, unless it is empty.
+fn known<'t>(first: &'t str, otherwise: &'t str) -> &'t str {
+    if first.is_empty() { otherwise } else { first }
 }

@@ -43,12 +43,14 @@ use thresher_proto::stage_name;
 pub use documents::{
     DOCUMENTS, DROPPED, DocumentFile, DocumentWriter, DropFile, DropWriter, InputFacts, UnitFacts,
 };
-pub use input_table::{InputRow, InputTable};
+pub use input_table::{InputRow, InputTable, PublishedShard};
 pub use json::{checked, leave, leave_replacing_among, recall, with_checksum};
 pub use kept_records::{
     KeptOutcome, KeptPage, KeptRecord, KeptRecords, KeptRecordsWriter, KeptRefusal,
 };
-pub use staged::{DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabel, StagedRow};
+pub use staged::{
+    DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabel, StagedOrigin, StagedRow,
+};
 
 use crate::UnitError;
 use thresher_formats::blocks::{BlockFile, BlocksError, Kind};

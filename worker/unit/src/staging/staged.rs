@@ -65,6 +65,19 @@ pub struct StagedDocument<'a> {
     pub content_hash: [u8; 32],
     /// Further fields that the source gives, as a JSON object; none for crawled pages.
     pub meta: Option<&'a str>,
+    /// Who published it before, if it was read from a corpus.
+    pub origin: Option<StagedOrigin<'a>>,
+}
+
+/// What a document that was published before keeps of its first job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedOrigin<'a> {
+    /// Name of the source.
+    pub source: &'a str,
+    /// Name of the slice.
+    pub slice: &'a str,
+    /// Name and version of the recipe.
+    pub recipe: &'a str,
 }
 
 /// The result of the classifier for a document.
@@ -142,4 +155,6 @@ pub struct DocumentSummary {
     pub tokens: Option<u64>,
     /// A hash of the text, which decides on which side of a split the document is.
     pub split_rank: u64,
+    /// Hash by which it is chosen, if the source is sampled by number.
+    pub choice: Option<u64>,
 }
