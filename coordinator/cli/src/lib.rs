@@ -15,6 +15,7 @@ mod allocations;
 mod clean;
 mod connection;
 mod control;
+mod corpus_job;
 mod exit;
 mod explain;
 mod liveness;
@@ -32,6 +33,7 @@ mod status_json;
 mod status_text;
 mod submit;
 mod terminal;
+mod tokenize;
 mod walltime;
 mod worker;
 
@@ -57,6 +59,7 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Sample(sample::SampleArgs),
+    Tokenize(tokenize::TokenizeArgs),
     Serve(run::ServeArgs),
     Worker(worker::WorkerArgs),
     Plan(plan::PlanArgs),
@@ -106,6 +109,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => run::run(args),
         Verb::Sample(args) => sample::sample(args),
+        Verb::Tokenize(args) => tokenize::tokenize(args),
         Verb::Serve(args) => run::serve(args),
         Verb::Worker(args) => worker::worker(args),
         Verb::Plan(args) => plan::plan(&args),

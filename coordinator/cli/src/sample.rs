@@ -11,13 +11,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use thresher_channel::private_file::ensure_private_directory;
 use thresher_job::JobSpec;
 use thresher_worker::stages::sources_of;
 use toml::{Table, Value};
 
-use super::place::choose_state;
-use super::run::{RunSettings, run_job};
+use super::corpus_job::{place, run_written, table};
+use super::run::RunSettings;
 
 /// Name of the job file in the state directory.
 const JOB_FILE: &str = "sample.toml";
@@ -51,19 +50,7 @@ pub(super) struct SampleArgs {
 }
 
 pub(super) fn sample(args: SampleArgs) -> anyhow::Result<ExitCode> {
-    let text = job_file(&args)?;
-    let folder = std::env::current_dir().context("failed to find the current directory")?;
-    let job = JobSpec::parse(&text, &folder)?;
-    let state = choose_state(args.settings.state(), &job)?;
-    if let Some(above) = state.parent() {
-        let failed = || format!("failed to create `{}`", above.display());
-        std::fs::create_dir_all(above).with_context(failed)?;
-    }
-    ensure_private_directory(&state)?;
-    let path = state.join(JOB_FILE);
-    std::fs::write(&path, &text)
-        .with_context(|| format!("failed to write `{}`", path.display()))?;
-    run_job(&path, None, args.settings)
+    run_written(&job_file(&args)?, JOB_FILE, args.settings)
 }
 
 /// Returns the job file of the sample, with absolute paths.
@@ -101,23 +88,9 @@ fn job_file(args: &SampleArgs) -> anyhow::Result<String> {
     Ok(job.to_string())
 }
 
-fn table<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
-    Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-}
-
 fn seed(seed: u64) -> anyhow::Result<Value> {
     let number = i64::try_from(seed).with_context(|| format!("the seed `{seed}` is too large"))?;
     Ok(Value::Integer(number))
-}
-
-/// Returns an address as it is, and a path as an absolute one.
-fn place(text: &str) -> anyhow::Result<String> {
-    if text.contains("://") {
-        return Ok(text.to_owned());
-    }
-    let path =
-        std::path::absolute(text).with_context(|| format!("`{text}` is not a valid path"))?;
-    path.into_os_string().into_string().ok().context("the path is not valid UTF-8")
 }
 
 /// Returns a source that reads all of a corpus.

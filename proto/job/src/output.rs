@@ -146,8 +146,9 @@ impl JobSpec {
     /// Returns an error for an output that cannot be written as the job says.
     pub(super) fn check_output(&self) -> Result<(), JobError> {
         let output = &self.output;
-        if output.formats.is_empty() {
-            let hint = "choose `jsonl`, `parquet` or both";
+        if output.formats.is_empty() && output.tokens.formats.is_empty() {
+            let hint = "choose `jsonl`, `parquet` or both; without one, only `output.tokens` is \
+                        written";
             return Err(JobError::invalid("output.formats", "empty", hint));
         }
         if output.schema == Schema::RedpajamaV1 && output.formats.contains(&Format::Parquet) {

@@ -232,3 +232,30 @@ fn a_readme_that_no_job_wrote_is_not_replaced() {
     succeed(&mut run(&job, &state));
     verify(&corpus);
 }
+
+#[test]
+fn a_corpus_that_is_tokenised_later_has_the_pair_that_its_job_would_have_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let table = format!("[tokens]\ntokenizer = \"{}\"", tokenizer.display());
+    let at_once = JobText::sample_times(1, folder.path()).append(&table);
+    let at_once = at_once.set("shard_bytes", "\"30kB\"\ntokens.formats = [\"megatron\"]");
+    let first = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(first.path());
+    succeed(&mut run(&at_once.write(first.path()), &state));
+
+    let second = tempfile::tempdir().unwrap();
+    let (plain, state) = places(second.path());
+    succeed(&mut run(&JobText::sample_times(1, folder.path()).write(second.path()), &state));
+    let tokens = second.path().join("tokens");
+    let mut command = thresher();
+    command.arg("tokenize").arg(&plain).arg("--tokenizer").arg(&tokenizer);
+    succeed(command.arg("-o").arg(&tokens).current_dir(second.path()));
+    verify(&tokens);
+    for ending in ["bin", "idx"] {
+        let path = format!("tokens/megatron/commoncrawl_text_document.{ending}");
+        let read = |output: &Path| fs::read(output.join(&path)).unwrap();
+        assert_eq!(read(&tokens), read(&corpus), "{path}");
+    }
+    assert!(!tokens.join("documents").try_exists().unwrap());
+}
