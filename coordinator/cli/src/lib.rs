@@ -19,6 +19,7 @@ mod corpus_job;
 mod exit;
 mod explain;
 mod liveness;
+mod mix;
 mod output;
 mod place;
 mod plan;
@@ -59,6 +60,7 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Sample(sample::SampleArgs),
+    Mix(mix::MixArgs),
     Tokenize(tokenize::TokenizeArgs),
     Serve(run::ServeArgs),
     Worker(worker::WorkerArgs),
@@ -109,6 +111,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => run::run(args),
         Verb::Sample(args) => sample::sample(args),
+        Verb::Mix(args) => mix::mix(args),
         Verb::Tokenize(args) => tokenize::tokenize(args),
         Verb::Serve(args) => run::serve(args),
         Verb::Worker(args) => worker::worker(args),

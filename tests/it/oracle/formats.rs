@@ -259,3 +259,35 @@ fn a_corpus_that_is_tokenised_later_has_the_pair_that_its_job_would_have_written
     }
     assert!(!tokens.join("documents").try_exists().unwrap());
 }
+
+#[test]
+fn a_mix_has_each_part_as_often_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(folder.path());
+    succeed(&mut run(&JobText::sample_times(1, folder.path()).write(folder.path()), &state));
+    let documents = manifest(&corpus)["accounting"]["published"].as_u64().unwrap();
+    let file = folder.path().join("mix.toml");
+    let text = "[mix]\nname = \"mixed\"\ndocuments = 0\n[[take]]\nname = \"web\"\n\
+                corpus = \"corpus\"\nepochs = 2.25\n[output]\npath = \"mixed\"\n";
+    fs::write(&file, text).unwrap();
+    let shown = output(thresher().arg("mix").arg(&file).arg("--dry-run"));
+    assert!(String::from_utf8_lossy(&shown.stderr).contains("2.2500 epochs"), "{shown:?}");
+    succeed(thresher().arg("mix").arg(&file));
+    let mixed = folder.path().join("mixed");
+    verify(&mixed);
+    let part = (documents as f64 * 0.25).round() as u64;
+    let found = manifest(&mixed);
+    assert_eq!(found["accounting"]["published"], 2 * documents + part);
+    let mut times: BTreeMap<String, u64> = BTreeMap::new();
+    for shard in found["shards"].as_array().unwrap() {
+        let file = fs::File::open(mixed.join(shard["path"].as_str().unwrap())).unwrap();
+        let text = zstd::decode_all(file).unwrap();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let row: Value = serde_json::from_slice(line).unwrap();
+            *times.entry(row["id"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(times.len() as u64, documents);
+    assert_eq!(times.values().filter(|times| **times == 3).count() as u64, part);
+    assert!(times.values().all(|times| (2..=3).contains(times)), "{times:?}");
+}
