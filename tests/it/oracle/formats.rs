@@ -271,7 +271,7 @@ fn a_mix_has_each_part_as_often_as_it_says() {
                 corpus = \"corpus\"\nepochs = 2.25\n[output]\npath = \"mixed\"\n";
     fs::write(&file, text).unwrap();
     let shown = output(thresher().arg("mix").arg(&file).arg("--dry-run"));
-    assert!(String::from_utf8_lossy(&shown.stderr).contains("2.2500 epochs"), "{shown:?}");
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("2.2500 epochs"), "{shown:?}");
     succeed(thresher().arg("mix").arg(&file));
     let mixed = folder.path().join("mixed");
     verify(&mixed);

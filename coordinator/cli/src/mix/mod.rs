@@ -149,10 +149,11 @@ pub(super) fn mix(args: MixArgs) -> anyhow::Result<ExitCode> {
         print!("{}", plan.weights()?);
         return Ok(ExitCode::SUCCESS);
     }
-    eprint!("{}", plan.shown());
     if args.dry_run {
+        print!("{}", plan.shown());
         return Ok(ExitCode::SUCCESS);
     }
+    eprint!("{}", plan.shown());
     run_written(&plan.job(of_job, &folder)?, JOB_FILE, args.settings)
 }
 
