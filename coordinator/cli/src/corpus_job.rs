@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use thresher_channel::private_file::ensure_private_directory;
 use thresher_job::JobSpec;
+use thresher_worker::inspect::manifest_of;
 use toml::Value;
 
 use super::place::choose_state;
@@ -28,6 +29,20 @@ pub(super) fn run_written(
     let path = state.join(name);
     std::fs::write(&path, text).with_context(|| format!("failed to write `{}`", path.display()))?;
     run_job(&path, None, settings)
+}
+
+/// Returns an error if a corpus has several sides and none was chosen: documents for validation must
+/// not become a part of training data unnoticed.
+pub(super) fn refuse_open_split(corpus: &str, split: Option<&str>) -> anyhow::Result<()> {
+    let manifest = manifest_of(corpus)?;
+    if let (Some(splits), None) = (&manifest.splits, split) {
+        anyhow::bail!(
+            "the corpus `{corpus}` keeps {} for validation\nhint: choose a side with \
+             `--split train` or `--split validation`",
+            splits.validation
+        );
+    }
+    Ok(())
 }
 
 /// Returns a table of these entries.

@@ -15,7 +15,7 @@ use thresher_job::JobSpec;
 use thresher_worker::stages::sources_of;
 use toml::{Table, Value};
 
-use super::corpus_job::{place, run_written, table};
+use super::corpus_job::{place, refuse_open_split, run_written, table};
 use super::run::RunSettings;
 
 /// Name of the job file in the state directory.
@@ -42,6 +42,9 @@ pub(super) struct SampleArgs {
     /// Where to write shards and report: a directory, or `s3://bucket/prefix`
     #[arg(short = 'o', long, value_name = "DIR")]
     output: String,
+    /// Sample only this side of the corpus' split
+    #[arg(long, value_name = "SIDE")]
+    split: Option<String>,
     /// Choose other documents
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -55,6 +58,7 @@ pub(super) fn sample(args: SampleArgs) -> anyhow::Result<ExitCode> {
 
 /// Returns the job file of the sample, with absolute paths.
 fn job_file(args: &SampleArgs) -> anyhow::Result<String> {
+    refuse_open_split(&args.corpus, args.split.as_deref())?;
     let corpus = place(&args.corpus)?;
     let mut job = Table::new();
     job.insert("job".to_owned(), table([("name", "sample".into())]));
@@ -68,16 +72,17 @@ fn job_file(args: &SampleArgs) -> anyhow::Result<String> {
     match (args.rate, args.documents) {
         (Some(rate), _) => {
             let sample = table([("rate", rate.into()), ("seed", seed(args.seed)?)]);
-            sources.push(table(whole.chain([("sample", sample)])));
+            let selected = side(args.split.as_deref(), None);
+            sources.push(table(whole.chain([("select", selected), ("sample", sample)])));
         }
         (None, documents) => {
             let wanted = documents.context("neither a rate nor a number of documents was given")?;
-            let there = sources_of(&source_of(&corpus)?)?;
+            let there = sources_of(&source_of(&corpus, args.split.as_deref())?)?;
             let counts: Vec<u64> = there.iter().map(|(_, documents)| *documents).collect();
             for ((name, _), documents) in there.iter().zip(shares(&counts, wanted)) {
                 let number = i64::try_from(documents).context("too many documents")?;
                 let sample = table([("documents", number.into()), ("seed", seed(args.seed)?)]);
-                let select = table([("source", Value::Array(vec![name.as_str().into()]))]);
+                let select = side(args.split.as_deref(), Some(name));
                 let own = [("name", name.as_str().into()), ("select", select), ("sample", sample)];
                 sources.push(table(source.clone().into_iter().chain(own)));
             }
@@ -88,17 +93,25 @@ fn job_file(args: &SampleArgs) -> anyhow::Result<String> {
     Ok(job.to_string())
 }
 
+/// Returns what is selected of a corpus.
+fn side(split: Option<&str>, source: Option<&str>) -> Value {
+    let named = [("split", split), ("source", source)];
+    let given = named.into_iter().filter_map(|(key, name)| Some((key, name?)));
+    table(given.map(|(key, name)| (key, Value::Array(vec![name.into()]))))
+}
+
 fn seed(seed: u64) -> anyhow::Result<Value> {
     let number = i64::try_from(seed).with_context(|| format!("the seed `{seed}` is too large"))?;
     Ok(Value::Integer(number))
 }
 
 /// Returns a source that reads all of a corpus.
-fn source_of(corpus: &str) -> anyhow::Result<thresher_job::SourceSpec> {
+fn source_of(corpus: &str, split: Option<&str>) -> anyhow::Result<thresher_job::SourceSpec> {
     let source = table([
         ("slice", "corpus".into()),
         ("base", corpus.into()),
         ("listing", "manifest.json".into()),
+        ("select", side(split, None)),
     ]);
     let mut job = Table::new();
     job.insert("job".to_owned(), table([("name", "sample".into())]));

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use toml::{Table, Value};
 
-use super::corpus_job::{place, run_written, table};
+use super::corpus_job::{place, refuse_open_split, run_written, table};
 use super::run::RunSettings;
 
 /// Name of the job file in the state directory.
@@ -27,8 +27,7 @@ enum TokenForm {
 
 /// Write token files of a corpus for a trainer
 ///
-/// The documents are those of the corpus, in its order; nothing is prepared again. A split of the
-/// corpus is not kept: choose a side with `--split`.
+/// The documents are those of the corpus, in its order; nothing is prepared again.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  thresher tokenize corpus --tokenizer tokenizer.json -o tokens\n  \
@@ -66,6 +65,7 @@ pub(super) fn tokenize(args: TokenizeArgs) -> anyhow::Result<ExitCode> {
 
 /// Returns the job file, with absolute paths.
 fn job_file(args: &TokenizeArgs) -> anyhow::Result<String> {
+    refuse_open_split(&args.corpus, args.split.as_deref())?;
     let mut source = vec![
         ("slice", "corpus".into()),
         ("base", place(&args.corpus)?.into()),

@@ -128,7 +128,7 @@ fn the_tokens_are_those_of_the_documents(corpus: &Path) {
     for entry in entries {
         let path = entry["path"].as_str().unwrap();
         let Some(prefix) = path.strip_suffix(".bin") else { continue };
-        several |= prefix.contains("-00001_text_document");
+        several |= prefix.contains("/00001_text_document");
         let text = |key: &str| entry[key].as_str().unwrap().to_owned();
         let documents = documents_of(&corpus.join(prefix));
         assert_eq!(documents.len() as u64, entry["documents"], "{path}");

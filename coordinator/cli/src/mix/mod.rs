@@ -31,7 +31,8 @@ const OF_JOB: [&str; 4] = ["output", "tokens", "units", "s3"];
 
 /// Put parts of corpora together in given proportions
 ///
-/// The mix file has a table `[mix]`, a `[[take]]` for each part, and `[output]` as in a job file.
+/// The mix file has a table `[mix]`, a `[[take]]` for each part, and `[output]` as in a job file. Of a
+/// corpus with a split, the documents for training are taken.
 #[derive(Debug, Args)]
 #[command(after_help = "Example of a mix file:\n  \
     [mix]\n  name = \"two-trillion\"\n  tokens = \"2T\"\n  \
@@ -299,7 +300,8 @@ impl<'f> Planned<'f> {
             names.is_empty() || names.iter().any(|selected| selected == name)
         };
         self.manifest.counts.iter().filter(move |count| {
-            is_in(&self.take.source, &count.source)
+            count.split.as_deref().is_none_or(|split| split == "train")
+                && is_in(&self.take.source, &count.source)
                 && is_in(&self.take.language, count.language.as_deref().unwrap_or_default())
         })
     }
@@ -331,6 +333,9 @@ impl<'f> Planned<'f> {
                 let is_part = epoch > self.epochs.trunc() as u64;
                 let name = format!("{base}-{epoch}");
                 let mut selected = vec![("source", names(&[(*source).to_owned()]))];
+                if self.manifest.splits.is_some() {
+                    selected.push(("split", names(&["train".to_owned()])));
+                }
                 if !self.take.language.is_empty() {
                     selected.push(("language", names(&self.take.language)));
                 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use thresher_domain::{DOCUMENT_KEY, KeyGroups, KeySize, LINE_KEY, key_ranges};
-use thresher_job::{DedupPolicy, JobSpec};
+use thresher_job::{DedupPolicy, DroppedRows, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
@@ -224,6 +224,19 @@ impl Whole {
     }
 }
 
+/// Returns the bytes of all forms of the published documents, and of the texts of dropped ones.
+fn published_bytes(job: &JobSpec, whole: &Whole) -> u64 {
+    let output = &job.output;
+    let shards = whole.shard_bytes * output.shard_formats().len() as u64;
+    // A token has some four bytes of text, and two or four bytes in a file.
+    let tokens = whole.json_bytes / 2 * output.tokens.formats.len() as u64;
+    let dropped = match output.dropped {
+        DroppedRows::Texts => whole.record_bytes.saturating_sub(whole.json_bytes) / 3,
+        DroppedRows::Reasons => 0,
+    };
+    shards + tokens + dropped
+}
+
 fn stages(
     job: &JobSpec,
     survey: &Survey,
@@ -292,8 +305,8 @@ fn stages(
     let publish = StagePlan {
         bytes: staged,
         memory_bytes: slots * SLOT_BYTES,
-        disk_bytes: whole.shard_bytes + rows,
-        cpu_millis: whole.publish_cpu_millis,
+        disk_bytes: published_bytes(job, whole) + rows,
+        cpu_millis: whole.publish_cpu_millis * job.output.shard_formats().len().max(1) as u64,
         ..plan(Stage::Publish, whole.shards)
     };
     stages.extend([plan(Stage::Layout, sources), publish, plan(Stage::Seal, 1)]);
