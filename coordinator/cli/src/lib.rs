@@ -25,6 +25,7 @@ mod print;
 mod progress;
 mod recover;
 mod run;
+mod sample;
 mod script_calls;
 mod status;
 mod status_json;
@@ -55,6 +56,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::RunArgs),
+    Sample(sample::SampleArgs),
     Serve(run::ServeArgs),
     Worker(worker::WorkerArgs),
     Plan(plan::PlanArgs),
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => run::run(args),
+        Verb::Sample(args) => sample::sample(args),
         Verb::Serve(args) => run::serve(args),
         Verb::Worker(args) => worker::worker(args),
         Verb::Plan(args) => plan::plan(&args),

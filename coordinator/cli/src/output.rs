@@ -6,11 +6,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use thresher_job::{DEFAULT_JOB, JobSpec};
+use thresher_job::DEFAULT_JOB;
 use thresher_site::DEFAULT_SITE;
 use thresher_worker::inspect::{ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, survey};
 use thresher_worker::train::TrainArgs;
 
+use super::place::load_whole_job;
 use super::{Exit, print};
 
 /// Print a job file with every key, its default and its meaning
@@ -54,7 +55,7 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn survey_inputs(args: &SurveyArgs) -> anyhow::Result<ExitCode> {
-    let survey = survey(&JobSpec::load(&args.job)?, args.sample.0)?;
+    let survey = survey(&load_whole_job(&args.job, None)?, args.sample.0)?;
     print::answer(&survey, args.json)?;
     Ok(Exit::Done.into())
 }

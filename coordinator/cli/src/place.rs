@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use thresher_coordinator::batch::{History, Records};
 use thresher_job::{JobError, JobSpec};
+use thresher_worker::stages::with_corpora;
 use toml::{Table, Value};
 
 /// Names a job that was started, by its job file or by its state directory.
@@ -54,6 +55,11 @@ pub(super) fn load_job(path: &Path, output: Option<&Path>) -> anyhow::Result<Job
         Err(JobError::Invalid { key, .. }) if key == "output.path" => with_output(path, output),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Reads a job file that is to run: corpora that it reads are replaced by their sources.
+pub(super) fn load_whole_job(path: &Path, output: Option<&Path>) -> anyhow::Result<JobSpec> {
+    Ok(with_corpora(load_job(path, output)?)?)
 }
 
 /// Returns the default state directory of a job, which is beside its output.

@@ -1,7 +1,7 @@
 //! `run` and `serve` run a job to its end, with or without local workers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -10,7 +10,7 @@ use thresher_job::JobSpec;
 use thresher_proto::pb;
 
 use super::allocation::AllocationArgs;
-use super::place::{choose_state, load_job};
+use super::place::{choose_state, load_whole_job};
 use super::progress::Progress;
 use super::recover::RecoverArgs;
 use super::worker::{job_tools, worker_command};
@@ -31,6 +31,16 @@ pub(super) struct RunArgs {
     /// Job file
     #[arg(value_name = "JOB.toml")]
     job: PathBuf,
+    /// Where to write shards and report, instead of the job file's `output.path`
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    settings: RunSettings,
+}
+
+/// How a job is run here, whatever it is.
+#[derive(Debug, Args)]
+pub(super) struct RunSettings {
     /// Worker processes
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(0..))]
@@ -38,9 +48,6 @@ pub(super) struct RunArgs {
     /// Units that one worker runs at a time [default: its share of the cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     slots: Option<u32>,
-    /// Where to write shards and report, instead of the job file's `output.path`
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
     /// State directory of the job (default: `<output>.state`)
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -62,6 +69,13 @@ pub(super) struct RunArgs {
     /// Print the final status as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl RunSettings {
+    /// Returns the state directory that the command line names.
+    pub(super) fn state(&self) -> Option<&Path> {
+        self.state.as_deref()
+    }
 }
 
 /// Run a coordinator alone; workers join with `thresher worker connect`
@@ -102,29 +116,38 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let job = load_job(&args.job, args.output.as_deref())?;
-    let state = choose_state(args.state.as_deref(), &job)?;
-    let worker = worker_command(args.gang.to_words())?;
-    args.recover.run(&state)?;
+    run_job(&args.job, args.output.as_deref(), args.settings)
+}
+
+/// Runs the job of a job file to its end.
+pub(super) fn run_job(
+    job: &Path,
+    output: Option<&Path>,
+    settings: RunSettings,
+) -> anyhow::Result<ExitCode> {
+    let job = load_whole_job(job, output)?;
+    let state = choose_state(settings.state(), &job)?;
+    let worker = worker_command(settings.gang.to_words())?;
+    settings.recover.run(&state)?;
     let mut progress = Progress::on_stderr();
     let status = thresher_coordinator::run::run(RunOptions {
         job,
         state,
-        workers: args.workers,
-        slots: args.slots,
+        workers: settings.workers,
+        slots: settings.slots,
         worker,
         tools: job_tools(),
-        listen: args.listen,
-        allocation: args.allocation.find()?,
-        wanted: Wanted { fresh: args.fresh, accept_missing: args.accept_missing },
+        listen: settings.listen,
+        allocation: settings.allocation.find()?,
+        wanted: Wanted { fresh: settings.fresh, accept_missing: settings.accept_missing },
         progress: Box::new(move |status| progress.show(status)),
     })?;
-    end(&status, args.json, "the same `thresher run`")
+    end(&status, settings.json, "the same `thresher run`")
 }
 
 pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let job: Option<JobSpec> = match &args.job {
-        Some(job) => Some(load_job(job, args.output.as_deref())?),
+        Some(job) => Some(load_whole_job(job, args.output.as_deref())?),
         None => None,
     };
     let state = match (&job, &args.state) {

@@ -12,7 +12,7 @@ use thresher_site::{Chain, SiteProfile, System, Wish};
 
 use super::allocations::ask_states;
 use super::connection::{Reached, block_on, reach};
-use super::place::{StatePlace, choose_state, load_job};
+use super::place::{StatePlace, choose_state, load_whole_job};
 use super::recover::RecoverArgs;
 use super::walltime::parse_walltime;
 use super::worker::{job_tools, refuse_obstacles};
@@ -111,7 +111,7 @@ pub(super) struct ResumeArgs {
 }
 
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
-    let job = load_job(&args.job, args.output.as_deref())?;
+    let job = load_whole_job(&args.job, args.output.as_deref())?;
     let state = choose_state(args.state.as_deref(), &job)?;
     let site = site(args)?;
     let wish = Wish { nodes: args.nodes, walltime: args.walltime, allocations: args.chain };

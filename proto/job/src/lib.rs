@@ -11,9 +11,11 @@
 mod changes;
 mod checks;
 mod commands;
+mod corpus;
 mod key_memory;
 mod model_choice;
 mod models;
+mod output;
 mod places;
 mod renamed;
 mod s3;
@@ -32,12 +34,17 @@ pub use thresher_settings::{Bytes, JobError, Span};
 
 pub use changes::{KeyChange, changed_keys};
 pub use commands::CommandSpec;
+pub use corpus::{SampleSpec, SelectSpec, slices_in_recipe};
 pub use key_memory::KeyMemory;
 pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
+pub use output::{
+    DroppedRows, Folders, Format, OutputSpec, Schema, SplitBy, SplitsSpec, TokenFormat,
+    TokensOutputSpec, Validation,
+};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
-pub use slices::{BooksSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
+pub use slices::{BooksSpec, ColumnsSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};
 pub use spec::*;
 pub use text_slices::{
     AnswerOrder, ArxivSpec, LatexRules, StackExchangeSpec, TextForm, TitleForm, WikipediaSpec,
@@ -169,7 +176,7 @@ fn default_table() -> Table {
 /// Returns the keys that the defaults show only in a comment.
 fn keys_without_default() -> Vec<String> {
     let mut keys = thresher_filters::keys_without_default();
-    keys.extend(["source.steps", "command.files"].map(str::to_owned));
+    keys.extend(["source.steps", "source.sample", "command.files"].map(str::to_owned));
     keys
 }
 

@@ -29,6 +29,10 @@ pub enum Slice {
     Stackexchange,
     /// Documents that a command of the user reads.
     External,
+    /// Documents in JSON or Parquet, with any names of columns.
+    Documents,
+    /// The documents of an output of Thresher.
+    Corpus,
 }
 
 /// Tokens of a slice in the published corpora, in billions.
@@ -49,7 +53,7 @@ struct Facts {
 
 impl Slice {
     /// Every slice, in the order of RedPajama's table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Commoncrawl,
         Self::C4,
         Self::Github,
@@ -58,6 +62,8 @@ impl Slice {
         Self::Wikipedia,
         Self::Stackexchange,
         Self::External,
+        Self::Documents,
+        Self::Corpus,
     ];
 
     const fn facts(self) -> Facts {
@@ -70,6 +76,8 @@ impl Slice {
             Self::Wikipedia => Facts::new("wikipedia").with_tokens(24, 25),
             Self::Stackexchange => Facts::new("stackexchange").with_tokens(20, 27).joining_rows(),
             Self::External => Facts::new("external"),
+            Self::Documents => Facts::new("documents"),
+            Self::Corpus => Facts::new("corpus"),
         }
     }
 

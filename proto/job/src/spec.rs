@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::{check_name, require};
 use super::commands::CommandSpec;
+use super::corpus::{SampleSpec, SelectSpec};
 use super::key_memory::KeyMemory;
+use super::output::OutputSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
-use super::slices::{BooksSpec, GithubSpec, RecordsSpec};
+use super::slices::{BooksSpec, ColumnsSpec, GithubSpec, RecordsSpec};
 use super::text_slices::{ArxivSpec, StackExchangeSpec, WikipediaSpec};
 use super::{
     Bytes, ClassifierSpec, FiltersSpec, JobError, ModelChoice, PerplexitySpec, Span, TokensSpec,
@@ -63,6 +65,12 @@ pub struct SourceSpec {
     pub base: String,
     pub on_missing: OnMissing,
     pub dump: String,
+    /// The columns of the inputs of slice `documents`.
+    pub columns: ColumnsSpec,
+    /// The shards of a corpus that slice `corpus` reads.
+    pub select: SelectSpec,
+    /// The part of its documents that is kept.
+    pub sample: Option<SampleSpec>,
     /// The steps of this source, instead of those of its slice.
     pub steps: Option<Vec<Step>>,
     /// Name of the command that reads the inputs of slice `external`.
@@ -277,24 +285,6 @@ pub enum Focus {
     Recall,
 }
 
-/// The table `[output]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutputSpec {
-    pub path: String,
-    pub shard_bytes: Bytes,
-    pub zstd_level: i32,
-    pub schema: Schema,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schema {
-    Uniform,
-    #[serde(rename = "redpajama-v1")]
-    RedpajamaV1,
-}
-
 impl JobSpec {
     /// Returns the part of the job that determines what is published, without the locations and
     /// limits that may differ between two runs of the same job.
@@ -381,6 +371,8 @@ impl JobSpec {
             }
         }
         self.check_commands()?;
+        self.check_columns()?;
+        self.check_corpora()?;
         require("output.path", &self.output.path, "name a directory or an S3 address")?;
         let scheme = self.output.path.split_once("://").map_or("file", |(scheme, _)| scheme);
         if !["file", "s3"].contains(&scheme) {
@@ -395,11 +387,14 @@ impl JobSpec {
         let hint = "name the file of fastText's lid.176.ftz or lid.176.bin (fasttext.cc, language \
                     identification), or write \"none\" to keep all documents and identify no \
                     language";
-        if self.language.model.is_open() {
+        let identifies =
+            |source| self.has_step(source, Step::Language) || self.has_step(source, Step::Label);
+        if self.language.model.is_open() && self.source.iter().any(identifies) {
             return Err(JobError::invalid("language.model", "not set", hint));
         }
         self.check_places()?;
         self.check_models()?;
+        self.check_output()?;
         self.s3.check()?;
         self.check_numbers()
     }

@@ -122,6 +122,23 @@ fn the_former_name_of_the_rules_for_latex_is_accepted() {
 }
 
 #[test]
+fn columns_are_those_of_documents_and_include_a_text() {
+    let with = |columns: &str| parse(&SMALL.replace("listing", &format!("{columns}\nlisting")));
+    let documents = SMALL.replace("slice = \"commoncrawl\"", "slice = \"documents\"");
+    assert_ne!(documents, SMALL);
+    let columns = "columns = { text = \"content\" }\nlisting";
+    let job = parse(&documents.replace("listing", columns)).unwrap();
+    assert_eq!(job.source[0].columns.text, "content");
+    assert_eq!(job.source[0].columns.url, "url");
+    let none = documents.replace("listing", "columns = { text = \"\" }\nlisting");
+    let error = parse(&none).unwrap_err().to_string();
+    assert!(error.contains("source[0].columns.text"), "{error}");
+    let error = with("columns = { text = \"content\" }").unwrap_err().to_string();
+    assert!(error.contains("only `slice = \"documents\"`"), "{error}");
+    assert!(with("columns = { body = \"x\" }").is_err());
+}
+
+#[test]
 fn every_slice_has_its_steps_in_the_default_job() {
     let job = parse(SMALL).unwrap();
     let named: std::collections::BTreeSet<&str> = job.steps.keys().map(String::as_str).collect();

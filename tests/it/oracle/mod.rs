@@ -2,7 +2,9 @@
 //! whatever died on the way.
 
 mod addresses;
+mod corpora;
 mod fields;
+mod formats;
 mod kept_text;
 mod kills;
 mod models;

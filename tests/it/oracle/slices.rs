@@ -66,7 +66,7 @@ fn repository() -> Vec<u8> {
     gzip(&builder.into_inner().unwrap())
 }
 
-fn make_inputs(folder: &Path) {
+pub(super) fn make_inputs(folder: &Path) {
     let c4 = root().join("worker/sources/src/c4/testdata/c4-sample.01.json.gz");
     let c4 = std::fs::read(c4).unwrap();
     put(folder.join("c4/c4-train.00000-of-01024.json.gz"), &c4);
@@ -85,6 +85,12 @@ fn make_inputs(folder: &Path) {
     let other: String = files_of("worker/dedup/src").into_iter().map(|file| file.1).collect();
     put(folder.join("books/3.txt"), marked(&other).as_bytes());
     make_texts(folder);
+    let row = |number: u32| json!({"content": format!("Row {number}."), "meta": {"link": "http://r.example/"}});
+    let rows: Vec<Value> = (0..200).map(row).collect();
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    put(folder.join("rows/array.json"), &serde_json::to_vec_pretty(&rows[..100]).unwrap());
+    put(folder.join("rows/lines.jsonl"), lines.as_bytes());
+    put(folder.join("rows/packed.jsonl.zst"), &zstd::encode_all(lines.as_bytes(), 1).unwrap());
     put(folder.join("own/lines.list.x"), b"first line\nsecond line\nthird line\nfirst line\n");
 }
 
@@ -126,7 +132,7 @@ const JUDGE: &str = r#"while read -r line; do case "$line" in
     *second*) echo '{"text": "rewritten"}';;
     *) echo '{"keep": true}';; esac; done"#;
 
-fn job(inputs: &Path) -> JobText {
+pub(super) fn job(inputs: &Path) -> JobText {
     let base = inputs.display();
     JobText::of(format!(
         r#"
@@ -166,6 +172,11 @@ listing = "**/*[lz]"
 slice = "arxiv"
 base = "{base}/arxiv"
 listing = "*.tar"
+[[source]]
+slice = "documents"
+base = "{base}/rows"
+listing = "*"
+columns = {{ text = "content", url = "meta.link" }}
 [tokens]
 tokenizer = "none"
 [stackexchange]
@@ -231,7 +242,8 @@ fn all_slices_of_one_job_give_the_same_bytes_in_any_world() {
         let found = slices.iter().find(|slice| slice["slice"] == name);
         documents(found.unwrap_or_else(|| panic!("no slice `{name}` in {slices:?}")))
     };
-    assert_eq!(slices.len(), 8, "{slices:?}");
+    assert_eq!(slices.len(), 9, "{slices:?}");
+    assert_eq!(of("documents"), 200, "{slices:?}");
     assert_eq!(slices.iter().map(documents).sum::<u64>(), accounting["published"]);
     assert_eq!((of("books"), of("external")), (2, 2), "{slices:?}");
     assert_eq!((of("wikipedia"), of("arxiv")), (3, 39), "{slices:?}");

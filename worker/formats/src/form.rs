@@ -40,6 +40,8 @@ pub enum Form {
     Arc,
     /// Objects, one on each line.
     Json,
+    /// Objects of which the first extends over several lines.
+    JsonText,
     /// One array of objects.
     JsonArray,
     /// A dump of pages by MediaWiki.
@@ -113,7 +115,13 @@ impl Form {
             _ if starts(b"<!doctype html") || starts(b"<html") => Self::Html,
             [b'<', ..] if has(b"<mediawiki") => Self::WikiXml,
             [b'<', ..] if has(b"<posts") || has(b"<row ") => Self::PostsXml,
-            [b'{', rest @ ..] if matches!(rest.trim_ascii_start(), [b'"' | b'}', ..]) => Self::Json,
+            [b'{', rest @ ..] if matches!(rest.trim_ascii_start(), [b'"' | b'}', ..]) => {
+                if is_over_lines(text) {
+                    Self::JsonText
+                } else {
+                    Self::Json
+                }
+            }
             [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{") => Self::JsonArray,
             _ => Self::Other,
         }
@@ -150,6 +158,7 @@ impl Form {
             Self::Warc => "WARC",
             Self::Arc => "ARC",
             Self::Json => "JSON lines",
+            Self::JsonText => "JSON over several lines",
             Self::JsonArray => "a JSON array",
             Self::WikiXml => "a MediaWiki dump",
             Self::PostsXml => "a StackExchange dump",
@@ -164,6 +173,19 @@ impl Form {
 impl fmt::Display for Form {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
+    }
+}
+
+/// Returns whether the first JSON value continues after its first line. A string has no line feed,
+/// so the first line of JSON lines, even if it is damaged, is not the start of a longer value.
+fn is_over_lines(text: &[u8]) -> bool {
+    let Some(feed) = memchr::memchr(b'\n', text) else { return false };
+    let mut values =
+        serde_json::Deserializer::from_slice(text).into_iter::<serde::de::IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => values.byte_offset() > feed,
+        Some(Err(error)) => error.is_eof(),
+        None => false,
     }
 }
 
@@ -207,6 +229,12 @@ mod tests {
             (b"filedesc://x.arc 0.0.0.0 2008", Form::Arc),
             (b"\xef\xbb\xbf{\"text\": 1}", Form::Json),
             (b"{ }", Form::Json),
+            (b"{\"a\": [1]}\n{\"a\": 2}\n", Form::Json),
+            (b"{\"a\": \"cut\n{\"a\": 2}\n", Form::Json),
+            (b"{\"a\": 1,\n{\"a\": 2}\n", Form::Json),
+            (b"{\"a\": \"long", Form::Json),
+            (b"{\r\n  \"a\": \"long", Form::JsonText),
+            (b"{\"a\": [\n1]}", Form::JsonText),
             (b"{\\rtf1", Form::Other),
             (b" [\n {\"text\"", Form::JsonArray),
             (b"[Illustration]", Form::Other),

@@ -8,6 +8,7 @@ pub mod hashed;
 pub mod http_response;
 mod inflate;
 pub mod json_lines;
+pub mod json_values;
 pub mod parquet_file;
 pub mod piece;
 pub mod stop;

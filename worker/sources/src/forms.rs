@@ -10,6 +10,11 @@ use thresher_unit::UnitError;
 pub(crate) const COMMONCRAWL: Expected =
     Expected { reader: "commoncrawl", contents: &[Form::Warc] };
 pub(crate) const C4: Expected = Expected { reader: "c4", contents: &[Form::Json, Form::Utf16] };
+pub(crate) const DOCUMENTS: Expected = Expected {
+    reader: "documents",
+    contents: &[Form::Json, Form::JsonText, Form::JsonArray, Form::Utf16],
+};
+pub(crate) const CORPUS: Expected = Expected { reader: "corpus", contents: &[Form::Json] };
 pub(crate) const GITHUB_ROWS: Expected =
     Expected { reader: "github", contents: &[Form::Json, Form::Utf16] };
 pub(crate) const GITHUB_ARCHIVE: Expected = Expected { reader: "github", contents: &[Form::Tar] };
@@ -66,13 +71,14 @@ fn remedy(form: Form) -> &'static str {
     match form {
         Form::Warc => "correct `listing`, or set `slice = \"commoncrawl\"`, which reads it",
         Form::Json => {
-            "correct `listing`, or set `slice` to `c4`, `books` or `github`, which read JSON lines"
+            "correct `listing`, or set `slice` to `documents`, `c4`, `books` or `github`, which \
+             read JSON lines"
         }
         Form::Tar => "correct `listing`, or set `slice` to `arxiv` or `github`, which read tars",
         Form::Zip => "correct `listing`, or set `slice = \"github\"`, which reads zip archives",
         Form::Parquet => {
-            "`slice = \"github\"` reads the Parquet files of The Stack; convert others to JSON \
-             lines, or read them with a command of yours (`slice = \"external\"`)"
+            "`slice = \"documents\"` reads Parquet files that are not packed, and `slice = \
+             \"github\"` those of The Stack"
         }
         Form::SevenZip => {
             "correct `listing`, or set `slice = \"stackexchange\"`, which reads 7z archives; other \
@@ -84,7 +90,14 @@ fn remedy(form: Form) -> &'static str {
             "unpack it, or pack it with gzip, zstd, xz or bzip2, which every slice reads"
         }
         Form::Arc => "convert it, such as by `warcio recompress IN.arc.gz OUT.warc.gz`",
-        Form::JsonArray => "write one object on each line, such as by `jq -c '.[]'`",
+        Form::JsonArray => {
+            "write one object on each line, such as by `jq -c '.[]'`, or set `slice = \
+             \"documents\"`, which reads it"
+        }
+        Form::JsonText => {
+            "write one object on each line, such as by `jq -c .`, or set `slice = \"documents\"`, \
+             which reads it"
+        }
         Form::Utf16 | Form::Utf32 => "convert it to UTF-8, such as by `iconv -f UTF-32 -t UTF-8`",
         Form::Empty
         | Form::Gzip

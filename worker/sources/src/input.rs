@@ -19,7 +19,7 @@ use thresher_formats::stop::{Stop, StoppedReader};
 use thresher_formats::unpack::{Expected, FormError, Unpacker};
 use thresher_storage::{Known, Location, ReadOptions, StorageError};
 use thresher_unit::UnitError;
-use thresher_unit::staging::InputRow;
+use thresher_unit::staging::{InputRow, PublishedShard};
 
 /// Size in bytes of the buffer of a [`Seekable`].
 const RANDOM_BYTES: usize = 64 << 10;
@@ -34,6 +34,8 @@ pub struct Input<'a> {
     scratch: PathBuf,
     place: Place<'a>,
     stop: Stop,
+    /// What the manifest says of the input, if it is a shard of a corpus.
+    published: Option<&'a PublishedShard>,
     /// The form of the whole input, once it is known.
     form: Cell<Option<Form>>,
 }
@@ -58,7 +60,9 @@ impl<'a> Input<'a> {
         scratch: PathBuf,
     ) -> Result<Self, StorageError> {
         let InputRow { path, bytes, piece, .. } = row;
-        let known = Known { bytes: *bytes, etag: row.etag.clone(), listed: true };
+        // A shard is compared with its hash, which says more than its length.
+        let listed_bytes = bytes.filter(|_| row.published.is_none());
+        let known = Known { bytes: listed_bytes, etag: row.etag.clone(), listed: true };
         let options = ReadOptions { known, ..ReadOptions::default() };
         let opened = match piece {
             None => thresher_storage::open(&location, &options)?,
@@ -73,7 +77,8 @@ impl<'a> Input<'a> {
         let (options, first) = (Box::new(options), RefCell::new(Some(opened)));
         let place = Place::Stored { location, options, first };
         let (bytes, piece, form, stop) = (*bytes, *piece, Cell::default(), Stop::default());
-        Ok(Self { name, path, bytes, piece, scratch, place, stop, form })
+        let published = row.published.as_ref();
+        Ok(Self { name, path, bytes, piece, scratch, place, stop, published, form })
     }
 
     /// Makes all reads of this input fail after `stop` was set.
@@ -92,7 +97,7 @@ impl<'a> Input<'a> {
         let place = Place::Sample(bytes);
         let (name, bytes) = (name.to_owned(), Some(bytes.len() as u64));
         let (form, stop) = (Cell::default(), Stop::default());
-        Self { name, path, bytes, piece: None, scratch, place, stop, form }
+        Self { name, path, bytes, piece: None, scratch, place, stop, published: None, form }
     }
 
     /// Returns the name of the input in error messages.
@@ -108,6 +113,11 @@ impl<'a> Input<'a> {
     /// Returns the length of the whole input in bytes, if it is known.
     pub fn bytes(&self) -> Option<u64> {
         self.bytes
+    }
+
+    /// Returns what the manifest of its corpus says of the input, if it is a shard.
+    pub fn published(&self) -> Option<&'a PublishedShard> {
+        self.published
     }
 
     /// Returns the piece whose records are read, or `None` for the whole input.

@@ -1,12 +1,15 @@
 //! Reads inputs of JSON lines, in which one object is one record. Several slices use it.
 //!
-//! `formats::json_lines` finds lines, their offsets and damage; the slice interprets the objects. A
+//! `formats::json_lines` finds lines, their offsets and damage, and `formats::json_values` the
+//! objects of arrays and of texts that are not line by line; the slice interprets the objects. A
 //! line that JSON forbids, but Python reads, is read (`repair`), and so is one with a field that is
 //! repeated, null or of another type, unless that field is the text (`fields`). Other lines are
 //! quarantined with their location and a reason that names the rule.
 
 mod fields;
 mod repair;
+
+use std::io::{self, Read};
 
 pub(super) use fields::{Loose, Text};
 
@@ -17,6 +20,7 @@ use thresher_job::JobSpec;
 use super::{Input, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::json_lines::{InsideLine, Item, LineReader};
+use thresher_formats::json_values::ValueReader;
 use thresher_formats::piece::Piece;
 use thresher_formats::unpack::Expected;
 use thresher_formats::utf8::{self, Utf8Text};
@@ -66,10 +70,52 @@ pub(super) fn read<T: DeserializeOwned>(
     job: &JobSpec,
     (input, expected): (&Input<'_>, &'static Expected),
     sink: &mut RecordSink<'_>,
+    each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
+) -> Result<InputDigest, UnitError> {
+    read_rows(Rows::Lines(open(job, input, expected)?), input, sink, each)
+}
+
+/// Does the same for an input whose objects are in an array, or extend over several lines.
+pub(super) fn read_values<T: DeserializeOwned>(
+    job: &JobSpec,
+    (input, expected): (&Input<'_>, &'static Expected),
+    sink: &mut RecordSink<'_>,
+    each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
+) -> Result<InputDigest, UnitError> {
+    let unpacked = input.unpacked(expected, GzipLimits::default())?.as_text();
+    let values = ValueReader::new(unpacked, job.records.max_bytes.0 as usize);
+    read_rows(Rows::Values(values), input, sink, each)
+}
+
+/// The objects of an input.
+enum Rows<R> {
+    Lines(LineReader<R>),
+    Values(ValueReader<R>),
+}
+
+impl<R: Read> Rows<R> {
+    fn next_item(&mut self) -> io::Result<Option<Item<'_>>> {
+        match self {
+            Self::Lines(lines) => lines.next_item(),
+            Self::Values(values) => values.next_item(),
+        }
+    }
+
+    fn finish(self) -> io::Result<InputDigest> {
+        match self {
+            Self::Lines(lines) => lines.finish(),
+            Self::Values(values) => values.finish(),
+        }
+    }
+}
+
+fn read_rows<T: DeserializeOwned>(
+    mut rows: Rows<impl Read>,
+    input: &Input<'_>,
+    sink: &mut RecordSink<'_>,
     mut each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
 ) -> Result<InputDigest, UnitError> {
-    let mut lines = open(job, input, expected)?;
-    while let Some(item) = lines.next_item().map_err(|error| input.failed(&error))? {
+    while let Some(item) = rows.next_item().map_err(|error| input.failed(&error))? {
         let line = match item {
             Item::Line(line) => line,
             Item::Quarantined(bad) => {
@@ -95,14 +141,14 @@ pub(super) fn read<T: DeserializeOwned>(
             }
         }
     }
-    lines.finish().map_err(|error| input.failed(&error))
+    rows.finish().map_err(|error| input.failed(&error))
 }
 
 fn open<'a>(
     job: &JobSpec,
     input: &Input<'a>,
     expected: &'static Expected,
-) -> Result<LineReader<Box<dyn std::io::Read + Send + 'a>>, UnitError> {
+) -> Result<LineReader<Box<dyn Read + Send + 'a>>, UnitError> {
     let line_max_bytes = job.records.max_bytes.0 as usize;
     let Some(piece) = input.piece() else {
         let unpacked = input.unpacked(expected, GzipLimits::default())?.as_text();

@@ -15,6 +15,8 @@ pub mod books;
 pub mod c4;
 pub mod command;
 pub mod commoncrawl;
+pub mod corpus;
+pub mod documents;
 mod entities;
 pub mod external;
 mod forms;
@@ -25,6 +27,7 @@ mod json_rows;
 mod locate;
 mod members;
 mod noted;
+mod parquet_rows;
 mod source;
 pub mod stackexchange;
 #[cfg(test)]
@@ -48,6 +51,8 @@ pub fn source_of(slice: Slice) -> &'static dyn Source {
         Slice::Wikipedia => &wikipedia::Wikipedia,
         Slice::Stackexchange => &stackexchange::StackExchange,
         Slice::External => &external::External,
+        Slice::Documents => &documents::Documents,
+        Slice::Corpus => &corpus::Corpus,
     }
 }
 

@@ -49,6 +49,43 @@ pub struct Page<'a> {
     pub omitted_files: u64,
     /// Number of damaged sequences in the record's UTF-8, which U+FFFD replaces.
     pub damaged_characters: u64,
+    /// The columns of a document that was read from a corpus, which it keeps.
+    pub published: Option<Published<'a>>,
+}
+
+/// What a corpus says of a document beside the fields of [`Page`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Published<'a> {
+    /// The name of its source.
+    pub source: &'a str,
+    /// The name of its slice; empty if it is not known.
+    pub slice: &'a str,
+    /// The name and version of the recipe.
+    pub recipe: &'a str,
+    /// The name of its dump; empty if it has none.
+    pub dump: &'a str,
+    /// The probability of the language.
+    pub language_score: Option<f32>,
+    /// The perplexity under CCNet's language model.
+    pub perplexity: Option<f64>,
+    /// CCNet's bucket for the perplexity.
+    pub bucket: Option<&'a str>,
+    /// The probability of the classifier's label.
+    pub reference_score: Option<f64>,
+    /// The number of tokens of the text.
+    pub tokens: Option<u64>,
+    /// The path of the input in which it was first read; empty if it is not known.
+    pub input: &'a str,
+    /// Its offset there.
+    pub offset: u64,
+    /// The number of its record there.
+    pub record: u64,
+    /// Number of characters before duplicate lines were removed.
+    pub original_chars: Option<u64>,
+    /// Number of lines before duplicate lines were removed.
+    pub original_lines: Option<u64>,
+    /// Its `meta` as JSON.
+    pub meta: Option<&'a str>,
 }
 
 /// The outcome of reading one record.
@@ -143,6 +180,12 @@ pub trait Source: Sync {
     fn select(&self, job: &JobSpec, inputs: Vec<InputRow>) -> Result<Selected, UnitError> {
         let _ = job;
         Ok(Selected::from(inputs))
+    }
+
+    /// Returns the inputs of a source whose listing has a form that only its slice reads.
+    fn list(&self, source: &SourceSpec) -> Result<Option<Vec<InputRow>>, UnitError> {
+        let _ = source;
+        Ok(None)
     }
 
     /// Returns the slice's implementation of [`Joined`], if its pieces cannot be read separately.

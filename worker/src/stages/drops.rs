@@ -10,9 +10,11 @@ use thresher_proto::pb::LayoutUnit;
 
 use super::duplicates::Duplicates;
 use super::excluded::Excluded;
+use super::sampled::{self, NOT_CHOSEN, Sampled};
 use super::{JobContext, Task, addresses, near};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_unit::UnitError;
+use thresher_unit::staging::DocumentSummary;
 
 const DUPLICATE: &str = "dedup/duplicate_document";
 const NEAR_DUPLICATE: &str = "dedup/near_duplicate";
@@ -21,6 +23,8 @@ const NEAR_DUPLICATE: &str = "dedup/near_duplicate";
 pub(super) struct Drops {
     exact: Exact,
     near: Excluded,
+    /// The end of the sample, if the source is sampled by number.
+    sampled: Option<Sampled>,
 }
 
 enum Exact {
@@ -52,7 +56,12 @@ impl Drops {
             }
             None => Excluded::default(),
         };
-        Ok((Self { exact, near }, hashes))
+        let mut drops = Self { exact, near, sampled: None };
+        drops.sampled = sampled::decide(context, unit, &drops)?;
+        if let Some(sampled) = &drops.sampled {
+            hashes.push(sampled.leave(context, task, unit.source)?);
+        }
+        Ok((drops, hashes))
     }
 
     /// Reads what LAYOUT decided for a source.
@@ -71,7 +80,9 @@ impl Drops {
         } else {
             Excluded::default()
         };
-        Ok(Self { exact, near })
+        let by_number = context.source(source)?.sample.as_ref().and_then(|it| it.documents);
+        let sampled = by_number.map(|_| Sampled::read(context, source)).transpose()?;
+        Ok(Self { exact, near, sampled })
     }
 
     /// Returns the documents of one PREPARE unit that are not published.
@@ -80,7 +91,7 @@ impl Drops {
             Exact::Verdicts(duplicates) => UnitExact::Verdicts(duplicates.of(context, unit)?),
             Exact::Addresses(excluded) => UnitExact::Addresses(excluded.of(unit)),
         };
-        Ok(UnitDrops { exact, near: self.near.of(unit) })
+        Ok(UnitDrops { exact, near: self.near.of(unit), unit, sampled: self.sampled })
     }
 }
 
@@ -88,6 +99,8 @@ impl Drops {
 pub(super) struct UnitDrops<'a> {
     exact: UnitExact<'a>,
     near: &'a [u32],
+    unit: u32,
+    sampled: Option<Sampled>,
 }
 
 enum UnitExact<'a> {
@@ -99,13 +112,13 @@ enum UnitExact<'a> {
 impl<'a> UnitDrops<'a> {
     /// Drops exactly the documents at `places`, which are sorted.
     pub(super) fn of_places(places: &'a [u32]) -> Self {
-        Self { exact: UnitExact::Addresses(places), near: &[] }
+        Self { exact: UnitExact::Addresses(places), near: &[], unit: 0, sampled: None }
     }
 }
 
 impl UnitDrops<'_> {
     /// Returns why the document at a place of the unit is excluded, if it is.
-    pub(super) fn reason(&self, place: u32) -> Option<&'static str> {
+    pub(super) fn reason(&self, place: u32, summary: &DocumentSummary) -> Option<&'static str> {
         let exact = match &self.exact {
             UnitExact::Verdicts(verdicts) => {
                 verdicts.as_ref().is_some_and(|verdicts| verdicts.is_dropped(place))
@@ -115,6 +128,10 @@ impl UnitDrops<'_> {
         if exact {
             return Some(DUPLICATE);
         }
-        self.near.binary_search(&place).is_ok().then_some(NEAR_DUPLICATE)
+        if self.near.binary_search(&place).is_ok() {
+            return Some(NEAR_DUPLICATE);
+        }
+        let (sampled, choice) = self.sampled.zip(summary.choice)?;
+        (!sampled.includes(choice, self.unit, place)).then_some(NOT_CHOSEN)
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         counters: wire_counters(counters(found, &left_out)),
         ..pb::Done::default()
     };
-    Ok(Finished { done, planned })
+    Ok(Finished { done, planned, ..Finished::default() })
 }
 
 /// Returns counters for the inputs that are read and for those that are excluded, with the names of
@@ -73,11 +73,22 @@ fn counters(found: u64, left_out: &[String]) -> Vec<(Counter, u64)> {
 /// Returns the inputs of a source in canonical order, with their sizes if the storage reports them.
 pub(crate) fn find_inputs(job: &JobSpec, source: &SourceSpec) -> Result<Selected, UnitError> {
     let reader = source_of(source.slice);
-    let mut rows = listed_inputs(source)?;
+    let mut rows = match reader.list(source)? {
+        Some(rows) => rows,
+        None => listed_inputs(source)?,
+    };
     for row in &mut rows {
         // There must not be a request for each object: a dump has ninety thousand of them.
         let location @ Location::Path(_) = locate(source, &row.path)? else { continue };
         match thresher_storage::size(&location, &ReadOptions::default()) {
+            Ok(Some(bytes)) if row.published.is_some() && row.bytes != Some(bytes) => {
+                return Err(UnitError::Storage(format!(
+                    "the shard `{location}` has {bytes} bytes, not the {} of the manifest of its \
+                     corpus\nhint: it was damaged or changed; copy it from its origin again, and \
+                     check the corpus with `thresher verify`",
+                    row.bytes.unwrap_or_default()
+                )));
+            }
             Ok(bytes) => row.bytes = bytes,
             Err(StorageError::NotFound { .. }) => row.missing = true,
             Err(error) => return Err(error.into()),

@@ -5,6 +5,7 @@
 
 mod attention;
 mod estimate;
+mod measured;
 mod operations;
 mod text;
 
@@ -20,7 +21,7 @@ use thresher_worker::inspect::{SurveyArgs, survey};
 use thresher_worker::node_memory;
 
 use self::estimate::{Disk, Machine, Plan};
-use super::place::{choose_state, load_job};
+use super::place::{choose_state, load_whole_job};
 use super::worker::refuse_obstacles;
 use super::{Exit, print};
 
@@ -45,7 +46,7 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let job = load_job(&args.survey.job, args.output.as_deref())?;
+    let job = load_whole_job(&args.survey.job, args.output.as_deref())?;
     // There is no directory beside an output on S3, and `plan` writes no state.
     let state = choose_state(args.state.as_deref(), &job).or_else(|error| {
         if job.output.path.contains("://") { Ok(std::env::current_dir()?) } else { Err(error) }

@@ -112,6 +112,7 @@ fn emit(
             missing_files: 0,
             omitted_files: 0,
             damaged_characters: 0,
+            published: None,
         }),
         (_, None) => RecordOutcome::Dropped { id, url, reason: "external/empty", detail: "" },
         (_, Some(reason)) if given.drop.is_some() => {

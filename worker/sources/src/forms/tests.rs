@@ -76,7 +76,8 @@ fn samples() -> Vec<Sample> {
         Sample { more, ..sample("commoncrawl", "a.warc.wet", wet.into_bytes()) },
         sample("c4", "c4-train.json", row.clone().into_bytes()),
         sample("books", "books.jsonl", row.clone().into_bytes()),
-        sample("books", "rows", row.into_bytes()),
+        sample("books", "rows", row.clone().into_bytes()),
+        sample("documents", "rows.json", row.into_bytes()),
         sample("books", "1.txt", TEXT.as_bytes().to_vec()),
         sample("github", "rows.json", code.into_bytes()),
         sample("github", "r.tar", repository),
@@ -149,11 +150,12 @@ fn every_slice_reads_every_packing_whatever_the_name_says() {
 
 #[test]
 fn a_form_that_a_slice_does_not_read_is_one_error_with_a_remedy() {
-    let forms: [(&[u8], &str, &str); 9] = [
+    let forms: [(&[u8], &str, &str); 10] = [
         (b"\x04\x22\x4d\x18....", "lz4", "pack it with gzip, zstd"),
         (b"filedesc://x.arc 0.0.0.0 2008", "ARC", "warcio recompress"),
-        (b"PAR1....", "Parquet", "The Stack"),
+        (b"PAR1....", "Parquet", "slice = \"documents\""),
         (b"[\n  {\"text\": 1}\n]", "a JSON array", "jq -c"),
+        (b"{\n  \"text\": 1\n}", "JSON over several lines", "jq -c"),
         (b"\xff\xfe\0\0x\0\0\0", "UTF-32", "iconv"),
         (b"%PDF-1.7", "PDF", "external"),
         (b"Rar!\x1a\x07\x01\0", "a RAR archive", "external"),
@@ -164,7 +166,8 @@ fn a_form_that_a_slice_does_not_read_is_one_error_with_a_remedy() {
         for (bytes, name, remedy) in forms {
             let own = match name {
                 "WARC" => sample.slice == "commoncrawl",
-                "Parquet" => sample.slice == "github",
+                "Parquet" => ["github", "documents"].contains(&sample.slice),
+                "a JSON array" | "JSON over several lines" => sample.slice == "documents",
                 "a 7z archive" => sample.slice == "stackexchange",
                 _ => false,
             };

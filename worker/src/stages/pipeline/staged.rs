@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use blake3::Hash;
 use serde_json::Value;
 use thresher_job::SourceSpec;
-use thresher_sources::{Meta, Page};
+use thresher_sources::{Meta, Page, Published};
 use thresher_text::lines::count_chars;
-use thresher_unit::staging::{StagedDocument, StagedLabel, StagedRow};
+use thresher_unit::staging::{StagedDocument, StagedLabel, StagedOrigin, StagedRow};
 
 use super::EvaluatedDocument;
 
@@ -26,6 +26,14 @@ impl<'a> RecordPlace<'a> {
         let Self { input, offset, record } = self;
         StagedRow { input, offset, record, ..StagedRow::default() }
     }
+
+    /// Returns where a page was first read, if it was published before.
+    pub(crate) fn first_read(self, page: &Page<'a>) -> Self {
+        match page.published.filter(|published| !published.input.is_empty()) {
+            Some(Published { input, offset, record, .. }) => Self { input, offset, record },
+            None => self,
+        }
+    }
 }
 
 impl EvaluatedDocument<'_> {
@@ -38,7 +46,7 @@ impl EvaluatedDocument<'_> {
         text_hash: Hash,
         meta: Option<&'a str>,
     ) -> StagedDocument<'a> {
-        StagedDocument {
+        let document = StagedDocument {
             id: page.id,
             text: &self.text,
             url: page.url,
@@ -65,12 +73,55 @@ impl EvaluatedDocument<'_> {
             original_lines: self.original.lines,
             content_hash: *text_hash.as_bytes(),
             meta,
+            origin: None,
+        };
+        match &page.published {
+            Some(published) => self.kept(document, page, published),
+            None => document,
+        }
+    }
+
+    /// Returns a document with the columns that it had when it was published before, as far as no
+    /// step has computed them again.
+    fn kept<'a>(
+        &self,
+        document: StagedDocument<'a>,
+        page: &Page<'a>,
+        published: &Published<'a>,
+    ) -> StagedDocument<'a> {
+        let is_scored = document.bucket.is_some();
+        let (perplexity, bucket) = match is_scored {
+            true => (document.perplexity, document.bucket),
+            false => (published.perplexity, published.bucket),
+        };
+        let score = published.reference_score;
+        let classified = score.map(|score| StagedLabel { score, ..StagedLabel::default() });
+        let tokens = published.tokens.filter(|_| *self.text == *page.text);
+        let given = |text: &'a str, other: &'a str| if text.is_empty() { other } else { text };
+        StagedDocument {
+            dump: given(published.dump, document.dump),
+            language_score: document.language_score.or(published.language_score),
+            perplexity,
+            bucket,
+            classified: document.classified.or(classified),
+            tokens: document.tokens.or(tokens),
+            original_chars: published.original_chars.unwrap_or(document.original_chars),
+            original_lines: published.original_lines.unwrap_or(document.original_lines),
+            origin: Some(StagedOrigin {
+                source: published.source,
+                slice: published.slice,
+                recipe: published.recipe,
+            }),
+            ..document
         }
     }
 
     /// Returns the page's `meta` as JSON. If the source gives no language, the identified one is
     /// used.
     pub(crate) fn meta(&self, page: &Page<'_>) -> Option<String> {
+        if let Some(published) = &page.published {
+            return published.meta.map(str::to_owned);
+        }
         let mut meta: Cow<'_, Meta> = Cow::Borrowed(page.meta?);
         if meta.get("language").is_some_and(Value::is_null)
             && let Some(language) = self.language

@@ -14,7 +14,9 @@ use thresher_proto::pb::{self, Stage};
 use crate::stages::addresses::AddressBook;
 use crate::stages::pipeline::{EvaluatedDocument, RecordPlace};
 use crate::stages::recipe::SourceRecipe;
+use crate::stages::sampled::choice;
 use crate::stages::schemas::{Renderer, rendered_bytes, renderer};
+use crate::stages::splits::rank_of;
 use crate::stages::{JobContext, Task, digest_of};
 use thresher_sources::Page;
 use thresher_storage::commit::{AttemptFile, NewNames};
@@ -118,6 +120,7 @@ impl<'j> UnitWriter<'j> {
     ) -> Result<(), UnitError> {
         let hash = blake3::hash(document.text.as_bytes());
         let keys = self.push_keys(page, &document.text, hash)?;
+        let keys = DocumentSummary { tokens: document.tokens, split_rank: rank_of(&hash), ..keys };
         let meta = document.meta(page);
         let staged = document.staged(self.source, place, page, hash, meta.as_deref());
         let json_bytes = self.stage(&Staged::Document(Box::new(staged)), keys)?;
@@ -164,6 +167,9 @@ impl<'j> UnitWriter<'j> {
         }
         if self.recipe.compares_near {
             summary.signature = Some(signature(text));
+        }
+        if let Some(sample) = self.source.sample.as_ref().filter(|it| it.documents.is_some()) {
+            summary.choice = Some(choice(sample.seed, page.text));
         }
         Ok(summary)
     }

@@ -18,7 +18,7 @@ impl Numbering {
         let before = &summaries[..summaries.len().min(first as usize)];
         let start = before.iter().rposition(|summary| summary.starts_input).unwrap_or(0);
         let published = |(place, summary): &(u32, &DocumentSummary)| {
-            !summary.is_withdrawn && drops.reason(*place).is_none()
+            !summary.is_withdrawn && drops.reason(*place, summary).is_none()
         };
         let next = (start as u32..).zip(&before[start..]).filter(published).count() as u64;
         Self { next }
@@ -57,7 +57,7 @@ mod tests {
             for place in first..8 {
                 let summary = &summaries[place as usize];
                 numbering.enter(summary);
-                if !summary.is_withdrawn && drops.reason(place).is_none() {
+                if !summary.is_withdrawn && drops.reason(place, summary).is_none() {
                     found.push((place, numbering.number()));
                 }
             }

@@ -57,6 +57,16 @@ pub struct InputFacts {
 impl InputFacts {
     /// Describes what was read of the input `name`; refuses an input that differs from the listing.
     pub fn of_read(name: &str, row: &InputRow, digest: InputDigest) -> Result<Self, UnitError> {
+        let published = row.published.as_ref();
+        if let Some(shard) = published.filter(|it| *it.blake3 != *digest.blake3.to_hex()) {
+            return Err(UnitError::Storage(format!(
+                "the shard `{name}` is not the file that the manifest of its corpus describes: its \
+                 blake3 is {}, not {}\nhint: it was damaged or changed; copy it from its origin \
+                 again, and check the corpus with `thresher verify`",
+                digest.blake3.to_hex(),
+                shard.blake3
+            )));
+        }
         if let Some(listed) = row.bytes_to_read().filter(|listed| *listed != digest.bytes) {
             return Err(UnitError::Data(format!(
                 "the input `{name}` changed: listed with {listed} bytes, read {}\nhint: inputs \

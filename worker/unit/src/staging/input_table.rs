@@ -34,12 +34,26 @@ pub struct InputRow {
     /// The piece of the input, if it was split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<Piece>,
+    /// What the manifest says of the input, if it is a shard of a corpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedShard>,
+}
+
+/// What the manifest of a corpus says of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedShard {
+    /// Hash of the file.
+    pub blake3: String,
+    /// Name of the source of its documents.
+    pub source: String,
+    /// Name of their slice; empty if it is not known.
+    pub slice: String,
 }
 
 impl InputRow {
     /// Returns an input of which only the path is known.
     pub fn named(path: String) -> Self {
-        Self { path, bytes: None, missing: false, etag: None, piece: None }
+        Self { path, bytes: None, missing: false, etag: None, piece: None, published: None }
     }
 
     /// Returns the number of bytes that are read, if it is known.
