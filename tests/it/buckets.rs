@@ -38,6 +38,13 @@ fn plan(folder: &Path, bucket: &Bucket, listing: &str) -> serde_json::Value {
 }
 
 fn bucket() -> (Bucket, u64) {
+    let content = some_pages();
+    let bytes = content.len() as u64;
+    (Bucket::start(OBJECTS, content).unwrap(), bytes)
+}
+
+/// The first pages of the sample.
+fn some_pages() -> Vec<u8> {
     let wet = sample().join("crawl-data/CC-MAIN-2024-10/segments");
     let wet = glob_one(&wet, ".warc.wet.gz").expect("the sample has pages");
     let mut content = std::fs::read(wet).unwrap();
@@ -45,8 +52,7 @@ fn bucket() -> (Bucket, u64) {
     let members = content.windows(4).enumerate().filter(|(_, bytes)| *bytes == GZIP_MEMBER);
     let end = members.map(|(at, _)| at).nth(KEPT_MEMBERS).unwrap();
     content.truncate(end);
-    let bytes = content.len() as u64;
-    (Bucket::start(OBJECTS, content).unwrap(), bytes)
+    content
 }
 
 fn glob_one(folder: &Path, ending: &str) -> Option<std::path::PathBuf> {
@@ -125,8 +131,7 @@ fn an_object_is_read_in_the_same_memory_whatever_its_size() {
 fn each_object_is_downloaded_once_if_its_text_is_kept() {
     const OBJECTS: u64 = 20;
     let c4 = root().join("worker/sources/src/c4/testdata/c4-sample.01.json.gz");
-    for (slice, content) in [("commoncrawl", member_of_noise()), ("c4", std::fs::read(c4).unwrap())]
-    {
+    for (slice, content) in [("commoncrawl", some_pages()), ("c4", std::fs::read(c4).unwrap())] {
         let bucket = Bucket::start(OBJECTS, content).unwrap();
         let run = |keep_text: &str| {
             let folder = tempfile::tempdir().unwrap();
