@@ -71,6 +71,11 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         })
     }
 
+    /// Returns the number of bytes that a group takes in the file.
+    pub fn group_bytes(&self, group: usize) -> Result<u64, String> {
+        caught(|| Ok(stored_bytes(self.reader.metadata().row_group(group))))
+    }
+
     /// Passes each row of a group, with its size, to `each`, up to the first error in the group.
     /// The outer error is the one that `each` returned.
     pub fn rows<E>(
@@ -116,8 +121,7 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
 
     /// Returns the largest total size of the rows of a group.
     fn most_bytes(&self, group: &RowGroupMetaData) -> u64 {
-        let lengths = group.columns().iter().map(|column| column.byte_range().1);
-        let stored = lengths.fold(0, u64::saturating_add);
+        let stored = stored_bytes(group);
         FREE_BYTES.max(stored.min(self.length).saturating_mul(EXPANSION))
     }
 
@@ -127,6 +131,12 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
             None => Unread::Damaged(damage),
         }
     }
+}
+
+/// Returns the number of bytes of all columns of a group.
+fn stored_bytes(group: &RowGroupMetaData) -> u64 {
+    let lengths = group.columns().iter().map(|column| column.byte_range().1);
+    lengths.fold(0, u64::saturating_add)
 }
 
 fn after(count: u64, all: i64, why: &str) -> String {

@@ -19,6 +19,7 @@ use super::noted::Owned;
 use super::{Input, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::parquet_file::{ParquetFile, Unread};
+use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 
 /// The reason for a file without a directory, or with one that is not valid.
@@ -111,6 +112,18 @@ pub(super) fn read(
     }
     result?;
     input.digest()
+}
+
+/// Returns the part of a Parquet file up to the end of its first row group; `None` if it has none,
+/// or is damaged.
+pub fn first_group(job: &JobSpec, input: &Input<'_>) -> Result<Option<Piece>, UnitError> {
+    let page_bytes = job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
+    let Ok(file) = ParquetFile::open(input.owned()?, page_bytes) else { return Ok(None) };
+    if file.groups() == 0 {
+        return Ok(None);
+    }
+    let end = file.begin(0).and_then(|begin| Ok(begin.saturating_add(file.group_bytes(0)?)));
+    Ok(end.ok().map(|length| Piece { offset: 0, length }))
 }
 
 struct Reading<'a, 't> {
