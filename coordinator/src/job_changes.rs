@@ -159,9 +159,10 @@ impl Both<'_> {
             "records" => Some(self.reading()),
             "language" | "perplexity" | "classifier" | "tokens" | "filters" => Some(Stage::Prepare),
             "output" => Some(match rest {
-                "shard_bytes" => Stage::Layout,
-                "zstd_level" | "path" => Stage::Publish,
-                _ => Stage::Prepare,
+                "zstd_level" | "path" | "formats" | "folders" => Stage::Publish,
+                "schema" | "dropped" => Stage::Prepare,
+                // What is cut, and where it is written.
+                _ => Stage::Layout,
             }),
             "s3" => None,
             _ => Some(Stage::List),

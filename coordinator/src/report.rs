@@ -88,6 +88,11 @@ struct Records {
     /// Number of files to which documents refer, such as parts of papers, and which their inputs do
     /// not contain.
     missing_files: u64,
+    /// Number of references to files, such as parts of papers, that documents would contain too
+    /// often.
+    omitted_files: u64,
+    /// Number of damaged sequences in the UTF-8 of documents, which U+FFFD replaces.
+    damaged_characters: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,7 +155,7 @@ impl<'a> Report<'a> {
                 cpu_millis: status.stages.iter().map(|stage| stage.cpu_millis).sum(),
             },
             inputs: inputs(status, job),
-            records: records(Totals::of(status), prepared.missing_files),
+            records: records(Totals::of(status), &prepared),
             slices: slices::slices(&published),
             languages: languages(&published),
             scores: scores::Scores::of(&prepared, &published),
@@ -175,7 +180,7 @@ fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
     }
 }
 
-fn records(totals: Totals, missing_files: u64) -> Records {
+fn records(totals: Totals, prepared: &Counted) -> Records {
     let (dropped_total, quarantined_total) = (totals.dropped_sum(), totals.quarantined_sum());
     let Totals { records_in, bytes_in, published, bytes_published, .. } = totals;
     Records {
@@ -188,7 +193,9 @@ fn records(totals: Totals, missing_files: u64) -> Records {
         quarantined_total,
         quarantined: largest(totals.quarantined),
         unpublished: totals.unpublished,
-        missing_files,
+        missing_files: prepared.missing_files,
+        omitted_files: prepared.omitted_files,
+        damaged_characters: prepared.damaged_characters,
     }
 }
 
@@ -299,6 +306,8 @@ mod tests {
         status.stages[0].counters.push(Counter::Inputs.with(9).into());
         status.stages[2].counters.push(removed.into());
         status.stages[2].counters.push(Counter::MissingFiles.with(2).into());
+        status.stages[2].counters.push(Counter::OmittedFiles.with(3).into());
+        status.stages[2].counters.push(Counter::DamagedCharacters.with(4).into());
         let value: serde_json::Value = serde_json::from_str(&report_json(&status, &job())).unwrap();
         let expected = serde_json::json!({
             "inputs": {
@@ -330,6 +339,13 @@ mod tests {
         let line = "Files to which documents refer and that are not there: 2.";
         assert!(report_markdown(&status, &job()).contains(line));
         assert!(!report_markdown(&figures::example(), &job()).contains("that are not there"));
+        assert_eq!(value["records"]["omitted_files"], 3);
+        let line = "References to files beyond the limit of a document: 3.";
+        assert!(report_markdown(&status, &job()).contains(line));
+        assert_eq!(value["records"]["damaged_characters"], 4);
+        let line = "Damaged characters that U+FFFD replaces: 4.";
+        assert!(report_markdown(&status, &job()).contains(line));
+        assert!(!report_markdown(&figures::example(), &job()).contains("U+FFFD"));
     }
 
     #[test]

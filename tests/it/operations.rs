@@ -2,7 +2,9 @@
 //! ranges, never with the product of the two, and are as many as `plan` expects.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use thresher_domain::MAX_GROUP_UNITS;
 use thresher_tests::job::JobText;
 use thresher_tests::operations::{Counter, Operations, write_inputs};
 use thresher_tests::process::{output, thresher};
@@ -13,6 +15,8 @@ use crate::oracle::{places, published, run};
 const UNITS: u64 = 1000;
 /// With a MiB of memory there are two dozen key ranges for the lines of all units.
 const LINES_PER_UNIT: u64 = 250;
+/// Lines of a unit for a thousand key ranges.
+const MANY_LINES_PER_UNIT: u64 = 11_300;
 
 /// A job with this memory for keys.
 struct Counted {
@@ -65,11 +69,12 @@ impl Counted {
             at_most(kind, "lines", 2 * UNITS + 20);
             at_most(kind, "prepare", 3 * UNITS + 20);
         }
-        at_most("remove", "lines", UNITS + 20);
-        at_most("remove", "prepare", 3 * UNITS + 20);
+        // Private names, and all files at the end.
+        at_most("remove", "lines", 3 * UNITS + 20);
+        at_most("remove", "prepare", 6 * UNITS + 20);
         // What LINES wrote is opened by what resolves it and by PREPARE, whatever the ranges.
         at_most("open", "lines", 5 * UNITS + 20);
-        at_most("open", "prepare", 8 * UNITS + 20);
+        at_most("open", "prepare", 9 * UNITS + 20);
         for stage in ["gather-lines", "resolve-lines", "combine-lines"] {
             let (found, most) = (operations.in_stage(stage), 3 * UNITS + 40 * ranges);
             assert!(found <= most, "{found} in {stage}: {operations:?}");
@@ -78,8 +83,13 @@ impl Counted {
         for stage in ["lines", "prepare", "resolve-lines", "resolve-documents"] {
             at_most("stat", stage, 20 + 5 * ranges);
         }
-        // Each of two stages opens each input.
-        let made = operations.all() + 2 * UNITS;
+        at_most("open", "inputs", 2 * UNITS);
+        // The verdicts are opened once by a worker, and not by each unit. The folder of a group's
+        // file is opened to sync it.
+        let groups = UNITS.div_ceil((*ranges).clamp(16, MAX_GROUP_UNITS.into()));
+        at_most("open", "combine-lines", 20 + 2 * groups);
+        at_most("open", "resolve-documents", 20);
+        let made = operations.all();
         assert!(planned.abs_diff(made) * 4 <= made, "{planned} are planned, {made} were made");
     }
 }
@@ -88,12 +98,7 @@ impl Counted {
 fn file_operations_grow_with_units_and_ranges_and_not_with_their_product() {
     let folder = tempfile::tempdir().unwrap();
     let counter = Counter::build(folder.path()).unwrap();
-    let inputs = folder.path().join("in");
-    std::fs::create_dir(&inputs).unwrap();
-    write_inputs(&inputs, UNITS, LINES_PER_UNIT).unwrap();
-    let job = JobText::over(&inputs, "*.warc.wet.gz")
-        .set("model", "\"none\"")
-        .set("target_bytes", "\"1B\"");
+    let job = job(folder.path(), LINES_PER_UNIT);
     let one = Counted::run(&job, &counter, "8GiB");
     let many = Counted::run(&job, &counter, "1MiB");
     assert_eq!(one.ranges, 1);
@@ -104,4 +109,37 @@ fn file_operations_grow_with_units_and_ranges_and_not_with_their_product() {
     let (few, more) = (one.operations.all(), many.operations.all());
     let most = few + 2 * UNITS + 60 * many.ranges;
     assert!(more <= most, "{few} with one range, {more} with {}", many.ranges);
+    // Keys are copied once into the files of groups, and read again from there.
+    let bytes =
+        |counted: &Counted| counted.operations.bytes("read") + counted.operations.bytes("write");
+    let keys = one.operations.of("write", "lines");
+    let (few, more) = (bytes(&one), bytes(&many));
+    assert!(keys > 0 && more <= few + 4 * keys, "{few} bytes with one range, {more} with more");
+}
+
+#[test]
+fn a_thousand_key_ranges_make_a_bounded_number_of_file_operations_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let counter = Counter::build(folder.path()).unwrap();
+    let job = job(folder.path(), MANY_LINES_PER_UNIT);
+    let one = Counted::run(&job, &counter, "8GiB");
+    let thousand = Counted::run(&job, &counter, "1MiB");
+    assert_eq!(one.ranges, 1);
+    assert!((1000..1050).contains(&thousand.ranges), "{} ranges", thousand.ranges);
+    assert_eq!(one.published, thousand.published);
+    thousand.check();
+    let (few, more) = (one.operations.all(), thousand.operations.all());
+    let most = few + 2 * UNITS + 60 * thousand.ranges;
+    assert!(more <= most, "{few} with one range, {more} with {}", thousand.ranges);
+}
+
+/// Returns a job whose units have this number of lines, and publish them.
+fn job(folder: &Path, lines_per_unit: u64) -> JobText {
+    let inputs = folder.join("inputs");
+    std::fs::create_dir(&inputs).unwrap();
+    write_inputs(&inputs, UNITS, lines_per_unit).unwrap();
+    JobText::over(&inputs, "*.warc.wet.gz")
+        .set("slice", "\"commoncrawl\"\nsteps = [\"lines\", \"documents\"]")
+        .set("model", "\"none\"")
+        .set("target_bytes", "\"1B\"")
 }

@@ -34,7 +34,7 @@ schema = "{schema}"
 """)
         program = os.environ.get("THRESHER", "thresher")
         subprocess.run([program, "run", str(job)], cwd=folder, check=True, stdout=sys.stderr)
-        for file in sorted(Path(folder, "corpus").rglob("documents/*")):
+        for file in sorted(Path(folder, "corpus").rglob("documents/**/*.jsonl.zst")):
             unpacked = subprocess.run(["zstd", "-dcq", str(file)], check=True, stdout=subprocess.PIPE)
             for line in unpacked.stdout.split(b"\n")[:-1]:
                 yield json.loads(line)

@@ -2,11 +2,12 @@
 //! it.
 //!
 //! A library that is preloaded into every process of the job writes down each operation with its
-//! path (`operations/count.c`). It needs a C compiler, which the build needs too.
+//! path, and counts bytes (`operations/count.c`). It needs a C compiler, which the build needs too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,41 +45,75 @@ impl Counter {
 
 /// The work directory of a job whose state is in `state`.
 const WORK_FOLDER: &str = "/state/work";
+/// The folder of the inputs starts with this name.
+const INPUT_FOLDER: &str = "/inputs";
+/// The folder under which [`Operations`] has those on inputs.
+pub const INPUTS: &str = "inputs";
+/// The kinds whose amounts are bytes.
+const BYTES: [&str; 2] = ["read", "write"];
 
-/// Operations in a job's work directory, by kind and stage folder.
+/// Operations in a job's work directory and on its inputs, by kind and folder of a stage.
 #[derive(Debug)]
 pub struct Operations(BTreeMap<(String, String), u64>);
 
 impl Operations {
-    /// Reads what was written down. The work directory is `state/work`.
+    /// Reads what was written down. The work directory is `state/work`, and the name of the folder
+    /// of inputs starts with `inputs`.
     pub fn read(log: &Path) -> io::Result<Self> {
         let mut counts = BTreeMap::new();
-        for line in std::fs::read_to_string(log)?.lines() {
+        for line in BufReader::new(File::open(log)?).lines() {
+            let line = line?;
             let Some((kind, path)) = line.split_once(' ') else { continue };
-            let Some((_, below)) = path.split_once(WORK_FOLDER) else { continue };
-            let stage = below.trim_start_matches('/').split('/').next().unwrap_or_default();
-            *counts.entry((kind.to_owned(), stage.to_owned())).or_default() += 1;
+            let Some(folder) = folder_of(path) else { continue };
+            let (kind, amount) = match kind.split_once('+') {
+                Some((kind, bytes)) => (kind, bytes.parse().map_err(io::Error::other)?),
+                None => (kind, 1),
+            };
+            *counts.entry((kind.to_owned(), folder.to_owned())).or_default() += amount;
         }
         Ok(Self(counts))
     }
 
-    /// Returns the number of one kind in the folder of a stage.
+    /// Returns the number of one kind in the folder of a stage; of `read` and `write`, the bytes.
     pub fn of(&self, kind: &str, stage: &str) -> u64 {
         self.0.get(&(kind.to_owned(), stage.to_owned())).copied().unwrap_or(0)
     }
 
     /// Returns the number in the folder of a stage.
     pub fn in_stage(&self, stage: &str) -> u64 {
-        self.0.iter().filter(|((_, of), _)| of == stage).map(|(_, count)| count).sum()
+        self.sum(|kind, of| of == stage && !BYTES.contains(&kind))
     }
 
     /// Returns the number in all folders.
     pub fn all(&self) -> u64 {
-        self.0.values().sum()
+        self.sum(|kind, _| !BYTES.contains(&kind))
+    }
+
+    /// Returns the bytes that were read or written in all folders.
+    pub fn bytes(&self, kind: &str) -> u64 {
+        self.sum(|of, _| of == kind)
+    }
+
+    /// Returns the folders.
+    pub fn folders(&self) -> BTreeSet<&str> {
+        self.0.keys().map(|(_, folder)| folder.as_str()).collect()
+    }
+
+    fn sum(&self, counts: impl Fn(&str, &str) -> bool) -> u64 {
+        let counted = self.0.iter().filter(|((kind, folder), _)| counts(kind, folder));
+        counted.map(|(_, count)| count).sum()
     }
 }
 
-/// Writes WET files of one page each. No two lines of them are equal.
+/// Returns the folder of the stage, or of the inputs, that a path is in.
+fn folder_of(path: &str) -> Option<&str> {
+    match path.split_once(WORK_FOLDER) {
+        Some((_, below)) => below.trim_start_matches('/').split('/').next(),
+        None => path.contains(INPUT_FOLDER).then_some(INPUTS),
+    }
+}
+
+/// Writes WET files of one page each. A line is one word, and no two of them are equal.
 pub fn write_inputs(folder: &Path, files: u64, lines_per_file: u64) -> io::Result<()> {
     for file in 0..files {
         let mut text = String::new();
@@ -86,7 +121,7 @@ pub fn write_inputs(folder: &Path, files: u64, lines_per_file: u64) -> io::Resul
             // In letters, because line dedup treats all digits alike.
             let letter = |place: u32| char::from(b'a' + (line / 26_u64.pow(place) % 26) as u8);
             let word: String = (0..6).map(letter).collect();
-            let _ = writeln!(text, "a line with a word of its own {word}");
+            let _ = writeln!(text, "{word}");
         }
         let record = format!(
             "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: https://a.example/{file}\r\n\

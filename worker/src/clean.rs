@@ -15,6 +15,8 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::inspect::{DROPPED_FOLDER, SHARD_FOLDER, output_place};
+use crate::stages::card::CARD_FILES;
+use crate::stages::{PARQUET_FOLDER, TOKEN_FOLDER};
 use thresher_storage::commit::is_private;
 use thresher_storage::{COMMIT_FOLDER, Location, ReadOptions, s3};
 
@@ -92,7 +94,9 @@ fn is_complete(output: &Location) -> anyhow::Result<bool> {
 /// Returns whether jobs write files of this name below an output.
 fn is_ours(name: &str) -> bool {
     let folder = name.split_once('/').map(|(folder, _)| folder);
-    folder.is_some_and(|folder| [SHARD_FOLDER, DROPPED_FOLDER, COMMIT_FOLDER].contains(&folder))
+    let folders = [SHARD_FOLDER, PARQUET_FOLDER, DROPPED_FOLDER, TOKEN_FOLDER, COMMIT_FOLDER];
+    folder.is_some_and(|folder| folders.contains(&folder))
+        || CARD_FILES.contains(&name)
         || [MANIFEST, "report.json", "REPORT.md", ".probe"].contains(&name)
 }
 

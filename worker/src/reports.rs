@@ -53,19 +53,20 @@ impl Started {
 
 /// Returns reports with the planned units of a unit, and then its final report.
 pub(crate) fn finished(unit: Option<UnitRef>, finished: Finished, started: Started) -> Vec<Report> {
-    let Finished { done, planned } = finished;
+    let Finished { done, planned, cpu_elsewhere } = finished;
     let mut reports = Vec::new();
     for (piece, units) in (0_u32..).zip(pieces(planned)) {
         let listed = pb::Listed { piece, units };
         reports.push(Report { unit, outcome: Some(Outcome::Listed(listed)), ..Report::default() });
     }
-    reports.push(ended(unit, Outcome::Done(done), started));
+    let mut report = ended(unit, Outcome::Done(done), started);
+    report.cpu_millis = report.cpu_millis.saturating_add(millis(cpu_elsewhere));
+    reports.push(report);
     reports
 }
 
 /// Returns the final report of a unit.
 pub(crate) fn ended(unit: Option<UnitRef>, outcome: Outcome, started: Started) -> Report {
-    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let mut outcome = outcome;
     if let Outcome::Failed(failed) = &mut outcome {
         failed.error = bounded(std::mem::take(&mut failed.error));
@@ -89,6 +90,10 @@ pub(crate) fn ended(unit: Option<UnitRef>, outcome: Outcome, started: Started) -
         }));
     }
     report
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Divides planned units into pieces of bounded number and size.
@@ -154,6 +159,14 @@ mod tests {
             |stage| ended(unit(stage), Outcome::Done(pb::Done::default()), started).cpu_millis;
         assert!(cpu(Stage::ResolveLines) >= 120, "{}", cpu(Stage::ResolveLines));
         assert!(cpu(Stage::Prepare) < 60, "the threads of other slots are not counted");
+    }
+
+    #[test]
+    fn the_cpu_time_of_ranks_on_other_nodes_is_added() {
+        let cpu_elsewhere = Duration::from_secs(3600);
+        let gang = Finished { cpu_elsewhere, ..Finished::default() };
+        let reports = finished(None, gang, Started::now());
+        assert!(reports[0].cpu_millis >= 3_600_000, "{:?}", reports[0]);
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub struct Counted {
     pub removed_lines: BTreeMap<String, u64>,
     /// Number of files to which documents refer, and which their inputs do not contain.
     pub missing_files: u64,
+    /// Number of references to files that documents would contain too often.
+    pub omitted_files: u64,
+    /// Number of damaged sequences in the UTF-8 of documents, which U+FFFD replaces.
+    pub damaged_characters: u64,
     /// Number of scored documents, by language and bucket.
     pub buckets: BTreeMap<String, BTreeMap<Bucket, u64>>,
     /// What was counted of documents, by language.
@@ -74,6 +78,8 @@ impl Counted {
                 *self.removed_lines.entry(rule).or_default() += value;
             }
             Counter::MissingFiles => self.missing_files += value,
+            Counter::OmittedFiles => self.omitted_files += value,
+            Counter::DamagedCharacters => self.damaged_characters += value,
             Counter::Bucket { language, bucket } => {
                 let buckets = self.buckets.entry(language).or_default();
                 *buckets.entry(bucket).or_default() += value;

@@ -102,6 +102,14 @@ fn records(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
         let missing = count(records.missing_files);
         writeln!(page, "Files to which documents refer and that are not there: {missing}.\n")?;
     }
+    if records.omitted_files > 0 {
+        let omitted = count(records.omitted_files);
+        writeln!(page, "References to files beyond the limit of a document: {omitted}.\n")?;
+    }
+    if records.damaged_characters > 0 {
+        let damaged = count(records.damaged_characters);
+        writeln!(page, "Damaged characters that U+FFFD replaces: {damaged}.\n")?;
+    }
     Ok(())
 }
 

@@ -39,6 +39,10 @@ pub enum Counter {
     },
     /// PREPARE: files to which documents refer, and which their inputs do not contain.
     MissingFiles,
+    /// PREPARE: references to files that documents would contain too often.
+    OmittedFiles,
+    /// PREPARE: damaged sequences in the UTF-8 of documents, which U+FFFD replaces.
+    DamagedCharacters,
     /// PREPARE: size of the staged documents as JSON lines.
     StagedJsonBytes,
     /// PREPARE: scored documents, whether or not they are kept.
@@ -125,6 +129,8 @@ impl Counter {
             Self::DuplicateLines => "lines/duplicate".to_owned(),
             Self::RemovedLines { rule } => format!("lines/removed/{rule}"),
             Self::MissingFiles => "files/missing".to_owned(),
+            Self::OmittedFiles => "files/omitted".to_owned(),
+            Self::DamagedCharacters => "characters/damaged".to_owned(),
             Self::StagedJsonBytes => "documents/json_bytes".to_owned(),
             Self::Bucket { language, bucket } => format!("bucket/{language}/{}", bucket.name()),
             Self::Language { language, measure } => {
@@ -190,6 +196,8 @@ mod tests {
             (Counter::DuplicateLines, "lines/duplicate"),
             (Counter::RemovedLines { rule }, "lines/removed/c4_quality/no_terminal_punctuation"),
             (Counter::MissingFiles, "files/missing"),
+            (Counter::OmittedFiles, "files/omitted"),
+            (Counter::DamagedCharacters, "characters/damaged"),
             (Counter::StagedJsonBytes, "documents/json_bytes"),
             (bucket(Bucket::Head), "bucket/en/head"),
             (bucket(Bucket::Middle), "bucket/en/middle"),

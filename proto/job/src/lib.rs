@@ -15,6 +15,7 @@ mod corpus;
 mod key_memory;
 mod model_choice;
 mod models;
+mod output;
 mod places;
 mod renamed;
 mod s3;
@@ -37,6 +38,10 @@ pub use corpus::{SampleSpec, SelectSpec, slices_in_recipe};
 pub use key_memory::KeyMemory;
 pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
+pub use output::{
+    DroppedRows, Folders, Format, OutputSpec, Schema, SplitBy, SplitsSpec, TokenFormat,
+    TokensOutputSpec, Validation,
+};
 pub use s3::{PathStyle, S3Spec};
 pub use slice::{PublishedTokens, Slice, Step, StepsSpec};
 pub use slices::{BooksSpec, ColumnsSpec, Compares, GithubSpec, HeaderCut, RecordsSpec};

@@ -8,6 +8,7 @@ use super::checks::{check_name, require};
 use super::commands::CommandSpec;
 use super::corpus::{SampleSpec, SelectSpec};
 use super::key_memory::KeyMemory;
+use super::output::OutputSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
 use super::slices::{BooksSpec, ColumnsSpec, GithubSpec, RecordsSpec};
@@ -284,24 +285,6 @@ pub enum Focus {
     Recall,
 }
 
-/// The table `[output]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutputSpec {
-    pub path: String,
-    pub shard_bytes: Bytes,
-    pub zstd_level: i32,
-    pub schema: Schema,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schema {
-    Uniform,
-    #[serde(rename = "redpajama-v1")]
-    RedpajamaV1,
-}
-
 impl JobSpec {
     /// Returns the part of the job that determines what is published, without the locations and
     /// limits that may differ between two runs of the same job.
@@ -411,6 +394,7 @@ impl JobSpec {
         }
         self.check_places()?;
         self.check_models()?;
+        self.check_output()?;
         self.s3.check()?;
         self.check_numbers()
     }

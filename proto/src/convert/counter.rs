@@ -46,6 +46,8 @@ impl From<CounterValue> for pb::CounterValue {
             Counter::DuplicateLines => plain(Plain::DuplicateLines),
             Counter::RemovedLines { rule } => Wire::RemovedLinesRule(rule),
             Counter::MissingFiles => plain(Plain::MissingFiles),
+            Counter::OmittedFiles => plain(Plain::OmittedFiles),
+            Counter::DamagedCharacters => plain(Plain::DamagedCharacters),
             Counter::StagedJsonBytes => plain(Plain::StagedJsonBytes),
             Counter::Bucket { language, bucket } => {
                 let bucket = pb::Bucket::from(bucket).into();
@@ -103,6 +105,8 @@ fn plain(number: i32) -> Result<Counter, MalformedMessage> {
         Plain::LinesIn => Counter::LinesIn,
         Plain::DuplicateLines => Counter::DuplicateLines,
         Plain::MissingFiles => Counter::MissingFiles,
+        Plain::OmittedFiles => Counter::OmittedFiles,
+        Plain::DamagedCharacters => Counter::DamagedCharacters,
         Plain::StagedJsonBytes => Counter::StagedJsonBytes,
         Plain::Shards => Counter::Shards,
         Plain::OtherNames => Counter::OtherNames,
@@ -161,6 +165,8 @@ mod tests {
             Counter::DuplicateLines,
             Counter::RemovedLines { rule: label() },
             Counter::MissingFiles,
+            Counter::OmittedFiles,
+            Counter::DamagedCharacters,
             Counter::StagedJsonBytes,
             Counter::Shards,
             Counter::OtherNames,

@@ -1,11 +1,7 @@
 //! arXiv's parsers, without the code that opens inputs and reports papers.
 
-#[path = "../../../worker/sources/src/arxiv/header.rs"]
-mod header;
 #[path = "../../../worker/sources/src/arxiv/kind.rs"]
 mod kind;
-#[path = "../../../worker/sources/src/arxiv/members.rs"]
-mod members;
 #[path = "../../../worker/sources/src/arxiv/paths.rs"]
 mod paths;
 #[path = "../../../worker/sources/src/arxiv/published.rs"]
@@ -14,6 +10,8 @@ mod published;
 mod thresher_rules;
 #[path = "../../../worker/sources/src/arxiv/unusable.rs"]
 mod unusable;
+
+use crate::members;
 
 /// Returns the text by the published rules and by ours; `None` for a paper that is refused. The
 /// first half of the bytes is a file that the second half can input as `b`.
@@ -49,5 +47,5 @@ pub fn members(tar: &[u8], from: u64, until: u64) -> Vec<(u64, u64)> {
 
 /// Returns whether bytes start a tar.
 pub fn is_tar(bytes: &[u8]) -> bool {
-    header::is_tar(bytes)
+    members::is_tar(bytes)
 }

@@ -9,10 +9,14 @@ pub use thresher_formats as formats;
 pub use thresher_models::{fasttext, kenlm, sentencepiece, tokens};
 
 pub mod arxiv;
+#[path = "../../../worker/sources/src/entities.rs"]
+mod entities;
 #[path = "../../../worker/sources/src/html4.rs"]
 mod html4;
 #[path = "../../../coordinator/src/journal/mod.rs"]
 pub mod journal;
+#[path = "../../../worker/sources/src/members/mod.rs"]
+mod members;
 #[path = "../../../worker/sources/src/json_rows/repair.rs"]
 mod repair;
 pub mod stackexchange;
@@ -20,7 +24,7 @@ pub mod wikipedia;
 
 /// Returns a line as JSON, as far as it can be rewritten.
 pub fn repaired(line: &[u8]) -> Option<String> {
-    repair::text_of(line).ok().map(|text| repair::repaired(&text))
+    formats::utf8::read(line).ok().map(|it| repair::repaired(&it.text))
 }
 
 /// Removes libFuzzer's hook, which ends the process before a panic can be caught. Panics that

@@ -58,7 +58,7 @@ fn only_malformed_rows_of_a_site_are_lost_in_any_unit() {
     // Rows start with their tag.
     let offset = head.len() + before.len() + 2;
     let not_utf8 = file.len() + 2;
-    file.extend_from_slice(b"  <row Id=\"901\" Title=\"\xff\" />\n</posts>\n");
+    file.extend_from_slice(b"  <row Id=\"901\" Title=\"\xff\xff\" />\n</posts>\n");
     for tables in ["", "[units]\ntarget_bytes = \"2kB\"\n[stackexchange]\nsort_memory = \"2kB\"\n"]
     {
         let (found, _folder) =

@@ -4,6 +4,7 @@
 mod addresses;
 mod corpora;
 mod fields;
+mod formats;
 mod kept_text;
 mod kills;
 mod models;

@@ -66,7 +66,7 @@ fn repository() -> Vec<u8> {
     gzip(&builder.into_inner().unwrap())
 }
 
-fn make_inputs(folder: &Path) {
+pub(super) fn make_inputs(folder: &Path) {
     let c4 = root().join("worker/sources/src/c4/testdata/c4-sample.01.json.gz");
     let c4 = std::fs::read(c4).unwrap();
     put(folder.join("c4/c4-train.00000-of-01024.json.gz"), &c4);
@@ -132,7 +132,7 @@ const JUDGE: &str = r#"while read -r line; do case "$line" in
     *second*) echo '{"text": "rewritten"}';;
     *) echo '{"keep": true}';; esac; done"#;
 
-fn job(inputs: &Path) -> JobText {
+pub(super) fn job(inputs: &Path) -> JobText {
     let base = inputs.display();
     JobText::of(format!(
         r#"

@@ -37,7 +37,7 @@ const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
     thresher-bench slices                              what the repository carries\n\
     thresher-bench tokens --python PYTHON --peers DIR\n\
     thresher-bench memory [--units N] [--folder DIR]    N times 6 lines\n\
-    thresher-bench dump [--units N] [--folder DIR]      up to N units, as 90000\n\
+    thresher-bench dump [--units N] [--folder DIR]      1000, 10000 and N units, such as 90000\n\
     every one: [--rounds N]";
 
 fn main() -> anyhow::Result<()> {

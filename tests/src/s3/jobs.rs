@@ -2,13 +2,15 @@
 //! processes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use flate2::read::GzDecoder;
 use thresher_tests::gate::Moment;
-use thresher_tests::job::{JobText, sample};
+use thresher_tests::job::{JobText, root, sample};
 use thresher_tests::process::{output, succeed, thresher, workers_of};
 use thresher_tests::proxy::{Faults, Proxy};
 
@@ -61,6 +63,7 @@ pub(crate) fn check(server: &Server) -> anyhow::Result<()> {
     kills::check(&jobs)?;
     case("an input that changed is refused by name", || jobs.changed())?;
     case("no more requests than the job may make", || jobs.paced())?;
+    case("every form of an output: the bytes of the job on disk", || jobs.forms())?;
     keys::check(&jobs)
 }
 
@@ -214,7 +217,7 @@ impl<'a> Jobs<'a> {
 
     /// Returns the URL and content hash of the first document.
     fn a_page(&self, output: &str, reference: &Published) -> anyhow::Result<(String, String)> {
-        let shard = reference.keys().find(|name| name.starts_with("documents/"));
+        let shard = reference.keys().find(|name| name.ends_with(".jsonl.zst"));
         let shard = shard.context("there is a shard")?;
         let raw = self.plain.get(&key_of(&format!("{output}/{shard}"), self.server))?;
         let text = zstd::decode_all(raw.as_slice())?;
@@ -253,6 +256,29 @@ impl<'a> Jobs<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Checks Parquet, splits and token files, of which the pairs are uploaded by SEAL.
+    fn forms(&self) -> anyhow::Result<()> {
+        let packed = root().join("worker/testdata/tokens/gpt-neox-20b.json.gz");
+        let mut text = Vec::new();
+        GzDecoder::new(std::fs::File::open(packed)?).read_to_end(&mut text)?;
+        let tokenizer = self.folder.path().join("tokenizer.json");
+        std::fs::write(&tokenizer, text)?;
+        let text = |inputs: &Path| {
+            let more = "\"40kB\"\nformats = [\"jsonl\", \"parquet\"]\nsplits.validation = \"5 %\"\n\
+                        tokens.formats = [\"megatron\", \"olmo\"]";
+            let table = format!("[tokens]\ntokenizer = \"{}\"", tokenizer.display());
+            JobText::over(inputs, LISTING).set("shard_bytes", more).append(&table)
+        };
+        let reference = published_on_disk(self.folder.path(), "forms-disk", text(&sample()))?;
+        for ending in [".parquet", "train_text_document.idx", "validation_text_document.bin", ".npy"] {
+            ensure!(reference.keys().any(|name| name.ends_with(ending)), "no `{ending}`");
+        }
+        let table = format!("endpoint = \"{}\"\n", self.server.url());
+        let job = self.job_of(text(Path::new(&self.inputs)), "forms", &table)?;
+        succeed(&mut job.run());
+        self.compare(&job, &reference)
     }
 
     fn paced(&self) -> anyhow::Result<()> {

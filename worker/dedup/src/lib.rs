@@ -5,7 +5,7 @@
 //! a group    gather         ── key files of its units ──→  one file, ordered by key range
 //! gang unit  resolve        ── keys, one KeyRange, Communicator ──→  verdict file per rank
 //! a group    combine        ── verdict files of all ranges ──→  one verdict file
-//! a unit     VerdictSet     ── one verdict file + its own key file ──→  is_dropped(ordinal)
+//! a unit     VerdictSet     ── one VerdictFile + its own key file ──→  is_dropped(ordinal)
 //! ```
 //! A [`Position`] is the total order that decides: the unit's canonical number, then the ordinal of
 //! the line or document in it. For each key, the smallest position is kept, and whether there is
@@ -39,5 +39,5 @@ pub use key_file::{KEY_FILE, KeyEntry, KeyFile, KeyFileSummary};
 pub use keys::KeysError;
 pub use ordinals::{MAX_ORDINAL, OrdinalSet};
 pub use position::{KeyRange, Policy, Position, Span};
-pub use verdict_file::VERDICT_FILE;
+pub use verdict_file::{VERDICT_FILE, VerdictFile};
 pub use verdicts::VerdictsError;

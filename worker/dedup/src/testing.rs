@@ -8,6 +8,8 @@ use thresher_domain::SplitMix64;
 use super::exchange::KeyFileRef;
 use super::key::HashKey;
 use super::keys::KeyCollector;
+use super::verdict_file::VerdictFile;
+use super::verdicts::{VerdictSet, VerdictsError};
 
 /// Seeded numbers for tests.
 pub(super) struct Seeded(SplitMix64);
@@ -84,4 +86,15 @@ pub(super) fn write_key_file_of_records<K: HashKey>(
     let path = dir.join(format!("keys-{unit}"));
     fs::write(&path, bytes).unwrap();
     KeyFileRef { unit, path }
+}
+
+/// Reads the verdicts on a unit from the file at `path`.
+pub(super) fn load<K: HashKey>(
+    path: &Path,
+    unit: u32,
+    key_file: &Path,
+) -> Result<VerdictSet, VerdictsError> {
+    let file =
+        VerdictFile::open(path).map_err(|source| VerdictsError::VerdictFile { unit, source })?;
+    VerdictSet::load::<K>(&file, unit, key_file)
 }

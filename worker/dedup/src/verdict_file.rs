@@ -190,13 +190,17 @@ fn label(batch: u32, unit: u32) -> u128 {
     u128::from(batch) << 32 | u128::from(unit)
 }
 
-pub(super) struct VerdictFile {
+/// An open verdict file. Its index is in memory, so that a worker which keeps the file open reads
+/// the verdicts on further units without opening anything.
+#[derive(Debug)]
+pub struct VerdictFile {
     blocks: BlockFile,
     summary: VerdictSummary,
 }
 
 impl VerdictFile {
-    pub(super) fn open(path: &Path) -> Result<Self, BlocksError> {
+    /// Opens a verdict file. Its index is verified now, its blocks when they are read.
+    pub fn open(path: &Path) -> Result<Self, BlocksError> {
         let blocks = BlockFile::open(path, VERDICT_FILE)?;
         let summary: VerdictSummary = serde_json::from_slice(blocks.metadata()).map_err(|_| {
             blocks.damaged(0, Damage::Layout("the metadata is not a verdict file's"))
@@ -205,6 +209,11 @@ impl VerdictFile {
             return Err(blocks.damaged(0, Damage::Layout("the sections are not in order")));
         }
         Ok(Self { blocks, summary })
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        self.blocks.path()
     }
 
     pub(super) fn summary(&self) -> &VerdictSummary {

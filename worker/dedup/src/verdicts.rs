@@ -93,7 +93,7 @@ impl VerdictSet {
     /// key file. The repeats are dropped under either policy: keep-first keeps an earlier one, and
     /// drop-all drops the first through the exchange, unless only one record has the key.
     pub fn load<K: HashKey>(
-        file: &Path,
+        verdicts: &VerdictFile,
         unit: u32,
         key_file: &Path,
     ) -> Result<Self, VerdictsError> {
@@ -107,14 +107,13 @@ impl VerdictSet {
         let mut dropped =
             keys.repeats().map_err(|source| VerdictsError::KeyFile { unit, source })?;
 
-        let failed = |source| VerdictsError::VerdictFile { unit, source };
-        let verdicts = VerdictFile::open(file).map_err(failed)?;
         let range = verdicts.summary().range;
         if range != KeyRange::WHOLE {
-            return Err(VerdictsError::Partial { file: file.to_path_buf(), range });
+            return Err(VerdictsError::Partial { file: verdicts.path().to_path_buf(), range });
         }
+        let failed = |source| VerdictsError::VerdictFile { unit, source };
         if !verdicts.add_unit(unit, &mut dropped).map_err(failed)? {
-            return Err(VerdictsError::Missing { file: file.to_path_buf(), unit });
+            return Err(VerdictsError::Missing { file: verdicts.path().to_path_buf(), unit });
         }
         Ok(Self { dropped })
     }

@@ -131,7 +131,7 @@ mod tests {
         let chain = FilterChain::new(&spec).unwrap();
         [CHINESE, ENGLISH].map(|text| {
             match chain.evaluate(Document::of_text(text), &mut Scratch::default()) {
-                Outcome::Drop(reason) => Some(reason),
+                Outcome::Drop(reason, _) => Some(reason),
                 Outcome::Keep | Outcome::Rewritten(_) => None,
             }
         })

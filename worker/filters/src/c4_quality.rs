@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use super::bad_words::BadWords;
 use super::line_text::LineText;
+use super::measured::{Measured, above, below};
 use super::text::{break_lines, trim};
 use super::words::{Word, count_sentences};
 use super::workspace::LineBuffers;
 use super::{
     Document, DocumentView, Filter, FilterError, FilterSettings, Reason, Removal, Verdict,
-    Workspace,
+    Workspace, verdict,
 };
 
 /// C4's line and page rules. The line rules edit the text, the page rules drop it.
@@ -158,7 +159,7 @@ impl C4Quality {
         lines: &mut LineBuffers,
         rewritten: &mut String,
         removed: &mut Removed,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), (Reason, Option<Measured>)> {
         let LineBuffers { without_citations, lowercase, view: line_view } = lines;
         let page = self.phrases(view.text, lowercase);
         let mut words = view.words;
@@ -176,7 +177,7 @@ impl C4Quality {
                     removed[rule] += 1;
                     continue;
                 }
-                Line::Page(reason) => return Err(reason),
+                Line::Page(reason) => return Err((reason, None)),
             }
             removed[CITATION] += citations;
             if self.spec.min_sentences > 0 {
@@ -192,12 +193,15 @@ impl C4Quality {
             }
             rewritten.push_str(left);
         }
-        if sentences < self.spec.min_sentences {
-            return Err("c4_quality/too_few_sentences");
+        let least = self.spec.min_sentences as f64;
+        if let Some((reason, measured)) =
+            below(sentences as f64, least, "c4_quality/too_few_sentences")
+        {
+            return Err((reason, Some(measured)));
         }
         trim_in_place(rewritten);
         if self.bad_words.as_ref().is_some_and(|list| list.occurs_in(rewritten, lowercase)) {
-            return Err("c4_quality/bad_word");
+            return Err(("c4_quality/bad_word", None));
         }
         Ok(())
     }
@@ -285,8 +289,9 @@ impl Phrases {
 
 impl Filter for C4Quality {
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
-        if self.spec.max_page_chars.is_some_and(|bound| view.chars > bound) {
-            return Verdict::Drop("c4_quality/page_too_long");
+        let too_long = |most| above(view.chars as f64, most as f64, "c4_quality/page_too_long");
+        if let Some(beyond) = self.spec.max_page_chars.and_then(too_long) {
+            return verdict(Some(beyond), work);
         }
         let mut removed = Removed::default();
         let edited = self.edit(view, &mut work.line, &mut work.rewritten, &mut removed);
@@ -294,7 +299,10 @@ impl Filter for C4Quality {
             work.tally.count_removed(rule, count);
         }
         match edited {
-            Err(reason) => Verdict::Drop(reason),
+            Err((reason, measured)) => {
+                work.measured = measured;
+                Verdict::Drop(reason)
+            }
             Ok(()) if work.rewritten == view.text => Verdict::Keep,
             Ok(()) => Verdict::Rewrite,
         }

@@ -4,9 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::measured::{Beyond, above, below};
 use super::punctuation::{is_end_mark, is_space};
 use super::text::{count_chars, ratio};
-use super::{DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace};
+use super::{DocumentView, Filter, FilterError, FilterSettings, Verdict, Workspace, verdict};
 
 /// FineWeb's own rules, over lines that are not blank.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,40 +62,57 @@ pub(crate) struct FinewebQuality {
     spec: FinewebQualitySpec,
 }
 
+/// Numbers of lines that are not blank.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lines {
+    lines: u64,
+    /// Those that end a sentence.
+    terminal: u64,
+    short: u64,
+}
+
 impl FinewebQuality {
     pub(crate) fn new(spec: &FinewebQualitySpec) -> Self {
         Self { spec: spec.clone() }
     }
 
-    fn reason(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Option<Reason> {
-        let (mut lines, mut terminal, mut short) = (0, 0, 0);
-        for line in full_lines(view.text) {
-            lines += 1;
-            terminal += u64::from(line.ends_with(is_end_mark));
-            short += u64::from(self.is_short(line));
+    fn beyond(
+        &self,
+        view: &DocumentView<'_>,
+        lines: Lines,
+        work: &mut Workspace,
+    ) -> Option<Beyond> {
+        let spec = &self.spec;
+        let Lines { lines, terminal, short } = lines;
+        let is_unmarked = terminal == 0 && spec.keep_without_terminal_lines;
+        let share = ratio(terminal, lines);
+        let by_ends =
+            || below(share, spec.min_terminal_lines, "fineweb_quality/too_few_terminal_lines");
+        if is_unmarked { None } else { by_ends() }
+            .or_else(|| {
+                let (share, most) = (ratio(short, lines), spec.max_short_lines);
+                above(share, most, "fineweb_quality/too_many_short_lines")
+            })
+            .or_else(|| {
+                let newlines = memchr::memchr_iter(b'\n', view.text.as_bytes()).count() as u64;
+                let repeated = work.grams.duplicates(view.text, full_lines(view.text));
+                let share = ratio(repeated.duplicate_chars, view.chars - newlines);
+                let per_word = ratio(newlines, view.words.len() as u64);
+                let (most, most_newlines) =
+                    (spec.max_duplicate_line_chars, spec.max_newlines_per_word);
+                above(share, most, "fineweb_quality/duplicate_line_chars")
+                    .or_else(|| above(per_word, most_newlines, "fineweb_quality/too_many_newlines"))
+            })
+    }
+
+    fn count_lines(&self, text: &str) -> Lines {
+        let mut found = Lines::default();
+        for line in full_lines(text) {
+            found.lines += 1;
+            found.terminal += u64::from(line.ends_with(is_end_mark));
+            found.short += u64::from(self.is_short(line));
         }
-        if lines == 0 {
-            return Some("fineweb_quality/empty");
-        }
-        let terminal_share = ratio(terminal, lines);
-        if terminal_share < self.spec.min_terminal_lines
-            && !(terminal == 0 && self.spec.keep_without_terminal_lines)
-        {
-            return Some("fineweb_quality/too_few_terminal_lines");
-        }
-        if ratio(short, lines) > self.spec.max_short_lines {
-            return Some("fineweb_quality/too_many_short_lines");
-        }
-        let newlines = memchr::memchr_iter(b'\n', view.text.as_bytes()).count() as u64;
-        let repeated = work.grams.duplicates(view.text, full_lines(view.text));
-        let share = ratio(repeated.duplicate_chars, view.chars - newlines);
-        if share > self.spec.max_duplicate_line_chars {
-            return Some("fineweb_quality/duplicate_line_chars");
-        }
-        if ratio(newlines, view.words.len() as u64) > self.spec.max_newlines_per_word {
-            return Some("fineweb_quality/too_many_newlines");
-        }
-        None
+        found
     }
 
     fn is_short(&self, line: &str) -> bool {
@@ -106,7 +124,11 @@ impl FinewebQuality {
 
 impl Filter for FinewebQuality {
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
-        self.reason(view, work).map_or(Verdict::Keep, Verdict::Drop)
+        let lines = self.count_lines(view.text);
+        if lines.lines == 0 {
+            return Verdict::Drop("fineweb_quality/empty");
+        }
+        verdict(self.beyond(view, lines, work), work)
     }
 }
 
@@ -117,6 +139,7 @@ fn full_lines(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Reason;
     use crate::tests::verdict;
 
     fn evaluate(change: impl FnOnce(&mut FinewebQualitySpec), text: &str) -> Verdict {

@@ -8,10 +8,11 @@
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
+use super::measured::{Beyond, above, below};
 use super::punctuation::is_space;
 use super::text::{break_lines, ratio};
 use super::{
-    BadSetting, DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace,
+    BadSetting, DocumentView, Filter, FilterError, FilterSettings, Verdict, Workspace, verdict,
 };
 
 /// Gopher's quality rules over words and lines.
@@ -94,14 +95,14 @@ impl GopherQuality {
         Self { spec: spec.clone() }
     }
 
-    fn reason(&self, view: &DocumentView<'_>) -> Option<Reason> {
-        self.reason_by_words(view)
-            .or_else(|| self.reason_by_symbols(view))
-            .or_else(|| self.reason_by_lines(view.text))
-            .or_else(|| self.reason_by_vocabulary(view))
+    fn beyond(&self, view: &DocumentView<'_>) -> Option<Beyond> {
+        self.by_words(view)
+            .or_else(|| self.by_symbols(view))
+            .or_else(|| self.by_lines(view.text))
+            .or_else(|| self.by_vocabulary(view))
     }
 
-    fn reason_by_words(&self, view: &DocumentView<'_>) -> Option<Reason> {
+    fn by_words(&self, view: &DocumentView<'_>) -> Option<Beyond> {
         let (mut words, mut chars) = (0, 0);
         for word in view.words {
             if word.is_more_than_symbols() {
@@ -109,38 +110,31 @@ impl GopherQuality {
                 chars += u64::from(word.chars);
             }
         }
-        if words < self.spec.min_words {
-            return Some("gopher_quality/too_few_words");
-        }
-        if words > self.spec.max_words {
-            return Some("gopher_quality/too_many_words");
-        }
+        let spec = &self.spec;
         let mean = ratio(chars, words);
-        if words > 0 && mean < self.spec.min_mean_word_chars {
-            return Some("gopher_quality/short_mean_word");
-        }
-        if words > 0 && mean > self.spec.max_mean_word_chars {
-            return Some("gopher_quality/long_mean_word");
-        }
-        None
+        let by_mean = || {
+            below(mean, spec.min_mean_word_chars, "gopher_quality/short_mean_word")
+                .or_else(|| above(mean, spec.max_mean_word_chars, "gopher_quality/long_mean_word"))
+        };
+        below(words as f64, spec.min_words as f64, "gopher_quality/too_few_words")
+            .or_else(|| above(words as f64, spec.max_words as f64, "gopher_quality/too_many_words"))
+            .or_else(|| if words > 0 { by_mean() } else { None })
     }
 
-    fn reason_by_symbols(&self, view: &DocumentView<'_>) -> Option<Reason> {
+    fn by_symbols(&self, view: &DocumentView<'_>) -> Option<Beyond> {
         let text = view.text.as_bytes();
         let words = view.words.len() as u64;
         let hashes = memchr::memchr_iter(b'#', text).count() as u64;
-        if ratio(hashes, words) > self.spec.max_hashes_per_word {
-            return Some("gopher_quality/too_many_hashes");
-        }
-        let dots = memmem::find_iter(text, "...").count();
-        let ellipses = (dots + memmem::find_iter(text, "…").count()) as u64;
-        if ratio(ellipses, words) > self.spec.max_ellipses_per_word {
-            return Some("gopher_quality/too_many_ellipses");
-        }
-        None
+        let most = self.spec.max_hashes_per_word;
+        above(ratio(hashes, words), most, "gopher_quality/too_many_hashes").or_else(|| {
+            let dots = memmem::find_iter(text, "...").count();
+            let ellipses = (dots + memmem::find_iter(text, "…").count()) as u64;
+            let most = self.spec.max_ellipses_per_word;
+            above(ratio(ellipses, words), most, "gopher_quality/too_many_ellipses")
+        })
     }
 
-    fn reason_by_lines(&self, text: &str) -> Option<Reason> {
+    fn by_lines(&self, text: &str) -> Option<Beyond> {
         let (mut lines, mut bullets, mut ellipses) = (0, 0, 0);
         for line in break_lines(text) {
             lines += 1;
@@ -148,51 +142,49 @@ impl GopherQuality {
             bullets += u64::from(start.starts_with(['•', '-']));
             ellipses += u64::from(end.ends_with("...") || end.ends_with('…'));
         }
-        if ratio(bullets, lines) > self.spec.max_bullet_lines {
-            return Some("gopher_quality/too_many_bullet_lines");
-        }
-        if ratio(ellipses, lines) > self.spec.max_ellipsis_lines {
-            return Some("gopher_quality/too_many_ellipsis_lines");
-        }
-        None
+        let (bullets, ellipses) = (ratio(bullets, lines), ratio(ellipses, lines));
+        let spec = &self.spec;
+        above(bullets, spec.max_bullet_lines, "gopher_quality/too_many_bullet_lines").or_else(
+            || above(ellipses, spec.max_ellipsis_lines, "gopher_quality/too_many_ellipsis_lines"),
+        )
     }
 
-    fn reason_by_vocabulary(&self, view: &DocumentView<'_>) -> Option<Reason> {
+    fn by_vocabulary(&self, view: &DocumentView<'_>) -> Option<Beyond> {
         let words = view.words.len() as u64;
         let alphabetic = view.words.iter().filter(|word| word.has_letter()).count() as u64;
-        if words > 0 && ratio(alphabetic, words) < self.spec.min_alphabetic_words {
-            return Some("gopher_quality/too_few_alphabetic_words");
-        }
-        if !self.has_stop_words(view) {
-            return Some("gopher_quality/too_few_stop_words");
-        }
-        None
+        let (share, least) = (ratio(alphabetic, words), self.spec.min_alphabetic_words);
+        let by_letters = || below(share, least, "gopher_quality/too_few_alphabetic_words");
+        if words > 0 { by_letters() } else { None }.or_else(|| {
+            let (found, least) = (self.stop_words(view), self.spec.min_stop_words);
+            below(found as f64, least as f64, "gopher_quality/too_few_stop_words")
+        })
     }
 
-    /// Returns whether the text has enough distinct stop words. Stops at the last one needed.
-    fn has_stop_words(&self, view: &DocumentView<'_>) -> bool {
+    /// Returns the number of distinct stop words. Stops at the last one needed.
+    fn stop_words(&self, view: &DocumentView<'_>) -> u64 {
         let mut found = 0_u64;
         let mut words = view.words.iter();
         while u64::from(found.count_ones()) < self.spec.min_stop_words {
-            let Some(word) = words.next() else { return false };
+            let Some(word) = words.next() else { break };
             let text = word.of(view.text);
             if let Some(index) = self.spec.stop_words.iter().position(|stop| stop == text) {
                 found |= 1 << index;
             }
         }
-        true
+        found.count_ones().into()
     }
 }
 
 impl Filter for GopherQuality {
-    fn check(&self, view: &DocumentView<'_>, _work: &mut Workspace) -> Verdict {
-        self.reason(view).map_or(Verdict::Keep, Verdict::Drop)
+    fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
+        verdict(self.beyond(view), work)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Reason;
     use crate::tests::{defaults, verdict};
 
     /// Switches every rule off, so that each case tests one.

@@ -10,8 +10,11 @@
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
+use super::measured::{Beyond, above};
 use super::text::{ratio, trim};
-use super::{DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace};
+use super::{
+    DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace, verdict,
+};
 
 /// Gopher's repetition rules; every bound is a share of the text's code points or of its parts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -136,40 +139,41 @@ impl GopherRepetition {
         Self { spec: spec.clone(), top, duplicate }
     }
 
-    fn reason_by_pieces(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Option<Reason> {
-        let text = view.text;
+    fn by_pieces(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Option<Beyond> {
+        let (text, spec) = (view.text, &self.spec);
         let paragraphs = work.grams.duplicates(text, pieces(trim(text), 2));
         let share = ratio(paragraphs.duplicates, paragraphs.pieces);
-        if share > self.spec.max_duplicate_paragraphs {
-            return Some("gopher_repetition/duplicate_paragraphs");
-        }
-        if ratio(paragraphs.duplicate_chars, view.chars) > self.spec.max_duplicate_paragraph_chars {
-            return Some("gopher_repetition/duplicate_paragraph_chars");
-        }
-        let lines = work.grams.duplicates(text, pieces(text, 1));
-        if ratio(lines.duplicates, lines.pieces) > self.spec.max_duplicate_lines {
-            return Some("gopher_repetition/duplicate_lines");
-        }
-        if ratio(lines.duplicate_chars, view.chars) > self.spec.max_duplicate_line_chars {
-            return Some("gopher_repetition/duplicate_line_chars");
-        }
-        None
+        let chars = ratio(paragraphs.duplicate_chars, view.chars);
+        let (most, most_chars) =
+            (spec.max_duplicate_paragraphs, spec.max_duplicate_paragraph_chars);
+        above(share, most, "gopher_repetition/duplicate_paragraphs")
+            .or_else(|| above(chars, most_chars, "gopher_repetition/duplicate_paragraph_chars"))
+            .or_else(|| {
+                let lines = work.grams.duplicates(text, pieces(text, 1));
+                let share = ratio(lines.duplicates, lines.pieces);
+                let chars = ratio(lines.duplicate_chars, view.chars);
+                let (most, most_chars) = (spec.max_duplicate_lines, spec.max_duplicate_line_chars);
+                above(share, most, "gopher_repetition/duplicate_lines")
+                    .or_else(|| above(chars, most_chars, "gopher_repetition/duplicate_line_chars"))
+            })
     }
 
-    fn reason_by_grams(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Option<Reason> {
+    fn by_grams(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Option<Beyond> {
         let grams = &mut work.grams;
         grams.start(view.text, view.words);
-        for (bound, reason) in self.top {
+        for (most, reason) in self.top {
             grams.extend();
             let top_chars = grams.top_chars(view.script)?;
-            if ratio(top_chars, view.chars) > bound {
-                return Some(reason);
+            let beyond = above(ratio(top_chars, view.chars), most, reason);
+            if beyond.is_some() {
+                return beyond;
             }
         }
-        for (bound, reason) in self.duplicate {
+        for (most, reason) in self.duplicate {
             grams.extend();
-            if ratio(grams.duplicate_chars(), view.chars) > bound {
-                return Some(reason);
+            let beyond = above(ratio(grams.duplicate_chars(), view.chars), most, reason);
+            if beyond.is_some() {
+                return beyond;
             }
         }
         None
@@ -181,11 +185,8 @@ impl Filter for GopherRepetition {
         if view.text.is_empty() {
             return Verdict::Drop("gopher_repetition/empty");
         }
-        let reason = self.reason_by_pieces(view, work);
-        match reason.or_else(|| self.reason_by_grams(view, work)) {
-            Some(reason) => Verdict::Drop(reason),
-            None => Verdict::Keep,
-        }
+        let beyond = self.by_pieces(view, work).or_else(|| self.by_grams(view, work));
+        verdict(beyond, work)
     }
 }
 

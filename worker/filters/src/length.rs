@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DocumentView, Filter, FilterError, FilterSettings, Verdict, Workspace};
+use super::measured::{above, below};
+use super::{DocumentView, Filter, FilterError, FilterSettings, Verdict, Workspace, verdict};
 
 /// Bounds on the text's code points.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,14 +46,12 @@ impl Length {
 }
 
 impl Filter for Length {
-    fn check(&self, view: &DocumentView<'_>, _work: &mut Workspace) -> Verdict {
-        if view.chars < self.spec.min_chars {
-            return Verdict::Drop("length/too_few_chars");
-        }
-        if view.chars > self.spec.max_chars {
-            return Verdict::Drop("length/too_many_chars");
-        }
-        Verdict::Keep
+    fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
+        let Self { spec } = self;
+        let chars = view.chars as f64;
+        let beyond = below(chars, spec.min_chars as f64, "length/too_few_chars")
+            .or_else(|| above(chars, spec.max_chars as f64, "length/too_many_chars"));
+        verdict(beyond, work)
     }
 }
 

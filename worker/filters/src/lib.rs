@@ -23,6 +23,7 @@ mod gopher_repetition;
 mod grams;
 mod length;
 mod line_text;
+mod measured;
 mod punctuation;
 mod script;
 mod sections;
@@ -37,6 +38,7 @@ use std::path::PathBuf;
 use thresher_settings::JobError;
 
 pub use by_script::give_way;
+pub use measured::Measured;
 pub use script::Script;
 pub use sections::{
     BadSetting, Definition, FilterSettings, FiltersSpec, default_sections, documentation,
@@ -98,14 +100,14 @@ pub struct FilterChain {
 }
 
 /// The result of the chain for one document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome<'a> {
     /// Keep the document as it is.
     Keep,
     /// Keep this text instead of the document's.
     Rewritten(&'a str),
-    /// Drop the document for this reason.
-    Drop(Reason),
+    /// Drop the document for this reason. A rule with a threshold says what it measured.
+    Drop(Reason, Option<Measured>),
 }
 
 impl FilterChain {
@@ -125,6 +127,7 @@ impl FilterChain {
             return Outcome::Keep;
         }
         let Scratch { view: buffers, current, work } = scratch;
+        work.measured = None;
         let outcome = if document.text.len() > MAX_TEXT_BYTES {
             Err("filters/text_too_large")
         } else {
@@ -135,10 +138,18 @@ impl FilterChain {
             Ok(true) => Outcome::Rewritten(current),
             Err(reason) => {
                 *work.tally.dropped.entry(reason).or_default() += 1;
-                Outcome::Drop(reason)
+                Outcome::Drop(reason, work.measured)
             }
         }
     }
+}
+
+/// Turns the rule that a document is beyond into a verdict, and leaves the measurement in the
+/// workspace.
+fn verdict(beyond: Option<measured::Beyond>, work: &mut Workspace) -> Verdict {
+    let Some((reason, measured)) = beyond else { return Verdict::Keep };
+    work.measured = Some(measured);
+    Verdict::Drop(reason)
 }
 
 /// Runs the filters. Returns whether `current` holds an edited text, or the reason for which the

@@ -137,7 +137,7 @@ fn drops_are_counted_by_reason_and_tallies_add_up() {
     let reason = "gopher_quality/too_few_words";
     assert_eq!(
         chain.evaluate(Document::of_text("Hello there."), &mut scratch),
-        Outcome::Drop(reason)
+        Outcome::Drop(reason, Some(Measured { value: 2.0, threshold: 50.0 }))
     );
     let mut sum = scratch.take_tally();
     assert_eq!(scratch.take_tally(), Tally::default());
@@ -160,7 +160,7 @@ fn a_text_beyond_the_limit_is_dropped_unread() {
     let mut scratch = Scratch::default();
     assert_eq!(
         chain.evaluate(Document::of_text(&text), &mut scratch),
-        Outcome::Drop("filters/text_too_large")
+        Outcome::Drop("filters/text_too_large", None)
     );
 }
 
@@ -216,7 +216,7 @@ fn verdicts_and_edits_are_those_of_datatrove() {
             let (reason, text) = match chain.evaluate(Document::of_text(&case.text), &mut scratch) {
                 Outcome::Keep => (None, None),
                 Outcome::Rewritten(text) => (None, Some(text)),
-                Outcome::Drop(reason) => (reason.split('/').nth(1), None),
+                Outcome::Drop(reason, _) => (reason.split('/').nth(1), None),
             };
             assert_eq!(reason, golden.reason.as_deref(), "{name}: {}", case.id);
             assert_eq!(text, golden.text.as_deref(), "{name}: {}", case.id);
@@ -224,4 +224,17 @@ fn verdicts_and_edits_are_those_of_datatrove() {
         }
     }
     assert!(judged >= 400, "only {judged} golden verdicts were read");
+}
+
+#[test]
+fn a_rule_with_a_threshold_says_what_it_measured() {
+    let chain = FilterChain::new(&only(&["length"], "[length]\nmin_chars = 10")).unwrap();
+    let mut scratch = Scratch::default();
+    let measured = Some(Measured { value: 5.0, threshold: 10.0 });
+    let outcome = chain.evaluate(Document::of_text("seven"), &mut scratch);
+    assert_eq!(outcome, Outcome::Drop("length/too_few_chars", measured));
+    // A later document has nothing of it.
+    let chain = FilterChain::new(&only(&["gopher_repetition"], "")).unwrap();
+    let outcome = chain.evaluate(Document::of_text(""), &mut scratch);
+    assert_eq!(outcome, Outcome::Drop("gopher_repetition/empty", None));
 }

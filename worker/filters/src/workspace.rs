@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::grams::GramTables;
+use super::measured::Measured;
 use super::view::ViewBuffers;
 use super::{Reason, Removal};
 
@@ -18,6 +19,8 @@ pub struct Workspace {
     pub(crate) line: LineBuffers,
     pub(crate) grams: GramTables,
     pub(crate) tally: Tally,
+    /// What the rule measured that dropped the document.
+    pub(crate) measured: Option<Measured>,
 }
 
 /// Buffers for one line.

@@ -109,6 +109,11 @@ pub(crate) fn is_binary(start: &[u8]) -> bool {
     start.iter().take(64).any(|byte| matches!(byte, 0..=8 | 14..=31 | 127))
 }
 
+/// Returns whether a member starts with these bytes.
+pub(crate) fn starts_member(bytes: &[u8]) -> bool {
+    resync::plausible(bytes)
+}
+
 /// Reads gzip or plain input and returns it as inflated pieces.
 pub struct GzipReader<R> {
     window: Window<R>,
@@ -121,6 +126,10 @@ pub struct GzipReader<R> {
     member_offset: u64,
     rework_bytes: u64,
     plain: bool,
+    /// Returns whether another packing starts with these bytes between two members.
+    ends_at: fn(&[u8]) -> bool,
+    /// Whether reading has ended at another packing.
+    stopped: bool,
 }
 
 enum State {
@@ -142,17 +151,43 @@ enum State {
 impl<R: Read> GzipReader<R> {
     /// Creates a reader that treats a member beyond `limits` as a bomb.
     pub fn new(input: R, limits: GzipLimits) -> Self {
+        Self::of_window(Window::new(input), limits, State::Start)
+    }
+
+    /// Creates a reader of the members that start in a window.
+    pub(crate) fn of_members(window: Window<R>, limits: GzipLimits) -> Self {
+        Self::of_window(window, limits, State::Between)
+    }
+
+    fn of_window(window: Window<R>, limits: GzipLimits, state: State) -> Self {
         Self {
-            window: Window::new(input),
+            window,
             inflater: Inflater::new(),
             output: Vec::new(),
             piece_bytes: 0,
-            state: State::Start,
+            state,
             limits,
             member_offset: 0,
             rework_bytes: 0,
             plain: false,
+            ends_at: |_| false,
+            stopped: false,
         }
+    }
+
+    /// Makes the reader end before bytes between two members for which this returns `true`.
+    pub(crate) fn ending_at(self, ends_at: fn(&[u8]) -> bool) -> Self {
+        Self { ends_at, ..self }
+    }
+
+    /// Returns whether reading has ended at bytes of another packing.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Returns the window, whose unread bytes come next.
+    pub(crate) fn into_window(self) -> Window<R> {
+        self.window
     }
 
     /// Creates a reader that passes the input through, although it may contain gzip data.
@@ -247,6 +282,11 @@ impl<R: Read> GzipReader<R> {
         self.member_offset = self.window.offset();
         let magic = bytes.len().min(MAGIC.len());
         if bytes[..magic] != MAGIC[..magic] {
+            self.stopped = (self.ends_at)(bytes);
+            if self.stopped {
+                self.state = State::Ended;
+                return Ok(None);
+            }
             return Ok(self.skip_garbage());
         }
         match self.inflate_whole()? {

@@ -14,4 +14,5 @@ pub mod piece;
 pub mod stop;
 pub mod third_party;
 pub mod unpack;
+pub mod utf8;
 pub mod warc;

@@ -5,7 +5,7 @@
 //!                    └───► zstd, xz, bzip2 ─► Frames ───┴─► is the form expected? ─► pieces
 //! ```
 //! All forms have the events of `gzip`: pieces of members, and damage that loses no more than a
-//! member. Text in UTF-16 becomes UTF-8 if the caller asks for text.
+//! member. If another packing follows a whole member, it is unpacked as well. Text in UTF-16 becomes UTF-8 if the caller asks for text.
 //!
 //! **Invariant:** memory is bounded for every form; the first piece is only returned if the caller
 //! expects the form of the input and that of its content.
@@ -148,16 +148,21 @@ impl<R: Read> Unpacker<R> {
         if let Kind::Start { .. } = self.kind {
             self.start()?;
         }
-        let event = match &mut self.kind {
-            Kind::Start { .. } => Event::End,
-            Kind::Gzip(reader) => reader.next_event()?,
-            Kind::Frames(reader) => match reader.next_event() {
-                Ok(event) => event,
-                Err(error) => {
-                    self.refused = FormError::of(&error).cloned();
-                    return Err(error);
-                }
-            },
+        let event = loop {
+            let event = match &mut self.kind {
+                Kind::Start { .. } => Event::End,
+                Kind::Gzip(reader) => reader.next_event()?,
+                Kind::Frames(reader) => match reader.next_event() {
+                    Ok(event) => event,
+                    Err(error) => {
+                        self.refused = FormError::of(&error).cloned();
+                        return Err(error);
+                    }
+                },
+            };
+            if event != Event::End || !self.continue_in_next_form() {
+                break event;
+            }
         };
         if let (Event::Piece { .. }, false) = (&event, self.checked) {
             self.check_content()?;
@@ -244,12 +249,40 @@ impl<R: Read> Unpacker<R> {
                 let guessed = self.form == Form::Other && self.guesses;
                 let gzip = guessed || matches!(self.form, Form::Gzip | Form::Empty);
                 Kind::Gzip(Box::new(match gzip {
-                    true => GzipReader::new(whole, limits),
+                    true => GzipReader::new(whole, limits).ending_at(starts_frame),
                     false => GzipReader::of_plain(whole, limits),
                 }))
             }
         };
         Ok(())
+    }
+
+    /// Continues with the packing at which the current reader has ended; returns `false` if that is
+    /// the end of the input.
+    fn continue_in_next_form(&mut self) -> bool {
+        let stopped = match &self.kind {
+            Kind::Start { .. } => false,
+            Kind::Gzip(reader) => reader.is_stopped(),
+            Kind::Frames(reader) => reader.is_stopped(),
+        };
+        if !stopped {
+            return false;
+        }
+        let none = Kind::Start { input: None, head: Vec::new() };
+        let window = match std::mem::replace(&mut self.kind, none) {
+            Kind::Start { .. } => return false,
+            Kind::Gzip(reader) => reader.into_window(),
+            Kind::Frames(reader) => reader.into_window(),
+        };
+        self.form = codec::form_here(window.unread()).unwrap_or(Form::Gzip);
+        self.kind = match codec::of(self.form) {
+            Some(codec) => Kind::Frames(Box::new(Frames::of_window(window, codec, self.limits))),
+            None => {
+                let reader = GzipReader::of_members(window, self.limits);
+                Kind::Gzip(Box::new(reader.ending_at(starts_frame)))
+            }
+        };
+        true
     }
 
     /// Checks the form of the content, whose first bytes are in the current piece.
@@ -278,6 +311,11 @@ impl<R: Read> Unpacker<R> {
         self.checked = true;
         Ok(())
     }
+}
+
+/// Returns whether a frame starts with these bytes.
+fn starts_frame(bytes: &[u8]) -> bool {
+    codec::form_here(bytes).is_some_and(|form| form != Form::Gzip)
 }
 
 /// Reads the first `count` bytes of an input into `head`, as far as they are not there yet.

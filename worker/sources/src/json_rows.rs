@@ -17,12 +17,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use thresher_job::JobSpec;
 
-use super::{Input, PlannedInput, ReadRecord, RecordOutcome, RecordSink};
+use super::{Input, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::json_lines::{InsideLine, Item, LineReader};
 use thresher_formats::json_values::ValueReader;
 use thresher_formats::piece::Piece;
 use thresher_formats::unpack::Expected;
+use thresher_formats::utf8::{self, Utf8Text};
 use thresher_unit::UnitError;
 
 /// The location of a row, from which its record is made.
@@ -36,11 +37,19 @@ pub(super) struct RowPlace {
     pub(super) record: u64,
     /// The length of the line in bytes.
     pub(super) bytes: u64,
+    /// Number of damaged sequences in the line, which U+FFFD replaces.
+    pub(super) damaged: u64,
 }
 
 impl RowPlace {
     /// Returns the record of this row with the given outcome.
     pub(super) fn read_record<'a>(&self, outcome: RecordOutcome<'a>) -> ReadRecord<'a> {
+        let outcome = match outcome {
+            RecordOutcome::Page(page) => {
+                RecordOutcome::Page(Page { damaged_characters: self.damaged, ..page })
+            }
+            other @ (RecordOutcome::Dropped { .. } | RecordOutcome::Quarantined { .. }) => other,
+        };
         ReadRecord { offset: self.offset, record: self.record, bytes: self.bytes, outcome }
     }
 }
@@ -119,9 +128,12 @@ fn read_rows<T: DeserializeOwned>(
         };
         let id = format!("{}#{}", input.path(), line.offset);
         let (offset, record, bytes) = (line.offset, line.number, line.bytes.len() as u64);
-        let place = RowPlace { id, offset, record, bytes };
+        let mut place = RowPlace { id, offset, record, bytes, damaged: 0 };
         match parse(line.bytes) {
-            Ok(row) => each(&place, row, sink)?,
+            Ok((row, damaged)) => {
+                place.damaged = damaged;
+                each(&place, row, sink)?;
+            }
             Err((reason, detail)) => {
                 let outcome =
                     RecordOutcome::Quarantined { id: &place.id, url: "", reason, detail: &detail };
@@ -146,14 +158,15 @@ fn open<'a>(
     Ok(LineReader::piece(input.open()?, line_max_bytes, piece, inside))
 }
 
-/// Parses a line, or returns the reason and the detail for which it is quarantined.
-fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (&'static str, String)> {
-    let text = repair::text_of(line)
-        .map_err(|at| ("invalid_utf8", format!("byte {at} of the line is no UTF-8")))?;
+/// Parses a line and returns its row with the number of damaged sequences, or the reason and the
+/// detail for which it is quarantined.
+fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<(T, u64), (&'static str, String)> {
+    let Utf8Text { text, damaged } = utf8::read(line)
+        .map_err(|at| ("invalid_utf8", format!("byte {at} of the line is not valid UTF-8")))?;
     // A type also accepts a list of its fields.
     let is_object = text.trim_ascii_start().starts_with('{');
     if is_object && let Ok(row) = serde_json::from_str(&text) {
-        return Ok(row);
+        return Ok((row, damaged));
     }
     // A type refuses a field that is repeated; of a map, Python and this take the last one.
     let invalid = |error: serde_json::Error| ("invalid_json", error.to_string());
@@ -169,7 +182,8 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, (&'static str, String)> 
             return Err(("json_not_an_object", format!("the line is `{what}`")));
         }
     };
-    serde_json::from_value(Value::Object(row)).map_err(invalid)
+    let row = serde_json::from_value(Value::Object(row)).map_err(invalid)?;
+    Ok((row, damaged))
 }
 
 #[cfg(test)]

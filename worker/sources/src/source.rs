@@ -44,6 +44,11 @@ pub struct Page<'a> {
     /// Number of files to which the document refers and which its input does not contain, so that
     /// their text is missing.
     pub missing_files: u64,
+    /// Number of references to files whose text the document would contain too often, so that it is
+    /// left out.
+    pub omitted_files: u64,
+    /// Number of damaged sequences in the record's UTF-8, which U+FFFD replaces.
+    pub damaged_characters: u64,
     /// The columns of a document that was read from a corpus, which it keeps.
     pub published: Option<Published<'a>>,
 }

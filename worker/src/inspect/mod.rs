@@ -25,14 +25,12 @@ pub use verify::{DROPPED_FOLDER, Difference, VerifyArgs, VerifyReport, verify};
 
 use thresher_job::JobSpec;
 
-use crate::stages::Manifest;
 pub use crate::stages::SHARD_FOLDER;
+use crate::stages::{MANIFEST_FORMAT, Manifest};
 use thresher_storage::{Location, ReadOptions, StorageError};
 
 /// The name of the manifest at an output's root.
 const MANIFEST: &str = "manifest.json";
-/// The layout of manifests that this build reads.
-const MANIFEST_FORMAT: u32 = 1;
 /// Limit of threads; with more, the disk is the limit.
 const MAX_THREADS: usize = 8;
 
@@ -96,8 +94,8 @@ fn read_manifest(output: &Location) -> Result<Manifest, InspectError> {
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
         InspectError::BadManifest { path: path.clone(), reason: error.to_string() }
     })?;
-    if manifest.format != MANIFEST_FORMAT {
-        let reason = format!("its format is {}, known is {MANIFEST_FORMAT}", manifest.format);
+    if !(1..=MANIFEST_FORMAT).contains(&manifest.format) {
+        let reason = format!("its format is {}, known are 1 to {MANIFEST_FORMAT}", manifest.format);
         return Err(InspectError::BadManifest { path, reason });
     }
     Ok(manifest)

@@ -13,7 +13,7 @@ use crate::stages::{
 use serde_json::json;
 
 const SHARDS: [&str; 2] = ["documents/cc-00000.jsonl.zst", "documents/cc-00001.jsonl.zst"];
-const DROPPED: &str = "dropped/cc-00000.jsonl.zst";
+const DROPPED: &str = "dropped/cc-00000.rows.zst";
 
 /// Two shards with two and one documents, and three rows: too short, duplicate, quarantined.
 fn output() -> TempDir {
@@ -33,7 +33,18 @@ fn output() -> TempDir {
     let shards = SHARDS.iter().zip(&lines).map(|(path, lines)| {
         let (bytes, blake3, json_bytes) = write(folder.path(), path, lines);
         let documents = lines.len() as u64;
-        ShardEntry { path: (*path).to_owned(), bytes, blake3, documents, json_bytes }
+        ShardEntry {
+            path: (*path).to_owned(),
+            format: thresher_job::Format::Jsonl,
+            source: "cc".to_owned(),
+            split: None,
+            language: None,
+            bytes,
+            blake3,
+            sha256: String::new(),
+            documents,
+            json_bytes,
+        }
     });
     let shards: Vec<_> = shards.collect();
     let (bytes, blake3, _) = write(folder.path(), DROPPED, &rows);
@@ -62,8 +73,7 @@ fn output() -> TempDir {
             bytes: 9,
             blake3: String::new(),
         }],
-        absent_units: Vec::new(),
-        absent_shards: Vec::new(),
+        ..Manifest::default()
     };
     save(folder.path(), &manifest);
     fs::write(folder.path().join("report.json"), REPORT_JSON).unwrap();

@@ -150,7 +150,7 @@ pub fn trace(output: &Location, needle: &str, threads: usize) -> Result<Trace, I
     let mut sightings = search(output, &files, threads, needle)?;
     let more = sightings.len() > MAX_SIGHTINGS;
     sightings.truncate(MAX_SIGHTINGS);
-    let shards = &files[..manifest.shards.len()];
+    let shards = &files[..manifest.readable_shards().count()];
     for sighting in &mut sightings {
         let duplicate = sighting.reason.as_deref() == Some(DUPLICATE);
         let Some(hash) = sighting.content_hash.as_deref().filter(|_| duplicate) else { continue };
@@ -162,7 +162,7 @@ pub fn trace(output: &Location, needle: &str, threads: usize) -> Result<Trace, I
 }
 
 fn files_of(manifest: &Manifest) -> Vec<&str> {
-    let shards = manifest.shards.iter().map(|shard| shard.path.as_str());
+    let shards = manifest.readable_shards().map(|shard| shard.path.as_str());
     shards.chain(manifest.dropped.iter().map(|file| file.path.as_str())).collect()
 }
 
@@ -216,7 +216,7 @@ struct Named<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
     #[serde(borrow)]
-    url: Cow<'a, str>,
+    url: Option<Cow<'a, str>>,
     #[serde(borrow)]
     input: Cow<'a, str>,
     offset: u64,
@@ -270,7 +270,7 @@ fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
         reason: owned(named.reason),
         detail,
         id: named.id.into_owned(),
-        url: named.url.into_owned(),
+        url: owned(named.url).unwrap_or_default(),
         source: nested.source.into_owned(),
         input: named.input.into_owned(),
         offset: named.offset,

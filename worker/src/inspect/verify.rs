@@ -5,18 +5,18 @@
 //! output without a document is not sound: nobody wants one. Documents are not evaluated again;
 //! only another run of the job does that.
 
+mod companions;
+mod files;
 mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::ErrorKind;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::lines::read_lines;
+use self::files::{Expected, Kind, RowOutcome, Seen, expected_files, read_file};
 use super::{InspectError, default_threads, in_parallel, output_place, read_manifest};
-use crate::stages::{Manifest, SHARD_FOLDER};
-use thresher_formats::gzip::InputDigest;
+use crate::stages::{Manifest, PARQUET_FOLDER, SHARD_FOLDER, TOKEN_FOLDER};
 use thresher_storage::commit::is_private;
 use thresher_storage::{Location, ReadOptions, names_below};
 
@@ -46,7 +46,7 @@ pub struct VerifyReport {
     pub job_name: String,
     /// Whether there are no differences.
     pub sound: bool,
-    /// Number of shards.
+    /// Number of shards, counted once for each form.
     pub shards: u64,
     /// Number of files of drop rows.
     pub dropped_files: u64,
@@ -85,6 +85,9 @@ pub enum Difference {
     Reason { verdict: String, reason: String, expected: u64, found: u64 },
     Sum { records_in: u64, accounted: u64 },
     NothingPublished { records_in: u64 },
+    Forms { path: String, other: String },
+    Count { of: String, expected: u64, found: u64 },
+    Made { path: String },
 }
 
 impl VerifyReport {
@@ -123,28 +126,23 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
         differences: Vec::new(),
     };
     let mut outcomes = BTreeMap::new();
+    report.differences.extend(companions::wrong_counts(&manifest, &files, &found));
+    report.differences.extend(different_forms(&files, &found));
     for (file, seen) in files.iter().zip(found) {
-        match file.json_bytes {
-            Some(_) => report.documents += seen.lines,
-            None => report.rows += seen.lines,
+        match file.kind {
+            Kind::Shard { counts: true, .. } => report.documents += seen.lines,
+            Kind::Rows => report.rows += seen.lines,
+            Kind::Shard { .. } | Kind::Tokens => {}
         }
         for (outcome, records) in seen.outcomes {
             *outcomes.entry(outcome).or_default() += records;
         }
         report.differences.extend(seen.differences);
     }
-    let known: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
-    for folder in [SHARD_FOLDER, DROPPED_FOLDER] {
-        // A web server has no listing, so only files that the manifest names can be checked there.
-        let names = names_below(output, folder, &ReadOptions::default())?.unwrap_or_default();
-        // Unfinished files of killed attempts are not part of the output; `thresher clean` removes
-        // them.
-        let surplus =
-            names.into_iter().filter(|name| !known.contains(name.as_str()) && !is_private(name));
-        report.differences.extend(surplus.map(|path| Difference::Surplus { path }));
-    }
+    report.differences.extend(surplus(output, &manifest, &files)?);
     check_accounting(&manifest, &outcomes, &mut report);
     report.differences.extend(reports::altered(output)?);
+    report.differences.extend(companions::altered(output, &manifest)?);
     if report.documents == 0 {
         let records_in = report.records_in;
         report.differences.push(Difference::NothingPublished { records_in });
@@ -153,108 +151,50 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
     Ok(report)
 }
 
-/// A file as the manifest describes it.
-struct Expected<'a> {
-    path: &'a str,
-    bytes: u64,
-    blake3: &'a str,
-    lines: u64,
-    /// Size of the JSON lines of a shard; `None` for a file of drop rows.
-    json_bytes: Option<u64>,
+/// Returns the files in the folders of an output that its manifest does not name.
+fn surplus(
+    output: &Location,
+    manifest: &Manifest,
+    files: &[Expected<'_>],
+) -> Result<Vec<Difference>, InspectError> {
+    let made = companions::names(manifest);
+    let known: BTreeSet<&str> =
+        files.iter().map(|file| file.path).chain(made.iter().map(String::as_str)).collect();
+    let mut surplus = Vec::new();
+    for folder in [SHARD_FOLDER, PARQUET_FOLDER, DROPPED_FOLDER, TOKEN_FOLDER] {
+        // A web server has no listing, so only files that the manifest names can be checked there.
+        let names = names_below(output, folder, &ReadOptions::default())?.unwrap_or_default();
+        // Unfinished files of killed attempts are not part of the output; `thresher clean` removes
+        // them.
+        let names =
+            names.into_iter().filter(|name| !known.contains(name.as_str()) && !is_private(name));
+        surplus.extend(names.map(|path| Difference::Surplus { path }));
+    }
+    Ok(surplus)
 }
 
-/// Verdict and reason of a row.
-type RowOutcome = (String, String);
-
-#[derive(Default)]
-struct Seen {
-    bytes: u64,
-    lines: u64,
-    outcomes: BTreeMap<RowOutcome, u64>,
-    differences: Vec<Difference>,
-}
-
-fn expected_files(manifest: &Manifest) -> Vec<Expected<'_>> {
-    let shards = manifest.shards.iter().map(|shard| Expected {
-        path: &shard.path,
-        bytes: shard.bytes,
-        blake3: &shard.blake3,
-        lines: shard.documents,
-        json_bytes: Some(shard.json_bytes),
-    });
-    let dropped = manifest.dropped.iter().map(|file| Expected {
-        path: &file.path,
-        bytes: file.bytes,
-        blake3: &file.blake3,
-        lines: file.rows,
-        json_bytes: None,
-    });
-    shards.chain(dropped).collect()
-}
-
-fn read_file(output: &Location, file: &Expected<'_>) -> Seen {
-    let mut seen = Seen::default();
-    let path = || file.path.to_owned();
-    let mut json_bytes = 0;
-    let mut bad_row = None;
-    let read = read_lines(&output.join(file.path), |line| {
-        seen.lines += 1;
-        json_bytes += line.len() as u64;
-        if file.json_bytes.is_none() {
-            match serde_json::from_slice::<Row<'_>>(line) {
-                Ok(row) => {
-                    let outcome = (row.verdict.into_owned(), row.reason.into_owned());
-                    *seen.outcomes.entry(outcome).or_default() += 1;
-                }
-                Err(error) if bad_row.is_none() => bad_row = Some((seen.lines, error.to_string())),
-                Err(_) => {}
+/// Returns the shards whose Parquet has other rows than their JSON lines.
+fn different_forms(files: &[Expected<'_>], found: &[Seen]) -> Vec<Difference> {
+    let mut first: BTreeMap<&str, (&str, blake3::Hash)> = BTreeMap::new();
+    let mut different = Vec::new();
+    for (file, seen) in files.iter().zip(found) {
+        let (Some(stem), Some(content)) = (file.stem(), seen.content) else { continue };
+        // A file that cannot be read is reported as such.
+        if !seen.differences.is_empty() {
+            continue;
+        }
+        match first.get(stem) {
+            Some((other, hash)) if *hash != content => {
+                let (path, other) = (file.path.to_owned(), (*other).to_owned());
+                different.push(Difference::Forms { path, other });
+            }
+            Some(_) => {}
+            None => {
+                first.insert(stem, (file.path, content));
             }
         }
-    });
-    let (InputDigest { bytes, blake3 }, content) = match read {
-        Ok(read) => read,
-        Err(error) => {
-            seen.differences.push(if error.kind() == ErrorKind::NotFound {
-                Difference::Missing { path: path() }
-            } else {
-                Difference::Unreadable { path: path(), error: error.to_string() }
-            });
-            return seen;
-        }
-    };
-    seen.bytes = bytes;
-    let differences = &mut seen.differences;
-    if bytes != file.bytes {
-        differences.push(Difference::Bytes { path: path(), expected: file.bytes, found: bytes });
     }
-    let found = blake3.to_hex();
-    if found.as_str() != file.blake3 {
-        let (expected, found) = (file.blake3.to_owned(), found.to_string());
-        differences.push(Difference::Hash { path: path(), expected, found });
-    }
-    if let Err(error) = content {
-        differences.push(Difference::Damaged { path: path(), error: error.to_string() });
-        return seen;
-    }
-    if seen.lines != file.lines {
-        let (expected, found) = (file.lines, seen.lines);
-        differences.push(Difference::Lines { path: path(), expected, found });
-    }
-    if let Some(expected) = file.json_bytes.filter(|expected| *expected != json_bytes) {
-        differences.push(Difference::JsonBytes { path: path(), expected, found: json_bytes });
-    }
-    if let Some((line, error)) = bad_row {
-        differences.push(Difference::Row { path: path(), line, error });
-    }
-    seen
-}
-
-#[derive(Deserialize)]
-struct Row<'a> {
-    #[serde(borrow)]
-    verdict: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
-    reason: std::borrow::Cow<'a, str>,
+    different
 }
 
 /// Checks that the manifest's sums are consistent, and compares them with what was counted.
@@ -381,6 +321,15 @@ impl fmt::Display for Difference {
                     "nothing was published of {records_in} records\n  hint: `REPORT.md` counts \
                      them by the reason for which they were dropped"
                 )
+            }
+            Self::Forms { path, other } => {
+                write!(f, "`{path}` has other documents than `{other}`")
+            }
+            Self::Count { of, expected, found } => {
+                write!(f, "the shards have {found} {of}, not {expected} as the manifest says")
+            }
+            Self::Made { path } => {
+                write!(f, "`{path}` is not what is made from the manifest")
             }
             Self::Sum { records_in, accounted } => {
                 write!(f, "{records_in} records came in, {accounted} are accounted for")

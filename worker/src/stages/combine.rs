@@ -6,7 +6,8 @@ use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{self, GroupUnit, Stage};
 
 use super::gather::units_of;
-use super::resolve::{policy_of, range_verdicts};
+use super::resolve::policy_of;
+use super::verdicts::{range_verdicts, read_or_reopen};
 use super::{Finished, JobContext, Task};
 use thresher_dedup::VERDICT_FILE;
 use thresher_dedup::combine::combine;
@@ -30,13 +31,15 @@ fn run(
     let Some(policy) = policy_of(policy) else { return Ok(Finished::default()) };
     let unit: GroupUnit = task.decode()?;
     let units: Vec<u32> = units_of(&unit).collect();
-    let files = range_verdicts(context, resolved, key_groups(unit.groups), unit.group)?;
     let path = context.work.unit_file(task.unit.stage(), task.unit.ordinal, "verdicts");
-    let file = create(&path, &task.tag)?;
-    let (file, _) = combine(&files, &units, policy, file)
-        .map_err(|error| UnitError::combine(resolved, &error))?;
+    let file = read_or_reopen(context, || {
+        let files = range_verdicts(context, resolved, key_groups(unit.groups), unit.group)?;
+        let (file, _) = combine(&files, &units, policy, create(&path, &task.tag)?)
+            .map_err(|error| UnitError::combine(resolved, &error))?;
+        Ok(file)
+    })?;
     let committed = publish_blocks(file, VERDICT_FILE)?;
     let digest = hash_of(committed).as_bytes().to_vec();
     let done = pb::Done { digest, ..pb::Done::default() };
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }

@@ -2,10 +2,10 @@
 
 use thresher_domain::KeyGroups;
 use thresher_job::DedupPolicy;
-use thresher_proto::pb::Stage;
 
 use super::JobContext;
-use super::resolve::{DOCUMENTS, verdicts_on};
+use super::resolve::DOCUMENTS;
+use super::verdicts::verdicts_on;
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_unit::UnitError;
 
@@ -29,10 +29,6 @@ impl Duplicates {
         unit: u32,
     ) -> Result<Option<VerdictSet>, UnitError> {
         let Some(groups) = self.groups else { return Ok(None) };
-        let (file, made_by) = verdicts_on(context, DOCUMENTS, groups, unit)?;
-        let keys = context.work.unit_file(Stage::Prepare, unit, "keys");
-        VerdictSet::load::<u128>(&file, unit, &keys)
-            .map(Some)
-            .map_err(|error| UnitError::verdicts(made_by, Stage::Prepare, &error))
+        verdicts_on::<u128>(context, DOCUMENTS, groups, unit).map(Some)
     }
 }

@@ -10,16 +10,18 @@
 //! **Invariant:** the file changes no byte of the output: PREPARE uses it only if it has the inputs
 //! of which LINES wrote the keys.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use thresher_job::{JobSpec, KeepText, SourceSpec};
 use thresher_proto::pb::{InputsUnit, Stage};
 
 use super::read::Reading;
 use super::recipe::SourceRecipe;
 use super::{JobContext, Task, stop};
-use thresher_sources::{Page, ReadRecord, RecordOutcome, locate};
+use thresher_sources::{Meta, Page, ReadRecord, RecordOutcome, locate};
 use thresher_storage::Location;
 use thresher_storage::commit::AttemptFile;
 use thresher_unit::UnitError;
@@ -45,15 +47,14 @@ fn are_kept(context: &JobContext, unit: &InputsUnit) -> Result<bool, UnitError> 
     Ok(false)
 }
 
-/// Returns whether the records of an input are kept. Those of slices other than crawls have fields
-/// that the file does not have, and are cheap to read.
+/// Returns whether the records of an input are kept.
 pub(crate) fn is_kept(
     job: &JobSpec,
     source: &SourceSpec,
     recipe: &SourceRecipe,
     path: &str,
 ) -> Result<bool, UnitError> {
-    if !recipe.dedups_lines || !recipe.slice.is_crawl() {
+    if !recipe.dedups_lines {
         return Ok(false);
     }
     Ok(match job.dedup.lines.keep_text {
@@ -155,7 +156,7 @@ pub(super) fn read_kept(
     let inputs = records.for_each(|record| {
         stop::check_record(&task.stop)?;
         let reading = Reading::of(context, unit.source, &table, record.input)?;
-        sink(&reading, read(record))
+        read(record, |record| sink(&reading, record))
     })?;
     stop::check(&task.stop)?;
     task.stop.end_records();
@@ -176,18 +177,33 @@ pub(super) fn remove(context: &JobContext, number: u32, unit: &InputsUnit) {
     }
 }
 
-/// Returns `None` for a page with fields that the file does not have. The reader of crawls gives
-/// none.
+/// Returns the record as the file has it, or `None` if it could not be read back exactly.
 pub(crate) fn kept<'a>(input: u64, record: &ReadRecord<'a>) -> Option<KeptRecord<'a>> {
     let outcome = match record.outcome {
         RecordOutcome::Page(page) => {
             let Page { id, url, date, title, text, payload_digest, .. } = page;
-            let Page { licence, language, meta, withdrawn, missing_files, .. } = page;
-            let is_plain = licence.is_none() && language.is_none() && withdrawn.is_none();
-            if !is_plain || meta.is_some() || missing_files > 0 {
-                return None;
-            }
-            KeptOutcome::Page(Box::new(KeptPage { id, url, date, title, text, payload_digest }))
+            let Page { licence, language, withdrawn, .. } = page;
+            let Page { missing_files, omitted_files, damaged_characters, .. } = page;
+            let meta = match page.meta {
+                Some(meta) if !meta.values().all(is_exact) => return None,
+                Some(meta) => Some(Cow::Owned(serde_json::to_string(meta).ok()?)),
+                None => None,
+            };
+            KeptOutcome::Page(Box::new(KeptPage {
+                id,
+                url,
+                date,
+                title,
+                text,
+                payload_digest,
+                licence,
+                language,
+                meta,
+                withdrawn,
+                missing_files,
+                omitted_files,
+                damaged_characters,
+            }))
         }
         RecordOutcome::Dropped { id, url, reason, detail } => {
             KeptOutcome::Dropped(KeptRefusal { id, url, reason, detail })
@@ -200,10 +216,32 @@ pub(crate) fn kept<'a>(input: u64, record: &ReadRecord<'a>) -> Option<KeptRecord
     Some(KeptRecord { input, offset, record, bytes, outcome })
 }
 
-fn read<'a>(kept: &KeptRecord<'a>) -> ReadRecord<'a> {
+/// Returns whether a value equals what is parsed from its JSON. The last bit of a fraction may be
+/// another one.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64(),
+        Value::Array(values) => values.iter().all(is_exact),
+        Value::Object(fields) => fields.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
+/// Passes on a record that [`kept`] returned.
+fn read(
+    kept: &KeptRecord<'_>,
+    sink: impl FnOnce(ReadRecord<'_>) -> Result<(), UnitError>,
+) -> Result<(), UnitError> {
+    let KeptRecord { offset, record, bytes, .. } = *kept;
+    let meta: Option<Meta>;
     let outcome = match &kept.outcome {
         KeptOutcome::Page(page) => {
-            let KeptPage { id, url, date, title, text, payload_digest } = **page;
+            let KeptPage { id, url, date, title, text, payload_digest, .. } = **page;
+            let KeptPage { licence, language, withdrawn, missing_files, .. } = **page;
+            let KeptPage { omitted_files, damaged_characters, .. } = **page;
+            meta = page.meta.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
+                UnitError::Defect(format!("the fields of a kept page are not JSON: {error}"))
+            })?;
             RecordOutcome::Page(Page {
                 id,
                 url,
@@ -211,7 +249,13 @@ fn read<'a>(kept: &KeptRecord<'a>) -> ReadRecord<'a> {
                 title,
                 text,
                 payload_digest,
-                ..Page::default()
+                licence,
+                language,
+                meta: meta.as_ref(),
+                withdrawn,
+                missing_files,
+                omitted_files,
+                damaged_characters,
             })
         }
         KeptOutcome::Dropped(KeptRefusal { id, url, reason, detail }) => {
@@ -221,6 +265,50 @@ fn read<'a>(kept: &KeptRecord<'a>) -> ReadRecord<'a> {
             RecordOutcome::Quarantined { id, url, reason, detail }
         }
     };
-    let KeptRecord { offset, record, bytes, .. } = *kept;
-    ReadRecord { offset, record, bytes, outcome }
+    sink(ReadRecord { offset, record, bytes, outcome })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page<'a>(meta: &'a Meta) -> ReadRecord<'a> {
+        let outcome = RecordOutcome::Page(Page {
+            id: "id",
+            url: "url",
+            date: "date",
+            title: "title",
+            text: "text",
+            payload_digest: "digest",
+            licence: Some("licence"),
+            language: Some("en"),
+            meta: Some(meta),
+            withdrawn: Some("reason"),
+            missing_files: 3,
+            omitted_files: 5,
+            damaged_characters: 7,
+        });
+        ReadRecord { offset: 1, record: 2, bytes: 4, outcome }
+    }
+
+    #[test]
+    fn every_field_of_a_page_is_read_back() {
+        let meta: Meta = serde_json::from_str(r#"{"b": [1, -2, null], "a": {"c": "x"}}"#).unwrap();
+        let record = page(&meta);
+        let kept = kept(9, &record).unwrap();
+        assert_eq!(kept.input, 9);
+        let mut seen = String::new();
+        read(&kept, |record| {
+            seen = format!("{record:?}");
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, format!("{record:?}"));
+    }
+
+    #[test]
+    fn a_page_with_a_fraction_is_not_kept_because_its_last_bit_could_change() {
+        let meta: Meta = serde_json::from_str(r#"{"a": [{"b": 0.1}]}"#).unwrap();
+        assert!(kept(0, &page(&meta)).is_none());
+    }
 }

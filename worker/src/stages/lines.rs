@@ -84,7 +84,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         keys: summary.distinct,
         counters: wire_counters(counters),
     };
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }
 
 /// Returns the path of the file that describes a unit's inputs at the time when their lines were

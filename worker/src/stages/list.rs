@@ -54,7 +54,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         counters: wire_counters(counters(found, &left_out)),
         ..pb::Done::default()
     };
-    Ok(Finished { done, planned })
+    Ok(Finished { done, planned, ..Finished::default() })
 }
 
 /// Returns counters for the inputs that are read and for those that are excluded, with the names of

@@ -10,6 +10,7 @@
 //! clock, attempt number, number of threads or host name.
 
 mod addresses;
+pub(crate) mod card;
 mod combine;
 mod corpora;
 mod drops;
@@ -22,6 +23,7 @@ pub(crate) mod kept_text;
 mod layout;
 mod lines;
 pub(crate) mod list;
+pub(crate) mod manifest;
 mod near;
 pub(crate) mod pipeline;
 mod prepare;
@@ -35,11 +37,15 @@ mod resolve;
 mod sampled;
 pub(crate) mod schemas;
 mod seal;
+pub(crate) mod splits;
 mod stop;
+mod tokens;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use prost::Message;
 use thresher_job::{JobSpec, LanguageView, SourceSpec};
@@ -47,15 +53,21 @@ use thresher_proto::pb::{self, PlannedUnit, Stage, UnitRef};
 use thresher_proto::stage_name;
 
 pub use corpora::{CorpusError, sources_of, with_corpora};
+pub use manifest::{
+    CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
+    ShardEntry, SplitEntry, TokenEntry,
+};
 pub use pipeline::QualityModels;
+pub(crate) use publish::PARQUET_FOLDER;
 pub use published::{output_loss, remove_output};
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use repaired::{Repaired, repaired_inputs};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
+pub use seal::SHARD_FOLDER;
 pub(crate) use seal::report_sums;
-pub use seal::{DroppedEntry, InputEntry, Manifest, ManifestAccounting, SHARD_FOLDER, ShardEntry};
 pub use thresher_formats::stop::Stop;
+pub use tokens::TOKEN_FOLDER;
 
 use crate::gang::Gang;
 use edited::CommandFiles;
@@ -66,6 +78,7 @@ use thresher_storage::{Output, StorageError};
 use thresher_text::language::{LanguageIdentifier, View};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
+use verdicts::VerdictFiles;
 
 /// Memory for keys in programs that run no gang units.
 const DEFAULT_KEY_MEMORY_BYTES: u64 = 1 << 30;
@@ -94,6 +107,7 @@ pub struct JobContext {
     tables: Mutex<BTreeMap<u32, Arc<InputTable>>>,
     /// Notices edits of the user's commands.
     command_files: CommandFiles,
+    verdict_files: VerdictFiles,
     scorers: OnceLock<Scorers>,
     /// Held by the slot that reads the models.
     reading: Mutex<()>,
@@ -119,6 +133,8 @@ pub struct Finished {
     pub done: pb::Done,
     /// Units that it plans for a later stage (LIST, LAYOUT).
     pub planned: Vec<PlannedUnit>,
+    /// CPU time of other processes that ran parts of the unit.
+    pub cpu_elsewhere: Duration,
 }
 
 /// One attempt of a unit on this worker.
@@ -196,6 +212,7 @@ impl JobContext {
             process_tag,
             tables: Mutex::default(),
             command_files: CommandFiles::default(),
+            verdict_files: VerdictFiles::default(),
             scorers: OnceLock::new(),
             reading: Mutex::default(),
         })

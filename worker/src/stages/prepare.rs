@@ -19,9 +19,12 @@ use super::lines::{inputs_when_read, next, refuse_changed};
 use super::pipeline::{Evaluation, Pipeline, RecordPlace};
 use super::read::{Reading, read_unit};
 use super::recipe::SourceRecipe;
-use super::resolve::{LINES, verdicts_on};
+use super::resolve::LINES;
+use super::verdicts::verdicts_on;
 use super::{Finished, JobContext, Task};
 use thresher_dedup::verdicts::VerdictSet;
+use thresher_filters::Measured;
+use thresher_job::DroppedRows;
 use thresher_sources::{Page, ReadRecord, RecordOutcome};
 use thresher_unit::UnitError;
 use thresher_unit::staging::{RowVerdict, StagedRow};
@@ -38,6 +41,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         pipeline: Pipeline::start(context, source, *recipe, &task.stop)?,
         lines: LineVerdicts::read(context, recipe, number, key_groups(line_groups))?,
         writer: UnitWriter::create(context, task, source, *recipe)?,
+        gives_texts: context.job.output.dropped == DroppedRows::Texts,
     };
     let mut sink = |input: &Reading<'_>, record: ReadRecord<'_>| preparing.record(input, &record);
     let inputs = if recipe.dedups_lines {
@@ -55,7 +59,7 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     pipeline.finish(&mut writer.tally)?;
     let done = writer.finish(context.scorers()?.recipe_files.clone(), inputs)?;
     kept_text::remove(context, number, &unit);
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }
 
 /// The duplicate lines of the unit, which are looked up line by line in reading order.
@@ -76,10 +80,7 @@ impl LineVerdicts {
         if !recipe.dedups_lines {
             return Ok(Self { verdicts: None, next: 0 });
         }
-        let (file, made_by) = verdicts_on(context, LINES, groups, unit)?;
-        let keys = context.work.unit_file(Stage::Lines, unit, "keys");
-        let verdicts = VerdictSet::load::<u64>(&file, unit, &keys)
-            .map_err(|error| UnitError::verdicts(made_by, Stage::Lines, &error))?;
+        let verdicts = verdicts_on::<u64>(context, LINES, groups, unit)?;
         Ok(Self { verdicts: Some(verdicts), next: 0 })
     }
 
@@ -95,11 +96,14 @@ struct Preparing<'j> {
     pipeline: Pipeline<'j>,
     lines: LineVerdicts,
     writer: UnitWriter<'j>,
+    /// Whether drop rows have the text.
+    gives_texts: bool,
 }
 
 impl Preparing<'_> {
     fn record(&mut self, input: &Reading<'_>, record: &ReadRecord<'_>) -> Result<(), UnitError> {
-        let Self { pipeline, lines, writer } = self;
+        let Self { pipeline, lines, writer, gives_texts } = self;
+        let gives_texts = *gives_texts;
         writer.start_record(input.number, record.bytes);
         let place = RecordPlace { input: input.path, offset: record.offset, record: record.record };
         match record.outcome {
@@ -108,10 +112,11 @@ impl Preparing<'_> {
                 match pipeline.evaluate(&page, || lines.is_duplicate(), &mut writer.tally)? {
                     Evaluation::Kept(document) => writer.keep(place, &page, &document),
                     Evaluation::Withdrawn { text, reason } => {
-                        writer.withdraw(&dropped_page(place, &page, &reason), &page, &text)
+                        let row = dropped_page(place, &page, (&reason, None), gives_texts);
+                        writer.withdraw(&row, &page, &text)
                     }
-                    Evaluation::Dropped { reason } => {
-                        writer.drop(&dropped_page(place, &page, &reason))
+                    Evaluation::Dropped { reason, measured } => {
+                        writer.drop(&dropped_page(place, &page, (&reason, measured), gives_texts))
                     }
                 }
             }
@@ -128,6 +133,19 @@ impl Preparing<'_> {
 }
 
 /// Returns the row of a page that the recipe dropped.
-fn dropped_page<'a>(place: RecordPlace<'a>, page: &Page<'a>, reason: &'a str) -> StagedRow<'a> {
-    StagedRow { id: page.id, url: page.url, reason, ..place.row() }
+fn dropped_page<'a>(
+    place: RecordPlace<'a>,
+    page: &Page<'a>,
+    (reason, measured): (&'a str, Option<Measured>),
+    gives_texts: bool,
+) -> StagedRow<'a> {
+    StagedRow {
+        id: page.id,
+        url: page.url,
+        reason,
+        value: measured.map(|it| it.value),
+        threshold: measured.map(|it| it.threshold),
+        text: gives_texts.then_some(page.text),
+        ..place.row()
+    }
 }

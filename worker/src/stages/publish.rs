@@ -1,39 +1,71 @@
-//! PUBLISH: writes one shard, and the drop rows beside it.
+//! PUBLISH: writes one shard in all forms of the job, and the drop rows beside it.
 //!
 //! This is the only stage that publishes documents rendered by the job's schema.
 
 mod numbering;
+mod olmo;
 mod output_lines;
+mod output_parquet;
+mod pair;
+mod paths;
+mod published_file;
+mod shard;
+mod token_files;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use thresher_domain::{Counter, Measure};
-use thresher_job::SourceSpec;
+use thresher_job::Folders;
 use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use self::numbering::Numbering;
-use self::output_lines::OutputLines;
+use self::shard::ShardWriter;
 use super::drops::Drops;
-use super::schemas::{Renderer, render_row, renderer};
+use super::tokens::TokenFacts;
 use super::{Finished, JobContext, Task, digest_of, stop};
 use thresher_unit::staging::{
-    DocumentFile, DropFile, RowVerdict, Staged, StagedDocument, StagedRow, leave, recall,
+    DocumentFile, DocumentSummary, DropFile, Staged, StagedRow, leave, recall,
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
-pub(super) use self::output_lines::PublishedFile;
+pub(crate) use self::paths::PARQUET_FOLDER;
+pub(super) use self::published_file::{PublishedFile, PublishedShard};
+pub(super) use self::shard::{CountKey, DocumentCount};
 
-/// Number of shards in one folder, because parallel file systems are slow in large folders.
-const SHARDS_PER_FOLDER: u32 = 1_000;
+/// Number of languages whose files are open at the same time. Each needs some MiB.
+const OPEN_LANGUAGES: usize = 16;
 
-/// The manifest's entry of a shard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the manifest says of a shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardFacts {
-    pub(super) documents: Option<PublishedFile>,
+    /// Name of the source.
+    pub(super) source: String,
+    /// Documents with a smaller rank are for validation.
+    pub(super) validation_below: u64,
+    pub(super) documents: Vec<PublishedShard>,
     pub(super) dropped: Option<PublishedFile>,
+    pub(super) tokens: TokenFacts,
+    pub(super) counts: Vec<(CountKey, DocumentCount)>,
     pub(super) tally: Tally,
+}
+
+impl ShardFacts {
+    /// Returns all files of the shard that have their final names.
+    pub(super) fn files(&self) -> Vec<PublishedFile> {
+        let documents = self.documents.iter().map(|shard| &shard.file);
+        let tokens = self.tokens.files.iter().map(|tokens| &tokens.file);
+        documents.chain(&self.dropped).chain(tokens).cloned().collect()
+    }
+}
+
+impl ShardFacts {
+    /// Returns the paths of all files that the shard has, alone or with others.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let ranges = self.tokens.ranges.iter().map(|range| range.pair.path(range.part));
+        self.files().into_iter().map(|file| file.path).chain(ranges).collect()
+    }
 }
 
 /// Returns the path of the facts of a shard; `ordinal` counts over all sources.
@@ -49,50 +81,14 @@ pub(super) fn read_facts(context: &JobContext, ordinal: u32) -> Result<ShardFact
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: PublishUnit = task.decode()?;
-    let source = context.source(unit.source)?;
     let drops = Drops::read(context, unit.source, key_groups(unit.groups))?;
-    let name = shard_name(&source.name, unit.shard);
-    let mut shard = ShardWriter {
-        source,
-        renderer: renderer(&context.job, source, *context.recipe(unit.source)?),
-        documents: OutputLines::new(context, &format!("documents/{name}"), &task.tag)?,
-        dropped: OutputLines::new(context, &format!("dropped/{name}"), &task.tag)?,
-        tally: Tally::default(),
-    };
-    let mut records_in = 0;
-    for number in unit.first_unit..=unit.last_unit {
-        let (first, last) = span(&unit, number);
-        if unit.absent.binary_search(&number).is_ok() || first >= last {
-            continue;
-        }
-        let path = |suffix| context.work.unit_file(Stage::Prepare, number, suffix);
-        if first == 0 {
-            let rows = DropFile::open(&path("dropped"), number)?;
-            rows.for_each(|row| shard.row(row))?;
-        }
-        let drops = drops.of(context, number)?;
-        let staged = DocumentFile::open(&path("documents"), number)?;
-        let summaries = staged.summaries()?;
-        let mut numbering = Numbering::start(first, &summaries, &drops);
-        staged.for_each(first, last, |place, staged| {
-            stop::check_record(&task.stop)?;
-            let summary = &summaries[place as usize];
-            records_in += 1;
-            shard.tally.bytes_in += u64::from(summary.rendered_bytes);
-            numbering.enter(summary);
-            match (staged, drops.reason(place, summary)) {
-                (Staged::Document(document), None) => shard.document(&document, numbering.number()),
-                (Staged::Document(document), Some(reason)) => shard.duplicate(&document, reason),
-                (Staged::Withdrawn(row), reason) => {
-                    shard.drop(&StagedRow { reason: reason.unwrap_or(row.reason), ..row })
-                }
-            }
-        })?;
-    }
-    task.stop.end_records();
-    // An earlier attempt's shard that differs now was altered, and is replaced.
+    // An earlier attempt's file that differs now was altered, and is replaced.
     let earlier = read_facts(context, task.unit.ordinal).ok();
-    let facts = shard.finish(earlier.as_ref())?;
+    let reader = ShardReader { context, task, unit: &unit, drops };
+    let mut shard = ShardWriter::new(context, task, &unit, earlier.as_ref())?;
+    let records_in = reader.records(&mut shard)?;
+    task.stop.end_records();
+    let facts = shard.finish()?;
     let hash = leave(&facts_path(context, task.unit.ordinal), &task.tag, &facts)?;
     let done = pb::Done {
         accounting: Some(facts.tally.to_wire(records_in)),
@@ -100,16 +96,133 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
         keys: 0,
         counters: wire_counters(facts.tally.counters),
     };
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
 }
 
-/// Returns the name of a shard below `documents` and `dropped`. The first thousand are directly
-/// there; after that each thousand has its own folder.
-fn shard_name(source: &str, shard: u32) -> String {
-    let name = format!("{source}-{shard:05}.jsonl.zst");
-    match shard / SHARDS_PER_FOLDER {
-        0 => name,
-        thousand => format!("{source}-{thousand:02}xxx/{name}"),
+/// Gets what is staged at a place, its summary, the reason for which it is not published, and the
+/// number of a published document in its input.
+type EachStaged<'e> =
+    dyn FnMut(Staged<'_>, &DocumentSummary, Option<&str>, u64) -> Result<(), UnitError> + 'e;
+
+/// Reads the staged documents of a shard.
+struct ShardReader<'a> {
+    context: &'a JobContext,
+    task: &'a Task,
+    unit: &'a PublishUnit,
+    drops: Drops,
+}
+
+impl ShardReader<'_> {
+    /// Passes the documents and rows of the shard to the writer, and returns their number. If each
+    /// language has its own folder, the documents of a group of languages are read at a time.
+    fn records(&self, shard: &mut ShardWriter<'_>) -> Result<u64, UnitError> {
+        if self.context.job.output.folders == Folders::None {
+            return self.pass(shard, None, true);
+        }
+        let folders: Vec<String> = self.folders()?.into_iter().collect();
+        let mut records_in = 0;
+        for (number, group) in folders.chunks(OPEN_LANGUAGES).enumerate() {
+            records_in += self.pass(shard, Some(group), number == 0)?;
+            shard.end_languages()?;
+        }
+        if folders.is_empty() {
+            records_in += self.pass(shard, Some(&[]), true)?;
+        }
+        Ok(records_in)
+    }
+
+    /// Returns the folders of the languages of the shard.
+    fn folders(&self) -> Result<BTreeSet<String>, UnitError> {
+        let mut folders = BTreeSet::new();
+        self.documents(&mut |staged, _, reason, _| {
+            if let (Staged::Document(document), None) = (staged, reason) {
+                let folder = paths::folder_of_language(document.language);
+                if !folders.contains(&folder) {
+                    folders.insert(folder);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(folders)
+    }
+
+    /// Passes documents of these folders to the writer, and everything else if `with_rows`. Returns
+    /// the number of records that were passed on.
+    fn pass(
+        &self,
+        shard: &mut ShardWriter<'_>,
+        folders: Option<&[String]>,
+        with_rows: bool,
+    ) -> Result<u64, UnitError> {
+        let mut records_in = 0;
+        if with_rows {
+            self.rows(shard)?;
+        }
+        self.documents(&mut |staged, summary, reason, number| {
+            let is_ours = match (&staged, reason) {
+                (Staged::Document(document), None) => folders.is_none_or(|folders| {
+                    let folder = paths::folder_of_language(document.language);
+                    folders.contains(&folder)
+                }),
+                _ => with_rows,
+            };
+            if !is_ours {
+                return Ok(());
+            }
+            records_in += 1;
+            shard.facts.tally.bytes_in += u64::from(summary.rendered_bytes);
+            match (staged, reason) {
+                (Staged::Document(document), None) => shard.document(&document, summary, number),
+                (Staged::Document(document), Some(reason)) => shard.duplicate(&document, reason),
+                (Staged::Withdrawn(row), reason) => {
+                    shard.drop(&StagedRow { reason: reason.unwrap_or(row.reason), ..row })
+                }
+            }
+        })?;
+        Ok(records_in)
+    }
+
+    /// Passes on the drop rows of the units that start in the shard.
+    fn rows(&self, shard: &mut ShardWriter<'_>) -> Result<(), UnitError> {
+        for number in self.units() {
+            let (first, last) = span(self.unit, number);
+            if first == 0 && first < last {
+                let path = self.context.work.unit_file(Stage::Prepare, number, "dropped");
+                DropFile::open(&path, number)?.for_each(|row| shard.row(row))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what is staged for the shard.
+    fn documents(&self, each: &mut EachStaged<'_>) -> Result<(), UnitError> {
+        for number in self.units() {
+            let (first, last) = span(self.unit, number);
+            if first >= last {
+                continue;
+            }
+            let drops = self.drops.of(self.context, number)?;
+            let path = self.context.work.unit_file(Stage::Prepare, number, "documents");
+            let staged = DocumentFile::open(&path, number)?;
+            let summaries = staged.summaries()?;
+            let mut numbering = Numbering::start(first, &summaries, &drops);
+            staged.for_each(first, last, |place, staged| {
+                stop::check_record(&self.task.stop)?;
+                let summary = &summaries[place as usize];
+                numbering.enter(summary);
+                let reason = drops.reason(place, summary);
+                let is_published = matches!(staged, Staged::Document(_)) && reason.is_none();
+                let number = if is_published { numbering.number() } else { 0 };
+                each(staged, summary, reason, number)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn units(&self) -> impl Iterator<Item = u32> {
+        let unit = self.unit;
+        let all = unit.first_unit..=unit.last_unit;
+        all.filter(|number| unit.absent.binary_search(number).is_err())
     }
 }
 
@@ -118,83 +231,4 @@ fn span(unit: &PublishUnit, number: u32) -> (u32, u32) {
     let first = if number == unit.first_unit { unit.first_document } else { 0 };
     let last = if number == unit.last_unit { unit.last_document } else { u32::MAX };
     (first, last)
-}
-
-/// Writes one shard and the drop rows beside it, and counts what went into them.
-struct ShardWriter<'a> {
-    source: &'a SourceSpec,
-    renderer: Box<dyn Renderer + 'a>,
-    documents: OutputLines,
-    dropped: OutputLines,
-    tally: Tally,
-}
-
-impl ShardWriter<'_> {
-    /// Publishes a document.
-    fn document(&mut self, document: &StagedDocument<'_>, number: u64) -> Result<(), UnitError> {
-        let renderer = &self.renderer;
-        let bytes = self.documents.line(|out| renderer.render(document, number, out))?;
-        self.tally.kept += 1;
-        self.tally.bytes_kept += bytes;
-        self.count(document, bytes);
-        Ok(())
-    }
-
-    /// Counts a published document for the report's tables of slices and languages.
-    fn count(&mut self, document: &StagedDocument<'_>, bytes: u64) {
-        let tally = &mut self.tally;
-        let published = document.origin.map(|origin| origin.slice).filter(|it| !it.is_empty());
-        let slice = published.unwrap_or(self.source.slice.name());
-        let of_slice = |measure| Counter::Slice { slice: slice.to_owned(), measure };
-        let of_language =
-            |language: &str, measure| Counter::Language { language: language.to_owned(), measure };
-        tally.count(of_slice(Measure::Documents), 1);
-        tally.count(of_slice(Measure::JsonBytes), bytes);
-        if let Some(tokens) = document.tokens {
-            tally.count(of_slice(Measure::Tokens), tokens);
-            let language = document.language.unwrap_or("unknown");
-            tally.count(of_language(language, Measure::Tokens), tokens);
-        }
-        if let Some(language) = document.language {
-            tally.count(of_language(language, Measure::Documents), 1);
-            tally.count(of_language(language, Measure::JsonBytes), bytes);
-        }
-    }
-
-    /// Drops a document that equals an earlier one.
-    fn duplicate(&mut self, document: &StagedDocument<'_>, reason: &str) -> Result<(), UnitError> {
-        let hash = blake3::Hash::from_bytes(document.content_hash).to_hex();
-        self.drop(&StagedRow {
-            id: document.id,
-            url: document.url,
-            verdict: RowVerdict::Dropped,
-            reason,
-            detail: &format!("content_hash {hash}"),
-            input: document.input,
-            offset: document.offset,
-            record: document.record,
-        })
-    }
-
-    /// Writes the drop row of a document that PREPARE kept only for the comparison.
-    fn drop(&mut self, row: &StagedRow<'_>) -> Result<(), UnitError> {
-        self.tally.drop(row.reason);
-        self.row(row)
-    }
-
-    /// Writes a row of a record that is already counted.
-    fn row(&mut self, row: &StagedRow<'_>) -> Result<(), UnitError> {
-        let source = self.source;
-        self.dropped.line(|out| render_row(source, row, out)).map(|_| ())
-    }
-
-    /// Publishes the files. Those that `earlier` describes exactly as they are here are known to be
-    /// this unit's, and are replaced.
-    fn finish(self, earlier: Option<&ShardFacts>) -> Result<ShardFacts, UnitError> {
-        let documents = earlier.and_then(|facts| facts.documents.as_ref());
-        let dropped = earlier.and_then(|facts| facts.dropped.as_ref());
-        let documents = self.documents.finish(documents)?;
-        let dropped = self.dropped.finish(dropped)?;
-        Ok(ShardFacts { documents, dropped, tally: self.tally })
-    }
 }

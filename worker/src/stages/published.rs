@@ -13,9 +13,10 @@ use thresher_job::JobSpec;
 use thresher_proto::pb::Stage;
 
 use super::JobContext;
-use super::publish::ShardFacts;
+use super::card::companions;
+use super::manifest::Manifest;
 use super::publish::read_facts;
-use super::seal::{Manifest, read_manifest};
+use super::seal::read_manifest;
 use thresher_storage::{COMMIT_FOLDER, Location, ReadOptions, s3};
 
 const MANIFEST: &str = "manifest.json";
@@ -66,6 +67,9 @@ pub fn remove_output(job: &JobSpec, work: Option<&Path>) -> anyhow::Result<()> {
         for name in [MANIFEST, "report.json", "REPORT.md"] {
             remove(&root, name, &options)?;
         }
+        for (name, _) in manifest.iter().flat_map(companions) {
+            remove(&root, &name, &options)?;
+        }
     }
     let Some(work) = work else { return Ok(()) };
     let listed = manifest.iter().flat_map(files_of).map(|(path, _)| path.to_owned());
@@ -81,8 +85,7 @@ fn is_of(job: &JobSpec, manifest: &Manifest) -> bool {
 
 /// Returns the files that a manifest names, with their sizes.
 fn files_of(manifest: &Manifest) -> impl Iterator<Item = (&str, u64)> {
-    let shards = manifest.shards.iter().map(|shard| (shard.path.as_str(), shard.bytes));
-    shards.chain(manifest.dropped.iter().map(|file| (file.path.as_str(), file.bytes)))
+    manifest.files().map(|(path, bytes, _)| (path, bytes))
 }
 
 /// The sizes of the files of an output.
@@ -130,12 +133,13 @@ fn published_shards(job: &JobSpec, work: &Path) -> anyhow::Result<Vec<String>> {
             let Some(number) = number.and_then(|number| number.parse().ok()) else { continue };
             // A list that is damaged names nothing; then a shard may stay, and PUBLISH refuses to
             // replace it.
-            let Ok(ShardFacts { documents, dropped, .. }) = read_facts(&context, number) else {
-                continue;
-            };
-            paths.extend(documents.into_iter().chain(dropped).map(|file| file.path));
+            let Ok(facts) = read_facts(&context, number) else { continue };
+            paths.extend(facts.paths());
         }
     }
+    // Shards have pairs of token files in common.
+    paths.sort();
+    paths.dedup();
     Ok(paths)
 }
 

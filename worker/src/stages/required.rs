@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use thresher_job::JobSpec;
 
 use super::list::output_below_pattern;
+use super::manifest::Manifest;
 use super::recipe::{LanguageStep, Recipe};
-use super::seal::{Manifest, other_corpus, read_manifest};
+use super::seal::{foreign_card, other_corpus, read_manifest};
 use super::{pipeline, read_language_model};
 use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
@@ -35,6 +36,7 @@ pub fn obstacles(job: &JobSpec, known: Option<&JobSpec>) -> Vec<String> {
     let briefly = ReadOptions { attempts_max: 2, ..ReadOptions::default() };
     if let Ok(output) = Output::new(&job.output.path) {
         obstacles.extend(other_corpus(&output, &briefly, of_this_job).ok().flatten());
+        obstacles.extend(foreign_card(&output, &briefly).ok().flatten());
         obstacles.extend(corpus_around(output.root(), &briefly));
         let among = |source| output_below_pattern(output.root(), source);
         obstacles.extend(job.source.iter().find_map(among));

@@ -11,6 +11,7 @@ mod step;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thresher_domain::{Counter, KeyGroups};
@@ -18,9 +19,9 @@ use thresher_job::DedupPolicy;
 use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{self, RangeUnit, Stage};
 
+use self::rank::StepDone;
 pub use self::rank::{RankError, RankTask};
 use super::{Finished, JobContext, Task};
-use thresher_dedup::combine::RangeVerdicts;
 use thresher_dedup::exchange::{
     KeyFileRef, KeyFiles, ResolveTally, ResolveTask, resolve_on_threads,
 };
@@ -28,16 +29,16 @@ use thresher_dedup::verdicts::VerdictFileName;
 use thresher_dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
 use thresher_formats::blocks::BlockFile;
 use thresher_storage::commit::{AttemptFile, CommitError};
-use thresher_unit::staging::{checked, create, recall, with_checksum, write_all};
+use thresher_unit::staging::{checked, create, with_checksum, write_all};
 use thresher_unit::{UnitError, wire_counters};
 
 /// The record file in the folder of a range.
-const RECORD: &str = "record.json";
+pub(super) const RECORD: &str = "record.json";
 
 /// The content of the record file, which is published after all verdict files of a range.
 #[derive(Debug, Serialize, Deserialize)]
-struct Resolved {
-    ranks: u32,
+pub(super) struct Resolved {
+    pub(super) ranks: u32,
     tally: ResolveTally,
 }
 
@@ -88,9 +89,11 @@ fn run<K: HashKey>(
         return Ok(finished(resolved.tally));
     }
     if let Some(gang) = &context.gang
-        && let Some(resolved) = step::run(context, gang, task, work.budget_bytes)?
+        && let Some(StepDone { resolved, cpu_millis }) =
+            step::run(context, gang, task, work.budget_bytes)?
     {
-        return Ok(finished(resolved.tally));
+        let cpu_elsewhere = Duration::from_millis(cpu_millis);
+        return Ok(Finished { cpu_elsewhere, ..finished(resolved.tally) });
     }
     let resolve = work.task(work.budget_bytes);
     let (files, tally) = resolve_on_threads::<K, _>(context.slots.max(1), &resolve, |name| {
@@ -240,53 +243,11 @@ fn finished(tally: ResolveTally) -> Finished {
         counters: wire_counters(counters),
         ..pb::Done::default()
     };
-    Finished { done, planned: Vec::new() }
-}
-
-/// Returns the verdict file about a unit, and the unit that wrote it.
-pub(super) fn verdicts_on(
-    context: &JobContext,
-    around: Around,
-    groups: KeyGroups,
-    unit: u32,
-) -> Result<(PathBuf, (Stage, u32)), UnitError> {
-    let group = groups.group_of(unit);
-    if groups.is_gathered() {
-        let path = context.work.unit_file(around.combined, group, "verdicts");
-        return Ok((path, (around.combined, group)));
-    }
-    let RangeVerdicts { path, .. } = verdicts_of(context, around.resolved, KeyRange::WHOLE, group)?;
-    Ok((path, (around.resolved, 0)))
-}
-
-/// Returns the verdict files of all ranges that are about a group.
-pub(super) fn range_verdicts(
-    context: &JobContext,
-    resolved: Stage,
-    groups: KeyGroups,
-    group: u32,
-) -> Result<Vec<RangeVerdicts>, UnitError> {
-    let ranges = (0..groups.ranges).filter_map(|index| KeyRange::new(index, groups.ranges));
-    ranges.map(|range| verdicts_of(context, resolved, range, group)).collect()
-}
-
-/// Returns the verdict file of a range about a unit or group; the record of the range says how many
-/// ranks resolved it.
-fn verdicts_of(
-    context: &JobContext,
-    resolved: Stage,
-    range: KeyRange,
-    number: u32,
-) -> Result<RangeVerdicts, UnitError> {
-    let folder = range_folder(context, resolved, range);
-    let producer = pb::UnitRef { stage: resolved.into(), ordinal: range.index(), attempt: 0 };
-    let Resolved { ranks, .. } = recall(&folder.join(RECORD), producer)?;
-    let name = VerdictFileName { range, rank: number % ranks.max(1), world: ranks };
-    Ok(RangeVerdicts { range, path: folder.join(name.to_string()) })
+    Finished { done, ..Finished::default() }
 }
 
 /// Returns the folder with the verdict files of a range, one for each rank.
-fn range_folder(context: &JobContext, resolved: Stage, range: KeyRange) -> PathBuf {
+pub(super) fn range_folder(context: &JobContext, resolved: Stage, range: KeyRange) -> PathBuf {
     let name = format!("range-{:05}-of-{:05}", range.index(), range.of());
     context.work.stage(resolved).join(name)
 }

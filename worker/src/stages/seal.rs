@@ -1,8 +1,5 @@
-//! SEAL: compares every published file with what its unit reported, and writes the report and the
-//! manifest, which marks the output as complete.
-//!
-//! **Invariant:** the manifest has nothing that may differ between two runs of the same job: no
-//! time, no host, no path outside the output. The report may have these.
+//! SEAL: compares every published file with what its unit reported, names the token files, and
+//! writes the report, the card and the manifest, which marks the output as complete.
 
 mod published;
 pub(crate) mod report_sums;
@@ -10,107 +7,36 @@ pub(crate) mod report_sums;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
-use serde::{Deserialize, Serialize};
+use thresher_job::{JobSpec, Validation};
 use thresher_proto::pb::{self, SealUnit, Stage};
 
-use super::publish::{PublishedFile, read_facts};
+use super::card::{CARD, CARD_MARK, companions};
+use super::manifest::{
+    CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
+    ShardEntry, SplitEntry, TokenEntry,
+};
+use super::publish::{
+    CountKey, DocumentCount, PublishedFile, PublishedShard, ShardFacts, read_facts,
+};
+use super::tokens::seal::publish_pairs;
+use super::tokens::{TokenFacts, TokenFile};
 use super::{Finished, JobContext, Task, digest_of, schemas};
-use thresher_formats::piece::Piece;
 use thresher_storage::{Location, Output, ReadOptions, StorageError};
 use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
 
 /// The folder of shards, below the output directory.
 pub const SHARD_FOLDER: &str = "documents";
-
-/// The content of `manifest.json`: the job, its inputs, and the published files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of the layout of this file.
-    pub format: u32,
-    /// Name of the job.
-    pub job_name: String,
-    /// The versions on which the published bytes depend.
-    pub thresher: String,
-    /// Name of the record schema.
-    pub schema: String,
-    /// The job file with every default, without the locations and limits that change no byte.
-    pub recipe: String,
-    /// blake3 of the files that the recipe names (models, word lists), by the key that names them.
-    pub recipe_files: BTreeMap<String, String>,
-    /// Number of records by outcome.
-    pub accounting: ManifestAccounting,
-    /// The shards.
-    pub shards: Vec<ShardEntry>,
-    /// Rows of dropped and quarantined records.
-    pub dropped: Vec<DroppedEntry>,
-    /// The inputs that were read.
-    pub inputs: Vec<InputEntry>,
-    /// Units whose inputs are not in the output because they failed permanently.
-    pub absent_units: Vec<u32>,
-    /// Shards that could not be written.
-    pub absent_shards: Vec<u32>,
-}
-
-/// The number of records by outcome: `records_in` is the sum of all others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManifestAccounting {
-    /// Number of records that were read.
-    pub records_in: u64,
-    /// Number of published documents.
-    pub published: u64,
-    /// Number of dropped records, by reason.
-    pub dropped: BTreeMap<String, u64>,
-    /// Number of quarantined records, by reason.
-    pub quarantined: BTreeMap<String, u64>,
-}
-
-/// A shard in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardEntry {
-    /// Path below the output directory.
-    pub path: String,
-    /// Compressed size.
-    pub bytes: u64,
-    /// Hash of the compressed file.
-    pub blake3: String,
-    /// Number of documents.
-    pub documents: u64,
-    /// Size of the JSON lines before compression.
-    pub json_bytes: u64,
-}
-
-/// A file of drop rows in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DroppedEntry {
-    /// Path below the output directory.
-    pub path: String,
-    /// Compressed size.
-    pub bytes: u64,
-    /// Hash of the compressed file.
-    pub blake3: String,
-    /// Number of rows.
-    pub rows: u64,
-}
-
-/// An input in the manifest, or a part of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputEntry {
-    /// Path of the input, as listed.
-    pub path: String,
-    /// The part of the input that this entry describes, if the input was split.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub piece: Option<Piece>,
-    /// Number of bytes that were read.
-    pub bytes: u64,
-    /// Hash of these bytes.
-    pub blake3: String,
-}
+/// As much of a card is searched for the mark of a job.
+const MAX_CARD_BYTES: u64 = 64 << 20;
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: SealUnit = task.decode()?;
-    let (manifest, published) = gather(context, &unit)?;
+    let Gathered { mut manifest, published, tokens } = gather(context, &unit)?;
     published::check(context, &published, &task.stop)?;
+    let has_gaps = !unit.absent_shards.is_empty();
+    manifest.tokens.extend(publish_pairs(context, task, tokens, has_gaps)?);
+    manifest.tokens.sort_by(|a, b| a.path.cmp(&b.path));
     let mut text = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| UnitError::Defect(error.to_string()))?;
     text.push(b'\n');
@@ -118,13 +44,43 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     if let Some(other) = other_corpus(&context.output, &patient, |there| *there == manifest)? {
         return Err(UnitError::Storage(other));
     }
+    if let Some(other) = foreign_card(&context.output, &patient)? {
+        return Err(UnitError::Storage(other));
+    }
+    for (name, content) in companions(&manifest) {
+        put(context, task, &name, content.as_bytes(), true)?;
+    }
     let json = report_sums::added(&unit.report_json, &unit.report_markdown);
     put(context, task, "report.json", json.as_bytes(), true)?;
     put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
     // The manifest is written last, because an output with a manifest is complete.
     let hash = put(context, task, "manifest.json", &text, false)?;
     let done = pb::Done { digest: digest_of(&[hash]), ..pb::Done::default() };
-    Ok(Finished { done, planned: Vec::new() })
+    Ok(Finished { done, ..Finished::default() })
+}
+
+/// Returns the message for an output with a `README.md` that no job wrote, which would be lost.
+pub(super) fn foreign_card(
+    output: &Output,
+    options: &ReadOptions,
+) -> Result<Option<String>, StorageError> {
+    let location = output.root().join(CARD);
+    let mut text = Vec::new();
+    match thresher_storage::open(&location, options) {
+        Err(StorageError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+        Ok(file) => {
+            let read = file.take(MAX_CARD_BYTES).read_to_end(&mut text);
+            read.map_err(|error| StorageError::from_io(error, || location.to_string()))?;
+        }
+    }
+    if memchr::memmem::find(&text, CARD_MARK.as_bytes()).is_some() {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "`{location}` exists, and no job wrote it\nhint: the job writes a dataset card of this name; \
+         move the file away, then run the same command again"
+    )))
 }
 
 /// Returns the message for an output that has another corpus, or `None` if it has none.
@@ -180,28 +136,29 @@ fn put(
     Ok(hash_of(if replace { file.commit_replacing()? } else { file.commit()? }))
 }
 
-/// Returns the manifest, and every file in it with the unit that published it.
-fn gather(
-    context: &JobContext,
-    unit: &SealUnit,
-) -> Result<(Manifest, Vec<published::Published>), UnitError> {
+/// What SEAL knows before it reads a published file.
+struct Gathered {
+    manifest: Manifest,
+    /// Every file with the unit that published it.
+    published: Vec<published::Published>,
+    /// What each unit wrote into token files.
+    tokens: Vec<(u32, TokenFacts)>,
+}
+
+fn gather(context: &JobContext, unit: &SealUnit) -> Result<Gathered, UnitError> {
     let job = &context.job;
     let mut manifest = Manifest {
-        format: 1,
+        format: MANIFEST_FORMAT,
         job_name: job.job.name.clone(),
         thresher: thresher_proto::VERSION.to_owned(),
         schema: schemas::name(job).to_owned(),
         recipe: job.recipe().resolved(),
-        recipe_files: BTreeMap::new(),
-        accounting: ManifestAccounting::default(),
-        shards: Vec::new(),
-        dropped: Vec::new(),
-        inputs: Vec::new(),
         absent_units: unit.absent.clone(),
         absent_shards: unit.absent_shards.clone(),
+        splits: split_entry(job),
+        ..Manifest::default()
     };
-    let (mut prepared, mut rendered) = (Tally::default(), Tally::default());
-    let mut published = Vec::new();
+    let mut prepared = Tally::default();
     for number in (0..unit.units).filter(|number| unit.absent.binary_search(number).is_err()) {
         let path = context.work.unit_file(Stage::Prepare, number, "documents");
         let facts = DocumentFile::open(&path, number)?.facts()?;
@@ -214,15 +171,65 @@ fn gather(
             blake3: input.blake3,
         }));
     }
+    let (mut rendered, mut counts) = (Tally::default(), Counts::new());
+    let (mut published, mut tokens) = (Vec::new(), Vec::new());
     for number in (0..unit.shards).filter(|n| unit.absent_shards.binary_search(n).is_err()) {
         let facts = read_facts(context, number)?;
         rendered.add(&facts.tally);
         published.extend(published::files_of(number, &facts));
-        manifest.shards.extend(facts.documents.map(shard_entry));
-        manifest.dropped.extend(facts.dropped.map(dropped_entry));
+        add_shard(&mut manifest, &mut counts, &facts);
+        tokens.push((number, facts.tokens));
     }
+    manifest.shards.sort_by_key(|shard| shard.format);
+    manifest.counts = count_entries(job, counts);
     manifest.accounting = add_up(&prepared, rendered);
-    Ok((manifest, published))
+    Ok(Gathered { manifest, published, tokens })
+}
+
+/// Documents by the source of the job and by key.
+type Counts = BTreeMap<(String, CountKey), DocumentCount>;
+
+/// Adds what the manifest says of one shard.
+fn add_shard(manifest: &mut Manifest, counts: &mut Counts, facts: &ShardFacts) {
+    let source = &facts.source;
+    manifest.shards.extend(facts.documents.iter().map(|shard| shard_entry(source, shard)));
+    manifest.dropped.extend(facts.dropped.clone().map(dropped_entry));
+    manifest.tokens.extend(facts.tokens.files.iter().map(|file| token_entry(source, file)));
+    for (key, count) in &facts.counts {
+        counts.entry((source.clone(), key.clone())).or_default().add(count);
+    }
+    if let Some(splits) = &mut manifest.splits {
+        splits.validation_below.insert(source.clone(), facts.validation_below);
+    }
+}
+
+fn split_entry(job: &JobSpec) -> Option<SplitEntry> {
+    let splits = job.output.splits;
+    (splits.validation != Validation::None).then(|| SplitEntry {
+        validation: splits.validation.to_string(),
+        by: "content".to_owned(),
+        validation_below: BTreeMap::new(),
+    })
+}
+
+/// Returns the table of documents, with the sources in the order of the job.
+fn count_entries(job: &JobSpec, counts: Counts) -> Vec<CountEntry> {
+    let mut entries = Vec::new();
+    for spec in &job.source {
+        let of_source = counts.iter().filter(|((source, _), _)| *source == spec.name);
+        entries.extend(of_source.map(|((_, key), count)| CountEntry {
+            source: key.source.clone(),
+            slice: key.slice.clone(),
+            split: key.split.clone(),
+            language: key.language.clone(),
+            licence: key.licence.clone(),
+            documents: count.documents,
+            text_bytes: count.text_bytes,
+            json_bytes: count.json_bytes,
+            tokens: count.tokens,
+        }));
+    }
+    entries
 }
 
 /// Adds the hashes of the recipe's files. Returns an error if two units used different files.
@@ -257,12 +264,30 @@ fn add_up(prepared: &Tally, published: Tally) -> ManifestAccounting {
     ManifestAccounting { records_in, published: published.kept, dropped, quarantined }
 }
 
-fn shard_entry(file: PublishedFile) -> ShardEntry {
-    let PublishedFile { path, bytes, blake3, lines, json_bytes } = file;
-    ShardEntry { path, bytes, blake3, documents: lines, json_bytes }
+fn shard_entry(source: &str, shard: &PublishedShard) -> ShardEntry {
+    let PublishedShard { file, format, split, language } = shard.clone();
+    let PublishedFile { path, bytes, blake3, sha256, rows, json_bytes } = file;
+    ShardEntry {
+        path,
+        format,
+        source: source.to_owned(),
+        split,
+        language,
+        bytes,
+        blake3,
+        sha256,
+        documents: rows,
+        json_bytes,
+    }
 }
 
 fn dropped_entry(file: PublishedFile) -> DroppedEntry {
-    let PublishedFile { path, bytes, blake3, lines, .. } = file;
-    DroppedEntry { path, bytes, blake3, rows: lines }
+    let PublishedFile { path, bytes, blake3, rows, .. } = file;
+    DroppedEntry { path, bytes, blake3, rows }
+}
+
+fn token_entry(source: &str, file: &TokenFile) -> TokenEntry {
+    let TokenFile { file, split, documents, tokens } = file.clone();
+    let PublishedFile { path, bytes, blake3, .. } = file;
+    TokenEntry { path, source: source.to_owned(), split, bytes, blake3, documents, tokens }
 }

@@ -270,6 +270,20 @@ impl Drop for PrivateName {
     }
 }
 
+/// Gives a file that several processes wrote its final name, as `AttemptFile::commit` does: cut to
+/// `bytes`, durable, and never in place of another file.
+pub fn link_growing(growing: &Path, bytes: u64, end: &Path) -> Result<(), CommitError> {
+    let fail = |source| classify(end, source);
+    let file = OpenOptions::new().write(true).open(growing).map_err(fail)?;
+    file.set_len(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
+    if SYSTEM.name(growing, end).map_err(fail)? == PrivateNameAfter::Kept {
+        std::fs::remove_file(growing).map_err(fail)?;
+    }
+    let mut names = NewNames::default();
+    names.add(end);
+    names.sync()
+}
+
 /// Creates a folder and its missing parents; each of their names survives a crash.
 pub fn make_folder(folder: &Path) -> Result<(), CommitError> {
     let fail = |source| classify(folder, source);

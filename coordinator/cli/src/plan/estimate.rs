@@ -15,6 +15,7 @@ use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 use thresher_worker::node_memory::KEY_SHARE;
 
 use super::attention::attention;
+use super::measured::{coordinator_bytes, overhead_millis, sync_millis, worker_bytes};
 use super::operations::{Files, Keyed, Load, storm};
 
 /// Disk space for a verdict on a duplicate, which is at most an ordinal.
@@ -67,7 +68,13 @@ pub(super) struct Plan {
     pub(super) keys: Vec<KeyNeed>,
     /// Largest memory of any stage, on one machine with its slots.
     pub(super) memory_bytes: u64,
+    /// Memory of a worker here whose records have a usual size.
+    pub(super) usual_worker_bytes: u64,
+    /// Memory of the coordinator.
+    pub(super) coordinator_bytes: u64,
     pub(super) cpu_millis: u64,
+    /// Time on the slots of this machine, if nothing waits for disks.
+    pub(super) wall_millis: u64,
     pub(super) disks: Vec<DiskNeed>,
     pub(super) machine: Machine,
     pub(super) shortfalls: Vec<Shortfall>,
@@ -85,6 +92,8 @@ pub(super) struct Whole {
     pub(super) line_keys: u64,
     /// Size of the text that LINES keeps for PREPARE.
     pub(super) kept_text_bytes: u64,
+    /// Size of the inputs that both LINES and PREPARE read for the comparison of lines.
+    pub(super) read_twice_bytes: u64,
     pub(super) documents: u64,
     pub(super) json_bytes: u64,
     pub(super) shard_bytes: u64,
@@ -110,6 +119,8 @@ pub(super) struct StagePlan {
     pub(super) cpu_millis: u64,
     /// Number of operations on the shared file system.
     pub(super) operations: u64,
+    #[serde(skip)]
+    sync_millis: u64,
 }
 
 /// The memory that the keys of a resolve stage need.
@@ -167,8 +178,11 @@ impl Plan {
             job_name: job.job.name.clone(),
             bytes: survey.sources.iter().map(|source| source.bytes).sum(),
             sources: survey.sources.clone(),
+            usual_worker_bytes: usual_worker_bytes(survey, &whole, &stages, machine),
             whole,
             memory_bytes: stages.iter().map(|stage| stage.memory_bytes).max().unwrap_or_default(),
+            coordinator_bytes: coordinator_bytes(units),
+            wall_millis: stages.iter().map(|stage| stage.wall_millis(machine.slots)).sum(),
             cpu_millis: stages.iter().map(|stage| stage.cpu_millis).sum(),
             stages,
             keys,
@@ -183,7 +197,7 @@ impl Plan {
 impl Whole {
     fn of(job: &JobSpec, survey: &Survey) -> Self {
         let mut whole = Self::default();
-        for source in &survey.sources {
+        for (spec, source) in job.source.iter().zip(&survey.sources) {
             let Sample { bytes, .. } = source.sample;
             let all = |part: u64| scale(part, source.bytes, bytes);
             let sample = &source.sample;
@@ -193,6 +207,9 @@ impl Whole {
             whole.lines += all(sample.lines);
             whole.line_keys += all(sample.distinct_lines);
             whole.kept_text_bytes += all(sample.kept_text_bytes);
+            if job.dedups_lines(spec) && sample.kept_text_bytes == 0 {
+                whole.read_twice_bytes += source.bytes;
+            }
             whole.documents += all(sample.documents);
             whole.shard_bytes += all(sample.shard_bytes);
             let json_bytes = all(sample.json_bytes);
@@ -218,7 +235,15 @@ fn stages(
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
     let budget = key_memory(job, machine);
     let inputs = survey.sources.iter().map(|source| source.inputs).sum();
-    let mut files = Files { units, inputs, ranks: slots, ..Files::default() };
+    let kept = || survey.sources.iter().filter(|source| source.sample.kept_text_bytes > 0);
+    let mut files = Files {
+        units,
+        inputs,
+        ranks: slots,
+        kept: kept().map(|source| source.units).sum(),
+        kept_inputs: kept().map(|source| source.inputs).sum(),
+        ..Files::default()
+    };
     let mut needs = Vec::new();
     let mut stages = vec![plan(Stage::List, sources)];
     let read_twice = || {
@@ -274,8 +299,23 @@ fn stages(
     stages.extend([plan(Stage::Layout, sources), publish, plan(Stage::Seal, 1)]);
     for plan in &mut stages {
         plan.operations = files.of(plan.kind, plan.units);
+        plan.cpu_millis += overhead_millis(plan.operations, plan.units);
+        plan.sync_millis = sync_millis(files.syncs(plan.kind, plan.units));
     }
     (stages, needs)
+}
+
+impl StagePlan {
+    fn is_gang(&self) -> bool {
+        matches!(self.kind, Stage::ResolveLines | Stage::ResolveDocuments)
+    }
+
+    /// Returns the time on this many slots. A gang unit has all of them, and other stages no more
+    /// than they have units.
+    fn wall_millis(&self, slots: u32) -> u64 {
+        let busy = if self.is_gang() { u64::from(slots) } else { u64::from(slots).min(self.units) };
+        (self.cpu_millis + self.sync_millis) / busy.max(1)
+    }
 }
 
 fn plan(stage: Stage, units: u64) -> StagePlan {
@@ -356,6 +396,19 @@ fn lines_memory(key_memory: u64, job: &JobSpec, slots: u64) -> u64 {
 fn prepare_memory(job: &JobSpec, survey: &Survey, slots: u64) -> u64 {
     let slot = job.commoncrawl.max_record_bytes.0 * 2 + SLOT_BYTES + MIN_SORT_BYTES;
     survey.model_bytes + slots * slot
+}
+
+/// Returns the memory of a worker whose records have a usual size.
+fn usual_worker_bytes(
+    survey: &Survey,
+    whole: &Whole,
+    stages: &[StagePlan],
+    machine: &Machine,
+) -> u64 {
+    let units: u64 = survey.sources.iter().map(|source| source.units).sum();
+    let keys = stages.iter().filter(|plan| plan.is_gang()).map(|plan| plan.memory_bytes).max();
+    let lines = whole.lines / units.max(1);
+    survey.model_bytes + worker_bytes(machine.slots.into(), lines, keys.unwrap_or_default())
 }
 
 fn memory_shortfall(

@@ -8,10 +8,14 @@ use thresher_coordinator::amounts::count;
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 
+/// A file that is named and not synced.
+const UNSYNCED_FILE: u64 = 3;
 /// A file that is published: created, named, freed of its private name, and synced.
 const FILE: u64 = 4;
 /// The folder of the files of a unit, which is opened and synced.
 const FOLDER: u64 = 2;
+/// Times that an input on disk is looked at before it is read.
+const INPUT_STATS: u64 = 3;
 /// More operations than this in one second of CPU time are many for a metadata server, if thousands
 /// of slots do the same.
 const MANY_PER_SECOND: u64 = 200;
@@ -28,6 +32,9 @@ pub(super) struct Files {
     /// Number of key ranges and groups of lines, and of documents; no groups if there is one range.
     pub(super) lines: Keyed,
     pub(super) documents: Keyed,
+    /// Number of units whose text is kept from LINES to PREPARE, and of their inputs.
+    pub(super) kept: u64,
+    pub(super) kept_inputs: u64,
     /// Number of ranks of a gang unit.
     pub(super) ranks: u64,
 }
@@ -39,42 +46,73 @@ pub(super) struct Keyed {
     pub(super) groups: u64,
 }
 
-impl Keyed {
-    /// Files that are opened to read the verdicts on a unit: those of a group, or the record of the
-    /// range and the verdicts.
-    fn verdicts(self) -> u64 {
-        match self.ranges {
-            0 => 0,
-            1 => 2,
-            _ => 1,
-        }
-    }
-}
-
 impl Files {
     /// Returns the number of operations of a stage with this many units.
     pub(super) fn of(&self, stage: Stage, units: u64) -> u64 {
-        let Self { lines, documents, .. } = *self;
+        let Self { lines, documents, kept, .. } = *self;
         let keys = |keyed: Keyed| if keyed.ranges > 0 { 1 } else { 0 };
         match stage {
             Stage::Unspecified => 0,
-            Stage::List | Stage::Seal => units * (FILE + FOLDER),
-            Stage::Lines => self.inputs + units * (2 * FILE + FOLDER),
+            Stage::List => units * (FILE + FOLDER) + self.inputs * INPUT_STATS,
+            Stage::Seal => self.units + units * (FILE + FOLDER) + self.left(),
+            Stage::Lines => self.inputs + units * (2 * FILE + FOLDER) + kept * UNSYNCED_FILE,
             Stage::GatherLines | Stage::GatherDocuments => self.units + units * (FILE + FOLDER),
             Stage::ResolveLines => self.resolve(lines),
             Stage::ResolveDocuments => self.resolve(documents),
-            Stage::CombineLines => units * (2 * lines.ranges + FILE + FOLDER),
-            Stage::CombineDocuments => units * (2 * documents.ranges + FILE + FOLDER),
+            Stage::CombineLines => Self::combine(lines, units),
+            Stage::CombineDocuments => Self::combine(documents, units),
             Stage::Prepare => {
-                let read = lines.verdicts() + 2 * keys(lines);
-                self.inputs + units * (read + 3 * FILE + FOLDER)
+                // Kept text is looked for, opened and removed; other inputs are opened.
+                let inputs = self.inputs - self.kept_inputs + 3 * kept;
+                let verdicts = self.verdicts(lines);
+                inputs + verdicts + units * (2 * keys(lines) + 3 * FILE + FOLDER)
             }
-            Stage::Layout => self.units * (1 + documents.verdicts() + keys(documents)),
+            Stage::Layout => self.units * (1 + keys(documents)) + self.verdicts(documents),
             Stage::Publish => {
-                let read = 2 + documents.verdicts() + keys(documents);
-                self.units * read + units * 3 * (FILE + FOLDER)
+                let read = self.units * (2 + keys(documents)) + self.verdicts(documents);
+                read + units * 3 * (FILE + FOLDER)
             }
         }
+    }
+
+    /// Returns the number of files that are removed with the work directory.
+    fn left(&self) -> u64 {
+        let Self { units, lines, documents, .. } = *self;
+        let keyed = |keyed: Keyed| 2 * keyed.groups + 2 * keyed.ranges;
+        let of_lines = if lines.ranges > 0 { 2 * units } else { 0 };
+        of_lines + 3 * units + keyed(lines) + keyed(documents)
+    }
+
+    /// Returns how often a stage waits until a file or a folder is on the disk.
+    pub(super) fn syncs(&self, stage: Stage, units: u64) -> u64 {
+        match stage {
+            Stage::Unspecified | Stage::Layout => 0,
+            Stage::Lines => 3 * units,
+            Stage::Prepare => 4 * units,
+            Stage::Publish => 6 * units,
+            Stage::ResolveLines | Stage::ResolveDocuments => 4 * units,
+            Stage::List
+            | Stage::Seal
+            | Stage::GatherLines
+            | Stage::GatherDocuments
+            | Stage::CombineLines
+            | Stage::CombineDocuments => 2 * units,
+        }
+    }
+
+    /// Files that a worker opens to read the verdicts on all units, which it then keeps open: those
+    /// of the groups, or the record of the range and the verdicts of its ranks.
+    fn verdicts(&self, keyed: Keyed) -> u64 {
+        match keyed.ranges {
+            0 => 0,
+            1 => 1 + self.ranks.min(self.units),
+            _ => keyed.groups,
+        }
+    }
+
+    /// A group opens the verdicts of each range; a worker reads the record of a range once.
+    fn combine(keyed: Keyed, units: u64) -> u64 {
+        keyed.ranges + units * (keyed.ranges + FILE + FOLDER)
     }
 
     /// A range opens each group once; the only range opens each key file for its index and for its
@@ -124,7 +162,14 @@ mod tests {
     fn operations_grow_with_units_and_ranges_and_not_with_their_product() {
         let files = |ranges: u64, groups: u64| {
             let keyed = Keyed { ranges, groups };
-            Files { units: 90_000, inputs: 90_000, lines: keyed, documents: keyed, ranks: 64 }
+            Files {
+                units: 90_000,
+                inputs: 90_000,
+                lines: keyed,
+                documents: keyed,
+                ranks: 64,
+                ..Files::default()
+            }
         };
         let all = |files: Files, groups: u64, ranges: u64| -> u64 {
             let stages = [

@@ -22,11 +22,16 @@ pub(super) fn render(plan: &Plan) -> String {
     text += &format!(
         "\n{} core-hours, about {} on {} slots here\n",
         core_hours(plan.cpu_millis),
-        span(plan.cpu_millis / u64::from(plan.machine.slots.max(1))),
+        span(plan.wall_millis),
         plan.machine.slots
     );
     text +=
         &format!("memory  {} of {}\n", bytes(plan.memory_bytes), bytes(plan.machine.memory_bytes));
+    text += &format!(
+        "        usually {}, and {} for the coordinator\n",
+        bytes(plan.usual_worker_bytes),
+        bytes(plan.coordinator_bytes)
+    );
     for disk in &plan.disks {
         let paths: Vec<String> = disk.paths.iter().map(|p| p.display().to_string()).collect();
         text += &format!(
@@ -52,6 +57,14 @@ pub(super) fn render(plan: &Plan) -> String {
         bytes(plan.bytes),
         share(sampled, plan.bytes)
     );
+    text += &reading(plan);
+    plan.attention.iter().for_each(|look| text += &format!("look at this: {look}\n"));
+    text
+}
+
+/// Returns a line that says whether the inputs are read once or twice, if lines are compared.
+fn reading(plan: &Plan) -> String {
+    let mut text = String::new();
     if plan.whole.kept_text_bytes > 0 {
         text += &format!(
             "pages are read once: {} of text are kept in the work directory from `lines` to \
@@ -59,7 +72,12 @@ pub(super) fn render(plan: &Plan) -> String {
             bytes(plan.whole.kept_text_bytes)
         );
     }
-    plan.attention.iter().for_each(|look| text += &format!("look at this: {look}\n"));
+    if plan.whole.read_twice_bytes > 0 {
+        text += &format!(
+            "inputs are read twice, by `lines` and by `prepare`: {} (`dedup.lines.keep_text`)\n",
+            bytes(plan.whole.read_twice_bytes)
+        );
+    }
     text
 }
 
@@ -179,9 +197,14 @@ mod tests {
         let mut survey = survey();
         let again = render(&Plan::new(&job(), &survey, &machine()));
         assert!(!again.contains("read once"), "{again}");
+        assert!(
+            again.contains("inputs are read twice, by `lines` and by `prepare`: 8.00 GB"),
+            "{again}"
+        );
         survey.sources[0].sample.kept_text_bytes = 9_000_000;
         let once = render(&Plan::new(&job(), &survey, &machine()));
         assert!(once.contains("pages are read once: 9.00 GB of text"), "{once}");
+        assert!(!once.contains("read twice"), "{once}");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::path::Path;
 use super::super::combine::{RangeVerdicts, combine};
 use super::super::gather::gather;
 use super::super::key_file::KeyFile;
-use super::super::testing::{Seeded, TestKey, write_key_file, write_key_file_of_records};
-use super::super::verdicts::VerdictSet;
+use super::super::testing::{Seeded, TestKey, load, write_key_file, write_key_file_of_records};
 use super::*;
 use crate::comm::local::run_local;
 
@@ -103,7 +102,7 @@ fn resolve_all<K: TestKey>(
                 path
             }
         };
-        let set = VerdictSet::load::<K>(&file, *unit, path).unwrap();
+        let set = load::<K>(&file, *unit, path).unwrap();
         drops[*unit as usize] = set.iter().collect();
         assert_eq!(set.count() as usize, drops[*unit as usize].len());
     }

@@ -5,7 +5,7 @@ use std::fs;
 use super::super::combine::{CombineError, RangeVerdicts, combine};
 use super::super::exchange::{KeyFileRef, KeyFiles, ResolveTask, resolve_on_threads};
 use super::super::position::Policy;
-use super::super::testing::{Seeded, TestKey, write_key_file};
+use super::super::testing::{Seeded, TestKey, load, write_key_file};
 use super::*;
 
 /// Writes the verdict files of one range by one rank, for all units.
@@ -45,13 +45,13 @@ fn verdicts_of_all_ranges_are_those_of_one_range() {
     fs::write(&combined, bytes).unwrap();
     let mut counted = 0;
     for file in &keys[2..5] {
-        let set = |path: &Path| VerdictSet::load::<u64>(path, file.unit, &file.path).unwrap();
+        let set = |path: &Path| load::<u64>(path, file.unit, &file.path).unwrap();
         assert!(set(&whole) == set(&combined), "unit {}", file.unit);
         let repeats = KeyFile::<u64>::open(&file.path).unwrap().repeats().unwrap();
         counted += set(&combined).count() - repeats.count();
     }
     assert_eq!(dropped, counted);
-    let other = VerdictSet::load::<u64>(&combined, 1, &keys[1].path).unwrap_err();
+    let other = load::<u64>(&combined, 1, &keys[1].path).unwrap_err();
     assert!(matches!(other, VerdictsError::Missing { unit: 1, .. }), "{other}");
 }
 
@@ -61,7 +61,7 @@ fn a_file_of_one_range_or_of_another_range_is_refused() {
     let keys = key_files(dir.path(), 4, 50);
     let [first, second] = [0, 1].map(|index| KeyRange::new(index, 2).unwrap());
     let [mut first, second] = [first, second].map(|range| range_file(dir.path(), &keys, range));
-    let partial = VerdictSet::load::<u64>(&first.path, 1, &keys[1].path).unwrap_err();
+    let partial = load::<u64>(&first.path, 1, &keys[1].path).unwrap_err();
     assert!(matches!(partial, VerdictsError::Partial { .. }), "{partial}");
     let combine = |files: &[RangeVerdicts], units: &[u32]| {
         combine(files, units, Policy::KeepFirst, Vec::new()).unwrap_err()
@@ -78,7 +78,7 @@ fn keys_of_another_unit_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let keys = key_files(dir.path(), 4, 50);
     let whole = whole_file(dir.path(), &keys);
-    let other = VerdictSet::load::<u64>(&whole, 1, &keys[2].path).unwrap_err();
+    let other = load::<u64>(&whole, 1, &keys[2].path).unwrap_err();
     assert!(matches!(other, VerdictsError::WrongUnit { expected: 1, found: 2, .. }));
 }
 
@@ -87,7 +87,7 @@ fn a_unit_that_was_not_compared_is_not_taken_for_clean() {
     let dir = tempfile::tempdir().unwrap();
     let keys = key_files(dir.path(), 5, 50);
     let whole = whole_file(dir.path(), &keys[..4]);
-    let error = VerdictSet::load::<u64>(&whole, 4, &keys[4].path).unwrap_err();
+    let error = load::<u64>(&whole, 4, &keys[4].path).unwrap_err();
     assert!(matches!(error, VerdictsError::Missing { unit: 4, .. }), "{error}");
 }
 
@@ -101,7 +101,7 @@ fn a_changed_byte_in_a_verdict_file_is_never_read_as_a_verdict() {
         let mut bad = good.clone();
         bad[at] ^= 0x10;
         fs::write(&file, &bad).unwrap();
-        match VerdictSet::load::<u64>(&file, 3, &keys[3].path) {
+        match load::<u64>(&file, 3, &keys[3].path) {
             Err(VerdictsError::VerdictFile { unit: 3, source: BlocksError::Damaged { .. } }) => {}
             Err(other) => panic!("byte {at}: {other}"),
             Ok(_) => panic!("byte {at} was not noticed"),
@@ -122,10 +122,8 @@ fn one_unit_of_a_large_file_is_found_across_blocks_and_batches() {
         let (written, tally) = resolve_on_threads::<u64, _>(1, &task, |_| Ok(Vec::new())).unwrap();
         let path = dir.path().join(written[0].0.to_string());
         fs::write(&path, &written[0].1).unwrap();
-        let sets: Vec<VerdictSet> = keys
-            .iter()
-            .map(|file| VerdictSet::load::<u64>(&path, file.unit, &file.path).unwrap())
-            .collect();
+        let sets: Vec<VerdictSet> =
+            keys.iter().map(|file| load::<u64>(&path, file.unit, &file.path).unwrap()).collect();
         seen.push((sets, tally));
     }
     assert!(seen[0] == seen[1]);

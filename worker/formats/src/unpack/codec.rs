@@ -9,6 +9,7 @@ use lzma_rust2::{Action, Status as XzStatus, XzStream};
 use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 use crate::form::Form;
+use crate::gzip;
 
 /// Number of bytes to which a zstd frame with a larger window may unpack. It is the window of
 /// `zstd --ultra -22`, and of `--long` without a number. A decoder only touches as much of its
@@ -75,6 +76,13 @@ pub(super) fn guessed(bytes: &[u8]) -> Option<Codec> {
         let mut places = memchr::memmem::find_iter(bytes, codec.magic());
         places.any(|at| is_frame(codec.form(), &bytes[at..]))
     })
+}
+
+/// Returns the form of a frame or of a gzip member that starts with these bytes.
+pub(super) fn form_here(bytes: &[u8]) -> Option<Form> {
+    let frames = [Form::Zstd, Form::Xz, Form::Bzip2].into_iter();
+    let frame = frames.into_iter().find(|form| is_frame(*form, bytes));
+    frame.or_else(|| gzip::starts_member(bytes).then_some(Form::Gzip))
 }
 
 /// Returns whether the first bytes of a frame are there. The four of zstd can be chance, so that

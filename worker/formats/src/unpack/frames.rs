@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 use super::FormError;
-use super::codec::{Codec, DICTIONARY_MAX_BYTES, Refused};
+use super::codec::{self, Codec, DICTIONARY_MAX_BYTES, Refused};
 use crate::form::Form;
 use crate::gzip::{Damage, Event, GzipLimits, InputDigest, Window};
 
@@ -41,6 +41,8 @@ pub(super) struct Frames<R> {
     rework_bytes: u64,
     /// Whether a frame was decoded to its end.
     any_whole: bool,
+    /// Whether reading has ended at another packing.
+    stopped: bool,
 }
 
 enum State {
@@ -55,8 +57,15 @@ enum State {
 
 impl<R: Read> Frames<R> {
     pub(super) fn new(input: R, codec: Codec, limits: GzipLimits) -> Self {
+        Self::of_window(Window::new(input), codec, limits)
+    }
+
+    /// Returns a reader of the frames with which a window starts.
+    pub(super) fn of_window(window: Window<R>, codec: Codec, limits: GzipLimits) -> Self {
         Self {
-            window: Window::new(input),
+            // Behind other frames, one that needs too much memory is damage.
+            any_whole: window.offset() > 0,
+            window,
             codec,
             output: Vec::new(),
             piece_bytes: 0,
@@ -65,8 +74,18 @@ impl<R: Read> Frames<R> {
             member_offset: 0,
             produced: 0,
             rework_bytes: 0,
-            any_whole: false,
+            stopped: false,
         }
+    }
+
+    /// Returns whether reading has ended at bytes of another packing.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Returns the window, whose unread bytes come next.
+    pub(super) fn into_window(self) -> Window<R> {
+        self.window
     }
 
     pub(super) fn next_event(&mut self) -> io::Result<Event> {
@@ -125,6 +144,11 @@ impl<R: Read> Frames<R> {
             return self.skippable(sign);
         }
         if !self.codec.starts(bytes) {
+            self.stopped = codec::form_here(bytes).is_some();
+            if self.stopped {
+                self.state = State::Ended;
+                return Ok(None);
+            }
             return Ok(self.broken(GARBAGE, "bytes that are no frame".to_owned()));
         }
         self.produced = 0;

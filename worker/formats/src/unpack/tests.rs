@@ -41,7 +41,7 @@ impl Read for Trickle<'_> {
 }
 
 /// Returns the content, its whole members and the damage of an input.
-fn read<R: Read>(mut unpacker: Unpacker<R>) -> (Vec<u8>, Vec<Vec<u8>>, Vec<Damage>) {
+fn read<R: Read>(unpacker: &mut Unpacker<R>) -> (Vec<u8>, Vec<Vec<u8>>, Vec<Damage>) {
     let (mut all, mut members, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
     let mut member = Vec::new();
     loop {
@@ -72,16 +72,50 @@ fn noise(count: u32) -> Vec<u8> {
 }
 
 #[test]
+fn one_packing_can_follow_another() {
+    let texts = [&b"{\"a\": 1}\n"[..], &b"{\"b\": 2}\n".repeat(50_000), b"{\"c\": 3}\n"];
+    for first in FORMS {
+        for second in FORMS {
+            for padding in [&b""[..], &[0; 700]] {
+                let one = [&packed(first, texts[0])[..], padding].concat();
+                let two = [&packed(second, texts[1])[..], padding].concat();
+                let input = [&one[..], &two, &packed(first, texts[2])].concat();
+                for step in [7, 1 << 20] {
+                    let expected = Unpacker::new(Trickle(&input, step), GzipLimits::default());
+                    let mut reader = expected.expecting(&JSON);
+                    let (all, members, damaged) = read(&mut reader);
+                    assert_eq!((all, damaged.as_slice()), (texts.concat(), &[][..]));
+                    assert_eq!(members, texts, "{first} {second}");
+                    assert_eq!(reader.input_digest().bytes, input.len() as u64);
+                    assert_eq!(reader.input_digest().blake3, blake3::hash(&input));
+                }
+                // Damage of the second costs nothing of what is before it.
+                let cut = [&one[..], &two[..two.len() - padding.len() - 9]].concat();
+                let (all, members, damaged) = read(&mut unpacker(&cut));
+                assert!(all.starts_with(texts[0]), "{first} {second}");
+                assert_eq!((&members[0][..], damaged.len()), (texts[0], 1));
+                assert_eq!(damaged[0].offset, one.len() as u64);
+                // Garbage behind it is garbage.
+                let (all, _, damaged) =
+                    read(&mut unpacker(&[&one, &two, &b"garbage"[..]].concat()));
+                assert_eq!((all, damaged.len()), (texts[..2].concat(), 1));
+                assert!(damaged[0].is_between_members());
+            }
+        }
+    }
+}
+
+#[test]
 fn every_form_gives_its_content_whatever_the_size_of_reads() {
     for content in [&b""[..], b"a", &b"some text\n".repeat(90_000), &noise(200_000)] {
         for form in FORMS {
             let input = packed(form, content);
             assert_eq!(Form::of(&input), form);
-            let (all, members, damaged) = read(unpacker(&input));
+            let (all, members, damaged) = read(&mut unpacker(&input));
             assert_eq!((members.len(), damaged), (1, vec![]), "{form}");
             assert!(all == content, "{form}");
             let trickle = Unpacker::new(Trickle(&input, 1000), GzipLimits::default());
-            assert!(read(trickle).0 == content, "{form}");
+            assert!(read(&mut { trickle }).0 == content, "{form}");
             let mut reader = UnpackedReader::new(unpacker(&input));
             let mut whole = Vec::new();
             reader.read_to_end(&mut whole).unwrap();
@@ -89,7 +123,7 @@ fn every_form_gives_its_content_whatever_the_size_of_reads() {
             let digest = reader.finish().unwrap();
             assert_eq!((digest.bytes, digest.blake3), (input.len() as u64, blake3::hash(&input)));
         }
-        assert_eq!(read(unpacker(content)).0, content, "plain");
+        assert_eq!(read(&mut unpacker(content)).0, content, "plain");
     }
 }
 
@@ -100,11 +134,11 @@ fn members_follow_one_another_and_padding_costs_nothing() {
         for padding in [0, 4, 512, 300_000] {
             let zeros = vec![0; padding];
             let input = [&one[..], &zeros, &two, &zeros].concat();
-            let (_, members, damaged) = read(unpacker(&input));
+            let (_, members, damaged) = read(&mut unpacker(&input));
             assert_eq!((members, damaged), (vec![b"one".to_vec(), b"two".to_vec()], vec![]));
         }
         let input = [&one[..], b"garbage", &two, b"more"].concat();
-        let (_, members, damaged) = read(unpacker(&input));
+        let (_, members, damaged) = read(&mut unpacker(&input));
         assert_eq!(members, [b"one", b"two"], "{form}");
         assert!(damaged.iter().all(Damage::is_between_members), "{damaged:?}");
         let offsets: Vec<u64> = damaged.iter().map(|it| it.offset).collect();
@@ -121,7 +155,7 @@ fn a_damaged_member_loses_only_itself() {
         for at in 12..members[1].len() {
             let mut input = members.concat();
             input[second + at] ^= 0x55;
-            let (_, whole, damaged) = read(unpacker(&input));
+            let (_, whole, damaged) = read(&mut unpacker(&input));
             assert_eq!(whole.first(), Some(&vec![0; 5000]), "{form}, byte {at}");
             assert_eq!(whole.last(), Some(&vec![2; 5000]), "{form}, byte {at}");
             reported += usize::from(!damaged.is_empty());
@@ -141,19 +175,19 @@ fn a_damaged_start_of_the_first_member_loses_only_that_member() {
         for at in 0..if form == Form::Zstd { 4 } else { 10 } {
             let mut input = members.concat();
             input[at] ^= 0x55;
-            let (_, whole, damaged) = read(unpacker(&input));
+            let (_, whole, damaged) = read(&mut unpacker(&input));
             let sound = [noise(301), noise(302)];
             assert!(whole.ends_with(&sound), "{form}, byte {at}: {damaged:?}");
             assert!(whole.len() == 2 || damaged.is_empty(), "{form}, byte {at}: {damaged:?}");
         }
         let mut input = members.concat();
         input[0] ^= 0x55;
-        let (all, _, damaged) = read(unpacker(&input).without_guesses());
+        let (all, _, damaged) = read(&mut unpacker(&input).without_guesses());
         assert!(all == input && damaged.is_empty(), "{form}");
     }
     for signature in [&b"\x28\xb5\x2f\xfd"[..], b"\xfd7zXZ\0", b"BZh9"] {
         let input = [b"\x01 binary ", signature, &noise(500)].concat();
-        assert!(read(unpacker(&input)).0 == input, "{}", signature.escape_ascii());
+        assert!(read(&mut unpacker(&input)).0 == input, "{}", signature.escape_ascii());
     }
 }
 
@@ -162,7 +196,7 @@ fn an_input_that_is_cut_off_gives_what_is_there() {
     let content = noise(100_000);
     for form in FORMS {
         let input = packed(form, &content);
-        let (all, members, damaged) = read(unpacker(&input[..input.len() * 2 / 3]));
+        let (all, members, damaged) = read(&mut unpacker(&input[..input.len() * 2 / 3]));
         let reason = damaged.first().map(|it| it.reason).unwrap_or_default();
         assert!(reason.ends_with("_truncated"), "{form}: {damaged:?}");
         assert!(members.is_empty() && content.starts_with(&all), "{form}");
@@ -190,10 +224,10 @@ fn zstd_frames_can_use_the_dictionary_before_them() {
     let packed_dictionary = zstd::encode_all(&dictionary[..], 3).unwrap();
     for stored in [&dictionary, &packed_dictionary] {
         let input = [dictionary_frame(stored), frames.clone()].concat();
-        let (_, members, damaged) = read(unpacker(&input));
+        let (_, members, damaged) = read(&mut unpacker(&input));
         assert_eq!((members, damaged), (samples[..3].to_vec(), vec![]));
     }
-    let (_, members, damaged) = read(unpacker(&frames));
+    let (_, members, damaged) = read(&mut unpacker(&frames));
     assert!(members.is_empty() && !damaged.is_empty(), "the dictionary is missing");
 }
 
@@ -206,9 +240,9 @@ fn skippable_frames_are_skipped_anywhere() {
     let frames: Vec<Vec<u8>> = (0..3).map(|n| packed(Form::Zstd, &[n])).collect();
     let input = [&skippable(0)[..], &frames[0], &skippable(900_000), &frames[1], &frames[2]];
     let input = [&input.concat()[..], &skippable(5)].concat();
-    let (all, _, damaged) = read(Unpacker::new(Trickle(&input, 7), GzipLimits::default()));
+    let (all, _, damaged) = read(&mut Unpacker::new(Trickle(&input, 7), GzipLimits::default()));
     assert_eq!((all, damaged), (vec![0, 1, 2], vec![]));
-    let (_, _, damaged) = read(unpacker(&input[..input.len() - 1]));
+    let (_, _, damaged) = read(&mut unpacker(&input[..input.len() - 1]));
     assert_eq!(damaged[0].reason, "zstd_truncated");
 }
 
@@ -237,7 +271,7 @@ fn what_needs_too_much_memory_is_refused_by_name() {
         assert!(needed_kib > allowed_kib, "{error}");
     }
     let long = [packed(Form::Zstd, b"one"), zstd, packed(Form::Zstd, b"two")].concat();
-    let (_, members, damaged) = read(unpacker(&long));
+    let (_, members, damaged) = read(&mut unpacker(&long));
     assert_eq!((members.len(), damaged.len()), (2, 1), "a later frame costs itself");
 }
 
@@ -254,7 +288,7 @@ fn long_frame(blocks: u32) -> Vec<u8> {
 
 #[test]
 fn a_small_frame_with_a_large_window_is_read() {
-    let (all, members, damaged) = read(unpacker(&long_frame(8)));
+    let (all, members, damaged) = read(&mut unpacker(&long_frame(8)));
     assert_eq!((all.len(), members.len(), damaged.len()), (1 << 20, 1, 0));
 }
 
@@ -263,7 +297,7 @@ fn a_bomb_is_stopped_in_every_form() {
     let limits = GzipLimits { member_max_bytes: 1 << 20, member_max_ratio: 10 };
     for form in FORMS {
         let input = [packed(form, &vec![0; 4 << 20]), packed(form, b"next")].concat();
-        let (all, members, damaged) = read(Unpacker::new(&input[..], limits));
+        let (all, members, damaged) = read(&mut Unpacker::new(&input[..], limits));
         assert!(damaged[0].reason.ends_with("_bomb"), "{form}: {damaged:?}");
         assert!(all.len() < 3 << 20, "{form}");
         assert_eq!(members, [b"next"], "{form}");
@@ -315,7 +349,7 @@ fn utf_16_becomes_utf_8_however_it_is_packed_and_cut() {
     for input in [little.clone(), big, packed(Form::Zstd, &little), packed(Form::Gzip, &little)] {
         for step in [1, 7, 4096] {
             let unpacker = Unpacker::new(Trickle(&input, step), GzipLimits::default());
-            let (all, _, damaged) = read(unpacker.as_text());
+            let (all, _, damaged) = read(&mut unpacker.as_text());
             assert_eq!((str::from_utf8(&all), damaged), (Ok(text.as_str()), vec![]));
         }
     }
@@ -325,7 +359,7 @@ fn utf_16_becomes_utf_8_however_it_is_packed_and_cut() {
         (b"\xff\xfea\0\x3d\xd8", "a\u{fffd}"),
         (b"\xfe\xff", ""),
     ] {
-        let (all, ..) = read(unpacker(input).as_text());
+        let (all, ..) = read(&mut unpacker(input).as_text());
         assert_eq!(str::from_utf8(&all), Ok(expected), "{}", input.escape_ascii());
     }
 }

@@ -5,10 +5,14 @@
 //!
 //! **Invariant:** a count is a function of file and text.
 
+mod vocabulary;
+
 use std::path::Path;
 
 use thresher_formats::third_party;
-use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
+use tokenizers::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer};
+
+pub use vocabulary::{TokenWidth, Vocabulary};
 
 /// Limit of a tokenizer file; the largest real ones have some 30 MB.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -32,6 +36,12 @@ pub enum TokenError {
     Load { name: String, error: String },
     #[error("failed to count the tokens of a text of {bytes} bytes: {error}")]
     Count { bytes: usize, error: String },
+    #[error(
+        "the tokenizer `{name}` has no token `{token}`\n\
+         hint: `output.tokens.eod` names the token that ends a document; its special tokens are \
+         `{known}`"
+    )]
+    Unknown { name: String, token: String, known: String },
 }
 
 /// A tokenizer read from a `tokenizer.json` of any version.
@@ -85,14 +95,26 @@ impl TokenizerFile {
     }
 }
 
-impl TokenCounter for TokenizerFile {
-    fn count(&self, text: &str) -> Result<u64, TokenError> {
-        let mut tokens = Vec::with_capacity(text.len() / 3);
+/// The tokens of a text; the memory is reused for the next one.
+#[derive(Default)]
+pub struct Tokens(Vec<PipelineToken>);
+
+impl TokenizerFile {
+    /// Returns the tokens of `text`, without special ones. `tokens` is only memory.
+    pub fn encode<'t>(&self, text: &str, tokens: &'t mut Tokens) -> Result<&'t [u32], TokenError> {
         let failed = |error| TokenError::Count { bytes: text.len(), error };
-        third_party::caught(|| self.tokenizer.encode_into(text, &self.options, &mut tokens))
+        tokens.0.clear();
+        third_party::caught(|| self.tokenizer.encode_into(text, &self.options, &mut tokens.0))
             .map_err(failed)?
             .map_err(|error| failed(error.to_string()))?;
-        Ok(tokens.len() as u64)
+        Ok(PipelineToken::cast_slice(&tokens.0))
+    }
+}
+
+impl TokenCounter for TokenizerFile {
+    fn count(&self, text: &str) -> Result<u64, TokenError> {
+        let mut tokens = Tokens(Vec::with_capacity(text.len() / 3));
+        Ok(self.encode(text, &mut tokens)?.len() as u64)
     }
 }
 

@@ -6,9 +6,7 @@
 //! A tar is split into pieces at its members. Papers that were submitted only as PDF are dropped. A
 //! tar that contains such tars is read in the same way.
 
-mod header;
 mod kind;
-mod members;
 mod paths;
 mod published;
 mod texts;
@@ -25,8 +23,7 @@ use thresher_job::{JobSpec, LatexRules, SourceSpec};
 use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Source, forms,
 };
-use header::Entry;
-use members::{Item, Members};
+use crate::members::{Entry, Item, Members};
 use texts::{NoText, PaperText, text_of};
 use thresher_formats::form::Form;
 use thresher_formats::gzip::{GzipLimits, InputDigest};
@@ -162,7 +159,7 @@ fn read_member(
         return emit(dropped("arxiv/no_paper", &name));
     }
     match text_of(&packed, job.arxiv.latex, job.arxiv.max_paper_bytes.0) {
-        Ok(PaperText { text, missing, .. }) => {
+        Ok(PaperText { text, missing, omitted, .. }) => {
             let date = iso_time(modified);
             let meta = meta_of(&name, id, &url, &date);
             emit(RecordOutcome::Page(Page {
@@ -172,6 +169,7 @@ fn read_member(
                 text: &text,
                 meta: Some(&meta),
                 missing_files: missing,
+                omitted_files: omitted,
                 ..Page::default()
             }))
         }

@@ -2,7 +2,6 @@
 
 use thresher_job::LatexRules;
 
-use super::header::Entry;
 use super::kind::Kind;
 use super::paths::normal_path;
 pub(super) use super::thresher_rules::PaperText;
@@ -10,6 +9,7 @@ use super::thresher_rules::is_tex_name;
 use super::unpack::{Damage, PaperFile, Unpacked, gunzipped, unpack, unpack_inner};
 use super::unusable::Unusable;
 use super::{published, thresher_rules};
+use crate::members::Entry;
 
 /// Number of links that are followed one after the other.
 const MAX_LINKS: usize = 8;
@@ -128,7 +128,7 @@ fn target_of<'f>(files: &'f [PaperFile], file: &'f PaperFile) -> Option<&'f Pape
     for _ in 0..MAX_LINKS {
         match file.entry {
             Entry::File => return Some(file),
-            Entry::Link => {
+            Entry::Link | Entry::HardLink => {
                 let folder = file.name.rsplit_once('/').map_or("", |(folder, _)| folder);
                 let beside = normal_path(&format!("{folder}/{}", file.target));
                 let target = normal_path(&file.target);

@@ -10,8 +10,7 @@ use bzip2::read::MultiBzDecoder;
 use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 
-use super::header::{Entry, is_tar};
-use super::members::{Item, Members};
+use crate::members::{Entry, Item, Members, is_tar};
 
 /// Memory in KiB that the decoder of an xz file may take: four times that of `xz -9`.
 const XZ_MEMORY_KIB: u32 = 256 << 10;
@@ -87,7 +86,7 @@ pub(super) fn unpack_inner(packed: &[u8], max_bytes: u64) -> Result<Option<Unpac
 impl Unpacked {
     fn add_members(&mut self, tar: &[u8], max_bytes: u64) -> Result<(), Damage> {
         let damaged = |detail| Damage { reason: "tar_damaged", detail };
-        let mut members = Members::of_paper(tar, max_bytes);
+        let mut members = Members::of_whole(tar, max_bytes);
         loop {
             match members.next().map_err(|error| damaged(error.to_string()))? {
                 Some(Item::Member { name, bytes, entry, target, .. }) => {
@@ -163,8 +162,8 @@ fn gunzip<'p>(packed: &'p [u8], bytes: &mut Vec<u8>, max_bytes: u64) -> io::Resu
 mod tests {
     use std::io::Write;
 
-    use super::super::members::tests::tar_of;
     use super::*;
+    use crate::members::tests::tar_of;
 
     fn gz(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -1,29 +1,33 @@
 //! The fields of Project Gutenberg's headers, as headers of every decade write them, and the
 //! encodings that they name.
 
-use std::borrow::Cow;
-
 use encoding_rs::{Encoding, WINDOWS_1252};
+use thresher_formats::utf8::{self, Utf8Text};
 
 /// Number of first bytes in which the header must end.
 pub(super) const HEADER_BYTES: usize = 24 << 10;
 
 /// Decodes a file as UTF-8, or as UTF-16 with a byte order mark, or else with the encoding that its
-/// header names. If that fails, returns the position of the first byte that is not valid UTF-8.
-pub(super) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, usize> {
+/// header names. If that fails, reads it as UTF-8 with a few damaged bytes, or returns the position
+/// of the first byte that is not valid UTF-8.
+pub(super) fn decode(raw: &[u8]) -> Result<Utf8Text<'_>, usize> {
+    let whole = |text| Utf8Text { text, damaged: 0 };
     if let Some((encoding, _)) = Encoding::for_bom(raw).filter(|(it, _)| *it != encoding_rs::UTF_8)
     {
-        return Ok(encoding.decode(raw).0);
+        return Ok(whole(encoding.decode(raw).0));
     }
     let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-    let error = match simdutf8::compat::from_utf8(raw) {
-        Ok(text) => return Ok(Cow::Borrowed(text)),
-        Err(error) => error.valid_up_to(),
-    };
+    let found = utf8::read(raw);
+    // One byte that is damaged in UTF-8 can be the only letter with an accent in another encoding.
+    if found.as_ref().is_ok_and(|it| it.damaged == 0 || utf8::has_long(raw)) {
+        return found;
+    }
     let head = String::from_utf8_lossy(&raw[..raw.len().min(HEADER_BYTES)]);
-    let encoding = encoding(&head).ok_or(error)?;
-    let (text, _, damaged) = encoding.decode(raw);
-    if damaged { Err(error) } else { Ok(text) }
+    let named = encoding(&head).map(|encoding| encoding.decode(raw));
+    match named {
+        Some((text, _, false)) => Ok(whole(text)),
+        Some(_) | None => found,
+    }
 }
 
 /// Returns the encoding that a header names. A text of Project Gutenberg whose header names none
@@ -97,6 +101,15 @@ pub(super) fn released(head: &str) -> Option<&str> {
     })?;
     let date = date.split('[').next().unwrap_or(date).trim();
     (!date.is_empty()).then_some(date)
+}
+
+/// Returns the year in which the printed book was published, if newer headers name it: `Original
+/// publication: London: Macmillan, 1897`.
+pub(super) fn published(head: &str) -> Option<u64> {
+    let value = value(head, &["Original publication:"])?;
+    let words = value.split(|c: char| !c.is_ascii_digit());
+    let years = words.filter(|word| word.len() == 4).filter_map(|word| word.parse().ok());
+    years.filter(|year| (1400..2100).contains(year)).last()
 }
 
 /// Returns the number of the book: `[EBook #4242]` on any line.
@@ -183,6 +196,18 @@ mod tests {
     }
 
     #[test]
+    fn the_year_of_the_printed_book_is_read_from_newer_headers() {
+        for (head, year) in [
+            ("Original publication: London: Macmillan and Co, 1897", Some(1897)),
+            ("Original Publication: New York: Harper, 1901, pubdate 1911.", Some(1911)),
+            ("Original publication: 12345, n.d.", None),
+            ("Release Date: May 1, 2005 [EBook #4242]", None),
+        ] {
+            assert_eq!(published(head), year, "{head}");
+        }
+    }
+
+    #[test]
     fn encodings_are_found_by_the_names_that_headers_use() {
         let cases = [
             ("Character set encoding: ISO-8859-1", Some("windows-1252")),
@@ -205,8 +230,22 @@ mod tests {
         for (head, name) in cases {
             assert_eq!(encoding(head).map(Encoding::name), name, "{head}");
         }
-        assert_eq!(decode(b"\xff\xfea\0\xe9\0").unwrap(), "a\u{e9}");
-        assert_eq!(decode(b"\xef\xbb\xbfa").unwrap(), "a");
-        assert_eq!(decode(b"abc\xff"), Err(3));
+        let russian = "Съешь же ещё этих мягких булок.";
+        let gutenberg = "The Project Gutenberg EBook of X\n";
+        for (raw, text, damaged) in [
+            (b"\xff\xfea\0\xe9\0".to_vec(), "a\u{e9}".to_owned(), 0),
+            (b"\xef\xbb\xbfa".to_vec(), "a".to_owned(), 0),
+            (b"abc\xff".to_vec(), "abc\u{fffd}".to_owned(), 1),
+            ([gutenberg.as_bytes(), b"caf\xe9"].concat(), format!("{gutenberg}caf\u{e9}"), 0),
+            (
+                [gutenberg.as_bytes(), russian.as_bytes(), b"\xff"].concat(),
+                format!("{gutenberg}{russian}\u{fffd}"),
+                1,
+            ),
+        ] {
+            let found = decode(&raw).unwrap();
+            assert_eq!((found.text.as_ref(), found.damaged), (text.as_str(), damaged));
+        }
+        assert_eq!(decode(b"abc\xff\xff"), Err(3));
     }
 }

@@ -4,7 +4,9 @@
 //! continues them on the next lines. Texts of the 1990s end their header with `*END*THE SMALL
 //! PRINT`, and the text itself with a line such as `End of The Project Gutenberg Etext of …`. If a
 //! mark follows, such a line is only used shortly before it. A text without marks is not changed.
+//! Of a file with several texts, the fields are those of the first.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::fields::{self, HEADER_BYTES, starts_with};
@@ -25,11 +27,13 @@ const NOTE_LINES: usize = 8;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Book<'a> {
     /// The text, without header and licence if they are removed.
-    pub(super) text: &'a str,
+    pub(super) text: Cow<'a, str>,
     /// The title in the header.
     pub(super) title: Option<&'a str>,
     /// The release date in the header, as it is written there.
     pub(super) released: Option<&'a str>,
+    /// The year of the printed book in the header.
+    pub(super) published: Option<u64>,
     /// The number that Project Gutenberg gave the book.
     pub(super) number: Option<&'a str>,
     /// The ISO 639-1 code of the language, if it is one of the common ones.
@@ -38,15 +42,47 @@ pub(super) struct Book<'a> {
 
 /// Reads the header. If `cut` is set, the returned text is only the part between the marks.
 pub(super) fn read(text: &str, cut: bool) -> Book<'_> {
-    let marks = marks(text);
+    let parts = parts(text);
+    let first = parts.first().copied().unwrap_or_default();
+    let marks = marks(first);
     let head = marks.start.map_or("", |(start, _)| &text[..start]);
+    let left = match parts.as_slice() {
+        _ if !cut => Cow::Borrowed(text),
+        [_] => Cow::Borrowed(marks.between(first)),
+        parts => {
+            let texts = parts.iter().map(|part| self::marks(part).between(part));
+            Cow::Owned(texts.filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n"))
+        }
+    };
     Book {
-        text: if cut { marks.between(text) } else { text },
+        text: left,
         title: fields::value(head, &["Title:"]),
         released: fields::released(head),
+        published: fields::published(head),
         number: fields::number(head),
         language: fields::value(head, &["Language:"]).and_then(fields::language_code),
     }
+}
+
+/// Returns the texts of a file: a text starts at a start mark, or at the end of the small print,
+/// if the text before it has ended.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    let (mut at, mut has_ended) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        match mark(line, &text[start..]) {
+            Some(Mark::End | Mark::Closing) => has_ended = true,
+            Some(Mark::Start | Mark::SmallPrint) if has_ended => {
+                parts.push(&text[from..start]);
+                (from, has_ended) = (start, false);
+            }
+            Some(Mark::Start | Mark::SmallPrint) | None => {}
+        }
+    }
+    parts.push(&text[from..]);
+    parts
 }
 
 /// The positions of the marks: start and end of the first one, and the start of the last one.
@@ -292,7 +328,17 @@ mod tests {
             (
                 "*** START OF PROJECT GUTENBERG X ***\nt\n*** END OF PROJECT GUTENBERG X ***\nl\n\
                  *** START OF PROJECT GUTENBERG Y ***\nu\n*** END OF PROJECT GUTENBERG Y ***\nl",
-                "t\n*** END OF PROJECT GUTENBERG X ***\nl\n*** START OF PROJECT GUTENBERG Y ***\nu",
+                "t\n\nu",
+            ),
+            (
+                "s\n*END*THE SMALL PRINT!*END*\nt\n\nEnd of The Project Gutenberg Etext of X\n\nh\n\
+                 *END*THE SMALL PRINT!*END*\nu\n\nEnd of The Project Gutenberg Etext of Y\n",
+                "t\n\nu",
+            ),
+            (
+                "*** START OF PROJECT GUTENBERG X ***\nt\nEnd of Project Gutenberg's X\nh\n\
+                 *** START OF PROJECT GUTENBERG Y ***\nu",
+                "t\n\nu",
             ),
             // Lines of a book that look like marks.
             (
@@ -310,6 +356,19 @@ mod tests {
             assert_eq!(read(text, true).text, left.trim_matches('\n'), "{text:?}");
             assert_eq!(read(text, false).text, text);
         }
+    }
+
+    #[test]
+    fn the_second_text_of_a_file_can_be_anywhere() {
+        let start = "*** START OF PROJECT GUTENBERG X ***\n";
+        let end = "*** END OF PROJECT GUTENBERG X ***\n";
+        let long = "words of the book\n".repeat(4000);
+        let licence = "licence\n".repeat(3000);
+        let one = format!("Title: A\n{start}{long}{end}{licence}Title: B\n");
+        let text = format!("{one}{start}{long}{end}{licence}");
+        let book = read(&text, true);
+        assert_eq!(book.title, Some("A"));
+        assert_eq!(book.text, format!("{}\n\n{}", long.trim_end(), long.trim_end()));
     }
 
     #[test]

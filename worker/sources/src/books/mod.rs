@@ -33,6 +33,7 @@ use thresher_formats::form::Form;
 use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::piece::Piece;
 use thresher_formats::unpack::{DamageError, UnpackedReader};
+use thresher_formats::utf8::Utf8Text;
 use thresher_unit::UnitError;
 
 /// The licence of Project Gutenberg's texts, which are free of copyright in the United States.
@@ -113,7 +114,7 @@ impl Source for Books {
                 url,
                 date: &date,
                 title,
-                text: book.text,
+                text: &book.text,
                 language: book.language,
                 meta: Some(&meta),
                 ..Page::default()
@@ -152,7 +153,7 @@ fn read_file(
         emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
         return Ok(digest);
     }
-    let text = match fields::decode(&raw) {
+    let Utf8Text { text, damaged } = match fields::decode(&raw) {
         Ok(text) => text,
         Err(at) => {
             let detail = format!("byte {at} is not valid UTF-8, and the header names no encoding");
@@ -169,15 +170,17 @@ fn read_file(
     let url =
         if numbered { format!("http://www.gutenberg.org/ebooks/{number}") } else { String::new() };
     let title = book.title.unwrap_or(stem);
-    let meta = meta(title, &Value::Null, &url);
+    let published = book.published.filter(|_| job.books.cut_boilerplate);
+    let meta = meta(title, &json!(published), &url);
     emit(outcome(&Page {
         id,
         url: &url,
         date: book.released.unwrap_or_default(),
         title,
-        text: book.text,
+        text: &book.text,
         language: book.language,
         meta: Some(&meta),
+        damaged_characters: damaged,
         ..Page::default()
     }))?;
     Ok(digest)
@@ -254,13 +257,17 @@ mod tests {
         assert_eq!(read_bytes(&Books, "books", "a.jsonl", dos)[0].outcome(), "x\ny\nz");
         let published = job("books", "redpajama-v1", "");
         assert_eq!(read_with(&Books, &published, "a.jsonl", dos)[0].outcome(), "x\r\ny\rz");
+        let null = b"{\"publication_date\":null,\"short_book_title\":\"T\",\"text\":\"x\"}\n";
+        let seen_null = read_bytes(&Books, "books", "pg19.jsonl", null);
+        let Seen::Page { date, meta, .. } = &seen_null[0] else { panic!("{seen_null:?}") };
+        assert_eq!((date.as_str(), &meta["publication_date"]), ("", &Value::Null));
         assert_eq!(seen[1].outcome(), "books/empty");
         assert_eq!(seen[2].outcome(), "json_no_text");
     }
 
     #[test]
     fn a_book_that_is_not_text_or_is_too_large_is_quarantined() {
-        let seen = read_bytes(&Books, "books", "a.txt", b"abc\xff");
+        let seen = read_bytes(&Books, "books", "a.txt", b"abc\xff\xff");
         assert_eq!(seen[0].outcome(), "invalid_utf8");
         let latin = b"Character set encoding: ISO-8859-1\n\ncaf\xe9";
         let seen = read_bytes(&Books, "books", "a.txt", latin);

@@ -159,7 +159,7 @@ mod tests {
     fn rows_that_are_not_documents_are_reported_with_their_offset() {
         let input =
             b"{\"text\":\"a\",\"url\":\"u\",\"timestamp\":\"t\"}\n{\"text\":\"\"}\nnothing\n\
-                      {\"url\":\"u\"}\n{\"text\":\"\xff\"}\n[1]\n{\"text\":\"b\"}\n";
+                      {\"url\":\"u\"}\n{\"text\":\"\xff\xff\"}\n[1]\n{\"text\":\"b\"}\n";
         let seen = read_bytes(&C4, "c4", "x.json", input);
         let outcomes: Vec<(u64, String)> =
             seen.iter().map(|record| (record.offset(), record.outcome())).collect();
@@ -169,8 +169,8 @@ mod tests {
             (51, "invalid_json"),
             (59, "json_no_text"),
             (71, "invalid_utf8"),
-            (84, "json_not_an_object"),
-            (88, "b"),
+            (85, "json_not_an_object"),
+            (89, "b"),
         ];
         assert_eq!(outcomes, expected.map(|(at, outcome)| (at, outcome.to_owned())));
     }

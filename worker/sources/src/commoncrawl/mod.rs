@@ -17,6 +17,7 @@ use super::{Input, Page, ReadRecord, RecordOutcome, RecordSink, Source, forms};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
 use thresher_formats::http_response::HttpLimits;
 use thresher_formats::stop::Stop;
+use thresher_formats::utf8::{self, Utf8Text};
 use thresher_formats::warc::{Header, Item, Record, WarcLimits, WarcReader};
 use thresher_text::html::{HtmlRules, page_text_of_type};
 use thresher_text::lines::has_chars;
@@ -142,7 +143,7 @@ fn read_record(
         sink(ReadRecord { offset: record.offset, record: record.index, bytes, outcome })
     };
     let least = job.commoncrawl.min_chars;
-    let mut page = |title: &str, text: &str| {
+    let mut page = |title: &str, text: &str, damaged_characters: u64| {
         if has_chars(text, least) {
             emit(RecordOutcome::Page(Page {
                 id,
@@ -151,6 +152,7 @@ fn read_record(
                 title,
                 text,
                 payload_digest,
+                damaged_characters,
                 ..Page::default()
             }))
         } else {
@@ -162,10 +164,13 @@ fn read_record(
         "conversion" if !is_text(&content_type) => {
             emit(RecordOutcome::Dropped { id, url, reason: "content_type", detail: &content_type })
         }
-        "conversion" => match wet::split(record.body, wet_rules(job)) {
-            Ok((title, text)) => page(&title, &text),
+        "conversion" => match utf8::read(record.body) {
+            Ok(Utf8Text { text, damaged }) => {
+                let (title, text) = wet::split(&text, wet_rules(job));
+                page(&title, &text, damaged)
+            }
             Err(at) => {
-                let detail = format!("byte {at} of the body is no UTF-8");
+                let detail = format!("byte {at} of the body is not valid UTF-8");
                 emit(RecordOutcome::Quarantined {
                     id,
                     url,
@@ -180,7 +185,7 @@ fn read_record(
         "response" => {
             let identified = essence(record.header.get("WARC-Identified-Payload-Type"));
             match page_text_of_type(record.body, url, Some(&identified), html, stop) {
-                Ok(found) => page(&found.title, &found.text),
+                Ok(found) => page(&found.title, &found.text, 0),
                 Err(error) => {
                     let (reason, detail) = (error.reason(), error.to_string());
                     emit(RecordOutcome::Dropped { id, url, reason, detail: &detail })

@@ -134,6 +134,36 @@ fn the_identified_type_goes_before_the_declared_one() {
 }
 
 #[test]
+fn a_response_that_is_not_a_whole_page_of_http_is_dropped_by_name() {
+    let page = "<html><body><p>A page with a sentence that is long enough.</p></body></html>";
+    let text = "A page with a sentence that is long enough.";
+    let html = "Content-Type: text/html\r\n\r\n";
+    for (head, expected) in [
+        (format!("HTTP/1.1 200 OK\r\n{html}"), text),
+        (format!("HTTP/1.1 203 Changed\r\n{html}"), text),
+        (format!("HTTP/2 200\r\n{html}"), text),
+        (format!("HTTP/1.1 206 Partial Content\r\n{html}"), "http_status"),
+        (format!("HTTP/1.1 304 Not Modified\r\n{html}"), "http_status"),
+        (format!("ICY 200 OK\r\n{html}"), "http_malformed"),
+        // A response of HTTP/0.9 has no head.
+        (String::new(), "http_malformed"),
+        ("SHOUTcast Server 1.9\r\n\r\n".to_owned(), "http_malformed"),
+        ("200 OK\r\n\r\n".to_owned(), "http_malformed"),
+    ] {
+        let http = format!("{head}{page}");
+        let length = http.len();
+        let record = format!(
+            "WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http\r\n\
+             Content-Length: {length}\r\n\r\n{http}\r\n\r\n"
+        );
+        let seen = read("x.warc", record.as_bytes());
+        let [one] = &seen[..] else { panic!("{seen:?}") };
+        assert_eq!(one.outcome(), expected, "{head:?}");
+        assert!(!matches!(one, Seen::Quarantined { .. }));
+    }
+}
+
+#[test]
 fn conversions_and_responses_of_other_types_are_dropped_by_their_type() {
     let record = |kind: &str, content_type: &str, body: &str| {
         format!(

@@ -21,9 +21,8 @@ pub(super) struct Rules {
     pub(super) trailing_lines: bool,
 }
 
-/// Returns title and text, or the position of the first byte that is not valid UTF-8.
-pub(super) fn split(body: &[u8], rules: Rules) -> Result<(String, Cow<'_, str>), usize> {
-    let text = simdutf8::compat::from_utf8(body).map_err(|error| error.valid_up_to())?;
+/// Returns title and text.
+pub(super) fn split(text: &str, rules: Rules) -> (String, Cow<'_, str>) {
     let text = with_line_feeds(text);
     let cut = if rules.cut_at_warc_line { warc_line(&text) } else { None };
     let length = cut.unwrap_or(text.len());
@@ -36,12 +35,12 @@ pub(super) fn split(body: &[u8], rules: Rules) -> Result<(String, Cow<'_, str>),
     };
     if !rules.trailing_lines {
         let end = text[start..length].trim_end_matches('\n').len();
-        return Ok((title, of(start..start + end)));
+        return (title, of(start..start + end));
     }
     if start == length && !text[..length].ends_with('\n') {
-        return Ok((title, Cow::Borrowed("")));
+        return (title, Cow::Borrowed(""));
     }
-    Ok((title, as_ccnet_read_it(of(start..length), cut.is_some())))
+    (title, as_ccnet_read_it(of(start..length), cut.is_some()))
 }
 
 /// Returns the text with a line feed at each end of a line.
@@ -107,7 +106,7 @@ mod tests {
     const CCNET: Rules = Rules { cut_at_warc_line: true, trailing_lines: true };
 
     fn of(body: &str, rules: Rules) -> (String, String) {
-        let (title, text) = split(body.as_bytes(), rules).unwrap();
+        let (title, text) = split(body, rules);
         (title, text.into_owned())
     }
 
@@ -120,7 +119,6 @@ mod tests {
         assert_eq!(of("Title \nline 1\nline 2\n\n", PLAIN), pair("Title", "line 1\nline 2"));
         assert_eq!(of("only", PLAIN), pair("only", ""));
         assert_eq!(of("", PLAIN), pair("", ""));
-        assert_eq!(split(b"ab\xff", PLAIN), Err(2));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Row {
     slice: Loose,
     url: Loose,
     date: Loose,
+    /// The source's own words, of which `date` is a normal form.
+    date_stated: Loose,
     dump: Loose,
     title: Loose,
     licence: Loose,
@@ -116,8 +118,9 @@ impl Columns {
         &self.row.url.0
     }
 
+    /// Returns the date in the words of the source.
     pub(super) fn date(&self) -> &str {
-        &self.row.date.0
+        given(&self.row.date_stated.0).unwrap_or(&self.row.date.0)
     }
 
     pub(super) fn title(&self) -> &str {

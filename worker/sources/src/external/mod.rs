@@ -110,6 +110,8 @@ fn emit(
             meta: given.meta.as_ref(),
             withdrawn: None,
             missing_files: 0,
+            omitted_files: 0,
+            damaged_characters: 0,
             published: None,
         }),
         (_, None) => RecordOutcome::Dropped { id, url, reason: "external/empty", detail: "" },

@@ -2,32 +2,33 @@
 //!
 //! An archive is read twice: first for its repositories and their licence files (`roots`), then for
 //! everything else. If licence files are links, it is read once more for the files they lead to.
-//! Reading a tar ends at damage, because the start of the next file is unknown; in a zip, damage
-//! loses one file, and an archive whose files overlap is not unpacked at all.
+//! Damage loses one file. A zip whose files overlap is not unpacked at all.
 //!
 //! **Invariant:** each file is one record; folders and links are not records.
 
+mod local_files;
+mod methods;
 mod roots;
-
-use std::io::{self, BufRead, BufReader, Read};
+mod tar_walk;
+mod zip_walk;
 
 use serde_json::json;
 use thresher_job::JobSpec;
 
 use super::{CodeFile, Evaluated, licence};
-use crate::noted::{ErrorNote, Noted};
-use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink, forms};
-use roots::{Roots, folder_of, plain_path};
+use crate::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
+use roots::Roots;
 use thresher_formats::form::Form;
-use thresher_formats::gzip::{GzipLimits, InputDigest};
-use thresher_formats::json_lines::REASON_EMPTY;
-use thresher_formats::unpack::{DamageError, UnpackedReader, Unpacker};
+use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
 
 /// The reason for an archive that cannot be read, or not to its end.
 const REASON_DAMAGED: &str = "archive_damaged";
 /// The reason for one file of a zip archive that cannot be read.
 const REASON_FILE_DAMAGED: &str = "archive_file_damaged";
+/// The reason for one file of a zip archive that is encrypted, or packed by a method that is not
+/// read.
+const REASON_UNSUPPORTED: &str = "archive_file_unsupported";
 /// The reason for a file that exceeds `records.max_bytes`.
 const REASON_TOO_LARGE: &str = "record_too_large";
 
@@ -49,7 +50,7 @@ pub(super) fn read(
     let form = input.form()?;
     let unknown = matches!(form, Form::Other | Form::Empty);
     let zip = form == Form::Zip || (unknown && is_zip(input.path()));
-    let walk = if zip { walk_zip } else { walk_tar };
+    let walk = if zip { zip_walk::walk } else { tar_walk::walk };
     let mut roots = Roots::default();
     walk(job, input, &mut |entry| {
         note_licence(&mut roots, &entry);
@@ -178,174 +179,14 @@ fn damaged<'a>(offset: u64, error: &dyn std::fmt::Display) -> Entry<'a> {
     Entry { offset, path: "", bytes: 0, content }
 }
 
-fn cut(read: usize, bytes: u64) -> (&'static str, String) {
-    (REASON_DAMAGED, format!("the file has {bytes} bytes, and {read} are there"))
-}
+/// The reason and the detail of a file that cannot be read.
+type Refused = (&'static str, String);
 
-/// Reads a file's content up to the limit; the rest is not read.
-fn content_of(
-    reader: impl Read,
-    limit: u64,
-    buffer: &mut Vec<u8>,
-) -> io::Result<Result<(), (&'static str, String)>> {
-    buffer.clear();
-    reader.take(limit + 1).read_to_end(buffer)?;
-    let fits = buffer.len() as u64 <= limit;
-    Ok(if fits { Ok(()) } else { Err((REASON_TOO_LARGE, format!("more than {limit} bytes"))) })
-}
-
-fn walk_tar(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
-    let note = ErrorNote::default();
-    let raw = Noted { input: input.open_at(0)?, note: note.clone() };
-    let unpacked = Unpacker::new(raw, GzipLimits::default()).expecting(&forms::GITHUB_ARCHIVE);
-    let unpacked = unpacked.without_guesses();
-    let mut plain = BufReader::new(UnpackedReader::new(unpacked));
-    match plain.fill_buf() {
-        Ok([]) => {
-            let content = Content::Damaged(REASON_EMPTY, String::new());
-            return each(Entry { offset: 0, path: "", bytes: 0, content });
-        }
-        Ok(_) => {}
-        Err(error) => {
-            let error = note.take().unwrap_or(error);
-            return match DamageError::of(&error) {
-                Some(_) => each(damaged(0, &error)),
-                None => Err(input.failed(&error)),
-            };
-        }
-    }
-    let mut archive = tar::Archive::new(plain);
-    let mut buffer = Vec::new();
-    let mut at = 0;
-    let walked = (|| -> io::Result<Result<(), UnitError>> {
-        for entry in archive.entries()? {
-            let entry = entry?;
-            at = entry.raw_header_position();
-            let path = plain_path("", &String::from_utf8_lossy(&entry.path_bytes()));
-            if let Some(target) = link_target(&entry, &path) {
-                let content = Content::Link(&target);
-                if let Err(error) = each(Entry { offset: at, path: &path, bytes: 0, content }) {
-                    return Ok(Err(error));
-                }
-                continue;
-            }
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let bytes = entry.size();
-            let limit = job.records.max_bytes.0;
-            let content = match content_of(entry, limit, &mut buffer) {
-                Ok(Ok(())) if (buffer.len() as u64) < bytes => Err(cut(buffer.len(), bytes)),
-                Ok(content) => content,
-                Err(error) => Err((REASON_DAMAGED, error.to_string())),
-            };
-            // The tar ends with the file that is damaged.
-            let ends = matches!(content, Err((REASON_DAMAGED, _)));
-            let content = file_or_damage(content, &buffer);
-            let result = each(Entry { offset: at, path: &path, bytes, content });
-            if result.is_err() || ends {
-                return Ok(result);
-            }
-        }
-        Ok(Ok(()))
-    })();
-    if let Some(error) = note.take() {
-        return Err(input.failed(&error));
-    }
-    match walked {
-        Ok(result) => result,
-        Err(error) => each(damaged(at, &error)),
-    }
-}
-
-fn file_or_damage<'a>(
-    content: Result<(), (&'static str, String)>,
-    buffer: &'a [u8],
-) -> Content<'a> {
+fn file_or_damage(content: Result<(), Refused>, buffer: &[u8]) -> Content<'_> {
     match content {
         Ok(()) => Content::File(buffer),
         Err((reason, detail)) => Content::Damaged(reason, detail),
     }
-}
-
-/// Returns where an entry at `path` leads, if it is a link. A symbolic link is relative to its
-/// folder, a hard link to the archive.
-fn link_target(entry: &tar::Entry<'_, impl Read>, path: &str) -> Option<String> {
-    let kind = entry.header().entry_type();
-    if !kind.is_symlink() && !kind.is_hard_link() {
-        return None;
-    }
-    let target = entry.link_name_bytes()?;
-    let folder = if kind.is_symlink() { folder_of(path) } else { "" };
-    Some(plain_path(folder, &String::from_utf8_lossy(&target)))
-}
-
-/// Returns a message if two files of an archive share compressed bytes. No program packs like this
-/// except to make a small archive that takes hours to unpack.
-fn overlap<R: Read + io::Seek>(archive: &mut zip::ZipArchive<R>) -> Option<String> {
-    let mut spans = Vec::with_capacity(archive.len());
-    for index in 0..archive.len() {
-        // A file whose own header is damaged is quarantined when it is read.
-        let Ok(file) = archive.by_index_raw(index) else { continue };
-        let Some(data) = file.data_start() else { continue };
-        spans.push((file.header_start(), data.saturating_add(file.compressed_size())));
-    }
-    spans.sort_unstable();
-    let second = spans.windows(2).find(|two| two[1].0 < two[0].1)?[1].0;
-    Some(format!("the file at byte {second} overlaps the one before it"))
-}
-
-/// Returns whether a file of a zip is a symbolic link, whose content is where it leads.
-fn is_link<R: Read>(file: &zip::read::ZipFile<'_, R>) -> bool {
-    file.unix_mode().is_some_and(|mode| mode & 0o170_000 == 0o120_000)
-}
-
-fn walk_zip(job: &JobSpec, input: &Input<'_>, each: &mut Each<'_>) -> Result<(), UnitError> {
-    let note = ErrorNote::default();
-    let raw = Noted { input: input.seekable()?, note: note.clone() };
-    let failed = || note.take().map(|error| input.failed(&error));
-    let mut archive = match zip::ZipArchive::new(BufReader::new(raw)) {
-        Ok(archive) => archive,
-        Err(error) => return failed().map_or_else(|| each(damaged(0, &error)), Err),
-    };
-    if let Some(detail) = overlap(&mut archive) {
-        let content = Content::Damaged(REASON_DAMAGED, detail);
-        return each(Entry { offset: 0, path: "", bytes: 0, content });
-    }
-    let mut buffer = Vec::new();
-    for index in 0..archive.len() {
-        let read = (|| -> Result<_, zip::result::ZipError> {
-            let file = archive.by_index(index)?;
-            let path = plain_path("", &file.name()?);
-            let (offset, bytes, is_link) = (file.header_start(), file.size(), is_link(&file));
-            let content = match is_link || file.is_file() {
-                true => Some(content_of(file, job.records.max_bytes.0, &mut buffer)),
-                false => None,
-            };
-            Ok((path, offset, bytes, content, is_link))
-        })();
-        if let Some(error) = failed() {
-            return Err(error);
-        }
-        let (path, offset, bytes, content, is_link) = match read {
-            Ok((_, _, _, None, _)) => continue,
-            Ok((path, offset, bytes, Some(content), is_link)) => {
-                (path, offset, bytes, content.map_err(|error| error.to_string()), is_link)
-            }
-            Err(error) => (String::new(), 0, 0, Err(error.to_string()), false),
-        };
-        let target;
-        let content = match content {
-            Err(error) => Content::Damaged(REASON_FILE_DAMAGED, error),
-            Ok(Ok(())) if is_link => {
-                target = plain_path(folder_of(&path), &String::from_utf8_lossy(&buffer));
-                Content::Link(&target)
-            }
-            Ok(content) => file_or_damage(content, &buffer),
-        };
-        each(Entry { offset, path: &path, bytes, content })?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,13 +3,10 @@
 //! | in the line | becomes |
 //! |---|---|
 //! | an escape of half a surrogate pair | `\ufffd` |
-//! | surrogates in three bytes each, as CESU-8 has them | their character, or U+FFFD for a half |
 //! | `NaN`, `Infinity`, a number that no float can hold | `null` |
 //! | a control character inside a string | its escape |
 //!
 //! **Invariant:** what is valid JSON stays as it is.
-
-use std::borrow::Cow;
 
 /// Returns the line as JSON, as far as the table above goes.
 pub(super) fn repaired(line: &str) -> String {
@@ -91,48 +88,6 @@ fn escape(line: &str, at: usize, out: &mut String) -> usize {
     }
 }
 
-/// Returns the text of a line whose only deviations from UTF-8 are surrogates in three bytes, or
-/// the offset of the first other one.
-pub(super) fn text_of(line: &[u8]) -> Result<Cow<'_, str>, usize> {
-    let mut out = String::new();
-    let mut at = 0;
-    loop {
-        let error = match simdutf8::compat::from_utf8(&line[at..]) {
-            Ok(text) if at == 0 => return Ok(Cow::Borrowed(text)),
-            Ok(text) => {
-                out.push_str(text);
-                return Ok(Cow::Owned(out));
-            }
-            Err(error) => error.valid_up_to(),
-        };
-        out.push_str(str::from_utf8(&line[at..at + error]).unwrap_or_default());
-        at += error;
-        let high = surrogate(&line[at..]).ok_or(at)?;
-        let low = surrogate(&line[at + 3..]).filter(|low| (0xdc00..=0xdfff).contains(low));
-        match low {
-            Some(low) if high < 0xdc00 => {
-                let code = 0x10000 + ((u32::from(high) - 0xd800) << 10) + u32::from(low) - 0xdc00;
-                out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-                at += 6;
-            }
-            _ => {
-                out.push(char::REPLACEMENT_CHARACTER);
-                at += 3;
-            }
-        }
-    }
-}
-
-/// Returns the surrogate that the first three bytes encode.
-fn surrogate(bytes: &[u8]) -> Option<u16> {
-    match bytes {
-        [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] => {
-            Some(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,20 +108,6 @@ mod tests {
             ("\"\\u12", "\"\\u12"),
         ] {
             assert_eq!(repaired(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn surrogates_in_three_bytes_become_characters() {
-        for (line, expected) in [
-            (&b"a\xed\xa0\xbd\xed\xb8\x80b"[..], Ok("a\u{1f600}b")),
-            (b"\xed\xa0\xbd", Ok("\u{fffd}")),
-            (b"\xed\xb8\x80\xed\xa0\xbdx", Ok("\u{fffd}\u{fffd}x")),
-            (b"z\xc3\xbcr", Ok("z\u{fc}r")),
-            (b"ab\xff", Err(2)),
-            (b"\xed\xa0", Err(0)),
-        ] {
-            assert_eq!(text_of(line), expected.map(Cow::Borrowed));
         }
     }
 }

@@ -33,6 +33,8 @@ fn a_row_is_read_if_its_text_can_be() {
         "\u{1f600} \u{fffd}"
     );
     assert_eq!(outcome(b"\xef\xbb\xbf{\"text\": \"a\"}"), "a");
+    assert_eq!(outcome(b"{\"text\": \"caf\xe9\"}"), "caf\u{fffd}");
+    assert_eq!(outcome(b"{\"url\": \"\xff\", \"text\": \"a\"}"), "a");
 }
 
 #[test]
@@ -52,7 +54,8 @@ fn other_rows_are_quarantined_with_the_rule_that_they_break() {
         (br#"{"text": "a""#, "invalid_json"),
         (br#"{"text": "a"} {}"#, "invalid_json"),
         (br#"{'text': 'a'}"#, "invalid_json"),
-        (b"{\"text\": \"\xff\"}", "invalid_utf8"),
+        (b"{\"text\": \"\xff\xff\"}", "invalid_utf8"),
+        (b"{\"text\": \"caf\xe9 cr\xe8me\"}", "invalid_utf8"),
         (br#"{"text": ""}"#, "c4/empty"),
     ] {
         assert_eq!(outcome(line), reason, "{}", line.escape_ascii());
@@ -65,6 +68,6 @@ fn fields_of_another_type_are_read_as_their_digits_or_not_at_all() {
     let seen = read_bytes(&C4, "c4", "x.json", line);
     let Seen::Page { url, date, .. } = &seen[0] else { panic!("{seen:?}") };
     assert_eq!((url.as_str(), date.as_str()), ("5", ""));
-    let row: Map<String, Value> = parse(br#"{"a": 1, "b": NaN, "a": 2}"#).unwrap();
+    let (row, _): (Map<String, Value>, u64) = parse(br#"{"a": 1, "b": NaN, "a": 2}"#).unwrap();
     assert_eq!(row, Map::from_iter([("a".into(), 2.into()), ("b".into(), Value::Null)]));
 }

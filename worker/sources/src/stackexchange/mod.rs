@@ -9,7 +9,6 @@
 //! split therefore exchange their rows first. An archive is never split.
 
 mod archive;
-mod entities;
 mod html;
 mod parts;
 mod posts;
@@ -307,6 +306,7 @@ impl<'r, 't> Reading<'r, 't> {
             text: &text,
             licence: Some(licence.as_str()).filter(|it| !it.is_empty()),
             meta: Some(&meta),
+            damaged_characters: thread.damaged(question),
             ..Page::default()
         });
         self.emit(at.0, at.1, outcome)

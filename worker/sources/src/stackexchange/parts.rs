@@ -5,19 +5,20 @@
 //! A row that belongs to no thread stays in the part of its own piece. Each row is therefore in one
 //! part, and the threads of a part are a function of the file and the number of parts.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use thresher_job::{JobSpec, SourceSpec};
 
 use super::posts::Row;
-use super::rows::Rows;
+use super::rows::{COMMENT_BYTES, LOOK_AHEAD_BYTES, Rows};
 use super::sorter::{Sortable, Sorter};
 use super::{Reading, StackExchange, sort_failed};
 use crate::{GiveRow, Input, Joined, PartRows, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
+use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 
 /// A row with the part to which it belongs.
@@ -52,6 +53,18 @@ fn part_of(row: &Row, own: u32, parts: u32) -> u32 {
     }
 }
 
+/// Returns the bytes by which [`Rows`] knows whether a piece starts inside a comment.
+fn around(input: &Input<'_>, piece: Piece) -> Result<Vec<u8>, UnitError> {
+    let mut bytes = Vec::new();
+    if piece.offset > 0 {
+        let from = piece.offset.saturating_sub(COMMENT_BYTES);
+        let length = piece.offset - from + LOOK_AHEAD_BYTES;
+        let read = input.open_at(from)?.take(length).read_to_end(&mut bytes);
+        read.map_err(|error| input.failed(&error))?;
+    }
+    Ok(bytes)
+}
+
 impl Joined for StackExchange {
     fn scatter(
         &self,
@@ -62,9 +75,10 @@ impl Joined for StackExchange {
     ) -> Result<InputDigest, UnitError> {
         let failed = |error: &std::io::Error| input.failed(error);
         let piece = input.piece().unwrap_or_default();
+        let around = around(input, piece)?;
         let mut reader = BufReader::new(HashedReader::up_to(input.open()?, piece.length));
         let most = job.stackexchange.max_row_bytes.0 as usize;
-        let mut rows = Rows::of_piece(&mut reader, most, piece);
+        let mut rows = Rows::of_piece(&mut reader, most, piece, &around);
         let mut sorter = Sorter::new(input.scratch(), job.stackexchange.sort_memory.0);
         while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
             let part = part_of(&row, own, parts);

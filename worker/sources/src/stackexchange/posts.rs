@@ -1,15 +1,17 @@
 //! The posts of a `Posts.xml`: the fields of a tag `<row …/>`, or what is wrong with it.
 //!
 //! Attributes are read as XML, except that an `&` that starts no entity of XML is accepted: it
-//! stays as it is, and a body in HTML then means the same.
+//! stays as it is, and a body in HTML then means the same. A few bytes that are not valid UTF-8 cost
+//! no more than themselves.
 
 use std::borrow::Cow;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde::{Deserialize, Serialize};
+use thresher_formats::utf8::{self, Utf8Text};
 
-use super::entities;
+use crate::entities;
 
 /// Reason of markup that is not a row.
 pub(super) const MALFORMED: &str = "row_malformed";
@@ -35,6 +37,9 @@ pub(super) struct Post {
     pub(super) body: String,
     /// `ContentLicense`; empty if the dump has none.
     pub(super) licence: String,
+    /// Number of damaged sequences in the row, which U+FFFD replaces.
+    #[serde(default)]
+    pub(super) damaged: u64,
 }
 
 impl Post {
@@ -62,15 +67,15 @@ pub(super) enum Row {
 /// Returns the row of a tag from `<row` to `>`.
 pub(super) fn row_of(tag: &[u8]) -> Row {
     let bad = |reason: &'static str, detail| Row::Bad { reason: reason.into(), detail };
-    let text = match simdutf8::compat::from_utf8(tag) {
+    let Utf8Text { text, damaged } = match utf8::read(tag) {
         Ok(text) => text,
-        Err(error) => {
-            let detail = format!("byte {} of the row is not valid UTF-8", error.valid_up_to());
+        Err(at) => {
+            let detail = format!("byte {at} of the row is not valid UTF-8");
             return bad("invalid_utf8", detail);
         }
     };
-    match post_of(text) {
-        Ok(post) => Row::Post(Box::new(post)),
+    match post_of(&text) {
+        Ok(post) => Row::Post(Box::new(Post { damaged, ..post })),
         Err(detail) => bad(MALFORMED, detail),
     }
 }

@@ -1,13 +1,15 @@
 //! Finds the rows of a `Posts.xml` by their markup, wherever lines start and end.
 //!
-//! XML has no `<` inside an attribute, so `<row` and a blank start a row whatever is before them.
+//! XML has no `<` inside an attribute, so `<row` and a blank start a row whatever is before them,
+//! except in a comment. A comment has at most `COMMENT_BYTES`; otherwise its start is text.
 //! A row ends with the first `>` outside of quotation marks, or, if it is damaged, with the next
 //! row. Between rows there are line breaks, comments and the tags of the file; anything else there
 //! is one malformed row. What follows a row that cannot be read is skipped with it.
 //!
 //! **Invariant:** a row belongs to the piece in which it starts, together with what is between it
-//! and the next row. The bytes at a place alone decide whether a row starts there, so that pieces
-//! of any size give each row once. Memory holds one row of at most the given size, and a block.
+//! and the next row. The bytes around a place alone decide whether a row starts there, so that
+//! pieces of any size give each row once. Memory holds one row of at most the given size, and a
+//! block.
 
 use std::io::{self, BufRead};
 
@@ -18,6 +20,13 @@ use super::posts::{MALFORMED, Row, row_of};
 
 /// How a row starts; a blank, `/` or `>` follows.
 const START: &[u8] = b"<row";
+const COMMENT: &[u8] = b"<!--";
+const COMMENT_END: &[u8] = b"-->";
+
+/// Length of the longest comment.
+pub(super) const COMMENT_BYTES: u64 = 64 << 10;
+/// Number of bytes of a piece that a comment which starts before it can have as its start.
+pub(super) const LOOK_AHEAD_BYTES: u64 = COMMENT.len() as u64 - 1;
 
 /// Reads rows with their offsets.
 pub(super) struct Rows<R> {
@@ -32,6 +41,10 @@ pub(super) struct Rows<R> {
     max_bytes: usize,
     /// Whether text between rows belongs to a row that cannot be read, or to another piece.
     skips: bool,
+    /// The offset of the last start of a comment before `head`, if none has ended since.
+    comment: Option<u64>,
+    /// The offset of a start of a comment that is none, because it has no end.
+    unended: Option<u64>,
 }
 
 /// A row with its offset and its length.
@@ -40,39 +53,43 @@ type Placed = (u64, u64, Row);
 impl<R: BufRead> Rows<R> {
     /// Reads the rows of a whole file.
     pub(super) fn new(input: R, max_bytes: usize) -> Self {
-        Self::of_piece(input, max_bytes, Piece { offset: 0, length: u64::MAX })
+        Self::of_piece(input, max_bytes, Piece { offset: 0, length: u64::MAX }, &[])
     }
 
-    /// Reads the rows that start in a piece, with which `input` starts.
-    pub(super) fn of_piece(input: R, max_bytes: usize, piece: Piece) -> Self {
+    /// Reads the rows that start in a piece, with which `input` starts. `around` is what is before
+    /// it, up to [`COMMENT_BYTES`], and its first [`LOOK_AHEAD_BYTES`].
+    pub(super) fn of_piece(input: R, max_bytes: usize, piece: Piece, around: &[u8]) -> Self {
         let at = piece.offset;
         let until = at.saturating_add(piece.length);
         // What is before the first row belongs to the first piece, unless that is empty.
         let skips = at > 0 || piece.length == 0;
-        Self { input, held: Vec::new(), head: 0, at, until, max_bytes, skips }
+        let before = at.saturating_sub((around.len() as u64).saturating_sub(LOOK_AHEAD_BYTES));
+        let comment = comment_after(None, before, around);
+        let (held, head, unended) = (Vec::new(), 0, None);
+        Self { input, held, head, at, until, max_bytes, skips, comment, unended }
     }
 
     /// Returns the next row with its offset and its length. After an error of an input that can be
     /// read further, the next call searches for the next row.
     pub(super) fn next(&mut self) -> io::Result<Option<Placed>> {
-        if !self.is_at_row()
+        if !self.is_at_row()?
             && let Some(between) = self.find_start(self.until)?
         {
             return Ok(Some(between));
         }
         let start = self.offset();
-        if !self.is_at_row() || start >= self.until {
+        if !self.is_at_row()? || start >= self.until {
             return Ok(None);
         }
         let row = match self.find_end()? {
             Some((length, is_closed)) if length <= self.max_bytes => {
                 let tag = &self.held[self.head..self.head + length];
                 let row = if is_closed { row_of(tag) } else { malformed("the row does not end") };
-                self.head += length;
+                self.consume(length);
                 row
             }
             Some(_) | None => {
-                self.head += 1;
+                self.consume(1);
                 self.skips = true;
                 self.find_start(u64::MAX)?;
                 let detail = format!("it has {} bytes", self.offset() - start);
@@ -88,8 +105,61 @@ impl<R: BufRead> Rows<R> {
         self.at + self.head as u64
     }
 
-    fn is_at_row(&self) -> bool {
-        is_start_of_row(&self.held[self.head..])
+    fn is_at_row(&mut self) -> io::Result<bool> {
+        Ok(is_start_of_row(&self.held[self.head..]) && self.row_from(0)? == Some(0))
+    }
+
+    /// Moves forward.
+    fn consume(&mut self, count: usize) {
+        let from = self.head.saturating_sub(COMMENT.len() - 1);
+        let passed = &self.held[from..self.head + count];
+        self.comment = comment_after(self.comment, self.at + from as u64, passed);
+        self.head += count;
+    }
+
+    /// Returns the position after the head of the first row among the held bytes from `from` on
+    /// that is not in a comment. To find the end of a comment, more is read.
+    fn row_from(&mut self, from: usize) -> io::Result<Option<usize>> {
+        let (mut comment, mut from) = (self.comment, from);
+        // What is before the head was seen, except that a sign can start there.
+        let mut seen = 0_usize;
+        loop {
+            let view = &self.held[self.head..];
+            let Some(row) = start_of_row(view, from) else { return Ok(None) };
+            let base = (self.head + seen).saturating_sub(COMMENT.len() - 1);
+            let passed = &self.held[base..self.head + row];
+            comment = comment_after(comment, self.at + base as u64, passed);
+            seen = row;
+            let Some(start) = comment.filter(|start| self.unended != Some(*start)) else {
+                return Ok(Some(row));
+            };
+            match self.comment_end(start, row)? {
+                Some(end) => (comment, seen, from) = (None, end, end),
+                None => self.unended = Some(start),
+            }
+            if self.unended == Some(start) {
+                return Ok(Some(row));
+            }
+        }
+    }
+
+    /// Returns the position after the head at which a comment ends that started at the offset
+    /// `start`, and has not ended before the position `from`.
+    fn comment_end(&mut self, start: u64, from: usize) -> io::Result<Option<usize>> {
+        let most = (start + COMMENT_BYTES).saturating_sub(self.offset()) as usize;
+        let mut seen = from;
+        loop {
+            let view = &self.held[self.head..];
+            let length = view.len().min(most);
+            let rest = view[..length].get(seen..);
+            if let Some(end) = rest.and_then(|rest| memmem::find(rest, COMMENT_END)) {
+                return Ok(Some(seen + end + COMMENT_END.len()));
+            }
+            seen = from.max(length.saturating_sub(COMMENT_END.len() - 1));
+            if length == most || !self.more()? {
+                return Ok(None);
+            }
+        }
     }
 
     /// Reads a block; returns `false` at the end of the input. After an error, nothing is held.
@@ -97,8 +167,10 @@ impl<R: BufRead> Rows<R> {
         loop {
             match self.input.fill_buf() {
                 Ok(block) => {
-                    self.held.drain(..self.head);
-                    self.at += std::mem::take(&mut self.head) as u64;
+                    let gone = self.head.saturating_sub(COMMENT.len() - 1);
+                    self.held.drain(..gone);
+                    self.at += gone as u64;
+                    self.head -= gone;
                     self.held.extend_from_slice(block);
                     let read = block.len();
                     self.input.consume(read);
@@ -109,7 +181,7 @@ impl<R: BufRead> Rows<R> {
                     self.at += self.held.len() as u64;
                     self.held.clear();
                     self.head = 0;
-                    self.skips = false;
+                    (self.skips, self.comment) = (false, None);
                     return Err(error);
                 }
             }
@@ -123,10 +195,10 @@ impl<R: BufRead> Rows<R> {
         // What is before the row, as far as it is needed.
         let mut between = Vec::new();
         loop {
-            let view = &self.held[self.head..];
-            let found = start_of_row(view, 0);
+            let found = self.row_from(0)?;
             // A start can continue in the next block.
-            let length = found.unwrap_or(view.len().saturating_sub(START.len()));
+            let held = self.held.len() - self.head;
+            let length = found.unwrap_or(held.saturating_sub(START.len()));
             self.pass(length, &mut between);
             let is_over = self.skips && self.offset() >= until;
             if found.is_some() || is_over {
@@ -149,7 +221,7 @@ impl<R: BufRead> Rows<R> {
     fn pass(&mut self, length: usize, kept: &mut Vec<u8>) {
         let room = self.max_bytes.saturating_sub(kept.len());
         kept.extend_from_slice(&self.held[self.head..self.head + length.min(room)]);
-        self.head += length;
+        self.consume(length);
     }
 
     /// Returns the length of the row at the head, and whether it is closed; `None` if it is longer
@@ -158,8 +230,8 @@ impl<R: BufRead> Rows<R> {
         let mut seen = 1_usize;
         let mut quote = None;
         loop {
+            let next = self.row_from(seen.saturating_sub(START.len()).max(1))?;
             let view = &self.held[self.head..];
-            let next = start_of_row(view, seen.saturating_sub(START.len()).max(1));
             let before = next.unwrap_or(view.len());
             if let Some(end) = close_of(&view[seen.min(before)..before], &mut quote) {
                 return Ok(Some((seen + end + 1, true)));
@@ -176,6 +248,16 @@ impl<R: BufRead> Rows<R> {
             }
         }
     }
+}
+
+/// Returns the offset of the last start of a comment that has not ended in `bytes`, which start at
+/// the offset `base`. `before` is that of what is before them.
+fn comment_after(before: Option<u64>, base: u64, bytes: &[u8]) -> Option<u64> {
+    let last = memmem::find_iter(bytes, COMMENT).last().map(|at| base + at as u64);
+    last.or(before).filter(|start| {
+        let from = (start + COMMENT.len() as u64).saturating_sub(base) as usize;
+        bytes.get(from..).is_none_or(|rest| memmem::find(rest, COMMENT_END).is_none())
+    })
 }
 
 fn malformed(detail: &str) -> Row {

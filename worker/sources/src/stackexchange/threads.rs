@@ -19,6 +19,12 @@ impl Thread {
         self.questions.iter().chain(&self.answers).map(|row| row.bytes).sum()
     }
 
+    /// Returns the number of damaged sequences in a question and its answers.
+    pub(super) fn damaged(&self, question: &Sorted) -> u64 {
+        let answers: u64 = self.answers.iter().map(|row| row.post.damaged).sum();
+        question.post.damaged + answers
+    }
+
     /// Sorts the answers.
     pub(super) fn order(&mut self, order: AnswerOrder) {
         let accepted = self.questions.first().and_then(|row| row.post.accepted);

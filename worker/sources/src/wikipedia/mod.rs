@@ -14,6 +14,7 @@ pub mod pages;
 pub mod streams;
 pub mod wikitext;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use serde_json::Value;
@@ -23,7 +24,7 @@ use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected, Source, forms,
 };
 use crate::locate;
-use namespaces::{prefixes_of, siteinfo};
+use namespaces::{ARTICLES, namespace_of, prefixes_of, siteinfo};
 use pages::{Found, PageFinder, WikiPage, parse};
 use streams::{BzStreams, Damage as StreamDamage};
 use thresher_formats::form::Form as InputForm;
@@ -112,6 +113,8 @@ struct Dump {
     /// The date in the dump's name, such as `20230320`, or an empty text.
     date: String,
     prefixes: LinkPrefixes,
+    /// The names of namespaces in the dump's head, by key.
+    namespaces: BTreeMap<String, String>,
     /// Whether the job keeps pages of this language.
     kept: bool,
     form: Form,
@@ -122,7 +125,8 @@ impl Dump {
         let (language, date) = language_and_date(input.path());
         let head = head(Unpacker::new(input.open_at(0)?, GzipLimits::default()).as_text());
         let head = head.map_err(|error| input.failed(&error))?;
-        let prefixes = prefixes_of(language, &siteinfo(&head));
+        let namespaces = siteinfo(&head);
+        let prefixes = prefixes_of(language, &namespaces);
         let wanted = &job.wikipedia.languages;
         let kept = wanted.is_empty() || wanted.iter().any(|it| it == language);
         let (language, date) = (language.to_owned(), date.to_owned());
@@ -130,7 +134,7 @@ impl Dump {
             TextForm::Readable => Form::Readable,
             TextForm::RedpajamaV1 => Form::Published,
         };
-        Ok(Self { language, date, prefixes, kept, form })
+        Ok(Self { language, date, prefixes, namespaces, kept, form })
     }
 
     /// Reads a dump that is not in bzip2 from its start to its end.
@@ -164,7 +168,11 @@ impl Dump {
         if !self.kept {
             return Err("wikipedia/language");
         }
-        if page.namespace != "0" {
+        let namespace = match page.namespace.as_str() {
+            "" => namespace_of(&page.title, &self.namespaces),
+            own => own,
+        };
+        if namespace != ARTICLES {
             return Err("wikipedia/namespace");
         }
         // The published recipe knew redirects by their element alone.
@@ -333,6 +341,7 @@ impl Reading<'_, '_> {
             language: Some(&dump.language),
             licence: Some(LICENCE),
             meta: Some(&meta),
+            damaged_characters: page.damaged,
             ..Page::default()
         });
         self.emit(offset, bytes, outcome)

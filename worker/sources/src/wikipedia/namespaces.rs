@@ -11,6 +11,8 @@ use super::wikitext::LinkPrefixes;
 const MEDIA: &str = "-2";
 const FILE: &str = "6";
 const CATEGORY: &str = "14";
+/// The key of the namespace of articles.
+pub const ARTICLES: &str = "0";
 
 /// A language in each line, with the prefixes of files and those of categories, in lower case: the
 /// aliases of MediaWiki as of December 2021, which the published recipe used.
@@ -53,6 +55,39 @@ pub fn prefixes_of(language: &str, siteinfo: &BTreeMap<String, String>) -> LinkP
     LinkPrefixes { files, categories, languages, has_variants: VARIANTS.contains(&language) }
 }
 
+/// Names that every wiki knows in addition to its own, with their keys.
+const CANONICAL: [(&str, &str); 19] = [
+    ("media", "-2"),
+    ("special", "-1"),
+    ("talk", "1"),
+    ("user", "2"),
+    ("user talk", "3"),
+    ("project", "4"),
+    ("wikipedia", "4"),
+    ("project talk", "5"),
+    ("wikipedia talk", "5"),
+    ("file", "6"),
+    ("image", "6"),
+    ("file talk", "7"),
+    ("mediawiki", "8"),
+    ("mediawiki talk", "9"),
+    ("template", "10"),
+    ("template talk", "11"),
+    ("help", "12"),
+    ("category", "14"),
+    ("category talk", "15"),
+];
+
+/// Returns the key of the namespace of a page by the prefix of its title, as a dump without `<ns>`
+/// needs it. A prefix that is not a namespace is a part of the title.
+pub fn namespace_of<'s>(title: &str, siteinfo: &'s BTreeMap<String, String>) -> &'s str {
+    let Some((prefix, _)) = title.split_once(':') else { return ARTICLES };
+    let prefix = prefix.replace('_', " ").trim().to_lowercase();
+    let own = siteinfo.iter().find(|(_, name)| !name.is_empty() && name.to_lowercase() == prefix);
+    let known = || CANONICAL.iter().find(|(name, _)| *name == prefix).map(|(_, key)| *key);
+    own.map(|(key, _)| key.as_str()).or_else(known).unwrap_or(ARTICLES)
+}
+
 /// Returns the names of the namespaces in a dump's head, by key. Without a siteinfo the result is
 /// empty.
 pub fn siteinfo(head: &str) -> BTreeMap<String, String> {
@@ -84,6 +119,29 @@ mod tests {
         assert_eq!(prefixes.categories, ["category", "kategorie", "rubrik"]);
         assert_eq!(prefixes.files, ["file", "image", "media", "datei", "bild", "medium"]);
         assert_eq!(prefixes_of("xx", &siteinfo("")).files, ["file", "image", "media"]);
+    }
+
+    #[test]
+    fn a_title_shows_its_namespace_by_its_prefix() {
+        let head = "<namespaces><namespace key=\"-2\">Medium</namespace><namespace key=\"0\" />\
+                    <namespace key=\"3\">Benutzer Diskussion</namespace>\
+                    <namespace key=\"14\">Kategorie</namespace></namespaces>";
+        let names = siteinfo(head);
+        for (title, key) in [
+            ("Berlin", "0"),
+            ("Kategorie:Ort", "14"),
+            ("kategorie : Ort", "14"),
+            ("Benutzer_Diskussion:X", "3"),
+            ("Category:Place", "14"),
+            ("Template talk:X", "11"),
+            ("2001: A Space Odyssey", "0"),
+            (":Berlin", "0"),
+            ("Kategorie", "0"),
+        ] {
+            assert_eq!(namespace_of(title, &names), key, "{title}");
+        }
+        assert_eq!(namespace_of("Kategorie:Ort", &BTreeMap::new()), "0");
+        assert_eq!(namespace_of("Talk:Ort", &BTreeMap::new()), "1");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A stream of a dump is not a whole XML document. Pages are therefore found by their tags, which
 //! text cannot contain unescaped, and each page is parsed alone, so that an error loses one page.
+//! Of a page that is not valid XML, the elements that are needed are searched for by their tags.
 //!
 //! **Invariant:** memory holds one page of at most the given size, and every `<page>` that starts
 //! yields one item.
@@ -11,8 +12,10 @@ use std::mem;
 
 use memchr::memmem;
 use quick_xml::Reader;
-use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
+use thresher_formats::utf8::{self, Utf8Text};
+
+use crate::entities;
 
 const OPEN: &[u8] = b"<page>";
 const CLOSE: &[u8] = b"</page>";
@@ -23,7 +26,7 @@ const READ_BYTES: usize = 64 << 10;
 pub struct WikiPage {
     /// The title with its entities resolved.
     pub title: String,
-    /// The key of the namespace; `0` for articles.
+    /// The key of the namespace, `0` for articles; empty in dumps before 2012, which have none.
     pub namespace: String,
     /// The id of the page.
     pub id: String,
@@ -33,6 +36,8 @@ pub struct WikiPage {
     pub redirect: bool,
     /// The wikitext of the newest revision.
     pub text: String,
+    /// Number of damaged sequences in the page, which U+FFFD replaces.
+    pub damaged: u64,
 }
 
 /// What was found where a `<page>` starts.
@@ -167,9 +172,31 @@ enum InBuffer {
 
 /// Parses a page. An error is a message with the cause and the position in the page.
 pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
-    let xml = simdutf8::compat::from_utf8(page)
-        .map_err(|error| format!("byte {} of the page is no UTF-8", error.valid_up_to()))?;
+    let Utf8Text { text: xml, damaged } =
+        utf8::read(page).map_err(|at| format!("byte {at} of the page is not valid UTF-8"))?;
+    let mut found = parse_valid(&xml).or_else(|error| parse_invalid(&xml).ok_or(error))?;
+    for field in [
+        &mut found.title,
+        &mut found.namespace,
+        &mut found.id,
+        &mut found.timestamp,
+        &mut found.text,
+    ] {
+        if field.contains('&') {
+            *field = entities::resolved(field).into_owned();
+        }
+    }
+    if found.title.is_empty() {
+        return Err("the page has no title".to_owned());
+    }
+    Ok(WikiPage { damaged, ..found })
+}
+
+/// Parses a page that is XML, apart from an `&` that starts no entity. Entities in the fields are
+/// not resolved.
+fn parse_valid(xml: &str) -> Result<WikiPage, String> {
     let mut reader = Reader::from_str(xml);
+    reader.config_mut().allow_dangling_amp = true;
     let mut found = WikiPage::default();
     let mut path: Vec<String> = Vec::new();
     let mut newest = (String::new(), String::new());
@@ -202,18 +229,14 @@ pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
             }
             Event::CData(text) => {
                 if let Some(field) = field(&mut found, &path) {
-                    field.push_str(&text);
+                    field.push_str(&text.replace('&', "&amp;"));
                 }
             }
             Event::GeneralRef(name) => {
-                let number = name.resolve_char_ref().map_err(|error| bad(error.to_string()))?;
-                let Some(field) = field(&mut found, &path) else { continue };
-                match (number, resolve_predefined_entity(&name)) {
-                    (Some(character), _) => field.push(character),
-                    (None, Some(text)) => field.push_str(text),
-                    (None, None) => {
-                        return Err(bad(format!("the entity `&{};` is unknown", &*name)));
-                    }
+                if let Some(field) = field(&mut found, &path) {
+                    field.push('&');
+                    field.push_str(&name);
+                    field.push(';');
                 }
             }
             Event::Eof => break,
@@ -221,10 +244,45 @@ pub fn parse(page: &[u8]) -> Result<WikiPage, String> {
         }
     }
     (found.timestamp, found.text) = newest;
-    if found.title.is_empty() || found.namespace.is_empty() {
-        return Err("the page has no title or no namespace".to_owned());
-    }
     Ok(found)
+}
+
+/// Finds the fields of a page that is not XML, such as one with a `<` in its text. Of several
+/// revisions the last is read.
+fn parse_invalid(xml: &str) -> Option<WikiPage> {
+    let revision = xml.rfind("<revision")?;
+    let (head, revision) = xml.split_at(revision);
+    // Text can contain anything, also the end of its own element.
+    let text = content(revision, "text")?;
+    let text = &text[..text.rfind("</text>")?];
+    let value = |part, name| element(part, name).unwrap_or_default().to_owned();
+    Some(WikiPage {
+        title: value(head, "title"),
+        namespace: value(head, "ns"),
+        id: value(head, "id"),
+        redirect: head.contains("<redirect"),
+        timestamp: value(revision, "timestamp"),
+        text: text.to_owned(),
+        damaged: 0,
+    })
+}
+
+/// Returns what is between the first start of an element and the next end of one of its name.
+fn element<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
+    let content = content(xml, name)?;
+    let end = content.find(&format!("</{name}>"))?;
+    Some(&content[..end])
+}
+
+/// Returns what follows the first start of an element.
+fn content<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
+    let starts = |(at, _): &(usize, &str)| {
+        xml[at + 1 + name.len()..].starts_with(|next: char| next == '>' || next.is_whitespace())
+    };
+    let open = format!("<{name}");
+    let (at, _) = xml.match_indices(open.as_str()).find(starts)?;
+    let inner = at + xml[at..].find('>')? + 1;
+    Some(&xml[inner..])
 }
 
 /// Depth of nested elements. In the export format it is five.
@@ -323,12 +381,39 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_is_not_valid_xml_is_read_as_far_as_its_elements_are_there() {
+        for (from, to, text) in [
+            ("a &lt;b&gt; &#xA; c", "AT&T & R&D &bogus; &lt;", "AT&T & R&D &bogus; <"),
+            ("a &lt;b&gt; &#xA; c", "&", "&"),
+            ("a &lt;b&gt; &#xA; c", "&nbsp;&amp;nbsp;", "&nbsp;&nbsp;"),
+            ("a &lt;b&gt; &#xA; c", "&#xD83D;&#xDE00; &#0;", "\u{1f600} \u{fffd}"),
+            ("a &lt;b&gt; &#xA; c", "<![CDATA[a &lt; b & c]]>", "a &lt; b & c"),
+            ("a &lt;b&gt; &#xA; c", "a < b &amp; <br> c", "a < b & <br> c"),
+            ("a &lt;b&gt; &#xA; c", "<ref name=\"a>b</ref>", "<ref name=\"a>b</ref>"),
+            ("a &lt;b&gt; &#xA; c", "a\u{0}b", "a\u{0}b"),
+            ("</ns>", "</n>", "a <b> \n c"),
+            ("<id>9</id>", "<id>9", "a <b> \n c"),
+            ("<ns>0</ns>", "", "a <b> \n c"),
+        ] {
+            let page = parse(PAGE.replace(from, to).as_bytes()).unwrap();
+            assert_eq!((page.title.as_str(), page.id.as_str()), ("A & B", "7"), "{to}");
+            assert_eq!((page.text.as_str(), page.damaged), (text, 0), "{to}");
+        }
+        let mut bytes = PAGE.as_bytes().to_vec();
+        let at = PAGE.find("a &lt;").unwrap();
+        bytes[at] = 0xe9;
+        let page = parse(&bytes).unwrap();
+        assert_eq!((page.text.as_str(), page.damaged), ("\u{fffd} <b> \n c", 1));
+    }
+
+    #[test]
     fn malformed_pages_are_reported_with_their_position() {
-        for (from, to) in [("</ns>", "</n>"), ("&amp;", "&bogus;"), ("<ns>0</ns>", "")] {
+        for (from, to) in [("</title>", "</titel>"), ("A &amp; B", ""), ("</text>", "")] {
             let error = parse(PAGE.replace(from, to).as_bytes()).unwrap_err();
             assert!(error.contains("page"), "{error}");
         }
-        assert_eq!(parse(b"<page>\xff</page>").unwrap_err(), "byte 6 of the page is no UTF-8");
+        let error = parse(b"<page>\xff \xff</page>").unwrap_err();
+        assert_eq!(error, "byte 6 of the page is not valid UTF-8");
     }
 
     #[test]

@@ -81,6 +81,20 @@ fn every_page_of_a_dump_is_kept_or_dropped_by_name() {
 }
 
 #[test]
+fn a_dump_without_namespaces_of_pages_has_them_in_its_titles() {
+    let of = |title: &str| {
+        let page = page(1, "0", "", "Text").replace("<ns>0</ns>", "");
+        let dump = format!("{HEAD}{}", page.replace("Seite 1/ä", title));
+        read(NAME, &packed(&dump), &job(""))[0].clone()
+    };
+    assert!(of("Berlin").ends_with("Text"));
+    assert!(of("2001: Odyssee").ends_with("Text"));
+    for title in ["Datei:x.jpg", "Rubrik:Ort", "Talk:Berlin", "Category:Ort"] {
+        assert_eq!(of(title), "0 dewiki/1 wikipedia/namespace", "{title}");
+    }
+}
+
+#[test]
 fn a_redirect_without_its_element_is_one_unless_the_published_recipe_is_followed() {
     let redirect = packed(&page(1, "0", "", "#WEITERLEITUNG [[Berlin]]"));
     assert_eq!(read(NAME, &redirect, &job("")), ["0 dewiki/1 wikipedia/redirect"]);

@@ -52,12 +52,11 @@ pub(crate) enum Evaluation<'a> {
     /// It is published, if no other document equals it.
     Kept(EvaluatedDocument<'a>),
     /// It is dropped, but other documents are compared with this text of it.
-    Withdrawn {
-        text: Cow<'a, str>,
-        reason: Reason,
-    },
+    Withdrawn { text: Cow<'a, str>, reason: Reason },
     Dropped {
         reason: Reason,
+        /// What a rule with a threshold measured.
+        measured: Option<filters::Measured>,
     },
 }
 
@@ -130,8 +129,14 @@ impl<'j> Pipeline<'j> {
         tally: &mut Tally,
     ) -> Result<Evaluation<'p>, UnitError> {
         let original = self.keep_lines(page.text, is_duplicate, tally)?;
-        if page.missing_files > 0 {
-            tally.count(Counter::MissingFiles, page.missing_files);
+        for (counter, value) in [
+            (Counter::MissingFiles, page.missing_files),
+            (Counter::OmittedFiles, page.omitted_files),
+            (Counter::DamagedCharacters, page.damaged_characters),
+        ] {
+            if value > 0 {
+                tally.count(counter, value);
+            }
         }
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
@@ -146,11 +151,11 @@ impl<'j> Pipeline<'j> {
         }
         if text.is_empty() {
             let reason = if self.recipe.strips_lines { "dedup/no_line_left" } else { "empty_text" };
-            return Ok(Evaluation::Dropped { reason: reason.into() });
+            return Ok(Evaluation::Dropped { reason: reason.into(), measured: None });
         }
         let language = language::identify(job, &recipe, scorers, &mut self.language, text);
         let (language, language_score) = match language {
-            Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason }),
+            Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason, measured: None }),
             Verdict::Kept(Some(found)) => (Some(found.label), Some(found.score)),
             Verdict::Kept(None) => (page.language, None),
         };
@@ -158,7 +163,9 @@ impl<'j> Pipeline<'j> {
         if recipe.scores {
             match scorers.quality.evaluate(&mut self.quality, language, text, tally)? {
                 Verdict::Kept(found) => scores = found,
-                Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason }),
+                Verdict::Dropped(reason) => {
+                    return Ok(Evaluation::Dropped { reason, measured: None });
+                }
             }
         }
         let mut text = Cow::Borrowed(text);
@@ -168,14 +175,14 @@ impl<'j> Pipeline<'j> {
             match scorers.filters.evaluate(document, &mut self.filters) {
                 filters::Outcome::Keep => {}
                 filters::Outcome::Rewritten(edited) => text = Cow::Borrowed(edited),
-                filters::Outcome::Drop(reason) => {
-                    return Ok(Evaluation::Dropped { reason: reason.into() });
+                filters::Outcome::Drop(reason, measured) => {
+                    return Ok(Evaluation::Dropped { reason: reason.into(), measured });
                 }
             }
         }
         let text = match self.commands.evaluate(page, language, text)? {
             Verdict::Kept(text) => text,
-            Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason }),
+            Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason, measured: None }),
         };
         let tokens = scorers.quality.tokens(&text)?;
         let document =
@@ -238,6 +245,8 @@ fn refuse_by_tokens<'a>(
         Some(Refusal { reason, compared: true }) => {
             Evaluation::Withdrawn { text: document.text, reason: reason.into() }
         }
-        Some(Refusal { reason, compared: false }) => Evaluation::Dropped { reason: reason.into() },
+        Some(Refusal { reason, compared: false }) => {
+            Evaluation::Dropped { reason: reason.into(), measured: None }
+        }
     }
 }

@@ -80,6 +80,11 @@ impl QualityModels {
         Ok(Verdict::Kept(scores))
     }
 
+    /// Returns the job's tokenizer.
+    pub(in crate::stages) fn tokenizer(&self) -> Option<&TokenizerFile> {
+        self.tokens.as_ref()
+    }
+
     /// Counts the tokens of the final text.
     pub fn tokens(&self, text: &str) -> Result<Option<u64>, UnitError> {
         let count = self.tokens.as_ref().map(|counter| counter.count(text)).transpose();

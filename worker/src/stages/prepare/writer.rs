@@ -16,6 +16,7 @@ use crate::stages::pipeline::{EvaluatedDocument, RecordPlace};
 use crate::stages::recipe::SourceRecipe;
 use crate::stages::sampled::choice;
 use crate::stages::schemas::{Renderer, rendered_bytes, renderer};
+use crate::stages::splits::rank_of;
 use crate::stages::{JobContext, Task, digest_of};
 use thresher_sources::Page;
 use thresher_storage::commit::{AttemptFile, NewNames};
@@ -119,6 +120,7 @@ impl<'j> UnitWriter<'j> {
     ) -> Result<(), UnitError> {
         let hash = blake3::hash(document.text.as_bytes());
         let keys = self.push_keys(page, &document.text, hash)?;
+        let keys = DocumentSummary { tokens: document.tokens, split_rank: rank_of(&hash), ..keys };
         let meta = document.meta(page);
         let staged = document.staged(self.source, place, page, hash, meta.as_deref());
         let json_bytes = self.stage(&Staged::Document(Box::new(staged)), keys)?;

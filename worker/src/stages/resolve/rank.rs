@@ -13,6 +13,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::Message as _;
 use thresher_proto::pb::{self, GangTask, Stage};
@@ -20,8 +21,9 @@ use thresher_proto::pb::{self, GangTask, Stage};
 use super::super::{JobContext, Stop, Task};
 use super::{Around, DOCUMENTS, LINES, RangeWork, Resolved};
 use thresher_dedup::comm::Communicator;
-use thresher_dedup::exchange::{ResolveTally, resolve, verdict_file_name};
+use thresher_dedup::exchange::{resolve, verdict_file_name};
 use thresher_dedup::{HashKey, ResolveError};
+use thresher_storage::clock;
 use thresher_unit::UnitError;
 
 pub(super) const DONE: &str = "done";
@@ -37,6 +39,14 @@ pub struct RankTask {
     pub ranks: u32,
     /// Time after which the rank exits by itself.
     pub deadline: Duration,
+}
+
+/// What rank 0 leaves for the leader.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StepDone {
+    pub(super) resolved: Resolved,
+    /// CPU time of all ranks, which are processes of their own.
+    pub(super) cpu_millis: u64,
 }
 
 /// Why a rank failed.
@@ -148,16 +158,19 @@ impl RankTask {
         let (file, tally) = resolve::<K, C, _>(comm, &work.task(work.budget_bytes), file)
             .map_err(|error| RankError::of(around, &error))?;
         agree(comm, RangeWork::publish(file))?;
-        let ended = if comm.rank() == 0 { self.end(comm.size(), &work, tally) } else { Ok(()) };
+        let own = u64::try_from(clock::process_cpu().as_millis()).unwrap_or(u64::MAX);
+        let all = comm.all_reduce_sum(own).map_err(|error| RankError::Echo(error.to_string()))?;
+        let resolved = Resolved { ranks: comm.size() as u32, tally };
+        let done = StepDone { resolved, cpu_millis: all };
+        let ended = if comm.rank() == 0 { self.end(&work, &done) } else { Ok(()) };
         agree(comm, ended)
     }
 
     /// Completes the step on rank 0, after all verdict files are published.
-    fn end(&self, size: usize, work: &RangeWork, tally: ResolveTally) -> Result<(), UnitError> {
-        let resolved = Resolved { ranks: size as u32, tally };
-        work.publish_record(&self.task.tag, &resolved)?;
+    fn end(&self, work: &RangeWork, done: &StepDone) -> Result<(), UnitError> {
+        work.publish_record(&self.task.tag, &done.resolved)?;
         let text =
-            serde_json::to_vec(&resolved).map_err(|error| UnitError::Defect(error.to_string()))?;
+            serde_json::to_vec(done).map_err(|error| UnitError::Defect(error.to_string()))?;
         let path = self.folder.join(DONE);
         write_whole(&path, &text).map_err(|error| {
             UnitError::Node(format!("failed to write `{}`: {error}", path.display()))

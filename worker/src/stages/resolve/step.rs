@@ -16,8 +16,7 @@ use std::path::{Path, PathBuf};
 use thresher_proto::stage_name;
 
 use super::super::{JobContext, Task};
-use super::Resolved;
-use super::rank::{DONE, FAILED, REFUSED, StepOrder, decode_failure, encode};
+use super::rank::{DONE, FAILED, REFUSED, StepDone, StepOrder, decode_failure, encode};
 use crate::gang::Gang;
 use thresher_unit::UnitError;
 
@@ -29,7 +28,7 @@ pub(super) fn run(
     gang: &Gang,
     task: &Task,
     budget_bytes: u64,
-) -> Result<Option<Resolved>, UnitError> {
+) -> Result<Option<StepDone>, UnitError> {
     let unit = task.unit;
     let mut number = 0;
     while let Some(ranks) = gang.ranks() {
@@ -42,9 +41,9 @@ pub(super) fn run(
         let path = folder.write_task(&encode(context, task, &order))?;
         tracing::info!(unit = %unit, ranks, "gang step started");
         let end = gang.run_step(&path, ranks, deadline);
-        if let Some(resolved) = folder.done() {
+        if let Some(done) = folder.done() {
             gang.succeeded();
-            return Ok(Some(resolved));
+            return Ok(Some(done));
         }
         if let Some(error) = folder.failure() {
             return Err(error);
@@ -98,7 +97,7 @@ impl StepFolder {
         Ok(path)
     }
 
-    fn done(&self) -> Option<Resolved> {
+    fn done(&self) -> Option<StepDone> {
         serde_json::from_slice(&std::fs::read(self.path.join(DONE)).ok()?).ok()
     }
 

@@ -10,7 +10,8 @@ use thresher_proto::Message as _;
 use thresher_proto::pb::UnitRef;
 
 use super::super::Stop;
-use super::rank::{StepOrder, decode_failure, encode};
+use super::super::verdicts::verdicts_on;
+use super::rank::{StepDone, StepOrder, decode_failure, encode};
 use super::*;
 use thresher_dedup::comm::local::run_local;
 use thresher_dedup::keys::KeyCollector;
@@ -82,14 +83,19 @@ fn ranks_write_the_same_files_as_threads() {
     run_lines(&by_threads, &task(BUDGET_BYTES)).unwrap();
     let rank_task = rank_task(&by_ranks, step.path());
     assert_eq!(rank_task.ranks, RANKS as u32);
+    let own = || thresher_storage::clock::process_cpu().as_millis() as u64;
+    while own() < 2 {}
+    let before = 2 * own();
     run_local(RANKS, |comm| rank_task.run(comm)).unwrap();
     let expected = published(&by_threads);
     assert_eq!(expected.len(), RANKS + 1, "a file for each rank and the record");
     assert_eq!(published(&by_ranks), expected);
-    let done: Resolved =
+    let done: StepDone =
         serde_json::from_slice(&std::fs::read(step.path().join(rank::DONE)).unwrap()).unwrap();
-    assert_eq!(done.ranks, RANKS as u32);
-    assert!(done.tally.dropped > 0);
+    assert_eq!(done.resolved.ranks, RANKS as u32);
+    assert!(done.resolved.tally.dropped > 0);
+    // Each rank gave the CPU time of its process, which is this one.
+    assert!(done.cpu_millis > before, "{} ms, {before} ms before", done.cpu_millis);
 }
 
 #[test]
@@ -103,6 +109,43 @@ fn an_attempt_with_other_memory_replaces_what_an_earlier_one_left() {
     let second = run_lines(&context, &task(1 << 30)).unwrap();
     assert_eq!(first.done, second.done);
     assert_ne!(published(&context), small, "the memory is to change the blocks");
+}
+
+#[test]
+fn verdict_files_stay_open_for_further_units_until_reading_them_fails() {
+    let here = tempfile::tempdir().unwrap();
+    let context = context(here.path());
+    run_lines(&context, &task(BUDGET_BYTES)).unwrap();
+    let groups = KeyGroups { ranges: 1, group_units: 1 };
+    let dropped = |unit| verdicts_on::<u64>(&context, LINES, groups, unit).map(|set| set.count());
+    let expected: Vec<u64> = (0..3).map(|unit| dropped(unit).unwrap()).collect();
+    assert!(expected[1] > 0);
+
+    // Nothing is opened by name again.
+    let (folder, away) = (folder(&context), here.path().join("away"));
+    std::fs::rename(&folder, &away).unwrap();
+    assert_eq!((0..3).map(|unit| dropped(unit).unwrap()).collect::<Vec<_>>(), expected);
+
+    // The open files are damaged, and the range was resolved again.
+    std::fs::create_dir(&folder).unwrap();
+    for entry in std::fs::read_dir(&away).unwrap() {
+        let old = entry.unwrap().path();
+        std::fs::copy(&old, folder.join(old.file_name().unwrap())).unwrap();
+        let damaged = vec![0; std::fs::metadata(&old).unwrap().len() as usize];
+        std::fs::write(&old, damaged).unwrap();
+    }
+    assert_eq!((0..3).map(|unit| dropped(unit).unwrap()).collect::<Vec<_>>(), expected);
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::remove_dir_all(&away).unwrap();
+    assert_eq!(dropped(0).unwrap(), expected[0], "files that are open can be read");
+    context.verdict_files.forget();
+    let missing = dropped(0).unwrap_err();
+    assert!(
+        matches!(&missing, UnitError::Damaged { producer, .. }
+            if producer.stage() == Stage::ResolveLines),
+        "{missing}"
+    );
 }
 
 #[test]

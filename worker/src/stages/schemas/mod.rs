@@ -7,8 +7,11 @@
 //! **Invariant:** names and order of the fields are the published schema: changing one changes
 //! every byte after it.
 
+pub(crate) mod columns;
 mod json;
+pub(crate) mod parquet_rows;
 mod redpajama;
+mod stated;
 mod uniform;
 
 use std::io::{self, Write};
@@ -18,6 +21,7 @@ use thresher_unit::staging::{Staged, StagedDocument, StagedRow};
 
 use super::recipe::SourceRecipe;
 use json::JsonObject;
+pub(crate) use uniform::Uniform;
 
 /// Renders the documents of one source.
 pub(crate) trait Renderer {
@@ -34,7 +38,7 @@ pub(crate) trait Renderer {
 /// Returns the name of the job's schema in the manifest.
 pub(super) fn name(job: &JobSpec) -> &'static str {
     match job.output.schema {
-        Schema::Uniform => uniform::NAME,
+        Schema::Uniform => columns::NAME,
         Schema::RedpajamaV1 => redpajama::NAME,
     }
 }
@@ -63,10 +67,13 @@ pub(crate) fn render_row(
     line.field("verdict", row.verdict.name())?;
     line.field("reason", row.reason)?;
     line.optional("detail", Some(row.detail).filter(|detail| !detail.is_empty()))?;
+    line.optional("value", row.value)?;
+    line.optional("threshold", row.threshold)?;
     line.field("source", &source.name)?;
     line.field("input", row.input)?;
     line.field("offset", &row.offset)?;
     line.field("record", &row.record)?;
+    line.optional("text", row.text)?;
     line.end_line()
 }
 

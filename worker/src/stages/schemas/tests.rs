@@ -57,17 +57,17 @@ fn a_document_of_the_uniform_schema_has_every_field() {
     let version = thresher_proto::VERSION;
     let line = |language, score, scores, hash: &str, meta| {
         format!(
-            r#"{{"id":"i","text":"a \"quoted\"\nline","source":"s","slice":"commoncrawl","url":"http://u/","date":"2024","dump":"CC-MAIN-2024-10","licence":null,"title":"t\u0001","language":{language},"language_score":{score},{scores},"input":"d/CC-MAIN-2024-10/f.wet.gz","offset":5,"record":12,"chars":15,"bytes":15,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"{hash}","recipe":"thresher/{version}"{meta}}}"#
+            r#"{{"id":"i","text":"a \"quoted\"\nline","source":"s","slice":"commoncrawl","url":"http://u/","date":"2024","date_stated":null,"dump":"CC-MAIN-2024-10","licence":null,"licence_stated":null,"title":"t\u0001","language":{language},"language_score":{score},{scores},"input":"d/CC-MAIN-2024-10/f.wet.gz","offset":5,"record":12,"chars":15,"bytes":15,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"{hash}","recipe":"thresher/{version}","meta":{meta}}}"#
         ) + "\n"
     };
     let none = r#""perplexity":null,"bucket":null,"reference_score":null,"tokens":null"#;
-    assert_eq!(rendered(&job, &document()), line(r#""en""#, "0.1", none, HASH, ""));
+    assert_eq!(rendered(&job, &document()), line(r#""en""#, "0.1", none, HASH, "null"));
     let unknown = StagedDocument { language: None, language_score: None, ..document() };
-    assert_eq!(rendered(&job, &unknown), line("null", "null", none, HASH, ""));
+    assert_eq!(rendered(&job, &unknown), line("null", "null", none, HASH, "null"));
     let all = r#""perplexity":300.25,"bucket":"head","reference_score":0.75,"tokens":4"#;
     let meta = r#"{"b":1,"a":[null]}"#;
     let with_meta = StagedDocument { meta: Some(meta), ..classified(document()) };
-    let expected = line(r#""en""#, "0.1", all, HASH, r#","meta":{"b":1,"a":[null]}"#);
+    let expected = line(r#""en""#, "0.1", all, HASH, r#""{\"b\":1,\"a\":[null]}""#);
     assert_eq!(rendered(&job, &with_meta), expected);
 }
 
@@ -113,6 +113,7 @@ fn a_row_names_its_detail_if_it_has_one() {
         input: "f",
         offset: 7,
         record: 9,
+        ..StagedRow::default()
     };
     let rendered = |row: &StagedRow<'_>| {
         let mut line = Vec::new();
@@ -127,6 +128,10 @@ fn a_row_names_its_detail_if_it_has_one() {
     assert_eq!(rendered(&row), line("quarantined", r#""detail":"at byte 5","#));
     let row = StagedRow { verdict: RowVerdict::Dropped, detail: "", ..row };
     assert_eq!(rendered(&row), line("dropped", ""));
+    let (value, threshold) = (Some(3.0), Some(50.0));
+    let measured = rendered(&StagedRow { value, threshold, text: Some("a\nb"), ..row });
+    assert!(measured.contains(r#""value":3.0,"threshold":50.0,"source""#), "{measured}");
+    assert!(measured.ends_with(",\"record\":9,\"text\":\"a\\nb\"}\n"), "{measured}");
 }
 
 #[test]

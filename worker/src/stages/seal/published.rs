@@ -25,8 +25,7 @@ pub(super) struct Published {
 
 /// Returns the files of one PUBLISH unit.
 pub(super) fn files_of(unit: u32, facts: &ShardFacts) -> impl Iterator<Item = Published> {
-    let files = [facts.documents.clone(), facts.dropped.clone()];
-    files.into_iter().flatten().map(move |file| Published { unit, file })
+    facts.files().into_iter().map(move |file| Published { unit, file })
 }
 
 /// Returns an error that names the unit of the first file that is not as it was published.

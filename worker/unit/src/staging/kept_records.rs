@@ -9,6 +9,7 @@
 //!
 //! **Invariant:** the records that are read are those that were written, in the same order.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -64,7 +65,7 @@ pub struct KeptRefusal<'a> {
     pub detail: &'a str,
 }
 
-/// A page of a crawl.
+/// A page as its source gives it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptPage<'a> {
     /// Unique within its source.
@@ -79,6 +80,20 @@ pub struct KeptPage<'a> {
     pub text: &'a str,
     /// The crawler's digest of the page; empty if there is none.
     pub payload_digest: &'a str,
+    /// The licence that the input states.
+    pub licence: Option<&'a str>,
+    /// The language that the source states.
+    pub language: Option<&'a str>,
+    /// The published fields as a JSON object; none for crawled pages.
+    pub meta: Option<Cow<'a, str>>,
+    /// Reason to drop the page after the comparison of documents.
+    pub withdrawn: Option<&'a str>,
+    /// Number of files that the document refers to and its input lacks.
+    pub missing_files: u64,
+    /// Number of files that a limit left out.
+    pub omitted_files: u64,
+    /// Number of characters that could not be read.
+    pub damaged_characters: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -175,7 +190,18 @@ mod tests {
         let refusal = KeptRefusal { id: "i", url: "u", reason: "r", detail: "d" };
         let outcome = match record % 3 {
             0 => {
-                let page = KeptPage { id: "i", title: "t", date: "d", text, ..KeptPage::default() };
+                let page = KeptPage {
+                    id: "i",
+                    title: "t",
+                    date: "d",
+                    text,
+                    licence: Some("l"),
+                    meta: Some(Cow::Borrowed("{}")),
+                    missing_files: 2,
+                    omitted_files: 1,
+                    damaged_characters: 4,
+                    ..KeptPage::default()
+                };
                 KeptOutcome::Page(Box::new(page))
             }
             1 => KeptOutcome::Dropped(refusal),

@@ -17,6 +17,7 @@
 //! work/combine-documents/…             as for lines
 //! work/layout/<source>.…               documents that are not published     (json)
 //! work/publish/<shard>.facts           what the manifest says of a shard    (json)
+//! work/growing/<file>                  token files that are uploaded when they are complete
 //! work/gang/<unit>-<attempt>/          a gang step while it runs
 //! ```
 //! Every file is written under a private name and published once, and has checksums. The file of a
@@ -81,6 +82,11 @@ impl WorkDir {
     /// ranks.
     pub fn gang_step(&self, name: &str) -> PathBuf {
         self.root.join("gang").join(name)
+    }
+
+    /// Returns the path of a file that several units write, before it is published elsewhere.
+    pub fn growing_file(&self, name: &str) -> PathBuf {
+        self.root.join("growing").join(name)
     }
 
     /// Returns the folder of one stage.

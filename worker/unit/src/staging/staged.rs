@@ -92,7 +92,7 @@ pub struct StagedLabel<'a> {
 }
 
 /// A record that is not published, and why.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct StagedRow<'a> {
     /// Id of the record.
     pub id: &'a str,
@@ -110,6 +110,12 @@ pub struct StagedRow<'a> {
     pub offset: u64,
     /// Number of the record in its input.
     pub record: u64,
+    /// What a rule with a threshold measured.
+    pub value: Option<f64>,
+    /// The threshold of the rule.
+    pub threshold: Option<f64>,
+    /// The text, if the job publishes the texts of what it drops and the rule has seen it.
+    pub text: Option<&'a str>,
 }
 
 /// Why a record has a row.
@@ -145,6 +151,10 @@ pub struct DocumentSummary {
     pub signature: Option<u64>,
     /// Hash of the address, if the source's documents are kept by their address.
     pub address: Option<u64>,
+    /// Number of tokens of the text, if the job counts them.
+    pub tokens: Option<u64>,
+    /// A hash of the text, which decides on which side of a split the document is.
+    pub split_rank: u64,
     /// Hash by which it is chosen, if the source is sampled by number.
     pub choice: Option<u64>,
 }

@@ -65,7 +65,9 @@ fn a_sample_is_scaled_to_the_whole() {
     assert_eq!(resolve.units, (300_000_000 * 93_u64).div_ceil(1 << 30));
     assert_eq!(resolve.memory_bytes, 1 << 30);
     assert_eq!(stage(&plan, Stage::Lines).disk_bytes, 300_000_000 * 13);
-    assert_eq!(stage(&plan, Stage::Lines).cpu_millis, 200_000);
+    let lines = stage(&plan, Stage::Lines);
+    let overhead = overhead_millis(lines.operations, lines.units);
+    assert!(overhead > 0 && lines.cpu_millis == 200_000 + overhead, "{lines:?}");
     assert_eq!(stage(&plan, Stage::Publish).units, 8_000_000_000_u64.div_ceil(256 << 20));
     assert_eq!(plan.disks.len(), 2, "work and state share a file system");
     assert_eq!(plan.shortfalls, []);
@@ -128,5 +130,5 @@ fn fewer_slots_are_proposed_when_they_fit() {
 fn nothing_to_read_needs_next_to_nothing() {
     let empty = Survey { sources: vec![SourceSurvey::default()], model_bytes: 0 };
     let plan = Plan::new(&job(), &empty, &machine());
-    assert_eq!((plan.bytes, plan.cpu_millis), (0, 0));
+    assert!(plan.bytes == 0 && plan.cpu_millis < 10, "{plan:?}");
 }

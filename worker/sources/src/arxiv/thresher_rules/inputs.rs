@@ -81,6 +81,16 @@ const INPUTS: [&str; 12] = [
     "subinputfrom",
 ];
 
+/// Whether a file may be inserted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Insertion {
+    Allowed,
+    /// TeX would read it without an end.
+    IntoItself,
+    /// Files nest too deep, or too much was inserted again.
+    OverLimit,
+}
+
 /// What an input command names.
 struct Wanted<'t> {
     name: &'t str,
@@ -123,10 +133,14 @@ impl Reader<'_> {
             ("subfile" | "subfileinclude", _) => self.files.folder(number).to_owned(),
             _ => folder,
         };
-        if self.may_insert(number) {
-            self.push_file(number, folder);
-        } else {
-            self.close_gap(&after[wanted.len..]);
+        match self.may_insert(number) {
+            Insertion::Allowed => self.push_file(number, folder),
+            refused => {
+                if refused == Insertion::OverLimit {
+                    self.paper.omitted += 1;
+                }
+                self.close_gap(&after[wanted.len..]);
+            }
         }
         Ok(true)
     }
@@ -144,19 +158,26 @@ impl Reader<'_> {
         found
     }
 
-    fn may_insert(&mut self, number: usize) -> bool {
+    fn may_insert(&mut self, number: usize) -> Insertion {
         let is_open = |frame: &Frame| match frame.source {
             FrameSource::File { number: open, .. } => open == number,
             FrameSource::Macro { .. } => false,
         };
-        if self.frames.iter().any(is_open) || self.files_open() >= MAX_NESTING {
-            return false;
+        if self.frames.iter().any(is_open) {
+            return Insertion::IntoItself;
+        }
+        if self.files_open() >= MAX_NESTING {
+            return Insertion::OverLimit;
         }
         if !self.used.contains(&number) {
-            return true;
+            return Insertion::Allowed;
         }
         self.repeated_bytes += self.files.all[number].text.len() + 64;
-        self.repeated_bytes <= MAX_REPEATED_BYTES
+        if self.repeated_bytes <= MAX_REPEATED_BYTES {
+            Insertion::Allowed
+        } else {
+            Insertion::OverLimit
+        }
     }
 
     fn files_open(&self) -> usize {

@@ -42,6 +42,8 @@ pub(super) struct PaperText {
     pub(super) text: String,
     /// Number of files that the paper inputs and does not contain.
     pub(super) missing: u64,
+    /// Number of inputs that were not inserted because of a limit.
+    pub(super) omitted: u64,
     /// Whether the end of the document was read.
     pub(super) ends: bool,
 }
@@ -91,6 +93,7 @@ impl PaperText {
         }
         self.text.push_str(&text);
         self.missing += paper.missing.len() as u64;
+        self.omitted += paper.omitted;
         self.ends &= paper.ends;
         Ok(())
     }

@@ -33,6 +33,8 @@ pub(super) struct Paper {
     pub(super) headings: Vec<usize>,
     /// Names of files that are input and are not there.
     pub(super) missing: BTreeSet<String>,
+    /// Number of inputs that were not inserted because of a limit.
+    pub(super) omitted: u64,
     /// Whether the end of the document was read.
     pub(super) ends: bool,
 }

@@ -96,7 +96,9 @@ fn a_truncated_archive_yields_the_files_before_the_cut() {
         outcomes_of("a.tar.gz", &packed[..packed.len() - 100]).last().unwrap(),
         "archive_damaged"
     );
-    assert_eq!(outcomes_of("a.zip", &zip_of(&FILES)[..300]), ["archive_damaged"]);
+    let cut = outcomes_of("a.zip", &zip_of(&FILES)[..300]);
+    assert_eq!(cut[..4], EXPECTED[..4]);
+    assert_eq!(cut[4..], ["archive_file_damaged", "archive_damaged"]);
     assert_eq!(outcomes_of("a.zip", b""), ["archive_damaged"]);
     assert_eq!(outcomes_of("a.tar.gz", b"\x1f\x8b no gzip"), ["archive_damaged"]);
 }
@@ -110,6 +112,139 @@ fn a_damaged_file_of_a_zip_is_the_only_one_lost() {
     let mut zip = zip_of(&files);
     zip[2000] ^= 0xff;
     assert_eq!(outcomes_of("a.zip", &zip), ["github/no_code", "archive_file_damaged", "y = 2\n"]);
+}
+
+/// Returns a zip in which each file has a method, with its content as it is packed; the directory
+/// at the end is that of a usual archive.
+fn zip_by_methods(files: &[(&str, u16, &[u8], &[u8])]) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for (path, method, content, packed) in files {
+        let mut sum = flate2::Crc::new();
+        sum.update(content);
+        let facts = [
+            &[20, 0, 0, 0][..],
+            &method.to_le_bytes(),
+            &[0, 0, 0x21, 0x50],
+            &sum.sum().to_le_bytes(),
+            &(packed.len() as u32).to_le_bytes(),
+            &(content.len() as u32).to_le_bytes(),
+            &(path.len() as u16).to_le_bytes(),
+            &[0, 0],
+        ]
+        .concat();
+        let offset = (zip.len() as u32).to_le_bytes();
+        directory
+            .extend([b"PK\x01\x02\x14\0", &facts[..], &[0; 10], &offset, path.as_bytes()].concat());
+        zip.extend([b"PK\x03\x04", &facts[..], path.as_bytes(), packed].concat());
+    }
+    let count = (files.len() as u16).to_le_bytes();
+    let sizes = [(directory.len() as u32).to_le_bytes(), (zip.len() as u32).to_le_bytes()].concat();
+    [&zip[..], &directory, b"PK\x05\x06\0\0\0\0", &count, &count, &sizes, &[0, 0]].concat()
+}
+
+/// `x = 1` and a line feed, packed by Python's `zipfile` with lzma.
+const LZMA: &[u8] = include_bytes!("../../../../testdata/github/x.zip.lzma");
+
+#[test]
+fn files_are_read_by_their_method_or_refused_by_its_name() {
+    let content = b"x = 1\n";
+    let mut bzip2 = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::fast());
+    bzip2.write_all(content).unwrap();
+    let bzip2 = bzip2.finish().unwrap();
+    let zstd = ::zstd::encode_all(&content[..], 3).unwrap();
+    let files: Vec<(&str, u16, &[u8], &[u8])> = vec![
+        ("a/LICENSE", 0, MIT.as_bytes(), MIT.as_bytes()),
+        ("a/bzip2.py", 12, content, &bzip2),
+        ("a/lzma.py", 14, content, LZMA),
+        ("a/zstd.py", 93, content, &zstd),
+        ("a/deflate64.py", 9, content, b"\0"),
+        ("a/ppmd.py", 98, content, b"\0"),
+        ("a/new.py", 77, content, b"\0"),
+        ("a/bad.py", 12, content, b"BZh91AY&SYno"),
+        ("a/wrong.py", 93, b"x = 2\n", &zstd),
+        ("a/y.py", 0, b"y = 2\n", b"y = 2\n"),
+    ];
+    let (read, refused, bad) = ("x = 1\n", "archive_file_unsupported", "archive_file_damaged");
+    let expected =
+        ["github/no_code", read, read, read, refused, refused, refused, bad, bad, "y = 2\n"];
+    let zip = zip_by_methods(&files);
+    assert_eq!(outcomes_of("a.zip", &zip), expected);
+    let seen = read_bytes(&Github, "github", "a.zip", &zip);
+    let Seen::Quarantined { detail, .. } = &seen[4] else { panic!("{seen:?}") };
+    assert_eq!(detail, "it is packed with deflate64, which is not read");
+    // Without the directory, the same files are read by their own headers.
+    let directory = zip.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+    let cut = outcomes_of("a.zip", &zip[..directory + 100]);
+    assert_eq!(cut[..expected.len()], expected);
+    assert_eq!(cut[expected.len()..], ["archive_damaged"]);
+}
+
+#[test]
+fn a_zip_that_is_cut_gives_its_whole_files() {
+    let streamed = |files: &[(&str, &[u8])]| {
+        let mut writer = zip::ZipWriter::new_stream(Vec::new());
+        for (path, content) in files {
+            writer.start_file(*path, zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(content).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    };
+    let large: Vec<u8> =
+        (0..40_000_u32).flat_map(|n| format!("v{n} = {}\n", n * 7).into_bytes()).collect();
+    let files: [(&str, &[u8]); 4] = [
+        ("a/LICENSE", MIT.as_bytes()),
+        ("a/x.py", &large),
+        ("a/y.py", b"y = 2\n"),
+        ("a/z.py", b"z = 3\n"),
+    ];
+    let large = String::from_utf8(large.clone()).unwrap();
+    for zip in [zip_of(&files), streamed(&files)] {
+        let header = |nth: usize| {
+            let headers = zip.windows(4).enumerate().filter(|(_, four)| *four == b"PK\x03\x04");
+            headers.map(|(at, _)| at).nth(nth).unwrap()
+        };
+        let whole = ["github/no_code", &large, "y = 2\n"];
+        let cut = outcomes_of("a.zip", &zip[..header(3)]);
+        assert_eq!(cut[..3], whole);
+        assert_eq!(cut[3..], ["archive_damaged"]);
+        // The last file is cut in its header, and in its content.
+        assert_eq!(outcomes_of("a.zip", &zip[..header(3) + 20])[3..], ["archive_damaged"]);
+        let cut = outcomes_of("a.zip", &zip[..header(3) + 38]);
+        assert_eq!(cut[3..], ["archive_file_damaged", "archive_damaged"]);
+        // What is damaged before the end costs what is there.
+        let mut bad = zip[..header(3)].to_vec();
+        bad[header(1) + 2] ^= 0xff;
+        assert_eq!(outcomes_of("a.zip", &bad), ["github/no_code", "y = 2\n", "archive_damaged"]);
+    }
+}
+
+#[test]
+fn a_damaged_header_of_a_tar_loses_only_its_file() {
+    let files: [(&str, &[u8]); 5] = [
+        ("a/LICENSE", MIT.as_bytes()),
+        ("a/paper.tex", b"x"),
+        ("a/x.py", &[b'#'; 3000]),
+        ("a/main.tex", b"y"),
+        ("a/y.py", b"y = 2\n"),
+    ];
+    let tar = tar_of(&files);
+    let whole = outcomes_of("a.tar", &tar);
+    let headers = [0, 1024, 2048, 2048 + 3584, 2048 + 3584 + 1024];
+    for (nth, at) in headers.into_iter().enumerate() {
+        for byte in [3, 124, 150] {
+            let mut bad = tar.clone();
+            bad[at + byte] ^= 0x15;
+            let outcomes = outcomes_of("a.tar", &bad);
+            let mut expected = whole.clone();
+            expected[nth] = "archive_damaged".to_owned();
+            if nth == 0 {
+                // Without its licence file, a repository has no licence.
+                expected.iter_mut().skip(1).for_each(|it| *it = "github/licence".to_owned());
+            }
+            assert_eq!(outcomes, expected, "byte {byte} of header {nth}");
+            assert_eq!(outcomes_of("a.tar.gz", &gzip(&bad)), expected);
+        }
+    }
 }
 
 #[test]

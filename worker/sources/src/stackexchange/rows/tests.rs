@@ -78,12 +78,52 @@ fn an_and_sign_that_starts_no_entity_costs_nothing() {
 }
 
 #[test]
+fn a_row_in_a_comment_is_not_read() {
+    let (one, two) = ("<row Id=\"1\" Body=\"a\" />", "<row Id=\"2\" Body=\"b\" />");
+    let old = "<row Id=\"9\" Body=\"--\" />";
+    let expected = ["1 None a", "2 None b"];
+    for file in [
+        format!("<posts><!-- {old} -->{one}{two}</posts>"),
+        format!("<posts>{one}<!--{old}\n{old}-->\n{two}</posts>"),
+        format!("<posts>{one}{two}<!-- {old} --></posts>"),
+        format!("<posts>{one}<!-- <!-- {old} -->{two}</posts>"),
+        format!("<posts>{one}<!----><!-- {old} -->{two}</posts>"),
+    ] {
+        assert_eq!(outcomes(&file), expected, "{file}");
+    }
+    // A comment without an end is text, and what is in an attribute is not a comment.
+    let bad = "row_malformed";
+    assert_eq!(outcomes(&format!("{one}<!-- {two}")), ["1 None a", bad, "2 None b"]);
+    assert_eq!(
+        outcomes(&format!("{}{two}", one.replace('a', "<!--"))),
+        ["1 None <!--", "2 None b"]
+    );
+    let long = format!("{one}<!-- {} {two}-->", "x".repeat(COMMENT_BYTES as usize));
+    assert_eq!(outcomes(&long), ["1 None a", bad, "2 None b", bad]);
+}
+
+#[test]
+fn a_few_damaged_bytes_are_replaced_and_counted() {
+    for (body, read, damaged) in [
+        (&b"caf\xff"[..], "caf\u{fffd}", 1),
+        (b"\xe4\xba\x8c\xe4\xba", "\u{4e8c}\u{fffd}", 1),
+        (b"plain", "plain", 0),
+    ] {
+        let file = [b"<row Id=\"1\" Body=\"", body, b"\" />"].concat();
+        let mut rows = Rows::new(&file[..], 1000);
+        let (_, _, Row::Post(post)) = rows.next().unwrap().unwrap() else { panic!("{read}") };
+        assert_eq!((post.body.as_str(), post.damaged), (read, damaged));
+    }
+}
+
+#[test]
 fn pieces_of_any_size_yield_each_row_once() {
     let files = [
         "<posts>\n<row Id=\"1\" />\n\n<row Id=\"2\" />\nbad\n<row Id=\"3\" />\n</posts>",
         "<posts><row Id=\"1\" /><row Id=\"2\" />bad<row Id=\"3\"></row><row Id=\"4</posts>",
         "no row at all",
         "<row\nId=\"1\"\n/><row Id=\"2\" Body=\"0123456789012345678901234567890123456789\" />\n",
+        "<!-- <row Id=\"8\"/> --><row Id=\"1\"/><!--<row Id=\"9\"/>\n--> <row Id=\"2\"/>x<!----><row />",
     ];
     for file in files {
         let (file, max) = (file.as_bytes(), 40);
@@ -93,7 +133,8 @@ fn pieces_of_any_size_yield_each_row_once() {
             let mut found = Vec::new();
             for from in (0..file.len()).step_by(size) {
                 let piece = Piece { offset: from as u64, length: size as u64 };
-                let mut rows = Rows::of_piece(&file[from..], max, piece);
+                let around = &file[..file.len().min(from + LOOK_AHEAD_BYTES as usize)];
+                let mut rows = Rows::of_piece(&file[from..], max, piece, around);
                 while let Some((at, ..)) = rows.next().unwrap() {
                     found.push(at);
                 }
@@ -106,7 +147,7 @@ fn pieces_of_any_size_yield_each_row_once() {
 #[test]
 fn a_malformed_row_loses_only_itself() {
     let file =
-        b"<row Id=\"x\" />\n<row Body=\"\" />\n<row Id=\"1\" Body=\"\xff\" />\n<row Id=\"1\n\
+        b"<row Id=\"x\" />\n<row Body=\"\" />\n<row Id=\"1\" Body=\"\xff\xff\" />\n<row Id=\"1\n\
                  <row Id=\"2\" Body=\"x\" Body=\"\" />\n<row Id=\"3\" />x\n<row Id=\"4\" />\n\
                  <row Id=\"5\" Body=\"01234567890123456789\" />\nnothing\n<row Id=\"6\"/>";
     let found: Vec<String> = all(file, 36).into_iter().map(|(_, outcome)| outcome).collect();

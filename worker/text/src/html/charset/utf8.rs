@@ -121,6 +121,48 @@ mod tests {
         }
     }
 
+    /// What no charset has as one character.
+    const BAD: [&[u8]; 3] = [b"\xff", b"\x80 ", b"\xc0\x80 "];
+
+    #[test]
+    fn a_declared_charset_is_kept_whatever_bytes_are_bad() {
+        for (encoding, text) in [
+            (WINDOWS_1252, FRENCH),
+            (WINDOWS_1250, CZECH),
+            (ISO_8859_2, CZECH),
+            (WINDOWS_1251, RUSSIAN),
+            (KOI8_R, RUSSIAN),
+            (IBM866, RUSSIAN),
+            (WINDOWS_1253, GREEK),
+            (WINDOWS_1254, TURKISH),
+            (WINDOWS_1255, HEBREW),
+            (WINDOWS_1256, ARABIC),
+            (WINDOWS_874, THAI),
+            (GBK, CHINESE),
+            (GB18030, CHINESE),
+            (BIG5, TAIWANESE),
+            (SHIFT_JIS, JAPANESE),
+            (EUC_JP, JAPANESE),
+            (EUC_KR, KOREAN),
+        ] {
+            let (before, after) = (format!("{text} "), format!("<p>{text}"));
+            let (start, _, _) = encoding.encode(&before);
+            let (end, _, _) = encoding.encode(&after);
+            for bad in BAD {
+                let bytes = [&start, bad, b"<br>", &end[..]].concat();
+                let name = encoding.name();
+                let head = format!("<meta charset={name}>");
+                let page = [head.as_bytes(), &bytes].concat();
+                for (bytes, declared) in [(&bytes, Some(name)), (&page, None)] {
+                    let decoded = decode(bytes, declared, "http://example.com/");
+                    assert_eq!(decoded.charset, name, "{bad:?}");
+                    assert!(decoded.text.contains(&before), "{name} {bad:?}");
+                    assert!(decoded.text.ends_with(&after), "{name} {bad:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn text_in_another_charset_is_not_taken_for_utf_8() {
         for (encoding, text) in [

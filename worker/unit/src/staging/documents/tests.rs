@@ -130,7 +130,8 @@ fn a_file_of_another_encoding_is_refused_with_both_versions() {
     let bytes = file.finish(&serde_json::to_vec(&metadata).unwrap()).unwrap();
     std::fs::write(&path, bytes).unwrap();
     let error = DocumentFile::open(&path, 0).err().unwrap().to_string();
-    assert!(error.contains("encoding 3") && error.contains("reads 2"), "{error}");
+    let [theirs, ours] = [format!("encoding {}", ENCODING + 1), format!("reads {ENCODING}")];
+    assert!(error.contains(&theirs) && error.contains(&ours), "{error}");
 }
 
 #[test]

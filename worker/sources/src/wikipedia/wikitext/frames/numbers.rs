@@ -17,7 +17,11 @@ pub(super) fn text_of(name: &str, values: &Values, is_attached: bool) -> Option<
         "sqrt" => root(first, ""),
         "radic" | "root" => root(first, values.at(1)),
         "chem" | "chem2" => formula(name, values),
-        "pct" | "percent" | "percentage" => percentage(values),
+        "pct" | "percent" | "percentage" => percentage(values, ".", "%"),
+        "prozent" | "pourcentage" | "porcentaje" | "porcentagem" | "percentuale" | "procent"
+        | "procenta" | "процент" | "процентов" | "відсоток" | "%" => {
+            percentage(values, ",", " %")
+        }
         "ordinal" => ordinal(first),
         "circa" | "c." | "ca." | "c" | "vers" => years("c. ", " – c. ", values),
         "reign" | "r." => years("r. ", "–", values),
@@ -44,15 +48,27 @@ fn root(radicand: &str, degree: &str) -> Option<String> {
     }
 }
 
-/// Returns the share of the first number in the second, with as many digits as the third says.
-fn percentage(values: &Values) -> Option<String> {
-    let number = |at: usize| values.at(at).replace(',', "").parse::<f64>().ok();
+/// Returns the share of the first number in the second, with as many digits as the third says, or
+/// the first number as a percentage. `point` is the decimal sign of the language, and `sign` is what
+/// follows the number.
+fn percentage(values: &Values, point: &str, sign: &str) -> Option<String> {
+    let given = values.at(0).trim_end_matches(['%', ' ', '\u{a0}']);
+    if values.at(1).is_empty() {
+        return is_number(given).then(|| format!("{given}{sign}"));
+    }
+    let number = |at: usize| {
+        let text = values.at(at);
+        let text = if point == "," { text.replace([' ', '\u{a0}'], "") } else { text.to_owned() };
+        // A comma of the English form separates thousands.
+        text.replace(',', if point == "," { "." } else { "" }).parse::<f64>().ok()
+    };
     let share = number(0)? * 100.0 / number(1)?;
     let digits = match values.at(2) {
         "" => 0,
         digits => digits.parse::<u8>().ok().filter(|digits| *digits <= 9)?,
     };
-    share.is_finite().then(|| format!("{share:.*}%", usize::from(digits)))
+    let share = share.is_finite().then(|| format!("{share:.*}", usize::from(digits)))?;
+    Some(format!("{}{sign}", share.replace('.', point)))
 }
 
 /// Returns a chemical formula, with its indexes and its charge in Unicode's characters.
@@ -179,6 +195,14 @@ mod tests {
             ("pct|1|3", "33%"),
             ("percentage|1|3|2", "33.33%"),
             ("percentage|1,000|8,000|1", "12.5%"),
+            ("percent|12.5", "12.5%"),
+            ("pct|12%", "12%"),
+            ("prozent|12,5", "12,5 %"),
+            ("prozent|1|3|2", "33,33 %"),
+            ("pourcentage|12,5|50", "25 %"),
+            ("pourcentage|12", "12 %"),
+            ("porcentaje|1 000|8000|1", "12,5 %"),
+            ("процент|7", "7 %"),
             ("ordinal|3", "3rd"),
             ("ordinal|11", "11th"),
             ("ordinal|112", "112th"),
@@ -202,7 +226,9 @@ mod tests {
             "sqrt",
             "sqrt|",
             "pct|1|0",
-            "pct|1",
+            "pct",
+            "pct|x",
+            "prozent|x",
             "pct|x|2",
             "pct|1|3|99",
             "ordinal|x",

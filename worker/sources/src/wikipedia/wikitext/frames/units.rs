@@ -49,7 +49,8 @@ pub(super) fn text_of(name: &str, arguments: &[Argument<'_>], is_attached: bool)
         "inr" | "indian rupee" => amount("₹", &values),
         _ if is_date(name) => date(&values),
         "unité" | "unite" | "nombre" | "nb" | "num" | "unidad" | "unidade" | "tmp" | "unitats"
-        | "fmtn" | "число" => {
+        | "fmtn" | "число" | "zahl" | "formatnum" | "formatzahl" | "número" | "numero"
+        | "liczba" | "getal" | "číslo" | "nts" | "numb" | "decimals" | "m" => {
             let starts = values.at(0).starts_with(|c: char| c.is_ascii_digit() || c == '-');
             numbers::quantity(&values).or_else(|| starts.then(|| values.positional.join(" ")))
         }
@@ -233,6 +234,13 @@ mod tests {
             ("unité|3|m|s|-1", "3 m·s⁻¹"),
             ("unité|1000|habitants", "1000 habitants"),
             ("nombre|1234", "1234"),
+            ("nombre|1234,5|km", "1234,5 km"),
+            ("zahl|1234", "1234"),
+            ("formatnum|1.234,5", "1.234,5"),
+            ("liczba|12", "12"),
+            ("nts|1,234", "1,234"),
+            ("m|12|ul=km", "12 km"),
+            ("prozent|12,5", "12,5 %"),
             ("nobr|10,8|millions", "10,8 millions"),
             ("unité|307,665 milliards", "307,665 milliards"),
             ("as of|2020|lc=y", "as of 2020"),

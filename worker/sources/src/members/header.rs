@@ -2,20 +2,22 @@
 //! for a header: those of GNU tar (types `L` and `K`) and of POSIX (types `x` and `X`).
 
 /// Size in bytes of a block of a tar.
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Size in bytes of the largest extension that is read.
 const MAX_EXTENSION: u64 = 1 << 20;
 
 /// What a header starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// A file, whose bytes follow.
     File,
     /// A folder.
     Folder,
-    /// A link to another member or file.
+    /// A link to a path that is relative to its folder.
     Link,
+    /// A link to another member, by its path in the tar.
+    HardLink,
     /// A device or a pipe.
     Special,
     /// An extension of the next header, whose type is the given letter.
@@ -24,18 +26,18 @@ pub(super) enum Entry {
 
 /// The fields of a member's header.
 #[derive(Debug)]
-pub(super) struct Header {
-    pub(super) name: String,
+pub(crate) struct Header {
+    pub(crate) name: String,
     /// The target of a link; empty for other members.
-    pub(super) target: String,
-    pub(super) bytes: u64,
-    pub(super) modified: u64,
-    pub(super) entry: Entry,
+    pub(crate) target: String,
+    pub(crate) bytes: u64,
+    pub(crate) modified: u64,
+    pub(crate) entry: Entry,
 }
 
 impl Header {
     /// Parses a header; returns `None` if its checksum is wrong.
-    pub(super) fn of(block: &[u8; BLOCK]) -> Option<Self> {
+    pub(crate) fn of(block: &[u8; BLOCK]) -> Option<Self> {
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(block);
         let sum: u32 = block
@@ -52,26 +54,27 @@ impl Header {
         }
         let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
         let entry = match kind {
-            b'1' | b'2' => Entry::Link,
+            b'1' => Entry::HardLink,
+            b'2' => Entry::Link,
             b'3' | b'4' | b'6' => Entry::Special,
             b'5' => Entry::Folder,
             _ if is_extension(kind) => Entry::Extension(kind),
-            _ if name.ends_with('/') => Entry::Folder,
             _ => Entry::File,
         };
-        let target = header.link_name_bytes().filter(|_| entry == Entry::Link);
+        let is_link = matches!(entry, Entry::Link | Entry::HardLink);
+        let target = header.link_name_bytes().filter(|_| is_link);
         let target = target.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         // Only files and extensions are followed by bytes, whatever the size of a link says.
         let bytes = match entry {
             Entry::File | Entry::Extension(_) => header.entry_size().ok()?,
-            Entry::Folder | Entry::Link | Entry::Special => 0,
+            Entry::Folder | Entry::Link | Entry::HardLink | Entry::Special => 0,
         };
         let modified = header.mtime().unwrap_or(0);
         Some(Self { name, target: target.unwrap_or_default(), bytes, modified, entry })
     }
 
     /// Returns whether the header is an extension that is small enough to be read.
-    pub(super) fn is_readable_extension(&self) -> bool {
+    pub(crate) fn is_readable_extension(&self) -> bool {
         matches!(self.entry, Entry::Extension(_)) && self.bytes <= MAX_EXTENSION
     }
 }
@@ -82,7 +85,7 @@ fn is_extension(kind: u8) -> bool {
 
 /// The values of the extensions before a header.
 #[derive(Debug, Default)]
-pub(super) struct Extensions {
+pub(crate) struct Extensions {
     name: Option<String>,
     target: Option<String>,
     bytes: Option<u64>,
@@ -90,7 +93,7 @@ pub(super) struct Extensions {
 
 impl Extensions {
     /// Adds what an extension of this type contains.
-    pub(super) fn add(&mut self, kind: u8, content: &[u8]) {
+    pub(crate) fn add(&mut self, kind: u8, content: &[u8]) {
         let text = || {
             let end = content.iter().position(|byte| *byte == 0).unwrap_or(content.len());
             String::from_utf8_lossy(&content[..end]).into_owned()
@@ -127,23 +130,22 @@ impl Extensions {
     }
 
     /// Applies the values to the header that follows, and forgets them.
-    pub(super) fn apply(&mut self, header: &mut Header) {
+    pub(crate) fn apply(&mut self, header: &mut Header) {
         let Self { name, target, bytes } = std::mem::take(self);
-        if let Some(name) = name {
-            if name.ends_with('/') && header.entry == Entry::File {
-                header.entry = Entry::Folder;
-            }
-            header.name = name;
-        }
+        header.name = name.unwrap_or_else(|| std::mem::take(&mut header.name));
         header.target = target.unwrap_or_else(|| std::mem::take(&mut header.target));
         if header.entry == Entry::File {
             header.bytes = bytes.unwrap_or(header.bytes);
+            // Before the extensions are known, a name that is cut off can end like this, too.
+            if header.name.ends_with('/') {
+                header.entry = Entry::Folder;
+            }
         }
     }
 }
 
 /// Returns whether bytes start with the header of a tar.
-pub(super) fn is_tar(bytes: &[u8]) -> bool {
+pub(crate) fn is_tar(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|block| Header::of(block).is_some())
 }
 

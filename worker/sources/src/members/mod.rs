@@ -1,21 +1,25 @@
 //! Reads the members of a tar from any offset on.
 //!
-//! A member that is itself a tar is entered: its members are the papers. A reader that starts
-//! inside of it therefore finds the same members as one that starts before it.
+//! In a tar of papers, a member that is itself a tar is entered: its members are the papers. A
+//! reader that starts inside of it therefore finds the same members as one that starts before it.
 //!
 //! **Invariant:** a member belongs to the piece in which its header starts, also if extensions of
 //! that header start in an earlier piece. A block is a header
 //! only if its checksum is correct; after damage the next header is searched block by block.
 
+mod header;
+
 use std::io::{self, Read};
 
-use super::header::{BLOCK, Entry, Extensions, Header, is_tar};
+use header::{BLOCK, Extensions, Header};
+
+pub(crate) use header::{Entry, is_tar};
 
 type Block = [u8; BLOCK];
 
 /// A member, or a place at which none can be read. `at` is the offset in the tar.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     /// A whole member. `entry` is a file, a folder, a link or a special file.
     Member { at: u64, name: String, modified: u64, bytes: Vec<u8>, entry: Entry, target: String },
     /// A member that exceeds the limit and was skipped.
@@ -25,7 +29,7 @@ pub(super) enum Item {
 }
 
 /// Reads members one after the other.
-pub(super) struct Members<R> {
+pub(crate) struct Members<R> {
     input: R,
     at: u64,
     until: u64,
@@ -47,7 +51,7 @@ pub(super) struct Members<R> {
 impl<R: Read> Members<R> {
     /// Returns a reader of the members of a piece. `input` starts at `offset`; members whose header
     /// starts at `until` or later are not read.
-    pub(super) fn of_piece(
+    pub(crate) fn of_piece(
         mut input: R,
         offset: u64,
         until: u64,
@@ -56,11 +60,11 @@ impl<R: Read> Members<R> {
         let skip = offset.next_multiple_of(BLOCK as u64) - offset;
         io::copy(&mut input.by_ref().take(skip), &mut io::sink())?;
         let (at, aligned) = (offset + skip, offset == 0);
-        Ok(Self { at, until, aligned, through_tars: true, ..Self::of_paper(input, max_bytes) })
+        Ok(Self { at, until, aligned, through_tars: true, ..Self::of_whole(input, max_bytes) })
     }
 
-    /// Returns a reader of the tar of one paper; tars in it are ordinary files.
-    pub(super) fn of_paper(input: R, max_bytes: u64) -> Self {
+    /// Returns a reader of a whole tar, such as that of one paper; tars in it are ordinary files.
+    pub(crate) fn of_whole(input: R, max_bytes: u64) -> Self {
         Self {
             input,
             at: 0,
@@ -75,13 +79,18 @@ impl<R: Read> Members<R> {
         }
     }
 
+    /// Returns the offset up to which members were read.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Returns the input, which was read up to the end of the last member.
-    pub(super) fn into_input(self) -> R {
+    pub(crate) fn into_input(self) -> R {
         self.input
     }
 
     /// Returns the next member or damage, or `None` at the end of the piece.
-    pub(super) fn next(&mut self) -> io::Result<Option<Item>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Item>> {
         loop {
             let at = self.at;
             if self.ended || at >= self.until {
@@ -94,7 +103,8 @@ impl<R: Read> Members<R> {
             let blank = block.iter().all(|byte| *byte == 0);
             match header {
                 // The piece starts inside a paper that is a tar without compression.
-                Some(header) if !self.aligned && is_part_of_a_paper(&header.name) => {}
+                Some(header)
+                    if !self.aligned && self.through_tars && is_part_of_a_paper(&header.name) => {}
                 Some(header) => {
                     self.aligned = true;
                     if let Some(item) = self.after_header(at, header)? {
@@ -210,10 +220,10 @@ fn read_up_to(input: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(in super::super) fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (name, bytes) in members {
             let mut header = tar::Header::new_ustar();
@@ -270,12 +280,32 @@ pub(super) mod tests {
             assert_eq!(found, whole, "pieces of {size}");
         }
         // Tars in the tar of one paper are not entered.
-        let mut members = Members::of_paper(tar.as_slice(), 100_000);
+        let mut members = Members::of_whole(tar.as_slice(), 100_000);
         let mut seen = Vec::new();
         while let Some(Item::Member { name, .. }) = members.next().unwrap() {
             seen.push(name);
         }
         assert_eq!(seen, ["a", "b.tar", "z"]);
+    }
+
+    #[test]
+    fn names_of_any_length_are_read_wherever_a_header_cuts_them() {
+        for length in 90..112 {
+            // The hundredth character is a slash, or a letter.
+            let name = format!("{}x.py", "d/".repeat(60))[120 - length..].to_owned();
+            for format in [tar::Header::new_gnu, tar::Header::new_ustar] {
+                let mut builder = tar::Builder::new(Vec::new());
+                for (name, content) in [(name.as_str(), "a"), ("y.py", "b")] {
+                    let mut header = format();
+                    header.set_size(content.len() as u64);
+                    builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+                }
+                let tar = builder.into_inner().unwrap();
+                assert_eq!(names(&tar, 0, u64::MAX), [name.as_str(), "y.py"]);
+            }
+        }
+        let folder = tar_of(&[("a/b/", &[]), ("a/b/c", b"c")]);
+        assert_eq!(names(&folder, 0, u64::MAX), ["a/b/", "a/b/c"]);
     }
 
     #[test]

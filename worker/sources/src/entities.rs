@@ -1,7 +1,7 @@
-//! Resolves the entities in an attribute of a row, also in one that is not valid XML.
+//! Resolves the entities in text of XML, also in text that is not valid XML.
 //!
 //! Tools that rewrite a dump leave an `&` as it is, or write a character beyond the basic plane as
-//! two surrogates. Neither is worth the loss of a post.
+//! two surrogates. Neither is worth the loss of a post or a page.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 16;
 
 /// Returns a value with its entities resolved. An `&` that starts no entity of XML stays, and a
 /// number that is not a character becomes U+FFFD.
-pub(super) fn resolved(value: &str) -> Cow<'_, str> {
+pub(crate) fn resolved(value: &str) -> Cow<'_, str> {
     if let Ok(value) = quick_xml::escape::unescape(value) {
         return value;
     }

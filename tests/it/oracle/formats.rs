@@ -1,0 +1,234 @@
+//! Every form of an output at once (JSON lines, Parquet, token files, splits, folders of languages):
+//! the same bytes in any world, and `verify` notices when any of them is altered.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use thresher_tests::job::JobText;
+use thresher_tests::process::{Leftovers, output, succeed, thresher};
+
+use super::kills::run_under_fire;
+use super::models::tokenizer;
+use super::slices::{job as slices, make_inputs};
+use super::{clean, places, published, run, verify};
+
+/// Exit status of `verify` for an output that differs from its manifest.
+const DIFFERENT: i32 = 6;
+
+/// A job over every slice, in every form.
+fn job(inputs: &Path) -> JobText {
+    let tokenizer = format!("\"{}\"", tokenizer(inputs).display());
+    slices(inputs).set("tokenizer", &tokenizer).set(
+        "shard_bytes",
+        "\"100kB\"\nformats = [\"parquet\", \"jsonl\"]\nfolders = \"language\"\n\
+         splits.validation = \"10 %\"\ntokens.formats = [\"megatron\", \"olmo\"]\n\
+         tokens.file_bytes = \"60kB\"",
+    )
+}
+
+fn manifest(output: &Path) -> Value {
+    serde_json::from_slice(&fs::read(output.join("manifest.json")).unwrap()).unwrap()
+}
+
+fn number(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+/// Reads a pair as a trainer does: the tokens of each document.
+fn documents_of(prefix: &Path) -> Vec<Vec<u16>> {
+    let (bin, idx) = (prefix.with_extension("bin"), prefix.with_extension("idx"));
+    let (bin, idx) = (fs::read(bin).unwrap(), fs::read(idx).unwrap());
+    assert_eq!(&idx[..9], b"MMIDIDX\0\0");
+    assert_eq!((number(&idx, 9), idx[17]), (1, 8));
+    let n = number(&idx, 18) as usize;
+    assert_eq!(number(&idx, 26) as usize, n + 1);
+    assert_eq!(idx.len(), 34 + 4 * n + 8 * n + 8 * (n + 1));
+    let mut documents = Vec::new();
+    for place in 0..n {
+        let length = &idx[34 + 4 * place..][..4];
+        let length = u32::from_le_bytes(length.try_into().unwrap()) as usize;
+        let start = number(&idx, 34 + 4 * n + 8 * place) as usize;
+        assert_eq!(number(&idx, 34 + 12 * n + 8 * place) as usize, place);
+        let tokens = bin[start..start + 2 * length].chunks_exact(2);
+        documents.push(tokens.map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect());
+    }
+    let all: usize = documents.iter().map(Vec::len).sum();
+    assert_eq!(all * 2, bin.len());
+    documents
+}
+
+/// The numbers of tokens of all published documents of a source and a side, in order.
+fn counted(output: &Path, source: &str, side: &str) -> Vec<u64> {
+    let manifest = manifest(output);
+    let mut counted = Vec::new();
+    for shard in manifest["shards"].as_array().unwrap() {
+        if shard["format"] == "jsonl" && shard["source"] == source && shard["split"] == side {
+            let file = fs::File::open(output.join(shard["path"].as_str().unwrap())).unwrap();
+            let text = zstd::decode_all(file).unwrap();
+            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let row: Value = serde_json::from_slice(line).unwrap();
+                counted.push(row["tokens"].as_u64().unwrap());
+            }
+        }
+    }
+    counted
+}
+
+#[test]
+fn every_form_of_an_output_has_the_same_bytes_in_any_world() {
+    let inputs = tempfile::tempdir().unwrap();
+    make_inputs(inputs.path());
+    let text = job(inputs.path());
+    let quiet = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(quiet.path());
+    succeed(run(&text.write(quiet.path()), &state).args(["--workers", "1", "--slots", "1"]));
+    verify(&corpus);
+    let reference = published(&corpus);
+    let has = |part: &str| reference.keys().any(|path| path.contains(part));
+    for part in [
+        "documents/train/en/commoncrawl-00000.jsonl.zst",
+        "parquet/train/en/commoncrawl-00000.parquet",
+        "parquet/validation/",
+        "tokens/megatron/commoncrawl-train",
+        "tokens/olmo/commoncrawl-train-00000.npy",
+        "tokens/megatron/neox.yml",
+        "README.md",
+        "croissant.json",
+        "B3SUMS",
+    ] {
+        assert!(has(part), "{part}: {reference:?}");
+    }
+    the_tokens_are_those_of_the_documents(&corpus);
+
+    let other = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(other.path());
+    succeed(run(&text.write(other.path()), &state).args(["--workers", "3", "--slots", "2"]));
+    assert_eq!(published(&corpus), reference);
+
+    let seed = 5;
+    println!("seed {seed}");
+    let fire = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(fire.path());
+    let _leftovers = Leftovers(state.clone());
+    run_under_fire(&text.write(fire.path()), &state, seed, 400);
+    clean(&corpus);
+    verify(&corpus);
+    assert_eq!(published(&corpus), reference, "seed {seed}");
+}
+
+/// The pairs of a source hold each of its documents once, with a token after each; those of several
+/// files follow each other.
+fn the_tokens_are_those_of_the_documents(corpus: &Path) {
+    let manifest = manifest(corpus);
+    let entries = manifest["tokens"].as_array().unwrap();
+    let mut pairs: BTreeMap<(String, String), Vec<Vec<u16>>> = BTreeMap::new();
+    let mut several = false;
+    for entry in entries {
+        let path = entry["path"].as_str().unwrap();
+        let Some(prefix) = path.strip_suffix(".bin") else { continue };
+        several |= prefix.contains("-00001_text_document");
+        let text = |key: &str| entry[key].as_str().unwrap().to_owned();
+        let documents = documents_of(&corpus.join(prefix));
+        assert_eq!(documents.len() as u64, entry["documents"], "{path}");
+        pairs.entry((text("source"), text("split"))).or_default().extend(documents);
+    }
+    assert!(several, "no source has several pairs: {entries:?}");
+    assert!(pairs.len() > 8, "{:?}", pairs.keys());
+    for ((source, side), documents) in pairs {
+        let mut expected = counted(corpus, &source, &side);
+        let mut found: Vec<u64> = documents.iter().map(|it| it.len() as u64 - 1).collect();
+        assert!(documents.iter().all(|it| it.last() == Some(&0)), "{source} {side}");
+        // Folders of languages have another order than the tokens.
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{source} {side}");
+    }
+}
+
+#[test]
+fn a_seed_shuffles_tokens_and_keeps_every_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = format!("[tokens]\ntokenizer = \"{}\"", tokenizer(folder.path()).display());
+    let tokens = |order: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let more = format!("tokens.formats = [\"megatron\"]\ntokens.order = \"{order}\"");
+        let text = JobText::sample_times(1, folder.path()).append(&tokenizer);
+        let text = text.set("shard_bytes", &format!("\"30kB\"\n{more}"));
+        let (corpus, state) = places(place.path());
+        succeed(&mut run(&text.write(place.path()), &state));
+        verify(&corpus);
+        documents_of(&corpus.join("tokens/megatron/commoncrawl_text_document"))
+    };
+    let (canonical, first, second) =
+        (tokens("canonical"), tokens("shuffled:1"), tokens("shuffled:2"));
+    assert_eq!(first, tokens("shuffled:1"));
+    assert!(first != canonical && first != second);
+    let sorted = |mut documents: Vec<Vec<u16>>| {
+        documents.sort();
+        documents
+    };
+    let canonical = sorted(canonical);
+    assert!(canonical.len() > 20, "{}", canonical.len());
+    assert_eq!(sorted(first), canonical);
+    assert_eq!(sorted(second), canonical);
+}
+
+#[test]
+fn an_altered_file_of_any_form_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = format!("[tokens]\ntokenizer = \"{}\"", tokenizer(folder.path()).display());
+    let text = JobText::sample_times(1, folder.path()).append(&tokenizer);
+    let more = "\"200kB\"\nformats = [\"parquet\"]\ntokens.formats = [\"megatron\", \"olmo\"]";
+    let (corpus, state) = places(folder.path());
+    succeed(&mut run(&text.set("shard_bytes", more).write(folder.path()), &state));
+    verify(&corpus);
+    // Documents are found in Parquet alone, too.
+    let traced = succeed(
+        thresher()
+            .arg("trace")
+            .arg(&corpus)
+            .arg("--json")
+            .arg(manifest(&corpus)["inputs"][0]["path"].as_str().unwrap()),
+    );
+    assert!(traced.contains("sightings"), "{traced}");
+    for path in [
+        "README.md",
+        "croissant.json",
+        "B3SUMS",
+        "parquet/commoncrawl-00000.parquet",
+        "tokens/megatron/commoncrawl_text_document.bin",
+        "tokens/megatron/commoncrawl_text_document.idx",
+        "tokens/megatron/data-path.txt",
+        "tokens/olmo/commoncrawl-00000.npy",
+    ] {
+        let path = corpus.join(path);
+        let whole = fs::read(&path).unwrap();
+        let mut altered = whole.clone();
+        let middle = altered.len() / 2;
+        altered[middle] ^= 1;
+        fs::write(&path, &altered).unwrap();
+        let found = output(thresher().arg("verify").arg(&corpus));
+        assert_eq!(found.status.code(), Some(DIFFERENT), "{}: {found:?}", path.display());
+        fs::write(&path, &whole).unwrap();
+    }
+    verify(&corpus);
+}
+
+#[test]
+fn a_readme_that_no_job_wrote_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(folder.path());
+    fs::create_dir(&corpus).unwrap();
+    fs::write(corpus.join("README.md"), "mine").unwrap();
+    let job = JobText::sample_times(1, folder.path()).write(folder.path());
+    let refused = output(&mut run(&job, &state));
+    assert!(!refused.status.success(), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("README.md` exists") && said.contains("hint: "), "{said}");
+    assert_eq!(fs::read_to_string(corpus.join("README.md")).unwrap(), "mine");
+    fs::remove_file(corpus.join("README.md")).unwrap();
+    succeed(&mut run(&job, &state));
+    verify(&corpus);
+}

@@ -1,0 +1,209 @@
+//! The content of `manifest.json`: the job, its inputs, the published files, and the totals.
+//!
+//! **Invariant:** the manifest has nothing that may differ between two runs of the same job: no
+//! time, no host, no path outside the output. The card, the Croissant file and the checksums are
+//! functions of it, so that `verify` can prove them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thresher_formats::piece::Piece;
+use thresher_job::Format;
+
+/// Version of the layout of the manifest. Version 1 had no formats, tables and tokens.
+pub const MANIFEST_FORMAT: u32 = 2;
+
+/// The content of `manifest.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the layout of this file.
+    pub format: u32,
+    /// Name of the job.
+    pub job_name: String,
+    /// The versions on which the published bytes depend.
+    pub thresher: String,
+    /// Name of the record schema.
+    pub schema: String,
+    /// The job file with every default, without the locations and limits that change no byte.
+    pub recipe: String,
+    /// blake3 of the files that the recipe names (models, word lists), by the key that names them.
+    pub recipe_files: BTreeMap<String, String>,
+    /// The sides of the split, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<SplitEntry>,
+    /// Number of records by outcome.
+    pub accounting: ManifestAccounting,
+    /// Number of documents by what the card shows.
+    #[serde(default)]
+    pub counts: Vec<CountEntry>,
+    /// The shards, in the order of their documents; those of each format are together.
+    pub shards: Vec<ShardEntry>,
+    /// Rows of dropped and quarantined records.
+    pub dropped: Vec<DroppedEntry>,
+    /// Token files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenEntry>,
+    /// The inputs that were read.
+    pub inputs: Vec<InputEntry>,
+    /// Units whose inputs are not in the output because they failed permanently.
+    pub absent_units: Vec<u32>,
+    /// Shards that could not be written.
+    pub absent_shards: Vec<u32>,
+}
+
+/// How documents were divided into those for training and those for validation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitEntry {
+    /// The part for validation, as the job file has it.
+    pub validation: String,
+    /// What decides: `content`, the hash of the text.
+    pub by: String,
+    /// The rank below which documents are for validation, by source.
+    pub validation_below: BTreeMap<String, u64>,
+}
+
+/// The number of records by outcome: `records_in` is the sum of all others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestAccounting {
+    /// Number of records that were read.
+    pub records_in: u64,
+    /// Number of published documents.
+    pub published: u64,
+    /// Number of dropped records, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Number of quarantined records, by reason.
+    pub quarantined: BTreeMap<String, u64>,
+}
+
+/// Documents of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountEntry {
+    /// Name of the source.
+    pub source: String,
+    /// Kind of the source.
+    pub slice: String,
+    /// Side of the split, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Language, if it is known.
+    pub language: Option<String>,
+    /// SPDX expression of the licence, if it is known.
+    pub licence: Option<String>,
+    /// Number of documents.
+    pub documents: u64,
+    /// Bytes of their texts.
+    pub text_bytes: u64,
+    /// Bytes of their JSON lines.
+    pub json_bytes: u64,
+    /// Number of their tokens, if they are counted.
+    pub tokens: Option<u64>,
+}
+
+/// A shard in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// Path below the output directory.
+    pub path: String,
+    /// Form of the file.
+    #[serde(default = "lines")]
+    pub format: Format,
+    /// Name of the source.
+    #[serde(default)]
+    pub source: String,
+    /// Side of the split, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Language of all its documents, if languages have folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Compressed size.
+    pub bytes: u64,
+    /// Hash of the compressed file.
+    pub blake3: String,
+    /// SHA-256 of the compressed file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sha256: String,
+    /// Number of documents.
+    pub documents: u64,
+    /// Size of JSON lines before compression; 0 for other forms.
+    #[serde(default)]
+    pub json_bytes: u64,
+}
+
+/// A file of drop rows in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedEntry {
+    /// Path below the output directory.
+    pub path: String,
+    /// Compressed size.
+    pub bytes: u64,
+    /// Hash of the compressed file.
+    pub blake3: String,
+    /// Number of rows.
+    pub rows: u64,
+}
+
+/// A token file in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenEntry {
+    /// Path below the output directory.
+    pub path: String,
+    /// Name of the source.
+    pub source: String,
+    /// Side of the split, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Hash of the file.
+    pub blake3: String,
+    /// Number of documents.
+    pub documents: u64,
+    /// Number of tokens, with one that ends each document.
+    pub tokens: u64,
+}
+
+/// An input in the manifest, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputEntry {
+    /// Path of the input, as listed.
+    pub path: String,
+    /// The part of the input that this entry describes, if the input was split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub piece: Option<Piece>,
+    /// Number of bytes that were read.
+    pub bytes: u64,
+    /// Hash of these bytes.
+    pub blake3: String,
+}
+
+/// Earlier manifests had JSON lines only.
+fn lines() -> Format {
+    Format::Jsonl
+}
+
+impl Manifest {
+    /// Returns the forms of the shards.
+    pub fn formats(&self) -> Vec<Format> {
+        let mut formats: Vec<Format> = self.shards.iter().map(|shard| shard.format).collect();
+        formats.sort();
+        formats.dedup();
+        formats
+    }
+
+    /// Returns the shards of the form that has every document and is read first: JSON lines, if
+    /// there are any.
+    pub fn readable_shards(&self) -> impl Iterator<Item = &ShardEntry> {
+        let first = self.formats().first().copied();
+        self.shards.iter().filter(move |shard| Some(shard.format) == first)
+    }
+
+    /// Returns every file of the output that the manifest names, with its size and hash.
+    pub fn files(&self) -> impl Iterator<Item = (&str, u64, &str)> {
+        let shards = self.shards.iter().map(|it| (it.path.as_str(), it.bytes, it.blake3.as_str()));
+        let dropped =
+            self.dropped.iter().map(|it| (it.path.as_str(), it.bytes, it.blake3.as_str()));
+        let tokens = self.tokens.iter().map(|it| (it.path.as_str(), it.bytes, it.blake3.as_str()));
+        shards.chain(dropped).chain(tokens)
+    }
+}
