@@ -183,6 +183,10 @@ pub(crate) fn kept<'a>(input: u64, record: &ReadRecord<'a>) -> Option<KeptRecord
         RecordOutcome::Page(page) => {
             let Page { id, url, date, title, text, payload_digest, .. } = page;
             let Page { licence, language, withdrawn, .. } = page;
+            // The columns of a corpus have no place in a kept page; it is read again.
+            if page.published.is_some() {
+                return None;
+            }
             let Page { missing_files, omitted_files, damaged_characters, .. } = page;
             let meta = match page.meta {
                 Some(meta) if !meta.values().all(is_exact) => return None,
@@ -256,6 +260,7 @@ fn read(
                 missing_files,
                 omitted_files,
                 damaged_characters,
+                published: None,
             })
         }
         KeptOutcome::Dropped(KeptRefusal { id, url, reason, detail }) => {
@@ -287,6 +292,7 @@ mod tests {
             missing_files: 3,
             omitted_files: 5,
             damaged_characters: 7,
+            published: None,
         });
         ReadRecord { offset: 1, record: 2, bytes: 4, outcome }
     }

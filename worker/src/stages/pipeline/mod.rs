@@ -141,7 +141,7 @@ impl<'j> Pipeline<'j> {
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
         if self.sample.is_some_and(|sample| !is_in_rate(sample, page.text)) {
-            return Ok(Evaluation::Dropped { reason: NOT_CHOSEN.into() });
+            return Ok(Evaluation::Dropped { reason: NOT_CHOSEN.into(), measured: None });
         }
         if let Some(reason) = page.withdrawn {
             return Ok(Evaluation::Withdrawn {

@@ -121,8 +121,3 @@ pub(super) fn write_value(
 fn known<'t>(first: &'t str, otherwise: &'t str) -> &'t str {
     if first.is_empty() { otherwise } else { first }
 }
-
-/// Returns the first of two texts, unless it is empty.
-fn known<'t>(first: &'t str, otherwise: &'t str) -> &'t str {
-    if first.is_empty() { otherwise } else { first }
-}
