@@ -272,7 +272,9 @@ impl<'a> Jobs<'a> {
             JobText::over(inputs, LISTING).set("shard_bytes", more).append(&table)
         };
         let reference = published_on_disk(self.folder.path(), "forms-disk", text(&sample()))?;
-        for ending in [".parquet", "train_text_document.idx", "validation_text_document.bin", ".npy"] {
+        for ending in
+            [".parquet", "train_text_document.idx", "validation_text_document.bin", ".npy"]
+        {
             ensure!(reference.keys().any(|name| name.ends_with(ending)), "no `{ending}`");
         }
         let table = format!("endpoint = \"{}\"\n", self.server.url());

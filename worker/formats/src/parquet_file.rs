@@ -11,11 +11,13 @@ mod held;
 
 use std::sync::Arc;
 
+use parquet::basic::{LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::reader::TreeBuilder;
 use parquet::record::{Field, Row};
+use parquet::schema::types::TypePtr;
 
 use crate::third_party;
 use held::{Bounded, Held};
@@ -61,6 +63,17 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
     pub fn columns(&self) -> Vec<String> {
         let schema = self.reader.metadata().file_metadata().schema();
         schema.get_fields().iter().map(|field| field.name().to_owned()).collect()
+    }
+
+    /// Returns the names of the columns that are times in nanoseconds, whose values are numbers.
+    pub fn nanosecond_columns(&self) -> Vec<String> {
+        let schema = self.reader.metadata().file_metadata().schema();
+        let is_time = |field: &&TypePtr| {
+            let of = field.get_basic_info().logical_type_ref();
+            matches!(of, Some(LogicalType::Timestamp(time)) if time.unit == TimeUnit::NANOS)
+        };
+        let times = schema.get_fields().iter().filter(is_time);
+        times.map(|field| field.name().to_owned()).collect()
     }
 
     /// Returns the offset in the file of the first column of a group.
