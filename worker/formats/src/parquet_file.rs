@@ -11,11 +11,13 @@ mod held;
 
 use std::sync::Arc;
 
+use parquet::basic::{LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::reader::TreeBuilder;
 use parquet::record::{Field, Row};
+use parquet::schema::types::TypePtr;
 
 use crate::third_party;
 use held::{Bounded, Held};
@@ -63,12 +65,28 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         schema.get_fields().iter().map(|field| field.name().to_owned()).collect()
     }
 
+    /// Returns the names of the columns that are times in nanoseconds, whose values are numbers.
+    pub fn nanosecond_columns(&self) -> Vec<String> {
+        let schema = self.reader.metadata().file_metadata().schema();
+        let is_time = |field: &&TypePtr| {
+            let of = field.get_basic_info().logical_type_ref();
+            matches!(of, Some(LogicalType::Timestamp(time)) if time.unit == TimeUnit::NANOS)
+        };
+        let times = schema.get_fields().iter().filter(is_time);
+        times.map(|field| field.name().to_owned()).collect()
+    }
+
     /// Returns the offset in the file of the first column of a group.
     pub fn begin(&self, group: usize) -> Result<u64, String> {
         caught(|| {
             let group = self.reader.metadata().row_group(group);
             Ok(group.columns().first().map_or(0, |column| column.byte_range().0))
         })
+    }
+
+    /// Returns the number of bytes that a group takes in the file.
+    pub fn group_bytes(&self, group: usize) -> Result<u64, String> {
+        caught(|| Ok(stored_bytes(self.reader.metadata().row_group(group))))
     }
 
     /// Passes each row of a group, with its size, to `each`, up to the first error in the group.
@@ -116,8 +134,7 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
 
     /// Returns the largest total size of the rows of a group.
     fn most_bytes(&self, group: &RowGroupMetaData) -> u64 {
-        let lengths = group.columns().iter().map(|column| column.byte_range().1);
-        let stored = lengths.fold(0, u64::saturating_add);
+        let stored = stored_bytes(group);
         FREE_BYTES.max(stored.min(self.length).saturating_mul(EXPANSION))
     }
 
@@ -127,6 +144,12 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
             None => Unread::Damaged(damage),
         }
     }
+}
+
+/// Returns the number of bytes of all columns of a group.
+fn stored_bytes(group: &RowGroupMetaData) -> u64 {
+    let lengths = group.columns().iter().map(|column| column.byte_range().1);
+    lengths.fold(0, u64::saturating_add)
 }
 
 fn after(count: u64, all: i64, why: &str) -> String {

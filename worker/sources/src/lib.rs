@@ -38,6 +38,7 @@ use thresher_job::Slice;
 
 pub use input::{Input, Seekable};
 pub use locate::locate;
+pub use parquet_rows::first_group;
 pub use source::*;
 
 /// Returns the reader of a slice.

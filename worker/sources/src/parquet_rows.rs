@@ -16,9 +16,10 @@ use serde_json::{Map, Value, json};
 use thresher_job::JobSpec;
 
 use super::noted::Owned;
-use super::{Input, ReadRecord, RecordOutcome, RecordSink};
+use super::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::parquet_file::{ParquetFile, Unread};
+use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
 
 /// The reason for a file without a directory, or with one that is not valid.
@@ -40,7 +41,7 @@ pub(super) trait RowReader {
     /// Turns a row into a record.
     fn row(
         &mut self,
-        place: RowPlace,
+        place: RowPlace<'_>,
         row: &Row,
         sink: &mut RecordSink<'_>,
     ) -> Result<(), UnitError>;
@@ -48,7 +49,7 @@ pub(super) trait RowReader {
 
 /// The location and size of a row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RowPlace {
+pub(super) struct RowPlace<'f> {
     /// The offset in the file at which the row group starts.
     offset: u64,
     /// The number of the row within the piece.
@@ -59,9 +60,26 @@ pub(super) struct RowPlace {
     pub(super) row: u64,
     /// The size of all values.
     pub(super) bytes: u64,
+    /// The columns of the file that are times in nanoseconds.
+    nanoseconds: &'f [String],
 }
 
-impl RowPlace {
+impl RowPlace<'_> {
+    /// Returns the columns of the row as JSON.
+    pub(super) fn values(&self, row: &Row) -> Meta {
+        let value = |(name, field): (&String, &Field)| {
+            let json = match field {
+                // The library has no value of its own for these.
+                Field::Long(time) if self.nanoseconds.contains(name) => {
+                    json!(iso_time(*time, 1_000_000_000))
+                }
+                other => json_of(other),
+            };
+            (name.clone(), json)
+        };
+        row.get_column_iter().map(value).collect()
+    }
+
     /// Returns the record of this row with the given size and outcome.
     pub(super) fn read_record<'a>(&self, bytes: u64, outcome: RecordOutcome<'a>) -> ReadRecord<'a> {
         ReadRecord { offset: self.offset, record: self.record, bytes, outcome }
@@ -111,6 +129,18 @@ pub(super) fn read(
     }
     result?;
     input.digest()
+}
+
+/// Returns the part of a Parquet file up to the end of its first row group; `None` if it has none,
+/// or is damaged.
+pub fn first_group(job: &JobSpec, input: &Input<'_>) -> Result<Option<Piece>, UnitError> {
+    let page_bytes = job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
+    let Ok(file) = ParquetFile::open(input.owned()?, page_bytes) else { return Ok(None) };
+    if file.groups() == 0 {
+        return Ok(None);
+    }
+    let end = file.begin(0).and_then(|begin| Ok(begin.saturating_add(file.group_bytes(0)?)));
+    Ok(end.ok().map(|length| Piece { offset: 0, length }))
 }
 
 struct Reading<'a, 't> {
@@ -169,9 +199,10 @@ impl Reading<'_, '_> {
         group: usize,
         offset: u64,
     ) -> Result<Result<(), Unread>, UnitError> {
-        let mut number = 0;
+        let (mut number, nanoseconds) = (0, file.nanosecond_columns());
         file.rows(group, |row, bytes| {
-            let place = RowPlace { offset, record: self.record, group, row: number, bytes };
+            let (record, nanoseconds) = (self.record, nanoseconds.as_slice());
+            let place = RowPlace { offset, record, group, row: number, bytes, nanoseconds };
             (self.record, number) = (self.record + 1, number + 1);
             self.reader.row(place, row, self.sink)
         })
@@ -300,6 +331,10 @@ mod tests {
         assert_eq!(json_of(&Field::TimestampMillis(time)), "2023-11-14T22:13:20Z");
         assert_eq!(json_of(&Field::TimestampMillis(time + 7)), "2023-11-14T22:13:20.007Z");
         assert_eq!(json_of(&Field::TimestampMicros(-1)), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(
+            iso_time(1_700_000_000_000_000_007, 1_000_000_000),
+            "2023-11-14T22:13:20.000000007Z"
+        );
         let most = json_of(&Field::TimestampMillis(i64::MIN));
         assert!(most.as_str().is_some_and(|text| text.starts_with('-')), "{most}");
     }

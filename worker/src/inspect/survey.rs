@@ -18,8 +18,9 @@ use self::documents::SampledDocuments;
 pub use self::figures::{Sample, SourceSurvey, Survey};
 use crate::stages::kept_text::{is_kept, kept};
 use crate::stages::{JobContext, SourceRecipe, list};
-use thresher_sources::{Input, Page, ReadRecord, RecordOutcome, Selected, source_of};
-use thresher_storage::ReadOptions;
+use thresher_formats::form::Form;
+use thresher_sources::{Input, Page, ReadRecord, RecordOutcome, Selected, first_group, source_of};
+use thresher_storage::{Location, ReadOptions};
 use thresher_text::ccnet_line::{line_hash_sha1, line_hash_xxh3, normalise_line};
 use thresher_text::lines::lines;
 use thresher_unit::UnitError;
@@ -111,6 +112,7 @@ fn survey_source(
     let each = (sample_bytes / (chosen.len() as u64).max(1)).max(MIN_INPUT_SAMPLE_BYTES);
     let mut sampling = Sampling::new(context, source)?;
     let (mut asked, mut known_bytes) = (0, 0);
+    let mut left = sample_bytes;
     for row in chosen {
         let location = thresher_sources::locate(source, &row.path)?;
         if row.bytes.is_none()
@@ -122,7 +124,16 @@ fn survey_source(
         let opened = thresher_storage::open(&location, &ReadOptions::default())?;
         let name = location.to_string();
         opened.take(each).read_to_end(&mut raw).map_err(|error| UnitError::input(&name, &error))?;
-        sampling.input(&name, &row.path, &raw)?;
+        if Form::of(&raw) == Form::Parquet {
+            // Its directory is at its end, and a row group can be larger than the sample.
+            if left > 0 {
+                left = left.saturating_sub(sampling.parquet(location, row)?);
+            }
+            continue;
+        }
+        let scratch = context.work.stage(Stage::List).join("survey");
+        let bytes = raw.len() as u64;
+        sampling.input(&Input::sample(&name, &row.path, &raw, scratch), bytes)?;
     }
     let average = u64::checked_div(known_bytes, asked).unwrap_or(target_bytes);
     surveyed.bytes += surveyed.of_unknown_size * average;
@@ -163,15 +174,25 @@ impl<'a> Sampling<'a> {
         })
     }
 
-    fn input(&mut self, name: &str, path: &str, raw: &[u8]) -> Result<(), UnitError> {
+    /// Samples the first row group of a Parquet file, and returns how many bytes of it were read.
+    fn parquet(&mut self, location: Location, row: &InputRow) -> Result<u64, UnitError> {
         let scratch = self.context.work.stage(Stage::List).join("survey");
-        let input = Input::sample(name, path, raw, scratch);
+        let whole = Input::stored(location.clone(), row, scratch.clone())?;
+        let piece = first_group(&self.context.job, &whole)?;
+        let bytes = piece.map(|piece| piece.length).or(row.bytes).unwrap_or_default();
+        let row = InputRow { piece, ..row.clone() };
+        self.input(&Input::stored(location, &row, scratch)?, bytes)?;
+        Ok(bytes)
+    }
+
+    /// Samples an input of which this many bytes are read.
+    fn input(&mut self, input: &Input<'_>, bytes: u64) -> Result<(), UnitError> {
         self.sample.inputs += 1;
-        self.sample.bytes += raw.len() as u64;
+        self.sample.bytes += bytes;
         let recipe = SourceRecipe::of(&self.context.job, self.source);
-        let is_kept = is_kept(&self.context.job, self.source, &recipe, path)?;
+        let is_kept = is_kept(&self.context.job, self.source, &recipe, input.path())?;
         let start = cpu_micros();
-        let keys = self.lines_pass(&input, raw, is_kept)?;
+        let keys = self.lines_pass(input, bytes, is_kept)?;
         let mut sorted = keys.clone();
         sorted.sort_unstable();
         sorted.dedup();
@@ -183,10 +204,10 @@ impl<'a> Sampling<'a> {
         self.sample.distinct_lines = self.seen.len() as u64;
 
         let start = (cpu_micros(), self.documents.publish_cpu_micros());
-        self.prepare_pass(&input, raw, &stays)?;
+        self.prepare_pass(input, bytes, &stays)?;
         let published = self.documents.publish_cpu_micros() - start.1;
         let prepared = (cpu_micros() - start.0).saturating_sub(published);
-        let read_again = if is_kept { self.reading_cpu_micros(&input)? } else { 0 };
+        let read_again = if is_kept { self.reading_cpu_micros(input)? } else { 0 };
         self.sample.prepare_cpu_micros += prepared.saturating_sub(read_again);
         Ok(())
     }
@@ -204,7 +225,7 @@ impl<'a> Sampling<'a> {
     fn lines_pass(
         &mut self,
         input: &Input<'_>,
-        raw: &[u8],
+        bytes: u64,
         is_kept: bool,
     ) -> Result<Vec<u64>, UnitError> {
         let failed = |error| UnitError::Defect(format!("failed to keep text in memory: {error}"));
@@ -217,7 +238,7 @@ impl<'a> Sampling<'a> {
         };
         let (sample, quarantined) = (&mut self.sample, &mut self.quarantined);
         let (mut keys, mut normal) = (Vec::new(), Vec::new());
-        let mut room = Room::of(raw);
+        let mut room = Room::of(bytes);
         source_of(self.source.slice).read(job, self.source, input, &mut |record: ReadRecord<
             '_,
         >| {
@@ -247,10 +268,10 @@ impl<'a> Sampling<'a> {
     fn prepare_pass(
         &mut self,
         input: &Input<'_>,
-        raw: &[u8],
+        bytes: u64,
         stays: &[bool],
     ) -> Result<(), UnitError> {
-        let mut room = Room::of(raw);
+        let mut room = Room::of(bytes);
         let mut stays = stays.iter().copied();
         let (job, documents) = (&self.context.job, &mut self.documents);
         let source = source_of(self.source.slice);
@@ -293,8 +314,8 @@ struct Room {
 }
 
 impl Room {
-    fn of(raw: &[u8]) -> Self {
-        Self { bytes: (raw.len() as u64).saturating_mul(MAX_EXPANSION) }
+    fn of(bytes: u64) -> Self {
+        Self { bytes: bytes.saturating_mul(MAX_EXPANSION) }
     }
 
     /// Returns the record's page, if its text is within the limit.

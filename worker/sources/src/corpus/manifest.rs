@@ -50,7 +50,7 @@ impl Shard {
         let name = file.split_once('.').map_or(file, |(name, _)| name);
         // The name of a source may have dots, but its number has none.
         let numbered = file.rsplit_once('-').map_or(name, |(source, _)| source);
-        self.source.as_deref().unwrap_or(numbered)
+        self.source.as_deref().filter(|name| !name.is_empty()).unwrap_or(numbered)
     }
 
     fn format(&self) -> &str {

@@ -16,8 +16,8 @@ mod row;
 use parquet::record::Row as ParquetRow;
 use thresher_job::{JobSpec, SourceSpec};
 
-use super::parquet_rows::{self, RowPlace, RowReader, json_of};
-use super::{Input, Meta, Page, RecordOutcome, RecordSink, Source, forms, json_rows};
+use super::parquet_rows::{self, RowPlace, RowReader};
+use super::{Input, Page, RecordOutcome, RecordSink, Source, forms, json_rows};
 use manifest::Manifest;
 use row::{Columns, Row};
 use thresher_formats::form::Form;
@@ -107,7 +107,7 @@ impl RowReader for ShardReader<'_> {
 
     fn row(
         &mut self,
-        place: RowPlace,
+        place: RowPlace<'_>,
         row: &ParquetRow,
         sink: &mut RecordSink<'_>,
     ) -> Result<(), UnitError> {
@@ -117,9 +117,7 @@ impl RowReader for ShardReader<'_> {
             let (reason, detail) = ("record_too_large", format!("{} bytes", place.bytes));
             return emit(RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail });
         }
-        let values = row.get_column_iter().map(|(name, field)| (name.clone(), json_of(field)));
-        let values: Meta = values.collect();
-        match serde_json::from_value(values.into()) {
+        match serde_json::from_value(place.values(row).into()) {
             Ok(row) => self.emit(&id, row, &mut emit),
             Err(error) => {
                 let (reason, detail) = ("corpus/row", error.to_string());

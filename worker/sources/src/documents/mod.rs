@@ -20,7 +20,7 @@ use parquet::record::{Field, Row};
 use serde_json::Value;
 use thresher_job::{ColumnsSpec, JobSpec, SourceSpec};
 
-use super::parquet_rows::{self, RowPlace, RowReader, json_of};
+use super::parquet_rows::{self, RowPlace, RowReader};
 use super::{Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Source, forms, json_rows};
 use columns::{Names, take_text};
 use thresher_formats::form::Form;
@@ -60,7 +60,8 @@ impl Source for Documents {
         input: &Input<'_>,
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
-        let mut rows = Rows { job, source, path: input.path(), names: Names::default() };
+        let (path, name, names) = (input.path(), input.name(), Names::default());
+        let mut rows = Rows { job, source, path, name, names };
         // A Parquet file that is packed is refused by its form.
         let form = input.form_of_content()?;
         let is_parquet = input.form()? == Form::Parquet;
@@ -89,6 +90,8 @@ struct Rows<'a> {
     source: &'a SourceSpec,
     /// The path of the input.
     path: &'a str,
+    /// The name of the input in messages.
+    name: &'a str,
     names: Names,
 }
 
@@ -106,12 +109,12 @@ impl RowReader for Rows<'_> {
         if columns.iter().any(|name| name == text || name == outer) {
             return Ok(None);
         }
-        Err(columns::no_text_column(self.path, self.source, columns))
+        Err(columns::no_text_column(self.name, self.source, columns))
     }
 
     fn row(
         &mut self,
-        place: RowPlace,
+        place: RowPlace<'_>,
         row: &Row,
         sink: &mut RecordSink<'_>,
     ) -> Result<(), UnitError> {
@@ -129,9 +132,7 @@ impl RowReader for Rows<'_> {
             let (reason, detail) = ("invalid_utf8", format!("`{name}`: {error}"));
             return emit(RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail });
         }
-        let columns = row.get_column_iter().map(|(name, field)| (name.clone(), json_of(field)));
-        let row: Meta = columns.collect();
-        emit(Document::of(&self.source.columns, id, row).outcome())
+        emit(Document::of(&self.source.columns, id, place.values(row)).outcome())
     }
 }
 

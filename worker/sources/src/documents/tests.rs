@@ -43,7 +43,7 @@ fn parquet(texts: &[&[u8]]) -> Vec<u8> {
     const SCHEMA: &str = "message row {
         required binary content;
         required group meta { required binary link (UTF8); required int64 stars; }
-        required int64 at (TIMESTAMP(MILLIS, true));
+        required int64 at (TIMESTAMP(NANOS, true));
         required group terms (LIST) { repeated group list { required binary element (UTF8); } }
     }";
     let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
@@ -62,7 +62,8 @@ fn parquet(texts: &[&[u8]]) -> Vec<u8> {
                     typed.write_batch(&[ByteArray::from(value.to_vec())], defined, repeated)
                 }
                 None => {
-                    column.typed::<Int64Type>().write_batch(&[1000 * number as i64], None, None)
+                    let value = [if number == 3 { 3_000_000_000 } else { 2000 }];
+                    column.typed::<Int64Type>().write_batch(&value, None, None)
                 }
             }
             .unwrap();

@@ -52,7 +52,7 @@ impl RowReader for StackRows<'_> {
 
     fn row(
         &mut self,
-        place: RowPlace,
+        place: RowPlace<'_>,
         row: &Row,
         sink: &mut RecordSink<'_>,
     ) -> Result<(), UnitError> {
