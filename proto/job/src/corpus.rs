@@ -71,10 +71,8 @@ impl JobSpec {
     ) -> Result<Self, E> {
         let mut sources = Vec::with_capacity(self.source.len());
         for source in self.source {
-            let names = match source.slice {
-                Slice::Corpus => sources_of(&source)?,
-                _ => Vec::new(),
-            };
+            let is_corpus = source.slice == Slice::Corpus;
+            let names = if is_corpus { sources_of(&source)? } else { Vec::new() };
             if names.is_empty() {
                 sources.push(source);
                 continue;

@@ -20,6 +20,7 @@ use toml::{Table, Value};
 
 use self::shares::{Part, Wanted, epochs};
 use super::corpus_job::{place, run_written, table};
+use super::print;
 use super::run::RunSettings;
 
 /// Name of the job file in the state directory.
@@ -100,10 +101,8 @@ impl TryFrom<Value> for Amount {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let text = match &value {
-            Value::String(text) => text.trim().to_owned(),
-            other => other.to_string(),
-        };
+        let written = value.as_str().map(|text| text.trim().to_owned());
+        let text = written.unwrap_or_else(|| value.to_string());
         let (digits, factor) = match text.char_indices().next_back() {
             Some((end, 'k')) => (&text[..end], 1e3),
             Some((end, 'M')) => (&text[..end], 1e6),
@@ -147,14 +146,14 @@ pub(super) fn mix(args: MixArgs) -> anyhow::Result<ExitCode> {
     let file: MixFile = Value::Table(whole).try_into().with_context(wrong)?;
     let plan = Plan::of(&file, &folder)?;
     if args.weights {
-        print!("{}", plan.weights()?);
+        print::result(&plan.weights()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.dry_run {
-        print!("{}", plan.shown());
+        print::result(&plan.shown())?;
         return Ok(ExitCode::SUCCESS);
     }
-    eprint!("{}", plan.shown());
+    print::note(plan.shown().trim_end());
     run_written(&plan.job(of_job, &folder)?, JOB_FILE, args.settings)
 }
 

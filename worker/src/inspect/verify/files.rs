@@ -179,10 +179,10 @@ fn hash(location: &Location) -> std::io::Result<InputDigest> {
 
 /// Compares the number of documents in the header of an index.
 fn check_index(location: &Location, expected: u64) -> std::io::Result<()> {
-    let mut header = [0; 26];
-    thresher_storage::open(location, &ReadOptions::default())?.read_exact(&mut header)?;
-    let (_, count) = header.split_at(18);
-    let found = u64::from_le_bytes(count.try_into().expect("eight bytes are left"));
+    let (mut before, mut count) = ([0; 18], [0; 8]);
+    let mut file = thresher_storage::open(location, &ReadOptions::default())?;
+    file.read_exact(&mut before).and_then(|()| file.read_exact(&mut count))?;
+    let found = u64::from_le_bytes(count);
     if found == expected {
         return Ok(());
     }
