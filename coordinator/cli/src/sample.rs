@@ -63,7 +63,7 @@ pub(super) fn sample(args: SampleArgs) -> anyhow::Result<ExitCode> {
     let path = state.join(JOB_FILE);
     std::fs::write(&path, &text)
         .with_context(|| format!("failed to write `{}`", path.display()))?;
-    run_job(&path, None, args.settings)
+    run_job(&path, None, args.settings, "the same `thresher sample`")
 }
 
 /// Returns the job file of the sample, with absolute paths.
