@@ -124,6 +124,10 @@ const FOLLOWED: &[(&str, By)] = &[
     ("the same `thresher serve`", Test("a_running_coordinator_is_shown_and_drained")),
     ("is now `thresher worker`", Test("the_old_worker_program_warns_and_does_what_thresher")),
     ("the manifest of its corpus", Test("a_shard_that_differs_from_its_manifest_blocks_the_job")),
+    (
+        "the same `thresher sample`",
+        Test("a_sample_that_was_blocked_is_resumed_by_the_same_command"),
+    ),
     ("an upload is left behind", Nothing("needs S3: tests/s3/run")),
     ("your own: `thresher train classifier`", Nothing("a test of `train` makes such a model")),
 ];

@@ -12,10 +12,10 @@ use toml::Value;
 use super::place::choose_state;
 use super::run::{RunSettings, run_job};
 
-/// Writes a job file, which has only absolute paths, under `name` and runs it.
+/// Writes the job file of a verb, which has only absolute paths, under `name` and runs it.
 pub(super) fn run_written(
     text: &str,
-    name: &str,
+    (verb, name): (&str, &str),
     settings: RunSettings,
 ) -> anyhow::Result<ExitCode> {
     let folder = std::env::current_dir().context("failed to find the current directory")?;
@@ -28,7 +28,7 @@ pub(super) fn run_written(
     ensure_private_directory(&state)?;
     let path = state.join(name);
     std::fs::write(&path, text).with_context(|| format!("failed to write `{}`", path.display()))?;
-    run_job(&path, None, settings)
+    run_job(&path, None, settings, &format!("the same `thresher {verb}`"))
 }
 
 /// Returns an error if a corpus has several sides and none was chosen: documents for validation must

@@ -116,14 +116,15 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    run_job(&args.job, args.output.as_deref(), args.settings)
+    run_job(&args.job, args.output.as_deref(), args.settings, "the same `thresher run`")
 }
 
-/// Runs the job of a job file to its end.
+/// Runs the job of a job file to its end. `again` is the command that resumes it.
 pub(super) fn run_job(
     job: &Path,
     output: Option<&Path>,
     settings: RunSettings,
+    again: &str,
 ) -> anyhow::Result<ExitCode> {
     let job = load_whole_job(job, output)?;
     let state = choose_state(settings.state(), &job)?;
@@ -142,7 +143,7 @@ pub(super) fn run_job(
         wanted: Wanted { fresh: settings.fresh, accept_missing: settings.accept_missing },
         progress: Box::new(move |status| progress.show(status)),
     })?;
-    end(&status, settings.json, "the same `thresher run`")
+    end(&status, settings.json, again)
 }
 
 pub(super) fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {

@@ -138,6 +138,31 @@ fn a_shard_that_differs_from_its_manifest_blocks_the_job() {
 }
 
 #[test]
+fn a_sample_that_was_blocked_is_resumed_by_the_same_command() {
+    let first = tempfile::tempdir().unwrap();
+    corpus(first.path());
+    let shard = first.path().join("corpus/documents/rows-00001.jsonl.zst");
+    let whole = std::fs::read(&shard).unwrap();
+    std::fs::write(&shard, vec![0; whole.len()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let small = folder.path().join("small");
+    let sample = || {
+        let mut command = thresher();
+        command.arg("sample").arg(first.path().join("corpus")).arg("-o").arg(&small);
+        command.args(["--documents", "20"]);
+        command
+    };
+    let ended = output(&mut sample());
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(5), "{said}");
+    assert!(said.contains("hint: the same `thresher sample` resumes the job"), "{said}");
+    std::fs::write(&shard, whole).unwrap();
+    succeed(&mut sample());
+    verify(&small);
+    assert_eq!(documents(&small).len(), 20);
+}
+
+#[test]
 fn samples_are_contained_in_larger_ones_and_are_the_same_after_kills() {
     let first = tempfile::tempdir().unwrap();
     corpus(first.path());

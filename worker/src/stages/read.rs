@@ -107,7 +107,7 @@ fn read_row(
         Err(StorageError::NotFound { .. }) if source.on_missing == OnMissing::Quarantine => {
             return Ok(None);
         }
-        Err(error) => return Err(gone_since(row, error).into()),
+        Err(error) => return Err(gone_since(row, error)),
     };
     check_piece(recipe.slice, &input)?;
     let digest = recipe.slice.read(&context.job, source, &input, sink)?;
@@ -115,15 +115,21 @@ fn read_row(
 }
 
 /// Turns "not found" into "changed" if the input's size was known, because it existed when it was
-/// listed.
-fn gone_since(listed: &InputRow, error: StorageError) -> StorageError {
-    if let StorageError::NotFound { location } = &error
-        && listed.bytes.is_some()
-    {
-        let detail = "it existed when it was listed, and is gone".to_owned();
-        return StorageError::Changed { location: location.clone(), detail };
+/// listed. A shard of a corpus is known from its manifest, so the storage has lost it.
+fn gone_since(listed: &InputRow, error: StorageError) -> UnitError {
+    let StorageError::NotFound { location } = &error else { return error.into() };
+    if listed.published.is_some() {
+        return UnitError::Storage(format!(
+            "the shard `{location}` does not exist, although it is in the manifest of its \
+             corpus\nhint: copy it from its origin again, and check the corpus with `thresher \
+             verify`"
+        ));
     }
-    error
+    if listed.bytes.is_some() {
+        let detail = "it existed when it was listed, and is gone".to_owned();
+        return StorageError::Changed { location: location.clone(), detail }.into();
+    }
+    error.into()
 }
 
 fn missing() -> ReadRecord<'static> {
@@ -141,6 +147,7 @@ fn shard_of(input: u64, inputs: u64, shards: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use thresher_unit::staging::PublishedShard;
 
     #[test]
     fn shards_are_those_of_ccnet() {
@@ -158,9 +165,14 @@ mod tests {
     fn an_input_that_disappeared_after_listing_counts_as_changed() {
         let missing = || StorageError::NotFound { location: "in.gz".to_owned() };
         let mut row = InputRow::named("in.gz".to_owned());
-        assert!(matches!(gone_since(&row, missing()), StorageError::NotFound { .. }));
+        let error = gone_since(&row, missing()).to_string();
+        assert!(error.contains("does not exist") && !error.contains("is gone"), "{error}");
         row.bytes = Some(5);
         let error = gone_since(&row, missing()).to_string();
         assert!(error.contains("is gone") && error.contains("inputs must not change"), "{error}");
+        let (blake3, source, slice) = (String::new(), String::new(), String::new());
+        row.published = Some(PublishedShard { blake3, source, slice });
+        let error = gone_since(&row, missing());
+        assert!(matches!(&error, UnitError::Storage(why) if why.contains("manifest")), "{error}");
     }
 }

@@ -154,7 +154,7 @@ pub(super) fn mix(args: MixArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     print::note(plan.shown().trim_end());
-    run_written(&plan.job(of_job, &folder)?, JOB_FILE, args.settings)
+    run_written(&plan.job(of_job, &folder)?, ("mix", JOB_FILE), args.settings)
 }
 
 /// A mix with the corpora that it reads.
