@@ -4,8 +4,8 @@
 //! rate        PREPARE drops each document whose hash is not below the rate
 //! documents   PREPARE notes the hashes, LAYOUT finds the largest that is chosen, PUBLISH compares
 //! ```
-//! The hash is of the seed and the text, so the choice does not depend on where a document is, and a
-//! smaller sample is contained in a larger one. Documents with equal texts are chosen in their
+//! The hash is of the seed and the text, so the choice does not depend on where a document is, and
+//! a smaller sample is contained in a larger one. Documents with equal texts are chosen in their
 //! order.
 //!
 //! **Invariant:** memory does not grow with the number of documents.
@@ -92,8 +92,8 @@ impl Sampled {
     }
 }
 
-/// Finds the end of the sample of a LAYOUT unit's source, if it is sampled by number. Documents that
-/// `drops` excludes for other reasons do not count.
+/// Finds the end of the sample of a LAYOUT unit's source, if it is sampled by number. Documents
+/// that `drops` excludes for other reasons do not count.
 pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,
