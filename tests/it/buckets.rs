@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::oracle::{places, published, run};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use thresher_tests::bucket::{Bucket, LISTING};
-use thresher_tests::job::{JobText, sample};
+use thresher_tests::job::{JobText, root, sample};
 use thresher_tests::process::{succeed, thresher, workers_of};
 
 /// As one dump of CommonCrawl has.
@@ -37,6 +38,13 @@ fn plan(folder: &Path, bucket: &Bucket, listing: &str) -> serde_json::Value {
 }
 
 fn bucket() -> (Bucket, u64) {
+    let content = some_pages();
+    let bytes = content.len() as u64;
+    (Bucket::start(OBJECTS, content).unwrap(), bytes)
+}
+
+/// The first pages of the sample.
+fn some_pages() -> Vec<u8> {
     let wet = sample().join("crawl-data/CC-MAIN-2024-10/segments");
     let wet = glob_one(&wet, ".warc.wet.gz").expect("the sample has pages");
     let mut content = std::fs::read(wet).unwrap();
@@ -44,8 +52,7 @@ fn bucket() -> (Bucket, u64) {
     let members = content.windows(4).enumerate().filter(|(_, bytes)| *bytes == GZIP_MEMBER);
     let end = members.map(|(at, _)| at).nth(KEPT_MEMBERS).unwrap();
     content.truncate(end);
-    let bytes = content.len() as u64;
-    (Bucket::start(OBJECTS, content).unwrap(), bytes)
+    content
 }
 
 fn glob_one(folder: &Path, ending: &str) -> Option<std::path::PathBuf> {
@@ -118,6 +125,37 @@ fn an_object_is_read_in_the_same_memory_whatever_its_size() {
         large >> 20
     );
     assert!(large_peak < small_peak + ALLOWANCE_BYTES, "{large_peak} bytes, not {small_peak}");
+}
+
+#[test]
+fn each_object_is_downloaded_once_if_its_text_is_kept() {
+    const OBJECTS: u64 = 20;
+    let c4 = root().join("worker/sources/src/c4/testdata/c4-sample.01.json.gz");
+    for (slice, content) in [("commoncrawl", some_pages()), ("c4", std::fs::read(c4).unwrap())] {
+        let bucket = Bucket::start(OBJECTS, content).unwrap();
+        let run = |keep_text: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let (corpus, state) = places(folder.path());
+            let table = format!(
+                "[s3]\nendpoint = \"{}\"\nanonymous = true\n[dedup.lines]\nkeep_text = \
+                 \"{keep_text}\"\n",
+                bucket.url()
+            );
+            let listing = "crawl/segments/*/wet/*.warc.wet.gz";
+            let job = JobText::over(Path::new("s3://dumps"), listing)
+                .set("slice", &format!("\"{slice}\"\nsteps = [\"lines\", \"documents\"]"))
+                .set("model", "\"none\"")
+                .append(&table)
+                .write(folder.path());
+            succeed(&mut run(&job, &state));
+            (bucket.asked(), published(&corpus))
+        };
+        let (once, kept) = run("auto");
+        let (twice, read_again) = run("never");
+        assert_eq!((once["get"], twice["get"]), (OBJECTS, 2 * OBJECTS), "{slice}");
+        assert_eq!(kept, read_again, "{slice}");
+        assert!(kept.keys().any(|name| name.starts_with("documents/")), "{kept:?}");
+    }
 }
 
 /// A page that does not compress.

@@ -15,9 +15,11 @@ mod allocations;
 mod clean;
 mod connection;
 mod control;
+mod corpus_job;
 mod exit;
 mod explain;
 mod liveness;
+mod mix;
 mod output;
 mod place;
 mod plan;
@@ -32,6 +34,7 @@ mod status_json;
 mod status_text;
 mod submit;
 mod terminal;
+mod tokenize;
 mod walltime;
 mod worker;
 
@@ -57,6 +60,8 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Sample(sample::SampleArgs),
+    Mix(mix::MixArgs),
+    Tokenize(tokenize::TokenizeArgs),
     Serve(run::ServeArgs),
     Worker(worker::WorkerArgs),
     Plan(plan::PlanArgs),
@@ -106,6 +111,8 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => run::run(args),
         Verb::Sample(args) => sample::sample(args),
+        Verb::Mix(args) => mix::mix(args),
+        Verb::Tokenize(args) => tokenize::tokenize(args),
         Verb::Serve(args) => run::serve(args),
         Verb::Worker(args) => worker::worker(args),
         Verb::Plan(args) => plan::plan(&args),

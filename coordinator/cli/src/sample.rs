@@ -11,13 +11,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use thresher_channel::private_file::ensure_private_directory;
 use thresher_job::JobSpec;
 use thresher_worker::stages::sources_of;
 use toml::{Table, Value};
 
-use super::place::choose_state;
-use super::run::{RunSettings, run_job};
+use super::corpus_job::{place, refuse_open_split, run_written, table};
+use super::run::RunSettings;
 
 /// Name of the job file in the state directory.
 const JOB_FILE: &str = "sample.toml";
@@ -43,6 +42,9 @@ pub(super) struct SampleArgs {
     /// Where to write shards and report: a directory, or `s3://bucket/prefix`
     #[arg(short = 'o', long, value_name = "DIR")]
     output: String,
+    /// Sample only this side of the corpus' split
+    #[arg(long, value_name = "SIDE")]
+    split: Option<String>,
     /// Choose other documents
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -51,23 +53,12 @@ pub(super) struct SampleArgs {
 }
 
 pub(super) fn sample(args: SampleArgs) -> anyhow::Result<ExitCode> {
-    let text = job_file(&args)?;
-    let folder = std::env::current_dir().context("failed to find the current directory")?;
-    let job = JobSpec::parse(&text, &folder)?;
-    let state = choose_state(args.settings.state(), &job)?;
-    if let Some(above) = state.parent() {
-        let failed = || format!("failed to create `{}`", above.display());
-        std::fs::create_dir_all(above).with_context(failed)?;
-    }
-    ensure_private_directory(&state)?;
-    let path = state.join(JOB_FILE);
-    std::fs::write(&path, &text)
-        .with_context(|| format!("failed to write `{}`", path.display()))?;
-    run_job(&path, None, args.settings, "the same `thresher sample`")
+    run_written(&job_file(&args)?, ("sample", JOB_FILE), args.settings)
 }
 
 /// Returns the job file of the sample, with absolute paths.
 fn job_file(args: &SampleArgs) -> anyhow::Result<String> {
+    refuse_open_split(&args.corpus, args.split.as_deref())?;
     let corpus = place(&args.corpus)?;
     let mut job = Table::new();
     job.insert("job".to_owned(), table([("name", "sample".into())]));
@@ -81,16 +72,17 @@ fn job_file(args: &SampleArgs) -> anyhow::Result<String> {
     match (args.rate, args.documents) {
         (Some(rate), _) => {
             let sample = table([("rate", rate.into()), ("seed", seed(args.seed)?)]);
-            sources.push(table(whole.chain([("sample", sample)])));
+            let selected = side(args.split.as_deref(), None);
+            sources.push(table(whole.chain([("select", selected), ("sample", sample)])));
         }
         (None, documents) => {
             let wanted = documents.context("neither a rate nor a number of documents was given")?;
-            let there = sources_of(&source_of(&corpus)?)?;
+            let there = sources_of(&source_of(&corpus, args.split.as_deref())?)?;
             let counts: Vec<u64> = there.iter().map(|(_, documents)| *documents).collect();
             for ((name, _), documents) in there.iter().zip(shares(&counts, wanted)) {
                 let number = i64::try_from(documents).context("too many documents")?;
                 let sample = table([("documents", number.into()), ("seed", seed(args.seed)?)]);
-                let select = table([("source", Value::Array(vec![name.as_str().into()]))]);
+                let select = side(args.split.as_deref(), Some(name));
                 let own = [("name", name.as_str().into()), ("select", select), ("sample", sample)];
                 sources.push(table(source.clone().into_iter().chain(own)));
             }
@@ -101,8 +93,11 @@ fn job_file(args: &SampleArgs) -> anyhow::Result<String> {
     Ok(job.to_string())
 }
 
-fn table<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
-    Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+/// Returns what is selected of a corpus.
+fn side(split: Option<&str>, source: Option<&str>) -> Value {
+    let named = [("split", split), ("source", source)];
+    let given = named.into_iter().filter_map(|(key, name)| Some((key, name?)));
+    table(given.map(|(key, name)| (key, Value::Array(vec![name.into()]))))
 }
 
 fn seed(seed: u64) -> anyhow::Result<Value> {
@@ -110,22 +105,13 @@ fn seed(seed: u64) -> anyhow::Result<Value> {
     Ok(Value::Integer(number))
 }
 
-/// Returns an address as it is, and a path as an absolute one.
-fn place(text: &str) -> anyhow::Result<String> {
-    if text.contains("://") {
-        return Ok(text.to_owned());
-    }
-    let path =
-        std::path::absolute(text).with_context(|| format!("`{text}` is not a valid path"))?;
-    path.into_os_string().into_string().ok().context("the path is not valid UTF-8")
-}
-
 /// Returns a source that reads all of a corpus.
-fn source_of(corpus: &str) -> anyhow::Result<thresher_job::SourceSpec> {
+fn source_of(corpus: &str, split: Option<&str>) -> anyhow::Result<thresher_job::SourceSpec> {
     let source = table([
         ("slice", "corpus".into()),
         ("base", corpus.into()),
         ("listing", "manifest.json".into()),
+        ("select", side(split, None)),
     ]);
     let mut job = Table::new();
     job.insert("job".to_owned(), table([("name", "sample".into())]));

@@ -47,7 +47,7 @@ pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
     let output = &status.output;
     match status.state() {
         JobState::Complete | JobState::CompleteWithGaps => {
-            text += &format!("\nshards  {output}/documents\nreport  {output}/REPORT.md\n");
+            text += &format!("\noutput  {output}\nreport  {output}/REPORT.md\n");
             text += &format!("check   thresher verify {output}\n");
         }
         JobState::Drained if is_blocked(status) => {}

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Bytes, JobError, JobSpec, LeaseOrder};
+use super::{Bytes, DedupPolicy, DocumentKey, JobError, JobSpec, KeepBy, LeaseOrder, Step};
 
 /// The table `[output]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,11 +143,23 @@ impl OutputSpec {
 }
 
 impl JobSpec {
+    /// Returns whether no text is published by two sources of the job.
+    fn has_unique_texts(&self) -> bool {
+        let spec = &self.dedup.documents;
+        let compared = self.source.iter().all(|source| self.has_step(source, Step::Documents));
+        let by_text = spec.policy != DedupPolicy::Off
+            && spec.key == DocumentKey::Text
+            && spec.keep == KeepBy::Document;
+        // One source has one threshold, so equal texts are on one side.
+        self.source.len() == 1 || compared && by_text
+    }
+
     /// Returns an error for an output that cannot be written as the job says.
     pub(super) fn check_output(&self) -> Result<(), JobError> {
         let output = &self.output;
-        if output.formats.is_empty() {
-            let hint = "choose `jsonl`, `parquet` or both";
+        if output.formats.is_empty() && output.tokens.formats.is_empty() {
+            let hint = "choose `jsonl`, `parquet` or both; without one, only `output.tokens` is \
+                        written";
             return Err(JobError::invalid("output.formats", "empty", hint));
         }
         if output.schema == Schema::RedpajamaV1 && output.formats.contains(&Format::Parquet) {
@@ -162,10 +174,18 @@ impl JobSpec {
             let problem = "set, but the job has no tokenizer";
             return Err(JobError::invalid("output.tokens.formats", problem, hint));
         }
+        if matches!(output.splits.validation, Validation::Documents(_)) && !self.has_unique_texts()
+        {
+            let problem = "a number, but equal texts of two sources may both be published, and the \
+                           number divides each source by itself";
+            let hint = "write a share such as \"1 %\", or give every source the step `documents` \
+                        with `dedup.documents.key = \"text\"`";
+            return Err(JobError::invalid("output.splits.validation", problem, hint));
+        }
         match output.splits.validation {
             Validation::Share(share) if !(0.0..1.0).contains(&share) => {
                 let problem = format!("`{} %`", share * 100.0);
-                let hint = "write a share from 0 % to 100 %, or a number of documents";
+                let hint = "write a share of less than 100 %, or a number of documents";
                 Err(JobError::invalid("output.splits.validation", problem, hint))
             }
             Validation::None | Validation::Share(_) | Validation::Documents(_) => Ok(()),

@@ -128,7 +128,7 @@ fn the_tokens_are_those_of_the_documents(corpus: &Path) {
     for entry in entries {
         let path = entry["path"].as_str().unwrap();
         let Some(prefix) = path.strip_suffix(".bin") else { continue };
-        several |= prefix.contains("-00001_text_document");
+        several |= prefix.contains("/00001_text_document");
         let text = |key: &str| entry[key].as_str().unwrap().to_owned();
         let documents = documents_of(&corpus.join(prefix));
         assert_eq!(documents.len() as u64, entry["documents"], "{path}");
@@ -231,4 +231,63 @@ fn a_readme_that_no_job_wrote_is_not_replaced() {
     fs::remove_file(corpus.join("README.md")).unwrap();
     succeed(&mut run(&job, &state));
     verify(&corpus);
+}
+
+#[test]
+fn a_corpus_that_is_tokenised_later_has_the_pair_that_its_job_would_have_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let table = format!("[tokens]\ntokenizer = \"{}\"", tokenizer.display());
+    let at_once = JobText::sample_times(1, folder.path()).append(&table);
+    let at_once = at_once.set("shard_bytes", "\"30kB\"\ntokens.formats = [\"megatron\"]");
+    let first = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(first.path());
+    succeed(&mut run(&at_once.write(first.path()), &state));
+
+    let second = tempfile::tempdir().unwrap();
+    let (plain, state) = places(second.path());
+    succeed(&mut run(&JobText::sample_times(1, folder.path()).write(second.path()), &state));
+    let tokens = second.path().join("tokens");
+    let mut command = thresher();
+    command.arg("tokenize").arg(&plain).arg("--tokenizer").arg(&tokenizer);
+    succeed(command.arg("-o").arg(&tokens).current_dir(second.path()));
+    verify(&tokens);
+    for ending in ["bin", "idx"] {
+        let path = format!("tokens/megatron/commoncrawl_text_document.{ending}");
+        let read = |output: &Path| fs::read(output.join(&path)).unwrap();
+        assert_eq!(read(&tokens), read(&corpus), "{path}");
+    }
+    assert!(!tokens.join("documents").try_exists().unwrap());
+}
+
+#[test]
+fn a_mix_has_each_part_as_often_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(folder.path());
+    succeed(&mut run(&JobText::sample_times(1, folder.path()).write(folder.path()), &state));
+    let documents = manifest(&corpus)["accounting"]["published"].as_u64().unwrap();
+    let file = folder.path().join("mix.toml");
+    let text = "[mix]\nname = \"mixed\"\ndocuments = 0\n[[take]]\nname = \"web\"\n\
+                corpus = \"corpus\"\nepochs = 2.25\n[output]\npath = \"mixed\"\n";
+    fs::write(&file, text).unwrap();
+    let shown = output(thresher().arg("mix").arg(&file).arg("--dry-run"));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("2.2500 epochs"), "{shown:?}");
+    succeed(thresher().arg("mix").arg(&file));
+    let mixed = folder.path().join("mixed");
+    verify(&mixed);
+    let part = (documents as f64 * 0.25).round() as u64;
+    let found = manifest(&mixed);
+    assert_eq!(found["accounting"]["published"], 2 * documents + part);
+    let mut times: BTreeMap<String, u64> = BTreeMap::new();
+    for shard in found["shards"].as_array().unwrap() {
+        let file = fs::File::open(mixed.join(shard["path"].as_str().unwrap())).unwrap();
+        let text = zstd::decode_all(file).unwrap();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let row: Value = serde_json::from_slice(line).unwrap();
+            *times.entry(row["id"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(times.len() as u64, documents);
+    assert_eq!(times.values().filter(|times| **times == 3).count() as u64, part);
+    assert!(times.values().all(|times| (2..=3).contains(times)), "{times:?}");
 }

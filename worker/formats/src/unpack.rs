@@ -5,7 +5,8 @@
 //!                    └───► zstd, xz, bzip2 ─► Frames ───┴─► is the form expected? ─► pieces
 //! ```
 //! All forms have the events of `gzip`: pieces of members, and damage that loses no more than a
-//! member. If another packing follows a whole member, it is unpacked as well. Text in UTF-16 becomes UTF-8 if the caller asks for text.
+//! member. If another packing follows a whole member, it is unpacked as well. Text in UTF-16
+//! becomes UTF-8 if the caller asks for text.
 //!
 //! **Invariant:** memory is bounded for every form; the first piece is only returned if the caller
 //! expects the form of the input and that of its content.

@@ -3,8 +3,8 @@
 //!
 //! Text in another charset is not UTF-8 with damage. It has a damaged sequence every few
 //! characters, so that more than one of them needs much valid text beside it. Surrogates in three
-//! bytes each are not a sign of that: programs with strings of UTF-16 write them (CESU-8). A pair is
-//! read as its character, and half of one becomes U+FFFD.
+//! bytes each are not a sign of that: programs with strings of UTF-16 write them, in CESU-8. A pair
+//! is read as its character, and half of one becomes U+FFFD.
 //!
 //! **Invariant:** valid UTF-8 is returned as it is, without a copy.
 
@@ -139,7 +139,11 @@ mod tests {
                 format!("{long}\u{fffd} \u{fffd}{long}"),
                 2,
             ),
-            ([russian.as_bytes(), b"\xff\xff"].concat(), format!("{russian}\u{fffd}\u{fffd}"), 2),
+            (
+                [russian.as_bytes(), russian.as_bytes(), b"\xff\xff"].concat(),
+                format!("{russian}{russian}\u{fffd}\u{fffd}"),
+                2,
+            ),
         ] {
             let found = read(&bytes).unwrap();
             assert_eq!((found.text.as_ref(), found.damaged), (expected.as_str(), damaged));

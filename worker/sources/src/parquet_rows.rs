@@ -68,12 +68,13 @@ impl RowPlace<'_> {
     /// Returns the columns of the row as JSON.
     pub(super) fn values(&self, row: &Row) -> Meta {
         let value = |(name, field): (&String, &Field)| {
-            let json = match field {
-                // The library has no value of its own for these.
-                Field::Long(time) if self.nanoseconds.contains(name) => {
-                    json!(iso_time(*time, 1_000_000_000))
-                }
-                other => json_of(other),
+            // The library has no value of its own for times in nanoseconds.
+            let json = if let Field::Long(time) = field
+                && self.nanoseconds.contains(name)
+            {
+                json!(iso_time(*time, 1_000_000_000))
+            } else {
+                json_of(field)
             };
             (name.clone(), json)
         };

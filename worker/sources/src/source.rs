@@ -50,7 +50,7 @@ pub struct Page<'a> {
     /// Number of damaged sequences in the record's UTF-8, which U+FFFD replaces.
     pub damaged_characters: u64,
     /// The columns of a document that was read from a corpus, which it keeps.
-    pub published: Option<Published<'a>>,
+    pub published: Option<&'a Published<'a>>,
 }
 
 /// What a corpus says of a document beside the fields of [`Page`].

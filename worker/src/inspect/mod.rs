@@ -81,6 +81,11 @@ pub(crate) fn output_place(text: &str) -> anyhow::Result<Location> {
     Ok(job.output.path.parse()?)
 }
 
+/// Reads the manifest of the output that a person names.
+pub fn manifest_of(text: &str) -> anyhow::Result<Manifest> {
+    Ok(read_manifest(&output_place(text)?)?)
+}
+
 /// Reads the manifest of an output.
 fn read_manifest(output: &Location) -> Result<Manifest, InspectError> {
     let path = output.join(MANIFEST);

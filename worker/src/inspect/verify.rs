@@ -132,12 +132,15 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
         match file.kind {
             Kind::Shard { counts: true, .. } => report.documents += seen.lines,
             Kind::Rows => report.rows += seen.lines,
-            Kind::Shard { .. } | Kind::Tokens => {}
+            Kind::Shard { .. } | Kind::Tokens { .. } => {}
         }
         for (outcome, records) in seen.outcomes {
             *outcomes.entry(outcome).or_default() += records;
         }
         report.differences.extend(seen.differences);
+    }
+    if manifest.shards.is_empty() {
+        report.documents = tokenised(&manifest);
     }
     report.differences.extend(surplus(output, &manifest, &files)?);
     check_accounting(&manifest, &outcomes, &mut report);
@@ -149,6 +152,16 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
     }
     report.sound = report.differences.is_empty();
     Ok(report)
+}
+
+/// Returns the number of documents of an output that has token files and no shards. Each document
+/// is in a file of every form.
+fn tokenised(manifest: &Manifest) -> u64 {
+    let of = |ending: &str| {
+        let files = manifest.tokens.iter().filter(|file| file.path.ends_with(ending));
+        files.map(|file| file.documents).sum::<u64>()
+    };
+    of(".bin").max(of(".npy"))
 }
 
 /// Returns the files in the folders of an output that its manifest does not name.

@@ -125,7 +125,7 @@ pub struct ShardEntry {
     pub sha256: String,
     /// Number of documents.
     pub documents: u64,
-    /// Size of JSON lines before compression; 0 for other forms.
+    /// Size of JSON lines, or of the values of Parquet, before compression.
     #[serde(default)]
     pub json_bytes: u64,
 }

@@ -5,7 +5,7 @@
 //! names, and the manifest first, so that no output looks complete while files are missing.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -14,10 +14,10 @@ use thresher_proto::pb::Stage;
 
 use super::JobContext;
 use super::card::companions;
-use super::manifest::Manifest;
+use super::manifest::{MANIFEST_FORMAT, Manifest};
 use super::publish::read_facts;
 use super::seal::read_manifest;
-use thresher_storage::{COMMIT_FOLDER, Location, ReadOptions, s3};
+use thresher_storage::{COMMIT_FOLDER, Location, Output, ReadOptions, s3};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -35,6 +35,7 @@ pub fn output_loss(job: &JobSpec) -> anyhow::Result<Option<String>> {
         return Ok(Some(format!("`{}` is not the manifest of this job", root.join(MANIFEST))));
     };
     let sizes = sizes_below(&root, &options)?;
+    restore_companions(job, &manifest, &sizes)?;
     let lost: Vec<&str> = files_of(&manifest)
         .filter(|(path, bytes)| sizes.size(path) != Some(*bytes))
         .map(|(path, _)| path)
@@ -47,6 +48,24 @@ pub fn output_loss(job: &JobSpec) -> anyhow::Result<Option<String>> {
             more(&lost)
         )
     }))
+}
+
+/// Writes the files that are made from the manifest again, if they are gone. One that was edited is
+/// left as it is.
+fn restore_companions(job: &JobSpec, manifest: &Manifest, sizes: &Sizes<'_>) -> anyhow::Result<()> {
+    if manifest.format < MANIFEST_FORMAT {
+        return Ok(());
+    }
+    let output = Output::new(&job.output.path)?;
+    for (name, content) in companions(manifest) {
+        if sizes.size(&name).is_none() {
+            let mut file = output.create(&name, "restored")?;
+            file.write_all(content.as_bytes())
+                .with_context(|| format!("failed to write `{}`", output.root().join(&name)))?;
+            file.commit_replacing()?;
+        }
+    }
+    Ok(())
 }
 
 fn more(lost: &[&str]) -> String {

@@ -15,7 +15,7 @@ use super::seal::{foreign_card, other_corpus, read_manifest};
 use super::{pipeline, read_language_model};
 use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
-use thresher_models::tokens::TokenizerFile;
+use thresher_models::tokens::{TokenizerFile, Vocabulary};
 use thresher_storage::{Location, Output, ReadOptions, s3};
 use thresher_text::language::{labels, unknown_labels};
 use thresher_text::perplexity;
@@ -25,6 +25,7 @@ use thresher_text::perplexity;
 /// is the job that the state directory has, which a restart removes.
 pub fn obstacles(job: &JobSpec, known: Option<&JobSpec>) -> Vec<String> {
     let mut obstacles = missing_files(job);
+    obstacles.extend(unknown_eod(job));
     let ours: Vec<(&str, String)> = std::iter::once(job)
         .chain(known)
         .map(|job| (job.job.name.as_str(), job.recipe().resolved()))
@@ -64,6 +65,15 @@ fn corpus_around(output: &Location, options: &ReadOptions) -> Option<String> {
 
 /// Returns a message for each file that the job names and that cannot be used. Small files are read
 /// completely; CCNet's language models have gigabytes, so only their existence is checked.
+/// Returns the message for a token that ends documents and that the tokenizer does not have.
+fn unknown_eod(job: &JobSpec) -> Option<String> {
+    let tokenizer =
+        job.tokens.tokenizer.path().filter(|_| !job.output.tokens.formats.is_empty())?;
+    // A file that cannot be read is reported by itself.
+    let vocabulary = Vocabulary::load(tokenizer).ok()?;
+    vocabulary.id(&job.output.tokens.eod).err().map(|error| error.to_string())
+}
+
 fn missing_files(job: &JobSpec) -> Vec<String> {
     let mut missing = Vec::new();
     let recipe = Recipe::of(job);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use thresher_domain::{DOCUMENT_KEY, KeyGroups, KeySize, LINE_KEY, key_ranges};
-use thresher_job::{DedupPolicy, JobSpec};
+use thresher_job::{DedupPolicy, DroppedRows, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
@@ -224,6 +224,19 @@ impl Whole {
     }
 }
 
+/// Returns the bytes of all forms of the published documents, and of the texts of dropped ones.
+fn published_bytes(job: &JobSpec, whole: &Whole) -> u64 {
+    let output = &job.output;
+    let shards = whole.shard_bytes * output.shard_formats().len() as u64;
+    // A token has some four bytes of text, and two or four bytes in a file.
+    let tokens = whole.json_bytes / 2 * output.tokens.formats.len() as u64;
+    let dropped = match output.dropped {
+        DroppedRows::Texts => whole.record_bytes.saturating_sub(whole.json_bytes) / 3,
+        DroppedRows::Reasons => 0,
+    };
+    shards + tokens + dropped
+}
+
 fn stages(
     job: &JobSpec,
     survey: &Survey,
@@ -234,16 +247,7 @@ fn stages(
     let sources = survey.sources.len() as u64;
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
     let budget = key_memory(job, machine);
-    let inputs = survey.sources.iter().map(|source| source.inputs).sum();
-    let kept = || survey.sources.iter().filter(|source| source.sample.kept_text_bytes > 0);
-    let mut files = Files {
-        units,
-        inputs,
-        ranks: slots,
-        kept: kept().map(|source| source.units).sum(),
-        kept_inputs: kept().map(|source| source.inputs).sum(),
-        ..Files::default()
-    };
+    let mut files = files_of(survey, slots);
     let mut needs = Vec::new();
     let mut stages = vec![plan(Stage::List, sources)];
     let read_twice = || {
@@ -268,15 +272,9 @@ fn stages(
     let rows = whole.records.saturating_sub(whole.documents) * DROP_ROW_BYTES;
     // Staged documents are compressed in blocks, at the fastest level, so they are larger.
     let staged = whole.shard_bytes / 4 * 5;
-    let again = survey.sources.iter().filter(|source| source.sample.kept_text_bytes == 0);
-    let mut prepare = StagePlan {
-        bytes: again.map(|source| source.bytes).sum::<u64>() + whole.kept_text_bytes,
-        memory_bytes: prepare_memory(job, survey, slots),
-        disk_bytes: staged + rows,
-        cpu_millis: whole.prepare_cpu_millis,
-        ..plan(Stage::Prepare, units)
-    };
     let dedups_documents = job.dedup.documents.policy != DedupPolicy::Off;
+    let mut prepare = prepare_stage(job, survey, whole, slots);
+    prepare.disk_bytes = staged + rows;
     if dedups_documents {
         prepare.disk_bytes += whole.documents * DOCUMENT_KEY.file_bytes;
     }
@@ -292,8 +290,8 @@ fn stages(
     let publish = StagePlan {
         bytes: staged,
         memory_bytes: slots * SLOT_BYTES,
-        disk_bytes: whole.shard_bytes + rows,
-        cpu_millis: whole.publish_cpu_millis,
+        disk_bytes: published_bytes(job, whole) + rows,
+        cpu_millis: whole.publish_cpu_millis * job.output.shard_formats().len().max(1) as u64,
         ..plan(Stage::Publish, whole.shards)
     };
     stages.extend([plan(Stage::Layout, sources), publish, plan(Stage::Seal, 1)]);
@@ -320,6 +318,31 @@ impl StagePlan {
 
 fn plan(stage: Stage, units: u64) -> StagePlan {
     StagePlan { kind: stage, stage: stage_name(stage), units, ..StagePlan::default() }
+}
+
+/// Returns what decides the number of file operations, apart from keys.
+fn files_of(survey: &Survey, slots: u64) -> Files {
+    let sources = || survey.sources.iter();
+    let kept = || sources().filter(|source| source.sample.kept_text_bytes > 0);
+    Files {
+        units: sources().map(|source| source.units).sum(),
+        inputs: sources().map(|source| source.inputs).sum(),
+        ranks: slots,
+        kept: kept().map(|source| source.units).sum(),
+        kept_inputs: kept().map(|source| source.inputs).sum(),
+        ..Files::default()
+    }
+}
+
+/// Returns the stage PREPARE without its disk space. It reads the inputs again, or kept text.
+fn prepare_stage(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> StagePlan {
+    let again = survey.sources.iter().filter(|source| source.sample.kept_text_bytes == 0);
+    StagePlan {
+        bytes: again.map(|source| source.bytes).sum::<u64>() + whole.kept_text_bytes,
+        memory_bytes: prepare_memory(job, survey, slots),
+        cpu_millis: whole.prepare_cpu_millis,
+        ..plan(Stage::Prepare, survey.sources.iter().map(|source| source.units).sum())
+    }
 }
 
 /// The keys of a stage, and what is expected of them.

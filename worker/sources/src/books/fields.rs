@@ -108,8 +108,8 @@ pub(super) fn released(head: &str) -> Option<&str> {
 pub(super) fn published(head: &str) -> Option<u64> {
     let value = value(head, &["Original publication:"])?;
     let words = value.split(|c: char| !c.is_ascii_digit());
-    let years = words.filter(|word| word.len() == 4).filter_map(|word| word.parse().ok());
-    years.filter(|year| (1400..2100).contains(year)).last()
+    let mut years = words.filter(|word| word.len() == 4).filter_map(|word| word.parse().ok());
+    years.rfind(|year| (1400..2100).contains(year))
 }
 
 /// Returns the number of the book: `[EBook #4242]` on any line.

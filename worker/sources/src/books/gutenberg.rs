@@ -285,76 +285,72 @@ mod tests {
     use super::*;
     use crate::testing::expect_linear;
 
+    /// Texts with what is left of each.
+    const CASES: &[(&str, &str)] = &[
+        ("just text\n", "just text"),
+        ("h\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\nt\n", "t"),
+        (
+            "***START OF THE PROJECT GUTENBERG EBOOK X***\nt\n***END OF THE PROJECT GUTENBERG\nl",
+            "t",
+        ),
+        ("t\n*** END OF THIS PROJECT GUTENBERG EBOOK X ***\nl\n", "t"),
+        ("small\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN*Ver.04*END*\nt", "t"),
+        // Marks over several lines.
+        ("*** START OF THE PROJECT GUTENBERG EBOOK A\nLONG TITLE ***\n\nt", "t"),
+        ("*** START OF THIS\r\nPROJECT GUTENBERG EBOOK X ***\r\nt", "t"),
+        ("s\n*END THE SMALL PRINT! FOR ETEXTS*\nVer.04.29.93*END*\n\nt", "t"),
+        ("*** START OF THE PROJECT GUTENBERG EBOOK X\n\nt\n***\nu", "t\n***\nu"),
+        // The small print before, and inside, the marks of later texts.
+        ("s\n*END*THE SMALL PRINT!*END*\na\n*** START OF THE PROJECT GUTENBERG EBOOK ***\nt", "t"),
+        ("*** START OF THE PROJECT GUTENBERG EBOOK ***\ns\n*END*THE SMALL PRINT!*END*\nt", "t"),
+        // Closing lines and notes.
+        ("*END*THE SMALL PRINT!*END*\nt\n\nEnd of The Project Gutenberg Etext of X, by Y\n", "t\n"),
+        (
+            "*** START OF PROJECT GUTENBERG X ***\n\nProduced by A,\nB and C\n\n\n  t\n\nEnd of Project\n\
+                 Gutenberg's X\n\n*** END OF THE PROJECT GUTENBERG X ***\nl",
+            "  t\n",
+        ),
+        (
+            "*** START OF PROJECT GUTENBERG X ***\n[E-text prepared by A]\n\nThis etext was produced by B\n\nt",
+            "t",
+        ),
+        ("s\n*END*THE SMALL PRINT!*END*\nt\nEnd of this Etext of X\n", "t"),
+        ("*** START OF PROJECT GUTENBERG X ***\nt\nFin du Projet Gutenberg de X\n", "t"),
+        ("*** START OF PROJECT GUTENBERG X ***\nt\n*** START: FULL LICENSE ***\nl", "t"),
+        // Several books in one file.
+        (
+            "*** START OF PROJECT GUTENBERG X ***\nt\n*** END OF PROJECT GUTENBERG X ***\nl\n\
+                 *** START OF PROJECT GUTENBERG Y ***\nu\n*** END OF PROJECT GUTENBERG Y ***\nl",
+            "t\n\nu",
+        ),
+        (
+            "s\n*END*THE SMALL PRINT!*END*\nt\n\nEnd of The Project Gutenberg Etext of X\n\nh\n\
+                 *END*THE SMALL PRINT!*END*\nu\n\nEnd of The Project Gutenberg Etext of Y\n",
+            "t\n\nu",
+        ),
+        (
+            "*** START OF PROJECT GUTENBERG X ***\nt\nEnd of Project Gutenberg's X\nh\n\
+                 *** START OF PROJECT GUTENBERG Y ***\nu",
+            "t\n\nu",
+        ),
+        // Lines of a book that look like marks.
+        (
+            "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",
+            "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",
+        ),
+        ("Produced by A\n\nt", "Produced by A\n\nt"),
+        (
+            "t\nEnd of Project Gutenberg as we know it\nu",
+            "t\nEnd of Project Gutenberg as we know it\nu",
+        ),
+        ("", ""),
+    ];
+
     #[test]
     fn marks_are_cut_and_their_absence_changes_nothing() {
-        let cases = [
-            ("just text\n", "just text"),
-            ("h\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\nt\n", "t"),
-            (
-                "***START OF THE PROJECT GUTENBERG EBOOK X***\nt\n***END OF THE PROJECT GUTENBERG\nl",
-                "t",
-            ),
-            ("t\n*** END OF THIS PROJECT GUTENBERG EBOOK X ***\nl\n", "t"),
-            ("small\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN*Ver.04*END*\nt", "t"),
-            // Marks over several lines.
-            ("*** START OF THE PROJECT GUTENBERG EBOOK A\nLONG TITLE ***\n\nt", "t"),
-            ("*** START OF THIS\r\nPROJECT GUTENBERG EBOOK X ***\r\nt", "t"),
-            ("s\n*END THE SMALL PRINT! FOR ETEXTS*\nVer.04.29.93*END*\n\nt", "t"),
-            ("*** START OF THE PROJECT GUTENBERG EBOOK X\n\nt\n***\nu", "t\n***\nu"),
-            // The small print before, and inside, the marks of later texts.
-            (
-                "s\n*END*THE SMALL PRINT!*END*\na\n*** START OF THE PROJECT GUTENBERG EBOOK ***\nt",
-                "t",
-            ),
-            ("*** START OF THE PROJECT GUTENBERG EBOOK ***\ns\n*END*THE SMALL PRINT!*END*\nt", "t"),
-            // Closing lines and notes.
-            (
-                "*END*THE SMALL PRINT!*END*\nt\n\nEnd of The Project Gutenberg Etext of X, by Y\n",
-                "t\n",
-            ),
-            (
-                "*** START OF PROJECT GUTENBERG X ***\n\nProduced by A,\nB and C\n\n\n  t\n\nEnd of Project\n\
-                 Gutenberg's X\n\n*** END OF THE PROJECT GUTENBERG X ***\nl",
-                "  t\n",
-            ),
-            (
-                "*** START OF PROJECT GUTENBERG X ***\n[E-text prepared by A]\n\nThis etext was produced by B\n\nt",
-                "t",
-            ),
-            ("s\n*END*THE SMALL PRINT!*END*\nt\nEnd of this Etext of X\n", "t"),
-            ("*** START OF PROJECT GUTENBERG X ***\nt\nFin du Projet Gutenberg de X\n", "t"),
-            ("*** START OF PROJECT GUTENBERG X ***\nt\n*** START: FULL LICENSE ***\nl", "t"),
-            // Several books in one file.
-            (
-                "*** START OF PROJECT GUTENBERG X ***\nt\n*** END OF PROJECT GUTENBERG X ***\nl\n\
-                 *** START OF PROJECT GUTENBERG Y ***\nu\n*** END OF PROJECT GUTENBERG Y ***\nl",
-                "t\n\nu",
-            ),
-            (
-                "s\n*END*THE SMALL PRINT!*END*\nt\n\nEnd of The Project Gutenberg Etext of X\n\nh\n\
-                 *END*THE SMALL PRINT!*END*\nu\n\nEnd of The Project Gutenberg Etext of Y\n",
-                "t\n\nu",
-            ),
-            (
-                "*** START OF PROJECT GUTENBERG X ***\nt\nEnd of Project Gutenberg's X\nh\n\
-                 *** START OF PROJECT GUTENBERG Y ***\nu",
-                "t\n\nu",
-            ),
-            // Lines of a book that look like marks.
-            (
-                "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",
-                "a\n*** START OF CHAPTER TWO ***\nb\n* * *\nc",
-            ),
-            ("Produced by A\n\nt", "Produced by A\n\nt"),
-            (
-                "t\nEnd of Project Gutenberg as we know it\nu",
-                "t\nEnd of Project Gutenberg as we know it\nu",
-            ),
-            ("", ""),
-        ];
-        for (text, left) in cases {
+        for (text, left) in CASES {
             assert_eq!(read(text, true).text, left.trim_matches('\n'), "{text:?}");
-            assert_eq!(read(text, false).text, text);
+            assert_eq!(read(text, false).text, *text);
         }
     }
 

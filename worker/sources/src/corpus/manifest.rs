@@ -111,6 +111,7 @@ impl Manifest {
 
     /// Returns the shards that a source of the job reads, in the order of the manifest.
     pub(super) fn inputs(&self, source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
+        self.refuse_unknown_names(source)?;
         let slices = slices_in_recipe(&self.recipe);
         let mut rows = Vec::new();
         for shard in self.selected(&source.select) {
@@ -141,6 +142,32 @@ impl Manifest {
             )));
         }
         Ok(rows)
+    }
+
+    /// Returns an error for a selected source or split that the corpus does not have.
+    fn refuse_unknown_names(&self, source: &SourceSpec) -> Result<(), UnitError> {
+        let known = |of: &dyn Fn(&Shard) -> String| -> Vec<String> {
+            let mut names: Vec<String> = self.shards.iter().map(of).collect();
+            names.sort();
+            names.dedup();
+            names
+        };
+        let sources = known(&|shard| shard.source().to_owned());
+        let splits = known(&|shard| shard.split.clone().unwrap_or(WHOLE.to_owned()));
+        let SelectSpec { source: of_source, split: of_split, .. } = &source.select;
+        for (key, selected, known) in [("source", of_source, sources), ("split", of_split, splits)]
+        {
+            if let Some(name) = selected.iter().find(|name| !known.contains(name)) {
+                return Err(UnitError::JobFile(format!(
+                    "`select.{key}` of source `{}` names `{name}`, which the corpus `{}` does not \
+                     have\nhint: it has `{}`",
+                    source.name,
+                    source.base,
+                    known.join("`, `")
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the selected shards; if documents are published in several forms, those of one form.

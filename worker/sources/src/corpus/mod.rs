@@ -86,6 +86,7 @@ impl ShardReader<'_> {
             let (reason, detail) = ("corpus/not_selected", "");
             return emit(RecordOutcome::Dropped { id, url, reason, detail });
         }
+        let published = columns.published();
         emit(RecordOutcome::Page(Page {
             id,
             url,
@@ -94,7 +95,7 @@ impl ShardReader<'_> {
             text,
             licence: columns.licence(),
             language,
-            published: Some(columns.published()),
+            published: Some(&published),
             ..Page::default()
         }))
     }

@@ -20,7 +20,7 @@ fn one(bytes: &[u8], check: impl Fn(&Page<'_>, &Published<'_>)) {
     let mut documents = 0;
     let read = Corpus.read(&job, &job.source[0], &input, &mut |record| {
         let RecordOutcome::Page(page) = record.outcome else { panic!("{record:?}") };
-        check(&page, &page.published.expect("a document of a corpus was published"));
+        check(&page, page.published.expect("a document of a corpus was published"));
         documents += 1;
         Ok(())
     });

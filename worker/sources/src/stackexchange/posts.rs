@@ -1,8 +1,8 @@
 //! The posts of a `Posts.xml`: the fields of a tag `<row …/>`, or what is wrong with it.
 //!
 //! Attributes are read as XML, except that an `&` that starts no entity of XML is accepted: it
-//! stays as it is, and a body in HTML then means the same. A few bytes that are not valid UTF-8 cost
-//! no more than themselves.
+//! stays as it is, and a body in HTML then means the same. A few bytes that are not UTF-8 cost no
+//! more than themselves.
 
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 
 use serde::Deserialize;
 
@@ -40,8 +40,11 @@ pub(super) enum Kind<'a> {
     },
     /// Drop rows.
     Rows,
-    /// Bytes that have no lines.
-    Tokens,
+    /// Tokens, or their index.
+    Tokens {
+        /// The documents, if the file says how many it has.
+        documents: Option<u64>,
+    },
 }
 
 /// Verdict and reason of a row.
@@ -101,7 +104,7 @@ pub(super) fn expected_files(manifest: &Manifest) -> Vec<Expected<'_>> {
         bytes: file.bytes,
         blake3: &file.blake3,
         lines: 0,
-        kind: Kind::Tokens,
+        kind: Kind::Tokens { documents: file.path.ends_with(".idx").then_some(file.documents) },
     });
     shards.chain(dropped).chain(tokens).collect()
 }
@@ -113,7 +116,10 @@ pub(super) fn read_file(output: &Location, file: &Expected<'_>) -> Seen {
     let mut bad_row = None;
     let location = output.join(file.path);
     let read = match &file.kind {
-        Kind::Tokens => hash(&location).map(|digest| (digest, Ok(()))),
+        Kind::Tokens { documents } => hash(&location).map(|digest| {
+            let documents = documents.map(|expected| check_index(&location, expected));
+            (digest, documents.unwrap_or(Ok(())))
+        }),
         Kind::Shard { .. } | Kind::Rows => {
             let mut content = blake3::Hasher::new();
             let read = read_lines(&location, |line| {
@@ -171,6 +177,18 @@ fn hash(location: &Location) -> std::io::Result<InputDigest> {
     HashedReader::new(thresher_storage::open(location, &ReadOptions::default())?).finish()
 }
 
+/// Compares the number of documents in the header of an index.
+fn check_index(location: &Location, expected: u64) -> std::io::Result<()> {
+    let (mut before, mut count) = ([0; 18], [0; 8]);
+    let mut file = thresher_storage::open(location, &ReadOptions::default())?;
+    file.read_exact(&mut before).and_then(|()| file.read_exact(&mut count))?;
+    let found = u64::from_le_bytes(count);
+    if found == expected {
+        return Ok(());
+    }
+    Err(std::io::Error::other(format!("it has {found} documents, not {expected}")))
+}
+
 impl Expected<'_> {
     /// Returns the size of JSON lines before compression.
     fn json_bytes(&self) -> Option<u64> {
@@ -178,7 +196,7 @@ impl Expected<'_> {
             Kind::Shard { entry, .. } if entry.format == thresher_job::Format::Jsonl => {
                 Some(entry.json_bytes)
             }
-            Kind::Shard { .. } | Kind::Rows | Kind::Tokens => None,
+            Kind::Shard { .. } | Kind::Rows | Kind::Tokens { .. } => None,
         }
     }
 
@@ -215,7 +233,7 @@ impl Seen {
                 *bytes += row.bytes;
                 *tokens += row.tokens.unwrap_or_default();
             }
-            Kind::Shard { .. } | Kind::Tokens => {}
+            Kind::Shard { .. } | Kind::Tokens { .. } => {}
         }
         Ok(())
     }

@@ -45,11 +45,15 @@ fn document(manifest: &Manifest) -> Value {
     }
     let licences: BTreeSet<&str> =
         manifest.counts.iter().filter_map(|count| count.licence.as_deref()).collect();
-    if !licences.is_empty() {
+    // Otherwise it would say of documents without a licence that they have one.
+    if !licences.is_empty() && manifest.counts.iter().all(|count| count.licence.is_some()) {
         let address = |name: &&str| json!(format!("https://spdx.org/licenses/{name}.html"));
         // An expression of several has no address of its own.
-        let plain = licences.iter().filter(|name| !name.contains(' '));
-        document["license"] = Value::Array(plain.map(address).collect());
+        let named = licences.iter().map(|name| match name.contains(' ') {
+            true => json!(name),
+            false => address(name),
+        });
+        document["license"] = Value::Array(named.collect());
     }
     document
 }

@@ -10,6 +10,8 @@ mod yaml;
 
 use std::fmt::Write as _;
 
+use thresher_job::Format;
+
 use super::manifest::Manifest;
 use super::tokens::trainer_files;
 
@@ -29,19 +31,17 @@ pub(crate) const CARD_MARK: &str =
 
 /// Returns the name and the content of every file that is made from a manifest.
 pub(crate) fn companions(manifest: &Manifest) -> Vec<(String, String)> {
-    let mut files = vec![
-        (CARD.to_owned(), card(manifest)),
-        (CROISSANT.to_owned(), croissant::of(manifest)),
-        (SUMS.to_owned(), sums(manifest)),
-    ];
-    for format in manifest.formats() {
-        if let Some(header) = yaml::header_of_folder(manifest, format) {
-            let name = format!("{}/{CARD}", yaml::folder_of(format));
-            let text = "The files of one form; [the card](../README.md) describes them.\n";
-            files.push((name, format!("{header}{CARD_MARK}\n\n{text}")));
-        }
+    let mut files =
+        vec![(CARD.to_owned(), card(manifest)), (CROISSANT.to_owned(), croissant::of(manifest))];
+    // Types of JSON lines would be guessed without a header. Parquet has its own, and libraries that
+    // read a folder of it would take another file for a damaged one.
+    if let Some(header) = yaml::header_of_folder(manifest, Format::Jsonl) {
+        let name = format!("{}/{CARD}", yaml::folder_of(Format::Jsonl));
+        let text = "The JSON lines; [the card](../README.md) describes them.\n";
+        files.push((name, format!("{header}{CARD_MARK}\n\n{text}")));
     }
     files.extend(trainer_files(manifest));
+    files.push((SUMS.to_owned(), sums(manifest, &files)));
     files
 }
 
@@ -52,11 +52,14 @@ fn card(manifest: &Manifest) -> String {
     card
 }
 
-/// Returns a line with hash and path for every file of the manifest.
-fn sums(manifest: &Manifest) -> String {
+/// Returns a line with hash and path for every file of the manifest, and for those made from it.
+fn sums(manifest: &Manifest, made: &[(String, String)]) -> String {
     let mut lines = String::new();
     for (path, _, blake3) in manifest.files() {
         let _ = writeln!(lines, "{blake3}  {path}");
+    }
+    for (path, content) in made {
+        let _ = writeln!(lines, "{}  {path}", blake3::hash(content.as_bytes()).to_hex());
     }
     lines
 }

@@ -148,7 +148,7 @@ fn splits(text: &mut String, manifest: &Manifest) {
          side.\n\n| | documents | bytes of text | tokens |\n|---|--:|--:|--:|",
         match splits.validation.as_str() {
             share if share.ends_with('%') => format!("{share} of the documents"),
-            number => format!("{number} documents of each source"),
+            number => format!("{number} documents of each source, but at most half of them"),
         }
     );
     for (name, sum) in sums {
@@ -249,7 +249,8 @@ fn check(text: &mut String) {
 }
 
 fn recipe(text: &mut String, manifest: &Manifest) {
-    text.push_str("## Recipe\n\nThe job file with every default, without places:\n\n");
+    text.push_str("## Recipe\n\nThe job file with every default. Keys that change no byte, such as places and limits, have a fixed \
+         value:\n\n");
     let longest = manifest.recipe.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let _ = writeln!(text, "{fence}toml\n{}\n{fence}", manifest.recipe.trim_end());

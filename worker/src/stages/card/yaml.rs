@@ -109,13 +109,22 @@ fn configs(manifest: &Manifest, format: Format) -> Vec<Config<'_>> {
     let together = manifest.schema == NAME;
     let mut configs = Vec::new();
     if together {
-        let name = if sources.contains(&"all") { "all_sources" } else { "all" };
-        configs.push(Config { name: name.to_owned(), is_default: true, shards: shards.clone() });
+        let mut name = "all".to_owned();
+        while sources.contains(&name.as_str()) {
+            name.push_str("_sources");
+        }
+        configs.push(Config { name, is_default: true, shards: shards.clone() });
     }
-    for (number, source) in sources.iter().enumerate() {
+    for source in &sources {
         let shards = shards.iter().filter(|shard| shard.source == *source).copied().collect();
-        let is_default = !together && number == 0;
-        configs.push(Config { name: (*source).to_owned(), is_default, shards });
+        // Otherwise the library would load one source as if it were all.
+        let is_default = !together && sources.len() == 1;
+        let mut name = (*source).to_owned();
+        // The library takes this name for the set that is loaded without a name.
+        while name == "default" || name != *source && sources.contains(&name.as_str()) {
+            name.push_str("_source");
+        }
+        configs.push(Config { name, is_default, shards });
     }
     configs
 }
@@ -156,16 +165,22 @@ impl Config<'_> {
         }
         yaml.push_str("  splits:\n");
         for name in self.sides() {
-            let bytes: u64 = self.of_side(name).map(|shard| shard.bytes).sum();
+            let bytes: u64 = self.of_side(name).map(size_of).sum();
             let documents: u64 = self.of_side(name).map(|shard| shard.documents).sum();
             let _ = writeln!(
                 yaml,
                 "  - name: {name}\n    num_bytes: {bytes}\n    num_examples: {documents}"
             );
         }
-        let bytes: u64 = self.shards.iter().map(|shard| shard.bytes).sum();
-        let _ = writeln!(yaml, "  download_size: {bytes}\n  dataset_size: {bytes}");
+        let stored: u64 = self.shards.iter().map(|shard| shard.bytes).sum();
+        let bytes: u64 = self.shards.iter().map(|shard| size_of(shard)).sum();
+        let _ = writeln!(yaml, "  download_size: {stored}\n  dataset_size: {bytes}");
     }
+}
+
+/// Returns the size of the documents of a shard: of their JSON lines, if it has these.
+fn size_of(shard: &ShardEntry) -> u64 {
+    if shard.json_bytes > 0 { shard.json_bytes } else { shard.bytes }
 }
 
 /// Returns the name of the side of a shard.

@@ -30,7 +30,7 @@ impl<'a> RecordPlace<'a> {
     /// Returns where a page was first read, if it was published before.
     pub(crate) fn first_read(self, page: &Page<'a>) -> Self {
         match page.published.filter(|published| !published.input.is_empty()) {
-            Some(Published { input, offset, record, .. }) => Self { input, offset, record },
+            Some(&Published { input, offset, record, .. }) => Self { input, offset, record },
             None => self,
         }
     }
@@ -75,7 +75,7 @@ impl EvaluatedDocument<'_> {
             meta,
             origin: None,
         };
-        match &page.published {
+        match page.published {
             Some(published) => self.kept(document, page, published),
             None => document,
         }
@@ -119,7 +119,7 @@ impl EvaluatedDocument<'_> {
     /// Returns the page's `meta` as JSON. If the source gives no language, the identified one is
     /// used.
     pub(crate) fn meta(&self, page: &Page<'_>) -> Option<String> {
-        if let Some(published) = &page.published {
+        if let Some(published) = page.published {
             return published.meta.map(str::to_owned);
         }
         let mut meta: Cow<'_, Meta> = Cow::Borrowed(page.meta?);

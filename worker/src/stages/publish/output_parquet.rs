@@ -47,6 +47,8 @@ pub(super) struct OutputParquet {
     batch_bytes: usize,
     group_bytes: usize,
     rows: u64,
+    /// Bytes of all values.
+    all_bytes: u64,
 }
 
 /// The values of a column in the batch.
@@ -70,7 +72,16 @@ impl OutputParquet {
             .map_err(|error| failed(name, error))?;
         let columns = COLUMNS.iter().map(|column| Builder::new(column.of)).collect();
         let name = name.to_owned();
-        Ok(Self { name, schema, writer, columns, batch_bytes: 0, group_bytes: 0, rows: 0 })
+        Ok(Self {
+            name,
+            schema,
+            writer,
+            columns,
+            batch_bytes: 0,
+            group_bytes: 0,
+            rows: 0,
+            all_bytes: 0,
+        })
     }
 
     /// Adds a row.
@@ -85,6 +96,7 @@ impl OutputParquet {
             builder.push(*value).map_err(|error| fail(&self.name, &error))?;
         }
         self.rows += 1;
+        self.all_bytes += bytes as u64;
         self.batch_bytes += bytes;
         self.group_bytes += bytes;
         if self.batch_bytes >= BATCH_BYTES { self.end_batch() } else { Ok(()) }
@@ -94,7 +106,7 @@ impl OutputParquet {
     pub(super) fn finish(mut self, earlier: &[PublishedFile]) -> Result<PublishedFile, UnitError> {
         self.end_batch()?;
         let file = self.writer.into_inner().map_err(|error| failed(&self.name, error))?;
-        file.publish(self.rows, 0, earlier)
+        file.publish(self.rows, self.all_bytes, earlier)
     }
 
     fn end_batch(&mut self) -> Result<(), UnitError> {

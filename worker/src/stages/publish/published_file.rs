@@ -23,7 +23,7 @@ pub(in crate::stages) struct PublishedFile {
     pub(in crate::stages) sha256: String,
     /// Number of documents or of rows.
     pub(in crate::stages) rows: u64,
-    /// Size of JSON lines before compression; 0 for other forms.
+    /// Size of JSON lines, or of the values of Parquet, before compression; 0 for other forms.
     pub(in crate::stages) json_bytes: u64,
 }
 

@@ -61,7 +61,7 @@ pub(crate) const COUNT: usize = 28;
 
 /// All columns, in the order of the files.
 pub(crate) const COLUMNS: [Column; COUNT] = [
-    text("id", "unique within its source"),
+    text("id", "identifies the document in its source, as the input says"),
     long("text", "the text"),
     text("source", "name of the source in the job file"),
     text("slice", "kind of the source"),
@@ -84,7 +84,7 @@ pub(crate) const COLUMNS: [Column; COUNT] = [
     whole("tokens", "number of tokens of `text`, without special ones"),
     text("input", "path of the input, as listed"),
     whole("offset", "where the record starts in the input, in bytes"),
-    whole("record", "number of the record in its input"),
+    whole("record", "number of the record in its input, or in its part of a long one"),
     whole("chars", "Unicode characters of `text`"),
     whole("bytes", "bytes of `text` in UTF-8"),
     whole("lines", "lines of `text`"),

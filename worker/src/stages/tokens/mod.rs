@@ -89,12 +89,10 @@ pub(super) struct PairName {
 impl PairName {
     /// Returns the path below the output, without the ending. It ends as trainers expect it.
     pub(super) fn prefix(&self) -> String {
-        let mut name = self.source.clone();
-        let number = self.number.map(|number| format!("{number:05}"));
-        for part in [self.split.clone(), number].into_iter().flatten() {
-            name.push('-');
-            name.push_str(&part);
-        }
+        let side = self.split.as_ref().map(|side| format!("-{side}")).unwrap_or_default();
+        // A number is a name in a folder: after a hyphen it could be that of another source.
+        let number = self.number.map(|number| format!("/{number:05}")).unwrap_or_default();
+        let name = format!("{}{side}{number}", self.source);
         format!("{TOKEN_FOLDER}/megatron/{name}_text_document")
     }
 

@@ -134,14 +134,14 @@ impl Reader<'_> {
             _ => folder,
         };
         match self.may_insert(number) {
-            Insertion::Allowed => self.push_file(number, folder),
-            refused => {
-                if refused == Insertion::OverLimit {
-                    self.paper.omitted += 1;
-                }
-                self.close_gap(&after[wanted.len..]);
+            Insertion::Allowed => {
+                self.push_file(number, folder);
+                return Ok(true);
             }
+            Insertion::OverLimit => self.paper.omitted += 1,
+            Insertion::IntoItself => {}
         }
+        self.close_gap(&after[wanted.len..]);
         Ok(true)
     }
 

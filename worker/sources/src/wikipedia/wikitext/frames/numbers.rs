@@ -49,7 +49,7 @@ fn root(radicand: &str, degree: &str) -> Option<String> {
 }
 
 /// Returns the share of the first number in the second, with as many digits as the third says, or
-/// the first number as a percentage. `point` is the decimal sign of the language, and `sign` is what
+/// the first number as a percentage. `point` is the decimal sign of the language, and `sign` what
 /// follows the number.
 fn percentage(values: &Values, point: &str, sign: &str) -> Option<String> {
     let given = values.at(0).trim_end_matches(['%', ' ', '\u{a0}']);
