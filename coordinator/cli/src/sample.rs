@@ -1,7 +1,7 @@
 //! `sample`: chooses a part of a corpus, by a job that is run as `run` runs it.
 //!
-//! The verb only writes the job file: one source for each source of the corpus, with its share. So a
-//! sample is resumed, distributed and accounted for like any other job.
+//! The verb only writes the job file: one source for each source of the corpus, with its share. So
+//! a sample is resumed, distributed and accounted for like any other job.
 //!
 //! **Invariant:** the job file depends on the manifest of the corpus and the arguments alone. A
 //! smaller sample of the same seed is contained in a larger one.

@@ -86,8 +86,8 @@ impl JobSpec {
     }
 }
 
-/// Returns the slice of each source that the recipe of a manifest has. Recipes of other versions may
-/// have keys that are not known here, so nothing else of it is looked at.
+/// Returns the slice of each source that the recipe of a manifest has. Recipes of other versions
+/// may have keys that are not known here, so nothing else of it is looked at.
 pub fn slices_in_recipe(recipe: &str) -> BTreeMap<String, String> {
     let table: Table = recipe.parse().unwrap_or_default();
     let sources = table.get("source").and_then(Value::as_array).into_iter().flatten();

@@ -44,7 +44,8 @@ fuzz_target!(|data: &[u8]| {
         let found = values(text, usize::MAX >> 1);
         assert_eq!(found.len(), objects.len());
         for ((_, bytes), object) in found.iter().zip(&objects) {
-            assert_eq!(serde_json::from_slice::<serde_json::Value>(bytes).ok(), Some(object.clone().into()));
+            let value: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+            assert_eq!(value, Some(object.clone().into()));
         }
     }
 });

@@ -66,7 +66,8 @@ fn documents(output: &Path) -> BTreeSet<String> {
 
 fn shards(output: &Path) -> Vec<(String, String)> {
     let all = published(output).into_iter();
-    all.filter(|(path, _)| path.starts_with("documents/")).collect()
+    let is_shard = |path: &str| path.starts_with("documents/") && path.ends_with(".zst");
+    all.filter(|(path, _)| is_shard(path)).collect()
 }
 
 #[test]

@@ -125,6 +125,13 @@ fn make_texts(folder: &Path) {
     put(folder.join("arxiv/arXiv_src_2303_001.tar"), &papers.into_inner().unwrap());
 }
 
+/// A source of rows, up to the value of its `base`.
+const ROWS: &str = r#"[[source]]
+slice = "documents"
+listing = "*"
+columns = { text = "content", url = "meta.link" }
+base ="#;
+
 const READER: &str =
     r#"awk '{printf "{\"text\": \"%s of %s\"}\n", $0, ENVIRON["THRESHER_INPUT"]}'"#;
 const JUDGE: &str = r#"while read -r line; do case "$line" in
@@ -172,11 +179,7 @@ listing = "**/*[lz]"
 slice = "arxiv"
 base = "{base}/arxiv"
 listing = "*.tar"
-[[source]]
-slice = "documents"
-base = "{base}/rows"
-listing = "*"
-columns = {{ text = "content", url = "meta.link" }}
+{ROWS} "{base}/rows"
 [tokens]
 tokenizer = "none"
 [stackexchange]

@@ -6,7 +6,7 @@
 
 use thresher_domain::KeyGroups;
 use thresher_proto::convert::key_groups;
-use thresher_proto::pb::LayoutUnit;
+use thresher_proto::pb::{LayoutUnit, Stage};
 
 use super::duplicates::Duplicates;
 use super::excluded::Excluded;
@@ -14,7 +14,7 @@ use super::sampled::{self, NOT_CHOSEN, Sampled};
 use super::{JobContext, Task, addresses, near};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_unit::UnitError;
-use thresher_unit::staging::DocumentSummary;
+use thresher_unit::staging::{DocumentFile, DocumentSummary};
 
 const DUPLICATE: &str = "dedup/duplicate_document";
 const NEAR_DUPLICATE: &str = "dedup/near_duplicate";
@@ -57,11 +57,39 @@ impl Drops {
             None => Excluded::default(),
         };
         let mut drops = Self { exact, near, sampled: None };
-        drops.sampled = sampled::decide(context, unit, &drops)?;
-        if let Some(sampled) = &drops.sampled {
+        let sample = context.source(unit.source)?.sample.as_ref();
+        if let Some(documents) = sample.and_then(|sample| sample.documents) {
+            let each = |give: &mut dyn FnMut(u64, u32, u32)| drops.choices(context, unit, give);
+            let sampled = sampled::decide(documents, &each)?;
             hashes.push(sampled.leave(context, task, unit.source)?);
+            drops.sampled = Some(sampled);
         }
         Ok((drops, hashes))
+    }
+
+    /// Passes on the hash by which each document is chosen that is not excluded yet, with its unit
+    /// and its place there, in order.
+    fn choices(
+        &self,
+        context: &JobContext,
+        unit: &LayoutUnit,
+        give: &mut dyn FnMut(u64, u32, u32),
+    ) -> Result<(), UnitError> {
+        for number in unit.first_unit..unit.first_unit + unit.units {
+            if unit.absent.binary_search(&number).is_ok() {
+                continue;
+            }
+            let path = context.work.unit_file(Stage::Prepare, number, "documents");
+            let summaries = DocumentFile::open(&path, number)?.summaries()?;
+            let drops = self.of(context, number)?;
+            for (place, summary) in (0..).zip(&summaries) {
+                let is_left = !summary.is_withdrawn && drops.reason(place, summary).is_none();
+                if let Some(hash) = summary.choice.filter(|_| is_left) {
+                    give(hash, number, place);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads what LAYOUT decided for a source.

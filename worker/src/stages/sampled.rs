@@ -4,20 +4,19 @@
 //! rate        PREPARE drops each document whose hash is not below the rate
 //! documents   PREPARE notes the hashes, LAYOUT finds the largest that is chosen, PUBLISH compares
 //! ```
-//! The hash is of the seed and the text, so the choice does not depend on where a document is, and a
-//! smaller sample is contained in a larger one. Documents with equal texts are chosen in their
+//! The hash is of the seed and the text, so the choice does not depend on where a document is, and
+//! a smaller sample is contained in a larger one. Documents with equal texts are chosen in their
 //! order.
 //!
 //! **Invariant:** memory does not grow with the number of documents.
 
 use serde::{Deserialize, Serialize};
 use thresher_job::SampleSpec;
-use thresher_proto::pb::{LayoutUnit, Stage, UnitRef};
+use thresher_proto::pb::{Stage, UnitRef};
 
-use super::drops::Drops;
 use super::{JobContext, Task};
 use thresher_unit::UnitError;
-use thresher_unit::staging::{DocumentFile, leave, recall};
+use thresher_unit::staging::{leave, recall};
 
 /// The reason of a document that is not in the sample.
 pub(super) const NOT_CHOSEN: &str = "sample/not_chosen";
@@ -92,25 +91,20 @@ impl Sampled {
     }
 }
 
-/// Finds the end of the sample of a LAYOUT unit's source, if it is sampled by number. Documents that
-/// `drops` excludes for other reasons do not count.
-pub(super) fn decide(
-    context: &JobContext,
-    unit: &LayoutUnit,
-    drops: &Drops,
-) -> Result<Option<Sampled>, UnitError> {
-    let sample = context.source(unit.source)?.sample.as_ref();
-    let Some(documents) = sample.and_then(|sample| sample.documents) else { return Ok(None) };
-    let candidates = Candidates { context, unit, drops };
-    let last = if documents == 0 { None } else { candidates.last_of(documents)? };
-    Ok(Some(Sampled { last }))
+/// The function that passes the hash of each document from which a sample is chosen, with its unit
+/// and its place there, to the function that it is given, in order.
+pub(super) type EachChoice<'e> =
+    dyn Fn(&mut dyn FnMut(u64, u32, u32)) -> Result<(), UnitError> + 'e;
+
+/// Finds the end of a sample of a number of documents.
+pub(super) fn decide(documents: u64, each: &EachChoice<'_>) -> Result<Sampled, UnitError> {
+    let last = if documents == 0 { None } else { Candidates { each }.last_of(documents)? };
+    Ok(Sampled { last })
 }
 
 /// The documents from which a sample is chosen.
 struct Candidates<'a> {
-    context: &'a JobContext,
-    unit: &'a LayoutUnit,
-    drops: &'a Drops,
+    each: &'a EachChoice<'a>,
 }
 
 impl Candidates<'_> {
@@ -121,7 +115,7 @@ impl Candidates<'_> {
         for pass in 0..u64::BITS / BITS_PER_PASS {
             let shift = u64::BITS - BITS_PER_PASS * (pass + 1);
             let mut counts = vec![0_u64; BUCKETS];
-            self.for_each(|hash, _, _| {
+            (self.each)(&mut |hash, _, _| {
                 let above = hash.checked_shr(shift + BITS_PER_PASS).unwrap_or(0);
                 if above == known {
                     counts[(hash >> shift) as usize % BUCKETS] += 1;
@@ -146,33 +140,13 @@ impl Candidates<'_> {
     /// Returns the document number `number`, counted from 1, of those with this hash.
     fn equal(&self, wanted: u64, number: u64) -> Result<Option<LastChosen>, UnitError> {
         let (mut count, mut found) = (0, None);
-        self.for_each(|hash, unit, place| {
+        (self.each)(&mut |hash, unit, place| {
             count += u64::from(hash == wanted);
             if hash == wanted && count == number {
                 found = Some(LastChosen { hash, unit, place });
             }
         })?;
         Ok(found)
-    }
-
-    /// Passes on the hash of each document, with its unit and its place there, in order.
-    fn for_each(&self, mut each: impl FnMut(u64, u32, u32)) -> Result<(), UnitError> {
-        let LayoutUnit { first_unit, units, absent, .. } = self.unit;
-        for number in *first_unit..first_unit + units {
-            if absent.binary_search(&number).is_ok() {
-                continue;
-            }
-            let path = self.context.work.unit_file(Stage::Prepare, number, "documents");
-            let summaries = DocumentFile::open(&path, number)?.summaries()?;
-            let drops = self.drops.of(self.context, number)?;
-            for (place, summary) in (0..).zip(&summaries) {
-                let is_candidate = !summary.is_withdrawn && drops.reason(place, summary).is_none();
-                if let Some(hash) = summary.choice.filter(|_| is_candidate) {
-                    each(hash, number, place);
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -219,5 +193,24 @@ mod tests {
             assert_eq!(sampled.includes(hash, unit, place), is_in, "{hash} {unit} {place}");
         }
         assert!(!Sampled::default().includes(0, 0, 0));
+    }
+
+    #[test]
+    fn the_smallest_hashes_are_chosen_whatever_bits_they_share() {
+        // Some are equal, and some differ in their highest or their lowest bits alone.
+        let hashes = [7, 7, 1 << 63, (1 << 63) | 1, u64::MAX, 0x0001_0000, 7, 0xffff, 3 << 47];
+        let each = |give: &mut dyn FnMut(u64, u32, u32)| {
+            (0..).zip(hashes).for_each(|(place, hash)| give(hash, place / 4, place % 4));
+            Ok(())
+        };
+        let mut sorted: Vec<(u64, u32)> = hashes.into_iter().zip(0..).collect();
+        sorted.sort_unstable();
+        for wanted in 0..=hashes.len() + 1 {
+            let sampled = decide(wanted as u64, &each).unwrap();
+            let found =
+                sorted.iter().filter(|(hash, place)| sampled.includes(*hash, place / 4, place % 4));
+            let expected = &sorted[..wanted.min(hashes.len())];
+            assert!(found.eq(expected), "{wanted}");
+        }
     }
 }

@@ -115,8 +115,8 @@ pub(super) fn no_text_column<T: AsRef<str>>(
         columns => format!("its columns are {}", named(columns)),
     };
     UnitError::JobFile(format!(
-        "the input `{input}` has no column `{}`, in which source `{}` has its texts; {there}\nhint: \
-         name the column with the text in that `[[source]]`, such as `columns = {{ text = \
+        "the input `{input}` has no column `{}`, in which source `{}` has its texts; {there}\n\
+         hint: name the column with the text in that `[[source]]`, such as `columns = {{ text = \
          \"content\" }}`, or correct `listing`",
         source.columns.text, source.name
     ))
