@@ -128,6 +128,18 @@ const FOLLOWED: &[(&str, By)] = &[
         "the same `thresher sample`",
         Test("a_sample_that_was_blocked_is_resumed_by_the_same_command"),
     ),
+    ("the same `thresher tokenize`", Nothing("resumes as a sample does")),
+    ("the same `thresher mix`", Nothing("resumes as a sample does")),
+    ("choose a side with `--split train`", Test("the_side_of_a_split_is_chosen_for_a_sample")),
+    ("see `--dry-run` for what each part", Nothing("every part of a mix must give nothing")),
+    (
+        "leave out `--weights`",
+        Nothing("without this option the mix is written, as another test does"),
+    ),
+    ("`thresher tokenize` writes them", Test("a_corpus_that_is_tokenised_later_has_the_pair")),
+    ("the job writes a dataset card", Test("a_readme_that_no_job_wrote_is_not_replaced")),
+    ("Made from manifest.json; `thresher", Nothing("the head of a card, not a hint")),
+    ("`thresher verify` counts it again", Nothing("the text of a card, not a hint")),
     ("an upload is left behind", Nothing("needs S3: tests/s3/run")),
     ("your own: `thresher train classifier`", Nothing("a test of `train` makes such a model")),
 ];

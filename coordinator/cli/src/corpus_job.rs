@@ -12,11 +12,13 @@ use toml::Value;
 use super::place::choose_state;
 use super::run::{RunSettings, run_job};
 
-/// Writes the job file of a verb, which has only absolute paths, under `name` and runs it.
+/// Writes the job file of a verb, which has only absolute paths, under `name` and runs it. `again` is
+/// the command that resumes it.
 pub(super) fn run_written(
     text: &str,
-    (verb, name): (&str, &str),
+    name: &str,
     settings: RunSettings,
+    again: &str,
 ) -> anyhow::Result<ExitCode> {
     let folder = std::env::current_dir().context("failed to find the current directory")?;
     let job = JobSpec::parse(text, &folder)?;
@@ -28,7 +30,7 @@ pub(super) fn run_written(
     ensure_private_directory(&state)?;
     let path = state.join(name);
     std::fs::write(&path, text).with_context(|| format!("failed to write `{}`", path.display()))?;
-    run_job(&path, None, settings, &format!("the same `thresher {verb}`"))
+    run_job(&path, None, settings, again)
 }
 
 /// Returns an error if a corpus has several sides and none was chosen: documents for validation must

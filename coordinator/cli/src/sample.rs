@@ -53,7 +53,7 @@ pub(super) struct SampleArgs {
 }
 
 pub(super) fn sample(args: SampleArgs) -> anyhow::Result<ExitCode> {
-    run_written(&job_file(&args)?, ("sample", JOB_FILE), args.settings)
+    run_written(&job_file(&args)?, JOB_FILE, args.settings, "the same `thresher sample`")
 }
 
 /// Returns the job file of the sample, with absolute paths.

@@ -60,7 +60,7 @@ pub(super) struct TokenizeArgs {
 }
 
 pub(super) fn tokenize(args: TokenizeArgs) -> anyhow::Result<ExitCode> {
-    run_written(&job_file(&args)?, ("tokenize", JOB_FILE), args.settings)
+    run_written(&job_file(&args)?, JOB_FILE, args.settings, "the same `thresher tokenize`")
 }
 
 /// Returns the job file, with absolute paths.

@@ -291,3 +291,33 @@ fn a_mix_has_each_part_as_often_as_it_says() {
     assert_eq!(times.values().filter(|times| **times == 3).count() as u64, part);
     assert!(times.values().all(|times| (2..=3).contains(times)), "{times:?}");
 }
+
+#[test]
+fn the_side_of_a_split_is_chosen_for_a_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let (corpus, state) = places(folder.path());
+    let text = JobText::sample_times(1, folder.path());
+    let text = text.set("shard_bytes", "\"200kB\"\nsplits.validation = \"20 %\"");
+    succeed(&mut run(&text.write(folder.path()), &state));
+    verify(&corpus);
+    let sample = folder.path().join("sample");
+    let command = |side: &[&str]| {
+        let mut command = thresher();
+        command.arg("sample").arg(&corpus).args(["--rate", "50%", "-o"]).arg(&sample).args(side);
+        output(&mut command)
+    };
+    let refused = command(&[]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("`--split train`"), "{said}");
+    assert!(command(&["--split", "train"]).status.success());
+    verify(&sample);
+    let of = |corpus: &Path, side: Option<&str>| {
+        let counts = manifest(corpus)["counts"].as_array().unwrap().clone();
+        let chosen = counts.iter().filter(|count| count["split"].as_str() == side);
+        chosen.map(|count| count["documents"].as_u64().unwrap()).sum::<u64>()
+    };
+    let (train, validation) = (of(&corpus, Some("train")), of(&corpus, Some("validation")));
+    assert!(train > 2 * validation && validation > 20, "{train} {validation}");
+    let found = manifest(&sample)["accounting"]["records_in"].as_u64().unwrap();
+    assert_eq!(found, train);
+}

@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 use thresher_formats::piece::Piece;
 use thresher_job::Format;
 
+/// The folder of shards of JSON lines, below the output.
+pub const SHARD_FOLDER: &str = "documents";
+/// The folder of shards of Parquet.
+pub const PARQUET_FOLDER: &str = "parquet";
+/// The folder of token files.
+pub const TOKEN_FOLDER: &str = "tokens";
 /// Version of the layout of the manifest. Version 1 had no formats, tables and tokens.
 pub const MANIFEST_FORMAT: u32 = 2;
 

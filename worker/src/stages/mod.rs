@@ -25,6 +25,7 @@ mod lines;
 pub(crate) mod list;
 pub(crate) mod manifest;
 mod near;
+mod output_file;
 pub(crate) mod pipeline;
 mod prepare;
 mod publish;
@@ -55,19 +56,16 @@ use thresher_proto::stage_name;
 pub use corpora::{CorpusError, sources_of, with_corpora};
 pub use manifest::{
     CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
-    ShardEntry, SplitEntry, TokenEntry,
+    PARQUET_FOLDER, SHARD_FOLDER, ShardEntry, SplitEntry, TOKEN_FOLDER, TokenEntry,
 };
 pub use pipeline::QualityModels;
-pub(crate) use publish::PARQUET_FOLDER;
 pub use published::{output_loss, remove_output};
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use repaired::{Repaired, repaired_inputs};
 pub use required::obstacles;
 pub use resolve::{RankError, RankTask};
-pub use seal::SHARD_FOLDER;
 pub(crate) use seal::report_sums;
 pub use thresher_formats::stop::Stop;
-pub use tokens::TOKEN_FOLDER;
 
 use crate::gang::Gang;
 use edited::CommandFiles;

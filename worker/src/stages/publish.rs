@@ -8,9 +8,9 @@ mod output_lines;
 mod output_parquet;
 mod pair;
 mod paths;
-mod published_file;
 mod shard;
 mod token_files;
+mod token_row;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ use thresher_proto::pb::{self, PublishUnit, Stage};
 use self::numbering::Numbering;
 use self::shard::ShardWriter;
 use super::drops::Drops;
+use super::output_file::{PublishedFile, PublishedShard};
 use super::tokens::TokenFacts;
 use super::{Finished, JobContext, Task, digest_of, stop};
 use thresher_unit::staging::{
@@ -30,8 +31,6 @@ use thresher_unit::staging::{
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
-pub(crate) use self::paths::PARQUET_FOLDER;
-pub(super) use self::published_file::{PublishedFile, PublishedShard};
 pub(super) use self::shard::{CountKey, DocumentCount};
 
 /// Number of languages whose files are open at the same time. Each needs some MiB.

@@ -15,9 +15,8 @@ use super::manifest::{
     CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
     ShardEntry, SplitEntry, TokenEntry,
 };
-use super::publish::{
-    CountKey, DocumentCount, PublishedFile, PublishedShard, ShardFacts, read_facts,
-};
+use super::output_file::{PublishedFile, PublishedShard};
+use super::publish::{CountKey, DocumentCount, ShardFacts, read_facts};
 use super::tokens::seal::publish_pairs;
 use super::tokens::{TokenFacts, TokenFile};
 use super::{Finished, JobContext, Task, digest_of, schemas};
@@ -25,8 +24,6 @@ use thresher_storage::{Location, Output, ReadOptions, StorageError};
 use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
 
-/// The folder of shards, below the output directory.
-pub const SHARD_FOLDER: &str = "documents";
 /// As much of a card is searched for the mark of a job.
 const MAX_CARD_BYTES: u64 = 64 << 20;
 

@@ -154,7 +154,8 @@ pub(super) fn mix(args: MixArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     print::note(plan.shown().trim_end());
-    run_written(&plan.job(of_job, &folder)?, ("mix", JOB_FILE), args.settings)
+    let job = plan.job(of_job, &folder)?;
+    run_written(&job, JOB_FILE, args.settings, "the same `thresher mix`")
 }
 
 /// A mix with the corpora that it reads.

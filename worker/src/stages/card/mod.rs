@@ -10,8 +10,6 @@ mod yaml;
 
 use std::fmt::Write as _;
 
-use thresher_job::Format;
-
 use super::manifest::Manifest;
 use super::tokens::trainer_files;
 
@@ -33,13 +31,6 @@ pub(crate) const CARD_MARK: &str =
 pub(crate) fn companions(manifest: &Manifest) -> Vec<(String, String)> {
     let mut files =
         vec![(CARD.to_owned(), card(manifest)), (CROISSANT.to_owned(), croissant::of(manifest))];
-    // Types of JSON lines would be guessed without a header. Parquet has its own, and libraries that
-    // read a folder of it would take another file for a damaged one.
-    if let Some(header) = yaml::header_of_folder(manifest, Format::Jsonl) {
-        let name = format!("{}/{CARD}", yaml::folder_of(Format::Jsonl));
-        let text = "The JSON lines; [the card](../README.md) describes them.\n";
-        files.push((name, format!("{header}{CARD_MARK}\n\n{text}")));
-    }
     files.extend(trainer_files(manifest));
     files.push((SUMS.to_owned(), sums(manifest, &files)));
     files

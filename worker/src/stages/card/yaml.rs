@@ -10,7 +10,6 @@ use thresher_job::Format;
 
 use crate::stages::manifest::{Manifest, ShardEntry};
 use crate::stages::schemas::columns::{COLUMNS, ColumnType, NAME};
-use crate::stages::{PARQUET_FOLDER, SHARD_FOLDER};
 
 /// Upper limits of the sizes that the Hub knows.
 const SIZES: [(u64, &str); 10] = [
@@ -31,28 +30,6 @@ struct Config<'m> {
     name: String,
     is_default: bool,
     shards: Vec<&'m ShardEntry>,
-}
-
-/// Returns the header for the folder of one form, so that it can be loaded by itself; `None` if the
-/// output does not have the form.
-pub(super) fn header_of_folder(manifest: &Manifest, format: Format) -> Option<String> {
-    let configs = configs(manifest, format);
-    if configs.is_empty() || manifest.schema != NAME {
-        return None;
-    }
-    let mut yaml = "---\nconfigs:\n".to_owned();
-    configs.iter().for_each(|config| config.write_files(&mut yaml, Some(folder_of(format))));
-    yaml.push_str("dataset_info:\n");
-    configs.iter().for_each(|config| config.write_info(&mut yaml));
-    Some(yaml + "---\n\n")
-}
-
-/// Returns the folder of the files of a form.
-pub(super) fn folder_of(format: Format) -> &'static str {
-    match format {
-        Format::Jsonl => SHARD_FOLDER,
-        Format::Parquet => PARQUET_FOLDER,
-    }
 }
 
 /// Returns the header, between two lines of `---`.
@@ -84,7 +61,7 @@ pub(super) fn header(manifest: &Manifest) -> String {
     let configs = configs.unwrap_or_default();
     if !configs.is_empty() {
         yaml.push_str("configs:\n");
-        configs.iter().for_each(|config| config.write_files(&mut yaml, None));
+        configs.iter().for_each(|config| config.write_files(&mut yaml));
     }
     if manifest.schema == NAME && !configs.is_empty() {
         yaml.push_str("dataset_info:\n");
@@ -140,8 +117,7 @@ impl Config<'_> {
         self.shards.iter().copied().filter(move |shard| side(shard) == name)
     }
 
-    /// Writes the patterns of the files, below `folder` if there is one.
-    fn write_files(&self, yaml: &mut String, folder: Option<&str>) {
+    fn write_files(&self, yaml: &mut String) {
         let _ = writeln!(yaml, "- config_name: {}", quoted(&self.name));
         if self.is_default {
             yaml.push_str("  default: true\n");
@@ -150,10 +126,8 @@ impl Config<'_> {
         for name in self.sides() {
             let _ = writeln!(yaml, "  - split: {name}\n    path:");
             let patterns: BTreeSet<_> = self.of_side(name).map(pattern).collect();
-            for pattern in &patterns {
-                let below =
-                    folder.and_then(|folder| pattern.strip_prefix(folder)?.strip_prefix('/'));
-                let _ = writeln!(yaml, "    - {}", quoted(below.unwrap_or(pattern)));
+            for pattern in patterns {
+                let _ = writeln!(yaml, "    - {}", quoted(&pattern));
             }
         }
     }

@@ -10,9 +10,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use thresher_job::TokenFormat;
 
-use super::published_file::{HashedOutput, PublishedFile, fail};
-use super::token_files::TokenRow;
-use crate::stages::tokens::{TOKEN_FOLDER, TokenFile};
+use super::token_row::TokenRow;
+use crate::stages::manifest::TOKEN_FOLDER;
+use crate::stages::output_file::{HashedOutput, PublishedFile, fail};
+use crate::stages::tokens::TokenFile;
 use crate::stages::{JobContext, Task};
 use thresher_unit::UnitError;
 

@@ -5,8 +5,8 @@
 
 use std::io::{self, Write};
 
-use super::published_file::{HashedOutput, PublishedFile, fail};
 use crate::stages::JobContext;
+use crate::stages::output_file::{HashedOutput, PublishedFile, fail};
 use thresher_unit::UnitError;
 
 /// Size of the pieces that the encoder gets.

@@ -25,8 +25,8 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{CdcOptions, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::published_file::{HashedOutput, PublishedFile, fail};
 use crate::stages::JobContext;
+use crate::stages::output_file::{HashedOutput, PublishedFile, fail};
 use crate::stages::schemas::columns::{COLUMNS, COUNT, ColumnType, NAME, Value};
 use thresher_unit::UnitError;
 

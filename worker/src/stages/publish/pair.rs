@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use thresher_job::TokenFormat;
 use thresher_proto::pb::TokenPlace;
 
-use super::token_files::TokenRow;
+use super::token_row::TokenRow;
 use crate::stages::JobContext;
 use crate::stages::tokens::{IndexParts, PairName, PairPart, TokenRange, TokenRules, growing_path};
 use thresher_storage::commit::make_folder;

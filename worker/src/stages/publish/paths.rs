@@ -11,10 +11,8 @@
 
 use thresher_job::Format;
 
-use crate::stages::SHARD_FOLDER;
+use crate::stages::manifest::{PARQUET_FOLDER, SHARD_FOLDER};
 
-/// The folder of Parquet files, below the output.
-pub(crate) const PARQUET_FOLDER: &str = "parquet";
 /// Number of shards in one folder.
 const SHARDS_PER_FOLDER: u32 = 1_000;
 

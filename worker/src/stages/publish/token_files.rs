@@ -12,7 +12,8 @@ use thresher_proto::pb::{PublishUnit, TokenPlace};
 
 use super::olmo::Olmo;
 use super::pair::Pair;
-use super::published_file::PublishedFile;
+use super::token_row::TokenRow;
+use crate::stages::output_file::PublishedFile;
 use crate::stages::splits::{TRAIN, VALIDATION};
 use crate::stages::tokens::{TokenFacts, TokenRules, shuffled};
 use crate::stages::{JobContext, Task};
@@ -40,15 +41,6 @@ struct Side {
     /// Tokens that are not written yet.
     held: Vec<u8>,
     documents: Vec<TokenRow>,
-}
-
-/// A document of a shard, as the token files describe it.
-pub(super) struct TokenRow {
-    /// Number of tokens with the one that ends the document.
-    pub(super) tokens: u32,
-    pub(super) id: String,
-    pub(super) input: String,
-    pub(super) record: u64,
 }
 
 impl<'a> TokenFiles<'a> {

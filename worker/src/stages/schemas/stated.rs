@@ -44,7 +44,10 @@ pub(super) fn date_of(stated: &str) -> Option<String> {
         return Some(Zoned::timestamp(&time).to_string());
     }
     for form in DATES {
-        if let Ok(date) = Date::strptime(form, stated) {
+        // A blank of a form also fits nothing: `May 2005` would be the 20th of May 05.
+        if let Ok(date) = Date::strptime(form, stated)
+            && date.year() >= 1000
+        {
             return Some(date.to_string());
         }
     }

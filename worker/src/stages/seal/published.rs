@@ -13,7 +13,8 @@ use thresher_proto::pb::{Stage, UnitRef};
 use thresher_storage::Present;
 use thresher_unit::UnitError;
 
-use crate::stages::publish::{PublishedFile, ShardFacts};
+use crate::stages::output_file::PublishedFile;
+use crate::stages::publish::ShardFacts;
 use crate::stages::{JobContext, Stop, stop};
 
 /// A published file, and the number of the unit that published it.

@@ -30,10 +30,8 @@ pub(super) use places::{TokenLayout, shuffled};
 pub(crate) use trainers::trainer_files;
 
 use super::JobContext;
-use super::publish::PublishedFile;
-
-/// The folder of token files, below the output.
-pub const TOKEN_FOLDER: &str = "tokens";
+use super::manifest::TOKEN_FOLDER;
+use super::output_file::PublishedFile;
 
 /// What one shard wrote into token files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

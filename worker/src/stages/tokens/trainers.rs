@@ -6,10 +6,8 @@
 
 use std::fmt::Write as _;
 
-use crate::stages::manifest::{Manifest, TokenEntry};
+use crate::stages::manifest::{Manifest, TOKEN_FOLDER, TokenEntry};
 use crate::stages::splits::VALIDATION;
-
-use super::TOKEN_FOLDER;
 
 /// Returns the names and contents of the files; none for an output without pairs.
 pub(crate) fn trainer_files(manifest: &Manifest) -> Vec<(String, String)> {

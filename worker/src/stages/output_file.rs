@@ -95,7 +95,7 @@ pub(in crate::stages) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Returns the error for a file that could not be written.
-pub(super) fn fail(name: &str, error: &io::Error) -> UnitError {
+pub(in crate::stages) fn fail(name: &str, error: &io::Error) -> UnitError {
     let text = format!("failed to write the shard `{name}`: {error}");
     match StorageError::of(error) {
         Some(known) => UnitError::by(known.remedy(), text),
