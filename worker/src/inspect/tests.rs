@@ -13,7 +13,7 @@ use crate::stages::{
 use serde_json::json;
 
 const SHARDS: [&str; 2] = ["documents/cc-00000.jsonl.zst", "documents/cc-00001.jsonl.zst"];
-const DROPPED: &str = "dropped/cc-00000.rows.zst";
+const DROPPED: &str = "dropped/cc-00000.jsonl.zst";
 
 /// Two shards with two and one documents, and three rows: too short, duplicate, quarantined.
 fn output() -> TempDir {

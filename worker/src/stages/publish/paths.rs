@@ -3,11 +3,11 @@
 //! ```text
 //! documents/[<side>/][<language>/]<source>-00000.jsonl.zst
 //! parquet/[<side>/][<language>/]<source>-00000.parquet
-//! dropped/<source>-00000.rows.zst
+//! dropped/<source>-00000.jsonl.zst
 //! ```
 //! The first thousand shards of a source are directly there; after that each thousand has its own
-//! folder, because parallel file systems are slow in large ones. The ending of drop rows is not that
-//! of documents, so that a reader that is given `**/*.jsonl.zst` does not take them for data.
+//! folder, because parallel file systems are slow in large ones. The card names the files of
+//! documents, so that a reader that is given the whole output does not take drop rows for data.
 
 use thresher_job::Format;
 
@@ -38,7 +38,7 @@ pub(super) fn shard_path(
 
 /// Returns the path of the drop rows of a shard.
 pub(super) fn rows_path(folder: &str, source: &str, shard: u32) -> String {
-    format!("{folder}/{}", numbered(source, shard, "rows.zst"))
+    format!("{folder}/{}", numbered(source, shard, "jsonl.zst"))
 }
 
 fn numbered(source: &str, shard: u32, ending: &str) -> String {
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(path(7, Some("train"), Some("en")), "parquet/train/en/s-00007.parquet");
         let lines = shard_path(Format::Jsonl, "s", 7, None, Some("de"));
         assert_eq!(lines, "documents/de/s-00007.jsonl.zst");
-        assert_eq!(rows_path("dropped", "s", 1_000), "dropped/s-01xxx/s-01000.rows.zst");
+        assert_eq!(rows_path("dropped", "s", 1_000), "dropped/s-01xxx/s-01000.jsonl.zst");
     }
 
     #[test]
