@@ -118,6 +118,8 @@ struct Dump {
     /// Whether the job keeps pages of this language.
     kept: bool,
     form: Form,
+    /// Whether the head has the start tag of the root.
+    has_root: bool,
 }
 
 impl Dump {
@@ -134,7 +136,8 @@ impl Dump {
             TextForm::Readable => Form::Readable,
             TextForm::RedpajamaV1 => Form::Published,
         };
-        Ok(Self { language, date, prefixes, namespaces, kept, form })
+        let has_root = head.contains("<mediawiki");
+        Ok(Self { language, date, prefixes, namespaces, kept, form, has_root })
     }
 
     /// Reads a dump that is not in bzip2 from its start to its end.
@@ -243,7 +246,11 @@ impl Reading<'_, '_> {
                         return Err(input.failed(&error));
                     };
                     finder.reset();
-                    return self.quarantine(offset, "bzip2_damaged", &damage.to_string());
+                    if damage.reason == streams::TRUNCATED && !self.dump.has_root {
+                        // An excerpt that never had a root has no end tag either.
+                        return Ok(());
+                    }
+                    return self.quarantine(offset, damage.reason, damage.detail);
                 }
             }
         }

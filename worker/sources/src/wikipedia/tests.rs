@@ -113,6 +113,13 @@ fn damage_loses_only_its_stream() {
     assert_eq!(outcomes[0], "0 bzip2_damaged");
     assert_eq!(outcomes[1], "1 dewiki/3 wikipedia/redirect");
     assert_eq!(outcomes.len(), 5);
+    for (from, to) in [(0, b'X'), (5, 0)] {
+        let mut bytes = parts.concat();
+        bytes[parts[0].len() + from] = to;
+        assert_eq!(read(NAME, &bytes, &job("")), outcomes);
+    }
+    let outcomes = read(NAME, &parts[..3].concat(), &job(""));
+    assert_eq!(outcomes[4], "4 bzip2_truncated");
     let cut = parts[..3].concat();
     let outcomes = read(NAME, &cut[..cut.len() - 9], &job(""));
     // The pages were whole before the cut.
