@@ -139,6 +139,23 @@ fn pages_can_cross_streams_if_the_dump_is_not_multistream() {
 }
 
 #[test]
+fn a_dump_in_utf_16_is_read_in_bzip2() {
+    let xml = format!("\u{feff}{HEAD}{}</mediawiki>", page(1, "0", "", "Eins Ω"));
+    let little: Vec<u8> = xml.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = xml.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big] {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(&bytes).unwrap();
+        let packed = encoder.finish().unwrap();
+        for name in [NAME, "dewiki-20230320-pages-articles.xml.bz2"] {
+            let outcomes = read(name, &packed, &job(""));
+            assert_eq!(outcomes.len(), 1);
+            assert!(outcomes[0].ends_with("Eins Ω"), "{outcomes:?}");
+        }
+    }
+}
+
+#[test]
 fn files_that_are_not_dumps_are_quarantined() {
     assert_eq!(read(NAME, b"<error>not found</error>", &job("")), ["0 no_page"]);
     let input = Input::sample(NAME, NAME, b"<html>not found</html>", PathBuf::new());
