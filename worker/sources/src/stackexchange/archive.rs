@@ -7,13 +7,16 @@
 //! unpacked shortly before the damage was noticed can be wrong and is not used. If only the
 //! checksum is wrong, the place of the damage is not known, and nothing is published.
 
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 
 use sevenz_rust2::{ArchiveReader, Error, Password};
 
 use super::Reading;
 use crate::Input;
 use crate::noted::{ErrorNote, Noted};
+use thresher_formats::form::Form;
+use thresher_formats::gzip::{Damage, GzipLimits};
+use thresher_formats::unpack::{UnpackedReader, Unpacker};
 use thresher_unit::UnitError;
 
 /// Memory limit in KiB, each for the header and for the dictionary of an archive.
@@ -22,6 +25,8 @@ const ARCHIVE_KIB: usize = 512 << 10;
 /// Number of unpacked bytes before damage that are not used: a block of bzip2 has up to 900 kB, and
 /// is checked when all of it has been unpacked.
 const HELD_BYTES: u64 = 1 << 20;
+/// The same for text in UTF-16, which can be half as long again in UTF-8.
+const HELD_BYTES_OF_UTF_16: u64 = 3 << 19;
 
 const REASON_DAMAGED: &str = "archive_damaged";
 const REASON_ENCRYPTED: &str = "archive_encrypted";
@@ -50,7 +55,11 @@ impl Reading<'_, '_> {
                     has_wrong_sum = is_wrong_sum(error);
                     Err(UnitError::Node(String::new()))
                 };
-                let read = self.rows(&mut BufReader::new(reader), HELD_BYTES, &mut failed);
+                let mut packed = BufReader::new(reader);
+                let read = match packed.fill_buf().map(Form::of) {
+                    Ok(form) => self.text_rows(packed, form, &mut failed),
+                    Err(error) => failed(&error).map(drop),
+                };
                 match (read, broken) {
                     (Ok(()), _) => Ok(true),
                     (Err(_), Some(what)) => Err(io::Error::other(what).into()),
@@ -82,6 +91,18 @@ impl Reading<'_, '_> {
                 self.quarantine((0, 0), reason, &detail)
             }
         }
+    }
+
+    /// Reads the rows of a file in the archive, whose first bytes have the form `form`.
+    fn text_rows(
+        &mut self,
+        packed: impl Read,
+        form: Form,
+        failed: &mut dyn FnMut(&io::Error) -> Result<Damage, UnitError>,
+    ) -> Result<(), UnitError> {
+        let held_bytes = if form == Form::Utf16 { HELD_BYTES_OF_UTF_16 } else { HELD_BYTES };
+        let text = Unpacker::new(packed, GzipLimits::default()).without_guesses().as_text();
+        self.rows(&mut BufReader::new(UnpackedReader::new(text)), held_bytes, failed)
     }
 }
 

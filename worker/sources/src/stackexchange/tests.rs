@@ -111,6 +111,19 @@ fn an_archive_equals_its_file_and_a_damaged_one_is_quarantined() {
     assert_eq!(read("a.com.7z", TAGS, &job("thresher"))[0].1, "no_posts");
 }
 
+#[test]
+fn posts_in_utf_16_are_read_in_an_archive_as_in_a_file() {
+    let plain = read("a.com/Posts.xml", SMALL.as_bytes(), &job("thresher"));
+    assert_eq!(read("a.com.7z", &damage::archive(SMALL.as_bytes()), &job("thresher")), plain);
+    let text = format!("\u{feff}{SMALL}");
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big] {
+        assert_eq!(read("a.com/Posts.xml", &bytes, &job("thresher")), plain);
+        assert_eq!(read("a.com.7z", &damage::archive(&bytes), &job("thresher")), plain);
+    }
+}
+
 /// Returns reason and detail of the quarantined records of an archive.
 fn refusals(bytes: &[u8]) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();

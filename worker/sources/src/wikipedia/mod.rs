@@ -88,7 +88,7 @@ impl Source for Wikipedia {
         let dump = Dump::of(job, input)?;
         let form = input.form()?;
         let unknown = form == InputForm::Other && !input.path().ends_with(".bz2");
-        if input.piece().is_none() && (unknown || !self.can_cut(form)) {
+        if input.piece().is_none() && (unknown || !self.can_cut(form) || dump.is_utf_16) {
             return dump.read_whole(job, input, sink);
         }
         let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
@@ -118,13 +118,25 @@ struct Dump {
     /// Whether the job keeps pages of this language.
     kept: bool,
     form: Form,
+    /// Whether the head has the start tag of the root.
+    has_root: bool,
+    /// Whether the text is in UTF-16, so that its streams cannot be read separately.
+    is_utf_16: bool,
 }
 
 impl Dump {
     fn of(job: &JobSpec, input: &Input<'_>) -> Result<Self, UnitError> {
         let (language, date) = language_and_date(input.path());
-        let head = head(Unpacker::new(input.open_at(0)?, GzipLimits::default()).as_text());
-        let head = head.map_err(|error| input.failed(&error))?;
+        let unpacker = || -> Result<_, UnitError> {
+            Ok(Unpacker::new(input.open_at(0)?, GzipLimits::default()))
+        };
+        let failed = |error: io::Error| input.failed(&error);
+        let mut bytes = head(unpacker()?).map_err(failed)?;
+        let is_utf_16 = InputForm::of(&bytes) == InputForm::Utf16;
+        if is_utf_16 {
+            bytes = head(unpacker()?.as_text()).map_err(failed)?;
+        }
+        let head = String::from_utf8_lossy(&bytes);
         let namespaces = siteinfo(&head);
         let prefixes = prefixes_of(language, &namespaces);
         let wanted = &job.wikipedia.languages;
@@ -134,7 +146,8 @@ impl Dump {
             TextForm::Readable => Form::Readable,
             TextForm::RedpajamaV1 => Form::Published,
         };
-        Ok(Self { language, date, prefixes, namespaces, kept, form })
+        let has_root = head.contains("<mediawiki");
+        Ok(Self { language, date, prefixes, namespaces, kept, form, has_root, is_utf_16 })
     }
 
     /// Reads a dump that is not in bzip2 from its start to its end.
@@ -185,14 +198,14 @@ impl Dump {
 }
 
 /// Reads the start of a dump, which contains its siteinfo.
-fn head<R: Read>(input: Unpacker<R>) -> io::Result<String> {
+fn head<R: Read>(input: Unpacker<R>) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     match UnpackedReader::new(input).take(HEAD_BYTES).read_to_end(&mut head) {
         // Damage is reported when the pages are read.
         Err(error) if DamageError::of(&error).is_none() => return Err(error),
         _ => {}
     }
-    Ok(String::from_utf8_lossy(&head).into_owned())
+    Ok(head)
 }
 
 /// Returns the language and the date in the name of a dump: `de` and `20230320` for
@@ -243,7 +256,11 @@ impl Reading<'_, '_> {
                         return Err(input.failed(&error));
                     };
                     finder.reset();
-                    return self.quarantine(offset, "bzip2_damaged", &damage.to_string());
+                    if damage.reason == streams::TRUNCATED && !self.dump.has_root {
+                        // An excerpt that never had a root has no end tag either.
+                        return Ok(());
+                    }
+                    return self.quarantine(offset, damage.reason, damage.detail);
                 }
             }
         }

@@ -113,6 +113,13 @@ fn damage_loses_only_its_stream() {
     assert_eq!(outcomes[0], "0 bzip2_damaged");
     assert_eq!(outcomes[1], "1 dewiki/3 wikipedia/redirect");
     assert_eq!(outcomes.len(), 5);
+    for (from, to) in [(0, b'X'), (5, 0)] {
+        let mut bytes = parts.concat();
+        bytes[parts[0].len() + from] = to;
+        assert_eq!(read(NAME, &bytes, &job("")), outcomes);
+    }
+    let outcomes = read(NAME, &parts[..3].concat(), &job(""));
+    assert_eq!(outcomes[4], "4 bzip2_truncated");
     let cut = parts[..3].concat();
     let outcomes = read(NAME, &cut[..cut.len() - 9], &job(""));
     // The pages were whole before the cut.
@@ -129,6 +136,23 @@ fn pages_can_cross_streams_if_the_dump_is_not_multistream() {
     let bytes = [packed(one), packed(two)].concat();
     let name = "dewiki-20230320-pages-articles.xml.bz2";
     assert!(read(name, &bytes, &job(""))[0].ends_with("Eins"));
+}
+
+#[test]
+fn a_dump_in_utf_16_is_read_in_bzip2() {
+    let xml = format!("\u{feff}{HEAD}{}</mediawiki>", page(1, "0", "", "Eins Ω"));
+    let little: Vec<u8> = xml.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = xml.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big] {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(&bytes).unwrap();
+        let packed = encoder.finish().unwrap();
+        for name in [NAME, "dewiki-20230320-pages-articles.xml.bz2"] {
+            let outcomes = read(name, &packed, &job(""));
+            assert_eq!(outcomes.len(), 1);
+            assert!(outcomes[0].ends_with("Eins Ω"), "{outcomes:?}");
+        }
+    }
 }
 
 #[test]

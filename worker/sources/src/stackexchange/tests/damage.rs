@@ -24,7 +24,7 @@ fn zstd(content: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a 7z archive with a `Posts.xml` that is packed with bzip2, in blocks of 100 kB.
-fn archive(content: &[u8]) -> Vec<u8> {
+pub(super) fn archive(content: &[u8]) -> Vec<u8> {
     let sum = |bytes: &[u8]| {
         let mut sum = flate2::Crc::new();
         sum.update(bytes);
