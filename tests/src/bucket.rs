@@ -90,7 +90,7 @@ impl Shared {
         let method = words.next().unwrap_or_default();
         let (path, query) = words.next().unwrap_or_default().split_once('?').unwrap_or_default();
         let (_, key) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-        if key.ends_with("manifest.json") {
+        if key.ends_with("manifest.json") || key.ends_with("README.md") {
             // Nothing was published here.
             let mut client = client;
             return write!(client, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");

@@ -1,5 +1,5 @@
-//! What the verbs that read a corpus have in common: each writes a job file into the state directory
-//! and runs it, so that it is resumed, distributed and accounted for like any other job.
+//! What the verbs that read a corpus have in common: each writes a job file into the state
+//! directory and runs it, so that it is resumed, distributed and accounted for like any other job.
 
 use std::process::ExitCode;
 
@@ -12,8 +12,8 @@ use toml::Value;
 use super::place::choose_state;
 use super::run::{RunSettings, run_job};
 
-/// Writes the job file of a verb, which has only absolute paths, under `name` and runs it. `again` is
-/// the command that resumes it.
+/// Writes the job file of a verb, which has only absolute paths, under `name` and runs it. `again`
+/// is the command that resumes it.
 pub(super) fn run_written(
     text: &str,
     name: &str,
@@ -33,8 +33,8 @@ pub(super) fn run_written(
     run_job(&path, None, settings, again)
 }
 
-/// Returns an error if a corpus has several sides and none was chosen: documents for validation must
-/// not become a part of training data unnoticed.
+/// Returns an error if a corpus has several sides and none was chosen: documents for validation
+/// must not become a part of training data unnoticed.
 pub(super) fn refuse_open_split(corpus: &str, split: Option<&str>) -> anyhow::Result<()> {
     let manifest = manifest_of(corpus)?;
     if let (Some(splits), None) = (&manifest.splits, split) {

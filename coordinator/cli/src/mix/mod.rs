@@ -1,4 +1,5 @@
-//! `mix`: puts parts of corpora together in given proportions, by a job that is run as `run` runs it.
+//! `mix`: puts parts of corpora together in given proportions, by a job that is run as `run` runs
+//! it.
 //!
 //! The verb reads the manifests of the corpora, finds how often each part is read (`shares`), and
 //! writes a job file: one source for each part and epoch. A fraction of an epoch is the documents
@@ -32,10 +33,11 @@ const OF_JOB: [&str; 4] = ["output", "tokens", "units", "s3"];
 
 /// Put parts of corpora together in given proportions
 ///
-/// The mix file has a table `[mix]`, a `[[take]]` for each part, and `[output]` as in a job file. Of a
-/// corpus with a split, the documents for training are taken.
+/// The mix file has a table `[mix]`, a `[[take]]` for each part, and `[output]` as in a job file.
+/// Of a corpus with a split, the documents for training are taken.
 #[derive(Debug, Args)]
-#[command(after_help = "Example of a mix file:\n  \
+#[command(after_help = "Examples:\n  thresher mix mix.toml --dry-run\n  thresher mix mix.toml\n\n\
+    Example of a mix file:\n  \
     [mix]\n  name = \"two-trillion\"\n  tokens = \"2T\"\n  \
     [[take]]\n  corpus = \"corpora/crawl\"\n  weight = 8\n  max_epochs = 1\n  \
     [[take]]\n  corpus = \"corpora/wiki\"\n  source = [\"wikipedia\"]\n  language = [\"en\"]\n  epochs = 2.3\n  \

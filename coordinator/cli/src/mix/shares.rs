@@ -1,7 +1,8 @@
 //! How often each part of a mix is read.
 //!
-//! A part says how much it gives: a number of epochs, an amount, or a weight. Weights divide what the
-//! whole mix has left. A part that reaches its cap gives what it can, and the others share the rest.
+//! A part says how much it gives: a number of epochs, an amount, or a weight. Weights divide what
+//! the whole mix has left. A part that reaches its cap gives what it can, and the others share the
+//! rest.
 //!
 //! **Invariant:** a function of the numbers alone.
 

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use thresher_domain::{DOCUMENT_KEY, KeyGroups, KeySize, LINE_KEY, key_ranges};
-use thresher_job::{DedupPolicy, DroppedRows, JobSpec};
+use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
 use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 use thresher_worker::node_memory::KEY_SHARE;
 
 use super::attention::attention;
+use super::forms;
 use super::measured::{coordinator_bytes, overhead_millis, sync_millis, worker_bytes};
 use super::operations::{Files, Keyed, Load, storm};
 
@@ -224,19 +225,6 @@ impl Whole {
     }
 }
 
-/// Returns the bytes of all forms of the published documents, and of the texts of dropped ones.
-fn published_bytes(job: &JobSpec, whole: &Whole) -> u64 {
-    let output = &job.output;
-    let shards = whole.shard_bytes * output.shard_formats().len() as u64;
-    // A token has some four bytes of text, and two or four bytes in a file.
-    let tokens = whole.json_bytes / 2 * output.tokens.formats.len() as u64;
-    let dropped = match output.dropped {
-        DroppedRows::Texts => whole.record_bytes.saturating_sub(whole.json_bytes) / 3,
-        DroppedRows::Reasons => 0,
-    };
-    shards + tokens + dropped
-}
-
 fn stages(
     job: &JobSpec,
     survey: &Survey,
@@ -290,7 +278,12 @@ fn stages(
     let publish = StagePlan {
         bytes: staged,
         memory_bytes: slots * SLOT_BYTES,
-        disk_bytes: published_bytes(job, whole) + rows,
+        disk_bytes: forms::published_bytes(
+            &job.output,
+            whole.shard_bytes,
+            whole.json_bytes,
+            whole.record_bytes,
+        ) + rows,
         cpu_millis: whole.publish_cpu_millis * job.output.shard_formats().len().max(1) as u64,
         ..plan(Stage::Publish, whole.shards)
     };

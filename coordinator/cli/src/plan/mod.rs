@@ -5,6 +5,7 @@
 
 mod attention;
 mod estimate;
+mod forms;
 mod measured;
 mod operations;
 mod text;

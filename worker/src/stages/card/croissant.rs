@@ -1,7 +1,8 @@
 //! `croissant.json`: the dataset in the vocabulary of MLCommons, Croissant 1.1.
 //!
 //! Every shard is a file with its SHA-256, from the manifest. Files of one form are a set beside
-//! this file, and the set of Parquet files, or otherwise of JSON lines, has the columns. The library
+//! this file, and the set of Parquet files, or otherwise of JSON lines, has the columns. The
+//! library
 //! `mlcroissant` cannot decompress zstd, so it reads the records of Parquet only.
 
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! The files that describe an output to people and to other tools: the dataset card `README.md`,
 //! `croissant.json`, the checksums `B3SUMS`, and the arguments for trainers.
 //!
-//! **Invariant:** each is a function of the manifest alone, so that two runs of a job write the same
-//! bytes, and `verify` proves every number by making them again.
+//! **Invariant:** each is a function of the manifest alone, so that two runs of a job write the
+//! same bytes, and `verify` proves every number by making them again.
 
 mod croissant;
 mod tables;

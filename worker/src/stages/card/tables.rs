@@ -236,8 +236,8 @@ fn limits(text: &mut String, manifest: &Manifest) {
     });
     text.push_str(
         "* Nobody read the documents. They may have errors, personal data, and views that nobody \
-         checked.\n* A licence is what the input states. `null` means that it states none, which is no \
-         permission.\n\n",
+         checked.\n* A licence is what the input states. `null` means that it states none, which \
+         permits nothing.\n\n",
     );
 }
 

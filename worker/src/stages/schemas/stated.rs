@@ -14,8 +14,8 @@ const DATES: [&str; 6] =
 /// Forms of a month in English.
 const MONTHS: [&str; 3] = ["%B, %Y", "%B %Y", "%b %Y"];
 
-/// Returns a date in ISO 8601, as exact as the input states it: a year, a month, a day, or a time in
-/// UTC. A time without a zone is taken as UTC.
+/// Returns a date in ISO 8601, as exact as the input states it: a year, a month, a day, or a time
+/// in UTC. A time without a zone is taken as UTC.
 pub(super) fn date_of(stated: &str) -> Option<String> {
     let stated = stated.trim();
     if stated.is_empty() || !stated.is_ascii() {

@@ -6,8 +6,8 @@
 //! PUBLISH   tokenises its shard, and writes it there                (publish/token_files)
 //! SEAL      compares every range with its hash, and names the files (seal)
 //! ```
-//! A pair of `.bin` and `.idx` belongs to a whole source and side of a split. Its shards are written
-//! by many units, on many nodes, into one file at their final places, so nothing is merged
+//! A pair of `.bin` and `.idx` belongs to a whole source and side of a split. Its shards are
+//! written by many units, on many nodes, into one file at their final places, so nothing is merged
 //! afterwards. While it grows, the file has a private name in the output; for an output on S3 it is
 //! in the work directory, and SEAL uploads it.
 //!

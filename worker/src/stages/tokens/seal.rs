@@ -27,8 +27,8 @@ const READ_BYTES: usize = 4 << 20;
 /// The ranges of one file, each with the unit that wrote it.
 type Ranges = Vec<(u32, TokenRange)>;
 
-/// Names the pairs of all shards, and returns what the manifest says of them. A pair of which a shard
-/// is missing is left out.
+/// Names the pairs of all shards, and returns what the manifest says of them. A pair of which a
+/// shard is missing is left out.
 pub(in crate::stages) fn publish_pairs(
     context: &JobContext,
     task: &Task,

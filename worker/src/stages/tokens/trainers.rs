@@ -1,8 +1,9 @@
 //! The arguments by which trainers read the pairs of an output: `--data-path` of Megatron-LM and
 //! NeMo, and a YAML of GPT-NeoX.
 //!
-//! The weight of a pair is its share of the tokens, so a trainer reads each document once per epoch.
-//! Paths start at the folder of the output; start the trainer there, or put the folder before them.
+//! The weight of a pair is its share of the tokens, so a trainer reads each document once per
+//! epoch. Paths start at the folder of the output; start the trainer there, or put the folder
+//! before them.
 
 use std::fmt::Write as _;
 
