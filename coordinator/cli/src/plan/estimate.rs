@@ -15,7 +15,7 @@ use thresher_worker::inspect::{Sample, SourceSurvey, Survey};
 use thresher_worker::node_memory::KEY_SHARE;
 
 use super::attention::attention;
-use super::forms;
+use super::forms::published_bytes;
 use super::measured::{coordinator_bytes, overhead_millis, sync_millis, worker_bytes};
 use super::operations::{Files, Keyed, Load, storm};
 
@@ -275,15 +275,11 @@ fn stages(
         files.documents = keys.divided(budget);
         needs.push(keys.need(Stage::ResolveDocuments, budget));
     }
+    let sizes = (whole.shard_bytes, whole.json_bytes, whole.record_bytes);
     let publish = StagePlan {
         bytes: staged,
         memory_bytes: slots * SLOT_BYTES,
-        disk_bytes: forms::published_bytes(
-            &job.output,
-            whole.shard_bytes,
-            whole.json_bytes,
-            whole.record_bytes,
-        ) + rows,
+        disk_bytes: published_bytes(&job.output, sizes) + rows,
         cpu_millis: whole.publish_cpu_millis * job.output.shard_formats().len().max(1) as u64,
         ..plan(Stage::Publish, whole.shards)
     };

@@ -6,9 +6,7 @@ use thresher_job::{DroppedRows, OutputSpec};
 /// those of compressed JSON lines, which Parquet needs too; `json_bytes` are theirs before.
 pub(super) fn published_bytes(
     output: &OutputSpec,
-    shard_bytes: u64,
-    json_bytes: u64,
-    record_bytes: u64,
+    (shard_bytes, json_bytes, record_bytes): (u64, u64, u64),
 ) -> u64 {
     let shards = shard_bytes * output.shard_formats().len() as u64;
     // A token has some four bytes of text, and two or four bytes in a file.
