@@ -85,7 +85,7 @@ pub enum SplitBy {
 /// The part of each source that is kept for validation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Validation {
-    /// Nothing is kept, and there are no splits.
+    /// Nothing is kept, and the output has one side.
     None,
     /// A share of the documents, from 0.0 to 1.0.
     Share(f64),

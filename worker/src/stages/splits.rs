@@ -23,7 +23,7 @@ pub(crate) fn rank_of(content_hash: &blake3::Hash) -> u64 {
     u64::from_be_bytes(first.try_into().expect("eight bytes were split off"))
 }
 
-/// Returns the name of the side of a document, or `None` if there are no splits. Documents with a
+/// Returns the name of the side of a document, or `None` without splits. Documents with a
 /// rank below `validation_below` are for validation.
 pub(crate) fn side_of(has_splits: bool, rank: u64, validation_below: u64) -> Option<&'static str> {
     has_splits.then_some(if rank < validation_below { VALIDATION } else { TRAIN })

@@ -9,7 +9,7 @@
 /// What one part of a mix wants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Wanted {
-    /// To be read so many times.
+    /// To be read this number of times.
     Epochs(f64),
     /// To give this amount.
     Amount(f64),
@@ -23,7 +23,7 @@ pub(super) struct Part {
     pub(super) wanted: Wanted,
     /// How much there is of it, in the unit of the mix.
     pub(super) size: f64,
-    /// It is read at most so many times.
+    /// The largest number of times that it is read.
     pub(super) most_epochs: f64,
 }
 
