@@ -3,10 +3,11 @@
 //! Sources are used in this order: byte order mark, `charset` of the HTTP header, declaration in
 //! the page's first bytes (`<meta>`, XML declaration), and last a detector that looks at the bytes
 //! and the top-level domain. Bytes that are valid UTF-8 with other characters than ASCII are UTF-8
-//! whatever is declared, because text in another charset is practically never valid UTF-8. Without
-//! a declaration, and under the defaults of old servers, a few malformed sequences do not change
-//! that (`utf8`). Any other declaration is used even if bytes contradict it; the malformed
-//! sequences are counted, so that a filter can decide.
+//! whatever is declared, because text in another charset is practically never valid UTF-8. A few
+//! malformed sequences do not change that (`utf8`). If the header says ISO-8859-1, which servers
+//! have as a default, or UTF-8 although the bytes are not, the declaration in the page is used if
+//! the whole page is valid in it. Any other declaration is used even if bytes contradict it; the
+//! malformed sequences are counted, so that a filter can decide.
 //!
 //! Invariant: decoding never fails; each malformed sequence becomes one U+FFFD.
 
@@ -59,7 +60,13 @@ fn choose(
         return (encoding, CharsetSource::ByteOrderMark, mark_bytes);
     }
     let header = http_label.and_then(by_label).map(|found| (found, CharsetSource::HttpHeader));
-    let declared = header.or_else(|| Some((declared_in_page(bytes)?, CharsetSource::Page)));
+    let page = header.filter(|(found, _)| is_default(found, bytes)).and_then(|(found, _)| {
+        let own = declared_in_page(bytes).filter(|own| *own != found)?;
+        own.decode_without_bom_handling_and_without_replacement(bytes)?;
+        Some((own, CharsetSource::Page))
+    });
+    let declared =
+        page.or(header).or_else(|| Some((declared_in_page(bytes)?, CharsetSource::Page)));
     match declared {
         None => (detect(bytes, url), CharsetSource::Detector, 0),
         Some((encoding, _)) if encoding != UTF_8 && utf8::replaces(encoding, bytes) => {
@@ -67,6 +74,12 @@ fn choose(
         }
         Some((encoding, source)) => (encoding, source, 0),
     }
+}
+
+/// Returns whether the charset of an HTTP header is the default of a server, or not that of the
+/// bytes, so that a declaration in the page is more credible.
+fn is_default(header: &'static Encoding, bytes: &[u8]) -> bool {
+    header == WINDOWS_1252 || (header == UTF_8 && utf8::is_contradicted(bytes))
 }
 
 /// Returns the encoding of a label. Charsets that are unsafe to decode (`replacement`) count as
@@ -291,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn the_page_beats_a_default_of_a_server_if_all_of_it_is_valid() {
+        for (label, text) in
+            [("windows-1251", RUSSIAN), ("koi8-r", RUSSIAN), ("shift_jis", JAPANESE)]
+        {
+            let head = format!("<meta charset={label}>");
+            let encoding = by_label(label).unwrap();
+            let page = [head.as_bytes(), &encoding.encode(text).0].concat();
+            for header in ["utf-8", "iso-8859-1", "windows-1252"] {
+                let expected = (encoding.name(), CharsetSource::Page);
+                assert_eq!(outcome(&page, Some(header)), expected, "{label} {header}");
+            }
+            assert_eq!(outcome(&page, Some("iso-8859-2")).0, "ISO-8859-2");
+        }
+        let page = b"<meta charset=shift_jis>caf\xe9, d\xff";
+        for (header, charset) in [("utf-8", "UTF-8"), ("iso-8859-1", "windows-1252")] {
+            assert_eq!(outcome(page, Some(header)), (charset, CharsetSource::HttpHeader));
+        }
+    }
+
+    #[test]
     fn valid_utf_8_is_utf_8_whatever_is_declared() {
         let latin = "Größe: 5 €, déjà vu";
         let (utf_8, bytes) = ("UTF-8", CharsetSource::Bytes);
@@ -318,7 +351,7 @@ mod tests {
         let (bytes, _, _) = encoding_rs::GBK.encode("模写");
         assert_eq!(outcome(&bytes, Some("gbk")), ("GBK", CharsetSource::HttpHeader));
         let one_bad = [RUSSIAN.as_bytes(), b"\xff"].concat();
-        assert_eq!(outcome(&one_bad, Some("koi8-r")).0, "KOI8-R");
+        assert_eq!(outcome(&one_bad, Some("koi8-r")).0, "UTF-8");
     }
 
     #[test]

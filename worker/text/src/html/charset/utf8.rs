@@ -5,7 +5,7 @@
 //! does not repeat: text in a charset of one byte, and in those of Chinese, Japanese and Korean,
 //! has a malformed sequence every few characters.
 
-use encoding_rs::{Encoding, WINDOWS_1252};
+use encoding_rs::Encoding;
 
 /// Number of valid continuation bytes for each malformed sequence that is accepted.
 const VALID_PER_MALFORMED: usize = 20;
@@ -52,26 +52,33 @@ pub(super) fn is_undeclared(bytes: &[u8]) -> bool {
     Measured::of(bytes).is_nearly_valid()
 }
 
+/// Returns whether bytes are not UTF-8, even if a few malformed sequences are accepted.
+pub(super) fn is_contradicted(bytes: &[u8]) -> bool {
+    let found = Measured::of(bytes);
+    found.malformed > 0 && !found.is_nearly_valid()
+}
+
 /// Returns whether bytes are UTF-8 with characters that the encoding `declared` would misread.
 pub(super) fn replaces(declared: &'static Encoding, bytes: &[u8]) -> bool {
     let found = Measured::of(bytes);
-    // Old servers declare ISO-8859-1, which means windows-1252, for every page.
-    if declared == WINDOWS_1252 {
+    if found.malformed > 0 {
         return found.is_nearly_valid();
     }
     // A few characters of two bytes can be valid UTF-8 by chance, but Chinese, Japanese and Korean
     // have three bytes there.
-    let has_other =
-        if declared.is_single_byte() { found.continuations > 0 } else { found.has_long };
-    found.malformed == 0 && has_other
+    if declared.is_single_byte() {
+        found.continuations > 0
+    } else {
+        found.has_long || found.continuations >= VALID_PER_MALFORMED
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use encoding_rs::{
         BIG5, EUC_JP, EUC_KR, GB18030, GBK, IBM866, ISO_8859_2, KOI8_R, SHIFT_JIS, WINDOWS_874,
-        WINDOWS_1250, WINDOWS_1251, WINDOWS_1253, WINDOWS_1254, WINDOWS_1255, WINDOWS_1256,
-        WINDOWS_1258,
+        WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1253, WINDOWS_1254, WINDOWS_1255,
+        WINDOWS_1256, WINDOWS_1258,
     };
 
     use super::super::decode;
@@ -111,7 +118,19 @@ mod tests {
             ];
             for bytes in cases {
                 let malformed = String::from_utf8_lossy(&bytes);
-                for declared in [None, Some("iso-8859-1"), Some("windows-1252"), Some("latin1")] {
+                for declared in [
+                    None,
+                    Some("iso-8859-1"),
+                    Some("latin1"),
+                    Some("koi8-r"),
+                    Some("windows-1251"),
+                    Some("gbk"),
+                    Some("big5"),
+                    Some("euc-kr"),
+                    Some("euc-jp"),
+                    Some("shift_jis"),
+                    Some("iso-2022-jp"),
+                ] {
                     let decoded = decode(&bytes, declared, "http://example.com/");
                     assert_eq!(decoded.charset, "UTF-8", "{malformed}");
                     assert_eq!(decoded.text, malformed);
