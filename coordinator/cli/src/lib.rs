@@ -42,7 +42,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use thresher_worker::clean::CleanArgs;
-use thresher_worker::inspect::{ReportArgs, SurveyArgs, TraceArgs, VerifyArgs};
+use thresher_worker::inspect::{DiffArgs, ReportArgs, SurveyArgs, TraceArgs, VerifyArgs};
 use thresher_worker::train::TrainArgs;
 use tracing_subscriber::EnvFilter;
 
@@ -73,6 +73,7 @@ enum Verb {
     Drain(control::DrainArgs),
     Verify(VerifyArgs),
     Trace(TraceArgs),
+    Diff(DiffArgs),
     Report(ReportArgs),
     Clean(CleanArgs),
     Survey(SurveyArgs),
@@ -124,6 +125,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Drain(args) => control::drain(&args),
         Verb::Verify(args) => output::verify(&args),
         Verb::Trace(args) => output::trace(&args),
+        Verb::Diff(args) => output::diff(&args),
         Verb::Report(args) => output::report(&args),
         Verb::Clean(args) => clean::clean(args),
         Verb::Survey(args) => output::survey_inputs(&args),

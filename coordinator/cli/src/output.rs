@@ -1,5 +1,5 @@
-//! Verbs that read documents or make a model: `verify`, `trace`, `report`, `survey`, `train`; and
-//! `default-job`, which reads nothing.
+//! Verbs that read documents or make a model: `verify`, `trace`, `diff`, `report`, `survey`, `train`;
+//! and `default-job`, which reads nothing.
 //!
 //! Their arguments and functions are the worker's. Printing and exit statuses are decided here.
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use thresher_job::DEFAULT_JOB;
 use thresher_site::DEFAULT_SITE;
-use thresher_worker::inspect::{ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, survey};
+use thresher_worker::inspect::{DiffArgs, ReportArgs, SurveyArgs, TraceArgs, VerifyArgs, survey};
 use thresher_worker::train::TrainArgs;
 
 use super::place::load_whole_job;
@@ -44,6 +44,11 @@ pub(super) fn trace(args: &TraceArgs) -> anyhow::Result<ExitCode> {
         args.needle
     );
     Ok(Exit::Error.into())
+}
+
+pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
+    print::answer(&args.run()?, args.json)?;
+    Ok(Exit::Done.into())
 }
 
 pub(super) fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {

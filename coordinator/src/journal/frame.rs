@@ -23,7 +23,7 @@ const MAGIC: [u8; 8] = *b"THRSHJNL";
 /// Version of everything in a state directory: the journal, and the files that units leave for each
 /// other. Raise it if one of them changes, so that a job that another version started is refused
 /// instead of misread. Every version has the same header.
-pub const STATE_VERSION: u32 = 7;
+pub const STATE_VERSION: u32 = 8;
 pub(super) const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 12;
 /// Number of bytes read at once.

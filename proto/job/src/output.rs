@@ -19,6 +19,8 @@ pub struct OutputSpec {
     pub formats: Vec<Format>,
     /// What the rows of dropped records have.
     pub dropped: DroppedRows,
+    /// Whether documents have what the rules of filters measured.
+    pub filter_values: bool,
     /// How documents are divided into folders.
     pub folders: Folders,
     pub splits: SplitsSpec,
@@ -167,6 +169,11 @@ impl JobSpec {
                            `redpajama-v1` differ by slice";
             let hint = "set `output.schema = \"uniform\"`, or `output.formats = [\"jsonl\"]`";
             return Err(JobError::invalid("output.formats", problem, hint));
+        }
+        if output.filter_values && output.schema == Schema::RedpajamaV1 {
+            let hint = "set `output.schema = \"uniform\"`";
+            let problem = "`true`, but documents of `redpajama-v1` have no such field";
+            return Err(JobError::invalid("output.filter_values", problem, hint));
         }
         if !output.tokens.formats.is_empty() && self.tokens.tokenizer.path().is_none() {
             let hint = "name a tokenizer.json in `tokens.tokenizer`, for instance that of \

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 use thresher_tests::job::{JobText, root, sample};
 use thresher_tests::process::{Leftovers, output, succeed, thresher};
 
-use super::kills::run_under_fire;
+use super::kills::{run_under_fire, verb_under_fire};
+use super::models::tokenizer;
 use super::{clean, places, published, run, verify};
 
 /// Makes a corpus with two sources: pages with languages and scores, and rows with `meta`.
@@ -210,4 +212,68 @@ fn samples_are_contained_in_larger_ones_and_are_the_same_after_kills() {
     verify(&killed);
     clean(&killed);
     assert_eq!(published(&killed), published(&output));
+}
+
+/// Writes a file of a mix of the corpus that publishes to this output.
+fn mix_file(corpus: &Path, output: &Path) -> std::path::PathBuf {
+    let take = |name: &str, epochs: f64| {
+        format!(
+            "[[take]]\nname = \"{name}\"\ncorpus = \"{}\"\nsource = [\"{name}\"]\n\
+             epochs = {epochs}\n",
+            corpus.display()
+        )
+    };
+    let parts = take("pages", 2.3) + &take("rows", 0.5);
+    let output_table = format!("[output]\npath = \"{}\"\n", output.display());
+    let file = output.with_extension("mix.toml");
+    std::fs::write(&file, format!("[mix]\nname = \"m\"\nseed = 4\n{parts}{output_table}")).unwrap();
+    file
+}
+
+#[test]
+fn the_verbs_over_a_corpus_write_the_same_bytes_after_kills() {
+    let first = tempfile::tempdir().unwrap();
+    corpus(first.path());
+    let corpus = first.path().join("corpus");
+    let tokenizer = tokenizer(first.path());
+    let sample = |output: &Path| {
+        let mut command = thresher();
+        command.arg("sample").arg(&corpus).args(["--rate", "40%", "-o"]).arg(output);
+        command
+    };
+    let mix = |output: &Path| {
+        let mut command = thresher();
+        command.arg("mix").arg(mix_file(&corpus, output));
+        command
+    };
+    let tokenize = |output: &Path| {
+        let mut command = thresher();
+        command.arg("tokenize").arg(&corpus).arg("--tokenizer").arg(&tokenizer).arg("-o");
+        command.arg(output).args(["--form", "megatron", "--form", "olmo", "--shuffle", "3"]);
+        command
+    };
+    let verbs: [(&str, &dyn Fn(&Path) -> Command); 3] =
+        [("sample", &sample), ("mix", &mix), ("tokenize", &tokenize)];
+    for (name, verb) in verbs {
+        let command = |folder: &Path| {
+            let (output, state) = places(folder);
+            let mut command = verb(&output);
+            command.arg("--state").arg(state);
+            command
+        };
+        let quiet = tempfile::tempdir().unwrap();
+        succeed(&mut command(quiet.path()));
+        let (output, _) = places(quiet.path());
+        verify(&output);
+        let reference = published(&output);
+        for seed in 1..=2 {
+            let folder = tempfile::tempdir().unwrap();
+            let (output, state) = places(folder.path());
+            let _leftovers = Leftovers(state.clone());
+            verb_under_fire(|| command(folder.path()), &state, seed, 150);
+            verify(&output);
+            clean(&output);
+            assert_eq!(published(&output), reference, "{name}, seed {seed}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ fn job(inputs: &Path) -> JobText {
     let tokenizer = format!("\"{}\"", tokenizer(inputs).display());
     slices(inputs).set("tokenizer", &tokenizer).set(
         "shard_bytes",
-        "\"100kB\"\nformats = [\"parquet\", \"jsonl\"]\nfolders = \"language\"\n\
+        "\"100kB\"\nformats = [\"parquet\", \"jsonl\"]\nfolders = \"language\"\nfilter_values = true\n\
          splits.validation = \"10 %\"\ntokens.formats = [\"megatron\", \"olmo\"]\n\
          tokens.file_bytes = \"60kB\"",
     )
@@ -101,6 +101,7 @@ fn every_form_of_an_output_has_the_same_bytes_in_any_world() {
         assert!(has(part), "{part}: {reference:?}");
     }
     the_tokens_are_those_of_the_documents(&corpus);
+    documents_have_what_filters_measured(&corpus);
 
     let other = tempfile::tempdir().unwrap();
     let (corpus, state) = places(other.path());
@@ -116,6 +117,24 @@ fn every_form_of_an_output_has_the_same_bytes_in_any_world() {
     clean(&corpus);
     verify(&corpus);
     assert_eq!(published(&corpus), reference, "seed {seed}");
+}
+
+/// Documents whose source has filters say what these measured; the others have null.
+fn documents_have_what_filters_measured(corpus: &Path) {
+    let shard = |name: &str| {
+        let file =
+            fs::File::open(corpus.join(format!("documents/train/en/{name}-00000.jsonl.zst")));
+        let text = zstd::decode_all(file.unwrap()).unwrap();
+        let rows = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        rows.map(|line| serde_json::from_slice(line).unwrap()).collect::<Vec<Value>>()
+    };
+    for row in shard("commoncrawl") {
+        let values = row["filter_values"].as_str().unwrap();
+        let values: Value = serde_json::from_str(values).unwrap();
+        let words = values["gopher_quality/too_few_words"].as_u64().unwrap();
+        assert!((50..=100_000).contains(&words), "{row}");
+    }
+    assert!(shard("wikipedia").iter().all(|row| row["filter_values"].is_null()));
 }
 
 /// The pairs of a source hold each of its documents once, with a token after each; those of several

@@ -1,7 +1,7 @@
 //! SIGKILL of workers and of the coordinator at random, seeded moments of a real job.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -17,10 +17,20 @@ const MAX_KILLS: u32 = 14;
 /// Kills until the job is complete, the next one after `most_millis` at the latest; says how many
 /// coordinators and workers died.
 pub(super) fn run_under_fire(job: &Path, state: &Path, seed: u64, most_millis: u64) -> (u32, u32) {
+    verb_under_fire(|| run(job, state), state, seed, most_millis)
+}
+
+/// The same for any verb that runs a job, and is resumed by the same command.
+pub(super) fn verb_under_fire(
+    verb: impl Fn() -> Command,
+    state: &Path,
+    seed: u64,
+    most_millis: u64,
+) -> (u32, u32) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut coordinators, mut workers) = (0, 0);
     loop {
-        let mut child = start(job, state);
+        let mut child = start(verb(), state);
         loop {
             let pause = Duration::from_millis(random.random_range(20..most_millis));
             if let Some(status) = wait(&mut child, pause) {
@@ -46,9 +56,8 @@ pub(super) fn run_under_fire(job: &Path, state: &Path, seed: u64, most_millis: u
     }
 }
 
-fn start(job: &Path, state: &Path) -> Child {
-    run(job, state)
-        .args(["--workers", "2", "--slots", "2"])
+fn start(mut verb: Command, state: &Path) -> Child {
+    verb.args(["--workers", "2", "--slots", "2"])
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(errors_of(state)).unwrap())
         .spawn()

@@ -61,7 +61,8 @@ pub(crate) fn bench(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn texts(options: &Options) -> anyhow::Result<Vec<String>> {
+/// Returns the pages of the WET files.
+pub(crate) fn texts(options: &Options) -> anyhow::Result<Vec<String>> {
     let mut texts = Vec::new();
     for path in options.need_files()? {
         let file = File::open(path).with_context(|| path.display().to_string())?;

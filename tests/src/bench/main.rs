@@ -2,9 +2,9 @@
 //! session.
 //!
 //! ```text
-//! thresher-bench data  … WET files      → lines · ccnet · filters · language
+//! thresher-bench data  … WET files      → lines · ccnet · filters · language · tokens · outputs
 //! thresher-bench coordinator …          → serve as a child ← load, over TLS
-//! thresher-bench slices · tokens        → every slice's steps; tokens beside the library
+//! thresher-bench slices                 → every slice's steps
 //! thresher-bench memory …               → the same job with 8 GiB and 64 MiB for its keys
 //! thresher-bench dump …                 → as many units as a dump has, beside what `plan` expects
 //! ```
@@ -24,10 +24,12 @@ mod lines;
 mod load;
 mod memory;
 mod options;
+mod outputs;
 mod pipelines;
 mod samples;
 mod slices;
 mod table;
+mod tokens;
 
 use options::Options;
 
@@ -35,7 +37,8 @@ const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
     thresher-bench ccnet|filters|language --python PYTHON --peers DIR --model FILE FILE.wet.gz…\n\
     thresher-bench coordinator [--units N] [--connections N] [--batch N] [--folder DIR]\n\
     thresher-bench slices                              what the repository carries\n\
-    thresher-bench tokens --python PYTHON --peers DIR\n\
+    thresher-bench tokens --python PYTHON --peers DIR FILE.wet.gz…\n\
+    thresher-bench outputs --python PYTHON --peers DIR FILE.wet.gz…\n\
     thresher-bench memory [--units N] [--folder DIR]    N times 6 lines\n\
     thresher-bench dump [--units N] [--folder DIR]      1000, 10000 and N units, such as 90000\n\
     every one: [--rounds N]";
@@ -50,7 +53,8 @@ fn main() -> anyhow::Result<()> {
         "filters" => pipelines::filters(&options),
         "language" => language::bench(&options),
         "slices" => slices::bench(&options),
-        "tokens" => slices::tokens(&options),
+        "tokens" => tokens::bench(&options),
+        "outputs" => outputs::bench(&options),
         "memory" => memory::bench(&options),
         "dump" => dump::bench(&options),
         "coordinator" => coordinator::bench(&options),

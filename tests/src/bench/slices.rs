@@ -12,7 +12,6 @@ use anyhow::Context;
 use serde_json::json;
 use thresher_filters as filters;
 use thresher_job::{JobSpec, Step};
-use thresher_models::tokens::TokenCounter;
 use thresher_sources::{Input, RecordOutcome, source_of};
 use thresher_text::ccnet_line::{line_hash_xxh3, normalise_line};
 use thresher_text::language::{LanguageScratch, View};
@@ -166,57 +165,6 @@ fn publish(texts: &[String]) -> anyhow::Result<()> {
         serde_json::to_writer(&mut encoder, &json!({ "text": text, "hash": hash.as_str() }))?;
     }
     encoder.finish()?;
-    Ok(())
-}
-
-/// Compares token counts and times with the library that everybody uses, over the texts of all
-/// slices.
-pub(crate) fn tokens(options: &Options) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir_in(&options.folder)?;
-    let file = tokenizer(&folder.path().join("tokenizer.json"))?;
-    let counter = thresher_models::tokens::TokenizerFile::load(file.as_ref())?;
-    let mut texts = Vec::new();
-    for sample in samples()? {
-        let job = job_of(options, &sample, "none")?;
-        let input = Input::sample(&sample.name, &sample.name, &sample.bytes, PathBuf::new());
-        let mut room = 3_000_000_usize;
-        source_of(job.source[0].slice).read(&job, &job.source[0], &input, &mut |record| {
-            if let RecordOutcome::Page(page) = record.outcome
-                && let Some(left) = room.checked_sub(page.text.len())
-            {
-                room = left;
-                texts.push(page.text.to_owned());
-            }
-            Ok(())
-        })?;
-    }
-    let rows = folder.path().join("texts.jsonl");
-    let lines: Vec<String> = texts.iter().map(|text| json!({ "text": text }).to_string()).collect();
-    std::fs::write(&rows, lines.join("\n"))?;
-    let (mut ours, mut theirs, mut version) = (Vec::new(), Vec::new(), String::new());
-    for _ in 0..options.rounds {
-        let started = cpu::of_this_process();
-        let counted: u64 = texts.iter().map(|text| counter.count(text)).sum::<Result<_, _>>()?;
-        ours.push(cpu::of_this_process() - started);
-        let mut peer = std::process::Command::new(&options.python);
-        peer.arg(options.peers.join("tokens.py")).arg(&rows).arg("--tokenizer").arg(&file);
-        let (_, printed) = cpu::of_command(&mut peer)?;
-        let facts: serde_json::Value = serde_json::from_slice(&printed)?;
-        anyhow::ensure!(facts["tokens"] == counted, "{counted} tokens of ours, {facts} of theirs");
-        theirs.push(facts["seconds"].as_f64().context("no time was printed")?);
-        version = facts["version"].as_str().unwrap_or_default().to_owned();
-    }
-    let megabytes = texts.iter().map(String::len).sum::<usize>() as f64 / 1e6;
-    let (ours, theirs) = (median(ours), median(theirs));
-    crate::table::Row {
-        figure: &format!("tokens, {megabytes:.1} MB of text"),
-        ours: format!("{ours:.2} s {:.1} MB/s", megabytes / ours),
-        other: format!("tokenizers {version} {theirs:.2} s {:.1} MB/s", megabytes / theirs),
-        ratio: format!("1/{:.1}", theirs / ours),
-        aim: "equal counts, no slower",
-        reached: ours <= theirs,
-    }
-    .print();
     Ok(())
 }
 

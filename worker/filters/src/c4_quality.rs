@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bad_words::BadWords;
 use super::line_text::LineText;
-use super::measured::{Measured, above, below};
+use super::measured::Measured;
 use super::text::{break_lines, trim};
 use super::words::{Word, count_sentences};
 use super::workspace::LineBuffers;
@@ -152,15 +152,15 @@ impl C4Quality {
         }
     }
 
-    /// Writes the kept lines to `rewritten`.
+    /// Writes the kept lines to `work.rewritten`.
     fn edit(
         &self,
         view: &DocumentView<'_>,
-        lines: &mut LineBuffers,
-        rewritten: &mut String,
+        work: &mut Workspace,
         removed: &mut Removed,
     ) -> Result<(), (Reason, Option<Measured>)> {
-        let LineBuffers { without_citations, lowercase, view: line_view } = lines;
+        let Workspace { line, rewritten, measurements, .. } = work;
+        let LineBuffers { without_citations, lowercase, view: line_view } = line;
         let page = self.phrases(view.text, lowercase);
         let mut words = view.words;
         let mut sentences = 0;
@@ -194,8 +194,9 @@ impl C4Quality {
             rewritten.push_str(left);
         }
         let least = self.spec.min_sentences as f64;
-        if let Some((reason, measured)) =
-            below(sentences as f64, least, "c4_quality/too_few_sentences")
+        if least > 0.0
+            && let Some((reason, measured)) =
+                measurements.below(sentences as f64, least, "c4_quality/too_few_sentences")
         {
             return Err((reason, Some(measured)));
         }
@@ -289,12 +290,15 @@ impl Phrases {
 
 impl Filter for C4Quality {
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
-        let too_long = |most| above(view.chars as f64, most as f64, "c4_quality/page_too_long");
+        let too_long = |most| {
+            let (chars, most) = (view.chars as f64, most as f64);
+            work.measurements.above(chars, most, "c4_quality/page_too_long")
+        };
         if let Some(beyond) = self.spec.max_page_chars.and_then(too_long) {
             return verdict(Some(beyond), work);
         }
         let mut removed = Removed::default();
-        let edited = self.edit(view, &mut work.line, &mut work.rewritten, &mut removed);
+        let edited = self.edit(view, work, &mut removed);
         for (rule, count) in REMOVALS.into_iter().zip(removed) {
             work.tally.count_removed(rule, count);
         }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::measured::{Beyond, above, below};
+use super::measured::Beyond;
 use super::punctuation::{is_end_mark, is_space};
 use super::text::{count_chars, ratio};
 use super::{DocumentView, Filter, FilterError, FilterSettings, Verdict, Workspace, verdict};
@@ -86,12 +86,17 @@ impl FinewebQuality {
         let Lines { lines, terminal, short } = lines;
         let is_unmarked = terminal == 0 && spec.keep_without_terminal_lines;
         let share = ratio(terminal, lines);
-        let by_ends =
-            || below(share, spec.min_terminal_lines, "fineweb_quality/too_few_terminal_lines");
+        let by_ends = || {
+            work.measurements.below(
+                share,
+                spec.min_terminal_lines,
+                "fineweb_quality/too_few_terminal_lines",
+            )
+        };
         if is_unmarked { None } else { by_ends() }
             .or_else(|| {
                 let (share, most) = (ratio(short, lines), spec.max_short_lines);
-                above(share, most, "fineweb_quality/too_many_short_lines")
+                work.measurements.above(share, most, "fineweb_quality/too_many_short_lines")
             })
             .or_else(|| {
                 let newlines = memchr::memchr_iter(b'\n', view.text.as_bytes()).count() as u64;
@@ -100,8 +105,15 @@ impl FinewebQuality {
                 let per_word = ratio(newlines, view.words.len() as u64);
                 let (most, most_newlines) =
                     (spec.max_duplicate_line_chars, spec.max_newlines_per_word);
-                above(share, most, "fineweb_quality/duplicate_line_chars")
-                    .or_else(|| above(per_word, most_newlines, "fineweb_quality/too_many_newlines"))
+                work.measurements
+                    .above(share, most, "fineweb_quality/duplicate_line_chars")
+                    .or_else(|| {
+                        work.measurements.above(
+                            per_word,
+                            most_newlines,
+                            "fineweb_quality/too_many_newlines",
+                        )
+                    })
             })
     }
 

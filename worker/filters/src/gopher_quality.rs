@@ -8,7 +8,7 @@
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use super::measured::{Beyond, above, below};
+use super::measured::{Beyond, Measurements};
 use super::punctuation::is_space;
 use super::text::{break_lines, ratio};
 use super::{
@@ -95,14 +95,14 @@ impl GopherQuality {
         Self { spec: spec.clone() }
     }
 
-    fn beyond(&self, view: &DocumentView<'_>) -> Option<Beyond> {
-        self.by_words(view)
-            .or_else(|| self.by_symbols(view))
-            .or_else(|| self.by_lines(view.text))
-            .or_else(|| self.by_vocabulary(view))
+    fn beyond(&self, view: &DocumentView<'_>, measurements: &Measurements) -> Option<Beyond> {
+        self.by_words(view, measurements)
+            .or_else(|| self.by_symbols(view, measurements))
+            .or_else(|| self.by_lines(view.text, measurements))
+            .or_else(|| self.by_vocabulary(view, measurements))
     }
 
-    fn by_words(&self, view: &DocumentView<'_>) -> Option<Beyond> {
+    fn by_words(&self, view: &DocumentView<'_>, measurements: &Measurements) -> Option<Beyond> {
         let (mut words, mut chars) = (0, 0);
         for word in view.words {
             if word.is_more_than_symbols() {
@@ -113,28 +113,44 @@ impl GopherQuality {
         let spec = &self.spec;
         let mean = ratio(chars, words);
         let by_mean = || {
-            below(mean, spec.min_mean_word_chars, "gopher_quality/short_mean_word")
-                .or_else(|| above(mean, spec.max_mean_word_chars, "gopher_quality/long_mean_word"))
+            measurements
+                .below(mean, spec.min_mean_word_chars, "gopher_quality/short_mean_word")
+                .or_else(|| {
+                    measurements.above(
+                        mean,
+                        spec.max_mean_word_chars,
+                        "gopher_quality/long_mean_word",
+                    )
+                })
         };
-        below(words as f64, spec.min_words as f64, "gopher_quality/too_few_words")
-            .or_else(|| above(words as f64, spec.max_words as f64, "gopher_quality/too_many_words"))
+        measurements
+            .below(words as f64, spec.min_words as f64, "gopher_quality/too_few_words")
+            .or_else(|| {
+                measurements.above(
+                    words as f64,
+                    spec.max_words as f64,
+                    "gopher_quality/too_many_words",
+                )
+            })
             .or_else(|| if words > 0 { by_mean() } else { None })
     }
 
-    fn by_symbols(&self, view: &DocumentView<'_>) -> Option<Beyond> {
+    fn by_symbols(&self, view: &DocumentView<'_>, measurements: &Measurements) -> Option<Beyond> {
         let text = view.text.as_bytes();
         let words = view.words.len() as u64;
         let hashes = memchr::memchr_iter(b'#', text).count() as u64;
         let most = self.spec.max_hashes_per_word;
-        above(ratio(hashes, words), most, "gopher_quality/too_many_hashes").or_else(|| {
-            let dots = memmem::find_iter(text, "...").count();
-            let ellipses = (dots + memmem::find_iter(text, "…").count()) as u64;
-            let most = self.spec.max_ellipses_per_word;
-            above(ratio(ellipses, words), most, "gopher_quality/too_many_ellipses")
-        })
+        measurements.above(ratio(hashes, words), most, "gopher_quality/too_many_hashes").or_else(
+            || {
+                let dots = memmem::find_iter(text, "...").count();
+                let ellipses = (dots + memmem::find_iter(text, "…").count()) as u64;
+                let most = self.spec.max_ellipses_per_word;
+                measurements.above(ratio(ellipses, words), most, "gopher_quality/too_many_ellipses")
+            },
+        )
     }
 
-    fn by_lines(&self, text: &str) -> Option<Beyond> {
+    fn by_lines(&self, text: &str, measurements: &Measurements) -> Option<Beyond> {
         let (mut lines, mut bullets, mut ellipses) = (0, 0, 0);
         for line in break_lines(text) {
             lines += 1;
@@ -144,19 +160,30 @@ impl GopherQuality {
         }
         let (bullets, ellipses) = (ratio(bullets, lines), ratio(ellipses, lines));
         let spec = &self.spec;
-        above(bullets, spec.max_bullet_lines, "gopher_quality/too_many_bullet_lines").or_else(
-            || above(ellipses, spec.max_ellipsis_lines, "gopher_quality/too_many_ellipsis_lines"),
-        )
+        measurements
+            .above(bullets, spec.max_bullet_lines, "gopher_quality/too_many_bullet_lines")
+            .or_else(|| {
+                measurements.above(
+                    ellipses,
+                    spec.max_ellipsis_lines,
+                    "gopher_quality/too_many_ellipsis_lines",
+                )
+            })
     }
 
-    fn by_vocabulary(&self, view: &DocumentView<'_>) -> Option<Beyond> {
+    fn by_vocabulary(
+        &self,
+        view: &DocumentView<'_>,
+        measurements: &Measurements,
+    ) -> Option<Beyond> {
         let words = view.words.len() as u64;
         let alphabetic = view.words.iter().filter(|word| word.has_letter()).count() as u64;
         let (share, least) = (ratio(alphabetic, words), self.spec.min_alphabetic_words);
-        let by_letters = || below(share, least, "gopher_quality/too_few_alphabetic_words");
+        let by_letters =
+            || measurements.below(share, least, "gopher_quality/too_few_alphabetic_words");
         if words > 0 { by_letters() } else { None }.or_else(|| {
             let (found, least) = (self.stop_words(view), self.spec.min_stop_words);
-            below(found as f64, least as f64, "gopher_quality/too_few_stop_words")
+            measurements.below(found as f64, least as f64, "gopher_quality/too_few_stop_words")
         })
     }
 
@@ -177,7 +204,7 @@ impl GopherQuality {
 
 impl Filter for GopherQuality {
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
-        verdict(self.beyond(view), work)
+        verdict(self.beyond(view, &work.measurements), work)
     }
 }
 

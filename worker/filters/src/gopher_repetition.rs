@@ -10,7 +10,7 @@
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use super::measured::{Beyond, above};
+use super::measured::Beyond;
 use super::text::{ratio, trim};
 use super::{
     DocumentView, Filter, FilterError, FilterSettings, Reason, Verdict, Workspace, verdict,
@@ -146,15 +146,29 @@ impl GopherRepetition {
         let chars = ratio(paragraphs.duplicate_chars, view.chars);
         let (most, most_chars) =
             (spec.max_duplicate_paragraphs, spec.max_duplicate_paragraph_chars);
-        above(share, most, "gopher_repetition/duplicate_paragraphs")
-            .or_else(|| above(chars, most_chars, "gopher_repetition/duplicate_paragraph_chars"))
+        work.measurements
+            .above(share, most, "gopher_repetition/duplicate_paragraphs")
+            .or_else(|| {
+                work.measurements.above(
+                    chars,
+                    most_chars,
+                    "gopher_repetition/duplicate_paragraph_chars",
+                )
+            })
             .or_else(|| {
                 let lines = work.grams.duplicates(text, pieces(text, 1));
                 let share = ratio(lines.duplicates, lines.pieces);
                 let chars = ratio(lines.duplicate_chars, view.chars);
                 let (most, most_chars) = (spec.max_duplicate_lines, spec.max_duplicate_line_chars);
-                above(share, most, "gopher_repetition/duplicate_lines")
-                    .or_else(|| above(chars, most_chars, "gopher_repetition/duplicate_line_chars"))
+                work.measurements.above(share, most, "gopher_repetition/duplicate_lines").or_else(
+                    || {
+                        work.measurements.above(
+                            chars,
+                            most_chars,
+                            "gopher_repetition/duplicate_line_chars",
+                        )
+                    },
+                )
             })
     }
 
@@ -164,14 +178,15 @@ impl GopherRepetition {
         for (most, reason) in self.top {
             grams.extend();
             let top_chars = grams.top_chars(view.script)?;
-            let beyond = above(ratio(top_chars, view.chars), most, reason);
+            let beyond = work.measurements.above(ratio(top_chars, view.chars), most, reason);
             if beyond.is_some() {
                 return beyond;
             }
         }
         for (most, reason) in self.duplicate {
             grams.extend();
-            let beyond = above(ratio(grams.duplicate_chars(), view.chars), most, reason);
+            let beyond =
+                work.measurements.above(ratio(grams.duplicate_chars(), view.chars), most, reason);
             if beyond.is_some() {
                 return beyond;
             }

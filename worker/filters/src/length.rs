@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::measured::{above, below};
 use super::{DocumentView, Filter, FilterError, FilterSettings, Verdict, Workspace, verdict};
 
 /// Bounds on the text's code points.
@@ -49,8 +48,10 @@ impl Filter for Length {
     fn check(&self, view: &DocumentView<'_>, work: &mut Workspace) -> Verdict {
         let Self { spec } = self;
         let chars = view.chars as f64;
-        let beyond = below(chars, spec.min_chars as f64, "length/too_few_chars")
-            .or_else(|| above(chars, spec.max_chars as f64, "length/too_many_chars"));
+        let beyond =
+            work.measurements.below(chars, spec.min_chars as f64, "length/too_few_chars").or_else(
+                || work.measurements.above(chars, spec.max_chars as f64, "length/too_many_chars"),
+            );
         verdict(beyond, work)
     }
 }

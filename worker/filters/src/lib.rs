@@ -123,24 +123,37 @@ impl FilterChain {
 
     /// Evaluates one document, and counts in `scratch` what is dropped and removed.
     pub fn evaluate<'a>(&self, document: Document<'_>, scratch: &'a mut Scratch) -> Outcome<'a> {
+        self.measure(document, scratch).0
+    }
+
+    /// Evaluates one document, and also returns what each rule measured, in the order of the rules:
+    /// its reason and the value. A rule that looks no further than its threshold gives the value up
+    /// to there.
+    pub fn measure<'a>(
+        &self,
+        document: Document<'_>,
+        scratch: &'a mut Scratch,
+    ) -> (Outcome<'a>, &'a [(Reason, f64)]) {
         if self.filters.is_empty() {
-            return Outcome::Keep;
+            return (Outcome::Keep, &[]);
         }
         let Scratch { view: buffers, current, work } = scratch;
         work.measured = None;
+        work.measurements.clear();
         let outcome = if document.text.len() > MAX_TEXT_BYTES {
             Err("filters/text_too_large")
         } else {
             run(&self.filters, document, buffers, current, work)
         };
-        match outcome {
+        let outcome = match outcome {
             Ok(false) => Outcome::Keep,
             Ok(true) => Outcome::Rewritten(current),
             Err(reason) => {
                 *work.tally.dropped.entry(reason).or_default() += 1;
                 Outcome::Drop(reason, work.measured)
             }
-        }
+        };
+        (outcome, work.measurements.values())
     }
 }
 

@@ -238,3 +238,25 @@ fn a_rule_with_a_threshold_says_what_it_measured() {
     let outcome = chain.evaluate(Document::of_text(""), &mut scratch);
     assert_eq!(outcome, Outcome::Drop("gopher_repetition/empty", None));
 }
+
+#[test]
+fn every_rule_says_what_it_measured_in_a_document_that_is_kept() {
+    let chain = FilterChain::new(&thresher()).unwrap();
+    let mut scratch = Scratch::default();
+    let _ = chain.evaluate(Document::of_text("seven"), &mut scratch);
+    let (outcome, values) = chain.measure(Document::of_text(PROSE), &mut scratch);
+    assert!(!matches!(outcome, Outcome::Drop(..)), "{outcome:?}");
+    let of = |reason: &str| {
+        let found: Vec<f64> = values.iter().filter(|it| it.0 == reason).map(|it| it.1).collect();
+        assert_eq!(found.len(), 1, "{reason}: {values:?}");
+        found[0]
+    };
+    let words = PROSE.split_whitespace().count() as f64;
+    assert_eq!(of("gopher_quality/too_few_words"), words);
+    assert_eq!(of("gopher_quality/too_few_words"), of("gopher_quality/too_many_words"));
+    assert_eq!(of("gopher_quality/too_few_stop_words"), 2.0, "it stops at the threshold");
+    assert_eq!(of("gopher_repetition/duplicate_lines"), 0.0);
+    of("fineweb_quality/too_many_newlines");
+    let document = Document::of_text("");
+    assert_eq!(FilterChain::new(&only(&[], "")).unwrap().measure(document, &mut scratch).1, []);
+}

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::grams::GramTables;
-use super::measured::Measured;
+use super::measured::{Measured, Measurements};
 use super::view::ViewBuffers;
 use super::{Reason, Removal};
 
@@ -21,6 +21,8 @@ pub struct Workspace {
     pub(crate) tally: Tally,
     /// What the rule measured that dropped the document.
     pub(crate) measured: Option<Measured>,
+    /// What all rules measured so far.
+    pub(crate) measurements: Measurements,
 }
 
 /// Buffers for one line.

@@ -84,6 +84,8 @@ pub struct Published<'a> {
     pub original_chars: Option<u64>,
     /// Number of lines before duplicate lines were removed.
     pub original_lines: Option<u64>,
+    /// What the rules of filters measured, as JSON.
+    pub filter_values: Option<&'a str>,
     /// Its `meta` as JSON.
     pub meta: Option<&'a str>,
 }

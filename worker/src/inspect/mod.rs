@@ -1,4 +1,4 @@
-//! Reads inputs and outputs outside of a job, for `verify`, `trace`, `report` and `survey`.
+//! Reads inputs and outputs outside of a job, for `verify`, `trace`, `diff`, `report` and `survey`.
 //!
 //! Each verb has its arguments and its function here; the command line prints and sets exit
 //! statuses. Nothing here writes. What the files mean is defined by `stages` (the manifest, the
@@ -7,8 +7,10 @@
 //! **Invariant:** an answer depends on the files alone: threads share the reading, and their
 //! results are put in the order of the manifest.
 
+mod diff;
 mod lines;
 mod report;
+mod row;
 mod survey;
 mod trace;
 mod verify;
@@ -18,9 +20,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use diff::{CorpusDiff, DiffArgs, Found};
 pub use report::ReportArgs;
+pub use row::Outcome;
 pub use survey::{Sample, SourceSurvey, Survey, SurveyArgs, SurveyError, survey};
-pub use trace::{KeptDocument, Outcome, Sighting, Trace, TraceArgs, trace};
+pub use trace::{KeptDocument, Sighting, Trace, TraceArgs, trace};
 pub use verify::{DROPPED_FOLDER, Difference, VerifyArgs, VerifyReport, verify};
 
 use thresher_job::JobSpec;

@@ -8,10 +8,10 @@ use std::fmt;
 use std::io;
 
 use memchr::memmem::Finder;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 use super::lines::read_lines;
+use super::row::{Outcome, Row};
 use super::{InspectError, default_threads, in_parallel, output_place, read_manifest};
 use crate::stages::Manifest;
 use thresher_domain::escape::line as line_of;
@@ -97,18 +97,6 @@ impl Sighting {
             || hash == Some(needle)
             || (damaged && self.input == needle)
     }
-}
-
-/// What happened to a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// It is in a shard.
-    Published,
-    /// A rule dropped it.
-    Dropped,
-    /// It is damaged or exceeds a limit.
-    Quarantined,
 }
 
 /// A document that was kept instead of a duplicate.
@@ -209,73 +197,24 @@ fn search_file(
     Ok(sightings)
 }
 
-/// The fields that a line of either kind has about its record.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Named<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    url: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    input: Cow<'a, str>,
-    offset: u64,
-    record: u64,
-    #[serde(borrow)]
-    language: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    content_hash: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    verdict: Cow<'a, str>,
-    #[serde(borrow)]
-    reason: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    detail: Option<Cow<'a, str>>,
-}
-
-/// The tables that may have these fields: RedPajama's records have their origin below `origin` or
-/// `meta`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nested<'a> {
-    #[serde(borrow)]
-    source: Cow<'a, str>,
-    content_hash: Option<serde::de::IgnoredAny>,
-    verdict: Option<serde::de::IgnoredAny>,
-    #[serde(borrow)]
-    origin: Option<Named<'a>>,
-    #[serde(borrow)]
-    meta: Option<&'a RawValue>,
-}
-
 /// Returns the record of one line, or `None` if the line is not valid.
 fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
-    let nested: Nested<'_> = serde_json::from_slice(text).ok()?;
-    let flat = nested.content_hash.is_some() || nested.verdict.is_some();
-    let named = match (nested.origin, nested.meta) {
-        (Some(origin), _) => origin,
-        (None, Some(meta)) if !flat => serde_json::from_str(meta.get()).ok()?,
-        (None, _) => serde_json::from_slice(text).ok()?,
-    };
+    let row = Row::parse(text)?;
     let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-    let detail = owned(named.detail);
+    let detail = owned(row.detail);
     let in_detail = || detail.as_deref()?.strip_prefix("content_hash ").map(str::to_owned);
     Some(Sighting {
-        outcome: match &*named.verdict {
-            "dropped" => Outcome::Dropped,
-            "quarantined" => Outcome::Quarantined,
-            _ => Outcome::Published,
-        },
-        content_hash: owned(named.content_hash).or_else(in_detail),
-        reason: owned(named.reason),
+        outcome: row.outcome,
+        content_hash: owned(row.content_hash).or_else(in_detail),
+        reason: owned(row.reason),
         detail,
-        id: named.id.into_owned(),
-        url: owned(named.url).unwrap_or_default(),
-        source: nested.source.into_owned(),
-        input: named.input.into_owned(),
-        offset: named.offset,
-        record: named.record,
-        language: owned(named.language),
+        id: row.id.into_owned(),
+        url: owned(row.url).unwrap_or_default(),
+        source: row.source.into_owned(),
+        input: row.input.into_owned(),
+        offset: row.offset,
+        record: row.record,
+        language: owned(row.language),
         file: file.to_owned(),
         line,
         kept_documents: Vec::new(),

@@ -142,10 +142,7 @@ pub(super) fn mix(args: MixArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("failed to read `{}`", args.file.display()))?;
     let folder = std::path::absolute(&args.file)?.parent().map(Path::to_owned).unwrap_or_default();
     let wrong = || format!("`{}` is not a mix file", args.file.display());
-    let mut whole: Table = text.parse().with_context(wrong)?;
-    let of_job: Table =
-        OF_JOB.iter().filter_map(|name| Some(((*name).to_owned(), whole.remove(*name)?))).collect();
-    let file: MixFile = Value::Table(whole).try_into().with_context(wrong)?;
+    let (file, of_job) = parse(&text).with_context(wrong)?;
     let plan = Plan::of(&file, &folder)?;
     if args.weights {
         print::result(&plan.weights()?)?;
@@ -158,6 +155,14 @@ pub(super) fn mix(args: MixArgs) -> anyhow::Result<ExitCode> {
     print::note(plan.shown().trim_end());
     let job = plan.job(of_job, &folder)?;
     run_written(&job, JOB_FILE, args.settings, "the same `thresher mix`")
+}
+
+/// Parses a mix file; also returns the tables that are a job file's.
+fn parse(text: &str) -> anyhow::Result<(MixFile, Table)> {
+    let mut whole: Table = text.parse()?;
+    let of_job =
+        OF_JOB.iter().filter_map(|name| Some(((*name).to_owned(), whole.remove(*name)?))).collect();
+    Ok((Value::Table(whole).try_into()?, of_job))
 }
 
 /// A mix with the corpora that it reads.
@@ -416,6 +421,27 @@ fn absolute(folder: &Path, path: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_example_is_a_mix_file() {
+        let text = include_str!("../../../../deploy/mixes/two-trillion.toml");
+        let (file, of_job) = parse(text).unwrap();
+        assert_eq!(file.mix.tokens.map(|Amount(amount)| amount), Some(2e12));
+        assert!(of_job.contains_key("output"));
+        let parts: Vec<Part> = file
+            .take
+            .iter()
+            .map(|take| Part {
+                wanted: wanted(take, "part").unwrap(),
+                size: 1e11,
+                most_epochs: take.max_epochs.unwrap_or(MOST_EPOCHS),
+            })
+            .collect();
+        let found = epochs(&parts, Some(2e12)).unwrap();
+        let all: f64 = found.iter().map(|epochs| epochs * 1e11).sum();
+        // The crawl has no more than one epoch of each part, which is less than what is left.
+        assert!(all < 2e12 && found[..3] == [1.0; 3] && found.last() == Some(&3.0), "{found:?}");
+    }
 
     #[test]
     fn amounts_are_read_as_people_write_them() {

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** a manifest names only files of its own corpus.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use serde::Deserialize;
@@ -27,6 +28,15 @@ pub(super) struct Manifest {
     #[serde(default)]
     recipe: String,
     shards: Vec<Shard>,
+    /// Older manifests have none.
+    #[serde(default)]
+    counts: Vec<Count>,
+}
+
+/// The documents of one kind.
+#[derive(Debug, Deserialize)]
+struct Count {
+    language: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,19 +154,24 @@ impl Manifest {
         Ok(rows)
     }
 
-    /// Returns an error for a selected source or split that the corpus does not have.
+    /// Returns an error for a selected source, language or split that the corpus does not have.
     fn refuse_unknown_names(&self, source: &SourceSpec) -> Result<(), UnitError> {
-        let known = |of: &dyn Fn(&Shard) -> String| -> Vec<String> {
-            let mut names: Vec<String> = self.shards.iter().map(of).collect();
-            names.sort();
-            names.dedup();
-            names
+        let known = |names: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+            let names: BTreeSet<&str> = names.collect();
+            names.into_iter().map(str::to_owned).collect()
         };
-        let sources = known(&|shard| shard.source().to_owned());
-        let splits = known(&|shard| shard.split.clone().unwrap_or(WHOLE.to_owned()));
-        let SelectSpec { source: of_source, split: of_split, .. } = &source.select;
-        for (key, selected, known) in [("source", of_source, sources), ("split", of_split, splits)]
-        {
+        let splits = self.shards.iter().map(|shard| shard.split.as_deref().unwrap_or(WHOLE));
+        let languages = self.counts.iter().filter_map(|count| count.language.as_deref());
+        let SelectSpec { source: of_source, split: of_split, language: of_language } =
+            &source.select;
+        for (key, selected, known) in [
+            ("source", of_source, known(&mut self.shards.iter().map(Shard::source))),
+            ("split", of_split, known(&mut { splits })),
+            ("language", of_language, known(&mut { languages })),
+        ] {
+            if key == "language" && self.counts.is_empty() {
+                continue;
+            }
             if let Some(name) = selected.iter().find(|name| !known.contains(name)) {
                 return Err(UnitError::JobFile(format!(
                     "`select.{key}` of source `{}` names `{name}`, which the corpus `{}` does not \
@@ -228,6 +243,37 @@ mod tests {
         }
         let parquet = manifest(&shard("parquet/wiki-00000.parquet", ""));
         assert_eq!(parquet.sources(&select(&[], &[], &[])), [("wiki".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn a_name_that_the_corpus_does_not_have_is_refused() {
+        let text = "[job]\nname = \"j\"\n[[source]]\nslice = \"corpus\"\nname = \"s\"\nbase = \"/c\"\n\
+                    listing = \"manifest.json\"\n[output]\npath = \"/o\"\n";
+        let job = thresher_job::JobSpec::parse(text, std::path::Path::new("/")).unwrap();
+        let mut source = job.source[0].clone();
+        let counted = format!(
+            "{{\"shards\": [{}], \"counts\": [{{\"language\": \"en\"}}, {{\"language\": null}}]}}",
+            shard("documents/wiki-00000.jsonl.zst", "")
+        );
+        let counted: Manifest = serde_json::from_str(&counted).unwrap();
+        let old = manifest(&shard("documents/wiki-00000.jsonl.zst", ""));
+        for (selected, refused) in [
+            (select(&["wiki"], &["en"], &["train"]), None),
+            (select(&[], &["eng"], &[]), Some("`select.language` of source `s` names `eng`")),
+            (select(&["wikis"], &[], &[]), Some("names `wikis`")),
+            (select(&[], &[], &["test"]), Some("names `test`")),
+        ] {
+            source.select = selected;
+            let found = counted.inputs(&source).map(|rows| rows.len());
+            match (found, refused) {
+                (Ok(found), None) => assert_eq!(found, 1),
+                (Err(error), Some(words)) => assert!(error.to_string().contains(words), "{error}"),
+                (found, refused) => panic!("{refused:?}: {found:?}"),
+            }
+        }
+        // Older manifests do not say which languages they have.
+        source.select = select(&[], &["eng"], &[]);
+        assert_eq!(old.inputs(&source).unwrap().len(), 1);
     }
 
     #[test]

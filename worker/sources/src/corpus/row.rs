@@ -47,6 +47,7 @@ pub(super) struct Row {
     record: Option<u64>,
     original_chars: Option<u64>,
     original_lines: Option<u64>,
+    filter_values: Loose,
     meta: Option<Box<RawValue>>,
     /// The columns of `redpajama-v1` that Thresher adds.
     origin: Option<Origin>,
@@ -154,6 +155,7 @@ impl Columns {
             record: row.record.unwrap_or_default(),
             original_chars: row.original_chars,
             original_lines: row.original_lines,
+            filter_values: given(&row.filter_values.0),
             meta: self.meta.as_deref(),
         }
     }

@@ -72,6 +72,8 @@ pub(crate) struct EvaluatedDocument<'a> {
     /// Number of tokens of the text, if the job counts them.
     pub(crate) tokens: Option<u64>,
     pub(crate) original: OriginalSize,
+    /// What the rules of filters measured, as a JSON object, if the job asks for it.
+    pub(crate) filter_values: Option<String>,
 }
 
 /// The size of a page's text before duplicate lines were removed.
@@ -169,10 +171,13 @@ impl<'j> Pipeline<'j> {
             }
         }
         let mut text = Cow::Borrowed(text);
+        let mut filter_values = None;
         if recipe.filters {
             let document =
                 filters::Document { url: page.url, title: page.title, language, text: &self.text };
-            match scorers.filters.evaluate(document, &mut self.filters) {
+            let (outcome, values) = scorers.filters.measure(document, &mut self.filters);
+            filter_values = job.output.filter_values.then(|| values_as_json(values));
+            match outcome {
                 filters::Outcome::Keep => {}
                 filters::Outcome::Rewritten(edited) => text = Cow::Borrowed(edited),
                 filters::Outcome::Drop(reason, measured) => {
@@ -185,8 +190,15 @@ impl<'j> Pipeline<'j> {
             Verdict::Dropped(reason) => return Ok(Evaluation::Dropped { reason, measured: None }),
         };
         let tokens = scorers.quality.tokens(&text)?;
-        let document =
-            EvaluatedDocument { text, language, language_score, scores, tokens, original };
+        let document = EvaluatedDocument {
+            text,
+            language,
+            language_score,
+            scores,
+            tokens,
+            original,
+            filter_values,
+        };
         Ok(refuse_by_tokens(job, &recipe, document))
     }
 
@@ -231,6 +243,17 @@ impl<'j> Pipeline<'j> {
         tally.count(Counter::DuplicateLines, original.lines - kept);
         Ok(original)
     }
+}
+
+/// Returns what rules measured as a JSON object, in the order of the rules.
+fn values_as_json(values: &[(filters::Reason, f64)]) -> String {
+    let mut object = serde_json::Map::new();
+    for (reason, value) in values {
+        let is_whole = value.fract() == 0.0 && value.abs() < 1e15;
+        let number = if is_whole { (*value as i64).into() } else { (*value).into() };
+        object.insert((*reason).to_owned(), number);
+    }
+    serde_json::Value::Object(object).to_string()
 }
 
 /// Applies the rule of the document's slice that needs the number of tokens. RedPajama compared

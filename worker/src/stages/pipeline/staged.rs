@@ -72,6 +72,7 @@ impl EvaluatedDocument<'_> {
             original_chars: self.original.chars,
             original_lines: self.original.lines,
             content_hash: *text_hash.as_bytes(),
+            filter_values: self.filter_values.as_deref(),
             meta,
             origin: None,
         };
@@ -105,6 +106,7 @@ impl EvaluatedDocument<'_> {
             bucket,
             classified: document.classified.or(classified),
             tokens: document.tokens.or(tokens),
+            filter_values: document.filter_values.or(published.filter_values),
             original_chars: published.original_chars.unwrap_or(document.original_chars),
             original_lines: published.original_lines.unwrap_or(document.original_lines),
             origin: Some(StagedOrigin {

@@ -57,7 +57,7 @@ const fn real64(name: &'static str, meaning: &'static str) -> Column {
 }
 
 /// Number of columns.
-pub(crate) const COUNT: usize = 28;
+pub(crate) const COUNT: usize = 29;
 
 /// All columns, in the order of the files.
 pub(crate) const COLUMNS: [Column; COUNT] = [
@@ -92,5 +92,9 @@ pub(crate) const COLUMNS: [Column; COUNT] = [
     whole("original_lines", "lines before duplicate lines were removed"),
     text("content_hash", "BLAKE3 of `text`"),
     text("recipe", "preset and version of Thresher"),
+    text(
+        "filter_values",
+        "what the rules of filters measured, as a JSON object, if the job asks for it",
+    ),
     long("meta", "further fields of the input, as a JSON object"),
 ];

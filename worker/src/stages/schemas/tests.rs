@@ -57,7 +57,7 @@ fn a_document_of_the_uniform_schema_has_every_field() {
     let version = thresher_proto::VERSION;
     let line = |language, score, scores, hash: &str, meta| {
         format!(
-            r#"{{"id":"i","text":"a \"quoted\"\nline","source":"s","slice":"commoncrawl","url":"http://u/","date":"2024","date_stated":null,"dump":"CC-MAIN-2024-10","licence":null,"licence_stated":null,"title":"t\u0001","language":{language},"language_score":{score},{scores},"input":"d/CC-MAIN-2024-10/f.wet.gz","offset":5,"record":12,"chars":15,"bytes":15,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"{hash}","recipe":"thresher/{version}","meta":{meta}}}"#
+            r#"{{"id":"i","text":"a \"quoted\"\nline","source":"s","slice":"commoncrawl","url":"http://u/","date":"2024","date_stated":null,"dump":"CC-MAIN-2024-10","licence":null,"licence_stated":null,"title":"t\u0001","language":{language},"language_score":{score},{scores},"input":"d/CC-MAIN-2024-10/f.wet.gz","offset":5,"record":12,"chars":15,"bytes":15,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"{hash}","recipe":"thresher/{version}","filter_values":null,"meta":{meta}}}"#
         ) + "\n"
     };
     let none = r#""perplexity":null,"bucket":null,"reference_score":null,"tokens":null"#;

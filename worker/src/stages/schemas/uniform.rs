@@ -81,6 +81,7 @@ impl<'j> Uniform<'j> {
             Value::Whole(Some(document.original_lines)),
             Value::Text(Some(hash.as_str())),
             Value::Text(Some(known(of_corpus.recipe, &self.recipe))),
+            Value::Text(document.filter_values),
             Value::Text(document.meta),
         ])
     }

@@ -63,6 +63,8 @@ pub struct StagedDocument<'a> {
     pub original_lines: u64,
     /// blake3 of the text.
     pub content_hash: [u8; 32],
+    /// What the rules of filters measured, as a JSON object, if the job asks for it.
+    pub filter_values: Option<&'a str>,
     /// Further fields that the source gives, as a JSON object; none for crawled pages.
     pub meta: Option<&'a str>,
     /// Who published it before, if it was read from a corpus.
