@@ -226,7 +226,11 @@ fn mix_file(corpus: &Path, output: &Path) -> std::path::PathBuf {
     let parts = take("pages", 2.3) + &take("rows", 0.5);
     let output_table = format!("[output]\npath = \"{}\"\n", output.display());
     let file = output.with_extension("mix.toml");
-    std::fs::write(&file, format!("[mix]\nname = \"m\"\nseed = 4\n{parts}{output_table}")).unwrap();
+    std::fs::write(
+        &file,
+        format!("[mix]\nname = \"m\"\nseed = 4\ndocuments = 1000\n{parts}{output_table}"),
+    )
+    .unwrap();
     file
 }
 
@@ -266,14 +270,12 @@ fn the_verbs_over_a_corpus_write_the_same_bytes_after_kills() {
         let (output, _) = places(quiet.path());
         verify(&output);
         let reference = published(&output);
-        for seed in 1..=2 {
-            let folder = tempfile::tempdir().unwrap();
-            let (output, state) = places(folder.path());
-            let _leftovers = Leftovers(state.clone());
-            verb_under_fire(|| command(folder.path()), &state, seed, 150);
-            verify(&output);
-            clean(&output);
-            assert_eq!(published(&output), reference, "{name}, seed {seed}");
-        }
+        let folder = tempfile::tempdir().unwrap();
+        let (output, state) = places(folder.path());
+        let _leftovers = Leftovers(state.clone());
+        verb_under_fire(|| command(folder.path()), &state, 1, 150);
+        verify(&output);
+        clean(&output);
+        assert_eq!(published(&output), reference, "{name}");
     }
 }

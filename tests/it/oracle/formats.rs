@@ -121,20 +121,27 @@ fn every_form_of_an_output_has_the_same_bytes_in_any_world() {
 
 /// Documents whose source has filters say what these measured; the others have null.
 fn documents_have_what_filters_measured(corpus: &Path) {
-    let shard = |name: &str| {
-        let file =
-            fs::File::open(corpus.join(format!("documents/train/en/{name}-00000.jsonl.zst")));
-        let text = zstd::decode_all(file.unwrap()).unwrap();
-        let rows = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        rows.map(|line| serde_json::from_slice(line).unwrap()).collect::<Vec<Value>>()
+    let manifest = manifest(corpus);
+    let rows_of = |source: &str| {
+        let shards = manifest["shards"].as_array().unwrap().iter();
+        let ours = shards.filter(|it| it["format"] == "jsonl" && it["source"] == source);
+        let mut rows: Vec<Value> = Vec::new();
+        for shard in ours {
+            let file = fs::File::open(corpus.join(shard["path"].as_str().unwrap())).unwrap();
+            let text = zstd::decode_all(file).unwrap();
+            let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            rows.extend(lines.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
+        }
+        assert!(!rows.is_empty(), "{source}");
+        rows
     };
-    for row in shard("commoncrawl") {
+    for row in rows_of("commoncrawl") {
         let values = row["filter_values"].as_str().unwrap();
         let values: Value = serde_json::from_str(values).unwrap();
         let words = values["gopher_quality/too_few_words"].as_u64().unwrap();
         assert!((50..=100_000).contains(&words), "{row}");
     }
-    assert!(shard("wikipedia").iter().all(|row| row["filter_values"].is_null()));
+    assert!(rows_of("wikipedia").iter().all(|row| row["filter_values"].is_null()));
 }
 
 /// The pairs of a source hold each of its documents once, with a token after each; those of several
