@@ -16,7 +16,7 @@ use thresher_tests::proxy::{Faults, Proxy};
 
 use crate::objects::Plain;
 use crate::places::Place;
-use crate::{Server, case, keys, kills};
+use crate::{Server, case, corpora, keys, kills};
 
 /// A pattern that means the same on disk and in a bucket.
 const LISTING: &str = "crawl-data/CC-MAIN-2024-10/segments/*/wet/*.warc.wet.gz";
@@ -64,6 +64,7 @@ pub(crate) fn check(server: &Server) -> anyhow::Result<()> {
     case("an input that changed is refused by name", || jobs.changed())?;
     case("no more requests than the job may make", || jobs.paced())?;
     case("every form of an output: the bytes of the job on disk", || jobs.forms())?;
+    corpora::check(&jobs)?;
     keys::check(&jobs)
 }
 
@@ -338,7 +339,7 @@ fn same_files(found: &Published, reference: &Published) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn job_in(
+pub(crate) fn job_in(
     folder: &Path,
     name: &str,
     text: JobText,

@@ -143,7 +143,7 @@ impl Large {
 
 /// Runs the job to its end while processes are killed as requests arrive; then compares the output,
 /// cleans, and checks what is left.
-fn under_fire(
+pub(crate) fn under_fire(
     jobs: &Jobs<'_>,
     proxy: &Proxy,
     job: &Job,

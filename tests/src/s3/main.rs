@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "a check prints what it has checked")]
 
 mod bench;
+mod corpora;
 mod cpu;
 mod instance;
 mod jobs;
