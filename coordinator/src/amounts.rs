@@ -58,11 +58,7 @@ pub fn left_out_words<T: AsRef<str>>(
 }
 
 /// Returns the first of `names`, and how many of `all` have no name here.
-pub fn first_names<T: AsRef<str>>(
-    all: u64,
-    names: &[T],
-    quote: impl Fn(&str) -> String,
-) -> String {
+pub fn first_names<T: AsRef<str>>(all: u64, names: &[T], quote: impl Fn(&str) -> String) -> String {
     const NAMED: usize = 10;
     let named = names.iter().take(NAMED).map(|name| quote(name.as_ref()));
     let named: Vec<String> = named.collect();

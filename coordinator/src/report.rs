@@ -170,11 +170,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn inputs<'a>(
-    status: &'a pb::StatusResponse,
-    job: &'a JobSpec,
-    prepared: &Counted,
-) -> Inputs<'a> {
+fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec, prepared: &Counted) -> Inputs<'a> {
     let listed = Counted::of(status, Stage::List);
     let prepare = figures::of_stage(status, Stage::Prepare);
     Inputs {

@@ -82,9 +82,9 @@ fn damaged_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> 
         let records = if count == 1 { "record" } else { "records" };
         format!(", {count} {records} as `{reason}`")
     });
-    let first = sum.first_damaged().map_or_else(String::new, |input| {
-        format!("; the first is `{}`", escape::line(input))
-    });
+    let first = sum
+        .first_damaged()
+        .map_or_else(String::new, |input| format!("; the first is `{}`", escape::line(input)));
     let verb = if damaged == 1 { "is damaged or ends" } else { "are damaged or end" };
     Some(format!(
         "source `{name}`: {damaged} of {inputs} inputs {verb} early{main}{first}\nhint: a part of \

@@ -9,9 +9,7 @@ use std::fmt::Write;
 use thresher_domain::escape::{code, line, page as words};
 
 use super::{Report, slices};
-use crate::amounts::{
-    bytes, count, counted, first_names, left_out_words, rate, share, span, utc,
-};
+use crate::amounts::{bytes, count, counted, first_names, left_out_words, rate, share, span, utc};
 use crate::figures::by_size;
 
 /// Number of languages with their own row; the others are summed up.

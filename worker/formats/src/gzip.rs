@@ -97,9 +97,22 @@ pub struct Damage {
     pub reason: &'static str,
     /// What is wrong, for people.
     pub detail: String,
+    /// Whether the content of the member was returned to its end, and only its checksum or length
+    /// is wrong.
+    pub content_ended: bool,
 }
 
 impl Damage {
+    pub(crate) fn new(offset: u64, reason: &'static str, detail: String) -> Self {
+        Self { offset, reason, detail, content_ended: false }
+    }
+
+    /// Returns whether the bytes before and after it are whole, so that nothing of the content is
+    /// missing here.
+    pub fn is_after_content(&self) -> bool {
+        self.content_ended || self.is_between_members()
+    }
+
     /// Returns whether it lies between two members, so that no member is damaged.
     pub fn is_between_members(&self) -> bool {
         self.reason.ends_with("_garbage")
@@ -383,7 +396,7 @@ impl<R: Read> GzipReader<R> {
         }
         let offset = self.member_offset;
         let detail = "bytes that are no gzip member".to_owned();
-        self.state = State::Searching(Damage { offset, reason: REASON_GARBAGE, detail });
+        self.state = State::Searching(Damage::new(offset, REASON_GARBAGE, detail));
         None
     }
 
@@ -413,7 +426,7 @@ impl<R: Read> GzipReader<R> {
                 let ratio = inflated / compressed.max(1);
                 if inflated > self.limits.member_max_bytes && ratio > self.limits.member_max_ratio {
                     let detail = format!("{inflated} bytes inflated from {compressed}");
-                    self.state = State::Searching(Damage { offset, reason: REASON_BOMB, detail });
+                    self.state = State::Searching(Damage::new(offset, REASON_BOMB, detail));
                 }
             }
             Step::Broken { reason, detail, at_end } => {
@@ -422,7 +435,8 @@ impl<R: Read> GzipReader<R> {
                 // next member follows; anything inside it that looks like a member is its content.
                 let next_follows = at_end && resync::plausible(self.window.unread());
                 let resume_at = if next_follows { here } else { offset + 1 };
-                let damage = Damage { offset, reason, detail };
+                let content_ended = at_end;
+                let damage = Damage { content_ended, ..Damage::new(offset, reason, detail) };
                 self.state = State::Broken { damage, resume_at };
             }
         }

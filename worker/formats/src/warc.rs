@@ -181,7 +181,7 @@ impl<R: Read> WarcReader<R> {
         };
         match framed {
             Framed::Defect((reason, detail)) => quarantined(offset, reason, detail),
-            Framed::Damage(Damage { offset, reason, detail }) => {
+            Framed::Damage(Damage { offset, reason, detail, .. }) => {
                 self.source.next_member();
                 quarantined(offset, reason, detail)
             }

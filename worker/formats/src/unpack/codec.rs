@@ -249,8 +249,10 @@ fn step_xz(stream: &mut XzStream, input: &[u8], output: &mut [u8], ended: bool) 
     };
     match result {
         Ok(result) => Stepped { done: result.status == XzStatus::StreamEnd, ..stepped },
-        // The caller sees that nothing more comes.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+        // The caller sees that nothing more comes. A stream that has failed so fails again.
+        Err(error)
+            if error.kind() == io::ErrorKind::UnexpectedEof || (ended && input.is_empty()) =>
+        {
             Stepped { consumed: input.len(), ..stepped }
         }
         Err(error) => {

@@ -247,7 +247,7 @@ impl<R: Read> Frames<R> {
     /// Enters the state of damage, which the next event reports.
     fn broken(&mut self, what: usize, detail: String) -> Option<Event> {
         let reason = self.codec.reasons()[what];
-        self.state = State::Broken(Damage { offset: self.member_offset, reason, detail });
+        self.state = State::Broken(Damage::new(self.member_offset, reason, detail));
         None
     }
 

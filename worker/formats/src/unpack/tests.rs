@@ -386,8 +386,7 @@ fn what_is_before_a_wrong_checksum_or_a_cut_is_not_lost() {
             wrong[input.len() - from_end] ^= 0x55;
             for step in [1000, 1 << 20] {
                 let trickle = Trickle(&wrong, step);
-                let (all, _, damaged) =
-                    read(&mut Unpacker::new(trickle, GzipLimits::default()));
+                let (all, _, damaged) = read(&mut Unpacker::new(trickle, GzipLimits::default()));
                 let form = Form::of(&input);
                 assert_eq!(damaged.len(), 1, "{form} -{from_end}: {damaged:?}");
                 assert!(all == content, "{form} -{from_end}: {} of {}", all.len(), content.len());
