@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
-/// Number of digits that a 64-bit float always holds.
-const SAFE_DIGITS: usize = 15;
+/// Number of digits that identify any 64-bit float, so that writers of floats give no more.
+const FLOAT_DIGITS: usize = 17;
 
 /// Returns the line with numbers in quotation marks that would lose digits.
 pub(super) fn exact(line: &str) -> Cow<'_, str> {
@@ -51,9 +51,10 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// Returns whether a number is valid JSON, and a 64-bit type has another value.
+/// Returns whether a number is valid JSON, and no 64-bit type holds it: it is out of range, or has
+/// more digits than any float.
 fn loses_digits(number: &str) -> bool {
-    let has_many = number.bytes().filter(u8::is_ascii_digit).count() > SAFE_DIGITS;
+    let has_many = number.bytes().filter(u8::is_ascii_digit).count() > FLOAT_DIGITS;
     let has_exponent = number.contains(['e', 'E']);
     if !has_many && !has_exponent {
         return false;
@@ -62,10 +63,10 @@ fn loses_digits(number: &str) -> bool {
         return false;
     }
     let is_number = serde_json::from_str::<&serde_json::value::RawValue>(number).is_ok();
-    is_number
-        && number
-            .parse::<f64>()
-            .is_ok_and(|float| decimal(&format!("{float:e}")) != decimal(number))
+    let Some(float) = number.parse::<f64>().ok().filter(|_| is_number) else { return false };
+    let written = decimal(number);
+    let is_in_range = float.is_finite() && (float != 0.0 || written.0.is_empty());
+    !is_in_range || (written.0.len() > FLOAT_DIGITS && decimal(&format!("{float:e}")) != written)
 }
 
 /// Returns the digits of a number without zeros around them, and the power of ten of the last one.
@@ -119,6 +120,8 @@ mod tests {
             "0.1",
             "0.30000000000000004",
             "0.8234567890123457",
+            "0.10000000000000001",
+            "0.99999999999999994",
             "1e5",
             "1.50e+10",
             "100000000000000000000000",

@@ -9,8 +9,8 @@ use std::ops::Range;
 /// The byte before each text of a JSON text sequence (RFC 7464).
 const RECORD_SEPARATOR: u8 = 0x1e;
 
-/// Returns the line without the white space, the commas and the record separators around it, and the position
-/// at which it starts.
+/// Returns the line without the white space, the commas and the record separators around it, and
+/// the position at which it starts.
 pub(super) fn trimmed(line: &[u8]) -> (usize, &[u8]) {
     let start = line.iter().take_while(|byte| is_blank(**byte)).count();
     let rest = &line[start..];

@@ -71,7 +71,7 @@ fn every_object_of_a_line_is_a_row() {
     let two = br#"{"text": "a"}{"text": "b"}"#;
     assert_eq!(rows(two), [row(0, "a"), row(13, "b")]);
     let sequence = b"\x1e{\"text\": \"a\"}\n\x1e{\"text\": \"b\"}\n\x1e\n";
-    assert_eq!(rows(sequence), [row(0, "a"), row(16, "b")]);
+    assert_eq!(rows(sequence), [row(0, "a"), row(15, "b")]);
     let bad = br#"{"text": "a"} {} x {"text": "b"} {"text": "c"#;
     let expected = [row(0, "a"), row(14, "json_no_text"), row(17, "invalid_json"), row(19, "b")];
     let found = rows(bad);

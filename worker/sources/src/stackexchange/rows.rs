@@ -50,6 +50,15 @@ pub(super) struct Rows<R> {
     no_end: Range<u64>,
 }
 
+/// What is between two rows.
+#[derive(Default)]
+struct Between {
+    /// Number of bytes at its start that are the frame of the file.
+    frame: u64,
+    /// What follows, as far as it is kept.
+    rest: Vec<u8>,
+}
+
 /// A row with its offset and its length.
 type Placed = (u64, u64, Row);
 
@@ -203,7 +212,7 @@ impl<R: BufRead> Rows<R> {
     fn find_start(&mut self, until: u64) -> io::Result<Option<Placed>> {
         let from = self.offset();
         // What is before the row, as far as it is needed.
-        let mut between = Vec::new();
+        let mut between = Between::default();
         loop {
             let found = self.row_from(0)?;
             // A start can continue in the next block.
@@ -219,18 +228,24 @@ impl<R: BufRead> Rows<R> {
                 break;
             }
         }
-        let frame = frame_len(&between);
-        if std::mem::take(&mut self.skips) || frame == between.len() {
+        if std::mem::take(&mut self.skips) || between.rest.is_empty() {
             return Ok(None);
         }
-        let start = from + frame as u64;
+        let start = from + between.frame;
         Ok(Some((start, self.offset() - start, malformed("text that is not a `<row …/>`"))))
     }
 
-    /// Moves forward, and keeps the bytes up to the greatest length of a row.
-    fn pass(&mut self, length: usize, kept: &mut Vec<u8>) {
-        let room = self.max_bytes.saturating_sub(kept.len());
-        kept.extend_from_slice(&self.held[self.head..self.head + length.min(room)]);
+    /// Moves forward, and keeps what is not the frame of the file, up to the greatest length of a
+    /// comment.
+    fn pass(&mut self, length: usize, between: &mut Between) {
+        let room = (COMMENT_BYTES as usize).saturating_sub(between.rest.len());
+        if room > 0 && length > 0 {
+            let passed = &self.held[self.head..self.head + length.min(room)];
+            between.rest.extend_from_slice(passed);
+            let frame = frame_len(&between.rest);
+            between.rest.drain(..frame);
+            between.frame += frame as u64;
+        }
         self.consume(length);
     }
 
@@ -307,9 +322,13 @@ fn close_of(bytes: &[u8], quote: &mut Option<u8>) -> Option<usize> {
 /// Returns the length of what a file has before, between and after its rows: blanks, comments,
 /// declarations, and the tags of the file.
 fn frame_len(text: &[u8]) -> usize {
-    let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut rest = text;
     loop {
         rest = rest.trim_ascii_start();
+        if let Some(after) = rest.strip_prefix(b"\xef\xbb\xbf") {
+            rest = after;
+            continue;
+        }
         let end: &[u8] = match rest {
             [b'<', b'!', b'-', b'-', ..] => b"-->",
             [b'<', b'?', ..] => b"?>",

@@ -234,7 +234,7 @@ fn packed_and_plain_records_in_one_input_are_all_read() {
 fn a_record_that_starts_in_mid_line_after_damage_is_found() {
     let whole = [record(b"one"), record(b"two")].concat();
     let first = record(b"a page that is long enough to be cut in its middle");
-    for cut in [first.len() - 10, first.len() - 3, first.len() - 30] {
+    for cut in [first.len() - 10, first.len() - 5, first.len() - 30] {
         let input = [&first[..cut], &whole].concat();
         for input in [input.clone(), gzip(&input)] {
             let items = read(&input);
