@@ -54,6 +54,11 @@ pub fn left_out_words<T: AsRef<str>>(
     names: &[T],
     quote: impl Fn(&str) -> String,
 ) -> String {
+    format!("{} of the listed: {}", count(all), first_names(all, names, quote))
+}
+
+/// Returns the first of `names`, and how many of `all` have no name here.
+pub fn first_names<T: AsRef<str>>(all: u64, names: &[T], quote: impl Fn(&str) -> String) -> String {
     const NAMED: usize = 10;
     let named = names.iter().take(NAMED).map(|name| quote(name.as_ref()));
     let named: Vec<String> = named.collect();
@@ -61,7 +66,7 @@ pub fn left_out_words<T: AsRef<str>>(
         0 => String::new(),
         more => format!(" and {} more", count(more)),
     };
-    format!("{} of the listed: {}{more}", count(all), named.join(", "))
+    format!("{}{more}", named.join(", "))
 }
 
 /// Formats a rate like `12.3 MB/s`, or a dash if no time has passed.

@@ -71,6 +71,9 @@ struct Inputs<'a> {
     /// Number of sites beyond `stackexchange.largest_sites`, and the names of the first ones.
     left_out_total: u64,
     left_out: Vec<String>,
+    /// Number of inputs that end early or are damaged, and the paths of the first ones.
+    damaged_total: u64,
+    damaged: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -154,7 +157,7 @@ impl<'a> Report<'a> {
                 coordinators: status.epoch,
                 cpu_millis: status.stages.iter().map(|stage| stage.cpu_millis).sum(),
             },
-            inputs: inputs(status, job),
+            inputs: inputs(status, job, &prepared),
             records: records(Totals::of(status), &prepared),
             slices: slices::slices(&published),
             languages: languages(&published),
@@ -167,7 +170,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
+fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec, prepared: &Counted) -> Inputs<'a> {
     let listed = Counted::of(status, Stage::List);
     let prepare = figures::of_stage(status, Stage::Prepare);
     Inputs {
@@ -177,6 +180,8 @@ fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec) -> Inputs<'a> {
         bytes: prepare.map(|stage| stage.bytes).unwrap_or_default(),
         left_out_total: listed.excluded_inputs,
         left_out: listed.excluded_input_names,
+        damaged_total: prepared.damaged_inputs,
+        damaged: prepared.damaged_input_names.clone(),
     }
 }
 
@@ -313,6 +318,7 @@ mod tests {
             "inputs": {
                 "sources": ["commoncrawl"], "inputs": 9, "units": 3, "bytes": 10_000_000,
                 "left_out_total": 3, "left_out": ["a.example", "b.example"],
+                "damaged_total": 2, "damaged": ["a.gz"],
             },
             "slices": [{
                 "slice": "commoncrawl", "documents": 55, "json_bytes": 2_750_000,
@@ -354,6 +360,7 @@ mod tests {
         for line in [
             "# Report of `small`",
             "| left out | 3 of the listed: `a.example`, `b.example` and 1 more |",
+            "| damaged or cut off | 2 inputs: `a.gz` and 1 more |",
             "| records in | 100 | 100.0 % |",
             "| **published** | **55** | 55.0 % |",
             "| dropped: `gopher_quality/too_few_words` | 30 | 30.0 % |",

@@ -33,7 +33,7 @@ const FOLLOWED: &[(&str, By)] = &[
         Test("another_jobs_corpus_is_left_alone_by_a_job_of_another_name"),
     ),
     (
-        "inputs are empty or end early",
+        "inputs {verb} early",
         Test("inputs_that_end_early_are_fetched_again_and_the_job_starts_over"),
     ),
     ("a coordinator already runs this job", Test("a_running_coordinator_is_shown_and_drained")),

@@ -8,7 +8,7 @@ use thresher_proto::stage_name;
 
 use super::liveness::Coordinator;
 use thresher_coordinator::amounts::{
-    bytes, count, counted, left_out_words, rate, share, span, utc,
+    bytes, count, counted, first_names, left_out_words, rate, share, span, utc,
 };
 use thresher_coordinator::figures::{Counted, Pace, Totals, by_size, held, waiting_and_leased};
 
@@ -31,6 +31,7 @@ pub(super) fn table(status: &StatusResponse, coordinator: &Coordinator, now_mill
     text += &workers(status, live);
     text += &attention(status);
     text += &left_out(status);
+    text += &damaged(status);
     text += &records(status);
     text += &failures(status);
     text
@@ -42,6 +43,7 @@ pub(super) fn ending(status: &StatusResponse, again: &str) -> String {
     let mut text = headline(status, "", false);
     text += &attention(status);
     text += &left_out(status);
+    text += &damaged(status);
     text += &records(status);
     text += &failures(status);
     let output = &status.output;
@@ -204,6 +206,18 @@ fn left_out(status: &StatusResponse) -> String {
     }
 }
 
+/// Returns which inputs are damaged: a record counts for each, however much is missing.
+fn damaged(status: &StatusResponse) -> String {
+    let prepared = Counted::of(status, Stage::Prepare);
+    let all = prepared.damaged_inputs;
+    if all == 0 {
+        return String::new();
+    }
+    let inputs = counted(all, "input");
+    let names = first_names(all, &prepared.damaged_input_names, quoted);
+    format!("\ndamaged or cut off: {inputs}: {names}\n")
+}
+
 /// Returns a name as it is shown in a sentence.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", escape::line(name))
@@ -350,6 +364,7 @@ mod tests {
             "worker   host  pid  slots  held      seen",
             "1       node7   42      8     0  gone",
             "left out 3 of the listed: `a.example`, `b.example` and 1 more",
+            "damaged or cut off: 2 inputs: `a.gz` and 1 more",
             "  in                             100  100.0 %",
             "  published                       55   55.0 %",
             "    gopher_quality/too_few_words   30   30.0 %",

@@ -1,6 +1,8 @@
 //! What a person should look at: sources that are mostly quarantined, or of which nothing is
 //! published. While the job can still be changed it stops; at its end the output says so.
 
+use thresher_domain::escape;
+
 use crate::plan::{Limits, SourcePlan};
 use crate::source_sums::SourceSum;
 use crate::units::Units;
@@ -9,9 +11,6 @@ use crate::units::Units;
 const MIN_RECORDS: u64 = 1000;
 /// With fewer records of a source, its quarantined share is not worth a look.
 const MIN_RECORDS_TO_LOOK: u64 = 100;
-
-/// Fewer inputs that are empty or end early are not worth a look.
-const MIN_CUT_INPUTS: u64 = 3;
 
 /// Returns why the job should stop, if too much of the source was quarantined.
 pub(crate) fn too_much_quarantined(
@@ -41,7 +40,8 @@ pub(crate) fn attention(units: &Units, plans: &[SourcePlan], limits: &Limits) ->
         }
         let looks = sum.read >= MIN_RECORDS_TO_LOOK;
         let quarantined = looks.then(|| quarantined_text(sum, &plan.name, limits)).flatten();
-        quarantined.or_else(|| cut_text(sum, &plan.name, limits))
+        let damaged = damaged_text(sum, &plan.name, limits);
+        [quarantined, damaged].into_iter().flatten().reduce(|both, text| format!("{both}\n{text}"))
     });
     found.collect()
 }
@@ -69,18 +69,26 @@ fn quarantined_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<Stri
     ))
 }
 
-/// Returns the text about inputs of which a part is missing: one record is counted for each of
-/// them, however much is gone.
-fn cut_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> {
-    let (inputs, cut) = (sum.inputs, sum.cut_inputs());
+/// Returns the text about inputs of which a part cannot be read, if they are many: one record is
+/// counted for each of them, however much is gone. Fewer of them are named where records are
+/// counted.
+fn damaged_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> {
+    let (inputs, damaged) = (sum.inputs, sum.damaged_inputs());
     let most = u128::from(inputs) * u128::from(limits.max_quarantined_permille);
-    if cut < MIN_CUT_INPUTS || u128::from(cut) * 1000 <= most {
+    if u128::from(damaged) * 1000 <= most {
         return None;
     }
+    let main = sum.main_damage().map_or_else(String::new, |(reason, count)| {
+        let records = if count == 1 { "record" } else { "records" };
+        format!(", {count} {records} as `{reason}`")
+    });
+    let first = sum
+        .first_damaged()
+        .map_or_else(String::new, |input| format!("; the first is `{}`", escape::line(input)));
+    let verb = if damaged == 1 { "is damaged or ends" } else { "are damaged or end" };
     Some(format!(
-        "source `{name}`: {cut} of {inputs} inputs are empty or end early{}\nhint: the rest of \
-         them is missing in the output; fetch them again, then start over with `--fresh`",
-        mostly(sum)
+        "source `{name}`: {damaged} of {inputs} inputs {verb} early{main}{first}\nhint: a part of \
+         them is missing in the output; fetch them again, then start over with `--fresh`"
     ))
 }
 
@@ -104,10 +112,14 @@ fn mostly(sum: &SourceSum) -> String {
 
 #[cfg(test)]
 mod tests {
-    use thresher_domain::{Accounting, Count, Stage};
+    use thresher_domain::{Accounting, Count, Counter, Done, Stage, UnitKey};
 
     use super::*;
     use crate::source_sums::SourceSums;
+
+    fn prepare(ordinal: u32) -> UnitKey {
+        UnitKey { stage: Stage::Prepare, ordinal }
+    }
 
     #[test]
     fn a_source_of_which_filters_left_nothing_was_read_as_asked() {
@@ -119,37 +131,67 @@ mod tests {
         ] {
             let mut sums = SourceSums::default();
             let dropped = vec![Count { name: reason.to_owned(), value: 1000 }];
-            sums.add(
-                Stage::Prepare,
-                0,
-                &Accounting { records_in: 1000, dropped, ..Default::default() },
-            );
+            let read = Accounting { records_in: 1000, dropped, ..Default::default() };
+            sums.add(prepare(0), 0, &Done { accounting: Some(read), ..Done::default() });
             assert_eq!(is_explained(sums.of(0).unwrap()), explained, "{reason}");
         }
     }
 
+    /// Returns sums of a source of which these records were quarantined, by reason, in this
+    /// number of damaged inputs.
+    fn damaged(inputs: u64, damaged: u64, quarantined: &[(&str, u64)]) -> SourceSums {
+        let mut sums = SourceSums::default();
+        sums.list(0, inputs);
+        let count = |(name, value): &(&str, u64)| Count { name: (*name).to_owned(), value: *value };
+        let quarantined = quarantined.iter().map(count).collect();
+        let read = Accounting { records_in: 1000, kept: 990, quarantined, ..Default::default() };
+        let counters = match damaged {
+            0 => Vec::new(),
+            some => vec![
+                Counter::DamagedInputs.with(some),
+                Counter::DamagedInput { input: "b.gz".to_owned() }.with(1),
+            ],
+        };
+        sums.add(prepare(7), 0, &Done { accounting: Some(read), counters, ..Done::default() });
+        sums
+    }
+
     #[test]
-    fn inputs_that_end_early_ask_for_attention_however_few_records_they_are() {
+    fn inputs_that_are_damaged_ask_for_attention_however_few_records_they_are() {
         let limits = Limits { max_quarantined_permille: 100, ..Limits::default() };
-        for (inputs, cut, reason, asks) in [
-            (8, 2, "gzip_truncated", false),
-            (8, 3, "gzip_truncated", true),
+        for (inputs, count, reason, asks) in [
+            (1, 1, "gzip_damaged", true),
+            (8, 1, "gzip_truncated", true),
             (8, 8, "empty_input", true),
             (30, 3, "zstd_truncated", false),
             (30, 4, "gzip_garbage", true),
-            (8, 8, "invalid_utf8", false),
+            (8, 0, "invalid_utf8", false),
         ] {
-            let mut sums = SourceSums::default();
-            sums.list(0, inputs);
-            let quarantined = vec![Count { name: reason.to_owned(), value: cut }];
-            let read =
-                Accounting { records_in: 1000, kept: 990, quarantined, ..Default::default() };
-            sums.add(Stage::Prepare, 0, &read);
-            let text = cut_text(sums.of(0).unwrap(), "crawl", &limits);
-            assert_eq!(text.is_some(), asks, "{cut} of {inputs}: {text:?}");
-            let start =
-                format!("source `crawl`: {cut} of {inputs} inputs are empty or end early, ");
+            let sums = damaged(inputs, count, &[(reason, count)]);
+            let text = damaged_text(sums.of(0).unwrap(), "crawl", &limits);
+            assert_eq!(text.is_some(), asks, "{count} of {inputs}: {text:?}");
+            let start = format!("source `crawl`: {count} of {inputs} inputs ");
             assert!(text.is_none_or(|text| text.starts_with(&start)));
         }
+    }
+
+    #[test]
+    fn the_reason_that_is_named_is_that_of_the_damage_and_the_input_is_the_first() {
+        let mut sums = damaged(2, 1, &[("invalid_json", 90), ("gzip_truncated", 1)]);
+        let first = Counter::DamagedInput { input: "a\u{1b}.gz".to_owned() }.with(1);
+        let done = Done {
+            accounting: Some(Accounting::default()),
+            counters: vec![Counter::DamagedInputs.with(5), first],
+            ..Done::default()
+        };
+        sums.add(prepare(3), 0, &done);
+        let text = damaged_text(sums.of(0).unwrap(), "crawl", &Limits::default()).unwrap();
+        let (first, hint) = text.split_once('\n').unwrap();
+        assert_eq!(
+            first,
+            "source `crawl`: 2 of 2 inputs are damaged or end early, 1 record as `gzip_truncated`; \
+             the first is `a\\u{1b}.gz`"
+        );
+        assert!(hint.starts_with("hint: a part of them is missing"), "{hint}");
     }
 }

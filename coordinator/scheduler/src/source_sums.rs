@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use thresher_domain::{Accounting, Count, Stage};
+use thresher_domain::{Accounting, Count, Counter, Done, Stage, UnitKey, is_of_input};
+
+use crate::unit::bounded;
 
 /// Distinct reasons that are kept apart; what comes after counts under the last of them.
 const MAX_REASONS: usize = 64;
-
-/// How the reasons end that say that nothing more of an input could be read.
-const CUT_INPUT: [&str; 3] = ["_truncated", "_garbage", "empty_input"];
 
 /// How the reasons start that say that a filter judged the text of a document.
 const FILTERS: [&str; 4] = ["length/", "gopher_", "c4_quality/", "fineweb_quality/"];
@@ -32,6 +31,10 @@ pub(crate) struct SourceSum {
     pub(crate) filtered: u64,
     /// The quarantined ones by reason.
     reasons: BTreeMap<String, u64>,
+    /// Inputs, or pieces of them, that end early or are damaged.
+    damaged_inputs: u64,
+    /// The first of them, with the number of its unit.
+    first_damaged: Option<(u32, String)>,
     /// Documents that PUBLISH wrote.
     pub(crate) published: u64,
 }
@@ -47,11 +50,15 @@ impl SourceSums {
         self.0.entry(source).or_default().inputs = inputs;
     }
 
-    /// Adds the accounting of a unit.
-    pub(crate) fn add(&mut self, stage: Stage, source: usize, accounting: &Accounting) {
+    /// Adds the result of a unit.
+    pub(crate) fn add(&mut self, unit: UnitKey, source: usize, done: &Done) {
+        let Some(accounting) = &done.accounting else { return };
         let sum = self.0.entry(source).or_default();
-        match stage {
-            Stage::Prepare => sum.add_prepared(accounting),
+        match unit.stage {
+            Stage::Prepare => {
+                sum.add_prepared(accounting);
+                sum.add_damaged(unit.ordinal, done);
+            }
             Stage::Publish => sum.published = sum.published.saturating_add(accounting.kept),
             Stage::List
             | Stage::Lines
@@ -107,15 +114,42 @@ impl SourceSum {
         }
     }
 
-    /// Returns how many inputs are empty or end early, by what was counted once for each.
-    pub(crate) fn cut_inputs(&self) -> u64 {
-        let is_cut = |reason: &str| CUT_INPUT.iter().any(|end| reason.ends_with(end));
-        self.reasons.iter().filter(|(reason, _)| is_cut(reason)).map(|(_, count)| *count).sum()
+    fn add_damaged(&mut self, unit: u32, done: &Done) {
+        for value in &done.counters {
+            if value.counter == Counter::DamagedInputs {
+                self.damaged_inputs = self.damaged_inputs.saturating_add(value.value);
+            }
+            let Counter::DamagedInput { input } = &value.counter else { continue };
+            if self.first_damaged.as_ref().is_none_or(|(first, _)| unit < *first) {
+                self.first_damaged = Some((unit, bounded(input)));
+            }
+        }
+    }
+
+    /// Returns how many inputs end early or are damaged. Pieces of one input count apart in what
+    /// units report, so this is at most the number of inputs.
+    pub(crate) fn damaged_inputs(&self) -> u64 {
+        self.damaged_inputs.min(self.inputs)
+    }
+
+    /// Returns the path of the first input that ends early or is damaged.
+    pub(crate) fn first_damaged(&self) -> Option<&str> {
+        self.first_damaged.as_ref().map(|(_, input)| input.as_str())
     }
 
     /// Returns the reason for which most records were quarantined.
     pub(crate) fn main_reason(&self) -> Option<(&str, u64)> {
-        let most = self.reasons.iter().max_by_key(|(_, count)| **count);
+        self.main_reason_among(|_| true)
+    }
+
+    /// Returns the main reason for which parts of inputs could not be read.
+    pub(crate) fn main_damage(&self) -> Option<(&str, u64)> {
+        self.main_reason_among(is_of_input)
+    }
+
+    fn main_reason_among(&self, counts: impl Fn(&str) -> bool) -> Option<(&str, u64)> {
+        let counted = self.reasons.iter().filter(|(reason, _)| counts(reason));
+        let most = counted.max_by_key(|(_, count)| **count);
         most.map(|(reason, count)| (reason.as_str(), *count))
     }
 }

@@ -11,6 +11,9 @@ use thresher_domain::{Accounting, Count, Counter, CounterValue, Done};
 const MAX_NAMES: usize = 4096;
 /// Longer names are counted under [`Name::other`] too.
 const MAX_NAME_BYTES: usize = 200;
+/// Number of damaged inputs that are named: the first ones by path.
+const MAX_DAMAGED: usize = 10;
+
 /// What numbers are added up by. Parts of it come from workers, so there may be any number of
 /// different ones, of any length.
 trait Name: Clone + Ord {
@@ -116,9 +119,27 @@ impl Totals {
             self.quarantined.add_all(&accounting.quarantined);
         }
         for CounterValue { counter, value } in &done.counters {
-            self.counters.add(counter, *value);
+            match counter {
+                Counter::DamagedInput { .. } => self.name_damaged(counter, *value),
+                other => self.counters.add(other, *value),
+            }
         }
         self.keys = self.keys.saturating_add(done.keys);
+    }
+
+    /// Adds the name of a damaged input, if it is one of the first.
+    fn name_damaged(&mut self, counter: &Counter, value: u64) {
+        if counter.published_bytes() > MAX_NAME_BYTES {
+            return;
+        }
+        self.counters.add(counter, value);
+        let is_named = |counter: &&Counter| matches!(counter, Counter::DamagedInput { .. });
+        let named = self.counters.0.keys().filter(is_named);
+        if named.clone().count() > MAX_DAMAGED
+            && let Some(last) = named.last().cloned()
+        {
+            self.counters.0.remove(&last);
+        }
     }
 
     /// Returns the sums of the counters, sorted by counter.

@@ -161,8 +161,8 @@ impl Units {
             let inputs = done.counters.iter().find(|value| value.counter == Counter::Inputs);
             self.sources.list(key.ordinal as usize, inputs.map_or(0, |inputs| inputs.value));
         }
-        if let (Some(source), Some(accounting)) = (self.source_of(key), &done.accounting) {
-            self.sources.add(key.stage, source, accounting);
+        if let Some(source) = self.source_of(key) {
+            self.sources.add(key, source, done);
         }
     }
 

@@ -34,6 +34,10 @@ pub struct Counted {
     pub omitted_files: u64,
     /// Number of damaged sequences in the UTF-8 of documents, which U+FFFD replaces.
     pub damaged_characters: u64,
+    /// Number of inputs, or pieces of them, that end early or are damaged.
+    pub damaged_inputs: u64,
+    /// The first of the damaged inputs, sorted.
+    pub damaged_input_names: Vec<String>,
     /// Number of scored documents, by language and bucket.
     pub buckets: BTreeMap<String, BTreeMap<Bucket, u64>>,
     /// What was counted of documents, by language.
@@ -64,6 +68,7 @@ impl Counted {
             counted.add(counter, value);
         }
         counted.excluded_input_names.sort_unstable();
+        counted.damaged_input_names.sort_unstable();
         counted
     }
 
@@ -80,6 +85,8 @@ impl Counted {
             Counter::MissingFiles => self.missing_files += value,
             Counter::OmittedFiles => self.omitted_files += value,
             Counter::DamagedCharacters => self.damaged_characters += value,
+            Counter::DamagedInputs => self.damaged_inputs += value,
+            Counter::DamagedInput { input } => self.damaged_input_names.push(input),
             Counter::Bucket { language, bucket } => {
                 let buckets = self.buckets.entry(language).or_default();
                 *buckets.entry(bucket).or_default() += value;

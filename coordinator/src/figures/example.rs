@@ -22,6 +22,8 @@ pub fn example() -> pb::StatusResponse {
         (bucket(Bucket::Head), 40),
         (bucket(Bucket::Middle), 20),
         (bucket(Bucket::Tail), 7),
+        (Counter::DamagedInputs, 2),
+        (Counter::DamagedInput { input: "a.gz".to_owned() }, 1),
         (Counter::DuplicateLines, 400),
         (Counter::LinesIn, 1000),
     ]);

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use thresher_domain::escape::{code, line, page as words};
 
 use super::{Report, slices};
-use crate::amounts::{bytes, count, counted, left_out_words, rate, share, span, utc};
+use crate::amounts::{bytes, count, counted, first_names, left_out_words, rate, share, span, utc};
 use crate::figures::by_size;
 
 /// Number of languages with their own row; the others are summed up.
@@ -63,6 +63,11 @@ fn head(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
     if inputs.left_out_total > 0 {
         let left_out = left_out_words(inputs.left_out_total, &inputs.left_out, code);
         writeln!(page, "| left out | {left_out} |")?;
+    }
+    if inputs.damaged_total > 0 {
+        let all = inputs.damaged_total;
+        let names = first_names(all, &inputs.damaged, code);
+        writeln!(page, "| damaged or cut off | {}: {names} |", counted(all, "input"))?;
     }
     writeln!(page, "| output | {} |", code(job.output))?;
     writeln!(page, "| submitted | {} |", utc(job.submitted_millis))?;

@@ -43,6 +43,13 @@ pub enum Counter {
     OmittedFiles,
     /// PREPARE: damaged sequences in the UTF-8 of documents, which U+FFFD replaces.
     DamagedCharacters,
+    /// PREPARE: inputs, or pieces of them, that end early or are damaged.
+    DamagedInputs,
+    /// PREPARE: the first of the unit's damaged inputs.
+    DamagedInput {
+        /// The path of the input as it is listed.
+        input: String,
+    },
     /// PREPARE: size of the staged documents as JSON lines.
     StagedJsonBytes,
     /// PREPARE: scored documents, whether or not they are kept.
@@ -131,6 +138,8 @@ impl Counter {
             Self::MissingFiles => "files/missing".to_owned(),
             Self::OmittedFiles => "files/omitted".to_owned(),
             Self::DamagedCharacters => "characters/damaged".to_owned(),
+            Self::DamagedInputs => "inputs/damaged".to_owned(),
+            Self::DamagedInput { input } => format!("inputs/damaged/{input}"),
             Self::StagedJsonBytes => "documents/json_bytes".to_owned(),
             Self::Bucket { language, bucket } => format!("bucket/{language}/{}", bucket.name()),
             Self::Language { language, measure } => {
@@ -198,6 +207,8 @@ mod tests {
             (Counter::MissingFiles, "files/missing"),
             (Counter::OmittedFiles, "files/omitted"),
             (Counter::DamagedCharacters, "characters/damaged"),
+            (Counter::DamagedInputs, "inputs/damaged"),
+            (Counter::DamagedInput { input: "a.gz".to_owned() }, "inputs/damaged/a.gz"),
             (Counter::StagedJsonBytes, "documents/json_bytes"),
             (bucket(Bucket::Head), "bucket/en/head"),
             (bucket(Bucket::Middle), "bucket/en/middle"),

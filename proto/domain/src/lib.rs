@@ -10,6 +10,7 @@
 
 mod coordination;
 mod counter;
+mod damage;
 pub mod escape;
 mod job_state;
 mod key_budget;
@@ -23,6 +24,7 @@ mod work;
 
 pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequest, SyncRequest};
 pub use counter::{Bucket, Counter, CounterValue, Measure};
+pub use damage::is_of_input;
 pub use job_state::JobState;
 pub use key_budget::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
 pub use key_groups::{KeyGroups, MAX_GROUP_UNITS};

@@ -14,6 +14,7 @@ impl TryFrom<pb::CounterValue> for CounterValue {
         let counter = match counter.ok_or(MalformedMessage::UnknownCounter)? {
             Wire::Plain(number) => plain(number)?,
             Wire::ExcludedInput(input) => Counter::ExcludedInput { input },
+            Wire::DamagedInput(input) => Counter::DamagedInput { input },
             Wire::RemovedLinesRule(rule) => Counter::RemovedLines { rule },
             Wire::Bucket(pb::BucketCounter { language, bucket }) => {
                 Counter::Bucket { language, bucket: bucket_from_wire(bucket)? }
@@ -48,6 +49,8 @@ impl From<CounterValue> for pb::CounterValue {
             Counter::MissingFiles => plain(Plain::MissingFiles),
             Counter::OmittedFiles => plain(Plain::OmittedFiles),
             Counter::DamagedCharacters => plain(Plain::DamagedCharacters),
+            Counter::DamagedInputs => plain(Plain::DamagedInputs),
+            Counter::DamagedInput { input } => Wire::DamagedInput(input),
             Counter::StagedJsonBytes => plain(Plain::StagedJsonBytes),
             Counter::Bucket { language, bucket } => {
                 let bucket = pb::Bucket::from(bucket).into();
@@ -107,6 +110,7 @@ fn plain(number: i32) -> Result<Counter, MalformedMessage> {
         Plain::MissingFiles => Counter::MissingFiles,
         Plain::OmittedFiles => Counter::OmittedFiles,
         Plain::DamagedCharacters => Counter::DamagedCharacters,
+        Plain::DamagedInputs => Counter::DamagedInputs,
         Plain::StagedJsonBytes => Counter::StagedJsonBytes,
         Plain::Shards => Counter::Shards,
         Plain::OtherNames => Counter::OtherNames,
@@ -167,6 +171,8 @@ mod tests {
             Counter::MissingFiles,
             Counter::OmittedFiles,
             Counter::DamagedCharacters,
+            Counter::DamagedInputs,
+            Counter::DamagedInput { input: label() },
             Counter::StagedJsonBytes,
             Counter::Shards,
             Counter::OtherNames,
@@ -191,8 +197,8 @@ mod tests {
             assert_eq!(CounterValue::try_from(sent), Ok(counted));
         }
         plain.sort_unstable();
-        assert_eq!(plain, (1..=15).collect::<Vec<_>>(), "a new counter belongs into the list");
-        assert!(pb::PlainCounter::try_from(16).is_err(), "a new counter belongs into the list");
+        assert_eq!(plain, (1..=16).collect::<Vec<_>>(), "a new counter belongs into the list");
+        assert!(pb::PlainCounter::try_from(17).is_err(), "a new counter belongs into the list");
     }
 
     #[test]
@@ -204,7 +210,7 @@ mod tests {
         for counter in [
             None,
             Some(Wire::Plain(0)),
-            Some(Wire::Plain(16)),
+            Some(Wire::Plain(17)),
             Some(Wire::Language(language(0))),
             Some(Wire::Language(language(5))),
             Some(Wire::Slice(slice(0))),

@@ -197,6 +197,7 @@ target_bytes = "30kB"
 lease = "3s"
 heartbeat = "200ms"
 crash_limit = 50
+max_quarantined_share = 1.0
 [output]
 path = "corpus"
 shard_bytes = "100kB"

@@ -104,7 +104,8 @@ impl Form {
     }
 
     fn of_text(text: &[u8]) -> Self {
-        let text = text.trim_ascii_start();
+        // A JSON text sequence has a record separator before each text.
+        let text = text.strip_prefix(b"\x1e").unwrap_or(text).trim_ascii_start();
         let starts = |with: &[u8]| {
             text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
         };
@@ -229,6 +230,8 @@ mod tests {
             (b"filedesc://x.arc 0.0.0.0 2008", Form::Arc),
             (b"\xef\xbb\xbf{\"text\": 1}", Form::Json),
             (b"{ }", Form::Json),
+            (b"\x1e{\"a\": 1}\n\x1e{\"a\": 2}\n", Form::Json),
+            (b"\x1e{\n  \"a\": 1}\n\x1e{\n", Form::JsonText),
             (b"{\"a\": [1]}\n{\"a\": 2}\n", Form::Json),
             (b"{\"a\": \"cut\n{\"a\": 2}\n", Form::Json),
             (b"{\"a\": 1,\n{\"a\": 2}\n", Form::Json),

@@ -53,6 +53,8 @@ const PIECE_BYTES: usize = 256 << 10;
 /// How far the reader can go back: a damaged member may consume the members after it before the
 /// damage is detected.
 const HISTORY_BYTES: usize = 1 << 20;
+/// How far the reader of plain input can go back to bytes that were looked at, and start a member.
+const PLAIN_HISTORY_BYTES: usize = 1 << 10;
 /// Bytes that may be read again after damage, in addition to four times the input.
 const REWORK_FREE_BYTES: u64 = 64 << 20;
 
@@ -95,9 +97,22 @@ pub struct Damage {
     pub reason: &'static str,
     /// What is wrong, for people.
     pub detail: String,
+    /// Whether the content of the member was returned to its end, and only its checksum or length
+    /// is wrong.
+    pub content_ended: bool,
 }
 
 impl Damage {
+    pub(crate) fn new(offset: u64, reason: &'static str, detail: String) -> Self {
+        Self { offset, reason, detail, content_ended: false }
+    }
+
+    /// Returns whether the bytes before and after it are whole, so that nothing of the content is
+    /// missing here.
+    pub fn is_after_content(&self) -> bool {
+        self.content_ended || self.is_between_members()
+    }
+
     /// Returns whether it lies between two members, so that no member is damaged.
     pub fn is_between_members(&self) -> bool {
         self.reason.ends_with("_garbage")
@@ -128,6 +143,8 @@ pub struct GzipReader<R> {
     plain: bool,
     /// Returns whether another packing starts with these bytes between two members.
     ends_at: fn(&[u8]) -> bool,
+    /// Returns whether content that is not packed starts with these bytes between two members.
+    plain_at: fn(&[u8]) -> bool,
     /// Whether reading has ended at another packing.
     stopped: bool,
 }
@@ -171,6 +188,7 @@ impl<R: Read> GzipReader<R> {
             rework_bytes: 0,
             plain: false,
             ends_at: |_| false,
+            plain_at: |_| false,
             stopped: false,
         }
     }
@@ -178,6 +196,40 @@ impl<R: Read> GzipReader<R> {
     /// Makes the reader end before bytes between two members for which this returns `true`.
     pub(crate) fn ending_at(self, ends_at: fn(&[u8]) -> bool) -> Self {
         Self { ends_at, ..self }
+    }
+
+    /// Makes the reader pass the input through from bytes between two members on for which this
+    /// returns `true`.
+    pub(crate) fn plain_at(self, plain_at: fn(&[u8]) -> bool) -> Self {
+        Self { plain_at, ..self }
+    }
+
+    /// Looks at the last `count` bytes of the plain input that was returned. If they start a member
+    /// by `is_packed`, reading continues with it and `true` is returned; otherwise they are the
+    /// start of the current piece.
+    pub(crate) fn unpack_last(
+        &mut self,
+        count: usize,
+        is_packed: fn(&[u8]) -> bool,
+    ) -> io::Result<bool> {
+        if !matches!(self.state, State::Plain) {
+            return Ok(false);
+        }
+        match self.piece_bytes.checked_sub(count) {
+            Some(before) => self.window.consume(before),
+            None => {
+                let before = (count - self.piece_bytes) as u64;
+                self.window.rewind(self.window.offset() - before);
+            }
+        }
+        let filled = self.window.fill(LOOKAHEAD_BYTES, 0);
+        self.piece_bytes = self.window.unread().len();
+        filled?;
+        if !is_packed(self.window.unread()) {
+            return Ok(false);
+        }
+        (self.piece_bytes, self.plain, self.state) = (0, false, State::Between);
+        Ok(true)
     }
 
     /// Returns whether reading has ended at bytes of another packing.
@@ -227,7 +279,8 @@ impl<R: Read> GzipReader<R> {
         }
     }
 
-    /// Returns the offset in the compressed input of the last piece's member; 0 for plain input.
+    /// Returns the offset in the compressed input of the last piece's member; of plain input, that
+    /// of its start.
     pub fn member_offset(&self) -> u64 {
         self.member_offset
     }
@@ -262,7 +315,7 @@ impl<R: Read> GzipReader<R> {
 
     fn pass_through(&mut self) -> io::Result<Event> {
         self.window.consume(std::mem::take(&mut self.piece_bytes));
-        self.window.fill(1, 0)?;
+        self.window.fill(1, PLAIN_HISTORY_BYTES)?;
         self.piece_bytes = self.window.unread().len();
         if self.piece_bytes == 0 {
             self.state = State::Ended;
@@ -282,6 +335,10 @@ impl<R: Read> GzipReader<R> {
         self.member_offset = self.window.offset();
         let magic = bytes.len().min(MAGIC.len());
         if bytes[..magic] != MAGIC[..magic] {
+            if (self.plain_at)(bytes) {
+                (self.plain, self.state) = (true, State::Plain);
+                return Ok(None);
+            }
             self.stopped = (self.ends_at)(bytes);
             if self.stopped {
                 self.state = State::Ended;
@@ -339,7 +396,7 @@ impl<R: Read> GzipReader<R> {
         }
         let offset = self.member_offset;
         let detail = "bytes that are no gzip member".to_owned();
-        self.state = State::Searching(Damage { offset, reason: REASON_GARBAGE, detail });
+        self.state = State::Searching(Damage::new(offset, REASON_GARBAGE, detail));
         None
     }
 
@@ -369,7 +426,7 @@ impl<R: Read> GzipReader<R> {
                 let ratio = inflated / compressed.max(1);
                 if inflated > self.limits.member_max_bytes && ratio > self.limits.member_max_ratio {
                     let detail = format!("{inflated} bytes inflated from {compressed}");
-                    self.state = State::Searching(Damage { offset, reason: REASON_BOMB, detail });
+                    self.state = State::Searching(Damage::new(offset, REASON_BOMB, detail));
                 }
             }
             Step::Broken { reason, detail, at_end } => {
@@ -378,7 +435,8 @@ impl<R: Read> GzipReader<R> {
                 // next member follows; anything inside it that looks like a member is its content.
                 let next_follows = at_end && resync::plausible(self.window.unread());
                 let resume_at = if next_follows { here } else { offset + 1 };
-                let damage = Damage { offset, reason, detail };
+                let content_ended = at_end;
+                let damage = Damage { content_ended, ..Damage::new(offset, reason, detail) };
                 self.state = State::Broken { damage, resume_at };
             }
         }

@@ -256,7 +256,7 @@ impl<R: Read> LineReader<R> {
                 let detail = format!("{}; at byte {} of the text", damage.detail, self.offset);
                 let (offset, reason) = (damage.offset, damage.reason);
                 let bad = BadLine { offset, number: 0, reason, detail };
-                if damage.is_between_members() && !self.lost {
+                if damage.is_after_content() && !self.lost {
                     self.waiting = Some(bad);
                     return Ok(None);
                 }
@@ -394,6 +394,22 @@ mod tests {
             LineReader::whole(io::repeat(b'x').take(64 << 20), 100, GzipLimits::default());
         assert!(matches!(reader.next_item().unwrap(), Some(Item::Quarantined(_))));
         assert!(reader.carry.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn a_wrong_checksum_costs_no_line() {
+        let wrong = |mut member: Vec<u8>| {
+            let at = member.len() - 6;
+            member[at] ^= 0x55;
+            member
+        };
+        let line = |at, number, text: &str| (at, number, Ok(text.to_owned()));
+        let [one, two] = [wrong(gzip(b"one\ntwo")), gzip(b"three\n")];
+        let found = whole(&one);
+        assert_eq!(found, [line(0, 0, "one"), line(4, 1, "two"), (0, 2, Err("gzip_damaged"))]);
+        let found = whole(&[wrong(gzip(b"one\n")), two].concat());
+        let expected = [line(0, 0, "one"), (0, 1, Err("gzip_damaged")), line(4, 2, "three")];
+        assert_eq!(found, expected);
     }
 
     #[test]

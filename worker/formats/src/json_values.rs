@@ -24,6 +24,8 @@ pub const REASON_TOO_LARGE: &str = "record_too_large";
 /// Reason of the rest of an input in which no value starts that can be recognised.
 pub const REASON_REST: &str = "json_rest_unreadable";
 
+/// The byte before each value of a JSON text sequence (RFC 7464).
+const RECORD_SEPARATOR: u8 = 0x1e;
 /// Number of brackets that may be open; the parser of a value allows no more.
 const DEPTH_MAX: u32 = 128;
 
@@ -156,7 +158,7 @@ impl<R: Read> ValueReader<R> {
                 let at = self.offset + self.buffer.len() as u64;
                 let detail = format!("{}; at byte {at} of the text", damage.detail);
                 let (offset, reason) = (damage.offset, damage.reason);
-                if !(damage.is_between_members() && self.value.is_none()) {
+                if !(damage.is_after_content() && self.value.is_none()) {
                     self.value = None;
                     self.at = self.buffer.len();
                     (self.lost, self.by_lines, self.blanks) = (true, true, None);
@@ -259,7 +261,8 @@ impl<R: Read> ValueReader<R> {
     /// Looks at a byte that is not in a value.
     fn between(&mut self, byte: u8, here: u64, starts_like_one: bool) {
         let is_mark = self.number == 0 && matches!(byte, 0xef | 0xbb | 0xbf);
-        let is_separator = matches!(byte, b',' | b'[' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+        let is_separator =
+            matches!(byte, b',' | b'[' | b']' | b' ' | b'\t' | b'\r' | b'\n' | RECORD_SEPARATOR);
         if is_mark {
             self.at += 1;
             return;
@@ -401,6 +404,7 @@ mod tests {
     fn values_are_found_however_they_are_laid_out() {
         let (one, two) = (r#"{"a": "}]\"{", "b": [{}, [1]]}"#, r#"{"c": 2}"#);
         for text in [
+            format!("\u{1e}{one}\n\u{1e}{two}\n"),
             format!("[{one},{two}]"),
             format!("[\n  {one},\n  {two}\n]\n"),
             format!("\u{feff}{one}\n{two}\n"),

@@ -93,6 +93,8 @@ pub struct Unpacker<R> {
     transcoder: Option<Transcoder>,
     as_text: bool,
     guesses: bool,
+    /// Returns whether content that is not packed starts with these bytes between two members.
+    plain_at: fn(&[u8]) -> bool,
 }
 
 enum Kind<R> {
@@ -119,6 +121,7 @@ impl<R: Read> Unpacker<R> {
             transcoder: None,
             as_text: false,
             guesses: true,
+            plain_at: |_| false,
         }
     }
 
@@ -133,6 +136,22 @@ impl<R: Read> Unpacker<R> {
     /// damaged ones of that form.
     pub fn without_guesses(self) -> Self {
         Self { guesses: false, ..self }
+    }
+
+    /// Makes the reader pass content that is not packed through if it follows a member and starts
+    /// so that `plain_at` returns `true`.
+    pub fn plain_at(self, plain_at: fn(&[u8]) -> bool) -> Self {
+        Self { plain_at, ..self }
+    }
+
+    /// Continues with the members that start with the last `count` bytes of the plain input that
+    /// was returned, or returns `false`; then these bytes are the start of the current piece.
+    pub(crate) fn unpack_last(&mut self, count: usize) -> io::Result<bool> {
+        let is_packed = |bytes: &[u8]| codec::form_here(bytes).is_some();
+        match &mut self.kind {
+            Kind::Gzip(reader) => reader.unpack_last(count, is_packed),
+            Kind::Start { .. } | Kind::Frames(_) => Ok(false),
+        }
     }
 
     /// Makes the reader convert text in UTF-16 to UTF-8.
@@ -193,7 +212,8 @@ impl<R: Read> Unpacker<R> {
         }
     }
 
-    /// Returns the offset in the input of the last piece's member; 0 for plain input.
+    /// Returns the offset in the input of the last piece's member; of plain input, that of its
+    /// start.
     pub fn member_offset(&self) -> u64 {
         match &self.kind {
             Kind::Start { .. } => 0,
@@ -245,14 +265,17 @@ impl<R: Read> Unpacker<R> {
         let Some(raw) = input.take() else { return Ok(()) };
         let whole = head.chain(raw);
         self.kind = match codec {
-            Some(codec) => Kind::Frames(Box::new(Frames::new(whole, codec, limits))),
+            Some(codec) => {
+                Kind::Frames(Box::new(Frames::new(whole, codec, limits).plain_at(self.plain_at)))
+            }
             None => {
                 let guessed = self.form == Form::Other && self.guesses;
                 let gzip = guessed || matches!(self.form, Form::Gzip | Form::Empty);
-                Kind::Gzip(Box::new(match gzip {
-                    true => GzipReader::new(whole, limits).ending_at(starts_frame),
+                let reader = match gzip {
+                    true => GzipReader::new(whole, limits),
                     false => GzipReader::of_plain(whole, limits),
-                }))
+                };
+                Kind::Gzip(Box::new(reader.ending_at(starts_frame).plain_at(self.plain_at)))
             }
         };
         Ok(())
@@ -277,10 +300,13 @@ impl<R: Read> Unpacker<R> {
         };
         self.form = codec::form_here(window.unread()).unwrap_or(Form::Gzip);
         self.kind = match codec::of(self.form) {
-            Some(codec) => Kind::Frames(Box::new(Frames::of_window(window, codec, self.limits))),
+            Some(codec) => {
+                let reader = Frames::of_window(window, codec, self.limits);
+                Kind::Frames(Box::new(reader.plain_at(self.plain_at)))
+            }
             None => {
                 let reader = GzipReader::of_members(window, self.limits);
-                Kind::Gzip(Box::new(reader.ending_at(starts_frame)))
+                Kind::Gzip(Box::new(reader.ending_at(starts_frame).plain_at(self.plain_at)))
             }
         };
         true

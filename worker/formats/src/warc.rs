@@ -12,10 +12,11 @@
 //!
 //! A record whose length does not fit costs the rest of its member if members hold one record each,
 //! as those of CommonCrawl do. Otherwise the next line that starts a record is searched, also in
-//! the body of a record that is too large to be held (`step_over`).
+//! the body of a record that is too large to be held (`search`).
 
 mod header;
 mod member_bytes;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use std::io::{self, Read};
 
 use super::gzip::{Damage, GzipLimits, InputDigest};
 use super::unpack::Unpacker;
-use header::{Defect, head_end, may_start_record, shown, version_line};
+use header::{Defect, head_end, may_start_record, shown};
 use member_bytes::{Boundary, MemberBytes};
 
 pub use header::Header;
@@ -47,8 +48,6 @@ pub const REASON_EMPTY_INPUT: &str = "empty_input";
 const TWO_LINE_ENDS: &[u8] = b"\r\n\r\n";
 /// How a record starts, in letters of any case.
 const RECORD_START: &[u8] = b"WARC/";
-/// Length of the longest version line: `WARC/0.17`, some blanks and the line end.
-const VERSION_MAX_BYTES: usize = 16;
 /// Number of line ends after a body that are looked at to find what follows.
 const ENDS_MAX_BYTES: usize = 64 << 10;
 
@@ -138,9 +137,6 @@ enum Framed {
     Damage(Damage),
 }
 
-/// The damage at which the search for the next record ended, if any.
-type Stopped = Option<Damage>;
-
 impl<R: Read> WarcReader<R> {
     /// Creates a reader with these limits.
     pub fn new(input: R, limits: WarcLimits) -> Self {
@@ -185,7 +181,7 @@ impl<R: Read> WarcReader<R> {
         };
         match framed {
             Framed::Defect((reason, detail)) => quarantined(offset, reason, detail),
-            Framed::Damage(Damage { offset, reason, detail }) => {
+            Framed::Damage(Damage { offset, reason, detail, .. }) => {
                 self.source.next_member();
                 quarantined(offset, reason, detail)
             }
@@ -220,10 +216,11 @@ impl<R: Read> WarcReader<R> {
                 let view = self.source.view();
                 let blank = view.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0));
                 let blank = blank.count();
-                if blank == 0 {
+                let is_odd = self.next_index > 0 && !may_start_record(&view[blank..]);
+                self.source.consume(blank);
+                if blank == 0 && !(is_odd && self.source.unpack_here()?) {
                     return Ok(true);
                 }
-                self.source.consume(blank);
                 continue;
             }
             match self.source.boundary() {
@@ -372,128 +369,11 @@ impl<R: Read> WarcReader<R> {
         next.is_some_and(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
-    /// Skips a record that is too large, in bounded memory. Its length is not trusted: if another
-    /// record may start before it ends, and the length is wrong, the source stays there.
-    fn step_over(
-        &mut self,
-        first_in_member: bool,
-        header_bytes: usize,
-        body_bytes: u64,
-    ) -> io::Result<Defect> {
-        self.keep_head(header_bytes);
-        let end = self.source.position().saturating_add(body_bytes);
-        let alone = self.one_a_member(first_in_member);
-        while !alone && self.find_record_start(end, true)? {
-            if self.ends_before(end)? {
-                let text = format!("`{body_bytes}`, and another record begins before");
-                return Ok((REASON_CONTENT_LENGTH_WRONG, text));
-            }
-            self.step_into_record();
-        }
-        let left = end.saturating_sub(self.source.position());
-        self.source.skip(left, true)?;
-        let text = format!("{body_bytes} bytes, {} at most", self.limits.record_max_bytes);
-        Ok((REASON_RECORD_TOO_LARGE, text))
-    }
-
-    /// Returns whether a record that is said to extend to `end` ends where another seems to start.
-    /// If `end` is no further than the limit of a record, what follows `end` decides. Otherwise it
-    /// is whether the other record is valid, which is wrong only for a record that quotes whole
-    /// ones.
-    fn ends_before(&mut self, end: u64) -> io::Result<bool> {
-        let left = end.saturating_sub(self.source.position());
-        let near = usize::try_from(left).ok().filter(|it| *it <= self.limits.record_max_bytes);
-        if let Some(left) = near {
-            return Ok(self.check_end(left)?.is_err());
-        }
-        if !self.source.fill_across(self.limits.record_max_bytes)? {
-            return Ok(true);
-        }
-        let Ok(header_bytes) = self.find_header()? else { return Ok(false) };
-        let header = Header::new(&self.source.view()[..header_bytes]);
-        let body_bytes = header.check(self.limits.header_max_fields).ok();
-        let body_bytes = body_bytes.and_then(|bytes| usize::try_from(bytes).ok());
-        match body_bytes.filter(|it| *it <= self.limits.record_max_bytes) {
-            Some(body_bytes) => Ok(self.check_end(header_bytes + body_bytes)?.is_ok()),
-            None => Ok(false),
-        }
-    }
-
-    /// Skips the version line, or at least a byte, so that the search cannot find it again.
-    fn step_into_record(&mut self) {
-        let view = self.source.view();
-        let step = version_line(view).unwrap_or(1).min(view.len());
-        self.source.consume(step);
-    }
-
     fn cut_off(&self, in_member: &'static str, place: &str) -> Defect {
         if self.source.input.is_plain() {
             (REASON_RECORD_TRUNCATED, format!("the input ends {place}"))
         } else {
             (in_member, format!("the gzip member ends {place}"))
-        }
-    }
-
-    /// Moves to the next record after a defect, or to the end of the member. Damage found on the
-    /// way includes the record.
-    fn resync(&mut self, first_in_member: bool) -> io::Result<Stopped> {
-        let across = self.source.members_end_anywhere();
-        if self.one_a_member(first_in_member) {
-            self.source.skip(u64::MAX, false)?;
-        } else if self.find_record_start(u64::MAX, across)? {
-            return Ok(None);
-        }
-        Ok(match self.source.boundary() {
-            Some(Boundary::Damage(damage)) => Some(damage.clone()),
-            Some(Boundary::MemberEnd | Boundary::InputEnd) | None => None,
-        })
-    }
-
-    /// Returns whether the current record has its member to itself, as far as is known.
-    fn one_a_member(&self, first_in_member: bool) -> bool {
-        first_in_member
-            && !self.shared_members
-            && !self.source.members_end_anywhere()
-            && !self.source.input.is_plain()
-            && self.source.members_started() > 1
-    }
-
-    /// Moves to the next version line; returns `false` if the boundary or `end`, a position in the
-    /// member, comes first. If `across` is set, members that continue this one are searched too.
-    fn find_record_start(&mut self, end: u64, across: bool) -> io::Result<bool> {
-        // The bytes before the view are the end of a head or the middle of a line.
-        let mut before = b'\n';
-        loop {
-            let view = self.source.view();
-            let room = end.saturating_sub(self.source.position());
-            let room = usize::try_from(room).unwrap_or(usize::MAX);
-            let enough = room <= view.len();
-            let view = &view[..view.len().min(room)];
-            let mut keep_from = view.len().saturating_sub(RECORD_START.len() - 1);
-            for at in memchr::memchr2_iter(RECORD_START[0], b'w', view) {
-                let line_start = if at == 0 { before } else { view[at - 1] } == b'\n';
-                if line_start && version_line(&view[at..]).is_some() {
-                    self.source.consume(at);
-                    return Ok(true);
-                }
-                let short = view.len() - at < VERSION_MAX_BYTES;
-                if line_start && short && may_start_record(&view[at..]) {
-                    keep_from = keep_from.min(at);
-                }
-            }
-            let extended = !enough && {
-                if keep_from > 0 {
-                    before = view[keep_from - 1];
-                }
-                self.source.consume(keep_from);
-                self.source.more()? || (across && self.source.join()?)
-            };
-            if !extended {
-                let left = end.saturating_sub(self.source.position());
-                let all = self.source.view().len();
-                self.source.consume(all.min(usize::try_from(left).unwrap_or(usize::MAX)));
-                return Ok(false);
-            }
         }
     }
 }

@@ -3,10 +3,13 @@
 //! `formats::json_lines` finds lines, their offsets and damage, and `formats::json_values` the
 //! objects of arrays and of texts that are not line by line; the slice interprets the objects. A
 //! line that JSON forbids, but Python reads, is read (`repair`), and so is one with a field that is
-//! repeated, null or of another type, unless that field is the text (`fields`). Other lines are
-//! quarantined with their location and a reason that names the rule.
+//! repeated, null or of another type, unless that field is the text (`fields`). Several objects on
+//! one line are as many rows (`objects`), and numbers keep their digits (`numbers`). Other lines
+//! are quarantined with their location and a reason that names the rule.
 
 mod fields;
+mod numbers;
+mod objects;
 mod repair;
 
 use std::io::{self, Read};
@@ -31,11 +34,11 @@ use thresher_unit::UnitError;
 pub(super) struct RowPlace {
     /// `<input>#<offset>`, the id of rows that have no other.
     pub(super) id: String,
-    /// The offset of the line in the input.
+    /// The offset of the row in the input.
     pub(super) offset: u64,
     /// The number of the line within the piece.
     pub(super) record: u64,
-    /// The length of the line in bytes.
+    /// The length of the row in bytes.
     pub(super) bytes: u64,
     /// Number of damaged sequences in the line, which U+FFFD replaces.
     pub(super) damaged: u64,
@@ -126,19 +129,32 @@ fn read_rows<T: DeserializeOwned>(
                 continue;
             }
         };
-        let id = format!("{}#{}", input.path(), line.offset);
-        let (offset, record, bytes) = (line.offset, line.number, line.bytes.len() as u64);
-        let mut place = RowPlace { id, offset, record, bytes, damaged: 0 };
-        match parse(line.bytes) {
+        if objects::trimmed(line.bytes).1.is_empty() && line.bytes.contains(&b'\x1e') {
+            continue;
+        }
+        let place = |from: usize, bytes: usize| {
+            let offset = line.offset + from as u64;
+            let id = format!("{}#{offset}", input.path());
+            RowPlace { id, offset, record: line.number, bytes: bytes as u64, damaged: 0 }
+        };
+        let mut take = |mut place: RowPlace, row: Parsed<T>| match row {
             Ok((row, damaged)) => {
                 place.damaged = damaged;
-                each(&place, row, sink)?;
+                each(&place, row, sink)
             }
             Err((reason, detail)) => {
                 let outcome =
                     RecordOutcome::Quarantined { id: &place.id, url: "", reason, detail: &detail };
-                sink(place.read_record(outcome))?;
+                sink(place.read_record(outcome))
             }
+        };
+        let whole = parse(objects::trimmed(line.bytes).1);
+        let parts = if whole.is_err() { objects::parts(line.bytes) } else { Vec::new() };
+        if parts.is_empty() {
+            take(place(0, line.bytes.len()), whole)?;
+        }
+        for part in parts {
+            take(place(part.start, part.len()), parse(&line.bytes[part]))?;
         }
     }
     rows.finish().map_err(|error| input.failed(&error))
@@ -158,13 +174,17 @@ fn open<'a>(
     Ok(LineReader::piece(input.open()?, line_max_bytes, piece, inside))
 }
 
-/// Parses a line and returns its row with the number of damaged sequences, or the reason and the
-/// detail for which it is quarantined.
-fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<(T, u64), (&'static str, String)> {
+/// A row with the number of damaged sequences, or the reason and the detail for which it is
+/// quarantined.
+type Parsed<T> = Result<(T, u64), (&'static str, String)>;
+
+/// Parses a row.
+fn parse<T: DeserializeOwned>(line: &[u8]) -> Parsed<T> {
     let Utf8Text { text, damaged } = utf8::read(line)
         .map_err(|at| ("invalid_utf8", format!("byte {at} of the line is not valid UTF-8")))?;
     // A type also accepts a list of its fields.
     let is_object = text.trim_ascii_start().starts_with('{');
+    let text = numbers::exact(&text);
     if is_object && let Ok(row) = serde_json::from_str(&text) {
         return Ok((row, damaged));
     }

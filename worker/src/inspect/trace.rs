@@ -252,7 +252,7 @@ impl fmt::Display for Sighting {
         writeln!(f, "  url     {}", line_of(&self.url))?;
         writeln!(f, "  id      {}", line_of(&self.id))?;
         writeln!(f, "  source  {source}")?;
-        writeln!(f, "  input   {input}, record {record}, at byte {offset}")?;
+        writeln!(f, "  input   {input}, at byte {offset}, record {record} of its piece")?;
         for (name, value) in
             [("lang  ", &self.language), ("hash  ", &self.content_hash), ("detail", &self.detail)]
         {
@@ -263,7 +263,8 @@ impl fmt::Display for Sighting {
         for document in &self.kept_documents {
             let KeptDocument { url, file, line, input, record, .. } = document;
             let [url, file, input] = [url, file, input].map(|text| line_of(text));
-            writeln!(f, "  kept    {url} in `{file}`, line {line} ({input}, record {record})")?;
+            let place = format!("{input}, record {record} of its piece");
+            writeln!(f, "  kept    {url} in `{file}`, line {line} ({place})")?;
         }
         if self.kept_documents.is_empty() && self.reason.as_deref() == Some(DUPLICATE) {
             writeln!(f, "  kept    none with this text")?;

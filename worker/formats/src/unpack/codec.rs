@@ -1,6 +1,7 @@
 //! The decoders of zstd, xz and bzip2 behind one interface: bytes in, bytes out, frame by frame.
 //!
 //! **Invariant:** a decoder takes no more memory than the constants below, whatever the input says.
+//! What it decoded before an error, such as a wrong checksum after the content, is not lost.
 
 use std::io;
 
@@ -15,6 +16,8 @@ use crate::gzip;
 /// `zstd --ultra -22`, and of `--long` without a number. A decoder only touches as much of its
 /// window as it has unpacked, so small frames of `--long=31` take little memory.
 pub const WINDOW_MAX_BYTES: u64 = 1 << 27;
+/// Number of bytes with which the decoder of zstd starts when it reads block by block.
+const ZSTD_START_BYTES: usize = 5;
 /// The largest window that the format allows.
 const WINDOW_MAX_LOG: u32 = 31;
 /// Largest memory of an xz decoder in KiB: four times that of `xz -9`.
@@ -38,14 +41,20 @@ pub(super) struct Zstd {
     window: u64,
     /// Bytes that came out of the current frame.
     produced: u64,
+    /// Number of bytes that the decoder takes for the next block. Before the first step it takes
+    /// all there are, because most frames are short and sound.
+    next_input: Option<usize>,
 }
 
 /// What one step of a decoder did.
+#[derive(Default)]
 pub(super) struct Stepped {
     pub(super) consumed: usize,
     pub(super) produced: usize,
     /// Whether the frame has ended.
     pub(super) done: bool,
+    /// Why the rest of the frame cannot be decoded.
+    pub(super) refused: Option<Refused>,
 }
 
 /// Why a frame cannot be decoded.
@@ -93,8 +102,8 @@ fn is_frame(form: Form, bytes: &[u8]) -> bool {
         return true;
     }
     let mut output = [0; PROBE_BYTES];
-    let step = codec.begin(bytes).and_then(|()| codec.step(bytes, &mut output, false));
-    step.is_ok_and(|step| step.produced > 0 || step.done)
+    let step = codec.begin(bytes).map(|()| codec.step(bytes, &mut output, false));
+    step.is_ok_and(|step| step.refused.is_none() && (step.produced > 0 || step.done))
 }
 
 /// Size of the output of a frame that is unpacked to recognise it.
@@ -148,24 +157,19 @@ impl Codec {
     }
 
     /// Decodes some of the current frame. `ended`: nothing follows `input`.
-    pub(super) fn step(
-        &mut self,
-        input: &[u8],
-        output: &mut [u8],
-        ended: bool,
-    ) -> Result<Stepped, Refused> {
+    pub(super) fn step(&mut self, input: &[u8], output: &mut [u8], ended: bool) -> Stepped {
         match self {
             Self::Zstd(zstd) => zstd.step(input, output),
             Self::Xz(stream) => step_xz(stream, input, output, ended),
             Self::Bzip2(decoder) => {
                 let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
                 let status = decoder.decompress(input, output);
-                let status = status.map_err(|error| Refused::Damaged(error.to_string()))?;
-                Ok(Stepped {
+                Stepped {
                     consumed: (decoder.total_in() - before_in) as usize,
                     produced: (decoder.total_out() - before_out) as usize,
-                    done: matches!(status, Status::StreamEnd),
-                })
+                    done: matches!(status, Ok(Status::StreamEnd)),
+                    refused: status.err().map(|error| Refused::Damaged(error.to_string())),
+                }
             }
         }
     }
@@ -186,6 +190,7 @@ impl Codec {
 impl Zstd {
     fn begin(&mut self, frame: &[u8]) -> Result<(), Refused> {
         (self.window, self.produced) = (window_bytes(frame).unwrap_or(0), 0);
+        self.next_input = None;
         let damaged = |error: io::Error| Refused::Damaged(error.to_string());
         if let Some(decoder) = &mut self.decoder {
             return decoder.reinit().map_err(damaged);
@@ -196,51 +201,69 @@ impl Zstd {
         Ok(())
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Stepped, Refused> {
+    /// Decodes all of a short frame, or a block. The library gives nothing of what it decoded in a
+    /// call that fails, so a frame whose first step fails starts again block by block.
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Stepped {
+        let refused = |refused| Stepped { refused: Some(refused), ..Stepped::default() };
+        let damaged = |error: io::Error| refused(Refused::Damaged(error.to_string()));
+        let Some(decoder) = &mut self.decoder else {
+            return refused(Refused::Damaged("no frame".to_owned()));
+        };
         let large = self.window > WINDOW_MAX_BYTES;
         let memory = Refused::Memory(self.window >> 10, WINDOW_MAX_BYTES >> 10);
-        let Some(decoder) = &mut self.decoder else {
-            return Err(Refused::Damaged("no frame".to_owned()));
-        };
-        let status = match decoder.run_on_buffers(input, output) {
-            Ok(status) => status,
-            Err(error) if large && error.to_string().contains("llocation") => return Err(memory),
-            Err(error) => return Err(Refused::Damaged(error.to_string())),
-        };
-        self.produced += status.bytes_written as u64;
-        if large && self.produced > WINDOW_MAX_BYTES {
-            return Err(memory);
+        let wanted = self.next_input.unwrap_or(usize::MAX);
+        let mut result = decoder.run_on_buffers(&input[..input.len().min(wanted)], output);
+        if result.is_err() && self.next_input.is_none() {
+            if let Err(error) = decoder.reinit() {
+                return damaged(error);
+            }
+            let start = input.len().min(ZSTD_START_BYTES);
+            result = decoder.run_on_buffers(&input[..start], output);
         }
-        Ok(Stepped {
+        let status = match result {
+            Ok(status) => status,
+            Err(error) if large && error.to_string().contains("llocation") => {
+                return refused(memory);
+            }
+            Err(error) => return damaged(error),
+        };
+        self.next_input = Some(status.remaining.max(1));
+        self.produced += status.bytes_written as u64;
+        Stepped {
             consumed: status.bytes_read,
             produced: status.bytes_written,
             done: status.remaining == 0,
-        })
+            refused: (large && self.produced > WINDOW_MAX_BYTES).then_some(memory),
+        }
     }
 }
 
-fn step_xz(
-    stream: &mut XzStream,
-    input: &[u8],
-    output: &mut [u8],
-    ended: bool,
-) -> Result<Stepped, Refused> {
+fn step_xz(stream: &mut XzStream, input: &[u8], output: &mut [u8], ended: bool) -> Stepped {
     let action = if ended { Action::Finish } else { Action::Run };
-    match stream.process(input, output, action) {
-        Ok(result) => Ok(Stepped {
-            consumed: result.bytes_consumed,
-            produced: result.bytes_produced,
-            done: result.status == XzStatus::StreamEnd,
-        }),
-        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-            let needed = stream.memory_usage().unwrap_or(u32::MAX);
-            Err(Refused::Memory(u64::from(needed), u64::from(XZ_MEMORY_MAX_KIB)))
+    let (before_in, before_out) = (stream.total_in(), stream.total_out());
+    let result = stream.process(input, output, action);
+    let stepped = Stepped {
+        consumed: (stream.total_in() - before_in) as usize,
+        produced: (stream.total_out() - before_out) as usize,
+        ..Stepped::default()
+    };
+    match result {
+        Ok(result) => Stepped { done: result.status == XzStatus::StreamEnd, ..stepped },
+        // The caller sees that nothing more comes. A stream that has failed so fails again.
+        Err(error)
+            if error.kind() == io::ErrorKind::UnexpectedEof || (ended && input.is_empty()) =>
+        {
+            Stepped { consumed: input.len(), ..stepped }
         }
-        // The caller sees that nothing more comes.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Ok(Stepped { consumed: input.len(), produced: 0, done: false })
+        Err(error) => {
+            let refused = if error.kind() == io::ErrorKind::OutOfMemory {
+                let needed = stream.memory_usage().unwrap_or(u32::MAX);
+                Refused::Memory(u64::from(needed), u64::from(XZ_MEMORY_MAX_KIB))
+            } else {
+                Refused::Damaged(error.to_string())
+            };
+            Stepped { refused: Some(refused), ..stepped }
         }
-        Err(error) => Err(Refused::Damaged(error.to_string())),
     }
 }
 

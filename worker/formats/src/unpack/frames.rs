@@ -43,6 +43,8 @@ pub(super) struct Frames<R> {
     any_whole: bool,
     /// Whether reading has ended at another packing.
     stopped: bool,
+    /// Returns whether content that is not packed starts with these bytes between two frames.
+    plain_at: fn(&[u8]) -> bool,
 }
 
 enum State {
@@ -75,7 +77,13 @@ impl<R: Read> Frames<R> {
             produced: 0,
             rework_bytes: 0,
             stopped: false,
+            plain_at: |_| false,
         }
+    }
+
+    /// Makes the reader end before bytes between two frames for which this returns `true`.
+    pub(super) fn plain_at(self, plain_at: fn(&[u8]) -> bool) -> Self {
+        Self { plain_at, ..self }
     }
 
     /// Returns whether reading has ended at bytes of another packing.
@@ -144,7 +152,7 @@ impl<R: Read> Frames<R> {
             return self.skippable(sign);
         }
         if !self.codec.starts(bytes) {
-            self.stopped = codec::form_here(bytes).is_some();
+            self.stopped = (self.plain_at)(bytes) || codec::form_here(bytes).is_some();
             if self.stopped {
                 self.state = State::Ended;
                 return Ok(None);
@@ -173,20 +181,18 @@ impl<R: Read> Frames<R> {
             }
             let input = self.window.unread();
             let ended = self.window.ended();
-            let step = match self.codec.step(input, &mut self.output[filled..], ended) {
-                Ok(step) => step,
-                Err(refused) => {
-                    if let Some(event) = self.refused(refused)? {
-                        return Ok(event);
-                    }
-                    break;
-                }
-            };
+            let step = self.codec.step(input, &mut self.output[filled..], ended);
             let stuck = step.consumed == 0 && step.produced == 0 && !step.done;
             let at_end = ended && step.consumed == input.len();
             self.window.consume(step.consumed);
             filled += step.produced;
             self.produced += step.produced as u64;
+            if let Some(refused) = step.refused {
+                if let Some(event) = self.refused(refused)? {
+                    return Ok(event);
+                }
+                break;
+            }
             if step.done {
                 self.state = State::Between;
                 self.any_whole = true;
@@ -241,7 +247,7 @@ impl<R: Read> Frames<R> {
     /// Enters the state of damage, which the next event reports.
     fn broken(&mut self, what: usize, detail: String) -> Option<Event> {
         let reason = self.codec.reasons()[what];
-        self.state = State::Broken(Damage { offset: self.member_offset, reason, detail });
+        self.state = State::Broken(Damage::new(self.member_offset, reason, detail));
         None
     }
 

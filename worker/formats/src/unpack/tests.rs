@@ -363,3 +363,42 @@ fn utf_16_becomes_utf_8_however_it_is_packed_and_cut() {
         assert_eq!(str::from_utf8(&all), Ok(expected), "{}", input.escape_ascii());
     }
 }
+
+#[test]
+fn what_is_before_a_wrong_checksum_or_a_cut_is_not_lost() {
+    let zstd_checked = |content: &[u8]| {
+        let mut writer = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        writer.include_checksum(true).unwrap();
+        writer.write_all(content).unwrap();
+        writer.finish().unwrap()
+    };
+    for content in [b"{\"a\": 1}\n".to_vec(), b"{\"b\": 2}\n".repeat(100_000), noise(200_000)] {
+        // The byte before the end that belongs to a checksum. An xz stream ends with an index.
+        for (input, from_end) in [
+            (packed(Form::Gzip, &content), 1),
+            (packed(Form::Gzip, &content), 8),
+            (zstd_checked(&content), 1),
+            (packed(Form::Bzip2, &content), 2),
+            (packed(Form::Xz, &content), 1),
+            (packed(Form::Xz, &content), 12),
+        ] {
+            let mut wrong = input.clone();
+            wrong[input.len() - from_end] ^= 0x55;
+            for step in [1000, 1 << 20] {
+                let trickle = Trickle(&wrong, step);
+                let (all, _, damaged) = read(&mut Unpacker::new(trickle, GzipLimits::default()));
+                let form = Form::of(&input);
+                assert_eq!(damaged.len(), 1, "{form} -{from_end}: {damaged:?}");
+                assert!(all == content, "{form} -{from_end}: {} of {}", all.len(), content.len());
+            }
+        }
+    }
+    let content = noise(600_000);
+    for form in FORMS {
+        let input = packed(form, &content);
+        let (all, _, damaged) = read(&mut unpacker(&input[..input.len() / 2]));
+        assert_eq!(damaged.len(), 1, "{form}");
+        let least = content.len() / 2 - (1 << 20);
+        assert!(all.len() > least && content.starts_with(&all), "{form}: {}", all.len());
+    }
+}

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use super::RECORD_START;
+use super::header::version_line;
 use crate::gzip::{Damage, Event};
 use crate::unpack::Unpacker;
 
@@ -46,6 +47,7 @@ pub(super) struct MemberBytes<R> {
 
 impl<R: Read> MemberBytes<R> {
     pub(super) fn new(input: Unpacker<R>) -> Self {
+        let input = input.plain_at(starts_plain_record);
         Self {
             input,
             carry: Vec::new(),
@@ -78,8 +80,8 @@ impl<R: Read> MemberBytes<R> {
     /// Returns the offset in the input of the member in which the view starts; in plain input, of
     /// the view itself.
     pub(super) fn offset(&self) -> u64 {
-        if self.input.is_plain() {
-            return self.position;
+        if self.ahead.is_none() && self.input.is_plain() {
+            return self.input.member_offset() + self.position;
         }
         self.starts.front().map_or_else(|| self.input.member_offset(), |(_, offset)| *offset)
     }
@@ -100,6 +102,23 @@ impl<R: Read> MemberBytes<R> {
         while self.starts.get(1).is_some_and(|(start, _)| *start <= self.position) {
             self.starts.pop_front();
         }
+    }
+
+    /// Continues with the packed members that follow plain records, if they start with the view.
+    pub(super) fn unpack_here(&mut self) -> io::Result<bool> {
+        if !self.input.is_plain() || self.boundary.is_some() || self.ahead.is_some() {
+            return Ok(false);
+        }
+        let found = self.input.unpack_last(self.view().len());
+        // The view is the start of the piece, whatever was found.
+        self.carry.clear();
+        (self.at, self.in_carry) = (0, false);
+        let found = found?;
+        if found {
+            (self.position, self.started) = (0, false);
+            self.starts.clear();
+        }
+        Ok(found)
     }
 
     /// Extends the view to at least `wanted` bytes; returns `false` if the boundary comes first.
@@ -243,6 +262,13 @@ impl<R: Read> MemberBytes<R> {
             self.carry = Vec::new();
         }
     }
+}
+
+/// Returns whether a record that is not packed starts after a member, or after what may be between
+/// two records.
+fn starts_plain_record(bytes: &[u8]) -> bool {
+    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
+    version_line(&bytes[blank..]).is_some()
 }
 
 /// Returns whether the first bytes of a member start a record.

@@ -52,7 +52,6 @@ fn other_rows_are_quarantined_with_the_rule_that_they_break() {
         (b"\"text\"", "json_not_an_object"),
         (b"null", "json_not_an_object"),
         (br#"{"text": "a""#, "invalid_json"),
-        (br#"{"text": "a"} {}"#, "invalid_json"),
         (br#"{'text': 'a'}"#, "invalid_json"),
         (b"{\"text\": \"\xff\xff\"}", "invalid_utf8"),
         (b"{\"text\": \"caf\xe9 cr\xe8me\"}", "invalid_utf8"),
@@ -63,11 +62,33 @@ fn other_rows_are_quarantined_with_the_rule_that_they_break() {
 }
 
 #[test]
+fn every_object_of_a_line_is_a_row() {
+    let rows = |text: &[u8]| -> Vec<(u64, String)> {
+        let seen = read_bytes(&C4, "c4", "x.json", text);
+        seen.iter().map(|one| (one.offset(), one.outcome())).collect()
+    };
+    let row = |at: u64, outcome: &str| (at, outcome.to_owned());
+    let two = br#"{"text": "a"}{"text": "b"}"#;
+    assert_eq!(rows(two), [row(0, "a"), row(13, "b")]);
+    let sequence = b"\x1e{\"text\": \"a\"}\n\x1e{\"text\": \"b\"}\n\x1e\n";
+    assert_eq!(rows(sequence), [row(0, "a"), row(15, "b")]);
+    let bad = br#"{"text": "a"} {} x {"text": "b"} {"text": "c"#;
+    let expected = [row(0, "a"), row(14, "json_no_text"), row(17, "invalid_json"), row(19, "b")];
+    let found = rows(bad);
+    assert_eq!(found[..4], expected);
+    assert_eq!(found[4..], [row(33, "invalid_json")]);
+}
+
+#[test]
 fn fields_of_another_type_are_read_as_their_digits_or_not_at_all() {
     let line = br#"{"text": "a", "url": 5, "timestamp": ["x"]}"#;
     let seen = read_bytes(&C4, "c4", "x.json", line);
     let Seen::Page { url, date, .. } = &seen[0] else { panic!("{seen:?}") };
     assert_eq!((url.as_str(), date.as_str()), ("5", ""));
+    let large = br#"{"text": "a", "url": 12345678901234567890123}"#;
+    let seen = read_bytes(&C4, "c4", "x.json", large);
+    let Seen::Page { url, .. } = &seen[0] else { panic!("{seen:?}") };
+    assert_eq!(url, "12345678901234567890123");
     let (row, _): (Map<String, Value>, u64) = parse(br#"{"a": 1, "b": NaN, "a": 2}"#).unwrap();
     assert_eq!(row, Map::from_iter([("a".into(), 2.into()), ("b".into(), Value::Null)]));
 }

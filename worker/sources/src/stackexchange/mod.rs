@@ -171,7 +171,7 @@ impl<'r, 't> Reading<'r, 't> {
                     at
                 }
                 Err(error) => {
-                    let Damage { offset, reason, detail } = failed(&error)?;
+                    let Damage { offset, reason, detail, .. } = failed(&error)?;
                     self.quarantine((offset, 0), reason, &detail)?;
                     continue;
                 }

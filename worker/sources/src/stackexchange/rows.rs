@@ -12,6 +12,7 @@
 //! block.
 
 use std::io::{self, BufRead};
+use std::ops::Range;
 
 use memchr::memmem;
 use thresher_formats::piece::Piece;
@@ -23,8 +24,8 @@ const START: &[u8] = b"<row";
 const COMMENT: &[u8] = b"<!--";
 const COMMENT_END: &[u8] = b"-->";
 
-/// Length of the longest comment.
-pub(super) const COMMENT_BYTES: u64 = 64 << 10;
+/// Length of the longest comment. A reader of a piece looks this far back.
+pub(super) const COMMENT_BYTES: u64 = 1 << 20;
 /// Number of bytes of a piece that a comment which starts before it can have as its start.
 pub(super) const LOOK_AHEAD_BYTES: u64 = COMMENT.len() as u64 - 1;
 
@@ -45,6 +46,17 @@ pub(super) struct Rows<R> {
     comment: Option<u64>,
     /// The offset of a start of a comment that is none, because it has no end.
     unended: Option<u64>,
+    /// Offsets between which no comment ends, so that they are searched once.
+    no_end: Range<u64>,
+}
+
+/// What is between two rows.
+#[derive(Default)]
+struct Between {
+    /// Number of bytes at its start that are the frame of the file.
+    frame: u64,
+    /// What follows, as far as it is kept.
+    rest: Vec<u8>,
 }
 
 /// A row with its offset and its length.
@@ -65,8 +77,8 @@ impl<R: BufRead> Rows<R> {
         let skips = at > 0 || piece.length == 0;
         let before = at.saturating_sub((around.len() as u64).saturating_sub(LOOK_AHEAD_BYTES));
         let comment = comment_after(None, before, around);
-        let (held, head, unended) = (Vec::new(), 0, None);
-        Self { input, held, head, at, until, max_bytes, skips, comment, unended }
+        let (held, head, unended, no_end) = (Vec::new(), 0, None, 0..0);
+        Self { input, held, head, at, until, max_bytes, skips, comment, unended, no_end }
     }
 
     /// Returns the next row with its offset and its length. After an error of an input that can be
@@ -147,7 +159,11 @@ impl<R: BufRead> Rows<R> {
     /// `start`, and has not ended before the position `from`.
     fn comment_end(&mut self, start: u64, from: usize) -> io::Result<Option<usize>> {
         let most = (start + COMMENT_BYTES).saturating_sub(self.offset()) as usize;
+        let first = self.offset() + from as u64;
         let mut seen = from;
+        if self.no_end.contains(&first) {
+            seen += (self.no_end.end - first) as usize;
+        }
         loop {
             let view = &self.held[self.head..];
             let length = view.len().min(most);
@@ -155,7 +171,10 @@ impl<R: BufRead> Rows<R> {
             if let Some(end) = rest.and_then(|rest| memmem::find(rest, COMMENT_END)) {
                 return Ok(Some(seen + end + COMMENT_END.len()));
             }
-            seen = from.max(length.saturating_sub(COMMENT_END.len() - 1));
+            seen = seen.max(length.saturating_sub(COMMENT_END.len() - 1));
+            let end = self.offset() + seen as u64;
+            let known = self.no_end.contains(&first);
+            self.no_end = if known { self.no_end.start..end } else { first..end };
             if length == most || !self.more()? {
                 return Ok(None);
             }
@@ -193,7 +212,7 @@ impl<R: BufRead> Rows<R> {
     fn find_start(&mut self, until: u64) -> io::Result<Option<Placed>> {
         let from = self.offset();
         // What is before the row, as far as it is needed.
-        let mut between = Vec::new();
+        let mut between = Between::default();
         loop {
             let found = self.row_from(0)?;
             // A start can continue in the next block.
@@ -209,18 +228,24 @@ impl<R: BufRead> Rows<R> {
                 break;
             }
         }
-        let frame = frame_len(&between);
-        if std::mem::take(&mut self.skips) || frame == between.len() {
+        if std::mem::take(&mut self.skips) || between.rest.is_empty() {
             return Ok(None);
         }
-        let start = from + frame as u64;
+        let start = from + between.frame;
         Ok(Some((start, self.offset() - start, malformed("text that is not a `<row …/>`"))))
     }
 
-    /// Moves forward, and keeps the bytes up to the greatest length of a row.
-    fn pass(&mut self, length: usize, kept: &mut Vec<u8>) {
-        let room = self.max_bytes.saturating_sub(kept.len());
-        kept.extend_from_slice(&self.held[self.head..self.head + length.min(room)]);
+    /// Moves forward, and keeps what is not the frame of the file, up to the greatest length of a
+    /// comment.
+    fn pass(&mut self, length: usize, between: &mut Between) {
+        let room = (COMMENT_BYTES as usize).saturating_sub(between.rest.len());
+        if room > 0 && length > 0 {
+            let passed = &self.held[self.head..self.head + length.min(room)];
+            between.rest.extend_from_slice(passed);
+            let frame = frame_len(&between.rest);
+            between.rest.drain(..frame);
+            between.frame += frame as u64;
+        }
         self.consume(length);
     }
 
@@ -297,9 +322,13 @@ fn close_of(bytes: &[u8], quote: &mut Option<u8>) -> Option<usize> {
 /// Returns the length of what a file has before, between and after its rows: blanks, comments,
 /// declarations, and the tags of the file.
 fn frame_len(text: &[u8]) -> usize {
-    let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut rest = text;
     loop {
         rest = rest.trim_ascii_start();
+        if let Some(after) = rest.strip_prefix(b"\xef\xbb\xbf") {
+            rest = after;
+            continue;
+        }
         let end: &[u8] = match rest {
             [b'<', b'!', b'-', b'-', ..] => b"-->",
             [b'<', b'?', ..] => b"?>",

@@ -13,10 +13,14 @@ use std::io::{BufRead, BufReader, Read};
 
 use bzip2::read::MultiBzDecoder;
 
+use super::streams;
 use thresher_formats::piece::Piece;
+use thresher_storage::{Known, Location, ReadOptions};
 
 /// Length in bytes of the longest line of an index.
 const MAX_LINE_BYTES: u64 = 4 << 10;
+/// Number of bytes that show whether a stream starts.
+const START_BYTES: u64 = 10;
 
 /// Returns the path of a dump's index, or `None` if the dump is not a multistream dump.
 pub(super) fn path_of(dump: &str) -> Option<String> {
@@ -31,6 +35,33 @@ pub(super) fn path_of(dump: &str) -> Option<String> {
 /// Returns whether an input is an index.
 pub(super) fn is_index(path: &str) -> bool {
     path.ends_with(".bz2") && path.contains("-multistream-index") && path.contains(".txt")
+}
+
+/// Returns whether streams start where the first and the last piece do that the index gave: two
+/// requests, however long the dump is. With an index of another dump, every piece would read some
+/// of the next stream in vain.
+pub(super) fn fits(dump: &Location, bytes: u64, pieces: &[Piece]) -> bool {
+    let known = Known { bytes: Some(bytes), listed: true, ..Known::default() };
+    let options = ReadOptions { known, ..ReadOptions::default() };
+    let starts_stream = |piece: &Piece| {
+        let end = piece.offset.saturating_add(START_BYTES).min(bytes);
+        let reader = thresher_storage::open_range(dump, piece.offset..end, &options).ok()?;
+        let mut start = Vec::new();
+        reader.take(START_BYTES).read_to_end(&mut start).ok()?;
+        Some(streams::starts_stream(&start))
+    };
+    let cuts = pieces.get(1).into_iter().chain(pieces.last());
+    let mut cuts = cuts.filter(|piece| piece.offset > 0);
+    // A dump that cannot be read now is reported when its units read it.
+    let wrong = cuts.find(|piece| starts_stream(piece) == Some(false));
+    if let Some(piece) = wrong {
+        tracing::warn!(
+            %dump,
+            offset = piece.offset,
+            "the index of the dump names an offset at which no stream starts, and is not used"
+        );
+    }
+    wrong.is_none()
 }
 
 /// Returns pieces of about `target_bytes` of a dump with `bytes` bytes, or `None` if the index is
@@ -99,6 +130,23 @@ mod tests {
         assert_eq!(cut(1), [(0, 100), (100, 50), (150, 150), (300, 120), (420, 80)]);
         assert_eq!(cut(120), [(0, 150), (150, 150), (300, 120), (420, 80)]);
         assert_eq!(cut(1000), [(0, 500)]);
+    }
+
+    #[test]
+    fn an_index_of_another_dump_is_not_used() {
+        let streams: Vec<Vec<u8>> = (0..4).map(|n| packed(&format!("stream {n}"))).collect();
+        let dump = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(dump.path(), streams.concat()).unwrap();
+        let (location, bytes) = (Location::from(dump.path()), streams.concat().len() as u64);
+        let starts: Vec<u64> = (0..4).map(|n| streams[..n].concat().len() as u64).collect();
+        let of = |offsets: [u64; 3]| {
+            let lines: String = offsets.iter().map(|at| format!("{at}:1:A\n")).collect();
+            let pieces = pieces(&packed(&lines)[..], bytes, 1).unwrap();
+            fits(&location, bytes, &pieces)
+        };
+        assert!(of([starts[1], starts[2], starts[3]]));
+        assert!(!of([starts[1] + 1, starts[2], starts[3]]));
+        assert!(!of([starts[1], starts[2], starts[3] + 5]));
     }
 
     #[test]

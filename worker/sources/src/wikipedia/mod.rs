@@ -26,7 +26,7 @@ use super::{
 use crate::locate;
 use namespaces::{ARTICLES, namespace_of, prefixes_of, siteinfo};
 use pages::{Found, PageFinder, WikiPage, parse};
-use streams::{BzStreams, Damage as StreamDamage};
+use streams::{BzStreams, Damage as StreamDamage, DumpEnd};
 use thresher_formats::form::Form as InputForm;
 use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
@@ -40,6 +40,8 @@ use wikitext::{Form, LinkPrefixes, is_redirect, strip};
 /// Number of bytes of the head of a dump that are read.
 const HEAD_BYTES: u64 = 1 << 20;
 const LICENCE: &str = "CC-BY-SA";
+/// The reason of a dump that is not in bzip2 and ends before the end tag of its root.
+const DUMP_TRUNCATED: &str = "dump_truncated";
 
 /// The reader of the slice `wikipedia`. Each dump has one language.
 pub struct Wikipedia;
@@ -66,7 +68,11 @@ impl Source for Wikipedia {
         }
         let by_index =
             match thresher_storage::open(&locate(input.source, &index)?, &ReadOptions::default()) {
-                Ok(reader) => index::pieces(reader, bytes, target_bytes),
+                Ok(reader) => {
+                    let dump = locate(input.source, input.path)?;
+                    let pieces = index::pieces(reader, bytes, target_bytes);
+                    pieces.filter(|pieces| index::fits(&dump, bytes, pieces))
+                }
                 Err(StorageError::NotFound { .. } | StorageError::Refused { .. }) => None,
                 Err(error) => return Err(error.into()),
             };
@@ -92,11 +98,18 @@ impl Source for Wikipedia {
             return dump.read_whole(job, input, sink);
         }
         let piece = input.piece().unwrap_or(Piece { offset: 0, length: u64::MAX });
+        if dump.is_utf_16 {
+            // Streams are cut between bytes of a character, so the first piece has all pages.
+            if piece.offset == 0 {
+                dump.read_whole(job, input, sink)?;
+            }
+            return input.digest();
+        }
         let reader = HashedReader::up_to(input.open()?, piece.length);
         let joined = !input.path().contains("-multistream");
         let mut streams = BzStreams::new(reader, piece.offset, piece.range().end, joined);
         let mut finder = PageFinder::new(job.wikipedia.max_page_bytes.0 as usize);
-        let mut reading = Reading { dump: &dump, record: 0, sink };
+        let mut reading = Reading { dump: &dump, record: 0, is_cut: false, sink };
         while streams.next_stream().map_err(|error| input.failed(&error))? {
             reading.stream(input, &mut streams, &mut finder)?;
         }
@@ -158,18 +171,24 @@ impl Dump {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let unpacked = input.unpacked(&forms::WIKIPEDIA, GzipLimits::default())?.as_text();
-        let mut reader = UnpackedReader::new(unpacked);
+        let mut reader = Ending { text: UnpackedReader::new(unpacked), end: DumpEnd::default() };
         let mut finder = PageFinder::new(job.wikipedia.max_page_bytes.0 as usize);
-        let mut reading = Reading { dump: self, record: 0, sink };
+        let mut reading = Reading { dump: self, record: 0, is_cut: false, sink };
+        let mut is_known = false;
         while let Some(damage) = reading.pages(input, 0, &mut reader, &mut finder)? {
-            let Damage { offset, reason, detail } = damage;
+            let Damage { offset, reason, detail, .. } = damage;
+            is_known |= reason.ends_with("_truncated");
             finder.reset();
             reading.quarantine(offset, reason, &detail)?;
+        }
+        // A page that is cut off was reported, and an excerpt without a root has no end tag.
+        if self.has_root && !is_known && !reading.is_cut && reader.end.is_missing() {
+            reading.quarantine(0, DUMP_TRUNCATED, streams::NO_END_TAG)?;
         }
         if reading.record == 0 {
             reading.empty_dump(job)?;
         }
-        reader.finish().map_err(|error| input.failed(&error))
+        reader.text.finish().map_err(|error| input.failed(&error))
     }
 
     fn url(&self, title: &str) -> String {
@@ -194,6 +213,20 @@ impl Dump {
         }
         let text = strip(&page.text, &self.prefixes, self.form);
         if text.trim().is_empty() { Err("wikipedia/empty") } else { Ok(text) }
+    }
+}
+
+/// The text of a dump that is read as a whole, with its last bytes.
+struct Ending<R> {
+    text: UnpackedReader<R>,
+    end: DumpEnd,
+}
+
+impl<R: Read> Read for Ending<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.text.read(buffer)?;
+        self.end.push(&buffer[..count]);
+        Ok(count)
     }
 }
 
@@ -234,6 +267,8 @@ fn percent_encoded(title: &str) -> String {
 struct Reading<'r, 't> {
     dump: &'r Dump,
     record: u64,
+    /// Whether the last page is cut off.
+    is_cut: bool,
     sink: &'r mut RecordSink<'t>,
 }
 
@@ -271,7 +306,7 @@ impl Reading<'_, '_> {
         &mut self,
         input: &Input<'_>,
         offset: u64,
-        reader: &mut UnpackedReader<R>,
+        reader: &mut Ending<R>,
         finder: &mut PageFinder,
     ) -> Result<Option<Damage>, UnitError> {
         loop {
@@ -287,6 +322,7 @@ impl Reading<'_, '_> {
     }
 
     fn found(&mut self, offset: u64, found: Found<'_>) -> Result<(), UnitError> {
+        self.is_cut = matches!(found, Found::Cut(_));
         match found {
             Found::Whole(page) => self.page(offset, page),
             Found::TooLarge(bytes) => {

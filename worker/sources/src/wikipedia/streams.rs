@@ -27,6 +27,8 @@ const END: &[u8] = &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
 const DAMAGED: &str = "bzip2_damaged";
 /// The reason of a dump that ends after a stream, but before the end tag of its root.
 pub(super) const TRUNCATED: &str = "bzip2_truncated";
+/// What is wrong with a dump that ends early.
+pub(super) const NO_END_TAG: &str = "the dump ends before its end tag `</mediawiki>`";
 
 /// The damage of a stream, or of what is between two.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +161,7 @@ impl<R: Read> BzStreams<R> {
             let damage = if is_gap && !nothing {
                 Some((DAMAGED, "the bytes here are not a bzip2 stream, and one is expected"))
             } else if self.ended && !is_stream && self.end.is_missing() {
-                Some((TRUNCATED, "the dump ends before its end tag `</mediawiki>`"))
+                Some((TRUNCATED, NO_END_TAG))
             } else {
                 None
             };
@@ -203,6 +205,11 @@ impl<R: Read> BzStreams<R> {
         self.ended = read? == 0;
         Ok(())
     }
+}
+
+/// Returns whether a stream starts with these bytes.
+pub(super) fn starts_stream(bytes: &[u8]) -> bool {
+    magic(&bytes[..bytes.len().min(MAGIC_BYTES)]) == Some(0)
 }
 
 /// Finds the start of a stream.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use blake3::Hash;
 use thresher_dedup::KEY_FILE;
 use thresher_dedup::keys::KeyCollector;
-use thresher_domain::{Counter, Measure};
+use thresher_domain::{Counter, Measure, is_of_input};
 use thresher_job::{DocumentKey, JobSpec, SourceSpec};
 use thresher_proto::pb::{self, Stage};
 
@@ -28,6 +28,8 @@ use thresher_unit::staging::{
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
+/// Number of bytes of the name of a damaged input that are reported.
+const DAMAGED_NAME_BYTES: usize = 160;
 /// Memory for sorting the keys of a unit's documents.
 const SORT_BYTES: usize = 16 << 20;
 
@@ -48,6 +50,8 @@ pub(super) struct UnitWriter<'j> {
     /// The row of the input that is being read, and the row of the last document's input.
     input: u64,
     last_input: Option<u64>,
+    /// The row of the last input with damage.
+    last_damaged: Option<u64>,
 }
 
 impl<'j> UnitWriter<'j> {
@@ -77,6 +81,7 @@ impl<'j> UnitWriter<'j> {
             addresses: recipe.keeps_urls.then(AddressBook::default),
             input: 0,
             last_input: None,
+            last_damaged: None,
         })
     }
 
@@ -91,9 +96,24 @@ impl<'j> UnitWriter<'j> {
     pub(super) fn drop(&mut self, row: &StagedRow<'_>) -> Result<(), UnitError> {
         match row.verdict {
             RowVerdict::Dropped => self.tally.drop(row.reason),
-            RowVerdict::Quarantined => self.tally.quarantine(row.reason),
+            RowVerdict::Quarantined => {
+                self.tally.quarantine(row.reason);
+                self.note_damage(row);
+            }
         }
         self.dropped.push(row).map_err(|error| staging(&error))
+    }
+
+    /// Counts the input of a record, if that means that a part of the input cannot be read.
+    fn note_damage(&mut self, row: &StagedRow<'_>) {
+        if !is_of_input(row.reason) || self.last_damaged == Some(self.input) {
+            return;
+        }
+        if self.last_damaged.replace(self.input).is_none() {
+            let input = row.input[..row.input.floor_char_boundary(DAMAGED_NAME_BYTES)].to_owned();
+            self.tally.count(Counter::DamagedInput { input }, 1);
+        }
+        self.tally.count(Counter::DamagedInputs, 1);
     }
 
     /// Drops a document, but lets it take part in the comparison: its place holds its drop row.

@@ -201,3 +201,52 @@ fn bytes_after_the_last_member_cost_no_record() {
         assert_eq!(items.len(), 1 + garbage, "{items:?}");
     }
 }
+
+#[test]
+fn packed_and_plain_records_in_one_input_are_all_read() {
+    let plain = |bodies: &[&[u8]]| bodies.iter().flat_map(|body| record(body)).collect::<Vec<u8>>();
+    let zstd = |data: &[u8]| zstd::encode_all(data, 1).unwrap();
+    let long = vec![b'x'; 700_000];
+    let parts: [(&[&[u8]], Vec<u8>); 6] = [
+        (&[b"one", b"two"], [gzip(&record(b"one")), gzip(&record(b"two"))].concat()),
+        (&[b"three", &long], plain(&[b"three", &long])),
+        (&[b"four"], zstd(&record(b"four"))),
+        (&[b"five", b"six"], plain(&[b"five", b"six"])),
+        (&[b"seven"], gzip(&record(b"seven"))),
+        (&[b"\x1f\x8b\x08 no member"], plain(&[b"\x1f\x8b\x08 no member"])),
+    ];
+    for from in 0..parts.len() {
+        let expected: Vec<&[u8]> = parts[from..].iter().flat_map(|part| part.0).copied().collect();
+        let input: Vec<u8> = parts[from..].iter().flat_map(|part| part.1.clone()).collect();
+        let items = read(&input);
+        assert_eq!(bodies_of(&items), expected, "from part {from}");
+        let slow = read_all(Trickle { input: &input, step: 7 }, WarcLimits::default());
+        assert_eq!(slow, items, "from part {from}, in small reads");
+        let offset = |item: &Seen| match item {
+            Body(offset, _) | Bad(offset, _) => *offset,
+        };
+        let offsets: Vec<u64> = items.iter().map(offset).collect();
+        assert!(offsets.is_sorted_by(|a, b| a < b), "from part {from}: {offsets:?}");
+    }
+}
+
+#[test]
+fn a_record_that_starts_in_mid_line_after_damage_is_found() {
+    let whole = [record(b"one"), record(b"two")].concat();
+    let first = record(b"a page that is long enough to be cut in its middle");
+    for cut in [first.len() - 10, first.len() - 5, first.len() - 30] {
+        let input = [&first[..cut], &whole].concat();
+        for input in [input.clone(), gzip(&input)] {
+            let items = read(&input);
+            let [Bad(..), Body(_, one), Body(_, two)] = &items[..] else { panic!("{items:?}") };
+            assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]), "{cut}");
+        }
+    }
+    // A sound record that quotes one is not split, and a mention is no record.
+    let quoting = [&b"see "[..], &record(b"quoted"), b" and WARC/1.0\r\nmore"].concat();
+    let items = read(&[record(&quoting), record(b"two")].concat());
+    assert_eq!(bodies_of(&items), [&quoting[..], b"two"]);
+    let cut = [&first[..first.len() - 10], b" in WARC/1.0\r\n is a line\r\n\r\n", &whole].concat();
+    let items = read(&cut);
+    let [Bad(..), Body(..), Body(..)] = &items[..] else { panic!("{items:?}") };
+}

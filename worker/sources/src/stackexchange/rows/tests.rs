@@ -103,6 +103,42 @@ fn a_row_in_a_comment_is_not_read() {
 }
 
 #[test]
+fn a_long_comment_before_among_and_after_rows_costs_no_row() {
+    let (one, two) = ("<row Id=\"1\" Body=\"a\" />", "<row Id=\"2\" Body=\"b\" />");
+    for length in [77_000, 500_000, COMMENT_BYTES as usize - 100] {
+        let old = "<row Id=\"9\" Body=\"old\" />\n".repeat(length / 27);
+        let comment = format!("<!--{old}-->");
+        let file = format!("<posts>{comment}{one}\n{comment}{two}{comment}</posts>");
+        let mut rows = Rows::new(io::BufReader::new(file.as_bytes()), 1000);
+        let mut found = Vec::new();
+        while let Some((_, _, row)) = rows.next().unwrap() {
+            found.push(outcome(row));
+        }
+        assert_eq!(found, ["1 None a", "2 None b"], "{length}");
+        // A piece that starts in a comment knows it.
+        let at = file.find(one).unwrap() + one.len() + length / 2;
+        let piece = Piece { offset: at as u64, length: (file.len() - at) as u64 };
+        let from = at.saturating_sub(COMMENT_BYTES as usize);
+        let around = &file.as_bytes()[from..at + LOOK_AHEAD_BYTES as usize];
+        let mut rows = Rows::of_piece(&file.as_bytes()[at..], 1000, piece, around);
+        let (_, _, row) = rows.next().unwrap().unwrap();
+        assert_eq!(outcome(row), "2 None b", "{length}");
+        assert!(rows.next().unwrap().is_none(), "{length}");
+    }
+}
+
+#[test]
+fn comments_without_an_end_take_time_in_proportion_to_their_length() {
+    for part in ["<!-- <row />", "<!--", "<!-- <row Id=\"1\" />\n"] {
+        let file = part.repeat((1 << 20) / part.len());
+        crate::testing::expect_linear(part, || {
+            let mut rows = Rows::new(io::BufReader::new(file.as_bytes()), 1000);
+            while rows.next().unwrap().is_some() {}
+        });
+    }
+}
+
+#[test]
 fn a_few_damaged_bytes_are_replaced_and_counted() {
     for (body, read, damaged) in [
         (&b"caf\xff"[..], "caf\u{fffd}", 1),
