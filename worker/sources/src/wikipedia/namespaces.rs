@@ -32,7 +32,7 @@ fn known(language: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// Returns whether there is a wiki with this code, such as `zh-min-nan`.
-pub(super) fn is_known(code: &str) -> bool {
+pub fn is_known(code: &str) -> bool {
     known(code).is_some()
 }
 
