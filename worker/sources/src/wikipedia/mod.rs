@@ -148,7 +148,7 @@ impl Dump {
         };
         let wanted = &job.wikipedia.languages;
         let kept = wanted.is_empty()
-            || wanted.iter().any(|it| *it == wiki.code)
+            || wanted.contains(&wiki.code)
             // RedPajama's list has no wiki in simple English, whose language is `en`.
             || (form == Form::Readable && wanted.contains(&wiki.language));
         let date = date_of(input.path()).to_owned();
