@@ -4,11 +4,15 @@
 
 // The journal refers to its messages by the name of their crate.
 extern crate self as thresher_proto;
+// Papers are decoded by the module of charsets of that crate.
+extern crate self as thresher_text;
 
 pub use thresher_formats as formats;
 pub use thresher_models::{fasttext, kenlm, sentencepiece, tokens};
 
 pub mod arxiv;
+#[path = "../../../worker/text/src/charset.rs"]
+pub mod charset;
 #[path = "../../../worker/sources/src/entities.rs"]
 mod entities;
 #[path = "../../../worker/sources/src/html4.rs"]
@@ -20,6 +24,8 @@ mod members;
 #[path = "../../../worker/sources/src/json_rows/repair.rs"]
 mod repair;
 pub mod stackexchange;
+#[path = "../../../worker/text/src/undeclared.rs"]
+pub mod undeclared;
 pub mod wikipedia;
 
 /// Returns a line as JSON, as far as it can be rewritten.

@@ -6,6 +6,7 @@
 
 pub mod ccnet_document;
 pub mod ccnet_line;
+pub mod charset;
 pub mod html;
 pub mod language;
 pub mod lines;
@@ -13,3 +14,4 @@ pub mod page_url;
 pub mod perplexity;
 pub mod python;
 pub mod simhash;
+pub mod undeclared;

@@ -1,16 +1,17 @@
 //! The fields of Project Gutenberg's headers, as headers of every decade write them, and the
 //! encodings that they name.
 
-use encoding_rs::{Encoding, WINDOWS_1252};
+use encoding_rs::Encoding;
 use thresher_formats::utf8::{self, Utf8Text};
+use thresher_text::charset::Charset;
 
 /// Number of first bytes in which the header must end.
 pub(super) const HEADER_BYTES: usize = 24 << 10;
 
 /// Decodes a file as UTF-8, or as UTF-16 with a byte order mark, or else with the encoding that its
-/// header names. If that fails, reads it as UTF-8 with a few damaged bytes, or returns the position
-/// of the first byte that is not valid UTF-8.
-pub(super) fn decode(raw: &[u8]) -> Result<Utf8Text<'_>, usize> {
+/// header names, or with that of its bytes. If that fails, reads it as UTF-8 with a few damaged
+/// bytes, or returns what is wrong.
+pub(super) fn decode(raw: &[u8]) -> Result<Utf8Text<'_>, String> {
     let whole = |text| Utf8Text { text, damaged: 0 };
     if let Some((encoding, _)) = Encoding::for_bom(raw).filter(|(it, _)| *it != encoding_rs::UTF_8)
     {
@@ -20,27 +21,70 @@ pub(super) fn decode(raw: &[u8]) -> Result<Utf8Text<'_>, usize> {
     let found = utf8::read(raw);
     // One byte that is damaged in UTF-8 can be the only letter with an accent in another encoding.
     if found.as_ref().is_ok_and(|it| it.damaged == 0 || utf8::has_long(raw)) {
-        return found;
+        return found.map_err(|_| String::new());
     }
     let head = String::from_utf8_lossy(&raw[..raw.len().min(HEADER_BYTES)]);
-    let named = encoding(&head).map(|encoding| encoding.decode(raw));
-    match named {
-        Some((text, _, false)) => Ok(whole(text)),
-        Some(_) | None => found,
+    let declared = Declared::of(&head);
+    let charset = declared.charset.filter(|_| !declared.is_plain);
+    let named = charset.and_then(|charset| charset.decode(raw));
+    let guessed = || match declared.is_plain {
+        true => Charset::undeclared(raw).or(declared.charset)?.decode(raw),
+        false => Charset::guess(raw)?.decode(raw),
+    };
+    match named.or_else(guessed) {
+        Some((text, damaged)) => Ok(Utf8Text { text: text.into(), damaged }),
+        None => found.map_err(|at| {
+            let what = match (declared.label, charset) {
+                (None, _) => "the header names no encoding".to_owned(),
+                (Some(label), None) => format!("the encoding `{label}` of the header is not known"),
+                (Some(label), Some(_)) => {
+                    format!("the text is not in the encoding of its header, `{label}`")
+                }
+            };
+            format!("byte {at} is not valid UTF-8, and {what}")
+        }),
     }
 }
 
-/// Returns the encoding that a header names. A text of Project Gutenberg whose header names none
-/// is from the time before Unicode.
-fn encoding(head: &str) -> Option<&'static Encoding> {
-    const NAMES: [&str; 5] =
-        ["Character set encoding:", "Character set:", "Text encoding:", "Charset:", "Encoding:"];
-    let Some(label) = value(head, &NAMES) else {
-        let lines = head.lines().take(20);
-        return lines.into_iter().any(|line| line.contains("Gutenberg")).then_some(WINDOWS_1252);
-    };
+/// What a header says about the encoding.
+struct Declared<'h> {
+    label: Option<&'h str>,
+    charset: Option<Charset>,
+    /// Whether the header names none, or ASCII, so that the bytes can show another one.
+    is_plain: bool,
+}
+
+impl<'h> Declared<'h> {
+    fn of(head: &'h str) -> Self {
+        const NAMES: [&str; 5] = [
+            "Character set encoding:",
+            "Character set:",
+            "Text encoding:",
+            "Charset:",
+            "Encoding:",
+        ];
+        let label = value(head, &NAMES);
+        let is_ascii = |label: &str| {
+            let lower = label.to_ascii_lowercase();
+            lower.contains("ascii") && by_label(label) == Some(Charset::default())
+        };
+        match label {
+            Some(label) => {
+                Self { label: Some(label), charset: by_label(label), is_plain: is_ascii(label) }
+            }
+            // A text of Project Gutenberg whose header names none is from before Unicode.
+            None => {
+                let is_book = head.lines().take(20).any(|line| line.contains("Gutenberg"));
+                Self { label, charset: is_book.then(Charset::default), is_plain: is_book }
+            }
+        }
+    }
+}
+
+/// Returns the charset of a label in a header.
+fn by_label(label: &str) -> Option<Charset> {
     if let Some(encoding) = Encoding::for_label(label.as_bytes()) {
-        return Some(encoding);
+        return Some(Charset::Web(encoding));
     }
     // Headers are written by people: `ISO Latin-1`, `ASCII, with some ISO-8859-1`.
     let plain: String =
@@ -75,8 +119,10 @@ fn encoding(head: &str) -> Option<&'static Encoding> {
         ("tis620", "tis-620"),
         ("ascii", "windows-1252"),
     ];
-    let (_, found) = PARTS.iter().find(|(part, _)| plain.contains(part))?;
-    Encoding::for_label(found.as_bytes())
+    let part = PARTS.iter().find(|(part, _)| plain.contains(part));
+    // The number of a code page is a word of its own: `8859-4` is none.
+    let code_page = Charset::for_label(label).filter(|found| matches!(found, Charset::Dos(_)));
+    code_page.or_else(|| Some(Charset::Web(Encoding::for_label(part?.1.as_bytes())?)))
 }
 
 /// Returns whether a text starts with this one, in any letter case.
@@ -223,12 +269,18 @@ mod tests {
             ("Character set encoding: Unicode UTF-8", Some("UTF-8")),
             ("Character set encoding: Big-5", Some("Big5")),
             ("Character set encoding: Shift-JIS", Some("Shift_JIS")),
+            ("Character set encoding: CP437", Some("IBM437")),
+            ("Character set encoding: IBM850", Some("IBM850")),
+            ("Character set encoding: IBM-850 (MS-DOS Latin 1)", Some("IBM850")),
+            ("Character set encoding: Codepage 437", Some("IBM437")),
+            ("Character set encoding: MS-DOS", Some("IBM437")),
+            ("Character set encoding: ISO 8859-4", Some("ISO-8859-4")),
             ("Character set encoding: MIDI", None),
             ("The Project Gutenberg Etext of X", Some("windows-1252")),
             ("no header", None),
         ];
         for (head, name) in cases {
-            assert_eq!(encoding(head).map(Encoding::name), name, "{head}");
+            assert_eq!(Declared::of(head).charset.map(Charset::name), name, "{head}");
         }
         let russian = "Съешь же ещё этих мягких булок.";
         let gutenberg = "The Project Gutenberg EBook of X\n";
@@ -246,6 +298,54 @@ mod tests {
             let found = decode(&raw).unwrap();
             assert_eq!((found.text.as_ref(), found.damaged), (text.as_str(), damaged));
         }
-        assert_eq!(decode(b"abc\xff\xff"), Err(3));
+    }
+
+    #[test]
+    fn texts_of_dos_are_read_by_their_header_or_their_bytes() {
+        // The letters are the same in code pages 437 and 850.
+        let dos =
+            b"Die kleinen K\x84fer der Gr\x94\xe1e nach. L'\x82t\x82 d\x82j\x85 fini. ".repeat(20);
+        let text = "Die kleinen Käfer der Größe nach. L'été déjà fini. ".repeat(20);
+        for head in [
+            "Character set encoding: CP437\n",
+            "The Project Gutenberg Etext of X\nCharacter set encoding: IBM850\n",
+            "The Project Gutenberg Etext of X\nCharacter set encoding: ASCII\n",
+            "The Project Gutenberg Etext of X\n",
+            "no header\n",
+        ] {
+            let raw = [head.as_bytes(), &dos].concat();
+            let found = decode(&raw).unwrap();
+            assert_eq!((found.text.as_ref(), found.damaged), (&*format!("{head}{text}"), 0));
+        }
+    }
+
+    #[test]
+    fn a_long_text_without_an_encoding_is_read_by_its_bytes() {
+        let russian = "Съешь же ещё этих мягких французских булок, да выпей чаю. ".repeat(4);
+        let french = "Un été déjà très chaud, où la forêt brûla. ".repeat(4);
+        for (encoding, text) in [
+            (encoding_rs::KOI8_R, &russian),
+            (encoding_rs::WINDOWS_1251, &russian),
+            (encoding_rs::WINDOWS_1252, &french),
+        ] {
+            for head in ["", "The Project Gutenberg Etext of X\n", "Encoding: UTF-8\n"] {
+                let raw = [head.as_bytes(), &encoding.encode(text).0].concat();
+                assert_eq!(decode(&raw).unwrap().text, format!("{head}{text}"), "{head}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_read_says_what_its_header_names() {
+        for (head, what) in [
+            ("", "the header names no encoding"),
+            ("Encoding: MIDI\n", "the encoding `MIDI` of the header is not known"),
+            ("Encoding: UTF-8\n", "the text is not in the encoding of its header, `UTF-8`"),
+        ] {
+            let raw = [head.as_bytes(), b"abc\xff\xff"].concat();
+            let at = raw.len() - 2;
+            let expected = format!("byte {at} is not valid UTF-8, and {what}");
+            assert_eq!(decode(&raw), Err(expected));
+        }
     }
 }

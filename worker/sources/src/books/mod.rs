@@ -155,8 +155,7 @@ fn read_file(
     }
     let Utf8Text { text, damaged } = match fields::decode(&raw) {
         Ok(text) => text,
-        Err(at) => {
-            let detail = format!("byte {at} is not valid UTF-8, and the header names no encoding");
+        Err(detail) => {
             let reason = "invalid_utf8";
             emit(RecordOutcome::Quarantined { id, url: "", reason, detail: &detail })?;
             return Ok(digest);

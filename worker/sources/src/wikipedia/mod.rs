@@ -12,6 +12,7 @@ mod index;
 pub mod namespaces;
 pub mod pages;
 pub mod streams;
+mod wikis;
 pub mod wikitext;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use thresher_formats::unpack::{DamageError, UnpackedReader, Unpacker};
 use thresher_storage::{ReadOptions, StorageError};
 use thresher_unit::UnitError;
 use thresher_unit::staging::InputRow;
+use wikis::{Wiki, date_of};
 use wikitext::{Form, LinkPrefixes, is_redirect, strip};
 
 /// Number of bytes of the head of a dump that are read.
@@ -43,7 +45,7 @@ const LICENCE: &str = "CC-BY-SA";
 /// The reason of a dump that is not in bzip2 and ends before the end tag of its root.
 const DUMP_TRUNCATED: &str = "dump_truncated";
 
-/// The reader of the slice `wikipedia`. Each dump has one language.
+/// The reader of the slice `wikipedia`. Each dump is of one wiki.
 pub struct Wikipedia;
 
 impl Source for Wikipedia {
@@ -120,9 +122,9 @@ impl Source for Wikipedia {
     }
 }
 
-/// The facts in a dump's name and head.
+/// What a dump's name and head say.
 struct Dump {
-    language: String,
+    wiki: Wiki,
     /// The date in the dump's name, such as `20230320`, or an empty text.
     date: String,
     prefixes: LinkPrefixes,
@@ -139,7 +141,6 @@ struct Dump {
 
 impl Dump {
     fn of(job: &JobSpec, input: &Input<'_>) -> Result<Self, UnitError> {
-        let (language, date) = language_and_date(input.path());
         let unpacker = || -> Result<_, UnitError> {
             Ok(Unpacker::new(input.open_at(0)?, GzipLimits::default()))
         };
@@ -151,16 +152,21 @@ impl Dump {
         }
         let head = String::from_utf8_lossy(&bytes);
         let namespaces = siteinfo(&head);
-        let prefixes = prefixes_of(language, &namespaces);
-        let wanted = &job.wikipedia.languages;
-        let kept = wanted.is_empty() || wanted.iter().any(|it| it == language);
-        let (language, date) = (language.to_owned(), date.to_owned());
+        let wiki = Wiki::of(input.path(), &head);
+        let code = if wiki.code.is_empty() { &wiki.language } else { &wiki.code };
+        let prefixes = prefixes_of(code, &namespaces);
         let form = match job.wikipedia.text {
             TextForm::Readable => Form::Readable,
             TextForm::RedpajamaV1 => Form::Published,
         };
+        let wanted = &job.wikipedia.languages;
+        let kept = wanted.is_empty()
+            || wanted.contains(&wiki.code)
+            // RedPajama's list has no wiki in simple English, whose language is `en`.
+            || (form == Form::Readable && wanted.contains(&wiki.language));
+        let date = date_of(input.path()).to_owned();
         let has_root = head.contains("<mediawiki");
-        Ok(Self { language, date, prefixes, namespaces, kept, form, has_root, is_utf_16 })
+        Ok(Self { wiki, date, prefixes, namespaces, kept, form, has_root, is_utf_16 })
     }
 
     /// Reads a dump that is not in bzip2 from its start to its end.
@@ -191,8 +197,10 @@ impl Dump {
         reader.text.finish().map_err(|error| input.failed(&error))
     }
 
+    /// Returns the address of a page, or an empty text if that of the wiki is not known.
     fn url(&self, title: &str) -> String {
-        format!("https://{}.wikipedia.org/wiki/{}", self.language, percent_encoded(title))
+        let base = &self.wiki.base;
+        if base.is_empty() { String::new() } else { format!("{base}{}", percent_encoded(title)) }
     }
 
     /// Returns the text of a page, or the reason for which it is dropped.
@@ -206,6 +214,9 @@ impl Dump {
         };
         if namespace != ARTICLES {
             return Err("wikipedia/namespace");
+        }
+        if !matches!(page.model.as_str(), "" | "wikitext") {
+            return Err("wikipedia/not_wikitext");
         }
         // The published recipe knew redirects by their element alone.
         if page.redirect || (self.form == Form::Readable && is_redirect(&page.text)) {
@@ -239,16 +250,6 @@ fn head<R: Read>(input: Unpacker<R>) -> io::Result<Vec<u8>> {
         _ => {}
     }
     Ok(head)
-}
-
-/// Returns the language and the date in the name of a dump: `de` and `20230320` for
-/// `dewiki-20230320-pages-articles-multistream.xml.bz2`.
-fn language_and_date(path: &str) -> (&str, &str) {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    let (language, rest) = file.split_once("wiki").unwrap_or((file, ""));
-    let date = rest.trim_start_matches('-').split('-').next().unwrap_or_default();
-    let dated = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
-    (language, if dated { date } else { "" })
 }
 
 fn percent_encoded(title: &str) -> String {
@@ -370,7 +371,7 @@ impl Reading<'_, '_> {
             }
         };
         let dump = self.dump;
-        let id = format!("{}wiki/{}", dump.language, page.id);
+        let id = format!("{}/{}", dump.wiki.database, page.id);
         let url = dump.url(&page.title);
         let text = match dump.text_of(&page) {
             Ok(text) => text,
@@ -382,7 +383,7 @@ impl Reading<'_, '_> {
         let meta = Meta::from_iter([
             ("title".to_owned(), Value::from(page.title.as_str())),
             ("url".to_owned(), Value::from(url.as_str())),
-            ("language".to_owned(), Value::from(dump.language.as_str())),
+            ("language".to_owned(), Value::from(dump.wiki.language.as_str())),
             ("timestamp".to_owned(), Value::from(dump.date.as_str())),
         ]);
         let outcome = RecordOutcome::Page(Page {
@@ -391,7 +392,7 @@ impl Reading<'_, '_> {
             date: &page.timestamp,
             title: &page.title,
             text: &text,
-            language: Some(&dump.language),
+            language: Some(dump.wiki.language.as_str()).filter(|it| !it.is_empty()),
             licence: Some(LICENCE),
             meta: Some(&meta),
             damaged_characters: page.damaged,

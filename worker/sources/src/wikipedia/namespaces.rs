@@ -31,12 +31,16 @@ fn known(language: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Returns the known prefixes of a language together with those in the dump's siteinfo.
-pub fn prefixes_of(language: &str, siteinfo: &BTreeMap<String, String>) -> LinkPrefixes {
+/// Returns whether there is a wiki with this code, such as `zh-min-nan`.
+pub fn is_known(code: &str) -> bool {
+    known(code).is_some()
+}
+
+/// Returns the known prefixes of the wiki with this code together with those in the dump's siteinfo.
+pub fn prefixes_of(code: &str, siteinfo: &BTreeMap<String, String>) -> LinkPrefixes {
     let mut files = vec!["file".to_owned(), "image".to_owned(), "media".to_owned()];
     let mut categories = vec!["category".to_owned()];
-    // A dump's name has `zh_min_nan` for `zh-min-nan`.
-    if let Some((file, category)) = known(&language.replace('_', "-")) {
+    if let Some((file, category)) = known(code) {
         let names = |list: &str| list.split('|').map(str::to_owned).collect::<Vec<_>>();
         files.extend(names(file).into_iter().filter(|name| !name.is_empty()));
         categories.extend(names(category).into_iter().filter(|name| !name.is_empty()));
@@ -50,9 +54,10 @@ pub fn prefixes_of(language: &str, siteinfo: &BTreeMap<String, String>) -> LinkP
             list.push(name);
         }
     }
+    let has_variants = VARIANTS.contains(&code);
     let languages = KNOWN.lines().filter_map(|line| line.split('\t').next());
     let languages = languages.map(str::to_owned).collect();
-    LinkPrefixes { files, categories, languages, has_variants: VARIANTS.contains(&language) }
+    LinkPrefixes { files, categories, languages, has_variants }
 }
 
 /// Names that every wiki knows in addition to its own, with their keys.
@@ -149,7 +154,7 @@ mod tests {
         for (language, file, category) in [
             ("fi", "kuva", "luokka"),
             ("ko", "그림", "분류"),
-            ("zh_min_nan", "tóng-àn", "lūi-pia̍t"),
+            ("zh-min-nan", "tóng-àn", "lūi-pia̍t"),
             ("ar", "صورة", "تصنيف"),
             ("simple", "image", "category"),
         ] {

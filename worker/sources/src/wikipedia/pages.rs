@@ -36,6 +36,8 @@ pub struct WikiPage {
     pub redirect: bool,
     /// The wikitext of the newest revision.
     pub text: String,
+    /// What that text is: `wikitext`, or empty in dumps before 2013.
+    pub model: String,
     /// Number of damaged sequences in the page, which U+FFFD replaces.
     pub damaged: u64,
 }
@@ -199,7 +201,7 @@ fn parse_valid(xml: &str) -> Result<WikiPage, String> {
     reader.config_mut().allow_dangling_amp = true;
     let mut found = WikiPage::default();
     let mut path: Vec<String> = Vec::new();
-    let mut newest = (String::new(), String::new());
+    let mut newest = (String::new(), String::new(), String::new());
     loop {
         let at = reader.buffer_position();
         let bad = |what: String| format!("{what} at byte {at} of the page");
@@ -216,7 +218,8 @@ fn parse_valid(xml: &str) -> Result<WikiPage, String> {
                 found.redirect |= name == "redirect";
                 if name == "revision" {
                     // A dump of the current pages has one revision, and others can have several.
-                    let revision = (mem::take(&mut found.timestamp), mem::take(&mut found.text));
+                    let fields = (&mut found.timestamp, &mut found.text, &mut found.model);
+                    let revision = (mem::take(fields.0), mem::take(fields.1), mem::take(fields.2));
                     if revision.0.is_empty() || revision.0 >= newest.0 {
                         newest = revision;
                     }
@@ -243,7 +246,7 @@ fn parse_valid(xml: &str) -> Result<WikiPage, String> {
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
-    (found.timestamp, found.text) = newest;
+    (found.timestamp, found.text, found.model) = newest;
     Ok(found)
 }
 
@@ -263,6 +266,7 @@ fn parse_invalid(xml: &str) -> Option<WikiPage> {
         redirect: head.contains("<redirect"),
         timestamp: value(revision, "timestamp"),
         text: text.to_owned(),
+        model: value(revision, "model"),
         damaged: 0,
     })
 }
@@ -297,6 +301,7 @@ fn field<'p>(page: &'p mut WikiPage, path: &[String]) -> Option<&'p mut String> 
         ["page", "id"] => Some(&mut page.id),
         ["page", "revision", "timestamp"] => Some(&mut page.timestamp),
         ["page", "revision", "text"] => Some(&mut page.text),
+        ["page", "revision", "model"] => Some(&mut page.model),
         _ => None,
     }
 }

@@ -166,9 +166,49 @@ fn files_that_are_not_dumps_are_quarantined() {
 }
 
 #[test]
-fn language_and_date_come_from_the_name() {
-    assert_eq!(language_and_date(NAME), ("de", "20230320"));
-    assert_eq!(language_and_date("enwiki-latest-pages-articles.xml.bz2"), ("en", ""));
+fn pages_have_the_address_and_language_of_their_wiki() {
+    let base = "<siteinfo><dbname>pl_fans</dbname><base>https://example.org/wiki/Main</base>";
+    let fans = format!("<mediawiki xml:lang=\"pl\">{base}</siteinfo>");
+    let all = job("[wikipedia]\nlanguages = []\n");
+    for (name, head, id, url) in [
+        ("enwikibooks-20240301-pages-articles.xml.bz2", "", "enwikibooks/1", "en.wikibooks.org"),
+        ("zh_yuewiki-20240301-pages-articles.xml.bz2", "", "zh_yuewiki/1", "zh-yue.wikipedia.org"),
+        ("commonswiki-latest.xml.bz2", HEAD, "commonswiki/1", "commons.wikimedia.org"),
+        ("dump.xml.bz2", &fans, "pl_fans/1", "example.org"),
+    ] {
+        let bytes = packed(&(head.to_owned() + &page(1, "0", "", "Text")));
+        let expected = format!("0 {id} https://{url}/wiki/Seite%201/%C3%A4 Text");
+        assert_eq!(read(name, &bytes, &all)[0], expected);
+    }
+    let bytes = packed(&page(1, "0", "", "Text"));
+    assert_eq!(read("pages.xml.bz2", &bytes, &all)[0], "0 pages/1  Text");
+}
+
+#[test]
+fn wikis_are_kept_by_their_code_or_their_language() {
+    let bytes = packed(&page(1, "0", "", "Text"));
+    for (name, list, rules, kept) in [
+        ("simplewiki-20240301.xml.bz2", "en", "readable", true),
+        ("simplewiki-20240301.xml.bz2", "simple", "readable", true),
+        ("simplewiki-20240301.xml.bz2", "en", "redpajama-v1", false),
+        ("zh_yuewiki-20240301.xml.bz2", "yue", "readable", true),
+        ("zh_yuewiki-20240301.xml.bz2", "zh", "readable", false),
+        ("commonswiki-20240301.xml.bz2", "en", "readable", false),
+        ("pages.xml.bz2", "en", "readable", false),
+    ] {
+        let job = job(&format!("[wikipedia]\nlanguages = [\"{list}\"]\ntext = \"{rules}\"\n"));
+        let found = read(name, &bytes, &job);
+        assert_eq!(!found[0].ends_with("wikipedia/language"), kept, "{name} {list} {rules}");
+    }
+}
+
+#[test]
+fn pages_that_are_not_wikitext_are_dropped() {
+    for (model, reason) in [("wikitext", ""), ("wikibase-item", "wikipedia/not_wikitext")] {
+        let page = page(1, "0", "", "{\"labels\":{}}");
+        let page = page.replace("<text>", &format!("<model>{model}</model><text>"));
+        assert!(read(NAME, &packed(&page), &job(""))[0].ends_with(reason), "{model}");
+    }
 }
 
 /// Returns the pieces of the dump in a folder, and the ids or reasons of all their records.

@@ -6,15 +6,20 @@
 //! whatever is declared, because text in another charset is practically never valid UTF-8. A few
 //! malformed sequences do not change that (`utf8`). If the header says ISO-8859-1, which servers
 //! have as a default, or UTF-8 although the bytes are not, the declaration in the page is used if
-//! the whole page is valid in it. Any other declaration is used even if bytes contradict it; the
-//! malformed sequences are counted, so that a filter can decide.
+//! the page is valid in it, except for a few malformed sequences. A declaration that many bytes
+//! contradict gives way to the detector if the page is valid in what that finds (`misdeclared`).
+//! Malformed sequences that remain are counted, so that a filter can decide.
 //!
 //! Invariant: decoding never fails; each malformed sequence becomes one U+FFFD.
 
+mod misdeclared;
+#[cfg(test)]
+mod samples;
 mod utf8;
 
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use crate::undeclared;
 
 /// What determined the character set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub enum CharsetSource {
     Page,
     /// The bytes, which are UTF-8 although something else is declared.
     Bytes,
-    /// The detector.
+    /// The detector, because nothing is declared or the bytes contradict it.
     Detector,
 }
 
@@ -48,7 +53,18 @@ pub struct Decoded {
 pub fn decode(bytes: &[u8], http_label: Option<&str>, url: &str) -> Decoded {
     let (encoding, source, mark_bytes) = choose(bytes, http_label, url);
     let (text, malformed_sequences) = decode_as(encoding, &bytes[mark_bytes..]);
-    Decoded { text, charset: encoding.name(), source, malformed_sequences }
+    let found = Decoded { text, charset: encoding.name(), source, malformed_sequences };
+    if !matches!(source, CharsetSource::HttpHeader | CharsetSource::Page) {
+        return found;
+    }
+    let domain = top_level_domain(url);
+    match misdeclared::replacement(encoding, &found, bytes, domain.as_deref()) {
+        None => found,
+        Some((encoding, text, malformed_sequences)) => {
+            let (charset, source) = (encoding.name(), CharsetSource::Detector);
+            Decoded { text, charset, source, malformed_sequences }
+        }
+    }
 }
 
 fn choose(
@@ -62,8 +78,8 @@ fn choose(
     let header = http_label.and_then(by_label).map(|found| (found, CharsetSource::HttpHeader));
     let page = header.filter(|(found, _)| is_default(found, bytes)).and_then(|(found, _)| {
         let own = declared_in_page(bytes).filter(|own| *own != found)?;
-        own.decode_without_bom_handling_and_without_replacement(bytes)?;
-        Some((own, CharsetSource::Page))
+        let (text, malformed) = decode_as(own, bytes);
+        misdeclared::is_credible(&text, malformed).then_some((own, CharsetSource::Page))
     });
     let declared =
         page.or(header).or_else(|| Some((declared_in_page(bytes)?, CharsetSource::Page)));
@@ -253,10 +269,7 @@ fn detect(bytes: &[u8], url: &str) -> &'static Encoding {
     if utf8::is_undeclared(bytes) {
         return UTF_8;
     }
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(bytes, true);
-    let domain = top_level_domain(url);
-    detector.guess(domain.as_deref().map(str::as_bytes), Utf8Detection::Allow)
+    undeclared::guess(bytes, top_level_domain(url).as_deref())
 }
 
 /// Returns the last label of the host in lower-case ASCII, or `None` for IP addresses and non-ASCII

@@ -1,24 +1,10 @@
 //! The text files of a paper: decoded, and found by the names that input commands use.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::LazyLock;
 
-use encoding_rs::{Encoding, WINDOWS_1252};
-use regex::Regex;
-
-use super::compiled;
-use crate::arxiv::kind::without_utf16;
+use super::encodings;
 use crate::arxiv::paths::normal_path;
-
-/// The declaration of the encoding of a file, by `inputenc` or the packages for Chinese, Japanese
-/// and Korean.
-static ENCODING: LazyLock<Regex> = LazyLock::new(|| {
-    compiled(
-        r"\\usepackage\s*\[\s*(?:[^\]%]*,\s*)?([a-zA-Z0-9-]+)\s*\]\s*\{\s*inputenc\s*\}|\\inputencoding\s*\{([a-zA-Z0-9-]+)\}|\\begin\s*\{CJK\*?\}(?:\[[^\]]*\])?\{([a-zA-Z0-9-]+)\}",
-    )
-});
 
 /// The endings that TeX adds to the name of a file.
 const ADDED_ENDINGS: [&str; 4] = [".tex", "", ".ltx", ".latex"];
@@ -43,14 +29,10 @@ pub(super) struct Files {
 impl Files {
     /// Decodes the files.
     pub(super) fn of(files: &[(String, Vec<u8>)]) -> Self {
-        let declared: Vec<_> = files.iter().map(|(_, bytes)| declared_encoding(bytes)).collect();
-        let usual = declared.iter().flatten().next().copied();
-        let texts = files.iter().zip(declared);
-        let all: Vec<File> = texts
-            .map(|((name, bytes), encoding)| File {
-                path: normal_path(name),
-                text: decoded(bytes, encoding.or(usual)).into(),
-            })
+        let names = files.iter().map(|(name, _)| normal_path(name));
+        let all: Vec<File> = names
+            .zip(encodings::texts(files))
+            .map(|(path, text)| File { path, text: text.into() })
             .collect();
         let mut found = Self {
             by_path: BTreeMap::new(),
@@ -103,74 +85,6 @@ impl Files {
     }
 }
 
-fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
-    if !bytes.iter().any(|byte| *byte >= 0x80) && !bytes.contains(&b'[') {
-        return None;
-    }
-    let text = String::from_utf8_lossy(bytes);
-    let found = ENCODING.captures(&text)?;
-    let label = [1, 2, 3].iter().find_map(|group| found.get(*group))?.as_str();
-    let label = match label {
-        "latin2" => "iso-8859-2",
-        "latin3" => "iso-8859-3",
-        "latin4" => "iso-8859-4",
-        "latin5" => "iso-8859-9",
-        "latin9" => "iso-8859-15",
-        "latin10" => "iso-8859-16",
-        "ansinew" => "windows-1252",
-        "cp866" | "cp866nav" => "ibm866",
-        "cp1250" => "windows-1250",
-        "cp1251" => "windows-1251",
-        "cp1257" => "windows-1257",
-        "applemac" => "macintosh",
-        "koi8-r" => "koi8-r",
-        "koi8-u" | "koi8-ru" => "koi8-u",
-        "GBK" | "GB" => "gbk",
-        "Bg5" | "Bg5+" => "big5",
-        "JIS" | "EUC-JP" => "euc-jp",
-        "SJIS" => "shift_jis",
-        "KS" => "euc-kr",
-        other => other,
-    };
-    Encoding::for_label(label.as_bytes()).filter(|it| *it != encoding_rs::UTF_8)
-}
-
-/// Decodes a file as UTF-8, or else in the declared encoding, or else byte by byte as Windows-1252
-/// where it is not UTF-8. Lines of the result end with a line feed, and it contains no zeros.
-fn decoded(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
-    let bytes = without_utf16(bytes);
-    let text = match (str::from_utf8(&bytes), declared) {
-        (Ok(text), _) => Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        (Err(_), Some(encoding)) => {
-            Cow::Owned(encoding.decode_without_bom_handling(&bytes).0.into_owned())
-        }
-        (Err(_), None) => {
-            let mut text = String::with_capacity(bytes.len());
-            for chunk in bytes.utf8_chunks() {
-                text.push_str(chunk.valid());
-                text.push_str(&WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
-            }
-            Cow::Owned(text)
-        }
-    };
-    // DOS ends a file with Ctrl-Z.
-    let text = text.trim_end_matches(['\u{1a}', '\0']);
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = memchr::memchr2(b'\r', b'\0', rest.as_bytes()) {
-        out.push_str(&rest[..at]);
-        if rest.as_bytes()[at] == b'\r' {
-            out.push('\n');
-        }
-        rest = &rest[at + 1..];
-        if out.ends_with('\n') && text.as_bytes()[text.len() - rest.len() - 1] == b'\r' {
-            rest = rest.strip_prefix('\n').unwrap_or(rest);
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,27 +117,5 @@ mod tests {
             assert_eq!(files.find(wanted, &[folder, ""]), expected, "{wanted}");
         }
         assert_eq!((files.folder(0), files.folder(4)), ("", "d"));
-    }
-
-    #[test]
-    fn every_encoding_and_line_end_is_decoded() {
-        let cases: [(&[u8], &str); 9] = [
-            (b"\xef\xbb\xbfa", "a"),
-            (b"a\r\nb\rc\r\r\nd\ne\x1a", "a\nb\nc\n\nd\ne"),
-            (b"\xe9\0 \xc3\xa9", "\u{e9} \u{e9}"),
-            (b"\xff\xfea\0\xe9\0", "a\u{e9}"),
-            (b"\xfe\xff\0a", "a"),
-            (b"\\usepackage[cp1251]{inputenc}\xcf", "\\usepackage[cp1251]{inputenc}\u{41f}"),
-            (b"\\usepackage[a,latin2]{inputenc}\xb3", "\\usepackage[a,latin2]{inputenc}\u{142}"),
-            (b"\\usepackage[utf8]{inputenc}\xe9", "\\usepackage[utf8]{inputenc}\u{e9}"),
-            (b"\\begin{CJK*}{GBK}{song}\xd6\xd0", "\\begin{CJK*}{GBK}{song}\u{4e2d}"),
-        ];
-        for (bytes, expected) in cases {
-            let files = Files::of(&[("a.tex".to_owned(), bytes.to_vec())]);
-            assert_eq!(&*files.all[0].text, expected, "{:?}", String::from_utf8_lossy(bytes));
-        }
-        let declared = b"\\usepackage[latin2]{inputenc}".to_vec();
-        let files = [("a.tex".to_owned(), b"\xb3".to_vec()), ("b.tex".to_owned(), declared)];
-        assert_eq!(&*Files::of(&files).all[0].text, "\u{142}");
     }
 }

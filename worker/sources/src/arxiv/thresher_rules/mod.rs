@@ -12,6 +12,7 @@
 mod budget;
 mod conditions;
 mod definitions;
+mod encodings;
 mod expansion;
 mod files;
 mod inputs;

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod ends;
+mod french;
 mod html;
 mod links;
 mod numbers;

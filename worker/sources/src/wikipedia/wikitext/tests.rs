@@ -379,3 +379,22 @@ fn newlines_collapse_to_two() {
     assert_eq!(collapsed("\n\na\n\n\n\nb\n\nc\nd\n"), "a\n\nb\n\nc\nd");
     assert_eq!(collapsed("\n\n\n"), "");
 }
+
+#[test]
+fn templates_of_several_languages_keep_their_words_and_numbers() {
+    let cases = [
+        (
+            "Le {{1er}} mai, M{{me}} A, n{{o|5}}, au {{XIXe siècle}}.",
+            "Le 1er mai, Mme A, no 5, au XIXe siècle.",
+        ),
+        ("En {{-44}}, {{lien|langue=en|trad=Foo|texte=Le Foo}}.", "En 44 av. J.-C., Le Foo."),
+        ("Am {{Datum|3|5|1850}}: {{enS|word}}, {{Bruch|1|2}}.", "Am 1850-05-03: word, 1⁄2."),
+        ("{{Не переведено|Бар}} и {{дробь|1|2}}.", "Бар и 1⁄2."),
+        ("{{読み仮名|東京|とうきょう}}は{{ruby|漢字|かんじ}}。", "東京は漢字。"),
+        ("El {{fecha|3|5|1850}}, {{versalita|Pérez}}.", "El 1850-05-03, Pérez."),
+        ("{{małe|tekst}} {{ułamek|1|2}}", "tekst 1⁄2"),
+    ];
+    for (wikitext, text) in cases {
+        assert_eq!(strip(wikitext, &prefixes_of("en", &BTreeMap::new()), Form::Readable), text);
+    }
+}

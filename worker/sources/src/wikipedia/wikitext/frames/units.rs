@@ -3,7 +3,7 @@
 
 use super::super::readable::raised;
 use super::arguments::{Argument, Values, is_number, plain};
-use super::numbers;
+use super::{french, numbers};
 
 /// Returns the text of a template, or `None` if it is none of these. `is_attached` is whether a
 /// letter or a digit is directly before it.
@@ -12,6 +12,9 @@ pub(super) fn text_of(name: &str, arguments: &[Argument<'_>], is_attached: bool)
         name.strip_prefix("formatnum:").or_else(|| name.strip_prefix("#formatnum:"))
     {
         return plain(number).filter(|number| is_number(number));
+    }
+    if let Some(text) = french::text_of(name, arguments, is_attached) {
+        return Some(text);
     }
     let values = Values::of(arguments);
     if let Some(text) = values.as_ref().and_then(|it| numbers::text_of(name, it, is_attached)) {
@@ -25,7 +28,9 @@ pub(super) fn text_of(name: &str, arguments: &[Argument<'_>], is_attached: bool)
     let text = match name {
         "convert" | "cvt" | "convertir" | "converter" | "convertido" | "konvertera"
         | "convert/2" | "convertire" | "omrekenen" => converted(&values),
-        "frac" | "sfrac" | "fraction" | "fracción" => fraction(&values),
+        "frac" | "sfrac" | "fraction" | "fracción" | "bruch" | "ułamek" | "дробь" => {
+            fraction(&values)
+        }
         "nobr" => numbers::quantity(&values),
         "p." if !values.at(0).is_empty() => Some(format!("p. {}", values.at(0))),
         "s" | "s-" | "siècle" | "s2" | "s2-" | "siglo" if !values.at(0).is_empty() => {
@@ -69,7 +74,7 @@ fn sign_of(name: &str) -> Option<&'static str> {
         "=" => "=",
         "!" => "|",
         "·" | "•" | "dot" | "bull" | "middot" => " · ",
-        "er" | "1er" => "er",
+        "er" => "er",
         "ier" => "Ier",
         "," => ", ",
         "re" => "re",
@@ -179,7 +184,7 @@ fn amount(symbol: &str, values: &Values) -> Option<String> {
 }
 
 fn is_date(name: &str) -> bool {
-    const PREFIXES: [&str; 12] = [
+    const PREFIXES: [&str; 14] = [
         "birth date",
         "death date",
         "start date",
@@ -192,17 +197,26 @@ fn is_date(name: &str) -> bool {
         "death-date",
         "dts",
         "fecha",
+        "datum",
+        "дата",
     ];
     PREFIXES.iter().any(|prefix| {
         name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
     })
 }
 
-/// Returns a date: year, month and day as numbers, or its parts as they are.
+/// Returns a date: year, month and day as numbers in this order, or its parts as they are.
 fn date(values: &Values) -> Option<String> {
     let parts = [0, 1, 2].map(|at| values.at(at)).into_iter();
     let parts: Vec<&str> = parts.take_while(|part| !part.is_empty()).collect();
     let all_numbers = parts.iter().all(|part| part.chars().all(|c| c.is_ascii_digit()));
+    let parts = match parts.as_slice() {
+        // Day and month come first in other languages than English.
+        [day, month, year] if all_numbers && year.len() == 4 && day.len() <= 2 => {
+            vec![*year, month, day]
+        }
+        _ => parts,
+    };
     if all_numbers && parts.first().is_some_and(|year| year.len() == 4) {
         let parts = parts.iter().map(|part| format!("{part:0>2}")).collect::<Vec<_>>();
         return Some(parts.join("-"));
@@ -251,6 +265,10 @@ mod tests {
             ("s|XIX|e", "XIXe siècle"),
             ("date|1|janvier|2000", "1 janvier 2000"),
             ("birth date|1950|3|4|df=y", "1950-03-04"),
+            ("fecha|3|5|1850", "1850-05-03"),
+            ("datum|3|Mai|1850", "3 Mai 1850"),
+            ("дробь|1|2", "1⁄2"),
+            ("sp", " "),
             ("us$|5 million", "$5 million"),
             ("sup|2", "²"),
             ("ndash", " – "),

@@ -20,11 +20,13 @@ const WORDS: &[(&str, usize)] = &[
     ("tooltip", 1), ("trad", 1), ("not a typo", 1), ("notatypo", 1),
     ("transl", 0), ("transliteration", 0), ("translitération", 0), ("underline", 1),
     ("unicode", 1), ("vanchor", 1), ("var", 1), ("zh", 1), ("нп3", 1), ("нп5", 1),
-    ("仮リンク", 1), ("要出典", 1),
+    ("仮リンク", 1), ("要出典", 1), ("読み仮名", 1), ("ruby", 1), ("旧字体", 1),
+    ("не переведено", 1), ("małe", 1), ("versalita", 1), ("pc", 1), ("guil", 1), ("japonais", 1),
+    ("nobr romains", 1), ("ens", 1), ("frs", 1), ("las", 1), ("polytonisch", 1), ("esd", 1),
 ];
 
 /// Templates for quotations, which are blocks.
-const QUOTATIONS: [&str; 10] = [
+const QUOTATIONS: [&str; 13] = [
     "blockquote",
     "bquote",
     "citation bloc",
@@ -35,6 +37,9 @@ const QUOTATIONS: [&str; 10] = [
     "quote",
     "verse translation",
     "zitat",
+    "cita",
+    "cytat",
+    "цитата",
 ];
 
 /// Prefixes of ships that are templates, too: `{{HMS|Hood|51}}`.
@@ -86,6 +91,9 @@ pub(super) fn words_of(name: &str, arguments: &[Argument<'_>]) -> Words {
         _ => {
             let shown = || match name {
                 "ill" | "illm" | "interlanguage link" => named(arguments, &["lt"]),
+                "lien" => {
+                    named(arguments, &["texte"]).or_else(|| named(arguments, &["fr", "trad"]))
+                }
                 "lang" | "langx" | "native name" => named(arguments, &["text"]),
                 _ => None,
             };
