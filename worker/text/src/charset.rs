@@ -1,7 +1,7 @@
 //! Charsets of text files: those of the Encoding Standard, and the code pages of DOS.
 //!
-//! Code pages are decoded by the crate `yore`, because the Encoding Standard has only IBM866. A file
-//! whose charset nothing names is in a code page only if that is certain, since a wrong guess
+//! Code pages are decoded by the crate `yore`, because the Encoding Standard has only IBM866. A
+//! file whose charset nothing names is in a code page only if that is certain, since a wrong guess
 //! damages every letter with an accent.
 
 use encoding_rs::{Encoding, WINDOWS_1252};

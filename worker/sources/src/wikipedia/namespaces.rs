@@ -36,7 +36,7 @@ pub fn is_known(code: &str) -> bool {
     known(code).is_some()
 }
 
-/// Returns the known prefixes of the wiki with this code together with those in the dump's siteinfo.
+/// Returns the known prefixes of the wiki with this code, and those in the dump's siteinfo.
 pub fn prefixes_of(code: &str, siteinfo: &BTreeMap<String, String>) -> LinkPrefixes {
     let mut files = vec!["file".to_owned(), "image".to_owned(), "media".to_owned()];
     let mut categories = vec!["category".to_owned()];

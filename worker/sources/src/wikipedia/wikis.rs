@@ -1,7 +1,7 @@
 //! Determines of which wiki a dump is: its database, language and address.
 //!
-//! `<dbname>`, `<base>` and `xml:lang` in the head of the dump say it. A dump without a head, or one
-//! that was joined from excerpts under the head of another wiki, has the database in its name:
+//! `<dbname>`, `<base>` and `xml:lang` in the head of the dump say it. A dump without a head, or
+//! one that was joined from excerpts under the head of another wiki, has the database in its name:
 //! `zh_yuewiki-20230320-pages-articles.xml.bz2`. For the databases of Wikimedia, tables here have
 //! the project, and the codes that are not those of their language.
 //!

@@ -1,5 +1,5 @@
-//! Decodes the files of a paper: as UTF-8, or else in the charset that they declare, or that of their
-//! bytes.
+//! Decodes the files of a paper: as UTF-8, or else in the charset that they declare, or that of
+//! their bytes.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -59,8 +59,8 @@ impl Guess<'_> {
     }
 }
 
-/// Decodes a file as UTF-8, or else in the declared charset, or in that of the bytes, or else byte by
-/// byte as Windows-1252 where it is not UTF-8.
+/// Decodes a file as UTF-8, or else in the declared charset, or in that of the bytes, or else byte
+/// by byte as Windows-1252 where it is not UTF-8.
 fn text_of<'b>(bytes: &'b [u8], declared: Option<Charset>, guess: &mut Guess<'_>) -> Cow<'b, str> {
     if let Ok(text) = str::from_utf8(bytes) {
         return Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));

@@ -1,5 +1,5 @@
-//! A sentence or two in each of the languages whose charsets are tested, and the charsets that pages
-//! in it have.
+//! A sentence or two in each of the languages whose charsets are tested, and the charsets that
+//! pages in it have.
 
 use encoding_rs::{
     BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, IBM866, ISO_8859_2, KOI8_R, SHIFT_JIS,
@@ -8,8 +8,8 @@ use encoding_rs::{
 };
 
 pub(super) const RUSSIAN: &str = "Съешь же ещё этих мягких французских булок, да выпей чаю.";
-pub(super) const FRENCH: &str = "Dès Noël, où un zéphyr haï me vêt de glaçons würmiens, je dîne d’exquis \
-    rôtis de bœuf au kir, à l’aÿ d’âge mûr, &cætera. Été à Évry, près des forêts brûlées.";
+pub(super) const FRENCH: &str = "Dès Noël, où un zéphyr haï me vêt de glaçons würmiens, je dîne \
+    d’exquis rôtis de bœuf au kir, à l’aÿ d’âge mûr, &cætera. Été à Évry, près des forêts brûlées.";
 pub(super) const GERMAN: &str =
     "„Falsches Üben von Xylophonmusik quält jeden größeren Zwerg“ – Öl, Äß.";
 pub(super) const CZECH: &str = "Příliš žluťoučký kůň úpěl ďábelské ódy, řekl šťastný člověk.";
@@ -17,8 +17,8 @@ pub(super) const GREEK: &str = "Ξεσκεπάζω την ψυχοφθόρα β�
 pub(super) const TURKISH: &str =
     "Pijamalı hasta yağız şoföre çabucak güvendi, öğleden önce İstanbul’da.";
 pub(super) const HEBREW: &str = "דג סקרן שט בים מאוכזב ולפתע מצא לו חברה, ושמח מאוד על כך.";
-pub(super) const ARABIC: &str = "صِف خَلقَ خَودٍ كَمِثلِ الشَمسِ إِذ بَزَغَت يحظى الضجيع بها نجلاء معطار";
-pub(super) const THAI: &str = "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า กว่าบรรดาฝูงสัตว์เดรัจฉาน จงฝ่าฟันพัฒนาวิชาการ";
+pub(super) const ARABIC: &str = "صِف خَلقَ خَودٍ كَمِثلِ الشَمسِ إِذ بَزَغَت يحظى الضجيع بها نجلاء";
+pub(super) const THAI: &str = "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า กว่าบรรดาฝูงสัตว์เดรัจฉาน จงฝ่าฟัน";
 pub(super) const CHINESE: &str =
     "中文网页内容测试，没有声明编码。我们的祖国是花园，花园的花朵真鲜艳。";
 pub(super) const TAIWANESE: &str =

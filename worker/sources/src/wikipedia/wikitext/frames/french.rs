@@ -1,5 +1,5 @@
-//! Writes out the templates of the French Wikipedia for ordinals, centuries and abbreviations, whose
-//! name is a part of the text: `{{1er}}`, `{{XIXe siècle}}`, `M{{me}}`, `n{{o|5}}`, `{{-44}}`.
+//! Writes out the templates of the French Wikipedia for ordinals, centuries and abbreviations.
+//! Their name is a part of the text: `{{1er}}`, `{{XIXe siècle}}`, `M{{me}}`, `n{{o|5}}`.
 
 use super::arguments::{Argument, Values, is_number};
 
