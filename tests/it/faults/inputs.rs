@@ -33,8 +33,10 @@ fn damaged_inputs_are_named_and_a_large_share_of_them_ends_with_its_own_status()
     for (inputs, status) in [(1, 7), (12, 0)] {
         let folder = tempfile::tempdir().unwrap();
         let whole = [member(&page(0)), member(&page(13))].concat();
-        let job = job_over(folder.path(), "00.warc.wet.gz", &whole[..whole.len() - 20]);
-        let job = job.set("listing", "\"*.warc.wet.gz\"");
+        let cut = &whole[..whole.len() - 20];
+        let listed: String = (0..inputs).map(|n| format!("{n:02}.warc.wet.gz\n")).collect();
+        std::fs::write(folder.path().join("00.warc.wet.gz"), cut).unwrap();
+        let job = job_over(folder.path(), "inputs.txt", listed.as_bytes());
         for number in 1..inputs {
             let name = format!("{number:02}.warc.wet.gz");
             std::fs::write(folder.path().join(name), member(&page(number))).unwrap();
