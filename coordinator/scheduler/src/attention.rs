@@ -12,6 +12,9 @@ const MIN_RECORDS: u64 = 1000;
 /// With fewer records of a source, its quarantined share is not worth a look.
 const MIN_RECORDS_TO_LOOK: u64 = 100;
 
+/// Fewer damaged inputs are not worth a look, unless they are half of the source's inputs.
+const MIN_DAMAGED_INPUTS: u64 = 3;
+
 /// Returns why the job should stop, if too much of the source was quarantined.
 pub(crate) fn too_much_quarantined(
     units: &Units,
@@ -75,7 +78,8 @@ fn quarantined_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<Stri
 fn damaged_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> {
     let (inputs, damaged) = (sum.inputs, sum.damaged_inputs());
     let most = u128::from(inputs) * u128::from(limits.max_quarantined_permille);
-    if u128::from(damaged) * 1000 <= most {
+    let is_few = damaged < MIN_DAMAGED_INPUTS && damaged.saturating_mul(2) < inputs;
+    if is_few || u128::from(damaged) * 1000 <= most {
         return None;
     }
     let main = sum.main_damage().map_or_else(String::new, |(reason, count)| {
@@ -161,7 +165,10 @@ mod tests {
         let limits = Limits { max_quarantined_permille: 100, ..Limits::default() };
         for (inputs, count, reason, asks) in [
             (1, 1, "gzip_damaged", true),
-            (8, 1, "gzip_truncated", true),
+            (2, 1, "gzip_truncated", true),
+            (3, 1, "gzip_garbage", false),
+            (8, 2, "gzip_truncated", false),
+            (8, 3, "gzip_truncated", true),
             (8, 8, "empty_input", true),
             (30, 3, "zstd_truncated", false),
             (30, 4, "gzip_garbage", true),

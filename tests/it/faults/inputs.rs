@@ -1,6 +1,6 @@
 //! Every kind of damaged input: what is readable is published, the rest is counted where it was.
 
-use thresher_tests::process::{succeed, thresher};
+use thresher_tests::process::{output, succeed, thresher};
 
 use super::{complete, job_over, member, page, record_of_length};
 
@@ -26,6 +26,35 @@ fn a_truncated_file_gives_what_comes_before_the_cut() {
     let whole = around(&[]);
     let last = whole.len() - member(&page(3)).len();
     expect(&whole[..whole.len() - 20], 2, "gzip_truncated", last);
+}
+
+#[test]
+fn damaged_inputs_are_named_and_a_large_share_of_them_ends_with_its_own_status() {
+    for (inputs, status) in [(1, 7), (12, 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = [member(&page(0)), member(&page(13))].concat();
+        let cut = &whole[..whole.len() - 20];
+        let listed: String = (0..inputs).map(|n| format!("{n:02}.warc.wet.gz\n")).collect();
+        std::fs::write(folder.path().join("00.warc.wet.gz"), cut).unwrap();
+        let job = job_over(folder.path(), "inputs.txt", listed.as_bytes());
+        for number in 1..inputs {
+            let name = format!("{number:02}.warc.wet.gz");
+            std::fs::write(folder.path().join(name), member(&page(number))).unwrap();
+        }
+        let state = folder.path().join("state");
+        let mut run = thresher();
+        run.arg("run").arg(job.write(folder.path())).arg("--state").arg(state);
+        let ran = output(&mut run);
+        let said = String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap();
+        assert_eq!(ran.status.code(), Some(status), "{said}");
+        assert!(said.contains("damaged or cut off: 1 input: `00.warc.wet.gz`"), "{said}");
+        let asks = "source `commoncrawl`: 1 of 1 inputs is damaged or ends early, 1 record as \
+                    `gzip_truncated`; the first is `00.warc.wet.gz`";
+        assert_eq!(said.contains(asks), status == 7, "{said}");
+        let report = folder.path().join("corpus/REPORT.md");
+        let report = std::fs::read_to_string(report).unwrap();
+        assert!(report.contains("| damaged or cut off | 1 input: `00.warc.wet.gz` |"), "{report}");
+    }
 }
 
 #[test]

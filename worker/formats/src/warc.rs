@@ -24,7 +24,7 @@ use std::io::{self, Read};
 
 use super::gzip::{Damage, GzipLimits, InputDigest};
 use super::unpack::Unpacker;
-use header::{Defect, head_end, may_start_record, shown};
+use header::{Defect, head_end, head_inside, may_start_record, shown};
 use member_bytes::{Boundary, MemberBytes};
 
 pub use header::Header;
@@ -272,7 +272,13 @@ impl<R: Read> WarcReader<R> {
                 return Ok(Err(defect));
             }
         };
-        let header = Header::new(&self.source.view()[..header_bytes]);
+        let head = &self.source.view()[..header_bytes];
+        if let Some(at) = head_inside(head, self.limits.header_max_fields) {
+            self.keep_head(at);
+            let text = "the head of another record starts in this one".to_owned();
+            return Ok(Err((REASON_HEADER_MALFORMED, text)));
+        }
+        let header = Header::new(head);
         let body_bytes = match header.check(self.limits.header_max_fields) {
             Ok(length) => length,
             Err(defect) => {

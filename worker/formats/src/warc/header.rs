@@ -162,6 +162,21 @@ pub(super) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
+/// Returns the position in a head at which that of another record starts, as where a file was cut
+/// inside a head and another was appended: a version, followed by a whole head with a type. Behind
+/// a colon it can also be part of a value, unless there is a type before it.
+pub(super) fn head_inside(head: &[u8], fields_max: usize) -> Option<usize> {
+    let mut versions = memchr::memmem::find_iter(head, b"WARC/").filter(|at| *at > 0);
+    versions.find(|at| {
+        let (before, rest) = (Header::new(&head[..*at]), Header::new(&head[*at..]));
+        let line = memchr::memrchr(b'\n', &head[..*at]).map_or(0, |end| end + 1);
+        let is_value = head[line..*at].contains(&b':');
+        (!is_value || before.warc_type().is_some())
+            && rest.check(fields_max).is_ok()
+            && rest.warc_type().is_some()
+    })
+}
+
 /// Returns the first bytes of untrusted data, escaped for a message.
 pub(super) fn shown(bytes: &[u8]) -> String {
     const SHOWN_BYTES: usize = 60;

@@ -54,9 +54,10 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
 /// Returns whether a number is valid JSON, and no 64-bit type holds it: it is out of range, or has
 /// more digits than any float.
 fn loses_digits(number: &str) -> bool {
-    let has_many = number.bytes().filter(u8::is_ascii_digit).count() > FLOAT_DIGITS;
-    let has_exponent = number.contains(['e', 'E']);
-    if !has_many && !has_exponent {
+    let is_exponent = |byte: u8| matches!(byte, b'e' | b'E');
+    let written = number.bytes().take_while(|byte| !is_exponent(*byte));
+    let significant = written.filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0');
+    if significant.count() <= FLOAT_DIGITS && !number.bytes().any(is_exponent) {
         return false;
     }
     if number.parse::<u64>().is_ok() || number.parse::<i64>().is_ok() {

@@ -57,6 +57,27 @@ struct Between {
     frame: u64,
     /// What follows, as far as it is kept.
     rest: Vec<u8>,
+    /// Length of `rest` when it was looked at last.
+    seen: usize,
+}
+
+impl Between {
+    /// Adds bytes. What is there is looked at again when it has doubled, so that the work is in
+    /// proportion to its length.
+    fn push(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        if self.rest.len() >= 2 * self.seen {
+            self.look();
+        }
+    }
+
+    /// Removes the frame of the file from what is kept.
+    fn look(&mut self) {
+        let frame = frame_len(&self.rest);
+        self.rest.drain(..frame);
+        self.frame += frame as u64;
+        self.seen = self.rest.len();
+    }
 }
 
 /// A row with its offset and its length.
@@ -228,6 +249,7 @@ impl<R: BufRead> Rows<R> {
                 break;
             }
         }
+        between.look();
         if std::mem::take(&mut self.skips) || between.rest.is_empty() {
             return Ok(None);
         }
@@ -241,10 +263,7 @@ impl<R: BufRead> Rows<R> {
         let room = (COMMENT_BYTES as usize).saturating_sub(between.rest.len());
         if room > 0 && length > 0 {
             let passed = &self.held[self.head..self.head + length.min(room)];
-            between.rest.extend_from_slice(passed);
-            let frame = frame_len(&between.rest);
-            between.rest.drain(..frame);
-            between.frame += frame as u64;
+            between.push(passed);
         }
         self.consume(length);
     }

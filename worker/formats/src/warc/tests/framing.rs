@@ -242,6 +242,16 @@ fn a_record_that_starts_in_mid_line_after_damage_is_found() {
             assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]), "{cut}");
         }
     }
+    // In the head of the first one, two heads would else be one.
+    for cut in [10, 17, 22, 40, 50] {
+        let items = read(&[&first[..cut], &whole].concat());
+        let [Bad(0, reason), Body(_, one), Body(_, two)] = &items[..] else { panic!("{items:?}") };
+        assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]), "{cut}");
+        assert_eq!(*reason, REASON_HEADER_MALFORMED);
+    }
+    let uri = b"WARC/1.0\r\nWARC-Target-URI: http://a/WARC/1.0\r\nWARC-Type: conversion\r\n\
+        Content-Length: 3\r\n\r\none\r\n\r\n";
+    assert_eq!(bodies_of(&read(uri)), [b"one"]);
     // A sound record that quotes one is not split, and a mention is no record.
     let quoting = [&b"see "[..], &record(b"quoted"), b" and WARC/1.0\r\nmore"].concat();
     let items = read(&[record(&quoting), record(b"two")].concat());
