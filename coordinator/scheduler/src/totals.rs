@@ -119,9 +119,10 @@ impl Totals {
             self.quarantined.add_all(&accounting.quarantined);
         }
         for CounterValue { counter, value } in &done.counters {
-            match counter {
-                Counter::DamagedInput { .. } => self.name_damaged(counter, *value),
-                other => self.counters.add(other, *value),
+            if matches!(counter, Counter::DamagedInput { .. }) {
+                self.name_damaged(counter, *value);
+            } else {
+                self.counters.add(counter, *value);
             }
         }
         self.keys = self.keys.saturating_add(done.keys);
@@ -134,9 +135,9 @@ impl Totals {
         }
         self.counters.add(counter, value);
         let is_named = |counter: &&Counter| matches!(counter, Counter::DamagedInput { .. });
-        let named = self.counters.0.keys().filter(is_named);
+        let mut named = self.counters.0.keys().filter(is_named);
         if named.clone().count() > MAX_DAMAGED
-            && let Some(last) = named.last().cloned()
+            && let Some(last) = named.next_back().cloned()
         {
             self.counters.0.remove(&last);
         }
