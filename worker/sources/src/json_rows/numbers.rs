@@ -17,9 +17,10 @@ pub(super) fn exact(line: &str) -> Cow<'_, str> {
         match byte {
             b'"' => at = end_of_string(bytes, at),
             b'-' | b'0'..=b'9' => {
-                let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-                let end = at + bytes[at..].iter().take_while(|byte| is_part(byte)).count();
-                if loses_digits(&line[at..end]) {
+                let (end, has_exponent) = end_of_number(bytes, at);
+                // Most numbers are short, and need no second look.
+                let may_lose = has_exponent || end - at > FLOAT_DIGITS;
+                if may_lose && loses_digits(&line[at..end]) {
                     out.push_str(&line[copied..at]);
                     out.push('"');
                     out.push_str(&line[at..end]);
@@ -36,6 +37,21 @@ pub(super) fn exact(line: &str) -> Cow<'_, str> {
     }
     out.push_str(&line[copied..]);
     Cow::Owned(out)
+}
+
+/// Returns the position after a number that starts at `at`, and whether it has an exponent.
+fn end_of_number(bytes: &[u8], at: usize) -> (usize, bool) {
+    let (mut end, mut has_exponent) = (at, false);
+    while let Some(byte) = bytes.get(end) {
+        match byte {
+            b'0'..=b'9' | b'+' | b'-' | b'.' => {}
+            b'e' | b'E' => has_exponent = true,
+            byte if byte.is_ascii_alphabetic() => {}
+            _ => break,
+        }
+        end += 1;
+    }
+    (end, has_exponent)
 }
 
 /// Returns the position after a string that starts at `at`.
@@ -106,6 +122,15 @@ mod tests {
             let line = format!("{{\"a\": {number}, \"b\": [{number}]}}");
             let expected = format!("{{\"a\": \"{number}\", \"b\": [\"{number}\"]}}");
             assert_eq!(exact(&line), expected);
+        }
+    }
+
+    /// The library can round the last digit in its fast way.
+    #[test]
+    fn floats_are_read_and_written_with_all_digits() {
+        for number in ["0.12345678901234567", "312.70000000000005", "2.2250738585072014e-308"] {
+            let value: serde_json::Value = serde_json::from_str(number).unwrap();
+            assert_eq!(value.to_string(), number);
         }
     }
 
