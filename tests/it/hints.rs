@@ -33,6 +33,15 @@ const FOLLOWED: &[(&str, By)] = &[
         Test("another_jobs_corpus_is_left_alone_by_a_job_of_another_name"),
     ),
     (
+        "failed to create temporary files in",
+        Test("what_keeps_two_corpora_from_being_compared_is_shown"),
+    ),
+    (
+        "`thresher verify` shows what is damaged",
+        Test("what_keeps_two_corpora_from_being_compared_is_shown"),
+    ),
+    ("failed to use a temporary file", Nothing("needs a disk that fills up in between")),
+    (
         "inputs {verb} early",
         Test("inputs_that_end_early_are_fetched_again_and_the_job_starts_over"),
     ),

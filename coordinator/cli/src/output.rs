@@ -1,5 +1,5 @@
-//! Verbs that read documents or make a model: `verify`, `trace`, `diff`, `report`, `survey`, `train`;
-//! and `default-job`, which reads nothing.
+//! Verbs that read documents or make a model: `verify`, `trace`, `diff`, `report`, `survey` and
+//! `train`; and `default-job`, which reads nothing.
 //!
 //! Their arguments and functions are the worker's. Printing and exit statuses are decided here.
 

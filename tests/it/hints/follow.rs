@@ -355,6 +355,23 @@ fn a_complete_job_names_what_reads_its_files() {
 }
 
 #[test]
+fn what_keeps_two_corpora_from_being_compared_is_shown() {
+    let place = Place::new();
+    place.expect(RUN, 0);
+    let said = place.expect("thresher diff corpus corpus --scratch nowhere", 1);
+    assert!(said.contains("hint: choose another directory with `--scratch`"), "{said}");
+    place.expect("thresher diff corpus corpus --scratch .", 0);
+    let shard = place.corpus().join("documents/commoncrawl-00000.jsonl.zst");
+    let mut bytes = fs::read(&shard).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let said = place.expect("thresher diff corpus corpus", 1);
+    assert!(said.contains("hint: `thresher verify` shows what is damaged"), "{said}");
+    let shown = place.expect("thresher verify corpus", 6);
+    assert!(shown.contains("commoncrawl-00000.jsonl.zst"), "{shown}");
+}
+
+#[test]
 fn a_wrong_key_is_found_in_the_default_job() {
     let place = Place::new();
     let cases = [

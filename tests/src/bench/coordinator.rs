@@ -147,7 +147,10 @@ fn replay(state: &Path, units: f64) -> anyhow::Result<()> {
 
 fn serve(folder: &Path, state: &Path) -> anyhow::Result<Child> {
     let job = folder.join("job.toml");
-    let text = job_text(folder, "thresher", "none", "", &folder.join("out"));
+    // Its units are simulated; a job may not publish among its inputs.
+    let inputs = folder.join("in");
+    fs::create_dir(&inputs)?;
+    let text = job_text(&inputs, "thresher", "none", "", &folder.join("out"));
     // The cores may be shared with other programs: a worker that waits for them is not lost.
     fs::write(
         &job,

@@ -125,6 +125,11 @@ fn every_form_of_an_upload_is_read_or_dropped_by_its_reason() {
     let body = "caf\u{e9}".as_bytes();
     let links = [("link.tex", "x/body.tex", tar::EntryType::Link)];
     let cut = |packed: Vec<u8>, less: usize| packed[..packed.len() - less].to_vec();
+    let altered = |mut packed: Vec<u8>, before_end: usize| {
+        let at = packed.len() - before_end;
+        packed[at] ^= 1;
+        packed
+    };
     let noise: Vec<u8> =
         (0..4000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let with_figure = tar_of(&[("main.tex", PAPER), ("fig.eps", &noise)]);
@@ -154,6 +159,8 @@ fn every_form_of_an_upload_is_read_or_dropped_by_its_reason() {
         ("damage behind the paper", gz(&cut(with_figure.clone(), 3000)), text),
         ("a cut gzip file behind the paper", cut(gz(&with_figure), 1000), text),
         ("damage in the paper", cut(gz(PAPER), 20), "gzip_damaged"),
+        ("a wrong checksum", altered(gz(PAPER), 8), "gzip_damaged"),
+        ("a wrong length", altered(gz(PAPER), 4), "gzip_damaged"),
         ("a withdrawn paper", gz(b"%auto-ignore\nThis paper was withdrawn."), "arxiv/withdrawn"),
         ("HTML", gz(b"<html><body>A paper"), "arxiv/html_only"),
         (

@@ -75,9 +75,10 @@ pub(super) fn text_of(
     if found.text.is_empty() { Err(NoText::dropped("arxiv/empty")) } else { Ok(found) }
 }
 
-/// Returns the text by Thresher's rules. If the upload is damaged after its text, nothing is lost.
+/// Returns the text by Thresher's rules. If the upload is damaged after its text, nothing is lost;
+/// if its checksum is wrong, nobody knows where it is damaged.
 fn our_text(unpacked: Unpacked, max_bytes: u64) -> Result<PaperText, NoText> {
-    let Unpacked { mut files, damage, .. } = unpacked;
+    let Unpacked { mut files, damage, is_altered, .. } = unpacked;
     if !files.iter().any(is_tex) {
         add_inner_files(&mut files, max_bytes);
     }
@@ -88,7 +89,9 @@ fn our_text(unpacked: Unpacked, max_bytes: u64) -> Result<PaperText, NoText> {
         false => PaperText::default(),
     };
     match damage {
-        Some(_) if found.ends && found.missing == 0 && !found.text.is_empty() => Ok(found),
+        Some(_) if !is_altered && found.ends && found.missing == 0 && !found.text.is_empty() => {
+            Ok(found)
+        }
         Some(damage) => Err(damage.into()),
         None if has_tex => Ok(found),
         None => Err(NoText::dropped(reason_without_tex(&kinds))),
@@ -169,7 +172,7 @@ fn reason_without_tex(kinds: &[Kind]) -> &'static str {
 
 /// Returns the files that RedPajama's script read, as Python's `tarfile` and `gzip` see them.
 fn published_files(packed: &[u8], unpacked: Unpacked, max_bytes: u64) -> Result<TexFiles, NoText> {
-    let Unpacked { files, damage, single, is_cut, has_trailing_bytes } = unpacked;
+    let Unpacked { files, damage, single, is_cut, has_trailing_bytes, .. } = unpacked;
     let is_gzip = packed.starts_with(b"\x1f\x8b");
     if single && (!is_gzip || has_trailing_bytes) {
         let detail = "it is neither a tar nor a whole gzip file".to_owned();

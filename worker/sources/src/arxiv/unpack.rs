@@ -27,6 +27,8 @@ pub(super) struct Unpacked {
     pub(super) is_cut: bool,
     /// Whether other bytes than zeros follow the last member of a gzip file.
     pub(super) has_trailing_bytes: bool,
+    /// Whether the damage may be anywhere, and not only where reading ended.
+    pub(super) is_altered: bool,
 }
 
 /// A member of a paper's tar, or the only file of the paper.
@@ -55,8 +57,8 @@ pub(super) struct Damage {
 
 /// Unpacks a paper; fails if it has more than `max_bytes`.
 pub(super) fn unpack(packed: &[u8], max_bytes: u64) -> Result<Unpacked, Damage> {
-    let Plain { bytes, damage, has_trailing_bytes } = plain(packed, max_bytes)?;
-    let mut unpacked = Unpacked { damage, has_trailing_bytes, ..Unpacked::default() };
+    let Plain { bytes, damage, has_trailing_bytes, is_altered } = plain(packed, max_bytes)?;
+    let mut unpacked = Unpacked { damage, has_trailing_bytes, is_altered, ..Unpacked::default() };
     if is_tar(&bytes) {
         unpacked.add_members(&bytes, max_bytes)?;
     } else {
@@ -68,7 +70,7 @@ pub(super) fn unpack(packed: &[u8], max_bytes: u64) -> Result<Unpacked, Damage> 
 
 /// Returns what a gzip file contains, if it is one and is whole.
 pub(super) fn gunzipped(packed: &[u8], max_bytes: u64) -> Result<Option<Vec<u8>>, Damage> {
-    let Plain { bytes, damage, has_trailing_bytes } = plain(packed, max_bytes)?;
+    let Plain { bytes, damage, has_trailing_bytes, .. } = plain(packed, max_bytes)?;
     let is_whole = packed.starts_with(b"\x1f\x8b") && damage.is_none() && !has_trailing_bytes;
     Ok(is_whole.then_some(bytes))
 }
@@ -113,6 +115,8 @@ struct Plain {
     bytes: Vec<u8>,
     damage: Option<Damage>,
     has_trailing_bytes: bool,
+    /// Whether a checksum is wrong.
+    is_altered: bool,
 }
 
 fn plain(packed: &[u8], max_bytes: u64) -> Result<Plain, Damage> {
@@ -142,8 +146,12 @@ fn plain(packed: &[u8], max_bytes: u64) -> Result<Plain, Damage> {
         let detail = format!("it unpacks to more than {max_bytes} bytes");
         return Err(Damage { reason: "paper_too_large", detail });
     }
+    // All of it was unpacked, so any of its bytes can be those that are wrong.
+    let is_altered = error.as_ref().is_some_and(|(_, error)| {
+        ["checksum", "bzip2: invalid data"].iter().any(|it| error.to_string().contains(it))
+    });
     let damage = error.map(|(reason, error)| Damage { reason, detail: error.to_string() });
-    Ok(Plain { bytes, damage, has_trailing_bytes })
+    Ok(Plain { bytes, damage, has_trailing_bytes, is_altered })
 }
 
 /// Unpacks the members of a gzip file, and returns the bytes that follow the last one.

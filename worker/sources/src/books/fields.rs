@@ -8,12 +8,13 @@ use thresher_text::charset::Charset;
 /// Number of first bytes in which the header must end.
 pub(super) const HEADER_BYTES: usize = 24 << 10;
 
-/// Decodes a file as UTF-8, or as UTF-16 with a byte order mark, or else with the encoding that its
-/// header names, or with that of its bytes. If that fails, reads it as UTF-8 with a few damaged
-/// bytes, or returns what is wrong.
+/// Decodes a file as UTF-8, or as UTF-16, or else with the encoding that its header names, or with
+/// that of its bytes. If that fails, reads it as UTF-8 with a few damaged bytes, or returns what is
+/// wrong.
 pub(super) fn decode(raw: &[u8]) -> Result<Utf8Text<'_>, String> {
     let whole = |text| Utf8Text { text, damaged: 0 };
-    if let Some((encoding, _)) = Encoding::for_bom(raw).filter(|(it, _)| *it != encoding_rs::UTF_8)
+    let marked = Encoding::for_bom(raw).map(|(encoding, _)| encoding);
+    if let Some(encoding) = marked.filter(|it| *it != encoding_rs::UTF_8).or_else(|| utf16_of(raw))
     {
         return Ok(whole(encoding.decode(raw).0));
     }
@@ -31,7 +32,7 @@ pub(super) fn decode(raw: &[u8]) -> Result<Utf8Text<'_>, String> {
         true => Charset::undeclared(raw).or(declared.charset)?.decode(raw),
         false => Charset::guess(raw)?.decode(raw),
     };
-    match named.or_else(guessed) {
+    match named.or_else(|| western(raw).map(|text| (text, 0))).or_else(guessed) {
         Some((text, damaged)) => Ok(Utf8Text { text: text.into(), damaged }),
         None => found.map_err(|at| {
             let what = match (declared.label, charset) {
@@ -44,6 +45,50 @@ pub(super) fn decode(raw: &[u8]) -> Result<Utf8Text<'_>, String> {
             format!("byte {at} is not valid UTF-8, and {what}")
         }),
     }
+}
+
+/// Returns the byte order of UTF-16 without a mark: every other byte of the start is zero, as of
+/// text in Latin letters.
+fn utf16_of(raw: &[u8]) -> Option<&'static Encoding> {
+    let start = &raw[..raw.len().min(256) & !1];
+    let zeros = |from: usize| start.iter().skip(from).step_by(2).filter(|it| **it == 0).count();
+    match (zeros(0) * 2, zeros(1) * 2, start.len()) {
+        (_, _, length) if length < 16 => None,
+        (0, high, length) if high * 10 >= length * 9 => Some(encoding_rs::UTF_16LE),
+        (high, 0, length) if high * 10 >= length * 9 => Some(encoding_rs::UTF_16BE),
+        _ => None,
+    }
+}
+
+/// Number of bytes above ASCII up to which a book in Latin letters is too short for the detector.
+const FEW: usize = 15;
+
+/// Returns a text whose few bytes above ASCII are all frequent signs of Windows-1252, or frequent
+/// letters of it beside letters of ASCII. Other damage has other values, and is at other places.
+fn western(raw: &[u8]) -> Option<String> {
+    let is_high = |byte: &u8| *byte >= 0x80;
+    let places: Vec<usize> =
+        raw.iter().enumerate().filter(|(_, byte)| is_high(byte)).map(|(at, _)| at).collect();
+    if places.is_empty() || places.len() > FEW {
+        return None;
+    }
+    let neighbour = |at: Option<usize>| at.and_then(|at| raw.get(at)).copied().unwrap_or(b' ');
+    let fits = |at: usize| {
+        let (before, after) = (neighbour(at.checked_sub(1)), neighbour(at.checked_add(1)));
+        match raw[at] {
+            // Quotation marks, dashes, an ellipsis.
+            0x85 | 0x91..=0x94 | 0x96 | 0x97 | 0xab | 0xbb => true,
+            // Signs before or after numbers and names.
+            0x80 | 0xa3 | 0xa7 | 0xa9 | 0xb0 | 0xb7 | 0xbd => true,
+            // All letters but those of Icelandic, and a y with two dots.
+            0xc0..=0xcf | 0xd1..=0xd6 | 0xd8..=0xdc | 0xdf..=0xef | 0xf1..=0xf6 | 0xf8..=0xfc => {
+                before.is_ascii_alphabetic() || after.is_ascii_alphabetic()
+            }
+            _ => false,
+        }
+    };
+    let all_fit = places.iter().all(|at| fits(*at));
+    all_fit.then(|| encoding_rs::WINDOWS_1252.decode_without_bom_handling(raw).0.into_owned())
 }
 
 /// What a header says about the encoding.
@@ -297,6 +342,31 @@ mod tests {
         ] {
             let found = decode(&raw).unwrap();
             assert_eq!((found.text.as_ref(), found.damaged), (text.as_str(), damaged));
+        }
+    }
+
+    #[test]
+    fn a_text_with_few_accents_is_read_as_western_and_utf_16_needs_no_mark() {
+        let english = "He came home late, and nobody asked him where he had been. ".repeat(20);
+        for (raw, text) in [
+            (&b"He said \x93no\x94 \x96 it\x92s the caf\xe9."[..], "He said “no” – it’s the café."),
+            (b"Short caf\xe9, \xa35.", "Short café, £5."),
+            (b"\xc9tude", "Étude"),
+        ] {
+            for head in ["", &english, "Character set encoding: UTF-8\n"] {
+                let raw = [head.as_bytes(), raw].concat();
+                let found = decode(&raw).unwrap();
+                assert_eq!((&*found.text, found.damaged), (&*format!("{head}{text}"), 0));
+            }
+        }
+        // Letters that are rare, or beside no letter, are damage.
+        for raw in [&b"abc\xff"[..], b"a \xe9 b"] {
+            assert_eq!(decode(raw).unwrap().damaged, 1, "{raw:?}");
+        }
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            let raw: Vec<u8> =
+                format!("{english}caf\u{e9}").encode_utf16().flat_map(order).collect();
+            assert_eq!(decode(&raw).unwrap().text, format!("{english}caf\u{e9}"));
         }
     }
 

@@ -131,15 +131,7 @@ impl<'j> Pipeline<'j> {
         tally: &mut Tally,
     ) -> Result<Evaluation<'p>, UnitError> {
         let original = self.keep_lines(page.text, is_duplicate, tally)?;
-        for (counter, value) in [
-            (Counter::MissingFiles, page.missing_files),
-            (Counter::OmittedFiles, page.omitted_files),
-            (Counter::DamagedCharacters, page.damaged_characters),
-        ] {
-            if value > 0 {
-                tally.count(counter, value);
-            }
-        }
+        count_notes(page, tally);
         let (job, recipe, scorers) = (self.job, self.recipe, self.scorers);
         let text = self.text.as_str();
         if self.sample.is_some_and(|sample| !is_in_rate(sample, page.text)) {
@@ -242,6 +234,19 @@ impl<'j> Pipeline<'j> {
         tally.count(Counter::LinesIn, original.lines);
         tally.count(Counter::DuplicateLines, original.lines - kept);
         Ok(original)
+    }
+}
+
+/// Counts what the reader notes about a page.
+fn count_notes(page: &Page<'_>, tally: &mut Tally) {
+    for (counter, value) in [
+        (Counter::MissingFiles, page.missing_files),
+        (Counter::OmittedFiles, page.omitted_files),
+        (Counter::DamagedCharacters, page.damaged_characters),
+    ] {
+        if value > 0 {
+            tally.count(counter, value);
+        }
     }
 }
 

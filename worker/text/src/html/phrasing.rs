@@ -4,8 +4,10 @@
 //! An inline element that it does not know ends a paragraph, so that `<div>un<u>believ</u>able`
 //! would become three. By the HTML Standard every element without a style is inline except those of
 //! its section "Rendering", also one of a name that nobody knows. Such elements become `span`s
-//! here, unless they contain a block. Text that stands directly in the body, also because the
-//! parser moved it out of a table, becomes a paragraph: the library ignores it otherwise.
+//! here, unless they contain a block. A block without text, or one that is left out, disappears
+//! from between two texts, which would then be one word: such texts become paragraphs. So does text
+//! that stands directly in the body, also because the parser moved it out of a table: the library
+//! ignores it otherwise.
 
 use std::collections::HashSet;
 
@@ -34,9 +36,43 @@ pub(crate) fn prepare(document: &Document) {
             node.rename("span");
         }
     }
+    for node in nodes.iter().filter(|node| with_blocks.contains(&node.id)) {
+        if has_block_between_texts(node, &with_blocks) {
+            wrap_text(node, &with_blocks);
+        }
+    }
     if with_blocks.contains(&body.id) {
         wrap_text(&body, &with_blocks);
     }
+}
+
+/// Returns whether a block stands between two texts of an element.
+fn has_block_between_texts(parent: &NodeRef<'_>, with_blocks: &HashSet<NodeId>) -> bool {
+    let (mut after_text, mut after_block) = (false, false);
+    for child in parent.children() {
+        let name = child.node_name();
+        let role = name.as_deref().map_or(Role::Inline, Role::of);
+        let is_block = with_blocks.contains(&child.id)
+            || matches!(role, Role::Block | Role::Preformatted)
+            || name.as_deref() == Some("nav");
+        if is_block {
+            after_block = after_text;
+        } else if role == Role::LineBreak {
+            (after_text, after_block) = (false, false);
+        } else if role == Role::Inline && !child.is_comment() && has_word(&child) {
+            if after_block {
+                return true;
+            }
+            after_text = true;
+        }
+    }
+    false
+}
+
+/// Returns whether a text or an inline element has a character that is shown.
+fn has_word(node: &NodeRef<'_>) -> bool {
+    let mut texts = std::iter::once(*node).chain(node.descendants_it());
+    texts.any(|node| node.is_nonempty_text())
 }
 
 /// Returns whether the library takes an inline element for a part of a paragraph.
@@ -54,9 +90,9 @@ fn is_known(node: &NodeRef<'_>, name: &str) -> bool {
 }
 
 /// Wraps each run of text and inline elements that has a word in a paragraph.
-fn wrap_text(body: &NodeRef<'_>, with_blocks: &HashSet<NodeId>) {
+fn wrap_text(parent: &NodeRef<'_>, with_blocks: &HashSet<NodeId>) {
     let mut run: Vec<NodeRef<'_>> = Vec::new();
-    for child in body.children() {
+    for child in parent.children() {
         let role = child.node_name().map_or(Role::Inline, |name| Role::of(&name));
         let is_inline = role == Role::Inline && !with_blocks.contains(&child.id);
         if is_inline && !child.is_comment() {
@@ -103,6 +139,27 @@ mod tests {
             ("<div>a<s><tt>b</tt></s></div>", "<div>a<span><span>b</span></span></div>"),
             ("<div>a<em>b</em></div>", "<div>a<em>b</em></div>"),
             ("<div>a<map name=\"x\">b</map>c</div>", "<div>a<span name=\"x\"></span>c</div>"),
+        ] {
+            assert_eq!(prepared(html), expected, "{html}");
+        }
+    }
+
+    #[test]
+    fn texts_around_a_block_become_paragraphs() {
+        for (html, expected) in [
+            ("<article>a<div></div>b</article>", "<article><p>a</p><div></div><p>b</p></article>"),
+            (
+                "<section>a<p> </p><div>c</div><b>b</b></section>",
+                "<section><p>a</p><p> </p><div>c</div><b>b</b></section>",
+            ),
+            (
+                "<ul><li>a<nav>x</nav>b<p>c</p></li></ul>",
+                "<ul><li><p>a</p><nav>x</nav><p>b</p><p>c</p></li></ul>",
+            ),
+            ("<center>a<br><div></div>b</center>", "<center>a<br><div></div>b</center>"),
+            ("<article><div></div>b<p>c</p></article>", "<article><div></div>b<p>c</p></article>"),
+            ("<div>a<script>x</script>b<p>c</p></div>", "<div>a<script>x</script>b<p>c</p></div>"),
+            ("<div>a <p>c</p> <i> </i></div>", "<div>a <p>c</p> <i> </i></div>"),
         ] {
             assert_eq!(prepared(html), expected, "{html}");
         }

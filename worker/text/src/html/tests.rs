@@ -63,6 +63,35 @@ fn real_pages_give_the_text_that_a_reader_approved() {
 }
 
 #[test]
+fn texts_around_a_block_that_is_left_out_are_not_one_word() {
+    let prose =
+        "This sentence is a part of the main text, and it has commas, as prose has. ".repeat(4);
+    for container in ["article", "section", "main", "div", "blockquote", "center", "li", "details"]
+    {
+        for between in [
+            "<div></div>",
+            "<p> </p>",
+            "<p><br></p>",
+            "<h3></h3>",
+            "<div class=\"ad\"><script>x()</script></div>",
+            "<div class=byline>x</div>",
+            "<aside>x</aside>",
+            "<nav>x</nav>",
+            "<form><input></form>",
+            "<div><iframe></iframe></div>",
+            "<table></table>",
+        ] {
+            let html = format!(
+                "<body><p>{prose}</p><{container}><p>{prose}</p>it ends{between}Seconds begin\
+                 <p>{prose}</p></{container}></body>"
+            );
+            let text = page("text/html; charset=utf-8", html.as_bytes()).unwrap().text;
+            assert!(!text.contains("endsSeconds"), "{container} {between}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_record_of_commoncrawl_gives_its_article() {
     let file = std::fs::File::open(testdata().join("cc/whirlwind.warc.gz")).unwrap();
     let mut warc = Vec::new();
