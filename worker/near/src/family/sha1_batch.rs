@@ -1,0 +1,150 @@
+//! SHA-1 of many short messages, sixteen at a time.
+//!
+//! Messages of one block wait in one batch and those of two in another, because all lanes of a
+//! batch must have the same number of blocks. A longer message is hashed by itself.
+
+use std::ops::Range;
+
+use sha1::{Digest, Sha1};
+
+use crate::vector::{LANES, Sha1Blocks, Sha1State, Width};
+
+/// SHA-1's first state, in all lanes.
+const START: Sha1State = [
+    [0x6745_2301; LANES],
+    [0xefcd_ab89; LANES],
+    [0x98ba_dcfe; LANES],
+    [0x1032_5476; LANES],
+    [0xc3d2_e1f0; LANES],
+];
+
+const BLOCK_BYTES: usize = 64;
+/// A one, and the message's length in bits, follow each message.
+const PADDING_BYTES: usize = 9;
+
+/// Messages that wait for others of their length.
+#[derive(Debug)]
+pub(super) struct Sha1Batch {
+    one: Box<Queue<1>>,
+    two: Box<Queue<2>>,
+}
+
+#[derive(Debug)]
+struct Queue<const BLOCKS: usize> {
+    blocks: [Sha1Blocks; BLOCKS],
+    waiting: usize,
+}
+
+impl Default for Sha1Batch {
+    fn default() -> Self {
+        Self { one: Box::new(Queue::empty()), two: Box::new(Queue::empty()) }
+    }
+}
+
+impl Sha1Batch {
+    /// Appends the first eight bytes of each message's digest, little endian, in any order.
+    pub(super) fn hash(
+        &mut self,
+        width: Width,
+        bytes: &[u8],
+        messages: impl Iterator<Item = Range<usize>>,
+        digests: &mut Vec<u64>,
+    ) {
+        for span in messages {
+            let padded = span.len() + PADDING_BYTES;
+            if padded <= BLOCK_BYTES {
+                self.one.push(width, bytes, span, digests);
+            } else if padded <= 2 * BLOCK_BYTES {
+                self.two.push(width, bytes, span, digests);
+            } else {
+                let mut first = [0; 8];
+                first.copy_from_slice(&Sha1::digest(&bytes[span])[..8]);
+                digests.push(u64::from_le_bytes(first));
+            }
+        }
+        self.one.flush(width, digests);
+        self.two.flush(width, digests);
+    }
+}
+
+impl<const BLOCKS: usize> Queue<BLOCKS> {
+    fn empty() -> Self {
+        Self { blocks: [[[0; BLOCK_BYTES]; LANES]; BLOCKS], waiting: 0 }
+    }
+
+    fn push(&mut self, width: Width, bytes: &[u8], span: Range<usize>, digests: &mut Vec<u64>) {
+        let length = span.len();
+        let message = &bytes[span.start..];
+        for (number, blocks) in self.blocks.iter_mut().enumerate() {
+            let from = number * BLOCK_BYTES;
+            let block = &mut blocks[self.waiting];
+            write_block(block, message.get(from..).unwrap_or_default(), length, from);
+            if number + 1 == BLOCKS {
+                let bits = 8 * length as u64;
+                block[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
+            }
+        }
+        self.waiting += 1;
+        if self.waiting == LANES {
+            self.flush(width, digests);
+        }
+    }
+
+    fn flush(&mut self, width: Width, digests: &mut Vec<u64>) {
+        if self.waiting == 0 {
+            return;
+        }
+        let mut state = START;
+        for blocks in &self.blocks {
+            width.sha1(&mut state, blocks, self.waiting);
+        }
+        let first_words = state[0].iter().zip(&state[1]).take(self.waiting);
+        digests.extend(first_words.map(|(&first, &second)| {
+            u64::from(first.swap_bytes()) | (u64::from(second.swap_bytes()) << 32)
+        }));
+        self.waiting = 0;
+    }
+}
+
+/// 64 bytes that are kept, then 64 that are cleared.
+const KEEP: [u8; 2 * BLOCK_BYTES] = {
+    let mut mask = [0; 2 * BLOCK_BYTES];
+    let mut at = 0;
+    while at < BLOCK_BYTES {
+        mask[at] = 0xff;
+        at += 1;
+    }
+    mask
+};
+
+/// The byte behind a message, with 64 zeros before it and 63 after.
+const END: [u8; 2 * BLOCK_BYTES] = {
+    let mut end = [0; 2 * BLOCK_BYTES];
+    end[BLOCK_BYTES] = 0x80;
+    end
+};
+
+/// Writes the block that starts `from` bytes into a message of `length` bytes. `text` is the
+/// message from there on, with whatever follows it.
+fn write_block(block: &mut [u8; BLOCK_BYTES], text: &[u8], length: usize, from: usize) {
+    let left = length.saturating_sub(from);
+    let inside = left.min(BLOCK_BYTES);
+    // Without a branch on the length, which no predictor can guess.
+    match text.first_chunk::<BLOCK_BYTES>() {
+        Some(text) => *block = *text,
+        None => {
+            block.fill(0);
+            block[..inside].copy_from_slice(&text[..inside]);
+        }
+    }
+    let keep = &KEEP[BLOCK_BYTES - inside..2 * BLOCK_BYTES - inside];
+    // The end belongs to this block only if the message ends in it, or exactly before it.
+    let end = if from > length { &END[..BLOCK_BYTES] } else { end_of(inside) };
+    for ((byte, keep), end) in block.iter_mut().zip(keep).zip(end) {
+        *byte = (*byte & keep) | end;
+    }
+}
+
+fn end_of(inside: usize) -> &'static [u8] {
+    &END[BLOCK_BYTES - inside..2 * BLOCK_BYTES - inside]
+}

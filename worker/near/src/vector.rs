@@ -1,0 +1,279 @@
+//! The loops that take most of the time, each once for every width of the processor's vectors.
+//!
+//! The loops over minima are plain code, compiled a second and a third time for AVX2 and AVX-512.
+//! SHA-1 of sixteen messages side by side is written with AVX-512's instructions, because they are
+//! the first that rotate; elsewhere the `sha1` crate is faster, with the processor's own SHA
+//! instructions if it has them.
+//!
+//! **Invariant:** every width computes the same values. The tests compare them on random inputs.
+
+#![expect(unsafe_code, reason = "calling code for instructions that only some processors have")]
+
+use crate::family::Parameters;
+use crate::signature::minima;
+
+/// Messages that SHA-1 compresses side by side.
+pub(crate) const LANES: usize = 16;
+
+/// The state of each lane of SHA-1: five words.
+pub(crate) type Sha1State = [[u32; LANES]; 5];
+
+/// One block of each lane.
+pub(crate) type Sha1Blocks = [[u8; 64]; LANES];
+
+/// A width of vectors that this processor has. Only this module makes one, so that a `Width` is
+/// proof that its instructions may be executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Width(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Width {
+    /// What every processor can execute.
+    pub(crate) const PORTABLE: Self = Self(Kind::Portable);
+
+    /// Returns all widths that this processor has, the fastest last.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut widths = vec![Self::PORTABLE];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") {
+                widths.push(Self(Kind::Avx2));
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                {
+                    widths.push(Self(Kind::Avx512));
+                }
+            }
+        }
+        widths
+    }
+
+    /// Returns the fastest width of this processor.
+    pub(crate) fn best() -> Self {
+        Self::available().pop().unwrap_or(Self::PORTABLE)
+    }
+
+    /// Returns what reports call this width.
+    pub(crate) fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "AVX-512",
+        }
+    }
+
+    /// Lowers `signature` by the values of all items. `high` has the upper halves of the items,
+    /// which only one family reads.
+    pub(crate) fn lower(
+        self,
+        parameters: &Parameters,
+        low: &[u64],
+        high: &[u64],
+        signature: &mut [u64],
+    ) {
+        match self.0 {
+            Kind::Portable => minima::lower(parameters, low, high, signature),
+            // SAFETY: a `Width` of this kind exists only if the processor has the instructions.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { x86::lower_avx2(parameters, low, high, signature) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { x86::lower_avx512(parameters, low, high, signature) },
+        }
+    }
+
+    /// Compresses one block into each of the first `lanes` lanes' states.
+    pub(crate) fn sha1(self, state: &mut Sha1State, blocks: &Sha1Blocks, lanes: usize) {
+        match self.0 {
+            // SAFETY: a `Width` of this kind exists only if the processor has the instructions.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if lanes > LANES / 4 => unsafe { x86::sha1_avx512(state, blocks) },
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 | Kind::Avx512 => sha1_each(state, blocks, lanes),
+            Kind::Portable => sha1_each(state, blocks, lanes),
+        }
+    }
+}
+
+fn sha1_each(state: &mut Sha1State, blocks: &Sha1Blocks, lanes: usize) {
+    for (lane, block) in blocks.iter().enumerate().take(lanes) {
+        let mut words = state.each_ref().map(|word| word[lane]);
+        sha1::block_api::compress(&mut words, std::slice::from_ref(block));
+        for (word, value) in state.iter_mut().zip(words) {
+            word[lane] = value;
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_rol_epi32, _mm512_set_epi8,
+        _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_storeu_si512,
+        _mm512_ternarylogic_epi32, _mm512_xor_si512,
+    };
+
+    use super::{LANES, Parameters, Sha1Blocks, Sha1State, minima};
+
+    #[target_feature(enable = "avx2,bmi2")]
+    pub(super) fn lower_avx2(
+        parameters: &Parameters,
+        low: &[u64],
+        high: &[u64],
+        signature: &mut [u64],
+    ) {
+        minima::lower(parameters, low, high, signature);
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,bmi2")]
+    pub(super) fn lower_avx512(
+        parameters: &Parameters,
+        low: &[u64],
+        high: &[u64],
+        signature: &mut [u64],
+    ) {
+        minima::lower(parameters, low, high, signature);
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn load(words: &[u32; LANES]) -> __m512i {
+        // SAFETY: the array has the 64 bytes that are read; no alignment is needed.
+        unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn store(words: &mut [u32; LANES], vector: __m512i) {
+        // SAFETY: the array has the 64 bytes that are written; no alignment is needed.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
+    }
+
+    /// SHA-1's compression of one block in each lane (FIPS 180-4, 6.1.2).
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) fn sha1_avx512(state: &mut Sha1State, blocks: &Sha1Blocks) {
+        let mut schedule = message_words(blocks);
+        let [mut a, mut b, mut c, mut d, mut e] = state.each_ref().map(|words| load(words));
+        // Truth tables of three inputs: choose, parity and majority.
+        macro_rules! rounds {
+            ($range:expr, $table:literal, $constant:literal) => {
+                let constant = _mm512_set1_epi32($constant as u32 as i32);
+                for round in $range {
+                    let word = schedule_word(&mut schedule, round);
+                    let function = _mm512_ternarylogic_epi32::<$table>(b, c, d);
+                    let sum = _mm512_add_epi32(_mm512_add_epi32(e, word), constant);
+                    let sum = _mm512_add_epi32(sum, function);
+                    let sum = _mm512_add_epi32(sum, _mm512_rol_epi32::<5>(a));
+                    (a, b, c, d, e) = (sum, a, _mm512_rol_epi32::<30>(b), c, d);
+                }
+            };
+        }
+        rounds!(0..20, 0xca, 0x5a82_7999);
+        rounds!(20..40, 0x96, 0x6ed9_eba1);
+        rounds!(40..60, 0xe8, 0x8f1b_bcdc_u32);
+        rounds!(60..80, 0x96, 0xca62_c1d6_u32);
+        for (words, vector) in state.iter_mut().zip([a, b, c, d, e]) {
+            store(words, _mm512_add_epi32(load(words), vector));
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn schedule_word(schedule: &mut [__m512i; 16], round: usize) -> __m512i {
+        if round >= 16 {
+            let three = _mm512_ternarylogic_epi32::<0x96>(
+                schedule[(round + 13) % 16],
+                schedule[(round + 8) % 16],
+                schedule[(round + 2) % 16],
+            );
+            let all = _mm512_xor_si512(three, schedule[round % 16]);
+            schedule[round % 16] = _mm512_rol_epi32::<1>(all);
+        }
+        schedule[round % 16]
+    }
+
+    /// Returns the sixteen big-endian words of each lane's block, one vector per word.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn message_words(blocks: &Sha1Blocks) -> [__m512i; 16] {
+        let mut words = [[0_u32; LANES]; 16];
+        for (lane, block) in blocks.iter().enumerate() {
+            for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
+                word[lane] = u32::from_le_bytes(*bytes);
+            }
+        }
+        let swap = _mm512_set_epi8(
+            12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11, 4,
+            5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14,
+            15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3,
+        );
+        let mut vectors = [_mm512_setzero_si512(); 16];
+        for (vector, word) in vectors.iter_mut().zip(&words) {
+            *vector = _mm512_shuffle_epi8(load(word), swap);
+        }
+        vectors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::family::Permutations;
+
+    proptest! {
+        #[test]
+        fn all_widths_lower_a_signature_alike(
+            low in prop::collection::vec(any::<u64>(), 0..40),
+            count in 1_usize..40,
+            seed in any::<u32>(),
+        ) {
+            let high: Vec<u64> = low.iter().map(|item| item.rotate_left(17) ^ 5).collect();
+            for permutations in [
+                Permutations::Datatrove { seed },
+                Permutations::DatasketchLegacy { seed },
+                Permutations::Nemo { seed },
+                Permutations::Multiply128,
+            ] {
+                let parameters = permutations.parameters(count);
+                let found = Width::available().into_iter().map(|width| {
+                    let mut signature = vec![u64::MAX; count];
+                    width.lower(&parameters, &low, &high, &mut signature);
+                    signature
+                });
+                let found: Vec<_> = found.collect();
+                prop_assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{permutations:?}");
+            }
+        }
+
+        #[test]
+        fn all_widths_compress_alike(
+            words in prop::array::uniform5(any::<u32>()),
+            bytes in prop::collection::vec(any::<u8>(), 64 * LANES),
+            lanes in 1_usize..=LANES,
+        ) {
+            let blocks: Sha1Blocks = std::array::from_fn(|lane| {
+                std::array::from_fn(|byte| bytes[64 * lane + byte])
+            });
+            let state: Sha1State =
+                std::array::from_fn(|word| [words[word].wrapping_add(word as u32); LANES]);
+            let found = Width::available().into_iter().map(|width| {
+                let mut state = state;
+                width.sha1(&mut state, &blocks, lanes);
+                state.map(|word| word[..lanes].to_vec())
+            });
+            let found: Vec<_> = found.collect();
+            prop_assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Words of a text that a text rule has made.
+//!
+//! The words are kept as one text with single spaces between them, so that an n-gram of words
+//! joined by a space, as every published rule has it, is a slice of that text.
+//!
+//! FineWeb's words are those of spaCy's blank English tokeniser without white space, which is what
+//! datatrove 0.10.1 asks for English. FineWeb's text rule leaves neither capitals nor ASCII
+//! punctuation, and that is why only these of spaCy's rules remain:
+//!
+//! 1. White space separates chunks.
+//! 2. Contractions without an apostrophe are split (`dont`, `im`), and so are `cannot` and `gonna`.
+//! 3. From a chunk's ends, quotes, foreign marks, pictures and other symbols are split off one at
+//!    a time; in front also signs of currencies, `=` and `§`; behind also a unit or a currency
+//!    after a digit. `‘s` stays whole.
+//! 4. What remains is cut at pictures and symbols, and at `<`, `=` and `>` before a letter.
+//!
+//! `filters` counts the words of raw text by an approximation of the same tokeniser, which has no
+//! contractions without apostrophes. Its rules for capitals, dots and addresses are the larger
+//! part, and no text here can need them.
+
+mod tables;
+
+use crate::rules::is_python_space;
+use tables::{SPLIT, UNITS, is_currency, is_icon, is_mark};
+
+/// The words of one text, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Words {
+    text: String,
+    starts: Vec<usize>,
+}
+
+impl Words {
+    /// Returns the words, with one space between them.
+    pub fn joined(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns where each word starts in `joined`. A word ends one byte before the next.
+    pub fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    /// Returns the words one by one.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let ends = self.starts.iter().skip(1).map(|&start| start - 1);
+        let ends = ends.chain([self.text.len()]);
+        self.starts.iter().zip(ends).map(|(&start, end)| &self.text[start..end])
+    }
+
+    /// Replaces the words by those of `text`, cut at white space alone.
+    pub fn split_at_spaces(&mut self, text: &str) {
+        self.clear(text);
+        for word in text.split(is_python_space).filter(|word| !word.is_empty()) {
+            self.push(word);
+        }
+    }
+
+    /// Replaces the words by spaCy's English words of `text`, which FineWeb's text rule has made.
+    pub fn split_english(&mut self, text: &str) {
+        self.clear(text);
+        for chunk in text.split(' ').filter(|chunk| !chunk.is_empty()) {
+            let seen = seen_in(chunk);
+            if seen == LETTERS {
+                self.push_letters(chunk);
+            } else if seen & WIDE == 0 && unit_bytes(chunk) == 0 {
+                self.push(chunk);
+            } else {
+                self.split_chunk(chunk);
+            }
+        }
+    }
+
+    fn clear(&mut self, text: &str) {
+        self.starts.clear();
+        self.text.clear();
+        self.text.reserve(text.len() + text.len() / 16);
+    }
+
+    fn push(&mut self, word: &str) {
+        if !self.text.is_empty() {
+            self.text.push(' ');
+        }
+        self.starts.push(self.text.len());
+        self.text.push_str(word);
+    }
+
+    /// Adds a chunk of letters alone, which only a contraction splits.
+    fn push_letters(&mut self, chunk: &str) {
+        match contraction(chunk) {
+            None => self.push(chunk),
+            Some(parts) => parts.split('|').for_each(|part| self.push(part)),
+        }
+    }
+
+    fn split_chunk(&mut self, chunk: &str) {
+        let mut rest = chunk;
+        let mut suffixes = Vec::new();
+        while !rest.is_empty() && !is_special(rest) {
+            let prefix = prefix_bytes(rest);
+            if prefix > 0 && is_special(&rest[prefix..]) {
+                self.push(&rest[..prefix]);
+                rest = &rest[prefix..];
+                break;
+            }
+            let suffix = suffix_bytes(&rest[prefix..]);
+            let (before, behind) = rest.split_at(rest.len() - suffix);
+            if suffix > 0 {
+                suffixes.push(behind);
+            }
+            if suffix > 0 && is_special(before) {
+                rest = before;
+                break;
+            }
+            if prefix > 0 {
+                self.push(&rest[..prefix]);
+            }
+            rest = &before[prefix..];
+            if prefix + suffix == 0 {
+                break;
+            }
+        }
+        self.split_core(rest);
+        suffixes.iter().rev().for_each(|suffix| self.push(suffix));
+    }
+
+    fn split_core(&mut self, core: &str) {
+        if is_special(core) {
+            self.push_letters(core);
+            return;
+        }
+        let mut piece = 0;
+        let mut before = None;
+        for (at, c) in core.char_indices() {
+            let after = core[at + c.len_utf8()..].chars().next();
+            if at > 0 && (is_icon(c) || is_cut(before, c, after)) {
+                if piece < at {
+                    self.push(&core[piece..at]);
+                }
+                piece = at + c.len_utf8();
+                self.push(&core[at..piece]);
+            }
+            before = Some(c);
+        }
+        if piece < core.len() {
+            self.push(&core[piece..]);
+        }
+    }
+}
+
+const LETTERS: u8 = 1;
+const WIDE: u8 = 2;
+const OTHER: u8 = 4;
+const KIND: [u8; 256] = kinds();
+
+const fn kinds() -> [u8; 256] {
+    let mut table = [WIDE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
+        if c.is_ascii_lowercase() {
+            table[byte] = LETTERS;
+        } else if c.is_ascii_alphanumeric() {
+            table[byte] = OTHER;
+        }
+        byte += 1;
+    }
+    table
+}
+
+/// Returns the kinds of bytes in `chunk`. ASCII marks count as `WIDE`: they take the long way.
+fn seen_in(chunk: &str) -> u8 {
+    chunk.bytes().fold(0, |seen, byte| seen | KIND[usize::from(byte)])
+}
+
+/// For each first letter, one bit per length of a contraction that starts with it.
+const LENGTHS: [u16; 26] = lengths();
+
+const fn lengths() -> [u16; 26] {
+    let mut table = [0; 26];
+    let mut at = 0;
+    while at < SPLIT.len() {
+        let entry = SPLIT[at].as_bytes();
+        let mut letters = 0;
+        let mut byte = 0;
+        while byte < entry.len() {
+            letters += (entry[byte] != b'|') as usize;
+            byte += 1;
+        }
+        table[(entry[0] - b'a') as usize] |= 1 << letters;
+        at += 1;
+    }
+    table
+}
+
+/// Returns the entry of `SPLIT` for a chunk, if it has one.
+fn contraction(chunk: &str) -> Option<&'static str> {
+    let first = chunk.bytes().next()?.checked_sub(b'a')?;
+    let lengths = *LENGTHS.get(usize::from(first))?;
+    if chunk.len() > 15 || lengths & (1 << chunk.len()) == 0 {
+        return None;
+    }
+    let letters = |entry: &'static str| entry.bytes().filter(|&byte| byte != b'|');
+    let found = SPLIT.binary_search_by(|entry| letters(entry).cmp(chunk.bytes()));
+    found.ok().map(|at| SPLIT[at])
+}
+
+fn is_special(chunk: &str) -> bool {
+    chunk == "‘s" || contraction(chunk).is_some()
+}
+
+fn prefix_bytes(chunk: &str) -> usize {
+    let Some(first) = chunk.chars().next() else { return 0 };
+    let split = matches!(first, '=' | '§') || is_mark(first) || is_currency(first);
+    if split { first.len_utf8() } else { 0 }
+}
+
+fn suffix_bytes(chunk: &str) -> usize {
+    let mut back = chunk.chars().rev();
+    let Some(last) = back.next() else { return 0 };
+    let after_digit = || chunk.chars().rev().nth(1).is_some_and(|c| c.is_ascii_digit());
+    if is_mark(last) || (is_currency(last) && after_digit()) {
+        return last.len_utf8();
+    }
+    unit_bytes(chunk)
+}
+
+/// Returns the length of the unit behind the last digit of `chunk`; 0 if there is none.
+fn unit_bytes(chunk: &str) -> usize {
+    let digit = chunk.bytes().rposition(|byte| byte.is_ascii_digit());
+    let Some(unit) = digit.map(|at| &chunk[at + 1..]) else { return 0 };
+    if UNITS.binary_search(&unit).is_ok() { unit.len() } else { 0 }
+}
+
+fn is_cut(before: Option<char>, c: char, after: Option<char>) -> bool {
+    matches!(c, '<' | '=' | '>')
+        && before.is_some_and(|before| before.is_alphabetic() || before.is_ascii_digit())
+        && after.is_some_and(char::is_alphabetic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn english(text: &str) -> Vec<String> {
+        let mut words = Words::default();
+        words.split_english(text);
+        words.iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn joined_words_are_separated_by_one_space() {
+        let mut words = Words::default();
+        words.split_english("i dont  know 0km");
+        assert_eq!(words.joined(), "i do nt know 0 km");
+        assert_eq!(words.starts(), [0, 2, 5, 8, 13, 15]);
+        words.split_at_spaces("a  b\u{a0}dont");
+        assert_eq!(words.joined(), "a b dont");
+    }
+
+    #[test]
+    fn no_words_are_found_in_spaces() {
+        assert!(english("").is_empty() && english("  ").is_empty());
+    }
+
+    #[test]
+    fn every_contraction_of_the_table_is_split() {
+        for entry in SPLIT {
+            let parts: Vec<&str> = entry.split('|').collect();
+            assert_eq!(english(&entry.replace('|', "")), parts);
+        }
+    }
+
+    /// Each case is what datatrove's `word_tokenize` returned for the text after its rule.
+    #[test]
+    fn the_words_of_spacy_are_reproduced() {
+        let golden = include_str!("../testdata/fineweb_words_spacy-3.8.jsonl");
+        assert!(golden.lines().count() >= 200);
+        for line in golden.lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let rule = case["rule"].as_str().unwrap();
+            let expected: Vec<&str> =
+                case["words"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+            assert_eq!(english(rule), expected, "{rule:?}");
+        }
+    }
+}
