@@ -9,6 +9,7 @@
 
 mod fineweb;
 mod punctuation;
+mod runs;
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
@@ -59,22 +60,6 @@ impl TextRule {
 /// Rust, they count the four separators of ASCII.
 pub(crate) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
-}
-
-/// Calls `each` with the characters of `text` in lower case, as Python's `str.lower` has them.
-fn each_lowered(text: &str, mut each: impl FnMut(char)) {
-    // Only this letter's lower case depends on what surrounds it.
-    if text.contains('Σ') {
-        text.to_lowercase().chars().for_each(each);
-        return;
-    }
-    for c in text.chars() {
-        if c.is_ascii() {
-            each(c.to_ascii_lowercase());
-        } else {
-            c.to_lowercase().for_each(&mut each);
-        }
-    }
 }
 
 #[cfg(test)]

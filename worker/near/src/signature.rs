@@ -139,8 +139,8 @@ impl Signer {
         if self.items.low.is_empty() {
             return None;
         }
-        let mut signature = vec![u64::MAX; self.rule.minima];
-        self.width.lower(&self.parameters, &self.items.low, &self.items.high, &mut signature);
+        let mut signature = vec![0; self.rule.minima];
+        self.width.minima(&self.parameters, &self.items.low, &self.items.high, &mut signature);
         Some(signature)
     }
 }

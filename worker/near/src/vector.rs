@@ -74,9 +74,9 @@ impl Width {
         }
     }
 
-    /// Lowers `signature` by the values of all items. `high` has the upper halves of the items,
-    /// which only one family reads.
-    pub(crate) fn lower(
+    /// Replaces `signature` by the minima over all items, of which there is at least one. `high` has
+    /// the upper halves of the items, which only one family reads.
+    pub(crate) fn minima(
         self,
         parameters: &Parameters,
         low: &[u64],
@@ -84,13 +84,13 @@ impl Width {
         signature: &mut [u64],
     ) {
         match self.0 {
-            Kind::Portable => minima::lower(parameters, low, high, signature),
+            Kind::Portable => minima::by_rejection(parameters, low, high, signature),
             // SAFETY: a `Width` of this kind exists only if the processor has the instructions.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { x86::lower_avx2(parameters, low, high, signature) },
+            Kind::Avx2 => unsafe { x86::minima_avx2(parameters, low, high, signature) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { x86::lower_avx512(parameters, low, high, signature) },
+            Kind::Avx512 => unsafe { x86::minima_avx512(parameters, low, high, signature) },
         }
     }
 
@@ -128,23 +128,23 @@ mod x86 {
     use super::{LANES, Parameters, Sha1Blocks, Sha1State, minima};
 
     #[target_feature(enable = "avx2,bmi2")]
-    pub(super) fn lower_avx2(
+    pub(super) fn minima_avx2(
         parameters: &Parameters,
         low: &[u64],
         high: &[u64],
         signature: &mut [u64],
     ) {
-        minima::lower(parameters, low, high, signature);
+        minima::by_vectors(parameters, low, high, signature);
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,bmi2")]
-    pub(super) fn lower_avx512(
+    pub(super) fn minima_avx512(
         parameters: &Parameters,
         low: &[u64],
         high: &[u64],
         signature: &mut [u64],
     ) {
-        minima::lower(parameters, low, high, signature);
+        minima::by_vectors(parameters, low, high, signature);
     }
 
     #[target_feature(enable = "avx512f")]
@@ -233,8 +233,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_widths_lower_a_signature_alike(
-            low in prop::collection::vec(any::<u64>(), 0..40),
+        fn all_widths_find_the_same_minima(
+            low in prop::collection::vec(any::<u64>(), 1..40),
             count in 1_usize..40,
             seed in any::<u32>(),
         ) {
@@ -248,7 +248,7 @@ mod tests {
                 let parameters = permutations.parameters(count);
                 let found = Width::available().into_iter().map(|width| {
                     let mut signature = vec![u64::MAX; count];
-                    width.lower(&parameters, &low, &high, &mut signature);
+                    width.minima(&parameters, &low, &high, &mut signature);
                     signature
                 });
                 let found: Vec<_> = found.collect();

@@ -20,6 +20,8 @@
 
 mod tables;
 
+use memchr::memchr_iter;
+
 use crate::rules::is_python_space;
 use tables::{SPLIT, UNITS, is_currency, is_icon, is_mark};
 
@@ -59,15 +61,36 @@ impl Words {
     /// Replaces the words by spaCy's English words of `text`, which FineWeb's text rule has made.
     pub fn split_english(&mut self, text: &str) {
         self.clear(text);
-        for chunk in text.split(' ').filter(|chunk| !chunk.is_empty()) {
-            let seen = seen_in(chunk);
-            if seen == LETTERS {
-                self.push_letters(chunk);
-            } else if seen & WIDE == 0 && unit_bytes(chunk) == 0 {
-                self.push(chunk);
-            } else {
-                self.split_chunk(chunk);
+        let bytes = text.as_bytes();
+        // Chunks are copied in runs, up to the next one that is split.
+        let mut run = 0;
+        let mut start = 0;
+        let mut letters_end = letters_and_spaces_end(bytes, 0);
+        // Behind the block that ended them, it is worth looking again.
+        let mut look_again = letters_end + BLOCK_BYTES;
+        for end in memchr_iter(b' ', bytes).chain([bytes.len()]) {
+            if start >= look_again {
+                letters_end = letters_and_spaces_end(bytes, start);
+                look_again = letters_end + BLOCK_BYTES;
             }
+            let chunk = &text[start..end];
+            let seen = if end <= letters_end { LETTERS } else { seen_in(chunk) };
+            let is_one_word = match seen {
+                LETTERS => !chunk.is_empty() && contraction(chunk).is_none(),
+                seen => !chunk.is_empty() && seen & WIDE == 0 && unit_bytes(chunk) == 0,
+            };
+            if is_one_word {
+                self.starts.push(self.text.len() + start - run);
+            } else {
+                self.text.push_str(&text[run..start]);
+                self.split_chunk(chunk, seen);
+                run = end + usize::from(chunk.is_empty());
+            }
+            start = end + 1;
+        }
+        self.text.push_str(text.get(run..).unwrap_or_default());
+        if self.text.ends_with(' ') {
+            self.text.pop();
         }
     }
 
@@ -77,8 +100,9 @@ impl Words {
         self.text.reserve(text.len() + text.len() / 16);
     }
 
+    /// Adds a word behind the others.
     fn push(&mut self, word: &str) {
-        if !self.text.is_empty() {
+        if !self.text.is_empty() && !self.text.ends_with(' ') {
             self.text.push(' ');
         }
         self.starts.push(self.text.len());
@@ -88,12 +112,17 @@ impl Words {
     /// Adds a chunk of letters alone, which only a contraction splits.
     fn push_letters(&mut self, chunk: &str) {
         match contraction(chunk) {
+            None if chunk.is_empty() => {}
             None => self.push(chunk),
             Some(parts) => parts.split('|').for_each(|part| self.push(part)),
         }
     }
 
-    fn split_chunk(&mut self, chunk: &str) {
+    fn split_chunk(&mut self, chunk: &str, seen: u8) {
+        if seen == LETTERS {
+            self.push_letters(chunk);
+            return;
+        }
         let mut rest = chunk;
         let mut suffixes = Vec::new();
         while !rest.is_empty() && !is_special(rest) {
@@ -168,16 +197,31 @@ const fn kinds() -> [u8; 256] {
     table
 }
 
+const BLOCK_BYTES: usize = 32;
+
+/// Returns how far from `start` on there are letters and spaces alone, in steps of a block.
+fn letters_and_spaces_end(bytes: &[u8], start: usize) -> usize {
+    let (blocks, _) = bytes.get(start..).unwrap_or_default().as_chunks::<BLOCK_BYTES>();
+    let plain = |block: &[u8; BLOCK_BYTES]| {
+        block.iter().fold(true, |plain, &byte| plain & ((byte == b' ') | byte.is_ascii_lowercase()))
+    };
+    let count = blocks.iter().position(|block| !plain(block)).unwrap_or(blocks.len());
+    start + BLOCK_BYTES * count
+}
+
 /// Returns the kinds of bytes in `chunk`. ASCII marks count as `WIDE`: they take the long way.
 fn seen_in(chunk: &str) -> u8 {
     chunk.bytes().fold(0, |seen, byte| seen | KIND[usize::from(byte)])
 }
 
-/// For each first letter, one bit per length of a contraction that starts with it.
-const LENGTHS: [u16; 26] = lengths();
+/// Length of the longest contraction, and one more.
+const LENGTHS: usize = 11;
 
-const fn lengths() -> [u16; 26] {
-    let mut table = [0; 26];
+/// For each first letter and length, one bit per last letter of a contraction that has them.
+const LAST_LETTERS: [[u32; LENGTHS]; 26] = last_letters();
+
+const fn last_letters() -> [[u32; LENGTHS]; 26] {
+    let mut table = [[0; LENGTHS]; 26];
     let mut at = 0;
     while at < SPLIT.len() {
         let entry = SPLIT[at].as_bytes();
@@ -187,7 +231,8 @@ const fn lengths() -> [u16; 26] {
             letters += (entry[byte] != b'|') as usize;
             byte += 1;
         }
-        table[(entry[0] - b'a') as usize] |= 1 << letters;
+        let first = (entry[0] - b'a') as usize;
+        table[first][letters] |= 1 << (entry[entry.len() - 1] - b'a');
         at += 1;
     }
     table
@@ -195,9 +240,10 @@ const fn lengths() -> [u16; 26] {
 
 /// Returns the entry of `SPLIT` for a chunk, if it has one.
 fn contraction(chunk: &str) -> Option<&'static str> {
-    let first = chunk.bytes().next()?.checked_sub(b'a')?;
-    let lengths = *LENGTHS.get(usize::from(first))?;
-    if chunk.len() > 15 || lengths & (1 << chunk.len()) == 0 {
+    let [first, .., last] = chunk.as_bytes() else { return None };
+    let letter = |byte: u8| usize::from(byte.wrapping_sub(b'a'));
+    let last_letters = LAST_LETTERS.get(letter(*first))?.get(chunk.len())?;
+    if letter(*last) >= 26 || last_letters & (1 << letter(*last)) == 0 {
         return None;
     }
     let letters = |entry: &'static str| entry.bytes().filter(|&byte| byte != b'|');

@@ -137,14 +137,16 @@ fn write_block(block: &mut [u8; BLOCK_BYTES], text: &[u8], length: usize, from: 
             block[..inside].copy_from_slice(&text[..inside]);
         }
     }
-    let keep = &KEEP[BLOCK_BYTES - inside..2 * BLOCK_BYTES - inside];
+    let keep = window(&KEEP, BLOCK_BYTES - inside);
     // The end belongs to this block only if the message ends in it, or exactly before it.
-    let end = if from > length { &END[..BLOCK_BYTES] } else { end_of(inside) };
+    let end = window(&END, if from > length { 0 } else { BLOCK_BYTES - inside });
     for ((byte, keep), end) in block.iter_mut().zip(keep).zip(end) {
         *byte = (*byte & keep) | end;
     }
 }
 
-fn end_of(inside: usize) -> &'static [u8] {
-    &END[BLOCK_BYTES - inside..2 * BLOCK_BYTES - inside]
+fn window(table: &[u8; 2 * BLOCK_BYTES], at: usize) -> [u8; BLOCK_BYTES] {
+    let mut window = [0; BLOCK_BYTES];
+    window.copy_from_slice(&table[at..at + BLOCK_BYTES]);
+    window
 }

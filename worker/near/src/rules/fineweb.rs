@@ -11,141 +11,96 @@
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-use super::{each_lowered, is_python_space};
+use super::is_python_space;
+use super::runs::{STOP, fold_run};
 
 /// Appends to `out`, which is empty, what the rule makes of `text`.
 pub(super) fn apply(text: &str, out: &mut String) {
     out.reserve(text.len());
-    let mut folder = Folder { out, number: Number::None, space_is_due: false };
-    each_lowered(text, |c| folder.take(c));
-    folder.finish();
-    if !out.is_ascii() {
+    // Only this letter's lower case depends on what surrounds it.
+    if text.contains('Σ') {
+        fold(&text.to_lowercase(), out);
+    } else {
+        fold(text, out);
+    }
+    if out.is_ascii() {
+        if out.ends_with(' ') {
+            out.pop();
+        }
+    } else {
         drop_marks(out);
     }
 }
 
-/// What of a number has been read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
-    None,
-    /// Digits, before any separator.
-    Whole,
-    /// Digits and this separator, which belongs to the number only if a digit follows.
-    Separated(char),
-    /// Digits behind the separator: another separator ends the number.
-    Fraction,
-}
-
-struct Folder<'a> {
-    out: &'a mut String,
-    number: Number,
-    space_is_due: bool,
-}
-
-impl Folder<'_> {
-    fn take(&mut self, c: char) {
-        let class = class(c);
-        if self.number == Number::None && class == Class::Kept {
-            self.push(c);
-            return;
-        }
-        match (self.number, class) {
-            (Number::None, Class::Digit) => {
-                self.push('0');
-                self.number = Number::Whole;
+/// Lowers letters, replaces numbers and punctuation, and collapses white space.
+fn fold(text: &str, out: &mut String) {
+    let mut at = 0;
+    // A space at the start is not kept.
+    let mut after_space = true;
+    loop {
+        at += fold_run(&text.as_bytes()[at..], &ASCII, &mut after_space, out);
+        let Some(c) = text[at..].chars().next() else { return };
+        if is_digit(c) {
+            out.push('0');
+            after_space = false;
+            at += number_bytes(&text[at..]);
+        } else if !c.is_ascii() {
+            for lowered in c.to_lowercase() {
+                let is_space = is_wide_space(lowered);
+                if !is_space {
+                    out.push(lowered);
+                } else if !after_space {
+                    out.push(' ');
+                }
+                after_space = is_space;
             }
-            (Number::Whole | Number::Fraction, Class::Digit) => {}
-            (Number::Separated(_), Class::Digit) => self.number = Number::Fraction,
-            (Number::Whole, Class::Separator | Class::KeptSeparator) => {
-                self.number = Number::Separated(c);
-            }
-            (
-                Number::Separated(_),
-                Class::Kept | Class::Separator | Class::KeptSeparator | Class::Space,
-            ) => {
-                self.finish();
-                self.plain(c, class);
-            }
-            (
-                Number::None | Number::Whole | Number::Fraction,
-                Class::Kept | Class::Separator | Class::KeptSeparator | Class::Space,
-            ) => {
-                self.number = Number::None;
-                self.plain(c, class);
-            }
+            at += c.len_utf8();
         }
-    }
-
-    /// Ends a number. A separator that no digit followed is an ordinary character again.
-    fn finish(&mut self) {
-        if let Number::Separated(separator) = self.number {
-            self.plain(separator, class(separator));
-        }
-        self.number = Number::None;
-    }
-
-    fn plain(&mut self, c: char, class: Class) {
-        match class {
-            Class::Kept | Class::KeptSeparator | Class::Digit => self.push(c),
-            Class::Separator | Class::Space => self.space_is_due = true,
-        }
-    }
-
-    fn push(&mut self, c: char) {
-        if self.space_is_due {
-            self.space_is_due = false;
-            if !self.out.is_empty() {
-                self.out.push(' ');
-            }
-        }
-        self.out.push(c);
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Kept,
-    Digit,
-    /// A decimal separator that is punctuation.
-    Separator,
-    /// A decimal separator that is kept outside numbers.
-    KeptSeparator,
-    /// White space, or punctuation.
-    Space,
+/// Returns the length of the number at the start of `text`: digits, and once a separator with
+/// digits behind it.
+fn number_bytes(text: &str) -> usize {
+    let whole = digits_bytes(text);
+    let mut behind = text[whole..].chars();
+    match behind.next() {
+        Some(separator) if matches!(separator, '.' | ',' | '،' | '٫' | '⎖' | '⎗' | '⎘') => {
+            let fraction = digits_bytes(behind.as_str());
+            if fraction > 0 { whole + separator.len_utf8() + fraction } else { whole }
+        }
+        _ => whole,
+    }
 }
 
-const ASCII: [Class; 128] = ascii_classes();
+fn digits_bytes(text: &str) -> usize {
+    text.find(|c| !is_digit(c)).unwrap_or(text.len())
+}
 
-const fn ascii_classes() -> [Class; 128] {
-    // Controls are in the published list of punctuation.
-    let mut table = [Class::Space; 128];
+/// What each byte becomes; `STOP` for digits. Controls are in the published list of punctuation.
+const ASCII: [u8; 256] = ascii();
+
+const fn ascii() -> [u8; 256] {
+    let mut table = [b' '; 256];
     let mut byte = 0;
-    while byte < 128 {
+    while byte < 256 {
         let c = byte as u8;
-        if c.is_ascii_digit() {
-            table[byte] = Class::Digit;
+        if c.is_ascii_digit() || !c.is_ascii() {
+            table[byte] = STOP;
         } else if c.is_ascii_alphabetic() {
-            table[byte] = Class::Kept;
-        } else if c == b'.' || c == b',' {
-            table[byte] = Class::Separator;
+            table[byte] = c.to_ascii_lowercase();
         }
         byte += 1;
     }
     table
 }
 
-fn class(c: char) -> Class {
-    if let Some(&class) = ASCII.get(c as usize) {
-        return class;
-    }
-    match c {
-        '،' | '٫' | '⎖' | '⎗' | '⎘' => Class::KeptSeparator,
-        '\u{80}'..='\u{9f}' => Class::Space,
-        // The digits first: `％１` are both in the published list, but numbers are replaced before.
-        _ if is_wide_digit(c) => Class::Digit,
-        _ if is_python_space(c) || is_punctuation(c) => Class::Space,
-        _ => Class::Kept,
-    }
+fn is_wide_space(c: char) -> bool {
+    !c.is_ascii() && (matches!(c, '\u{80}'..='\u{9f}') || is_punctuation(c) || is_python_space(c))
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit() || is_wide_digit(c)
 }
 
 fn is_wide_digit(c: char) -> bool {
@@ -223,7 +178,7 @@ mod tests {
         assert_eq!(applied("a≠b"), "a=b");
     }
 
-    /// `GOLDEN` is what `simplify_text` made of each first text.
+    /// Each `rule` is what `simplify_text` made of the `text`.
     #[test]
     fn the_golden_file_is_reproduced() {
         for line in include_str!("../../testdata/fineweb_words_spacy-3.8.jsonl").lines() {

@@ -4,26 +4,59 @@
 //! The published programs do these steps in different orders, which makes no difference: deleting
 //! punctuation neither makes nor removes a letter or a space.
 
-use super::{each_lowered, is_python_space};
+use super::is_python_space;
+use super::runs::{DELETE, STOP, fold_run};
 
 /// Appends to `out`, which is empty, what the rule makes of `text`.
 pub(super) fn delete_and_collapse(text: &str, out: &mut String) {
     out.reserve(text.len());
-    let mut space_is_due = false;
-    each_lowered(text, |c| {
-        if c.is_ascii_punctuation() {
-            return;
-        }
-        if is_python_space(c) {
-            space_is_due = !out.is_empty();
-            return;
-        }
-        if space_is_due {
+    // Only this letter's lower case depends on what surrounds it.
+    if text.contains('Σ') {
+        fold(&text.to_lowercase(), out);
+    } else {
+        fold(text, out);
+    }
+    if out.ends_with(' ') {
+        out.pop();
+    }
+}
+
+fn fold(text: &str, out: &mut String) {
+    let mut at = 0;
+    // A space at the start is not kept.
+    let mut after_space = true;
+    loop {
+        at += fold_run(&text.as_bytes()[at..], &ASCII, &mut after_space, out);
+        let Some(c) = text[at..].chars().next() else { return };
+        if !is_python_space(c) {
+            out.extend(c.to_lowercase());
+            after_space = false;
+        } else if !after_space {
             out.push(' ');
-            space_is_due = false;
+            after_space = true;
         }
-        out.push(c);
-    });
+        at += c.len_utf8();
+    }
+}
+
+/// What each byte becomes; `STOP` for controls, which are rare.
+const ASCII: [u8; 256] = ascii();
+
+const fn ascii() -> [u8; 256] {
+    let mut table = [STOP; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
+        if c.is_ascii_punctuation() {
+            table[byte] = DELETE;
+        } else if c.is_ascii_alphanumeric() {
+            table[byte] = c.to_ascii_lowercase();
+        } else if c == b' ' || c == b'\n' || c == b'\t' || c == b'\r' {
+            table[byte] = b' ';
+        }
+        byte += 1;
+    }
+    table
 }
 
 #[cfg(test)]
