@@ -9,8 +9,11 @@ pub(super) const DELETE: u8 = 1;
 /// Bytes that are folded into a buffer before they are appended.
 const RUN_BYTES: usize = 256;
 
+/// Bytes that are looked at together.
+const BLOCK_BYTES: usize = 16;
+
 /// Appends what `table` makes of the bytes up to the first that is folded to `STOP`, and returns
-/// their number. Of spaces that follow one another, only the first is kept; `after_space` is
+/// their number. Letters must be lowered, and a space kept. Of spaces that follow one another, only the first is kept; `after_space` is
 /// whether one came last, and it is updated.
 pub(super) fn fold_run(
     bytes: &[u8],
@@ -19,15 +22,31 @@ pub(super) fn fold_run(
     out: &mut String,
 ) -> usize {
     let mut run = [0; RUN_BYTES];
+    let mut length = 0;
     let mut at = 0;
     let mut last = *after_space;
     loop {
-        let mut length = 0;
-        let mut stopped = true;
-        for &byte in bytes[at..].iter().take(RUN_BYTES) {
+        if length + BLOCK_BYTES > RUN_BYTES {
+            append(&run[..length], out);
+            length = 0;
+        }
+        let rest = &bytes[at..];
+        if let Some(block) = rest.first_chunk::<BLOCK_BYTES>()
+            && is_plain(block, last)
+        {
+            // A space has this bit, and a letter gets it.
+            let lowered = block.map(|byte| byte | 0x20);
+            run[length..length + BLOCK_BYTES].copy_from_slice(&lowered);
+            length += BLOCK_BYTES;
+            at += BLOCK_BYTES;
+            last = block[BLOCK_BYTES - 1] == b' ';
+            continue;
+        }
+        let mut stopped = rest.len() < BLOCK_BYTES;
+        for &byte in rest.iter().take(BLOCK_BYTES) {
             let folded = table[usize::from(byte)];
-            stopped = folded == STOP;
-            if stopped {
+            if folded == STOP {
+                stopped = true;
                 break;
             }
             // Each byte is written, and the next one over it if it is not kept.
@@ -38,12 +57,27 @@ pub(super) fn fold_run(
             last = is_space | (is_deleted & last);
             at += 1;
         }
-        out.push_str(std::str::from_utf8(&run[..length]).unwrap_or_default());
         if stopped {
+            append(&run[..length], out);
             *after_space = last;
             return at;
         }
     }
+}
+
+fn append(run: &[u8], out: &mut String) {
+    out.push_str(std::str::from_utf8(run).unwrap_or_default());
+}
+
+/// Returns whether a block has letters and single spaces alone, which every table folds alike.
+fn is_plain(block: &[u8; BLOCK_BYTES], after_space: bool) -> bool {
+    let is_letter = |byte: u8| (byte | 0x20).wrapping_sub(b'a') < 26;
+    let letters_and_spaces =
+        block.iter().fold(true, |plain, &byte| plain & (is_letter(byte) | (byte == b' ')));
+    let pairs = block.iter().zip(&block[1..]);
+    let single = pairs
+        .fold(true, |single, (&first, &second)| single & !((first == b' ') & (second == b' ')));
+    letters_and_spaces & single & !(after_space & (block[0] == b' '))
 }
 
 #[cfg(test)]
@@ -53,7 +87,7 @@ mod tests {
     /// Letters stay, `-` is deleted, `.` and spaces are spaces, and all else stops.
     fn table() -> [u8; 256] {
         std::array::from_fn(|byte| match byte as u8 {
-            letter @ b'a'..=b'z' => letter,
+            letter if letter.is_ascii_alphabetic() => letter.to_ascii_lowercase(),
             b'-' => DELETE,
             b'.' | b' ' => b' ',
             _ => STOP,
@@ -70,6 +104,26 @@ mod tests {
                 let expected = length + usize::from(end.is_empty());
                 assert_eq!((taken, out.len()), (expected, expected), "{length} {end:?}");
             }
+        }
+    }
+
+    #[test]
+    fn blocks_are_folded_as_bytes_are() {
+        let words = ["Some words", " ", "  ", "OF", ".", "-", " -", "lettersalonewithoutspaces"];
+        let mut state = 7_usize;
+        for _ in 0..300 {
+            let mut text = String::new();
+            while text.len() < 90 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                text += words[(state >> 33) % words.len()];
+            }
+            let (mut whole, mut by_bytes) = (String::new(), String::new());
+            let (mut after_whole, mut after_bytes) = (true, true);
+            fold_run(text.as_bytes(), &table(), &mut after_whole, &mut whole);
+            for byte in text.as_bytes() {
+                fold_run(&[*byte], &table(), &mut after_bytes, &mut by_bytes);
+            }
+            assert_eq!((&whole, after_whole), (&by_bytes, after_bytes), "{text:?}");
         }
     }
 
