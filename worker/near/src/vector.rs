@@ -120,9 +120,10 @@ fn sha1_each(state: &mut Sha1State, blocks: &Sha1Blocks, lanes: usize) {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_rol_epi32, _mm512_set_epi8,
-        _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_storeu_si512,
-        _mm512_ternarylogic_epi32, _mm512_xor_si512,
+        __m512i, _mm_set_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_loadu_si512,
+        _mm512_rol_epi32, _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4,
+        _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
+        _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
     };
 
     use super::{LANES, Parameters, Sha1Blocks, Sha1State, minima};
@@ -151,6 +152,12 @@ mod x86 {
     fn load(words: &[u32; LANES]) -> __m512i {
         // SAFETY: the array has the 64 bytes that are read; no alignment is needed.
         unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn load_block(block: &[u8; 64]) -> __m512i {
+        // SAFETY: the array has the 64 bytes that are read; no alignment is needed.
+        unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
     }
 
     #[target_feature(enable = "avx512f")]
@@ -202,25 +209,41 @@ mod x86 {
         schedule[round % 16]
     }
 
-    /// Returns the sixteen big-endian words of each lane's block, one vector per word.
+    /// Returns the sixteen big-endian words of each lane's block, one vector per word: the rows are
+    /// transposed, first within their quarters of four words and then by whole quarters.
     #[target_feature(enable = "avx512f,avx512bw")]
     fn message_words(blocks: &Sha1Blocks) -> [__m512i; 16] {
-        let mut words = [[0_u32; LANES]; 16];
-        for (lane, block) in blocks.iter().enumerate() {
-            for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
-                word[lane] = u32::from_le_bytes(*bytes);
+        let rows = blocks.each_ref().map(|block| load_block(block));
+        let mut quarters = rows;
+        for (four, rows) in quarters.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
+            let low = _mm512_unpacklo_epi32(rows[0], rows[1]);
+            let high = _mm512_unpackhi_epi32(rows[0], rows[1]);
+            let other_low = _mm512_unpacklo_epi32(rows[2], rows[3]);
+            let other_high = _mm512_unpackhi_epi32(rows[2], rows[3]);
+            four[0] = _mm512_unpacklo_epi64(low, other_low);
+            four[1] = _mm512_unpackhi_epi64(low, other_low);
+            four[2] = _mm512_unpacklo_epi64(high, other_high);
+            four[3] = _mm512_unpackhi_epi64(high, other_high);
+        }
+        let swap = _mm512_broadcast_i32x4(_mm_set_epi8(
+            12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3,
+        ));
+        let mut words = quarters;
+        for word in 0..4 {
+            let [a, b, c, d] = [0, 4, 8, 12].map(|row| quarters[row + word]);
+            let even = _mm512_shuffle_i32x4::<0x88>(a, b);
+            let odd = _mm512_shuffle_i32x4::<0xdd>(a, b);
+            let other_even = _mm512_shuffle_i32x4::<0x88>(c, d);
+            let other_odd = _mm512_shuffle_i32x4::<0xdd>(c, d);
+            let first = _mm512_shuffle_i32x4::<0x88>(even, other_even);
+            let second = _mm512_shuffle_i32x4::<0x88>(odd, other_odd);
+            let third = _mm512_shuffle_i32x4::<0xdd>(even, other_even);
+            let fourth = _mm512_shuffle_i32x4::<0xdd>(odd, other_odd);
+            for (quarter, vector) in [first, second, third, fourth].into_iter().enumerate() {
+                words[4 * quarter + word] = _mm512_shuffle_epi8(vector, swap);
             }
         }
-        let swap = _mm512_set_epi8(
-            12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11, 4,
-            5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14,
-            15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3,
-        );
-        let mut vectors = [_mm512_setzero_si512(); 16];
-        for (vector, word) in vectors.iter_mut().zip(&words) {
-            *vector = _mm512_shuffle_epi8(load(word), swap);
-        }
-        vectors
+        words
     }
 }
 

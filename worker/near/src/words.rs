@@ -246,9 +246,31 @@ fn contraction(chunk: &str) -> Option<&'static str> {
     if letter(*last) >= 26 || last_letters & (1 << letter(*last)) == 0 {
         return None;
     }
-    let letters = |entry: &'static str| entry.bytes().filter(|&byte| byte != b'|');
-    let found = SPLIT.binary_search_by(|entry| letters(entry).cmp(chunk.bytes()));
-    found.ok().map(|at| SPLIT[at])
+    let mut letters = [0; 16];
+    letters.get_mut(..chunk.len())?.copy_from_slice(chunk.as_bytes());
+    LETTERS_OF_SPLIT.binary_search(&u128::from_be_bytes(letters)).ok().map(|at| SPLIT[at])
+}
+
+/// The letters of each entry of `SPLIT`, the first in the highest byte, so that their order is that
+/// of the entries.
+const LETTERS_OF_SPLIT: [u128; SPLIT.len()] = letters_of_split();
+
+const fn letters_of_split() -> [u128; SPLIT.len()] {
+    let mut table = [0; SPLIT.len()];
+    let mut at = 0;
+    while at < SPLIT.len() {
+        let entry = SPLIT[at].as_bytes();
+        let (mut byte, mut shift) = (0, 128);
+        while byte < entry.len() {
+            if entry[byte] != b'|' {
+                shift -= 8;
+                table[at] |= (entry[byte] as u128) << shift;
+            }
+            byte += 1;
+        }
+        at += 1;
+    }
+    table
 }
 
 fn is_special(chunk: &str) -> bool {

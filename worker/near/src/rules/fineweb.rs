@@ -9,6 +9,7 @@
 //! that some characters decompose to (`≠` to `=`). Both are kept: the published rule has them.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
+use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
 use unicode_general_category::{GeneralCategory, get_general_category};
 
 use super::is_python_space;
@@ -18,28 +19,30 @@ use super::runs::{STOP, fold_run};
 pub(super) fn apply(text: &str, out: &mut String) {
     out.reserve(text.len());
     // Only this letter's lower case depends on what surrounds it.
-    if text.contains('Σ') {
-        fold(&text.to_lowercase(), out);
-    } else {
-        fold(text, out);
+    let may_decompose =
+        if text.contains('Σ') { fold(&text.to_lowercase(), out) } else { fold(text, out) };
+    if may_decompose {
+        let nfd = DecomposingNormalizerBorrowed::new_nfd();
+        *out = nfd.normalize(out).into_owned();
+        out.retain(|c| !is_nonspacing_mark(c));
     }
-    if out.is_ascii() {
-        if out.ends_with(' ') {
-            out.pop();
-        }
-    } else {
-        drop_marks(out);
+    let stripped = out.trim_matches(is_python_space);
+    if stripped.len() < out.len() {
+        *out = stripped.to_owned();
     }
 }
 
-/// Lowers letters, replaces numbers and punctuation, and collapses white space.
-fn fold(text: &str, out: &mut String) {
+/// Lowers letters, replaces numbers and punctuation, and collapses white space. Returns whether a
+/// character is left that decomposition may change, move or drop.
+fn fold(text: &str, out: &mut String) -> bool {
+    let decompositions = CanonicalDecompositionBorrowed::new();
+    let mut may_decompose = false;
     let mut at = 0;
     // A space at the start is not kept.
     let mut after_space = true;
     loop {
         at += fold_run(&text.as_bytes()[at..], &ASCII, &mut after_space, out);
-        let Some(c) = text[at..].chars().next() else { return };
+        let Some(c) = text[at..].chars().next() else { return may_decompose };
         if is_digit(c) {
             out.push('0');
             after_space = false;
@@ -49,6 +52,9 @@ fn fold(text: &str, out: &mut String) {
                 let is_space = is_wide_space(lowered);
                 if !is_space {
                     out.push(lowered);
+                    may_decompose = may_decompose
+                        || is_mark(lowered)
+                        || decompositions.decompose(lowered) != Decomposed::Default;
                 } else if !after_space {
                     out.push(' ');
                 }
@@ -130,18 +136,14 @@ fn is_punctuation(c: char) -> bool {
         || matches!(c, '：' | '；' | '？' | '～')
 }
 
-fn drop_marks(out: &mut String) {
-    let nfd = DecomposingNormalizerBorrowed::new_nfd();
-    let mut kept = String::with_capacity(out.len());
-    for c in nfd.normalize(out).chars() {
-        let is_mark = c >= '\u{300}' && get_general_category(c) == GeneralCategory::NonspacingMark;
-        if !is_mark {
-            kept.push(c);
-        }
-    }
-    let stripped = kept.trim_matches(is_python_space);
-    out.clear();
-    out.push_str(stripped);
+/// Returns whether a character is dropped after the text is decomposed, or may change place.
+fn is_mark(c: char) -> bool {
+    is_nonspacing_mark(c)
+        || (c >= '\u{300}' && get_general_category(c) == GeneralCategory::SpacingMark)
+}
+
+fn is_nonspacing_mark(c: char) -> bool {
+    c >= '\u{300}' && get_general_category(c) == GeneralCategory::NonspacingMark
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ pub(super) const DELETE: u8 = 1;
 /// Bytes that are folded into a buffer before they are appended.
 const RUN_BYTES: usize = 256;
 
-/// Bytes that are looked at together.
-const BLOCK_BYTES: usize = 16;
+const WORD_BYTES: usize = 8;
 
 /// Appends what `table` makes of the bytes up to the first that is folded to `STOP`, and returns
 /// their number. Letters must be lowered, and a space kept. Of spaces that follow one another, only the first is kept; `after_space` is
@@ -26,58 +25,91 @@ pub(super) fn fold_run(
     let mut at = 0;
     let mut last = *after_space;
     loop {
-        if length + BLOCK_BYTES > RUN_BYTES {
+        if length + WORD_BYTES > RUN_BYTES {
             append(&run[..length], out);
             length = 0;
         }
-        let rest = &bytes[at..];
-        if let Some(block) = rest.first_chunk::<BLOCK_BYTES>()
-            && is_plain(block, last)
-        {
-            // A space has this bit, and a letter gets it.
-            let lowered = block.map(|byte| byte | 0x20);
-            run[length..length + BLOCK_BYTES].copy_from_slice(&lowered);
-            length += BLOCK_BYTES;
-            at += BLOCK_BYTES;
-            last = block[BLOCK_BYTES - 1] == b' ';
+        let word = Word::of(&bytes[at..], last);
+        run[length..length + WORD_BYTES].copy_from_slice(&word.lowered);
+        // By a branch: then the next word does not wait for the number of plain bytes.
+        if word.others == 0 {
+            last = word.spaces >> 63 != 0;
+            length += WORD_BYTES;
+            at += WORD_BYTES;
             continue;
         }
-        let mut stopped = rest.len() < BLOCK_BYTES;
-        for &byte in rest.iter().take(BLOCK_BYTES) {
-            let folded = table[usize::from(byte)];
-            if folded == STOP {
-                stopped = true;
-                break;
+        let plain = word.plain();
+        last = word.ends_in_space(plain, last);
+        length += plain;
+        at += plain;
+        let folded = bytes.get(at).map_or(STOP, |&byte| table[usize::from(byte)]);
+        match folded {
+            STOP => {
+                append(&run[..length], out);
+                *after_space = last;
+                return at;
             }
-            // Each byte is written, and the next one over it if it is not kept.
-            run[length % RUN_BYTES] = folded;
-            let is_space = folded == b' ';
-            let is_deleted = folded == DELETE;
-            length += usize::from(!((is_space & last) | is_deleted));
-            last = is_space | (is_deleted & last);
-            at += 1;
+            DELETE => {}
+            folded => {
+                let is_space = folded == b' ';
+                run[length] = folded;
+                length += usize::from(!(is_space & last));
+                last = is_space;
+            }
         }
-        if stopped {
-            append(&run[..length], out);
-            *after_space = last;
-            return at;
+        at += 1;
+    }
+}
+
+/// Eight bytes that are looked at together. The top bit of each byte of an answer is that byte's.
+struct Word {
+    lowered: [u8; WORD_BYTES],
+    spaces: u64,
+    /// Bytes that are neither a letter nor a space after no space. Every table lowers the one and
+    /// keeps the other.
+    others: u64,
+}
+
+const ONES: u64 = u64::MAX / 255;
+const TOPS: u64 = ONES << 7;
+
+impl Word {
+    /// Looks at the first bytes of `bytes`; those that are missing are not plain.
+    fn of(bytes: &[u8], after_space: bool) -> Self {
+        let word = match bytes.first_chunk::<WORD_BYTES>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => bytes.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte)),
+        };
+        // No sum carries into the next byte.
+        let lowered = word | (ONES * 0x20);
+        let low = lowered & !TOPS;
+        let from_a = low + ONES * (0x80 - u64::from(b'a'));
+        let behind_z = low + ONES * (0x7f - u64::from(b'z'));
+        let letters = from_a & !behind_z & !word & TOPS;
+        let not_space = word ^ (ONES * 0x20);
+        let spaces = !((not_space & !TOPS) + !TOPS | not_space) & TOPS;
+        let after_spaces = (spaces << 8) | if after_space { 0x80 } else { 0 };
+        let others = !(letters | (spaces & !after_spaces)) & TOPS;
+        Self { lowered: lowered.to_le_bytes(), spaces, others }
+    }
+
+    /// Returns the number of bytes before the first other.
+    fn plain(&self) -> usize {
+        self.others.trailing_zeros() as usize / 8
+    }
+
+    /// Returns whether the last of the first `plain` bytes is a space, or what is before the word
+    /// if there are none.
+    fn ends_in_space(&self, plain: usize, after_space: bool) -> bool {
+        match plain.checked_sub(1) {
+            Some(at) => (self.spaces >> (8 * at)) & 0x80 != 0,
+            None => after_space,
         }
     }
 }
 
 fn append(run: &[u8], out: &mut String) {
     out.push_str(std::str::from_utf8(run).unwrap_or_default());
-}
-
-/// Returns whether a block has letters and single spaces alone, which every table folds alike.
-fn is_plain(block: &[u8; BLOCK_BYTES], after_space: bool) -> bool {
-    let is_letter = |byte: u8| (byte | 0x20).wrapping_sub(b'a') < 26;
-    let letters_and_spaces =
-        block.iter().fold(true, |plain, &byte| plain & (is_letter(byte) | (byte == b' ')));
-    let pairs = block.iter().zip(&block[1..]);
-    let single = pairs
-        .fold(true, |single, (&first, &second)| single & !((first == b' ') & (second == b' ')));
-    letters_and_spaces & single & !(after_space & (block[0] == b' '))
 }
 
 #[cfg(test)]
@@ -108,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_folded_as_bytes_are() {
+    fn words_are_folded_as_bytes_are() {
         let words = ["Some words", " ", "  ", "OF", ".", "-", " -", "lettersalonewithoutspaces"];
         let mut state = 7_usize;
         for _ in 0..300 {
