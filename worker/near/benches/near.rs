@@ -3,10 +3,10 @@
 //! `cargo bench -p thresher-near --bench near -- TEXT [DOCUMENT_BYTES [CASE]]`
 //!
 //! TEXT is UTF-8; it is cut into documents at line ends, of about DOCUMENT_BYTES (3,000 unless
-//! given), and only the cases whose name starts with CASE are measured. Each stage includes those before it; the last is the whole signature. Both the widest
-//! vectors of this processor and portable code are measured. Tokens are runs of four bytes of the
-//! rule's text, since a tokeniser is not part of this crate. It only measures: no figure fails a
-//! build.
+//! given), and only the cases whose name starts with CASE are measured. Each stage includes those
+//! before it; the last is the whole signature. Both the widest vectors of this processor and
+//! portable code are measured. Tokens are runs of four bytes of the rule's text, since a tokeniser
+//! is not part of this crate. It only measures: no figure fails a build.
 
 use std::hint::black_box;
 use std::io::Write;

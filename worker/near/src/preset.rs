@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn nemos_seed_is_its_first_multiplier() {
         let parameters = Preset::Nemotron.parameters();
-        let crate::family::Parameters::Wrapping { a, .. } = parameters.permutations.parameters(1)
+        let crate::vector::Parameters::Wrapping { a, .. } = parameters.permutations.parameters(1)
         else {
             panic!("NeMo's arithmetic wraps");
         };

@@ -1,12 +1,10 @@
 //! The signature of a document: for each permutation of a family, the smallest value that any of
 //! its shingles has. The share of equal minima estimates the Jaccard similarity of the shingles.
 
-pub(crate) mod minima;
-
-use crate::family::{ItemHash, Items, Parameters, Permutations, ShingleHasher};
+use crate::family::{ItemHash, Items, Permutations, ShingleHasher};
 use crate::rules::TextRule;
 use crate::shingles::{Shingles, ShortDocuments, Units, character_starts, token_bytes};
-use crate::vector::Width;
+use crate::vector::{Parameters, Width};
 use crate::words::Words;
 
 /// What is cut at what: how words are found in a text that its rule has made.

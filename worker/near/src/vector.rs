@@ -9,8 +9,9 @@
 
 #![expect(unsafe_code, reason = "calling code for instructions that only some processors have")]
 
-use crate::family::Parameters;
-use crate::signature::minima;
+mod minima;
+
+pub(crate) use minima::{MERSENNE_61, Parameters};
 
 /// Messages that SHA-1 compresses side by side.
 pub(crate) const LANES: usize = 16;
@@ -74,8 +75,8 @@ impl Width {
         }
     }
 
-    /// Replaces `signature` by the minima over all items, of which there is at least one. `high` has
-    /// the upper halves of the items, which only one family reads.
+    /// Replaces `signature` by the minima over all items, of which there is at least one. `high`
+    /// has the upper halves of the items, which only one family reads.
     pub(crate) fn minima(
         self,
         parameters: &Parameters,

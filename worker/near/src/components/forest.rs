@@ -62,7 +62,8 @@ impl Forest {
         }
     }
 
-    /// Returns what each vertex passes to its parent. All ranks collect theirs before any takes one.
+    /// Returns what each vertex passes to its parent. All ranks collect theirs before any takes
+    /// one.
     pub fn hooks(&self) -> impl Iterator<Item = Offer> {
         let passed = self.parents.iter().zip(&self.least);
         passed

@@ -1,9 +1,8 @@
 //! The permutations of each family: their formulas, and their parameters.
 
-use super::parameters::RandomState;
+use super::random_state::RandomState;
+use crate::vector::{MERSENNE_61, Parameters};
 
-/// 2⁶¹ − 1.
-pub(crate) const MERSENNE_61: u64 = (1 << 61) - 1;
 const MERSENNE_31: u32 = (1 << 31) - 1;
 
 /// How an item hash becomes one value per function of the family.
@@ -31,14 +30,6 @@ pub enum Permutations {
     /// little-endian `u64`, with the lowest bit set. duplodocus draws them from a generator for
     /// item hashes that differ between machines, so its values cannot be reproduced.
     Multiply128,
-}
-
-/// The parameters of a number of permutations, laid out as the signature's loops read them.
-#[derive(Debug, Clone)]
-pub(crate) enum Parameters {
-    Mersenne { a: Vec<u64>, b: Vec<u64>, mask: u64 },
-    Wrapping { a: Vec<u32>, b: Vec<u32> },
-    Multiply { low: Vec<u64>, high: Vec<u64> },
 }
 
 impl Permutations {

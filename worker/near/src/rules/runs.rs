@@ -12,8 +12,8 @@ const RUN_BYTES: usize = 256;
 const WORD_BYTES: usize = 8;
 
 /// Appends what `table` makes of the bytes up to the first that is folded to `STOP`, and returns
-/// their number. Letters must be lowered, and a space kept. Of spaces that follow one another, only the first is kept; `after_space` is
-/// whether one came last, and it is updated.
+/// their number. Letters must be lowered, and a space kept. Of spaces that follow one another, only
+/// the first is kept; `after_space` is whether one came last, and it is updated.
 pub(super) fn fold_run(
     bytes: &[u8],
     table: &[u8; 256],
@@ -87,7 +87,7 @@ impl Word {
         let behind_z = low + ONES * (0x7f - u64::from(b'z'));
         let letters = from_a & !behind_z & !word & TOPS;
         let not_space = word ^ (ONES * 0x20);
-        let spaces = !((not_space & !TOPS) + !TOPS | not_space) & TOPS;
+        let spaces = !(((not_space & !TOPS) + !TOPS) | not_space) & TOPS;
         let after_spaces = (spaces << 8) | if after_space { 0x80 } else { 0 };
         let others = !(letters | (spaces & !after_spaces)) & TOPS;
         Self { lowered: lowered.to_le_bytes(), spaces, others }

@@ -1,12 +1,25 @@
 //! The loops that find, for each permutation, the least value of all items.
 //!
-//! `by_vectors` is inlined into one function per width of vectors (`vector`), and so compiled for
-//! each. `by_rejection` is for processors without wide vectors: it computes a value only if a
-//! product that costs a third as much says that it may be the least so far, which is seldom.
+//! `by_vectors` is inlined into one function per width of vectors, and so compiled for each.
+//! `by_rejection` is for processors without wide vectors: it computes a value only if a product
+//! that costs a third as much says that it may be the least so far, which is seldom.
 //!
 //! **Invariant:** both give the exact minima of the published formulas.
 
-use crate::family::{MERSENNE_61, Parameters};
+/// 2⁶¹ − 1.
+pub(crate) const MERSENNE_61: u64 = (1 << 61) - 1;
+
+/// The parameters of a number of permutations, laid out as the loops read them. The families
+/// (`family`) say where they come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Parameters {
+    /// `((h·a + b mod 2⁶⁴) mod (2⁶¹ − 1)) & mask`; the mask keeps all bits, or the lower 32.
+    Mersenne { a: Vec<u64>, b: Vec<u64>, mask: u64 },
+    /// `h·a + b mod 2³²`.
+    Wrapping { a: Vec<u32>, b: Vec<u32> },
+    /// The upper 64 bits of `h·a mod 2¹²⁸`, with the two halves of each `a`.
+    Multiply { low: Vec<u64>, high: Vec<u64> },
+}
 
 /// Replaces `signature`, which has one entry per permutation, by the minima over all items, of
 /// which there is at least one. Items of 128 bits have their upper halves in `high`.
@@ -20,9 +33,7 @@ pub(crate) fn by_vectors(
     signature.fill(u64::MAX);
     match parameters {
         Parameters::Mersenne { a, b, mask: u64::MAX } => whole_remainders(low, a, b, signature),
-        Parameters::Mersenne { a, b, mask } => {
-            each_item(low, a, b, signature, |item, a, b| mersenne(item, a, b) & mask);
-        }
+        Parameters::Mersenne { a, b, mask } => lower_halves(low, a, b, *mask, signature),
         Parameters::Wrapping { a, b } => {
             let mut minima = vec![u32::MAX; signature.len()];
             each_item(low, a, b, &mut minima, wrapping);
@@ -86,6 +97,49 @@ fn whole_remainders(items: &[u64], a: &[u64], b: &[u64], signature: &mut [u64]) 
     }
 }
 
+/// Permutations that are looked at together.
+const GROUP: usize = 16;
+/// Items that are looked at together.
+const ITEMS: usize = 8;
+
+/// The minima of `mersenne` under a mask of 32 bits. Products of 32 bits say which values may be
+/// the least, as in `by_rejection`.
+#[inline(always)]
+fn lower_halves(items: &[u64], a: &[u64], b: &[u64], mask: u64, signature: &mut [u64]) {
+    let groups = signature.chunks_mut(GROUP).zip(a.chunks(GROUP).zip(b.chunks(GROUP)));
+    let halves: Vec<u32> = items.iter().map(|&item| item as u32).collect();
+    for (least, (a, b)) in groups {
+        let limit = |least: u64| (least as u32).saturating_add(7);
+        let value = |item: u64, lane: usize| mersenne(item, a[lane], b[lane]) & mask;
+        let (mut a_half, mut b_half) = ([0_u32; GROUP], [0_u32; GROUP]);
+        let mut highest = [0_u32; GROUP];
+        for lane in 0..least.len() {
+            (a_half[lane], b_half[lane]) = (a[lane] as u32, (b[lane] as u32).wrapping_add(8));
+            least[lane] = items.first().map_or(u64::MAX, |&item| value(item, lane));
+            highest[lane] = limit(least[lane]);
+        }
+        for (items, halves) in items.chunks(ITEMS).zip(halves.chunks(ITEMS)) {
+            let mut lowest = [u32::MAX; GROUP];
+            for &half in halves {
+                for ((lowest, &a), &b) in lowest.iter_mut().zip(&a_half).zip(&b_half) {
+                    *lowest = (*lowest).min(half.wrapping_mul(a).wrapping_add(b));
+                }
+            }
+            let pairs = || lowest.iter().zip(&highest);
+            if !pairs().fold(false, |any, (lowest, highest)| any | (lowest <= highest)) {
+                continue;
+            }
+            for lane in 0..least.len() {
+                if lowest[lane] <= highest[lane] {
+                    let values = items.iter().map(|&item| value(item, lane));
+                    least[lane] = values.fold(least[lane], u64::min);
+                    highest[lane] = limit(least[lane]);
+                }
+            }
+        }
+    }
+}
+
 /// As `by_vectors`, for one value at a time.
 pub(crate) fn by_rejection(
     parameters: &Parameters,
@@ -122,13 +176,15 @@ fn least_remainder(items: &[u64], a: u64, b: u64, mask: u64, shift: u32) -> u64 
     let mut least = value(first);
     let mut highest = limit(least);
     let (a, b) = (a << shift, b.wrapping_add(8) << shift);
-    for &item in items {
-        if item.wrapping_mul(a).wrapping_add(b) <= highest {
-            least = least.min(value(item));
+    let may_be_least = |item: u64, highest| item.wrapping_mul(a).wrapping_add(b) <= highest;
+    let (fours, rest) = items.as_chunks::<4>();
+    for four in fours {
+        if four.iter().fold(false, |any, &item| any | may_be_least(item, highest)) {
+            least = four.iter().fold(least, |least, &item| least.min(value(item)));
             highest = limit(least);
         }
     }
-    least
+    rest.iter().fold(least, |least, &item| least.min(value(item)))
 }
 
 /// Returns `(h·a + b mod 2⁶⁴) mod (2⁶¹ − 1)`.
@@ -198,8 +254,8 @@ mod tests {
             sums in prop::collection::vec((0_u64..9, 0_u64..4, 0_u64..40), 1..6),
         ) {
             let sum = |&(eighth, quarter, offset): &(u64, u64, u64)| {
-                let base = (eighth << 61).wrapping_add([0, 1 << 32, 1 << 31, 1 << 60][quarter as usize]);
-                base.wrapping_add(offset).wrapping_sub(20)
+                let place = [0, 1 << 32, 1 << 31, 1 << 60][quarter as usize];
+                (eighth << 61).wrapping_add(place).wrapping_add(offset).wrapping_sub(20)
             };
             let items: Vec<u64> = sums.iter().map(sum).collect();
             for mask in [u64::MAX, u64::from(u32::MAX)] {
