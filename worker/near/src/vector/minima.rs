@@ -118,15 +118,15 @@ fn lower_halves(items: &[u64], a: &[u64], b: &[u64], mask: u64, signature: &mut 
             least[lane] = items.first().map_or(u64::MAX, |&item| value(item, lane));
             highest[lane] = limit(least[lane]);
         }
-        for (items, halves) in items.chunks(ITEMS).zip(halves.chunks(ITEMS)) {
-            let mut lowest = [u32::MAX; GROUP];
-            for &half in halves {
-                for ((lowest, &a), &b) in lowest.iter_mut().zip(&a_half).zip(&b_half) {
-                    *lowest = (*lowest).min(half.wrapping_mul(a).wrapping_add(b));
-                }
+        let (eights, rest) = halves.as_chunks::<ITEMS>();
+        for (eight, items) in eights.iter().zip(items.chunks_exact(ITEMS)) {
+            let mut lowest = [0_u32; GROUP];
+            for ((lowest, &a), &b) in lowest.iter_mut().zip(&a_half).zip(&b_half) {
+                let product = |half: u32| half.wrapping_mul(a).wrapping_add(b);
+                *lowest = eight.iter().fold(u32::MAX, |least, &half| least.min(product(half)));
             }
-            let pairs = || lowest.iter().zip(&highest);
-            if !pairs().fold(false, |any, (lowest, highest)| any | (lowest <= highest)) {
+            let pairs = lowest.iter().zip(&highest);
+            if !pairs.fold(false, |any, (lowest, highest)| any | (lowest <= highest)) {
                 continue;
             }
             for lane in 0..least.len() {
@@ -135,6 +135,11 @@ fn lower_halves(items: &[u64], a: &[u64], b: &[u64], mask: u64, signature: &mut 
                     least[lane] = values.fold(least[lane], u64::min);
                     highest[lane] = limit(least[lane]);
                 }
+            }
+        }
+        for &item in &items[items.len() - rest.len()..] {
+            for (lane, least) in least.iter_mut().enumerate() {
+                *least = (*least).min(value(item, lane));
             }
         }
     }
