@@ -20,8 +20,6 @@
 
 mod tables;
 
-use memchr::memchr_iter;
-
 use crate::rules::is_python_space;
 use tables::{SPLIT, UNITS, is_currency, is_icon, is_mark};
 
@@ -61,36 +59,49 @@ impl Words {
     /// Replaces the words by spaCy's English words of `text`, which FineWeb's text rule has made.
     pub fn split_english(&mut self, text: &str) {
         self.clear(text);
-        let bytes = text.as_bytes();
-        // Chunks are copied in runs, up to the next one that is split.
-        let mut run = 0;
-        let mut start = 0;
-        let mut letters_end = letters_and_spaces_end(bytes, 0);
-        // Behind the block that ended them, it is worth looking again.
-        let mut look_again = letters_end + BLOCK_BYTES;
-        for end in memchr_iter(b' ', bytes).chain([bytes.len()]) {
-            if start >= look_again {
-                letters_end = letters_and_spaces_end(bytes, start);
-                look_again = letters_end + BLOCK_BYTES;
+        let (blocks, tail) = text.as_bytes().as_chunks::<BLOCK_BYTES>();
+        let mut last = [b'a'; BLOCK_BYTES];
+        last[..tail.len()].copy_from_slice(tail);
+        let mut cursor = Cursor::default();
+        let mut seen_other = false;
+        for (number, block) in blocks.iter().chain([&last]).enumerate() {
+            let Marks { mut spaces, mut others } = Marks::of(block);
+            while spaces != 0 {
+                let at = spaces.trailing_zeros();
+                let before = (1_u64 << at) - 1;
+                let letters_alone = !seen_other & (others & before == 0);
+                let end = number * BLOCK_BYTES + at as usize;
+                self.take_chunk(text, &mut cursor, end, letters_alone);
+                seen_other = false;
+                others &= !before;
+                spaces &= spaces - 1;
             }
-            let chunk = &text[start..end];
-            let seen = if end <= letters_end { LETTERS } else { seen_in(chunk) };
-            let is_one_word = match seen {
-                LETTERS => !chunk.is_empty() && contraction(chunk).is_none(),
-                seen => !chunk.is_empty() && seen & WIDE == 0 && unit_bytes(chunk) == 0,
-            };
-            if is_one_word {
-                self.starts.push(self.text.len() + start - run);
-            } else {
-                self.text.push_str(&text[run..start]);
-                self.split_chunk(chunk, seen);
-                run = end + usize::from(chunk.is_empty());
-            }
-            start = end + 1;
+            seen_other |= others != 0;
         }
-        self.text.push_str(text.get(run..).unwrap_or_default());
+        self.take_chunk(text, &mut cursor, text.len(), !seen_other);
+        self.text.push_str(text.get(cursor.run..).unwrap_or_default());
         if self.text.ends_with(' ') {
             self.text.pop();
+        }
+    }
+
+    /// Takes the chunk from the cursor to `end`, where a space or the text's end is.
+    #[inline(always)]
+    fn take_chunk(&mut self, text: &str, cursor: &mut Cursor, end: usize, letters_alone: bool) {
+        let start = cursor.chunk;
+        cursor.chunk = end + 1;
+        let chunk = &text[start..end];
+        let seen = if letters_alone { LETTERS } else { seen_in(chunk) };
+        let is_one_word = match seen {
+            LETTERS => !chunk.is_empty() && contraction(chunk).is_none(),
+            seen => !chunk.is_empty() && seen & WIDE == 0 && unit_bytes(chunk) == 0,
+        };
+        if is_one_word {
+            self.starts.push(self.text.len() + start - cursor.run);
+        } else {
+            self.text.push_str(&text[cursor.run..start]);
+            self.split_chunk(chunk, seen);
+            cursor.run = end + usize::from(chunk.is_empty());
         }
     }
 
@@ -197,16 +208,51 @@ const fn kinds() -> [u8; 256] {
     table
 }
 
-const BLOCK_BYTES: usize = 32;
+/// How far a text has been read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cursor {
+    /// Start of the bytes that are still to be copied. Chunks are copied in runs, up to the next
+    /// one that is split.
+    run: usize,
+    /// Start of the next chunk.
+    chunk: usize,
+}
 
-/// Returns how far from `start` on there are letters and spaces alone, in steps of a block.
-fn letters_and_spaces_end(bytes: &[u8], start: usize) -> usize {
-    let (blocks, _) = bytes.get(start..).unwrap_or_default().as_chunks::<BLOCK_BYTES>();
-    let plain = |block: &[u8; BLOCK_BYTES]| {
-        block.iter().fold(true, |plain, &byte| plain & ((byte == b' ') | byte.is_ascii_lowercase()))
-    };
-    let count = blocks.iter().position(|block| !plain(block)).unwrap_or(blocks.len());
-    start + BLOCK_BYTES * count
+const BLOCK_BYTES: usize = 64;
+
+/// What the bytes of a block are, one bit each, the first lowest.
+struct Marks {
+    spaces: u64,
+    /// Neither spaces nor lower-case letters.
+    others: u64,
+}
+
+impl Marks {
+    #[inline(always)]
+    fn of(block: &[u8; BLOCK_BYTES]) -> Self {
+        const ONES: u64 = u64::MAX / 255;
+        const TOPS: u64 = ONES << 7;
+        let (mut spaces, mut others) = (0, 0);
+        for (at, bytes) in block.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*bytes);
+            // The top bit of each byte is the answer for it, and no sum carries into the next.
+            let low = word & !TOPS;
+            let from_a = low + ONES * (0x80 - u64::from(b'a'));
+            let behind_z = low + ONES * (0x7f - u64::from(b'z'));
+            let not_space = word ^ (ONES * u64::from(b' '));
+            let space = !(((not_space & !TOPS) + !TOPS) | not_space) & TOPS;
+            let letter = from_a & !behind_z & !word & TOPS;
+            spaces |= top_bits(space) << (8 * at);
+            others |= top_bits(!(letter | space) & TOPS) << (8 * at);
+        }
+        Self { spaces, others }
+    }
+}
+
+/// Gathers the top bit of each byte, the first lowest. The product moves bit 8k to bit 56 + k.
+#[inline(always)]
+fn top_bits(tops: u64) -> u64 {
+    (tops >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 /// Returns the kinds of bytes in `chunk`. ASCII marks count as `WIDE`: they take the long way.
@@ -324,6 +370,44 @@ mod tests {
         assert_eq!(words.starts(), [0, 2, 5, 8, 13, 15]);
         words.split_at_spaces("a  b\u{a0}dont");
         assert_eq!(words.joined(), "a b dont");
+    }
+
+    #[test]
+    fn chunks_may_lie_across_blocks_anywhere() {
+        let cases = [
+            ("dont", "do nt"),
+            ("0km", "0 km"),
+            ("a", "a"),
+            ("x°y", "x ° y"),
+            ("abc0", "abc0"),
+            ("€0", "€ 0"),
+            ("thesellve", "these ll ve"),
+            ("", ""),
+        ];
+        for length in 0..140 {
+            for (chunk, expected) in cases {
+                let letters = "b".repeat(length);
+                let text = format!("{letters} {chunk} c 0m");
+                let expected = format!("{letters} {expected} c 0 m").replace("  ", " ");
+                assert_eq!(english(&text).join(" "), expected.trim_start(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_byte_is_a_space_a_letter_or_another() {
+        for byte in 0..=255_u8 {
+            let mut block = [b'q'; BLOCK_BYTES];
+            for at in [0, 7, 8, 37, 63] {
+                block[at] = byte;
+                let marks = Marks::of(&block);
+                let is_other = byte != b' ' && !byte.is_ascii_lowercase();
+                assert_eq!(marks.spaces >> at & 1 == 1, byte == b' ');
+                assert_eq!(marks.others >> at & 1 == 1, is_other, "{byte}");
+                block[at] = b'q';
+                assert_eq!(Marks::of(&block).spaces | Marks::of(&block).others, 0);
+            }
+        }
     }
 
     #[test]
