@@ -174,22 +174,23 @@ mod x86 {
         let [mut a, mut b, mut c, mut d, mut e] = state.each_ref().map(|words| load(words));
         // Truth tables of three inputs: choose, parity and majority.
         macro_rules! rounds {
-            ($range:expr, $table:literal, $constant:literal) => {
+            ($table:literal, $constant:literal, $($round:literal)*) => {
                 let constant = _mm512_set1_epi32($constant as u32 as i32);
-                for round in $range {
-                    let word = schedule_word(&mut schedule, round);
+                // Written out, so that the schedule stays in registers.
+                $(
+                    let word = schedule_word::<$round>(&mut schedule);
                     let function = _mm512_ternarylogic_epi32::<$table>(b, c, d);
                     let sum = _mm512_add_epi32(_mm512_add_epi32(e, word), constant);
                     let sum = _mm512_add_epi32(sum, function);
                     let sum = _mm512_add_epi32(sum, _mm512_rol_epi32::<5>(a));
                     (a, b, c, d, e) = (sum, a, _mm512_rol_epi32::<30>(b), c, d);
-                }
+                )*
             };
         }
-        rounds!(0..20, 0xca, 0x5a82_7999);
-        rounds!(20..40, 0x96, 0x6ed9_eba1);
-        rounds!(40..60, 0xe8, 0x8f1b_bcdc_u32);
-        rounds!(60..80, 0x96, 0xca62_c1d6_u32);
+        rounds!(0xca, 0x5a82_7999, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+        rounds!(0x96, 0x6ed9_eba1, 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+        rounds!(0xe8, 0x8f1b_bcdc_u32, 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59);
+        rounds!(0x96, 0xca62_c1d6_u32, 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79);
         for (words, vector) in state.iter_mut().zip([a, b, c, d, e]) {
             store(words, _mm512_add_epi32(load(words), vector));
         }
@@ -197,17 +198,17 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn schedule_word(schedule: &mut [__m512i; 16], round: usize) -> __m512i {
-        if round >= 16 {
+    fn schedule_word<const ROUND: usize>(schedule: &mut [__m512i; 16]) -> __m512i {
+        if ROUND >= 16 {
             let three = _mm512_ternarylogic_epi32::<0x96>(
-                schedule[(round + 13) % 16],
-                schedule[(round + 8) % 16],
-                schedule[(round + 2) % 16],
+                schedule[(ROUND + 13) % 16],
+                schedule[(ROUND + 8) % 16],
+                schedule[(ROUND + 2) % 16],
             );
-            let all = _mm512_xor_si512(three, schedule[round % 16]);
-            schedule[round % 16] = _mm512_rol_epi32::<1>(all);
+            let all = _mm512_xor_si512(three, schedule[ROUND % 16]);
+            schedule[ROUND % 16] = _mm512_rol_epi32::<1>(all);
         }
-        schedule[round % 16]
+        schedule[ROUND % 16]
     }
 
     /// Returns the sixteen big-endian words of each lane's block, one vector per word: the rows are
