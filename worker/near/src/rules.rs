@@ -13,6 +13,8 @@ mod runs;
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
+use crate::vector::Width;
+
 /// A text rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextRule {
@@ -36,10 +38,15 @@ pub enum TextRule {
 impl TextRule {
     /// Replaces `out` by what the rule makes of `text`.
     pub fn apply(self, text: &str, out: &mut String) {
+        self.apply_with(Width::best(), text, out);
+    }
+
+    /// As `apply`, with vectors of `width`. The result is the same for all.
+    pub(crate) fn apply_with(self, width: Width, text: &str, out: &mut String) {
         out.clear();
         match self {
             Self::None => out.push_str(text),
-            Self::FineWeb => fineweb::apply(text, out),
+            Self::FineWeb => fineweb::apply(width, text, out),
             Self::Dolma3 => punctuation::delete_and_collapse(text, out),
             Self::SlimPajama => {
                 let composed = ComposingNormalizerBorrowed::new_nfc().normalize(text);

@@ -112,7 +112,7 @@ impl Signer {
     /// Replaces the items by the hashes of the shingles of `text`; returns how many there are.
     /// This is `sign` without its last step, for measuring.
     pub fn hash_text(&mut self, text: &str) -> Result<usize, SignatureError> {
-        self.rule.text.apply(text, &mut self.text);
+        self.rule.text.apply_with(self.width, text, &mut self.text);
         let units = match self.rule.shingles {
             Shingles::Words(_) => {
                 match self.rule.words {
@@ -176,7 +176,7 @@ mod tests {
 
     /// Signs with every width, which must agree.
     fn sign(rule: SignatureRule, text: &str) -> Vec<u64> {
-        let widths = Width::available().into_iter();
+        let widths = Width::all().into_iter();
         let mut found: Vec<_> = widths
             .map(|width| Signer::with_width(rule, width).sign(text).unwrap().unwrap())
             .collect();

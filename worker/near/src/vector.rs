@@ -25,7 +25,18 @@ pub(crate) type Sha1Blocks = [[u8; 64]; LANES];
 /// A width of vectors that this processor has. Only this module makes one, so that a `Width` is
 /// proof that its instructions may be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Width(Kind);
+pub(crate) struct Width {
+    kind: Kind,
+    /// Whether bytes can be compressed too (VBMI2), which not all processors with AVX-512 have.
+    bytes: Bytes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bytes {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Compressed,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -38,35 +49,48 @@ enum Kind {
 
 impl Width {
     /// What every processor can execute.
-    pub(crate) const PORTABLE: Self = Self(Kind::Portable);
+    pub(crate) const PORTABLE: Self = Self { kind: Kind::Portable, bytes: Bytes::Portable };
 
     /// Returns all widths that this processor has, the fastest last.
-    pub(crate) fn available() -> Vec<Self> {
-        let mut widths = vec![Self::PORTABLE];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") {
-                widths.push(Self(Kind::Avx2));
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl")
-                {
-                    widths.push(Self(Kind::Avx512));
-                }
-            }
-        }
-        widths
+    #[cfg(target_arch = "x86_64")]
+    fn available() -> impl DoubleEndedIterator<Item = Self> {
+        let width = |kind, bytes, has: bool| has.then_some(Self { kind, bytes });
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
+        let avx512 = avx2
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl");
+        let vbmi2 = avx512 && is_x86_feature_detected!("avx512vbmi2");
+        [
+            Some(Self::PORTABLE),
+            width(Kind::Avx2, Bytes::Portable, avx2),
+            width(Kind::Avx512, Bytes::Portable, avx512),
+            width(Kind::Avx512, Bytes::Compressed, vbmi2),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Returns all widths that this processor has.
+    #[cfg(not(target_arch = "x86_64"))]
+    fn available() -> impl DoubleEndedIterator<Item = Self> {
+        [Self::PORTABLE].into_iter()
     }
 
     /// Returns the fastest width of this processor.
     pub(crate) fn best() -> Self {
-        Self::available().pop().unwrap_or(Self::PORTABLE)
+        Self::available().next_back().unwrap_or(Self::PORTABLE)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all() -> Vec<Self> {
+        Self::available().collect()
     }
 
     /// Returns what reports call this width.
     pub(crate) fn name(self) -> &'static str {
-        match self.0 {
+        match self.kind {
             Kind::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "AVX2",
@@ -84,7 +108,7 @@ impl Width {
         high: &[u64],
         signature: &mut [u64],
     ) {
-        match self.0 {
+        match self.kind {
             Kind::Portable => minima::by_rejection(parameters, low, high, signature),
             // SAFETY: a `Width` of this kind exists only if the processor has the instructions.
             #[cfg(target_arch = "x86_64")]
@@ -95,9 +119,27 @@ impl Width {
         }
     }
 
+    /// Appends the letters of `bytes` in lower case and a space for each run of other ASCII, up to
+    /// the first digit or byte outside ASCII, and returns how many bytes it has taken. It takes
+    /// whole vectors alone, so the caller goes on from there; portable code takes none.
+    /// `after_space` is whether a space came last, and it is updated.
+    pub(crate) fn fold_letters(
+        self,
+        bytes: &[u8],
+        after_space: &mut bool,
+        out: &mut String,
+    ) -> usize {
+        match self.bytes {
+            Bytes::Portable => 0,
+            // SAFETY: a `Width` with these bytes exists only if the processor has the instructions.
+            #[cfg(target_arch = "x86_64")]
+            Bytes::Compressed => unsafe { x86::fold_letters(bytes, after_space, out) },
+        }
+    }
+
     /// Compresses one block into each of the first `lanes` lanes' states.
     pub(crate) fn sha1(self, state: &mut Sha1State, blocks: &Sha1Blocks, lanes: usize) {
-        match self.0 {
+        match self.kind {
             // SAFETY: a `Width` of this kind exists only if the processor has the instructions.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 if lanes > LANES / 4 => unsafe { x86::sha1_avx512(state, blocks) },
@@ -121,10 +163,12 @@ fn sha1_each(state: &mut Sha1State, blocks: &Sha1Blocks, lanes: usize) {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m512i, _mm_set_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_loadu_si512,
-        _mm512_rol_epi32, _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4,
-        _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
-        _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
+        __m512i, _mm_set_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_cmplt_epu8_mask,
+        _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_maskz_compress_epi8,
+        _mm512_movepi8_mask, _mm512_or_si512, _mm512_rol_epi32, _mm512_set1_epi8,
+        _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_storeu_si512,
+        _mm512_sub_epi8, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+        _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
     };
 
     use super::{LANES, Parameters, Sha1Blocks, Sha1State, minima};
@@ -165,6 +209,55 @@ mod x86 {
     fn store(words: &mut [u32; LANES], vector: __m512i) {
         // SAFETY: the array has the 64 bytes that are written; no alignment is needed.
         unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
+    }
+
+    /// Bytes that are folded before they are appended.
+    const RUN_BYTES: usize = 512;
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+    pub(super) fn fold_letters(bytes: &[u8], after_space: &mut bool, out: &mut String) -> usize {
+        let mut run = [0_u8; RUN_BYTES];
+        let (mut length, mut taken) = (0, 0);
+        let mut last = u64::from(*after_space);
+        for block in bytes.as_chunks::<64>().0 {
+            let vector = load_block(block);
+            let lowered = _mm512_or_si512(vector, _mm512_set1_epi8(0x20));
+            let from_a = _mm512_sub_epi8(lowered, _mm512_set1_epi8(b'a' as i8));
+            let letters = _mm512_cmplt_epu8_mask(from_a, _mm512_set1_epi8(26));
+            let from_zero = _mm512_sub_epi8(vector, _mm512_set1_epi8(b'0' as i8));
+            let digits = _mm512_cmplt_epu8_mask(from_zero, _mm512_set1_epi8(10));
+            let stops = digits | _mm512_movepi8_mask(vector);
+            // All bytes before the first stop.
+            let valid = if stops == 0 { u64::MAX } else { (stops & stops.wrapping_neg()) - 1 };
+            let spaces = !letters & valid;
+            let kept = valid & !(spaces & ((spaces << 1) | last));
+            let folded = _mm512_mask_blend_epi8(letters, _mm512_set1_epi8(b' ' as i8), lowered);
+            let compressed = _mm512_maskz_compress_epi8(kept, folded);
+            if length + 64 > RUN_BYTES {
+                out.push_str(std::str::from_utf8(&run[..length]).unwrap_or_default());
+                length = 0;
+            }
+            store_bytes(&mut run[length..], compressed);
+            length += kept.count_ones() as usize;
+            taken += valid.count_ones() as usize;
+            if stops != 0 {
+                // The bit below the stop; if it is the first byte, what came before stays.
+                last = ((spaces << 1 | last) >> stops.trailing_zeros()) & 1;
+                break;
+            }
+            last = spaces >> 63;
+        }
+        out.push_str(std::str::from_utf8(&run[..length]).unwrap_or_default());
+        *after_space = last != 0;
+        taken
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn store_bytes(bytes: &mut [u8], vector: __m512i) {
+        if let Some(block) = bytes.first_chunk_mut::<64>() {
+            // SAFETY: the array has the 64 bytes that are written; no alignment is needed.
+            unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), vector) }
+        }
     }
 
     /// SHA-1's compression of one block in each lane (FIPS 180-4, 6.1.2).
@@ -271,7 +364,7 @@ mod tests {
                 Permutations::Multiply128,
             ] {
                 let parameters = permutations.parameters(count);
-                let found = Width::available().into_iter().map(|width| {
+                let found = Width::all().into_iter().map(|width| {
                     let mut signature = vec![u64::MAX; count];
                     width.minima(&parameters, &low, &high, &mut signature);
                     signature
@@ -292,7 +385,7 @@ mod tests {
             });
             let state: Sha1State =
                 std::array::from_fn(|word| [words[word].wrapping_add(word as u32); LANES]);
-            let found = Width::available().into_iter().map(|width| {
+            let found = Width::all().into_iter().map(|width| {
                 let mut state = state;
                 width.sha1(&mut state, &blocks, lanes);
                 state.map(|word| word[..lanes].to_vec())

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_length_of_a_shingle_has_the_digest_of_sha1() {
-        for width in Width::available() {
+        for width in Width::all() {
             for length in 1..300 {
                 let text = format!("{} {}", "a".repeat(length), "é".repeat(40));
                 let mut expected: Vec<u64> = text

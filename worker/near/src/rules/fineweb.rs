@@ -14,13 +14,17 @@ use unicode_general_category::{GeneralCategory, get_general_category};
 
 use super::is_python_space;
 use super::runs::{STOP, fold_run};
+use crate::vector::Width;
 
 /// Appends to `out`, which is empty, what the rule makes of `text`.
-pub(super) fn apply(text: &str, out: &mut String) {
+pub(super) fn apply(width: Width, text: &str, out: &mut String) {
     out.reserve(text.len());
     // Only this letter's lower case depends on what surrounds it.
-    let may_decompose =
-        if text.contains('Σ') { fold(&text.to_lowercase(), out) } else { fold(text, out) };
+    let may_decompose = if text.contains('Σ') {
+        fold(width, &text.to_lowercase(), out)
+    } else {
+        fold(width, text, out)
+    };
     if may_decompose {
         let nfd = DecomposingNormalizerBorrowed::new_nfd();
         *out = nfd.normalize(out).into_owned();
@@ -34,13 +38,14 @@ pub(super) fn apply(text: &str, out: &mut String) {
 
 /// Lowers letters, replaces numbers and punctuation, and collapses white space. Returns whether a
 /// character is left that decomposition may change, move or drop.
-fn fold(text: &str, out: &mut String) -> bool {
+fn fold(width: Width, text: &str, out: &mut String) -> bool {
     let decompositions = CanonicalDecompositionBorrowed::new();
     let mut may_decompose = false;
     let mut at = 0;
     // A space at the start is not kept.
     let mut after_space = true;
     loop {
+        at += width.fold_letters(&text.as_bytes()[at..], &mut after_space, out);
         at += fold_run(&text.as_bytes()[at..], &ASCII, &mut after_space, out);
         let Some(c) = text[at..].chars().next() else { return may_decompose };
         if is_digit(c) {
@@ -151,9 +156,33 @@ mod tests {
     use super::*;
 
     fn applied(text: &str) -> String {
-        let mut out = String::new();
-        apply(text, &mut out);
-        out
+        let found = Width::all().into_iter().map(|width| {
+            let mut out = String::new();
+            apply(width, text, &mut out);
+            out
+        });
+        let mut found: Vec<String> = found.collect();
+        found.dedup();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    }
+
+    /// Stops, spaces and letters at each place of a vector.
+    #[test]
+    fn vectors_fold_as_portable_code_does() {
+        let pieces =
+            ["word", "A", " ", "  ", ", ", ".", "7", "1.5", "é", "—", "longerword", "\u{0}"];
+        let mut state = 5_usize;
+        for _ in 0..2_000 {
+            let mut text = String::new();
+            while text.len() < 200 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Stops are rare enough that whole vectors have none.
+                let piece = (state >> 33) % (2 * pieces.len());
+                text += pieces.get(piece).unwrap_or(&"Plain words,  and more ");
+            }
+            applied(&text);
+        }
     }
 
     #[test]
