@@ -9,6 +9,8 @@
 
 #![expect(unsafe_code, reason = "calling code for instructions that only some processors have")]
 
+use std::ops::Range;
+
 mod minima;
 
 pub(crate) use minima::{MERSENNE_61, Parameters};
@@ -137,6 +139,27 @@ impl Width {
         }
     }
 
+    /// Compresses a message of at most 55 bytes and its padding into each lane's state, if this
+    /// width can, and returns whether it did.
+    pub(crate) fn sha1_short(
+        self,
+        state: &mut Sha1State,
+        bytes: &[u8],
+        messages: &[Range<usize>],
+    ) -> bool {
+        match self.kind {
+            // SAFETY: a `Width` of this kind exists only if the processor has the instructions.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if messages.len() > LANES / 4 => {
+                unsafe { x86::sha1_short(state, bytes, messages) };
+                true
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 | Kind::Avx512 => false,
+            Kind::Portable => false,
+        }
+    }
+
     /// Compresses one block into each of the first `lanes` lanes' states.
     pub(crate) fn sha1(self, state: &mut Sha1State, blocks: &Sha1Blocks, lanes: usize) {
         match self.kind {
@@ -164,12 +187,15 @@ fn sha1_each(state: &mut Sha1State, blocks: &Sha1Blocks, lanes: usize) {
 mod x86 {
     use std::arch::x86_64::{
         __m512i, _mm_set_epi8, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_cmplt_epu8_mask,
-        _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_maskz_compress_epi8,
-        _mm512_movepi8_mask, _mm512_or_si512, _mm512_rol_epi32, _mm512_set1_epi8,
-        _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_storeu_si512,
-        _mm512_sub_epi8, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+        _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_mask_mov_epi8,
+        _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask, _mm512_or_si512,
+        _mm512_rol_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_si512,
+        _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_sub_epi8,
+        _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
         _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
     };
+
+    use std::ops::Range;
 
     use super::{LANES, Parameters, Sha1Blocks, Sha1State, minima};
 
@@ -260,10 +286,38 @@ mod x86 {
         }
     }
 
-    /// SHA-1's compression of one block in each lane (FIPS 180-4, 6.1.2).
+    /// SHA-1 of one block in each lane.
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) fn sha1_avx512(state: &mut Sha1State, blocks: &Sha1Blocks) {
-        let mut schedule = message_words(blocks);
+        compress(state, message_words(blocks.each_ref().map(|block| load_block(block))));
+    }
+
+    /// SHA-1 of one short message in each lane, padded in registers.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) fn sha1_short(state: &mut Sha1State, bytes: &[u8], messages: &[Range<usize>]) {
+        let mut rows = [_mm512_setzero_si512(); LANES];
+        let mut bits = [0; LANES];
+        let lanes = rows.iter_mut().zip(&mut bits);
+        for ((row, bits), span) in lanes.zip(messages) {
+            let message = &bytes[span.clone()];
+            // At most 55, which leaves room for the padding.
+            let length = message.len().min(55);
+            let end = 1_u64 << length;
+            // SAFETY: the mask has a bit for each byte of the message alone, and other bytes are
+            // not read.
+            let text = unsafe { _mm512_maskz_loadu_epi8(end - 1, message.as_ptr().cast()) };
+            *row = _mm512_mask_mov_epi8(text, end, _mm512_set1_epi8(0x80_u8 as i8));
+            *bits = 8 * length as u32;
+        }
+        let mut words = message_words(rows);
+        words[15] = load(&bits);
+        compress(state, words);
+    }
+
+    /// SHA-1's compression function (FIPS 180-4, 6.1.2).
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn compress(state: &mut Sha1State, mut schedule: [__m512i; 16]) {
         let [mut a, mut b, mut c, mut d, mut e] = state.each_ref().map(|words| load(words));
         // Truth tables of three inputs: choose, parity and majority.
         macro_rules! rounds {
@@ -306,9 +360,9 @@ mod x86 {
 
     /// Returns the sixteen big-endian words of each lane's block, one vector per word: the rows are
     /// transposed, first within their quarters of four words and then by whole quarters.
+    #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn message_words(blocks: &Sha1Blocks) -> [__m512i; 16] {
-        let rows = blocks.each_ref().map(|block| load_block(block));
+    fn message_words(rows: [__m512i; LANES]) -> [__m512i; 16] {
         let mut quarters = rows;
         for (four, rows) in quarters.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
             let low = _mm512_unpacklo_epi32(rows[0], rows[1]);

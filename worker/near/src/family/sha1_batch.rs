@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use sha1::{Digest, Sha1};
 
-use crate::vector::{LANES, Sha1Blocks, Sha1State, Width};
+use crate::vector::{LANES, Sha1State, Width};
 
 /// SHA-1's first state, in all lanes.
 const START: Sha1State = [
@@ -25,19 +25,18 @@ const PADDING_BYTES: usize = 9;
 /// Messages that wait for others of their length.
 #[derive(Debug)]
 pub(super) struct Sha1Batch {
-    one: Box<Queue<1>>,
-    two: Box<Queue<2>>,
+    one: Queue<1>,
+    two: Queue<2>,
 }
 
 #[derive(Debug)]
 struct Queue<const BLOCKS: usize> {
-    blocks: [Sha1Blocks; BLOCKS],
-    waiting: usize,
+    messages: Vec<Range<usize>>,
 }
 
 impl Default for Sha1Batch {
     fn default() -> Self {
-        Self { one: Box::new(Queue::empty()), two: Box::new(Queue::empty()) }
+        Self { one: Queue::empty(), two: Queue::empty() }
     }
 }
 
@@ -62,47 +61,45 @@ impl Sha1Batch {
                 digests.push(u64::from_le_bytes(first));
             }
         }
-        self.one.flush(width, digests);
-        self.two.flush(width, digests);
+        self.one.flush(width, bytes, digests);
+        self.two.flush(width, bytes, digests);
     }
 }
 
 impl<const BLOCKS: usize> Queue<BLOCKS> {
     fn empty() -> Self {
-        Self { blocks: [[[0; BLOCK_BYTES]; LANES]; BLOCKS], waiting: 0 }
+        Self { messages: Vec::with_capacity(LANES) }
     }
 
     fn push(&mut self, width: Width, bytes: &[u8], span: Range<usize>, digests: &mut Vec<u64>) {
-        let length = span.len();
-        let message = &bytes[span.start..];
-        for (number, blocks) in self.blocks.iter_mut().enumerate() {
-            let from = number * BLOCK_BYTES;
-            let block = &mut blocks[self.waiting];
-            write_block(block, message.get(from..).unwrap_or_default(), length, from);
-            if number + 1 == BLOCKS {
-                let bits = 8 * length as u64;
-                block[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
-            }
-        }
-        self.waiting += 1;
-        if self.waiting == LANES {
-            self.flush(width, digests);
+        self.messages.push(span);
+        if self.messages.len() == LANES {
+            self.flush(width, bytes, digests);
         }
     }
 
-    fn flush(&mut self, width: Width, digests: &mut Vec<u64>) {
-        if self.waiting == 0 {
-            return;
-        }
+    fn flush(&mut self, width: Width, bytes: &[u8], digests: &mut Vec<u64>) {
         let mut state = START;
-        for blocks in &self.blocks {
-            width.sha1(&mut state, blocks, self.waiting);
+        if BLOCKS > 1 || !width.sha1_short(&mut state, bytes, &self.messages) {
+            for number in 0..BLOCKS {
+                let mut blocks = [[0; BLOCK_BYTES]; LANES];
+                for (block, span) in blocks.iter_mut().zip(&self.messages) {
+                    let from = number * BLOCK_BYTES;
+                    let text = bytes[span.start..].get(from..).unwrap_or_default();
+                    write_block(block, text, span.len(), from);
+                    if number + 1 == BLOCKS {
+                        let bits = 8 * span.len() as u64;
+                        block[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
+                    }
+                }
+                width.sha1(&mut state, &blocks, self.messages.len());
+            }
         }
-        let first_words = state[0].iter().zip(&state[1]).take(self.waiting);
+        let first_words = state[0].iter().zip(&state[1]).take(self.messages.len());
         digests.extend(first_words.map(|(&first, &second)| {
             u64::from(first.swap_bytes()) | (u64::from(second.swap_bytes()) << 32)
         }));
-        self.waiting = 0;
+        self.messages.clear();
     }
 }
 
