@@ -6,7 +6,8 @@
 //! given), and only the cases whose name starts with CASE are measured. Each stage includes those
 //! before it; the last is the whole signature. Both the widest vectors of this processor and
 //! portable code are measured. Tokens are runs of four bytes of the rule's text, since a tokeniser
-//! is not part of this crate. It only measures: no figure fails a build.
+//! is not part of this crate. The columns `rule` and `words` are with the widest vectors in every
+//! row. It only measures: no figure fails a build.
 
 use std::hint::black_box;
 use std::io::Write;

@@ -1,7 +1,8 @@
 //! What the crate makes of documents, for the comparisons in `tests/peers/`.
 //!
 //! `near_peer words` reads lines of JSON with a `text` and writes, for each, what FineWeb's text
-//! rule makes of it and the words. `near_peer clusters PRESET` writes one line per document: the
+//! rule makes of it and the words. `near_peer signatures PRESET` writes one line of JSON per
+//! document: its minima, or null. `near_peer clusters PRESET` writes one line per document: the
 //! number of the first document of its cluster, by bands alone.
 
 use std::io::{BufRead, BufWriter, Write};
@@ -17,11 +18,9 @@ fn main() -> Result<(), Failure> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     match arguments[..] {
         ["words"] => words(texts, &mut out)?,
-        ["clusters", name] => {
-            let preset = Preset::named(name).ok_or_else(|| format!("no preset `{name}`"))?;
-            clusters(preset, texts, &mut out)?;
-        }
-        _ => return Err("usage: near_peer words | clusters PRESET".into()),
+        ["signatures", name] => signatures(preset(name)?, texts, &mut out)?,
+        ["clusters", name] => clusters(preset(name)?, texts, &mut out)?,
+        _ => return Err("usage: near_peer words | signatures PRESET | clusters PRESET".into()),
     }
     out.flush()?;
     Ok(())
@@ -43,6 +42,22 @@ fn words(
         words.split_english(&rule);
         let words: Vec<&str> = words.iter().collect();
         writeln!(out, "{}", serde_json::json!({ "rule": rule, "words": words }))?;
+    }
+    Ok(())
+}
+
+fn preset(name: &str) -> Result<Preset, Failure> {
+    Ok(Preset::named(name).ok_or_else(|| format!("no preset `{name}`"))?)
+}
+
+fn signatures(
+    preset: Preset,
+    texts: impl Iterator<Item = Result<String, Failure>>,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let mut signer = Signer::new(preset.parameters().signature_rule());
+    for text in texts {
+        writeln!(out, "{}", serde_json::json!(signer.sign(&text?)?))?;
     }
     Ok(())
 }

@@ -18,6 +18,8 @@
 //! published order, and every decision depends on positions alone, combined by their minimum: the
 //! result is the same for any schedule.
 //!
+//! `tests/peers/near_*.py` compare words, signatures and clusters with the published programs.
+//!
 //! **Invariant:** this crate reads and writes nothing, names no files and knows no stage. It needs
 //! no other crate of ours.
 

@@ -184,7 +184,7 @@ fn least_remainder(items: &[u64], a: u64, b: u64, mask: u64, shift: u32) -> u64 
     let may_be_least = |item: u64, highest| item.wrapping_mul(a).wrapping_add(b) <= highest;
     let (fours, rest) = items.as_chunks::<4>();
     for four in fours {
-        if four.iter().fold(false, |any, &item| any | may_be_least(item, highest)) {
+        if four.iter().any(|&item| may_be_least(item, highest)) {
             least = four.iter().fold(least, |least, &item| least.min(value(item)));
             highest = limit(least);
         }
