@@ -1,7 +1,7 @@
 //! Bands: a signature is cut into bands of rows, and two documents are candidates if all rows of
 //! one band agree. Each band becomes a key of eight bytes, which the exchange sorts.
 
-/// How a signature is cut.
+/// The division of a signature into bands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Bands {
     /// Number of bands.
@@ -16,8 +16,8 @@ impl Bands {
         self.bands * self.rows
     }
 
-    /// Returns the probability that two documents whose true similarity is `similarity` have a
-    /// band in common: 1 − (1 − sʳ)ᵇ.
+    /// Returns the probability that two documents with a true similarity of `similarity` have
+    /// a band in common: 1 − (1 − sʳ)ᵇ.
     pub fn probability(self, similarity: f64) -> f64 {
         let band = power(similarity, self.rows);
         1.0 - power(1.0 - band, self.bands)

@@ -1,8 +1,8 @@
 //! Connected components of candidate pairs, each named by its smallest position.
 //!
 //! `of_edges` solves what fits into memory. `Forest` is the state of one rank in FastSV (Zhang,
-//! Azad and Hu, arXiv 1910.05971), whose rounds need one exchange per step and about as many rounds
-//! as the logarithm of the longest path. Both give the same names.
+//! Azad and Hu, arXiv 1910.05971). A round needs one exchange per step, and the number of rounds
+//! grows with the logarithm of the longest path. Both give the same names.
 //!
 //! Vertices are positions. All state is combined by minimum, so neither the order of edges nor that
 //! of messages makes a difference.

@@ -1,5 +1,5 @@
 //! Families of hash functions: how a shingle becomes a number, and how that number becomes one
-//! number for each of the functions whose minima are the signature.
+//! number for each minimum of the signature.
 //!
 //! A family has two parts. The item hash is computed once per shingle (`items`). The permutations
 //! map it to as many values as the signature has minima (`permutations`); their parameters come

@@ -11,7 +11,7 @@
 //!       band groups ──similarity──▶ verified pairs
 //!             │                        │
 //!             ├──▶ witness: a document is removed if it is similar to a kept earlier one
-//!             └──▶ components: connected groups, of which the smallest position is kept
+//!             └──▶ components: connected groups; the smallest position of each is kept
 //! ```
 //!
 //! `preset` names the published sets of parameters. A document is known by its position in the

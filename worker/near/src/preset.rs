@@ -28,19 +28,19 @@ pub enum Preset {
 /// The parameters of a preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
-    /// What a text becomes first.
+    /// The rule that a text goes through first.
     pub text: TextRule,
-    /// How words are found, if the shingles are words.
+    /// The way to find words, if the shingles are words.
     pub words: WordSplitter,
-    /// What a shingle is.
+    /// The shape of a shingle.
     pub shingles: Shingles,
-    /// What a document with fewer units than a shingle becomes.
+    /// The treatment of a document with fewer units than a shingle has.
     pub short: ShortDocuments,
-    /// How a shingle becomes a number.
+    /// The hash that makes a number of a shingle.
     pub item: ItemHash,
-    /// How that number becomes one value per minimum.
+    /// The rule that makes one value per minimum of that number.
     pub permutations: Permutations,
-    /// How a signature is cut.
+    /// The division of a signature into bands.
     pub bands: Bands,
     /// The similarity that verification asks for.
     pub threshold: Threshold,

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::words::Words;
 
-/// What a shingle is made of, and how many of them.
+/// The kind of unit that a shingle is made of, and their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shingles {
     /// Words, joined by a space.
@@ -18,7 +18,7 @@ pub enum Shingles {
     Tokens(usize),
 }
 
-/// What happens to a document with fewer units than a shingle has.
+/// The treatment of a document with fewer units than a shingle has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShortDocuments {
     /// It has no shingles, so it has no signature and is kept.

@@ -7,7 +7,7 @@ use crate::shingles::{Shingles, ShortDocuments, Units, character_starts, token_b
 use crate::vector::{Parameters, Width};
 use crate::words::Words;
 
-/// What is cut at what: how words are found in a text that its rule has made.
+/// The way to find words in a text that its rule has made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WordSplitter {
     /// At white space alone.
@@ -19,23 +19,23 @@ pub enum WordSplitter {
 /// All that decides a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SignatureRule {
-    /// What a text becomes first.
+    /// The rule that a text goes through first.
     pub text: TextRule,
-    /// How words are found, if the shingles are words.
+    /// The way to find words, if the shingles are words.
     pub words: WordSplitter,
-    /// What a shingle is.
+    /// The shape of a shingle.
     pub shingles: Shingles,
-    /// What a document with fewer units than a shingle becomes.
+    /// The treatment of a document with fewer units than a shingle has.
     pub short: ShortDocuments,
-    /// How a shingle becomes a number.
+    /// The hash that makes a number of a shingle.
     pub item: ItemHash,
-    /// How that number becomes one value per minimum.
+    /// The rule that makes one value per minimum of that number.
     pub permutations: Permutations,
     /// Number of minima.
     pub minima: usize,
 }
 
-/// The caller gave a text to a rule whose shingles are tokens, or tokens to one of texts.
+/// A rule of tokens was given a text, or a rule of texts was given tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// A rule of tokens was given a text.
@@ -86,7 +86,7 @@ impl Signer {
         }
     }
 
-    /// Returns what this signer's vectors are called.
+    /// Returns the name of this signer's vectors in reports.
     pub fn width_name(&self) -> &'static str {
         self.width.name()
     }
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(found.len(), sign(rule, "brief").len());
     }
 
-    /// What PyPI mmh3 gives for one text and the first multiplier as its seed.
+    /// Returns what PyPI mmh3 gives for one text and the first multiplier as its seed.
     fn mmh3(text: &str) -> u32 {
         assert_eq!(text, "the quick brown fox jump");
         444893061

@@ -34,7 +34,7 @@ pub struct Threshold {
 const WHOLE: u32 = 1_000_000;
 
 impl Threshold {
-    /// Makes a threshold of so many millionths; more than the whole is the whole.
+    /// Makes a threshold of `millionths`; more than a million of them is a million.
     pub const fn from_millionths(millionths: u32) -> Self {
         Self { millionths: if millionths > WHOLE { WHOLE } else { millionths } }
     }

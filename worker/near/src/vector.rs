@@ -50,7 +50,7 @@ enum Kind {
 }
 
 impl Width {
-    /// What every processor can execute.
+    /// The width that every processor can execute.
     pub(crate) const PORTABLE: Self = Self { kind: Kind::Portable, bytes: Bytes::Portable };
 
     /// Returns all widths that this processor has, the fastest last.
@@ -90,7 +90,7 @@ impl Width {
         Self::available().collect()
     }
 
-    /// Returns what reports call this width.
+    /// Returns the name of this width in reports.
     pub(crate) fn name(self) -> &'static str {
         match self.kind {
             Kind::Portable => "portable",
@@ -101,8 +101,8 @@ impl Width {
         }
     }
 
-    /// Replaces `signature` by the minima over all items, of which there is at least one. `high`
-    /// has the upper halves of the items, which only one family reads.
+    /// Replaces `signature` by the minima over all items. There is at least one item. `high` has
+    /// the upper halves of the items, which only one family reads.
     pub(crate) fn minima(
         self,
         parameters: &Parameters,
@@ -123,7 +123,7 @@ impl Width {
 
     /// Appends the letters of `bytes` in lower case and a space for each run of other ASCII, up to
     /// the first digit or byte outside ASCII, and returns how many bytes it has taken. It takes
-    /// whole vectors alone, so the caller goes on from there; portable code takes none.
+    /// whole vectors alone, so the caller continues from there; portable code takes none.
     /// `after_space` is whether a space came last, and it is updated.
     pub(crate) fn fold_letters(
         self,

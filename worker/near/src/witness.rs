@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use crate::similarity::Similarity;
 
-/// What was decided about a document.
+/// The decision about a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// No kept earlier document was verified similar.

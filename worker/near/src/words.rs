@@ -208,7 +208,7 @@ const fn kinds() -> [u8; 256] {
     table
 }
 
-/// How far a text has been read.
+/// The places up to which a text has been copied and read.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cursor {
     /// Start of the bytes that are still to be copied. Chunks are copied in runs, up to the next
@@ -220,7 +220,7 @@ struct Cursor {
 
 const BLOCK_BYTES: usize = 64;
 
-/// What the bytes of a block are, one bit each, the first lowest.
+/// The kinds of a block's bytes, one bit for each byte, the first lowest.
 struct Marks {
     spaces: u64,
     /// Neither spaces nor lower-case letters.

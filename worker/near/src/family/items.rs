@@ -8,7 +8,7 @@ use super::sha1_batch::Sha1Batch;
 use crate::shingles::{ShortDocuments, Units};
 use crate::vector::Width;
 
-/// How a shingle becomes a number.
+/// A hash that makes a number of a shingle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ItemHash {
     /// The first eight bytes of SHA-1, little endian. FineWeb.

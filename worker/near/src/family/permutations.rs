@@ -5,7 +5,7 @@ use crate::vector::{MERSENNE_61, Parameters};
 
 const MERSENNE_31: u32 = (1 << 31) - 1;
 
-/// How an item hash becomes one value per function of the family.
+/// A rule that makes many values of an item hash, one for each minimum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permutations {
     /// `(h·a + b mod 2⁶⁴) mod (2⁶¹ − 1)`, all `a` drawn before all `b`. datatrove.
@@ -19,8 +19,8 @@ pub enum Permutations {
         /// Seed of numpy's generator.
         seed: u32,
     },
-    /// `h·a + b mod 2³²`, and `h` at least 1. NeMo Curator on cuDF, whose `minhash` computes the
-    /// product in 32 bits, so that its remainder by 2⁶¹ − 1 changes nothing.
+    /// `h·a + b mod 2³²`, and `h` at least 1. NeMo Curator on cuDF. There, `minhash` computes
+    /// the product in 32 bits, so its remainder by 2⁶¹ − 1 changes nothing.
     Nemo {
         /// Seed of numpy's generator.
         seed: u32,

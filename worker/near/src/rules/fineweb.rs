@@ -88,7 +88,7 @@ fn digits_bytes(text: &str) -> usize {
     text.find(|c| !is_digit(c)).unwrap_or(text.len())
 }
 
-/// What each byte becomes; `STOP` for digits. Controls are in the published list of punctuation.
+/// The result for each byte; `STOP` for digits. Controls are in the published list of punctuation.
 const ASCII: [u8; 256] = ascii();
 
 const fn ascii() -> [u8; 256] {

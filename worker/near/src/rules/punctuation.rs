@@ -39,7 +39,7 @@ fn fold(text: &str, out: &mut String) {
     }
 }
 
-/// What each byte becomes; `STOP` for controls, which are rare.
+/// The result for each byte; `STOP` for controls, which are rare.
 const ASCII: [u8; 256] = ascii();
 
 const fn ascii() -> [u8; 256] {

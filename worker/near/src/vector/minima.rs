@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    /// The published formula, and the item whose sum is `sum`.
+    /// Returns the least value by the published formula.
     fn published(items: &[u64], a: u64, b: u64, mask: u64) -> u64 {
         let sums = items.iter().map(|item| item.wrapping_mul(a).wrapping_add(b));
         sums.map(|sum| (sum % MERSENNE_61) & mask).min().unwrap()
