@@ -153,6 +153,7 @@ pub fn estimated_similarity(left: &[u64], right: &[u64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use sha2::{Digest, Sha256};
 
     use super::*;
@@ -273,6 +274,27 @@ mod tests {
         // A shorter document is one shingle, and an empty one has none.
         assert!(Signer::new(rule).sign_tokens(&[5]).unwrap().is_some());
         assert!(Signer::new(rule).sign_tokens(&[]).unwrap().is_none());
+    }
+
+    proptest! {
+        /// Any text, with long runs of the characters that rules treat by themselves.
+        #[test]
+        fn all_widths_sign_any_text_alike(
+            pieces in prop::collection::vec(
+                prop_oneof!["\\PC{0,30}", "[a-zA-Z ]{0,90}", "[0-9.,٣ \u{301}Σ≠‘€°ç]{0,20}", ".{0,9}"],
+                0..12,
+            ),
+        ) {
+            let text = pieces.concat();
+            for preset in Preset::ALL.into_iter().filter(|preset| *preset != Preset::Dolma3) {
+                let rule = preset.parameters().signature_rule();
+                let widths = Width::all().into_iter();
+                let sign = |width| Signer::with_width(rule, width).sign(&text).unwrap();
+                let mut found: Vec<_> = widths.map(sign).collect();
+                found.dedup();
+                prop_assert_eq!(found.len(), 1, "{}", preset.name());
+            }
+        }
     }
 
     #[test]

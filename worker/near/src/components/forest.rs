@@ -86,8 +86,8 @@ impl Forest {
         }
     }
 
-    /// Returns the parent of each vertex, in the order of vertices. The caller asks the owner of each
-    /// for its parent.
+    /// Returns the parent of each vertex, in the order of vertices. The caller asks the owner of
+    /// each for its parent.
     pub fn parents(&self) -> &[u64] {
         &self.parents
     }
