@@ -25,7 +25,7 @@ UNITS = """5km 10 km 3kg 12mm 2m² 1m³|0.5ha 7ft 8in 9lb 3oz|5KM 10GB 3TB 4Mb 5
 1.5km 1,5kg 1.000,5|٣كم ٣٫٥|१२३ ৪৫ ๓๔|½km ²km 5²|0m0km|km5 5mkm|5 €|€|5₿ ₿5 ₿|﷼5 5﷼|2in1 4ft6in"""
 MARKS = """© 2024 Foo™ Bar®|“quoted” ‘single’ ‚low‘ „low“|«guillemets» ‹single›|a•b • c ·d· e·f
 ●bullet ○ ■ ▪item ►go|★★★☆☆|→ a→b ⇒c|✓done ✔ ✗|😀 hi😀there 👍🏽 👨‍👩‍👧|☎ 555-1234|§5 §a a§ 5§
-¿que? ¡hola!|، ؟ ؛ ۔ ٪5|।। देवनागरी।|『a』「b」【c】〔d〕〈e〉|a=b a≠b 5≠a ≠ ≠a a≮b a≯5 ≮≯|a<b <b> 1<2
+¿que? ¡hola!|، ؟ ؛ ۔ ٪5|।। देवनागरी।|『a』「b」【c】〔d〕〈e〉|a=b a≠b 5≠a ≠ ≠a a≮b a≯5 ≮≯|한국≠a a≠ក ក≠a カ≮カ ჵ≯a|a<b <b> 1<2
 ™™ ©© °°|a°b 5°b|a©b©c|©a©|…a… a…b|—dash—dash –en–|a_b __init__ #tag @user|http://a.org/b?c=d
 me@example.org www.example.com|C++ c# .net|¯\\_(ツ)_/¯ ಠ_ಠ ಠ︵ಠ|:) :-( ;) xD XD o_O 0_0 <3|∀x∈y ∑ √2 ±5 ×3 5×3
 a¬b ¦ a¦b|№5 ℃ 5℃ ℉|a\u00a0b a\u2009b a\u200bb a\u3000b|a\u00adb|\ufeffstart|a\u0301 e\u0301te\u0301

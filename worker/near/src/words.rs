@@ -18,9 +18,11 @@
 //! contractions without apostrophes. Its rules for capitals, dots and addresses are the larger
 //! part, and no text here can need them.
 
+mod letters;
 mod tables;
 
 use crate::rules::is_python_space;
+use letters::is_letter;
 use tables::{SPLIT, UNITS, is_currency, is_icon, is_mark};
 
 /// The words of one text, in order.
@@ -348,8 +350,8 @@ fn unit_bytes(chunk: &str) -> usize {
 
 fn is_cut(before: Option<char>, c: char, after: Option<char>) -> bool {
     matches!(c, '<' | '=' | '>')
-        && before.is_some_and(|before| before.is_alphabetic() || before.is_ascii_digit())
-        && after.is_some_and(char::is_alphabetic)
+        && before.is_some_and(|before| is_letter(before) || before.is_ascii_digit())
+        && after.is_some_and(is_letter)
 }
 
 #[cfg(test)]
