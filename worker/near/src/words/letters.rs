@@ -1,5 +1,5 @@
-//! The letters of spaCy 3.8 (`ALPHA` in `lang/char_classes.py`): scripts that it has rules for, with
-//! some characters beside their letters. It decides whether a word is cut at `<`, `=` or `>`.
+//! The letters of spaCy 3.8 (`ALPHA` in `lang/char_classes.py`): those of the scripts that it has
+//! rules for, and some other characters. They decide whether a word is cut at `<`, `=` or `>`.
 
 /// First and last code point of each run of letters.
 const LETTERS: [(u32, u32); 70] = [
