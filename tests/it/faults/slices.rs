@@ -170,6 +170,19 @@ fn papers_in_other_encodings_are_read_and_damaged_ones_cost_themselves() {
 }
 
 #[test]
+fn each_row_that_a_changed_page_of_parquet_costs_is_counted() {
+    let file = root().join("worker/testdata/forms/parquet/page-checksums.parquet");
+    let mut bytes = std::fs::read(file).unwrap();
+    let text = b"row number 025";
+    let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    bytes[at + 13] = b'8';
+    let (input, reason) = ("a.parquet", "parquet_row_group_damaged");
+    let (found, _folder) = expect("documents", &[(input, &bytes)], "", 20, (reason, input, 4));
+    assert_eq!(found.quarantined("parquet_rows_lost"), 19);
+    assert_eq!(found.manifest["accounting"]["records_in"], 40);
+}
+
+#[test]
 fn a_parquet_file_that_was_cut_short_gives_nothing_else() {
     let whole = std::fs::read(root().join("worker/testdata/github/two.parquet")).unwrap();
     let (good, cut) = ("a.parquet", "b.parquet");

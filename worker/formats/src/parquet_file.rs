@@ -2,12 +2,14 @@
 //!
 //! The library reads undamaged files well, and panics on many damaged ones; here such a panic is
 //! damage like any other. It unpacks a page as a whole, whatever its size, so `held` checks page
-//! sizes first. The slice knows the columns and what rows mean.
+//! sizes first. It gives up at a text that is not UTF-8, so `texts` reads texts as bytes. It checks
+//! the checksums of pages that have one. The slice knows the columns and what rows mean.
 //!
 //! **Invariant:** whatever the bytes, reading ends with rows or with a description of what is
 //! wrong.
 
 mod held;
+mod texts;
 
 use std::sync::Arc;
 
@@ -21,6 +23,9 @@ use parquet::schema::types::TypePtr;
 
 use crate::third_party;
 use held::{Bounded, Held};
+use texts::TextsAsBytes;
+
+pub use texts::text_of;
 
 /// Total size that the rows of a group may reach, whatever the group takes in the file.
 const FREE_BYTES: u64 = 1 << 30;
@@ -89,6 +94,12 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         caught(|| Ok(stored_bytes(self.reader.metadata().row_group(group))))
     }
 
+    /// Returns the number of rows that a group has according to the directory of the file.
+    pub fn group_rows(&self, group: usize) -> u64 {
+        let rows = caught(|| Ok(self.reader.metadata().row_group(group).num_rows()));
+        rows.map_or(0, |rows| u64::try_from(rows).unwrap_or(0))
+    }
+
     /// Passes each row of a group, with its size, to `each`, up to the first error in the group.
     /// The outer error is the one that `each` returned.
     pub fn rows<E>(
@@ -99,10 +110,12 @@ impl<R: ChunkReader + 'static> ParquetFile<R> {
         let opened = caught(|| {
             let group = self.reader.get_row_group(group)?;
             self.held.begin(group.metadata())?;
+            let (most, all) = (self.most_bytes(group.metadata()), group.metadata().num_rows());
             let schema = self.reader.metadata().file_metadata().schema_descr_ptr();
+            let group = TextsAsBytes::of(group)?;
             // A batch holds the pages of its rows, which may be one page for each row.
-            let rows = TreeBuilder::new().with_batch_size(1).as_iter(schema, &*group)?;
-            Ok((rows, self.most_bytes(group.metadata()), group.metadata().num_rows()))
+            let rows = TreeBuilder::new().with_batch_size(1).as_iter(schema, &group)?;
+            Ok((rows, most, all))
         });
         let (mut rows, most, all) = match opened {
             Ok(opened) => opened,
@@ -158,6 +171,9 @@ fn after(count: u64, all: i64, why: &str) -> String {
 
 /// Returns the size of the texts of a value, plus a constant for each other value.
 fn bytes_of(field: &Field) -> u64 {
+    if let Some(text) = text_of(field) {
+        return text.len() as u64;
+    }
     match field {
         Field::Str(text) => text.len() as u64,
         Field::Bytes(bytes) => bytes.len() as u64,

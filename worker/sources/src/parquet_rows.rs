@@ -2,9 +2,12 @@
 //!
 //! A file is read by row groups, one page of each column at a time. A truncated file cannot be read
 //! at all, because the directory is at its end. A row group that is damaged, or whose pages or rows
-//! are too large, is the only one that is lost. The slice knows the columns and what rows mean.
+//! are too large, is the only one that is lost, from there on; each lost row is quarantined. A text
+//! that is not valid UTF-8 harms nothing else. The slice knows the columns and what rows mean.
 //!
 //! **Invariant:** a row group belongs to the piece in which its first column starts.
+
+mod values;
 
 use std::io::{self, Read};
 
@@ -12,15 +15,17 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::record::{Field, Row};
 use prost::bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use thresher_job::JobSpec;
 
 use super::noted::Owned;
-use super::{Input, Meta, ReadRecord, RecordOutcome, RecordSink};
+use super::{Input, Meta, Page, ReadRecord, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::parquet_file::{ParquetFile, Unread};
 use thresher_formats::piece::Piece;
 use thresher_unit::UnitError;
+
+pub(super) use values::{bytes_of, json_of, lenient};
 
 /// The reason for a file without a directory, or with one that is not valid.
 const REASON_DAMAGED: &str = "parquet_damaged";
@@ -28,6 +33,14 @@ const REASON_DAMAGED: &str = "parquet_damaged";
 const REASON_GROUP_DAMAGED: &str = "parquet_row_group_damaged";
 /// The reason for a row group whose pages, or whose rows together, exceed the limit.
 const REASON_GROUP_TOO_LARGE: &str = "parquet_row_group_too_large";
+/// The reason for each further row of a group that cannot be read to its end.
+const REASON_LOST: &str = "parquet_rows_lost";
+
+/// Largest number of lost rows that are quarantined one by one in a row group, since the number in
+/// a damaged file can be any. Common programs write no more rows into a group.
+const LOST_ROWS_MAX: u64 = 1 << 20;
+/// The same for all groups of a piece, for each of its bytes: a row takes at least a bit.
+const LOST_ROWS_PER_BYTE: u64 = 8;
 
 /// Size of the largest page in memory, in multiples of `records.max_bytes`.
 const PAGES_IN_RECORDS: u64 = 2;
@@ -65,24 +78,35 @@ pub(super) struct RowPlace<'f> {
 }
 
 impl RowPlace<'_> {
-    /// Returns the columns of the row as JSON.
-    pub(super) fn values(&self, row: &Row) -> Meta {
+    /// Returns the columns of the row as JSON, and the number of damaged sequences in their texts.
+    pub(super) fn values(&self, row: &Row) -> (Meta, u64) {
+        let mut damaged = 0;
         let value = |(name, field): (&String, &Field)| {
             // The library has no value of its own for times in nanoseconds.
             let json = if let Field::Long(time) = field
                 && self.nanoseconds.contains(name)
             {
-                json!(iso_time(*time, 1_000_000_000))
+                json!(values::iso_time(*time, 1_000_000_000))
             } else {
-                json_of(field)
+                json_of(field, &mut damaged)
             };
             (name.clone(), json)
         };
-        row.get_column_iter().map(value).collect()
+        (row.get_column_iter().map(value).collect(), damaged)
     }
 
-    /// Returns the record of this row with the given size and outcome.
-    pub(super) fn read_record<'a>(&self, bytes: u64, outcome: RecordOutcome<'a>) -> ReadRecord<'a> {
+    /// Returns the record of this row with the given size and outcome; `damaged_characters` is the
+    /// number of sequences that U+FFFD replaces.
+    pub(super) fn read_record<'a>(
+        &self,
+        bytes: u64,
+        damaged_characters: u64,
+        outcome: RecordOutcome<'a>,
+    ) -> ReadRecord<'a> {
+        let outcome = match outcome {
+            RecordOutcome::Page(page) => RecordOutcome::Page(Page { damaged_characters, ..page }),
+            other @ (RecordOutcome::Dropped { .. } | RecordOutcome::Quarantined { .. }) => other,
+        };
         ReadRecord { offset: self.offset, record: self.record, bytes, outcome }
     }
 }
@@ -124,7 +148,9 @@ pub(super) fn read(
     let owned = input.owned()?;
     let noted = owned.noted();
     let page_bytes = job.records.max_bytes.0.saturating_mul(PAGES_IN_RECORDS);
-    let result = Reading { input, reader, sink, record: 0 }.groups(owned, page_bytes);
+    let bytes = input.piece().map_or(owned.end(), |piece| piece.length);
+    let lost_max = bytes.saturating_mul(LOST_ROWS_PER_BYTE);
+    let result = Reading { input, reader, sink, record: 0, lost_max }.groups(owned, page_bytes);
     if let Some(error) = noted.take() {
         return Err(input.failed(&error));
     }
@@ -149,6 +175,8 @@ struct Reading<'a, 't> {
     reader: &'a mut dyn RowReader,
     sink: &'a mut RecordSink<'t>,
     record: u64,
+    /// Number of lost rows that can still be quarantined.
+    lost_max: u64,
 }
 
 impl Reading<'_, '_> {
@@ -175,21 +203,39 @@ impl Reading<'_, '_> {
             if piece.is_some_and(|piece| !piece.range().contains(&offset)) {
                 continue;
             }
+            let before = self.record;
             let read = match misplaced {
                 Some(damage) => Err(Unread::Damaged(damage)),
                 None => self.rows(&file, group, offset)?,
             };
+            let lost = file.group_rows(group).saturating_sub(self.record - before);
             match read {
                 Ok(()) => {}
                 Err(Unread::Damaged(damage)) => {
-                    self.damaged(offset, REASON_GROUP_DAMAGED, &damage)?;
+                    self.lost(offset, lost, (REASON_GROUP_DAMAGED, &damage))?;
                 }
                 Err(Unread::TooLarge(why)) => {
                     let hint = "raise `records.max_bytes`, or write the file with smaller pages";
                     let detail = format!("{why}; hint: {hint}");
-                    self.damaged(offset, REASON_GROUP_TOO_LARGE, &detail)?;
+                    self.lost(offset, lost, (REASON_GROUP_TOO_LARGE, &detail))?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Quarantines the lost rows of a group: the first with the reason and the detail.
+    fn lost(
+        &mut self,
+        offset: u64,
+        rows: u64,
+        (reason, detail): (&str, &str),
+    ) -> Result<(), UnitError> {
+        self.damaged(offset, reason, detail)?;
+        let rows = rows.saturating_sub(1).min(LOST_ROWS_MAX).min(self.lost_max);
+        self.lost_max -= rows;
+        for _ in 0..rows {
+            self.damaged(offset, REASON_LOST, "")?;
         }
         Ok(())
     }
@@ -228,115 +274,5 @@ pub(super) fn named<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// Returns the bytes of a column of text, whether the file's schema declares text or only bytes.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all others are numbers, times and lists")]
-pub(super) fn bytes_of(field: &Field) -> Option<&[u8]> {
-    match field {
-        Field::Str(text) => Some(text.as_bytes()),
-        Field::Bytes(bytes) => Some(bytes.data()),
-        _ => None,
-    }
-}
-
-/// Returns a value as JSON. Dates and times are texts in ISO 8601, as far as the file says that
-/// they are such.
-pub(super) fn json_of(field: &Field) -> Value {
-    match field {
-        Field::Null => Value::Null,
-        Field::Bool(value) => json!(value),
-        Field::Byte(value) => json!(value),
-        Field::Short(value) => json!(value),
-        Field::Int(value) | Field::TimeMillis(value) => json!(value),
-        Field::Long(value) | Field::TimeMicros(value) => json!(value),
-        Field::Date(days) => json!(iso_date(i64::from(*days))),
-        Field::TimestampMillis(millis) => json!(iso_time(*millis, 1000)),
-        Field::TimestampMicros(micros) => json!(iso_time(*micros, 1_000_000)),
-        Field::UByte(value) => json!(value),
-        Field::UShort(value) => json!(value),
-        Field::UInt(value) => json!(value),
-        Field::ULong(value) => json!(value),
-        Field::Float(value) => json!(value),
-        Field::Double(value) => json!(value),
-        Field::Str(value) => json!(value),
-        Field::Bytes(bytes) => match str::from_utf8(bytes.data()) {
-            Ok(text) => json!(text),
-            Err(_) => json!(field.to_string()),
-        },
-        Field::ListInternal(list) => list.elements().iter().map(json_of).collect(),
-        Field::Group(row) => {
-            let fields = row.get_column_iter().map(|(name, field)| (name.clone(), json_of(field)));
-            Value::Object(fields.collect())
-        }
-        Field::MapInternal(map) => {
-            let entries = map.entries().iter().map(|(key, value)| (key_of(key), json_of(value)));
-            Value::Object(entries.collect::<Map<_, _>>())
-        }
-        Field::Float16(_) | Field::Decimal(_) => json!(field.to_string()),
-    }
-}
-
-fn key_of(field: &Field) -> String {
-    match json_of(field) {
-        Value::String(text) => text,
-        other @ (Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Array(_)
-        | Value::Object(_)) => other.to_string(),
-    }
-}
-
-/// Returns the date of a day that is counted from 1970-01-01, in the Gregorian calendar.
-fn iso_date(days: i64) -> String {
-    // Howard Hinnant, "chrono-compatible low-level date algorithms": years start in March, so that
-    // the leap day is the last of a year.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, (month + 2) % 12 + 1);
-    let year = year + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// Returns a time that is counted from 1970 in parts of a second, in UTC.
-fn iso_time(time: i64, parts: i64) -> String {
-    let (seconds, part) = (time.div_euclid(parts), time.rem_euclid(parts));
-    let (date, second) = (iso_date(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let digits = parts.ilog10() as usize;
-    let part = if part == 0 { String::new() } else { format!(".{part:0digits$}") };
-    format!("{date}T{hour:02}:{minute:02}:{second:02}{part}Z")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_and_times_are_written_in_iso_8601() {
-        for (days, date) in [
-            (0, "1970-01-01"),
-            (-1, "1969-12-31"),
-            (11_016, "2000-02-29"),
-            (11_017, "2000-03-01"),
-            (19_782, "2024-02-29"),
-            (47_540, "2100-02-28"),
-            (47_541, "2100-03-01"),
-            (-719_528, "0000-01-01"),
-        ] {
-            assert_eq!(json_of(&Field::Date(days)), date, "{days}");
-        }
-        let time = 1_700_000_000_000;
-        assert_eq!(json_of(&Field::TimestampMillis(time)), "2023-11-14T22:13:20Z");
-        assert_eq!(json_of(&Field::TimestampMillis(time + 7)), "2023-11-14T22:13:20.007Z");
-        assert_eq!(json_of(&Field::TimestampMicros(-1)), "1969-12-31T23:59:59.999999Z");
-        assert_eq!(
-            iso_time(1_700_000_000_000_000_007, 1_000_000_000),
-            "2023-11-14T22:13:20.000000007Z"
-        );
-        let most = json_of(&Field::TimestampMillis(i64::MIN));
-        assert!(most.as_str().is_some_and(|text| text.starts_with('-')), "{most}");
-    }
-}
+mod tests;

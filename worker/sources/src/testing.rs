@@ -41,6 +41,7 @@ pub(super) enum Seen {
         licence: Option<String>,
         meta: Meta,
         withdrawn: Option<String>,
+        damaged: u64,
     },
     Dropped {
         offset: u64,
@@ -123,6 +124,7 @@ fn read_input(source: &dyn Source, job: &JobSpec, input: &Input<'_>) -> (Vec<See
                 licence: page.licence.map(str::to_owned),
                 meta: page.meta.cloned().unwrap_or_default(),
                 withdrawn: page.withdrawn.map(str::to_owned),
+                damaged: page.damaged_characters,
             },
             RecordOutcome::Dropped { reason, .. } => {
                 Seen::Dropped { offset, reason: reason.to_owned() }

@@ -113,16 +113,21 @@ impl RowReader for ShardReader<'_> {
         sink: &mut RecordSink<'_>,
     ) -> Result<(), UnitError> {
         let id = format!("{}#{}.{}", self.input.path(), place.group, place.row);
-        let mut emit = |outcome: RecordOutcome<'_>| sink(place.read_record(place.bytes, outcome));
+        let mut emit = |damaged: u64, outcome: RecordOutcome<'_>| {
+            sink(place.read_record(place.bytes, damaged, outcome))
+        };
         if place.bytes > self.job.records.max_bytes.0 {
             let (reason, detail) = ("record_too_large", format!("{} bytes", place.bytes));
-            return emit(RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail });
+            let (id, detail) = (id.as_str(), detail.as_str());
+            return emit(0, RecordOutcome::Quarantined { id, url: "", reason, detail });
         }
-        match serde_json::from_value(place.values(row).into()) {
-            Ok(row) => self.emit(&id, row, &mut emit),
+        let (values, damaged) = place.values(row);
+        match serde_json::from_value(values.into()) {
+            Ok(row) => self.emit(&id, row, &mut |outcome| emit(damaged, outcome)),
             Err(error) => {
                 let (reason, detail) = ("corpus/row", error.to_string());
-                emit(RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail })
+                let (id, detail) = (id.as_str(), detail.as_str());
+                emit(0, RecordOutcome::Quarantined { id, url: "", reason, detail })
             }
         }
     }

@@ -21,6 +21,13 @@ pub(super) fn take(row: &mut Meta, name: &str) -> Option<Value> {
     inside.shift_remove(name)
 }
 
+/// Replaces a value of a row by a text.
+pub(super) fn replace(row: &mut Meta, name: &str, text: String) {
+    if let Some(value) = place_of(row, name).and_then(|(inside, name)| inside.get_mut(name)) {
+        *value = Value::String(text);
+    }
+}
+
 /// Removes a text or a number from a row, and returns it as a text. A value of another type stays
 /// in the row, and the text is empty.
 pub(super) fn take_text(row: &mut Meta, name: &str) -> String {

@@ -20,12 +20,13 @@ use parquet::record::{Field, Row};
 use serde_json::Value;
 use thresher_job::{ColumnsSpec, JobSpec, SourceSpec};
 
-use super::parquet_rows::{self, RowPlace, RowReader};
+use super::parquet_rows::{self, RowPlace, RowReader, bytes_of};
 use super::{Input, Meta, Page, PlannedInput, RecordOutcome, RecordSink, Source, forms, json_rows};
 use columns::{Names, take_text};
 use thresher_formats::form::Form;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
+use thresher_formats::utf8;
 use thresher_unit::UnitError;
 
 const PARQUET: &str = ".parquet";
@@ -120,19 +121,30 @@ impl RowReader for Rows<'_> {
     ) -> Result<(), UnitError> {
         // Numbers within the piece would not be unique.
         let id = format!("{}#{}.{}", self.path, place.group, place.row);
-        let mut emit = |outcome: RecordOutcome<'_>| sink(place.read_record(place.bytes, outcome));
+        let mut emit = |damaged: u64, outcome: RecordOutcome<'_>| {
+            sink(place.read_record(place.bytes, damaged, outcome))
+        };
+        let quarantined =
+            |reason, detail| RecordOutcome::Quarantined { id: &id, url: "", reason, detail };
         if place.bytes > self.job.records.max_bytes.0 {
-            let (reason, detail) = ("record_too_large", format!("{} bytes", place.bytes));
-            return emit(RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail });
+            return emit(0, quarantined("record_too_large", &format!("{} bytes", place.bytes)));
         }
         let name = &self.source.columns.text;
-        if let Some(Field::Bytes(bytes)) = field_at(row, name)
-            && let Err(error) = str::from_utf8(bytes.data())
-        {
-            let (reason, detail) = ("invalid_utf8", format!("`{name}`: {error}"));
-            return emit(RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail });
+        let text = field_at(row, name).and_then(|field| Some((field, bytes_of(field)?)));
+        let (mut values, mut damaged) = place.values(row);
+        match text.map(|(field, bytes)| (field, utf8::read(bytes))) {
+            Some((_, Err(at))) => {
+                let detail = format!("byte {at} of `{name}` is not valid UTF-8");
+                return emit(0, quarantined("invalid_utf8", &detail));
+            }
+            // Bytes that are not declared as text are one here.
+            Some((Field::Bytes(_), Ok(read))) if read.damaged > 0 => {
+                damaged += read.damaged;
+                columns::replace(&mut values, name, read.text.into_owned());
+            }
+            Some(_) | None => {}
         }
-        emit(Document::of(&self.source.columns, id, place.values(row)).outcome())
+        emit(damaged, Document::of(&self.source.columns, id, values).outcome())
     }
 }
 

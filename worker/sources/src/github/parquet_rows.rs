@@ -3,12 +3,14 @@
 //! A file without the columns that a row needs is quarantined as a whole; other columns are kept
 //! unchanged.
 
+use std::borrow::Cow;
+
 use parquet::record::{Field, Row};
 use serde_json::Value;
 use thresher_job::JobSpec;
 
 use super::{CodeFile, Evaluated};
-use crate::parquet_rows::{self, RowPlace, RowReader, bytes_of, json_of, named};
+use crate::parquet_rows::{self, RowPlace, RowReader, bytes_of, json_of, lenient, named};
 use crate::{Input, Meta, RecordOutcome, RecordSink};
 use thresher_formats::gzip::InputDigest;
 use thresher_unit::UnitError;
@@ -58,44 +60,39 @@ impl RowReader for StackRows<'_> {
     ) -> Result<(), UnitError> {
         let (repository, path) =
             (text(row, "max_stars_repo_name"), text(row, "max_stars_repo_path"));
-        let id = match text(row, "hexsha") {
+        let id = match &*text(row, "hexsha") {
             "" => format!("{}#{}", self.path, place.record),
             hash => hash.to_owned(),
         };
-        let url = match text(row, "max_stars_repo_head_hexsha") {
+        let url = match &*text(row, "max_stars_repo_head_hexsha") {
             "" => format!("https://github.com/{repository}/blob/HEAD/{path}"),
             head => format!("https://github.com/{repository}/blob/{head}/{path}"),
         };
         let content = column(row, "content").and_then(bytes_of);
         let bytes = content.map_or(0, <[u8]>::len) as u64;
-        let mut emit = |outcome: RecordOutcome<'_>| sink(place.read_record(bytes, outcome));
+        let mut emit = |damaged: u64, outcome: RecordOutcome<'_>| {
+            sink(place.read_record(bytes, damaged, outcome))
+        };
+        let quarantined =
+            |reason, detail| RecordOutcome::Quarantined { id: &id, url: &url, reason, detail };
         if place.bytes > self.job.records.max_bytes.0 {
-            let (reason, detail) = ("record_too_large", format!("{} bytes", place.bytes));
-            return emit(RecordOutcome::Quarantined {
-                id: &id,
-                url: &url,
-                reason,
-                detail: &detail,
-            });
+            return emit(0, quarantined("record_too_large", &format!("{} bytes", place.bytes)));
         }
         let Some(content) = content else {
             let reason = "github/no_content";
-            return emit(RecordOutcome::Dropped { id: &id, url: &url, reason, detail: "" });
+            return emit(0, RecordOutcome::Dropped { id: &id, url: &url, reason, detail: "" });
         };
+        // Code with a replaced byte is not the code that was written.
         let content = match str::from_utf8(content) {
             Ok(content) => content,
             Err(error) => {
-                let (reason, detail) = ("invalid_utf8", format!("`content`: {error}"));
-                return emit(RecordOutcome::Quarantined {
-                    id: &id,
-                    url: &url,
-                    reason,
-                    detail: &detail,
-                });
+                return emit(0, quarantined("invalid_utf8", &format!("`content`: {error}")));
             }
         };
+        let mut damaged = 0;
         let others = row.get_column_iter().filter(|(name, _)| *name != "content");
-        let columns: Meta = others.map(|(name, field)| (name.clone(), json_of(field))).collect();
+        let columns = others.map(|(name, field)| (name.clone(), json_of(field, &mut damaged)));
+        let columns: Meta = columns.collect();
         let licences = columns.get("max_stars_repo_licenses").and_then(Value::as_array);
         let mut licences = licences.into_iter().flatten().filter_map(Value::as_str);
         let known = |licence: &&str| {
@@ -103,9 +100,9 @@ impl RowReader for StackRows<'_> {
             self.job.github.licences.iter().any(|prefix| lower.starts_with(prefix))
         };
         let licence = licences.find(known).unwrap_or_default().to_owned();
-        let file = CodeFile { path, licence: &licence, content, columns };
+        let file = CodeFile { path: &path, licence: &licence, content, columns };
         let evaluated = Evaluated::of(&self.job.github, file);
-        emit(evaluated.outcome((&id, &url), path, &licence))
+        emit(damaged, evaluated.outcome((&id, &url), &path, &licence))
     }
 }
 
@@ -113,10 +110,11 @@ fn column<'r>(row: &'r Row, name: &str) -> Option<&'r Field> {
     row.get_column_iter().find(|(column, _)| *column == name).map(|(_, field)| field)
 }
 
-/// Returns the text of a column that is a name, or an empty text if it is missing or not valid.
-fn text<'r>(row: &'r Row, name: &str) -> &'r str {
+/// Returns the text of a column that is a name, or an empty text if it is missing or too long.
+fn text<'r>(row: &'r Row, name: &str) -> Cow<'r, str> {
     let bytes = column(row, name).and_then(bytes_of).filter(|bytes| bytes.len() <= NAME_BYTES);
-    bytes.and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default()
+    // What is damaged is counted where all columns are read.
+    bytes.map(|bytes| lenient(bytes, &mut 0)).unwrap_or_default()
 }
 
 #[cfg(test)]

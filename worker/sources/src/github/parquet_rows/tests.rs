@@ -149,6 +149,24 @@ fn columns_that_are_not_declared_as_text_are_read_as_text_if_valid() {
 }
 
 #[test]
+fn a_damaged_byte_in_any_column_harms_no_other_row() {
+    let bytes =
+        group_of(&["x = 1\n".into(), b"caf\xe9 = 1\n".to_vec().into(), "y = 2\n".into()], 1);
+    assert_eq!(outcomes_of(&bytes), ["x = 1\n", "invalid_utf8", "y = 2\n"]);
+    let mut bytes = file_of(&["x = 1\n", "y = 2\n"], "MIT");
+    // Each row has its own group and dictionary here, and this is the first.
+    let path = bytes.windows(4).position(|bytes| bytes == b"a.py").unwrap();
+    bytes[path] = 0xe9;
+    let seen = read_bytes(&Github, "github", "a.parquet", &bytes);
+    let Seen::Page { url, text, meta, damaged, .. } = &seen[0] else { panic!("{seen:?}") };
+    assert_eq!(url, "https://github.com/u/r/blob/HEAD/\u{fffd}.py");
+    assert_eq!((text.as_str(), *damaged), ("x = 1\n", 1));
+    assert_eq!(meta["max_stars_repo_path"], "\u{fffd}.py");
+    let Seen::Page { text, damaged, .. } = &seen[1] else { panic!("{seen:?}") };
+    assert_eq!((text.as_str(), *damaged), ("y = 2\n", 0));
+}
+
+#[test]
 fn a_truncated_file_or_one_that_is_not_parquet_is_quarantined() {
     let bytes = file_of(&["x = 1", "y = 2"], "MIT");
     for length in [0, 3, 100, bytes.len() - 1] {
@@ -203,7 +221,9 @@ fn a_page_that_is_too_large_is_not_unpacked() {
     let contents = [large(b'x'), large(b'y'), large(b'z')];
     let job = job("github", "thresher", "[records]\nmax_bytes = \"1KiB\"");
     let seen = read_with(&Github, &job, "a.parquet", &group_of(&contents, 1 << 20));
-    let [Seen::Quarantined { reason, detail, .. }] = &seen[..] else { panic!("{seen:?}") };
+    let outcomes: Vec<String> = seen[1..].iter().map(Seen::outcome).collect();
+    assert_eq!(outcomes, ["parquet_rows_lost", "parquet_rows_lost"]);
+    let Seen::Quarantined { reason, detail, .. } = &seen[0] else { panic!("{seen:?}") };
     assert_eq!(reason, "parquet_row_group_too_large");
     let expected = "column `content` has a page of 3012 bytes";
     assert!(detail.starts_with(expected), "{detail}");
