@@ -29,6 +29,8 @@ mod tests {
             ("bzip2_garbage", true),
             ("empty_input", true),
             ("page_cut_off", true),
+            ("json_truncated", true),
+            ("posts_truncated", true),
             ("content_encoding_damaged", false),
             ("archive_file_damaged", false),
             ("invalid_json", false),

@@ -23,6 +23,8 @@ pub mod journal;
 mod members;
 #[path = "../../../worker/sources/src/json_rows/repair.rs"]
 mod repair;
+#[path = "../../../worker/sources/src/root_end.rs"]
+mod root_end;
 pub mod stackexchange;
 #[path = "../../../worker/text/src/undeclared.rs"]
 pub mod undeclared;

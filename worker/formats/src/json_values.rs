@@ -8,7 +8,7 @@
 //! of objects are passed on too, so that the caller reports them. Most writers put the `{` of every
 //! value at the same distance from the start of its line. So if the brackets of a value do not
 //! match, it ends before the next such line, and from then on each such line starts a value. In a
-//! file without line feeds the rest is lost, and is reported.
+//! file without line feeds the rest is lost, and is reported. So is an array that does not end.
 //!
 //! **Invariant:** the work is linear in the size of the text; at most one value is in memory.
 
@@ -23,6 +23,9 @@ pub const REASON_TOO_LARGE: &str = "record_too_large";
 
 /// Reason of the rest of an input in which no value starts that can be recognised.
 pub const REASON_REST: &str = "json_rest_unreadable";
+
+/// Reason of an input that ends inside an array.
+pub const REASON_TRUNCATED: &str = "json_truncated";
 
 /// The byte before each value of a JSON text sequence (RFC 7464).
 const RECORD_SEPARATOR: u8 = 0x1e;
@@ -58,6 +61,10 @@ pub struct ValueReader<R> {
     lost: bool,
     /// Offset in the text of the first of these bytes.
     lost_from: Option<u64>,
+    /// Number of open brackets of arrays around the values.
+    arrays: u64,
+    /// Whether damage was reported, so that the end of an array can be missing for that reason.
+    is_damaged: bool,
     number: u64,
     ended: bool,
 }
@@ -99,6 +106,8 @@ impl<R: Read> ValueReader<R> {
             by_lines: false,
             lost: false,
             lost_from: None,
+            arrays: 0,
+            is_damaged: false,
             number: 0,
             ended: false,
         }
@@ -158,6 +167,7 @@ impl<R: Read> ValueReader<R> {
                 let at = self.offset + self.buffer.len() as u64;
                 let detail = format!("{}; at byte {at} of the text", damage.detail);
                 let (offset, reason) = (damage.offset, damage.reason);
+                self.is_damaged = true;
                 if !(damage.is_after_content() && self.value.is_none()) {
                     self.value = None;
                     self.at = self.buffer.len();
@@ -182,16 +192,48 @@ impl<R: Read> ValueReader<R> {
                 return found;
             }
         }
-        match (self.value, self.lost_from.filter(|_| self.ended)) {
-            (Some(value), _) if self.ended => self.broken(value, self.offset + self.at as u64),
-            (None, Some(from)) => {
-                self.lost_from = None;
-                let bytes = self.offset + self.at as u64 - from;
-                let detail = format!("no value is recognised in the last {bytes} bytes");
-                Found::Bad(BadLine { offset: from, number: 0, reason: REASON_REST, detail })
+        if self.ended { self.last() } else { Found::Nothing }
+    }
+
+    /// Ends the value in which the text ends, or reports what is wrong with that end.
+    fn last(&mut self) -> Found {
+        let end = self.offset + self.at as u64;
+        if let Some(value) = self.value {
+            let is_open = value.depth > 0 || value.place != Place::Outside;
+            if value.is_too_long || !is_open {
+                return self.end(value, end);
             }
-            (Some(_) | None, _) => Found::Nothing,
+            if value.next.is_some() || !self.misses_end() {
+                return self.broken(value, end);
+            }
+            self.value = None;
+            self.is_damaged = true;
+            let bytes = end - value.start;
+            // A text that ends as an array does is whole, so the string has lost its end.
+            let looks_whole = self.buffer.trim_ascii_end().ends_with(b"]");
+            let (reason, detail) = if value.place != Place::Outside && looks_whole {
+                (REASON_REST, format!("a string does not end in the last {bytes} bytes"))
+            } else {
+                (REASON_TRUNCATED, format!("the last value is cut off after {bytes} bytes"))
+            };
+            return Found::Bad(BadLine { offset: value.start, number: 0, reason, detail });
         }
+        if let Some(from) = self.lost_from.take() {
+            self.is_damaged = true;
+            let detail = format!("no value is recognised in the last {} bytes", end - from);
+            return Found::Bad(BadLine { offset: from, number: 0, reason: REASON_REST, detail });
+        }
+        if self.misses_end() {
+            self.is_damaged = true;
+            let (reason, detail) = (REASON_TRUNCATED, "the array does not end".to_owned());
+            return Found::Bad(BadLine { offset: end, number: 0, reason, detail });
+        }
+        Found::Nothing
+    }
+
+    /// Returns whether an array is open, and no damage explains that.
+    fn misses_end(&self) -> bool {
+        self.arrays > 0 && !self.is_damaged
     }
 
     /// Looks at one byte, or at the bytes of a string up to one that matters.
@@ -260,9 +302,10 @@ impl<R: Read> ValueReader<R> {
 
     /// Looks at a byte that is not in a value.
     fn between(&mut self, byte: u8, here: u64, starts_like_one: bool) {
-        let is_mark = self.number == 0 && matches!(byte, 0xef | 0xbb | 0xbf);
-        let is_separator =
-            matches!(byte, b',' | b'[' | b']' | b' ' | b'\t' | b'\r' | b'\n' | RECORD_SEPARATOR);
+        // Files that were joined have a byte order mark each, and some end with NULs.
+        let is_mark = matches!(byte, 0xef | 0xbb | 0xbf);
+        let is_separator = matches!(byte, b',' | b'[' | b']' | b' ' | b'\t' | b'\r' | b'\n')
+            || matches!(byte, RECORD_SEPARATOR | 0);
         if is_mark {
             self.at += 1;
             return;
@@ -271,6 +314,11 @@ impl<R: Read> ValueReader<R> {
             self.lost_from = self.lost_from.or(Some(here));
         }
         if is_separator || (self.lost && !starts_like_one) {
+            match byte {
+                b'[' => self.arrays += 1,
+                b']' => self.arrays = self.arrays.saturating_sub(1),
+                _ => {}
+            }
             return self.pass(byte);
         }
         (self.lost, self.lost_from) = (false, None);
@@ -317,7 +365,7 @@ impl<R: Read> ValueReader<R> {
         match value.next.filter(|_| !value.is_too_long) {
             Some(next) => self.split(value, next),
             None => {
-                (self.lost, self.by_lines) = (true, true);
+                (self.lost, self.by_lines, self.is_damaged) = (true, true, true);
                 self.end(value, here)
             }
         }
@@ -348,127 +396,4 @@ fn too_large(offset: u64, length: u64) -> BadLine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gzip::GzipLimits;
-    use flate2::{Compression, write::GzEncoder};
-    use proptest::prelude::*;
-    use std::io::Write;
-
-    const MAX: usize = 100;
-
-    /// Gives one byte at a time, so that values extend over reads.
-    struct Slow<'a>(&'a [u8]);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = self.0.len().min(buffer.len()).min(1);
-            buffer[..count].copy_from_slice(&self.0[..count]);
-            self.0 = &self.0[count..];
-            Ok(count)
-        }
-    }
-
-    fn all(input: impl Read) -> Vec<(u64, Result<String, &'static str>)> {
-        let unpacker = Unpacker::new(input, GzipLimits::default()).as_text();
-        let mut reader = ValueReader::new(unpacker, MAX);
-        let mut found = Vec::new();
-        while let Some(item) = reader.next_item().unwrap() {
-            found.push(match item {
-                Item::Line(line) => {
-                    assert_eq!(line.number, found.len() as u64);
-                    (line.offset, Ok(String::from_utf8_lossy(line.bytes).into_owned()))
-                }
-                Item::Quarantined(bad) => (bad.offset, Err(bad.reason)),
-            });
-            assert!(reader.buffer.capacity() < 4 << 20);
-        }
-        found
-    }
-
-    fn values(text: &str) -> Vec<Result<String, &'static str>> {
-        let found = all(text.as_bytes());
-        assert_eq!(all(Slow(text.as_bytes())), found, "read byte by byte");
-        for (at, value) in &found {
-            let at = *at as usize;
-            assert!(value.as_ref().map_or(true, |value| text[at..].starts_with(value)), "{at}");
-        }
-        found.into_iter().map(|(_, value)| value).collect()
-    }
-
-    fn oks<const N: usize>(values: [&str; N]) -> Vec<Result<String, &'static str>> {
-        values.into_iter().map(|value| Ok(value.to_owned())).collect()
-    }
-
-    #[test]
-    fn values_are_found_however_they_are_laid_out() {
-        let (one, two) = (r#"{"a": "}]\"{", "b": [{}, [1]]}"#, r#"{"c": 2}"#);
-        for text in [
-            format!("\u{1e}{one}\n\u{1e}{two}\n"),
-            format!("[{one},{two}]"),
-            format!("[\n  {one},\n  {two}\n]\n"),
-            format!("\u{feff}{one}\n{two}\n"),
-            format!("{one}{two}"),
-        ] {
-            assert_eq!(values(&text), oks([one, two]), "{text}");
-        }
-        let long = "{\n  \"a\": [\n    {\n      \"b\": 1\n    }\n  ]\n}";
-        assert_eq!(values(&format!("{long}\n{long}\n")), oks([long, long]));
-        // Without any indentation, an inner line looks like that of a value.
-        let flat = "{\n\"a\": [\n{\n\"b\": 1\n}\n]\n}";
-        assert_eq!(values(&format!("{flat}\n{flat}")), oks([flat, flat]));
-        assert_eq!(values("[1, \"x, y\",null]"), oks(["1", "\"x, y\"", "null"]));
-        let cut = values("[{\"a\": \"x\n\"},{\"a\": 1}]");
-        assert_eq!(cut, [Ok("{\"a\": \"x".to_owned()), Err(REASON_REST)]);
-        assert_eq!(values("[]"), []);
-        assert_eq!(values(""), [Err(REASON_EMPTY)]);
-    }
-
-    #[test]
-    fn a_value_whose_brackets_do_not_match_is_the_only_one_lost() {
-        let good = r#"{"a": "x"}"#;
-        for bad in [r#"{"a": ["x"}"#, r#"{"a": "x}"#, r#"{"a": {"b": "x"}"#] {
-            let text = format!("[\n  {good},\n  {bad},\n  {good},\n  {good}\n]");
-            let found = values(&text);
-            let whole = found.iter().filter(|it| it.as_deref() == Ok(good)).count();
-            assert_eq!((whole, found.len()), (3, 4), "{text}: {found:?}");
-        }
-    }
-
-    #[test]
-    fn a_value_beyond_the_limit_costs_itself_and_no_memory() {
-        for long in [MAX, 16 << 20] {
-            let text = format!("[{{\"a\": 1}},{{\"a\": \"{}\"}},{{\"b\": 2}}]", "x".repeat(long));
-            let found = all(text.as_bytes());
-            let places: Vec<u64> = found.iter().map(|(at, _)| *at).collect();
-            assert_eq!(places, [1, 10, 10 + 9 + long as u64 + 1]);
-            assert_eq!(found[1].1, Err(REASON_TOO_LARGE));
-            assert_eq!(found[2].1.as_deref(), Ok("{\"b\": 2}"));
-        }
-    }
-
-    #[test]
-    fn values_after_damaged_packing_are_found_by_their_lines() {
-        let row = |n: u32| format!("  {{\"a\": \"{:x}\"}},\n", n.wrapping_mul(2_654_435_761));
-        let text: String = (0..200).map(row).collect();
-        let gzip = |text: &str| {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            encoder.write_all(text.as_bytes()).unwrap();
-            encoder.finish().unwrap()
-        };
-        let (first, second) = (gzip(&format!("[\n{text}")), gzip(&format!("{text}]")));
-        let found = all(&[&first[..first.len() / 2], &second].concat()[..]);
-        let bad: Vec<_> = found.iter().filter_map(|(_, it)| it.as_ref().err()).collect();
-        assert_eq!(bad, [&"gzip_damaged"]);
-        let good = found.iter().filter(|(_, it)| it.is_ok()).count();
-        assert!((200..400).contains(&good), "{good}");
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_to_their_end(text in "[\\[\\]{}\",:\\\\ \n0a]{0,300}") {
-            let found = all(text.as_bytes());
-            prop_assert_eq!(all(Slow(text.as_bytes())), found);
-        }
-    }
-}
+mod tests;

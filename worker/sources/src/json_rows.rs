@@ -4,13 +4,16 @@
 //! objects of arrays and of texts that are not line by line; the slice interprets the objects. A
 //! line that JSON forbids, but Python reads, is read (`repair`), and so is one with a field that is
 //! repeated, null or of another type, unless that field is the text (`fields`). Several objects on
-//! one line are as many rows (`objects`), and numbers keep their digits (`numbers`). Other lines
-//! are quarantined with their location and a reason that names the rule.
+//! one line are as many rows (`objects`), an object over several lines is one (`spread`), numbers
+//! keep their digits (`numbers`), and rows may be nested deeply (`nesting`). Other lines are
+//! quarantined with their location and a reason that names the rule.
 
 mod fields;
+mod nesting;
 mod numbers;
 mod objects;
 mod repair;
+mod spread;
 
 use std::io::{self, Read};
 
@@ -21,8 +24,9 @@ use serde_json::{Map, Value};
 use thresher_job::JobSpec;
 
 use super::{Input, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink};
+use spread::{Added, Spread};
 use thresher_formats::gzip::{GzipLimits, InputDigest};
-use thresher_formats::json_lines::{InsideLine, Item, LineReader};
+use thresher_formats::json_lines::{InsideLine, Item, Line, LineReader};
 use thresher_formats::json_values::ValueReader;
 use thresher_formats::piece::Piece;
 use thresher_formats::unpack::Expected;
@@ -75,7 +79,8 @@ pub(super) fn read<T: DeserializeOwned>(
     sink: &mut RecordSink<'_>,
     each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
 ) -> Result<InputDigest, UnitError> {
-    read_rows(Rows::Lines(open(job, input, expected)?), input, sink, each)
+    let max_bytes = job.records.max_bytes.0 as usize;
+    read_rows(Rows::Lines(open(job, input, expected)?), (input, max_bytes), sink, each)
 }
 
 /// Does the same for an input whose objects are in an array, or extend over several lines.
@@ -86,8 +91,9 @@ pub(super) fn read_values<T: DeserializeOwned>(
     each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
 ) -> Result<InputDigest, UnitError> {
     let unpacked = input.unpacked(expected, GzipLimits::default())?.as_text();
-    let values = ValueReader::new(unpacked, job.records.max_bytes.0 as usize);
-    read_rows(Rows::Values(values), input, sink, each)
+    let max_bytes = job.records.max_bytes.0 as usize;
+    let values = ValueReader::new(unpacked, max_bytes);
+    read_rows(Rows::Values(values), (input, max_bytes), sink, each)
 }
 
 /// The objects of an input.
@@ -114,14 +120,20 @@ impl<R: Read> Rows<R> {
 
 fn read_rows<T: DeserializeOwned>(
     mut rows: Rows<impl Read>,
-    input: &Input<'_>,
+    (input, max_bytes): (&Input<'_>, usize),
     sink: &mut RecordSink<'_>,
     mut each: impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
 ) -> Result<InputDigest, UnitError> {
+    let is_by_lines = matches!(rows, Rows::Lines(_));
+    let mut spread: Option<Spread> = None;
+    let mut take = |line: &Line<'_>, whole: Parsed<T>, sink: &mut RecordSink<'_>| {
+        take_line(input.path(), line, whole, sink, &mut each)
+    };
     while let Some(item) = rows.next_item().map_err(|error| input.failed(&error))? {
         let line = match item {
             Item::Line(line) => line,
             Item::Quarantined(bad) => {
+                take_lines(spread.take(), &mut |line| take(line, parsed(line), sink))?;
                 let (reason, detail) = (bad.reason, bad.detail.as_str());
                 let id = format!("{}#{}", input.path(), bad.offset);
                 let outcome = RecordOutcome::Quarantined { id: &id, url: "", reason, detail };
@@ -129,35 +141,81 @@ fn read_rows<T: DeserializeOwned>(
                 continue;
             }
         };
-        if objects::trimmed(line.bytes).1.is_empty() && line.bytes.contains(&b'\x1e') {
+        // NULs at the start are not padding, but an input that was never written.
+        let has_text = line.offset > 0 || !line.bytes.contains(&0);
+        if objects::is_padding(line.bytes) && has_text {
             continue;
         }
-        let place = |from: usize, bytes: usize| {
-            let offset = line.offset + from as u64;
-            let id = format!("{}#{offset}", input.path());
-            RowPlace { id, offset, record: line.number, bytes: bytes as u64, damaged: 0 }
-        };
-        let mut take = |mut place: RowPlace, row: Parsed<T>| match row {
-            Ok((row, damaged)) => {
-                place.damaged = damaged;
-                each(&place, row, sink)
+        match spread.as_mut().map(|spread| spread.add(&line)) {
+            None => {}
+            Some(Added::Open) => continue,
+            Some(Added::Whole) => {
+                if let Some(spread) = spread.take() {
+                    take(&spread.whole(), parsed(&spread.whole()), sink)?;
+                }
+                continue;
             }
-            Err((reason, detail)) => {
-                let outcome =
-                    RecordOutcome::Quarantined { id: &place.id, url: "", reason, detail: &detail };
-                sink(place.read_record(outcome))
+            Some(Added::Refused) => {
+                take_lines(spread.take(), &mut |line| take(line, parsed(line), sink))?;
             }
-        };
-        let whole = parse(objects::trimmed(line.bytes).1);
-        let parts = if whole.is_err() { objects::parts(line.bytes) } else { Vec::new() };
-        if parts.is_empty() {
-            take(place(0, line.bytes.len()), whole)?;
         }
-        for part in parts {
-            take(place(part.start, part.len()), parse(&line.bytes[part]))?;
+        let whole = parsed(&line);
+        if whole.is_err() && is_by_lines {
+            spread = Spread::of(&line, max_bytes);
+        }
+        if spread.is_none() {
+            take(&line, whole, sink)?;
         }
     }
+    take_lines(spread, &mut |line| take(line, parsed(line), sink))?;
     rows.finish().map_err(|error| input.failed(&error))
+}
+
+/// Passes each line of an object on that is not one.
+fn take_lines(
+    spread: Option<Spread>,
+    take: &mut dyn FnMut(&Line<'_>) -> Result<(), UnitError>,
+) -> Result<(), UnitError> {
+    spread.map_or(Ok(()), |spread| spread.lines().try_for_each(|line| take(&line)))
+}
+
+/// Parses what is in a line as one row.
+fn parsed<T: DeserializeOwned>(line: &Line<'_>) -> Parsed<T> {
+    parse(objects::trimmed(line.bytes).1)
+}
+
+/// Passes the row of a line on, or its rows if it is not one.
+fn take_line<T: DeserializeOwned>(
+    path: &str,
+    line: &Line<'_>,
+    whole: Parsed<T>,
+    sink: &mut RecordSink<'_>,
+    each: &mut impl FnMut(&RowPlace, T, &mut RecordSink<'_>) -> Result<(), UnitError>,
+) -> Result<(), UnitError> {
+    let place = |from: usize, bytes: usize| {
+        let offset = line.offset + from as u64;
+        let id = format!("{path}#{offset}");
+        RowPlace { id, offset, record: line.number, bytes: bytes as u64, damaged: 0 }
+    };
+    let mut take = |mut place: RowPlace, row: Parsed<T>| match row {
+        Ok((row, damaged)) => {
+            place.damaged = damaged;
+            each(&place, row, sink)
+        }
+        Err((reason, detail)) => {
+            let outcome =
+                RecordOutcome::Quarantined { id: &place.id, url: "", reason, detail: &detail };
+            sink(place.read_record(outcome))
+        }
+    };
+    let parts = if whole.is_err() { objects::parts(line.bytes) } else { Vec::new() };
+    if parts.is_empty() {
+        return take(place(0, line.bytes.len()), whole);
+    }
+    parts.into_iter().try_for_each(|part| {
+        let row = parse(&line.bytes[part.clone()]);
+        take(place(part.start, part.len()), row)
+    })
 }
 
 fn open<'a>(
@@ -184,10 +242,11 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Parsed<T> {
         .map_err(|at| ("invalid_utf8", format!("byte {at} of the line is not valid UTF-8")))?;
     // A type also accepts a list of its fields.
     let is_object = text.trim_ascii_start().starts_with('{');
-    let text = numbers::exact(&text);
-    if is_object && let Ok(row) = serde_json::from_str(&text) {
+    if is_object && let Ok(row) = serde_json::from_str(&numbers::exact(&text)) {
         return Ok((row, damaged));
     }
+    let text = nesting::bounded(&text);
+    let text = numbers::exact(&text);
     // A type refuses a field that is repeated; of a map, Python and this take the last one.
     let invalid = |error: serde_json::Error| ("invalid_json", error.to_string());
     let value: Value = serde_json::from_str(&repair::repaired(&text)).map_err(invalid)?;

@@ -28,6 +28,7 @@ mod locate;
 mod members;
 mod noted;
 mod parquet_rows;
+mod root_end;
 mod source;
 pub mod stackexchange;
 #[cfg(test)]

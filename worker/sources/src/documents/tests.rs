@@ -38,6 +38,34 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
+#[test]
+fn an_array_that_is_cut_is_reported_after_its_rows() {
+    let job = job_with("");
+    let start = r#"[{"text":"x1"},{"text":"x2"}"#;
+    let spread = "{\"text\": \"x1\"}\n{\n \"text\": \"x2\"\n}\n";
+    for (text, expected) in [
+        (format!("{start}]"), &["x1", "x2"][..]),
+        (format!("{start},"), &["x1", "x2", "json_truncated"]),
+        (start.to_owned(), &["x1", "x2", "json_truncated"]),
+        (format!("{start},{{\"text\":\"x"), &["x1", "x2", "json_truncated"]),
+        (format!("{start},{{\"text\":\"x}}]"), &["x1", "x2", "json_rest_unreadable"]),
+        (spread.to_owned(), &["x1", "x2"]),
+    ] {
+        assert_eq!(outcomes(&job, "a.json", text.as_bytes()), expected, "{text}");
+        assert_eq!(outcomes(&job, "a.json.gz", &gzip(text.as_bytes())), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_deeply_nested_column_is_published() {
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+    let line = format!("{{\"text\": \"a\", \"deep\": {deep}, \"flat\": [1]}}");
+    let seen = read_with(&Documents, &job_with(""), "a.jsonl", line.as_bytes());
+    let [Seen::Page { text, meta, .. }] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!((text.as_str(), &meta["flat"]), ("a", &json!([1])));
+    assert_eq!(meta["deep"].to_string().matches('[').count(), 1000);
+}
+
 /// Returns a file with a row group for each text, in the columns of [`RENAMED`].
 fn parquet(texts: &[&[u8]]) -> Vec<u8> {
     const SCHEMA: &str = "message row {

@@ -9,13 +9,35 @@ use std::ops::Range;
 /// The byte before each text of a JSON text sequence (RFC 7464).
 const RECORD_SEPARATOR: u8 = 0x1e;
 
-/// Returns the line without the white space, the commas and the record separators around it, and
-/// the position at which it starts.
+/// The byte order mark, which is between two objects if files were joined.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Returns the line without the white space, the commas, the NULs, the record separators and the
+/// byte order marks around it, and the position at which it starts.
 pub(super) fn trimmed(line: &[u8]) -> (usize, &[u8]) {
-    let start = line.iter().take_while(|byte| is_blank(**byte)).count();
-    let rest = &line[start..];
-    let end = rest.iter().rev().take_while(|byte| is_blank(**byte)).count();
-    (start, &rest[..rest.len() - end])
+    let mut rest = line;
+    while let Some((first, after)) = rest.split_first() {
+        rest = match rest.strip_prefix(MARK) {
+            Some(after) => after,
+            None if is_blank(*first) => after,
+            None => break,
+        };
+    }
+    let start = line.len() - rest.len();
+    while let Some((last, before)) = rest.split_last() {
+        rest = match rest.strip_suffix(MARK) {
+            Some(before) => before,
+            None if is_blank(*last) => before,
+            None => break,
+        };
+    }
+    (start, rest)
+}
+
+/// Returns whether a line consists of bytes that are allowed between rows and in files that were
+/// joined.
+pub(super) fn is_padding(line: &[u8]) -> bool {
+    trimmed(line).1.is_empty() && !line.contains(&b',')
 }
 
 /// Returns the objects of a line and what is between them, if it starts with an object and more
@@ -39,7 +61,7 @@ pub(super) fn parts(line: &[u8]) -> Vec<Range<usize>> {
 }
 
 fn is_blank(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || matches!(byte, b',' | RECORD_SEPARATOR)
+    byte.is_ascii_whitespace() || matches!(byte, b',' | RECORD_SEPARATOR | 0)
 }
 
 /// Returns the length of the object with which `bytes` start, or of all bytes if it does not end.
@@ -59,17 +81,23 @@ fn object_len(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
+/// Returns the length of a string after its first quotation mark, with its last one, or of all
+/// bytes if it does not end.
+pub(super) fn string_len(bytes: &[u8]) -> usize {
+    end_of_string(bytes).unwrap_or(bytes.len())
+}
+
 /// Returns the length of a string after its first quotation mark, with its last one.
-fn string_len(bytes: &[u8]) -> usize {
+pub(super) fn end_of_string(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
         at += found + 1;
         if bytes[at - 1] == b'"' {
-            return at;
+            return Some(at);
         }
         at = (at + 1).min(bytes.len());
     }
-    bytes.len()
+    None
 }
 
 #[cfg(test)]
@@ -83,6 +111,7 @@ mod tests {
             (r#"{"a": "}\"{"} {"b": {"c": []}}"#, &[r#"{"a": "}\"{"}"#, r#"{"b": {"c": []}}"#]),
             ("\u{1e}{\"a\": 1}\u{1e}{\"b\": 2} ", &["{\"a\": 1}", "{\"b\": 2}"]),
             (r#"{"a": 1} x {"b": "#, &[r#"{"a": 1}"#, "x", r#"{"b":"#]),
+            ("{\"a\": 1}\u{feff}{\"b\": 2}\0\0", &["{\"a\": 1}", "{\"b\": 2}"]),
             (r#"{"a": 1}, {"b": 2}"#, &[r#"{"a": 1}"#, r#"{"b": 2}"#]),
             (r#"{"a": 1}"#, &[]),
             (r#"x {"a": 1}"#, &[]),

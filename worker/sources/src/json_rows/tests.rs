@@ -92,3 +92,85 @@ fn fields_of_another_type_are_read_as_their_digits_or_not_at_all() {
     let (row, _): (Map<String, Value>, u64) = parse(br#"{"a": 1, "b": NaN, "a": 2}"#).unwrap();
     assert_eq!(row, Map::from_iter([("a".into(), 2.into()), ("b".into(), Value::Null)]));
 }
+
+/// Returns the offset and the outcome of each row.
+fn rows(text: &str) -> Vec<(u64, String)> {
+    let seen = read_bytes(&C4, "c4", "x.json", text.as_bytes());
+    seen.iter().map(|one| (one.offset(), one.outcome())).collect()
+}
+
+#[test]
+fn an_object_over_several_lines_after_rows_is_one_row() {
+    let spread = |text: &str| {
+        format!(
+            "{{\n  \"text\": \"{text}\",\n\n  \"a\": [\n    {{\n      \"b\": {{}}\n    }},\n    {{\"c\": \"{{\"}}\n  ]\n}}"
+        )
+    };
+    let (one, two) = (spread("b"), spread("c"));
+    let first = "{\"text\": \"a\"}\n";
+    for (between, last) in
+        [("\n", ""), (",\n", "\n"), ("\n{\"text\": \"d\"}\n", "\n"), ("\r\n", "")]
+    {
+        let text = format!("{first}{one}{between}{two}{last}");
+        let mut expected = vec![(0, "a".to_owned()), (first.len() as u64, "b".to_owned())];
+        if let Some(at) = text.find("{\"text\": \"d\"}") {
+            expected.push((at as u64, "d".to_owned()));
+        }
+        expected.push((text.rfind("{\n  \"text\"").unwrap() as u64, "c".to_owned()));
+        assert_eq!(rows(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_damaged_row_does_not_hide_those_after_it() {
+    let good = "{\"text\": \"a\"}\n";
+    for bad in [
+        "{\"text\": \"b\",\n",
+        "{\"text\": \"b\n",
+        "{\"text\": [\n",
+        "{\"text\": [1,\n",
+        "{\"text\": {\"c\":\n",
+        "{\n",
+        "{\"text\": [[}\n",
+    ] {
+        let text = format!("{good}{bad}{}", good.repeat(4));
+        let found = rows(&text);
+        assert_eq!(found.len(), 6, "{bad}: {found:?}");
+        let at = good.len() as u64;
+        assert_eq!(found[1], (at, "invalid_json".to_owned()), "{bad}");
+        let others = found.iter().filter(|(_, outcome)| outcome == "a");
+        assert_eq!(others.count(), 5, "{bad}: {found:?}");
+        // The same at the end of the input.
+        let found = rows(&format!("{good}{bad}"));
+        assert_eq!(found.len(), 2, "{bad}: {found:?}");
+    }
+}
+
+#[test]
+fn joined_and_padded_files_lose_no_row() {
+    let (one, two) = ("{\"text\": \"a\"}", "{\"text\": \"b\"}");
+    for text in [
+        format!("\u{feff}{one}\n\u{feff}{two}\n"),
+        format!("\u{feff}{one}\u{feff}{two}"),
+        format!("{one}\n\u{feff}\n{two}\n\u{feff}"),
+        format!("{one}\n{two}\n\0\0\0\0"),
+        format!("{one}\n{two}\0\0\0\0"),
+        format!("{one}\n\0\0{two}\n \n"),
+        format!("{one}\n{two}\n{}", "\0".repeat(300_000)),
+    ] {
+        let outcomes: Vec<String> = rows(&text).into_iter().map(|(_, it)| it).collect();
+        assert_eq!(outcomes, ["a", "b"], "{text:.60}");
+    }
+    assert_eq!(rows("\0\0\0"), [(0, "invalid_json".to_owned())]);
+}
+
+#[test]
+fn a_row_with_a_deeply_nested_field_is_read() {
+    for levels in [126, 127, 1000, 100_000] {
+        let deep = format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let line = format!("{{\"text\": \"a\", \"b\": {deep}, \"text\": \"c\"}}");
+        assert_eq!(rows(&line), [(0, "c".to_owned())], "{levels}");
+        let line = format!("{{\"text\": {deep}}}");
+        assert_eq!(rows(&line), [(0, "json_text_type".to_owned())], "{levels}");
+    }
+}

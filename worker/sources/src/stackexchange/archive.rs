@@ -11,9 +11,10 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use sevenz_rust2::{ArchiveReader, Error, Password};
 
-use super::Reading;
+use super::{Reading, TAGS};
 use crate::Input;
 use crate::noted::{ErrorNote, Noted};
+use crate::root_end::Watched;
 use thresher_formats::form::Form;
 use thresher_formats::gzip::{Damage, GzipLimits};
 use thresher_formats::unpack::{UnpackedReader, Unpacker};
@@ -80,9 +81,8 @@ impl Reading<'_, '_> {
             Ok(()) if found => self.threads(),
             Ok(()) => self.quarantine((0, 0), "no_posts", "the archive holds no `Posts.xml`"),
             Err(error) if has_wrong_sum => {
-                // Any of the rows can be wrong.
                 let (reason, detail) = reason_and_detail(&error);
-                let detail = format!("{detail}; {} rows that were read are not used", self.row);
+                let detail = format!("{detail}; any of its rows can be wrong, so none is used");
                 self.quarantine((0, 0), reason, &detail)
             }
             Err(error) => {
@@ -102,7 +102,9 @@ impl Reading<'_, '_> {
     ) -> Result<(), UnitError> {
         let held_bytes = if form == Form::Utf16 { HELD_BYTES_OF_UTF_16 } else { HELD_BYTES };
         let text = Unpacker::new(packed, GzipLimits::default()).without_guesses().as_text();
-        self.rows(&mut BufReader::new(UnpackedReader::new(text)), held_bytes, failed)
+        let mut reader = BufReader::new(Watched::new(UnpackedReader::new(text), &TAGS));
+        self.rows(&mut reader, held_bytes, failed)?;
+        self.end(&reader.get_ref().end, false)
     }
 }
 

@@ -29,6 +29,7 @@ use super::{
     Input, Joined, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected,
     Source, forms,
 };
+use crate::root_end::{RootEnd, Tags, Watched};
 use posts::{Post, Row};
 use rows::Rows;
 use sorter::{Sorted, Sorter};
@@ -47,6 +48,12 @@ const THREAD_BYTES: u64 = 256 << 20;
 /// The greatest number of pieces of a file. It is limited because each piece has rows for every
 /// other.
 const MAX_PIECES: u64 = 256;
+
+/// The reason of a `Posts.xml` that ends before the end tag of its root.
+const REASON_TRUNCATED: &str = "posts_truncated";
+const NO_END_TAG: &str = "the file ends before its end tag `</posts>`";
+/// The tags that show whether a file is whole.
+const TAGS: Tags = Tags { root: b"<posts", record: b"<row", end: b"</posts" };
 
 /// The reader of the slice `stackexchange`. Each input is a site.
 pub struct StackExchange;
@@ -90,16 +97,16 @@ impl Source for StackExchange {
             return input.digest();
         }
         let unpacked = input.unpacked(&forms::STACKEXCHANGE, GzipLimits::default())?.as_text();
-        let mut reader = BufReader::new(UnpackedReader::new(unpacked));
+        let mut reader = BufReader::new(Watched::new(UnpackedReader::new(unpacked), &TAGS));
+        let mut is_damaged = false;
         reading.rows(&mut reader, 0, &mut |error| {
+            is_damaged = true;
             DamageError::of(error).cloned().ok_or_else(|| input.failed(error))
         })?;
+        let Watched { text, end } = reader.into_inner();
+        reading.end(&end, is_damaged)?;
         reading.threads()?;
-        let digest = reader.into_inner().finish().map_err(|error| input.failed(&error))?;
-        if digest.bytes == 0 {
-            reading.quarantine((0, 0), REASON_EMPTY, "")?;
-        }
-        Ok(digest)
+        text.finish().map_err(|error| input.failed(&error))
     }
 }
 
@@ -143,12 +150,26 @@ impl<'r, 't> Reading<'r, 't> {
     }
 
     fn dropped(&mut self, row: &Sorted, reason: &str) -> Result<(), UnitError> {
-        let id = format!("{}/{}", self.site, row.post.id);
+        let id = self.id(&row.post);
         self.emit(
             row.key.2,
             row.bytes,
             RecordOutcome::Dropped { id: &id, url: "", reason, detail: "" },
         )
+    }
+
+    /// Returns the id of a post, with its site if that is known.
+    fn id(&self, post: &Post) -> String {
+        let number = post.id;
+        if self.site.is_empty() { number.to_string() } else { format!("{}/{number}", self.site) }
+    }
+
+    /// Returns the address of a question, or an empty text if its site is not known.
+    fn url(&self, question: &Post) -> String {
+        if self.site.is_empty() {
+            return String::new();
+        }
+        format!("https://{}/questions/{}", self.site, question.id)
     }
 
     /// Passes every row to the sorter, or to the sink if it belongs to no thread. `failed` returns
@@ -186,6 +207,21 @@ impl<'r, 't> Reading<'r, 't> {
                 return Ok(());
             }
         }
+    }
+
+    /// Reports a file that is empty, or whose end is missing. Damage that was reported can be the
+    /// reason for that.
+    fn end(&mut self, end: &RootEnd, is_damaged: bool) -> Result<(), UnitError> {
+        if is_damaged {
+            return Ok(());
+        }
+        if end.is_blank() {
+            return self.quarantine((0, 0), REASON_EMPTY, "");
+        }
+        if end.is_cut() {
+            return self.quarantine((end.bytes(), 0), REASON_TRUNCATED, NO_END_TAG);
+        }
+        Ok(())
     }
 
     fn take_row(&mut self, at: u64, bytes: u64, row: Row) -> Result<(), UnitError> {
@@ -241,7 +277,7 @@ impl<'r, 't> Reading<'r, 't> {
         }
         if thread.bytes() + row.bytes > THREAD_BYTES {
             let detail = format!("its thread has more than {THREAD_BYTES} bytes");
-            let (id, reason) = (format!("{}/{}", self.site, row.post.id), "thread_too_large");
+            let (id, reason) = (self.id(&row.post), "thread_too_large");
             let outcome = RecordOutcome::Quarantined { id: &id, url: "", reason, detail: &detail };
             return self.emit(row.key.2, row.bytes, outcome);
         }
@@ -271,8 +307,8 @@ impl<'r, 't> Reading<'r, 't> {
         at: (u64, u64),
     ) -> Result<(), UnitError> {
         let post = &question.post;
-        let url = format!("https://{}/questions/{}", self.site, post.id);
-        let id = format!("{}/{}", self.site, post.id);
+        let url = self.url(post);
+        let id = self.id(post);
         let text = match thread.text(question, &self.job.stackexchange) {
             Ok(text) => text,
             Err(detail) => {

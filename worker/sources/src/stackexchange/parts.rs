@@ -14,8 +14,10 @@ use thresher_job::{JobSpec, SourceSpec};
 use super::posts::Row;
 use super::rows::{COMMENT_BYTES, LOOK_AHEAD_BYTES, Rows};
 use super::sorter::{Sortable, Sorter};
-use super::{Reading, StackExchange, sort_failed};
+use super::{NO_END_TAG, REASON_TRUNCATED, Reading, StackExchange, TAGS, sort_failed};
+use crate::root_end::{RootEnd, Watched, has_root};
 use crate::{GiveRow, Input, Joined, PartRows, RecordSink};
+use thresher_formats::form::HEAD_BYTES;
 use thresher_formats::gzip::InputDigest;
 use thresher_formats::hashed::HashedReader;
 use thresher_formats::piece::Piece;
@@ -65,6 +67,22 @@ fn around(input: &Input<'_>, piece: Piece) -> Result<Vec<u8>, UnitError> {
     Ok(bytes)
 }
 
+/// Returns what the bytes before a piece, with which `around` starts, say of the end of the file.
+fn end_before(around: &[u8], piece: Piece) -> RootEnd {
+    let before = piece.offset.min(COMMENT_BYTES) as usize;
+    let mut end = RootEnd::new(&TAGS);
+    end.push(&around[..around.len().min(before)]);
+    end
+}
+
+/// Returns the first bytes of the file of a piece.
+fn head(input: &Input<'_>) -> Result<Vec<u8>, UnitError> {
+    let mut head = Vec::new();
+    let read = input.open_at(0)?.take(HEAD_BYTES as u64).read_to_end(&mut head);
+    read.map_err(|error| input.failed(&error))?;
+    Ok(head)
+}
+
 impl Joined for StackExchange {
     fn scatter(
         &self,
@@ -76,13 +94,21 @@ impl Joined for StackExchange {
         let failed = |error: &std::io::Error| input.failed(error);
         let piece = input.piece().unwrap_or_default();
         let around = around(input, piece)?;
-        let mut reader = BufReader::new(HashedReader::up_to(input.open()?, piece.length));
+        let hashed = HashedReader::up_to(input.open()?, piece.length);
+        let mut reader = BufReader::new(Watched { text: hashed, end: end_before(&around, piece) });
         let most = job.stackexchange.max_row_bytes.0 as usize;
         let mut rows = Rows::of_piece(&mut reader, most, piece, &around);
         let mut sorter = Sorter::new(input.scratch(), job.stackexchange.sort_memory.0);
         while let Some((at, bytes, row)) = rows.next().map_err(|error| failed(&error))? {
             let part = part_of(&row, own, parts);
             let scattered = Scattered { part, at, bytes, row };
+            sorter.push(scattered).map_err(|error| sort_failed(&error))?;
+        }
+        let Watched { text, end } = reader.into_inner();
+        if own + 1 == parts && end.is_missing() && has_root(&TAGS, &head(input)?) {
+            let (reason, detail) = (REASON_TRUNCATED.into(), NO_END_TAG.to_owned());
+            let (at, row) = (piece.range().end, Row::Bad { reason, detail });
+            let scattered = Scattered { part: own, at, bytes: 0, row };
             sorter.push(scattered).map_err(|error| sort_failed(&error))?;
         }
         let mut stopped = None;
@@ -97,7 +123,7 @@ impl Joined for StackExchange {
             return Err(error);
         }
         sorted.map_err(|error| sort_failed(&error))?;
-        reader.into_inner().finish().map_err(|error| failed(&error))
+        text.finish().map_err(|error| failed(&error))
     }
 
     fn gather(

@@ -338,12 +338,14 @@ fn close_of(bytes: &[u8], quote: &mut Option<u8>) -> Option<usize> {
     }
 }
 
-/// Returns the length of what a file has before, between and after its rows: blanks, comments,
-/// declarations, and the tags of the file.
+/// Returns the length of what a file has before, between and after its rows: blanks, NULs,
+/// comments, declarations, and the tags of the file.
 fn frame_len(text: &[u8]) -> usize {
     let mut rest = text;
     loop {
-        rest = rest.trim_ascii_start();
+        // A file that was padded ends with NULs.
+        let blanks = |byte: &&u8| byte.is_ascii_whitespace() || **byte == 0;
+        rest = &rest[rest.iter().take_while(blanks).count()..];
         if let Some(after) = rest.strip_prefix(b"\xef\xbb\xbf") {
             rest = after;
             continue;

@@ -14,12 +14,20 @@ use thresher_unit::staging::InputRow;
 const OTHERS: [&str; 7] =
     ["-Badges", "-Comments", "-PostHistory", "-PostLinks", "-Tags", "-Users", "-Votes"];
 
+/// Endings of the names of packed files.
+const PACKINGS: [&str; 5] = [".7z", ".gz", ".bz2", ".xz", ".zst"];
+
+/// Returns the name of an input without the ending of its packing.
+fn unpacked(path: &str) -> &str {
+    PACKINGS.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path)
+}
+
 /// Returns the site of an input: `a.stackexchange.com` for `a.stackexchange.com.7z`,
-/// `a.stackexchange.com-Posts.7z` or `a.stackexchange.com/Posts.xml`.
+/// `a.stackexchange.com-Posts.7z` or `a.stackexchange.com/Posts.xml`, also if that is packed. It is
+/// empty for a `Posts.xml` without a folder.
 pub(super) fn site_of(path: &str) -> &str {
-    let path = path.trim_end_matches("Posts.xml").trim_end_matches(['/', '_', '-', '.']);
+    let path = unpacked(path).trim_end_matches("Posts.xml").trim_end_matches(['/', '_', '-', '.']);
     let name = path.rsplit('/').next().unwrap_or(path);
-    let name = name.strip_suffix(".7z").unwrap_or(name);
     name.strip_suffix("-Posts").unwrap_or(name)
 }
 
@@ -56,7 +64,7 @@ pub(super) fn largest(inputs: Vec<InputRow>, sites: u32) -> Result<Selected, Uni
 }
 
 fn has_posts(path: &str) -> bool {
-    let stem = path.strip_suffix(".7z").unwrap_or(path);
+    let stem = unpacked(path);
     !OTHERS.iter().any(|other| stem.ends_with(other))
 }
 
@@ -68,7 +76,12 @@ mod tests {
     fn sites_are_named_by_their_archives() {
         assert_eq!(site_of("x/stackoverflow.com-Posts.7z"), "stackoverflow.com");
         assert_eq!(site_of("x/a.stackexchange.com.7z"), "a.stackexchange.com");
-        assert_eq!(site_of("x/a.stackexchange.com/Posts.xml"), "a.stackexchange.com");
+        for packing in ["", ".gz", ".bz2", ".xz", ".zst", ".7z"] {
+            for name in ["x/b.com/Posts.xml", "b.com-Posts.xml", "x/b.com_Posts.xml"] {
+                assert_eq!(site_of(&format!("{name}{packing}")), "b.com", "{name}{packing}");
+            }
+            assert_eq!(site_of(&format!("Posts.xml{packing}")), "");
+        }
     }
 
     fn row(path: &str, bytes: u64) -> InputRow {

@@ -72,9 +72,21 @@ fn rows_become_threads_or_are_dropped_by_name() {
 }
 
 #[test]
+fn a_file_without_a_folder_has_no_address() {
+    let of = |path: &str| {
+        let outcomes = read(path, SMALL.as_bytes(), &job("thresher"));
+        outcomes.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(of("Posts.xml"), ["6", "", "", "5"]);
+    assert_eq!(of("b.com-Posts.xml")[2], "https://b.com/questions/2");
+}
+
+#[test]
 fn an_empty_file_is_quarantined() {
     let empty = [(String::new(), "empty_input".to_owned())];
-    assert_eq!(read("a.stackexchange.com/Posts.xml", b"", &job("thresher")), empty);
+    for bytes in [&b""[..], b"\0\0\0", b"\n"] {
+        assert_eq!(read("a.stackexchange.com/Posts.xml", bytes, &job("thresher")), empty);
+    }
 }
 
 #[test]

@@ -25,9 +25,10 @@ use super::{
     Input, Meta, Page, PlannedInput, ReadRecord, RecordOutcome, RecordSink, Selected, Source, forms,
 };
 use crate::locate;
+use crate::root_end::{Watched, has_root};
 use namespaces::{ARTICLES, namespace_of, prefixes_of, siteinfo};
 use pages::{Found, PageFinder, WikiPage, parse};
-use streams::{BzStreams, Damage as StreamDamage, DumpEnd};
+use streams::{BzStreams, Damage as StreamDamage};
 use thresher_formats::form::Form as InputForm;
 use thresher_formats::gzip::{Damage, GzipLimits, InputDigest};
 use thresher_formats::hashed::HashedReader;
@@ -165,7 +166,7 @@ impl Dump {
             // RedPajama's list has no wiki in simple English, whose language is `en`.
             || (form == Form::Readable && wanted.contains(&wiki.language));
         let date = date_of(input.path()).to_owned();
-        let has_root = head.contains("<mediawiki");
+        let has_root = has_root(&streams::TAGS, head.as_bytes());
         Ok(Self { wiki, date, prefixes, namespaces, kept, form, has_root, is_utf_16 })
     }
 
@@ -177,7 +178,7 @@ impl Dump {
         sink: &mut RecordSink<'_>,
     ) -> Result<InputDigest, UnitError> {
         let unpacked = input.unpacked(&forms::WIKIPEDIA, GzipLimits::default())?.as_text();
-        let mut reader = Ending { text: UnpackedReader::new(unpacked), end: DumpEnd::default() };
+        let mut reader = Watched::new(UnpackedReader::new(unpacked), &streams::TAGS);
         let mut finder = PageFinder::new(job.wikipedia.max_page_bytes.0 as usize);
         let mut reading = Reading { dump: self, record: 0, is_cut: false, sink };
         let mut is_known = false;
@@ -224,20 +225,6 @@ impl Dump {
         }
         let text = strip(&page.text, &self.prefixes, self.form);
         if text.trim().is_empty() { Err("wikipedia/empty") } else { Ok(text) }
-    }
-}
-
-/// The text of a dump that is read as a whole, with its last bytes.
-struct Ending<R> {
-    text: UnpackedReader<R>,
-    end: DumpEnd,
-}
-
-impl<R: Read> Read for Ending<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.text.read(buffer)?;
-        self.end.push(&buffer[..count]);
-        Ok(count)
     }
 }
 
@@ -292,7 +279,7 @@ impl Reading<'_, '_> {
                         return Err(input.failed(&error));
                     };
                     finder.reset();
-                    if damage.reason == streams::TRUNCATED && !self.dump.has_root {
+                    if damage.detail == streams::NO_END_TAG && !self.dump.has_root {
                         // An excerpt that never had a root has no end tag either.
                         return Ok(());
                     }
@@ -307,7 +294,7 @@ impl Reading<'_, '_> {
         &mut self,
         input: &Input<'_>,
         offset: u64,
-        reader: &mut Ending<R>,
+        reader: &mut Watched<UnpackedReader<R>>,
         finder: &mut PageFinder,
     ) -> Result<Option<Damage>, UnitError> {
         loop {

@@ -14,6 +14,8 @@ use std::io::{self, Read};
 
 use bzip2::{Decompress, Status};
 
+use crate::root_end::{RootEnd, Tags};
+
 /// Number of compressed bytes of a stream that are kept, to search the next stream after damage.
 const HELD_BYTES: usize = 4 << 20;
 const READ_BYTES: usize = 64 << 10;
@@ -25,7 +27,7 @@ const BLOCK: &[u8] = &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
 const END: &[u8] = &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
 
 const DAMAGED: &str = "bzip2_damaged";
-/// The reason of a dump that ends after a stream, but before the end tag of its root.
+/// The reason of a dump that ends inside a stream, or before the end tag of its root.
 pub(super) const TRUNCATED: &str = "bzip2_truncated";
 /// What is wrong with a dump that ends early.
 pub(super) const NO_END_TAG: &str = "the dump ends before its end tag `</mediawiki>`";
@@ -69,27 +71,11 @@ pub struct BzStreams<R> {
     skipped: bool,
     /// What the next read reports instead of a stream.
     damage: Option<Damage>,
-    end: DumpEnd,
+    end: RootEnd,
 }
 
-/// The last bytes of a text, which show whether the dump is whole.
-#[derive(Default)]
-pub(super) struct DumpEnd(Vec<u8>);
-
-impl DumpEnd {
-    const TAG: &[u8] = b"</mediawiki>";
-    const KEPT_BYTES: usize = 64;
-
-    pub(super) fn push(&mut self, text: &[u8]) {
-        self.0.extend_from_slice(&text[text.len().saturating_sub(Self::KEPT_BYTES)..]);
-        self.0.drain(..self.0.len().saturating_sub(Self::KEPT_BYTES));
-    }
-
-    /// Returns whether there is text, and it does not end with the end tag of the root.
-    pub(super) fn is_missing(&self) -> bool {
-        !self.0.is_empty() && !self.0.trim_ascii_end().ends_with(Self::TAG)
-    }
-}
+/// The tags that show whether a dump is whole.
+pub(super) const TAGS: Tags = Tags { root: b"<mediawiki", record: b"<page", end: b"</mediawiki" };
 
 impl<R: Read> BzStreams<R> {
     /// Returns a reader of the streams that start before `until`. `input` starts at `offset` of the
@@ -109,7 +95,7 @@ impl<R: Read> BzStreams<R> {
             intact_until: (offset == 0).then_some(0),
             skipped: false,
             damage: None,
-            end: DumpEnd::default(),
+            end: RootEnd::new(&TAGS),
         }
     }
 
@@ -178,7 +164,7 @@ impl<R: Read> BzStreams<R> {
         self.stream_start = Some(self.used);
         self.decoder = Some(Decompress::new(false));
         if !self.joined {
-            self.end = DumpEnd::default();
+            self.end = RootEnd::new(&TAGS);
         }
         true
     }
@@ -224,7 +210,6 @@ fn magic(bytes: &[u8]) -> Option<usize> {
 impl<R: Read> Read for BzStreams<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let failed = |damage: Damage| io::Error::new(io::ErrorKind::InvalidData, damage);
-        let damaged = |detail| failed(Damage { reason: DAMAGED, detail });
         loop {
             if let Some(damage) = self.damage.take() {
                 return Err(failed(damage));
@@ -247,7 +232,10 @@ impl<R: Read> Read for BzStreams<R> {
             self.used += taken;
             self.end.push(&buffer[..given]);
             match status {
-                Err(_) => return Err(damaged("the bzip2 stream is damaged")),
+                Err(_) => {
+                    let detail = "the bzip2 stream is damaged";
+                    return Err(failed(Damage { reason: DAMAGED, detail }));
+                }
                 Ok(Status::StreamEnd) => {
                     self.decoder = None;
                     self.stream_start = None;
@@ -259,7 +247,8 @@ impl<R: Read> Read for BzStreams<R> {
                 }
                 Ok(_) if given > 0 || buffer.is_empty() => return Ok(given),
                 Ok(_) if taken == 0 && self.ended => {
-                    return Err(damaged("the bzip2 stream is cut off"));
+                    let detail = "the bzip2 stream is cut off";
+                    return Err(failed(Damage { reason: TRUNCATED, detail }));
                 }
                 Ok(_) => {}
             }

@@ -125,7 +125,7 @@ fn damage_loses_only_its_stream() {
     // The pages were whole before the cut.
     assert_eq!(
         outcomes[2..],
-        ["2 dewiki/3 wikipedia/redirect", "3 dewiki/4 wikipedia/empty", "4 bzip2_damaged"]
+        ["2 dewiki/3 wikipedia/redirect", "3 dewiki/4 wikipedia/empty", "4 bzip2_truncated"]
     );
 }
 
@@ -136,6 +136,47 @@ fn pages_can_cross_streams_if_the_dump_is_not_multistream() {
     let bytes = [packed(one), packed(two)].concat();
     let name = "dewiki-20230320-pages-articles.xml.bz2";
     assert!(read(name, &bytes, &job(""))[0].ends_with("Eins"));
+}
+
+#[test]
+fn what_follows_the_end_tag_costs_nothing() {
+    let pages = HEAD.to_owned() + &page(1, "0", "", "Eins");
+    let joined = "dewiki-20230320-pages-articles.xml.bz2";
+    for name in [joined, NAME, "dewiki-20230320-pages-articles.xml"] {
+        let outcomes = |text: &str| {
+            let bytes = if name.ends_with("xml") { text.into() } else { packed(text) };
+            read(name, &bytes, &job(""))
+        };
+        for after in ["", "\n", "\ntrailing", "<!-- end -->\n", "\0\0\0"] {
+            let found = outcomes(&format!("{pages}</mediawiki>{after}"));
+            assert_eq!(found.len(), 1, "{name} {after:?}: {found:?}");
+        }
+        let whole = format!("{pages}</mediawiki>\n");
+        for cut in [pages.clone(), format!("{whole}{pages}")] {
+            let found = outcomes(&cut);
+            let last = found.last().unwrap();
+            assert!(last.ends_with("_truncated"), "{name}: {found:?}");
+            assert_eq!(outcomes(&format!("{cut}</mediawiki>")).len(), found.len() - 1);
+        }
+    }
+}
+
+#[test]
+fn a_bzip2_stream_that_ends_early_is_truncated_and_counted_once() {
+    let pages = HEAD.to_owned() + &page(1, "0", "", "Eins") + "</mediawiki>";
+    let bytes = packed(&pages);
+    for name in [NAME, "dewiki-20230320-pages-articles.xml.bz2"] {
+        for cut in [bytes.len() / 2, bytes.len() - 1] {
+            let outcomes = read(name, &bytes[..cut], &job(""));
+            let reasons: Vec<_> = outcomes.iter().filter(|it| it.contains("bzip2_")).collect();
+            assert_eq!(reasons.len(), 1, "{name} {cut}: {outcomes:?}");
+            assert!(reasons[0].ends_with("bzip2_truncated"), "{name} {cut}: {outcomes:?}");
+        }
+        // An excerpt without a root is cut off too.
+        let excerpt = packed(&page(1, "0", "", "Eins"));
+        let outcomes = read(name, &excerpt[..excerpt.len() - 1], &job(""));
+        assert!(outcomes.last().unwrap().ends_with("bzip2_truncated"), "{name}: {outcomes:?}");
+    }
 }
 
 #[test]
