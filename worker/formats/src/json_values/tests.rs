@@ -103,7 +103,7 @@ fn an_array_that_does_not_end_is_reported_once() {
             (", {\"a\": ", Some(REASON_TRUNCATED)),
             (", {\"a\": \"x", Some(REASON_TRUNCATED)),
             (", {\"a\": [1]", Some(REASON_TRUNCATED)),
-            (", {\"a\": \"x}, {\"b\": \"y\"}]\n", Some(REASON_REST)),
+            (", {\"a\": \"x}, {\"b\": \"y\"}]", Some(REASON_REST)),
             ("], [", Some(REASON_TRUNCATED)),
             ("], []", None),
         ] {
