@@ -5,8 +5,8 @@
 //! ```
 //! A line is bytes: the caller parses what it holds. A line that is too long, and lines near
 //! damaged data, are reported by their location only; reading continues after the next line feed
-//! that is certain. Bytes between two undamaged members cost no line. Neither does a byte order mark
-//! at the start of a line, which files have that were joined, nor a line of NULs after others,
+//! that is certain. Bytes between two undamaged members cost no line. Neither does a byte order
+//! mark at the start of a line, which files have that were joined, nor a line of NULs after others,
 //! which padded files have. Plain input can be read from its middle.
 //!
 //! **Invariant:** a line belongs to the piece in which it starts; offsets count the bytes of the

@@ -253,7 +253,13 @@ impl<R: Read> ValueReader<R> {
                 }
             }
             // A string has no line feed, so this one has lost its end.
-            (Place::String, b'\n') => return Some(self.broken(value, here)),
+            (Place::String, b'\n') => {
+                // In an array on one line, the string can have swallowed other values.
+                if self.arrays > 0 && self.indent.is_none() {
+                    self.lost_from = Some(value.start);
+                }
+                return Some(self.broken(value, here));
+            }
             (Place::String, _) => {
                 let rest = &self.buffer[self.at..];
                 let plain = memchr::memchr3(b'"', b'\\', b'\n', rest).unwrap_or(rest.len());

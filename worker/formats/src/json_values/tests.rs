@@ -103,7 +103,7 @@ fn an_array_that_does_not_end_is_reported_once() {
             (", {\"a\": ", Some(REASON_TRUNCATED)),
             (", {\"a\": \"x", Some(REASON_TRUNCATED)),
             (", {\"a\": [1]", Some(REASON_TRUNCATED)),
-            (", {\"a\": \"x}, {\"b\": \"y\"}]\n", Some(REASON_REST)),
+            (", {\"a\": \"x}, {\"b\": \"y\"}]", Some(REASON_REST)),
             ("], [", Some(REASON_TRUNCATED)),
             ("], []", None),
         ] {
@@ -111,6 +111,10 @@ fn an_array_that_does_not_end_is_reported_once() {
             assert_eq!(values(&text), good(reason), "{text}");
         }
     }
+    // With a line feed at the end, the caller also sees the value that has no end.
+    let bad = "{\"a\": \"x}, {\"b\": \"y\"}]";
+    let found = values(&format!("[{one}, {bad}\n"));
+    assert_eq!(found, [Ok(one.to_owned()), Ok(bad.to_owned()), Err(REASON_REST)]);
     // An object that is not in an array is read by the caller, who sees that it is cut off.
     assert_eq!(values("{\n\"a\": 1"), oks(["{\n\"a\": 1"]));
     let cut = values("[1, 23");

@@ -26,12 +26,10 @@ const TEXT: i32 = i32::MAX;
 /// Returns the bytes of a value in a column that the file declares as text. They are not
 /// necessarily valid UTF-8.
 pub fn text_of(field: &Field) -> Option<&[u8]> {
-    match field {
-        Field::Decimal(Decimal::Bytes { value, precision: TEXT, scale: TEXT }) => {
-            Some(value.data())
-        }
-        _ => None,
-    }
+    let Field::Decimal(Decimal::Bytes { value, precision: TEXT, scale: TEXT }) = field else {
+        return None;
+    };
+    Some(value.data())
 }
 
 /// A row group whose columns of text the library reads as bytes.

@@ -103,7 +103,8 @@ fn rows(text: &str) -> Vec<(u64, String)> {
 fn an_object_over_several_lines_after_rows_is_one_row() {
     let spread = |text: &str| {
         format!(
-            "{{\n  \"text\": \"{text}\",\n\n  \"a\": [\n    {{\n      \"b\": {{}}\n    }},\n    {{\"c\": \"{{\"}}\n  ]\n}}"
+            "{{\n  \"text\": \"{text}\",\n\n  \"a\": [\n    {{\n      \"b\": {{}}\n    }},\n    \
+             {{\"c\": \"{{\"}}\n  ]\n}}"
         )
     };
     let (one, two) = (spread("b"), spread("c"));

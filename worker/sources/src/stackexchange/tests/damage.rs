@@ -86,6 +86,7 @@ fn large_site() -> Vec<u8> {
         let row = format!("<row Id=\"{id}\" PostTypeId=\"1\" Title=\"t\" Body=\"{body}\" />\n");
         site.extend(row.bytes());
     }
+    site.extend(b"</posts>\n");
     site
 }
 
