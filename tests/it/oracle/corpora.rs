@@ -256,9 +256,8 @@ fn the_verbs_over_a_corpus_write_the_same_bytes_after_kills() {
         command.arg(output).args(["--form", "megatron", "--form", "olmo", "--shuffle", "3"]);
         command
     };
-    let verbs: [(&str, &dyn Fn(&Path) -> Command); 3] =
-        [("sample", &sample), ("mix", &mix), ("tokenize", &tokenize)];
-    for (name, verb) in verbs {
+    type Verb<'v> = &'v dyn Fn(&Path) -> Command;
+    for (name, verb) in [("sample", &sample as Verb<'_>), ("mix", &mix), ("tokenize", &tokenize)] {
         let command = |folder: &Path| {
             let (output, state) = places(folder);
             let mut command = verb(&output);

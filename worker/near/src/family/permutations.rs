@@ -26,7 +26,7 @@ pub enum Permutations {
         seed: u32,
     },
     /// The upper 64 bits of `h·a mod 2¹²⁸` with odd `a`, as duplodocus has it. Parameter `i` is
-    /// the first 16 bytes, little endian, of BLAKE3 over `thresher near multiply 128` and `i` as
+    /// the first 16 bytes, little endian, of BLAKE3 over "thresher near multiply 128" and `i` as
     /// little-endian `u64`, with the lowest bit set. duplodocus draws them from a generator for
     /// item hashes that differ between machines, so its values cannot be reproduced.
     Multiply128,

@@ -33,7 +33,8 @@ pub(super) fn compare(group: &[Entry], mut give: impl FnMut(Event)) {
         match a.text.cmp(&b.text) {
             std::cmp::Ordering::Equal => {
                 give(Event::Same(*a));
-                (first.next(), second.next());
+                first.next();
+                second.next();
             }
             std::cmp::Ordering::Less => left.extend(first.next()),
             std::cmp::Ordering::Greater => right.extend(second.next()),

@@ -113,7 +113,7 @@ impl Spill {
     pub(super) fn push(&self, entry: &Entry) -> io::Result<()> {
         let [a, b, c, d, ..] = entry.key;
         let start = u64::from(u32::from_be_bytes([a, b, c, d]));
-        self.push_to((start * self.parts.len() as u64 >> 32) as usize, entry)
+        self.push_to(((start * self.parts.len() as u64) >> 32) as usize, entry)
     }
 
     /// Adds an entry to this part.
