@@ -87,7 +87,7 @@ fn loses_digits(number: &str) -> bool {
 }
 
 /// Returns the digits of a number without zeros around them, and the power of ten of the last one.
-/// Of zero there are no digits.
+/// Zero has none.
 fn decimal(number: &str) -> (String, i64) {
     let number = number.trim_start_matches('-').to_ascii_lowercase();
     let (digits, exponent) = number.split_once('e').unwrap_or((&number, "0"));
