@@ -9,6 +9,7 @@
 
 mod shares;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -148,6 +149,7 @@ pub(super) fn mix(args: MixArgs) -> anyhow::Result<ExitCode> {
         print::result(&plan.weights()?)?;
         return Ok(ExitCode::SUCCESS);
     }
+    plan.refuse_without_documents()?;
     if args.dry_run {
         print::result(&plan.shown())?;
         return Ok(ExitCode::SUCCESS);
@@ -169,6 +171,8 @@ fn parse(text: &str) -> anyhow::Result<(MixFile, Table)> {
 struct Plan<'f> {
     head: &'f MixHead,
     unit: Unit,
+    /// The amount that was asked for.
+    whole: Option<f64>,
     parts: Vec<Planned<'f>>,
 }
 
@@ -211,7 +215,21 @@ impl<'f> Plan<'f> {
         for (part, epochs) in parts.iter_mut().zip(found) {
             part.epochs = epochs;
         }
-        Ok(Self { head, unit, parts })
+        Ok(Self { head, unit, whole, parts })
+    }
+
+    /// Returns an error if a corpus has token files alone, which only weights can use.
+    fn refuse_without_documents(&self) -> anyhow::Result<()> {
+        let mut parts = self.parts.iter();
+        match parts.find(|part| part.manifest.readable_shards().next().is_none()) {
+            Some(part) => bail!(
+                "the corpus `{}` of the part `{}` has no shards of documents\nhint: name the \
+                 corpus of which its token files were made, or use `--weights`",
+                part.corpus,
+                part.name
+            ),
+            None => Ok(()),
+        }
     }
 
     /// Returns a table of the parts for people.
@@ -228,6 +246,13 @@ impl<'f> Plan<'f> {
                 amount,
                 100.0 * amount / all.max(1.0)
             );
+        }
+        if let Some(whole) = self.whole.filter(|whole| (all - whole).abs() > whole * 0.01) {
+            let why = match all < whole {
+                true => "the parts have no more within `max_epochs`",
+                false => "`epochs` and `amount` alone give more",
+            };
+            text += &format!("  the mix has {all:.0} of the {whole:.0} asked for: {why}\n");
         }
         text
     }
@@ -275,6 +300,7 @@ impl<'f> Planned<'f> {
         let manifest = manifest_of(&corpus)?;
         let name = take.name.clone().unwrap_or_else(|| format!("part{}", number + 1));
         let mut part = Self { take, name, corpus, manifest, size: 0.0, epochs: 0.0 };
+        part.refuse_unknown_names()?;
         let mut size = 0;
         for count in part.counts() {
             size += match unit {
@@ -299,6 +325,29 @@ impl<'f> Planned<'f> {
         }
         part.size = size as f64;
         Ok(part)
+    }
+
+    /// Returns an error for a source or language that the corpus does not have.
+    fn refuse_unknown_names(&self) -> anyhow::Result<()> {
+        let counts = &self.manifest.counts;
+        let sources = counts.iter().map(|count| count.source.as_str()).collect();
+        let languages = counts.iter().filter_map(|count| count.language.as_deref()).collect();
+        for (key, selected, known) in
+            [("source", &self.take.source, sources), ("language", &self.take.language, languages)]
+        {
+            let known: BTreeSet<&str> = known;
+            if let Some(name) = selected.iter().find(|name| !known.contains(name.as_str())) {
+                let known: Vec<&str> = known.into_iter().collect();
+                bail!(
+                    "`{key}` of the part `{}` names `{name}`, which the corpus `{}` does not \
+                     have\nhint: it has `{}`",
+                    self.name,
+                    self.corpus,
+                    known.join("`, `")
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Returns what the manifest says of the documents that the part selects.
@@ -396,6 +445,9 @@ impl<'f> Planned<'f> {
 fn wanted(take: &Take, name: &str) -> anyhow::Result<Wanted> {
     match (take.weight, take.epochs, take.amount) {
         (Some(weight), None, None) if weight > 0.0 => Ok(Wanted::Weight(weight)),
+        (Some(weight), None, None) => {
+            bail!("the weight of the part `{name}` is `{weight}`\nhint: it must be above 0")
+        }
         (None, Some(epochs), None) if epochs >= 0.0 => Ok(Wanted::Epochs(epochs)),
         (None, None, Some(Amount(amount))) => Ok(Wanted::Amount(amount)),
         _ => bail!(

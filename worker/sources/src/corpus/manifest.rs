@@ -121,6 +121,13 @@ impl Manifest {
 
     /// Returns the shards that a source of the job reads, in the order of the manifest.
     pub(super) fn inputs(&self, source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
+        if self.shards.is_empty() {
+            return Err(UnitError::JobFile(format!(
+                "the corpus `{}` has no shards of documents\nhint: a corpus of token files alone \
+                 cannot be read; name the corpus of which they were made",
+                source.base
+            )));
+        }
         self.refuse_unknown_names(source)?;
         let slices = slices_in_recipe(&self.recipe);
         let mut rows = Vec::new();

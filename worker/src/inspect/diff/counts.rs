@@ -86,17 +86,18 @@ impl<'a> Counting<'a> {
         self.listing.map_or(Ok(()), |listing| listing.push(entry, instead))
     }
 
-    pub(super) fn finish(self, [documents_a, documents_b]: [u64; 2]) -> CorpusDiff {
+    pub(super) fn finish(self) -> CorpusDiff {
         let mut only = [Vec::new(), Vec::new()];
         for ((side, source, other), documents) in self.only {
             only[usize::from(side)].push(Found { source, other, documents });
         }
         let [only_in_a, only_in_b] = only;
         let sources: Vec<SourceDiff> = self.sources.into_values().collect();
+        let both = |it: &SourceDiff| it.same + it.changed;
         CorpusDiff {
             equal: sources.iter().all(|it| it.changed + it.only_in_a + it.only_in_b == 0),
-            documents_a,
-            documents_b,
+            documents_a: sources.iter().map(|it| both(it) + it.only_in_a).sum(),
+            documents_b: sources.iter().map(|it| both(it) + it.only_in_b).sum(),
             sources,
             only_in_a,
             only_in_b,

@@ -32,16 +32,18 @@ use self::listing::{Instead, Listing};
 use self::read::{Read, files_of, read, writing};
 use self::spill::{Entry, Role};
 use super::{default_threads, output_place, read_manifest};
+use crate::stages::Manifest;
+use thresher_storage::Location;
 
-/// What the other corpus has instead: the text, under another id or address.
-const ELSEWHERE: &str = "has the same text under another id";
+/// What the other corpus has instead: the text, of another record or as one copy of several.
+const ELSEWHERE: &str = "has the same text in another row";
 /// What the other corpus has instead: nothing.
 const UNKNOWN: &str = "has no record of it";
 
 /// Compare the documents of two corpora
 ///
 /// Shows how many documents only one of them has, and what the other did with the record: the
-/// reasons for which it was dropped or quarantined, the same text under another id, or nothing,
+/// reasons for which it was dropped or quarantined, the same text in another row, or nothing,
 /// because its inputs did not have it. Records are compared by id and address, texts by their
 /// hashes.
 #[derive(Debug, clap::Args)]
@@ -134,6 +136,10 @@ impl DiffArgs {
     pub fn run(&self) -> anyhow::Result<CorpusDiff> {
         let places = [output_place(&self.a)?, output_place(&self.b)?];
         let manifests = [read_manifest(&places[0])?, read_manifest(&places[1])?];
+        for (place, manifest) in places.iter().zip(&manifests) {
+            refuse_without_documents(place, manifest)?;
+            self.refuse_to_overwrite(place)?;
+        }
         let [a, b] = &manifests;
         let files = files_of([&places[0], &places[1]], [a, b]);
         let scratch = self.scratch.clone().unwrap_or_else(std::env::temp_dir);
@@ -149,7 +155,16 @@ impl DiffArgs {
         let mut counting = Counting::new(&entries.labels, listing.as_ref());
         compare_records(&entries, &mut counting)?;
         search_texts(&entries, &mut counting)?;
-        let diff = counting.finish(documents);
+        let diff = counting.finish();
+        anyhow::ensure!(
+            [diff.documents_a, diff.documents_b] == documents,
+            "the manifests name {} and {} documents, and the shards have {} and {}\nhint: \
+             `thresher verify` shows what is damaged",
+            documents[0],
+            documents[1],
+            diff.documents_a,
+            diff.documents_b
+        );
         if let (Some(path), Some(listing)) = (&self.documents, &listing) {
             let failed = || format!("failed to create `{}`", path.display());
             let mut out = BufWriter::new(File::create(path).with_context(failed)?);
@@ -157,6 +172,33 @@ impl DiffArgs {
         }
         Ok(diff)
     }
+
+    /// Returns an error if the list of documents would be written into a corpus.
+    fn refuse_to_overwrite(&self, place: &Location) -> anyhow::Result<()> {
+        let (Some(list), Location::Path(corpus)) = (&self.documents, place) else { return Ok(()) };
+        let list = std::path::absolute(list).context("the path of the list is not valid")?;
+        let folder = list.parent().map(std::path::Path::canonicalize).and_then(Result::ok);
+        // A link leads to the file that would be overwritten.
+        let target = list.canonicalize().ok().or_else(|| Some(folder?.join(list.file_name()?)));
+        let corpus = corpus.canonicalize().unwrap_or_else(|_| corpus.clone());
+        anyhow::ensure!(
+            !target.is_some_and(|target| target.starts_with(&corpus)),
+            "the list of documents would be written into the corpus `{place}`\nhint: name a file \
+             outside of both corpora"
+        );
+        Ok(())
+    }
+}
+
+/// Returns an error if a corpus has token files alone.
+fn refuse_without_documents(place: &Location, manifest: &Manifest) -> anyhow::Result<()> {
+    let has_documents = manifest.readable_shards().next().is_some();
+    anyhow::ensure!(
+        has_documents || manifest.tokens.is_empty(),
+        "`{place}` has no documents, only token files\nhint: compare the corpus of which they were \
+         made"
+    );
+    Ok(())
 }
 
 /// Compares the lines about each record, and adds those whose text is to be searched to the texts.

@@ -20,6 +20,8 @@ pub(super) struct SideFile {
     pub(super) path: Location,
     /// Path below the corpus.
     pub(super) name: String,
+    /// The source of all documents, if the rows have another meaning of this word.
+    source: Option<String>,
     blake3: String,
     lines: u64,
 }
@@ -29,12 +31,17 @@ pub(super) struct SideFile {
 pub(super) fn files_of(places: [&Location; 2], manifests: [&Manifest; 2]) -> Vec<SideFile> {
     let mut files = Vec::new();
     for (side, (place, manifest)) in (0..).zip(places.into_iter().zip(manifests)) {
-        let shards = manifest.readable_shards().map(|it| (&it.path, &it.blake3, it.documents));
-        let dropped = manifest.dropped.iter().map(|it| (&it.path, &it.blake3, it.rows));
-        files.extend(shards.chain(dropped).map(|(name, blake3, lines)| SideFile {
+        let is_published = manifest.schema.starts_with("redpajama");
+        let shards = manifest.readable_shards().map(|it| {
+            let source = is_published.then(|| it.source.clone());
+            (&it.path, source, &it.blake3, it.documents)
+        });
+        let dropped = manifest.dropped.iter().map(|it| (&it.path, None, &it.blake3, it.rows));
+        files.extend(shards.chain(dropped).map(|(name, source, blake3, lines)| SideFile {
             side,
             path: place.join(name),
             name: name.clone(),
+            source,
             blake3: blake3.clone(),
             lines,
         }));
@@ -158,7 +165,8 @@ impl FileReading<'_> {
                 (Role::Lost, Some(format!("{verb}: {reason}")), [0; 16])
             }
         };
-        let label = Label { source: row.source.to_string(), reason };
+        let source = self.file.source.clone().unwrap_or_else(|| row.source.to_string());
+        let label = Label { source, reason };
         Some(Entry {
             key: start(&record_hash(&row)),
             side: self.file.side,

@@ -97,7 +97,9 @@ impl EvaluatedDocument<'_> {
         };
         let score = published.reference_score;
         let classified = score.map(|score| StagedLabel { score, ..StagedLabel::default() });
-        let tokens = published.tokens.filter(|_| *self.text == *page.text);
+        let is_same_text = *self.text == *page.text;
+        let tokens = published.tokens.filter(|_| is_same_text);
+        let filter_values = published.filter_values.filter(|_| is_same_text);
         let given = |text: &'a str, other: &'a str| if text.is_empty() { other } else { text };
         StagedDocument {
             dump: given(published.dump, document.dump),
@@ -106,7 +108,7 @@ impl EvaluatedDocument<'_> {
             bucket,
             classified: document.classified.or(classified),
             tokens: document.tokens.or(tokens),
-            filter_values: document.filter_values.or(published.filter_values),
+            filter_values: document.filter_values.or(filter_values),
             original_chars: published.original_chars.unwrap_or(document.original_chars),
             original_lines: published.original_lines.unwrap_or(document.original_lines),
             origin: Some(StagedOrigin {
