@@ -224,7 +224,7 @@ impl<'f> Plan<'f> {
         match parts.find(|part| part.manifest.readable_shards().next().is_none()) {
             Some(part) => bail!(
                 "the corpus `{}` of the part `{}` has no shards of documents\nhint: name the \
-                 corpus of which its token files were made, or use `--weights`",
+                 corpus of which its token files were made; weights alone need no documents",
                 part.corpus,
                 part.name
             ),
