@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** the job file depends on the mix file and the manifests alone.
 
+mod amount;
 mod shares;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use thresher_worker::inspect::manifest_of;
 use thresher_worker::stages::{CountEntry, Manifest};
 use toml::{Table, Value};
 
+use self::amount::Amount;
 use self::shares::{Part, Wanted, epochs};
 use super::corpus_job::{place, run_written, table};
 use super::print;
@@ -93,31 +95,6 @@ struct Take {
     /// An amount in the unit of the mix.
     amount: Option<Amount>,
     max_epochs: Option<f64>,
-}
-
-/// A number, or a text such as `1.5T`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "Value")]
-struct Amount(f64);
-
-impl TryFrom<Value> for Amount {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let written = value.as_str().map(|text| text.trim().to_owned());
-        let text = written.unwrap_or_else(|| value.to_string());
-        let (digits, factor) = match text.char_indices().next_back() {
-            Some((end, 'k')) => (&text[..end], 1e3),
-            Some((end, 'M')) => (&text[..end], 1e6),
-            Some((end, 'B' | 'G')) => (&text[..end], 1e9),
-            Some((end, 'T')) => (&text[..end], 1e12),
-            Some(_) | None => (text.as_str(), 1.0),
-        };
-        let number = digits.trim().parse::<f64>().ok().map(|number| number * factor);
-        number.filter(|number| number.is_finite() && *number >= 0.0).map(Self).ok_or_else(|| {
-            format!("`{text}` is not an amount; write it like `20B`, `1.5T` or `5000`")
-        })
-    }
 }
 
 /// What amounts count.
@@ -493,16 +470,5 @@ mod tests {
         let all: f64 = found.iter().map(|epochs| epochs * 1e11).sum();
         // The crawl has no more than one epoch of each part, which is less than what is left.
         assert!(all < 2e12 && found[..3] == [1.0; 3] && found.last() == Some(&3.0), "{found:?}");
-    }
-
-    #[test]
-    fn amounts_are_read_as_people_write_them() {
-        let read = |value: Value| Amount::try_from(value).map(|Amount(amount)| amount);
-        assert_eq!(read("2T".into()), Ok(2e12));
-        assert_eq!(read("1.5 B".into()), Ok(1.5e9));
-        assert_eq!(read(5000.into()), Ok(5000.0));
-        for wrong in ["", "many", "-1", "2X"] {
-            assert!(read(wrong.into()).is_err(), "{wrong}");
-        }
     }
 }
