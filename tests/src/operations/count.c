@@ -18,8 +18,8 @@
 
 #define FILES 65536
 #define FOLDERS 256
-/* The parts of paths whose next component is a folder of which bytes are counted. */
-static const char *const ROOTS[] = {"/state/work/", "/inputs"};
+/* Folders of which bytes are counted: those of the stages in a job's work directory, and the inputs. */
+static const struct { const char *path; int by_child; } ROOTS[] = {{"/state/work", 1}, {"/inputs", 0}};
 
 static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 static char folders[FOLDERS][512];
@@ -63,9 +63,10 @@ static int opened(int file, const char *path) {
   if (file < 0 || file >= FILES) return file;
   folder_of[file] = 0;
   for (size_t i = 0; i < sizeof ROOTS / sizeof *ROOTS; i++) {
-    const char *below = strstr(path, ROOTS[i]);
+    const char *below = strstr(path, ROOTS[i].path);
     if (!below) continue;
-    below += strlen(ROOTS[i]);
+    below += strlen(ROOTS[i].path);
+    if (ROOTS[i].by_child && *below++ != '/') continue;
     size_t length = (size_t)(below - path) + strcspn(below, "/");
     if (length >= sizeof folders[0]) return file;
     pthread_mutex_lock(&adding);
