@@ -128,8 +128,7 @@ impl Reader<'_> {
         self.budget.given_up += 1;
         self.frames.truncate(call.frames);
         self.set_at(call.resume);
-        self.paper.text.truncate(call.text);
-        self.paper.headings.retain(|at| *at < call.text);
+        self.paper.truncate(call.text);
         self.conditions.entered.truncate(call.conditions);
         self.macros.close_to(call.groups);
         self.macros.define(call.name.clone(), Rc::new(Macro::opaque()), true);

@@ -39,6 +39,16 @@ pub(super) struct Paper {
     pub(super) ends: bool,
 }
 
+impl Paper {
+    /// Shortens the text. The positions in it stay positions of it: what started in the part that
+    /// is removed starts where the text ends now.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.text.truncate(len);
+        self.document = self.document.map(|at| at.min(len));
+        self.headings.retain(|at| *at < len);
+    }
+}
+
 /// Bounds of one reading.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -155,7 +165,7 @@ impl Reader<'_> {
         let line = text[..at].rfind('\n').map_or(0, |feed| feed + 1);
         if text[line..at].trim().is_empty() {
             let kept = self.paper.text.trim_end_matches([' ', '\t']).len();
-            self.paper.text.truncate(kept);
+            self.paper.truncate(kept);
             return self.set_at(end);
         }
         let next = text[end..].trim_start_matches([' ', '\t']);
@@ -268,7 +278,7 @@ impl Reader<'_> {
         let Some(len) = blank_line_len(after).filter(|_| is_file) else { return };
         let kept = self.paper.text.trim_end_matches([' ', '\t']).len();
         if kept == 0 || self.paper.text[..kept].ends_with('\n') {
-            self.paper.text.truncate(kept);
+            self.paper.truncate(kept);
             if let Some(frame) = self.frames.last_mut() {
                 frame.at += len;
             }

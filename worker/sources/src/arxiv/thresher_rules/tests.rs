@@ -138,6 +138,13 @@ fn a_heading_in_a_macro_that_is_not_expanded_starts_the_body() {
 }
 
 #[test]
+fn a_document_that_starts_in_a_macro_which_is_given_up_starts_there() {
+    // The expansion prints the start of the document, and then does not end.
+    let tex = "\\def\\s{\\begin{document}\\section{A} b \\s}\\s\n\\section{B} c";
+    assert_eq!(one(tex), "\\section{B} c");
+}
+
+#[test]
 fn expansion_is_bounded_and_leaves_the_macro_as_it_is() {
     let many = "\\x\\x\\x\\x\\x\\x\\x\\x\\x\\x";
     let levels: String = (b'a'..b'k')
