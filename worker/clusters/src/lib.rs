@@ -4,6 +4,9 @@
 //! ```text
 //! gang unit  edges    ── band keys of a key range, Communicator ──→  pairs that share a band
 //! gang unit  connect  ── pairs of all ranges, Communicator ──→  the component of each document
+//! a group    collect  ── its documents, their components ──→  [`members_file`], by part
+//! a part     compare  ── that part of all members files ──→  [`compare`]: decisions by group
+//! a group    decide   ── its decisions of all parts ──→  [`decisions`]
 //! ```
 //! A [`Document`] is known by its place among the staged documents. Each component is named by its
 //! smallest document, so the names do not depend on the number of ranks, ranges or rounds, nor on
@@ -12,6 +15,17 @@
 //!
 //! Callers pass paths and sinks: this crate names no published file and knows no stage.
 
+mod codec;
+pub mod compare;
+mod decision;
+pub mod decisions;
 mod document;
+mod member;
+pub mod members_file;
+pub mod runs;
+mod scratch;
 
+pub use decision::{Decision, Outcome, Removal};
 pub use document::Document;
+pub use member::{Evidence, Head, Member, TextEvidence};
+pub use scratch::ScratchError;

@@ -11,6 +11,7 @@
 //!       band groups ──similarity──▶ verified pairs
 //!             │                        │
 //!             ├──▶ witness: a document is removed if it is similar to a kept earlier one
+//!             ├──▶ stars: clusters of verified pairs; the smallest position of each is kept
 //!             └──▶ components: connected groups; the smallest position of each is kept
 //! ```
 //!
@@ -26,11 +27,13 @@
 pub mod bands;
 pub mod components;
 mod family;
+mod first_members;
 pub mod preset;
 mod rules;
 pub mod shingles;
 pub mod signature;
 pub mod similarity;
+pub mod stars;
 mod vector;
 pub mod witness;
 mod words;
