@@ -12,6 +12,15 @@
 //!
 //! Callers pass paths and sinks: this crate names no published file and knows no stage.
 
+pub mod connect;
 mod document;
+pub mod edges;
+pub mod labels;
+mod pairs;
+#[cfg(test)]
+mod testing;
 
+pub use connect::ConnectError;
 pub use document::Document;
+pub use edges::EDGE_FILE;
+pub use labels::{LABEL_FILE, Label, LabelFile, LabelSummary};
