@@ -18,6 +18,8 @@ mod emit;
 mod groups;
 mod rule;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -216,3 +216,35 @@ impl<T> Cache<T> {
         self.young.insert(at, (Rc::clone(value), bytes));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_with_too_many_keys_is_refused_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let label = Document { unit: 4, place: 2 };
+        let mut component = Component::new(label, 1 << 20, folder.path());
+        let (dump, id) = (String::new(), String::new());
+        let head = Head { document: label, source: 0, dump, id, keys: vec![1] };
+        let rank = Vec::new();
+        let member = Member { component: label, rank, head, evidence: Evidence::None };
+        component.keys = MAX_COMPONENT_KEYS - 1;
+        component.push(member.clone()).unwrap();
+        let error = component.push(member).unwrap_err();
+        assert!(error.to_string().contains("`4:2`"), "{error}");
+    }
+
+    #[test]
+    fn a_cache_forgets_what_was_not_used_for_two_generations() {
+        let mut cache = Cache::new(8);
+        for at in 0..100 {
+            cache.insert(at, &Rc::new(at), 1);
+            assert!(cache.get(0).is_some(), "what is used all the time stays");
+            assert!(cache.young.len() + cache.old.len() <= 8);
+        }
+        assert!(cache.get(50).is_none());
+        assert_eq!(cache.get(99).as_deref(), Some(&99));
+    }
+}
