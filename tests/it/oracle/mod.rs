@@ -8,6 +8,7 @@ mod formats;
 mod kept_text;
 mod kills;
 mod models;
+mod near;
 mod recipes;
 mod scratch;
 mod shapes;
