@@ -78,11 +78,21 @@ impl Write for Named {
     }
 }
 
+/// The place of a document in the chain: a permutation of the numbers up to the next power of two,
+/// which is repeated until the number is below the limit.
 fn chain(number: u64, documents: u64) -> Vec<u64> {
-    // Multiplication by an odd number permutes, within the next power of two.
     let mask = documents.next_power_of_two() - 1;
-    let place = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask;
-    vec![SplitMix64::at(place), SplitMix64::at(place + 1)]
+    let half = mask.count_ones() / 2;
+    let mut place = number;
+    loop {
+        for _ in 0..3 {
+            place = place.wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask;
+            place ^= place >> half;
+        }
+        if place < documents {
+            return vec![SplitMix64::at(place), SplitMix64::at(place + 1)];
+        }
+    }
 }
 
 fn random(number: u64, documents: u64) -> Vec<u64> {
