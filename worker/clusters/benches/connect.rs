@@ -38,7 +38,9 @@ fn main() -> Result<(), Failed> {
         }
         let dir = tempfile::tempdir()?;
         let files = write_keys(dir.path(), documents, bands, keys)?;
-        for (threads, budget_bytes) in [(1, 2 << 30), (2, 2 << 30), (2, 128_u64 << 20)] {
+        // A little more than the documents need, so that neighbours are in files.
+        let small = documents * 80;
+        for (threads, budget_bytes) in [(1, 2 << 30), (2, 2 << 30), (2, small)] {
             let memory = budget_bytes >> 20;
             writeln!(out, "{documents} documents, {name}, {threads} ranks, {memory} MiB:")?;
             let edges = measure(&mut out, "edges", || {
