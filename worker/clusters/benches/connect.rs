@@ -5,8 +5,8 @@
 //! their positions; in a random graph each document has two random keys; pairs have all keys of
 //! eight bands in common with one other document, as near-duplicates usually do.
 //!
-//! Run with `cargo bench -p thresher-clusters --bench connect`, and with `-- 10000000` for another
-//! number of documents than a million.
+//! Run with `cargo bench -p thresher-clusters --bench connect`, and with `-- 10000000 pairs` for
+//! another number of documents than a million, and for one kind of graph.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -25,6 +25,7 @@ type Failed = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failed> {
     let documents = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
+    let only = std::env::args().skip(1).find(|arg| arg.chars().all(char::is_alphabetic));
     let mut out = io::stdout().lock();
     for (name, bands, keys) in [
         ("chain", 2, chain as fn(u64, u64) -> Vec<u64>),
@@ -32,9 +33,14 @@ fn main() -> Result<(), Failed> {
         ("star", 2, star),
         ("pairs", 8, pairs),
     ] {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         let dir = tempfile::tempdir()?;
         let files = write_keys(dir.path(), documents, bands, keys)?;
-        for (threads, budget_bytes) in [(1, 2 << 30), (2, 2 << 30), (2, 128_u64 << 20)] {
+        // A little more than the documents need, so that neighbours are in files.
+        let small = documents * 80;
+        for (threads, budget_bytes) in [(1, 2 << 30), (2, 2 << 30), (2, small)] {
             let memory = budget_bytes >> 20;
             writeln!(out, "{documents} documents, {name}, {threads} ranks, {memory} MiB:")?;
             let edges = measure(&mut out, "edges", || {
@@ -78,11 +84,21 @@ impl Write for Named {
     }
 }
 
+/// The place of a document in the chain: a permutation of the numbers up to the next power of two,
+/// which is repeated until the number is below the limit.
 fn chain(number: u64, documents: u64) -> Vec<u64> {
-    // Multiplication by an odd number permutes, within the next power of two.
     let mask = documents.next_power_of_two() - 1;
-    let place = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask;
-    vec![SplitMix64::at(place), SplitMix64::at(place + 1)]
+    let half = mask.count_ones() / 2;
+    let mut place = number;
+    loop {
+        for _ in 0..3 {
+            place = place.wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask;
+            place ^= place >> half;
+        }
+        if place < documents {
+            return vec![SplitMix64::at(place), SplitMix64::at(place + 1)];
+        }
+    }
 }
 
 fn random(number: u64, documents: u64) -> Vec<u64> {

@@ -7,6 +7,7 @@
 //! Vertices are positions. All state is combined by minimum, so neither the order of edges nor that
 //! of messages makes a difference.
 
+mod directory;
 mod forest;
 
 pub use forest::{Forest, Offer};

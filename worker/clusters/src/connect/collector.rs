@@ -196,3 +196,83 @@ fn merge_into(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+    use crate::testing::Seeded;
+
+    /// Reads the pairs of these documents, which ascend.
+    fn read(neighbours: &Neighbours, documents: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+        let mut cursor = neighbours.cursor();
+        let mut found = Vec::new();
+        for document in documents {
+            cursor.seek(document);
+            while let Some(pair) = cursor.peek().unwrap().filter(|pair| pair.0 == document) {
+                found.push(pair);
+                cursor.skip();
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn pairs_are_sorted_and_distinct_in_any_order_and_memory() {
+        const DOCUMENTS: u64 = 60_000;
+        let dir = tempfile::tempdir().unwrap();
+        let mut random = Seeded::new(3);
+        let mut pairs: Vec<(u64, u64)> = (0..120_000)
+            .map(|_| (random.below(DOCUMENTS), random.below(DOCUMENTS)))
+            // One document has neighbours in several blocks.
+            .chain((0..9000).map(|neighbour| (777, neighbour)))
+            .collect();
+        let distinct: BTreeSet<(u64, u64)> = pairs.iter().copied().collect();
+        let documents: BTreeSet<u64> = distinct.iter().map(|pair| pair.0).collect();
+        // With the least memory, runs are merged several times before the end.
+        for (budget_bytes, fits) in [(0, true), (1 << 20, true), (1 << 30, true), (1 << 30, false)]
+        {
+            random.shuffle(&mut pairs);
+            let scratch = dir.path();
+            let mut collector = Collector::new(Room { budget_bytes, scratch, rank: 2 });
+            pairs.iter().for_each(|pair| collector.push(*pair).unwrap());
+            collector.push(pairs[0]).unwrap();
+            let merged_before_the_end = collector.levels.len() > 1;
+            assert_eq!(merged_before_the_end, budget_bytes == 0);
+            let neighbours = collector.finish(|_| fits).unwrap();
+            assert_eq!(neighbours.documents, documents.len() as u64);
+            assert!(neighbours.documents().unwrap().into_iter().eq(documents.iter().copied()));
+            let larger = distinct.iter().filter(|pair| pair.1 < pair.0).count();
+            assert_eq!(neighbours.edges, larger as u64);
+            // All, and a few far from each other.
+            for step in [1, 7, 20_000] {
+                let wanted = || (776..DOCUMENTS + 5).step_by(step);
+                let expected: Vec<(u64, u64)> = wanted()
+                    .flat_map(|document| distinct.range((document, 0)..=(document, u64::MAX)))
+                    .copied()
+                    .collect();
+                assert!(read(&neighbours, wanted()) == expected, "{budget_bytes} {step}");
+            }
+            let files = fs::read_dir(dir.path()).unwrap().count();
+            assert_eq!(files, usize::from(!fits || budget_bytes < 1 << 30), "runs are removed");
+            drop(neighbours);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn damage_in_a_spilled_run_is_an_error_with_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let room = Room { budget_bytes: 0, scratch: dir.path(), rank: 0 };
+        let mut collector = Collector::new(room);
+        (0..9000).for_each(|number| collector.push((number, number + 1)).unwrap());
+        let run = dir.path().join("neighbours-0-1");
+        let mut bytes = fs::read(&run).unwrap();
+        bytes[400] ^= 1;
+        fs::write(&run, bytes).unwrap();
+        let error = collector.finish(|_| true).err().expect("damage is found");
+        assert!(error.to_string().contains(&run.display().to_string()), "{error}");
+    }
+}

@@ -136,7 +136,8 @@ fn labels_and_tallies_are_the_same_in_every_world() {
             random.shuffle(&mut files);
             let group_units = 1 + random.below(3) as u32;
             // The least budget in which all documents could belong to one rank.
-            let least = threads as u64 * Shares::budget_for(labels.len() as u64 * 33);
+            let least =
+                threads as u64 * Shares::budget_for(labels.len() as u64 * Forest::VERTEX_BYTES);
             let budget_bytes = random.pick(&[least, 4 * least, 1 << 30]);
             let world = World { threads, group_units, budget_bytes };
             let (found, tally) = connected(dir.path(), &files, units as u32, world);
@@ -205,7 +206,7 @@ fn a_chain_and_a_star_of_many_documents_end_in_tens_of_rounds_and_bounded_memory
         let dir = tempfile::tempdir().unwrap();
         let files = write_files(dir.path(), &edges, 3);
         // Just enough for the documents, so that neighbours are in files.
-        let budget_bytes = 5 * Shares::budget_for((DOCUMENTS / UNITS * 4) * 33);
+        let budget_bytes = 5 * Shares::budget_for((DOCUMENTS / UNITS * 4) * Forest::VERTEX_BYTES);
         let mut rounds = Vec::new();
         for (threads, budget_bytes) in [(1, 1 << 30), (2, 1 << 30), (5, budget_bytes)] {
             let world = World { threads, group_units: 1, budget_bytes };

@@ -17,6 +17,8 @@
 //!
 //! **Invariant:** parents and grandparents never grow, and are never above the vertex itself.
 
+use super::directory::Directory;
+
 /// A label that is offered to a vertex. The least one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offer {
@@ -30,6 +32,7 @@ pub struct Offer {
 #[derive(Debug, Clone, Default)]
 pub struct Forest {
     vertices: Vec<u64>,
+    directory: Directory,
     parents: Vec<u64>,
     grandparents: Vec<u64>,
     least: Vec<u64>,
@@ -38,7 +41,8 @@ pub struct Forest {
 
 impl Forest {
     /// Memory of one vertex.
-    pub const VERTEX_BYTES: u64 = 4 * size_of::<u64>() as u64 + size_of::<bool>() as u64;
+    pub const VERTEX_BYTES: u64 =
+        (4 * size_of::<u64>() + size_of::<bool>() + Directory::VERTEX_BYTES) as u64;
 
     /// Starts with each vertex its own parent, which is news. Vertices may come in any order and
     /// repeat.
@@ -51,6 +55,7 @@ impl Forest {
             grandparents: vertices.clone(),
             least: vertices.clone(),
             news: vec![true; vertices.len()],
+            directory: Directory::new(&vertices),
             vertices,
         }
     }
@@ -147,7 +152,7 @@ impl Forest {
     }
 
     fn index(&self, vertex: u64) -> Option<usize> {
-        self.vertices.binary_search(&vertex).ok()
+        self.directory.find(&self.vertices, vertex)
     }
 }
 
