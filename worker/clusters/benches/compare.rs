@@ -75,8 +75,8 @@ fn run(out: &mut impl Write, name: &str, documents: u64, megabytes: usize) -> Re
         let first = DecisionFile::open(&decided)?.of_unit(0)?.len();
         writeln!(
             out,
-            "    {survivors:?}: {compared:.2} CPU s to compare, {:.2} to decide; {} comparisons, {} \
-             removed, {} not compared, {first} decisions in unit 0; {} MB",
+            "    {survivors:?}: {compared:.2} CPU s to compare, {:.2} to decide; {} comparisons, \
+             {} removed, {} not compared, {first} decisions in unit 0; {} MB",
             cpu_seconds()? - before - compared,
             tally.comparisons,
             summary.removed,
