@@ -299,7 +299,11 @@ fn machine(bin: Bin) -> (Machine, u64) {
     let plan = JobPlan {
         name: "paper".to_owned(),
         output: "nowhere".to_owned(),
-        sources: vec![SourcePlan { name: "crawl".to_owned(), needs_lines: true }],
+        sources: vec![SourcePlan {
+            name: "crawl".to_owned(),
+            needs_lines: true,
+            compares_near: false,
+        }],
         limits: Limits { lease_millis: 30_000, heartbeat_millis: 5000, ..Limits::default() },
         lease_order: LeaseOrder::Canonical,
     };

@@ -87,7 +87,11 @@ fn plan() -> JobPlan {
     JobPlan {
         name: "bench".to_owned(),
         output: "nowhere".to_owned(),
-        sources: vec![SourcePlan { name: "crawl".to_owned(), needs_lines: true }],
+        sources: vec![SourcePlan {
+            name: "crawl".to_owned(),
+            needs_lines: true,
+            compares_near: false,
+        }],
         limits: Limits::default(),
         lease_order: LeaseOrder::Canonical,
     }

@@ -6,7 +6,9 @@
 use std::fmt;
 
 use thresher_domain::Stage;
-use thresher_job::{DedupPolicy, JobSpec, KeyChange, Slice, SourceSpec, Step, changed_keys};
+use thresher_job::{
+    DedupPolicy, JobSpec, KeyChange, NearPreset, Slice, SourceSpec, Step, changed_keys,
+};
 use thresher_proto::pb;
 
 use crate::amounts::{count, span};
@@ -149,6 +151,7 @@ impl Both<'_> {
             "units" => (rest == "target_bytes").then_some(Stage::List),
             "steps" => Some(self.of_steps(rest)),
             "dedup" => self.of_dedup(rest),
+            "near" => Some(self.of_near(rest)),
             "stackexchange" if rest == "sort_memory" => None,
             "stackexchange" if rest == "largest_sites" => Some(self.if_read(Stage::List, table)),
             "github" if rest == "trees" => Some(self.if_read(Stage::List, table)),
@@ -237,6 +240,22 @@ impl Both<'_> {
             _ => Some(Stage::Lines),
         }
     }
+
+    fn of_near(&self, key: &str) -> Stage {
+        let by_signature = |job: &JobSpec| job.near.preset == NearPreset::RedpajamaV1;
+        if !(self.old.compares_near() || self.new.compares_near()) {
+            return Stage::Seal;
+        }
+        match key {
+            // PREPARE signs what is compared by a SimHash.
+            "preset" if by_signature(self.old) != by_signature(self.new) => Stage::Prepare,
+            "preset" | "shingles" | "bands" | "rows" => Stage::Sign,
+            "verify" | "prefer" => Stage::Collect,
+            "threshold" | "survivors" | "first_kept" => Stage::Compare,
+            "action" => Stage::Layout,
+            _ => Stage::Seal,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -282,6 +301,7 @@ mod tests {
             (JOB.replace("[\"cat\"]", "[\"cat\"]\ntimeout = \"9s\""), Some(Stage::Seal)),
             (more("shard_bytes = \"1MiB\""), Some(Stage::Layout)),
             (more("zstd_level = 9"), Some(Stage::Publish)),
+            (more("[near]\nverify = \"none\""), Some(Stage::Seal)),
             (more("schema = \"redpajama-v1\""), Some(Stage::Prepare)),
             (JOB.replace("\"a\"", "\"b\""), Some(Stage::Seal)),
             (more("[[source]]\nname = \"b\"\nslice = \"c4\"\nlisting = \"z\""), Some(Stage::List)),

@@ -36,10 +36,16 @@ pub fn job_from_state(state: &Path) -> anyhow::Result<Option<JobSpec>> {
     Ok(scheduler.job_toml().map(JobSpec::from_resolved).transpose()?)
 }
 
-/// Explains a unit's state from the journal.
-pub fn explain_from_state(state: &Path, unit: &str) -> anyhow::Result<pb::ExplainResponse> {
+/// Explains a unit's state from the journal; also returns the status of the job.
+pub fn explain_from_state(
+    state: &Path,
+    unit: &str,
+) -> anyhow::Result<(pb::ExplainResponse, JournalStatus)> {
     let unit = unit.parse::<AttemptRef>()?.key;
-    let scheduler = read_scheduler(state)?.scheduler;
-    let explained = scheduler.explain(clock::now(), unit);
-    Ok(explained.with_context(|| format!("the job has no unit `{unit}`"))?.into())
+    let recovered = read_scheduler(state)?;
+    let (now, scheduler) = (clock::now(), recovered.scheduler);
+    let explained = scheduler.explain(now, unit);
+    let explained = explained.with_context(|| format!("the job has no unit `{unit}`"))?;
+    let status = scheduler.status(now).into();
+    Ok((explained.into(), JournalStatus { status, written: recovered.last }))
 }

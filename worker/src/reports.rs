@@ -7,9 +7,7 @@
 use prost::Message;
 use std::time::{Duration, Instant};
 
-use thresher_proto::pb::{
-    self, PlannedUnit, Report, Stage, UnitRef, failed::Class, report::Outcome,
-};
+use thresher_proto::pb::{self, PlannedUnit, Report, UnitRef, failed::Class, report::Outcome};
 use thresher_storage::clock;
 
 use crate::stages::Finished;
@@ -43,8 +41,8 @@ impl Started {
     /// Returns the CPU time of a unit since then. A gang unit has all threads of the worker, which
     /// runs no other unit beside it.
     fn cpu(self, unit: Option<UnitRef>) -> Duration {
-        let stage = unit.map(|unit| unit.stage());
-        if matches!(stage, Some(Stage::ResolveLines | Stage::ResolveDocuments)) {
+        let stage = unit.and_then(|unit| thresher_domain::Stage::try_from(unit.stage()).ok());
+        if stage.is_some_and(thresher_domain::Stage::is_gang) {
             return clock::process_cpu().saturating_sub(self.process_cpu);
         }
         clock::thread_cpu().saturating_sub(self.thread_cpu)
@@ -130,6 +128,8 @@ pub(crate) fn bounded(error: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use thresher_proto::pb::Stage;
+
     use super::*;
 
     #[test]

@@ -215,7 +215,7 @@ impl NodeHours {
 /// that resolves a key range uses a whole node.
 fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
     let units_on_node = match stage.stage() {
-        Stage::ResolveLines | Stage::ResolveDocuments => 1,
+        Stage::ResolveLines | Stage::ResolveDocuments | Stage::ResolveBands | Stage::Connect => 1,
         Stage::Unspecified
         | Stage::List
         | Stage::Lines
@@ -224,6 +224,11 @@ fn node_hours_of(stage: &StageStatus, slots: u32) -> f64 {
         | Stage::Prepare
         | Stage::GatherDocuments
         | Stage::CombineDocuments
+        | Stage::Sign
+        | Stage::GatherBands
+        | Stage::Collect
+        | Stage::Compare
+        | Stage::Decide
         | Stage::Layout
         | Stage::Publish
         | Stage::Seal => slots,

@@ -12,7 +12,7 @@ use super::liveness::Coordinator;
 use super::place::{StatePlace, resume_command};
 use super::{Exit, print};
 use thresher_coordinator::clock;
-use thresher_coordinator::run::{JournalStatus, explain_from_state, journal_status};
+use thresher_coordinator::run::{JournalStatus, explain_from_state};
 
 /// The word for the state of a unit that a worker runs.
 const LEASED: &str = "leased";
@@ -60,8 +60,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 /// Explains a unit's state from the journal. Nothing runs in a drained job or under a dead
 /// coordinator.
 fn explain_offline(state: &Path, unit: &str) -> anyhow::Result<ExplainResponse> {
-    let answer = explain_from_state(state, unit)?;
-    let JournalStatus { status, written } = journal_status(state)?;
+    let (answer, JournalStatus { status, written }) = explain_from_state(state, unit)?;
     let now = clock::now();
     let coordinator = Coordinator::silent(state, &status, written, now);
     let words = if coordinator.is_dead() {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use thresher_domain::{JobState, KeyGroups, Stage, Timestamp, UnitKey, key_ranges};
+use thresher_domain::{JobState, KeyGroups, MemberGroups, Stage, Timestamp, UnitKey, key_ranges};
 
 use crate::attention::too_much_quarantined;
 use crate::draining::Draining;
@@ -140,6 +140,20 @@ impl Advancing<'_> {
             Stage::CombineDocuments => {
                 self.plan_groups(stage, Stage::Prepare, self.units.document_groups)
             }
+            Stage::Sign => self.plan_signatures(),
+            Stage::GatherBands => {
+                let groups = self.choose_groups(Stage::Sign, limits.bytes_per_band_key)?;
+                self.units.band_groups = groups;
+                self.plan_groups(stage, Stage::Sign, groups)
+            }
+            Stage::ResolveBands => {
+                self.plan_units(stage, self.units.band_groups.ranges as usize, 0)
+            }
+            Stage::Connect => {
+                let has_keys = self.units.band_groups.ranges > 0;
+                self.plan_units(stage, usize::from(has_keys), 0)
+            }
+            Stage::Collect | Stage::Compare | Stage::Decide => self.plan_members(stage),
             Stage::Seal => self.plan_units(stage, 1, 0),
             Stage::Prepare => {
                 let bytes = self.units.inputs.total_cost_bytes();
@@ -177,6 +191,39 @@ impl Advancing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Plans SIGN: the units of PREPARE, of which those without documents to compare are skipped.
+    fn plan_signatures(&mut self) -> Result<(), String> {
+        let sources = &self.plan.sources;
+        if !sources.iter().any(|source| source.compares_near) {
+            return self.plan_units(Stage::Sign, 0, 0);
+        }
+        let prepared = self.units.table(Stage::Prepare);
+        let (units, bytes) = (prepared.len(), self.units.inputs.total_cost_bytes());
+        let mut skipped = prepared.absent(0..units);
+        for (source, span) in sources.iter().zip(&self.units.spans) {
+            if !source.compares_near {
+                skipped.extend(span.clone());
+            }
+        }
+        skipped.sort_unstable();
+        skipped.dedup();
+        self.plan_units(Stage::Sign, units as usize, bytes)?;
+        for ordinal in skipped {
+            self.units.step(UnitKey { stage: Stage::Sign, ordinal }, Step::Skip);
+        }
+        Ok(())
+    }
+
+    /// Plans a stage of the members of components. There are none if no key was made.
+    fn plan_members(&mut self, stage: Stage) -> Result<(), String> {
+        if self.units.band_groups.ranges == 0 {
+            return self.plan_units(stage, 0, 0);
+        }
+        let groups = MemberGroups::of(self.units.table(Stage::Sign).len());
+        let units = if stage == Stage::Compare { groups.parts() } else { groups.groups() };
+        self.plan_units(stage, units as usize, 0)
     }
 
     /// Takes what the units of LAYOUT planned, unless that is known since an earlier plan.

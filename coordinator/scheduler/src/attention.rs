@@ -44,7 +44,11 @@ pub(crate) fn attention(units: &Units, plans: &[SourcePlan], limits: &Limits) ->
         let looks = sum.read >= MIN_RECORDS_TO_LOOK;
         let quarantined = looks.then(|| quarantined_text(sum, &plan.name, limits)).flatten();
         let damaged = damaged_text(sum, &plan.name, limits);
-        [quarantined, damaged].into_iter().flatten().reduce(|both, text| format!("{both}\n{text}"))
+        let removed = looks.then(|| removed_text(sum, &plan.name, limits)).flatten();
+        [quarantined, damaged, removed]
+            .into_iter()
+            .flatten()
+            .reduce(|both, text| format!("{both}\n{text}"))
     });
     found.collect()
 }
@@ -69,6 +73,25 @@ fn quarantined_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<Stri
          than `max_quarantined_share` allows ({} %){}",
         f64::from(limits.max_quarantined_permille) / 10.0,
         mostly(sum),
+    ))
+}
+
+/// Returns the text about a source of which more documents are gone as near-duplicates than the job
+/// file expects: it may be boilerplate that makes them alike.
+fn removed_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> {
+    let removed = sum.near_duplicates;
+    let compared = sum.published.saturating_add(removed);
+    let most = u128::from(compared) * u128::from(limits.max_removed_permille);
+    if u128::from(removed) * 1000 <= most {
+        return None;
+    }
+    let percent = u128::from(removed) * 100 / u128::from(compared.max(1));
+    Some(format!(
+        "source `{name}`: {removed} of {compared} documents ({percent} %) were dropped as \
+         near-duplicates, more than `near.max_removed_share` expects ({} %)\nhint: `REPORT.md` \
+         shows the largest clusters; raise `near.threshold` or `near.max_removed_share`, then run \
+         the same command again",
+        f64::from(limits.max_removed_permille) / 10.0,
     ))
 }
 
@@ -179,6 +202,24 @@ mod tests {
             assert_eq!(text.is_some(), asks, "{count} of {inputs}: {text:?}");
             let start = format!("source `crawl`: {count} of {inputs} inputs ");
             assert!(text.is_none_or(|text| text.starts_with(&start)));
+        }
+    }
+
+    #[test]
+    fn a_source_that_loses_more_near_duplicates_than_expected_asks_for_attention() {
+        let limits = Limits { max_removed_permille: 500, ..Limits::default() };
+        for (kept, near, asks) in [(500, 500, false), (499, 501, true), (1000, 0, false)] {
+            let mut sums = SourceSums::default();
+            let dropped = vec![
+                Count { name: "dedup/near_duplicate".to_owned(), value: near },
+                Count { name: "dedup/duplicate_document".to_owned(), value: 5000 },
+            ];
+            let published = Accounting { kept, dropped, ..Default::default() };
+            let unit = UnitKey { stage: Stage::Publish, ordinal: 0 };
+            sums.add(unit, 0, &Done { accounting: Some(published), ..Done::default() });
+            let text = removed_text(sums.of(0).unwrap(), "crawl", &limits);
+            assert_eq!(text.is_some(), asks, "{kept} {near}");
+            assert!(text.is_none_or(|text| text.contains("`crawl`: 501 of 1000 documents (50 %)")));
         }
     }
 

@@ -70,6 +70,13 @@ impl FailedUnits<'_> {
             | Stage::GatherDocuments
             | Stage::ResolveDocuments
             | Stage::CombineDocuments
+            | Stage::Sign
+            | Stage::GatherBands
+            | Stage::ResolveBands
+            | Stage::Connect
+            | Stage::Collect
+            | Stage::Compare
+            | Stage::Decide
             | Stage::Layout
             | Stage::Seal => {
                 self.attempts.units.history_mut(key).reset();

@@ -25,6 +25,9 @@ pub struct SourcePlan {
     pub name: String,
     /// Whether its inputs go through the LINES stage; if not, its units are skipped there.
     pub needs_lines: bool,
+    /// Whether its documents are compared for near-duplicates; if not, its units are skipped in the
+    /// SIGN stage.
+    pub compares_near: bool,
 }
 
 /// The order in which units that were never leased are handed out; others go before them.
@@ -49,6 +52,8 @@ pub struct Limits {
     pub stop_at_failed_units: bool,
     /// Share of a source's records, in thousandths, that may be quarantined.
     pub max_quarantined_permille: u32,
+    /// Share of a source's documents, in thousandths, that are expected to be near-duplicates.
+    pub max_removed_permille: u32,
     /// How long servers may leave every unit without an answer.
     pub outage_millis: u64,
     /// Number of workers that a unit may take with it while running alone, before it fails
@@ -60,6 +65,8 @@ pub struct Limits {
     pub bytes_per_line_key: u64,
     /// Memory that a key of PREPARE needs.
     pub bytes_per_document_key: u64,
+    /// Memory that a key of SIGN needs.
+    pub bytes_per_band_key: u64,
     /// More key ranges than this are refused.
     pub max_ranges: u32,
 }
@@ -72,11 +79,13 @@ impl Default for Limits {
             retries: 3,
             stop_at_failed_units: false,
             max_quarantined_permille: 100,
+            max_removed_permille: 1000,
             outage_millis: 600_000,
             crash_limit: 3,
             key_memory_bytes: None,
             bytes_per_line_key: 32,
             bytes_per_document_key: 64,
+            bytes_per_band_key: 32,
             max_ranges: 1 << 16,
         }
     }

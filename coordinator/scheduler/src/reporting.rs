@@ -328,6 +328,13 @@ fn plans_units(stage: Stage) -> bool {
         | Stage::GatherDocuments
         | Stage::ResolveDocuments
         | Stage::CombineDocuments
+        | Stage::Sign
+        | Stage::GatherBands
+        | Stage::ResolveBands
+        | Stage::Connect
+        | Stage::Collect
+        | Stage::Compare
+        | Stage::Decide
         | Stage::Publish
         | Stage::Seal => false,
     }

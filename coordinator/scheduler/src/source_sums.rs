@@ -13,6 +13,9 @@ const MAX_REASONS: usize = 64;
 /// How the reasons start that say that a filter judged the text of a document.
 const FILTERS: [&str; 4] = ["length/", "gopher_", "c4_quality/", "fineweb_quality/"];
 
+/// The reason of a document that was dropped as a near-duplicate.
+const NEAR_DUPLICATE: &str = "dedup/near_duplicate";
+
 /// The sums of all sources, by their position in the job file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SourceSums(BTreeMap<usize, SourceSum>);
@@ -37,6 +40,8 @@ pub(crate) struct SourceSum {
     first_damaged: Option<(u32, String)>,
     /// Documents that PUBLISH wrote.
     pub(crate) published: u64,
+    /// Documents that PUBLISH dropped as near-duplicates.
+    pub(crate) near_duplicates: u64,
 }
 
 impl SourceSums {
@@ -59,7 +64,12 @@ impl SourceSums {
                 sum.add_prepared(accounting);
                 sum.add_damaged(unit.ordinal, done);
             }
-            Stage::Publish => sum.published = sum.published.saturating_add(accounting.kept),
+            Stage::Publish => {
+                sum.published = sum.published.saturating_add(accounting.kept);
+                let near = accounting.dropped.iter().filter(|one| one.name == NEAR_DUPLICATE);
+                let near = near.fold(0_u64, |all, one| all.saturating_add(one.value));
+                sum.near_duplicates = sum.near_duplicates.saturating_add(near);
+            }
             Stage::List
             | Stage::Lines
             | Stage::GatherLines
@@ -68,6 +78,13 @@ impl SourceSums {
             | Stage::GatherDocuments
             | Stage::ResolveDocuments
             | Stage::CombineDocuments
+            | Stage::Sign
+            | Stage::GatherBands
+            | Stage::ResolveBands
+            | Stage::Connect
+            | Stage::Collect
+            | Stage::Compare
+            | Stage::Decide
             | Stage::Layout
             | Stage::Seal => {}
         }
@@ -78,10 +95,10 @@ impl SourceSums {
         for sum in self.0.values_mut() {
             match stage {
                 Stage::Prepare => {
-                    let SourceSum { published, inputs, .. } = *sum;
-                    *sum = SourceSum { published, inputs, ..Default::default() }
+                    let SourceSum { published, near_duplicates, inputs, .. } = *sum;
+                    *sum = SourceSum { published, near_duplicates, inputs, ..Default::default() }
                 }
-                Stage::Publish => sum.published = 0,
+                Stage::Publish => (sum.published, sum.near_duplicates) = (0, 0),
                 Stage::List
                 | Stage::Lines
                 | Stage::GatherLines
@@ -90,6 +107,13 @@ impl SourceSums {
                 | Stage::GatherDocuments
                 | Stage::ResolveDocuments
                 | Stage::CombineDocuments
+                | Stage::Sign
+                | Stage::GatherBands
+                | Stage::ResolveBands
+                | Stage::Connect
+                | Stage::Collect
+                | Stage::Compare
+                | Stage::Decide
                 | Stage::Layout
                 | Stage::Seal => {}
             }

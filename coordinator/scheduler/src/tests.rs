@@ -8,6 +8,7 @@ mod blame;
 mod ends;
 mod key_ranges;
 mod leases;
+mod near;
 mod reports;
 mod restarts;
 mod speculation;
@@ -37,6 +38,11 @@ impl Room {
     }
 
     fn with(needs_lines: bool, change: impl FnOnce(&mut Limits)) -> Self {
+        let crawl = SourcePlan { name: "crawl".to_owned(), needs_lines, compares_near: false };
+        Self::of_sources(vec![crawl], change)
+    }
+
+    fn of_sources(sources: Vec<SourcePlan>, change: impl FnOnce(&mut Limits)) -> Self {
         let mut room = Self { scheduler: Scheduler::new(), now: 5000 };
         room.give(&Event::Opened(CoordinatorOpened { epoch: 1, ..CoordinatorOpened::default() }));
         let mut limits = Limits {
@@ -51,7 +57,7 @@ impl Room {
         let plan = JobPlan {
             name: "job".to_owned(),
             output: "out".to_owned(),
-            sources: vec![SourcePlan { name: "crawl".to_owned(), needs_lines }],
+            sources,
             limits,
             lease_order: LeaseOrder::Canonical,
         };
@@ -64,13 +70,23 @@ impl Room {
         Self::listed_with(needs_lines, inputs, |_| {})
     }
 
+    /// The same, with units in every stage.
+    fn with_every_stage(inputs: u32) -> Self {
+        let crawl = SourcePlan { name: "crawl".to_owned(), needs_lines: true, compares_near: true };
+        Self::of_sources(vec![crawl], |_| {}).list(inputs)
+    }
+
     fn listed_with(needs_lines: bool, inputs: u32, change: impl FnOnce(&mut Limits)) -> Self {
-        let mut room = Self::with(needs_lines, change);
+        Self::with(needs_lines, change).list(inputs)
+    }
+
+    fn list(mut self, inputs: u32) -> Self {
+        let room = &mut self;
         let worker = room.register(1);
         let list = room.lease_one(worker);
         room.report(worker, list, listed(0, inputs));
         room.report(worker, list, done("list"));
-        room
+        self
     }
 
     /// The next coordinator takes over, and worker 1 comes back.

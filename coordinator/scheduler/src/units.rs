@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use thresher_domain::{
-    AttemptRef, Counter, Done, GroupPayload, KeyGroups, LayoutPayload, Payload, RangePayload,
-    Stage, Timestamp, UnitKey,
+    AttemptRef, Counter, Done, GroupPayload, KeyGroups, LayoutPayload, MemberGroups,
+    MembersPayload, Payload, RangePayload, Stage, Timestamp, UnitKey,
 };
 
 use crate::backoff::wait_millis;
@@ -30,9 +30,10 @@ pub(crate) struct Units {
     pub(crate) spans: Vec<Range<u32>>,
     /// Whether they are those of the present plan.
     pub(crate) inputs_known: bool,
-    /// How the keys of lines and of documents are put together, once they are counted.
+    /// How the keys of lines, of documents and of bands are put together, once they are counted.
     pub(crate) line_groups: KeyGroups,
     pub(crate) document_groups: KeyGroups,
+    pub(crate) band_groups: KeyGroups,
     /// Payloads of PUBLISH.
     pub(crate) shards: Payloads,
     /// The units of PUBLISH that belong to each source.
@@ -58,6 +59,7 @@ impl Units {
             inputs_known: false,
             line_groups: KeyGroups::NONE,
             document_groups: KeyGroups::NONE,
+            band_groups: KeyGroups::NONE,
             shards: Payloads::default(),
             shard_spans: Vec::new(),
             shards_known: false,
@@ -139,6 +141,13 @@ impl Units {
             | Stage::GatherDocuments
             | Stage::ResolveDocuments
             | Stage::CombineDocuments
+            | Stage::Sign
+            | Stage::GatherBands
+            | Stage::ResolveBands
+            | Stage::Connect
+            | Stage::Collect
+            | Stage::Compare
+            | Stage::Decide
             | Stage::Layout
             | Stage::Seal => return None,
         };
@@ -188,7 +197,7 @@ impl Units {
     /// Returns the unit's bytes of input; 0 if they are unknown.
     pub(crate) fn cost_bytes(&self, key: UnitKey) -> u64 {
         match key.stage {
-            Stage::Lines | Stage::Prepare => self.inputs.cost_bytes(key.ordinal),
+            Stage::Lines | Stage::Prepare | Stage::Sign => self.inputs.cost_bytes(key.ordinal),
             Stage::Publish => self.shards.cost_bytes(key.ordinal),
             Stage::List
             | Stage::GatherLines
@@ -197,6 +206,12 @@ impl Units {
             | Stage::GatherDocuments
             | Stage::ResolveDocuments
             | Stage::CombineDocuments
+            | Stage::GatherBands
+            | Stage::ResolveBands
+            | Stage::Connect
+            | Stage::Collect
+            | Stage::Compare
+            | Stage::Decide
             | Stage::Layout
             | Stage::Seal => 0,
         }
@@ -330,6 +345,15 @@ impl Units {
             Stage::ResolveDocuments => {
                 self.range(key, Stage::Prepare, self.document_groups, budget_bytes)
             }
+            Stage::Sign => Payload::Sign {
+                inputs: self.inputs.payload(key.ordinal).to_vec(),
+                document_groups: self.document_groups,
+            },
+            Stage::GatherBands => self.group(key, Stage::Sign, self.band_groups),
+            Stage::ResolveBands | Stage::Connect => {
+                self.range(key, Stage::Sign, self.band_groups, budget_bytes)
+            }
+            Stage::Collect | Stage::Compare | Stage::Decide => self.members(key),
             Stage::Layout => {
                 let span = self.spans[key.ordinal as usize].clone();
                 let prepared = self.table(Stage::Prepare);
@@ -341,10 +365,11 @@ impl Units {
                     groups: self.document_groups,
                     job_units: prepared.len(),
                     job_absent: prepared.absent(0..prepared.len()),
+                    band_groups: self.band_groups,
                 })
             }
             Stage::Publish => Payload::Planned(self.shards.payload(key.ordinal).to_vec()),
-            Stage::Seal => Payload::Seal,
+            Stage::Seal => Payload::Seal { band_groups: self.band_groups },
         }
     }
 
@@ -353,6 +378,28 @@ impl Units {
         let units = keyed.len();
         let absent = keyed.absent(groups.units_of(group, units));
         Payload::Group(GroupPayload { group, groups, units, absent })
+    }
+
+    fn members(&self, key: UnitKey) -> Payload {
+        let (number, signed) = (key.ordinal, self.table(Stage::Sign));
+        let units = signed.len();
+        let span = match key.stage {
+            Stage::Compare => 0..units,
+            _ => MemberGroups::of(units).units_of(number),
+        };
+        let source_of = |ordinal| self.source_of(UnitKey { stage: Stage::Prepare, ordinal });
+        let sources = match key.stage {
+            Stage::Collect => span.clone().filter_map(source_of).map(|at| at as u32).collect(),
+            _ => Vec::new(),
+        };
+        let absent = signed.absent(span);
+        Payload::Members(MembersPayload {
+            number,
+            units,
+            absent,
+            band_groups: self.band_groups,
+            sources,
+        })
     }
 
     fn range(&self, key: UnitKey, keyed: Stage, groups: KeyGroups, budget_bytes: u64) -> Payload {

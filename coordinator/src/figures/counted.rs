@@ -104,6 +104,15 @@ impl Counted {
             | Counter::DistinctKeys
             | Counter::Duplicates
             | Counter::StagedJsonBytes
+            | Counter::Signed
+            | Counter::Unsigned
+            | Counter::BandGroups
+            | Counter::Connected
+            | Counter::Components
+            | Counter::Compared
+            | Counter::Dissimilar
+            | Counter::NearDuplicates
+            | Counter::Clusters
             | Counter::Shards
             | Counter::OtherNames => {}
         }

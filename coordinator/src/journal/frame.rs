@@ -23,7 +23,7 @@ const MAGIC: [u8; 8] = *b"THRSHJNL";
 /// Version of everything in a state directory: the journal, and the files that units leave for each
 /// other. Raise it if one of them changes, so that a job that another version started is refused
 /// instead of misread. Every version has the same header.
-pub const STATE_VERSION: u32 = 8;
+pub const STATE_VERSION: u32 = 9;
 pub(super) const HEADER_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 12;
 /// Number of bytes read at once.
@@ -178,6 +178,13 @@ impl FrameReader {
         self.offset = payload_at + length as u64;
         let payload = window_part(&self.window, self.window_at, payload_at, length);
         Ok(Some(self.unpacker.records(payload)))
+    }
+
+    /// Moves behind the next frame without unpacking its records; `false` if no whole frame follows.
+    pub(super) fn skip_frame(&mut self) -> io::Result<bool> {
+        let Some(length) = self.check_frame(self.offset)? else { return Ok(false) };
+        self.offset += (FRAME_HEAD_BYTES + length) as u64;
+        Ok(true)
     }
 
     /// Returns what follows the last frame that was read.

@@ -135,7 +135,8 @@ fn read_head(
     let mut reader = open_segment(files, epoch)?;
     let opened = first_record(files, epoch, &mut reader)?;
     let read = |e| io_error(files, "read", epoch, e);
-    while reader.next_frame().map_err(read)?.is_some() {}
+    // What is in the frames is read once, by the replay.
+    while reader.skip_frame().map_err(read)? {}
     match reader.ending().map_err(read)? {
         Ending::Whole | Ending::Torn => Ok(opened.map(|opened| (opened, reader.offset()))),
         Ending::Damaged { next_frame } => {

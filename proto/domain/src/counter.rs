@@ -66,6 +66,24 @@ pub enum Counter {
         /// What is counted of the documents.
         measure: Measure,
     },
+    /// SIGN: documents that are compared.
+    Signed,
+    /// SIGN: documents too short to have a shingle, which are not compared.
+    Unsigned,
+    /// RESOLVE-BANDS: groups of documents that have a band in common.
+    BandGroups,
+    /// CONNECT: documents that have a band in common with another one.
+    Connected,
+    /// CONNECT: groups of documents that are connected by common bands.
+    Components,
+    /// COMPARE: pairs of documents that were compared.
+    Compared,
+    /// COMPARE: compared pairs that are not similar enough.
+    Dissimilar,
+    /// COMPARE: documents that are near-duplicates of a kept one.
+    NearDuplicates,
+    /// COMPARE: kept documents that have near-duplicates.
+    Clusters,
     /// LAYOUT: shards to publish.
     Shards,
     /// PUBLISH: documents of a slice.
@@ -145,6 +163,15 @@ impl Counter {
             Self::Language { language, measure } => {
                 format!("language/{language}/{}", measure.name())
             }
+            Self::Signed => "documents/signed".to_owned(),
+            Self::Unsigned => "documents/unsigned".to_owned(),
+            Self::BandGroups => "groups".to_owned(),
+            Self::Connected => "connected".to_owned(),
+            Self::Components => "components".to_owned(),
+            Self::Compared => "pairs/compared".to_owned(),
+            Self::Dissimilar => "pairs/dissimilar".to_owned(),
+            Self::NearDuplicates => "near_duplicates".to_owned(),
+            Self::Clusters => "clusters".to_owned(),
             Self::Shards => "shards".to_owned(),
             Self::Slice { slice, measure } => format!("slice/{slice}/{}", measure.name()),
             Self::OtherNames => "other_names".to_owned(),
@@ -218,6 +245,15 @@ mod tests {
             (language(Measure::TextBytes), "language/de/bytes"),
             (language(Measure::JsonBytes), "language/de/json_bytes"),
             (language(Measure::Tokens), "language/de/tokens"),
+            (Counter::Signed, "documents/signed"),
+            (Counter::Unsigned, "documents/unsigned"),
+            (Counter::BandGroups, "groups"),
+            (Counter::Connected, "connected"),
+            (Counter::Components, "components"),
+            (Counter::Compared, "pairs/compared"),
+            (Counter::Dissimilar, "pairs/dissimilar"),
+            (Counter::NearDuplicates, "near_duplicates"),
+            (Counter::Clusters, "clusters"),
             (Counter::Shards, "shards"),
             (slice(Measure::Documents), "slice/c4/documents"),
             (slice(Measure::TextBytes), "slice/c4/bytes"),

@@ -20,6 +20,8 @@ pub struct KeySize {
 pub const LINE_KEY: KeySize = KeySize { memory_bytes: 93, file_bytes: 13 };
 /// The key of a document.
 pub const DOCUMENT_KEY: KeySize = KeySize { memory_bytes: 133, file_bytes: 21 };
+/// The key of a band of a document.
+pub const BAND_KEY: KeySize = LINE_KEY;
 
 /// Returns the number of key ranges, by the formula above.
 pub fn key_ranges(keys: u64, bytes_per_key: u64, budget_bytes: u64) -> u64 {

@@ -15,6 +15,7 @@ pub mod escape;
 mod job_state;
 mod key_budget;
 mod key_groups;
+mod member_groups;
 mod random;
 mod stage;
 mod status;
@@ -26,8 +27,9 @@ pub use coordination::{CoordinatorOpened, Directive, PreviousEpoch, RegisterRequ
 pub use counter::{Bucket, Counter, CounterValue, Measure};
 pub use damage::is_of_input;
 pub use job_state::JobState;
-pub use key_budget::{DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
+pub use key_budget::{BAND_KEY, DOCUMENT_KEY, KeySize, LINE_KEY, key_ranges};
 pub use key_groups::{KeyGroups, MAX_GROUP_UNITS};
+pub use member_groups::MemberGroups;
 pub use random::SplitMix64;
 pub use stage::Stage;
 pub use status::{
@@ -37,5 +39,5 @@ pub use timestamp::Timestamp;
 pub use unit::{AttemptRef, UnitKey, UnitNameError};
 pub use work::{
     Accounting, Count, Done, Failure, FailureClass, GroupPayload, LayoutPayload, Lease, Listed,
-    Outcome, Payload, PlannedUnit, RangePayload, Report,
+    MembersPayload, Outcome, Payload, PlannedUnit, RangePayload, Report,
 };

@@ -30,17 +30,33 @@ pub enum Stage {
     ResolveDocuments = 8,
     /// As [`Stage::CombineLines`], for documents.
     CombineDocuments = 9,
+    /// The units of PREPARE: computes the band keys of the documents that are left. There are none
+    /// if no source compares near-duplicates.
+    Sign = 10,
+    /// As [`Stage::GatherLines`], for band keys.
+    GatherBands = 11,
+    /// Gang, one key range per unit: finds documents that have a band in common.
+    ResolveBands = 12,
+    /// Gang, one unit: connects these documents to components.
+    Connect = 13,
+    /// One unit per group of PREPARE units: collects what the comparison needs of each document
+    /// that is in a component.
+    Collect = 14,
+    /// One unit per part of the components: compares their documents, and decides which are removed.
+    Compare = 15,
+    /// One unit per group of PREPARE units: joins what was decided about its documents in one file.
+    Decide = 16,
     /// One unit per source: cuts the remaining documents into shards.
-    Layout = 10,
+    Layout = 17,
     /// One unit per shard: writes it.
-    Publish = 11,
+    Publish = 18,
     /// One unit: writes the manifest and the report.
-    Seal = 12,
+    Seal = 19,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 19] = [
         Self::List,
         Self::Lines,
         Self::GatherLines,
@@ -50,6 +66,13 @@ impl Stage {
         Self::GatherDocuments,
         Self::ResolveDocuments,
         Self::CombineDocuments,
+        Self::Sign,
+        Self::GatherBands,
+        Self::ResolveBands,
+        Self::Connect,
+        Self::Collect,
+        Self::Compare,
+        Self::Decide,
         Self::Layout,
         Self::Publish,
         Self::Seal,
@@ -67,6 +90,13 @@ impl Stage {
             Self::GatherDocuments => "gather-documents",
             Self::ResolveDocuments => "resolve-documents",
             Self::CombineDocuments => "combine-documents",
+            Self::Sign => "sign",
+            Self::GatherBands => "gather-bands",
+            Self::ResolveBands => "resolve-bands",
+            Self::Connect => "connect",
+            Self::Collect => "collect",
+            Self::Compare => "compare",
+            Self::Decide => "decide",
             Self::Layout => "layout",
             Self::Publish => "publish",
             Self::Seal => "seal",
@@ -86,7 +116,9 @@ impl Stage {
     /// Returns whether a unit of the stage needs all ranks of a worker at once.
     pub const fn is_gang(self) -> bool {
         match self {
-            Self::ResolveLines | Self::ResolveDocuments => true,
+            Self::ResolveLines | Self::ResolveDocuments | Self::ResolveBands | Self::Connect => {
+                true
+            }
             Self::List
             | Self::Lines
             | Self::GatherLines
@@ -94,6 +126,11 @@ impl Stage {
             | Self::Prepare
             | Self::GatherDocuments
             | Self::CombineDocuments
+            | Self::Sign
+            | Self::GatherBands
+            | Self::Collect
+            | Self::Compare
+            | Self::Decide
             | Self::Layout
             | Self::Publish
             | Self::Seal => false,

@@ -35,12 +35,24 @@ pub enum Payload {
     },
     /// GATHER and COMBINE: a group of units of the keyed stage.
     Group(GroupPayload),
-    /// RESOLVE-LINES and RESOLVE-DOCUMENTS: a part of the key space.
+    /// RESOLVE: a part of the key space. CONNECT: all of it.
     Range(RangePayload),
+    /// SIGN: the bytes that LIST planned, and where the verdicts on documents are.
+    Sign {
+        /// The bytes that LIST planned.
+        inputs: Vec<u8>,
+        /// How the keys of documents were put together.
+        document_groups: KeyGroups,
+    },
+    /// COLLECT, COMPARE and DECIDE: a group of PREPARE units, or a part of the components.
+    Members(MembersPayload),
     /// LAYOUT: the units of one source.
     Layout(LayoutPayload),
     /// SEAL: the whole job; the report is rendered when the lease is sent.
-    Seal,
+    Seal {
+        /// How band keys were put together.
+        band_groups: KeyGroups,
+    },
 }
 
 /// Neighbouring units of the keyed stage.
@@ -71,6 +83,21 @@ pub struct RangePayload {
     pub budget_bytes: u64,
 }
 
+/// A group of PREPARE units, or a part of the components that their documents are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembersPayload {
+    /// Position of the group or the part.
+    pub number: u32,
+    /// Number of PREPARE units of the job.
+    pub units: u32,
+    /// Ordinals of the SIGN units of the group, or of all for a part, that wrote no keys.
+    pub absent: Vec<u32>,
+    /// How band keys were put together.
+    pub band_groups: KeyGroups,
+    /// For each unit of a group, the position of its source in the job file.
+    pub sources: Vec<u32>,
+}
+
 /// The PREPARE units of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayoutPayload {
@@ -89,6 +116,9 @@ pub struct LayoutPayload {
     pub job_units: u32,
     /// Ordinals of the job's PREPARE units that wrote no files.
     pub job_absent: Vec<u32>,
+    /// How band keys were put together; without key ranges, nothing was decided about
+    /// near-duplicates.
+    pub band_groups: KeyGroups,
 }
 
 /// A unit of a later stage, as a LIST or LAYOUT unit planned it.

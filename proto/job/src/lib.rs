@@ -15,6 +15,7 @@ mod corpus;
 mod key_memory;
 mod model_choice;
 mod models;
+mod near;
 mod output;
 mod places;
 mod renamed;
@@ -38,6 +39,7 @@ pub use corpus::{SampleSpec, SelectSpec, slices_in_recipe};
 pub use key_memory::KeyMemory;
 pub use model_choice::ModelChoice;
 pub use models::{ClassifierSpec, MissingModel, PerplexitySpec, TokensSpec};
+pub use near::{NearAction, NearPreset, NearSpec, Preference, ShinglesSpec, Survivors, Verify};
 pub use output::{
     DroppedRows, Folders, Format, OutputSpec, Schema, SplitBy, SplitsSpec, TokenFormat,
     TokensOutputSpec, Validation,
@@ -177,6 +179,7 @@ fn default_table() -> Table {
 fn keys_without_default() -> Vec<String> {
     let mut keys = thresher_filters::keys_without_default();
     keys.extend(["source.steps", "source.sample", "command.files"].map(str::to_owned));
+    keys.extend(["shingles", "bands", "rows", "threshold"].map(|key| format!("near.{key}")));
     keys
 }
 

@@ -8,6 +8,7 @@ use super::checks::{check_name, require};
 use super::commands::CommandSpec;
 use super::corpus::{SampleSpec, SelectSpec};
 use super::key_memory::KeyMemory;
+use super::near::NearSpec;
 use super::output::OutputSpec;
 use super::s3::S3Spec;
 use super::slice::{Slice, Step, StepsSpec};
@@ -36,6 +37,7 @@ pub struct JobSpec {
     pub stackexchange: StackExchangeSpec,
     pub arxiv: ArxivSpec,
     pub dedup: DedupSpec,
+    pub near: NearSpec,
     pub language: LanguageSpec,
     pub perplexity: PerplexitySpec,
     pub classifier: ClassifierSpec,
@@ -308,6 +310,7 @@ impl JobSpec {
         recipe.units = defaults;
         recipe.dedup.memory = KeyMemory::Auto;
         recipe.dedup.lines.keep_text = KeepText::Auto;
+        recipe.near.max_removed_share = 0.0;
         recipe.stackexchange.sort_memory = Bytes(0);
         recipe.s3 = S3Spec::default();
         recipe
@@ -395,6 +398,7 @@ impl JobSpec {
         self.check_places()?;
         self.check_models()?;
         self.check_output()?;
+        self.check_near()?;
         self.s3.check()?;
         self.check_numbers()
     }

@@ -60,6 +60,15 @@ impl From<CounterValue> for pb::CounterValue {
                 let measure = pb::Measure::from(measure).into();
                 Wire::Language(pb::LanguageCounter { language, measure })
             }
+            Counter::Signed => plain(Plain::Signed),
+            Counter::Unsigned => plain(Plain::Unsigned),
+            Counter::BandGroups => plain(Plain::BandGroups),
+            Counter::Connected => plain(Plain::Connected),
+            Counter::Components => plain(Plain::Components),
+            Counter::Compared => plain(Plain::Compared),
+            Counter::Dissimilar => plain(Plain::Dissimilar),
+            Counter::NearDuplicates => plain(Plain::NearDuplicates),
+            Counter::Clusters => plain(Plain::Clusters),
             Counter::Shards => plain(Plain::Shards),
             Counter::Slice { slice, measure } => {
                 let measure = pb::Measure::from(measure).into();
@@ -112,6 +121,15 @@ fn plain(number: i32) -> Result<Counter, MalformedMessage> {
         Plain::DamagedCharacters => Counter::DamagedCharacters,
         Plain::DamagedInputs => Counter::DamagedInputs,
         Plain::StagedJsonBytes => Counter::StagedJsonBytes,
+        Plain::Signed => Counter::Signed,
+        Plain::Unsigned => Counter::Unsigned,
+        Plain::BandGroups => Counter::BandGroups,
+        Plain::Connected => Counter::Connected,
+        Plain::Components => Counter::Components,
+        Plain::Compared => Counter::Compared,
+        Plain::Dissimilar => Counter::Dissimilar,
+        Plain::NearDuplicates => Counter::NearDuplicates,
+        Plain::Clusters => Counter::Clusters,
         Plain::Shards => Counter::Shards,
         Plain::OtherNames => Counter::OtherNames,
     })
@@ -174,6 +192,15 @@ mod tests {
             Counter::DamagedInputs,
             Counter::DamagedInput { input: label() },
             Counter::StagedJsonBytes,
+            Counter::Signed,
+            Counter::Unsigned,
+            Counter::BandGroups,
+            Counter::Connected,
+            Counter::Components,
+            Counter::Compared,
+            Counter::Dissimilar,
+            Counter::NearDuplicates,
+            Counter::Clusters,
             Counter::Shards,
             Counter::OtherNames,
         ];
@@ -197,8 +224,8 @@ mod tests {
             assert_eq!(CounterValue::try_from(sent), Ok(counted));
         }
         plain.sort_unstable();
-        assert_eq!(plain, (1..=16).collect::<Vec<_>>(), "a new counter belongs into the list");
-        assert!(pb::PlainCounter::try_from(17).is_err(), "a new counter belongs into the list");
+        assert_eq!(plain, (1..=25).collect::<Vec<_>>(), "a new counter belongs into the list");
+        assert!(pb::PlainCounter::try_from(26).is_err(), "a new counter belongs into the list");
     }
 
     #[test]
@@ -210,7 +237,7 @@ mod tests {
         for counter in [
             None,
             Some(Wire::Plain(0)),
-            Some(Wire::Plain(17)),
+            Some(Wire::Plain(26)),
             Some(Wire::Language(language(0))),
             Some(Wire::Language(language(5))),
             Some(Wire::Slice(slice(0))),

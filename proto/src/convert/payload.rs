@@ -1,7 +1,9 @@
 //! Leases for workers, with their payloads encoded.
 
 use prost::Message as _;
-use thresher_domain::{GroupPayload, KeyGroups, LayoutPayload, Lease, Payload, RangePayload};
+use thresher_domain::{
+    GroupPayload, KeyGroups, LayoutPayload, Lease, MembersPayload, Payload, RangePayload,
+};
 
 use crate::pb;
 
@@ -49,14 +51,29 @@ fn encode(payload: Payload, report: impl FnOnce() -> SealReport) -> Vec<u8> {
             let groups = Some(groups.into());
             pb::RangeUnit { range, groups, units, absent, budget_bytes }.encode_to_vec()
         }
-        Payload::Layout(layout) => {
-            let LayoutPayload { source, first_unit, units, absent, groups, job_units, job_absent } =
-                layout;
-            let groups = Some(groups.into());
-            pb::LayoutUnit { source, first_unit, units, absent, groups, job_units, job_absent }
-                .encode_to_vec()
+        Payload::Sign { inputs, document_groups } => {
+            pb::SignUnit { inputs, document_groups: Some(document_groups.into()) }.encode_to_vec()
         }
-        Payload::Seal => {
+        Payload::Members(members) => {
+            let MembersPayload { number, units, absent, band_groups, sources } = members;
+            let band_groups = Some(band_groups.into());
+            pb::MembersUnit { number, units, absent, band_groups, sources }.encode_to_vec()
+        }
+        Payload::Layout(layout) => {
+            let LayoutPayload { source, first_unit, units, absent, .. } = layout;
+            pb::LayoutUnit {
+                source,
+                first_unit,
+                units,
+                absent,
+                groups: Some(layout.groups.into()),
+                job_units: layout.job_units,
+                job_absent: layout.job_absent,
+                band_groups: Some(layout.band_groups.into()),
+            }
+            .encode_to_vec()
+        }
+        Payload::Seal { band_groups } => {
             let SealReport { json, markdown, units, absent, shards, absent_shards } = report();
             pb::SealUnit {
                 report_json: json,
@@ -65,6 +82,7 @@ fn encode(payload: Payload, report: impl FnOnce() -> SealReport) -> Vec<u8> {
                 absent,
                 shards,
                 absent_shards,
+                band_groups: Some(band_groups.into()),
             }
             .encode_to_vec()
         }
@@ -96,18 +114,22 @@ mod tests {
         lease_to_wire(lease, || SealReport { json: "{}".to_owned(), ..SealReport::default() })
     }
 
+    fn seal() -> Payload {
+        Payload::Seal { band_groups: KeyGroups::NONE }
+    }
+
     #[test]
     fn a_payload_is_the_message_that_workers_read() {
         let list = wire(Payload::List { source: 3 }, None);
         assert_eq!(pb::ListUnit::decode(list.payload.as_slice()), Ok(pb::ListUnit { source: 3 }));
         assert_eq!(wire(Payload::Planned(vec![7]), None).payload, [7]);
-        let seal = wire(Payload::Seal, None).payload;
-        assert_eq!(pb::SealUnit::decode(seal.as_slice()).unwrap().report_json, "{}");
+        let sealed = wire(seal(), None).payload;
+        assert_eq!(pb::SealUnit::decode(sealed.as_slice()).unwrap().report_json, "{}");
     }
 
     #[test]
     fn a_start_that_must_be_immediate_differs_from_one_without_a_limit() {
-        let limit = |millis| wire(Payload::Seal, millis).start_within_millis;
+        let limit = |millis| wire(seal(), millis).start_within_millis;
         assert_eq!([limit(None), limit(Some(0)), limit(Some(2))], [0, 1, 2]);
     }
 }

@@ -27,6 +27,7 @@ const LISTING_FIXED: u32 = 12;
 #[derive(Clone, Debug)]
 pub(crate) struct SourceTruth {
     pub(crate) needs_lines: bool,
+    pub(crate) compares_near: bool,
     pub(crate) inputs: Vec<InputTruth>,
     pub(crate) list_fate: Fate,
 }
@@ -66,6 +67,7 @@ impl Truth {
             let inputs = dice.random_range(0..14);
             SourceTruth {
                 needs_lines: dice.random_bool(0.6),
+                compares_near: dice.random_bool(0.4),
                 list_fate: fate(&mut dice, 0.1),
                 inputs: (0..inputs)
                     .map(|_| {
@@ -94,6 +96,7 @@ impl Truth {
                 key_memory_bytes: fixed_memory,
                 bytes_per_line_key: dice.random_range(1..10),
                 bytes_per_document_key: dice.random_range(1..10),
+                bytes_per_band_key: dice.random_range(1..10),
                 ..Limits::default()
             },
             bad_shards: if sick && dice.random_bool(0.2) { dice.random_range(2..6) } else { 0 },
@@ -104,6 +107,7 @@ impl Truth {
         let source = |(i, source): (usize, &SourceTruth)| SourcePlan {
             name: format!("source{i}"),
             needs_lines: source.needs_lines,
+            compares_near: source.compares_near,
         };
         JobPlan {
             name: "simulated".to_owned(),
@@ -145,6 +149,13 @@ impl Truth {
             | Stage::GatherDocuments
             | Stage::ResolveDocuments
             | Stage::CombineDocuments
+            | Stage::Sign
+            | Stage::GatherBands
+            | Stage::ResolveBands
+            | Stage::Connect
+            | Stage::Collect
+            | Stage::Compare
+            | Stage::Decide
             | Stage::Layout
             | Stage::Seal => Fate::Succeeds,
         }

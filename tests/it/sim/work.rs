@@ -4,7 +4,7 @@
 use prost::Message as _;
 use thresher_domain::{
     Accounting, Done, Failure, FailureClass, GroupPayload, KeyGroups, LayoutPayload, Lease, Listed,
-    Outcome, Payload, PlannedUnit, RangePayload, Stage, UnitKey,
+    MemberGroups, MembersPayload, Outcome, Payload, PlannedUnit, RangePayload, Stage, UnitKey,
 };
 use thresher_proto::convert::key_groups;
 use thresher_proto::pb::PublishUnit;
@@ -64,7 +64,9 @@ pub(crate) fn run(truth: &Truth, files: &Files, lease: &Lease) -> End {
 /// What LIST planned; nothing for units of other stages.
 fn planned_inputs(payload: &Payload) -> &[u8] {
     match payload {
-        Payload::Planned(bytes) | Payload::Prepare { inputs: bytes, .. } => bytes,
+        Payload::Planned(bytes)
+        | Payload::Prepare { inputs: bytes, .. }
+        | Payload::Sign { inputs: bytes, .. } => bytes,
         _ => &[],
     }
 }
@@ -99,6 +101,19 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> 
             done.keys = input.keys;
         }
         Payload::Group(group) => read_group(&mut read, stage, group)?,
+        Payload::Sign { inputs, document_groups } => {
+            let (source, input) = truth.input(inputs);
+            assert!(truth.sources[source].compares_near, "{unit:?} has nothing to compare");
+            read(Stage::Prepare, unit.key.ordinal)?;
+            read_verdicts(&mut read, DOCUMENTS, *document_groups, unit.key.ordinal)?;
+            done.keys = input.keys;
+        }
+        Payload::Members(members) => read_members(&mut read, stage, members)?,
+        Payload::Range(range) if stage == Stage::Connect => {
+            for number in 0..range.groups.ranges {
+                read(Stage::ResolveBands, number)?;
+            }
+        }
         Payload::Range(range) => {
             read_range(&mut read, around(stage), range)?;
             hash.update(&range.groups.ranges.to_le_bytes());
@@ -107,11 +122,12 @@ fn succeed(truth: &Truth, files: &Files, lease: &Lease) -> Result<End, UnitKey> 
             for unit in layout.first_unit..layout.first_unit + layout.units {
                 if !layout.absent.contains(&unit) {
                     read_verdicts(&mut read, DOCUMENTS, layout.groups, unit)?;
+                    read_decisions(&mut read, layout.band_groups, layout.job_units, unit)?;
                 }
             }
             planned = shards(truth, layout);
         }
-        Payload::Seal => {
+        Payload::Seal { .. } => {
             for (shard, _) in files.of_stage(Stage::Publish) {
                 read(Stage::Publish, shard)?;
             }
@@ -139,6 +155,7 @@ fn read_shard(read: &mut impl Reads, payload: &[u8]) -> Result<(), UnitKey> {
     }
     for ordinal in units() {
         read_verdicts(read, DOCUMENTS, key_groups(shard.groups), ordinal)?;
+        read_decisions(read, key_groups(shard.band_groups), shard.job_units, ordinal)?;
     }
     Ok(())
 }
@@ -157,6 +174,43 @@ fn read_group(read: &mut impl Reads, stage: Stage, group: &GroupPayload) -> Resu
         }
     }
     Ok(())
+}
+
+/// Reads for COLLECT the documents, the keys and the labels of a group, for COMPARE what all groups
+/// collected, and for DECIDE what all parts decided.
+fn read_members(
+    read: &mut impl Reads,
+    stage: Stage,
+    members: &MembersPayload,
+) -> Result<(), UnitKey> {
+    let groups = MemberGroups::of(members.units);
+    match stage {
+        Stage::Collect => {
+            read(Stage::Connect, 0)?;
+            let units = groups.units_of(members.number);
+            assert_eq!(members.sources.len(), units.len());
+            for ordinal in units.filter(|ordinal| !members.absent.contains(ordinal)) {
+                read(Stage::Prepare, ordinal)?;
+                read(Stage::Sign, ordinal)?;
+            }
+            Ok(())
+        }
+        Stage::Compare => (0..groups.groups()).try_for_each(|group| read(Stage::Collect, group)),
+        _ => (0..groups.parts()).try_for_each(|part| read(Stage::Compare, part)),
+    }
+}
+
+/// Reads what was decided about the near-duplicates of a unit.
+fn read_decisions(
+    read: &mut impl Reads,
+    band_groups: KeyGroups,
+    units: u32,
+    unit: u32,
+) -> Result<(), UnitKey> {
+    match band_groups.ranges {
+        0 => Ok(()),
+        _ => read(Stage::Decide, MemberGroups::of(units).group_of(unit)),
+    }
 }
 
 /// Reads the keys of all groups, or of all units if they are not gathered.
@@ -195,8 +249,19 @@ const DOCUMENTS: Around = Around {
     combined: Stage::CombineDocuments,
 };
 
+const BANDS: Around = Around {
+    keyed: Stage::Sign,
+    gathered: Stage::GatherBands,
+    resolved: Stage::ResolveBands,
+    combined: Stage::Connect,
+};
+
 fn around(stage: Stage) -> Around {
-    if stage < Stage::Prepare { LINES } else { DOCUMENTS }
+    match stage {
+        _ if stage < Stage::Prepare => LINES,
+        _ if stage < Stage::Sign => DOCUMENTS,
+        _ => BANDS,
+    }
 }
 
 /// Reads what was decided about a unit.
@@ -223,6 +288,8 @@ fn shards(truth: &Truth, layout: &LayoutPayload) -> Vec<PlannedUnit> {
         last_unit: end.min(first_unit + truth.units_per_shard),
         absent: layout.absent.clone(),
         groups: Some(layout.groups.into()),
+        job_units: layout.job_units,
+        band_groups: Some(layout.band_groups.into()),
         ..PublishUnit::default()
     };
     let planned = |unit: PublishUnit| PlannedUnit { payload: unit.encode_to_vec(), cost_bytes: 1 };

@@ -17,15 +17,24 @@
 
 mod codec;
 pub mod compare;
+pub mod connect;
 mod decision;
 pub mod decisions;
 mod document;
+pub mod edges;
+pub mod labels;
 mod member;
 pub mod members_file;
+mod pairs;
 pub mod runs;
 mod scratch;
+#[cfg(test)]
+mod testing;
 
+pub use connect::ConnectError;
 pub use decision::{Decision, Outcome, Removal};
 pub use document::Document;
+pub use edges::EDGE_FILE;
+pub use labels::{LABEL_FILE, Label, LabelFile, LabelSummary};
 pub use member::{Evidence, Head, Member, TextEvidence};
 pub use scratch::ScratchError;

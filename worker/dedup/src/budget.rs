@@ -12,8 +12,8 @@ use super::key::HashKey;
 const _: () = assert!(memory_bytes_per_key::<u64>() == LINE_KEY.memory_bytes);
 const _: () = assert!(memory_bytes_per_key::<u128>() == DOCUMENT_KEY.memory_bytes);
 
-/// Divisor of a rank's budget that gives the part for verdicts until they are written.
-pub(super) const VERDICT_SHARE: u64 = 4;
+/// Divisor of a rank's budget that gives the part for what was found until it is written.
+pub(super) const RESULT_SHARE: u64 = 4;
 
 /// Returns the memory of one key at a rank during a round: its message at the sender and at the
 /// owner, the owner's table, and a verdict going out and coming in.
@@ -37,5 +37,5 @@ pub(super) const fn with_slack(bytes: u64) -> u64 {
 }
 
 const fn memory_bytes_per_key<K: HashKey>() -> u64 {
-    with_slack(round_bytes_per_key::<K>()) * VERDICT_SHARE / (VERDICT_SHARE - 1)
+    with_slack(round_bytes_per_key::<K>()) * RESULT_SHARE / (RESULT_SHARE - 1)
 }

@@ -9,35 +9,34 @@
 //! and is the same on all ranks. The keys of the next round are read while this one is exchanged
 //! and decided. Before each collective the ranks agree that none has failed, so that a damaged file
 //! ends the gang unit on every rank, with its own error on one. The caller names and publishes the
-//! output; a retry needs a new world.
+//! output; a retry needs a new world. [`groups`] goes the first half of the way: it leaves the keys
+//! at their owners.
 //!
 //! Invariant: the set of drops is a function of the key files and the policy alone. Every key sent
 //! is decided once and every drop decided arrives, or the result is an error.
 
+mod error;
+pub mod groups;
 mod round;
+mod rounds;
 mod source;
 
 use std::io::{self, Write};
-use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::thread::{self, ScopedJoinHandle};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
-use self::round::{Outbox, Round};
-use self::source::{KeySource, open_own};
-use super::budget::{VERDICT_SHARE, ahead_bytes_per_key, round_bytes_per_key, with_slack};
+pub use self::error::ResolveError;
+use self::round::{Round, position_of};
+use self::rounds::{RangeOfKeys, Rounds, all_arrived};
+use super::budget::RESULT_SHARE;
 use super::key::HashKey;
+use super::key_file::unmark;
 use super::position::{KeyRange, Policy, Span};
 use super::verdict_file::VerdictFileWriter;
 use super::verdicts::VerdictFileName;
-use crate::comm::local::{RankFailure, WorldFailure, run_local};
-use crate::comm::{CommError, Communicator};
-use thresher_formats::blocks::BlocksError;
-
-/// Smallest budget; with less, a round would hold only a few dozen keys.
-const MIN_BUDGET_BYTES: u64 = 4 << 10;
+use crate::comm::Communicator;
+use crate::comm::agreement::{agree, run_on_threads};
 
 /// The key file of one unit, or the file with the keys of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,84 +113,6 @@ pub struct ResolveTally {
     pub dropped: u64,
 }
 
-/// Why a range was not resolved.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// A unit's key file cannot be read; the unit has to run again.
-    #[error("failed to read the keys of unit `{unit}`: {source}")]
-    KeyFile {
-        /// The unit.
-        unit: u32,
-        /// What is wrong with its file.
-        source: BlocksError,
-    },
-    /// The keys of a group cannot be read; they have to be gathered again.
-    #[error("failed to read the keys of group `{group}`: {source}")]
-    GroupFile {
-        /// The group.
-        group: u32,
-        /// What is wrong with its file.
-        source: BlocksError,
-    },
-    /// A key file belongs to another unit.
-    #[error("`{}` holds the keys of unit `{found}`, expected `{expected}`", file.display())]
-    WrongUnit {
-        /// The key file.
-        file: PathBuf,
-        /// The unit that the task names.
-        expected: u32,
-        /// The unit in the file.
-        found: u32,
-    },
-    /// The task names two key files for one unit.
-    #[error("unit `{unit}` has two key files")]
-    UnitTwice {
-        /// The unit.
-        unit: u32,
-    },
-    /// The ranks were given different tasks.
-    #[error(
-        "the ranks do not have the same task\n\nhint: the launcher mixed two gang units or versions"
-    )]
-    TasksDiffer,
-    /// The verdict file could not be written.
-    #[error("failed to write the verdict file: {0}")]
-    Output(#[source] io::Error),
-    /// Another rank failed; its own error says why.
-    #[error("rank `{rank}` failed\n\nhint: see that rank's error")]
-    OtherRank {
-        /// The highest rank that failed.
-        rank: usize,
-    },
-    /// A rank received bytes that are not a message of this exchange.
-    #[error("rank `{from}` sent an invalid message")]
-    Message {
-        /// The sender.
-        from: usize,
-    },
-    /// Keys or verdicts were lost on the way.
-    #[error("`{sent}` {what} were sent and `{received}` arrived")]
-    Lost {
-        /// What was counted: keys or verdicts.
-        what: &'static str,
-        /// Number counted by the senders.
-        sent: u64,
-        /// Number counted by the receivers.
-        received: u64,
-    },
-    /// A rank on a thread panicked, which is a defect of this program.
-    #[error("rank `{rank}` panicked: {message}")]
-    Panicked {
-        /// The rank.
-        rank: usize,
-        /// The message of the panic.
-        message: String,
-    },
-    /// The ranks can no longer communicate.
-    #[error(transparent)]
-    Comm(#[from] CommError),
-}
-
 /// Resolves one key range together with the other ranks of the world, writes the drops of this
 /// rank's units to `out`, and returns it with the tally. The file must get the name that
 /// [`verdict_file_name`] returns.
@@ -200,65 +121,60 @@ pub fn resolve<K: HashKey, C: Communicator + ?Sized, W: Write>(
     task: &ResolveTask<'_>,
     out: W,
 ) -> Result<(W, ResolveTally), ResolveError> {
-    check_same_task::<K>(comm, task)?;
-    let opened = open_own::<K>((comm.rank(), comm.size()), task.key_files, task.range);
-    let files = agree(comm, opened)?;
-    let rounds = count_rounds(comm, &files, task)?;
+    let ResolveTask { key_files, range, policy, budget_bytes } = *task;
+    let rule = &[policy as u64];
+    let rounds = Rounds::<K>::open(comm, &RangeOfKeys { key_files, range, budget_bytes, rule })?;
 
-    let name = verdict_file_name(comm, task.range);
-    let units = files.iter().flat_map(KeySource::units).collect();
-    let pending_bytes = task.budget_bytes / VERDICT_SHARE;
-    let about = (task.range, task.policy);
-    let opened = VerdictFileWriter::new(out, about, (name.rank, name.world), units, pending_bytes);
+    let name = verdict_file_name(comm, range);
+    let pending_bytes = budget_bytes / RESULT_SHARE;
+    let ranks = (name.rank, name.world);
+    let opened = VerdictFileWriter::new(out, (range, policy), ranks, rounds.units(), pending_bytes);
     let mut verdicts = agree(comm, opened.map_err(ResolveError::Output))?;
 
-    let spans: Vec<Span> =
-        (0..rounds).filter_map(|index| task.range.span().slice(index, rounds)).collect();
-    let owners = Owners { group_units: task.key_files.group_units(), ranks: comm.size() };
-    let mut round = Round::new(owners);
-    let mut outbox = Outbox::new(comm.size());
-    let mut filled = match spans.first() {
-        Some(first) => outbox.fill(&files, *first),
-        None => Ok(()),
-    };
-    for (index, span) in spans.iter().enumerate() {
-        agree(comm, filled)?;
-        round.take(&mut outbox);
-        let (files, outbox) = (&files, &mut outbox);
-        filled = thread::scope(|scope| {
-            let next = spans.get(index + 1).copied();
-            let ahead = next.map(|next| scope.spawn(move || outbox.fill(files, next)));
-            go_through::<K, C, W>(comm, &mut round, &mut verdicts, (*span, task.policy))?;
-            let joined = ahead.map_or(Ok(Ok(())), ScopedJoinHandle::join);
-            Ok::<_, ResolveError>(joined.unwrap_or_else(|panic| resume_unwind(panic)))
-        })?;
-    }
-    let tally = settle(comm, &round, verdicts.dropped())?;
+    let mut decided = Decided::default();
+    let counts = rounds.exchange(comm, |comm, round, span| {
+        let done = decide::<K>(round, (span, policy), &mut decided);
+        agree(comm, done)?;
+        round.exchange(comm)?;
+        let collected = round.collect(comm.rank(), &mut verdicts);
+        agree(comm, collected)
+    })?;
+    let keys = all_arrived(comm, "keys", (counts.sent, counts.received))?;
+    let distinct = comm.all_reduce_sum(decided.distinct)?;
+    let dropped = all_arrived(comm, "verdicts", (decided.dropped, verdicts.dropped()))?;
     let out = agree(comm, verdicts.finish().map_err(ResolveError::Output))?;
-    Ok((out, tally))
+    Ok((out, ResolveTally { keys, distinct, dropped }))
 }
 
-/// Does the part of a round that needs the other ranks: sends keys to their owners, and verdicts
-/// back.
-fn go_through<K: HashKey, C: Communicator + ?Sized, W: Write>(
-    comm: &mut C,
+/// What this rank has decided as the owner of keys.
+#[derive(Default)]
+struct Decided {
+    distinct: u64,
+    dropped: u64,
+}
+
+/// Decides about the keys that have arrived, and puts the positions to drop into the messages to
+/// the ranks of their units.
+fn decide<K: HashKey>(
     round: &mut Round,
-    verdicts: &mut VerdictFileWriter<W>,
     (span, policy): (Span, Policy),
+    decided: &mut Decided,
 ) -> Result<(), ResolveError> {
-    round.exchange(comm)?;
-    let decided = round.decide::<K>(span, policy);
-    agree(comm, decided)?;
-    round.exchange(comm)?;
-    let collected = round.collect(comm.rank(), verdicts);
-    agree(comm, collected)
-}
-
-impl ResolveError {
-    /// Returns whether it only says that another rank, with an error of its own, has failed.
-    pub fn is_echo(&self) -> bool {
-        matches!(self, Self::OtherRank { .. } | Self::Comm(CommError::RankLost { .. }))
+    let sorted = round.sorted::<K>(span)?;
+    for group in sorted.chunk_by(|a, b| K::untag(*a).0 == K::untag(*b).0) {
+        decided.distinct += 1;
+        let repeated = |tagged: &K::Tagged| unmark(K::untag(*tagged).1 as u32).1;
+        let drops = match policy {
+            Policy::KeepFirst => &group[1..],
+            Policy::DropAll if group.len() > 1 || repeated(&group[0]) => group,
+            Policy::DropAll => continue,
+        };
+        decided.dropped += drops.len() as u64;
+        for tagged in drops {
+            round.answer(position_of(K::untag(*tagged).1));
+        }
     }
+    Ok(())
 }
 
 /// Resolves one key range in a world of threads of this process. The budget is for all of them
@@ -270,117 +186,19 @@ pub fn resolve_on_threads<K: HashKey, W: Write + Send>(
 ) -> Result<(Vec<(VerdictFileName, W)>, ResolveTally), ResolveError> {
     let budget_bytes = task.budget_bytes / threads as u64;
     let task = ResolveTask { budget_bytes, ..*task };
-    let resolved = run_local(threads, |comm| {
+    let ranks = run_on_threads(threads, |comm| {
         let name = verdict_file_name(comm, task.range);
         let out = agree(comm, create(name).map_err(ResolveError::Output))?;
         let (out, tally) = resolve::<K, _, _>(comm, &task, out)?;
-        Ok(((name, out), tally))
-    });
-    match resolved {
-        Ok(ranks) => {
-            let tally = ranks.first().map(|(_, tally)| *tally).unwrap_or_default();
-            Ok((ranks.into_iter().map(|(file, _)| file).collect(), tally))
-        }
-        Err(WorldFailure { ranks }) => Err(first_cause(ranks)),
-    }
+        Ok::<_, ResolveError>(((name, out), tally))
+    })?;
+    let tally = ranks.first().map(|(_, tally)| *tally).unwrap_or_default();
+    Ok((ranks.into_iter().map(|(file, _)| file).collect(), tally))
 }
 
 /// Returns the name under which readers look for the file that this rank writes.
 pub fn verdict_file_name<C: Communicator + ?Sized>(comm: &C, range: KeyRange) -> VerdictFileName {
     VerdictFileName { range, rank: comm.rank() as u32, world: comm.size() as u32 }
-}
-
-/// Returns the first of all ranks' errors that does not only repeat another's.
-fn first_cause(ranks: Vec<(usize, RankFailure<ResolveError>)>) -> ResolveError {
-    let mut errors: Vec<ResolveError> = ranks
-        .into_iter()
-        .map(|(rank, failure)| match failure {
-            RankFailure::Error(error) => error,
-            RankFailure::Panic(message) => ResolveError::Panicked { rank, message },
-        })
-        .collect();
-    let cause = errors.iter().position(|error| !error.is_echo()).unwrap_or(0);
-    errors.swap_remove(cause)
-}
-
-/// Ends the exchange on every rank if one of them has an error.
-fn agree<T, C: Communicator + ?Sized>(
-    comm: &mut C,
-    result: Result<T, ResolveError>,
-) -> Result<T, ResolveError> {
-    let failed = if result.is_err() { comm.rank() as u64 + 1 } else { 0 };
-    let worst = comm.all_reduce_max(failed);
-    let value = result?;
-    match worst? {
-        0 => Ok(value),
-        rank => Err(ResolveError::OtherRank { rank: rank as usize - 1 }),
-    }
-}
-
-fn check_same_task<K: HashKey>(
-    comm: &mut (impl Communicator + ?Sized),
-    task: &ResolveTask<'_>,
-) -> Result<(), ResolveError> {
-    let mut units: Vec<u32> = task.key_files.files().iter().map(|file| file.unit).collect();
-    units.sort_unstable();
-    let mut hasher = Xxh3::new();
-    let group_units = task.key_files.group_units();
-    let (index, of) = (task.range.index(), task.range.of());
-    for number in [K::BYTES as u32, index, of, task.policy as u32, group_units] {
-        hasher.update(&number.to_le_bytes());
-    }
-    for unit in &units {
-        hasher.update(&unit.to_le_bytes());
-    }
-    let digest = hasher.digest();
-    let largest = comm.all_reduce_max(digest)?;
-    let smallest = !comm.all_reduce_max(!digest)?;
-    if largest != smallest {
-        return Err(ResolveError::TasksDiffer);
-    }
-    match units.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(ResolveError::UnitTwice { unit: pair[0] }),
-        None => Ok(()),
-    }
-}
-
-/// Returns the number of rounds that the rank with the least room needs, for its own keys and for
-/// its even share of all keys. If there are several rounds, one is read while another is exchanged.
-fn count_rounds<K: HashKey>(
-    comm: &mut (impl Communicator + ?Sized),
-    files: &[KeySource<K>],
-    task: &ResolveTask<'_>,
-) -> Result<u64, ResolveError> {
-    let own: u64 = files.iter().map(|file| file.about(task.range.span())).sum();
-    let share = comm.all_reduce_sum(own)?.div_ceil(comm.size() as u64);
-    let budget = task.budget_bytes.max(MIN_BUDGET_BYTES);
-    let round_budget = budget - budget / VERDICT_SHARE;
-    let keys = own.max(share);
-    let needed = |bytes_per_key| with_slack(keys.saturating_mul(bytes_per_key));
-    let rounds = match needed(round_bytes_per_key::<K>()).div_ceil(round_budget) {
-        0 | 1 => 1,
-        _ => needed(ahead_bytes_per_key::<K>()).div_ceil(round_budget),
-    };
-    Ok(comm.all_reduce_max(rounds)?)
-}
-
-/// Adds up the ranks' counts and checks that nothing was lost between them.
-fn settle(
-    comm: &mut (impl Communicator + ?Sized),
-    round: &Round,
-    collected: u64,
-) -> Result<ResolveTally, ResolveError> {
-    let sent = comm.all_reduce_sum(round.counts.sent)?;
-    let keys = comm.all_reduce_sum(round.counts.received)?;
-    let distinct = comm.all_reduce_sum(round.counts.distinct)?;
-    let decided = comm.all_reduce_sum(round.counts.decided)?;
-    let dropped = comm.all_reduce_sum(collected)?;
-    for (what, sent, received) in [("keys", sent, keys), ("verdicts", decided, dropped)] {
-        if sent != received {
-            return Err(ResolveError::Lost { what, sent, received });
-        }
-    }
-    Ok(ResolveTally { keys, distinct, dropped })
 }
 
 #[cfg(test)]

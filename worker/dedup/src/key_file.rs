@@ -1,6 +1,6 @@
 //! The key file of one unit: every distinct key once, sorted, with its smallest ordinal and whether
 //! several records of the unit have it; then the ordinals that are second or later copies within
-//! the unit.
+//! the unit. A file of every occurrence has each pair of key and ordinal instead, and no copies.
 //!
 //! A block of keys is a column of keys and a column of ordinals, whose lowest bit means «repeated».
 //! Its label is its first key, so that a span of keys is found from the index. This file does not
@@ -37,7 +37,7 @@ pub struct KeyFileSummary {
     pub unit: u32,
     /// Size of a key: 8 bytes for lines, 16 for documents.
     pub key_bytes: u32,
-    /// Number of distinct keys, which is the number of entries.
+    /// Number of entries: of distinct keys, or of all occurrences.
     pub distinct: u64,
     /// Number of ordinals that repeat a key of a smaller ordinal of the unit.
     pub repeats: u64,
@@ -45,12 +45,12 @@ pub struct KeyFileSummary {
     key_blocks: u64,
 }
 
-/// One distinct key of a unit.
+/// One distinct key of a unit, or one of its occurrences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyEntry<K> {
     /// The key.
     pub key: K,
-    /// Its smallest ordinal in the unit.
+    /// Its smallest ordinal in the unit, or that of this occurrence.
     pub ordinal: u32,
     /// Whether more than one record of the unit has it.
     pub repeated: bool,
@@ -88,7 +88,7 @@ impl<K: HashKey, W: Write> KeyFileWriter<K, W> {
         })
     }
 
-    /// Adds an entry; entries must come in strictly ascending order of their keys.
+    /// Adds an entry; entries must come in strictly ascending order of their keys and ordinals.
     pub(super) fn push(&mut self, entry: KeyEntry<K>) -> io::Result<()> {
         self.first.get_or_insert(entry.key);
         let end = self.keys.len();
@@ -174,7 +174,7 @@ impl<K: HashKey> KeyFile<K> {
         if keys.iter().map(|entry| u64::from(entry.count)).sum::<u64>() != summary.distinct {
             return Err(damaged("the blocks hold another number of keys than the metadata says"));
         }
-        if !keys.is_sorted_by(|a, b| a.label < b.label) {
+        if !keys.is_sorted_by(|a, b| a.label <= b.label) {
             return Err(damaged("the blocks of keys are not in order"));
         }
         let keys = 0..keys.len();

@@ -68,6 +68,15 @@ pub struct KeyCollector<K: HashKey> {
     made_dir: Option<MadeDirectory>,
     repeats: OrdinalSet,
     records: Records,
+    occurrences: Occurrences,
+}
+
+/// Which occurrences of a key are entries of the key file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occurrences {
+    /// Only the first of the unit. The others are repeats, whose keys are not kept.
+    First,
+    Every,
 }
 
 /// Which ordinals belong to one record, such as the lines of a page: a key that only one record has
@@ -110,7 +119,15 @@ impl<K: HashKey> KeyCollector<K> {
             made_dir: None,
             repeats: OrdinalSet::default(),
             records: Records::default(),
+            occurrences: Occurrences::First,
         }
+    }
+
+    /// Makes every occurrence of a key an entry of the file, and none a repeat, for a search of
+    /// groups ([`super::exchange::groups`]), which has to know all members.
+    pub fn with_every_occurrence(mut self) -> Self {
+        self.occurrences = Occurrences::Every;
+        self
     }
 
     /// Starts a record, to which this ordinal and the following ones belong. Ordinals of later
@@ -167,7 +184,7 @@ impl<K: HashKey> KeyCollector<K> {
             let (key, ordinal) = K::untag(tagged);
             let ordinal = ordinal as u32;
             match &mut open {
-                Some(entry) if entry.key == key => {
+                Some(entry) if self.joins(entry, key, ordinal) => {
                     entry.repeated |= !self.records.are_one(entry.ordinal, ordinal);
                     self.repeats.insert(ordinal);
                 }
@@ -179,6 +196,12 @@ impl<K: HashKey> KeyCollector<K> {
             }
         }
         open.map_or(Ok(()), |entry| writer.push(entry))
+    }
+
+    /// Returns whether an occurrence is no entry of its own after this one.
+    fn joins(&self, entry: &KeyEntry<K>, key: K, ordinal: u32) -> bool {
+        let first = self.occurrences == Occurrences::First;
+        entry.key == key && (first || entry.ordinal == ordinal)
     }
 
     fn spill(&mut self) -> Result<(), KeysError> {
@@ -213,7 +236,7 @@ impl<K: HashKey> KeyCollector<K> {
         while let Some(Reverse((key, marked, number))) = heads.pop() {
             let (ordinal, repeated) = unmark(marked);
             match &mut open {
-                Some(entry) if entry.key == key => {
+                Some(entry) if self.joins(entry, key, ordinal) => {
                     entry.repeated |= repeated;
                     if entry.ordinal != ordinal {
                         entry.repeated |= !self.records.are_one(entry.ordinal, ordinal);

@@ -79,30 +79,43 @@ mod tests {
         let mut forests: Vec<Forest> = (0..ranks)
             .map(|rank| Forest::new(vertices.clone().filter(|v| v % ranks == rank)))
             .collect();
+        let places: BTreeMap<u64, usize> =
+            every(&forests).into_iter().map(|(rank, at)| (forests[rank].vertex(at), at)).collect();
         for round in 1.. {
             for &(u, v) in edges {
                 for (vertex, neighbour) in [(u, v), (v, u)] {
-                    let label = forests[owner(neighbour)].grandparent(neighbour).unwrap();
-                    forests[owner(vertex)].offer(Offer { vertex, label });
+                    let of = &forests[owner(neighbour)];
+                    let at = places[&neighbour];
+                    if let Some(label) = of.news(at) {
+                        forests[owner(vertex)].offer(Offer { vertex, label });
+                    }
                 }
             }
-            let hooks: Vec<Offer> = forests.iter().flat_map(Forest::hooks).collect();
-            hooks.into_iter().for_each(|hook| forests[owner(hook.vertex)].hook(hook));
-            forests.iter_mut().for_each(Forest::shortcut);
-            let asked: Vec<Vec<u64>> = forests.iter().map(|f| f.parents().to_vec()).collect();
-            let mut changed = false;
-            for (rank, asked) in asked.into_iter().enumerate() {
-                let answer = |&parent: &u64| forests[owner(parent)].parent(parent).unwrap();
-                let answers: Vec<u64> = asked.iter().map(answer).collect();
-                changed |= forests[rank].set_grandparents(&answers);
+            forests.iter_mut().for_each(Forest::end_offers);
+            // A hook is taken before the next vertex is looked at, which must change nothing.
+            for (rank, at) in every(&forests) {
+                if let Some(hook) = forests[rank].hook_of(at) {
+                    forests[owner(hook.vertex)].hook(hook);
+                }
             }
-            if !changed {
+            forests.iter_mut().for_each(Forest::shortcut);
+            for (rank, at) in every(&forests) {
+                let parent = forests[rank].parent_at(at);
+                let answer = forests[owner(parent)].parent(parent).unwrap();
+                forests[rank].set_grandparent(at, answer);
+            }
+            if !forests.iter().any(Forest::has_news) {
                 let mut labels: Vec<(u64, u64)> = forests.iter().flat_map(Forest::labels).collect();
                 labels.sort_unstable();
                 return (labels, round);
             }
         }
         unreachable!("the loop ends when nothing changes")
+    }
+
+    fn every(forests: &[Forest]) -> Vec<(usize, usize)> {
+        let of = |(rank, forest): (usize, &Forest)| (0..forest.len()).map(move |at| (rank, at));
+        forests.iter().enumerate().flat_map(of).collect()
     }
 
     #[test]

@@ -26,6 +26,7 @@
 
 pub mod bands;
 pub mod components;
+pub mod containment;
 mod family;
 mod first_members;
 pub mod preset;

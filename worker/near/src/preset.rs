@@ -28,18 +28,8 @@ pub enum Preset {
 /// The parameters of a preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
-    /// The rule that a text goes through first.
-    pub text: TextRule,
-    /// The way to find words, if the shingles are words.
-    pub words: WordSplitter,
-    /// The shape of a shingle.
-    pub shingles: Shingles,
-    /// The treatment of a document with fewer units than a shingle has.
-    pub short: ShortDocuments,
-    /// The hash that makes a number of a shingle.
-    pub item: ItemHash,
-    /// The rule that makes one value per minimum of that number.
-    pub permutations: Permutations,
+    /// What decides a signature but the number of its minima, which is that of the rows.
+    signature: SignatureRule,
     /// The division of a signature into bands.
     pub bands: Bands,
     /// The similarity that verification asks for.
@@ -49,15 +39,13 @@ pub struct Parameters {
 impl Parameters {
     /// Returns what decides a signature: as many minima as the bands have rows.
     pub fn signature_rule(&self) -> SignatureRule {
-        SignatureRule {
-            text: self.text,
-            words: self.words,
-            shingles: self.shingles,
-            short: self.short,
-            item: self.item,
-            permutations: self.permutations,
-            minima: self.bands.minima(),
-        }
+        SignatureRule { minima: self.bands.minima(), ..self.signature }
+    }
+
+    /// Returns the same parameters with other shingles.
+    #[must_use]
+    pub fn with_shingles(self, shingles: Shingles) -> Self {
+        Self { signature: SignatureRule { shingles, ..self.signature }, ..self }
     }
 }
 
@@ -86,54 +74,69 @@ impl Preset {
     pub fn parameters(self) -> Parameters {
         match self {
             Self::FineWeb => Parameters {
-                text: TextRule::FineWeb,
-                words: WordSplitter::English,
-                shingles: Shingles::Words(5),
-                short: ShortDocuments::NoShingles,
-                item: ItemHash::Sha1First8,
-                permutations: Permutations::Datatrove { seed: 1 },
+                signature: SignatureRule {
+                    text: TextRule::FineWeb,
+                    words: WordSplitter::English,
+                    shingles: Shingles::Words(5),
+                    short: ShortDocuments::NoShingles,
+                    item: ItemHash::Sha1First8,
+                    permutations: Permutations::Datatrove { seed: 1 },
+                    minima: 0,
+                },
                 bands: Bands { bands: 14, rows: 8 },
                 threshold: Threshold::from_millionths(750_000),
             },
             Self::RedPajamaV2 => Parameters {
-                text: TextRule::RedPajamaV2,
-                words: WordSplitter::Spaces,
-                shingles: Shingles::Words(13),
-                short: ShortDocuments::NoShingles,
-                item: ItemHash::Sha1First4,
-                permutations: Permutations::DatasketchLegacy { seed: 42 },
+                signature: SignatureRule {
+                    text: TextRule::RedPajamaV2,
+                    words: WordSplitter::Spaces,
+                    shingles: Shingles::Words(13),
+                    short: ShortDocuments::NoShingles,
+                    item: ItemHash::Sha1First4,
+                    permutations: Permutations::DatasketchLegacy { seed: 42 },
+                    minima: 0,
+                },
                 bands: Bands { bands: 9, rows: 13 },
                 threshold: Threshold::from_millionths(800_000),
             },
             Self::SlimPajama => Parameters {
-                text: TextRule::SlimPajama,
-                words: WordSplitter::Spaces,
-                shingles: Shingles::Characters(13),
-                // It drops documents of fewer than 200 characters before.
-                short: ShortDocuments::NoShingles,
-                item: ItemHash::Sha1First4,
-                permutations: Permutations::DatasketchLegacy { seed: 1 },
+                signature: SignatureRule {
+                    text: TextRule::SlimPajama,
+                    words: WordSplitter::Spaces,
+                    shingles: Shingles::Characters(13),
+                    // It drops documents of fewer than 200 characters before.
+                    short: ShortDocuments::NoShingles,
+                    item: ItemHash::Sha1First4,
+                    permutations: Permutations::DatasketchLegacy { seed: 1 },
+                    minima: 0,
+                },
                 bands: Bands { bands: 9, rows: 13 },
                 threshold: Threshold::from_millionths(800_000),
             },
             Self::Dolma3 => Parameters {
-                text: TextRule::Dolma3,
-                words: WordSplitter::Spaces,
-                shingles: Shingles::Tokens(5),
-                short: ShortDocuments::OneShingle,
-                item: ItemHash::Xxh3Wide,
-                permutations: Permutations::Multiply128,
+                signature: SignatureRule {
+                    text: TextRule::Dolma3,
+                    words: WordSplitter::Spaces,
+                    shingles: Shingles::Tokens(5),
+                    short: ShortDocuments::OneShingle,
+                    item: ItemHash::Xxh3Wide,
+                    permutations: Permutations::Multiply128,
+                    minima: 0,
+                },
                 bands: Bands { bands: 26, rows: 11 },
                 threshold: Threshold::from_millionths(800_000),
             },
             Self::Nemotron => Parameters {
-                text: TextRule::None,
-                words: WordSplitter::Spaces,
-                shingles: Shingles::Characters(24),
-                short: ShortDocuments::OneShingle,
-                // Its hash is seeded by the first multiplier.
-                item: ItemHash::Murmur3 { seed: 1_608_637_543 },
-                permutations: Permutations::Nemo { seed: 42 },
+                signature: SignatureRule {
+                    text: TextRule::None,
+                    words: WordSplitter::Spaces,
+                    shingles: Shingles::Characters(24),
+                    short: ShortDocuments::OneShingle,
+                    // Its hash is seeded by the first multiplier.
+                    item: ItemHash::Murmur3 { seed: 1_608_637_543 },
+                    permutations: Permutations::Nemo { seed: 42 },
+                    minima: 0,
+                },
                 bands: Bands { bands: 20, rows: 13 },
                 threshold: Threshold::from_millionths(800_000),
             },
@@ -164,10 +167,11 @@ mod tests {
     #[test]
     fn nemos_seed_is_its_first_multiplier() {
         let parameters = Preset::Nemotron.parameters();
-        let crate::vector::Parameters::Wrapping { a, .. } = parameters.permutations.parameters(1)
+        let crate::vector::Parameters::Wrapping { a, .. } =
+            parameters.signature.permutations.parameters(1)
         else {
             panic!("NeMo's arithmetic wraps");
         };
-        assert_eq!(parameters.item, ItemHash::Murmur3 { seed: a[0] });
+        assert_eq!(parameters.signature.item, ItemHash::Murmur3 { seed: a[0] });
     }
 }

@@ -100,13 +100,38 @@ impl Signer {
     /// Computes the signature of a document's tokens, or none if it has no shingles. The caller
     /// cuts the text that `rule.text` makes into tokens.
     pub fn sign_tokens(&mut self, tokens: &[u32]) -> Result<Option<Vec<u64>>, SignatureError> {
+        self.hash_tokens(tokens)?;
+        Ok(self.minima())
+    }
+
+    fn hash_tokens(&mut self, tokens: &[u32]) -> Result<(), SignatureError> {
         let Shingles::Tokens(size) = self.rule.shingles else {
             return Err(SignatureError::NeedsText);
         };
         token_bytes(tokens, &mut self.bytes, &mut self.starts);
         let units = Units::adjacent(&self.bytes, &self.starts);
         self.hasher.hash(units, size, self.rule.short, &mut self.items);
-        Ok(self.minima())
+        Ok(())
+    }
+
+    /// Returns the hashes of the shingles of `text`, sorted and each once.
+    pub fn shingles(&mut self, text: &str) -> Result<Vec<u64>, SignatureError> {
+        self.hash_text(text)?;
+        Ok(self.distinct_items())
+    }
+
+    /// Returns the hashes of the shingles of a document's tokens, sorted and each once.
+    pub fn shingles_of_tokens(&mut self, tokens: &[u32]) -> Result<Vec<u64>, SignatureError> {
+        self.hash_tokens(tokens)?;
+        Ok(self.distinct_items())
+    }
+
+    fn distinct_items(&self) -> Vec<u64> {
+        // Of 128 bits, 64 are enough to tell shingles apart.
+        let mut items = self.items.low.clone();
+        items.sort_unstable();
+        items.dedup();
+        items
     }
 
     /// Replaces the items by the hashes of the shingles of `text`; returns how many there are.

@@ -9,7 +9,7 @@ use thresher_formats::gzip::InputDigest;
 use thresher_formats::piece::Piece;
 use thresher_job::{JobSpec, SourceSpec};
 use thresher_unit::UnitError;
-use thresher_unit::staging::InputRow;
+use thresher_unit::staging::{InputRow, StagedCluster};
 
 use crate::forms;
 use crate::input::Input;
@@ -86,6 +86,8 @@ pub struct Published<'a> {
     pub original_lines: Option<u64>,
     /// What the rules of filters measured, as JSON.
     pub filter_values: Option<&'a str>,
+    /// Its near-duplicates.
+    pub cluster: Option<StagedCluster<'a>>,
     /// Its `meta` as JSON.
     pub meta: Option<&'a str>,
 }

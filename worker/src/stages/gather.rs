@@ -1,4 +1,4 @@
-//! GATHER-LINES and GATHER-DOCUMENTS: put the keys of a group of units into one file by key range.
+//! GATHER-LINES, GATHER-DOCUMENTS and GATHER-BANDS: put the keys of a group of units into one file by key range.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thresher_domain::{Counter, MAX_GROUP_UNITS};
@@ -21,6 +21,10 @@ pub(super) fn run_lines(context: &JobContext, task: &Task) -> Result<Finished, U
 
 pub(super) fn run_documents(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     run::<u128>(context, task, Stage::Prepare)
+}
+
+pub(super) fn run_bands(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
+    run::<u64>(context, task, Stage::Sign)
 }
 
 fn run<K: HashKey>(

@@ -110,6 +110,8 @@ impl<'a> Cutter<'a> {
             last_document: next.1,
             absent: self.unit.absent.iter().filter(inside).copied().collect(),
             groups: self.unit.groups,
+            job_units: self.unit.job_units,
+            band_groups: self.unit.band_groups,
             validation_below: 0,
             tokens: Vec::new(),
         };

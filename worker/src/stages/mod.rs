@@ -30,6 +30,7 @@ pub(crate) mod pipeline;
 mod prepare;
 mod publish;
 mod published;
+mod rank;
 mod read;
 mod recipe;
 mod repaired;
@@ -38,7 +39,9 @@ mod resolve;
 mod sampled;
 pub(crate) mod schemas;
 mod seal;
+mod simhash;
 pub(crate) mod splits;
+mod step;
 mod stop;
 mod tokens;
 mod verdicts;
@@ -60,11 +63,12 @@ pub use manifest::{
 };
 pub use pipeline::QualityModels;
 pub use published::{output_loss, remove_output};
+pub use rank::RankTask;
 pub use recipe::{LanguageStep, Recipe, SourceRecipe};
 pub use repaired::{Repaired, repaired_inputs};
 pub use required::obstacles;
-pub use resolve::{RankError, RankTask};
 pub(crate) use seal::report_sums;
+pub use step::RankError;
 pub use thresher_formats::stop::Stop;
 
 use crate::gang::Gang;
@@ -106,6 +110,7 @@ pub struct JobContext {
     /// Notices edits of the user's commands.
     command_files: CommandFiles,
     verdict_files: VerdictFiles,
+    decision_files: near::DecisionFiles,
     scorers: OnceLock<Scorers>,
     /// Held by the slot that reads the models.
     reading: Mutex<()>,
@@ -167,6 +172,13 @@ pub fn run_unit(
         Stage::GatherDocuments => gather::run_documents(context, &task),
         Stage::ResolveDocuments => resolve::run_documents(context, &task),
         Stage::CombineDocuments => combine::run_documents(context, &task),
+        Stage::Sign => near::sign(context, &task),
+        Stage::GatherBands => gather::run_bands(context, &task),
+        Stage::ResolveBands => near::resolve_bands(context, &task),
+        Stage::Connect => near::connect(context, &task),
+        Stage::Collect => near::collect(context, &task),
+        Stage::Compare => near::compare(context, &task),
+        Stage::Decide => near::decide(context, &task),
         Stage::Layout => layout::run(context, &task),
         Stage::Publish => publish::run(context, &task),
         Stage::Seal => seal::run(context, &task),
@@ -211,6 +223,7 @@ impl JobContext {
             tables: Mutex::default(),
             command_files: CommandFiles::default(),
             verdict_files: VerdictFiles::default(),
+            decision_files: near::DecisionFiles::default(),
             scorers: OnceLock::new(),
             reading: Mutex::default(),
         })

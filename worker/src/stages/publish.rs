@@ -17,7 +17,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use thresher_job::Folders;
-use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{self, PublishUnit, Stage};
 
 use self::numbering::Numbering;
@@ -26,8 +25,10 @@ use super::drops::Drops;
 use super::output_file::{PublishedFile, PublishedShard};
 use super::tokens::TokenFacts;
 use super::{Finished, JobContext, Task, digest_of, stop};
+use thresher_clusters::{Decision, Outcome};
 use thresher_unit::staging::{
-    DocumentFile, DocumentSummary, DropFile, Staged, StagedRow, leave, recall,
+    DocumentFile, DocumentSummary, DropFile, Staged, StagedCluster, StagedDocument, StagedRow,
+    leave, recall,
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
@@ -80,7 +81,7 @@ pub(super) fn read_facts(context: &JobContext, ordinal: u32) -> Result<ShardFact
 
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: PublishUnit = task.decode()?;
-    let drops = Drops::read(context, unit.source, key_groups(unit.groups))?;
+    let drops = Drops::read(context, &unit)?;
     // An earlier attempt's file that differs now was altered, and is replaced.
     let earlier = read_facts(context, task.unit.ordinal).ok();
     let reader = ShardReader { context, task, unit: &unit, drops };
@@ -98,10 +99,19 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     Ok(Finished { done, ..Finished::default() })
 }
 
-/// Gets what is staged at a place, its summary, the reason for which it is not published, and the
-/// number of a published document in its input.
-type EachStaged<'e> =
-    dyn FnMut(Staged<'_>, &DocumentSummary, Option<&str>, u64) -> Result<(), UnitError> + 'e;
+/// What is known of the place that holds something staged.
+struct Place<'p> {
+    summary: &'p DocumentSummary,
+    /// Why a document is not published.
+    reason: Option<&'static str>,
+    /// The number of a published document in its input.
+    number: u64,
+    /// What was decided about the near-duplicates of a document.
+    decision: Option<&'p Decision>,
+}
+
+/// Gets what is staged, and its place.
+type EachStaged<'e> = dyn FnMut(Staged<'_>, Place<'_>) -> Result<(), UnitError> + 'e;
 
 /// Reads the staged documents of a shard.
 struct ShardReader<'a> {
@@ -133,8 +143,8 @@ impl ShardReader<'_> {
     /// Returns the folders of the languages of the shard.
     fn folders(&self) -> Result<BTreeSet<String>, UnitError> {
         let mut folders = BTreeSet::new();
-        self.documents(&mut |staged, _, reason, _| {
-            if let (Staged::Document(document), None) = (staged, reason) {
+        self.documents(&mut |staged, place| {
+            if let (Staged::Document(document), None) = (staged, place.reason) {
                 let folder = paths::folder_of_language(document.language);
                 if !folders.contains(&folder) {
                     folders.insert(folder);
@@ -157,7 +167,8 @@ impl ShardReader<'_> {
         if with_rows {
             self.rows(shard)?;
         }
-        self.documents(&mut |staged, summary, reason, number| {
+        self.documents(&mut |staged, place| {
+            let Place { summary, reason, number, decision } = place;
             let is_ours = match (&staged, reason) {
                 (Staged::Document(document), None) => folders.is_none_or(|folders| {
                     let folder = paths::folder_of_language(document.language);
@@ -172,7 +183,9 @@ impl ShardReader<'_> {
             shard.facts.tally.bytes_in += u64::from(summary.rendered_bytes);
             match (staged, reason) {
                 (Staged::Document(document), None) => shard.document(&document, summary, number),
-                (Staged::Document(document), Some(reason)) => shard.duplicate(&document, reason),
+                (Staged::Document(document), Some(reason)) => {
+                    shard.duplicate(&document, reason, decision)
+                }
                 (Staged::Withdrawn(row), reason) => {
                     shard.drop(&StagedRow { reason: reason.unwrap_or(row.reason), ..row })
                 }
@@ -212,7 +225,12 @@ impl ShardReader<'_> {
                 let reason = drops.reason(place, summary);
                 let is_published = matches!(staged, Staged::Document(_)) && reason.is_none();
                 let number = if is_published { numbering.number() } else { 0 };
-                each(staged, summary, reason, number)
+                let decision = drops.decision(place);
+                let staged = match drops.has_clusters() {
+                    true => with_cluster(staged, decision),
+                    false => staged,
+                };
+                each(staged, Place { summary, reason, number, decision })
             })?;
         }
         Ok(())
@@ -222,6 +240,25 @@ impl ShardReader<'_> {
         let unit = self.unit;
         let all = unit.first_unit..=unit.last_unit;
         all.filter(|number| unit.absent.binary_search(number).is_err())
+    }
+}
+
+/// Adds the cluster of a document that was compared; without near-duplicates, it is alone there.
+fn with_cluster<'d>(staged: Staged<'d>, decision: Option<&'d Decision>) -> Staged<'d> {
+    let Staged::Document(document) = staged else { return staged };
+    let cluster = Some(cluster_of(document.id, decision));
+    Staged::Document(Box::new(StagedDocument { cluster, ..*document }))
+}
+
+fn cluster_of<'d>(id: &'d str, decision: Option<&'d Decision>) -> StagedCluster<'d> {
+    let alone = StagedCluster { id, size: 1, near_duplicates: 0 };
+    let Some(decision) = decision else { return alone };
+    let size = decision.cluster_size.into();
+    match &decision.outcome {
+        Outcome::Kept { near_duplicates } => {
+            StagedCluster { near_duplicates: (*near_duplicates).into(), size, ..alone }
+        }
+        Outcome::Removed(removal) => StagedCluster { id: &removal.witness_id, size, ..alone },
     }
 }
 

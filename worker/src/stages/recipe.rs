@@ -34,8 +34,10 @@ pub struct SourceRecipe {
     pub dedups_documents: bool,
     /// Whether documents are kept by the address of the first of their kind.
     pub keeps_urls: bool,
-    /// Whether documents that are nearly equal to an earlier one are dropped.
-    pub compares_near: bool,
+    /// Whether documents whose SimHash is near that of an earlier one of the source are dropped.
+    pub compares_signatures: bool,
+    /// Whether documents are compared with those of all sources by the bands of their signatures.
+    pub compares_bands: bool,
 }
 
 /// What happens to the language of a document.
@@ -88,13 +90,14 @@ impl SourceRecipe {
             filters: has(Step::Filters),
             dedups_documents,
             keeps_urls: dedups_documents && by_url,
-            compares_near: has(Step::Near),
+            compares_signatures: has(Step::Near) && !job.compares_bands(source),
+            compares_bands: job.compares_bands(source),
         }
     }
 
-    /// Returns whether documents are compared with others, exactly or nearly.
+    /// Returns whether a document takes part in comparisons by what PREPARE says of it.
     pub fn compares_documents(&self) -> bool {
-        self.dedups_documents || self.compares_near
+        self.dedups_documents || self.compares_signatures
     }
 }
 

@@ -154,8 +154,9 @@ mod tests {
         for (output, listing, expected) in [
             ("corpus/documents", "x", "has the corpus of the job `other`"),
             ("corpus/a/b", "x", "has the corpus of the job `other`"),
-            ("in/out", "in/*.gz", "where source `c4` reads its inputs"),
-            ("in/sub/out", "in/*/*.gz", "where source `c4` reads its inputs"),
+            ("in/out", "in/*/*.gz", "where source `c4` reads its inputs"),
+            ("in/sub/out", "in/**/*.gz", "where source `c4` reads its inputs"),
+            ("in/out", "in/*.gz", ""),
             ("out", "in/*.gz", ""),
         ] {
             let text = format!(

@@ -1,32 +1,28 @@
 //! RESOLVE-LINES and RESOLVE-DOCUMENTS: all ranks of a gang resolve one key range.
 //!
-//! The ranks are those of an MPI step ([`step`] launches it, [`rank`] runs in it), or threads of
-//! this worker. A small record file, published last, marks the range as resolved and has the number
+//! The ranks are those of an MPI step (`step` launches it, `rank` runs in it), or threads of this
+//! worker. A small record file, published last, marks the range as resolved and has the number
 //! of ranks; a second attempt uses the result.
 //!
 //! **Invariant:** the verdicts do not depend on the number of ranks, only the file names do.
-
-mod rank;
-mod step;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use thresher_domain::{Counter, KeyGroups};
 use thresher_job::DedupPolicy;
 use thresher_proto::convert::key_groups;
 use thresher_proto::pb::{self, RangeUnit, Stage};
 
-use self::rank::StepDone;
-pub use self::rank::{RankError, RankTask};
+use super::step::{self, RankError, Record, StepDone, StepEnd, agree};
 use super::{Finished, JobContext, Task};
+use thresher_dedup::comm::Communicator;
 use thresher_dedup::exchange::{
-    KeyFileRef, KeyFiles, ResolveTally, ResolveTask, resolve_on_threads,
+    KeyFileRef, KeyFiles, ResolveTally, ResolveTask, resolve, resolve_on_threads, verdict_file_name,
 };
 use thresher_dedup::verdicts::VerdictFileName;
-use thresher_dedup::{HashKey, KeyRange, Policy, VERDICT_FILE};
+use thresher_dedup::{HashKey, KeyRange, Policy, ResolveError, VERDICT_FILE};
 use thresher_formats::blocks::BlockFile;
 use thresher_storage::commit::{AttemptFile, CommitError};
 use thresher_unit::staging::{checked, create, with_checksum, write_all};
@@ -35,12 +31,8 @@ use thresher_unit::{UnitError, wire_counters};
 /// The record file in the folder of a range.
 pub(super) const RECORD: &str = "record.json";
 
-/// The content of the record file, which is published after all verdict files of a range.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Resolved {
-    pub(super) ranks: u32,
-    tally: ResolveTally,
-}
+/// The content of the record file.
+pub(super) type Resolved = Record<ResolveTally>;
 
 /// The stages around a resolve stage.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +81,7 @@ fn run<K: HashKey>(
         return Ok(finished(resolved.tally));
     }
     if let Some(gang) = &context.gang
-        && let Some(StepDone { resolved, cpu_millis }) =
+        && let Some(StepDone { record: resolved, cpu_millis }) =
             step::run(context, gang, task, work.budget_bytes)?
     {
         let cpu_elsewhere = Duration::from_millis(cpu_millis);
@@ -106,6 +98,57 @@ fn run<K: HashKey>(
     }
     work.publish_record(&task.tag, &Resolved { ranks, tally })?;
     Ok(finished(tally))
+}
+
+/// Runs one rank of RESOLVE-LINES.
+pub(super) fn rank_of_lines<C: Communicator + ?Sized>(
+    context: &JobContext,
+    task: &Task,
+    comm: &mut C,
+    end: StepEnd<'_>,
+) -> Result<(), RankError> {
+    let work = RangeWork::new(context, task, LINES, context.job.dedup.lines.policy);
+    rank::<u64, C>(work, LINES, task, comm, end)
+}
+
+/// Runs one rank of RESOLVE-DOCUMENTS.
+pub(super) fn rank_of_documents<C: Communicator + ?Sized>(
+    context: &JobContext,
+    task: &Task,
+    comm: &mut C,
+    end: StepEnd<'_>,
+) -> Result<(), RankError> {
+    let work = RangeWork::new(context, task, DOCUMENTS, context.job.dedup.documents.policy);
+    rank::<u128, C>(work, DOCUMENTS, task, comm, end)
+}
+
+fn rank<K: HashKey, C: Communicator + ?Sized>(
+    work: Result<Option<RangeWork>, UnitError>,
+    around: Around,
+    task: &Task,
+    comm: &mut C,
+    end: StepEnd<'_>,
+) -> Result<(), RankError> {
+    // This is the same on every rank, so either all of them fail or none.
+    let Some(work) = work.map_err(RankError::Own)? else {
+        let text = format!("`{}` has nothing to resolve", task.unit);
+        return Err(RankError::Own(UnitError::Defect(text)));
+    };
+    let name = verdict_file_name(comm, work.range);
+    let file = agree(comm, work.create(name, &task.tag))?;
+    let (file, tally) = resolve::<K, C, _>(comm, &work.task(work.budget_bytes), file)
+        .map_err(|error| rank_error((around.keyed, around.gathered), &error))?;
+    agree(comm, RangeWork::publish(file))?;
+    end.complete(comm, tally, |record| work.publish_record(&task.tag, record))
+}
+
+/// Returns the error of a rank: its own, or that of another.
+pub(super) fn rank_error(writers: (Stage, Stage), error: &ResolveError) -> RankError {
+    if error.is_echo() {
+        RankError::Echo(error.to_string())
+    } else {
+        RankError::Own(UnitError::resolve(writers, error))
+    }
 }
 
 /// A key range, and what a rank needs to resolve it.
@@ -135,16 +178,7 @@ impl RangeWork {
         let range = KeyRange::new(unit.range, groups.ranges).ok_or_else(|| {
             UnitError::Defect(format!("`{}` is not a valid key range", task.unit))
         })?;
-        let file = |stage, number| KeyFileRef {
-            unit: number,
-            path: context.work.unit_file(stage, number, "keys"),
-        };
-        let key_files = if groups.is_gathered() {
-            (0..groups.groups(unit.units)).map(|group| file(around.gathered, group)).collect()
-        } else {
-            let present = |number: &u32| unit.absent.binary_search(number).is_err();
-            (0..unit.units).filter(present).map(|number| file(around.keyed, number)).collect()
-        };
+        let key_files = key_file_refs(context, around, groups, &unit);
         let folder = range_folder(context, task.unit.stage(), range);
         let budget_bytes = unit.budget_bytes;
         Ok(Some(Self { range, policy, groups, key_files, folder, budget_bytes }))
@@ -206,6 +240,25 @@ impl RangeWork {
         let (range, world) = (self.range, resolved.ranks);
         let mut names = (0..world).map(|rank| VerdictFileName { range, rank, world });
         names.all(|name| !self.has_keys(name) || sound(name).is_some()).then_some(resolved)
+    }
+}
+
+/// Returns the key files of the units of a range, or of their groups if keys are gathered.
+pub(super) fn key_file_refs(
+    context: &JobContext,
+    around: Around,
+    groups: KeyGroups,
+    unit: &RangeUnit,
+) -> Vec<KeyFileRef> {
+    let file = |stage, number| KeyFileRef {
+        unit: number,
+        path: context.work.unit_file(stage, number, "keys"),
+    };
+    if groups.is_gathered() {
+        (0..groups.groups(unit.units)).map(|group| file(around.gathered, group)).collect()
+    } else {
+        let present = |number: &u32| unit.absent.binary_search(number).is_err();
+        (0..unit.units).filter(present).map(|number| file(around.keyed, number)).collect()
     }
 }
 

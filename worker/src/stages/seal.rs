@@ -19,7 +19,7 @@ use super::output_file::{PublishedFile, PublishedShard};
 use super::publish::{CountKey, DocumentCount, ShardFacts, read_facts};
 use super::tokens::seal::publish_pairs;
 use super::tokens::{TokenFacts, TokenFile};
-use super::{Finished, JobContext, Task, digest_of, schemas};
+use super::{Finished, JobContext, Task, digest_of, near, schemas};
 use thresher_storage::{Location, Output, ReadOptions, StorageError};
 use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
@@ -47,9 +47,10 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     for (name, content) in companions(&manifest) {
         put(context, task, &name, content.as_bytes(), true)?;
     }
-    let json = report_sums::added(&unit.report_json, &unit.report_markdown);
+    let (json, page) = near::report::added(context, &unit)?;
+    let json = report_sums::added(&json, &page);
     put(context, task, "report.json", json.as_bytes(), true)?;
-    put(context, task, "REPORT.md", unit.report_markdown.as_bytes(), true)?;
+    put(context, task, "REPORT.md", page.as_bytes(), true)?;
     // The manifest is written last, because an output with a manifest is complete.
     let hash = put(context, task, "manifest.json", &text, false)?;
     let done = pb::Done { digest: digest_of(&[hash]), ..pb::Done::default() };

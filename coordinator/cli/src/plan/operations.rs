@@ -29,9 +29,10 @@ pub(super) struct Files {
     pub(super) units: u64,
     /// Number of inputs, or of pieces of them.
     pub(super) inputs: u64,
-    /// Number of key ranges and groups of lines, and of documents; no groups if there is one range.
+    /// Number of key ranges and groups of lines, of documents and of bands; no groups if there is one range.
     pub(super) lines: Keyed,
     pub(super) documents: Keyed,
+    pub(super) bands: Keyed,
     /// Number of units whose text is kept from LINES to PREPARE, and of their inputs.
     pub(super) kept: u64,
     pub(super) kept_inputs: u64,
@@ -67,6 +68,17 @@ impl Files {
                 let verdicts = self.verdicts(lines);
                 inputs + verdicts + units * (2 * keys(lines) + 3 * FILE + FOLDER)
             }
+            Stage::Sign => self.units * (1 + keys(documents)) + units * (2 * FILE + FOLDER),
+            Stage::GatherBands => self.units + units * (FILE + FOLDER),
+            Stage::ResolveBands => self.resolve(self.bands),
+            // Each file of edges is read once a round by one rank.
+            Stage::Connect => {
+                let edges = self.bands.ranges * self.ranks;
+                units * (edges + self.bands.ranges + (self.ranks + 1) * (FILE + FOLDER))
+            }
+            Stage::Collect => 2 * self.units + units * (1 + FILE + FOLDER),
+            // A part opens a file of each group, and a group one of each part.
+            Stage::Compare | Stage::Decide => units * (units + 2 * FILE + FOLDER),
             Stage::Layout => self.units * (1 + keys(documents)) + self.verdicts(documents),
             Stage::Publish => {
                 let read = self.units * (2 + keys(documents)) + self.verdicts(documents);
@@ -77,10 +89,11 @@ impl Files {
 
     /// Returns the number of files that are removed with the work directory.
     fn left(&self) -> u64 {
-        let Self { units, lines, documents, .. } = *self;
+        let Self { units, lines, documents, bands, .. } = *self;
         let keyed = |keyed: Keyed| 2 * keyed.groups + 2 * keyed.ranges;
         let of_lines = if lines.ranges > 0 { 2 * units } else { 0 };
-        of_lines + 3 * units + keyed(lines) + keyed(documents)
+        let of_bands = if bands.ranges > 0 { 2 * units + 4 * units.isqrt() } else { 0 };
+        of_lines + of_bands + 3 * units + keyed(lines) + keyed(documents) + keyed(bands)
     }
 
     /// Returns how often a stage waits until a file or a folder is on the disk.
@@ -90,13 +103,21 @@ impl Files {
             Stage::Lines => 3 * units,
             Stage::Prepare => 4 * units,
             Stage::Publish => 6 * units,
-            Stage::ResolveLines | Stage::ResolveDocuments => 4 * units,
+            Stage::ResolveLines
+            | Stage::ResolveDocuments
+            | Stage::ResolveBands
+            | Stage::Connect => 4 * units,
             Stage::List
             | Stage::Seal
             | Stage::GatherLines
             | Stage::GatherDocuments
             | Stage::CombineLines
-            | Stage::CombineDocuments => 2 * units,
+            | Stage::CombineDocuments
+            | Stage::Sign
+            | Stage::GatherBands
+            | Stage::Collect
+            | Stage::Compare
+            | Stage::Decide => 2 * units,
         }
     }
 

@@ -64,7 +64,7 @@ fn a_stage_that_is_planned_anew_ignores_reports_of_its_earlier_attempts() {
 #[test]
 fn a_stage_is_planned_anew_from_what_earlier_stages_left() {
     for from in Stage::ALL {
-        let mut room = Room::listed(true, 2);
+        let mut room = Room::with_every_stage(2);
         run_out(&mut room, 1);
         assert_eq!(room.job_state(), JobState::Complete);
         room.reopen();

@@ -1,5 +1,6 @@
 //! Communication between the ranks of a gang unit: a trait of collectives, which every rank calls
-//! in the same order. [`local`] runs the ranks as threads of this process.
+//! in the same order. [`local`] runs the ranks as threads of this process; [`agreement`] ends all
+//! ranks when one fails.
 //!
 //! The trait is made to fit MPI: buffers are bytes, one per rank. [`pieces`] builds the all-to-all
 //! from messages with counts below 2^31; `thresher-gang` sends the messages themselves. This module
@@ -9,6 +10,7 @@
 //! error on the remaining ones; an implementation that cannot detect a lost rank runs under a
 //! deadline that ends the process.
 
+pub mod agreement;
 pub mod local;
 pub mod pieces;
 

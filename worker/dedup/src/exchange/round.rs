@@ -11,7 +11,7 @@ use super::super::budget::{message_bytes_per_key, with_slack};
 use super::super::group_file::UnitKeys;
 use super::super::key::HashKey;
 use super::super::key_file::unmark;
-use super::super::position::{Policy, Position, Span};
+use super::super::position::{Position, Span};
 use super::super::sort::sort_tagged;
 use super::super::verdict_file::VerdictFileWriter;
 use super::source::KeySource;
@@ -30,12 +30,11 @@ pub(super) struct Round {
     pub(super) counts: Counts,
 }
 
+/// Numbers of keys over all rounds.
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) sent: u64,
     pub(super) received: u64,
-    pub(super) distinct: u64,
-    pub(super) decided: u64,
 }
 
 impl Round {
@@ -57,41 +56,28 @@ impl Round {
         self.counts.sent += std::mem::take(&mut outbox.sent);
     }
 
-    /// Decides about the keys that have arrived, and puts the positions to drop into the messages
-    /// to the ranks of their units.
-    pub(super) fn decide<K: HashKey>(
+    /// Returns the keys that have arrived, sorted by key and then position, whose ordinals are
+    /// marked.
+    pub(super) fn sorted<K: HashKey>(
         &mut self,
         span: Span,
-        policy: Policy,
-    ) -> Result<(), ResolveError> {
-        let owners = self.owners;
+    ) -> Result<Vec<K::Tagged>, ResolveError> {
         let mut runs = Vec::new();
         for (from, message) in self.receives.iter().enumerate() {
-            split_runs::<K>(message, from, owners, &mut runs)
+            split_runs::<K>(message, from, self.owners, &mut runs)
                 .ok_or(ResolveError::Message { from })?;
         }
         let count = runs.iter().map(|run| run.entries.len()).sum::<usize>();
         let count = count / message_bytes_per_key::<K>();
         let sorted = sort_tagged::<K, _>(span, count, || runs.iter().flat_map(Run::positions));
         self.counts.received += sorted.len() as u64;
-        for group in sorted.chunk_by(|a, b| K::untag(*a).0 == K::untag(*b).0) {
-            self.counts.distinct += 1;
-            let repeated = |tagged: &K::Tagged| unmark(K::untag(*tagged).1 as u32).1;
-            let drops = match policy {
-                Policy::KeepFirst => &group[1..],
-                Policy::DropAll if group.len() > 1 || repeated(&group[0]) => group,
-                Policy::DropAll => continue,
-            };
-            self.counts.decided += drops.len() as u64;
-            for tagged in drops {
-                let tag = K::untag(*tagged).1;
-                let unit = (tag >> 32) as u32;
-                let (ordinal, _) = unmark(tag as u32);
-                let position = Position { unit, ordinal }.pack();
-                self.sends[owners.rank_of(unit)].extend_from_slice(&position.to_le_bytes());
-            }
-        }
-        Ok(())
+        Ok(sorted)
+    }
+
+    /// Puts a position to drop into the message to the rank of its unit.
+    pub(super) fn answer(&mut self, position: Position) {
+        let send = &mut self.sends[self.owners.rank_of(position.unit)];
+        send.extend_from_slice(&position.pack().to_le_bytes());
     }
 
     /// Records the verdicts that have arrived about this rank's units.
@@ -115,6 +101,11 @@ impl Round {
         }
         Ok(())
     }
+}
+
+/// Returns the position of a tag, whose ordinal is marked.
+pub(super) fn position_of(tag: u64) -> Position {
+    Position { unit: (tag >> 32) as u32, ordinal: unmark(tag as u32).0 }
 }
 
 /// The messages of keys of one round while they are filled, which may be while the previous round

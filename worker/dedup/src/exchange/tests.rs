@@ -1,15 +1,18 @@
 //! The drops are those of a naive oracle, for any world, ranges, budget and order of files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
 use super::super::combine::{RangeVerdicts, combine};
 use super::super::gather::gather;
-use super::super::key_file::KeyFile;
 use super::super::testing::{Seeded, TestKey, load, write_key_file, write_key_file_of_records};
+use super::groups::{GroupTask, find_groups};
 use super::*;
-use crate::comm::local::run_local;
+use crate::comm::local::{RankFailure, run_local};
+use crate::keys::KeyCollector;
+use crate::{KeyFile, Position};
+use thresher_formats::blocks::BlocksError;
 
 /// Returns the drops of each unit and the tally of all ranges, by the definition. Each record of a
 /// unit has the same number of lines.
@@ -199,6 +202,68 @@ fn many_rounds_and_batches_of_larger_units_give_the_same_drops() {
             assert!(found == expected, "{policy:?} {way:?}");
         }
     }
+}
+
+#[test]
+fn groups_of_every_occurrence_are_the_same_in_every_world() {
+    for seed in 0..60 {
+        let mut random = Seeded::new(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let units = random_units::<u64>(&mut random);
+        let mut expected: BTreeMap<u64, Vec<Position>> = BTreeMap::new();
+        let mut files = Vec::new();
+        for (unit, keys) in (0..).zip(&units) {
+            let mut collector = KeyCollector::new(unit, 0, dir.path()).with_every_occurrence();
+            for (ordinal, key) in (0..).zip(keys) {
+                collector.push(*key, ordinal).unwrap();
+                expected.entry(*key).or_default().push(Position { unit, ordinal });
+            }
+            let path = dir.path().join(format!("all-{unit}"));
+            fs::write(&path, collector.finish(Vec::new()).unwrap().0).unwrap();
+            files.push(KeyFileRef { unit, path });
+        }
+        expected.retain(|_, positions| positions.len() > 1);
+        random.shuffle(&mut files);
+        let way = Way {
+            ranges: 1 + random.below(3) as u32,
+            group_units: 1 + random.below(6) as u32,
+            threads: 1 + random.below(5) as usize,
+            budget_bytes: [0, 40_000, 1 << 30][random.below(3) as usize],
+        };
+        let (found, keys) = groups_of(dir.path(), &files, way);
+        assert!(found == expected, "seed {seed} {way:?}");
+        assert_eq!(keys as usize, units.iter().map(Vec::len).sum::<usize>(), "seed {seed}");
+    }
+}
+
+/// Returns the groups of all ranks and ranges, and the number of keys.
+fn groups_of(dir: &Path, files: &[KeyFileRef], way: Way) -> (BTreeMap<u64, Vec<Position>>, u64) {
+    let gathered = gather_groups::<u64>(dir, files, way);
+    let key_files = match &gathered {
+        Some(files) => KeyFiles::OfGroups { files, group_units: way.group_units },
+        None => KeyFiles::OfUnits(files),
+    };
+    let (mut found, mut keys) = (BTreeMap::new(), 0);
+    for index in 0..way.ranges {
+        let range = KeyRange::new(index, way.ranges).unwrap();
+        let budget_bytes = way.budget_bytes;
+        let task = GroupTask { key_files, range, rule: &[], budget_bytes };
+        let ranks = run_on_threads(way.threads, |comm| {
+            let mut own = Vec::new();
+            let keys = find_groups::<u64, _>(comm, &task, |key, positions| {
+                own.push((key, positions.collect::<Vec<_>>()));
+                Ok(())
+            })?;
+            Ok::<_, ResolveError>((own, keys))
+        });
+        for (rank, (own, of_range)) in ranks.unwrap().into_iter().enumerate() {
+            keys += if rank == 0 { of_range } else { 0 };
+            for (key, positions) in own {
+                assert!(found.insert(key, positions).is_none(), "key `{key}` has two owners");
+            }
+        }
+    }
+    (found, keys)
 }
 
 #[test]

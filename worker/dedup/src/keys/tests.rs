@@ -125,6 +125,41 @@ fn a_key_that_only_one_record_has_is_not_marked_in_any_order_and_memory() {
 }
 
 #[test]
+fn a_file_of_every_occurrence_has_each_pair_once_in_any_order_and_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    for seed in 0..40 {
+        let mut random = Seeded::new(seed);
+        let mut pairs = random_pairs::<u64>(&mut random);
+        // One key fills several blocks.
+        pairs.extend((0..random.below(2) * 9000).map(|i| (u64::spread(7), 1_000_000 + i as u32)));
+        let mut expected = pairs.clone();
+        expected.sort_unstable();
+        expected.dedup();
+        let mut files = Vec::new();
+        for budget in [0, 1 << 30] {
+            random.shuffle(&mut pairs);
+            let mut collector = KeyCollector::new(9, budget, dir.path()).with_every_occurrence();
+            for (key, ordinal) in &pairs {
+                collector.push(*key, *ordinal).unwrap();
+            }
+            files.push(collector.finish(Vec::new()).unwrap().0);
+        }
+        assert!(files[0] == files[1], "seed {seed}: spilling changed the bytes");
+        let path = dir.path().join("keys");
+        fs::write(&path, &files[0]).unwrap();
+        let file = KeyFile::<u64>::open(&path).unwrap();
+        assert_eq!(file.repeats().unwrap().count(), 0);
+        let hot = u64::spread(7);
+        for span in [Span::WHOLE, Span { first: hot, last: hot }] {
+            let mut found = Vec::new();
+            file.for_each(span, |entry| found.push((entry.key, entry.ordinal))).unwrap();
+            let inside = expected.iter().filter(|(key, _)| span.contains(*key));
+            assert!(found.iter().eq(inside), "seed {seed} {span:?}");
+        }
+    }
+}
+
+#[test]
 fn a_span_reads_its_keys_and_no_others() {
     let dir = tempfile::tempdir().unwrap();
     let pairs: Vec<(u64, u32)> = (0..30_000).map(|i| (u64::spread(i), i as u32)).collect();

@@ -1,15 +1,19 @@
 //! One rank's vertices in FastSV, and the steps of a round as functions of state and messages.
 //!
-//! In each round, on all ranks and with an exchange after each step:
+//! In each round, on all ranks and with exchanges in each step:
 //!
-//! 1. For each edge, in both directions: the grandparent of one end is offered to the other
-//!    (`grandparent`, `offer`).
-//! 2. Each vertex passes the least offer to its parent (`hooks`, `hook`).
+//! 1. Each vertex with news offers its grandparent to its neighbours (`news`, `offer`).
+//! 2. Each vertex passes the least offer to its parent (`hook_of`, `hook`).
 //! 3. Each vertex takes the least label that it knows as its parent (`shortcut`).
-//! 4. Each vertex asks its parent for the parent above it (`parents`, `parent`,
-//!    `set_grandparents`).
+//! 4. Each vertex asks its parent for the parent above it (`parent_at`, `parent`,
+//!    `set_grandparent`). If that is new, the vertex has news.
 //!
-//! The rounds are over when step 4 changes nothing on any rank. Then `labels` are the answer.
+//! The rounds are over when no vertex of any rank has news. Then `labels` are the answer. The
+//! messages of a step can come in any order and in any number of parts, because no step reads what
+//! its messages change.
+//!
+//! An offer that was made before need not be made again: since then, the parent of the vertex is at
+//! most as large as the label. So later rounds cost little where nothing changes.
 //!
 //! **Invariant:** parents and grandparents never grow, and are never above the vertex itself.
 
@@ -22,17 +26,22 @@ pub struct Offer {
     pub label: u64,
 }
 
-/// The vertices that one rank owns: 32 bytes each.
+/// The vertices that one rank owns, ascending.
 #[derive(Debug, Clone, Default)]
 pub struct Forest {
     vertices: Vec<u64>,
     parents: Vec<u64>,
     grandparents: Vec<u64>,
     least: Vec<u64>,
+    news: Vec<bool>,
 }
 
 impl Forest {
-    /// Starts with each vertex its own parent. Vertices may come in any order and repeat.
+    /// Memory of one vertex.
+    pub const VERTEX_BYTES: u64 = 4 * size_of::<u64>() as u64 + size_of::<bool>() as u64;
+
+    /// Starts with each vertex its own parent, which is news. Vertices may come in any order and
+    /// repeat.
     pub fn new(vertices: impl IntoIterator<Item = u64>) -> Self {
         let mut vertices: Vec<u64> = vertices.into_iter().collect();
         vertices.sort_unstable();
@@ -41,13 +50,74 @@ impl Forest {
             parents: vertices.clone(),
             grandparents: vertices.clone(),
             least: vertices.clone(),
+            news: vec![true; vertices.len()],
             vertices,
         }
     }
 
-    /// Returns the grandparent of a vertex; none if this rank does not own it.
-    pub fn grandparent(&self, vertex: u64) -> Option<u64> {
-        self.index(vertex).map(|at| self.grandparents[at])
+    /// Returns the number of vertices.
+    pub fn len(&self) -> usize {
+        self.vertices.len()
+    }
+
+    /// Returns whether this rank owns no vertex.
+    pub fn is_empty(&self) -> bool {
+        self.vertices.is_empty()
+    }
+
+    /// Returns the vertex at `at`, below [`Self::len`].
+    pub fn vertex(&self, at: usize) -> u64 {
+        self.vertices[at]
+    }
+
+    /// Returns the grandparent of the vertex at `at`, if it is new since the last round.
+    pub fn news(&self, at: usize) -> Option<u64> {
+        self.news[at].then(|| self.grandparents[at])
+    }
+
+    /// Takes the grandparent of a neighbour, if this rank owns the vertex. Labels that are not
+    /// below the vertex change nothing, so they need not be offered.
+    pub fn offer(&mut self, offer: Offer) {
+        if let Some(at) = self.index(offer.vertex) {
+            self.least[at] = self.least[at].min(offer.label);
+        }
+    }
+
+    /// Ends the first step: all offers are made.
+    pub fn end_offers(&mut self) {
+        self.news.fill(false);
+    }
+
+    /// Returns what the vertex at `at` passes to its parent, if anything.
+    pub fn hook_of(&self, at: usize) -> Option<Offer> {
+        let hook = Offer { vertex: self.parents[at], label: self.least[at] };
+        (hook.label < hook.vertex).then_some(hook)
+    }
+
+    /// Takes what a child passed, if this rank owns the vertex.
+    // It goes to the grandparent, because `hook_of` still reads the parents. The next parent is at
+    // most that, and the next grandparent is at most the next parent: so it is new.
+    pub fn hook(&mut self, hook: Offer) {
+        if let Some(at) = self.index(hook.vertex)
+            && hook.label < self.grandparents[at]
+        {
+            self.grandparents[at] = hook.label;
+            self.news[at] = true;
+        }
+    }
+
+    /// Lowers each parent to the least label that its vertex knows.
+    pub fn shortcut(&mut self) {
+        let known = self.least.iter_mut().zip(&self.grandparents);
+        for (parent, (least, grandparent)) in self.parents.iter_mut().zip(known) {
+            *parent = (*parent).min(*least).min(*grandparent);
+            *least = *parent;
+        }
+    }
+
+    /// Returns the parent of the vertex at `at`, whose owner is asked for its parent.
+    pub fn parent_at(&self, at: usize) -> u64 {
+        self.parents[at]
     }
 
     /// Returns the parent of a vertex; none if this rank does not own it.
@@ -55,59 +125,25 @@ impl Forest {
         self.index(vertex).map(|at| self.parents[at])
     }
 
-    /// Takes the grandparent of a neighbour, if this rank owns the vertex.
-    pub fn offer(&mut self, offer: Offer) {
-        if let Some(at) = self.index(offer.vertex) {
-            self.least[at] = self.least[at].min(offer.label);
-        }
+    /// Takes the parent of the parent of the vertex at `at`.
+    pub fn set_grandparent(&mut self, at: usize, answer: u64) {
+        self.news[at] |= self.grandparents[at] != answer;
+        self.grandparents[at] = answer;
     }
 
-    /// Returns what each vertex passes to its parent. All ranks collect theirs before any takes
-    /// one.
-    pub fn hooks(&self) -> impl Iterator<Item = Offer> {
-        let passed = self.parents.iter().zip(&self.least);
-        passed
-            .map(|(&vertex, &label)| Offer { vertex, label })
-            .filter(|hook| hook.label < hook.vertex)
-    }
-
-    /// Takes what a child passed, if this rank owns the vertex.
-    pub fn hook(&mut self, hook: Offer) {
-        if let Some(at) = self.index(hook.vertex) {
-            self.parents[at] = self.parents[at].min(hook.label);
-        }
-    }
-
-    /// Lowers each parent to the least label that its vertex knows.
-    pub fn shortcut(&mut self) {
-        let known = self.least.iter().zip(&self.grandparents);
-        for (parent, (least, grandparent)) in self.parents.iter_mut().zip(known) {
-            *parent = (*parent).min(*least).min(*grandparent);
-        }
-    }
-
-    /// Returns the parent of each vertex, in the order of vertices. The caller asks the owner of
-    /// each for its parent.
-    pub fn parents(&self) -> &[u64] {
-        &self.parents
-    }
-
-    /// Takes the answers, one per vertex; returns whether one is new. The least offers start again
-    /// from them.
-    pub fn set_grandparents(&mut self, answers: &[u64]) -> bool {
-        let mut changed = false;
-        let state = self.grandparents.iter_mut().zip(&mut self.least);
-        for ((grandparent, least), &answer) in state.zip(answers) {
-            changed |= *grandparent != answer;
-            *grandparent = answer;
-            *least = answer;
-        }
-        changed
+    /// Returns whether any vertex has news.
+    pub fn has_news(&self) -> bool {
+        self.news.contains(&true)
     }
 
     /// Returns each vertex with its label, in the order of vertices.
     pub fn labels(&self) -> impl Iterator<Item = (u64, u64)> {
         self.vertices.iter().copied().zip(self.grandparents.iter().copied())
+    }
+
+    /// Returns the vertices, ascending, and the label of each.
+    pub fn into_labels(self) -> (Vec<u64>, Vec<u64>) {
+        (self.vertices, self.grandparents)
     }
 
     fn index(&self, vertex: u64) -> Option<usize> {
@@ -123,11 +159,11 @@ mod tests {
     fn a_vertex_of_another_rank_is_left_alone() {
         let mut forest = Forest::new([5, 3, 5]);
         assert_eq!(forest.labels().collect::<Vec<_>>(), [(3, 3), (5, 5)]);
-        assert_eq!((forest.parent(4), forest.grandparent(4)), (None, None));
+        assert_eq!(forest.parent(4), None);
         forest.offer(Offer { vertex: 4, label: 0 });
         forest.hook(Offer { vertex: 4, label: 0 });
         forest.shortcut();
-        assert_eq!(forest.parents(), [3, 5]);
+        assert_eq!((forest.parent_at(0), forest.parent_at(1)), (3, 5));
     }
 
     #[test]
@@ -136,10 +172,27 @@ mod tests {
         for label in [7, 2, 8] {
             forest.offer(Offer { vertex: 9, label });
         }
-        assert_eq!(forest.hooks().collect::<Vec<_>>(), [Offer { vertex: 9, label: 2 }]);
+        forest.end_offers();
+        assert_eq!(forest.hook_of(0), Some(Offer { vertex: 9, label: 2 }));
         forest.shortcut();
-        assert_eq!(forest.parents(), [2]);
-        assert!(forest.set_grandparents(&[1]));
-        assert!(!forest.set_grandparents(&[1]));
+        assert_eq!((forest.parent_at(0), forest.hook_of(0)), (2, None));
+        assert!(!forest.has_news());
+        forest.set_grandparent(0, 1);
+        assert_eq!(forest.news(0), Some(1));
+        forest.end_offers();
+        forest.set_grandparent(0, 1);
+        assert!(!forest.has_news());
+    }
+
+    #[test]
+    fn a_hook_is_news_and_does_not_reach_the_hooks_of_the_same_step() {
+        let mut forest = Forest::new([4, 9]);
+        forest.offer(Offer { vertex: 9, label: 6 });
+        forest.end_offers();
+        forest.hook(Offer { vertex: 9, label: 4 });
+        assert_eq!(forest.hook_of(1), Some(Offer { vertex: 9, label: 6 }));
+        forest.shortcut();
+        forest.set_grandparent(1, 4);
+        assert_eq!((forest.parent_at(1), forest.news(1)), (4, Some(4)));
     }
 }

@@ -11,7 +11,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use thresher_unit::staging::PublishedShard;
+use thresher_unit::staging::{PublishedShard, StagedCluster};
 
 use crate::json_rows::{Loose, Text};
 use crate::source::Published;
@@ -48,6 +48,9 @@ pub(super) struct Row {
     original_chars: Option<u64>,
     original_lines: Option<u64>,
     filter_values: Loose,
+    cluster: Loose,
+    cluster_size: Option<u64>,
+    near_duplicates: Option<u64>,
     meta: Option<Box<RawValue>>,
     /// The columns of `redpajama-v1` that Thresher adds.
     origin: Option<Origin>,
@@ -156,6 +159,11 @@ impl Columns {
             original_chars: row.original_chars,
             original_lines: row.original_lines,
             filter_values: given(&row.filter_values.0),
+            cluster: given(&row.cluster.0).map(|id| StagedCluster {
+                id,
+                size: row.cluster_size.unwrap_or_default(),
+                near_duplicates: row.near_duplicates.unwrap_or_default(),
+            }),
             meta: self.meta.as_deref(),
         }
     }

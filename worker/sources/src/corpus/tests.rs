@@ -11,6 +11,7 @@ use parquet::schema::parser::parse_message_type;
 use super::*;
 use crate::Published;
 use crate::testing::{Seen, job, read_with};
+use thresher_unit::staging::StagedCluster;
 
 /// Reads a shard with one document, and passes it to `check`.
 fn one(bytes: &[u8], check: impl Fn(&Page<'_>, &Published<'_>)) {
@@ -30,7 +31,7 @@ fn one(bytes: &[u8], check: impl Fn(&Page<'_>, &Published<'_>)) {
 
 #[test]
 fn every_column_of_the_uniform_schema_is_kept() {
-    let old = r#"{"id":"i","text":"a\nb","source":"wiki","slice":"wikipedia","url":"http://u/","date":"2024","dump":"CC-MAIN-2024-10","licence":"MIT","title":"t","language":"en","language_score":0.1,"perplexity":312.70000000000005,"bucket":"head","reference_score":0.30000000000000004,"tokens":4,"input":"f.xml","offset":5,"record":12,"chars":3,"bytes":3,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"07","recipe":"thresher/0.1.0","filter_values":"{\"length/too_few_chars\":3}","meta":{"b":1.10,"a":[null]}}"#;
+    let old = r#"{"id":"i","text":"a\nb","source":"wiki","slice":"wikipedia","url":"http://u/","date":"2024","dump":"CC-MAIN-2024-10","licence":"MIT","title":"t","language":"en","language_score":0.1,"perplexity":312.70000000000005,"bucket":"head","reference_score":0.30000000000000004,"tokens":4,"input":"f.xml","offset":5,"record":12,"chars":3,"bytes":3,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"07","recipe":"thresher/0.1.0","filter_values":"{\"length/too_few_chars\":3}","cluster":"k","cluster_size":4,"near_duplicates":3,"meta":{"b":1.10,"a":[null]}}"#;
     let new = old
         .replace(r#""meta":{"b":1.10,"a":[null]}"#, r#""meta":"{\"b\":1.10,\"a\":[null]}""#)
         .replace(r#""date":"2024""#, r#""date":null,"date_stated":"2024""#)
@@ -57,6 +58,7 @@ fn every_column_of_the_uniform_schema_is_kept() {
                 original_chars: Some(20),
                 original_lines: Some(3),
                 filter_values: Some(r#"{"length/too_few_chars":3}"#),
+                cluster: Some(StagedCluster { id: "k", size: 4, near_duplicates: 3 }),
                 meta: Some(r#"{"b":1.10,"a":[null]}"#),
             };
             assert_eq!(*published, expected);

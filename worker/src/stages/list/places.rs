@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use glob::Pattern;
 use thresher_job::SourceSpec;
 use thresher_sources::locate;
 use thresher_storage::Location;
@@ -57,8 +58,8 @@ pub(super) fn is_empty(base: &str) -> bool {
         if folder.read_dir().is_ok_and(|mut entries| entries.next().is_none()))
 }
 
-/// Returns an error if the output is one of the folders in which inputs are, or below one whose
-/// files are found by a pattern: another run could read what this one writes.
+/// Returns an error if the output is one of the folders in which inputs are, or where a pattern
+/// finds files: another run could read what this one writes.
 pub(super) fn refuse_output_among_inputs(
     output: &Location,
     source: &SourceSpec,
@@ -69,15 +70,29 @@ pub(super) fn refuse_output_among_inputs(
     for folder in input_folders(source, rows)? {
         let folder = canonical(&folder);
         let is_below = output.starts_with(&folder) && is_pattern(&source.listing);
-        if is_below || output == folder {
+        if is_below && reaches(source, &output) || output == folder {
             return Err(UnitError::JobFile(among_inputs(&output, &folder, source)));
         }
     }
     Ok(())
 }
 
-/// Returns the message for an output below a folder whose files are found by a pattern, without
-/// looking for any.
+/// Returns whether the pattern of a source can match the output, or a file below it.
+fn reaches(source: &SourceSpec, output: &Path) -> bool {
+    let base = locate(source, "");
+    let Ok(Location::Path(base)) = base else { return false };
+    let Ok(below) = output.strip_prefix(canonical(&base)) else { return true };
+    let parts: Vec<&str> = source.listing.split('/').collect();
+    let names: Vec<_> = below.iter().map(|name| name.to_string_lossy()).collect();
+    let is_recursive = |parts: &[&str]| parts.iter().any(|part| part.contains("**"));
+    let beyond = names.len().min(parts.len());
+    let starts = parts.iter().zip(&names).all(|(part, name)| {
+        part.contains("**") || Pattern::new(part).is_ok_and(|pattern| pattern.matches(name))
+    });
+    is_recursive(&parts[..beyond]) || starts && names.len() <= parts.len()
+}
+
+/// Returns the message for an output where a pattern can find files, without looking for any.
 pub(in crate::stages) fn output_below_pattern(
     output: &Location,
     source: &SourceSpec,
@@ -88,7 +103,8 @@ pub(in crate::stages) fn output_below_pattern(
     let folder = is_pattern(&source.listing).then(|| locate(source, &literal))?;
     let Ok(Location::Path(folder)) = folder else { return None };
     let (output, folder) = (canonical(output), canonical(&folder));
-    output.starts_with(&folder).then(|| among_inputs(&output, &folder, source))
+    let is_reached = output.starts_with(&folder) && reaches(source, &output);
+    is_reached.then(|| among_inputs(&output, &folder, source))
 }
 
 fn among_inputs(output: &Path, folder: &Path, source: &SourceSpec) -> String {
@@ -193,10 +209,11 @@ mod tests {
         };
         for (listing, row, output) in [
             ("*.gz", "a.gz", "in"),
-            ("*.gz", "a.gz", "in/out"),
-            ("*.gz", "a.gz", "in/deep/../out"),
+            ("*", "a.gz", "in/out"),
+            ("*/*.gz", "deep/a.gz", "in/deep/../out"),
             ("**/*.gz", "deep/er/a.gz", "in/out"),
-            ("deep/*/*.gz", "deep/er/a.gz", "in/deep/er/out"),
+            ("deep/**", "deep/er/a.gz", "in/deep/er/out"),
+            ("deep/*/*", "deep/er/a.gz", "in/deep/er/out"),
             ("deep/er/*.gz", "deep/er/a.gz", "in/deep/er"),
             ("a.paths", "a.gz", "in"),
         ] {
@@ -206,6 +223,8 @@ mod tests {
         for (listing, row, output) in [
             ("*.gz", "a.gz", "out"),
             ("*.gz", "a.gz", "in-out"),
+            ("*.gz", "a.gz", "in/out"),
+            ("deep/*/*.gz", "deep/er/a.gz", "in/deep/er/out"),
             ("deep/er/*.gz", "deep/er/a.gz", "in/out"),
             ("a.paths", "a.gz", "in/out"),
             ("a.paths", "https://host/a.gz", "in/out"),

@@ -73,6 +73,7 @@ impl EvaluatedDocument<'_> {
             original_lines: self.original.lines,
             content_hash: *text_hash.as_bytes(),
             filter_values: self.filter_values.as_deref(),
+            cluster: None,
             meta,
             origin: None,
         };
@@ -109,6 +110,7 @@ impl EvaluatedDocument<'_> {
             classified: document.classified.or(classified),
             tokens: document.tokens.or(tokens),
             filter_values: document.filter_values.or(filter_values),
+            cluster: published.cluster,
             original_chars: published.original_chars.unwrap_or(document.original_chars),
             original_lines: published.original_lines.unwrap_or(document.original_lines),
             origin: Some(StagedOrigin {

@@ -185,7 +185,7 @@ impl<'j> UnitWriter<'j> {
                 None => self.keys.push(key, place)?,
             }
         }
-        if self.recipe.compares_near {
+        if self.recipe.compares_signatures {
             summary.signature = Some(signature(text));
         }
         if let Some(sample) = self.source.sample.as_ref().filter(|it| it.documents.is_some()) {

@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use thresher_clusters::{Decision, Outcome};
 use thresher_domain::{Counter, Measure};
-use thresher_job::{DroppedRows, Folders, Format, SourceSpec, Validation};
+use thresher_job::{DroppedRows, Folders, Format, SourceSpec, Validation, Verify};
 use thresher_proto::pb::PublishUnit;
 
 use super::ShardFacts;
@@ -17,6 +18,7 @@ use super::output_lines::OutputLines;
 use super::output_parquet::OutputParquet;
 use super::paths::{folder_of_language, rows_path, shard_path};
 use super::token_files::TokenFiles;
+use crate::stages::near::near_threshold;
 use crate::stages::output_file::{PublishedFile, PublishedShard};
 use crate::stages::schemas::{Renderer, Uniform, render_row, renderer};
 use crate::stages::splits::side_of;
@@ -77,6 +79,8 @@ pub(super) struct ShardWriter<'a> {
     formats: Vec<Format>,
     /// Whether drop rows have the text.
     gives_texts: bool,
+    /// The similarity that near-duplicates have at least.
+    near_threshold: Option<f64>,
     renderer: Box<dyn Renderer + 'a>,
     uniform: Uniform<'a>,
     outputs: BTreeMap<Place, Outputs>,
@@ -85,6 +89,11 @@ pub(super) struct ShardWriter<'a> {
     /// What earlier attempts published.
     earlier: Vec<PublishedFile>,
     pub(super) facts: ShardFacts,
+}
+
+/// Returns a share with four digits: more are not measured.
+fn rounded(share: f64) -> f64 {
+    (share * 1e4).round() / 1e4
 }
 
 impl<'a> ShardWriter<'a> {
@@ -103,6 +112,7 @@ impl<'a> ShardWriter<'a> {
             tag: &task.tag,
             formats: job.output.shard_formats(),
             gives_texts: job.output.dropped == DroppedRows::Texts,
+            near_threshold: near_threshold(job),
             renderer: renderer(job, source, *context.recipe(unit.source)?),
             uniform: Uniform::new(job, source),
             outputs: BTreeMap::new(),
@@ -207,13 +217,20 @@ impl<'a> ShardWriter<'a> {
         }
     }
 
-    /// Drops a document that equals an earlier one.
+    /// Drops a document that equals another one, or nearly does.
     pub(super) fn duplicate(
         &mut self,
         document: &StagedDocument<'_>,
         reason: &str,
+        decision: Option<&Decision>,
     ) -> Result<(), UnitError> {
         let hash = blake3::Hash::from_bytes(document.content_hash).to_hex();
+        let removal = match decision.map(|decision| &decision.outcome) {
+            Some(Outcome::Removed(removal)) => Some(removal),
+            Some(Outcome::Kept { .. }) | None => None,
+        };
+        let similarity = removal.and_then(|removal| removal.similarity);
+        let compares = self.context.job.near.verify == Verify::Jaccard;
         self.drop(&StagedRow {
             id: document.id,
             url: document.url,
@@ -224,6 +241,10 @@ impl<'a> ShardWriter<'a> {
             offset: document.offset,
             record: document.record,
             text: self.gives_texts.then_some(document.text),
+            value: similarity.map(|similarity| rounded(similarity.share())),
+            threshold: similarity.filter(|_| compares).and(self.near_threshold),
+            witness: removal.map(|removal| removal.witness_id.as_str()),
+            band: removal.and_then(|removal| removal.band),
             ..StagedRow::default()
         })
     }

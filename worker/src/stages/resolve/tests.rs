@@ -10,8 +10,9 @@ use thresher_proto::Message as _;
 use thresher_proto::pb::UnitRef;
 
 use super::super::Stop;
+use super::super::rank::RankTask;
+use super::super::step::{DONE, REFUSED, StepOrder, decode_failure, encode};
 use super::super::verdicts::verdicts_on;
-use super::rank::{StepDone, StepOrder, decode_failure, encode};
 use super::*;
 use thresher_dedup::comm::local::run_local;
 use thresher_dedup::keys::KeyCollector;
@@ -90,10 +91,10 @@ fn ranks_write_the_same_files_as_threads() {
     let expected = published(&by_threads);
     assert_eq!(expected.len(), RANKS + 1, "a file for each rank and the record");
     assert_eq!(published(&by_ranks), expected);
-    let done: StepDone =
-        serde_json::from_slice(&std::fs::read(step.path().join(rank::DONE)).unwrap()).unwrap();
-    assert_eq!(done.resolved.ranks, RANKS as u32);
-    assert!(done.resolved.tally.dropped > 0);
+    let done: StepDone<ResolveTally> =
+        serde_json::from_slice(&std::fs::read(step.path().join(DONE)).unwrap()).unwrap();
+    assert_eq!(done.record.ranks, RANKS as u32);
+    assert!(done.record.tally.dropped > 0);
     // Each rank gave the CPU time of its process, which is this one.
     assert!(done.cpu_millis > before, "{} ms, {before} ms before", done.cpu_millis);
 }
@@ -155,7 +156,7 @@ fn a_damaged_key_file_is_reported_to_the_leader_with_its_unit() {
     std::fs::write(context.work.unit_file(Stage::Lines, 4, "keys"), b"no keys").unwrap();
     let rank_task = rank_task(&context, step.path());
     run_local(RANKS, |comm| rank_task.run(comm)).unwrap_err();
-    assert!(std::fs::read(step.path().join(rank::DONE)).is_err());
+    assert!(std::fs::read(step.path().join(DONE)).is_err());
     // Unit 4 belongs to rank 1; the other ranks only got its error.
     let failed = std::fs::read(step.path().join("rank-00001.failed")).unwrap();
     let error = decode_failure(&failed).unwrap();
@@ -172,12 +173,12 @@ fn a_world_of_another_size_is_refused_before_any_file_is_touched() {
     let [here, step] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let rank_task = rank_task(&context(here.path()), step.path());
     rank_task.check_world(RANKS, "MPICH", "srun 0/3").unwrap();
-    assert!(std::fs::read(step.path().join(rank::REFUSED)).is_err());
+    assert!(std::fs::read(step.path().join(REFUSED)).is_err());
     let refused = rank_task.check_world(1, "MPICH", "srun 0/3").unwrap_err().to_string();
     for word in ["`1` rank", "`3`", "`MPICH`", "`srun 0/3`"] {
         assert!(refused.contains(word), "{refused}");
     }
-    let written = std::fs::read_to_string(step.path().join(rank::REFUSED)).unwrap();
+    let written = std::fs::read_to_string(step.path().join(REFUSED)).unwrap();
     assert_eq!(written, refused);
 }
 

@@ -5,7 +5,7 @@
 //! another [`NAME`].
 
 /// Name and version of the schema in the manifest.
-pub(crate) const NAME: &str = "uniform/2";
+pub(crate) const NAME: &str = "uniform/3";
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ const fn real64(name: &'static str, meaning: &'static str) -> Column {
 }
 
 /// Number of columns.
-pub(crate) const COUNT: usize = 29;
+pub(crate) const COUNT: usize = 32;
 
 /// All columns, in the order of the files.
 pub(crate) const COLUMNS: [Column; COUNT] = [
@@ -96,5 +96,8 @@ pub(crate) const COLUMNS: [Column; COUNT] = [
         "filter_values",
         "what the rules of filters measured, as a JSON object, if the job asks for it",
     ),
+    text("cluster", "`id` of the document that is kept for this one and its near-duplicates"),
+    whole("cluster_size", "number of documents in the cluster, with the kept one"),
+    whole("near_duplicates", "number of documents that are removed because of this one"),
     long("meta", "further fields of the input, as a JSON object"),
 ];

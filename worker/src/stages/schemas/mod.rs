@@ -69,6 +69,8 @@ pub(crate) fn render_row(
     line.optional("detail", Some(row.detail).filter(|detail| !detail.is_empty()))?;
     line.optional("value", row.value)?;
     line.optional("threshold", row.threshold)?;
+    line.optional("witness", row.witness)?;
+    line.optional("band", row.band)?;
     line.field("source", &source.name)?;
     line.field("input", row.input)?;
     line.field("offset", &row.offset)?;

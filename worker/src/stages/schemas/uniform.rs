@@ -82,6 +82,9 @@ impl<'j> Uniform<'j> {
             Value::Text(Some(hash.as_str())),
             Value::Text(Some(known(of_corpus.recipe, &self.recipe))),
             Value::Text(document.filter_values),
+            Value::Text(document.cluster.map(|cluster| cluster.id)),
+            Value::Whole(document.cluster.map(|cluster| cluster.size)),
+            Value::Whole(document.cluster.map(|cluster| cluster.near_duplicates)),
             Value::Text(document.meta),
         ])
     }

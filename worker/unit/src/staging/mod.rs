@@ -49,7 +49,8 @@ pub use kept_records::{
     KeptOutcome, KeptPage, KeptRecord, KeptRecords, KeptRecordsWriter, KeptRefusal,
 };
 pub use staged::{
-    DocumentSummary, RowVerdict, Staged, StagedDocument, StagedLabel, StagedOrigin, StagedRow,
+    DocumentSummary, RowVerdict, Staged, StagedCluster, StagedDocument, StagedLabel, StagedOrigin,
+    StagedRow,
 };
 
 use crate::UnitError;

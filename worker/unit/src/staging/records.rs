@@ -21,7 +21,7 @@ use thresher_proto::pb::Stage;
 use crate::UnitError;
 
 /// Version of the encoding of staged records.
-pub(super) const ENCODING: u32 = 4;
+pub(super) const ENCODING: u32 = 5;
 
 const BLOCK_BYTES: usize = 1 << 20;
 const LENGTH_BYTES: usize = size_of::<u32>();

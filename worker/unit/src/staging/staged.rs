@@ -65,10 +65,23 @@ pub struct StagedDocument<'a> {
     pub content_hash: [u8; 32],
     /// What the rules of filters measured, as a JSON object, if the job asks for it.
     pub filter_values: Option<&'a str>,
+    /// The near-duplicates of the document, once they are known.
+    pub cluster: Option<StagedCluster<'a>>,
     /// Further fields that the source gives, as a JSON object; none for crawled pages.
     pub meta: Option<&'a str>,
     /// Who published it before, if it was read from a corpus.
     pub origin: Option<StagedOrigin<'a>>,
+}
+
+/// A document and its near-duplicates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedCluster<'a> {
+    /// The id of the document that is kept for all of them.
+    pub id: &'a str,
+    /// Number of documents, with that one.
+    pub size: u64,
+    /// Number of documents that are removed because of this one.
+    pub near_duplicates: u64,
 }
 
 /// What a document that was published before keeps of its first job.
@@ -116,6 +129,10 @@ pub struct StagedRow<'a> {
     pub value: Option<f64>,
     /// The threshold of the rule.
     pub threshold: Option<f64>,
+    /// Id of the kept document that a near-duplicate resembles.
+    pub witness: Option<&'a str>,
+    /// A band that both have.
+    pub band: Option<u16>,
     /// The text, if the job publishes the texts of what it drops and the rule has seen it.
     pub text: Option<&'a str>,
 }

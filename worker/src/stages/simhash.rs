@@ -1,4 +1,5 @@
-//! Finds near-duplicates: documents of a source that are nearly equal to earlier ones.
+//! Finds near-duplicates as RedPajama-Data-1T did: books of a source whose SimHash is near that of
+//! an earlier one.
 //!
 //! PREPARE writes a signature for each document of a source that has the step, LAYOUT compares all
 //! of them and writes the verdicts, PUBLISH reads those. A signature is eight bytes, so those of
@@ -22,7 +23,7 @@ pub(super) fn decide(
     context: &JobContext,
     unit: &LayoutUnit,
 ) -> Result<Option<Excluded>, UnitError> {
-    if !context.recipe(unit.source)?.compares_near {
+    if !context.recipe(unit.source)?.compares_signatures {
         return Ok(None);
     }
     let (mut signatures, mut places) = (Vec::new(), Vec::new());
