@@ -110,7 +110,7 @@ fn member(name: &str, at: u64) -> Member {
         (first_shingle..first_shingle + SHINGLES).map(SplitMix64::at).collect();
     shingles.sort_unstable();
     let mut keys: Vec<u64> = (0..BANDS)
-        .map(|band| SplitMix64::at(1 << 50 | band << 40 | (first_key + band).wrapping_div(8)))
+        .map(|band| SplitMix64::at(1 << 50 | band << 40 | ((first_key + band) / 8)))
         .collect();
     if name == "group" {
         keys[3] = 7;
