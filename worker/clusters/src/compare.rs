@@ -3,7 +3,7 @@
 //! ```text
 //! one part of all members files ──merge──▶ component after component, in the order of survival
 //!                                                      │ groups: band keys that two members have
-//!                                                      │ rule: witness or stars, each pair measured
+//!                                                      │ rule: witness or stars, by measured pairs
 //!                                                      ▼
 //!                                    decisions, sorted by group of units · tally
 //! ```
@@ -106,7 +106,7 @@ pub enum CompareError {
     /// A component has more band keys than can be numbered.
     #[error(
         "the component of document `{component}` has more than `{MAX_COMPONENT_KEYS}` band keys\n\n\
-         hint: use longer shingles or more rows in each band, so that fewer documents are candidates"
+         hint: use longer shingles or more rows in each band, so that fewer pairs are candidates"
     )]
     TooLarge {
         /// The smallest document of the component.

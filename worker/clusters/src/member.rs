@@ -283,7 +283,7 @@ mod tests {
         #[test]
         fn hostile_members_are_refused_without_a_panic_or_a_large_allocation(
             key in prop::collection::vec(any::<u8>(), 0..40),
-            payload in prop::collection::vec(prop_oneof![Just(0_u8), Just(255), any::<u8>()], 0..80),
+            payload in prop::collection::vec(prop_oneof![Just(0), Just(255), any::<u8>()], 0..80),
         ) {
             let document = key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
             let start = document.unwrap_or_default().to_le_bytes();

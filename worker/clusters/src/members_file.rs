@@ -19,7 +19,7 @@ pub const MEMBERS_FILE: Kind = Kind(*b"MEMB");
 /// Returns the part of a component, of `parts`.
 pub fn part_of(component: Document, parts: u32) -> u32 {
     let hash = xxh3_64(&component.to_u64().to_le_bytes());
-    (u128::from(hash) * u128::from(parts) >> 64) as u32
+    ((u128::from(hash) * u128::from(parts)) >> 64) as u32
 }
 
 fn format(parts: u32) -> RunFormat {

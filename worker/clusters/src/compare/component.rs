@@ -80,13 +80,13 @@ impl<'a> Component<'a> {
     pub(super) fn finish(self) -> Result<Members, ScratchError> {
         let place = match self.spilled {
             None => Place::Memory(self.held),
-            Some(Spilled { heads, evidence, .. }) => Place::Scratch(Stored {
+            Some(Spilled { heads, evidence, .. }) => Place::Scratch(Box::new(Stored {
                 heads: heads.finish()?,
                 evidence: evidence.finish()?,
                 record: Vec::new(),
                 recent_heads: Cache::new(self.memory_bytes / 8),
                 recent_evidence: Cache::new(self.memory_bytes / 2),
-            }),
+            })),
         };
         // `push` checked that numbers of members have 32 bits.
         let count = self.members as u32;
@@ -115,7 +115,7 @@ pub(super) struct Members {
 
 enum Place {
     Memory(Vec<(Rc<Head>, Rc<Evidence>)>),
-    Scratch(Stored),
+    Scratch(Box<Stored>),
 }
 
 struct Stored {

@@ -41,6 +41,7 @@ impl Groups {
             }
             keys.append_shared(&mut shared);
         }
+        shared.shrink_to_fit();
         Ok(Self::of_keys(shared))
     }
 
