@@ -45,6 +45,10 @@ const FOLLOWED: &[(&str, By)] = &[
         "inputs {verb} early",
         Test("inputs_that_end_early_are_fetched_again_and_the_job_starts_over"),
     ),
+    (
+        "shows the largest clusters",
+        Test("a_source_that_loses_most_of_its_documents_is_named_until_that_is_expected"),
+    ),
     ("a coordinator already runs this job", Test("a_running_coordinator_is_shown_and_drained")),
     ("leaves nothing of the", Nothing("needs an allocation that is about to end")),
     (

@@ -180,7 +180,8 @@ impl FrameReader {
         Ok(Some(self.unpacker.records(payload)))
     }
 
-    /// Moves behind the next frame without unpacking its records; `false` if no whole frame follows.
+    /// Moves behind the next frame without unpacking its records; `false` if no whole frame
+    /// follows.
     pub(super) fn skip_frame(&mut self) -> io::Result<bool> {
         let Some(length) = self.check_frame(self.offset)? else { return Ok(false) };
         self.offset += (FRAME_HEAD_BYTES + length) as u64;

@@ -42,7 +42,8 @@ pub enum Stage {
     /// One unit per group of PREPARE units: collects what the comparison needs of each document
     /// that is in a component.
     Collect = 14,
-    /// One unit per part of the components: compares their documents, and decides which are removed.
+    /// One unit per part of the components: compares their documents, and decides which are
+    /// removed.
     Compare = 15,
     /// One unit per group of PREPARE units: joins what was decided about its documents in one file.
     Decide = 16,

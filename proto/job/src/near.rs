@@ -1,13 +1,12 @@
-//! The table `[near]` of the job file: how near-duplicates are found, and which of them are removed.
+//! The table `[near]` of the job file: how near-duplicates are found, and which of them are
+//! removed.
 //!
 //! A preset has the parameters of a published pipeline; keys that are set beside it replace single
 //! ones. The crate `thresher-near` knows what the presets are; here they are names.
 
 use serde::{Deserialize, Serialize};
 
-use super::slice::Step;
-use super::spec::SourceSpec;
-use super::{JobError, JobSpec, KeepBy, Schema};
+use super::{JobError, JobSpec, KeepBy, Schema, SourceSpec, Step};
 
 /// Most bands that a signature may have.
 const MAX_BANDS: u64 = 512;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use thresher_near::{Bands, Preset, Shingles, Signer};
 use thresher_tests::job::JobText;
-use thresher_tests::process::{Leftovers, succeed};
+use thresher_tests::process::{Leftovers, output, succeed};
 
 use super::kills::run_under_fire;
 use super::{places, published, run, verify};
@@ -63,7 +63,7 @@ fn corpus() -> Vec<String> {
         all.push(link.clone());
         edit(&mut random, &mut link, 5);
     }
-    all.extend([vec![], vec!["one".to_owned()], vec!["one".to_owned(), "two".to_owned()]]);
+    all.extend([vec!["one".to_owned()], vec!["one".to_owned(), "two".to_owned()]]);
     all.shuffle(&mut random);
     all.into_iter().map(|words| words.join(" ")).collect()
 }
@@ -185,12 +185,12 @@ fn outcome(
     arguments: &[&str],
 ) -> (Outcome, BTreeMap<String, String>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let (output, state) = places(folder.path());
+    let (corpus, state) = places(folder.path());
     let _leftovers = Leftovers(state.clone());
     let job = job(inputs, more).write(folder.path());
     succeed(run(&job, &state).args(arguments));
-    verify(&output);
-    (read(&output), published(&output), folder)
+    verify(&corpus);
+    (read(&corpus), published(&corpus), folder)
 }
 
 fn inputs() -> (TempDir, Vec<String>) {
@@ -311,4 +311,18 @@ fn no_world_and_no_kill_changes_a_byte() {
         assert_eq!(published(&output), reference, "seed {seed}");
     }
     assert!(killed > 8, "too few died: {killed}");
+}
+
+#[test]
+fn a_source_that_loses_most_of_its_documents_is_named_until_that_is_expected() {
+    let (inputs, _) = inputs();
+    let folder = tempfile::tempdir().unwrap();
+    let (_, state) = places(folder.path());
+    let text = job(inputs.path(), "max_removed_share = 0.5\n");
+    let said = output(&mut run(&text.write(folder.path()), &state));
+    assert_eq!(said.status.code(), Some(7));
+    let words = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(words.contains("source `second`") && !words.contains("source `first`"), "{words}");
+    let raised = text.set("max_removed_share", "0.6");
+    succeed(&mut run(&raised.write(folder.path()), &state));
 }

@@ -37,6 +37,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    fn new(signature: SignatureRule, (bands, rows): (usize, usize), millionths: u32) -> Self {
+        let threshold = Threshold::from_millionths(millionths);
+        Self { signature, bands: Bands { bands, rows }, threshold }
+    }
+
     /// Returns what decides a signature: as many minima as the bands have rows.
     pub fn signature_rule(&self) -> SignatureRule {
         SignatureRule { minima: self.bands.minima(), ..self.signature }
@@ -73,8 +78,8 @@ impl Preset {
     /// Returns the preset's parameters.
     pub fn parameters(self) -> Parameters {
         match self {
-            Self::FineWeb => Parameters {
-                signature: SignatureRule {
+            Self::FineWeb => Parameters::new(
+                SignatureRule {
                     text: TextRule::FineWeb,
                     words: WordSplitter::English,
                     shingles: Shingles::Words(5),
@@ -83,11 +88,11 @@ impl Preset {
                     permutations: Permutations::Datatrove { seed: 1 },
                     minima: 0,
                 },
-                bands: Bands { bands: 14, rows: 8 },
-                threshold: Threshold::from_millionths(750_000),
-            },
-            Self::RedPajamaV2 => Parameters {
-                signature: SignatureRule {
+                (14, 8),
+                750_000,
+            ),
+            Self::RedPajamaV2 => Parameters::new(
+                SignatureRule {
                     text: TextRule::RedPajamaV2,
                     words: WordSplitter::Spaces,
                     shingles: Shingles::Words(13),
@@ -96,25 +101,22 @@ impl Preset {
                     permutations: Permutations::DatasketchLegacy { seed: 42 },
                     minima: 0,
                 },
-                bands: Bands { bands: 9, rows: 13 },
-                threshold: Threshold::from_millionths(800_000),
-            },
-            Self::SlimPajama => Parameters {
-                signature: SignatureRule {
+                (9, 13),
+                800_000,
+            ),
+            Self::SlimPajama => Parameters::new(
+                SignatureRule {
                     text: TextRule::SlimPajama,
-                    words: WordSplitter::Spaces,
                     shingles: Shingles::Characters(13),
-                    // It drops documents of fewer than 200 characters before.
-                    short: ShortDocuments::NoShingles,
-                    item: ItemHash::Sha1First4,
                     permutations: Permutations::DatasketchLegacy { seed: 1 },
-                    minima: 0,
+                    // It drops documents of fewer than 200 characters before.
+                    ..Self::RedPajamaV2.parameters().signature
                 },
-                bands: Bands { bands: 9, rows: 13 },
-                threshold: Threshold::from_millionths(800_000),
-            },
-            Self::Dolma3 => Parameters {
-                signature: SignatureRule {
+                (9, 13),
+                800_000,
+            ),
+            Self::Dolma3 => Parameters::new(
+                SignatureRule {
                     text: TextRule::Dolma3,
                     words: WordSplitter::Spaces,
                     shingles: Shingles::Tokens(5),
@@ -123,11 +125,11 @@ impl Preset {
                     permutations: Permutations::Multiply128,
                     minima: 0,
                 },
-                bands: Bands { bands: 26, rows: 11 },
-                threshold: Threshold::from_millionths(800_000),
-            },
-            Self::Nemotron => Parameters {
-                signature: SignatureRule {
+                (26, 11),
+                800_000,
+            ),
+            Self::Nemotron => Parameters::new(
+                SignatureRule {
                     text: TextRule::None,
                     words: WordSplitter::Spaces,
                     shingles: Shingles::Characters(24),
@@ -137,9 +139,9 @@ impl Preset {
                     permutations: Permutations::Nemo { seed: 42 },
                     minima: 0,
                 },
-                bands: Bands { bands: 20, rows: 13 },
-                threshold: Threshold::from_millionths(800_000),
-            },
+                (20, 13),
+                800_000,
+            ),
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Documents come in the order of their positions. In each band group, the first document is the
 //! centre of a star. A later one joins the first star of the group whose centre is verified similar
-//! to it; if there is none, it is the centre of a new star, up to R stars in a group. A document and
-//! the centres of its stars are in one cluster, and clusters that share a document are the same.
-//! The smallest position of a cluster survives.
+//! to it; if there is none, it is the centre of a new star, up to R stars in a group. A document
+//! and the centres of its stars are in one cluster, and clusters that share a document are the
+//! same. The smallest position of a cluster survives.
 //!
 //! Unlike the witness rule, a chain of similar pairs is one cluster, so its ends may differ.
 //!

@@ -1,4 +1,5 @@
-//! GATHER-LINES, GATHER-DOCUMENTS and GATHER-BANDS: put the keys of a group of units into one file by key range.
+//! GATHER-LINES, GATHER-DOCUMENTS and GATHER-BANDS: put the keys of a group of units into one file
+//! by key range.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thresher_domain::{Counter, MAX_GROUP_UNITS};

@@ -29,7 +29,8 @@ pub(super) struct Files {
     pub(super) units: u64,
     /// Number of inputs, or of pieces of them.
     pub(super) inputs: u64,
-    /// Number of key ranges and groups of lines, of documents and of bands; no groups if there is one range.
+    /// Number of key ranges and groups of lines, of documents and of bands; no groups if there is
+    /// one range.
     pub(super) lines: Keyed,
     pub(super) documents: Keyed,
     pub(super) bands: Keyed,

@@ -151,8 +151,8 @@ impl Near {
         writeln!(
             page,
             "{comparisons} pairs were compared, and {dissimilar} of them are not similar enough. \
-             {not_compared} documents were not compared with all earlier ones of their band groups, \
-             which have more kept documents than `near.first_kept`.\n"
+             {not_compared} documents were not compared with all earlier ones of their band \
+             groups, which have more kept documents than `near.first_kept`.\n"
         )?;
         if self.bands.large_groups > 0 {
             writeln!(
