@@ -47,7 +47,7 @@ const FOLLOWED: &[(&str, By)] = &[
     ),
     (
         "shows the largest clusters",
-        Test("a_source_that_loses_most_of_its_documents_is_named_until_that_is_expected"),
+        Test("a_source_that_loses_most_of_its_documents_is_named_until_fewer_are_alike"),
     ),
     ("a coordinator already runs this job", Test("a_running_coordinator_is_shown_and_drained")),
     ("leaves nothing of the", Nothing("needs an allocation that is about to end")),

@@ -89,8 +89,8 @@ fn removed_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> 
     Some(format!(
         "source `{name}`: {removed} of {compared} documents ({percent} %) were dropped as \
          near-duplicates, more than `near.max_removed_share` expects ({} %)\nhint: `REPORT.md` \
-         shows the largest clusters; raise `near.threshold` or `near.max_removed_share`, then run \
-         the same command again",
+         shows the largest clusters; if their documents are not alike, raise `near.threshold` and \
+         start over with `--fresh`",
         f64::from(limits.max_removed_permille) / 10.0,
     ))
 }

@@ -314,7 +314,7 @@ fn no_world_and_no_kill_changes_a_byte() {
 }
 
 #[test]
-fn a_source_that_loses_most_of_its_documents_is_named_until_that_is_expected() {
+fn a_source_that_loses_most_of_its_documents_is_named_until_fewer_are_alike() {
     let (inputs, _) = inputs();
     let folder = tempfile::tempdir().unwrap();
     let (_, state) = places(folder.path());
@@ -323,6 +323,6 @@ fn a_source_that_loses_most_of_its_documents_is_named_until_that_is_expected() {
     assert_eq!(said.status.code(), Some(7));
     let words = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(words.contains("source `second`") && !words.contains("source `first`"), "{words}");
-    let raised = text.set("max_removed_share", "0.6");
-    succeed(&mut run(&raised.write(folder.path()), &state));
+    let strict = text.append("threshold = 0.97");
+    succeed(run(&strict.write(folder.path()), &state).arg("--fresh"));
 }
