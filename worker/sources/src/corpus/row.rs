@@ -3,7 +3,7 @@
 //! | schema | where the columns are |
 //! |---|---|
 //! | `uniform/1` | in the row; `meta` is an object |
-//! | `uniform/2` | in the row; `meta` is a text with JSON; absent values are null |
+//! | `uniform/2`, `uniform/3` | in the row; `meta` is a text with JSON; absent values are null |
 //! | `redpajama-v1` | in `origin`; of crawled pages in `meta` |
 //!
 //! **Invariant:** numbers keep every digit, and `meta` its bytes, so that they can be published
