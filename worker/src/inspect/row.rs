@@ -32,6 +32,10 @@ pub(super) struct Row<'a> {
     pub(super) content_hash: Option<Cow<'a, str>>,
     pub(super) reason: Option<Cow<'a, str>>,
     pub(super) detail: Option<Cow<'a, str>>,
+    /// Id of the kept document that a near-duplicate resembles.
+    pub(super) witness: Option<Cow<'a, str>>,
+    /// What the rule measured, such as the similarity to the witness.
+    pub(super) value: Option<f64>,
     /// The text as a JSON string.
     text: Option<&'a RawValue>,
 }
@@ -58,6 +62,9 @@ struct Named<'a> {
     reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     detail: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    witness: Option<Cow<'a, str>>,
+    value: Option<f64>,
 }
 
 /// The tables that may have these fields: RedPajama's records have their origin below `origin` or
@@ -103,6 +110,8 @@ impl<'a> Row<'a> {
             content_hash: named.content_hash,
             reason: named.reason,
             detail: named.detail,
+            witness: named.witness,
+            value: named.value,
             text: nested.text,
         })
     }

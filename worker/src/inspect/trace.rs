@@ -41,7 +41,7 @@ pub struct TraceArgs {
 }
 
 /// All records of an output that match a needle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trace {
     /// The URL, id, hash or input that was searched.
     pub needle: String,
@@ -52,7 +52,7 @@ pub struct Trace {
 }
 
 /// One record that matches the needle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sighting {
     /// What happened to the record.
     #[serde(rename = "fate")]
@@ -81,7 +81,12 @@ pub struct Sighting {
     pub file: String,
     /// Line in that file, counted from 1.
     pub line: u64,
-    /// For a duplicate: the documents with the same text that were kept.
+    /// For a near-duplicate: the id of the kept document that it resembles.
+    pub witness: Option<String>,
+    /// For a near-duplicate: how similar the two are, from 0 to 1.
+    pub similarity: Option<f64>,
+    /// For a duplicate: the documents with the same text that were kept; for a near-duplicate: its
+    /// witness.
     #[serde(rename = "kept_twins")]
     pub kept_documents: Vec<KeptDocument>,
 }
@@ -141,8 +146,9 @@ pub fn trace(output: &Location, needle: &str, threads: usize) -> Result<Trace, I
     let shards = &files[..manifest.readable_shards().count()];
     for sighting in &mut sightings {
         let duplicate = sighting.reason.as_deref() == Some(DUPLICATE);
-        let Some(hash) = sighting.content_hash.as_deref().filter(|_| duplicate) else { continue };
-        let kept = search(output, shards, threads, hash)?;
+        let equal = sighting.content_hash.as_deref().filter(|_| duplicate);
+        let Some(name) = equal.or(sighting.witness.as_deref()) else { continue };
+        let kept = search(output, shards, threads, name)?;
         sighting.kept_documents =
             kept.into_iter().take(MAX_SIGHTINGS).map(KeptDocument::from).collect();
     }
@@ -208,6 +214,8 @@ fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
         content_hash: owned(row.content_hash).or_else(in_detail),
         reason: owned(row.reason),
         detail,
+        similarity: row.value.filter(|_| row.witness.is_some()),
+        witness: owned(row.witness),
         id: row.id.into_owned(),
         url: owned(row.url).unwrap_or_default(),
         source: row.source.into_owned(),
@@ -259,6 +267,11 @@ impl fmt::Display for Sighting {
             if let Some(value) = value {
                 writeln!(f, "  {name}  {}", line_of(value))?;
             }
+        }
+        if let (Some(witness), Some(similarity)) = (&self.witness, self.similarity) {
+            writeln!(f, "  near    similarity {similarity} to {}", line_of(witness))?;
+        } else if let Some(witness) = &self.witness {
+            writeln!(f, "  near    {}", line_of(witness))?;
         }
         for document in &self.kept_documents {
             let KeptDocument { url, file, line, input, record, .. } = document;

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use thresher_domain::{DOCUMENT_KEY, KeyGroups, KeySize, LINE_KEY, key_ranges};
+use thresher_domain::{DOCUMENT_KEY, LINE_KEY};
 use thresher_job::{DedupPolicy, JobSpec};
 use thresher_proto::pb::Stage;
 use thresher_proto::stage_name;
@@ -17,10 +17,10 @@ use thresher_worker::node_memory::KEY_SHARE;
 use super::attention::attention;
 use super::forms::published_bytes;
 use super::measured::{coordinator_bytes, overhead_millis, sync_millis, worker_bytes};
-use super::operations::{Files, Keyed, Load, storm};
+use super::near::NearEstimate;
+use super::operations::{Files, Load, storm};
+use super::stage_plan::{KeyNeed, Keys, StagePlan, plan, scale};
 
-/// Disk space for a verdict on a duplicate, which is at most an ordinal.
-const VERDICT_FILE_BYTES: u64 = 4;
 /// Smallest memory for sorting the keys of a unit.
 const MIN_SORT_BYTES: u64 = 16 << 20;
 /// Largest memory for sorting the keys of all slots.
@@ -31,10 +31,6 @@ const SLOT_BYTES: u64 = 32 << 20;
 const DROP_ROW_BYTES: u64 = 80;
 /// Size of the journal's records of one unit.
 const JOURNAL_UNIT_BYTES: u64 = 600;
-/// Assumed time to read, exchange and decide one key. The sample does not measure it.
-const RESOLVE_NANOS_PER_KEY: u64 = 500;
-/// Assumed time to copy one key into the file of its group.
-const GATHER_NANOS_PER_KEY: u64 = 20;
 
 /// The resources of this machine.
 #[derive(Debug, Clone, Serialize)]
@@ -102,38 +98,6 @@ pub(super) struct Whole {
     pub(super) lines_cpu_millis: u64,
     pub(super) prepare_cpu_millis: u64,
     pub(super) publish_cpu_millis: u64,
-}
-
-/// The resources that one stage needs.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct StagePlan {
-    #[serde(skip)]
-    kind: Stage,
-    pub(super) stage: &'static str,
-    pub(super) units: u64,
-    /// Number of bytes that it reads.
-    pub(super) bytes: u64,
-    /// Memory on one machine with its slots.
-    pub(super) memory_bytes: u64,
-    /// Disk space of the files that it leaves in the work directory or the output.
-    pub(super) disk_bytes: u64,
-    pub(super) cpu_millis: u64,
-    /// Number of operations on the shared file system.
-    pub(super) operations: u64,
-    #[serde(skip)]
-    sync_millis: u64,
-}
-
-/// The memory that the keys of a resolve stage need.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct KeyNeed {
-    pub(super) stage: &'static str,
-    /// Memory for all keys at once.
-    pub(super) memory_bytes: u64,
-    /// Number of key ranges on one node such as this machine.
-    pub(super) ranges: u64,
-    /// Number of such nodes for one key range.
-    pub(super) nodes: u64,
 }
 
 /// The space that one file system must have.
@@ -275,6 +239,11 @@ fn stages(
         files.documents = keys.divided(budget);
         needs.push(keys.need(Stage::ResolveDocuments, budget));
     }
+    if let Some(near) = NearEstimate::of(job, survey) {
+        files.bands = near.keys().divided(budget);
+        needs.push(near.keys().need(Stage::ResolveBands, budget));
+        stages.extend(near.stages(budget));
+    }
     let sizes = (whole.shard_bytes, whole.json_bytes, whole.record_bytes);
     let publish = StagePlan {
         bytes: staged,
@@ -290,23 +259,6 @@ fn stages(
         plan.sync_millis = sync_millis(files.syncs(plan.kind, plan.units));
     }
     (stages, needs)
-}
-
-impl StagePlan {
-    fn is_gang(&self) -> bool {
-        matches!(self.kind, Stage::ResolveLines | Stage::ResolveDocuments)
-    }
-
-    /// Returns the time on this many slots. A gang unit has all of them, and other stages no more
-    /// than they have units.
-    fn wall_millis(&self, slots: u32) -> u64 {
-        let busy = if self.is_gang() { u64::from(slots) } else { u64::from(slots).min(self.units) };
-        (self.cpu_millis + self.sync_millis) / busy.max(1)
-    }
-}
-
-fn plan(stage: Stage, units: u64) -> StagePlan {
-    StagePlan { kind: stage, stage: stage_name(stage), units, ..StagePlan::default() }
 }
 
 /// Returns what decides the number of file operations, apart from keys.
@@ -331,63 +283,6 @@ fn prepare_stage(job: &JobSpec, survey: &Survey, whole: &Whole, slots: u64) -> S
         memory_bytes: prepare_memory(job, survey, slots),
         cpu_millis: whole.prepare_cpu_millis,
         ..plan(Stage::Prepare, survey.sources.iter().map(|source| source.units).sum())
-    }
-}
-
-/// The keys of a stage, and what is expected of them.
-struct Keys {
-    keys: u64,
-    /// Number of units that have them.
-    units: u64,
-    size: KeySize,
-    duplicates: u64,
-}
-
-impl Keys {
-    /// Returns the number of key ranges and of groups of units.
-    fn divided(&self, budget_bytes: u64) -> Keyed {
-        let capped = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let ranges = key_ranges(self.keys, self.size.memory_bytes, budget_bytes);
-        let units = capped(self.units);
-        let groups = KeyGroups::choose(capped(ranges), units, self.keys).groups(units);
-        Keyed { ranges, groups: groups.into() }
-    }
-
-    fn need(&self, stage: Stage, budget_bytes: u64) -> KeyNeed {
-        let memory_bytes = self.keys.saturating_mul(self.size.memory_bytes);
-        KeyNeed {
-            stage: stage_name(stage),
-            memory_bytes,
-            ranges: self.divided(budget_bytes).ranges,
-            nodes: memory_bytes.div_ceil(budget_bytes.max(1)).max(1),
-        }
-    }
-
-    /// Returns the stages that find duplicates: GATHER and COMBINE only if there are several key
-    /// ranges.
-    fn compare(&self, [gather, resolve, combine]: [Stage; 3], budget_bytes: u64) -> Vec<StagePlan> {
-        let Self { keys, size, .. } = *self;
-        let Keyed { ranges, groups } = self.divided(budget_bytes);
-        let (files, verdicts) =
-            (keys * size.file_bytes, self.duplicates.saturating_mul(VERDICT_FILE_BYTES));
-        let resolve = StagePlan {
-            bytes: files,
-            memory_bytes: keys.saturating_mul(size.memory_bytes).min(budget_bytes),
-            disk_bytes: verdicts,
-            cpu_millis: keys.saturating_mul(RESOLVE_NANOS_PER_KEY) / 1_000_000,
-            ..plan(resolve, ranges)
-        };
-        if groups == 0 {
-            return vec![resolve];
-        }
-        let gather = StagePlan {
-            bytes: files,
-            disk_bytes: files,
-            cpu_millis: keys.saturating_mul(GATHER_NANOS_PER_KEY) / 1_000_000,
-            ..plan(gather, groups)
-        };
-        let combine = StagePlan { bytes: verdicts, disk_bytes: verdicts, ..plan(combine, groups) };
-        vec![gather, resolve, combine]
     }
 }
 
@@ -436,7 +331,8 @@ fn memory_shortfall(
     };
     let lines = |slots: u64| lines_memory(key_memory(job, machine), job, slots);
     let fits = |slots: u64| lines(slots).max(prepare_memory(job, survey, slots)) <= has_bytes;
-    let gang = [Stage::ResolveLines, Stage::ResolveDocuments].map(stage_name);
+    let gang = [Stage::ResolveLines, Stage::ResolveDocuments, Stage::ResolveBands, Stage::Connect];
+    let gang = gang.map(stage_name);
     let slots = (1..u64::from(machine.slots)).rev().find(|slots| fits(*slots));
     let hint = match slots {
         _ if gang.contains(&worst.stage) => {
@@ -486,12 +382,6 @@ fn by_device(needs: &[(&Disk, u64)]) -> Vec<DiskNeed> {
         }
     }
     found.into_iter().map(|(_, need)| need).collect()
-}
-
-/// `part` of a sample of `sampled` bytes, in `all` bytes.
-fn scale(part: u64, all: u64, sampled: u64) -> u64 {
-    let scaled = (u128::from(part) * u128::from(all)).checked_div(u128::from(sampled));
-    u64::try_from(scaled.unwrap_or_default()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

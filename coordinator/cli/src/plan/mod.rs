@@ -7,7 +7,9 @@ mod attention;
 mod estimate;
 mod forms;
 mod measured;
+mod near;
 mod operations;
+mod stage_plan;
 mod text;
 
 use std::os::unix::fs::MetadataExt;
