@@ -109,7 +109,7 @@ impl NearEstimate {
         });
         stages.push(StagePlan {
             bytes: members,
-            memory_bytes: budget_bytes,
+            memory_bytes: budget_bytes.min(members),
             disk_bytes: decisions,
             cpu_millis: millis(candidates, COMPARE_NANOS),
             ..plan(Stage::Compare, groups.parts().into())
