@@ -14,9 +14,9 @@ use super::stage_plan::{Keys, StagePlan, plan, scale};
 /// Assumed share of documents, in thousandths, that have a band in common with another one.
 const CANDIDATES_PERMILLE: u64 = 400;
 /// CPU time to sign one byte of text.
-const SIGN_NANOS_PER_BYTE: u64 = 25;
-/// CPU time to read and hash one byte of text again, of a document that is a candidate.
-const COLLECT_NANOS_PER_BYTE: u64 = 20;
+const SIGN_NANOS_PER_BYTE: u64 = 20;
+/// CPU time to read one byte of text again, and to hash it if its document is a candidate.
+const COLLECT_NANOS_PER_BYTE: u64 = 4;
 /// CPU time to connect one document.
 const CONNECT_NANOS: u64 = 3_000;
 /// CPU time to compare one document.
@@ -104,7 +104,7 @@ impl NearEstimate {
         stages.push(StagePlan {
             bytes: text_bytes,
             disk_bytes: members,
-            cpu_millis: millis(candidate_bytes, COLLECT_NANOS_PER_BYTE),
+            cpu_millis: millis(text_bytes, COLLECT_NANOS_PER_BYTE),
             ..plan(Stage::Collect, groups.groups().into())
         });
         stages.push(StagePlan {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::stages::recipe::SourceRecipe;
-use thresher_unit::staging::{RowVerdict, StagedLabel};
+use thresher_unit::staging::{RowVerdict, StagedCluster, StagedLabel};
 
 const HASH: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -55,9 +55,10 @@ fn rendered(job: &JobSpec, document: &StagedDocument<'_>) -> String {
 fn a_document_of_the_uniform_schema_has_every_field() {
     let job = job("uniform", "commoncrawl");
     let version = thresher_proto::VERSION;
+    let cluster = "null,\"cluster_size\":null,\"near_duplicates\":null";
     let line = |language, score, scores, hash: &str, meta| {
         format!(
-            r#"{{"id":"i","text":"a \"quoted\"\nline","source":"s","slice":"commoncrawl","url":"http://u/","date":"2024","date_stated":null,"dump":"CC-MAIN-2024-10","licence":null,"licence_stated":null,"title":"t\u0001","language":{language},"language_score":{score},{scores},"input":"d/CC-MAIN-2024-10/f.wet.gz","offset":5,"record":12,"chars":15,"bytes":15,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"{hash}","recipe":"thresher/{version}","filter_values":null,"meta":{meta}}}"#
+            r#"{{"id":"i","text":"a \"quoted\"\nline","source":"s","slice":"commoncrawl","url":"http://u/","date":"2024","date_stated":null,"dump":"CC-MAIN-2024-10","licence":null,"licence_stated":null,"title":"t\u0001","language":{language},"language_score":{score},{scores},"input":"d/CC-MAIN-2024-10/f.wet.gz","offset":5,"record":12,"chars":15,"bytes":15,"lines":2,"original_chars":20,"original_lines":3,"content_hash":"{hash}","recipe":"thresher/{version}","filter_values":null,"cluster":{cluster},"meta":{meta}}}"#
         ) + "\n"
     };
     let none = r#""perplexity":null,"bucket":null,"reference_score":null,"tokens":null"#;
@@ -69,6 +70,10 @@ fn a_document_of_the_uniform_schema_has_every_field() {
     let with_meta = StagedDocument { meta: Some(meta), ..classified(document()) };
     let expected = line(r#""en""#, "0.1", all, HASH, r#""{\"b\":1,\"a\":[null]}""#);
     assert_eq!(rendered(&job, &with_meta), expected);
+    let cluster = Some(StagedCluster { id: "k", size: 4, near_duplicates: 3 });
+    let with_cluster = rendered(&job, &StagedDocument { cluster, ..document() });
+    let columns = r#""cluster":"k","cluster_size":4,"near_duplicates":3,"meta":null}"#;
+    assert!(with_cluster.ends_with(&format!("{columns}\n")), "{with_cluster}");
 }
 
 #[test]
