@@ -110,7 +110,7 @@ mod tests {
     fn a_unit_without_a_stage_is_refused() {
         let unit = |stage| AttemptRef::try_from(pb::UnitRef { stage, ordinal: 1, attempt: 1 });
         assert_eq!(unit(0), Err(MalformedMessage::UnspecifiedStage));
-        assert_eq!(unit(13), Err(MalformedMessage::UnknownStage(13)));
+        assert_eq!(unit(99), Err(MalformedMessage::UnknownStage(99)));
         assert_eq!(required(None), Err(MalformedMessage::MissingUnit));
     }
 }

@@ -151,12 +151,16 @@ mod tests {
         let manifest = Manifest { job_name: "other".to_owned(), ..Manifest::default() };
         let manifest = serde_json::to_vec(&manifest).unwrap();
         std::fs::write(folder.path().join("corpus/manifest.json"), manifest).unwrap();
+        std::fs::create_dir_all(folder.path().join("in/out")).unwrap();
+        std::fs::create_dir_all(folder.path().join("in/sub/out")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("in"), folder.path().join("link")).unwrap();
         for (output, listing, expected) in [
             ("corpus/documents", "x", "has the corpus of the job `other`"),
             ("corpus/a/b", "x", "has the corpus of the job `other`"),
-            ("in/out", "in/*/*.gz", "where source `c4` reads its inputs"),
-            ("in/sub/out", "in/**/*.gz", "where source `c4` reads its inputs"),
-            ("in/out", "in/*.gz", ""),
+            // The job file is refused for such an output, unless a link hides it.
+            ("link/out", "in/*/*.gz", "where source `c4` reads its inputs"),
+            ("link/sub/out", "in/**/*.gz", "where source `c4` reads its inputs"),
+            ("link/out", "in/*.gz", ""),
             ("out", "in/*.gz", ""),
         ] {
             let text = format!(

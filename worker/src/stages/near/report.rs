@@ -11,7 +11,7 @@ use serde_json::json;
 use thresher_clusters::compare::{CompareTally, LargeCluster};
 use thresher_clusters::connect::ConnectTally;
 use thresher_clusters::edges::{EdgeTally, LargeGroup};
-use thresher_domain::escape::{code, line};
+use thresher_domain::escape::code;
 use thresher_job::{JobSpec, NearAction};
 use thresher_proto::convert::key_groups;
 use thresher_proto::pb::SealUnit;
@@ -210,7 +210,7 @@ fn table(
     rows.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)).then(a.2.cmp(b.2)));
     writeln!(page, "| {of} | {because} | removed |\n|---|---|---:|")?;
     for (count, removed, witness) in rows.iter().take(ROWS_SHOWN) {
-        writeln!(page, "| {} | {} | {count} |", line(removed), line(witness))?;
+        writeln!(page, "| {} | {} | {count} |", code(removed), code(witness))?;
     }
     if let Some(more) = rows.len().checked_sub(ROWS_SHOWN).filter(|more| *more > 0) {
         writeln!(page, "\n{more} more rows are in `report.json`.")?;
@@ -237,7 +237,10 @@ mod tests {
         ]);
         table(&mut page, ("source", "because of"), &counts).unwrap();
         let rows: Vec<&str> = page.lines().skip(2).take(3).collect();
-        assert!(rows[0].starts_with("| a | b | 9") && rows[2].starts_with("| a | a | 3"), "{page}");
+        assert!(
+            rows[0].starts_with("| `a` | `b` | 9") && rows[2].starts_with("| `a` | `a` | 3"),
+            "{page}"
+        );
         assert!(!rows[1].contains("b| |"), "names are no markup: {page}");
         let unnamed = BTreeMap::from([(String::new(), BTreeMap::from([(String::new(), 3)]))]);
         let mut page = String::new();
