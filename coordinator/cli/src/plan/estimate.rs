@@ -200,8 +200,7 @@ fn stages(
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
     let budget = key_memory(job, machine);
     let mut files = files_of(survey, slots);
-    let mut needs = Vec::new();
-    let mut stages = vec![plan(Stage::List, sources)];
+    let (mut needs, mut stages) = (Vec::new(), vec![plan(Stage::List, sources)]);
     let read_twice = || {
         let sources = job.source.iter().zip(&survey.sources);
         sources.filter(|(source, _)| job.reads_twice(source)).map(|(_, survey)| survey)
