@@ -23,20 +23,13 @@ use thresher_unit::staging::{
 };
 use thresher_unit::{Tally, UnitError, wire_counters};
 
-/// Smallest memory for sorting the keys of a unit.
-const MIN_SORT_BYTES: u64 = 16 << 20;
-/// Largest memory for sorting the keys of all slots. Keys that do not fit are sorted in files.
-const MAX_SORT_BYTES: u64 = 1 << 30;
-
 pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let inputs: InputsUnit = task.decode()?;
     let path = context.work.unit_file(Stage::Lines, task.unit.ordinal, "keys");
     let mut file = create(&path, &task.tag)?;
-    let memory = context.key_memory().min(MAX_SORT_BYTES);
-    let sort_bytes = (memory / context.slots as u64).max(MIN_SORT_BYTES);
     let spill_folder = context.scratch_folder(&path, task, "");
     let scratch = context.scratch_folder(&path, task, "-scratch");
-    let mut keys = KeyCollector::<u64>::new(task.unit.ordinal, sort_bytes as usize, spill_folder);
+    let mut keys = KeyCollector::<u64>::new(task.unit.ordinal, context.sort_bytes(), spill_folder);
 
     let mut hasher = LineHasher::new(&context.job);
     let (mut tally, mut records_in, mut ordinal) = (Tally::default(), 0, 0_u32);

@@ -82,6 +82,10 @@ use thresher_unit::UnitError;
 use thresher_unit::staging::{InputTable, WorkDir};
 use verdicts::VerdictFiles;
 
+/// Smallest memory for sorting what a unit writes.
+const MIN_SORT_BYTES: u64 = 16 << 20;
+/// Largest memory for sorting of all slots. What does not fit is sorted in files.
+const MAX_SORT_BYTES: u64 = 1 << 30;
 /// Memory for keys in programs that run no gang units.
 const DEFAULT_KEY_MEMORY_BYTES: u64 = 1 << 30;
 
@@ -245,6 +249,12 @@ impl JobContext {
     /// Returns the memory for keys.
     pub(crate) fn key_memory(&self) -> u64 {
         self.job.dedup.memory.fixed().unwrap_or(self.key_memory_bytes)
+    }
+
+    /// Returns the memory for sorting what one unit writes.
+    fn sort_bytes(&self) -> usize {
+        let all = self.key_memory().min(MAX_SORT_BYTES);
+        (all / self.slots.max(1) as u64).max(MIN_SORT_BYTES) as usize
     }
 
     /// Sets the folder for files that only one attempt reads.

@@ -22,17 +22,13 @@ use super::sign::bands_path;
 use thresher_unit::staging::{DocumentFile, Staged, create, hash_of, publish_blocks};
 use thresher_unit::{UnitError, wire_counters};
 
-/// Memory for sorting members. It is part of the format: with another size, the same members are in
-/// other runs.
-const SORT_BYTES: usize = 64 << 20;
-
 pub(in crate::stages) fn collect(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: MembersUnit = task.decode()?;
     let groups = MemberGroups::of(unit.units);
     let path = context.work.unit_file(Stage::Collect, unit.number, "members");
     let file = create(&path, &task.tag)?;
     let scratch = super::scratch_folder(&path);
-    let writer = MembersWriter::new(file, groups.parts(), SORT_BYTES, &scratch);
+    let writer = MembersWriter::new(file, groups.parts(), context.sort_bytes(), &scratch);
     let mut writer = writer.map_err(|error| writing("members", &error))?;
     let labels = Labels::of_group(context, &unit)?;
     let rule = NearRule::of_context(context)?;

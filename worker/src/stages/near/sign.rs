@@ -16,9 +16,6 @@ use thresher_storage::commit::NewNames;
 use thresher_unit::staging::{DocumentFile, Staged, create, hash_of, publish_blocks_among};
 use thresher_unit::{UnitError, wire_counters};
 
-/// Memory for sorting the keys of a unit. Keys that do not fit are sorted in files.
-const SORT_BYTES: usize = 256 << 20;
-
 pub(in crate::stages) fn sign(context: &JobContext, task: &Task) -> Result<Finished, UnitError> {
     let unit: SignUnit = task.decode()?;
     let inputs: InputsUnit = task.decode_part(&unit.inputs)?;
@@ -39,7 +36,8 @@ pub(in crate::stages) fn sign(context: &JobContext, task: &Task) -> Result<Finis
     let mut signing = Signing::new(context, rule)?;
     let mut by_document = BandWriter::new(band_file, bands).map_err(|error| writing(&error))?;
     let spill = context.scratch_folder(&path, task, "");
-    let mut keys = KeyCollector::<u64>::new(number, SORT_BYTES, spill).with_every_occurrence();
+    let mut keys =
+        KeyCollector::<u64>::new(number, context.sort_bytes(), spill).with_every_occurrence();
     let (mut band_keys, mut signed, mut unsigned) = (Vec::new(), 0, 0);
     staged.for_each(0, u32::MAX, |place, staged| {
         stop::check_record(&task.stop)?;
