@@ -206,7 +206,7 @@ fn stages(
         let sources = job.source.iter().zip(&survey.sources);
         sources.filter(|(source, _)| job.reads_twice(source)).map(|(_, survey)| survey)
     };
-    if job.dedup.lines.policy != DedupPolicy::Off {
+    if read_twice().next().is_some() {
         stages.push(StagePlan {
             bytes: read_twice().map(|source| source.bytes).sum(),
             memory_bytes: lines_memory(budget, job, slots),
@@ -214,6 +214,8 @@ fn stages(
             cpu_millis: whole.lines_cpu_millis,
             ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
         });
+    }
+    if job.source.iter().any(|source| job.dedups_lines(source)) {
         let duplicates = whole.lines.saturating_sub(whole.line_keys);
         let around = [Stage::GatherLines, Stage::ResolveLines, Stage::CombineLines];
         let keys = Keys { keys: whole.line_keys, units, size: LINE_KEY, duplicates };
