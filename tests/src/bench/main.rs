@@ -2,7 +2,8 @@
 //! session.
 //!
 //! ```text
-//! thresher-bench data  … WET files      → lines · ccnet · filters · language · tokens · outputs · near
+//! thresher-bench data  … WET files      → lines · ccnet · filters · language · tokens · outputs ·
+//!                                         near
 //! thresher-bench near-scale … WET files → near-duplicates of made documents, of several shapes
 //! thresher-bench coordinator …          → serve as a child ← load, over TLS
 //! thresher-bench slices                 → every slice's steps

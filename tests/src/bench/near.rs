@@ -135,7 +135,7 @@ pub(crate) fn scale(options: &Options) -> anyhow::Result<()> {
         let page: Vec<&str> = page.split_whitespace().take(SHORT_WORDS).collect();
         let first = edited(&page.join(" "), &words, number / 2, 600);
         let change = CHANGES[(number / 2) as usize % CHANGES.len()];
-        if number % 2 == 0 { first } else { edited(&first, &words, number, change) }
+        if number.is_multiple_of(2) { first } else { edited(&first, &words, number, change) }
     };
     run_shape(options, "edited copies", "", count / 10, edit)?;
     run_shape(options, "edited copies", "", count, edit)?;
