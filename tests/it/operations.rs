@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use thresher_domain::MAX_GROUP_UNITS;
+use thresher_domain::{MAX_GROUP_UNITS, MemberGroups};
 use thresher_tests::job::JobText;
-use thresher_tests::operations::{Counter, Operations, write_inputs};
+use thresher_tests::operations::{Counter, Operations, write_inputs, write_similar_inputs};
 use thresher_tests::process::{output, thresher};
 
 use crate::oracle::{places, published, run};
@@ -28,7 +28,8 @@ struct Counted {
 }
 
 impl Counted {
-    fn run(job: &JobText, counter: &Counter, memory: &str) -> Self {
+    /// Runs a job. Its key ranges are those of the stage `resolve`.
+    fn run(job: &JobText, counter: &Counter, memory: &str, resolve: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (corpus, state) = places(folder.path());
         let log = folder.path().join("operations");
@@ -46,7 +47,7 @@ impl Counted {
         let report = std::fs::read(corpus.join("report.json")).unwrap();
         let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
         let mut stages = report["stages"].as_array().unwrap().iter();
-        let resolve = stages.find(|stage| stage["stage"] == "resolve-lines").unwrap();
+        let resolve = stages.find(|stage| stage["stage"] == resolve).unwrap();
         Self {
             operations: Operations::read(&log).unwrap(),
             ranges: resolve["units"].as_u64().unwrap(),
@@ -58,10 +59,7 @@ impl Counted {
     /// Checks the operations of each stage folder.
     fn check(&self) {
         let Self { operations, ranges, planned, .. } = self;
-        let at_most = |kind: &str, stage: &str, most: u64| {
-            let found = operations.of(kind, stage);
-            assert!(found <= most, "{found} {kind} in {stage}, at most {most}: {operations:?}");
-        };
+        let at_most = |kind: &str, stage: &str, most: u64| self.at_most(kind, stage, most);
         // A LINES unit writes two files and a PREPARE unit three; each is synced, and their folder.
         at_most("sync", "lines", 3 * UNITS + 20);
         at_most("sync", "prepare", 4 * UNITS + 20);
@@ -92,6 +90,36 @@ impl Counted {
         let made = operations.all();
         assert!(planned.abs_diff(made) * 4 <= made, "{planned} are planned, {made} were made");
     }
+
+    /// Checks the stages of near-duplicates, beside the same job without them.
+    fn check_near(&self, without: &Self) {
+        let Self { operations, ranges, .. } = self;
+        // A SIGN unit writes two files; each is synced, and their folder. They have private names
+        // first. The exchange and COLLECT open them.
+        let each = [("create", 2), ("name", 2), ("sync", 3), ("remove", 4), ("open", 4)];
+        each.iter().for_each(|(kind, files)| self.at_most(kind, "sign", files * UNITS + 20));
+        self.at_most("open", "prepare", 12 * UNITS + 20);
+        for stage in ["gather-bands", "resolve-bands"] {
+            let (found, most) = (operations.in_stage(stage), 2 * UNITS + 40 * ranges);
+            assert!(found <= most, "{found} in {stage}: {operations:?}");
+        }
+        // Every part opens a file of every group, and every group one of every part.
+        let groups = u64::from(MemberGroups::of(UNITS as u32).groups());
+        self.at_most("open", "collect", groups * (groups + 2) + 20);
+        self.at_most("open", "compare", groups * (groups + 3) + 20);
+        // Labels are opened by each group, and decisions by each worker once or twice.
+        self.at_most("open", "connect", 3 * groups + 20);
+        self.at_most("open", "decide", 4 * groups + 20);
+        let made = operations.all() - without.operations.all();
+        let planned = self.planned - without.planned;
+        assert!(planned.abs_diff(made) * 10 <= made, "{planned} are planned, {made} were made");
+    }
+
+    fn at_most(&self, kind: &str, stage: &str, most: u64) {
+        let operations = &self.operations;
+        let found = operations.of(kind, stage);
+        assert!(found <= most, "{found} {kind} in {stage}, at most {most}: {operations:?}");
+    }
 }
 
 #[test]
@@ -99,8 +127,8 @@ fn file_operations_grow_with_units_and_ranges_and_not_with_their_product() {
     let folder = tempfile::tempdir().unwrap();
     let counter = Counter::build(folder.path()).unwrap();
     let job = job(folder.path(), LINES_PER_UNIT);
-    let one = Counted::run(&job, &counter, "8GiB");
-    let many = Counted::run(&job, &counter, "1MiB");
+    let one = Counted::run(&job, &counter, "8GiB", "resolve-lines");
+    let many = Counted::run(&job, &counter, "1MiB", "resolve-lines");
     assert_eq!(one.ranges, 1);
     assert!((20..30).contains(&many.ranges), "{} ranges", many.ranges);
     assert_eq!(one.published, many.published);
@@ -122,8 +150,8 @@ fn a_thousand_key_ranges_make_a_bounded_number_of_file_operations_for_each() {
     let folder = tempfile::tempdir().unwrap();
     let counter = Counter::build(folder.path()).unwrap();
     let job = job(folder.path(), MANY_LINES_PER_UNIT);
-    let one = Counted::run(&job, &counter, "8GiB");
-    let thousand = Counted::run(&job, &counter, "1MiB");
+    let one = Counted::run(&job, &counter, "8GiB", "resolve-lines");
+    let thousand = Counted::run(&job, &counter, "1MiB", "resolve-lines");
     assert_eq!(one.ranges, 1);
     assert!((1000..1050).contains(&thousand.ranges), "{} ranges", thousand.ranges);
     assert_eq!(one.published, thousand.published);
@@ -131,6 +159,31 @@ fn a_thousand_key_ranges_make_a_bounded_number_of_file_operations_for_each() {
     let (few, more) = (one.operations.all(), thousand.operations.all());
     let most = few + 2 * UNITS + 60 * thousand.ranges;
     assert!(more <= most, "{few} with one range, {more} with {}", thousand.ranges);
+}
+
+#[test]
+fn operations_of_near_duplicates_are_as_planned_and_not_a_product_of_units_and_ranges() {
+    let folder = tempfile::tempdir().unwrap();
+    let counter = Counter::build(folder.path()).unwrap();
+    let inputs = folder.path().join("inputs");
+    std::fs::create_dir(&inputs).unwrap();
+    write_similar_inputs(&inputs, UNITS).unwrap();
+    // Many bands make many keys.
+    let near = JobText::similar_pages(&inputs, "\"documents\", \"near\"")
+        .append("[near]\npreset = \"fineweb\"\nbands = 100\n");
+    let plain = JobText::similar_pages(&inputs, "\"documents\"");
+    let without = Counted::run(&plain, &counter, "8GiB", "resolve-documents");
+    let one = Counted::run(&near, &counter, "8GiB", "resolve-bands");
+    let many = Counted::run(&near, &counter, "1MiB", "resolve-bands");
+    assert_eq!(one.ranges, 1);
+    assert!((5..20).contains(&many.ranges), "{} ranges", many.ranges);
+    assert_eq!(one.published, many.published);
+    // One page of four is left, so there was something to compare.
+    assert_ne!(one.published, without.published);
+    one.check_near(&without);
+    many.check_near(&without);
+    let (made, planned) = (without.operations.all(), without.planned);
+    assert!(planned.abs_diff(made) * 10 <= made, "{planned} are planned, {made} were made");
 }
 
 /// Returns a job whose units have this number of lines, and publish them.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use thresher_storage::clock;
 use thresher_tests::job::JobText;
+use thresher_tests::operations::write_similar_inputs;
 use thresher_tests::process::{output, succeed, thresher};
 
 /// Limit of a job's time, which is only exceeded if ranks wait for one that is dead.
@@ -148,6 +149,37 @@ fn a_job_has_the_same_bytes_by_threads_and_by_ranks_of_either_library() {
             let ranges = 4_usize.div_ceil(ranks as usize);
             assert!(steps(&ran.log, "resolve-lines") >= ranges, "{}", ran.log);
             assert!(steps(&ran.log, "resolve-documents") >= 1, "{}", ran.log);
+            assert_eq!(count(&ran.log, "gang step failed"), 0, "{}", ran.log);
+        }
+    }
+}
+
+#[test]
+fn near_duplicates_are_the_same_by_threads_and_by_ranks_of_either_library() {
+    let inputs = tempfile::tempdir().unwrap();
+    write_similar_inputs(inputs.path(), 120).unwrap();
+    // Many bands make keys for several ranges.
+    let job = JobText::similar_pages(inputs.path(), "\"documents\", \"near\"")
+        .append("[near]\npreset = \"fineweb\"\nbands = 300\n[dedup]\nmemory = \"1MiB\"\n");
+    let near = |change: &dyn Fn(&mut Command, &Path)| {
+        let folder = tempfile::tempdir().unwrap();
+        let job = job.write(folder.path());
+        run(&job, folder, change)
+    };
+    let threads = near(&|_, _| ());
+    assert_eq!(count(&threads.log, "gang step started"), 0);
+    let report = std::fs::read(threads.folder.path().join("corpus/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let stages = report["stages"].as_array().unwrap();
+    let ranges = stages.iter().find(|stage| stage["stage"] == "resolve-bands").unwrap();
+    assert!(ranges["units"].as_u64().unwrap() > 1, "{ranges}");
+    for library in [MPICH, OPEN_MPI] {
+        for ranks in 1..=3 {
+            let ran = near(&|command, folder| by_ranks(library, library, ranks)(command, folder));
+            assert!(ran.manifest == threads.manifest, "{} with {ranks} ranks", library.name);
+            for stage in ["resolve-bands", "connect"] {
+                assert!(steps(&ran.log, stage) >= 1, "{stage}: {}", ran.log);
+            }
             assert_eq!(count(&ran.log, "gang step failed"), 0, "{}", ran.log);
         }
     }

@@ -66,6 +66,21 @@ min_stop_words = 0
         Self::over(&sample(), &list.to_string_lossy())
     }
 
+    /// Starts a job over pages of [`write_similar_inputs`], of which each is a unit, with the steps
+    /// and no filters.
+    ///
+    /// [`write_similar_inputs`]: crate::operations::write_similar_inputs
+    pub fn similar_pages(base: &Path, steps: &str) -> Self {
+        let filters = ["length", "gopher_repetition", "c4_quality", "fineweb_quality"]
+            .map(|name| format!("[filters.{name}]\nenabled = false\n"));
+        Self::over(base, "*.warc.wet.gz")
+            .set("slice", &format!("\"commoncrawl\"\nsteps = [{steps}]"))
+            .set("model", "\"none\"")
+            .set("target_bytes", "\"1B\"")
+            .set("min_stop_words", "0\nenabled = false")
+            .append(&format!("[commoncrawl]\nmin_chars = 0\n{}", filters.concat()))
+    }
+
     /// Starts with this text.
     pub fn of(text: String) -> Self {
         Self { text }

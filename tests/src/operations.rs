@@ -118,20 +118,40 @@ pub fn write_inputs(folder: &Path, files: u64, lines_per_file: u64) -> io::Resul
     for file in 0..files {
         let mut text = String::new();
         for line in file * lines_per_file..(file + 1) * lines_per_file {
-            // In letters, because line dedup treats all digits alike.
-            let letter = |place: u32| char::from(b'a' + (line / 26_u64.pow(place) % 26) as u8);
-            let word: String = (0..6).map(letter).collect();
-            let _ = writeln!(text, "{word}");
+            let _ = writeln!(text, "{}", word(line));
         }
-        let record = format!(
-            "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: https://a.example/{file}\r\n\
-             WARC-Record-ID: <urn:uuid:{file:032x}>\r\nContent-Type: text/plain\r\n\
-             Content-Length: {}\r\n\r\n{text}\r\n\r\n",
-            text.len()
-        );
-        let mut member = GzEncoder::new(Vec::new(), Compression::fast());
-        io::Write::write_all(&mut member, record.as_bytes())?;
-        std::fs::write(folder.join(format!("{file:06}.warc.wet.gz")), member.finish()?)?;
+        write_page(folder, file, &text)?;
     }
     Ok(())
+}
+
+/// Writes WET files of one page each. The pages of four neighbours differ in their last words only.
+pub fn write_similar_inputs(folder: &Path, files: u64) -> io::Result<()> {
+    const WORDS: u64 = 60;
+    // Words of different pages have no common order.
+    const APART: u64 = 7919;
+    for file in 0..files {
+        let first = file / 4 * WORDS;
+        let mut words: Vec<String> = (first..first + WORDS).map(|at| word(at * APART)).collect();
+        words.push(word(file * APART + 1));
+        write_page(folder, file, &format!("A title\n{}\n", words.join(" ")))?;
+    }
+    Ok(())
+}
+
+/// Returns a word of letters, because line dedup treats all digits alike.
+fn word(number: u64) -> String {
+    (0..6).map(|place| char::from(b'a' + (number / 26_u64.pow(place) % 26) as u8)).collect()
+}
+
+fn write_page(folder: &Path, file: u64, text: &str) -> io::Result<()> {
+    let record = format!(
+        "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: https://a.example/{file}\r\n\
+         WARC-Record-ID: <urn:uuid:{file:032x}>\r\nContent-Type: text/plain\r\n\
+         Content-Length: {}\r\n\r\n{text}\r\n\r\n",
+        text.len()
+    );
+    let mut member = GzEncoder::new(Vec::new(), Compression::fast());
+    io::Write::write_all(&mut member, record.as_bytes())?;
+    std::fs::write(folder.join(format!("{file:06}.warc.wet.gz")), member.finish()?)
 }

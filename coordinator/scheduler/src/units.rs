@@ -383,15 +383,13 @@ impl Units {
     fn members(&self, key: UnitKey) -> Payload {
         let (number, signed) = (key.ordinal, self.table(Stage::Sign));
         let units = signed.len();
-        let span = match key.stage {
-            Stage::Compare => 0..units,
-            _ => MemberGroups::of(units).units_of(number),
-        };
+        // A part has documents of all units.
+        let is_part = key.stage == Stage::Compare;
+        let span = if is_part { 0..units } else { MemberGroups::of(units).units_of(number) };
         let source_of = |ordinal| self.source_of(UnitKey { stage: Stage::Prepare, ordinal });
-        let sources = match key.stage {
-            Stage::Collect => span.clone().filter_map(source_of).map(|at| at as u32).collect(),
-            _ => Vec::new(),
-        };
+        let reads_documents = key.stage == Stage::Collect;
+        let read = span.clone().filter(|_| reads_documents);
+        let sources = read.filter_map(source_of).map(|at| at as u32).collect();
         let absent = signed.absent(span);
         Payload::Members(MembersPayload {
             number,

@@ -2,7 +2,9 @@
 //! session.
 //!
 //! ```text
-//! thresher-bench data  … WET files      → lines · ccnet · filters · language · tokens · outputs
+//! thresher-bench data  … WET files      → lines · ccnet · filters · language · tokens · outputs ·
+//!                                         near
+//! thresher-bench near-scale … WET files → near-duplicates of made documents, of several shapes
 //! thresher-bench coordinator …          → serve as a child ← load, over TLS
 //! thresher-bench slices                 → every slice's steps
 //! thresher-bench memory …               → the same job with 8 GiB and 64 MiB for its keys
@@ -23,6 +25,7 @@ mod language;
 mod lines;
 mod load;
 mod memory;
+mod near;
 mod options;
 mod outputs;
 mod pipelines;
@@ -39,6 +42,8 @@ const USAGE: &str = "thresher-bench lines FILE.wet.gz…\n\
     thresher-bench slices                              what the repository carries\n\
     thresher-bench tokens --python PYTHON --peers DIR FILE.wet.gz…\n\
     thresher-bench outputs --python PYTHON --peers DIR FILE.wet.gz…\n\
+    thresher-bench near --python PYTHON --peers DIR FILE.wet.gz…\n\
+    thresher-bench near-scale [--units N] [--folder DIR] FILE.wet.gz…   N documents\n\
     thresher-bench memory [--units N] [--folder DIR]    N times 6 lines\n\
     thresher-bench dump [--units N] [--folder DIR]      1000, 10000 and N units, such as 90000\n\
     every one: [--rounds N]";
@@ -56,6 +61,8 @@ fn main() -> anyhow::Result<()> {
         "tokens" => tokens::bench(&options),
         "outputs" => outputs::bench(&options),
         "memory" => memory::bench(&options),
+        "near" => near::bench(&options),
+        "near-scale" => near::scale(&options),
         "dump" => dump::bench(&options),
         "coordinator" => coordinator::bench(&options),
         _ => anyhow::bail!("unknown benchmark `{name}`\n{USAGE}"),

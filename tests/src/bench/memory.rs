@@ -94,7 +94,7 @@ fn run(inputs: &Path, place: &Path, memory: &str) -> anyhow::Result<Peaks> {
 }
 
 /// Calls `look` repeatedly until a child exits; returns its output.
-fn watched(mut child: Child, mut look: impl FnMut(u32)) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn watched(mut child: Child, mut look: impl FnMut(u32)) -> anyhow::Result<Vec<u8>> {
     while child.try_wait()?.is_none() {
         look(child.id());
         std::thread::sleep(LOOK);

@@ -200,19 +200,10 @@ fn stages(
     let units: u64 = survey.sources.iter().map(|source| source.units).sum();
     let budget = key_memory(job, machine);
     let mut files = files_of(survey, slots);
-    let (mut needs, mut stages) = (Vec::new(), vec![plan(Stage::List, sources)]);
-    let read_twice = || {
-        let sources = job.source.iter().zip(&survey.sources);
-        sources.filter(|(source, _)| job.reads_twice(source)).map(|(_, survey)| survey)
-    };
-    if job.dedup.lines.policy != DedupPolicy::Off {
-        stages.push(StagePlan {
-            bytes: read_twice().map(|source| source.bytes).sum(),
-            memory_bytes: lines_memory(budget, job, slots),
-            disk_bytes: whole.line_keys * LINE_KEY.file_bytes + whole.kept_text_bytes,
-            cpu_millis: whole.lines_cpu_millis,
-            ..plan(Stage::Lines, read_twice().map(|source| source.units).sum())
-        });
+    let mut needs = Vec::new();
+    let mut stages = vec![plan(Stage::List, sources)];
+    stages.extend(lines_stage(job, survey, whole, machine));
+    if job.source.iter().any(|source| job.dedups_lines(source)) {
         let duplicates = whole.lines.saturating_sub(whole.line_keys);
         let around = [Stage::GatherLines, Stage::ResolveLines, Stage::CombineLines];
         let keys = Keys { keys: whole.line_keys, units, size: LINE_KEY, duplicates };
@@ -258,6 +249,24 @@ fn stages(
         plan.sync_millis = sync_millis(files.syncs(plan.kind, plan.units));
     }
     (stages, needs)
+}
+
+/// Returns the stage LINES, if the inputs of any source are read before PREPARE.
+fn lines_stage(
+    job: &JobSpec,
+    survey: &Survey,
+    whole: &Whole,
+    machine: &Machine,
+) -> Option<StagePlan> {
+    let sources = job.source.iter().zip(&survey.sources);
+    let twice: Vec<_> = sources.filter(|(spec, _)| job.reads_twice(spec)).collect();
+    (!twice.is_empty()).then(|| StagePlan {
+        bytes: twice.iter().map(|(_, source)| source.bytes).sum(),
+        memory_bytes: lines_memory(key_memory(job, machine), job, machine.slots.into()),
+        disk_bytes: whole.line_keys * LINE_KEY.file_bytes + whole.kept_text_bytes,
+        cpu_millis: whole.lines_cpu_millis,
+        ..plan(Stage::Lines, twice.iter().map(|(_, source)| source.units).sum())
+    })
 }
 
 /// Returns what decides the number of file operations, apart from keys.

@@ -88,6 +88,18 @@ fn only_sources_whose_lines_are_compared_are_read_for_them() {
 }
 
 #[test]
+fn a_job_that_compares_no_lines_is_planned_without_their_stages() {
+    let text = "[job]\nname = \"one\"\n[[source]]\nslice = \"commoncrawl\"\n\
+                listing = \"*.wet.gz\"\nsteps = [\"documents\"]\n[language]\nmodel = \"none\"\n\
+                [output]\npath = \"out\"\n";
+    let job = JobSpec::parse(text, Path::new("/")).unwrap();
+    let plan = Plan::new(&job, &survey(), &machine());
+    let stages: Vec<&str> = plan.stages.iter().map(|plan| plan.stage).collect();
+    let expected = ["list", "prepare", "resolve-documents", "layout", "publish", "seal"];
+    assert_eq!(stages, expected);
+}
+
+#[test]
 fn text_that_is_kept_needs_disk_and_is_read_instead_of_the_inputs() {
     let mut kept = survey();
     let before = Plan::new(&job(), &kept, &machine());
