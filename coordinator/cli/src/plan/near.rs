@@ -14,9 +14,9 @@ use super::stage_plan::{Keys, StagePlan, plan, scale};
 /// Assumed share of documents, in thousandths, that have a band in common with another one.
 const CANDIDATES_PERMILLE: u64 = 400;
 /// CPU time to sign one byte of text.
-const SIGN_NANOS_PER_BYTE: u64 = 20;
+const SIGN_NANOS_PER_BYTE: u64 = 30;
 /// CPU time to read one byte of text again, and to hash it if its document is a candidate.
-const COLLECT_NANOS_PER_BYTE: u64 = 4;
+const COLLECT_NANOS_PER_BYTE: u64 = 16;
 /// CPU time to connect one document.
 const CONNECT_NANOS: u64 = 3_000;
 /// CPU time to compare one document.
