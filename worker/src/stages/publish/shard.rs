@@ -245,7 +245,6 @@ impl<'a> ShardWriter<'a> {
             threshold: similarity.filter(|_| compares).and(self.near_threshold),
             witness: removal.map(|removal| removal.witness_id.as_str()),
             band: removal.and_then(|removal| removal.band),
-            ..StagedRow::default()
         })
     }
 
