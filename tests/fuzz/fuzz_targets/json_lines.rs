@@ -5,10 +5,11 @@ use libfuzzer_sys::fuzz_target;
 use thresher_fuzz::formats::gzip::GzipLimits;
 use thresher_fuzz::formats::json_lines::{InsideLine, Item, LineReader};
 use thresher_fuzz::formats::piece::Piece;
+use thresher_fuzz::unless_refused;
 
 fn lines<R: std::io::Read>(mut reader: LineReader<R>) -> Vec<(u64, Vec<u8>)> {
     let mut found = Vec::new();
-    while let Some(item) = reader.next_item().expect("memory gives no errors") {
+    while let Some(item) = unless_refused(reader.next_item()) {
         found.push(match item {
             Item::Line(line) => (line.offset, line.bytes.to_vec()),
             Item::Quarantined(bad) => (bad.offset, bad.reason.as_bytes().to_vec()),

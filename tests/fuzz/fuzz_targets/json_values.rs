@@ -9,6 +9,7 @@ use thresher_fuzz::formats::gzip::GzipLimits;
 use thresher_fuzz::formats::json_lines::Item;
 use thresher_fuzz::formats::json_values::ValueReader;
 use thresher_fuzz::formats::unpack::Unpacker;
+use thresher_fuzz::unless_refused;
 
 /// Gives a few bytes at a time.
 struct Slow<'a>(&'a [u8], usize);
@@ -26,7 +27,7 @@ fn values(input: impl Read, max_bytes: usize) -> Vec<(u64, Vec<u8>)> {
     let unpacker = Unpacker::new(input, GzipLimits::default());
     let mut reader = ValueReader::new(unpacker, max_bytes);
     let mut found = Vec::new();
-    while let Some(item) = reader.next_item().expect("memory gives no errors") {
+    while let Some(item) = unless_refused(reader.next_item()) {
         found.push(match item {
             Item::Line(line) => (line.offset, line.bytes.to_vec()),
             Item::Quarantined(bad) => (bad.offset, bad.reason.as_bytes().to_vec()),

@@ -45,3 +45,18 @@ pub fn let_panics_be_caught() {
 pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/thresher.v1.rs"));
 }
+
+/// Returns the item that a reader found, or none if the form of the input was refused, as a zstd
+/// frame is that wants more memory than is allowed.
+///
+/// # Panics
+/// On any other error: bytes in memory give none.
+pub fn unless_refused<T>(found: std::io::Result<Option<T>>) -> Option<T> {
+    match found {
+        Ok(item) => item,
+        Err(error) => {
+            assert!(formats::unpack::FormError::of(&error).is_some(), "{error}");
+            None
+        }
+    }
+}
