@@ -261,8 +261,6 @@ impl Both<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     const JOB: &str = "[job]\nname = \"a\"\n[[source]]\nslice = \"commoncrawl\"\nlisting = \"x\"\n\
@@ -270,7 +268,7 @@ mod tests {
                        [language]\nmodel = \"none\"\n[output]\npath = \"/out\"\n";
 
     fn job(text: &str) -> JobSpec {
-        JobSpec::parse(text, Path::new("/jobs")).unwrap_or_else(|error| panic!("{text}\n{error}"))
+        JobSpec::from_resolved(text).unwrap_or_else(|error| panic!("{text}\n{error}"))
     }
 
     #[test]

@@ -96,6 +96,9 @@ struct Records {
     omitted_files: u64,
     /// Number of damaged sequences in the UTF-8 of documents, which U+FFFD replaces.
     damaged_characters: u64,
+    /// Number of documents that have no shingle, as those that are shorter than one, so that they
+    /// were not compared with others to find near-duplicates.
+    not_compared: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -158,7 +161,7 @@ impl<'a> Report<'a> {
                 cpu_millis: status.stages.iter().map(|stage| stage.cpu_millis).sum(),
             },
             inputs: inputs(status, job, &prepared),
-            records: records(Totals::of(status), &prepared),
+            records: records(Totals::of(status), &prepared, &Counted::of(status, Stage::Sign)),
             slices: slices::slices(&published),
             languages: languages(&published),
             scores: scores::Scores::of(&prepared, &published),
@@ -185,7 +188,7 @@ fn inputs<'a>(status: &'a pb::StatusResponse, job: &'a JobSpec, prepared: &Count
     }
 }
 
-fn records(totals: Totals, prepared: &Counted) -> Records {
+fn records(totals: Totals, prepared: &Counted, signed: &Counted) -> Records {
     let (dropped_total, quarantined_total) = (totals.dropped_sum(), totals.quarantined_sum());
     let Totals { records_in, bytes_in, published, bytes_published, .. } = totals;
     Records {
@@ -201,6 +204,7 @@ fn records(totals: Totals, prepared: &Counted) -> Records {
         missing_files: prepared.missing_files,
         omitted_files: prepared.omitted_files,
         damaged_characters: prepared.damaged_characters,
+        not_compared: signed.unsigned_documents,
     }
 }
 

@@ -89,8 +89,8 @@ fn removed_text(sum: &SourceSum, name: &str, limits: &Limits) -> Option<String> 
     Some(format!(
         "source `{name}`: {removed} of {compared} documents ({percent} %) were dropped as \
          near-duplicates, more than `near.max_removed_share` expects ({} %)\nhint: `REPORT.md` \
-         shows the largest clusters; if their documents are not alike, raise `near.threshold` and \
-         start over with `--fresh`",
+         shows the largest clusters; if their documents are not alike, make `[near]` stricter and \
+         start over with `--fresh`; if they are, raise `near.max_removed_share`",
         f64::from(limits.max_removed_permille) / 10.0,
     ))
 }

@@ -34,6 +34,8 @@ pub struct Counted {
     pub omitted_files: u64,
     /// Number of damaged sequences in the UTF-8 of documents, which U+FFFD replaces.
     pub damaged_characters: u64,
+    /// Number of documents without a shingle, which were compared with no other one.
+    pub unsigned_documents: u64,
     /// Number of inputs, or pieces of them, that end early or are damaged.
     pub damaged_inputs: u64,
     /// The first of the damaged inputs, sorted.
@@ -85,6 +87,7 @@ impl Counted {
             Counter::MissingFiles => self.missing_files += value,
             Counter::OmittedFiles => self.omitted_files += value,
             Counter::DamagedCharacters => self.damaged_characters += value,
+            Counter::Unsigned => self.unsigned_documents += value,
             Counter::DamagedInputs => self.damaged_inputs += value,
             Counter::DamagedInput { input } => self.damaged_input_names.push(input),
             Counter::Bucket { language, bucket } => {
@@ -105,7 +108,6 @@ impl Counted {
             | Counter::Duplicates
             | Counter::StagedJsonBytes
             | Counter::Signed
-            | Counter::Unsigned
             | Counter::BandGroups
             | Counter::Connected
             | Counter::Components

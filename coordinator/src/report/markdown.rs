@@ -111,6 +111,15 @@ fn records(page: &mut String, report: &Report<'_>) -> std::fmt::Result {
         let omitted = count(records.omitted_files);
         writeln!(page, "References to files beyond the limit of a document: {omitted}.\n")?;
     }
+    if records.not_compared > 0 {
+        let documents = count(records.not_compared);
+        writeln!(
+            page,
+            "{documents} documents are shorter than one shingle of `[near]`, so they were compared \
+             with no other document. Text without spaces has few words: shingles of characters \
+             compare it.\n"
+        )?;
+    }
     if records.damaged_characters > 0 {
         let damaged = count(records.damaged_characters);
         writeln!(page, "Damaged characters that U+FFFD replaces: {damaged}.\n")?;

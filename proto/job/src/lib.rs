@@ -76,8 +76,21 @@ impl JobSpec {
 
     /// Reads the text of a job file. Relative paths in it start at `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, JobError> {
-        let mut user: Table =
+        let user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
+        let writes_near = user.contains_key("near");
+        let spec = Self::of_table(user, text, folder)?;
+        if writes_near && !spec.compares_near() {
+            let problem = "set, and no source has the step `near`, so nothing would use it";
+            let hint = "add `near` to the `steps` of the sources whose documents are compared, or \
+                        remove the table";
+            return Err(JobError::invalid("near", problem, hint));
+        }
+        Ok(spec)
+    }
+
+    /// Reads the table of a job file, which was written as `text`.
+    fn of_table(mut user: Table, text: &str, folder: &Path) -> Result<Self, JobError> {
         renamed::move_renamed(&mut user, renamed::RENAMED)?;
         renamed::rename_values(&mut user, renamed::RENAMED_VALUES);
         // Where a job runs is not part of the job; only the spelling of these keys is checked here.
@@ -116,7 +129,8 @@ impl JobSpec {
 
     /// Reads what [`JobSpec::resolved`] wrote.
     pub fn from_resolved(text: &str) -> Result<Self, JobError> {
-        Self::parse(text, Path::new("/"))
+        let table = text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
+        Self::of_table(table, text, Path::new("/"))
     }
 
     /// Returns the job file with every key filled in and every path absolute.

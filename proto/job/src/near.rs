@@ -6,12 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobError, JobSpec, KeepBy, Schema, SourceSpec, Step};
+use super::{JobError, JobSpec, KeepBy, Schema, Slice, SourceSpec, Step};
 
 /// Most bands that a signature may have.
 const MAX_BANDS: u64 = 512;
 /// Most rows that a band may have.
 const MAX_ROWS: u64 = 512;
+/// Most numbers of a signature: bands times rows. Every shingle is hashed once for each.
+const MAX_MINIMA: u64 = 4096;
 /// Most words, characters or tokens of a shingle.
 const MAX_SHINGLE: u32 = 100;
 /// Most kept members of a band group that later ones are compared with.
@@ -207,6 +209,18 @@ impl JobSpec {
                 return Err(JobError::invalid(&key, format!("`{share}`"), "choose 0.0 to 1.0"));
             }
         }
+        if near.threshold == Some(0.0) {
+            let problem = "`0`, with which every candidate is a near-duplicate";
+            let hint = "choose a share above 0.0, or `verify = \"none\"` to compare nothing";
+            return Err(JobError::invalid("near.threshold", problem, hint));
+        }
+        if let (Some(bands), Some(rows)) = (near.bands, near.rows)
+            && bands * rows > MAX_MINIMA
+        {
+            let problem = format!("`{bands}` bands of `{rows}` rows");
+            let hint = format!("choose bands and rows whose product is at most {MAX_MINIMA}");
+            return Err(JobError::invalid("near.bands", problem, hint));
+        }
         if near.threshold.is_some() && near.verify != Verify::Jaccard {
             let hint = "only `verify = \"jaccard\"` has a threshold";
             return Err(JobError::invalid("near.threshold", "set, and nothing uses it", hint));
@@ -222,8 +236,9 @@ impl JobSpec {
             return Err(JobError::invalid(&key, problem, "name each property once"));
         }
         if !self.finds_near_duplicates() {
-            return Ok(());
+            return self.check_signatures();
         }
+        self.check_preferences()?;
         if near.needs_tokenizer() && self.tokens.tokenizer.path().is_none() {
             let hint = "name the `tokenizer.json` of the model, or choose shingles of words";
             let problem = "not set, and the shingles of `[near]` are tokens";
@@ -235,6 +250,56 @@ impl JobSpec {
             return Err(JobError::invalid("dedup.documents.keep", problem, hint));
         }
         self.check_near_columns()
+    }
+
+    /// Returns an error for keys that have no effect on what a SimHash finds.
+    fn check_signatures(&self) -> Result<(), JobError> {
+        if self.compares_near() && self.near.action == NearAction::Annotate {
+            let problem = "`annotate`, and the preset `redpajama-v1` only drops";
+            let hint = "choose another `near.preset`, or `near.action = \"drop\"`";
+            return Err(JobError::invalid("near.action", problem, hint));
+        }
+        Ok(())
+    }
+
+    /// Returns an error for a preference that no document has, or that cannot decide.
+    fn check_preferences(&self) -> Result<(), JobError> {
+        let prefer = &self.near.prefer;
+        for (at, preference) in prefer.iter().enumerate() {
+            let key = format!("near.prefer[{at}]");
+            let (table, has_model) = match preference {
+                Preference::Perplexity => ("perplexity", self.perplexity.models.path().is_some()),
+                Preference::Classifier => ("classifier", self.classifier.model.path().is_some()),
+                Preference::Source
+                | Preference::Newest
+                | Preference::Oldest
+                | Preference::Longest
+                | Preference::Shortest => ("", true),
+            };
+            let is_known = self.source.iter().any(|source| {
+                source.slice == Slice::Corpus
+                    || (has_model && self.has_step(source, Step::Quality))
+                    || table.is_empty()
+            });
+            if !is_known {
+                let problem = format!("`{table}`, which no document of this job has");
+                let hint =
+                    format!("set the model of `[{table}]` and give sources the step `quality`");
+                return Err(JobError::invalid(&key, problem, hint));
+            }
+            let opposite = match preference {
+                Preference::Newest => Preference::Oldest,
+                Preference::Oldest => Preference::Newest,
+                Preference::Longest => Preference::Shortest,
+                Preference::Shortest => Preference::Longest,
+                Preference::Source | Preference::Perplexity | Preference::Classifier => continue,
+            };
+            if prefer[..at].contains(&opposite) {
+                let problem = "the opposite of an earlier one, so it never decides";
+                return Err(JobError::invalid(&key, problem, "name one of the two"));
+            }
+        }
+        Ok(())
     }
 
     /// Returns an error for a schema that has no columns for what is annotated.
@@ -286,6 +351,12 @@ mod tests {
             ("prefer = [\"newest\", \"newest\"]", "near.prefer[1]", "`newest`"),
             ("preset = \"dolma3\"", "tokens.tokenizer", "shingles of `[near]` are tokens"),
             ("preset = \"fineweb2\"", "near.preset", "fineweb"),
+            ("threshold = 0", "near.threshold", "`verify = \"none\"`"),
+            ("bands = 512\nrows = 512", "near.bands", "at most 4096"),
+            ("prefer = [\"longest\", \"shortest\"]", "near.prefer[1]", "opposite"),
+            ("prefer = [\"perplexity\"]", "near.prefer[0]", "`[perplexity]`"),
+            ("prefer = [\"source\", \"classifier\"]", "near.prefer[1]", "`quality`"),
+            ("preset = \"redpajama-v1\"\naction = \"annotate\"", "near.action", "only drops"),
         ] {
             let error = job(&format!("[near]\n{near}\n")).unwrap_err();
             assert!(error.contains(key) && error.contains(says), "{near}: {error}");

@@ -36,6 +36,12 @@ pub(super) struct Row<'a> {
     pub(super) witness: Option<Cow<'a, str>>,
     /// What the rule measured, such as the similarity to the witness.
     pub(super) value: Option<f64>,
+    /// The threshold of the rule.
+    pub(super) threshold: Option<f64>,
+    /// The group of near-duplicates.
+    pub(super) cluster: Option<Cow<'a, str>>,
+    pub(super) cluster_size: Option<u64>,
+    pub(super) near_duplicates: Option<u64>,
     /// The text as a JSON string.
     text: Option<&'a RawValue>,
 }
@@ -65,6 +71,11 @@ struct Named<'a> {
     #[serde(borrow)]
     witness: Option<Cow<'a, str>>,
     value: Option<f64>,
+    threshold: Option<f64>,
+    #[serde(borrow)]
+    cluster: Option<Cow<'a, str>>,
+    cluster_size: Option<u64>,
+    near_duplicates: Option<u64>,
 }
 
 /// The tables that may have these fields: RedPajama's records have their origin below `origin` or
@@ -112,6 +123,10 @@ impl<'a> Row<'a> {
             detail: named.detail,
             witness: named.witness,
             value: named.value,
+            threshold: named.threshold,
+            cluster: named.cluster,
+            cluster_size: named.cluster_size,
+            near_duplicates: named.near_duplicates,
             text: nested.text,
         })
     }

@@ -85,6 +85,10 @@ pub struct Sighting {
     pub witness: Option<String>,
     /// For a near-duplicate: how similar the two are, from 0 to 1.
     pub similarity: Option<f64>,
+    /// For a near-duplicate: the similarity that was asked for, if it decided.
+    pub threshold: Option<f64>,
+    /// The group of near-duplicates that the document is in, if it was compared.
+    pub cluster: Option<Cluster>,
     /// For a duplicate: the documents with the same text that were kept; for a near-duplicate: its
     /// witness.
     #[serde(rename = "kept_twins")]
@@ -101,6 +105,43 @@ impl Sighting {
             || self.id == needle
             || hash == Some(needle)
             || (damaged && self.input == needle)
+    }
+}
+
+/// A group of near-duplicates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// Its name: the column `cluster`.
+    pub name: String,
+    /// Number of its documents, if the row says so.
+    pub size: Option<u64>,
+    /// Number of documents that are removed because of this one, if the row says so.
+    pub near_duplicates: Option<u64>,
+}
+
+/// What is searched in the lines of an output.
+#[derive(Debug, Clone, Copy)]
+enum Sought<'a> {
+    /// Records with this URL, id, content hash or damaged input.
+    Name(&'a str),
+    /// The document that is kept for all of a cluster.
+    KeptOf(&'a str),
+}
+
+impl<'a> Sought<'a> {
+    fn text(self) -> &'a str {
+        match self {
+            Self::Name(text) | Self::KeptOf(text) => text,
+        }
+    }
+
+    fn is(self, sighting: &Sighting) -> bool {
+        match self {
+            Self::Name(name) => sighting.is_of(name),
+            Self::KeptOf(name) => sighting.cluster.as_ref().is_some_and(|cluster| {
+                cluster.name == name && cluster.near_duplicates.is_some_and(|number| number > 0)
+            }),
+        }
     }
 }
 
@@ -140,19 +181,44 @@ impl TraceArgs {
 pub fn trace(output: &Location, needle: &str, threads: usize) -> Result<Trace, InspectError> {
     let manifest = read_manifest(output)?;
     let files = files_of(&manifest);
-    let mut sightings = search(output, &files, threads, needle)?;
+    let mut sightings = search(output, &files, threads, Sought::Name(needle))?;
     let more = sightings.len() > MAX_SIGHTINGS;
     sightings.truncate(MAX_SIGHTINGS);
     let shards = &files[..manifest.readable_shards().count()];
     for sighting in &mut sightings {
-        let duplicate = sighting.reason.as_deref() == Some(DUPLICATE);
-        let equal = sighting.content_hash.as_deref().filter(|_| duplicate);
-        let Some(name) = equal.or(sighting.witness.as_deref()) else { continue };
-        let kept = search(output, shards, threads, name)?;
+        let kept = kept_instead(sighting, |sought| search(output, shards, threads, sought))?;
         sighting.kept_documents =
             kept.into_iter().take(MAX_SIGHTINGS).map(KeptDocument::from).collect();
     }
     Ok(Trace { needle: needle.to_owned(), sightings, more })
+}
+
+/// Returns the documents that were kept instead of one, or that it resembles, with `search`.
+fn kept_instead(
+    sighting: &Sighting,
+    search: impl Fn(Sought<'_>) -> Result<Vec<Sighting>, InspectError>,
+) -> Result<Vec<Sighting>, InspectError> {
+    if sighting.reason.as_deref() == Some(DUPLICATE) {
+        let hash = sighting.content_hash.as_deref();
+        return hash.map_or(Ok(Vec::new()), |hash| search(Sought::Name(hash)));
+    }
+    let resembles = match &sighting.cluster {
+        Some(cluster) if sighting.outcome == Outcome::Published => {
+            cluster.near_duplicates == Some(0) && cluster.size.is_some_and(|size| size > 1)
+        }
+        Some(_) | None => sighting.witness.is_some(),
+    };
+    if !resembles {
+        return Ok(Vec::new());
+    }
+    if let Some(cluster) = &sighting.cluster {
+        let kept = search(Sought::KeptOf(&cluster.name))?;
+        if !kept.is_empty() {
+            return Ok(kept);
+        }
+    }
+    // A schema without the column `cluster` has only ids, which several documents may have.
+    sighting.witness.as_deref().map_or(Ok(Vec::new()), |id| search(Sought::Name(id)))
 }
 
 fn files_of(manifest: &Manifest) -> Vec<&str> {
@@ -164,14 +230,14 @@ fn search(
     output: &Location,
     files: &[&str],
     threads: usize,
-    needle: &str,
+    sought: Sought<'_>,
 ) -> Result<Vec<Sighting>, InspectError> {
     // The needle is searched as it is encoded in JSON.
-    let quoted = serde_json::to_string(needle).unwrap_or_default();
+    let quoted = serde_json::to_string(sought.text()).unwrap_or_default();
     let finder = Finder::new(quoted.trim_matches('"').as_bytes());
     let found = in_parallel(files, threads.max(1), |file| {
         let path = output.join(file);
-        search_file(&path, file, needle, &finder)
+        search_file(&path, file, sought, &finder)
             .map_err(|error| StorageError::from_io(error, || path.to_string()))
     });
     let mut sightings = Vec::new();
@@ -184,7 +250,7 @@ fn search(
 fn search_file(
     path: &Location,
     file: &str,
-    needle: &str,
+    sought: Sought<'_>,
     finder: &Finder<'_>,
 ) -> io::Result<Vec<Sighting>> {
     let mut sightings = Vec::new();
@@ -195,7 +261,7 @@ fn search_file(
             return;
         }
         let Some(sighting) = sighting(line, file, number) else { return };
-        if sighting.is_of(needle) {
+        if sought.is(&sighting) {
             sightings.push(sighting);
         }
     })?;
@@ -215,6 +281,12 @@ fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
         reason: owned(row.reason),
         detail,
         similarity: row.value.filter(|_| row.witness.is_some()),
+        threshold: row.threshold.filter(|_| row.witness.is_some()),
+        cluster: owned(row.cluster).map(|name| Cluster {
+            name,
+            size: row.cluster_size,
+            near_duplicates: row.near_duplicates,
+        }),
         witness: owned(row.witness),
         id: row.id.into_owned(),
         url: owned(row.url).unwrap_or_default(),
@@ -246,6 +318,33 @@ impl fmt::Display for Trace {
     }
 }
 
+impl Sighting {
+    /// Writes what is known of near-duplicates.
+    fn write_near(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(witness) = self.witness.as_deref().map(line_of) {
+            match (self.similarity, self.threshold) {
+                (Some(similarity), Some(threshold)) => writeln!(
+                    f,
+                    "  near    similarity {similarity} to {witness}, threshold {threshold}"
+                )?,
+                (Some(similarity), None) => {
+                    writeln!(f, "  near    similarity {similarity} to {witness}")?;
+                }
+                (None, _) => writeln!(f, "  near    {witness}")?,
+            }
+        }
+        if let Some(Cluster { name, size, near_duplicates }) = &self.cluster {
+            write!(f, "  cluster {}", line_of(name))?;
+            if let Some(size) = size.filter(|size| *size > 1) {
+                let removed = near_duplicates.unwrap_or(0);
+                write!(f, ", {size} documents, {removed} of them removed because of this one")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, input, offset, record, source, .. } = self;
@@ -268,11 +367,7 @@ impl fmt::Display for Sighting {
                 writeln!(f, "  {name}  {}", line_of(value))?;
             }
         }
-        if let (Some(witness), Some(similarity)) = (&self.witness, self.similarity) {
-            writeln!(f, "  near    similarity {similarity} to {}", line_of(witness))?;
-        } else if let Some(witness) = &self.witness {
-            writeln!(f, "  near    {}", line_of(witness))?;
-        }
+        self.write_near(f)?;
         for document in &self.kept_documents {
             let KeptDocument { url, file, line, input, record, .. } = document;
             let [url, file, input] = [url, file, input].map(|text| line_of(text));

@@ -25,7 +25,7 @@ use super::drops::Drops;
 use super::output_file::{PublishedFile, PublishedShard};
 use super::tokens::TokenFacts;
 use super::{Finished, JobContext, Task, digest_of, stop};
-use thresher_clusters::{Decision, Outcome};
+use thresher_clusters::{Decision, Document, Outcome};
 use thresher_unit::staging::{
     DocumentFile, DocumentSummary, DropFile, Staged, StagedCluster, StagedDocument, StagedRow,
     leave, recall,
@@ -208,14 +208,14 @@ impl ShardReader<'_> {
 
     /// Passes on what is staged for the shard.
     fn documents(&self, each: &mut EachStaged<'_>) -> Result<(), UnitError> {
-        for number in self.units() {
-            let (first, last) = span(self.unit, number);
+        for unit_number in self.units() {
+            let (first, last) = span(self.unit, unit_number);
             if first >= last {
                 continue;
             }
-            let drops = self.drops.of(self.context, number)?;
-            let path = self.context.work.unit_file(Stage::Prepare, number, "documents");
-            let staged = DocumentFile::open(&path, number)?;
+            let drops = self.drops.of(self.context, unit_number)?;
+            let path = self.context.work.unit_file(Stage::Prepare, unit_number, "documents");
+            let staged = DocumentFile::open(&path, unit_number)?;
             let summaries = staged.summaries()?;
             let mut numbering = Numbering::start(first, &summaries, &drops);
             staged.for_each(first, last, |place, staged| {
@@ -226,9 +226,12 @@ impl ShardReader<'_> {
                 let is_published = matches!(staged, Staged::Document(_)) && reason.is_none();
                 let number = if is_published { numbering.number() } else { 0 };
                 let decision = drops.decision(place);
-                let staged = match drops.has_clusters() {
-                    true => with_cluster(staged, decision),
-                    false => staged,
+                let cluster = drops
+                    .has_clusters()
+                    .then(|| cluster_name(Document { unit: unit_number, place }, decision));
+                let staged = match &cluster {
+                    Some(cluster) => with_cluster(staged, cluster, decision),
+                    None => staged,
                 };
                 each(staged, Place { summary, reason, number, decision })
             })?;
@@ -244,13 +247,23 @@ impl ShardReader<'_> {
 }
 
 /// Adds the cluster of a document that was compared; without near-duplicates, it is alone there.
-fn with_cluster<'d>(staged: Staged<'d>, decision: Option<&'d Decision>) -> Staged<'d> {
+fn with_cluster<'d>(staged: Staged<'d>, name: &'d str, decision: Option<&Decision>) -> Staged<'d> {
     let Staged::Document(document) = staged else { return staged };
-    let cluster = Some(cluster_of(document.id, decision));
+    let cluster = Some(cluster_of(name, decision));
     Staged::Document(Box::new(StagedDocument { cluster, ..*document }))
 }
 
-fn cluster_of<'d>(id: &'d str, decision: Option<&'d Decision>) -> StagedCluster<'d> {
+/// Returns the name of a document's cluster: the place of its kept document among all documents of
+/// the job. Ids are not unique: two inputs may number their rows from 0.
+fn cluster_name(document: Document, decision: Option<&Decision>) -> String {
+    let kept = match decision.map(|decision| &decision.outcome) {
+        Some(Outcome::Removed(removal)) => removal.witness,
+        Some(Outcome::Kept { .. }) | None => document,
+    };
+    kept.to_string()
+}
+
+fn cluster_of<'d>(id: &'d str, decision: Option<&Decision>) -> StagedCluster<'d> {
     let alone = StagedCluster { id, size: 1, near_duplicates: 0 };
     let Some(decision) = decision else { return alone };
     let size = decision.cluster_size.into();
@@ -258,7 +271,7 @@ fn cluster_of<'d>(id: &'d str, decision: Option<&'d Decision>) -> StagedCluster<
         Outcome::Kept { near_duplicates } => {
             StagedCluster { near_duplicates: (*near_duplicates).into(), size, ..alone }
         }
-        Outcome::Removed(removal) => StagedCluster { id: &removal.witness_id, size, ..alone },
+        Outcome::Removed(_) => StagedCluster { size, ..alone },
     }
 }
 

@@ -13,8 +13,10 @@ use super::stage_plan::{Keys, StagePlan, plan, scale};
 
 /// Assumed share of documents, in thousandths, that have a band in common with another one.
 const CANDIDATES_PERMILLE: u64 = 400;
-/// CPU time to sign one byte of text.
-const SIGN_NANOS_PER_BYTE: u64 = 30;
+/// CPU time to read one byte of text, and to hash its shingles once.
+const READ_NANOS_PER_BYTE: u64 = 8;
+/// CPU time to sign one byte of text, for each thousand numbers of a signature.
+const SIGN_NANOS_PER_BYTE: u64 = 200;
 /// CPU time to read one byte of text again, and to hash it if its document is a candidate.
 const COLLECT_NANOS_PER_BYTE: u64 = 16;
 /// CPU time to connect one document.
@@ -34,6 +36,8 @@ pub(super) struct NearEstimate {
     documents: u64,
     text_bytes: u64,
     bands: u64,
+    /// Numbers of a signature.
+    minima: u64,
     units: u64,
     /// Whether candidates are compared by what they say.
     verifies: bool,
@@ -45,17 +49,19 @@ impl NearEstimate {
         if !job.finds_near_duplicates() {
             return None;
         }
-        let bands = match job.near.preset {
-            NearPreset::Fineweb => 14,
-            NearPreset::RedpajamaV2 | NearPreset::Slimpajama => 9,
-            NearPreset::Dolma3 => 26,
-            NearPreset::Nemotron => 20,
-            NearPreset::RedpajamaV1 => 0,
+        let (bands, rows) = match job.near.preset {
+            NearPreset::Fineweb => (14, 8),
+            NearPreset::RedpajamaV2 | NearPreset::Slimpajama => (9, 13),
+            NearPreset::Dolma3 => (26, 11),
+            NearPreset::Nemotron => (20, 13),
+            NearPreset::RedpajamaV1 => (0, 0),
         };
+        let bands = job.near.bands.unwrap_or(bands);
         let mut estimate = Self {
             documents: 0,
             text_bytes: 0,
-            bands: job.near.bands.unwrap_or(bands),
+            bands,
+            minima: bands * job.near.rows.unwrap_or(rows),
             units: survey.sources.iter().map(|source| source.units).sum(),
             verifies: job.near.verify != Verify::None,
         };
@@ -84,7 +90,10 @@ impl NearEstimate {
         let sign = StagePlan {
             bytes: text_bytes,
             disk_bytes: self.keys().keys * BAND_KEY.file_bytes + by_document,
-            cpu_millis: millis(text_bytes, SIGN_NANOS_PER_BYTE),
+            cpu_millis: millis(
+                text_bytes,
+                READ_NANOS_PER_BYTE + self.minima * SIGN_NANOS_PER_BYTE / 1000,
+            ),
             ..plan(Stage::Sign, units)
         };
         let around = [Stage::GatherBands, Stage::ResolveBands, Stage::Connect];
@@ -137,6 +146,7 @@ mod tests {
             documents: 100_000,
             text_bytes: 500_000_000,
             bands: 14,
+            minima: 112,
             units: 100,
             verifies: true,
         };
@@ -151,6 +161,8 @@ mod tests {
             assert_eq!(one.cpu_millis * 2, two.cpu_millis, "{}", one.stage);
             assert_eq!(one.disk_bytes * 2, two.disk_bytes, "{}", one.stage);
         }
+        let longer = NearEstimate { minima: 1120, ..small }.stages(1 << 30);
+        assert!(longer[0].cpu_millis > stages[0].cpu_millis * 5, "signatures cost by their length");
         let unverified = NearEstimate { verifies: false, ..small };
         assert!(unverified.stages(1 << 30)[3].disk_bytes < stages[3].disk_bytes);
     }

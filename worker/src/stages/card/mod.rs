@@ -5,6 +5,7 @@
 //! same bytes, and `verify` proves every number by making them again.
 
 mod croissant;
+mod limits;
 mod tables;
 mod yaml;
 

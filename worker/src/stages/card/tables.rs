@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use thresher_job::{JobSpec, Slice};
+use thresher_job::Slice;
 
-use super::count;
+use super::{count, limits};
 use crate::stages::manifest::{CountEntry, Manifest};
 use crate::stages::schemas::columns::{COLUMNS, ColumnType, NAME};
 
@@ -55,7 +55,7 @@ pub(super) fn body(manifest: &Manifest) -> String {
     tokens(&mut text, manifest);
     removed(&mut text, manifest);
     columns(&mut text, manifest);
-    limits(&mut text, manifest);
+    text.push_str(&limits::section(manifest));
     check(&mut text);
     recipe(&mut text, manifest);
     text
@@ -211,34 +211,6 @@ fn columns(text: &mut String, manifest: &Manifest) {
         let _ = writeln!(text, "| `{}` | {of} | {} |", column.name, column.meaning);
     }
     text.push('\n');
-}
-
-fn limits(text: &mut String, manifest: &Manifest) {
-    text.push_str("## Known limits\n\n");
-    let absent = manifest.absent_units.len() + manifest.absent_shards.len();
-    if absent > 0 {
-        let _ = writeln!(
-            text,
-            "* It is incomplete: {} units of inputs and {} shards could not be processed.",
-            manifest.absent_units.len(),
-            manifest.absent_shards.len()
-        );
-    }
-    let job = JobSpec::from_resolved(&manifest.recipe).ok();
-    let near = job.is_some_and(|job| {
-        job.source.iter().any(|source| job.has_step(source, thresher_job::Step::Near))
-    });
-    text.push_str(if near {
-        "* Near-duplicates were searched within some sources only, not between sources.\n"
-    } else {
-        "* Only exact duplicates were removed; texts that differ a little are all here. The overlap \
-         between sources is not known.\n"
-    });
-    text.push_str(
-        "* Nobody read the documents. They may have errors, personal data, and views that nobody \
-         checked.\n* A licence is what the input states. `null` means that it states none, which \
-         permits nothing.\n\n",
-    );
 }
 
 fn check(text: &mut String) {

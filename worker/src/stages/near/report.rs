@@ -12,7 +12,7 @@ use thresher_clusters::compare::{CompareTally, LargeCluster};
 use thresher_clusters::connect::ConnectTally;
 use thresher_clusters::edges::{EdgeTally, LargeGroup};
 use thresher_domain::escape::code;
-use thresher_job::{JobSpec, NearAction};
+use thresher_job::{JobSpec, NearAction, Verify};
 use thresher_proto::convert::key_groups;
 use thresher_proto::pb::SealUnit;
 
@@ -148,12 +148,22 @@ impl Near {
              {clusters} documents that are kept.\n",
             self.connected.documents
         )?;
-        writeln!(
-            page,
-            "{comparisons} pairs were compared, and {dissimilar} of them are not similar enough. \
-             {not_compared} documents were not compared with all earlier ones of their band \
-             groups, which have more kept documents than `near.first_kept`.\n"
-        )?;
+        if job.near.verify == Verify::None {
+            writeln!(page, "Documents with a band in common were not compared any further.\n")?;
+        } else {
+            writeln!(
+                page,
+                "{comparisons} pairs were compared, and {dissimilar} of them are not similar \
+                 enough.\n"
+            )?;
+        }
+        if not_compared > 0 {
+            writeln!(
+                page,
+                "{not_compared} documents were not compared with all earlier ones of their band \
+                 groups, which have more kept documents than `near.first_kept`.\n"
+            )?;
+        }
         if self.bands.large_groups > 0 {
             writeln!(
                 page,
@@ -162,8 +172,12 @@ impl Near {
                 self.bands.large_groups, self.bands.largest_group
             )?;
         }
-        table(page, ("source", "because of"), &self.by_source(job))?;
-        table(page, ("dump", "because of"), &self.compared.removed_by_dump)?;
+        let done = match job.near.action {
+            NearAction::Drop => "removed",
+            NearAction::Annotate => "marked",
+        };
+        table(page, ("source", "because of", done), &self.by_source(job))?;
+        table(page, ("dump", "because of", done), &self.compared.removed_by_dump)?;
         self.write_clusters(page)
     }
 
@@ -177,7 +191,7 @@ impl Near {
         }
         writeln!(
             page,
-            "\nThe largest clusters:\n\n| documents | kept | some that are removed |\n|---:|---|---|"
+            "\nThe largest clusters:\n\n| documents | first | some of the others |\n|---:|---|---|"
         )?;
         for cluster in self.compared.largest_clusters.iter().take(ROWS_SHOWN) {
             let removed: Vec<String> = cluster.removed_ids.iter().map(|id| code(id)).collect();
@@ -196,7 +210,7 @@ impl Near {
 /// Writes how many documents were removed of which group because of which, the most first.
 fn table(
     page: &mut String,
-    (of, because): (&str, &str),
+    (of, because, done): (&str, &str, &str),
     counts: &BTreeMap<String, BTreeMap<String, u64>>,
 ) -> std::fmt::Result {
     let all = counts.iter().flat_map(|(removed, by)| {
@@ -208,7 +222,7 @@ fn table(
         return Ok(());
     }
     rows.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)).then(a.2.cmp(b.2)));
-    writeln!(page, "| {of} | {because} | removed |\n|---|---|---:|")?;
+    writeln!(page, "| {of} | {because} | {done} |\n|---|---|---:|")?;
     for (count, removed, witness) in rows.iter().take(ROWS_SHOWN) {
         writeln!(page, "| {} | {} | {count} |", code(removed), code(witness))?;
     }
@@ -235,7 +249,7 @@ mod tests {
             ("a".to_owned(), BTreeMap::from([("a".to_owned(), 3), ("b".to_owned(), 9)])),
             ("b".to_owned(), BTreeMap::from([("b|".to_owned(), 5)])),
         ]);
-        table(&mut page, ("source", "because of"), &counts).unwrap();
+        table(&mut page, ("source", "because of", "removed"), &counts).unwrap();
         let rows: Vec<&str> = page.lines().skip(2).take(3).collect();
         assert!(
             rows[0].starts_with("| `a` | `b` | 9") && rows[2].starts_with("| `a` | `a` | 3"),
@@ -244,7 +258,7 @@ mod tests {
         assert!(!rows[1].contains("b| |"), "names are no markup: {page}");
         let unnamed = BTreeMap::from([(String::new(), BTreeMap::from([(String::new(), 3)]))]);
         let mut page = String::new();
-        table(&mut page, ("dump", "because of"), &unnamed).unwrap();
+        table(&mut page, ("dump", "because of", "removed"), &unnamed).unwrap();
         assert_eq!(page, "");
         assert_eq!((size_range(1), size_range(5)), ("2-3".to_owned(), "32-63".to_owned()));
     }

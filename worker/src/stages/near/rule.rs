@@ -130,7 +130,7 @@ mod tests {
     fn rule(near: &str) -> Option<NearRule> {
         let text = format!(
             "[job]\nname = \"a\"\n[[source]]\nslice = \"c4\"\nlisting = \"*.gz\"\n\
-             [language]\nmodel = \"none\"\n[output]\npath = \"out\"\n[near]\n{near}"
+             steps = [\"near\"]\n[language]\nmodel = \"none\"\n[output]\npath = \"out\"\n[near]\n{near}"
         );
         NearRule::of(&JobSpec::parse(&text, Path::new("/jobs")).expect("the job is valid"))
     }

@@ -230,7 +230,8 @@ impl<'a> ShardWriter<'a> {
             Some(Outcome::Kept { .. }) | None => None,
         };
         let similarity = removal.and_then(|removal| removal.similarity);
-        let compares = self.context.job.near.verify == Verify::Jaccard;
+        let value = similarity.map(|similarity| rounded(similarity.share()));
+        let cluster = removal.map(|removal| removal.witness.to_string());
         self.drop(&StagedRow {
             id: document.id,
             url: document.url,
@@ -241,11 +242,20 @@ impl<'a> ShardWriter<'a> {
             offset: document.offset,
             record: document.record,
             text: self.gives_texts.then_some(document.text),
-            value: similarity.map(|similarity| rounded(similarity.share())),
-            threshold: similarity.filter(|_| compares).and(self.near_threshold),
+            value,
+            threshold: value.and_then(|value| self.deciding_threshold(value)),
             witness: removal.map(|removal| removal.witness_id.as_str()),
             band: removal.and_then(|removal| removal.band),
+            cluster: cluster.as_deref(),
         })
+    }
+
+    /// Returns the threshold of a near-duplicate with this similarity to its witness. There is none
+    /// if the threshold did not decide: with components, two documents may be in one group because
+    /// of others, with less in common than the threshold.
+    fn deciding_threshold(&self, value: f64) -> Option<f64> {
+        let compares = self.context.job.near.verify == Verify::Jaccard;
+        self.near_threshold.filter(|threshold| compares && value >= *threshold)
     }
 
     /// Writes the drop row of a document that PREPARE kept only for the comparison.

@@ -96,7 +96,7 @@ pub(crate) const COLUMNS: [Column; COUNT] = [
         "filter_values",
         "what the rules of filters measured, as a JSON object, if the job asks for it",
     ),
-    text("cluster", "`id` of the document that is kept for this one and its near-duplicates"),
+    text("cluster", "name of the group of this document and its near-duplicates"),
     whole("cluster_size", "number of documents in the cluster, with the kept one"),
     whole("near_duplicates", "number of documents that are removed because of this one"),
     long("meta", "further fields of the input, as a JSON object"),

@@ -71,6 +71,7 @@ pub(crate) fn render_row(
     line.optional("threshold", row.threshold)?;
     line.optional("witness", row.witness)?;
     line.optional("band", row.band)?;
+    line.optional("cluster", row.cluster)?;
     line.field("source", &source.name)?;
     line.field("input", row.input)?;
     line.field("offset", &row.offset)?;

@@ -133,6 +133,8 @@ pub struct StagedRow<'a> {
     pub witness: Option<&'a str>,
     /// A band that both have.
     pub band: Option<u16>,
+    /// The cluster of both: the `cluster` of the kept document.
+    pub cluster: Option<&'a str>,
     /// The text, if the job publishes the texts of what it drops and the rule has seen it.
     pub text: Option<&'a str>,
 }
