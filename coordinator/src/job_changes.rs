@@ -45,6 +45,12 @@ impl JobChanges {
         self.changes.is_empty()
     }
 
+    /// Returns whether a complete job may need to be looked at for another reason than before.
+    pub(crate) fn change_what_is_expected(&self) -> bool {
+        const EXPECTED: [&str; 2] = ["units.max_quarantined_share", "near.max_removed_share"];
+        self.changes.iter().any(|change| EXPECTED.contains(&change.key.key.as_str()))
+    }
+
     /// Returns whether the job has another name, so that it may be another job.
     pub(crate) fn rename_the_job(&self) -> bool {
         self.changes.iter().any(|change| change.key.key == "job.name")

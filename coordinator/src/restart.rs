@@ -126,7 +126,8 @@ impl Known<'_> {
         if let Some(again) = self.made_again(&job, wanted, tools) {
             return Ok(Some(again));
         }
-        if changes.is_empty() || state.is_final() {
+        let is_judged_again = state.is_complete() && changes.change_what_is_expected();
+        if changes.is_empty() || (state.is_final() && !is_judged_again) {
             return Ok(None);
         }
         let note = format!("the job file has changed: {}", changes.in_one_line());

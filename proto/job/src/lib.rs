@@ -80,6 +80,7 @@ impl JobSpec {
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
         let writes_near = user.contains_key("near");
         let spec = Self::of_table(user, text, folder)?;
+        spec.check()?;
         if writes_near && !spec.compares_near() {
             let problem = "set, and no source has the step `near`, so nothing would use it";
             let hint = "add `near` to the `steps` of the sources whose documents are compared, or \
@@ -123,12 +124,19 @@ impl JobSpec {
         let mut spec: Self = typed::read(job, &known, written)?;
         spec.filters = spec.filters.completed(written)?;
         spec.make_absolute(folder);
-        spec.check()?;
         Ok(spec)
     }
 
     /// Reads what [`JobSpec::resolved`] wrote.
     pub fn from_resolved(text: &str) -> Result<Self, JobError> {
+        let table = text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
+        let spec = Self::of_table(table, text, Path::new("/"))?;
+        spec.check()?;
+        Ok(spec)
+    }
+
+    /// Reads the recipe of a manifest, which has no places, so that it could not run as it is.
+    pub fn from_recipe(text: &str) -> Result<Self, JobError> {
         let table = text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
         Self::of_table(table, text, Path::new("/"))
     }

@@ -327,6 +327,12 @@ fn a_source_that_loses_most_of_its_documents_is_named_until_fewer_are_alike() {
     assert_eq!(said.status.code(), Some(7));
     let words = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(words.contains("source `second`") && !words.contains("source `first`"), "{words}");
+    // The output stays as it is; only what is expected of it has changed.
+    let text = job(inputs.path(), "max_removed_share = 0.99\n");
+    let accepted = output(&mut run(&text.write(folder.path()), &state));
+    assert_eq!(accepted.status.code(), Some(0), "{accepted:?}");
+    let text = job(inputs.path(), "max_removed_share = 0.5\n");
+    assert_eq!(output(&mut run(&text.write(folder.path()), &state)).status.code(), Some(7));
     let strict = text.append("threshold = 0.97");
     succeed(run(&strict.write(folder.path()), &state).arg("--fresh"));
 }

@@ -85,7 +85,7 @@ pub(super) fn section(manifest: &Manifest) -> String {
             manifest.absent_shards.len()
         );
     }
-    match JobSpec::from_resolved(&manifest.recipe) {
+    match JobSpec::from_recipe(&manifest.recipe) {
         Ok(job) => text.push_str(&of_duplicates(&job)),
         Err(_) => text.push_str("* The recipe, which is below, says which duplicates are here.\n"),
     }
@@ -132,7 +132,16 @@ mod tests {
             "[job]\nname = \"a\"\n{}[language]\nmodel = \"none\"\n[output]\npath = \"out\"\n{near}",
             sources.concat()
         );
-        of_duplicates(&JobSpec::parse(&job, Path::new("/jobs")).expect("the job is valid"))
+        let job = JobSpec::parse(&job, Path::new("/jobs")).expect("the job is valid");
+        let recipe = job.recipe().resolved();
+        section(&Manifest { recipe, ..Manifest::default() })
+            .lines()
+            .skip(2)
+            .filter(|line| !line.starts_with("* Nobody") && !line.starts_with("* A licence"))
+            .flat_map(|line| [line, "\n"])
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
     }
 
     #[test]
