@@ -29,6 +29,7 @@ mod recover;
 mod run;
 mod sample;
 mod script_calls;
+mod shell;
 mod status;
 mod status_json;
 mod status_text;
@@ -40,7 +41,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use thresher_worker::clean::CleanArgs;
 use thresher_worker::inspect::{DiffArgs, ReportArgs, SurveyArgs, TraceArgs, VerifyArgs};
 use thresher_worker::train::TrainArgs;
@@ -79,6 +80,8 @@ enum Verb {
     Survey(SurveyArgs),
     Train(TrainArgs),
     DefaultJob(output::DefaultJobArgs),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
     #[command(hide = true)]
     Allocation(script_calls::AllocationArgs),
 }
@@ -131,6 +134,8 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Survey(args) => output::survey_inputs(&args),
         Verb::Train(args) => output::train(args),
         Verb::DefaultJob(args) => output::default_job(&args),
+        Verb::Completions(args) => shell::completions(Cli::command(), &args),
+        Verb::Man(args) => shell::man(Cli::command(), &args),
         Verb::Allocation(args) => script_calls::allocation(&args),
     }
 }
@@ -138,7 +143,6 @@ fn dispatch(verb: Verb) -> anyhow::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed() {

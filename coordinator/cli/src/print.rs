@@ -31,6 +31,11 @@ pub(super) fn json(text: &str) -> io::Result<()> {
     to_stdout(&escape::json(text))
 }
 
+/// Writes a script of ours to stdout as it is: nothing in it comes from outside.
+pub(super) fn verbatim(script: &str) -> io::Result<()> {
+    to_stdout(script)
+}
+
 /// Clears the terminal before the next result.
 pub(super) fn clear() -> io::Result<()> {
     to_stdout(CLEAR)
