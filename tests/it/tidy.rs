@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 mod crates;
 mod cycles;
+mod licences;
 
 /// The crate of the scheduler.
 const SCHEDULER: &str = "coordinator/scheduler";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Command, ValueEnum};
+use clap::Command;
 use clap_complete::Shell;
 
 use super::{Exit, print};
@@ -30,7 +30,10 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints the completion script.
-pub(crate) fn completions(mut command: Command, args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn completions(
+    mut command: Command,
+    args: &CompletionsArgs,
+) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "thresher", &mut script);
     let script = String::from_utf8_lossy(&script);
@@ -42,9 +45,8 @@ pub(crate) fn completions(mut command: Command, args: &CompletionsArgs) -> anyho
 /// Writes the pages.
 pub(crate) fn man(command: Command, args: &ManArgs) -> anyhow::Result<ExitCode> {
     let folder = &args.folder;
-    write_pages(command, folder).with_context(|| {
-        format!("failed to write manual pages into `{}`", folder.display())
-    })?;
+    write_pages(command, folder)
+        .with_context(|| format!("failed to write manual pages into `{}`", folder.display()))?;
     Ok(Exit::Done.into())
 }
 
@@ -64,16 +66,11 @@ fn write_pages(command: Command, folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns the names of all shells, for tests.
-#[cfg(test)]
-fn shells() -> Vec<Shell> {
-    Shell::value_variants().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::{CommandFactory, ValueEnum};
+
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn every_verb_has_a_page_that_lists_its_options() {
@@ -90,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_shell_completes_verbs_and_options() {
-        for shell in shells() {
+        for shell in Shell::value_variants().iter().copied() {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut crate::Cli::command(), "thresher", &mut script);
             let script = String::from_utf8(script).unwrap();

@@ -30,8 +30,8 @@ use thresher_channel::private_file::{
 };
 use thresher_channel::{CA_FILE, KEYS_DIRECTORY, Role, SERVER_NAME};
 use tokio_rustls::rustls::RootCertStore;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use webpki::EndEntityCert;
 
 const SERVER_FILE: &str = "server.pem";
 
@@ -91,10 +91,9 @@ pub fn load_or_create(state: &Path) -> Result<ServerKeys, CertificateError> {
 
 /// Returns the role in a certificate, whose chain the TLS library has verified before.
 pub fn role_in_certificate(certificate: &[u8]) -> Option<Role> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let names = certificate.subject_alternative_name().ok()??;
-    let mut roles = names.value.general_names.iter().filter_map(|name| {
-        let GeneralName::URI(uri) = name else { return None };
+    let certificate = CertificateDer::from(certificate);
+    let certificate = EndEntityCert::try_from(&certificate).ok()?;
+    let mut roles = certificate.valid_uri_names().filter_map(|uri| {
         let word = uri.strip_prefix(ROLE_URI_PREFIX)?;
         Role::ALL.iter().copied().find(|role| role.name() == word)
     });
