@@ -254,6 +254,7 @@ impl Both<'_> {
             "verify" | "prefer" => Stage::Collect,
             "threshold" | "survivors" | "first_kept" => Stage::Compare,
             "action" => Stage::Layout,
+            "index" => Stage::Publish,
             _ => Stage::Seal,
         }
     }

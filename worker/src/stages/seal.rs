@@ -12,8 +12,8 @@ use thresher_proto::pb::{self, SealUnit, Stage};
 
 use super::card::{CARD, CARD_MARK, companions};
 use super::manifest::{
-    CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
-    ShardEntry, SplitEntry, TokenEntry,
+    CountEntry, DroppedEntry, IndexEntry, InputEntry, MANIFEST_FORMAT, Manifest,
+    ManifestAccounting, ShardEntry, SplitEntry, TokenEntry,
 };
 use super::output_file::{PublishedFile, PublishedShard};
 use super::publish::{CountKey, DocumentCount, ShardFacts, read_facts};
@@ -154,6 +154,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Gathered, UnitError> 
         absent_units: unit.absent.clone(),
         absent_shards: unit.absent_shards.clone(),
         splits: split_entry(job),
+        near_index: near::empty_index(context)?,
         ..Manifest::default()
     };
     let mut prepared = Tally::default();
@@ -192,6 +193,9 @@ fn add_shard(manifest: &mut Manifest, counts: &mut Counts, facts: &ShardFacts) {
     let source = &facts.source;
     manifest.shards.extend(facts.documents.iter().map(|shard| shard_entry(source, shard)));
     manifest.dropped.extend(facts.dropped.clone().map(dropped_entry));
+    if let (Some(index), Some(file)) = (&mut manifest.near_index, &facts.index) {
+        index.files.push(index_entry(source, file.clone()));
+    }
     manifest.tokens.extend(facts.tokens.files.iter().map(|file| token_entry(source, file)));
     for (key, count) in &facts.counts {
         counts.entry((source.clone(), key.clone())).or_default().add(count);
@@ -282,6 +286,11 @@ fn shard_entry(source: &str, shard: &PublishedShard) -> ShardEntry {
 fn dropped_entry(file: PublishedFile) -> DroppedEntry {
     let PublishedFile { path, bytes, blake3, rows, .. } = file;
     DroppedEntry { path, bytes, blake3, rows }
+}
+
+fn index_entry(source: &str, file: PublishedFile) -> IndexEntry {
+    let PublishedFile { path, bytes, blake3, rows, .. } = file;
+    IndexEntry { path, source: source.to_owned(), bytes, blake3, documents: rows }
 }
 
 fn token_entry(source: &str, file: &TokenFile) -> TokenEntry {

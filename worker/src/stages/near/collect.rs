@@ -6,10 +6,8 @@
 use std::collections::BTreeMap;
 
 use thresher_clusters::members_file::{MEMBERS_FILE, MembersWriter};
-use thresher_clusters::{Document, Evidence, Head, Label, Member, TextEvidence};
+use thresher_clusters::{Document, Head, Label, Member};
 use thresher_domain::{Counter, MemberGroups};
-use thresher_job::Verify;
-use thresher_near::containment::ContainedParts;
 use thresher_proto::pb::{self, MembersUnit, Stage};
 
 use super::super::{Finished, JobContext, Task, stop};
@@ -83,11 +81,7 @@ impl Collecting<'_> {
                 missing = true;
                 return Ok(());
             };
-            let evidence = match job.near.verify {
-                Verify::Jaccard => Evidence::Shingles(signing.shingles(document.text)?),
-                Verify::Containment => Evidence::Text(text_evidence(document.text)),
-                Verify::None => Evidence::None,
-            };
+            let evidence = signing.evidence(job.near.verify, document.text)?;
             each(Member {
                 component: label.component,
                 rank: rank(&job.near.prefer, source, &document),
@@ -121,9 +115,4 @@ impl Collecting<'_> {
         .map_err(|error| UnitError::staged(Stage::Sign, number, &error))?;
         Ok(found)
     }
-}
-
-fn text_evidence(text: &str) -> TextEvidence {
-    let ContainedParts { characters, tokens, trigrams, character_grams } = ContainedParts::of(text);
-    TextEvidence { characters, tokens, trigrams, character_grams }
 }

@@ -25,6 +25,7 @@ mod decide;
 mod decisions;
 mod errors;
 mod gang;
+mod index;
 mod order;
 pub(super) mod report;
 mod rule;
@@ -38,6 +39,7 @@ pub(super) use compare::compare;
 pub(super) use connect::{connect, rank_of_connect};
 pub(super) use decide::decide;
 pub(super) use decisions::{DecisionFiles, Decisions};
+pub(super) use index::{IndexOutput, empty_index};
 pub(super) use rule::near_threshold;
 pub(super) use sign::sign;
 

@@ -16,9 +16,9 @@ use thresher_proto::pb::PublishUnit;
 use super::ShardFacts;
 use super::output_lines::OutputLines;
 use super::output_parquet::OutputParquet;
-use super::paths::{folder_of_language, rows_path, shard_path};
+use super::paths::{folder_of_language, index_path, rows_path, shard_path};
 use super::token_files::TokenFiles;
-use crate::stages::near::near_threshold;
+use crate::stages::near::{IndexOutput, near_threshold};
 use crate::stages::output_file::{PublishedFile, PublishedShard};
 use crate::stages::schemas::{Renderer, Uniform, render_row, renderer};
 use crate::stages::splits::side_of;
@@ -86,6 +86,7 @@ pub(super) struct ShardWriter<'a> {
     outputs: BTreeMap<Place, Outputs>,
     tokens: Option<TokenFiles<'a>>,
     dropped: Option<OutputLines>,
+    index: Option<IndexOutput<'a>>,
     /// What earlier attempts published.
     earlier: Vec<PublishedFile>,
     pub(super) facts: ShardFacts,
@@ -118,6 +119,12 @@ impl<'a> ShardWriter<'a> {
             outputs: BTreeMap::new(),
             tokens: TokenFiles::start(context, task, unit)?,
             dropped: None,
+            index: IndexOutput::of_source(
+                context,
+                unit.source,
+                index_path(&source.name, unit.shard),
+                &task.tag,
+            )?,
             earlier: earlier.map(ShardFacts::files).unwrap_or_default(),
             facts: ShardFacts {
                 source: source.name.clone(),
@@ -153,6 +160,9 @@ impl<'a> ShardWriter<'a> {
         }
         if let Some(tokens) = &mut self.tokens {
             tokens.document(document, side, summary)?;
+        }
+        if let Some(index) = &mut self.index {
+            index.document(document)?;
         }
         self.count(document, side, json_bytes);
         Ok(())
@@ -307,6 +317,9 @@ impl<'a> ShardWriter<'a> {
         }
         if let Some(tokens) = self.tokens {
             self.facts.tokens = tokens.finish(&self.earlier)?;
+        }
+        if let Some(index) = self.index {
+            self.facts.index = index.finish(&self.earlier)?;
         }
         self.facts
             .documents
