@@ -255,6 +255,7 @@ impl Both<'_> {
             "threshold" | "survivors" | "first_kept" => Stage::Compare,
             "action" => Stage::Layout,
             "index" => Stage::Publish,
+            _ if key.starts_with("against") => Stage::List,
             _ => Stage::Seal,
         }
     }

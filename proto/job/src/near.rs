@@ -45,6 +45,9 @@ pub struct NearSpec {
     /// Whether the output has an index of its documents, for later jobs.
     #[serde(default, skip_serializing_if = "is_off")]
     pub index: bool,
+    /// Earlier outputs, whose documents may remove those of this job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
     /// Share of a source's documents beyond which the job says how many it removed.
     pub max_removed_share: f64,
 }
@@ -165,7 +168,7 @@ impl From<ShinglesSpec> for String {
 }
 
 /// A switch that is off is not written, so that a recipe without it stays what it was.
-fn is_off(switch: &bool) -> bool {
+pub(super) fn is_off(switch: &bool) -> bool {
     !switch
 }
 
@@ -244,9 +247,11 @@ impl JobSpec {
             return Err(JobError::invalid(&key, problem, "name each property once"));
         }
         if !self.finds_near_duplicates() {
+            self.check_against()?;
             self.refuse_index()?;
             return self.check_signatures();
         }
+        self.check_against()?;
         self.check_preferences()?;
         if near.needs_tokenizer() && self.tokens.tokenizer.path().is_none() {
             let hint = "name the `tokenizer.json` of the model, or choose shingles of words";

@@ -106,7 +106,7 @@ pub(super) struct Outcome {
     pub(super) published: BTreeMap<usize, Value>,
     pub(super) dropped: BTreeMap<usize, Value>,
     /// The number of each document, by its id.
-    numbers: HashMap<String, usize>,
+    pub(super) numbers: HashMap<String, usize>,
 }
 
 pub(super) fn read(output: &Path) -> Outcome {

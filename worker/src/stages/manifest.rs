@@ -5,10 +5,12 @@
 //! functions of it, so that `verify` can prove them.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 use thresher_formats::piece::Piece;
 use thresher_job::{Format, Verify};
+use thresher_storage::{Location, ReadOptions, StorageError};
 
 /// The folder of shards of JSON lines, below the output.
 pub const SHARD_FOLDER: &str = "documents";
@@ -230,6 +232,25 @@ pub struct InputEntry {
     pub bytes: u64,
     /// Hash of these bytes.
     pub blake3: String,
+}
+
+/// Reads the manifest of an output. Returns `None` if there is none, and an error inside if the
+/// file is not a manifest.
+pub(super) fn read_manifest(
+    output: &Location,
+    options: &ReadOptions,
+) -> Result<Option<serde_json::Result<Manifest>>, StorageError> {
+    let location = output.join("manifest.json");
+    let mut text = Vec::new();
+    match thresher_storage::open(&location, options) {
+        Err(StorageError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+        Ok(mut file) => {
+            let read = file.read_to_end(&mut text);
+            read.map_err(|error| StorageError::from_io(error, || location.to_string()))?;
+        }
+    }
+    Ok(Some(serde_json::from_slice(&text)))
 }
 
 /// Earlier manifests had JSON lines only.

@@ -13,14 +13,14 @@ use thresher_proto::pb::{self, SealUnit, Stage};
 use super::card::{CARD, CARD_MARK, companions};
 use super::manifest::{
     CountEntry, DroppedEntry, IndexEntry, InputEntry, MANIFEST_FORMAT, Manifest,
-    ManifestAccounting, ShardEntry, SplitEntry, TokenEntry,
+    ManifestAccounting, ShardEntry, SplitEntry, TokenEntry, read_manifest,
 };
 use super::output_file::{PublishedFile, PublishedShard};
 use super::publish::{CountKey, DocumentCount, ShardFacts, read_facts};
 use super::tokens::seal::publish_pairs;
 use super::tokens::{TokenFacts, TokenFile};
 use super::{Finished, JobContext, Task, digest_of, near, schemas};
-use thresher_storage::{Location, Output, ReadOptions, StorageError};
+use thresher_storage::{Output, ReadOptions, StorageError};
 use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
 
@@ -99,25 +99,6 @@ pub(super) fn other_corpus(
          or move everything in `{}` away, then run the same command again",
         output.root()
     )))
-}
-
-/// Reads the manifest of an output. Returns `None` if there is none, and an error inside if the
-/// file is not a manifest.
-pub(super) fn read_manifest(
-    output: &Location,
-    options: &ReadOptions,
-) -> Result<Option<serde_json::Result<Manifest>>, StorageError> {
-    let location = output.join("manifest.json");
-    let mut text = Vec::new();
-    match thresher_storage::open(&location, options) {
-        Err(StorageError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-        Ok(mut file) => {
-            let read = file.read_to_end(&mut text);
-            read.map_err(|error| StorageError::from_io(error, || location.to_string()))?;
-        }
-    }
-    Ok(Some(serde_json::from_slice(&text)))
 }
 
 /// Writes one file at the output's root. A second report replaces the first, because it has times.

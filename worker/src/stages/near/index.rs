@@ -9,11 +9,13 @@
 
 use serde::{Deserialize, Serialize};
 use thresher_clusters::index_file::{IndexWriter, Indexed};
+use thresher_job::JobSpec;
 
 use super::super::JobContext;
 use super::super::manifest::{IndexRule, NearIndex};
 use super::super::output_file::{HashedOutput, PublishedFile, fail};
 use super::rule::{NearRule, Signing};
+use thresher_storage::commit::hash_file;
 use thresher_unit::UnitError;
 use thresher_unit::staging::StagedDocument;
 
@@ -24,9 +26,9 @@ const TOKENIZER: &str = "tokens.tokenizer";
 
 /// The header of a file of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct IndexHeader {
-    format: u32,
-    rule: IndexRule,
+pub(super) struct IndexHeader {
+    pub(super) format: u32,
+    pub(super) rule: IndexRule,
 }
 
 /// Returns what the manifest says of the index, still without files; `None` if the job has none.
@@ -38,13 +40,25 @@ pub(in crate::stages) fn empty_index(context: &JobContext) -> Result<Option<Near
     Ok(Some(NearIndex { format: INDEX_FORMAT, rule, files: Vec::new() }))
 }
 
-fn rule_of(context: &JobContext) -> Result<IndexRule, UnitError> {
+/// Returns what decides keys and evidence of a job's documents.
+pub(super) fn rule_of(context: &JobContext) -> Result<IndexRule, UnitError> {
     let near = &context.job.near;
     let tokenizer = match near.needs_tokenizer() {
         true => context.scorers()?.recipe_files.get(TOKENIZER).cloned(),
         false => None,
     };
     Ok(NearRule::of_context(context)?.of_index(near.verify, tokenizer))
+}
+
+/// Does the same before there is a context, for a job that may not be able to start.
+pub(super) fn rule_of_job(job: &JobSpec) -> Result<IndexRule, String> {
+    let path = job.tokens.tokenizer.path().filter(|_| job.near.needs_tokenizer());
+    let tokenizer = path.map(|path| match hash_file(path) {
+        Ok(hash) => Ok(hash.to_hex().to_string()),
+        Err(error) => Err(format!("failed to read `{}`: {error}", path.display())),
+    });
+    let rule = NearRule::of(job).ok_or("the job compares no documents by bands")?;
+    Ok(rule.of_index(job.near.verify, tokenizer.transpose()?))
 }
 
 /// The index of one shard.

@@ -84,6 +84,33 @@ impl NearRule {
     }
 }
 
+/// Returns how an index differs from what a job needs, with a hint; `None` if the job can use it.
+/// A job that compares nothing needs no evidence.
+pub(super) fn differences(index: &IndexRule, job: &IndexRule) -> Option<String> {
+    let word = |verify: Verify| format!("{verify:?}").to_lowercase();
+    let named = |tokenizer: &Option<String>| tokenizer.clone().unwrap_or("none".to_owned());
+    let needs = job.verify != Verify::None;
+    let pairs = [
+        ("near.preset", index.preset.clone(), job.preset.clone()),
+        ("near.shingles", index.shingles.clone(), job.shingles.clone()),
+        ("near.bands", index.bands.to_string(), job.bands.to_string()),
+        ("near.rows", index.rows.to_string(), job.rows.to_string()),
+        ("near.verify", word(if needs { index.verify } else { job.verify }), word(job.verify)),
+        ("tokens.tokenizer (blake3)", named(&index.tokenizer), named(&job.tokenizer)),
+    ];
+    let differ: Vec<String> = pairs
+        .into_iter()
+        .filter(|(_, there, here)| there != here)
+        .map(|(key, there, here)| format!("`{key}` is `{there}` there and `{here}` in this job"))
+        .collect();
+    (!differ.is_empty()).then(|| {
+        format!(
+            "{}\nhint: set what that output has, or make it again with the values of this job",
+            differ.join(", ")
+        )
+    })
+}
+
 /// Returns the similarity that a job asks for as a share, if it compares documents by bands.
 pub(in crate::stages) fn near_threshold(job: &JobSpec) -> Option<f64> {
     NearRule::of(job).map(|rule| f64::from(rule.threshold().millionths()) / 1e6)

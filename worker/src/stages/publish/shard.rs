@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use thresher_clusters::{Decision, Outcome};
+use thresher_clusters::{Decision, Outcome, Removal};
 use thresher_domain::{Counter, Measure};
 use thresher_job::{DroppedRows, Folders, Format, SourceSpec, Validation, Verify};
 use thresher_proto::pb::PublishUnit;
@@ -255,9 +255,16 @@ impl<'a> ShardWriter<'a> {
             value,
             threshold: value.and_then(|value| self.deciding_threshold(value)),
             witness: removal.map(|removal| removal.witness_id.as_str()),
+            witness_output: removal.and_then(|removal| self.earlier_output(removal)),
             band: removal.and_then(|removal| removal.band),
             cluster: cluster.as_deref(),
         })
+    }
+
+    /// Returns the location of the earlier output that has the witness, if one has it.
+    fn earlier_output(&self, removal: &Removal) -> Option<&'a str> {
+        let source = self.context.job.source.get(removal.witness_source as usize)?;
+        source.earlier.then_some(source.base.as_str())
     }
 
     /// Returns the threshold of a near-duplicate with this similarity to its witness. There is none
