@@ -303,6 +303,7 @@ fn machine(bin: Bin) -> (Machine, u64) {
             name: "crawl".to_owned(),
             needs_lines: true,
             compares_near: false,
+            is_earlier: false,
         }],
         limits: Limits { lease_millis: 30_000, heartbeat_millis: 5000, ..Limits::default() },
         lease_order: LeaseOrder::Canonical,

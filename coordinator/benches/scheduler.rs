@@ -91,6 +91,7 @@ fn plan() -> JobPlan {
             name: "crawl".to_owned(),
             needs_lines: true,
             compares_near: false,
+            is_earlier: false,
         }],
         limits: Limits::default(),
         lease_order: LeaseOrder::Canonical,

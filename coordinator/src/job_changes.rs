@@ -260,6 +260,8 @@ impl Both<'_> {
             "verify" | "prefer" => Stage::Collect,
             "threshold" | "survivors" | "first_kept" => Stage::Compare,
             "action" => Stage::Layout,
+            "index" => Stage::Publish,
+            _ if key.starts_with("against") => Stage::List,
             _ => Stage::Seal,
         }
     }

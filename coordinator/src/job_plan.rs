@@ -15,6 +15,7 @@ pub fn plan_of(job: &JobSpec) -> JobPlan {
         name: name_of(source),
         needs_lines: job.reads_twice(source),
         compares_near: job.compares_bands(source),
+        is_earlier: source.earlier,
     };
     JobPlan {
         name: job.job.name.clone(),

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::inspect::{DROPPED_FOLDER, SHARD_FOLDER, output_place};
 use crate::stages::card::CARD_FILES;
-use crate::stages::{PARQUET_FOLDER, TOKEN_FOLDER};
+use crate::stages::{INDEX_FOLDER, PARQUET_FOLDER, TOKEN_FOLDER};
 use thresher_storage::commit::is_private;
 use thresher_storage::{COMMIT_FOLDER, Location, ReadOptions, s3};
 
@@ -94,7 +94,8 @@ fn is_complete(output: &Location) -> anyhow::Result<bool> {
 /// Returns whether jobs write files of this name below an output.
 fn is_ours(name: &str) -> bool {
     let folder = name.split_once('/').map(|(folder, _)| folder);
-    let folders = [SHARD_FOLDER, PARQUET_FOLDER, DROPPED_FOLDER, TOKEN_FOLDER, COMMIT_FOLDER];
+    let documents = [SHARD_FOLDER, PARQUET_FOLDER, DROPPED_FOLDER];
+    let folders = [&documents[..], &[TOKEN_FOLDER, INDEX_FOLDER, COMMIT_FOLDER]].concat();
     folder.is_some_and(|folder| folders.contains(&folder))
         || CARD_FILES.contains(&name)
         || [MANIFEST, "report.json", "REPORT.md", ".probe"].contains(&name)

@@ -35,7 +35,7 @@ pub(crate) fn attention(units: &Units, plans: &[SourcePlan], limits: &Limits) ->
     let found = plans.iter().enumerate().filter_map(|(source, plan)| {
         let none = SourceSum::default();
         let sum = units.sources.of(source).unwrap_or(&none);
-        if sum.published == 0 && !is_explained(sum) {
+        if sum.published == 0 && !plan.is_earlier && !is_explained(sum) {
             return Some(nothing_published(sum, &plan.name));
         }
         if sum.published == 0 {

@@ -28,6 +28,8 @@ pub struct SourcePlan {
     /// Whether its documents are compared for near-duplicates; if not, its units are skipped in the
     /// SIGN stage.
     pub compares_near: bool,
+    /// Whether it is an earlier output, of which nothing is published again.
+    pub is_earlier: bool,
 }
 
 /// The order in which units that were never leased are handed out; others go before them.

@@ -31,6 +31,10 @@ struct Room {
     now: u64,
 }
 
+fn crawl(needs_lines: bool, compares_near: bool) -> SourcePlan {
+    SourcePlan { name: "crawl".to_owned(), needs_lines, compares_near, is_earlier: false }
+}
+
 impl Room {
     /// With one source, before it was listed.
     fn new(needs_lines: bool) -> Self {
@@ -38,8 +42,7 @@ impl Room {
     }
 
     fn with(needs_lines: bool, change: impl FnOnce(&mut Limits)) -> Self {
-        let crawl = SourcePlan { name: "crawl".to_owned(), needs_lines, compares_near: false };
-        Self::of_sources(vec![crawl], change)
+        Self::of_sources(vec![crawl(needs_lines, false)], change)
     }
 
     fn of_sources(sources: Vec<SourcePlan>, change: impl FnOnce(&mut Limits)) -> Self {
@@ -72,8 +75,7 @@ impl Room {
 
     /// The same, with units in every stage.
     fn with_every_stage(inputs: u32) -> Self {
-        let crawl = SourcePlan { name: "crawl".to_owned(), needs_lines: true, compares_near: true };
-        Self::of_sources(vec![crawl], |_| {}).list(inputs)
+        Self::of_sources(vec![crawl(true, true)], |_| {}).list(inputs)
     }
 
     fn listed_with(needs_lines: bool, inputs: u32, change: impl FnOnce(&mut Limits)) -> Self {

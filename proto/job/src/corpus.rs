@@ -64,11 +64,13 @@ impl JobSpec {
     }
 
     /// Returns the job with each source that reads a corpus replaced by one for each source of the
-    /// corpus. `sources_of` returns the names of those that are selected.
+    /// corpus, and with a source for each output of `near.against`. `sources_of` returns the names
+    /// of those that are selected.
     pub fn with_corpora<E: From<JobError>>(
         mut self,
         mut sources_of: impl FnMut(&SourceSpec) -> Result<Vec<String>, E>,
     ) -> Result<Self, E> {
+        self.source.retain(|source| !source.earlier);
         let mut sources = Vec::with_capacity(self.source.len());
         for source in self.source {
             let is_corpus = source.slice == Slice::Corpus;
@@ -81,6 +83,7 @@ impl JobSpec {
             sources.extend(names.into_iter().map(|name| part_of(&source, name, is_only)));
         }
         self.source = sources;
+        self.add_earlier();
         self.check()?;
         Ok(self)
     }

@@ -8,6 +8,7 @@
 //! **Invariant:** [`JobSpec::resolved`] of one job gives the same text on every machine, and
 //! reading that text gives the same job, because workers, journal and manifest all have it.
 
+mod against;
 mod changes;
 mod checks;
 mod commands;
@@ -153,6 +154,9 @@ impl JobSpec {
                 source.name = source.slice.name().to_owned();
             }
         }
+        for output in self.near.against.iter_mut().filter(|output| !output.is_empty()) {
+            *output = absolute(folder, output);
+        }
         for command in &mut self.command {
             command.folder = absolute(folder, &command.folder);
         }
@@ -200,7 +204,9 @@ fn default_table() -> Table {
 /// Returns the keys that the defaults show only in a comment.
 fn keys_without_default() -> Vec<String> {
     let mut keys = thresher_filters::keys_without_default();
-    keys.extend(["source.steps", "source.sample", "command.files"].map(str::to_owned));
+    keys.extend(
+        ["source.steps", "source.sample", "source.earlier", "command.files"].map(str::to_owned),
+    );
     keys.extend(["shingles", "bands", "rows", "threshold"].map(|key| format!("near.{key}")));
     keys
 }

@@ -42,6 +42,12 @@ pub struct NearSpec {
     /// Which documents survive, before the order of the job decides.
     pub prefer: Vec<Preference>,
     pub action: NearAction,
+    /// Whether the output has an index of its documents, for later jobs.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub index: bool,
+    /// Earlier outputs, whose documents may remove those of this job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
     /// Share of a source's documents beyond which the job says how many it removed.
     pub max_removed_share: f64,
 }
@@ -161,6 +167,11 @@ impl From<ShinglesSpec> for String {
     }
 }
 
+/// A switch that is off is not written, so that a recipe without it stays what it was.
+pub(super) fn is_off(switch: &bool) -> bool {
+    !switch
+}
+
 impl NearSpec {
     /// Returns whether shingles are tokens, so that the job needs a tokenizer.
     pub fn needs_tokenizer(&self) -> bool {
@@ -236,8 +247,11 @@ impl JobSpec {
             return Err(JobError::invalid(&key, problem, "name each property once"));
         }
         if !self.finds_near_duplicates() {
+            self.check_against()?;
+            self.refuse_index()?;
             return self.check_signatures();
         }
+        self.check_against()?;
         self.check_preferences()?;
         if near.needs_tokenizer() && self.tokens.tokenizer.path().is_none() {
             let hint = "name the `tokenizer.json` of the model, or choose shingles of words";
@@ -302,6 +316,16 @@ impl JobSpec {
         Ok(())
     }
 
+    /// Returns an error for an index of documents that nothing compares by bands.
+    fn refuse_index(&self) -> Result<(), JobError> {
+        if !self.near.index {
+            return Ok(());
+        }
+        let problem = "`true`, and no source has documents that are compared by bands";
+        let hint = "add the step `near` to a source, with any preset but `redpajama-v1`";
+        Err(JobError::invalid("near.index", problem, hint))
+    }
+
     /// Returns an error for a schema that has no columns for what is annotated.
     fn check_near_columns(&self) -> Result<(), JobError> {
         if self.near.action == NearAction::Annotate && self.output.schema == Schema::RedpajamaV1 {
@@ -363,6 +387,8 @@ mod tests {
         }
         let published = "schema = \"redpajama-v1\"\n[near]\naction = \"annotate\"\n";
         assert!(job(published).unwrap_err().contains("near.action"));
+        let unused = job("[near]\npreset = \"redpajama-v1\"\nindex = true\n").unwrap_err();
+        assert!(unused.contains("near.index") && unused.contains("the step `near`"), "{unused}");
         let by_url = "[dedup.documents]\nkeep = \"url\"\n";
         assert!(job(by_url).unwrap_err().contains("dedup.documents.keep"));
     }

@@ -79,6 +79,9 @@ pub struct SourceSpec {
     pub reader: String,
     /// Names of the commands that keep or drop documents.
     pub commands: Vec<String>,
+    /// Whether it is the index of an earlier output; set for `near.against` only.
+    #[serde(default, skip_serializing_if = "super::near::is_off")]
+    pub earlier: bool,
 }
 
 /// What happens if a listed input does not exist.
@@ -311,6 +314,7 @@ impl JobSpec {
         recipe.dedup.memory = KeyMemory::Auto;
         recipe.dedup.lines.keep_text = KeepText::Auto;
         recipe.near.max_removed_share = 0.0;
+        recipe.forget_earlier();
         recipe.stackexchange.sort_memory = Bytes(0);
         recipe.s3 = S3Spec::default();
         recipe

@@ -2,6 +2,7 @@
 //! whatever died on the way.
 
 mod addresses;
+mod against;
 mod corpora;
 mod fields;
 mod formats;

@@ -16,13 +16,13 @@ use thresher_tests::process::{Leftovers, output, succeed};
 use super::kills::run_under_fire;
 use super::{places, published, run, verify};
 
-const THRESHOLD: f64 = 0.75;
-const FIRST_KEPT: usize = 4;
+pub(super) const THRESHOLD: f64 = 0.75;
+pub(super) const FIRST_KEPT: usize = 4;
 const FILES: usize = 8;
 
 /// Documents of many kinds, in the order of the job: pages and edits of them, a chain of which each
 /// is like the next, pages with the same start, copies, and documents without a shingle.
-fn corpus() -> Vec<String> {
+pub(super) fn corpus() -> Vec<String> {
     let mut random = ChaCha8Rng::seed_from_u64(16);
     let word = |random: &mut ChaCha8Rng| -> String {
         let letters = random.random_range(3..9);
@@ -68,7 +68,7 @@ fn corpus() -> Vec<String> {
     all.into_iter().map(|words| words.join(" ")).collect()
 }
 
-fn write(texts: &[String], folder: &Path) {
+pub(super) fn write(texts: &[String], folder: &Path) {
     for (number, part) in texts.chunks(texts.len().div_ceil(FILES)).enumerate() {
         let first = number * texts.len().div_ceil(FILES);
         let rows = part.iter().zip(first..).map(|(text, at)| {
@@ -81,7 +81,7 @@ fn write(texts: &[String], folder: &Path) {
 }
 
 /// A job of two sources, of which the second has the later half of the files.
-fn job(inputs: &Path, more: &str) -> JobText {
+pub(super) fn job(inputs: &Path, more: &str) -> JobText {
     let source = |name: &str, listing: &str| {
         format!(
             "[[source]]\nname = \"{name}\"\nslice = \"c4\"\nbase = \"{}\"\nlisting = \"{listing}\"\n\
@@ -102,14 +102,14 @@ fn job(inputs: &Path, more: &str) -> JobText {
 
 /// What a job said of each document, by its number.
 #[derive(Default)]
-struct Outcome {
-    published: BTreeMap<usize, Value>,
-    dropped: BTreeMap<usize, Value>,
+pub(super) struct Outcome {
+    pub(super) published: BTreeMap<usize, Value>,
+    pub(super) dropped: BTreeMap<usize, Value>,
     /// The number of each document, by its id.
-    numbers: HashMap<String, usize>,
+    pub(super) numbers: HashMap<String, usize>,
 }
 
-fn read(output: &Path) -> Outcome {
+pub(super) fn read(output: &Path) -> Outcome {
     let mut outcome = Outcome::default();
     for name in published(output).into_keys().filter(|name| name.ends_with(".jsonl.zst")) {
         let lines = zstd::decode_all(&*std::fs::read(output.join(&name)).unwrap()).unwrap();
@@ -131,14 +131,14 @@ fn shingles(text: &str) -> BTreeSet<Vec<&str>> {
     words.windows(5).map(<[&str]>::to_vec).collect()
 }
 
-fn jaccard(left: &str, right: &str) -> f64 {
+pub(super) fn jaccard(left: &str, right: &str) -> f64 {
     let (left, right) = (shingles(left), shingles(right));
     let common = left.intersection(&right).count();
     common as f64 / (left.len() + right.len() - common) as f64
 }
 
 /// The documents that are no copies of earlier ones, with their band keys.
-fn signed(texts: &[String]) -> Vec<(usize, Vec<u64>)> {
+pub(super) fn signed(texts: &[String]) -> Vec<(usize, Vec<u64>)> {
     let bands = Bands { bands: 14, rows: 8 };
     let mut parameters = Preset::RedPajamaV2.parameters().with_shingles(Shingles::Words(5));
     parameters.bands = bands;
@@ -294,9 +294,11 @@ fn without_a_comparison_one_document_of_each_component_remains() {
 #[test]
 fn no_world_and_no_kill_changes_a_byte() {
     let (inputs, _) = inputs();
-    let (_, reference, _) = outcome(inputs.path(), "", &["--workers", "1", "--slots", "1"]);
-    let little = "[dedup]\nmemory = \"1MiB\"\n";
-    for (more, workers, slots) in [("", "2", "3"), (little, "3", "2"), (little, "1", "1")] {
+    let much = "index = true\n";
+    let (_, reference, _) = outcome(inputs.path(), much, &["--workers", "1", "--slots", "1"]);
+    assert!(reference.keys().any(|name| name.starts_with("near/")), "the index is compared too");
+    let little = "index = true\n[dedup]\nmemory = \"1MiB\"\n";
+    for (more, workers, slots) in [(much, "2", "3"), (little, "3", "2"), (little, "1", "1")] {
         let arguments = ["--workers", workers, "--slots", slots];
         let (_, found, _) = outcome(inputs.path(), more, &arguments);
         assert_eq!(found, reference, "{more} {arguments:?}");
@@ -306,7 +308,7 @@ fn no_world_and_no_kill_changes_a_byte() {
         let folder = tempfile::tempdir().unwrap();
         let (output, state) = places(folder.path());
         let _leftovers = Leftovers(state.clone());
-        let more = if seed % 2 == 0 { little } else { "" };
+        let more = if seed % 2 == 0 { little } else { much };
         let job = job(inputs.path(), more).write(folder.path());
         let (coordinators, workers) = run_under_fire(&job, &state, seed, 150);
         killed += coordinators + workers;

@@ -108,6 +108,7 @@ impl Truth {
             name: format!("source{i}"),
             needs_lines: source.needs_lines,
             compares_near: source.compares_near,
+            is_earlier: false,
         };
         JobPlan {
             name: "simulated".to_owned(),

@@ -62,6 +62,7 @@ fn run(out: &mut impl Write, name: &str, documents: u64, megabytes: usize) -> Re
             part: 0,
             group_units: 1000,
             settings,
+            kept_from_source: u32::MAX,
             scratch_folder: folder.path(),
             open_files: 1,
         };

@@ -88,6 +88,8 @@ pub struct CompareTask<'a> {
     pub group_units: u32,
     /// How members are compared.
     pub settings: Settings,
+    /// Documents of sources from this number on are kept, whatever they resemble.
+    pub kept_from_source: u32,
     /// Folder for scratch files, which have no names.
     pub scratch_folder: &'a Path,
     /// Number of members files that stay open; the others are opened for each read.
@@ -158,7 +160,7 @@ pub fn compare<W: Write>(
     let mut component: Option<Component<'_>> = None;
     while let Some(member) = members.next_member(|member| has_evidence(member, settings.verify))? {
         if let Some(ended) = component.take_if(|open| open.label() != member.component) {
-            decide(ended, settings, &mut emitter)?;
+            decide(ended, task, &mut emitter)?;
         }
         let open = component.get_or_insert_with(|| {
             Component::new(member.component, settings.memory_bytes, task.scratch_folder)
@@ -166,18 +168,18 @@ pub fn compare<W: Write>(
         open.push(member)?;
     }
     if let Some(ended) = component {
-        decide(ended, settings, &mut emitter)?;
+        decide(ended, task, &mut emitter)?;
     }
     emitter.finish()
 }
 
 fn decide<W: Write>(
     component: Component<'_>,
-    settings: &Settings,
+    task: &CompareTask<'_>,
     emitter: &mut Emitter<W>,
 ) -> Result<(), CompareError> {
     let mut members = component.finish()?;
-    let (fates, counts) = rule::decide(&mut members, settings)?;
+    let (fates, counts) = rule::decide(&mut members, &task.settings, task.kept_from_source)?;
     emitter.component(&mut members, &fates, counts)
 }
 

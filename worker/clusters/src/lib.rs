@@ -22,6 +22,7 @@ mod decision;
 pub mod decisions;
 mod document;
 pub mod edges;
+pub mod index_file;
 pub mod labels;
 mod member;
 pub mod members_file;

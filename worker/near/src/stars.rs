@@ -78,6 +78,16 @@ impl Stars {
         Ok(())
     }
 
+    /// Adds the next document as the centre of a star in each of its groups, whatever it resembles,
+    /// such as one of an earlier output.
+    pub fn keep(&mut self, groups: &[BandGroup]) {
+        let position = self.parents.len() as u32;
+        self.parents.push(position);
+        for BandGroup { group, .. } in groups {
+            self.centers.push(*group, position);
+        }
+    }
+
     /// Returns the number of pairs that were measured.
     pub fn comparisons(&self) -> u64 {
         self.comparisons

@@ -34,6 +34,8 @@ pub(super) struct Row<'a> {
     pub(super) detail: Option<Cow<'a, str>>,
     /// Id of the kept document that a near-duplicate resembles.
     pub(super) witness: Option<Cow<'a, str>>,
+    /// The earlier output that has this document.
+    pub(super) witness_output: Option<Cow<'a, str>>,
     /// What the rule measured, such as the similarity to the witness.
     pub(super) value: Option<f64>,
     /// The threshold of the rule.
@@ -70,6 +72,8 @@ struct Named<'a> {
     detail: Option<Cow<'a, str>>,
     #[serde(borrow)]
     witness: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    witness_output: Option<Cow<'a, str>>,
     value: Option<f64>,
     threshold: Option<f64>,
     #[serde(borrow)]
@@ -122,6 +126,7 @@ impl<'a> Row<'a> {
             reason: named.reason,
             detail: named.detail,
             witness: named.witness,
+            witness_output: named.witness_output,
             value: named.value,
             threshold: named.threshold,
             cluster: named.cluster,

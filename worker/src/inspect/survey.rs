@@ -106,6 +106,10 @@ fn survey_source(
         sample: Sample::default(),
         quarantined_as: String::new(),
     };
+    if source.earlier {
+        // It has no records, and its index is not sampled.
+        return Ok(surveyed);
+    }
     let present: Vec<&InputRow> = rows.iter().filter(|row| !row.missing).collect();
     let typical = surveyed.bytes / (present.len() as u64).max(1);
     let chosen = spread(&present, sample_bytes, if typical > 0 { typical } else { target_bytes });

@@ -83,6 +83,8 @@ pub struct Sighting {
     pub line: u64,
     /// For a near-duplicate: the id of the kept document that it resembles.
     pub witness: Option<String>,
+    /// The earlier output that has this document, if it is none of this output.
+    pub witness_output: Option<String>,
     /// For a near-duplicate: how similar the two are, from 0 to 1.
     pub similarity: Option<f64>,
     /// For a near-duplicate: the similarity that was asked for, if it decided.
@@ -208,7 +210,7 @@ fn kept_instead(
         }
         Some(_) | None => sighting.witness.is_some(),
     };
-    if !resembles {
+    if !resembles || sighting.witness_output.is_some() {
         return Ok(Vec::new());
     }
     if let Some(cluster) = &sighting.cluster {
@@ -288,6 +290,7 @@ fn sighting(text: &[u8], file: &str, line: u64) -> Option<Sighting> {
             near_duplicates: row.near_duplicates,
         }),
         witness: owned(row.witness),
+        witness_output: owned(row.witness_output),
         id: row.id.into_owned(),
         url: owned(row.url).unwrap_or_default(),
         source: row.source.into_owned(),
@@ -332,6 +335,9 @@ impl Sighting {
                 }
                 (None, _) => writeln!(f, "  near    {witness}")?,
             }
+        }
+        if let Some(output) = &self.witness_output {
+            writeln!(f, "  kept    in the earlier output {}", line_of(output))?;
         }
         if let Some(Cluster { name, size, near_duplicates }) = &self.cluster {
             write!(f, "  cluster {}", line_of(name))?;

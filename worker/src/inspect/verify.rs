@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use self::files::{Expected, Kind, RowOutcome, Seen, expected_files, read_file};
 use super::{InspectError, default_threads, in_parallel, output_place, read_manifest};
-use crate::stages::{Manifest, PARQUET_FOLDER, SHARD_FOLDER, TOKEN_FOLDER};
+use crate::stages::{INDEX_FOLDER, Manifest, PARQUET_FOLDER, SHARD_FOLDER, TOKEN_FOLDER};
 use thresher_storage::commit::is_private;
 use thresher_storage::{Location, ReadOptions, names_below};
 
@@ -132,7 +132,7 @@ pub fn verify(output: &Location, threads: usize) -> Result<VerifyReport, Inspect
         match file.kind {
             Kind::Shard { counts: true, .. } => report.documents += seen.lines,
             Kind::Rows => report.rows += seen.lines,
-            Kind::Shard { .. } | Kind::Tokens { .. } => {}
+            Kind::Shard { .. } | Kind::Tokens { .. } | Kind::Index => {}
         }
         for (outcome, records) in seen.outcomes {
             *outcomes.entry(outcome).or_default() += records;
@@ -174,7 +174,8 @@ fn surplus(
     let known: BTreeSet<&str> =
         files.iter().map(|file| file.path).chain(made.iter().map(String::as_str)).collect();
     let mut surplus = Vec::new();
-    for folder in [SHARD_FOLDER, PARQUET_FOLDER, DROPPED_FOLDER, TOKEN_FOLDER] {
+    let folders = [SHARD_FOLDER, PARQUET_FOLDER, DROPPED_FOLDER, TOKEN_FOLDER, INDEX_FOLDER];
+    for folder in folders {
         // A web server has no listing, so only files that the manifest names can be checked there.
         let names = names_below(output, folder, &ReadOptions::default())?.unwrap_or_default();
         // Unfinished files of killed attempts are not part of the output; `thresher clean` removes

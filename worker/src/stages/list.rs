@@ -45,7 +45,8 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     probe_folder(Path::new(&context.job.job.work_dir), &tag)?;
     let Selected { inputs, left_out } = find_inputs(&context.job, source)?;
     places::refuse_output_among_inputs(context.output.root(), source, &inputs)?;
-    let found = inputs.len() as u64;
+    // The index of an earlier output is no input of which records are expected.
+    let found = if source.earlier { 0 } else { inputs.len() as u64 };
     let table = InputTable { rows: into_pieces(&context.job, source, inputs)? };
     let planned = cut(number, &table.rows, context.job.units.target_bytes.0);
     let committed = table.write(&context.table_path(number), &task.tag)?;

@@ -5,10 +5,12 @@
 //! functions of it, so that `verify` can prove them.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 use thresher_formats::piece::Piece;
-use thresher_job::Format;
+use thresher_job::{Format, Verify};
+use thresher_storage::{Location, ReadOptions, StorageError};
 
 /// The folder of shards of JSON lines, below the output.
 pub const SHARD_FOLDER: &str = "documents";
@@ -16,6 +18,8 @@ pub const SHARD_FOLDER: &str = "documents";
 pub const PARQUET_FOLDER: &str = "parquet";
 /// The folder of token files.
 pub const TOKEN_FOLDER: &str = "tokens";
+/// The folder of the index of near-duplicates.
+pub const INDEX_FOLDER: &str = "near";
 /// Version of the layout of the manifest. Version 1 had no formats, tables and tokens.
 pub const MANIFEST_FORMAT: u32 = 2;
 
@@ -49,6 +53,9 @@ pub struct Manifest {
     /// Token files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<TokenEntry>,
+    /// The index of documents, with which later jobs find near-duplicates of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_index: Option<NearIndex>,
     /// The inputs that were read.
     pub inputs: Vec<InputEntry>,
     /// Units whose inputs are not in the output because they failed permanently.
@@ -169,6 +176,50 @@ pub struct TokenEntry {
     pub tokens: u64,
 }
 
+/// The index of the documents of a job, for later jobs that look for near-duplicates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearIndex {
+    /// Version of the layout of its files.
+    pub format: u32,
+    /// What decides its keys and evidence: a job with another rule cannot use it.
+    pub rule: IndexRule,
+    /// Its files, in the order of the shards that they describe.
+    pub files: Vec<IndexEntry>,
+}
+
+/// What decides the band keys and the evidence of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexRule {
+    /// The preset, which decides how a text is cut, hashed and signed.
+    pub preset: String,
+    /// The unit of shingles, and their number.
+    pub shingles: String,
+    /// Number of bands.
+    pub bands: u64,
+    /// Number of rows of a band.
+    pub rows: u64,
+    /// The comparison that the evidence is for.
+    pub verify: Verify,
+    /// blake3 of the tokenizer, if shingles are tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
+}
+
+/// A file of an index in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// Path below the output directory.
+    pub path: String,
+    /// Name of the source.
+    pub source: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Hash of the file.
+    pub blake3: String,
+    /// Number of documents.
+    pub documents: u64,
+}
+
 /// An input in the manifest, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputEntry {
@@ -181,6 +232,25 @@ pub struct InputEntry {
     pub bytes: u64,
     /// Hash of these bytes.
     pub blake3: String,
+}
+
+/// Reads the manifest of an output. Returns `None` if there is none, and an error inside if the
+/// file is not a manifest.
+pub(super) fn read_manifest(
+    output: &Location,
+    options: &ReadOptions,
+) -> Result<Option<serde_json::Result<Manifest>>, StorageError> {
+    let location = output.join("manifest.json");
+    let mut text = Vec::new();
+    match thresher_storage::open(&location, options) {
+        Err(StorageError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+        Ok(mut file) => {
+            let read = file.read_to_end(&mut text);
+            read.map_err(|error| StorageError::from_io(error, || location.to_string()))?;
+        }
+    }
+    Ok(Some(serde_json::from_slice(&text)))
 }
 
 /// Earlier manifests had JSON lines only.
@@ -204,12 +274,19 @@ impl Manifest {
         self.shards.iter().filter(move |shard| Some(shard.format) == first)
     }
 
+    /// Returns the files of the index, if there is one.
+    pub fn index_files(&self) -> impl Iterator<Item = &IndexEntry> {
+        self.near_index.iter().flat_map(|index| &index.files)
+    }
+
     /// Returns every file of the output that the manifest names, with its size and hash.
     pub fn files(&self) -> impl Iterator<Item = (&str, u64, &str)> {
         let shards = self.shards.iter().map(|it| (it.path.as_str(), it.bytes, it.blake3.as_str()));
         let dropped =
             self.dropped.iter().map(|it| (it.path.as_str(), it.bytes, it.blake3.as_str()));
         let tokens = self.tokens.iter().map(|it| (it.path.as_str(), it.bytes, it.blake3.as_str()));
-        shards.chain(dropped).chain(tokens)
+        let index = self.index_files();
+        let index = index.map(|it| (it.path.as_str(), it.bytes, it.blake3.as_str()));
+        shards.chain(dropped).chain(tokens).chain(index)
     }
 }

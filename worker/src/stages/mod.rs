@@ -58,8 +58,9 @@ use thresher_proto::stage_name;
 
 pub use corpora::{CorpusError, sources_of, with_corpora};
 pub use manifest::{
-    CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
-    PARQUET_FOLDER, SHARD_FOLDER, ShardEntry, SplitEntry, TOKEN_FOLDER, TokenEntry,
+    CountEntry, DroppedEntry, INDEX_FOLDER, IndexEntry, IndexRule, InputEntry, MANIFEST_FORMAT,
+    Manifest, ManifestAccounting, NearIndex, PARQUET_FOLDER, SHARD_FOLDER, ShardEntry, SplitEntry,
+    TOKEN_FOLDER, TokenEntry,
 };
 pub use pipeline::QualityModels;
 pub use published::{output_loss, remove_output};

@@ -21,7 +21,7 @@ use super::read::{Reading, read_unit};
 use super::recipe::SourceRecipe;
 use super::resolve::LINES;
 use super::verdicts::verdicts_on;
-use super::{Finished, JobContext, Task};
+use super::{Finished, JobContext, Task, near};
 use thresher_dedup::verdicts::VerdictSet;
 use thresher_filters::Measured;
 use thresher_job::DroppedRows;
@@ -35,6 +35,13 @@ pub(super) fn run(context: &JobContext, task: &Task) -> Result<Finished, UnitErr
     let number = task.unit.ordinal;
     let source = context.source(unit.source)?;
     let recipe = context.recipe(unit.source)?;
+    if source.earlier {
+        // Nothing is staged, so no record is counted.
+        let inputs = near::copy_index(context, task, &unit)?;
+        let writer = UnitWriter::create(context, task, source, *recipe)?;
+        let done = writer.finish(context.scorers()?.recipe_files.clone(), inputs)?;
+        return Ok(Finished { done, ..Finished::default() });
+    }
     let keys = context.work.unit_file(Stage::Prepare, number, "keys");
     let scratch = context.scratch_folder(&keys, task, "-scratch");
     let mut preparing = Preparing {

@@ -47,6 +47,8 @@ pub(super) struct ShardFacts {
     pub(super) documents: Vec<PublishedShard>,
     pub(super) dropped: Option<PublishedFile>,
     pub(super) tokens: TokenFacts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) index: Option<PublishedFile>,
     pub(super) counts: Vec<(CountKey, DocumentCount)>,
     pub(super) tally: Tally,
 }
@@ -56,7 +58,7 @@ impl ShardFacts {
     pub(super) fn files(&self) -> Vec<PublishedFile> {
         let documents = self.documents.iter().map(|shard| &shard.file);
         let tokens = self.tokens.files.iter().map(|tokens| &tokens.file);
-        documents.chain(&self.dropped).chain(tokens).cloned().collect()
+        documents.chain(&self.dropped).chain(tokens).chain(&self.index).cloned().collect()
     }
 }
 

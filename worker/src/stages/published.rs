@@ -14,9 +14,8 @@ use thresher_proto::pb::Stage;
 
 use super::JobContext;
 use super::card::companions;
-use super::manifest::{MANIFEST_FORMAT, Manifest};
+use super::manifest::{MANIFEST_FORMAT, Manifest, read_manifest};
 use super::publish::read_facts;
-use super::seal::read_manifest;
 use thresher_storage::{COMMIT_FOLDER, Location, Output, ReadOptions, s3};
 
 const MANIFEST: &str = "manifest.json";

@@ -116,7 +116,7 @@ fn read_row(
 
 /// Turns "not found" into "changed" if the input's size was known, because it existed when it was
 /// listed. A shard of a corpus is known from its manifest, so the storage has lost it.
-fn gone_since(listed: &InputRow, error: StorageError) -> UnitError {
+pub(super) fn gone_since(listed: &InputRow, error: StorageError) -> UnitError {
     let StorageError::NotFound { location } = &error else { return error.into() };
     if listed.published.is_some() {
         return UnitError::Storage(format!(

@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use thresher_job::JobSpec;
 
 use super::list::output_below_pattern;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, read_manifest};
+use super::near::unusable_outputs;
 use super::recipe::{LanguageStep, Recipe};
-use super::seal::{foreign_card, other_corpus, read_manifest};
+use super::seal::{foreign_card, other_corpus};
 use super::{pipeline, read_language_model};
 use thresher_filters::FilterChain;
 use thresher_models::fasttext::Model;
@@ -35,6 +36,7 @@ pub fn obstacles(job: &JobSpec, known: Option<&JobSpec>) -> Vec<String> {
     };
     s3::configure(&job.s3);
     let briefly = ReadOptions { attempts_max: 2, ..ReadOptions::default() };
+    obstacles.extend(unusable_outputs(job, &briefly));
     if let Ok(output) = Output::new(&job.output.path) {
         obstacles.extend(other_corpus(&output, &briefly, of_this_job).ok().flatten());
         obstacles.extend(foreign_card(&output, &briefly).ok().flatten());

@@ -12,15 +12,15 @@ use thresher_proto::pb::{self, SealUnit, Stage};
 
 use super::card::{CARD, CARD_MARK, companions};
 use super::manifest::{
-    CountEntry, DroppedEntry, InputEntry, MANIFEST_FORMAT, Manifest, ManifestAccounting,
-    ShardEntry, SplitEntry, TokenEntry,
+    CountEntry, DroppedEntry, IndexEntry, InputEntry, MANIFEST_FORMAT, Manifest,
+    ManifestAccounting, ShardEntry, SplitEntry, TokenEntry, read_manifest,
 };
 use super::output_file::{PublishedFile, PublishedShard};
 use super::publish::{CountKey, DocumentCount, ShardFacts, read_facts};
 use super::tokens::seal::publish_pairs;
 use super::tokens::{TokenFacts, TokenFile};
 use super::{Finished, JobContext, Task, digest_of, near, schemas};
-use thresher_storage::{Location, Output, ReadOptions, StorageError};
+use thresher_storage::{Output, ReadOptions, StorageError};
 use thresher_unit::staging::{DocumentFile, hash_of};
 use thresher_unit::{Tally, UnitError};
 
@@ -101,25 +101,6 @@ pub(super) fn other_corpus(
     )))
 }
 
-/// Reads the manifest of an output. Returns `None` if there is none, and an error inside if the
-/// file is not a manifest.
-pub(super) fn read_manifest(
-    output: &Location,
-    options: &ReadOptions,
-) -> Result<Option<serde_json::Result<Manifest>>, StorageError> {
-    let location = output.join("manifest.json");
-    let mut text = Vec::new();
-    match thresher_storage::open(&location, options) {
-        Err(StorageError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-        Ok(mut file) => {
-            let read = file.read_to_end(&mut text);
-            read.map_err(|error| StorageError::from_io(error, || location.to_string()))?;
-        }
-    }
-    Ok(Some(serde_json::from_slice(&text)))
-}
-
 /// Writes one file at the output's root. A second report replaces the first, because it has times.
 fn put(
     context: &JobContext,
@@ -154,6 +135,7 @@ fn gather(context: &JobContext, unit: &SealUnit) -> Result<Gathered, UnitError> 
         absent_units: unit.absent.clone(),
         absent_shards: unit.absent_shards.clone(),
         splits: split_entry(job),
+        near_index: near::empty_index(context)?,
         ..Manifest::default()
     };
     let mut prepared = Tally::default();
@@ -192,6 +174,9 @@ fn add_shard(manifest: &mut Manifest, counts: &mut Counts, facts: &ShardFacts) {
     let source = &facts.source;
     manifest.shards.extend(facts.documents.iter().map(|shard| shard_entry(source, shard)));
     manifest.dropped.extend(facts.dropped.clone().map(dropped_entry));
+    if let (Some(index), Some(file)) = (&mut manifest.near_index, &facts.index) {
+        index.files.push(index_entry(source, file.clone()));
+    }
     manifest.tokens.extend(facts.tokens.files.iter().map(|file| token_entry(source, file)));
     for (key, count) in &facts.counts {
         counts.entry((source.clone(), key.clone())).or_default().add(count);
@@ -282,6 +267,11 @@ fn shard_entry(source: &str, shard: &PublishedShard) -> ShardEntry {
 fn dropped_entry(file: PublishedFile) -> DroppedEntry {
     let PublishedFile { path, bytes, blake3, rows, .. } = file;
     DroppedEntry { path, bytes, blake3, rows }
+}
+
+fn index_entry(source: &str, file: PublishedFile) -> IndexEntry {
+    let PublishedFile { path, bytes, blake3, rows, .. } = file;
+    IndexEntry { path, source: source.to_owned(), bytes, blake3, documents: rows }
 }
 
 fn token_entry(source: &str, file: &TokenFile) -> TokenEntry {

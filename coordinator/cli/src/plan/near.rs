@@ -27,6 +27,8 @@ const COMPARE_NANOS: u64 = 20_000;
 const CONNECT_BYTES: u64 = 64;
 /// Bytes of shingles for each byte of text.
 const SHINGLE_BYTES_PER_BYTE: u64 = 2;
+/// Assumed bytes of an index for each document of an earlier output.
+const EARLIER_BYTES: u64 = 5_000;
 /// Bytes of what was decided about a document, with the id of its witness.
 const DECISION_BYTES: u64 = 100;
 
@@ -66,7 +68,10 @@ impl NearEstimate {
             verifies: job.near.verify != Verify::None,
         };
         for (spec, source) in job.source.iter().zip(&survey.sources) {
-            if job.compares_bands(spec) {
+            if spec.earlier {
+                // Its index is read instead of a text, and only its band keys are compared.
+                estimate.documents += source.bytes / EARLIER_BYTES;
+            } else if job.compares_bands(spec) {
                 let whole = |part: u64| scale(part, source.bytes, source.sample.bytes);
                 estimate.documents += whole(source.sample.documents);
                 estimate.text_bytes += whole(source.sample.json_bytes);

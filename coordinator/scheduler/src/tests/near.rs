@@ -11,6 +11,7 @@ fn room(key_memory_bytes: u64) -> Room {
         name: name.to_owned(),
         needs_lines: false,
         compares_near,
+        is_earlier: false,
     };
     let sources = vec![source("crawl", false), source("books", true)];
     let mut room = Room::of_sources(sources, |limits| {

@@ -39,24 +39,30 @@ pub(super) struct Counts {
     pub(super) not_compared: u64,
 }
 
-/// Decides about all members; returns the fate of each.
+/// Decides about all members; returns the fate of each. Those of sources from `kept_from` on are
+/// kept, and others are removed because of them.
 pub(super) fn decide(
     members: &mut Members,
     settings: &Settings,
+    kept_from: u32,
 ) -> Result<(Vec<Fate>, Counts), ScratchError> {
     match (settings.survivors, settings.verify) {
-        (Survivors::Witness, verify) => by_witness(members, settings.first_kept, verify),
+        (Survivors::Witness, verify) => {
+            by_witness(members, (settings.first_kept, kept_from), verify)
+        }
         (Survivors::Components, Verify::None) => {
             let first = vec![0; members.count() as usize];
-            Ok((fates_of(members, &first, Verify::None)?, Counts::default()))
+            Ok((fates_of(members, &first, kept_from, Verify::None)?, Counts::default()))
         }
-        (Survivors::Components, verify) => by_stars(members, settings.first_kept, verify),
+        (Survivors::Components, verify) => {
+            by_stars(members, (settings.first_kept, kept_from), verify)
+        }
     }
 }
 
 fn by_witness(
     members: &mut Members,
-    first_kept: u32,
+    (first_kept, kept_from): (u32, u32),
     verify: Verify,
 ) -> Result<(Vec<Fate>, Counts), ScratchError> {
     let groups = Groups::find(members)?;
@@ -65,7 +71,13 @@ fn by_witness(
     let mut own_groups = Vec::new();
     let mut dissimilar = 0;
     for at in 0..members.count() {
-        groups.of_member(&*members.head(at)?, &mut own_groups);
+        let head = members.head(at)?;
+        groups.of_member(&head, &mut own_groups);
+        if head.source >= kept_from {
+            witnesses.keep(at, &own_groups);
+            fates.push(Fate::kept(at));
+            continue;
+        }
         let mut pairs = Pairs { members: &mut *members, verify, at, evidence: None };
         let verdict = witnesses.decide(at, &own_groups, |kept| {
             let similarity = pairs.measure(kept)?;
@@ -85,7 +97,7 @@ fn by_witness(
 
 fn by_stars(
     members: &mut Members,
-    most_stars: u32,
+    (most_stars, kept_from): (u32, u32),
     verify: Verify,
 ) -> Result<(Vec<Fate>, Counts), ScratchError> {
     let groups = Groups::find(members)?;
@@ -93,7 +105,12 @@ fn by_stars(
     let mut own_groups = Vec::new();
     let mut dissimilar = 0;
     for at in 0..members.count() {
-        groups.of_member(&*members.head(at)?, &mut own_groups);
+        let head = members.head(at)?;
+        groups.of_member(&head, &mut own_groups);
+        if head.source >= kept_from {
+            stars.keep(&own_groups);
+            continue;
+        }
         let mut pairs = Pairs { members: &mut *members, verify, at, evidence: None };
         stars.add(&own_groups, |center| {
             let is_similar = pairs.measure(center)?.is_some();
@@ -102,7 +119,7 @@ fn by_stars(
         })?;
     }
     let (comparisons, not_compared) = (stars.comparisons(), stars.not_compared());
-    let fates = fates_of(members, &stars.survivors(), verify)?;
+    let fates = fates_of(members, &stars.survivors(), kept_from, verify)?;
     Ok((fates, Counts { comparisons, dissimilar, not_compared }))
 }
 
@@ -110,11 +127,12 @@ fn by_stars(
 fn fates_of(
     members: &mut Members,
     survivors: &[u32],
+    kept_from: u32,
     verify: Verify,
 ) -> Result<Vec<Fate>, ScratchError> {
     let mut fates = Vec::with_capacity(survivors.len());
     for (at, &survivor) in (0..).zip(survivors) {
-        if at == survivor {
+        if at == survivor || members.head(at)?.source >= kept_from {
             fates.push(Fate::kept(at));
             continue;
         }

@@ -7,6 +7,7 @@ mod world;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::*;
+use crate::{Decision, Outcome};
 use oracle::Oracle;
 use world::{Run, World};
 
@@ -60,6 +61,36 @@ fn memory_parts_files_and_order_change_no_byte() {
             }
         }
     }
+}
+
+#[test]
+fn a_document_of_a_kept_source_is_never_removed_and_memory_changes_nothing() {
+    let seed = rand::random();
+    let mut random = SmallRng::seed_from_u64(seed);
+    let (mut would_be_removed, mut removed) = (0, 0);
+    for _ in 0..10 {
+        let world = World::random(&mut random);
+        for (verify, survivors) in ways() {
+            let settings = Settings { verify, survivors, first_kept: 3, memory_bytes: usize::MAX };
+            let first = Run { settings, ..Run::random(&mut random) };
+            let is_kept_source = |decision: &Decision| decision.source >= 1;
+            let is_removed = |decision: &&Decision| matches!(decision.outcome, Outcome::Removed(_));
+            let free = world.decided(&first, &mut random);
+            would_be_removed +=
+                free.decisions.values().filter(is_removed).filter(|it| is_kept_source(it)).count();
+            let first = Run { kept_from: 1, ..first };
+            let found = world.decided(&first, &mut random);
+            let gone = found.decisions.values().filter(is_removed);
+            gone.for_each(|decision| {
+                assert!(!is_kept_source(decision), "seed {seed}: {decision:?}");
+                removed += 1;
+            });
+            let settings = Settings { memory_bytes: 0, ..settings };
+            let little = world.decided(&Run { settings, ..first }, &mut random);
+            assert_eq!(little.decisions, found.decisions, "seed {seed}");
+        }
+    }
+    assert!(would_be_removed > 10 && removed > 10, "seed {seed}: {would_be_removed} {removed}");
 }
 
 #[test]

@@ -31,6 +31,21 @@ pub(super) struct Manifest {
     /// Older manifests have none.
     #[serde(default)]
     counts: Vec<Count>,
+    near_index: Option<Index>,
+}
+
+/// The index of near-duplicates.
+#[derive(Debug, Deserialize)]
+struct Index {
+    files: Vec<IndexEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct IndexEntry {
+    path: String,
+    bytes: u64,
+    blake3: String,
+    source: String,
 }
 
 /// The documents of one kind.
@@ -132,13 +147,7 @@ impl Manifest {
         let slices = slices_in_recipe(&self.recipe);
         let mut rows = Vec::new();
         for shard in self.selected(&source.select) {
-            if leaves_corpus(&shard.path) {
-                return Err(UnitError::JobFile(format!(
-                    "the manifest of the corpus `{}` names `{}`, which is not below it\nhint: it \
-                     was altered; copy the corpus from its origin again",
-                    source.base, shard.path
-                )));
-            }
+            refuse_other_places(source, &shard.path)?;
             let published = PublishedShard {
                 blake3: shard.blake3.clone(),
                 source: shard.source().to_owned(),
@@ -159,6 +168,28 @@ impl Manifest {
             )));
         }
         Ok(rows)
+    }
+
+    /// Returns the files of the index of near-duplicates, in the order of the manifest.
+    pub(super) fn index(&self, source: &SourceSpec) -> Result<Vec<InputRow>, UnitError> {
+        let Some(index) = &self.near_index else {
+            return Err(UnitError::JobFile(format!(
+                "the output `{}` has no index of its documents\nhint: make it again with \
+                 `near.index = true`",
+                source.base
+            )));
+        };
+        let rows = index.files.iter().map(|file| {
+            refuse_other_places(source, &file.path)?;
+            let published = PublishedShard {
+                blake3: file.blake3.clone(),
+                source: file.source.clone(),
+                slice: String::new(),
+            };
+            let (bytes, published) = (Some(file.bytes), Some(published));
+            Ok(InputRow { bytes, published, ..InputRow::named(file.path.clone()) })
+        });
+        rows.collect()
     }
 
     /// Returns an error for a selected source, language or split that the corpus does not have.
@@ -199,6 +230,17 @@ impl Manifest {
         let fits = self.shards.iter().filter(fits);
         fits.filter(move |shard| !preferred || shard.format() == PREFERRED)
     }
+}
+
+fn refuse_other_places(source: &SourceSpec, path: &str) -> Result<(), UnitError> {
+    if !leaves_corpus(path) {
+        return Ok(());
+    }
+    Err(UnitError::JobFile(format!(
+        "the manifest of the corpus `{}` names `{path}`, which is not below it\nhint: it was altered; \
+         copy the corpus from its origin again",
+        source.base
+    )))
 }
 
 /// Returns whether a path may lead to a file that is not below its corpus.

@@ -36,7 +36,11 @@ pub fn sources_of(source: &SourceSpec) -> Result<Vec<(String, u64)>, UnitError> 
 
 impl Source for Corpus {
     fn list(&self, source: &SourceSpec) -> Result<Option<Vec<InputRow>>, UnitError> {
-        Manifest::read(source)?.inputs(source).map(Some)
+        let manifest = Manifest::read(source)?;
+        match source.earlier {
+            true => manifest.index(source).map(Some),
+            false => manifest.inputs(source).map(Some),
+        }
     }
 
     fn read(

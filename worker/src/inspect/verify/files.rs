@@ -45,6 +45,8 @@ pub(super) enum Kind<'a> {
         /// The documents, if the file says how many it has.
         documents: Option<u64>,
     },
+    /// The index of near-duplicates, which its hash proves.
+    Index,
 }
 
 /// Verdict and reason of a row.
@@ -106,7 +108,14 @@ pub(super) fn expected_files(manifest: &Manifest) -> Vec<Expected<'_>> {
         lines: 0,
         kind: Kind::Tokens { documents: file.path.ends_with(".idx").then_some(file.documents) },
     });
-    shards.chain(dropped).chain(tokens).collect()
+    let index = manifest.index_files().map(|file| Expected {
+        path: &file.path,
+        bytes: file.bytes,
+        blake3: &file.blake3,
+        lines: 0,
+        kind: Kind::Index,
+    });
+    shards.chain(dropped).chain(tokens).chain(index).collect()
 }
 
 /// Reads a file to its end.
@@ -120,6 +129,7 @@ pub(super) fn read_file(output: &Location, file: &Expected<'_>) -> Seen {
             let documents = documents.map(|expected| check_index(&location, expected));
             (digest, documents.unwrap_or(Ok(())))
         }),
+        Kind::Index => hash(&location).map(|digest| (digest, Ok(()))),
         Kind::Shard { .. } | Kind::Rows => {
             let mut content = blake3::Hasher::new();
             let read = read_lines(&location, |line| {
@@ -196,7 +206,7 @@ impl Expected<'_> {
             Kind::Shard { entry, .. } if entry.format == thresher_job::Format::Jsonl => {
                 Some(entry.json_bytes)
             }
-            Kind::Shard { .. } | Kind::Rows | Kind::Tokens { .. } => None,
+            Kind::Shard { .. } | Kind::Rows | Kind::Tokens { .. } | Kind::Index => None,
         }
     }
 
@@ -233,7 +243,7 @@ impl Seen {
                 *bytes += row.bytes;
                 *tokens += row.tokens.unwrap_or_default();
             }
-            Kind::Shard { .. } | Kind::Tokens { .. } => {}
+            Kind::Shard { .. } | Kind::Tokens { .. } | Kind::Index => {}
         }
         Ok(())
     }

@@ -100,7 +100,9 @@ pub(super) fn section(manifest: &Manifest) -> String {
 fn of_duplicates(job: &JobSpec) -> String {
     let mut text = String::new();
     for kind in KINDS {
-        let sources = job.source.iter().filter(|source| Duplicates::of(job, source) == kind);
+        // Of the sources of `near.against` nothing is here.
+        let own = job.source.iter().filter(|source| !source.earlier);
+        let sources = own.filter(|source| Duplicates::of(job, source) == kind);
         let names: Vec<String> = sources.map(|source| format!("`{}`", source.name)).collect();
         if !names.is_empty() {
             let _ = writeln!(text, "* {}", kind.sentence(&names.join(", "), job.near.action));

@@ -5,18 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use thresher_clusters::index_file::Indexed;
 use thresher_clusters::members_file::{MEMBERS_FILE, MembersWriter};
-use thresher_clusters::{Document, Evidence, Head, Label, Member, TextEvidence};
+use thresher_clusters::{Document, Evidence, Head, Label, Member};
 use thresher_domain::{Counter, MemberGroups};
 use thresher_job::Verify;
-use thresher_near::containment::ContainedParts;
 use thresher_proto::pb::{self, MembersUnit, Stage};
 
 use super::super::{Finished, JobContext, Task, stop};
 use super::band_file;
 use super::connect::Labels;
+use super::earlier;
 use super::errors::{run_error, writing};
-use super::order::rank;
+use super::order::{EARLIER, behind_earlier, rank};
 use super::rule::{NearRule, Signing};
 use super::sign::bands_path;
 use thresher_unit::staging::{DocumentFile, Staged, create, hash_of, publish_blocks};
@@ -70,6 +71,9 @@ impl Collecting<'_> {
         mut each: impl FnMut(Member) -> Result<(), UnitError>,
     ) -> Result<(), UnitError> {
         let (Some(first), Some(last)) = (labels.first(), labels.last()) else { return Ok(()) };
+        if self.context.source(source)?.earlier {
+            return self.earlier_unit(task, (number, source), labels, each);
+        }
         let mut keys = self.keys(number, labels)?;
         let path = self.context.work.unit_file(Stage::Prepare, number, "documents");
         let documents = DocumentFile::open(&path, number)?;
@@ -83,14 +87,11 @@ impl Collecting<'_> {
                 missing = true;
                 return Ok(());
             };
-            let evidence = match job.near.verify {
-                Verify::Jaccard => Evidence::Shingles(signing.shingles(document.text)?),
-                Verify::Containment => Evidence::Text(text_evidence(document.text)),
-                Verify::None => Evidence::None,
-            };
+            let evidence = signing.evidence(job.near.verify, document.text)?;
+            let own = rank(&job.near.prefer, source, &document);
             each(Member {
                 component: label.component,
-                rank: rank(&job.near.prefer, source, &document),
+                rank: if job.near.against.is_empty() { own } else { behind_earlier(own) },
                 head: Head {
                     document: Document { unit: number, place },
                     source,
@@ -101,12 +102,32 @@ impl Collecting<'_> {
                 evidence,
             })
         })?;
-        if missing || labels.next().is_some() {
-            return Err(UnitError::Defect(format!(
-                "a label names no document of `prepare/{number}` that was signed"
-            )));
-        }
-        Ok(())
+        if missing || labels.next().is_some() { Err(unknown_label(number)) } else { Ok(()) }
+    }
+
+    /// Passes on the members among the documents of an earlier output.
+    fn earlier_unit(
+        &self,
+        task: &Task,
+        (number, source): (u32, u32),
+        labels: &[Label],
+        mut each: impl FnMut(Member) -> Result<(), UnitError>,
+    ) -> Result<(), UnitError> {
+        let compares = self.context.job.near.verify != Verify::None;
+        let mut labels = labels.iter().copied().peekable();
+        earlier::for_each(self.context, number, |place, indexed| {
+            stop::check_record(&task.stop)?;
+            let Some(label) = labels.next_if(|label| label.place == place) else { return Ok(()) };
+            let Indexed { id, dump, keys, evidence, .. } = indexed;
+            let document = Document { unit: number, place };
+            each(Member {
+                component: label.component,
+                rank: EARLIER.to_vec(),
+                head: Head { document, source, dump, id, keys },
+                evidence: if compares { evidence } else { Evidence::None },
+            })
+        })?;
+        if labels.next().is_some() { Err(unknown_label(number)) } else { Ok(()) }
     }
 
     /// Returns the band keys of the documents of a unit that have a label, by place.
@@ -123,7 +144,6 @@ impl Collecting<'_> {
     }
 }
 
-fn text_evidence(text: &str) -> TextEvidence {
-    let ContainedParts { characters, tokens, trigrams, character_grams } = ContainedParts::of(text);
-    TextEvidence { characters, tokens, trigrams, character_grams }
+fn unknown_label(unit: u32) -> UnitError {
+    UnitError::Defect(format!("a label names no document of `prepare/{unit}` that was signed"))
 }

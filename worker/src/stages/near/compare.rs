@@ -42,6 +42,7 @@ pub(in crate::stages) fn compare(context: &JobContext, task: &Task) -> Result<Fi
         parts: groups.parts(),
         part: unit.number,
         group_units: groups.group_units(),
+        kept_from_source: context.job.first_earlier() as u32,
         settings: settings(&context.job.near, NearRule::of_context(context)?, memory),
         scratch_folder: &scratch,
         open_files: OPEN_FILES,

@@ -9,6 +9,8 @@
 //! COMPARE         a part of the components ────────▶ who is removed because of whom
 //! DECIDE          decisions about a group ─────────▶ by document, for LAYOUT and PUBLISH
 //! ```
+//! Documents of earlier outputs (`near.against`) take part from SIGN on, see `earlier`.
+//!
 //! A document may be removed only because of one in its component, so components are compared
 //! independently of each other. They do not depend on who is to survive; that order matters in
 //! COMPARE alone, where each document has its rank.
@@ -23,8 +25,10 @@ mod compare;
 mod connect;
 mod decide;
 mod decisions;
+mod earlier;
 mod errors;
 mod gang;
+mod index;
 mod order;
 pub(super) mod report;
 mod rule;
@@ -38,6 +42,8 @@ pub(super) use compare::compare;
 pub(super) use connect::{connect, rank_of_connect};
 pub(super) use decide::decide;
 pub(super) use decisions::{DecisionFiles, Decisions};
+pub(super) use earlier::{copy_index, unusable_outputs};
+pub(super) use index::{IndexOutput, empty_index};
 pub(super) use rule::near_threshold;
 pub(super) use sign::sign;
 

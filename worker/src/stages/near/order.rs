@@ -29,6 +29,14 @@ pub(super) fn rank(prefer: &[Preference], source: u32, document: &StagedDocument
     rank
 }
 
+/// The rank of a document of an earlier output: before those that [`behind_earlier`] returns.
+pub(super) const EARLIER: [u8; 1] = [0];
+
+/// Returns the rank of a document in a job that is compared with earlier outputs.
+pub(super) fn behind_earlier(rank: Vec<u8>) -> Vec<u8> {
+    [vec![1], rank].concat()
+}
+
 /// Adds the name of the dump and the date, and first whether there is any: a document without comes
 /// last, whether the newest or the oldest is wanted.
 fn push_age(document: &StagedDocument<'_>, rank: &mut Vec<u8>, change: impl Fn(u8) -> u8) {

@@ -1,16 +1,20 @@
 //! How a job compares documents: its `[near]` section as parameters of signatures.
 
+use thresher_clusters::{Evidence, TextEvidence};
 use thresher_job::{JobSpec, NearPreset, ShinglesSpec, Verify};
 use thresher_models::tokens::{TokenizerFile, Tokens};
+use thresher_near::containment::ContainedParts;
 use thresher_near::preset::Parameters;
 use thresher_near::{Bands, Preset, Shingles, Signer, Threshold};
 
 use super::super::JobContext;
+use super::super::manifest::IndexRule;
 use thresher_unit::UnitError;
 
 /// The parameters of a job.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NearRule {
+    preset: Preset,
     parameters: Parameters,
 }
 
@@ -41,7 +45,7 @@ impl NearRule {
         if let (Some(share), Verify::Jaccard) = (near.threshold, near.verify) {
             parameters.threshold = Threshold::from_millionths((share * 1e6).round() as u32);
         }
-        Some(Self { parameters })
+        Some(Self { preset, parameters })
     }
 
     /// Returns the parameters of a job that compares documents by bands.
@@ -55,10 +59,56 @@ impl NearRule {
         self.parameters.bands
     }
 
+    /// Returns what decides keys and evidence. `tokenizer` is the hash of the tokenizer, if
+    /// shingles are tokens.
+    pub(super) fn of_index(&self, verify: Verify, tokenizer: Option<String>) -> IndexRule {
+        let Bands { bands, rows } = self.parameters.bands;
+        let shingles = match self.parameters.signature_rule().shingles {
+            Shingles::Words(number) => ShinglesSpec::Words(number as u32),
+            Shingles::Characters(number) => ShinglesSpec::Characters(number as u32),
+            Shingles::Tokens(number) => ShinglesSpec::Tokens(number as u32),
+        };
+        IndexRule {
+            preset: self.preset.name().to_owned(),
+            shingles: shingles.into(),
+            bands: bands as u64,
+            rows: rows as u64,
+            verify,
+            tokenizer,
+        }
+    }
+
     /// Returns the similarity that verification asks for.
     pub(super) fn threshold(&self) -> Threshold {
         self.parameters.threshold
     }
+}
+
+/// Returns how an index differs from what a job needs, with a hint; `None` if the job can use it.
+/// A job that compares nothing needs no evidence.
+pub(super) fn differences(index: &IndexRule, job: &IndexRule) -> Option<String> {
+    let word = |verify: Verify| format!("{verify:?}").to_lowercase();
+    let named = |tokenizer: &Option<String>| tokenizer.clone().unwrap_or("none".to_owned());
+    let needs = job.verify != Verify::None;
+    let pairs = [
+        ("near.preset", index.preset.clone(), job.preset.clone()),
+        ("near.shingles", index.shingles.clone(), job.shingles.clone()),
+        ("near.bands", index.bands.to_string(), job.bands.to_string()),
+        ("near.rows", index.rows.to_string(), job.rows.to_string()),
+        ("near.verify", word(if needs { index.verify } else { job.verify }), word(job.verify)),
+        ("tokens.tokenizer (blake3)", named(&index.tokenizer), named(&job.tokenizer)),
+    ];
+    let differ: Vec<String> = pairs
+        .into_iter()
+        .filter(|(_, there, here)| there != here)
+        .map(|(key, there, here)| format!("`{key}` is `{there}` there and `{here}` in this job"))
+        .collect();
+    (!differ.is_empty()).then(|| {
+        format!(
+            "{}\nhint: set what that output has, or make it again with the values of this job",
+            differ.join(", ")
+        )
+    })
 }
 
 /// Returns the similarity that a job asks for as a share, if it compares documents by bands.
@@ -103,8 +153,17 @@ impl<'c> Signing<'c> {
         Ok(())
     }
 
+    /// Returns what the job compares a text by.
+    pub(super) fn evidence(&mut self, verify: Verify, text: &str) -> Result<Evidence, UnitError> {
+        Ok(match verify {
+            Verify::Jaccard => Evidence::Shingles(self.shingles(text)?),
+            Verify::Containment => Evidence::Text(text_evidence(text)),
+            Verify::None => Evidence::None,
+        })
+    }
+
     /// Returns the hashes of a text's shingles, sorted and each once.
-    pub(super) fn shingles(&mut self, text: &str) -> Result<Vec<u64>, UnitError> {
+    fn shingles(&mut self, text: &str) -> Result<Vec<u64>, UnitError> {
         let shingles = match self.tokenizer {
             Some(tokenizer) => {
                 self.rule.parameters.signature_rule().text.apply(text, &mut self.text);
@@ -115,6 +174,11 @@ impl<'c> Signing<'c> {
         };
         shingles.map_err(|error| UnitError::Defect(error.to_string()))
     }
+}
+
+fn text_evidence(text: &str) -> TextEvidence {
+    let ContainedParts { characters, tokens, trigrams, character_grams } = ContainedParts::of(text);
+    TextEvidence { characters, tokens, trigrams, character_grams }
 }
 
 fn data(error: impl std::fmt::Display) -> UnitError {

@@ -4,6 +4,7 @@
 //! documents/[<side>/][<language>/]<source>-00000.jsonl.zst
 //! parquet/[<side>/][<language>/]<source>-00000.parquet
 //! dropped/<source>-00000.jsonl.zst
+//! near/<source>-00000.index
 //! ```
 //! The first thousand shards of a source are directly there; after that each thousand has its own
 //! folder, because parallel file systems are slow in large ones. The card names the files of
@@ -11,7 +12,7 @@
 
 use thresher_job::Format;
 
-use crate::stages::manifest::{PARQUET_FOLDER, SHARD_FOLDER};
+use crate::stages::manifest::{INDEX_FOLDER, PARQUET_FOLDER, SHARD_FOLDER};
 
 /// Number of shards in one folder.
 const SHARDS_PER_FOLDER: u32 = 1_000;
@@ -39,6 +40,11 @@ pub(super) fn shard_path(
 /// Returns the path of the drop rows of a shard.
 pub(super) fn rows_path(folder: &str, source: &str, shard: u32) -> String {
     format!("{folder}/{}", numbered(source, shard, "jsonl.zst"))
+}
+
+/// Returns the path of the index of a shard.
+pub(super) fn index_path(source: &str, shard: u32) -> String {
+    format!("{INDEX_FOLDER}/{}", numbered(source, shard, "index"))
 }
 
 fn numbered(source: &str, shard: u32, ending: &str) -> String {
@@ -73,6 +79,7 @@ mod tests {
         assert_eq!(path(7, Some("train"), Some("en")), "parquet/train/en/s-00007.parquet");
         let lines = shard_path(Format::Jsonl, "s", 7, None, Some("de"));
         assert_eq!(lines, "documents/de/s-00007.jsonl.zst");
+        assert_eq!(index_path("s", 7), "near/s-00007.index");
         assert_eq!(rows_path("dropped", "s", 1_000), "dropped/s-01xxx/s-01000.jsonl.zst");
     }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use thresher_clusters::{Decision, Outcome};
+use thresher_clusters::{Decision, Outcome, Removal};
 use thresher_domain::{Counter, Measure};
 use thresher_job::{DroppedRows, Folders, Format, SourceSpec, Validation, Verify};
 use thresher_proto::pb::PublishUnit;
@@ -16,9 +16,9 @@ use thresher_proto::pb::PublishUnit;
 use super::ShardFacts;
 use super::output_lines::OutputLines;
 use super::output_parquet::OutputParquet;
-use super::paths::{folder_of_language, rows_path, shard_path};
+use super::paths::{folder_of_language, index_path, rows_path, shard_path};
 use super::token_files::TokenFiles;
-use crate::stages::near::near_threshold;
+use crate::stages::near::{IndexOutput, near_threshold};
 use crate::stages::output_file::{PublishedFile, PublishedShard};
 use crate::stages::schemas::{Renderer, Uniform, render_row, renderer};
 use crate::stages::splits::side_of;
@@ -86,6 +86,7 @@ pub(super) struct ShardWriter<'a> {
     outputs: BTreeMap<Place, Outputs>,
     tokens: Option<TokenFiles<'a>>,
     dropped: Option<OutputLines>,
+    index: Option<IndexOutput<'a>>,
     /// What earlier attempts published.
     earlier: Vec<PublishedFile>,
     pub(super) facts: ShardFacts,
@@ -118,6 +119,12 @@ impl<'a> ShardWriter<'a> {
             outputs: BTreeMap::new(),
             tokens: TokenFiles::start(context, task, unit)?,
             dropped: None,
+            index: IndexOutput::of_source(
+                context,
+                unit.source,
+                index_path(&source.name, unit.shard),
+                &task.tag,
+            )?,
             earlier: earlier.map(ShardFacts::files).unwrap_or_default(),
             facts: ShardFacts {
                 source: source.name.clone(),
@@ -153,6 +160,9 @@ impl<'a> ShardWriter<'a> {
         }
         if let Some(tokens) = &mut self.tokens {
             tokens.document(document, side, summary)?;
+        }
+        if let Some(index) = &mut self.index {
+            index.document(document)?;
         }
         self.count(document, side, json_bytes);
         Ok(())
@@ -245,9 +255,16 @@ impl<'a> ShardWriter<'a> {
             value,
             threshold: value.and_then(|value| self.deciding_threshold(value)),
             witness: removal.map(|removal| removal.witness_id.as_str()),
+            witness_output: removal.and_then(|removal| self.earlier_output(removal)),
             band: removal.and_then(|removal| removal.band),
             cluster: cluster.as_deref(),
         })
+    }
+
+    /// Returns the location of the earlier output that has the witness, if one has it.
+    fn earlier_output(&self, removal: &Removal) -> Option<&'a str> {
+        let source = self.context.job.source.get(removal.witness_source as usize)?;
+        source.earlier.then_some(source.base.as_str())
     }
 
     /// Returns the threshold of a near-duplicate with this similarity to its witness. There is none
@@ -307,6 +324,9 @@ impl<'a> ShardWriter<'a> {
         }
         if let Some(tokens) = self.tokens {
             self.facts.tokens = tokens.finish(&self.earlier)?;
+        }
+        if let Some(index) = self.index {
+            self.facts.index = index.finish(&self.earlier)?;
         }
         self.facts
             .documents

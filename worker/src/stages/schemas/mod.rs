@@ -70,6 +70,7 @@ pub(crate) fn render_row(
     line.optional("value", row.value)?;
     line.optional("threshold", row.threshold)?;
     line.optional("witness", row.witness)?;
+    line.optional("witness_output", row.witness_output)?;
     line.optional("band", row.band)?;
     line.optional("cluster", row.cluster)?;
     line.field("source", &source.name)?;

@@ -131,6 +131,9 @@ pub struct StagedRow<'a> {
     pub threshold: Option<f64>,
     /// Id of the kept document that a near-duplicate resembles.
     pub witness: Option<&'a str>,
+    /// The earlier output that has this document, if it is none of the job. Only PUBLISH knows it.
+    #[serde(skip)]
+    pub witness_output: Option<&'a str>,
     /// A band that both have.
     pub band: Option<u16>,
     /// The cluster of both: the `cluster` of the kept document.

@@ -16,6 +16,7 @@ fn task<'a>(members: &'a [RunFile], settings: Settings, folder: &'a Path) -> Com
         part: 0,
         group_units: 1,
         settings,
+        kept_from_source: u32::MAX,
         scratch_folder: folder,
         open_files: 1,
     }

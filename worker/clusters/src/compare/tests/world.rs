@@ -30,6 +30,8 @@ pub(super) struct World {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
     pub(super) settings: Settings,
+    /// Documents of sources from this number on are kept.
+    pub(super) kept_from: u32,
     pub(super) parts: u32,
     pub(super) group_units: u32,
 }
@@ -51,7 +53,8 @@ impl Run {
             first_kept: 1,
             memory_bytes: 0,
         };
-        Self { settings, parts: random.random_range(1..6), group_units: random.random_range(1..5) }
+        let (parts, group_units) = (random.random_range(1..6), random.random_range(1..5));
+        Self { settings, kept_from: u32::MAX, parts, group_units }
     }
 }
 
@@ -189,6 +192,7 @@ impl World {
                 part,
                 group_units: run.group_units,
                 settings: run.settings,
+                kept_from_source: run.kept_from,
                 scratch_folder: folder.path(),
                 open_files: random.random_range(0..3),
             };
