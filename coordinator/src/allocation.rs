@@ -7,14 +7,9 @@
 use std::time::Duration;
 
 use thresher_domain::Timestamp;
-use thresher_lsf::{Layout, Lsf};
-use thresher_site::batch::{BatchSystem, ParseError};
-use thresher_slurm::{Records, Slurm};
+use thresher_site::batch::ParseError;
 
-/// The batch systems in the order in which they are tried. The layout of a site does not matter
-/// here.
-const BATCH_SYSTEMS: [&dyn BatchSystem; 2] =
-    [&Slurm { records: Records::Queue }, &Lsf { layout: Layout::WholeNodes }];
+use super::batch::inside_any;
 
 /// Usual margin, long enough for a flush, a late signal, and the batch system's own time before it
 /// kills.
@@ -81,12 +76,7 @@ impl Allocation {
         options: AllocationOptions,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, AllocationError> {
-        let mut inside = None;
-        for system in BATCH_SYSTEMS {
-            if inside.is_none() {
-                inside = system.inside(variable)?;
-            }
-        }
+        let inside = inside_any(variable)?;
         let ends = inside.as_ref().and_then(|inside| inside.ends_unix_seconds);
         let ends = ends.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
         let ends = options.ends.or(ends);
@@ -167,6 +157,22 @@ mod tests {
         assert_eq!((found.ends, found.margin), (None, Some(MARGIN)));
         let nonsense = [("SLURM_JOB_ID", "7"), ("SLURM_JOB_END_TIME", "soon")];
         assert!(find(AllocationOptions::default(), &nonsense).is_err());
+    }
+
+    #[test]
+    fn an_empty_end_of_slurm_is_like_none() {
+        let inside =
+            [("SLURM_JOB_ID", "7"), ("SLURM_JOB_END_TIME", ""), ("SLURM_RESTART_COUNT", "")];
+        let found = find(AllocationOptions::default(), &inside).unwrap();
+        assert_eq!((found.name.as_str(), found.ends), ("7", None));
+    }
+
+    #[test]
+    fn pbs_and_flux_name_their_allocation() {
+        for (variable, id) in [("PBS_JOBID", "12.pbs1"), ("FLUX_ENCLOSING_ID", "fA1")] {
+            let found = find(AllocationOptions::default(), &[(variable, id)]).unwrap();
+            assert_eq!((found.name.as_str(), found.margin), (id, Some(MARGIN)));
+        }
     }
 
     #[test]

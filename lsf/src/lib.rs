@@ -12,8 +12,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use thresher_site::batch::{
-    AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, ID_PLACEHOLDER,
-    Inside, Listed, ParseError, RequestError, Rerun,
+    AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, Directives,
+    ID_PLACEHOLDER, Inside, Listed, ParseError, RequestError, Rerun, ScriptParts,
 };
 
 pub use hosts::{HostSlots, compute_nodes, parse_hostfile, parse_mcpu_hosts};
@@ -26,8 +26,26 @@ pub const REQUEUE_EXIT_CODE: u8 = 99;
 /// harm to a process that does not expect it, such as the client of the launcher.
 const WARNING_SIGNAL: &str = "URG";
 
-/// Variables with which `bsub` prints no id.
-const QUIETENING: &[&str] = &["BSUB_QUIET", "BSUB_QUIET2"];
+/// The same in bash.
+const REQUEUE: &str = "exit 99";
+
+/// Variables that `bsub` must not inherit: with the first two it prints no id, and the others are
+/// those of an allocation around it.
+const NOT_INHERITED: &[&str] = &[
+    "BSUB_QUIET",
+    "BSUB_QUIET2",
+    "LSB_JOB*",
+    "LSB_HOSTS",
+    "LSB_MCPU_HOSTS",
+    "LSB_DJOB_*",
+    "LSB_AFFINITY_*",
+    "LSB_BIND_*",
+    "LSB_RESTART*",
+    "LSB_EFFECTIVE_RSRCREQ",
+    "LSB_MAX_NUM_PROCESSORS",
+    "LS_JOBPID",
+    "JSM_*",
+];
 
 /// How a site assigns nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,32 +73,45 @@ impl BatchSystem for Lsf {
         "lsf"
     }
 
-    fn submit(&self, request: &AllocationRequest) -> Result<CommandLine, RequestError> {
+    fn directives(&self, request: &AllocationRequest) -> Result<Directives, RequestError> {
         request.check()?;
         refuse_what_is_unknown(request)?;
         let minutes = whole_minutes(request.walltime);
-        let command = CommandLine { unset: QUIETENING, ..CommandLine::new("bsub") }
-            .short("J", Some(&request.name))
+        let lines = Directives::new("#BSUB")
+            .short("J", Some(&request.name))?
             // LSF does not accept seconds.
-            .short("W", Some(format!("{}:{:02}", minutes / 60, minutes % 60)))
-            .short("P", request.account.as_ref())
-            .short("q", request.queue.as_ref())
-            .short("U", request.reservation.as_ref())
-            .short("o", request.output.as_deref().map(file_pattern))
-            .short("e", request.errors.as_deref().map(file_pattern))
+            .short("W", Some(format!("{}:{:02}", minutes / 60, minutes % 60)))?
+            .short("P", request.account.as_ref())?
+            .short("q", request.queue.as_ref())?
+            .short("U", request.reservation.as_ref())?
+            .short("o", request.output.as_deref().map(file_pattern))?
+            .short("e", request.errors.as_deref().map(file_pattern))?;
+        let lines = self.nodes(warning(lines, request, minutes)?, request)?;
+        let lines = match request.rerun {
+            Rerun::Allowed => lines.line(["-r"])?.short("Q", Some(REQUEUE_EXIT_CODE))?,
+            Rerun::Forbidden => lines.line(["-rn"])?,
+        };
+        lines.further(&request.extra)
+    }
+
+    fn submit(&self, request: &AllocationRequest) -> Result<CommandLine, RequestError> {
+        let command = CommandLine { unset: NOT_INHERITED, ..CommandLine::new("bsub") }
             // With `done`, an allocation would never start after one that its walltime ended.
             .short("w", request.after.as_ref().map(|id| format!("ended({id})")));
-        let mut command = self.nodes(warning(command, request, minutes)?, request)?;
-        command = match request.rerun {
-            Rerun::Allowed => command.argument("-r").short("Q", Some(REQUEUE_EXIT_CODE)),
-            Rerun::Forbidden => command.argument("-rn"),
-        };
-        command.arguments.extend_from_slice(&request.extra);
         match self.layout {
             Layout::WholeNodes => Ok(command.argument(request.script_argument()?)),
             Layout::Slots { .. } => {
                 Ok(CommandLine { stdin: Some(request.script_argument()?.into()), ..command })
             }
+        }
+    }
+
+    fn script(&self) -> ScriptParts {
+        ScriptParts {
+            surroundings: "id=${LSB_JOBID:-}\n",
+            requeue: REQUEUE,
+            asking: "",
+            own_log: Some("allocation-{id}.lsf.log"),
         }
     }
 
@@ -140,14 +171,14 @@ impl BatchSystem for Lsf {
 impl Lsf {
     fn nodes(
         &self,
-        command: CommandLine,
+        lines: Directives,
         request: &AllocationRequest,
-    ) -> Result<CommandLine, RequestError> {
+    ) -> Result<Directives, RequestError> {
         match self.layout {
             Layout::WholeNodes => {
                 // LSF accepts the option once: all flags are in one argument.
                 let flags = (!request.features.is_empty()).then(|| request.features.join(" "));
-                Ok(command.short("nnodes", Some(request.nodes)).short("alloc_flags", flags))
+                lines.short("nnodes", Some(request.nodes))?.short("alloc_flags", flags)
             }
             Layout::Slots { per_node } => {
                 let slots = request.nodes.checked_mul(per_node).ok_or(RequestError::Value {
@@ -156,7 +187,7 @@ impl Lsf {
                     hint: "LSF counts slots in 32 bits",
                 })?;
                 let spread = format!("span[ptile={per_node}]");
-                Ok(command.short("n", Some(slots)).short("R", Some(spread)))
+                lines.short("n", Some(slots))?.short("R", Some(spread))
             }
         }
     }
@@ -178,14 +209,14 @@ fn refuse_what_is_unknown(request: &AllocationRequest) -> Result<(), RequestErro
 /// Adds the warning in whole minutes: both options or none. An allocation of one minute has no
 /// room for it if less than a minute was requested; its coordinator knows the end.
 fn warning(
-    command: CommandLine,
+    lines: Directives,
     request: &AllocationRequest,
     walltime_minutes: u64,
-) -> Result<CommandLine, RequestError> {
-    let Some(lead) = request.warn_before else { return Ok(command) };
+) -> Result<Directives, RequestError> {
+    let Some(lead) = request.warn_before else { return Ok(lines) };
     let minutes = whole_minutes(lead);
     if walltime_minutes == 1 && lead < request.walltime {
-        return Ok(command);
+        return Ok(lines);
     }
     if minutes >= walltime_minutes {
         return Err(RequestError::Value {
@@ -194,7 +225,7 @@ fn warning(
             hint: "LSF warns whole minutes before the end: request a longer walltime",
         });
     }
-    Ok(command.short("wt", Some(minutes)).short("wa", Some(WARNING_SIGNAL)))
+    lines.short("wt", Some(minutes))?.short("wa", Some(WARNING_SIGNAL))
 }
 
 /// Rounds up to whole minutes, so that an allocation never gets less time than requested.

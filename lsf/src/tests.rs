@@ -36,6 +36,11 @@ fn request() -> AllocationRequest {
     }
 }
 
+/// Returns options between `|` as directives.
+fn directives(options: &str) -> String {
+    options.split('|').map(|line| format!("#BSUB {line}\n")).collect()
+}
+
 #[test]
 fn whole_nodes_are_requested_with_the_script_as_an_argument() {
     let full = AllocationRequest {
@@ -51,20 +56,18 @@ fn whole_nodes_are_requested_with_the_script_as_an_argument() {
         extra: vec!["-core_isolation".to_owned(), "2".to_owned()],
         ..request()
     };
-    assert_eq!(
-        SUMMIT.submit(&full).unwrap().to_string(),
-        "bsub -J crawl -W 12:00 -P ABC123 -q killable -U hackathon -o /out/%J.out -e /out/%J.err \
-         -w 'ended(4711)' -wt 5 -wa URG -nnodes 92 -alloc_flags 'NVME smt1' -r -Q 99 \
-         -core_isolation 2 /run/job.sh"
-    );
+    let lines = "-J crawl|-W 12:00|-P ABC123|-q killable|-U hackathon|-o /out/%J.out|\
+                 -e /out/%J.err|-wt 5|-wa URG|-nnodes 92|-alloc_flags \"NVME smt1\"|-r|-Q 99|\
+                 -core_isolation 2";
+    assert_eq!(SUMMIT.directives(&full).unwrap().to_string(), directives(lines));
+    assert_eq!(SUMMIT.submit(&full).unwrap().to_string(), "bsub -w 'ended(4711)' /run/job.sh");
 }
 
 #[test]
 fn slots_are_requested_with_the_script_as_input() {
-    assert_eq!(
-        generic(42).submit(&request()).unwrap().to_string(),
-        "bsub -J crawl -W 12:00 -n 3864 -R 'span[ptile=42]' -rn < /run/job.sh"
-    );
+    let lines = "-J crawl|-W 12:00|-n 3864|-R \"span[ptile=42]\"|-rn";
+    assert_eq!(generic(42).directives(&request()).unwrap().to_string(), directives(lines));
+    assert_eq!(generic(42).submit(&request()).unwrap().to_string(), "bsub < /run/job.sh");
 }
 
 #[test]
@@ -77,8 +80,8 @@ fn walltime_is_whole_minutes_rounded_up() {
         (129_600_000, "36:00"),
     ] {
         let walltime = Duration::from_millis(millis);
-        let command = SUMMIT.submit(&AllocationRequest { walltime, ..request() }).unwrap();
-        assert_eq!(command.arguments[2..4], ["-W", minutes]);
+        let lines = SUMMIT.directives(&AllocationRequest { walltime, ..request() }).unwrap();
+        assert!(lines.to_string().contains(&format!("#BSUB -W {minutes}\n")), "{lines}");
     }
 }
 
@@ -90,31 +93,35 @@ fn an_allocation_of_a_minute_is_submitted_without_a_warning() {
             warn_before: Some(Duration::from_secs(lead)),
             ..request()
         };
-        let command = SUMMIT.submit(&request).unwrap().to_string();
-        assert_eq!(command.contains(" -wt 1 -wa URG "), warned, "{command}");
-        assert_eq!(command.contains(" -wt "), warned, "{command}");
+        let lines = SUMMIT.directives(&request).unwrap().to_string();
+        assert_eq!(lines.contains("#BSUB -wt 1\n#BSUB -wa URG\n"), warned, "{lines}");
+        assert_eq!(lines.contains(" -wt "), warned, "{lines}");
     }
 }
 
 #[test]
 fn a_variable_of_the_user_cannot_hide_the_id() {
     let command = SUMMIT.submit(&request()).unwrap();
-    assert_eq!(command.unset, ["BSUB_QUIET", "BSUB_QUIET2"]);
+    for name in ["BSUB_QUIET", "BSUB_QUIET2", "LSB_JOBID", "LSB_DJOB_HOSTFILE"] {
+        assert!(command.unsets(name), "{name}");
+    }
+    assert!(!command.unsets("LSF_ENVDIR"));
+    assert_eq!(SUMMIT.script().requeue, format!("exit {REQUEUE_EXIT_CODE}"));
 }
 
 #[test]
 fn what_lsf_cannot_do_is_refused() {
     let qos = AllocationRequest { qos: Some("debug".to_owned()), ..request() };
-    let error = SUMMIT.submit(&qos).unwrap_err().to_string();
+    let error = SUMMIT.directives(&qos).unwrap_err().to_string();
     assert!(error.contains("`lsf` has no quality of service"), "{error}");
     let late = AllocationRequest {
         walltime: Duration::from_secs(120),
         warn_before: Some(Duration::from_secs(61)),
         ..request()
     };
-    assert!(SUMMIT.submit(&late).unwrap_err().to_string().contains("`61s`"));
+    assert!(SUMMIT.directives(&late).unwrap_err().to_string().contains("`61s`"));
     let nodes = NonZeroU32::MAX;
-    assert!(generic(2).submit(&AllocationRequest { nodes, ..request() }).is_err());
+    assert!(generic(2).directives(&AllocationRequest { nodes, ..request() }).is_err());
 }
 
 #[test]

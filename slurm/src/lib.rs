@@ -10,8 +10,8 @@ mod status;
 mod walltime;
 
 use thresher_site::batch::{
-    AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, ID_PLACEHOLDER,
-    Inside, Listed, ParseError, RequestError, Rerun,
+    AllocationId, AllocationRequest, AllocationState, BatchSystem, CommandLine, Directives,
+    ID_PLACEHOLDER, Inside, Listed, ParseError, RequestError, Rerun, ScriptParts,
 };
 
 pub use hostlist::expand_hostlist;
@@ -23,6 +23,26 @@ const WARNING_SIGNAL: &str = "USR1";
 
 /// Slurm stores the lead time in 16 bits.
 const WARNING_SECONDS_MAX: u64 = 65_535;
+
+/// Variables that `sbatch` must not inherit: those of an allocation around it would reach the new
+/// one, where `srun` obeys them (`SLURM_CPU_BIND`, `SLURM_MEM_PER_CPU`), and those that override a
+/// directive.
+const NOT_INHERITED: &[&str] = &[
+    "SLURM_*",
+    "SBATCH_JOB_NAME",
+    "SBATCH_TIMELIMIT",
+    "SBATCH_SIGNAL",
+    "SBATCH_OUTPUT",
+    "SBATCH_ERROR",
+    "SBATCH_OPEN_MODE",
+    "SBATCH_REQUEUE",
+    "SBATCH_NO_REQUEUE",
+    "SBATCH_ARRAY_INX",
+    "SBATCH_WAIT",
+];
+
+/// Variables with which `sbatch` finds its cluster.
+const KEPT: &[&str] = &["SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"];
 
 /// The adapter for Slurm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,32 +67,47 @@ impl BatchSystem for Slurm {
         "slurm"
     }
 
-    fn submit(&self, request: &AllocationRequest) -> Result<CommandLine, RequestError> {
+    fn directives(&self, request: &AllocationRequest) -> Result<Directives, RequestError> {
         request.check()?;
         let constraint = (!request.features.is_empty()).then(|| request.features.join("&"));
-        let mut command = CommandLine::new("sbatch")
-            .argument("--parsable")
-            .long("job-name", Some(&request.name))
-            .long("nodes", Some(request.nodes))
-            .long("time", Some(print_walltime(request.walltime)))
-            .long("partition", request.queue.as_ref())
-            .long("account", request.account.as_ref())
-            .long("qos", request.qos.as_ref())
-            .long("reservation", request.reservation.as_ref())
-            .long("constraint", constraint)
-            .long("signal", warning(request)?)
-            .long("output", request.output.as_deref().map(file_pattern))
-            .long("error", request.errors.as_deref().map(file_pattern))
+        Directives::new("#SBATCH")
+            .long("job-name", Some(&request.name))?
+            .long("nodes", Some(request.nodes))?
+            .long("time", Some(print_walltime(request.walltime)))?
+            .long("partition", request.queue.as_ref())?
+            .long("account", request.account.as_ref())?
+            .long("qos", request.qos.as_ref())?
+            .long("reservation", request.reservation.as_ref())?
+            .long("constraint", constraint)?
+            .long("signal", warning(request)?)?
+            .long("output", request.output.as_deref().map(file_pattern))?
+            .long("error", request.errors.as_deref().map(file_pattern))?
             // Without this, the second run of a requeued script overwrites the output of the first.
-            .argument("--open-mode=append")
-            .argument(match request.rerun {
+            .long("open-mode", Some("append"))?
+            .line([match request.rerun {
                 Rerun::Allowed => "--requeue",
                 Rerun::Forbidden => "--no-requeue",
-            })
+            }])?
+            .further(&request.extra)
+    }
+
+    fn submit(&self, request: &AllocationRequest) -> Result<CommandLine, RequestError> {
+        let command =
+            CommandLine { unset: NOT_INHERITED, keep: KEPT, ..CommandLine::new("sbatch") };
+        let command = command
+            .argument("--parsable")
             // With `afterok`, an allocation would never start after one that its walltime ended.
             .long("dependency", request.after.as_ref().map(|id| format!("afterany:{id}")));
-        command.arguments.extend_from_slice(&request.extra);
         Ok(command.argument(request.script_argument()?))
+    }
+
+    fn script(&self) -> ScriptParts {
+        ScriptParts {
+            surroundings: "id=${SLURM_JOB_ID:-}\n",
+            requeue: "scontrol requeue \"$SLURM_JOB_ID\"",
+            asking: "",
+            own_log: None,
+        }
     }
 
     /// `--parsable` prints `4711`, or `4711;cluster` in a federation, where ids are unique too. A
@@ -100,6 +135,16 @@ impl BatchSystem for Slurm {
         status::forgets(line)
     }
 
+    fn advice(&self, failure: &str) -> Option<&'static str> {
+        // `sacct` fails like this if the site runs no database, or if it does not answer.
+        let database = ["accounting storage is disabled", "slurm_persist_conn", "slurmdbd"];
+        let about = database.iter().any(|part| failure.contains(part));
+        (self.records == Records::Accounting && about).then_some(
+            "`records` of the site is `accounting`, which needs Slurm's database; with `queue`, \
+             `squeue` is asked",
+        )
+    }
+
     fn find(&self, name: &str) -> CommandLine {
         status::find(name)
     }
@@ -118,9 +163,10 @@ impl BatchSystem for Slurm {
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Option<Inside>, ParseError> {
         let Some(id) = variable("SLURM_JOB_ID") else { return Ok(None) };
-        let number = |name, what| match variable(name) {
+        // Some versions and prologues set variables to nothing, which means the same as not at all.
+        let number = |name, what| match variable(name).filter(|text| !text.trim().is_empty()) {
             None => Ok(None),
-            Some(text) => match text.parse::<u64>() {
+            Some(text) => match text.trim().parse::<u64>() {
                 Ok(number) => Ok(Some(number)),
                 Err(_) => Err(ParseError::bad(what, &text)),
             },

@@ -38,14 +38,16 @@ fn request() -> AllocationRequest {
 #[test]
 fn a_bare_request_names_only_what_must_be_named() {
     assert_eq!(
-        QUEUE.submit(&request()).unwrap().to_string(),
-        "sbatch --parsable --job-name=crawl --nodes=92 --time=06:00:00 --open-mode=append \
-         --no-requeue /run/job.sh"
+        QUEUE.directives(&request()).unwrap().to_string(),
+        "#SBATCH --job-name=crawl\n#SBATCH --nodes=92\n#SBATCH --time=06:00:00\n\
+         #SBATCH --open-mode=append\n#SBATCH --no-requeue\n"
     );
+    let command = QUEUE.submit(&request()).unwrap();
+    assert_eq!(command.to_string(), "sbatch --parsable /run/job.sh");
 }
 
 #[test]
-fn a_full_request_names_everything_and_ends_with_the_script() {
+fn a_full_request_names_everything() {
     let full = AllocationRequest {
         queue: Some("batch".to_owned()),
         account: Some("ABC123".to_owned()),
@@ -60,22 +62,49 @@ fn a_full_request_names_everything_and_ends_with_the_script() {
         extra: vec!["-S".to_owned(), "0".to_owned()],
         ..request()
     };
+    let expected = "--job-name=crawl --nodes=92 --time=06:00:00 --partition=batch \
+         --account=ABC123 --qos=normal --reservation=hackathon \"--constraint=nvme&gpu\" \
+         --signal=B:USR1@300 --output=/out/100%%/%j.out --error=/out/%j.err --open-mode=append \
+         --requeue";
+    let mut lines: Vec<String> = expected.split(' ').map(str::to_owned).collect();
+    lines.push("-S 0".to_owned());
+    let expected: String = lines.iter().map(|line| format!("#SBATCH {line}\n")).collect();
+    assert_eq!(QUEUE.directives(&full).unwrap().to_string(), expected);
     assert_eq!(
         QUEUE.submit(&full).unwrap().to_string(),
-        "sbatch --parsable --job-name=crawl --nodes=92 --time=06:00:00 --partition=batch \
-         --account=ABC123 --qos=normal --reservation=hackathon '--constraint=nvme&gpu' \
-         --signal=B:USR1@300 --output=/out/100%%/%j.out --error=/out/%j.err --open-mode=append \
-         --requeue --dependency=afterany:4711 -S 0 /run/job.sh"
+        "sbatch --parsable --dependency=afterany:4711 /run/job.sh"
     );
+}
+
+#[test]
+fn the_variables_of_an_outer_allocation_do_not_reach_the_new_one() {
+    let command = QUEUE.submit(&request()).unwrap();
+    for name in ["SLURM_MEM_PER_CPU", "SLURM_CPU_BIND", "SLURM_TRES_PER_TASK", "SBATCH_TIMELIMIT"] {
+        assert!(command.unsets(name), "{name}");
+    }
+    for name in ["SLURM_CONF", "SBATCH_ACCOUNT", "PATH"] {
+        assert!(!command.unsets(name), "{name}");
+    }
+}
+
+#[test]
+fn variables_without_a_value_count_as_not_set() {
+    let variable = |name: &str| match name {
+        "SLURM_JOB_ID" => Some("7".to_owned()),
+        "SLURM_JOB_END_TIME" | "SLURM_RESTART_COUNT" => Some(String::new()),
+        _ => None,
+    };
+    let inside = QUEUE.inside(&variable).unwrap().unwrap();
+    assert_eq!((inside.restarts, inside.ends_unix_seconds), (Some(0), None));
 }
 
 #[test]
 fn what_slurm_cannot_do_is_refused() {
     let walltime = Duration::from_secs(200_000);
     let early = Some(Duration::from_secs(70_000));
-    let error = QUEUE.submit(&AllocationRequest { walltime, warn_before: early, ..request() });
+    let error = QUEUE.directives(&AllocationRequest { walltime, warn_before: early, ..request() });
     assert!(error.unwrap_err().to_string().contains("`70000s`"));
-    assert!(QUEUE.submit(&AllocationRequest { name: "a b".to_owned(), ..request() }).is_err());
+    assert!(QUEUE.directives(&AllocationRequest { name: "a b".to_owned(), ..request() }).is_err());
 }
 
 #[test]
@@ -190,6 +219,14 @@ fn a_process_finds_its_allocation_in_a_captured_environment() {
     assert_eq!(inside.restarts, Some(2));
     assert_eq!(inside.time_left(1_749_999_000), Some(Duration::from_secs(1000)));
     assert_eq!(QUEUE.inside(&|_| None), Ok(None));
+}
+
+#[test]
+fn a_site_without_a_database_is_pointed_to_the_key() {
+    let failure = "`sacct …` ended with exit status: 1: Slurm accounting storage is disabled";
+    assert!(ACCOUNTING.advice(failure).is_some_and(|advice| advice.contains("`records`")));
+    assert_eq!(ACCOUNTING.advice("sacct: error: invalid user"), None);
+    assert_eq!(QUEUE.advice(failure), None);
 }
 
 #[test]

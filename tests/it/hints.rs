@@ -153,6 +153,10 @@ const FOLLOWED: &[(&str, By)] = &[
     ("the job writes a dataset card", Test("a_readme_that_no_job_wrote_is_not_replaced")),
     ("Made from manifest.json; `thresher", Nothing("the head of a card, not a hint")),
     ("`thresher verify` counts it again", Nothing("the text of a card, not a hint")),
+    (
+        "and the batch system would hold it at the next",
+        Nothing("a unit test starts an allocation twenty times; others follow `thresher resume`"),
+    ),
     ("an upload is left behind", Nothing("needs S3: tests/s3/run")),
     ("your own: `thresher train classifier`", Nothing("a test of `train` makes such a model")),
 ];
@@ -173,7 +177,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Returns the string literals that have a hint with a command of this program.
 fn hints() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    for folder in ["coordinator", "worker", "proto", "slurm", "lsf"] {
+    for folder in ["coordinator", "worker", "proto", "slurm", "lsf", "pbs", "flux"] {
         sources(&root().join(folder), &mut files);
     }
     let literal = Regex::new(r#"(?s)"((?:[^"\\]|\\.)*)""#).unwrap();

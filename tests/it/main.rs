@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there is a failure of the test")]
 
 mod alias;
+mod any_system;
 mod buckets;
 mod faults;
 mod hints;

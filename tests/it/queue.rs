@@ -172,7 +172,15 @@ fn invalid_requests_are_refused_before_a_script_is_shown() {
     }
     let lsf = ["--site", "summit", "-A", "X", "-N", "922", "-t", "1-0", "-q", "batch", "--dry-run"];
     let said = queue.thresher("submit", &lsf);
-    assert!(said.out.contains("\n# bsub -J test -W 24:00 "), "{}{}", said.out, said.err);
+    let parts = ["\n#BSUB -W 24:00\n", "\n#BSUB -nnodes 922\n", "\n# bsub /"];
+    let fine = parts.iter().all(|part| said.out.contains(part));
+    assert!(fine && said.out.starts_with("#!/bin/bash\n#BSUB "), "{}{}", said.out, said.err);
+    // Only the first command of a chain is without a dependency.
+    let flux = ["--site", "generic-flux", "-N", "2", "-t", "1h", "--chain", "2", "--dry-run"];
+    let said = queue.thresher("submit", &flux);
+    let parts =
+        ["\n# flux: --nodes=2\n", "\n# flux batch /", "\n# flux batch --dependency=afterany:"];
+    assert!(parts.iter().all(|part| said.out.contains(part)), "{}{}", said.out, said.err);
 }
 
 const SILENT: &str = "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1";
@@ -274,4 +282,41 @@ fn states_that_are_not_running_are_shown_as_such() {
     assert!(said.row("1").starts_with("1 suspended 1 1 "), "{}", said.out);
     assert!(said.row("2").starts_with("2 held 1 0 "), "{}", said.out);
     assert!(!said.out.contains("walltime left"), "{}", said.out);
+}
+
+#[test]
+fn accounting_that_is_switched_off_is_shown_with_the_key_of_the_site() {
+    let queue = Queue::new();
+    let said = queue.submit(&["--set", "records=accounting"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    queue.program("sacct", "echo; echo 'Slurm accounting storage is disabled' >&2; exit 1");
+    let said = queue.thresher("status", &[]);
+    let parts = ["Slurm accounting storage is disabled", "`records` of the site is `accounting`"];
+    assert!(parts.iter().all(|part| said.out.contains(part)), "{}{}", said.out, said.err);
+}
+
+#[test]
+fn variables_of_an_outer_allocation_do_not_reach_the_submitting_command() {
+    let queue = Queue::new();
+    queue.program("sbatch", "env >>\"$0.said\"; echo 1");
+    let mut command: Command = thresher();
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", queue.folder.path().display()));
+    for name in ["SLURM_MEM_PER_CPU", "SLURM_CPU_BIND", "SLURM_TRES_PER_TASK", "SBATCH_TIMELIMIT"] {
+        command.env(name, "7");
+    }
+    command.env("SLURM_CONF", "/etc/conf").env("SBATCH_ACCOUNT", "mine");
+    command.args(["submit", "--site", "generic-slurm", "-N", "1", "-t", "1h"]).arg(&queue.job);
+    assert!(output(&mut command).status.success());
+    let seen = queue.said("sbatch");
+    for (name, expected) in [
+        ("SLURM_MEM_PER_CPU=", false),
+        ("SLURM_CPU_BIND=", false),
+        ("SLURM_TRES_PER_TASK=", false),
+        ("SBATCH_TIMELIMIT=", false),
+        ("SLURM_CONF=/etc/conf", true),
+        ("SBATCH_ACCOUNT=mine", true),
+    ] {
+        assert_eq!(seen.contains(name), expected, "{name}: {seen}");
+    }
 }

@@ -19,6 +19,8 @@ use thresher_coordinator::figures::Pace;
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// Number of allocations that are shown, the latest ones.
 const SHOWN: usize = 20;
+/// Longest error of the batch system that is shown.
+const ERROR_CHARS_MAX: usize = 600;
 const MILLIS_PER_HOUR: f64 = 3_600_000.0;
 
 /// What `status` adds about allocations.
@@ -162,8 +164,8 @@ impl Allocations {
             text += &node_hours.text();
         }
         if !self.query_error.is_empty() {
-            let first = self.query_error.lines().next().unwrap_or_default();
-            text += &format!("the batch system did not answer: {first}\n");
+            text +=
+                &format!("the batch system did not answer: {}\n", on_one_line(&self.query_error));
         }
         text
     }
@@ -183,6 +185,16 @@ impl Allocations {
             }
         }
         Some(text + "\n")
+    }
+}
+
+/// Returns an error on one line, because batch systems say the reason on any of several.
+fn on_one_line(error: &str) -> String {
+    let lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
+    let joined = lines.collect::<Vec<_>>().join("; ");
+    match joined.char_indices().nth(ERROR_CHARS_MAX) {
+        None => joined,
+        Some((end, _)) => format!("{}…", &joined[..end]),
     }
 }
 
@@ -310,6 +322,18 @@ mod tests {
         for phase in [Phase::Ended, Phase::Suspended, Phase::Unreachable] {
             assert_eq!(shown(row_of(phase)).time_left(&status(10_000)), None, "{phase:?}");
         }
+    }
+
+    #[test]
+    fn every_line_of_the_batch_systems_error_is_shown() {
+        let mut silent = shown(row_of(Phase::Unknown));
+        silent.query_error =
+            "`sacct` ended with exit status: 1: \nstorage is disabled\nhint: `records`".to_owned();
+        let expected = "did not answer: `sacct` ended with exit status: 1:; storage is disabled; \
+                        hint: `records`\n";
+        assert!(silent.text().ends_with(expected), "{}", silent.text());
+        silent.query_error = "é".repeat(10_000);
+        assert!(silent.text().len() < 2000);
     }
 
     #[test]

@@ -169,7 +169,7 @@ mod tests {
     /// Returns the texts in backticks that start with this program's name, in all shipped files.
     fn named_commands() -> Vec<String> {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut folders: Vec<_> = ["coordinator", "worker", "proto", "slurm", "lsf"]
+        let mut folders: Vec<_> = ["coordinator", "worker", "proto", "slurm", "lsf", "pbs", "flux"]
             .map(|folder| root.join(folder))
             .into();
         let mut commands = Vec::new();

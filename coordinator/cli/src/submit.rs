@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use thresher_proto::pb::{JobState, StatusResponse};
 use thresher_site::batch::AllocationId;
-use thresher_site::{Chain, SiteProfile, System, Wish};
+use thresher_site::{Chain, SiteProfile, Wish};
 
 use super::allocations::ask_states;
 use super::connection::{Reached, block_on, reach};
@@ -57,7 +57,7 @@ pub(super) struct SubmitArgs {
     /// Partition or queue
     #[arg(short = 'p', long, value_name = "NAME")]
     queue: Option<String>,
-    /// Quality of service (on LSF: the queue)
+    /// Quality of service (on LSF, PBS and Flux: the queue)
     #[arg(short = 'q', long, value_name = "NAME")]
     qos: Option<String>,
     /// Set any key of the site for this job, with precedence over its profile and the job file's
@@ -113,8 +113,9 @@ pub(super) struct ResumeArgs {
 pub(super) fn submit(args: &SubmitArgs) -> anyhow::Result<ExitCode> {
     let job = load_whole_job(&args.job, args.output.as_deref())?;
     let state = choose_state(args.state.as_deref(), &job)?;
-    let site = site(args)?;
+    let mut site = site(args)?;
     let wish = Wish { nodes: args.nodes, walltime: args.walltime, allocations: args.chain };
+    site.choose_queue(wish);
     site.check(wish)?;
     let thresher = std::env::current_exe().context("failed to find this program's own file")?;
     let gang = gang_program(&thresher);
@@ -181,14 +182,15 @@ fn site(args: &SubmitArgs) -> anyhow::Result<SiteProfile> {
     if let Some(queue) = &args.queue {
         site.queue.clone_from(queue);
     }
-    match (&args.qos, site.system, &args.queue) {
-        (Some(qos), System::Lsf, Some(queue)) if qos != queue => bail!(
-            "`-p {queue}` and `-q {qos}` both name the queue, because the system is LSF\nhint: use \
-             only one of them"
+    match (&args.qos, site.system.has_qos(), &args.queue) {
+        (Some(qos), false, Some(queue)) if qos != queue => bail!(
+            "`-p {queue}` and `-q {qos}` both name the queue, because the system is {}\nhint: use \
+             only one of them",
+            site.system.title()
         ),
-        // On LSF `-q` is the queue.
-        (Some(qos), System::Lsf, _) => site.queue.clone_from(qos),
-        (Some(qos), System::Slurm, _) => site.qos.clone_from(qos),
+        // There `-q` is the queue.
+        (Some(qos), false, _) => site.queue.clone_from(qos),
+        (Some(qos), true, _) => site.qos.clone_from(qos),
         (None, _, _) => {}
     }
     if site.chain == Chain::Requeue && args.chain > 1 {

@@ -42,9 +42,9 @@ fn read(
 ) -> Answer {
     let mut states = States::new();
     let mut unreadable = None;
-    // Line by line: one that cannot be read, such as a notice of the site, spoils no other.
-    for line in output.out.lines().filter(|line| !system.forgets(line)) {
-        match system.parse_status(line) {
+    // Row by row: one that cannot be read, such as a notice of the site, spoils no other.
+    for row in system.rows(&output.out).iter().filter(|row| !system.forgets(row)) {
+        match system.parse_status(row) {
             Ok(rows) => states.extend(rows.into_iter().map(|(id, state)| (id.to_string(), state))),
             Err(error) => unreadable = unreadable.or(Some(error.to_string())),
         }
@@ -55,7 +55,13 @@ fn read(
         Some(_) => complaints.all(|line| system.forgets(line)),
         None => output.out.lines().any(|line| system.forgets(line)),
     };
-    let failure = failure.filter(|_| !only_forgotten).map(|failure| failure.to_string());
+    let failure = failure.filter(|_| !only_forgotten).map(|failure| {
+        let failure = failure.to_string();
+        match system.advice(&failure) {
+            Some(advice) => format!("{failure}\nhint: {advice}"),
+            None => failure,
+        }
+    });
     Answer { states, error: failure.or(unreadable).filter(|_| missing) }
 }
 
@@ -70,6 +76,8 @@ mod tests {
 
     const LSF: &str = "generic-lsf";
     const SLURM: &str = "generic-slurm";
+    const PBS: &str = "generic-pbs";
+    const FLUX: &str = "generic-flux";
 
     /// Returns what is made of the answer of a command for the ids 7 and 8.
     fn answer(site: &str, out: &str, errors: &str, code: u8) -> Answer {
@@ -98,7 +106,17 @@ mod tests {
         type Case<'a> = (&'a str, &'a str, &'a str, u8, &'a [&'a str], Option<&'a str>);
         let unreachable = "Cannot connect to LSF. Please wait ...\n";
         let invalid = "slurm_load_jobs error: Invalid job id specified\n";
-        let cases: [Case<'_>; 10] = [
+        let pbs = |state: &str| {
+            format!(
+                "notice\n{{\"Jobs\":{{\"8\":{{\"job_state\":\"?\"}},\"7\":{{\"job_state\":\"{state}\"}}}}}}"
+            )
+        };
+        let flux = "f7|RUN||16|2|60.0|1.0|||[]|\n";
+        let cases: [Case<'_>; 14] = [
+            (PBS, &pbs("R"), "", 0, &["7"], Some("`?`")),
+            (PBS, "", "qstat: Unknown Job Id 7\nqstat: Unknown Job Id 8\n", 153, &[], None),
+            (PBS, "", "qstat: cannot connect to server pbs1\n", 255, &[], Some("cannot connect")),
+            (FLUX, flux, "flux-jobs: ERROR: JobID f8 unknown\n", 1, &["f7"], None),
             (LSF, row, "Job <8> is not found\n", 255, &["7"], None),
             (LSF, &format!("{row}Job <8> is not found\n"), "", 255, &["7"], None),
             (LSF, "", "Job <7> is not found\nJob <8> is not found\n", 255, &[], None),

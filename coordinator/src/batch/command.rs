@@ -85,8 +85,10 @@ async fn to_its_end(line: &CommandLine, command: &str) -> Result<Output, Command
         })?,
     };
     let mut child = tokio::process::Command::new(line.program);
-    for name in line.unset {
-        child.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| line.unsets(name)) {
+            child.env_remove(name);
+        }
     }
     let mut child = child
         .args(&line.arguments)

@@ -9,6 +9,7 @@ use thresher_site::batch::{AllocationId, AllocationState};
 
 use super::ask::States;
 use super::records::{Record, Stamped, Submission};
+use super::systems::batch_system;
 
 /// Shortest duration of a run that counts as one without progress although it was killed before its
 /// end.
@@ -326,6 +327,15 @@ impl History {
         }
         if let Some(why) = &allocation.withdrawn {
             return StartDecision::Stop(why.clone());
+        }
+        let starts_max = self.submission.as_ref().and_then(|s| batch_system(&s.site).starts_max());
+        if let Some(most) = starts_max
+            && allocation.runs.len() as u64 >= u64::from(most)
+        {
+            return StartDecision::Skip(format!(
+                "it was started {most} times before, and the batch system would hold it at the next \
+                 start; `thresher resume` submits another one"
+            ));
         }
         if self.held_since(allocation.submitted) {
             let hint = "it was drained by hand; run `thresher resume` to resume it";

@@ -12,6 +12,8 @@ pub(super) fn launch_words(site: &SiteProfile, nodes: u32) -> Vec<String> {
         Launcher::Srun => srun(site, nodes),
         Launcher::Jsrun => jsrun(site, nodes),
         Launcher::Mpirun => mpirun(nodes),
+        Launcher::Mpiexec => mpiexec(nodes),
+        Launcher::FluxRun => flux_run(nodes),
     };
     words.extend_from_slice(&site.launch_options);
     words
@@ -20,11 +22,15 @@ pub(super) fn launch_words(site: &SiteProfile, nodes: u32) -> Vec<String> {
 /// Returns the program and its arguments for some of the hosts: the script adds their number and
 /// names. Empty if the launcher cannot choose hosts, or the batch system removes lost ones.
 pub(super) fn launch_on_words(site: &SiteProfile) -> Vec<String> {
-    let mut words = match site.launcher {
-        Launcher::Srun | Launcher::Jsrun => return Vec::new(),
-        Launcher::Mpirun => vec!["mpirun".to_owned()],
+    let mut words: Vec<String> = match site.launcher {
+        Launcher::Srun | Launcher::Jsrun | Launcher::FluxRun => return Vec::new(),
+        Launcher::Mpirun => {
+            std::iter::once("mpirun").chain(MPIRUN_OPTIONS).map(str::to_owned).collect()
+        }
+        Launcher::Mpiexec => {
+            std::iter::once("mpiexec").chain(MPIEXEC_OPTIONS).map(str::to_owned).collect()
+        }
     };
-    words.extend(MPIRUN_OPTIONS.map(str::to_owned));
     words.extend_from_slice(&site.launch_options);
     words
 }
@@ -32,6 +38,10 @@ pub(super) fn launch_on_words(site: &SiteProfile) -> Vec<String> {
 /// With `--enable-recovery`, the death of one process does not end all.
 const MPIRUN_OPTIONS: [&str; 5] =
     ["--map-by", "ppr:1:node", "--bind-to", "none", "--enable-recovery"];
+
+/// Options of PALS: a process that fails does not end all, and `bash` is not copied to the nodes.
+const MPIEXEC_OPTIONS: [&str; 6] =
+    ["--ppn", "1", "--cpu-bind", "none", "--no-abort-on-failure", "--no-transfer"];
 
 fn srun(site: &SiteProfile, nodes: u32) -> Vec<String> {
     let mut words =
@@ -73,6 +83,27 @@ fn mpirun(nodes: u32) -> Vec<String> {
     ["mpirun", "-n", &nodes].into_iter().chain(MPIRUN_OPTIONS).map(str::to_owned).collect()
 }
 
+fn mpiexec(nodes: u32) -> Vec<String> {
+    let nodes = nodes.to_string();
+    ["mpiexec", "-n", &nodes].into_iter().chain(MPIEXEC_OPTIONS).map(str::to_owned).collect()
+}
+
+/// Requests one core on each node, so that steps for gang units find others; the worker uses all,
+/// because nothing is bound.
+fn flux_run(nodes: u32) -> Vec<String> {
+    let (nodes, tasks) = (format!("--nodes={nodes}"), format!("--ntasks={nodes}"));
+    let words = ["flux", "run", &nodes, &tasks, "--cores-per-task=1"];
+    // The end of a worker does not end the others; without a limit of its own the job lasts as long
+    // as the instance.
+    let rest = [
+        "--setopt=exit-timeout=none",
+        "--setopt=cpu-affinity=off",
+        "--setopt=gpu-affinity=off",
+        "--setopt=pmi=none",
+    ];
+    words.into_iter().chain(rest).map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,10 +127,19 @@ mod tests {
             words("generic-lsf", "[site]\nlaunch_options = [\"--oversubscribe\"]"),
             "mpirun -n 92 --map-by ppr:1:node --bind-to none --enable-recovery --oversubscribe"
         );
+        assert_eq!(
+            words("aurora", ""),
+            "mpiexec -n 92 --ppn 1 --cpu-bind none --no-abort-on-failure --no-transfer"
+        );
+        assert_eq!(
+            words("el-capitan", ""),
+            "flux run --nodes=92 --ntasks=92 --cores-per-task=1 --setopt=exit-timeout=none \
+             --setopt=cpu-affinity=off --setopt=gpu-affinity=off --setopt=pmi=none"
+        );
     }
 
     #[test]
-    fn only_mpirun_is_called_for_some_of_the_hosts() {
+    fn launchers_that_end_with_a_host_are_called_for_the_others() {
         let on = |site: &str, job: &str| {
             launch_on_words(&SiteProfile::choose(site, job).unwrap()).join(" ")
         };
@@ -107,6 +147,12 @@ mod tests {
             on("generic-lsf", "[site]\nlaunch_options = [\"--oversubscribe\"]"),
             "mpirun --map-by ppr:1:node --bind-to none --enable-recovery --oversubscribe"
         );
-        assert_eq!((on("frontier", ""), on("summit", "")), (String::new(), String::new()));
+        assert_eq!(
+            on("polaris", ""),
+            "mpiexec --ppn 1 --cpu-bind none --no-abort-on-failure --no-transfer"
+        );
+        for site in ["frontier", "summit", "el-capitan"] {
+            assert_eq!(on(site, ""), "", "{site}");
+        }
     }
 }

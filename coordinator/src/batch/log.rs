@@ -48,16 +48,28 @@ pub(super) fn log_path(state: &Path, id: &str) -> PathBuf {
     state.join("logs").join(format!("allocation-{id}.log"))
 }
 
-/// Returns the path of the file that LSF writes by itself.
-pub(super) fn lsf_log_path(state: &Path, id: &str) -> PathBuf {
-    state.join("logs").join(format!("allocation-{id}.lsf.log"))
+/// Returns the path of the file of this name that a batch system writes by itself; that of the
+/// folder, with a `/` at its end, if the name is empty.
+pub(super) fn own_log_path(state: &Path, name: &str) -> PathBuf {
+    state.join("logs").join(name)
+}
+
+/// Returns the paths of the files that batch systems write by themselves: LSF, PBS and Flux.
+fn own_logs(state: &Path, id: &str) -> [PathBuf; 3] {
+    let of_flux = id.replacen('f', "ƒ", 1);
+    [
+        format!("allocation-{id}.lsf.log"),
+        format!("{id}.OU"),
+        format!("allocation-{of_flux}.flux.log"),
+    ]
+    .map(|name| own_log_path(state, &name))
 }
 
 /// Returns where to look for the cause of an end, and the cause itself if the log shows it; empty
 /// if there is no log.
 pub fn cause_in_log(state: &Path, id: &str) -> String {
     let mut first = None;
-    for path in [log_path(state, id), lsf_log_path(state, id)] {
+    for path in std::iter::once(log_path(state, id)).chain(own_logs(state, id)) {
         let text = match read_log_end(&path, MAX_READ_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -184,7 +196,11 @@ The output (if any) follows:
         }
         let state = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(state.path().join("logs")).unwrap();
-        std::fs::write(lsf_log_path(state.path(), "7"), format!("{REPORT}{printed}")).unwrap();
+        std::fs::write(
+            own_log_path(state.path(), "allocation-7.lsf.log"),
+            format!("{REPORT}{printed}"),
+        )
+        .unwrap();
         assert!(cause_in_log(state.path(), "7").starts_with("`mpirun was unable to reach n3`"));
         std::fs::write(log_path(state.path(), "7"), "error: no keys\n").unwrap();
         assert!(cause_in_log(state.path(), "7").starts_with("`no keys`"), "the log comes first");

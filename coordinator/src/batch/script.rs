@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use thresher_site::batch::shell_quoted;
-use thresher_site::{SiteProfile, System};
+use thresher_site::SiteProfile;
+use thresher_site::batch::{Directives, ScriptParts, shell_quoted};
 
 use super::launcher::{launch_on_words, launch_words};
 
@@ -30,6 +30,10 @@ pub(super) struct ScriptValues<'a> {
     pub job: &'a Path,
     /// The program, which is coordinator and worker.
     pub thresher: &'a Path,
+    /// The lines that request an allocation.
+    pub directives: &'a Directives,
+    /// What the script has to know of the batch system.
+    pub parts: ScriptParts,
 }
 
 /// Why a script cannot be rendered.
@@ -54,10 +58,11 @@ pub(super) enum ScriptError {
 /// Renders the whole script.
 pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
     let ScriptValues { job_name, site, nodes, .. } = values;
+    // Flux requires its directives in one block, and all systems read them before any command.
     let mut text = format!(
-        "#!/bin/bash\n# Runs the Thresher job `{job_name}` on {nodes} nodes of `{}`. Written by \
+        "#!/bin/bash\n{}\n# Runs the Thresher job `{job_name}` on {nodes} nodes of `{}`. Written by \
          `thresher submit`.\n\n",
-        site.name
+        values.directives, site.name
     );
     let paths = [
         ("state", values.state),
@@ -74,7 +79,7 @@ pub(super) fn render(values: &ScriptValues<'_>) -> Result<String, ScriptError> {
     text += &format!("worker_options=({})\n", words(&worker_options(values)?));
     text += &format!("launch=({})\n", words(&launch_words(site, *nodes)));
     text += &format!("launch_on=({})\n", words(&launch_on_words(site)));
-    text += &of_system(site.system);
+    text += &of_system(values.parts);
     text += &environment(site)?;
     text.push('\n');
     text += BODY;
@@ -111,18 +116,15 @@ pub fn gang_program(thresher: &Path) -> PathBuf {
 }
 
 /// Returns the id of the allocation, the log that the script writes itself, if the batch system
-/// writes only at the end, and the function with which it asks to be run again under the same id.
-fn of_system(system: System) -> String {
-    match system {
-        System::Slurm => "id=${SLURM_JOB_ID:-}\nlog=''\n\
-             requeue() { scontrol requeue \"$SLURM_JOB_ID\"; }\n"
-            .to_owned(),
-        System::Lsf => format!(
-            "id=${{LSB_JOBID:-}}\nlog=$state/logs/allocation-$id.log\n\
-             requeue() {{ exit {}; }}\n",
-            thresher_lsf::REQUEUE_EXIT_CODE
-        ),
-    }
+/// has a file of its own, how the script asks about its allocation, and how it is run again.
+fn of_system(parts: ScriptParts) -> String {
+    let ScriptParts { surroundings, requeue, asking, own_log } = parts;
+    let log = if own_log.is_some() { "$state/logs/allocation-$id.log" } else { "''" };
+    let asking = if asking.is_empty() { String::new() } else { format!("{asking} ") };
+    format!(
+        "{surroundings}log={log}\nthresher_asks() {{ {asking}\"$thresher\" \"$@\"; }}\n\
+         requeue() {{ {requeue}; }}\n"
+    )
 }
 
 fn environment(site: &SiteProfile) -> Result<String, ScriptError> {

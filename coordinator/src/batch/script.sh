@@ -103,7 +103,8 @@ work() {
             trap "rm -f '$copy'" EXIT
         fi
     fi
-    trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT USR1 USR2 URG
+    trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' \
+        TERM INT HUP USR1 USR2 URG
     end_left_behind
     while [ -z "$stopped" ]; do
         began=$SECONDS
@@ -153,7 +154,7 @@ choose_hosts() {
 launch_all() {
     local early=0 calls=0 worked='' began
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM
-    trap 'stopped=yes' INT USR1 USR2 URG
+    trap 'stopped=yes' INT HUP USR1 USR2 URG
     while [ -z "$stopped" ]; do
         began=$SECONDS
         calls=$((calls + 1))
@@ -193,7 +194,7 @@ watch() {
 # The batch system may signal every process of the job.
 wait_and_kill() {
     local left
-    trap '' TERM INT USR1 USR2 URG
+    trap '' TERM INT HUP USR1 USR2 URG
     while left=$(($1 - $(date +%s))) && [ "$left" -gt 0 ]; do
         sleep "$((left < 60 ? left : 60))"
     done
@@ -239,10 +240,10 @@ allocation() {
     # An allocation after this one would fail in the same way.
     if [ -n "$trouble" ]; then
         say "$trouble"
-        "$thresher" allocation begin --state "$state" --trouble "$trouble" >&2
+        thresher_asks allocation begin --state "$state" --trouble "$trouble" >&2
         exit 1
     fi
-    answer=$("$thresher" allocation begin --state "$state") || exit
+    answer=$(thresher_asks allocation begin --state "$state") || exit
     case $answer in
         'run '[0-9]*)
             # shellcheck disable=SC2206
@@ -255,7 +256,7 @@ allocation() {
             exit 0
             ;;
     esac
-    for signal in TERM INT USR1 USR2 URG; do
+    for signal in TERM INT HUP USR1 USR2 URG; do
         # shellcheck disable=SC2064
         trap "drain $signal" "$signal"
     done
@@ -279,7 +280,7 @@ allocation() {
     done
     unwatch
     stop_launcher
-    answer=$("$thresher" allocation end --state "$state" --status "$status" --asked "$asked")
+    answer=$(thresher_asks allocation end --state "$state" --status "$status" --asked "$asked")
     case $answer in
         done) exit 0 ;;
         requeue) requeue ;;

@@ -106,8 +106,9 @@ impl Search<'_> {
             Err(error) => return Err(error.into()),
         };
         let below = format!("{}/", self.state.display());
-        // A line that cannot be read is not one of ours.
-        let listed = out.lines().filter_map(|line| system.parse_find(line).ok()).flatten();
+        // A row that cannot be read is not one of ours.
+        let rows = system.rows(&out);
+        let listed = rows.iter().filter_map(|row| system.parse_find(row).ok()).flatten();
         let ours = listed.filter(|listed| listed.path.contains(&below));
         let mut ids: Vec<AllocationId> = ours
             .map(|listed| listed.id)

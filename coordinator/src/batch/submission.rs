@@ -52,6 +52,10 @@ impl Prepared {
             job: records.next_path(JOB)?,
             script: records.next_path(SCRIPT)?,
         };
+        // All allocations of a chain have one script, so it does not name the one before.
+        let system = batch_system(&submission.site);
+        let directives =
+            system.directives(&request(&submission, state, &submission.job_name, None))?;
         let script_text = render(&ScriptValues {
             job_name: &submission.job_name,
             site: &submission.site,
@@ -60,6 +64,8 @@ impl Prepared {
             script: &submission.script,
             job: &submission.job,
             thresher,
+            directives: &directives,
+            parts: system.script(),
         })?;
         let job_text = job.resolved();
         Ok(Self { submission, script_text, job_text, state: state.to_owned() })

@@ -3,12 +3,16 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use thresher_flux::Flux;
 use thresher_lsf::{Layout as LsfLayout, Lsf};
-use thresher_site::batch::{AllocationId, AllocationRequest, BatchSystem, ID_PLACEHOLDER, Rerun};
+use thresher_pbs::Pbs;
+use thresher_site::batch::{
+    AllocationId, AllocationRequest, BatchSystem, ID_PLACEHOLDER, Inside, ParseError, Rerun,
+};
 use thresher_site::{Layout, Records, SiteProfile, System};
 use thresher_slurm::{Records as SlurmRecords, Slurm};
 
-use super::log::{log_path, lsf_log_path};
+use super::log::{log_path, own_log_path};
 use super::records::Submission;
 
 /// Largest part of the walltime that the warning may come before the end, as a divisor.
@@ -24,7 +28,22 @@ pub fn batch_system(site: &SiteProfile) -> Box<dyn BatchSystem> {
             },
         }),
         System::Lsf => Box::new(Lsf { layout: lsf_layout(site) }),
+        System::Pbs => Box::new(Pbs),
+        System::Flux => Box::new(Flux),
     }
+}
+
+/// Returns what the environment says of an allocation around this process, of any batch system.
+pub fn inside_any(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Inside>, ParseError> {
+    // What a site sets does not matter here.
+    let slurm = Slurm { records: SlurmRecords::Queue };
+    let lsf = Lsf { layout: LsfLayout::WholeNodes };
+    for system in [&slurm as &dyn BatchSystem, &lsf, &Pbs, &Flux] {
+        if let Some(inside) = system.inside(variable)? {
+            return Ok(Some(inside));
+        }
+    }
+    Ok(None)
 }
 
 fn lsf_layout(site: &SiteProfile) -> LsfLayout {
@@ -46,10 +65,9 @@ pub(super) fn request(
     let site = &submission.site;
     let walltime = submission.walltime();
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let log = match site.system {
-        System::Slurm => log_path(state, ID_PLACEHOLDER),
-        // The script writes the log itself.
-        System::Lsf => lsf_log_path(state, ID_PLACEHOLDER),
+    let log = match batch_system(site).script().own_log {
+        None => log_path(state, ID_PLACEHOLDER),
+        Some(name) => own_log_path(state, name),
     };
     AllocationRequest {
         name: job_name.to_owned(),

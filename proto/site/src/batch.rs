@@ -13,12 +13,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use request::{
-    AllocationRequest, CommandLine, ID_PLACEHOLDER, RequestError, Rerun, shell_quoted,
+    AllocationRequest, CommandLine, Directives, ID_PLACEHOLDER, RequestError, Rerun, shell_quoted,
 };
 pub use state::{AllocationState, Condition, Ending, Inside};
 
 /// Longest id that is accepted.
-const ID_BYTES_MAX: usize = 64;
+const ID_BYTES_MAX: usize = 128;
 // Longest part of the batch system's text that an error repeats.
 const QUOTED_CHARS_MAX: usize = 120;
 
@@ -27,8 +27,16 @@ pub trait BatchSystem: Sync {
     /// Returns the name of the batch system in job files and messages, such as `slurm`.
     fn name(&self) -> &'static str;
 
-    /// Returns the command that requests an allocation, or why this system cannot give such a one.
+    /// Returns the lines at the top of the script that request its allocation, or why this system
+    /// cannot give such a one. `request.after` is not among them: all allocations of a chain have
+    /// one script.
+    fn directives(&self, request: &AllocationRequest) -> Result<Directives, RequestError>;
+
+    /// Returns the command that submits the script, with what its directives cannot say.
     fn submit(&self, request: &AllocationRequest) -> Result<CommandLine, RequestError>;
+
+    /// Returns what the batch script has to know about this system.
+    fn script(&self) -> ScriptParts;
 
     /// Reads the output of the command that submits.
     fn parse_submit(&self, out: &str) -> Result<AllocationId, ParseError>;
@@ -36,7 +44,13 @@ pub trait BatchSystem: Sync {
     /// Returns the command that prints the state of all of `ids`, or `None` if there are none.
     fn status(&self, ids: &[AllocationId]) -> Option<CommandLine>;
 
-    /// Reads the output of that command, in its order, or one line of it. The command may have
+    /// Splits the output of the commands that print states and lists into parts that can be read
+    /// one by one, so that an allocation that cannot be read hides no other.
+    fn rows(&self, out: &str) -> Vec<String> {
+        out.lines().map(str::to_owned).collect()
+    }
+
+    /// Reads the output of that command, in its order, or one row of it. The command may have
     /// failed because of one id, and printed the others. An allocation that is missing from the
     /// output is one that the batch system has forgotten, which does not say how it ended.
     fn parse_status(&self, out: &str) -> Result<Vec<(AllocationId, AllocationState)>, ParseError>;
@@ -45,21 +59,50 @@ pub trait BatchSystem: Sync {
     /// system has no record of an id.
     fn forgets(&self, line: &str) -> bool;
 
+    /// Returns what to do about a status command that failed with this text, if it is about a
+    /// setting of the site's profile.
+    fn advice(&self, _failure: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Returns the command that lists the allocations of this user with this name: for one whose
     /// id the submitting command did not print.
     fn find(&self, name: &str) -> CommandLine;
 
-    /// Reads the output of that command.
+    /// Reads the output of that command, or one row of it.
     fn parse_find(&self, out: &str) -> Result<Vec<Listed>, ParseError>;
 
     /// Returns the command that ends all of `ids`, pending or running, or `None` if there are none.
     fn cancel(&self, ids: &[AllocationId]) -> Option<CommandLine>;
+
+    /// Returns how often a script may start under one id before the system holds its allocation,
+    /// so that it is replaced by another one in time; `None` if there is no such limit.
+    fn starts_max(&self) -> Option<u32> {
+        None
+    }
 
     /// Reads from the environment of a process what allocation it runs in; `None` outside any.
     fn inside(
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Option<Inside>, ParseError>;
+}
+
+/// What differs in the batch script between batch systems, as bash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptParts {
+    /// Lines that set `id`, the id of the allocation, on the node where the script starts and on
+    /// all others. They may export variables that [`BatchSystem::inside`] reads.
+    pub surroundings: &'static str,
+    /// Command that has the script run again: under the same id, or as a new allocation.
+    pub requeue: &'static str,
+    /// Environment, as `NAME=value` words of bash, of a command that asks the batch system about
+    /// this allocation from inside it; empty if it needs none.
+    pub asking: &'static str,
+    /// Name of the file in the log folder that the batch system writes by itself, with
+    /// [`ID_PLACEHOLDER`], while the script appends its output to the log; `None` if the batch
+    /// system does that. An empty name is the folder.
+    pub own_log: Option<&'static str>,
 }
 
 /// An allocation, by the id that its batch system gave it. It is safe in a command line: it never

@@ -41,7 +41,29 @@ pub enum BinError {
     NoAccount { site: String },
 }
 
+/// Value of the key `queue` with which the queue is chosen by the bins.
+const AUTOMATIC: &str = "auto";
+
 impl SiteProfile {
+    /// Chooses the queue if it is `auto`: that of the first bin which grants the wish, or else of
+    /// the first one with this number of nodes, so that [`SiteProfile::check`] can say what is
+    /// missing.
+    pub fn choose_queue(&mut self, wish: Wish) {
+        if self.queue != AUTOMATIC {
+            return;
+        }
+        let holds = |bin: &&Bin| (bin.min_nodes..=bin.max_nodes).contains(&wish.nodes);
+        let grants = |bin: &&Bin| {
+            holds(bin)
+                && bin.qos == self.qos
+                && bin.max_time.0 >= wish.walltime
+                && (bin.chain || wish.allocations == 1)
+        };
+        let chosen = self.bin.iter().find(grants);
+        let chosen = chosen.or_else(|| self.bin.iter().find(holds)).or(self.bin.first());
+        self.queue = chosen.map(|bin| bin.queue.clone()).unwrap_or_default();
+    }
+
     /// Refuses what cannot work, then what the site would not grant.
     pub fn check(&self, wish: Wish) -> Result<(), BinError> {
         self.refuse_conflicts(wish)?;
@@ -170,6 +192,34 @@ mod tests {
         assert_eq!(frontier("queue = \"extended\"").check(wish(64, 24)), Ok(()));
         let generic = SiteProfile::choose("generic-slurm", "").unwrap();
         assert_eq!(generic.check(wish(100_000, 1000)), Ok(()));
+    }
+
+    #[test]
+    fn an_automatic_queue_is_the_first_that_grants_the_wish() {
+        let queue = |wish: Wish| {
+            let job = "[site]\naccount = \"ABC123\"";
+            let mut site = SiteProfile::choose("polaris", job).unwrap();
+            site.choose_queue(wish);
+            let granted = site.check(wish).is_ok();
+            (site.queue, granted)
+        };
+        let chained = Wish { allocations: 2, ..wish(4, 1) };
+        for (wish, name, granted) in [
+            (wish(496, 24), "prod", true),
+            (wish(4, 1), "debug-scaling", true),
+            (wish(4, 72), "preemptable", true),
+            (chained, "preemptable", true),
+            (wish(24, 4), "prod", false),
+            (wish(497, 1), "prod", false),
+        ] {
+            assert_eq!(queue(wish), (name.to_owned(), granted), "{wish:?}");
+        }
+        let mut named = frontier("");
+        named.choose_queue(wish(9000, 99));
+        assert_eq!(named.queue, "batch");
+        let mut none = SiteProfile::choose("generic-pbs", "[site]\nqueue = \"auto\"").unwrap();
+        none.choose_queue(wish(1, 1));
+        assert_eq!(none.queue, "");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! Only what cannot work is refused. Whether a site has a queue or a constraint is for its bins and
 //! for the batch system to decide. Abbreviated long options (`--nod=2`) are not recognised.
 
-use super::{Chain, Launcher, Layout, SiteProfile, System, Wish};
+use super::options::{VALUED_LETTERS, taken};
+use super::{Chain, Layout, SiteProfile, System, Wish};
 
 /// A key whose value cannot work together with the others.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -22,32 +23,15 @@ pub struct Conflict {
     pub hint: String,
 }
 
-/// Options that the program passes to `sbatch` or `bsub` itself.
-struct Taken {
-    /// Names of the options.
-    names: &'static [&'static str],
-    /// How to set them instead.
-    instead: &'static str,
-    /// Whether the program passes them in this submission.
-    given: bool,
-}
-
-const fn taken(names: &'static [&'static str], instead: &'static str, given: bool) -> Taken {
-    Taken { names, instead, given }
-}
-
-/// Short options of `sbatch` that need a value: without one, `sbatch` would read the script as the
-/// value.
-const SBATCH_WITH_VALUE: &str = "AaBbCcDdeFGiJLMmNnopqStwx";
-
 impl SiteProfile {
     /// Refuses what cannot work, after all layers are applied and before the profile is used.
     pub(super) fn refuse_conflicts(&self, wish: Wish) -> Result<(), Conflict> {
         self.refuse_launchers()?;
         self.refuse_numbers()?;
         self.refuse_options(wish)?;
+        self.refuse_what_the_system_lacks()?;
         match self.system {
-            System::Slurm => Ok(()),
+            System::Slurm | System::Pbs | System::Flux => Ok(()),
             System::Lsf => self.refuse_for_lsf(),
         }
     }
@@ -64,30 +48,56 @@ impl SiteProfile {
     }
 
     fn refuse_launchers(&self) -> Result<(), Conflict> {
-        let (value, own) = match (self.launcher, self.system) {
-            (Launcher::Srun, System::Lsf) => ("srun", "jsrun"),
-            (Launcher::Jsrun, System::Slurm) => ("jsrun", "srun"),
-            (Launcher::Mpirun, _)
-            | (Launcher::Srun, System::Slurm)
-            | (Launcher::Jsrun, System::Lsf) => ("", ""),
-        };
         let system = self.system.name();
-        if !value.is_empty() {
+        let fine = self.system.launchers();
+        if !fine.contains(&self.launcher) {
+            let names: Vec<String> = fine.iter().map(|l| format!("`{}`", l.name())).collect();
             let problem = format!("which starts nothing in allocations of `system = \"{system}\"`");
-            let hint = format!("choose `{own}` or `mpirun`, or the other system");
-            return Err(self.conflict("launcher", value, problem, hint));
+            let hint = format!("choose {}, or the other system", names.join(" or "));
+            return Err(self.conflict("launcher", self.launcher.name(), problem, hint));
         }
         let first = self.gang_launcher.split_whitespace().next().unwrap_or_default();
-        let other = match self.system {
-            System::Slurm => "jsrun",
-            System::Lsf => "srun",
+        let first = first.rsplit('/').next().unwrap_or_default();
+        let foreign = match self.system {
+            System::Slurm => first == "jsrun",
+            System::Lsf => first == "srun",
+            System::Pbs | System::Flux => ["srun", "jsrun"].contains(&first),
         };
-        if first.rsplit('/').next() == Some(other) {
-            let problem = format!("but `system = \"{system}\"` has no `{other}`");
+        if foreign {
+            let problem = format!("but `system = \"{system}\"` has no `{first}`");
             let hint = "write the command that starts MPI ranks there, or `\"\"` for none";
             return Err(self.conflict("gang_launcher", &self.gang_launcher, problem, hint));
         }
         Ok(())
+    }
+
+    /// Refuses keys for which the batch system has nothing.
+    fn refuse_what_the_system_lacks(&self) -> Result<(), Conflict> {
+        let title = self.system.title();
+        if !self.qos.is_empty() && !self.system.has_qos() {
+            let hint = "name the queue: `-q NAME`, or `queue` instead of `qos`";
+            return Err(self.conflict("qos", &self.qos, format!("and {title} has none"), hint));
+        }
+        if self.chain == Chain::Requeue && !self.system.requeues() {
+            let problem = format!("but scripts cannot requeue themselves in {title}");
+            return Err(self.conflict("chain", "requeue", problem, "write `dependency`"));
+        }
+        match self.system {
+            System::Pbs if !self.reservation.is_empty() => {
+                let hint = "a reservation is a queue: `-p NAME`";
+                Err(self.conflict(
+                    "reservation",
+                    &self.reservation,
+                    "which PBS has no key for",
+                    hint,
+                ))
+            }
+            System::Flux if !self.reservation.is_empty() => {
+                let hint = "leave it out, or ask the site for the queue of its reserved nodes";
+                Err(self.conflict("reservation", &self.reservation, "and Flux has none", hint))
+            }
+            System::Slurm | System::Lsf | System::Pbs | System::Flux => Ok(()),
+        }
     }
 
     fn refuse_numbers(&self) -> Result<(), Conflict> {
@@ -104,10 +114,6 @@ impl SiteProfile {
     }
 
     fn refuse_for_lsf(&self) -> Result<(), Conflict> {
-        if !self.qos.is_empty() {
-            let hint = "name the queue: `-q NAME`, or `queue` instead of `qos`";
-            return Err(self.conflict("qos", &self.qos, "and LSF has none", hint));
-        }
         if self.layout != Layout::Slots {
             return Ok(());
         }
@@ -128,10 +134,7 @@ impl SiteProfile {
     }
 
     fn refuse_options(&self, wish: Wish) -> Result<(), Conflict> {
-        let command = match self.system {
-            System::Slurm => "sbatch",
-            System::Lsf => "bsub",
-        };
+        let command = self.system.submits_by();
         let conflict = |value: &str, problem: String, hint: &str| {
             Err(self.conflict("submit_options", value, problem, hint))
         };
@@ -143,16 +146,21 @@ impl SiteProfile {
             }
             Some(_) | None => {}
         }
-        let taken = self.taken(wish);
+        let taken = taken(self, wish);
         for (at, option) in self.submit_options.iter().enumerate() {
             let next = self.submit_options.get(at + 1).map(String::as_str);
             let long = option.starts_with("--") && option.len() > 2;
-            if long && self.system == System::Lsf {
+            let one_hyphen = match self.system {
+                System::Slurm | System::Flux => None,
+                System::Lsf => Some("`-x` for exclusive hosts, `-app NAME`"),
+                System::Pbs => Some("`-l NAME=VALUE` for a resource, `-p N` for a priority"),
+            };
+            if let (true, Some(examples)) = (long, one_hyphen) {
                 let problem = format!("which `{command}` does not know");
-                let hint = "its options have one hyphen: `-x` for exclusive hosts, `-app NAME`";
-                return conflict(option, problem, hint);
+                let hint = format!("its options have one hyphen: {examples}");
+                return conflict(option, problem, &hint);
             }
-            let found = taken.iter().find(|taken| self.names(taken, option, next));
+            let found = taken.iter().find(|taken| taken.has(self.system, option, next));
             if let Some(found) = found {
                 let problem = format!("which the program itself passes to `{command}`");
                 return conflict(option, problem, found.instead);
@@ -164,104 +172,15 @@ impl SiteProfile {
             }
         }
         let last = self.submit_options.last().and_then(|last| last.strip_prefix('-'));
-        if let (System::Slurm, Some(last)) = (self.system, last)
+        let letters = VALUED_LETTERS.iter().find(|(system, _)| *system == self.system);
+        if let (Some((_, letters)), Some(last)) = (letters, last)
             && last.len() == 1
-            && SBATCH_WITH_VALUE.contains(last)
+            && letters.contains(last)
         {
             let problem = "which would read the script as its value".to_owned();
             return conflict(&format!("-{last}"), problem, "write its value after it");
         }
         Ok(())
-    }
-
-    /// Returns whether this word is one of those options; for LSF this may depend on the word
-    /// `next`.
-    fn names(&self, taken: &Taken, option: &str, next: Option<&str>) -> bool {
-        taken.given
-            && taken.names.iter().any(|name| match self.system {
-                System::Slurm if name.len() > 1 => option
-                    .strip_prefix("--")
-                    .and_then(|option| option.split(['=', ' ']).next())
-                    .is_some_and(|option| option == *name),
-                // The value may be in the same word.
-                System::Slurm => {
-                    option.strip_prefix('-').is_some_and(|option| option.starts_with(name))
-                }
-                System::Lsf => {
-                    let (name, value) = name.split_once(' ').unwrap_or((name, ""));
-                    option.strip_prefix('-') == Some(name)
-                        && next.unwrap_or_default().contains(value)
-                }
-            })
-    }
-
-    fn taken(&self, wish: Wish) -> Vec<Taken> {
-        let chained = wish.allocations > 1 && self.chain == Chain::Dependency;
-        let warned = !self.warn_before.0.is_zero();
-        let (queue, account) = (!self.queue.is_empty(), !self.account.is_empty());
-        let (reservation, features) = (!self.reservation.is_empty(), !self.features.is_empty());
-        let shared = |names: [&'static [&'static str]; 8]| {
-            let [name, time, output, account_, queue_, reservation_, after, waits] = names;
-            vec![
-                taken(name, "the job's name is `job.name` of its file", true),
-                taken(time, "the walltime is `-t TIME`", true),
-                taken(output, "the output is `logs/allocation-ID.log` of the state", true),
-                taken(account_, "the project is `account`, or `-A PROJECT`", account),
-                taken(queue_, "the queue is `queue`, or `-p NAME`", queue),
-                taken(reservation_, "the reservation is `reservation`", reservation),
-                taken(
-                    after,
-                    "leave out `--chain`, which queues each allocation after another",
-                    chained,
-                ),
-                taken(waits, "leave it out: `submit` does not wait for the allocation", true),
-            ]
-        };
-        let whole = self.layout == Layout::WholeNodes;
-        let rerun = "leave it out: a job resumes by itself when it is started again";
-        let single = "leave it out: a job has one coordinator at a time";
-        let (nodes, warning) = ("the nodes are `-N N`", "the warning's time is `warn_before`");
-        let mut all = match self.system {
-            System::Slurm => shared([
-                &["job-name", "J"],
-                &["time", "t"],
-                &["output", "o"],
-                &["account", "A"],
-                &["partition", "p"],
-                &["reservation"],
-                &["dependency", "d"],
-                &["wait", "W"],
-            ]),
-            System::Lsf => shared([
-                &["J"],
-                &["W"],
-                &["o", "oo"],
-                &["P"],
-                &["q"],
-                &["U"],
-                &["w"],
-                &["K", "I", "Ip", "Is"],
-            ]),
-        };
-        match self.system {
-            System::Slurm => all.extend([
-                taken(&["nodes", "N"], nodes, true),
-                taken(&["qos", "q"], "it is `qos`, or `-q NAME`", !self.qos.is_empty()),
-                taken(&["constraint", "C"], "constraints are `features`", features),
-                taken(&["signal"], warning, warned),
-                taken(&["open-mode", "requeue", "no-requeue"], rerun, true),
-                taken(&["array", "a"], single, true),
-                taken(&["wrap"], "leave it out: there is a script", true),
-            ]),
-            System::Lsf => all.extend([
-                taken(&["nnodes", "csm y", "csm Y"], nodes, whole),
-                taken(&["n", "R span["], nodes, !whole),
-                taken(&["alloc_flags"], "all flags are `features`", whole && features),
-                taken(&["wt", "wa"], warning, warned),
-                taken(&["r", "rn", "Q"], rerun, true),
-            ]),
-        }
-        all
     }
 }
 
@@ -275,8 +194,10 @@ mod tests {
     /// Returns the message, if the profile is refused.
     fn refused(name: &str, job: &str, allocations: u32) -> Option<String> {
         let job = format!("[site]\naccount = \"ABC123\"\n{job}");
-        let site = SiteProfile::choose(name, &job).unwrap();
-        site.check(Wish { allocations, ..WISH }).err().map(|error| error.to_string())
+        let mut site = SiteProfile::choose(name, &job).unwrap();
+        let wish = Wish { allocations, ..WISH };
+        site.choose_queue(wish);
+        site.check(wish).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -284,6 +205,11 @@ mod tests {
         // Site, `[site]`, key, value, part of the hint.
         let cases = [
             ("generic-slurm", "system = 'lsf'", "launcher", "srun", "`jsrun` or `mpirun`"),
+            ("generic-slurm", "system = 'pbs'", "launcher", "srun", "`mpiexec` or `mpirun`"),
+            ("el-capitan", "launcher = 'mpirun'", "launcher", "mpirun", "choose `flux-run`"),
+            ("aurora", "chain = 'requeue'", "chain", "requeue", "`dependency`"),
+            ("polaris", "reservation = 'R7'", "reservation", "R7", "`-p NAME`"),
+            ("el-capitan", "qos = 'debug'", "qos", "debug", "name the queue"),
             ("generic-slurm", "launcher = 'jsrun'", "launcher", "jsrun", "`srun` or `mpirun`"),
             ("summit", "launcher = 'srun'", "launcher", "srun", "`jsrun` or `mpirun`"),
             (
@@ -327,7 +253,19 @@ mod tests {
     #[test]
     fn options_that_the_program_passes_are_refused_with_the_key_to_use() {
         // Site, options, allocations, the option in the message, what to use instead.
-        let cases: [(_, &[&str], _, _, _); 27] = [
+        let cases: [(_, &[&str], _, _, _); 39] = [
+            ("aurora", &["-l", "select=4"], 1, "-l", "`-N N`"),
+            ("aurora", &["-lwalltime=1:00:00"], 1, "-lwalltime=1:00:00", "`-t TIME`"),
+            ("aurora", &["-qdebug"], 1, "-qdebug", "`-p NAME`"),
+            ("aurora", &["-W", "block=true"], 1, "-W", "does not wait"),
+            ("aurora", &["-W", "depend=afterok:7"], 2, "-W", "`--chain`"),
+            ("aurora", &["-J", "0-3"], 1, "-J", "one coordinator"),
+            ("aurora", &["-r", "n"], 1, "-r", "resumes by itself"),
+            ("aurora", &["--nodes=2"], 1, "--nodes=2", "one hyphen"),
+            ("el-capitan", &["-N5"], 1, "-N5", "`-N N`"),
+            ("el-capitan", &["--time-limit=5m"], 1, "--time-limit=5m", "`-t TIME`"),
+            ("el-capitan", &["--dependency=after:f7"], 2, "--dependency=after:f7", "`--chain`"),
+            ("el-capitan", &["--bank=x"], 1, "--bank=x", "`-A PROJECT`"),
             ("generic-slurm", &["--nodes=5"], 1, "--nodes=5", "`-N N`"),
             ("generic-slurm", &["-x", "n3", "-N", "5"], 1, "-N", "`-N N`"),
             ("generic-slurm", &["-N5"], 1, "-N5", "`-N N`"),
@@ -378,6 +316,9 @@ mod tests {
             ("generic-lsf", ""),
             ("generic-slurm", "launcher = 'mpirun'"),
             ("summit", "launcher = 'mpirun'"),
+            ("aurora", "submit_options = ['-l', 'filesystems=home', '-W', 'umask=027']"),
+            ("polaris", "launcher = 'mpirun'"),
+            ("el-capitan", "submit_options = ['--setattr=x=y', '--exclusive']"),
             ("frontier", "submit_options = ['-S', '0']"),
             ("generic-slurm", "submit_options = ['-p', 'short', '-q', 'low', '-C', '[a|b]']"),
             ("generic-slurm", "submit_options = ['-d', 'afterok:7', '--comment=a b', '-x', 'n3']"),

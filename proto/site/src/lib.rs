@@ -9,6 +9,8 @@
 pub mod batch;
 mod bins;
 mod conflicts;
+mod options;
+mod system;
 mod wish;
 
 use std::path::{Path, PathBuf};
@@ -20,18 +22,27 @@ use thresher_settings::{JobError, Span, Written, keys, typed};
 
 pub use bins::BinError;
 pub use conflicts::Conflict;
+pub use system::{Launcher, System};
 pub use wish::Wish;
 
 /// The reference of all keys, with their defaults and meaning, as a job file writes them.
 pub const DEFAULT_SITE: &str = include_str!("default.toml");
 
 /// The built-in profiles.
-const SITES: [(&str, &str); 5] = [
+const SITES: [(&str, &str); 13] = [
     ("frontier", include_str!("../../../deploy/sites/frontier.toml")),
+    ("aurora", include_str!("../../../deploy/sites/aurora.toml")),
+    ("el-capitan", include_str!("../../../deploy/sites/el-capitan.toml")),
+    ("alps-eiger", include_str!("../../../deploy/sites/alps-eiger.toml")),
+    ("jupiter", include_str!("../../../deploy/sites/jupiter.toml")),
+    ("lumi", include_str!("../../../deploy/sites/lumi.toml")),
     ("perlmutter", include_str!("../../../deploy/sites/perlmutter.toml")),
+    ("polaris", include_str!("../../../deploy/sites/polaris.toml")),
     ("summit", include_str!("../../../deploy/sites/summit.toml")),
     ("generic-slurm", include_str!("../../../deploy/sites/generic-slurm.toml")),
     ("generic-lsf", include_str!("../../../deploy/sites/generic-lsf.toml")),
+    ("generic-pbs", include_str!("../../../deploy/sites/generic-pbs.toml")),
+    ("generic-flux", include_str!("../../../deploy/sites/generic-flux.toml")),
 ];
 
 /// The settings of a site. `default.toml` documents each key.
@@ -53,7 +64,7 @@ pub struct SiteProfile {
     /// Processors that Slurm counts per core.
     #[serde(default = "one_thread")]
     pub threads_per_core: u32,
-    /// Slurm's partition or LSF's queue; empty for the site's default.
+    /// Slurm's partition or the queue of another system; empty for the site's default.
     pub queue: String,
     /// Quality of service; empty for the site's default.
     pub qos: String,
@@ -68,7 +79,7 @@ pub struct SiteProfile {
     pub account_required: bool,
     /// Features that the nodes must have.
     pub features: Vec<String>,
-    /// Further options for `sbatch` or `bsub`.
+    /// Further options for the submitting command.
     pub submit_options: Vec<String>,
     /// Further options for the launcher.
     pub launch_options: Vec<String>,
@@ -124,38 +135,6 @@ pub struct Bin {
     pub max_time: Span,
     /// Whether jobs may be chained.
     pub chain: bool,
-}
-
-/// A batch system that has an adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum System {
-    /// Slurm.
-    Slurm,
-    /// IBM Spectrum LSF.
-    Lsf,
-}
-
-impl System {
-    /// Returns the value of the key `system` for this batch system.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Slurm => "slurm",
-            Self::Lsf => "lsf",
-        }
-    }
-}
-
-/// The program that starts processes on the nodes of an allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Launcher {
-    /// Slurm's `srun`.
-    Srun,
-    /// IBM's `jsrun`.
-    Jsrun,
-    /// Open MPI's `mpirun`.
-    Mpirun,
 }
 
 /// How LSF assigns nodes to jobs.
@@ -352,11 +331,7 @@ mod tests {
         for (name, _) in SITES {
             let site = SiteProfile::choose(name, "").unwrap();
             assert_eq!(site.name, name);
-            let systems = match site.launcher {
-                Launcher::Srun => System::Slurm,
-                Launcher::Jsrun | Launcher::Mpirun => System::Lsf,
-            };
-            assert_eq!(site.system, systems);
+            assert!(site.system.launchers().contains(&site.launcher), "{name}");
         }
         assert_eq!(SiteProfile::choose("frontier", "").unwrap().bin.len(), 5);
     }
@@ -416,7 +391,7 @@ mod tests {
             ("cores_per_nod=4", "did you mean `cores_per_node`?"),
             ("cores_per_node=many", "`--set cores_per_node=many` is not valid"),
             ("cores_per_node", "--set KEY=VALUE"),
-            ("system=pbs", "pbs"),
+            ("system=oar", "oar"),
         ] {
             let error = choose(&[given]).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
@@ -432,7 +407,7 @@ mod tests {
                  string `many`, and must be a whole number from 0\nhint: write it like \
                  `cores_per_node = 0`",
             ),
-            ("[site]\nsystem = \"pbs\"\n", "`site.system` on line 2 is `pbs`, which is unknown"),
+            ("[site]\nsystem = \"oar\"\n", "`site.system` on line 2 is `oar`, which is unknown"),
             (
                 "[[site.bin]]\nqos = \"a\"\n[[site.bin]]\nmax_time = \"1 week\"\n",
                 "`site.bin[1].max_time` on line 4 is wrong: `1 week` is not a valid time",

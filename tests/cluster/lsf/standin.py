@@ -10,6 +10,7 @@ script. State is a folder per job below $LSF_STANDIN; each file is written by re
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -78,21 +79,34 @@ def parse_submission(arguments):
     return options, rest
 
 
+def directives(text):
+    """The words of `#BSUB` lines, wherever they are."""
+    return [word for line in text.splitlines() if line.startswith("#BSUB ") for word in shlex.split(line[6:])]
+
+
 def bsub(arguments):
-    options, rest = parse_submission(arguments)
+    given, rest = parse_submission(arguments)
     if LAYOUT == "whole-nodes":
         if not rest:
             refuse("Empty job: `bsub < script` does not work here, use `bsub script`")
-        if "n" in options or "nnodes" not in options:
-            refuse("Request nodes by -nnodes")
-        script, nodes = rest[0], int(options["nnodes"])
-        text = open(script).read()
+        text = open(rest[0]).read()
     else:
         if rest:
             refuse("Submit the script on standard input")
+        text = sys.stdin.read()
+    options, words = parse_submission(directives(text))
+    if words:
+        refuse(f"{words[0]}: not an option")
+    # The command line takes precedence.
+    options.update(given)
+    if LAYOUT == "whole-nodes":
+        if "n" in options or "nnodes" not in options:
+            refuse("Request nodes by -nnodes")
+        nodes = int(options["nnodes"])
+    else:
         if "nnodes" in options or "alloc_flags" in options:
             refuse("-nnodes: only with CSM")
-        text, nodes = sys.stdin.read(), int(options["n"]) // CORES
+        nodes = int(options["n"]) // CORES
     if not text.startswith("#!"):
         refuse("The script must begin with #!")
     if ("wt" in options) != ("wa" in options):

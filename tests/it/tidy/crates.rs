@@ -15,7 +15,7 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ("coordinator", &["unit", "sources", "worker"], "the coordinator touches no document byte"),
     (
         "worker",
-        &["coordinator", "scheduler", "slurm", "lsf"],
+        &["coordinator", "scheduler", "slurm", "lsf", "pbs", "flux"],
         "workers know no schedule and no batch system",
     ),
     (
@@ -24,6 +24,12 @@ const NEVER: &[(&str, &[&str], &str)] = &[
         "an adapter is text handling: it compiles neither gRPC nor TLS",
     ),
     ("lsf", &["proto", "channel"], "an adapter is text handling: it compiles neither gRPC nor TLS"),
+    ("pbs", &["proto", "channel"], "an adapter is text handling: it compiles neither gRPC nor TLS"),
+    (
+        "flux",
+        &["proto", "channel"],
+        "an adapter is text handling: it compiles neither gRPC nor TLS",
+    ),
     ("formats", &["job", "proto", "storage"], "formats turn bytes into records and decide nothing"),
     ("models", &["job", "proto", "storage"], "models score a text and know no job"),
     ("sources", &["worker"], "a slice does not know the stages that read it"),

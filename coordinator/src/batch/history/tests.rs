@@ -43,6 +43,30 @@ pub(in crate::batch) fn history(records: impl IntoIterator<Item = Record>) -> Hi
 const RUNNING: JobState = JobState::Running;
 
 #[test]
+fn an_allocation_that_pbs_requeues_again_and_again_ends_before_it_is_held() {
+    let site = SiteProfile::choose("generic-pbs", "").unwrap();
+    let records = |times: usize| {
+        let Record::Requested(mut request) = submission("", 2) else { unreachable!() };
+        request.site = site.clone();
+        let first = [Record::Requested(request), submitted("7.s"), submitted("8.s")];
+        first.into_iter().chain((0..times).map(|_| started("7.s", 0)))
+    };
+    // Each start is recorded before the next one; the runs are too short to count as idle.
+    let at_start = |times| {
+        let stamped: Vec<Stamped> = records(times)
+            .zip(1..)
+            .map(|(record, number)| Stamped { number, at_unix_seconds: number, record })
+            .collect();
+        History::of(&stamped).at_start("7.s", RUNNING)
+    };
+    assert_eq!(at_start(18), StartDecision::Run);
+    let decision = at_start(19);
+    let StartDecision::Skip(why) = &decision else { panic!("{decision:?}") };
+    assert!(why.contains("`thresher resume`"), "{why}");
+    assert_eq!(history(records(19)).waiting().len(), 1, "the next one of the chain stays");
+}
+
+#[test]
 fn a_chain_runs_link_by_link_until_the_job_is_over() {
     let mut records = vec![submission("", 3), submitted("7"), submitted("8"), submitted("9")];
     let fresh = history(records.clone());

@@ -1,9 +1,39 @@
 //! Tests of the script: what is rendered, and what bash does with it.
 
+use std::time::Duration;
+
+use super::super::systems::batch_system;
 use super::*;
+use thresher_site::Wish;
+use thresher_site::batch::{AllocationRequest, Rerun};
 
 fn site(name: &str, job: &str) -> SiteProfile {
-    SiteProfile::choose(name, job).unwrap()
+    let mut site = SiteProfile::choose(name, job).unwrap();
+    let walltime = Duration::from_secs(7200);
+    site.choose_queue(Wish { nodes: 3, walltime, allocations: 1 });
+    site
+}
+
+/// Returns the directives of a request for three nodes.
+fn directives(site: &SiteProfile) -> Directives {
+    let request = AllocationRequest {
+        name: "crawl".to_owned(),
+        nodes: std::num::NonZeroU32::new(3).unwrap(),
+        walltime: Duration::from_secs(7200),
+        queue: Some(site.queue.clone()).filter(|queue| !queue.is_empty()),
+        account: None,
+        qos: None,
+        reservation: None,
+        features: site.features.clone(),
+        warn_before: Some(site.warn_before.0),
+        output: None,
+        errors: None,
+        after: None,
+        rerun: Rerun::Allowed,
+        extra: site.submit_options.clone(),
+        script: PathBuf::from("/s/script.sh"),
+    };
+    batch_system(site).directives(&request).unwrap()
 }
 
 fn script(name: &str, job: &str) -> Result<String, ScriptError> {
@@ -16,6 +46,8 @@ fn script(name: &str, job: &str) -> Result<String, ScriptError> {
         script: Path::new("/proj/it's here/crawl.state/allocations/000001-script.sh"),
         job: Path::new("/proj/it's here/crawl.state/allocations/000001-job.toml"),
         thresher: Path::new("/proj/bin/thresher"),
+        directives: &directives(&site),
+        parts: batch_system(&site).script(),
     })
 }
 
@@ -33,7 +65,21 @@ fn golden(site: &str) {
 
 #[test]
 fn every_site_has_its_reviewed_script() {
-    for site in ["frontier", "perlmutter", "summit", "generic-slurm", "generic-lsf"] {
+    for site in [
+        "frontier",
+        "perlmutter",
+        "summit",
+        "aurora",
+        "polaris",
+        "el-capitan",
+        "lumi",
+        "alps-eiger",
+        "jupiter",
+        "generic-slurm",
+        "generic-lsf",
+        "generic-pbs",
+        "generic-flux",
+    ] {
         golden(site);
     }
 }
@@ -41,7 +87,7 @@ fn every_site_has_its_reviewed_script() {
 #[test]
 fn bash_accepts_every_script() {
     let job = "[site]\nenvironment = [\"A=x'; exit 1; '\"]\nmodules = [\"rust/1 $(id)\"]";
-    for site in ["frontier", "generic-lsf"] {
+    for site in ["frontier", "generic-lsf", "aurora", "el-capitan"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.sh");
         let text = script(site, job).unwrap();
@@ -70,14 +116,17 @@ fn run_with_module(module: &str, role: &str) -> (Option<i32>, String, String) {
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(path("thresher"), executable).unwrap();
     let job = "[site]\nmodules = ['zlib/1', 'rust/1']\nenvironment = ['SET=by the site']";
+    let site = site("generic-slurm", job);
     let text = render(&ScriptValues {
         job_name: "crawl",
-        site: &site("generic-slurm", job),
+        site: &site,
         nodes: 2,
         state: Path::new("/s"),
         script: Path::new("/s/script.sh"),
         job: Path::new("/s/job.toml"),
         thresher: &path("thresher"),
+        directives: &directives(&site),
+        parts: batch_system(&site).script(),
     });
     std::fs::write(path("script.sh"), text.unwrap()).unwrap();
     let mut bash = std::process::Command::new("bash");
@@ -177,14 +226,17 @@ impl Programs {
     /// Runs the script of a site to its end, and returns its log.
     fn run(&self, name: &str) -> String {
         std::fs::create_dir_all(self.path("logs")).unwrap();
+        let site = site(name, "");
         let text = render(&ScriptValues {
             job_name: "crawl",
-            site: &site(name, ""),
+            site: &site,
             nodes: 3,
             state: self.0.path(),
             script: &self.path("script.sh"),
             job: &self.path("job.toml"),
             thresher: &self.path("thresher"),
+            directives: &directives(&site),
+            parts: batch_system(&site).script(),
         });
         std::fs::write(self.path("script.sh"), text.unwrap()).unwrap();
         let path = format!("{}:{}", self.0.path().display(), std::env::var("PATH").unwrap());

@@ -1,4 +1,13 @@
 #!/bin/bash
+#SBATCH --job-name=crawl
+#SBATCH --nodes=3
+#SBATCH --time=02:00:00
+#SBATCH --partition=batch
+#SBATCH --constraint=nvme
+#SBATCH --signal=B:USR1@300
+#SBATCH --open-mode=append
+#SBATCH --requeue
+
 # Runs the Thresher job `crawl` on 92 nodes of `frontier`. Written by `thresher submit`.
 
 state='/proj/it'\''s here/crawl.state'
@@ -13,6 +22,7 @@ launch=(srun --nodes=92 --ntasks=92 --cpus-per-task=56 --ntasks-per-node=1 --mpi
 launch_on=()
 id=${SLURM_JOB_ID:-}
 log=''
+thresher_asks() { "$thresher" "$@"; }
 requeue() { scontrol requeue "$SLURM_JOB_ID"; }
 modules=()
 environment() {

@@ -1,4 +1,12 @@
 #!/bin/bash
+#SBATCH --job-name=crawl
+#SBATCH --nodes=3
+#SBATCH --time=02:00:00
+#SBATCH --constraint=cpu
+#SBATCH --signal=B:USR1@300
+#SBATCH --open-mode=append
+#SBATCH --requeue
+
 # Runs the Thresher job `crawl` on 92 nodes of `perlmutter`. Written by `thresher submit`.
 
 state='/proj/it'\''s here/crawl.state'
@@ -13,6 +21,7 @@ launch=(srun --nodes=92 --ntasks=92 --cpus-per-task=256 --ntasks-per-node=1 --mp
 launch_on=()
 id=${SLURM_JOB_ID:-}
 log=''
+thresher_asks() { "$thresher" "$@"; }
 requeue() { scontrol requeue "$SLURM_JOB_ID"; }
 modules=()
 environment() {

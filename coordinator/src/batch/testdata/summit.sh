@@ -1,4 +1,14 @@
 #!/bin/bash
+#BSUB -J crawl
+#BSUB -W 2:00
+#BSUB -q batch
+#BSUB -wt 5
+#BSUB -wa URG
+#BSUB -nnodes 3
+#BSUB -alloc_flags "smt1 NVME"
+#BSUB -r
+#BSUB -Q 99
+
 # Runs the Thresher job `crawl` on 92 nodes of `summit`. Written by `thresher submit`.
 
 state='/proj/it'\''s here/crawl.state'
@@ -13,6 +23,7 @@ launch=(jsrun -n 92 -r 1 -a 1 -c 42 -b none)
 launch_on=()
 id=${LSB_JOBID:-}
 log=$state/logs/allocation-$id.log
+thresher_asks() { "$thresher" "$@"; }
 requeue() { exit 99; }
 modules=()
 environment() {

@@ -26,7 +26,7 @@ pub struct AllocationRequest {
     pub nodes: NonZeroU32,
     /// Time limit, which is rounded up to the unit of the batch system.
     pub walltime: Duration,
-    /// Slurm's partition or LSF's queue; the site's default if absent.
+    /// Slurm's partition or the queue of another system; the site's default if absent.
     pub queue: Option<String>,
     /// The project that is charged.
     pub account: Option<String>,
@@ -158,14 +158,26 @@ pub struct CommandLine {
     pub arguments: Vec<String>,
     /// File that the program reads as standard input; empty input if absent.
     pub stdin: Option<PathBuf>,
-    /// Environment variables that the program must not inherit.
+    /// Environment variables that the program must not inherit; a name that ends with `*` stands
+    /// for all that start with the rest.
     pub unset: &'static [&'static str],
+    /// Variables that it inherits although `unset` has them.
+    pub keep: &'static [&'static str],
 }
 
 impl CommandLine {
     /// Returns the command line of a program without arguments or input.
     pub fn new(program: &'static str) -> Self {
-        Self { program, arguments: Vec::new(), stdin: None, unset: &[] }
+        Self { program, arguments: Vec::new(), stdin: None, unset: &[], keep: &[] }
+    }
+
+    /// Returns whether the program must not inherit a variable of this name.
+    pub fn unsets(&self, variable: &str) -> bool {
+        let named = |name: &&str| match name.strip_suffix('*') {
+            Some(start) => variable.starts_with(start),
+            None => variable == *name,
+        };
+        self.unset.iter().any(named) && !self.keep.iter().any(named)
     }
 
     /// Adds an argument.
@@ -206,6 +218,89 @@ impl fmt::Display for CommandLine {
             None => Ok(()),
         }
     }
+}
+
+/// Lines of a batch script that a batch system reads as options of its submitting command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directives {
+    /// What each line starts with: `#SBATCH`.
+    sentinel: &'static str,
+    lines: Vec<String>,
+}
+
+impl Directives {
+    /// Returns no lines, each of which will start with `sentinel`.
+    pub fn new(sentinel: &'static str) -> Self {
+        Self { sentinel, lines: Vec::new() }
+    }
+
+    /// Adds a line with these words, each of which is an option or its value.
+    ///
+    /// # Errors
+    /// Fails if a word has a character that batch systems read in different ways within quotes.
+    pub fn line<W: AsRef<str>>(
+        mut self,
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, RequestError> {
+        let mut line = self.sentinel.to_owned();
+        for word in words {
+            line.push(' ');
+            line.push_str(&directive_word(word.as_ref())?);
+        }
+        self.lines.push(line);
+        Ok(self)
+    }
+
+    /// Adds a line `--name=value` if there is a value.
+    ///
+    /// # Errors
+    /// Like [`Directives::line`].
+    pub fn long(self, name: &str, value: Option<impl fmt::Display>) -> Result<Self, RequestError> {
+        match value {
+            Some(value) => self.line([format!("--{name}={value}")]),
+            None => Ok(self),
+        }
+    }
+
+    /// Adds a line `-name value` if there is a value.
+    ///
+    /// # Errors
+    /// Like [`Directives::line`].
+    pub fn short(self, name: &str, value: Option<impl fmt::Display>) -> Result<Self, RequestError> {
+        match value {
+            Some(value) => self.line([format!("-{name}"), value.to_string()]),
+            None => Ok(self),
+        }
+    }
+
+    /// Adds further options on one line, because only their program knows which words belong
+    /// together.
+    ///
+    /// # Errors
+    /// Like [`Directives::line`].
+    pub fn further(self, options: &[String]) -> Result<Self, RequestError> {
+        if options.is_empty() { Ok(self) } else { self.line(options) }
+    }
+}
+
+/// Prints the lines, each with its end.
+impl fmt::Display for Directives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+/// Quotes a word as all batch systems read it: between double quotes, in which nothing is special.
+fn directive_word(word: &str) -> Result<String, RequestError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:@%+=/{}^".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return Ok(word.to_owned());
+    }
+    if word.chars().any(|c| c.is_control() || "\"\\".contains(c)) {
+        let hint = "use names without quotation marks, backslashes and line ends";
+        return Err(RequestError::Value { what: "option", value: word.to_owned(), hint });
+    }
+    Ok(format!("\"{word}\""))
 }
 
 /// Returns the text as one word of a shell, whatever characters it has.
@@ -280,6 +375,39 @@ mod tests {
         assert_eq!(dashed.script_argument().as_deref(), Ok("./--wrap=id"));
         let none = AllocationRequest { script: PathBuf::new(), ..request() };
         assert!(none.script_argument().is_err());
+    }
+
+    #[test]
+    fn directives_are_quoted_only_as_all_systems_read_it() {
+        let lines = Directives::new("#SBATCH")
+            .long("nodes", Some(4))
+            .and_then(|lines| lines.long("qos", None::<&str>))
+            .and_then(|lines| lines.short("o", Some("/it's here/%j")))
+            .and_then(|lines| lines.further(&["-S".to_owned(), "0".to_owned()]));
+        let lines = lines.unwrap();
+        assert_eq!(
+            lines.to_string(),
+            "#SBATCH --nodes=4\n#SBATCH -o \"/it's here/%j\"\n#SBATCH -S 0\n"
+        );
+        for word in ["a\"b", "a\\b", "a\n#SBATCH --nodes=5"] {
+            let error = lines.clone().line([word]).unwrap_err().to_string();
+            assert!(error.contains("quotation marks"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_unset_by_its_name_or_start_unless_it_is_kept() {
+        let line = CommandLine {
+            unset: &["SLURM_*", "PBS_JOBID"],
+            keep: &["SLURM_CONF"],
+            ..CommandLine::new("sbatch")
+        };
+        for name in ["SLURM_CPU_BIND", "SLURM_", "PBS_JOBID"] {
+            assert!(line.unsets(name), "{name}");
+        }
+        for name in ["SLURM_CONF", "SLURM", "PBS_JOBIDS", "PATH"] {
+            assert!(!line.unsets(name), "{name}");
+        }
     }
 
     #[test]
