@@ -98,9 +98,15 @@ work() {
         scratch=(--scratch "$local_dir")
         copy=$local_dir/thresher.$$
         if cp "$thresher" "$copy" 2>/dev/null; then
-            program=$copy
             # shellcheck disable=SC2064
             trap "rm -f '$copy'" EXIT
+            # The folder may be mounted noexec.
+            if "$copy" --version >/dev/null 2>&1; then
+                program=$copy
+            else
+                say "no program runs in $local_dir on $(uname -n), so the shared one is used"
+                rm -f "$copy"
+            fi
         fi
     fi
     trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' \

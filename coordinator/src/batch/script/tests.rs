@@ -248,6 +248,36 @@ impl Programs {
     }
 }
 
+#[test]
+fn a_node_whose_local_folder_runs_no_program_uses_the_shared_one() {
+    // As on a file system that is mounted noexec, the copy does not run.
+    for (refused, name) in [("*/local/*", "/thresher"), ("nowhere", "/local/thresher.")] {
+        let thresher =
+            format!("case $0 in {refused}) exit 126 ;; esac; [ $1 != worker ] || echo $0 >used");
+        let programs = Programs::new(&[("thresher", &thresher)]);
+        let local = programs.path("local");
+        let site = site("generic-slurm", &format!("[site]\nlocal_dir = '{}'", local.display()));
+        let text = render(&ScriptValues {
+            job_name: "crawl",
+            site: &site,
+            nodes: 1,
+            state: programs.0.path(),
+            script: &programs.path("script.sh"),
+            job: &programs.path("job.toml"),
+            thresher: &programs.path("thresher"),
+            directives: &directives(&site),
+            parts: batch_system(&site).script(),
+        });
+        std::fs::write(programs.path("script.sh"), text.unwrap()).unwrap();
+        let mut bash = std::process::Command::new("bash");
+        let done = bash.arg(programs.path("script.sh")).arg("worker").output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(programs.read("used").contains(name), "{} {said}", programs.read("used"));
+        assert_eq!(said.contains("so the shared one is used"), name == "/thresher", "{said}");
+        assert_eq!(std::fs::read_dir(&local).unwrap().count(), 0, "the copy is removed");
+    }
+}
+
 /// A coordinator that runs until the file `launched` exists.
 const THRESHER: &str = "case $1.$2 in
     allocation.begin) now=$(date +%s); echo \"run $((now + 600)) $((now + 500)) 60 h1 h2 h3\" ;;
