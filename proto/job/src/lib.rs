@@ -79,10 +79,9 @@ impl JobSpec {
     pub fn parse(text: &str, folder: &Path) -> Result<Self, JobError> {
         let user: Table =
             text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
-        let writes_near = user.contains_key("near");
-        let spec = Self::of_table(user, text, folder)?;
+        let (spec, changes_near) = Self::of_table(user, text, folder)?;
         spec.check()?;
-        if writes_near && !spec.compares_near() {
+        if changes_near && !spec.compares_near() {
             let problem = "set, and no source has the step `near`, so nothing would use it";
             let hint = "add `near` to the `steps` of the sources whose documents are compared, or \
                         remove the table";
@@ -91,8 +90,9 @@ impl JobSpec {
         Ok(spec)
     }
 
-    /// Reads the table of a job file, which was written as `text`.
-    fn of_table(mut user: Table, text: &str, folder: &Path) -> Result<Self, JobError> {
+    /// Reads the table of a job file, which was written as `text`. Also returns whether it changes
+    /// `[near]`: a resolved job has this table whether it is used or not.
+    fn of_table(mut user: Table, text: &str, folder: &Path) -> Result<(Self, bool), JobError> {
         renamed::move_renamed(&mut user, renamed::RENAMED)?;
         renamed::rename_values(&mut user, renamed::RENAMED_VALUES);
         // Where a job runs is not part of the job; only the spelling of these keys is checked here.
@@ -111,6 +111,7 @@ impl JobSpec {
             .iter()
             .find(|(name, _)| *name == preset)
             .ok_or_else(|| JobError::choice("job.preset", preset, PRESETS.map(|(name, _)| name)))?;
+        let mut near_of_preset = None;
         for upper in [&embedded(overlay), &user] {
             let (filters, changes) = (job.get_mut("filters"), upper.get("filters"));
             let filters = filters.and_then(Value::as_table_mut);
@@ -118,20 +119,22 @@ impl JobSpec {
                 thresher_filters::give_way(filters, changes);
             }
             keys::overlay(&mut job, upper);
+            near_of_preset.get_or_insert_with(|| job.get("near").cloned());
         }
+        let changes_near = near_of_preset.is_some_and(|near| near.as_ref() != job.get("near"));
         for (list, template) in &templates {
             fill(&mut job, list, template);
         }
         let mut spec: Self = typed::read(job, &known, written)?;
         spec.filters = spec.filters.completed(written)?;
         spec.make_absolute(folder);
-        Ok(spec)
+        Ok((spec, changes_near))
     }
 
     /// Reads what [`JobSpec::resolved`] wrote.
     pub fn from_resolved(text: &str) -> Result<Self, JobError> {
         let table = text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
-        let spec = Self::of_table(table, text, Path::new("/"))?;
+        let (spec, _) = Self::of_table(table, text, Path::new("/"))?;
         spec.check()?;
         Ok(spec)
     }
@@ -139,7 +142,7 @@ impl JobSpec {
     /// Reads the recipe of a manifest, which has no places, so that it could not run as it is.
     pub fn from_recipe(text: &str) -> Result<Self, JobError> {
         let table = text.parse().map_err(|error: toml::de::Error| JobError::syntax(&error))?;
-        Self::of_table(table, text, Path::new("/"))
+        Ok(Self::of_table(table, text, Path::new("/"))?.0)
     }
 
     /// Returns the job file with every key filled in and every path absolute.

@@ -394,6 +394,22 @@ mod tests {
     }
 
     #[test]
+    fn what_no_source_uses_is_refused_unless_it_is_the_default() {
+        let text = |near: &str| {
+            format!(
+                "[job]\nname = \"a\"\n[[source]]\nslice = \"c4\"\nlisting = \"x\"\n\
+                 [language]\nmodel = \"none\"\n[output]\npath = \"out\"\n{near}"
+            )
+        };
+        let read = |text: &str| JobSpec::parse(text, Path::new("/jobs"));
+        let error = read(&text("[near]\nthreshold = 0.8\n")).unwrap_err().to_string();
+        assert!(error.contains("no source has the step `near`"), "{error}");
+        // `submit` writes the resolved job down, which is read as a job file again.
+        let resolved = read(&text("")).unwrap().resolved();
+        assert!(resolved.contains("[near]") && read(&resolved).is_ok(), "{resolved}");
+    }
+
+    #[test]
     fn a_source_is_compared_if_it_has_the_step_and_a_preset_of_bands() {
         let own = job("[near]\nshingles = \"3 words\"\n").unwrap();
         assert_eq!(
